@@ -1,0 +1,1 @@
+"""Labelled galleries, timings and other tools, for measuring dedupd."""

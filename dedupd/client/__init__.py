@@ -1,0 +1,1 @@
+"""Connect, ask, subscribe: the client's end of the socket."""

@@ -1,0 +1,96 @@
+"""Settings: what config.toml may say, its defaults, and where things lie.
+
+Owns every option's name and meaning; must never read anything but its own file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+TierAction = Literal["move", "review", "off"]
+KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiers:
+    """What happens unattended with each relation. 'review': only a person moves it; 'off': not even shown."""
+
+    exact: TierAction = "move"
+    copy: TierAction = "move"
+    burst: TierAction = "move"
+    similar: Literal["review", "off"] = "review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When the daemon looks and acts. Seconds unless the name says otherwise."""
+
+    settle_seconds: float = 3.0
+    """A file must have been unchanged this long before it may move."""
+    quiet_seconds: float = 5.0
+    """A changed month is clustered this long after its last change."""
+    interval_minutes: float = 60.0
+    """Every so often all changed months are clustered, whatever was missed."""
+    nightly: str = "03:00"
+    """Local time of the nightly pass; '' for none."""
+    reconcile_minutes: float = 30.0
+    """How often the disk is compared with the ledger: the truth behind the events."""
+    worker_idle_seconds: float = 20.0
+    """The worker leaves after this long without work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One library's settings, merged: defaults < config.toml < command line."""
+
+    roots: tuple[Path, ...] = ()
+    tiers: Tiers = field(default_factory=Tiers)
+    schedule: Schedule = field(default_factory=Schedule)
+    keep_policy: KeepPolicy = "best"
+    threshold: float | None = None
+    """Cosine above which pairs go to review; None: the embedder's own. Never widens what moves."""
+    embedder: str = "auto"
+    """'auto' | 'hashes' | 'lite0' | 'open_clip:NAME/PRETRAINED' | 'open_clip:NAME@/path/to/checkpoint'."""
+    batch_size: int = 8
+    ignore: tuple[str, ...] = ()
+    """Glob patterns relative to a root; matching files and folders are not looked at."""
+    protected: tuple[Path, ...] = ()
+    """Folders never moved from and preferred as keeper."""
+    allow_shared_roots: bool = False
+    """Move in roots that other users can write to."""
+    source: Path | None = None
+    """The file it came from, for messages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where dedupd keeps its own things."""
+
+    state: Path
+    config: Path
+    socket: Path
+
+    @property
+    def ledger(self) -> Path:
+        """SQLite: what cannot be computed again."""
+        return self.state / "ledger.db"
+
+    @property
+    def index(self) -> Path:
+        """LanceDB: what can."""
+        return self.state / "index"
+
+    @property
+    def cache(self) -> Path:
+        """Thumbnails and converted models; may be deleted at any time."""
+        return self.state / "cache"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"

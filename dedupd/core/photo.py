@@ -1,0 +1,174 @@
+"""The values of a photo at each step of its way: found, looked at, compared.
+
+Owns their shapes; must never touch a file, a clock or a library.
+Paths are relative to their root, with '/' and with undecodable bytes as lone surrogates
+(os.fsdecode); absolute paths are built only in adapters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Content = str
+"""A content id: BLAKE3 of the file's bytes, 64 hex digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStat:
+    """What lstat says of one regular file."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    dev: int
+    ino: int
+    nlink: int = 1
+
+
+class FileState(StrEnum):
+    """Where a file stands in the ledger."""
+
+    SEEN = "seen"
+    """Found on disk; its bytes have not been looked at yet."""
+    INDEXED = "indexed"
+    """Decoded, fingerprinted and stored."""
+    SKIPPED = "skipped"
+    """Left alone; the reason says why."""
+    COMPANION = "companion"
+    """A sidecar or paired file: shares the fate of its photo, never compared by itself."""
+    HELD = "held"
+    """Lies in duplicates/, moved there by dedupd."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What was measured of one distinct content; everything but its vector."""
+
+    content: str
+    """BLAKE3 of the bytes, 64 hex digits."""
+    recipe: str
+    """Version of decode and hash; another recipe means: measure again."""
+    model: str
+    """Id of the embedder that made the vector; '' when hashes alone were computed."""
+    format: str
+    """By content, not by name: JPEG, PNG, WEBP, TIFF, GIF, BMP, AVIF, HEIF, JPEG2000."""
+    width: int
+    """Pixels, after EXIF orientation."""
+    height: int
+    phash: int
+    """imagehash.phash, 64 bits, of the upright picture."""
+    dhash: int
+    """imagehash.dhash, 64 bits, of the upright picture."""
+    captured: float | None = None
+    """EXIF DateTimeOriginal (+SubSec) as seconds since 1970-01-01 of the camera's own clock (no zone)."""
+    camera: str = ""
+    """'make|model|serial' from EXIF; '' when unknown."""
+    software: str = ""
+    """EXIF Software: editors give themselves away here."""
+    metadata_fields: int = 0
+    """How many EXIF fields the file carries: richer metadata makes a better keeper."""
+    has_gps: bool = False
+    jpeg_quality: float | None = None
+    """Estimated from the quantisation tables, 1-100; None when not a JPEG."""
+    subsampling: str = ""
+    """Chroma subsampling of a JPEG: '4:4:4', '4:2:2', '4:2:0' or ''."""
+    sharpness: float = 0.0
+    """Variance of the Laplacian of the small decode, grey units squared."""
+    texture: float = 0.0
+    """Standard deviation of the 1.2-5 px band of the small decode, grey units; below 1 nothing can be proven."""
+    text_like: bool = False
+    """Looks like text, a screenshot or a document: compared at higher resolution before anything unattended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file the worker could not turn into a picture; it stays where it is."""
+
+    reason: str
+    """One clause for people: 'truncated', 'not a picture', 'raw photo, not decoded yet'."""
+    content: str = ""
+    """BLAKE3 when the bytes could at least be read, else ''."""
+    retry: bool = False
+    """True when the file vanished or changed while being read: look again later."""
+
+
+class Relation(StrEnum):
+    """How two photos belong together, strongest first."""
+
+    EXACT = "exact"
+    COPY = "copy"
+    BURST = "burst"
+    SIMILAR = "similar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A pair that hashes or vectors propose; nothing is proven yet. a < b."""
+
+    a: str
+    b: str
+    cosine: float | None
+    """Cosine similarity of the vectors; None without vectors of one model."""
+    hash_distance: int
+    """Hamming distance of the perceptual hashes, best of 8 orientations, bits of 64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What aligning picture a onto picture b measured (research/models.md 4). Lengths in px of a 400-px side."""
+
+    method: str = "none"
+    """'identity' (one of 8 orientations), 'orb' (ORB + RANSAC similarity), 'none' (could not be aligned)."""
+    orientation: int = 0
+    """0-7: quarter turns of a, +4 when mirrored."""
+    inliers: int = 0
+    overlap_a: float = 0.0
+    """Share of a's area that b shows too."""
+    overlap_b: float = 0.0
+    ncc: float = 0.0
+    """Normalised cross-correlation of the low-passed overlap."""
+    mean: float = 99.0
+    """Mean residual after the tone map, grey units normalised to std 50."""
+    worst: float = 99.0
+    """Residual of the worst local block (0.999 quantile), same unit."""
+    band_ncc: float = 0.0
+    """Correlation of the 1.2-5 px band: fine structure agrees."""
+    band_std: float = 0.0
+    """Amplitude of that band, grey units: below 1 the pair has no texture to prove anything by."""
+    fine_worst: float | None = None
+    """`worst` measured again at higher resolution for text-like pairs; None when not measured."""
+    extra: dict[str, float] | None = None
+    """Further measures by name, for rules that need them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything a typed relation rests on; stored with the edge, so decisions can be replayed."""
+
+    cosine: float | None = None
+    hash_distance: int | None = None
+    measures: Measures | None = None
+    seconds_apart: float | None = None
+    same_camera: bool = False
+    confidence: float = 0.0
+    """Probability, 0-1, that a careful person would call the two duplicates."""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A typed relation between two contents (a <= b; equal for the same bytes)."""
+
+    a: str
+    b: str
+    relation: Relation
+    unattended: bool
+    """True: the proof clears the bar for a move without a person (tiers may still say otherwise)."""
+    evidence: Evidence
+    why: str = ""
+    """One clause: what it rests on, or what kept it below the bar."""
+
+    def other(self, content: str) -> str:
+        """The content at the other end."""
+        return self.b if content == self.a else self.a

@@ -1,0 +1,92 @@
+"""Every error dedupd raises on purpose, and the exit code each one ends a command with.
+
+    DedupdError
+    ├── UsageError            a command line that cannot be meant             2
+    ├── ConfigError           config.toml: file, key, what is right           2
+    ├── ConsentNeeded         moves are waiting and nobody can be asked       3
+    ├── AlreadyRunning        another instance holds the lock                 4
+    ├── NoDaemon              no daemon answers on the socket                 5
+    ├── StateError            the state folder cannot be used (full, foreign) 1
+    │   └── LedgerDamaged     ledger.db cannot be trusted: moves are off      1
+    ├── RootError             a root is missing, unreadable, swapped          1
+    ├── VisionError           the worker cannot see (no model, crashed)       1
+    ├── ProtocolError         a peer broke the socket's protocol              1
+    └── MoveRefused           a check of the move protocol said no            1
+
+Each message is one sentence: what, where, what to do. Must stay light to import.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means (DESIGN contract)."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    CONSENT = 3
+    LOCKED = 4
+    NO_DAEMON = 5
+
+
+class DedupdError(Exception):
+    """The base of all; shown to people as one sentence, never as a traceback."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class UsageError(DedupdError):
+    """A command line that cannot be meant."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(DedupdError):
+    """config.toml says something dedupd cannot follow; the message names file and key."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConsentNeeded(DedupdError):
+    """Moves are waiting for a yes and nobody is there to be asked."""
+
+    exit_code = ExitCode.CONSENT
+
+
+class AlreadyRunning(DedupdError):
+    """Another instance holds the lock of this state folder or root."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class NoDaemon(DedupdError):
+    """No daemon answers on the socket."""
+
+    exit_code = ExitCode.NO_DAEMON
+
+
+class StateError(DedupdError):
+    """The state folder cannot be used: full, foreign, read-only, newer."""
+
+
+class LedgerDamaged(StateError):
+    """ledger.db cannot be trusted; nothing moves, undo works from the receipts."""
+
+
+class RootError(DedupdError):
+    """A root is missing, unreadable, swapped or overlaps another."""
+
+
+class VisionError(DedupdError):
+    """The vision worker cannot do what was asked of it."""
+
+
+class ProtocolError(DedupdError):
+    """A peer broke the socket's protocol."""
+
+
+class MoveRefused(DedupdError):
+    """A check of the move protocol said no; the photo stays where it is."""

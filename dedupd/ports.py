@@ -1,0 +1,137 @@
+"""What the pipeline needs of the world: one Protocol a facility, each with an in-memory twin in tests/.
+
+Must never import a library. Every port says what it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+
+
+class Clock(Protocol):
+    """Time, so that tests own it."""
+
+    def now(self) -> float:
+        """Wall clock, seconds since the epoch. For records only: it may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards. For every duration and every wait."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookRequest:
+    """One file the worker shall look at."""
+
+    key: int
+    """The ledger's file id; comes back with the answer."""
+    path: str
+    """Absolute path, surrogateescape."""
+    stat: FileStat
+    """As the ledger saw it; a file that differs when opened comes back as Unreadable(retry=True)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The worker's answer to one LookRequest."""
+
+    key: int
+    result: Traits | Unreadable
+    decoded: bool = True
+    """False when the content was already in the index, so nothing was decoded or embedded again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRequest:
+    """One candidate pair to align, with a living path for each content."""
+
+    a: str
+    b: str
+    path_a: str
+    path_b: str
+    fine: bool = False
+    """Measure `fine_worst` too: at least one of the two is text-like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What the alignment of a pair measured; measures is None when a file could not be read."""
+
+    a: str
+    b: str
+    measures: Measures | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionStatus:
+    """What sees, for status and for the ledger's record of the choice."""
+
+    model: str
+    """Embedder id ('lite0-gem/1', 'open_clip:ViT-B-32/laion2b_s34b_b79k', …); '' = hashes alone."""
+    recipe: str
+    calibrated: bool
+    """False: no shipped or own thresholds for this embedder; its cosine only proposes."""
+    note: str = ""
+    """For people: why hashes alone, which engine."""
+
+
+class Vision(Protocol):
+    """Eyes: a worker process that decodes, embeds, owns the index and proposes. May crash; never the caller.
+
+    Every method starts the worker when it is not there, and raises VisionError (one sentence) when it
+    cannot be made to work at all. A file that crashes or hangs it is found, retried once and
+    answered as Unreadable.
+    """
+
+    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+        """Decode, hash and embed each file; the index holds the rows durably before an answer is given."""
+        ...
+
+    def propose(
+        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+    ) -> list[Candidate]:
+        """Pairs of each `fresh` content with every content of `among` (None: the whole index).
+
+        Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
+        cosine at least the model's candidate bar (or `min_cosine` if lower). No top-k. Unknown contents are ignored.
+        """
+        ...
+
+    def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        """Align each pair and measure what is left between them."""
+        ...
+
+    def missing(self, contents: Sequence[str]) -> list[str]:
+        """Those of `contents` that the index does not hold under the current recipe and model."""
+        ...
+
+    def status(self) -> VisionStatus:
+        """Which embedder and recipe are in force. Starts the worker only when it is not known yet."""
+        ...
+
+    def rest(self) -> None:
+        """Let the worker leave now; the next call starts another."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """One directory entry of a walk."""
+
+    path: str
+    """Relative to the root, '/' between parts, surrogateescape."""
+    stat: FileStat
+
+
+Progress = Callable[[str, int, int], None]
+"""progress(phase, done, total); total 0 = unknown. Called often: the receiver throttles."""

@@ -1,0 +1,1 @@
+"""Every message between daemon and clients, once."""

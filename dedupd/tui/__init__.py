@@ -1,0 +1,1 @@
+"""The Textual reviewer; must never import torch, lancedb, pyarrow or numpy."""
