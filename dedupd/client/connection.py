@@ -1,0 +1,145 @@
+"""Connect, ask, subscribe. Owns the client's end of the socket; must never retry an acting request by itself.
+
+`Connection` is for asyncio (the TUI), `ask` for a script or command that wants one answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from dedupd.errors import DedupdError, NoDaemon, ProtocolError
+from dedupd.protocol.codec import encode_request, notice_of, parse, shape
+from dedupd.protocol.messages import MAX_LINE, PROTOCOL, Failure, Hello, Notice, Request, SayHello
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Refused(DedupdError):
+    """The daemon said no; the message is its sentence."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.code = failure.code
+
+
+def ask(path: Path, request: Request, result: type[R], timeout: float | None = 30.0) -> R:
+    """One request, one answer, over a fresh connection. timeout in seconds; None waits as long as it takes.
+
+    Raises NoDaemon when nobody listens, Refused when the daemon says no, ProtocolError on nonsense.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        link.settimeout(timeout)
+        try:
+            link.connect(str(path))
+            link.sendall(encode_request(0, SayHello(client="ask")) + encode_request(1, request))
+            with link.makefile("rb") as lines:
+                _check_hello(_answer(_line(lines, 0), Hello))
+                return _answer(_line(lines, 1), result)
+        except TimeoutError:
+            raise NoDaemon(f"the daemon at {path} did not answer within {timeout:g} seconds") from None
+        except (OSError, EOFError) as error:
+            raise NoDaemon(f"no daemon answers at {path} ({error}); start one with `dedupd run`") from None
+
+
+def _line(lines: Any, id: int) -> dict[str, Any]:
+    while line := lines.readline(MAX_LINE + 1):
+        message = parse(line)
+        if message.get("id") == id and "method" not in message:
+            return message
+    raise EOFError("it closed the connection")
+
+
+def _answer(message: dict[str, Any], kind: type[R]) -> R:
+    if "error" in message:
+        raise Refused(shape(message["error"], Failure))
+    return shape(message.get("result"), kind)
+
+
+def _check_hello(hello: Hello) -> None:
+    if hello.protocol != PROTOCOL:
+        raise ProtocolError(
+            f"the daemon speaks protocol {hello.protocol} and this program {PROTOCOL}: restart the daemon"
+        )
+
+
+class Connection:
+    """One live connection for asyncio clients: many questions, and notices to a callback.
+
+    Use: `await c.open()`, then `await c.ask(...)`; `await c.closed()` returns when the daemon went away.
+    """
+
+    def __init__(self, path: Path, on_notice: Callable[[Notice], None] | None = None) -> None:
+        self._path = path
+        self._on_notice = on_notice or (lambda notice: None)
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reader_task: asyncio.Task[None] | None = None
+
+    async def open(self) -> Hello:
+        """Connect and say hello. Raises NoDaemon."""
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=MAX_LINE + 1)
+        except OSError as error:
+            raise NoDaemon(f"no daemon answers at {self._path} ({error.strerror or error})") from None
+        self._reader_task = asyncio.create_task(self._read(reader))
+        hello = await self.ask(SayHello(client="tui"), Hello)
+        _check_hello(hello)
+        return hello
+
+    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:
+        """Raises NoDaemon when the connection breaks, Refused when the daemon says no."""
+        if self._writer is None or self._writer.is_closing():
+            raise NoDaemon(f"no daemon is connected at {self._path}")
+        id = next(self._ids)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[id] = answer
+        try:
+            self._writer.write(encode_request(id, request))
+            await self._writer.drain()
+            return _answer(await asyncio.wait_for(answer, timeout), result)
+        except (OSError, TimeoutError) as error:
+            raise NoDaemon(f"the daemon at {self._path} went away ({error or 'no answer'})") from None
+        finally:
+            self._waiting.pop(id, None)
+
+    async def closed(self) -> None:
+        """Returns when the connection has ended, whoever ended it."""
+        if self._reader_task is not None:
+            await asyncio.shield(self._reader_task)
+
+    async def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._reader_task is not None:
+            self._reader_task.cancel()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while line := await reader.readline():
+                self._deliver(parse(line))
+        except (OSError, ValueError, ProtocolError):
+            pass  # the connection is over; closed() and the waiting questions tell
+        finally:
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(ConnectionResetError("the daemon closed the connection"))
+            if self._writer is not None:
+                self._writer.close()
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        if "method" in message:
+            notice = notice_of(message)
+            if notice is not None:
+                self._on_notice(notice)
+            return
+        answer = self._waiting.get(message.get("id", -1))
+        if answer is not None and not answer.done():
+            answer.set_result(message)

@@ -1,0 +1,74 @@
+"""One message <-> one line. Must never do I/O.
+
+The stdlib encodes because file names may hold lone surrogates, which travel as \\udcXX and which
+msgspec's encoder refuses; msgspec checks the shape of what comes in.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from dedupd.errors import ProtocolError
+from dedupd.protocol.messages import MAX_LINE, NOTICES, REQUESTS, Failure, Notice, Request
+
+S = TypeVar("S", bound=msgspec.Struct)
+Id = int | str | None
+
+
+def dump(message: dict[str, Any]) -> bytes:
+    """One line, newline included."""
+    return json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def encode_request(id: Id, request: Request) -> bytes:
+    return dump({"jsonrpc": "2.0", "id": id, "method": request.method, "params": msgspec.to_builtins(request)})
+
+
+def encode_result(id: Id, result: msgspec.Struct) -> bytes:
+    return dump({"jsonrpc": "2.0", "id": id, "result": msgspec.to_builtins(result)})
+
+
+def encode_error(id: Id, failure: Failure) -> bytes:
+    return dump({"jsonrpc": "2.0", "id": id, "error": msgspec.to_builtins(failure)})
+
+
+def encode_notice(notice: Notice) -> bytes:
+    return dump({"jsonrpc": "2.0", "method": notice.method, "params": msgspec.to_builtins(notice)})
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """The JSON object of one line. Raises ProtocolError (one sentence)."""
+    if len(line) > MAX_LINE:
+        raise ProtocolError(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"not one line of JSON: {error}") from None
+    if not isinstance(message, dict):
+        raise ProtocolError("a message must be a JSON object")
+    return message
+
+
+def request_of(message: dict[str, Any]) -> Request | None:
+    """The typed request, None for an unknown method. Raises ProtocolError when its params do not fit."""
+    kind = REQUESTS.get(message.get("method", ""))
+    if kind is None:
+        return None
+    return shape(message.get("params") or {}, kind)
+
+
+def notice_of(message: dict[str, Any]) -> Notice | None:
+    """The typed notice, None for one this version does not know."""
+    kind = NOTICES.get(message.get("method", ""))
+    return None if kind is None else shape(message.get("params") or {}, kind)
+
+
+def shape(value: Any, kind: type[S]) -> S:
+    """`value` as `kind`. Raises ProtocolError naming the field that does not fit."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"the parameters do not fit: {error}") from None
