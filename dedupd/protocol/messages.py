@@ -64,6 +64,10 @@ class GroupView(Struct, kw_only=True):
     """Why this keeper."""
     bytes: int = 0
     """Bytes of `duplicates` (moved or to be moved)."""
+    review_bytes: int = 0
+    """Bytes of `review`."""
+    captured: float | None = None
+    """The keeper's capture time, camera's clock, seconds since 1970-01-01."""
     version: int = 0
 
 
@@ -190,6 +194,8 @@ class StatusView(Struct, kw_only=True):
     skipped: int = 0
     waiting_to_move: int = 0
     """Files that would move as soon as somebody says yes."""
+    bytes_to_move: int = 0
+    """Bytes of those files."""
     root_details: list[RootView] = field(default_factory=list)
     progress: ProgressView | None = None
     next_run: float | None = None
@@ -220,6 +226,10 @@ class Acted(Struct, kw_only=True):
     waiting: int = 0
     messages: list[str] = field(default_factory=list)
     """One sentence each, for people: what was refused and why."""
+    moves: list[int] = field(default_factory=list)
+    """Ids of the moves this very action made: what Undo takes back."""
+    lessons: list[int] = field(default_factory=list)
+    """Ids of the verdicts this very action stored: what Forget takes back."""
 
 
 class Hello(Struct, kw_only=True):
@@ -247,6 +257,22 @@ class Lessons(Struct, kw_only=True):
 
 class Months(Struct, kw_only=True):
     months: list[MonthView]
+
+
+class SettingsView(Struct, kw_only=True):
+    """The settings that decide what moves, as the daemon follows them now."""
+
+    tiers: dict[str, str] = field(default_factory=dict)
+    """relation -> 'move' | 'review' | 'off'."""
+    keep_policy: str = "best"
+    threshold: float | None = None
+    """Cosine above which pairs go to review."""
+    model: str = ""
+    quiet_seconds: float = 0.0
+    interval_minutes: float = 0.0
+    nightly: str = ""
+    source: str = ""
+    """The config file, absolute; '' when there is none."""
 
 
 class Done(Struct, kw_only=True):
@@ -319,6 +345,11 @@ class GetThumbnails(Request, kw_only=True):
 class GetLessons(Request, kw_only=True):
     method = "lessons"
     result = Lessons
+
+
+class GetSettings(Request, kw_only=True):
+    method = "settings"
+    result = SettingsView
 
 
 class Resolve(Request, kw_only=True):
@@ -429,7 +460,7 @@ class Forget(Request, kw_only=True):
 REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
-        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, Resolve,
+        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings, Resolve,
         Subscribe, Pause, Resume, ScanNow, Scan, Approve, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip
