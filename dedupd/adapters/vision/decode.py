@@ -1,0 +1,304 @@
+"""From a path to upright pixels, for hashing, embedding, proving and thumbnails.
+
+Owns which files count as pictures and how they are decoded small; must never write, follow a symlink,
+wake a cloud placeholder or trust a file's name, header or length. Worker process only.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as stat_module
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePath
+from threading import Lock
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+import pillow_heif
+from blake3 import blake3
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+
+from dedupd.core.photo import FileStat
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000")
+MAX_PIXELS = 250_000_000
+"""Above the 200 Mpixel that phones really take; beyond it a file is kept and reported, not decoded."""
+LARGE_PIXELS = 40_000_000
+"""Fully decoded pictures above this take turns, so that two of them never add up to the memory cap."""
+SHORT_SIDE = 320
+"""The small decode keeps at least this short side: enough for the hashes and a 224-px embedder."""
+GREY = (128, 128, 128)
+"""What shows through transparency."""
+
+RAW_SUFFIXES = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
+    *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+)
+_RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
+_TAG_DNG_VERSION = 50706
+_TAG_PHOTOMETRIC = 262
+_RAW_PHOTOMETRIC = (32803, 34892)
+_TAG_ORIENTATION = 0x0112
+_SF_DATALESS = 0x40000000
+_BLOCK = 1 << 20
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+pillow_heif.register_heif_opener(thumbnails=False)
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.simplefilter("ignore", UserWarning)
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+cv2.setNumThreads(1)
+
+_one_large_at_a_time = Lock()
+
+
+class Refused(Exception):
+    """This file gives no picture; the message is one clause for people."""
+
+    def __init__(self, reason: str, *, retry: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One decoded picture, small and upright, and what its header said."""
+
+    image: Image.Image
+    """RGB."""
+    format: str
+    width: int
+    """Of the whole picture, upright, px."""
+    height: int
+    exif: Image.Exif
+    quantization: dict[int, list[int]] | None
+    """A JPEG's tables; None for other formats."""
+    subsampling: str
+
+
+@contextmanager
+def opened(path: str, expected: FileStat | None = None) -> Iterator[BinaryIO]:
+    """The regular file at `path`, open for reading.
+
+    Raises Refused: gone, not a regular file, a cloud placeholder, or other than `expected` at opening
+    or when the block is left.
+    """
+    try:
+        _check(os.lstat(path), expected)
+        # O_NONBLOCK: a FIFO put here after lstat must not hang the open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            before = os.fstat(descriptor)
+            _check(before, expected)
+            yield file
+            _check(os.fstat(descriptor), expected or _identity(before))
+    except FileNotFoundError:
+        raise Refused("no longer there", retry=True) from None
+    except PermissionError:
+        raise Refused("no permission to read it") from None
+
+
+def _identity(status: os.stat_result) -> FileStat:
+    return FileStat(
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        dev=status.st_dev,
+        ino=status.st_ino,
+    )
+
+
+def _check(status: os.stat_result, expected: FileStat | None) -> None:
+    if not stat_module.S_ISREG(status.st_mode):
+        raise Refused("not a regular file")
+    if expected is not None:
+        found = (status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
+        if found != (expected.size, expected.mtime_ns, expected.dev, expected.ino):
+            raise Refused("changed while being read", retry=True)
+    dataless = getattr(status, "st_flags", 0) & _SF_DATALESS
+    if status.st_size and (dataless or status.st_blocks == 0):
+        raise Refused("cloud placeholder", retry=True)
+
+
+def content_of(file: BinaryIO) -> str:
+    """BLAKE3 of the whole file, 64 hex digits; leaves the file at its start."""
+    hasher = blake3()
+    block = bytearray(_BLOCK)
+    view = memoryview(block)
+    file.seek(0)
+    while count := file.readinto(block):  # type: ignore[attr-defined]
+        hasher.update(view[:count])
+    file.seek(0)
+    return hasher.hexdigest()
+
+
+def decode(file: BinaryIO, path: str, *, short_side: int = 0, long_side: int = 0) -> Picture:
+    """Decode the first frame to its end, scaled down as far as both minimal sides (px) allow.
+
+    JPEGs scale in the DCT domain (libjpeg), others by whole box factors. Raises Refused.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return _decode(image, path, short_side, long_side)
+    except Refused:
+        raise
+    except UnidentifiedImageError:
+        raise Refused(_name_unknown(file, path)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise Refused(f"too large: over {MAX_PIXELS // 1_000_000} Mpixel") from None
+    except MemoryError:
+        raise Refused("too large: it does not fit in the worker's memory") from None
+    except Exception as error:  # noqa: BLE001
+        # Decoders raise whatever a hostile file makes them raise; all of it means the same.
+        raise Refused(f"damaged or cut short ({error})"[:200]) from None
+
+
+def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> Picture:
+    if PurePath(path).suffix.lower() in RAW_SUFFIXES or _is_raw_tiff(image):
+        raise Refused("raw photo, not decoded yet")
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Refused(f"too large: {width * height // 1_000_000} Mpixel")
+    jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    tables = dict(image.quantization) if jpeg else None  # type: ignore[attr-defined]
+    subsampling = (
+        {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "") if jpeg else ""
+    )
+    name = "JPEG" if jpeg else str(image.format)
+    small = _load_small(image, _factor(width, height, short_side, long_side))
+    exif = _exif(image)
+    turn = _TURNS.get(_orientation(exif))
+    if turn is not None:
+        small = small.transpose(turn)
+        if turn in (_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]):
+            width, height = height, width
+    return Picture(
+        image=small,
+        format=name,
+        width=width,
+        height=height,
+        exif=exif,
+        quantization=tables,
+        subsampling=subsampling,
+    )
+
+
+def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
+    """The largest whole factor that keeps both minimal sides; 1 when neither is asked for."""
+    factors = [
+        side // least
+        for side, least in ((min(width, height), short_side), (max(width, height), long_side))
+        if least
+    ]
+    return max(1, min(factors, default=1))
+
+
+def _load_small(image: Image.Image, factor: int) -> Image.Image:
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
+        width = image.width
+        image.draft(None, (width // factor, image.height // factor))
+        factor //= round(width / image.width)
+    if image.width * image.height > LARGE_PIXELS:
+        with _one_large_at_a_time:
+            return _to_rgb(image, factor)
+    return _to_rgb(image, factor)
+
+
+def _to_rgb(image: Image.Image, factor: int) -> Image.Image:
+    image.load()
+    frame: Image.Image = image
+    if frame.mode in ("I", "F") or frame.mode.startswith("I;"):
+        frame = Image.fromarray(_to_8_bit(np.asarray(frame)))
+    elif frame.mode in ("P", "PA") or "transparency" in frame.info:
+        frame = frame.convert("RGBA")
+    elif frame.mode == "1":
+        frame = frame.convert("L")
+    elif frame.mode == "LAB":
+        frame = frame.getchannel("L")
+    if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        frame = frame.reduce(factor)
+    if frame.mode in ("RGBA", "LA", "RGBa", "La"):
+        frame = frame.convert("RGBA")
+        ground = Image.new("RGBA", frame.size, (*GREY, 255))
+        frame = Image.alpha_composite(ground, frame)
+    return frame.convert("RGB")
+
+
+def _to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """16-bit, 32-bit and float grey to 8 bits by the scale their values show."""
+    values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if pixels.dtype == np.uint16 or (0 <= low and 255 < high <= 65535):
+        values /= 257.0
+    elif low < 0 or high > 255:
+        values = (values - low) * (255.0 / (high - low))
+    elif high <= 1.0 and pixels.dtype == np.float32:
+        values *= 255.0
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        return image.getexif()
+    except Exception:  # noqa: BLE001
+        # Broken metadata does not make a photo unreadable.
+        return Image.Exif()
+
+
+def _orientation(exif: Image.Exif) -> int:
+    value = exif.get(_TAG_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _is_raw_tiff(image: Image.Image) -> bool:
+    if image.format != "TIFF":
+        return False
+    tags = getattr(image, "tag_v2", {})
+    return _TAG_DNG_VERSION in tags or tags.get(_TAG_PHOTOMETRIC) in _RAW_PHOTOMETRIC
+
+
+def _name_unknown(file: BinaryIO, path: str) -> str:
+    """Why a file that no allowed decoder recognises is left alone."""
+    file.seek(0)
+    head = file.read(16)
+    if not head:
+        return "empty file"
+    raw = head.startswith(_RAW_MAGIC) or head[8:10] == b"CR" or head[4:12] == b"ftypcrx "
+    if raw or PurePath(path).suffix.lower() in RAW_SUFFIXES:
+        return "raw photo, not decoded yet"
+    return "not a picture dedupd reads"
+
+
+def decode_for_proof(path: str, side: int = 400, expected: FileStat | None = None) -> NDArray[np.uint8]:
+    """The picture at `path`, upright, as (H, W, 3) uint8 RGB with its long side at most `side` px.
+
+    Area-averaged, as the thresholds of the proof were measured. Raises Refused.
+    """
+    with opened(path, expected) as file:
+        picture = decode(file, path, long_side=2 * side)
+    return area_resize(np.asarray(picture.image), side)
+
+
+def area_resize(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale down so that the long side is at most `side` px; never up."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
