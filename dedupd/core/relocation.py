@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dedupd.core.month import month_folder
 from dedupd.core.photo import FileStat
+
+DUPLICATES = "duplicates"
+"""Name of the folders that hold what was moved; never searched, watched or clustered."""
+NAME_BYTES = 255
+"""Longest file name that common file systems take."""
 
 
 class Goal(StrEnum):
@@ -16,6 +22,9 @@ class Goal(StrEnum):
 
     MOVED = "moved"
     UNDONE = "undone"
+    """Back where a person wants it."""
+    RETURNED = "returned"
+    """Brought back by dedupd itself: the move was interrupted or its keeper is gone. Nobody's verdict."""
 
 
 class MoveState(StrEnum):
@@ -57,6 +66,8 @@ class MoveOrder:
     """JSON of the evidence, for the receipt."""
     primary: bool = True
     """False for companions: their keeper is the same photo, but they are no match of it themselves."""
+    root_id: str = ""
+    """UUID of the root's marker; when given, another marker at that path refuses the move (P9)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +95,65 @@ class Move:
     error: str = ""
     at: float = 0.0
     """Wall clock of the intent."""
+    restored: str = ""
+    """Where it was (or is being) brought back to; '' while it was never brought back. Differs from `src` when that was taken."""
+    primary: bool = True
+    evidence: str = ""
+    root_id: str = ""
+
+    @property
+    def held(self) -> bool:
+        """True while the file lies in duplicates/ as the journal meant it to."""
+        return self.goal is Goal.MOVED and self.state is MoveState.DONE
+
+
+def destination(path: str) -> str:
+    """Where the duplicate at `path` goes: duplicates/ in the folder that names its month, else in the root.
+
+    'Pictures/2024/06/trip/a.jpg' -> 'Pictures/2024/06/duplicates/trip/a.jpg'; 'x/c.jpg' -> 'duplicates/x/c.jpg'.
+    """
+    found = month_folder(path)
+    if found is None:
+        return f"{DUPLICATES}/{path}"
+    folder = found[1]
+    return f"{folder}/{DUPLICATES}/{path[len(folder) + 1 :]}"
+
+
+def duplicates_folder(path: str) -> str:
+    """The duplicates/ folder that `path` lies below: where its receipts are. ValueError when it lies below none."""
+    parts = path.split("/")[:-1]
+    if DUPLICATES not in parts:
+        raise ValueError(f"{path!r} does not lie in a {DUPLICATES} folder")
+    return "/".join(parts[: parts.index(DUPLICATES) + 1])
+
+
+def is_held(path: str) -> bool:
+    """True for a path below a duplicates/ folder, however that name is spelled."""
+    return any(part.casefold() == DUPLICATES for part in path.split("/")[:-1])
+
+
+def numbered(path: str, number: int, stem: str = "") -> str:
+    """The `number`th sibling name of `path`: 'a.jpg' -> 'a (1).jpg'; 0 is the name itself.
+
+    `stem` keeps the files of a unit recognisable: all get the number behind the stem they share
+    ('IMG_1 (1).JPG', 'IMG_1 (1).JPG.xmp'). A name too long for a file system loses the end of its stem.
+    """
+    if number == 0:
+        return path
+    folder, slash, name = path.rpartition("/")
+    if not stem or not name.startswith(stem):
+        dot = name.rfind(".")
+        stem = name[:dot] if dot > 0 else name
+    tail = f" ({number}){name[len(stem) :]}"
+    room = NAME_BYTES - len(_bytes(tail))
+    return f"{folder}{slash}{_cut(stem, room)}{tail}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _cut(stem: str, room: int) -> str:
+    while stem and len(_bytes(stem)) > room:
+        stem = stem[:-1]
+    return stem
