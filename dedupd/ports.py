@@ -135,3 +135,51 @@ class FoundFile:
 
 Progress = Callable[[str, int, int], None]
 """progress(phase, done, total); total 0 = unknown. Called often: the receiver throttles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootIdentity:
+    """What tells a root from an empty mount point or another disk."""
+
+    uuid: str
+    """From `.dedupd-root.json`; '' when there is none."""
+    dev: int
+
+
+class Disk(Protocol):
+    """Looking at the roots; never changes a photo. Paths relative to the root, '/' between parts."""
+
+    def identity(self, root: str) -> RootIdentity:
+        """Raises RootError (one sentence) when the root is missing, no folder, or not readable."""
+        ...
+
+    def mark(self, root: str) -> str:
+        """Write `.dedupd-root.json` with a new UUID and return it; an existing one is returned, never replaced.
+
+        Returns '' when the root cannot be written.
+        """
+        ...
+
+    def walk(
+        self, root: str, under: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+    ) -> Iterator[FoundFile]:
+        """Regular files below `under`, folder by folder; no symlink followed, no other device entered.
+
+        Skips duplicates/, duplicates_summary/, dot-files, half-written names and photo-library packages.
+        An unreadable folder is told as on_problem(folder, sentence).
+        """
+        ...
+
+    def list_folder(
+        self, root: str, folder: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+    ) -> Iterator[FoundFile]:
+        """The same for one folder, not below it; a folder that is gone is empty."""
+        ...
+
+    def stat(self, root: str, path: str) -> FileStat | None:
+        """lstat of a regular file; None when there is none."""
+        ...
+
+    def content(self, root: str, path: str) -> str:
+        """BLAKE3 of the file's bytes, 64 hex digits. Raises OSError."""
+        ...

@@ -1,0 +1,80 @@
+"""ledger.db: what cannot be computed again (SQLite, WAL, synchronous=FULL).
+
+    schema.py     the tables, the one way to connect, sqlite's errors as ours
+    rows.py       JSON inside columns
+    inventory.py  roots, files, months, contents
+    judgement.py  measured pairs, groups, verdicts
+    journal.py    the move journal
+
+Owns durability; must never decide anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from dedupd.adapters.ledger.inventory import Inventory
+from dedupd.adapters.ledger.journal import Journal
+from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.schema import connect, translated
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """One connection and its three parts. Use one per thread; only the pipeline's may write."""
+
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        """Raises LedgerDamaged or StateError, one sentence each."""
+        self.path = path
+        self._link = connect(path, read_only=read_only)
+        self.inventory = Inventory(self._link)
+        self.judgement = Judgement(self._link)
+        self.journal = Journal(self._link)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; nested use joins the outer transaction."""
+        if self._link.in_transaction:
+            yield
+            return
+        with self.translating():
+            self._link.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._link.execute("ROLLBACK")
+                raise
+            self._link.execute("COMMIT")
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turns sqlite's errors into StateError / LedgerDamaged."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise translated(error, self.path) from error
+
+    def get(self, key: str, default: str = "") -> str:
+        """A recorded choice or counter."""
+        row = self._link.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return default if row is None else row[0]
+
+    def put(self, key: str, value: str) -> None:
+        with self.translating():
+            self._link.execute("INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", (key, value))
+
+    def close(self) -> None:
+        self._link.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,258 @@
+"""Roots, files, months and contents: what was seen on the disks, and what was measured of it.
+
+Must never look at a disk itself. Paths are BLOBs (os.fsencode): names need not be text.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dedupd.adapters.ledger.rows import traits_from_json, traits_to_json
+from dedupd.core.photo import FileState, FileStat, Traits
+from dedupd.core.records import FileRow, MonthRow, RootRow
+
+_FILE = (
+    "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
+)
+_LIVE = "absent_since IS NULL AND state = 'indexed'"
+
+
+def _file(row: Sequence[Any]) -> FileRow:
+    stat = FileStat(size=row[3], mtime_ns=row[4], ctime_ns=row[5], dev=row[6], ino=row[7], nlink=row[8])
+    return FileRow(
+        id=row[0], root=row[1], path=os.fsdecode(row[2]), stat=stat, content=row[9], month=row[10],
+        month_source=row[11], state=row[12], reason=row[13], absent_since=row[14],
+    )  # fmt: skip
+
+
+def _folder(path: str) -> bytes:
+    return os.fsencode(path.rpartition("/")[0])
+
+
+def _stat(s: FileStat) -> tuple[int, ...]:
+    return (s.size, s.mtime_ns, s.ctime_ns, s.dev, s.ino, s.nlink)
+
+
+class Inventory:
+    """Queries and changes over roots, files, months, contents. Writers hold a Ledger.transaction()."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    # ---- roots
+
+    def roots(self) -> list[RootRow]:
+        rows = self._link.execute(
+            "SELECT id, path, uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at FROM roots ORDER BY id"
+        )
+        return [
+            RootRow(
+                id=r[0], path=os.fsdecode(r[1]), uuid=r[2], dev=r[3], online=bool(r[4]), note=r[5],
+                consented_at=r[6], backlog_done_at=r[7], breaker_ok_at=r[8],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def add_root(self, path: str) -> RootRow:
+        """The row of this root, made when it is new."""
+        self._link.execute("INSERT OR IGNORE INTO roots(path) VALUES(?)", (os.fsencode(path),))
+        return next(r for r in self.roots() if r.path == path)
+
+    def update_root(self, root: int, **changes: Any) -> None:
+        """Columns by name: uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at."""
+        sets = ", ".join(f"{name}=?" for name in changes)
+        self._link.execute(f"UPDATE roots SET {sets} WHERE id=?", (*changes.values(), root))
+
+    # ---- files
+
+    def files(self, root: int) -> list[FileRow]:
+        """Every known file of a root, held and absent ones too."""
+        return [_file(r) for r in self._link.execute(f"SELECT {_FILE} FROM files WHERE root=?", (root,))]
+
+    def file(self, id: int) -> FileRow | None:
+        row = self._link.execute(f"SELECT {_FILE} FROM files WHERE id=?", (id,)).fetchone()
+        return None if row is None else _file(row)
+
+    def files_by_id(self, ids: Iterable[int]) -> dict[int, FileRow]:
+        found = (self.file(id) for id in set(ids))
+        return {f.id: f for f in found if f is not None}
+
+    def file_at(self, root: int, path: str) -> FileRow | None:
+        row = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
+        ).fetchone()
+        return None if row is None else _file(row)
+
+    def files_by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
+        """Files of this root that were the same inode with the same size and mtime: what a rename keeps."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE dev=? AND ino=? AND root=? AND size=? AND mtime_ns=?",
+            (stat.dev, stat.ino, root, stat.size, stat.mtime_ns),
+        )
+        return [_file(r) for r in rows]
+
+    def files_in_folder(self, root: int, folder: str) -> list[FileRow]:
+        """Files directly in a folder ('' = the root), those marked absent too; held ones lie elsewhere."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND folder=? AND state!='held'", (root, os.fsencode(folder))
+        )
+        return [_file(r) for r in rows]
+
+    def folders(self, root: int) -> list[str]:
+        """Every folder that holds known files, duplicates/ folders left out."""
+        rows = self._link.execute("SELECT DISTINCT folder FROM files WHERE root=? AND state!='held'", (root,))
+        return [os.fsdecode(r[0]) for r in rows]
+
+    def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
+        done = self._link.execute(
+            "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, reason) "
+            "VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+            (root, os.fsencode(path), _folder(path), *_stat(stat), state, reason),
+        )
+        return int(done.lastrowid or 0)
+
+    def changed_file(self, id: int, stat: FileStat, state: FileState, reason: str = "") -> None:
+        """Its bytes may be others now: forget its content and look again."""
+        self._link.execute(
+            "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason=?, content=NULL,"
+            " absent_since=NULL WHERE id=?",
+            (*_stat(stat), state, reason, id),
+        )
+
+    def same_file(self, id: int, stat: FileStat) -> None:
+        """Present, same bytes; only ctime or link count may have changed."""
+        self._link.execute(
+            "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
+            (stat.ctime_ns, stat.dev, stat.ino, stat.nlink, id),
+        )
+
+    def renamed_file(self, id: int, path: str, month: str, source: str) -> None:
+        self._link.execute(
+            "UPDATE files SET path=?, folder=?, month=?, month_source=?, absent_since=NULL WHERE id=?",
+            (os.fsencode(path), _folder(path), month, source, id),
+        )
+
+    def placed_file(self, id: int, path: str, state: FileState) -> None:
+        """dedupd itself moved it (or put it back): where it lies now. Its month stays its own."""
+        self._link.execute(
+            "UPDATE files SET path=?, folder=?, state=?, reason='', absent_since=NULL WHERE id=?",
+            (os.fsencode(path), _folder(path), state, id),
+        )
+
+    def set_state(self, id: int, state: FileState, reason: str = "") -> None:
+        self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, reason, id))
+
+    def indexed_file(self, id: int, content: str, month: str, source: str) -> None:
+        self._link.execute(
+            "UPDATE files SET state='indexed', reason='', content=?, month=?, month_source=? WHERE id=?",
+            (content, month, source, id),
+        )
+
+    def skipped_file(self, id: int, reason: str, content: str) -> None:
+        self._link.execute(
+            "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?", (reason, content or None, id)
+        )
+
+    def absent_file(self, id: int, since: float) -> None:
+        self._link.execute("UPDATE files SET absent_since=? WHERE id=? AND absent_since IS NULL", (since, id))
+
+    def remove_file(self, id: int) -> None:
+        self._link.execute("DELETE FROM files WHERE id=?", (id,))
+        self._link.execute("DELETE FROM members WHERE file=?", (id,))
+
+    def to_look_at(self) -> list[FileRow]:
+        """Files whose bytes nobody has looked at yet."""
+        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE state='seen' AND absent_since IS NULL ORDER BY root, path")
+        return [_file(r) for r in rows]
+
+    def live_in_month(self, root: int, month: str) -> list[FileRow]:
+        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_LIVE}", (root, month))
+        return [_file(r) for r in rows]
+
+    def live_with_content(self, content: str) -> list[FileRow]:
+        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_LIVE}", (content,))
+        return [_file(r) for r in rows]
+
+    def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
+        where = "" if root is None else " AND root=:root"
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
+            {"state": state, "root": root},
+        )
+        return [_file(r) for r in rows]
+
+    def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
+        """Files in a state that are on the disk."""
+        return self._link.execute(
+            "SELECT count(*) FROM files WHERE state=? AND absent_since IS NULL AND (? IS NULL OR root=?)",
+            (state, root, root),
+        ).fetchone()[0]
+
+    # ---- contents
+
+    def traits(self, contents: Iterable[str]) -> dict[str, Traits]:
+        found: dict[str, Traits] = {}
+        for content in set(contents):
+            row = self._link.execute("SELECT traits FROM contents WHERE content=?", (content,)).fetchone()
+            if row is not None:
+                found[content] = traits_from_json(row[0])
+        return found
+
+    def add_traits(self, traits: Traits) -> None:
+        self._link.execute(
+            "INSERT INTO contents VALUES(?,?,?,?) ON CONFLICT(content) DO UPDATE SET "
+            "recipe=excluded.recipe, model=excluded.model, traits=excluded.traits",
+            (traits.content, traits.recipe, traits.model, traits_to_json(traits)),
+        )
+
+    def other_recipe(self, recipe: str, model: str) -> list[FileRow]:
+        """Live files whose content was measured under another recipe or model."""
+        rows = self._link.execute(
+            f"SELECT {', '.join('f.' + c for c in _FILE.split(', '))} FROM files f LEFT JOIN contents c ON c.content=f.content "
+            "WHERE f.absent_since IS NULL AND f.state='indexed' AND (c.content IS NULL OR c.recipe!=? OR c.model!=?)",
+            (recipe, model),
+        )
+        return [_file(r) for r in rows]
+
+    def live_contents(self) -> list[str]:
+        return [r[0] for r in self._link.execute(f"SELECT DISTINCT content FROM files WHERE {_LIVE}")]
+
+    # ---- months
+
+    def change_month(self, root: int, month: str, at: float) -> None:
+        """This month differs from what was clustered last."""
+        if month:
+            self._link.execute(
+                "INSERT INTO months(root, month, changes, changed_at) VALUES(?,?,1,?) "
+                "ON CONFLICT(root, month) DO UPDATE SET changes=changes+1, changed_at=excluded.changed_at",
+                (root, month, at),
+            )
+
+    def months(self, root: int | None = None) -> list[MonthRow]:
+        rows = self._link.execute(
+            "SELECT root, month, changes>clustered, changed_at, clustered_at FROM months "
+            "WHERE ? IS NULL OR root=? ORDER BY month, root",
+            (root, root),
+        )
+        return [MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), changed_at=r[3], clustered_at=r[4]) for r in rows]
+
+    def changes(self, root: int, month: str) -> int:
+        """The change counter, read before clustering and handed to clustered_month after."""
+        row = self._link.execute("SELECT changes FROM months WHERE root=? AND month=?", (root, month)).fetchone()
+        return 0 if row is None else row[0]
+
+    def clustered_month(self, root: int, month: str, changes: int, at: float) -> None:
+        """Clustered as of that counter; a change that came meanwhile keeps the month waiting."""
+        self._link.execute(
+            "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?", (changes, at, root, month)
+        )
+
+    def month_counts(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """(root, month) -> (live photos, of them with a guessed month)."""
+        rows = self._link.execute(
+            f"SELECT root, month, count(*), sum(month_source='mtime') FROM files WHERE {_LIVE} GROUP BY root, month"
+        )
+        return {(r[0], r[1]): (r[2], r[3] or 0) for r in rows}

@@ -1,0 +1,159 @@
+"""Measured pairs, groups and verdicts: what was proven, what was decided, what people said.
+
+Must never decide; the pipeline hands finished stars over.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dedupd.adapters.ledger.rows import evidence_from_json, evidence_to_json, pair_from_row, pair_to_row
+from dedupd.core.photo import Relation
+from dedupd.core.records import GroupRow, MemberRow, PairRow, VerdictRow
+
+_PAIR = "a, b, cosine, hash_distance, measures"
+_GROUP = "id, root, keeper, month, reasons, version, updated"
+
+
+class Judgement:
+    """Queries and changes over pairs, groups, verdicts. Writers hold a Ledger.transaction()."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    # ---- measured pairs
+
+    def pairs_of(self, content: str) -> list[PairRow]:
+        """Every measured pair this content is in; what it means is for core/relations to say."""
+        rows = self._link.execute(
+            f"SELECT {_PAIR} FROM pairs WHERE a=? UNION SELECT {_PAIR} FROM pairs WHERE b=?", (content, content)
+        )
+        return [pair_from_row(r) for r in rows]
+
+    def put_pair(self, pair: PairRow) -> None:
+        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?)", pair_to_row(pair))
+
+    def has_pair(self, a: str, b: str) -> bool:
+        return self._link.execute("SELECT 1 FROM pairs WHERE a=? AND b=?", (a, b)).fetchone() is not None
+
+    def forget_pairs(self) -> None:
+        """Another model or recipe: everything is compared again."""
+        self._link.execute("DELETE FROM pairs")
+        self._link.execute("DELETE FROM compared")
+
+    def not_compared(self, contents: Sequence[str], month: str, rules: str) -> list[str]:
+        """Those contents that were not compared with this month ('' = the whole library) under these rules."""
+        return [
+            c
+            for c in contents
+            if not self._link.execute(
+                "SELECT 1 FROM compared WHERE content=? AND month=? AND rules=?", (c, month, rules)
+            ).fetchone()
+        ]
+
+    def compared(self, contents: Iterable[str], month: str, rules: str) -> None:
+        self._link.executemany("INSERT OR REPLACE INTO compared VALUES(?,?,?)", [(c, month, rules) for c in contents])
+
+    # ---- groups
+
+    def _groups(self, where: str, arguments: Sequence[Any]) -> list[GroupRow]:
+        rows = self._link.execute(f"SELECT {_GROUP} FROM groups {where}", arguments).fetchall()
+        return [
+            GroupRow(
+                id=r[0], root=r[1], keeper=r[2], month=r[3], reasons=tuple(json.loads(r[4])), version=r[5],
+                updated=r[6], members=self._members(r[0]),
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def _members(self, group: int) -> tuple[MemberRow, ...]:
+        rows = self._link.execute(
+            "SELECT file, role, relation, evidence, why FROM members WHERE grp=? ORDER BY file", (group,)
+        )
+        return tuple(
+            MemberRow(
+                file=r[0], role=r[1], relation=Relation(r[2]), evidence=evidence_from_json(r[3]), why=r[4]
+            )
+            for r in rows
+        )  # fmt: skip
+
+    def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
+        """Newest month first, then id."""
+        return self._groups(
+            "WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY month DESC, id", (root, root, month, month)
+        )
+
+    def group(self, id: int) -> GroupRow | None:
+        found = self._groups("WHERE id=?", (id,))
+        return found[0] if found else None
+
+    def group_of_keeper(self, root: int, keeper: int) -> GroupRow | None:
+        found = self._groups("WHERE root=? AND keeper=?", (root, keeper))
+        return found[0] if found else None
+
+    def groups_with_file(self, file: int) -> list[GroupRow]:
+        """As keeper or as member."""
+        return self._groups("WHERE keeper=? OR id IN (SELECT grp FROM members WHERE file=?)", (file, file))
+
+    def put_group(
+        self, root: int, keeper: int, month: str, reasons: Sequence[str], members: Sequence[MemberRow], at: float
+    ) -> int:
+        """Insert or update the star of this keeper; the version grows only when something changed."""
+        old = self.group_of_keeper(root, keeper)
+        new = (month, tuple(reasons), tuple(sorted(members, key=lambda m: m.file)))
+        if old is not None and (old.month, old.reasons, old.members) == new:
+            return old.id
+        row = self._link.execute(
+            "INSERT INTO groups(root, keeper, month, reasons, updated) VALUES(?,?,?,?,?) "
+            "ON CONFLICT(root, keeper) DO UPDATE SET month=excluded.month, reasons=excluded.reasons, "
+            "updated=excluded.updated, version=version+1 RETURNING id",
+            (root, keeper, month, json.dumps(list(reasons)), at),
+        ).fetchone()
+        self._link.execute("DELETE FROM members WHERE grp=?", (row[0],))
+        self._link.executemany(
+            "INSERT INTO members VALUES(?,?,?,?,?,?)",
+            [(row[0], m.file, m.role, m.relation, evidence_to_json(m.evidence), m.why) for m in members],
+        )
+        return int(row[0])
+
+    def set_role(self, group: int, file: int, role: str, why: str | None = None) -> None:
+        """A member moved or came back; the group's version grows."""
+        self._link.execute(
+            "UPDATE members SET role=?, why=coalesce(?, why) WHERE grp=? AND file=?", (role, why, group, file)
+        )
+        self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
+
+    def remove_group(self, id: int) -> None:
+        self._link.execute("DELETE FROM members WHERE grp=?", (id,))
+        self._link.execute("DELETE FROM groups WHERE id=?", (id,))
+
+    # ---- verdicts
+
+    def add_verdict(self, kind: str, a: str, b: str, paths: Sequence[str], at: float) -> int:
+        """By content, a <= b; saying it twice changes nothing. Returns its id."""
+        a, b = (a, b) if not b or a <= b else (b, a)
+        self._link.execute(
+            "INSERT OR IGNORE INTO verdicts(kind, a, b, paths, at) VALUES(?,?,?,?,?)",
+            (kind, a, b, json.dumps(list(paths)), at),
+        )
+        row = self._link.execute("SELECT id FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)).fetchone()
+        return int(row[0])
+
+    def drop_verdict(self, kind: str, a: str, b: str) -> None:
+        """The latest word wins: 'same' takes an older 'different' of the pair back, and the reverse."""
+        a, b = (a, b) if not b or a <= b else (b, a)
+        self._link.execute("DELETE FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
+
+    def remove_verdict(self, id: int) -> VerdictRow | None:
+        found = next((v for v in self.verdicts() if v.id == id), None)
+        self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
+        return found
+
+    def verdicts(self, kind: str | None = None) -> list[VerdictRow]:
+        rows = self._link.execute(
+            "SELECT id, kind, a, b, paths, at FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id", (kind, kind)
+        )
+        return [VerdictRow(id=r[0], kind=r[1], a=r[2], b=r[3], paths=tuple(json.loads(r[4])), at=r[5]) for r in rows]

@@ -1,0 +1,111 @@
+"""The ledger's tables and the one way to open them: WAL, synchronous=FULL.
+
+Must never be opened by the worker. Power-cut tests lost intents with synchronous=NORMAL; every
+connection is therefore asked what it really runs with.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from dedupd.adapters.ledger import journal
+from dedupd.errors import LedgerDamaged, StateError
+
+VERSION = 1
+
+SCHEMA = (
+    """
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS roots(
+    id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, uuid TEXT NOT NULL DEFAULT '', dev INTEGER,
+    online INTEGER NOT NULL DEFAULT 1, note TEXT NOT NULL DEFAULT '',
+    consented_at REAL, backlog_done_at REAL, breaker_ok_at REAL, reconciled_at REAL);
+CREATE TABLE IF NOT EXISTS files(
+    id INTEGER PRIMARY KEY, root INTEGER NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, nlink INTEGER NOT NULL,
+    content TEXT, month TEXT NOT NULL DEFAULT '', month_source TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', absent_since REAL,
+    UNIQUE(root, path));
+CREATE INDEX IF NOT EXISTS files_folder ON files(root, folder);
+CREATE INDEX IF NOT EXISTS files_content ON files(content);
+CREATE INDEX IF NOT EXISTS files_month ON files(root, month);
+CREATE INDEX IF NOT EXISTS files_inode ON files(dev, ino);
+CREATE INDEX IF NOT EXISTS files_state ON files(state);
+CREATE TABLE IF NOT EXISTS contents(
+    content TEXT PRIMARY KEY, recipe TEXT NOT NULL, model TEXT NOT NULL, traits TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pairs(
+    a TEXT NOT NULL, b TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL, measures TEXT,
+    PRIMARY KEY(a, b)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pairs_b ON pairs(b);
+CREATE TABLE IF NOT EXISTS compared(
+    content TEXT NOT NULL, month TEXT NOT NULL, rules TEXT NOT NULL, PRIMARY KEY(content, month)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS months(
+    root INTEGER NOT NULL, month TEXT NOT NULL, changes INTEGER NOT NULL DEFAULT 0,
+    clustered INTEGER NOT NULL DEFAULT 0, changed_at REAL, clustered_at REAL,
+    PRIMARY KEY(root, month)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS groups(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL, keeper INTEGER NOT NULL, month TEXT NOT NULL,
+    reasons TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1, updated REAL NOT NULL, UNIQUE(root, keeper));
+CREATE INDEX IF NOT EXISTS groups_month ON groups(root, month);
+CREATE TABLE IF NOT EXISTS members(
+    grp INTEGER NOT NULL, file INTEGER NOT NULL, role TEXT NOT NULL, relation TEXT NOT NULL,
+    evidence TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY(grp, file)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS members_file ON members(file);
+CREATE TABLE IF NOT EXISTS verdicts(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL DEFAULT '',
+    paths TEXT NOT NULL DEFAULT '[]', at REAL NOT NULL, UNIQUE(kind, a, b));
+CREATE INDEX IF NOT EXISTS verdicts_b ON verdicts(b);
+"""
+    + journal.SCHEMA
+)
+
+
+def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode with the durability dedupd relies on.
+
+    Raises LedgerDamaged when the file is no ledger or a broken one, StateError when the folder
+    cannot be written or the ledger comes from a newer dedupd.
+    """
+    try:
+        if read_only:
+            link = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        else:
+            link = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        link.execute("PRAGMA busy_timeout=5000")
+        if not read_only:
+            _prepare(link)
+        _check_version(link, path)
+    except sqlite3.DatabaseError as error:
+        raise translated(error, path) from error
+    return link
+
+
+def _prepare(link: sqlite3.Connection) -> None:
+    link.execute("PRAGMA journal_mode=WAL")
+    link.execute("PRAGMA synchronous=FULL")
+    link.execute("PRAGMA foreign_keys=ON")
+    if not link.execute("SELECT count(*) FROM sqlite_master WHERE name='moves'").fetchone()[0]:
+        link.executescript("BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;")
+
+
+def _check_version(link: sqlite3.Connection, path: Path | str) -> None:
+    row = link.execute("SELECT value FROM meta WHERE key='version'").fetchone()
+    if row is None or int(row[0]) > VERSION:
+        raise StateError(f"{path} was written by a newer dedupd: upgrade dedupd, or use another --state-dir")
+
+
+def translated(error: sqlite3.DatabaseError, path: Path | str) -> StateError:
+    """sqlite's error as one of ours."""
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return StateError(f"the disk that holds {path} is full or failing ({error}): free some space, then start again")
+    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+        return StateError(f"cannot write {path} ({error}): check its permissions, or use another --state-dir")
+    if code.startswith("SQLITE_BUSY"):
+        return StateError(f"{path} is in use by another program ({error}): close it, then try again")
+    return LedgerDamaged(
+        f"the ledger {path} is damaged ({error}): nothing will move; "
+        "put files back with `dedupd undo --from ROOT --all`, then move the file aside to start a new ledger"
+    )

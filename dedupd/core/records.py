@@ -1,0 +1,103 @@
+"""What the ledger remembers, as values. Must never know how it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dedupd.core.photo import Evidence, FileStat, Measures, Relation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootRow:
+    """One watched folder."""
+
+    id: int
+    path: str
+    uuid: str = ""
+    dev: int | None = None
+    online: bool = True
+    note: str = ""
+    consented_at: float | None = None
+    """When somebody said yes to the first moves (P12)."""
+    backlog_done_at: float | None = None
+    """When the first moves were through: from then on the mass-action breaker counts."""
+    breaker_ok_at: float | None = None
+    """Moves since then are counted against the breaker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """One file under a root; its path is where it lies now (in duplicates/ when held)."""
+
+    id: int
+    root: int
+    path: str
+    stat: FileStat
+    content: str | None
+    month: str
+    month_source: str
+    state: str
+    reason: str
+    absent_since: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRow:
+    """Two contents that were compared, and all that was measured; a < b."""
+
+    a: str
+    b: str
+    cosine: float | None
+    hash_distance: int
+    measures: Measures | None
+    """None: one of the two could not be read when the pair was to be aligned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """One file of a group beside its keeper."""
+
+    file: int
+    role: str
+    """'duplicate' | 'review' | 'stays' (a person kept it) | 'moved'."""
+    relation: Relation
+    evidence: Evidence
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """A star: one keeper and its members."""
+
+    id: int
+    root: int
+    keeper: int
+    month: str
+    reasons: tuple[str, ...]
+    version: int
+    updated: float
+    members: tuple[MemberRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictRow:
+    """What a person decided, by content."""
+
+    id: int
+    kind: str
+    """'different' | 'same' | 'keep'."""
+    a: str
+    b: str
+    paths: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthRow:
+    """One month of one root and whether it waits for clustering."""
+
+    root: int
+    month: str
+    waiting: bool
+    changed_at: float | None
+    clustered_at: float | None

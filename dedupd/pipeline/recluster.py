@@ -1,0 +1,270 @@
+"""A changed month becomes groups: candidates, proof, typed relations, stars.
+
+Must never move a file. Only what is new is compared; what was measured of each pair stays in the ledger, so
+clustering again (other thresholds, another verdict) decodes nothing and gives the same groups as starting over.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dedupd.config import Settings
+from dedupd.core.clusters import Node, Star, stars
+from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
+from dedupd.core.records import FileRow, MemberRow, PairRow
+from dedupd.core.relations import Thresholds, classify, needs_fine, thresholds_for
+from dedupd.core.units import Unit, units_in
+from dedupd.pipeline.ingest import look_at
+from dedupd.ports import Clock, ProofRequest, Vision, VisionStatus
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+PROOFS = 64
+"""Pairs handed to the worker at a time."""
+Step = Callable[[str, int, int], None]
+
+
+class Comparison:
+    """Brings the measured pairs of months up to date. One per pass: it remembers that the index was checked."""
+
+    def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None = None) -> None:
+        self._ledger, self._vision, self._clock = ledger, vision, clock
+        self._threshold = threshold
+        self._index_checked = False
+        self._roots = {r.id: r for r in ledger.inventory.roots()}
+
+    def month(self, root: int, month: str, on_step: Step = lambda phase, done, total: None) -> None:
+        """Compare what is new in this month with the month, and what is new at all with the whole library."""
+        contents = sorted({f.content for f in self._ledger.inventory.live_in_month(root, month) if f.content})
+        if not contents:
+            return
+        seeing = self._vision.status()
+        rules = self._rules(seeing)
+        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", rules)
+        new = self._ledger.judgement.not_compared(contents, "", rules)
+        if not fresh and not new:
+            return
+        self._restore_index()
+        pairs = self._candidates(fresh, contents, new)
+        self._prove(pairs, on_step)
+        with self._ledger.transaction():
+            self._ledger.judgement.compared(fresh, f"{root}:{month}", rules)
+            self._ledger.judgement.compared(new, "", rules)
+
+    def _rules(self, seeing: VisionStatus) -> str:
+        """What a measurement depends on; when it differs from the ledger's, all pairs are forgotten."""
+        rules = f"{seeing.recipe}|{seeing.model}"
+        if self._ledger.get("rules") != rules:
+            with self._ledger.transaction():
+                self._ledger.judgement.forget_pairs()
+                self._ledger.put("rules", rules)
+        return rules
+
+    def _restore_index(self) -> None:
+        """A lost or older index costs time only: look again at what it does not hold."""
+        if self._index_checked:
+            return
+        live = self._ledger.inventory.live_contents()
+        lost = [c for at in range(0, len(live), 4096) for c in self._vision.missing(live[at : at + 4096])]
+        files = [f for content in lost for f in self._ledger.inventory.live_with_content(content)[:1]]
+        files = [f for f in files if self._roots[f.root].online]
+        for at in range(0, len(files), 256):
+            look_at(self._ledger, self._vision, self._clock, files[at : at + 256])
+        self._index_checked = True
+
+    def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
+        found: dict[tuple[str, str], Candidate] = {}
+        if fresh:
+            for pair in self._vision.propose(fresh, month, self._threshold):
+                found[pair.a, pair.b] = pair
+        if new:
+            for pair in self._vision.propose(new, None):
+                found.setdefault((pair.a, pair.b), pair)
+        pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
+        return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b)]
+
+    def _prove(self, pairs: Sequence[Candidate], on_step: Step) -> None:
+        for start in range(0, len(pairs), PROOFS):
+            chunk = pairs[start : start + PROOFS]
+            traits = self._ledger.inventory.traits(c for p in chunk for c in (p.a, p.b))
+            requests = [r for p in chunk if (r := self._request(p, traits)) is not None]
+            measured: dict[tuple[str, str], Measures | None] = {}
+            for proof in self._vision.prove(requests):
+                measured[proof.a, proof.b] = proof.measures
+                on_step("prove", start + len(measured), len(pairs))
+            with self._ledger.transaction():
+                for pair in chunk:
+                    if (pair.a, pair.b) in measured:
+                        self._ledger.judgement.put_pair(_measured(pair, measured[pair.a, pair.b]))
+
+    def _request(self, pair: Candidate, traits: dict[str, Traits]) -> ProofRequest | None:
+        paths = [self._path(pair.a), self._path(pair.b)]
+        if not all(paths) or pair.a not in traits or pair.b not in traits:
+            return None
+        fine = needs_fine(traits[pair.a], traits[pair.b])
+        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1], fine=fine)
+
+    def _path(self, content: str) -> str:
+        for file in self._ledger.inventory.live_with_content(content):
+            if self._roots[file.root].online:
+                return os.path.join(self._roots[file.root].path, file.path)
+        return ""
+
+
+def _measured(pair: Candidate, measures: Measures | None) -> PairRow:
+    return PairRow(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures)
+
+
+def decide(ledger: Ledger, settings: Settings, clock: Clock, root: int, month: str, model: str) -> set[str]:
+    """Group the month's photos and whatever they are related to in this root. Returns the months it touched."""
+    files, edges = _Related(ledger, root, thresholds_for(model, settings.threshold)).to(month)
+    found = stars(
+        _nodes(ledger, settings, root, files),
+        edges,
+        [(v.a, v.b) for v in ledger.judgement.verdicts("different")],
+        {relation: getattr(settings.tiers, relation) for relation in Relation},
+        settings.keep_policy,
+    )
+    return _store(ledger, clock, root, month, files, found)
+
+
+class _Related:
+    """Everything reachable from a month over typed edges and equal bytes, inside one root."""
+
+    def __init__(self, ledger: Ledger, root: int, thresholds: Thresholds) -> None:
+        self._ledger, self._root, self._thresholds = ledger, root, thresholds
+        self._approved = {(v.a, v.b) for v in ledger.judgement.verdicts("same")}
+        self._files: dict[str, list[FileRow]] = {}
+        self._traits: dict[str, Traits] = {}
+
+    def to(self, month: str) -> tuple[list[FileRow], list[Edge]]:
+        start = {f.content for f in self._ledger.inventory.live_in_month(self._root, month) if f.content}
+        edges: dict[tuple[str, str], Edge] = {}
+        queue, known = sorted(start), set(start)
+        while queue:
+            content = queue.pop()
+            for edge in self._edges(content):
+                edges[edge.a, edge.b] = edge
+                other = edge.other(content)
+                if other not in known:
+                    known.add(other)
+                    queue.append(other)
+        return [f for content in sorted(known) for f in self._live(content)], list(edges.values())
+
+    def _edges(self, content: str) -> Iterable[Edge]:
+        for pair in self._ledger.judgement.pairs_of(content):
+            if not self._live(pair.a) or not self._live(pair.b):
+                continue
+            a, b = self._seen(pair.a), self._seen(pair.b)
+            if a is None or b is None:
+                continue
+            months = {f.month for f in self._live(pair.a)} & {f.month for f in self._live(pair.b)}
+            proposed = Candidate(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance)
+            edge = classify(a, b, proposed, pair.measures, self._thresholds, same_month=bool(months))
+            if edge is not None:
+                yield _approved(edge, self._approved)
+
+    def _live(self, content: str) -> list[FileRow]:
+        if content not in self._files:
+            rows = self._ledger.inventory.live_with_content(content)
+            self._files[content] = [f for f in rows if f.root == self._root]
+        return self._files[content]
+
+    def _seen(self, content: str) -> Traits | None:
+        if content not in self._traits:
+            self._traits.update(self._ledger.inventory.traits([content]))
+        return self._traits.get(content)
+
+
+def _approved(edge: Edge, approved: set[tuple[str, str]]) -> Edge:
+    """A person said yes to this pair: a copy that comes back is settled the same way, unasked."""
+    if (edge.a, edge.b) not in approved:
+        return edge
+    relation = Relation.COPY if edge.relation is Relation.SIMILAR else edge.relation
+    return Edge(
+        a=edge.a, b=edge.b, relation=relation, unattended=True, evidence=edge.evidence, why="approved by a person"
+    )  # fmt: skip
+
+
+def _nodes(ledger: Ledger, settings: Settings, root: int, files: Sequence[FileRow]) -> list[Node]:
+    row = next(r for r in ledger.inventory.roots() if r.id == root)
+    traits = ledger.inventory.traits(f.content for f in files if f.content)
+    kept = {v.a for v in ledger.judgement.verdicts("keep")}
+    units = Units(ledger)
+    nodes: list[Node] = []
+    for file in files:
+        if file.content not in traits:
+            continue
+        unit = units.of(file)
+        group = ledger.judgement.group_of_keeper(root, file.id)
+        nodes.append(
+            Node(
+                id=file.id, root=root, month=file.month, path=file.path, content=file.content,
+                traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
+                protected=_protected(os.path.join(row.path, file.path), settings),
+                pinned=group is not None and any(m.role == "moved" for m in group.members),
+                stay="it has other hard links" if file.stat.nlink > 1 else unit.stay,
+                kept_by_person=file.content in kept,
+                companions=len(unit.companions),
+            )
+        )  # fmt: skip
+    return nodes
+
+
+def _protected(path: str, settings: Settings) -> bool:
+    return any(path.startswith(os.path.join(str(folder), "")) for folder in settings.protected)
+
+
+class Units:
+    """Which files share a photo's fate; reads each folder of the ledger once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._folders: dict[tuple[int, str], dict[str, Unit]] = {}
+
+    def of(self, file: FileRow) -> Unit:
+        """The unit whose photo this file is."""
+        folder = file.path.rpartition("/")[0]
+        key = (file.root, folder)
+        if key not in self._folders:
+            rows = self._ledger.inventory.files_in_folder(*key)
+            self._folders[key] = units_in([r.path for r in rows if r.absent_since is None])
+        return self._folders[key].get(file.path) or Unit(photo=file.path)
+
+
+def _store(ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[FileRow], found: Sequence[Star]) -> set[str]:
+    """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
+    touched = {month}
+    now = clock.now()
+    with ledger.transaction():
+        before = {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
+        current: set[int] = set()
+        for star in found:
+            old = ledger.judgement.group_of_keeper(root, star.keeper.id)
+            moved = [m for m in old.members if m.role == "moved"] if old else []
+            id = ledger.judgement.put_group(
+                root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *_members(star)], now
+            )
+            current.add(id)
+            touched |= {star.keeper.month, *(m.node.month for m in star.members)}
+        for group in before.values():
+            if group.id in current or group.root != root:
+                continue
+            touched.add(group.month)
+            moved = [m for m in group.members if m.role == "moved"]
+            if moved:
+                ledger.judgement.put_group(root, group.keeper, group.month, group.reasons, moved, now)
+            else:
+                ledger.judgement.remove_group(group.id)
+    return touched
+
+
+def _members(star: Star) -> Iterable[MemberRow]:
+    for member in star.members:
+        role = "stays" if member.node.kept_by_person else "duplicate" if member.unattended else "review"
+        yield MemberRow(
+            file=member.node.id, role=role, relation=member.edge.relation, evidence=member.edge.evidence, why=member.why
+        )
