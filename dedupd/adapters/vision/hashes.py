@@ -1,0 +1,45 @@
+"""Perceptual hashes of a small upright picture, also as seen in the eight orientations.
+
+Owns the definition of the hashes that RECIPE versions; must never open a file. Worker process only.
+"""
+
+from __future__ import annotations
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+RECIPE = "1"
+"""Version of decode, hashes and measures. Change it with any of them: rows of another are never mixed."""
+RADIUS = 10
+"""Perceptual hashes within this many bits of 64, in any orientation, propose a pair."""
+
+_THUMB = 32
+"""Side px of the grey thumbnail phash reduces a picture to; turning it there costs nothing."""
+_ORIENTATIONS = (
+    None,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.TRANSVERSE,
+)
+
+
+def phashes(image: Image.Image) -> NDArray[np.uint64]:
+    """(8,) perceptual hashes (DCT, imagehash.phash) of `image` in each orientation; [0] is upright."""
+    grey = image.convert("L").resize((_THUMB, _THUMB), Image.Resampling.LANCZOS)
+    turned = (grey if turn is None else grey.transpose(turn) for turn in _ORIENTATIONS)
+    return np.array([_bits(imagehash.phash(each)) for each in turned], dtype=np.uint64)
+
+
+def dhash(image: Image.Image) -> int:
+    """Difference hash (imagehash.dhash), 64 bits."""
+    return _bits(imagehash.dhash(image))
+
+
+def _bits(value: imagehash.ImageHash) -> int:
+    return int.from_bytes(np.packbits(value.hash.ravel()).tobytes(), "big")
