@@ -1,0 +1,388 @@
+"""The index: one LanceDB table of photos per embedder and recipe, append-only, rebuilt when in doubt.
+
+Owns the files under the index folder; must never hold anything that cannot be computed again, nor
+answer for a row that is not on disk. Imported only by the vision worker: one process, one handle.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+# Read when lancedb is imported; without it every query logs a warning.
+os.environ.setdefault("LANCE_LOG", "error")
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dedupd.core.photo import Traits
+from dedupd.errors import VisionError
+
+SKETCH = 128
+"""Dimensions of the stored random projection that the search across the whole index looks at first."""
+_TABLE = "photos"
+_OPTIMIZE_EVERY = 64
+"""Commits between compactions: thousands of small ones cost gigabytes of memory and disk."""
+_KEEP_VERSIONS = timedelta(hours=24)
+"""Older versions are what recovery falls back on."""
+_MANIFESTS_TO_TRY = 5
+_FEW = 2000
+_BATCH = 8192
+_TRAIT_TYPES: dict[str, pa.DataType] = {
+    "content": pa.string(),
+    "recipe": pa.string(),
+    "model": pa.string(),
+    "format": pa.string(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "phash": pa.uint64(),
+    "dhash": pa.uint64(),
+    "captured": pa.float64(),
+    "camera": pa.string(),
+    "software": pa.string(),
+    "metadata_fields": pa.int32(),
+    "has_gps": pa.bool_(),
+    "jpeg_quality": pa.float64(),
+    "subsampling": pa.string(),
+    "sharpness": pa.float64(),
+    "texture": pa.float64(),
+    "text_like": pa.bool_(),
+}
+_TRAITS = [field.name for field in fields(Traits)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One photo to store."""
+
+    traits: Traits
+    phashes: NDArray[np.uint64]
+    """(8,) by orientation."""
+    vector: NDArray[np.float32] | None
+    """(D,) unit vector; None in a table without vectors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some rows as arrays; what was not asked for is empty."""
+
+    contents: list[str]
+    phashes: NDArray[np.uint64]
+    """(N, 8) by orientation."""
+    vectors: NDArray[np.float32] | None
+    """(N, D)."""
+    sketches: NDArray[np.float32] | None
+    """(N, SKETCH) unit vectors."""
+    ids: NDArray[np.uint64]
+    """Lance row ids, valid until the next commit."""
+
+
+class PhotoIndex:
+    """The table of one embedder and recipe.
+
+    Opening never fails for what it finds: a damaged newest version is set aside, anything else
+    unreadable is moved to `<name>.broken-<n>` and an empty table takes its place.
+    """
+
+    def __init__(
+        self,
+        index_dir: Path,
+        model: str,
+        recipe: str,
+        dimensions: int,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._dimensions = dimensions
+        self._log = log
+        self._sketcher = _projection(dimensions) if dimensions else None
+        self.path = index_dir.absolute() / _folder_name(model, recipe)
+        self._schema = _schema(dimensions)
+        self._synced: set[str] = set()
+        self._commits = 0
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VisionError(f"the index folder {self.path} cannot be made: {error.strerror}") from None
+        self._open_or_rebuild()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    def _open_or_rebuild(self) -> None:
+        for _ in range(_MANIFESTS_TO_TRY):
+            try:
+                return self._open()
+            except Exception as error:  # noqa: BLE001
+                # lancedb raises many kinds; each means that this version cannot be used.
+                self._log(f"index version unusable: {error}")
+                if not self._set_newest_version_aside():
+                    break
+        self.set_aside()
+
+    def set_aside(self) -> None:
+        """Move the whole folder out of the way and start with an empty table."""
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.broken-{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        self._log(f"index moved to {aside}; photos will be looked at again")
+        self.path.mkdir()
+        self._synced.clear()
+        self._open()
+
+    def _open(self) -> None:
+        session = lancedb.Session(index_cache_size_bytes=16 << 20, metadata_cache_size_bytes=32 << 20)
+        database = lancedb.connect(os.fspath(self.path), session=session)
+        self._table: Any = database.create_table(_TABLE, schema=self._schema, exist_ok=True)
+        if not self._table.schema.equals(self._schema):
+            raise ValueError("written by another version of dedupd")
+        # Reads one column of every data file: a file lost in a power cut shows here, not later.
+        found = self._table.search().select(["content"]).to_arrow().column("content").to_pylist()
+        self._known = ContentSet(found)
+        self._sync()
+
+    def _set_newest_version_aside(self) -> bool:
+        versions = self.path / f"{_TABLE}.lance" / "_versions"
+        manifests = sorted(versions.glob("*.manifest"), key=_version_of)
+        if len(manifests) < 2:
+            return False
+        manifests[-1].rename(manifests[-1].with_suffix(".broken"))
+        return True
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Store rows of contents not yet held; on return they are on disk."""
+        fresh: dict[str, Row] = {}
+        for row in rows:
+            if row.traits.content not in self._known:
+                fresh[row.traits.content] = row
+        if not fresh:
+            return
+        try:
+            self._table.add(self._to_arrow(list(fresh.values())))
+            self._commits += 1
+            if self._commits % _OPTIMIZE_EVERY == 0:
+                self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            self._sync()
+        except (OSError, RuntimeError) as error:
+            raise VisionError(f"the index in {self.path} could not be written: {error}") from None
+        self._known.add(fresh)
+
+    def _to_arrow(self, rows: list[Row]) -> pa.Table:
+        columns: dict[str, Any] = {name: [] for name in _TRAITS}
+        for row in rows:
+            for name, value in asdict(row.traits).items():
+                columns[name].append(value)
+        columns["phashes"] = pa.array([row.phashes.astype("<u8").tobytes() for row in rows], pa.binary(64))
+        if self._sketcher is not None:
+            vectors = _clean(np.stack([row.vector for row in rows if row.vector is not None]))
+            columns["vector"] = _to_list_array(vectors, self._dimensions)
+            columns["sketch"] = _to_list_array(_clean(vectors @ self._sketcher), SKETCH)
+        return pa.table(columns, schema=self._schema)
+
+    def _sync(self) -> None:
+        """fsync what is new. Lance never does, and a table with a torn manifest does not open again."""
+        for folder, _, names in os.walk(self.path):
+            new = [path for name in names if (path := os.path.join(folder, name)) not in self._synced]
+            for path in new:
+                _fsync(path)
+            if new:
+                _fsync(folder)
+                self._synced.update(new)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def lacks(self, contents: Iterable[str]) -> list[str]:
+        """Those of `contents` that have no row."""
+        return [content for content in contents if content not in self._known]
+
+    def holds(self, content: str) -> bool:
+        """Whether `content` has a row. Safe to call from other threads."""
+        return content in self._known
+
+    def traits(self, contents: Sequence[str]) -> dict[str, Traits]:
+        """What is stored of `contents`, without vectors."""
+        found: dict[str, Traits] = {}
+        for batch in self._batches(contents, _TRAITS):
+            for values in batch.to_pylist():
+                found.setdefault(values["content"], Traits(**{name: values[name] for name in _TRAITS}))
+        return found
+
+    def rows(self, contents: Sequence[str]) -> Rows:
+        """The rows of `contents` with vectors and sketches, each once, unknown ones left out."""
+        return _concatenate(
+            [self._rows(batch) for batch in self._batches(contents, self._columns("vector", "sketch"))]
+        )
+
+    def scan(self) -> Iterator[Rows]:
+        """The whole table in blocks: hashes and sketches, no vectors."""
+        for batch in self._read(lambda query: query, self._columns("sketch")):
+            yield self._rows(batch)
+
+    def vectors_by_id(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+        """(ids in the order found, (N, D) vectors) of row ids that `scan` gave."""
+        query = self._table.take_row_ids([int(each) for each in ids]).select(["vector"]).with_row_id()
+        table = query.to_arrow()
+        return table.column("_rowid").to_numpy(), _from_list_column(table.column("vector"), self._dimensions)
+
+    def _columns(self, *vectors: str) -> list[str]:
+        return ["content", "phashes", *(vectors if self._dimensions else ())]
+
+    def _batches(self, contents: Sequence[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
+        wanted = [content for content in dict.fromkeys(contents) if content in self._known]
+        if len(wanted) > _FEW and len(wanted) * 20 > len(self._known):
+            sought = ContentSet(wanted)
+            for batch in self._read(lambda query: query, columns):
+                mask = pa.array([content in sought for content in batch.column("content").to_pylist()])
+                yield batch.filter(mask)
+            return
+        for start in range(0, len(wanted), _FEW):
+            chosen = ",".join(f"'{content}'" for content in wanted[start : start + _FEW])
+            yield from self._read(lambda query, chosen=chosen: query.where(f"content IN ({chosen})"), columns)
+
+    def _read(self, narrow: Callable[[Any], Any], columns: list[str]) -> Iterator[pa.RecordBatch]:
+        query = narrow(self._table.search()).select(columns).with_row_id(True)
+        yield from query.to_batches(_BATCH)
+
+    def _rows(self, batch: pa.RecordBatch) -> Rows:
+        names = batch.schema.names
+        packed = batch.column("phashes").to_pylist()
+        return Rows(
+            contents=batch.column("content").to_pylist(),
+            phashes=np.frombuffer(b"".join(packed), dtype="<u8").reshape(-1, 8).astype(np.uint64),
+            vectors=_from_list_column(batch.column("vector"), self._dimensions)
+            if "vector" in names
+            else None,
+            sketches=_from_list_column(batch.column("sketch"), SKETCH) if "sketch" in names else None,
+            ids=batch.column("_rowid").to_numpy(),
+        )
+
+
+class ContentSet:
+    """Content ids at 32 bytes each; a Python set of a million strings would take 140 MB."""
+
+    def __init__(self, contents: Iterable[str]) -> None:
+        packed = bytes.fromhex("".join(contents))
+        self._sorted = np.sort(np.frombuffer(packed, dtype="S32"))
+        self._added: set[bytes] = set()
+
+    def __contains__(self, content: str) -> bool:
+        try:
+            wanted = bytes.fromhex(content)
+        except ValueError:
+            return False
+        if wanted in self._added:
+            return True
+        place = int(np.searchsorted(self._sorted, np.bytes_(wanted)))
+        return (
+            place < len(self._sorted) and len(wanted) == 32 and bool(self._sorted[place] == np.bytes_(wanted))
+        )
+
+    def __len__(self) -> int:
+        return len(self._sorted) + len(self._added)
+
+    def add(self, contents: Iterable[str]) -> None:
+        """Add ids that are not in yet."""
+        self._added.update(bytes.fromhex(content) for content in contents)
+
+
+def _folder_name(model: str, recipe: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", f"{model or 'hashes'}.r{recipe}").strip("-.")
+
+
+def _schema(dimensions: int) -> pa.Schema:
+    columns = [pa.field(name, _TRAIT_TYPES[name]) for name in _TRAITS]
+    columns.append(pa.field("phashes", pa.binary(64)))
+    if dimensions:
+        columns.append(pa.field("vector", pa.list_(pa.float16(), dimensions)))
+        columns.append(pa.field("sketch", pa.list_(pa.float16(), SKETCH)))
+    return pa.schema(columns)
+
+
+def _projection(dimensions: int) -> NDArray[np.float32]:
+    """(D, SKETCH) random signs (Achlioptas 2003), the same on every machine and for ever."""
+    from blake3 import blake3
+
+    stream = blake3(b"dedupd sketch 1").digest(length=dimensions * SKETCH // 8)
+    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8)).reshape(dimensions, SKETCH)
+    return bits.astype(np.float32) * 2.0 - 1.0
+
+
+def sketch(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, SKETCH) unit vectors whose cosine estimates that of (N, D) `vectors`."""
+    return _clean(vectors @ _projection(vectors.shape[1]))
+
+
+def _clean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit rows; a row that is not finite becomes zero, so that it resembles nothing."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        usable = np.isfinite(lengths) & (lengths > 1e-6)
+        return np.where(usable, vectors / np.where(usable, lengths, 1.0), 0.0).astype(np.float32)
+
+
+def _to_list_array(rows: NDArray[np.float32], size: int) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.astype(np.float16).ravel()), size)
+
+
+def _from_list_column(column: Any, size: int) -> NDArray[np.float32]:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, size).astype(np.float32)
+
+
+def _concatenate(parts: list[Rows]) -> Rows:
+    """One Rows of several; a content met twice counts once."""
+    contents = [content for part in parts for content in part.contents]
+    _, first = np.unique(np.array(contents, dtype=str), return_index=True)
+    first = np.sort(first)
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if not arrays or arrays[0] is None else np.concatenate(arrays)[first]
+
+    phashes, ids = joined("phashes"), joined("ids")
+    return Rows(
+        contents=[contents[place] for place in first],
+        phashes=np.empty((0, 8), np.uint64) if phashes is None else phashes,
+        vectors=joined("vectors"),
+        sketches=joined("sketches"),
+        ids=np.empty(0, np.uint64) if ids is None else ids,
+    )
+
+
+def _version_of(manifest: Path) -> int:
+    """The version a manifest's name stands for; newer name schemes count down from 2^64."""
+    digits = manifest.stem
+    if not digits.isdigit():
+        return -1
+    return (1 << 64) - 1 - int(digits) if len(digits) == 20 else int(digits)
+
+
+def _fsync(path: str) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        if full is None:
+            os.fsync(descriptor)
+        else:
+            fcntl.fcntl(descriptor, full)
+    finally:
+        os.close(descriptor)

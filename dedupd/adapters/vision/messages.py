@@ -1,0 +1,204 @@
+"""Every message between the client in the daemon and its vision worker, once.
+
+Owns the wire: a 4-byte big-endian length, then one msgpack value. Stdlib + msgspec only; never pickle.
+Paths travel as bytes (os.fsencode). One request is in progress at a time; Done or Failed ends it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+
+from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+
+MAX_FRAME = 256 << 20
+_LENGTH = struct.Struct(">I")
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Base of all: told apart on the wire by its class name."""
+
+
+class Configure(Message, frozen=True):
+    """First of all; answered with Ready."""
+
+    index_dir: bytes
+    cache_dir: bytes
+    embedder: str
+    batch_size: int
+
+
+class FileToLook(msgspec.Struct, frozen=True, array_like=True):
+    """One file of a LookAt."""
+
+    key: int
+    path: bytes
+    stat: FileStat
+
+
+class LookAt(Message, frozen=True):
+    """Decode, embed and store; answered per file: Begun, Decoded, Looked."""
+
+    files: list[FileToLook]
+
+
+class Propose(Message, frozen=True):
+    """Candidate pairs; answered with Candidates, in parts."""
+
+    fresh: list[str]
+    among: list[str] | None
+    min_cosine: float | None
+
+
+class PairToProve(msgspec.Struct, frozen=True, array_like=True):
+    """One pair of a Prove; `key` is its place in the request."""
+
+    key: int
+    a: str
+    b: str
+    path_a: bytes
+    path_b: bytes
+    fine: bool
+
+
+class Prove(Message, frozen=True):
+    """Align pairs; answered per pair: Begun, Proven."""
+
+    pairs: list[PairToProve]
+
+
+class Missing(Message, frozen=True):
+    """Which contents the index lacks; answered with Contents."""
+
+    contents: list[str]
+
+
+class FileToShrink(msgspec.Struct, frozen=True, array_like=True):
+    """One file of a Shrink."""
+
+    key: int
+    path: bytes
+    content: str
+
+
+class Shrink(Message, frozen=True):
+    """Thumbnails into the cache; answered per file: Begun, Shrunk."""
+
+    files: list[FileToShrink]
+
+
+Request = Configure | LookAt | Propose | Prove | Missing | Shrink
+
+
+class Ready(Message, frozen=True):
+    """What sees: the fields of VisionStatus."""
+
+    model: str
+    recipe: str
+    calibrated: bool
+    note: str
+
+
+class Begun(Message, frozen=True):
+    """Work on this item started: if the worker dies now, it is a suspect."""
+
+    key: int
+
+
+class Decoded(Message, frozen=True):
+    """The dangerous part of this item is over."""
+
+    key: int
+
+
+class Busy(Message, frozen=True):
+    """Something long that is no item's fault begins, such as loading a model."""
+
+    what: str
+
+
+class Looked(Message, frozen=True):
+    """One file's answer; exactly one of traits and unreadable is there."""
+
+    key: int
+    traits: Traits | None
+    unreadable: Unreadable | None
+    decoded: bool
+
+
+class Candidates(Message, frozen=True):
+    """A part of the answer to Propose."""
+
+    pairs: list[Candidate]
+
+
+class Proven(Message, frozen=True):
+    """One pair's answer."""
+
+    key: int
+    measures: Measures | None
+    error: str
+
+
+class Contents(Message, frozen=True):
+    """The answer to Missing."""
+
+    contents: list[str]
+
+
+class Shrunk(Message, frozen=True):
+    """One thumbnail's answer: its path, or b'' when there is no picture."""
+
+    key: int
+    path: bytes
+
+
+class Done(Message, frozen=True):
+    """The request is fully answered."""
+
+
+class Failed(Message, frozen=True):
+    """The request cannot be answered; one sentence for people."""
+
+    sentence: str
+
+
+Reply = Ready | Begun | Decoded | Busy | Looked | Candidates | Proven | Contents | Shrunk | Done | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+requests = msgspec.msgpack.Decoder(Request)
+replies = msgspec.msgpack.Decoder(Reply)
+
+
+def frame(message: Message) -> bytes:
+    """One message, ready for the pipe."""
+    body = _encoder.encode(message)
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a message of {len(body)} bytes is over the limit")
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unframer:
+    """Cuts a stream of bytes back into message bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, part: bytes) -> None:
+        """Add what the pipe gave."""
+        self._buffer += part
+
+    def next(self) -> bytes | None:
+        """The next whole body, or None. Raises ValueError for a length over the limit."""
+        if len(self._buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        if length > MAX_FRAME:
+            raise ValueError(f"a message of {length} bytes is over the limit")
+        end = _LENGTH.size + length
+        if len(self._buffer) < end:
+            return None
+        body = bytes(self._buffer[_LENGTH.size : end])
+        del self._buffer[:end]
+        return body
