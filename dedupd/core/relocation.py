@@ -38,6 +38,18 @@ class MoveState(StrEnum):
     """The disk contradicts the journal (both missing, other content): touched no further."""
 
 
+class Place(StrEnum):
+    """Where the file of an interrupted move lies."""
+
+    SRC = "src"
+    DST = "dst"
+    BOTH = "both"
+    """One file under both names: a link was made, the old name not yet taken away."""
+    NOWHERE = "nowhere"
+    UNKNOWN = "unknown"
+    """The root is not there, or is another one: absence is unknown, not deleted (P9)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveOrder:
     """One file to move beside its keeper's back; a unit (RAW+JPEG, Live Photo, sidecars) is several orders of one `unit`."""

@@ -1,0 +1,500 @@
+"""The hands: the one module that renames a user's file.
+
+Owns the move protocol (hold, prove, receipt, rename without replacing, look again, sync, receipt) and its
+inverse. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever cannot
+be proven safe at this moment is refused, and the file stays where it is.
+
+    with mover.take(orders) as grip:                    # root, identity, lease, settle, hashes, fsync
+        moves = journal.intend(grip.orders, batch, at)  # durable before anything moves
+        journal.finish(grip.carry(moves))               # receipt, rename, look again, fsync, receipt
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TypeVar
+
+from dedupd.adapters import receipts
+from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.holding import Held, Quiet, disturbed, hold, identity, placeholder
+from dedupd.adapters.tree import FoundFile, mark_root, marker_of, root_identity, stat_of, walk, write_atomic
+from dedupd.core.photo import FileStat
+from dedupd.core.relocation import (
+    DUPLICATES,
+    Goal,
+    Move,
+    MoveOrder,
+    MoveState,
+    Place,
+    duplicates_folder,
+    is_held,
+    numbered,
+)
+from dedupd.errors import MoveRefused, RootError
+from dedupd.ports import Clock
+
+__all__ = ["FileMover", "FoundFile", "Grip", "mark_root", "root_identity", "stat_of", "walk", "write_atomic"]
+
+_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4
+_FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+
+_T = TypeVar("_T")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _step(name: str) -> None:
+    """Called after each step that touches the disk; tests put a kill or a meddling neighbour here."""
+
+
+class FileMover:
+    """Moves duplicates aside and brings them back. For one thread; each call is about one root."""
+
+    def __init__(self, clock: Clock, settle_seconds: float = 3.0) -> None:
+        self.clock = clock
+        self.halted = ""
+        """Set by the first input/output error of an fsync: nothing moves in this process any more."""
+        self.quiet = Quiet(clock, settle_seconds)
+
+    def take(self, orders: Sequence[MoveOrder]) -> Grip:
+        """Hold and prove every file of these orders (all of one root) and its keeper.
+
+        The grip's `orders` may move, their `dst` settled on a free name; `refused` says why the others
+        stay. Raises RootError when the root is not there. Use the grip as a context manager.
+        """
+        grip = Grip(self, Root(orders[0].root))
+        for unit in _by(orders, lambda order: order.unit):
+            try:
+                grip.orders += grip.prove(unit)
+            except (MoveRefused, OSError) as error:
+                grip.refused += [(order, _reason(error)) for order in unit]
+        return grip
+
+    def take_back(self, moves: Sequence[Move], goal: Goal) -> Grip:
+        """Find the files that these moves (all of one root) hold in duplicates/, to bring them back.
+
+        The grip's `moves` have `goal`, state INTENT and a free name in `restored`, to be journaled before
+        `carry_back`; `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved`
+        could not be looked at and are as before. Raises RootError when the root is not there.
+        """
+        grip = Grip(self, Root(moves[0].root))
+        for unit in _by(moves, lambda move: move.unit):
+            try:
+                grip.find(unit, goal)
+            except (MoveRefused, OSError) as error:
+                grip.unmoved += [replace(move, error=_reason(error)) for move in unit]
+        return grip
+
+    def whereabouts(self, move: Move) -> Place:
+        """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
+        with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
+            if not _same_root(root, move):
+                return Place.UNKNOWN
+            at_src, at_dst = _inode_at(root, move.src, move), _inode_at(root, move.dst, move)
+            if at_src and at_dst:
+                return Place.BOTH
+            if at_src or (not at_dst and _content_at(root, move.src, move)):
+                return Place.SRC
+            return Place.DST if _content_at(root, move.dst, move, trust=False) else Place.NOWHERE
+        return Place.UNKNOWN
+
+    def keeper_stands(self, move: Move) -> bool:
+        """True when the keeper of this move is in its place with the bytes that were recorded."""
+        with suppress(RootError, OSError), Root(move.root) as root:
+            found = root.lstat(move.keeper)
+            if found is not None and stat.S_ISREG(found.st_mode) and not placeholder(found):
+                with root.opened(move.keeper) as fd:
+                    return content_of(fd) == move.keeper_content
+        return False
+
+    def seal(self, moves: Sequence[Move]) -> list[Move]:
+        """Make renames that a crash left unconfirmed durable, with their receipts; DONE, or as they were with the reason."""
+        with Root(moves[0].root) as root:
+            try:
+                self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
+            except OSError as error:
+                return [replace(move, error=_reason(error)) for move in moves]
+            done = [replace(move, state=MoveState.DONE, error="") for move in moves]
+            self.complete(root, done)
+            return done
+
+    def untwin(self, move: Move) -> None:
+        """Take away the second name that an interrupted link left in duplicates/; the first one stays.
+
+        MoveRefused when the two names are not one file that holds the recorded bytes.
+        """
+        with Root(move.root) as root:
+            _unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+            self.sync_folders(root, [move.dst])
+
+    def receipts(self, root: str) -> list[Move]:
+        """Every move that the receipts under `root` tell of, oldest first; INTENT where the completion is missing."""
+        with Root(root) as opened:
+            return receipts.read(opened)
+
+    def root_identity(self, root: str) -> tuple[str | None, int]:
+        """UUID of the root's marker (None without one) and its device. RootError when it is not there."""
+        return root_identity(root)
+
+    def stat(self, root: str, path: str) -> FileStat | None:
+        """lstat of the regular file at `path`; None for anything else."""
+        return stat_of(root, path)
+
+    def sync(self, fd: int) -> None:
+        """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self.halted = f"the disk failed to write ({error.strerror}): check the disk, then start dedupd again"
+            raise
+
+    def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
+        """fsync the folder of each path, once."""
+        for folder in sorted({path.rpartition("/")[0] for path in paths}):
+            with root.folder(folder) as fd:
+                self.sync(fd)
+            _step("folder synced")
+
+    def complete(self, root: Root, moves: Sequence[Move]) -> None:
+        """Append completion receipts. What cannot be written is made up for by what the disk shows."""
+        for own in _by(moves, lambda move: duplicates_folder(move.dst)):
+            with suppress(OSError), root.folder(duplicates_folder(own[0].dst)) as fd:
+                receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
+            _step("completion receipted")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Item:
+    file: Held
+    keeper: Held
+
+
+class Grip:
+    """The files of one batch, held open and proven just now. Close it to let them go."""
+
+    def __init__(self, mover: FileMover, root: Root) -> None:
+        self.orders: list[MoveOrder] = []
+        self.refused: list[tuple[MoveOrder, str]] = []
+        self.moves: list[Move] = []
+        self.settled: list[Move] = []
+        self.unmoved: list[Move] = []
+        self.collided: set[str] = set()
+        """Units whose chosen name was taken before the rename: take them again."""
+        self._mover, self._root = mover, root
+        self._items: dict[str, _Item] = {}
+        self._held: dict[str, Held] = {}
+        self._claimed: set[str] = set()
+        self._folders: set[str] = set()
+
+    # ---- aside
+
+    def prove(self, unit: Sequence[MoveOrder]) -> list[MoveOrder]:
+        """Hold the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
+        if self._mover.halted:
+            raise MoveRefused(self._mover.halted)
+        for order in unit:
+            _check_order(self._root, order)
+            keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
+            file = self._hold(order.src, order.stat, order.content)
+            if identity(file.stat) == identity(keeper.stat):
+                raise MoveRefused(f"{order.src} and its keeper {order.keeper} are one and the same file")
+            self._items[order.src] = _Item(file=file, keeper=keeper)
+        _step("proven")
+        names = self._free_names([order.dst for order in unit], _stem([order.src for order in unit if order.primary]))
+        return [replace(order, dst=dst) for order, dst in zip(unit, names, strict=True)]
+
+    def carry(self, moves: Sequence[Move]) -> list[Move]:
+        """Move the files of these committed intents; the rows come back DONE, ABORTED (nothing moved, with the
+        reason) or, when a file could neither stay moved nor be put back, INTENT: recovery must look.
+        """
+        unannounced = self._announce(moves)
+        rows: list[Move] = []
+        for unit in _by(moves, lambda move: move.unit):
+            said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), "")
+            rows += _aborted(unit, said_no) if said_no else self._move_unit(unit)
+        try:
+            self._mover.sync_folders(self._root, [path for m in rows for path in (m.src, m.dst) if m.dst not in unannounced])
+        except OSError as error:
+            return [m if m.state is MoveState.ABORTED else replace(m, state=MoveState.INTENT, error=_reason(error)) for m in rows]
+        self._mover.complete(self._root, [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT])
+        return rows
+
+    def _announce(self, moves: Sequence[Move]) -> dict[str, str]:
+        """Make the folders and fsync the receipts of intent; says for each `dst` why that failed."""
+        failed: dict[str, str] = {}
+        for own in _by(moves, lambda move: duplicates_folder(move.dst)):
+            try:
+                for move in own:
+                    self._make_folder(move.dst.rpartition("/")[0])
+                with self._root.folder(duplicates_folder(own[0].dst)) as fd:
+                    receipts.append(fd, [receipts.intent(move) for move in own])
+                _step("intent receipted")
+            except OSError as error:
+                failed |= {move.dst: _reason(error) for move in own}
+        return failed
+
+    def _move_unit(self, unit: Sequence[Move]) -> list[Move]:
+        moved: list[Move] = []
+        try:
+            for move in unit:
+                item = self._items[move.src]
+                self._refuse_if(disturbed(self._root, item.file, move.src))
+                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
+                _step("checked before rename")
+                _rename(self._root, move.src, move.dst)
+                moved.append(move)
+                _step("renamed")
+                self._refuse_if(disturbed(self._root, item.file, move.dst))
+                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
+        except (MoveRefused, OSError) as error:
+            if isinstance(error, FileExistsError):
+                self.collided.add(unit[0].unit)
+            return self._put_back(unit, moved, _reason(error))
+        return [replace(move, state=MoveState.DONE) for move in unit]
+
+    def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], reason: str) -> list[Move]:
+        stuck: set[int] = set()
+        for move in reversed(moved):
+            try:
+                _rename(self._root, move.dst, move.src)
+                _step("put back")
+            except OSError:
+                stuck.add(move.id)
+        return [m if m.id in stuck else _aborted([m], reason)[0] for m in unit]
+
+    def _refuse_if(self, reason: str) -> None:
+        if reason:
+            raise MoveRefused(reason)
+
+    # ---- back
+
+    def find(self, unit: Sequence[Move], goal: Goal) -> None:
+        """Sort the files of one unit into `moves` (to bring back) and `settled`."""
+        held: list[Move] = []
+        settled: list[Move] = []
+        for move in unit:
+            if marker_of(self._root) not in (None, move.root_id or None):
+                raise MoveRefused(f"{self._root.path} is another root than the one the file was moved in")
+            target = move.restored or move.src
+            if _content_at(self._root, move.dst, move):
+                if _inode_at(self._root, target, move):
+                    _unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
+                else:
+                    held.append(move)
+                    continue
+            if _content_at(self._root, target, move):
+                settled.append(replace(move, goal=goal, state=MoveState.DONE, restored=target))
+            else:
+                error = f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand"
+                settled.append(replace(move, goal=goal, state=MoveState.ATTENTION, error=error))
+        names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
+        self.moves += [
+            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="")
+            for move, name in zip(held, names, strict=True)
+        ]
+        self.settled += settled
+
+    def carry_back(self, moves: Sequence[Move]) -> list[Move]:
+        """Bring back the files of these committed rows; DONE, or as held as before with the reason."""
+        rows = [self._bring(move) for move in moves]
+        touched = [path for row in rows if row.state is MoveState.DONE for path in (row.dst, row.restored) if path]
+        try:
+            self._mover.sync_folders(self._root, touched)
+        except OSError as error:
+            return [replace(move, error=_reason(error)) for move in moves]
+        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
+        self._mover.complete(self._root, back)
+        return rows
+
+    def _bring(self, move: Move) -> Move:
+        try:
+            if not _content_at(self._root, move.dst, move):
+                raise MoveRefused(f"{move.dst} was changed or taken away meanwhile")
+            self._make_folder(move.restored.rpartition("/")[0])
+            _rename(self._root, move.dst, move.restored)
+            _step("brought back")
+        except (MoveRefused, OSError) as error:
+            if isinstance(error, FileExistsError):
+                self.collided.add(move.unit)
+            if move.goal is Goal.RETURNED:  # nobody asked for it: keep trying at every recovery
+                return replace(move, error=_reason(error))
+            return replace(move, goal=Goal.MOVED, state=MoveState.DONE, restored="", error=_reason(error))
+        return replace(move, state=MoveState.DONE)
+
+    # ---- both ways
+
+    def _hold(self, path: str, expected: FileStat, content: str) -> Held:
+        held = self._held.get(path)
+        if held is None:
+            held = self._held[path] = hold(
+                self._root, path, expected, content, self._mover.quiet, self._mover.sync
+            )
+        elif held.content != content:
+            raise MoveRefused(f"{path} does not hold the bytes that were recorded")
+        return held
+
+    def _free_names(self, paths: Sequence[str], stem: str) -> list[str]:
+        """The first numbering under which all these names are free; a unit's files keep one number."""
+        number = 0
+        while True:
+            names = [numbered(path, number, stem) for path in paths]
+            if all(name not in self._claimed and self._root.lstat(name) is None for name in names):
+                self._claimed.update(names)
+                return names
+            number += 1
+
+    def _make_folder(self, path: str) -> None:
+        """Make `path` and what is missing above it, each with its parent's mode, each synced into its parent."""
+        above = ""
+        for name in path.split("/") if path and path not in self._folders else []:
+            below = f"{above}/{name}" if above else name
+            with self._root.folder(above) as fd:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=fd)
+                    with self._root.folder(below) as made:
+                        os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))
+                    _step("folder made")
+                    self._mover.sync(fd)
+            above = below
+        with self._root.folder(path):
+            self._folders.add(path)  # a link, a file or another file system in its place has raised by now
+
+    def close(self) -> None:
+        """Let every file go, and the root."""
+        for held in self._held.values():
+            held.close()
+        self._held.clear()
+        self._root.close()
+
+    def __enter__(self) -> Grip:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _same_root(root: Root, move: Move) -> bool:
+    """True when the folder at the root's path is the one the move began in: by its marker, else by its device."""
+    found = marker_of(root)
+    return found == move.root_id if found and move.root_id else root.dev == move.dev
+
+
+def _check_order(root: Root, order: MoveOrder) -> None:
+    if order.root_id and marker_of(root) != order.root_id:
+        raise MoveRefused(f"{root.path} is not the folder or disk it was: mount the right one")
+    if not order.content or not order.keeper_content:
+        raise MoveRefused(f"{order.src} or its keeper has no recorded content")
+    if order.primary and order.relation == "exact" and order.content != order.keeper_content:
+        raise MoveRefused(f"{order.src} is not the same bytes as {order.keeper}")
+    if is_held(order.src) or is_held(order.keeper):
+        raise MoveRefused(f"{order.src} or its keeper lies in a {DUPLICATES} folder already")
+    if DUPLICATES not in order.dst.split("/")[:-1]:
+        raise MoveRefused(f"{order.dst} is not in a {DUPLICATES} folder")
+
+
+def _inode_at(root: Root, path: str, move: Move) -> bool:
+    found = root.lstat(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and identity(found) == (move.dev, move.ino)
+
+
+def _content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool:
+    """True when the moved file lies at `path`: by inode, size and mtime if these may be trusted, else by its bytes."""
+    found = root.lstat(path)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != move.size:
+        return False
+    if trust and identity(found) == (move.dev, move.ino) and found.st_mtime_ns == move.mtime_ns:
+        return True
+    if placeholder(found):
+        return False
+    with root.opened(path) as fd:
+        return content_of(fd) == move.content
+
+
+def _rename(root: Root, src: str, dst: str) -> None:
+    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken, OSError otherwise."""
+    from_folder, _, old = src.rpartition("/")
+    to_folder, _, new = dst.rpartition("/")
+    with root.folder(from_folder) as a, root.folder(to_folder) as b:
+        if _rename_exclusive(a, os.fsencode(old), b, os.fsencode(new), dst):
+            return
+        _relink(a, old, b, new)
+
+
+def _rename_exclusive(a: int, old: bytes, b: int, new: bytes, shown: str) -> bool:
+    """One atomic rename that refuses a taken name; False where system or file system knows no such thing."""
+    if sys.platform == "darwin":
+        failed = _libc.renameatx_np(a, old, b, new, _RENAME_EXCL)
+    elif hasattr(_libc, "renameat2"):
+        failed = _libc.renameat2(a, old, b, new, _RENAME_NOREPLACE)
+    else:
+        return False
+    code = ctypes.get_errno()
+    if failed and code not in _FLAG_UNKNOWN:
+        raise OSError(code, os.strerror(code), shown)
+    return not failed
+
+
+def _relink(a: int, old: str, b: int, new: str) -> None:
+    """The same by link and unlink: link never replaces, and the old name goes only while it is the same file."""
+    before = os.stat(old, dir_fd=a, follow_symlinks=False)
+    os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
+    _step("linked")
+    os.fsync(b)
+    now, linked = (os.stat(name, dir_fd=fd, follow_symlinks=False) for name, fd in ((old, a), (new, b)))
+    if identity(now) != identity(linked):
+        if identity(linked) != identity(before):
+            raise OSError(errno.ESTALE, "another file took the name meanwhile", new)
+        return  # somebody put another file under the old name: it is theirs, ours has arrived
+    if identity(linked) != identity(before):
+        os.unlink(new, dir_fd=b)
+        raise OSError(errno.ESTALE, "another file took the name meanwhile", new)
+    os.unlink(old, dir_fd=a)
+
+
+def _unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
+    kept, dropped = root.lstat(keep), root.lstat(drop)
+    if kept is None or dropped is None or identity(kept) != identity(dropped) or kept.st_nlink < 2:
+        raise MoveRefused(f"{keep} and {drop} are not two names of one file: look at both by hand")
+    with root.opened(keep) as fd:
+        if content_of(fd) != content:
+            raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand")
+    folder, _, name = drop.rpartition("/")
+    with root.folder(folder) as fd:
+        os.unlink(name, dir_fd=fd)
+
+
+def _aborted(moves: Sequence[Move], reason: str) -> list[Move]:
+    return [replace(move, state=MoveState.ABORTED, error=reason) for move in moves]
+
+
+def _stem(primaries: Sequence[str]) -> str:
+    name = primaries[0].rpartition("/")[2] if primaries else ""
+    dot = name.rfind(".")
+    return name[:dot] if dot > 0 else name
+
+
+def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
+    groups: dict[str, list[_T]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
+
+
+def _reason(error: Exception) -> str:
+    """One clause for people; foreign errors name the file and the system's words."""
+    if isinstance(error, OSError) and not isinstance(error, MoveRefused):
+        name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
+        if error.errno == errno.EXDEV:
+            return f"{name} lies on another file system than its destination"
+        return f"{name}: {error.strerror}" if name else str(error.strerror)
+    return str(error)

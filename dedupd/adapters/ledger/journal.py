@@ -1,0 +1,202 @@
+"""The move journal: one row for each file that was, is being, or was to be moved.
+
+Owns the table `moves` and the durability of intents: a committed intent is on disk before its rename
+begins. Must never touch a user's file, and never forgets a row.
+`goal` (what a row is meant to end as) and `state` (how far it is) are separate columns.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
+from dedupd.errors import LedgerDamaged, StateError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS moves(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, batch TEXT NOT NULL, grp INTEGER NOT NULL, unit TEXT NOT NULL,
+    file INTEGER NOT NULL, root BLOB NOT NULL, root_id TEXT NOT NULL, src BLOB NOT NULL, dst BLOB NOT NULL,
+    restored BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, dev INTEGER NOT NULL,
+    ino INTEGER NOT NULL, content TEXT NOT NULL CHECK(content != ''), keeper BLOB NOT NULL,
+    keeper_content TEXT NOT NULL CHECK(keeper_content != ''), relation TEXT NOT NULL, evidence TEXT NOT NULL,
+    is_primary INTEGER NOT NULL, goal TEXT NOT NULL CHECK(goal IN ('moved', 'undone', 'returned')),
+    state TEXT NOT NULL CHECK(state IN ('intent', 'done', 'aborted', 'attention')),
+    error TEXT NOT NULL DEFAULT '', at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS moves_open ON moves(state) WHERE state IN ('intent', 'attention');
+CREATE INDEX IF NOT EXISTS moves_batch ON moves(batch);
+CREATE INDEX IF NOT EXISTS moves_group ON moves(grp);
+CREATE INDEX IF NOT EXISTS moves_keeper ON moves(root, keeper);
+CREATE INDEX IF NOT EXISTS moves_content ON moves(content);
+"""
+
+_COLUMNS = (
+    "id, batch, grp, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content, keeper,"
+    " keeper_content, relation, evidence, is_primary, goal, state, error, at"
+)
+_HELD = "goal='moved' AND state IN ('intent', 'done')"
+
+
+class Journal:
+    """The journal in an open ledger connection (autocommit mode, WAL, synchronous=FULL, SCHEMA applied)."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        """Raises LedgerDamaged when the connection would not survive a power cut."""
+        mode = str(link.execute("PRAGMA journal_mode").fetchone()[0]).lower()
+        level = int(link.execute("PRAGMA synchronous").fetchone()[0])
+        if mode != "wal" or level < 2:
+            raise LedgerDamaged(
+                f"the ledger runs with journal_mode={mode}, synchronous={level} instead of wal and FULL: "
+                "nothing moves until it is opened by dedupd itself"
+            )
+        self._link = link
+
+    def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
+        """Record what is about to move, in one transaction, and return its rows: state INTENT, durable on return.
+
+        `at` is the wall clock. Raises StateError inside an open transaction (the intent would not be
+        durable before the rename) and when the disk is full.
+        """
+        if self._link.in_transaction:
+            raise StateError("an intent must be committed before its rename: close the open transaction first")
+        with self._transaction():
+            return [self._insert(order, batch, at) for order in orders]
+
+    def reopen(self, moves: Sequence[Move]) -> None:
+        """Record where done rows are about to go next (goal, restored), state INTENT, durable on return.
+
+        Raises StateError inside an open transaction, as `intend` does.
+        """
+        if self._link.in_transaction:
+            raise StateError("an intent must be committed before its rename: close the open transaction first")
+        self.finish(moves)
+
+    def finish(self, moves: Sequence[Move]) -> None:
+        """Write goal, state, restored and error of these rows in one transaction; joins an open one."""
+        with self._transaction():
+            self._link.executemany(
+                "UPDATE moves SET goal=?, state=?, restored=?, error=? WHERE id=?",
+                [(m.goal, m.state, os.fsencode(m.restored), m.error, m.id) for m in moves],
+            )
+
+    def open_moves(self) -> list[Move]:
+        """Rows that were begun and not ended: what recovery looks at, in the order they were begun."""
+        return self._select("state='intent'", ())
+
+    def attention(self) -> list[Move]:
+        """Rows the disk contradicts; a person has to look."""
+        return self._select("state='attention'", ())
+
+    def moves(
+        self,
+        *,
+        ids: Iterable[int] | None = None,
+        batch: str | None = None,
+        group: int | None = None,
+        root: str | None = None,
+        content: str | None = None,
+        held: bool = False,
+    ) -> list[Move]:
+        """Rows that match every given condition, oldest first; `held`: only what lies in duplicates/ now."""
+        where, values = ["1"], []
+        for column, value in (("batch", batch), ("grp", group), ("content", content)):
+            if value is not None:
+                where.append(f"{column}=?")
+                values.append(value)
+        if root is not None:
+            where.append("root=?")
+            values.append(os.fsencode(root))
+        if held:
+            where.append("goal='moved' AND state='done'")
+        if ids is None:
+            return self._select(" AND ".join(where), values)
+        found = (self._select(" AND ".join([*where, "id=?"]), [*values, id]) for id in sorted(set(ids)))
+        return [move for rows in found for move in rows]
+
+    def last_batch(self) -> str:
+        """The batch of the newest move that still holds a file; '' when none does."""
+        row = self._link.execute("SELECT batch FROM moves WHERE goal='moved' AND state='done' ORDER BY id DESC LIMIT 1").fetchone()
+        return "" if row is None else str(row[0])
+
+    def keeps(self, root: str, path: str) -> list[Move]:
+        """The held (or just moving) copies whose keeper is this file: while there is one, it must not move (P7)."""
+        return self._select(f"root=? AND keeper=? AND {_HELD}", (os.fsencode(root), os.fsencode(path)))
+
+    def _insert(self, order: MoveOrder, batch: str, at: float) -> Move:
+        move = Move(
+            id=0, batch=batch, group=order.group, unit=order.unit, file=order.file, root=order.root,
+            src=order.src, dst=order.dst, size=order.stat.size, mtime_ns=order.stat.mtime_ns,
+            dev=order.stat.dev, ino=order.stat.ino, content=order.content, keeper=order.keeper,
+            keeper_content=order.keeper_content, relation=str(order.relation), goal=Goal.MOVED,
+            state=MoveState.INTENT, at=at, primary=order.primary, evidence=order.evidence, root_id=order.root_id,
+        )  # fmt: skip
+        columns = _COLUMNS.removeprefix("id, ")
+        marks = ", ".join("?" * (columns.count(",") + 1))
+        done = self._link.execute(f"INSERT INTO moves({columns}) VALUES({marks})", _to_row(move)[1:])
+        return replace(move, id=int(done.lastrowid or 0))
+
+    def _select(self, where: str, values: Sequence[Any]) -> list[Move]:
+        with self._translated():
+            rows = self._link.execute(f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", tuple(values)).fetchall()
+        return [_from_row(row) for row in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if self._link.in_transaction:
+            yield
+            return
+        with self._translated():
+            self._link.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._link.execute("COMMIT")
+            except BaseException:
+                if self._link.in_transaction:
+                    self._link.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise StateError(
+                f"the move journal cannot be used ({error}): make room for and access to the state folder, then start again"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise LedgerDamaged(
+                f"the move journal is damaged ({error}): nothing moves; `dedupd undo --from ROOT --all` works from the receipts"
+            ) from error
+
+
+def _to_row(m: Move) -> tuple[Any, ...]:
+    return (
+        m.id, m.batch, m.group, m.unit, m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
+        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino), m.content,
+        os.fsencode(m.keeper), m.keeper_content, m.relation, m.evidence, m.primary, m.goal, m.state, m.error, m.at,
+    )  # fmt: skip
+
+
+def _from_row(row: Sequence[Any]) -> Move:
+    (id_, batch, group, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content,
+     keeper, keeper_content, relation, evidence, primary, goal, state, error, at) = row  # fmt: skip
+    return Move(
+        id=id_, batch=batch, group=group, unit=unit, file=file, root=os.fsdecode(root), root_id=root_id,
+        src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size, mtime_ns=mtime_ns,
+        dev=_unsigned(dev), ino=_unsigned(ino), content=content, keeper=os.fsdecode(keeper),
+        keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),
+        goal=Goal(goal), state=MoveState(state), error=error, at=at,
+    )  # fmt: skip
+
+
+def _signed(number: int) -> int:
+    # Device and inode numbers are unsigned 64-bit, SQLite's integers signed.
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _unsigned(number: int) -> int:
+    return number + (1 << 64) if number < 0 else number

@@ -1,0 +1,325 @@
+"""Moving duplicates aside, bringing them back, and putting right what a crash left half done.
+
+Owns the order of things: proven, then journaled, then moved, then journaled. Must never decide what is a
+duplicate, and speaks of files only through its two ports.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from dedupd.core.photo import FileStat
+from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place, destination
+from dedupd.errors import MoveRefused
+from dedupd.ports import Clock, Progress
+
+CHUNK = 48
+"""Files held open at once: two commits and a few fsyncs are shared by this many moves."""
+_TRIES = 8
+"""How often a unit whose chosen name is taken under its nose gets another name."""
+
+_T = TypeVar("_T")
+
+
+class Hold(Protocol):
+    """Files of one root held by the mover between proof and rename (adapters/files.py: Grip)."""
+
+    orders: list[MoveOrder]
+    refused: list[tuple[MoveOrder, str]]
+    moves: list[Move]
+    settled: list[Move]
+    unmoved: list[Move]
+    collided: set[str]
+
+    def carry(self, moves: Sequence[Move]) -> list[Move]:
+        """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
+        ...
+
+    def carry_back(self, moves: Sequence[Move]) -> list[Move]:
+        """Bring back; rows come back DONE, or held as before with the reason."""
+        ...
+
+
+class Mover(Protocol):
+    """The hands (adapters/files.py: FileMover). `take` and `take_back` raise RootError when the root is not there."""
+
+    halted: str
+    """Why nothing may move any more in this process; '' while all is well."""
+
+    def take(self, orders: Sequence[MoveOrder]) -> AbstractContextManager[Hold]:
+        """Hold and prove files of one root before they move aside."""
+        ...
+
+    def take_back(self, moves: Sequence[Move], goal: Goal) -> AbstractContextManager[Hold]:
+        """Find held files of one root before they are brought back."""
+        ...
+
+    def whereabouts(self, move: Move) -> Place:
+        """Where the file of an interrupted move lies."""
+        ...
+
+    def keeper_stands(self, move: Move) -> bool:
+        """Whether its keeper is in place with the recorded bytes."""
+        ...
+
+    def seal(self, moves: Sequence[Move]) -> list[Move]:
+        """Make renames durable that a crash left unconfirmed; rows come back DONE."""
+        ...
+
+    def untwin(self, move: Move) -> None:
+        """Take away the second name an interrupted link left. MoveRefused, OSError."""
+        ...
+
+    def receipts(self, root: str) -> list[Move]:
+        """Moves as the receipts under a root tell of them."""
+        ...
+
+    def stat(self, root: str, path: str) -> FileStat | None:
+        """lstat of a regular file; None for anything else."""
+        ...
+
+
+class MoveJournal(Protocol):
+    """The journal (adapters/ledger/journal.py: Journal). Writers raise StateError when it cannot be written.
+
+    Whoever keeps more in step with a move (a file's path) wraps `finish` in a transaction of both.
+    """
+
+    def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
+        """Rows in state INTENT, durable on return."""
+        ...
+
+    def reopen(self, moves: Sequence[Move]) -> None:
+        """Record a new goal for rows, durable on return."""
+        ...
+
+    def finish(self, moves: Sequence[Move]) -> None:
+        """Record how rows ended."""
+        ...
+
+    def open_moves(self) -> list[Move]:
+        """Rows begun and not ended."""
+        ...
+
+    def keeps(self, root: str, path: str) -> list[Move]:
+        """Held copies whose keeper is this file."""
+        ...
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    pass
+
+
+def relocate(
+    orders: Sequence[MoveOrder],
+    mover: Mover,
+    journal: MoveJournal,
+    clock: Clock,
+    on_progress: Progress = _silent,
+    batch: str = "",
+) -> list[Move]:
+    """Move these files aside, unit by unit, all with one `batch` (made up when not given).
+
+    Answers one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
+    (the file is where it was; id 0 when a check said no before anything was journaled), or INTENT when the
+    disk failed half-way: `recover` will look. Raises RootError and StateError; what was done until then is journaled.
+    """
+    batch = batch or uuid.uuid4().hex
+    rows: dict[tuple[str, str], Move] = {}
+    done = 0
+    refused = {(order.root, order.unit): reason for order, reason in _contradictions(orders, journal)}
+    for order in orders:
+        if reason := refused.get((order.root, order.unit)):
+            rows[order.root, order.src] = _refusal(order, batch, reason, clock.now())
+    waiting = [order for order in orders if (order.root, order.unit) not in refused]
+    for chunk in _chunks(waiting, lambda order: (order.root, order.unit), lambda order: order.root):
+        for move in _move_chunk(chunk, mover, journal, clock, batch):
+            rows[move.root, move.src] = move
+        done += len(chunk)
+        on_progress("move", done, len(waiting))
+    return [rows[order.root, order.src] for order in orders]
+
+
+def recover(journal: MoveJournal, mover: Mover, clock: Clock) -> list[Move]:
+    """End every interrupted move; before anything else moves. Idempotent, and may itself be killed anywhere.
+
+    A unit that arrived whole, with its keeper in place, is done; any other goes back to where it was. A file
+    that is at neither place is ATTENTION, named by its content. Rows of a root that is not there stay open.
+    """
+    open_rows = journal.open_moves()
+    ended: list[Move] = []
+    for unit in _units(row for row in open_rows if row.goal is Goal.MOVED):
+        ended += _end_unit(unit, mover, journal, clock)
+    for goal in (Goal.UNDONE, Goal.RETURNED):
+        back = [row for row in open_rows if row.goal is goal and mover.whereabouts(row) is not Place.UNKNOWN]
+        ended += undo(back, mover, journal, clock, goal=goal)
+    return ended
+
+
+def undo(
+    moves: Sequence[Move],
+    mover: Mover,
+    journal: MoveJournal | None,
+    clock: Clock,
+    on_progress: Progress = _silent,
+    goal: Goal = Goal.UNDONE,
+) -> list[Move]:
+    """Bring these held files back to where they were: same path bytes, bytes, mtime, mode and xattrs.
+
+    A taken name becomes a sibling name (`restored` says which), a missing folder is made again. `goal`
+    RETURNED says that dedupd does it by itself (P8). Answers one row for each move, in their order: DONE with
+    the new goal, ATTENTION when the file is nowhere, or unchanged with the reason in `error`.
+    `journal` None: the ledger is gone, the receipts alone are kept. Raises RootError and StateError.
+    """
+    wanted = [move for move in moves if move.held or move.state in (MoveState.INTENT, MoveState.ATTENTION)]
+    rows = {_key(move): move for move in moves}
+    done = 0
+    for chunk in _chunks(wanted, lambda move: (move.root, move.batch, move.unit), lambda move: move.root):
+        for row in _bring_chunk(chunk, mover, journal, goal):
+            rows[_key(row)] = row
+        done += len(chunk)
+        on_progress("undo", done, len(wanted))
+    return [rows[_key(move)] for move in moves]
+
+
+def undo_from_receipts(root: str, mover: Mover, clock: Clock, on_progress: Progress = _silent) -> list[Move]:
+    """Bring back everything the receipts under `root` tell of, with the ledger gone. Raises RootError."""
+    held = [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
+    return undo(held, mover, None, clock, on_progress)
+
+
+def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
+    """Undo an undo: what these rows brought back moves again, proven anew, as new rows of a new batch."""
+    orders = [order for move in moves if move.goal is Goal.UNDONE and (order := _order_again(move, mover))]
+    return relocate(orders, mover, journal, clock)
+
+
+def _order_again(move: Move, mover: Mover) -> MoveOrder | None:
+    src = move.restored or move.src
+    stat, keeper_stat = mover.stat(move.root, src), mover.stat(move.root, move.keeper)
+    if stat is None or keeper_stat is None:
+        return None
+    return MoveOrder(
+        group=move.group, unit=move.unit, file=move.file, root=move.root, root_id=move.root_id, src=src,
+        dst=destination(src), stat=stat, content=move.content, keeper=move.keeper, keeper_stat=keeper_stat,
+        keeper_content=move.keeper_content, relation=move.relation, evidence=move.evidence, primary=move.primary,
+    )  # fmt: skip
+
+
+def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterator[tuple[MoveOrder, str]]:
+    """Orders that would move a keeper, or leave a copy without one (P7, P5)."""
+    sources = Counter((order.root, order.src) for order in orders)
+    for order in orders:
+        if sources[order.root, order.src] > 1:
+            yield order, "it was ordered to move twice"
+        elif (order.root, order.keeper) in sources:
+            yield order, f"its keeper {order.keeper} is about to move itself"
+        elif held := journal.keeps(order.root, order.src):
+            yield order, f"it is the keeper of {len(held)} held copies"
+
+
+def _refusal(order: MoveOrder, batch: str, reason: str, at: float) -> Move:
+    return Move(
+        id=0, batch=batch, group=order.group, unit=order.unit, file=order.file, root=order.root,
+        root_id=order.root_id, src=order.src, dst=order.dst, size=order.stat.size, mtime_ns=order.stat.mtime_ns,
+        dev=order.stat.dev, ino=order.stat.ino, content=order.content, keeper=order.keeper,
+        keeper_content=order.keeper_content, relation=order.relation, evidence=order.evidence,
+        primary=order.primary, goal=Goal.MOVED, state=MoveState.ABORTED, error=reason, at=at,
+    )  # fmt: skip
+
+
+def _move_chunk(
+    waiting: Sequence[MoveOrder], mover: Mover, journal: MoveJournal, clock: Clock, batch: str
+) -> list[Move]:
+    ended: dict[str, Move] = {}
+    for _ in range(_TRIES):
+        with mover.take(waiting) as hold:
+            ended |= {order.src: _refusal(order, batch, why, clock.now()) for order, why in hold.refused}
+            rows = _journaled(hold, journal, batch, clock.now()) if hold.orders else []
+        ended |= {row.src: row for row in rows}
+        waiting = [order for order in waiting if order.unit in hold.collided]
+        if not waiting:
+            break
+    if not mover.halted:  # what could neither stay nor go back: end it as after a crash
+        for unit in _units(row for row in list(ended.values()) if row.state is MoveState.INTENT):
+            ended |= {row.src: row for row in _end_unit(unit, mover, journal, clock)}
+    return list(ended.values())
+
+
+def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[Move]:
+    rows = hold.carry(journal.intend(hold.orders, batch, at))
+    journal.finish(rows)
+    return rows
+
+
+def _bring_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal) -> list[Move]:
+    ended: dict[tuple[str, str, int], Move] = {}
+    for _ in range(_TRIES):
+        with mover.take_back(waiting, goal) as hold:
+            if journal is not None and hold.moves:
+                journal.reopen(hold.moves)
+            rows = [*hold.carry_back(hold.moves), *hold.settled]
+            if journal is not None:
+                journal.finish(rows)
+            ended |= {_key(row): row for row in (*rows, *hold.unmoved)}
+        waiting = [row for row in rows if row.unit in hold.collided and row.error]
+        if not waiting:
+            break
+    return list(ended.values())
+
+
+def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
+    places = [(move, mover.whereabouts(move)) for move in unit]
+    if any(place is Place.UNKNOWN for _, place in places):
+        return []
+    if all(place is Place.DST for _, place in places) and all(mover.keeper_stands(move) for move in unit):
+        rows = mover.seal(unit)
+        journal.finish(rows)
+        return rows
+    back = undo([m for m, place in places if place is Place.DST], mover, journal, clock, goal=Goal.RETURNED)
+    rest = [_end_where_it_is(move, place, mover) for move, place in places if place is not Place.DST]
+    journal.finish(rest)
+    return back + rest
+
+
+def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
+    if place is Place.NOWHERE:
+        lost = f"neither {move.src} nor {move.dst} holds the content {move.content}: look for it by hand"
+        return replace(move, state=MoveState.ATTENTION, error=lost)
+    if place is Place.BOTH:
+        try:
+            mover.untwin(move)
+        except (MoveRefused, OSError) as error:
+            return replace(move, state=MoveState.ATTENTION, error=str(error))
+    return replace(move, state=MoveState.ABORTED, error="the move was interrupted; the file is where it was")
+
+
+def _key(move: Move) -> tuple[str, str, int]:
+    return (move.root, move.batch, move.id)
+
+
+def _units(moves: Iterable[Move]) -> list[list[Move]]:
+    found: dict[tuple[str, str, str], list[Move]] = {}
+    for move in moves:
+        found.setdefault((move.root, move.batch, move.unit), []).append(move)
+    return list(found.values())
+
+
+def _chunks(rows: Iterable[_T], unit: Callable[[_T], Hashable], root: Callable[[_T], str]) -> Iterator[list[_T]]:
+    """Rows in runs of one root and about CHUNK files, no unit torn apart."""
+    found: dict[Hashable, list[_T]] = {}
+    for row in rows:
+        found.setdefault(unit(row), []).append(row)
+    chunk: list[_T] = []
+    for files in found.values():
+        if chunk and (len(chunk) + len(files) > CHUNK or root(chunk[0]) != root(files[0])):
+            yield chunk
+            chunk = []
+        chunk += files
+    if chunk:
+        yield chunk
