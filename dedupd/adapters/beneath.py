@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import sys
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from blake3 import blake3
 
 from dedupd.errors import RootError
+
+MARKER = ".dedupd-root.json"
 
 _SYS_OPENAT2 = 437
 _NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x01, 0x02, 0x04, 0x08
@@ -129,6 +133,13 @@ def _open_by_parts(root: int, parts: list[str], flags: int) -> int:
             os.close(fd)
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/".join(parts))
     return fd
+
+
+def marker_of(root: Root) -> str:
+    """UUID in the root's marker; '' without a valid one."""
+    with suppress(OSError, ValueError, KeyError, TypeError), root.opened(MARKER) as fd:
+        return str(uuid.UUID(json.loads(os.read(fd, 4096))["uuid"]))
+    return ""
 
 
 def content_of(fd: int) -> str:

@@ -23,9 +23,8 @@ from types import TracebackType
 from typing import TypeVar
 
 from dedupd.adapters import receipts
-from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.beneath import Root, content_of, marker_of
 from dedupd.adapters.holding import Held, Quiet, disturbed, hold, identity, placeholder
-from dedupd.adapters.tree import FoundFile, mark_root, marker_of, root_identity, stat_of, walk, write_atomic
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import (
     DUPLICATES,
@@ -40,8 +39,6 @@ from dedupd.core.relocation import (
 )
 from dedupd.errors import MoveRefused, RootError
 from dedupd.ports import Clock
-
-__all__ = ["FileMover", "FoundFile", "Grip", "mark_root", "root_identity", "stat_of", "walk", "write_atomic"]
 
 _RENAME_NOREPLACE, _RENAME_EXCL = 1, 4
 _FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -139,13 +136,16 @@ class FileMover:
         with Root(root) as opened:
             return receipts.read(opened)
 
-    def root_identity(self, root: str) -> tuple[str | None, int]:
-        """UUID of the root's marker (None without one) and its device. RootError when it is not there."""
-        return root_identity(root)
-
     def stat(self, root: str, path: str) -> FileStat | None:
-        """lstat of the regular file at `path`; None for anything else."""
-        return stat_of(root, path)
+        """lstat of the regular file at `path`; None for anything else. RootError when the root is not there."""
+        with suppress(OSError), Root(root) as opened:
+            found = opened.lstat(path)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                return FileStat(
+                    size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
+                    dev=found.st_dev, ino=found.st_ino, nlink=found.st_nlink,
+                )  # fmt: skip
+        return None
 
     def sync(self, fd: int) -> None:
         """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
@@ -153,7 +153,9 @@ class FileMover:
             os.fsync(fd)
         except OSError as error:
             if error.errno == errno.EIO:
-                self.halted = f"the disk failed to write ({error.strerror}): check the disk, then start dedupd again"
+                self.halted = (
+                    f"the disk failed to write ({error.strerror}): check the disk, then start dedupd again"
+                )
             raise
 
     def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
@@ -208,7 +210,9 @@ class Grip:
                 raise MoveRefused(f"{order.src} and its keeper {order.keeper} are one and the same file")
             self._items[order.src] = _Item(file=file, keeper=keeper)
         _step("proven")
-        names = self._free_names([order.dst for order in unit], _stem([order.src for order in unit if order.primary]))
+        names = self._free_names(
+            [order.dst for order in unit], _stem([order.src for order in unit if order.primary])
+        )
         return [replace(order, dst=dst) for order, dst in zip(unit, names, strict=True)]
 
     def carry(self, moves: Sequence[Move]) -> list[Move]:
@@ -221,10 +225,19 @@ class Grip:
             said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), "")
             rows += _aborted(unit, said_no) if said_no else self._move_unit(unit)
         try:
-            self._mover.sync_folders(self._root, [path for m in rows for path in (m.src, m.dst) if m.dst not in unannounced])
+            self._mover.sync_folders(
+                self._root, [path for m in rows for path in (m.src, m.dst) if m.dst not in unannounced]
+            )
         except OSError as error:
-            return [m if m.state is MoveState.ABORTED else replace(m, state=MoveState.INTENT, error=_reason(error)) for m in rows]
-        self._mover.complete(self._root, [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT])
+            return [
+                m
+                if m.state is MoveState.ABORTED
+                else replace(m, state=MoveState.INTENT, error=_reason(error))
+                for m in rows
+            ]
+        self._mover.complete(
+            self._root, [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
+        )
         return rows
 
     def _announce(self, moves: Sequence[Move]) -> dict[str, str]:
@@ -281,7 +294,7 @@ class Grip:
         held: list[Move] = []
         settled: list[Move] = []
         for move in unit:
-            if marker_of(self._root) not in (None, move.root_id or None):
+            if move.root_id and marker_of(self._root) not in ("", move.root_id):
                 raise MoveRefused(f"{self._root.path} is another root than the one the file was moved in")
             target = move.restored or move.src
             if _content_at(self._root, move.dst, move):
@@ -293,7 +306,9 @@ class Grip:
             if _content_at(self._root, target, move):
                 settled.append(replace(move, goal=goal, state=MoveState.DONE, restored=target))
             else:
-                error = f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand"
+                error = (
+                    f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand"
+                )
                 settled.append(replace(move, goal=goal, state=MoveState.ATTENTION, error=error))
         names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
         self.moves += [
@@ -305,7 +320,9 @@ class Grip:
     def carry_back(self, moves: Sequence[Move]) -> list[Move]:
         """Bring back the files of these committed rows; DONE, or as held as before with the reason."""
         rows = [self._bring(move) for move in moves]
-        touched = [path for row in rows if row.state is MoveState.DONE for path in (row.dst, row.restored) if path]
+        touched = [
+            path for row in rows if row.state is MoveState.DONE for path in (row.dst, row.restored) if path
+        ]
         try:
             self._mover.sync_folders(self._root, touched)
         except OSError as error:

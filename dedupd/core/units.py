@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-PHOTOS = frozenset(
-    "jpg jpeg jpe jfif png webp tif tiff gif bmp avif heic heif hif jp2 j2k jpx jxl".split()
-)
+PHOTOS = frozenset("jpg jpeg jpe jfif png webp tif tiff gif bmp avif heic heif hif jp2 j2k jpx jxl".split())
 """Extensions of pictures that are compared by what they show."""
 RAWS = frozenset(
     "3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
@@ -84,8 +82,13 @@ def is_companion(path: str) -> bool:
     return extension(path) in VIDEOS or extension(path) in SIDECARS
 
 
-def units(paths: Iterable[str]) -> list[Unit]:
-    """The units among these files (relative paths, of one folder or of many), sorted by photo.
+def travels_alone(path: str) -> bool:
+    """True for a companion that means nothing without its photo, so that it hides nothing when it goes along."""
+    return extension(path) in SIDECARS
+
+
+def units_in(paths: Iterable[str]) -> dict[str, Unit]:
+    """The units among these files (relative paths, of one folder or of many) by the path of their photo.
 
     Every picture and every RAW is in exactly one unit. Files that belong to no photo (a video alone,
     an orphan sidecar) are in none. Independent of the order of `paths`.
@@ -94,24 +97,12 @@ def units(paths: Iterable[str]) -> list[Unit]:
     for path in sorted(set(paths)):
         folders.setdefault(path.rpartition("/")[0], []).append(path)
     found = [unit for files in folders.values() for unit in _Folder(files).units()]
-    return sorted(found, key=lambda unit: unit.photo)
+    return {unit.photo: unit for unit in sorted(found, key=lambda unit: unit.photo)}
 
 
-def loses(duplicate: Unit, keeper: Unit, contents: Mapping[str, str]) -> str:
-    """What would be out of sight if `duplicate` went and `keeper` stayed, one clause; '' for nothing.
-
-    A RAW or moving half counts as kept when the keeper has one too; an edit only when the keeper's unit
-    holds the same bytes (`contents`: path -> BLAKE3), for an edit is a picture of its own (P5).
-    """
-    for kind, name in ((RAWS, "RAW file"), (VIDEOS, "moving half")):
-        own = [path for path in duplicate.files if extension(path) in kind]
-        if own and not any(extension(path) in kind for path in keeper.files):
-            return f"its {name} {own[0].rpartition('/')[2]} has no counterpart beside the keeper"
-    kept = {contents.get(path) for path in keeper.files} - {None, ""}
-    for path in duplicate.edits:
-        if contents.get(path) not in kept:
-            return f"its edit {path.rpartition('/')[2]} has no counterpart beside the keeper"
-    return ""
+def companions_in(paths: Iterable[str]) -> set[str]:
+    """Those of these files that are companions of a photo among them."""
+    return {path for unit in units_in(paths).values() for path in unit.companions}
 
 
 class _Folder:
@@ -136,7 +127,12 @@ class _Folder:
                 self._attach(path, self._owners_of_sidecar(path))
         self._keep_covers()
         return [
-            Unit(photo=d.photo, companions=tuple(sorted(d.companions)), edits=tuple(sorted(d.edits)), stay=d.stay)
+            Unit(
+                photo=d.photo,
+                companions=tuple(sorted(d.companions)),
+                edits=tuple(sorted(d.edits)),
+                stay=d.stay,
+            )
             for d in self._drafts()
         ]
 
@@ -165,7 +161,9 @@ class _Folder:
             if original is None or draft.photo != path:
                 continue
             owners = {
-                id(o): o for p, o in self._owner.items() if _key(_stem(p)) == _key(original) and o is not draft
+                id(o): o
+                for p, o in self._owner.items()
+                if _key(_stem(p)) == _key(original) and o is not draft
             }
             if len(owners) == 1:
                 owner = next(iter(owners.values()))
@@ -231,7 +229,9 @@ class _Folder:
         bursts: dict[str, list[_Draft]] = {}
         for draft in self._drafts():
             if match := _BURST.match(_stem(draft.photo)):
-                bursts.setdefault(_key(match["burst"][match["burst"].upper().rfind("BURST") :]), []).append(draft)
+                bursts.setdefault(_key(match["burst"][match["burst"].upper().rfind("BURST") :]), []).append(
+                    draft
+                )
         for frames in bursts.values():
             for draft in frames if len(frames) > 1 else []:
                 if "COVER" in _stem(draft.photo).upper():

@@ -257,7 +257,9 @@ def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[
     return rows
 
 
-def _bring_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal) -> list[Move]:
+def _bring_chunk(
+    waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal
+) -> list[Move]:
     ended: dict[tuple[str, str, int], Move] = {}
     for _ in range(_TRIES):
         with mover.take_back(waiting, goal) as hold:
@@ -310,7 +312,9 @@ def _units(moves: Iterable[Move]) -> list[list[Move]]:
     return list(found.values())
 
 
-def _chunks(rows: Iterable[_T], unit: Callable[[_T], Hashable], root: Callable[[_T], str]) -> Iterator[list[_T]]:
+def _chunks(
+    rows: Iterable[_T], unit: Callable[[_T], Hashable], root: Callable[[_T], str]
+) -> Iterator[list[_T]]:
     """Rows in runs of one root and about CHUNK files, no unit torn apart."""
     found: dict[Hashable, list[_T]] = {}
     for row in rows:

@@ -62,7 +62,9 @@ class Journal:
         durable before the rename) and when the disk is full.
         """
         if self._link.in_transaction:
-            raise StateError("an intent must be committed before its rename: close the open transaction first")
+            raise StateError(
+                "an intent must be committed before its rename: close the open transaction first"
+            )
         with self._transaction():
             return [self._insert(order, batch, at) for order in orders]
 
@@ -72,7 +74,9 @@ class Journal:
         Raises StateError inside an open transaction, as `intend` does.
         """
         if self._link.in_transaction:
-            raise StateError("an intent must be committed before its rename: close the open transaction first")
+            raise StateError(
+                "an intent must be committed before its rename: close the open transaction first"
+            )
         self.finish(moves)
 
     def finish(self, moves: Sequence[Move]) -> None:
@@ -119,7 +123,9 @@ class Journal:
 
     def last_batch(self) -> str:
         """The batch of the newest move that still holds a file; '' when none does."""
-        row = self._link.execute("SELECT batch FROM moves WHERE goal='moved' AND state='done' ORDER BY id DESC LIMIT 1").fetchone()
+        row = self._link.execute(
+            "SELECT batch FROM moves WHERE goal='moved' AND state='done' ORDER BY id DESC LIMIT 1"
+        ).fetchone()
         return "" if row is None else str(row[0])
 
     def keeps(self, root: str, path: str) -> list[Move]:
@@ -141,7 +147,9 @@ class Journal:
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Move]:
         with self._translated():
-            rows = self._link.execute(f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", tuple(values)).fetchall()
+            rows = self._link.execute(
+                f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", tuple(values)
+            ).fetchall()
         return [_from_row(row) for row in rows]
 
     @contextmanager
