@@ -1,6 +1,6 @@
-"""Settings: what config.toml may say, its defaults, and where things lie.
+"""Settings: what may be set, what it means, and its default.
 
-Owns every option's name and meaning; must never read anything but its own file.
+Owns every option's name and meaning; must never read a file.
 """
 
 from __future__ import annotations
@@ -62,35 +62,3 @@ class Settings:
     """Move in roots that other users can write to."""
     source: Path | None = None
     """The file it came from, for messages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where dedupd keeps its own things."""
-
-    state: Path
-    config: Path
-    socket: Path
-
-    @property
-    def ledger(self) -> Path:
-        """SQLite: what cannot be computed again."""
-        return self.state / "ledger.db"
-
-    @property
-    def index(self) -> Path:
-        """LanceDB: what can."""
-        return self.state / "index"
-
-    @property
-    def cache(self) -> Path:
-        """Thumbnails and converted models; may be deleted at any time."""
-        return self.state / "cache"
-
-    @property
-    def logs(self) -> Path:
-        return self.state / "logs"
-
-    @property
-    def lock(self) -> Path:
-        return self.state / "lock"

@@ -1,0 +1,19 @@
+"""Settings and places: what may be set, how config.toml says it, where dedupd keeps its own things."""
+
+from __future__ import annotations
+
+from dedupd.config.file import example_config, load
+from dedupd.config.places import Places, places
+from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers
+
+__all__ = [
+    "KeepPolicy",
+    "Places",
+    "Schedule",
+    "Settings",
+    "TierAction",
+    "Tiers",
+    "example_config",
+    "load",
+    "places",
+]

@@ -1,0 +1,342 @@
+"""config.toml: read with every problem named at once, and written as a documented example.
+
+Owns the words of every complaint about a setting. Must never read another file, and never write one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from dedupd.config.places import absolute
+from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers
+from dedupd.errors import ConfigError
+
+
+class _Wrong(Exception):
+    """One value's fault, worded to follow its key: 'must be ...'."""
+
+
+Reader = Callable[[Any], Any]
+
+
+def _choice(allowed: Any) -> Reader:
+    words: tuple[str, ...] = get_args(allowed)
+
+    def read(value: Any) -> str:
+        if value in words:
+            return cast("str", value)
+        listed = ", ".join(f'"{word}"' for word in words)
+        raise _Wrong(f"must be one of {listed}, not {_shown(value)}{_nearest(value, words)}")
+
+    return read
+
+
+def _amount(low: float, high: float, *, whole: bool = False) -> Reader:
+    def read(value: Any) -> float:
+        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if fits and low <= value <= high and math.isfinite(value):
+            return value if whole else float(value)
+        kind = "a whole number" if whole else "a number"
+        raise _Wrong(f"must be {kind} from {low:g} to {high:g}, not {_shown(value)}")
+
+    return read
+
+
+def _text(pattern: str, meaning: str) -> Reader:
+    def read(value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        words = re.findall(r'"([^"<]+)"', meaning)
+        raise _Wrong(f"must be {meaning}, not {_shown(value)}{_nearest(value, words)}")
+
+    return read
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _Wrong(f"must be true or false, not {_shown(value)}")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(
+        isinstance(item, str) and item for item in cast("list[Any]", value)
+    ):
+        return tuple(cast("list[str]", value))
+    raise _Wrong(f'must be a list of texts, like ["*.gif", "Screenshots"], not {_shown(value)}')
+
+
+def _folders(value: Any) -> tuple[Path, ...]:
+    if isinstance(value, str | Path) or not isinstance(value, list | tuple):
+        raise _Wrong(f'must be a list of folders, like ["~/Pictures"], not {_shown(value)}')
+    return tuple(_folder(item) for item in cast("list[Any]", value))
+
+
+def _folder(value: Any) -> Path:
+    """An absolute path without symlinks, so that one folder has one name."""
+    if not (isinstance(value, str | Path) and str(value)) or "\0" in str(value):
+        raise _Wrong(f"must be a list of folders, not of {_shown(value)}")
+    try:
+        path = Path(value).expanduser()
+        if path.is_absolute():
+            return path.resolve()
+    except (RuntimeError, OSError) as error:
+        raise _Wrong(f"cannot follow {_shown(value)}: {error}") from error
+    raise _Wrong(f"must name whole paths, beginning with / or ~, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str | Path):
+        return json.dumps(str(value), ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _nearest(value: Any, words: Sequence[str]) -> str:
+    near = get_close_matches(str(value).lower(), words, n=1) if isinstance(value, str) else []
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Option:
+    key: str
+    """'threshold', or 'tiers.exact' for a key of a table."""
+    read: Reader
+    """Turns the value TOML gave into the field's; raises _Wrong."""
+    note: str
+    """What people read above it in the example."""
+
+
+_OPTIONS = (
+    _Option(key="roots", read=_folders, note="The folders to keep free of duplicates."),
+    _Option(
+        key="keep_policy",
+        read=_choice(KeepPolicy),
+        note="Which photo of a group stays: best (whole, original, most pixels, ...), oldest, newest, largest, "
+        "smallest or lexi (first by name).",
+    ),
+    _Option(
+        key="threshold",
+        read=_amount(0.01, 1.0),
+        note="Cosine similarity above which pairs are shown for review, 0.01 to 1; unset: what the embedder was "
+        "calibrated to. It never widens what moves by itself.",
+    ),
+    _Option(
+        key="embedder",
+        read=_text(
+            r"auto|hashes|lite0|open_clip:[^/@]+(/[^@]+|@/.+)",
+            '"auto", "hashes", "lite0", "open_clip:<name>/<pretrained>" or "open_clip:<name>@</path/of/checkpoint>"',
+        ),
+        note="What sees likeness: auto, hashes (none), lite0, open_clip:ViT-B-32/laion2b_s34b_b79k, or "
+        "open_clip:NAME@/path/of/checkpoint.",
+    ),
+    _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
+    _Option(
+        key="ignore",
+        read=_texts,
+        note='Files and folders not to look at, as globs below a root: "Screenshots", "*.gif".',
+    ),
+    _Option(
+        key="protected",
+        read=_folders,
+        note="Folders below a root that nothing is ever moved from; their photos are kept first.",
+    ),
+    _Option(
+        key="allow_shared_roots", read=_switch, note="Move photos in roots that other users can write to."
+    ),
+    _Option(key="tiers.exact", read=_choice(TierAction), note="The same bytes."),
+    _Option(key="tiers.copy", read=_choice(TierAction), note="The same exposure, resized or saved again."),
+    _Option(key="tiers.burst", read=_choice(TierAction), note="Another exposure of the same moment."),
+    _Option(
+        key="tiers.similar",
+        read=_choice(Literal["review", "off"]),
+        note="The same scene: review or off, it never moves without a person.",
+    ),
+    _Option(
+        key="schedule.settle_seconds",
+        read=_amount(0, 3600),
+        note="A file must have been unchanged this long before it may move.",
+    ),
+    _Option(
+        key="schedule.quiet_seconds",
+        read=_amount(0, 3600),
+        note="A changed month is clustered this long after its last change.",
+    ),
+    _Option(
+        key="schedule.interval_minutes",
+        read=_amount(1, 10080),
+        note="Every so often all changed months are clustered.",
+    ),
+    _Option(
+        key="schedule.nightly",
+        read=_text(r"(?:([01][0-9]|2[0-3]):[0-5][0-9])?", 'a time like "03:00", or "" for none'),
+        note='Local time of the nightly pass; "" for none.',
+    ),
+    _Option(
+        key="schedule.reconcile_minutes",
+        read=_amount(1, 10080),
+        note="How often the disk is compared with the ledger.",
+    ),
+    _Option(
+        key="schedule.worker_idle_seconds",
+        read=_amount(0, 86400),
+        note="The worker process leaves after this long without work.",
+    ),
+)
+_BY_KEY = {option.key: option for option in _OPTIONS}
+_TABLES = ("tiers", "schedule")
+_FLAGS = {"embedder": "--model", "roots": "ROOT"}
+"""What the command line calls an option, where that is not --its-key."""
+
+
+def load(
+    path: Path | None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    state: Path | None = None,
+    offline_ok: bool = False,
+) -> Settings:
+    """Defaults, then config.toml at `path` if it exists, then `overrides` (keys as in the file; None: not given).
+
+    `state`: the state folder, which no root may lie in or hold. `offline_ok`: all roots may be missing, as
+    when their disk is not mounted yet. Raises ConfigError that names every problem at once.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, value in _flat(_toml(path) if path else {}):
+        if key in _BY_KEY:
+            problems += _take(values, key, value, f"{path}: {key}")
+        else:
+            problems.append(f"{path}: {_unknown(key)}")
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    for key, value in given.items():
+        here = [absolute(Path(root)) for root in value] if key == "roots" else value
+        problems += _take(values, key, here, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
+    if not problems:
+        where = "ROOT" if "roots" in given else str(path)
+        problems += [f"{where}: {sentence}" for sentence in _root_problems(values, state, offline_ok)]
+    if problems:
+        many = "the settings cannot be followed:"
+        raise ConfigError(problems[0] if len(problems) == 1 else "\n  ".join([many, *problems]))
+    return _settings(values, path)
+
+
+def _settings(values: dict[str, Any], path: Path | None) -> Settings:
+    tables: dict[str, dict[str, Any]] = {table: {} for table in ("", *_TABLES)}
+    for key, value in values.items():
+        table, _, name = key.rpartition(".")
+        tables[table][name] = value
+    tiers, schedule = Tiers(**tables["tiers"]), Schedule(**tables["schedule"])
+    return Settings(**tables[""], tiers=tiers, schedule=schedule, source=path)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _flat(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """'tiers.exact' for a key of a table; a table where a value belongs, and the other way round, stay as they are."""
+    for key, value in table.items():
+        if key in _TABLES and isinstance(value, dict):
+            yield from ((f"{key}.{name}", inner) for name, inner in cast("dict[str, Any]", value).items())
+        else:
+            yield key, value
+
+
+def _unknown(key: str) -> str:
+    if key in _TABLES:
+        return f"{key} must be a table: write [{key}] on a line of its own, and its keys below"
+    name = key.rpartition(".")[2]
+    by_name = {known.rpartition(".")[2]: known for known in _BY_KEY}
+    near = [by_name[name]] if name in by_name else get_close_matches(key, [*_BY_KEY, *_TABLES], n=1)
+    near = near or [by_name[word] for word in get_close_matches(name, by_name, n=1)]
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_BY_KEY)}"
+    return f"there is no setting {key}; {hint}"
+
+
+def _take(values: dict[str, Any], key: str, value: Any, where: str) -> list[str]:
+    try:
+        values[key] = _BY_KEY[key].read(value)
+    except _Wrong as wrong:
+        return [f"{where} {wrong}"]
+    return []
+
+
+def _root_problems(values: dict[str, Any], state: Path | None, offline_ok: bool) -> Iterator[str]:
+    roots: tuple[Path, ...] = values.get("roots", ())
+    home = Path.home().resolve()
+    for number, root in enumerate(roots):
+        if root == Path(root.anchor):
+            yield f"{root} is the whole disk; name the folder your photos are in"
+        elif root == home:
+            yield f"{root} is your home folder; name the folder your photos are in, like {home / 'Pictures'}"
+        elif state and (_inside(root, state.resolve()) or _inside(state.resolve(), root)):
+            yield f"the root {root} and dedupd's own folder {state} must lie apart; move one of them"
+        elif root.exists() and not root.is_dir():
+            yield f"the root {root} is not a folder"
+        for other in roots[:number]:
+            if _inside(root, other) or _inside(other, root):
+                yield f"the roots {other} and {root} overlap; name only the upper one"
+    if roots and not offline_ok and not any(root.exists() for root in roots):
+        yield f"there is no folder {', '.join(map(str, roots))}; check the spelling, or is the disk not mounted?"
+    for folder in values.get("protected", ()):
+        above = [root for root in roots if root == folder or root in folder.parents]
+        if above and above[0].exists() and not folder.exists():
+            yield f"the protected folder {folder} does not exist; check the spelling"
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """True when `path` is or lies below `folder`, by name or because the disk says it is the same folder."""
+    above = (path, *path.parents)
+    if folder in above:
+        return True
+    try:
+        there = folder.stat()
+    except OSError:
+        return False
+    return any(_same(parent, there) for parent in above)
+
+
+def _same(path: Path, stat: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), stat)
+    except OSError:
+        return False
+
+
+def example_config(roots: Sequence[Path] = ()) -> str:
+    """A config.toml with `roots`, and every other key as a comment with its meaning and default."""
+    lines = ["# dedupd's settings. Take away the # before a key to change it; shown are the defaults.", ""]
+    settings = Settings()
+    for option in _OPTIONS:
+        table, _, name = option.key.rpartition(".")
+        if table and f"[{table}]" not in lines:
+            lines += [f"[{table}]", ""]
+        lines += textwrap.wrap(option.note, 100, initial_indent="# ", subsequent_indent="# ")
+        default = getattr(getattr(settings, table) if table else settings, name)
+        if option.key == "roots":
+            lines += [f"roots = {_toml_value([str(root) for root in roots])}", ""]
+        else:
+            lines += [f"#{name} = {_toml_value(0.95 if default is None else default)}", ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    """JSON is TOML for texts, lists, numbers and switches, but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
