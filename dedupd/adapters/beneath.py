@@ -44,13 +44,13 @@ class Root:
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise RootError(
-                f"the root {path} cannot be opened ({error.strerror}): mount it, correct its path or its permissions"
+                f"the root {path} cannot be opened ({error.strerror}): mount it, or correct its path"
             ) from error
         self.path = path
         self.dev = os.fstat(self.fd).st_dev
 
     def open(self, path: str, flags: int = os.O_RDONLY) -> int:
-        """A descriptor for `path`. OSError ELOOP or EXDEV when a link or another file system lies on the way."""
+        """A descriptor for `path`. OSError ELOOP or EXDEV when a link or a mount lies on the way."""
         return open_beneath(self.fd, path, flags)
 
     @contextmanager

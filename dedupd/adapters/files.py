@@ -112,7 +112,10 @@ class FileMover:
         return False
 
     def seal(self, moves: Sequence[Move]) -> list[Move]:
-        """Make renames that a crash left unconfirmed durable, with their receipts; DONE, or as they were with the reason."""
+        """Make renames that a crash left unconfirmed durable, with their receipts.
+
+        The rows come back DONE, or as they were with the reason in `error`.
+        """
         with Root(moves[0].root) as root:
             try:
                 self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
@@ -132,12 +135,12 @@ class FileMover:
             self.sync_folders(root, [move.dst])
 
     def receipts(self, root: str) -> list[Move]:
-        """Every move that the receipts under `root` tell of, oldest first; INTENT where the completion is missing."""
+        """Every move that the receipts under `root` tell of, oldest first; INTENT without a completion."""
         with Root(root) as opened:
             return receipts.read(opened)
 
     def stat(self, root: str, path: str) -> FileStat | None:
-        """lstat of the regular file at `path`; None for anything else. RootError when the root is not there."""
+        """lstat of the regular file at `path`; None for anything else. RootError without the root."""
         with suppress(OSError), Root(root) as opened:
             found = opened.lstat(path)
             if found is not None and stat.S_ISREG(found.st_mode):
@@ -216,8 +219,10 @@ class Grip:
         return [replace(order, dst=dst) for order, dst in zip(unit, names, strict=True)]
 
     def carry(self, moves: Sequence[Move]) -> list[Move]:
-        """Move the files of these committed intents; the rows come back DONE, ABORTED (nothing moved, with the
-        reason) or, when a file could neither stay moved nor be put back, INTENT: recovery must look.
+        """Move the files of these committed intents.
+
+        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither
+        stay moved nor be put back, INTENT: recovery must look.
         """
         unannounced = self._announce(moves)
         rows: list[Move] = []
@@ -369,7 +374,7 @@ class Grip:
             number += 1
 
     def _make_folder(self, path: str) -> None:
-        """Make `path` and what is missing above it, each with its parent's mode, each synced into its parent."""
+        """Make `path` and what is missing above it, each with its parent's mode and synced into it."""
         above = ""
         for name in path.split("/") if path and path not in self._folders else []:
             below = f"{above}/{name}" if above else name
@@ -401,7 +406,7 @@ class Grip:
 
 
 def _same_root(root: Root, move: Move) -> bool:
-    """True when the folder at the root's path is the one the move began in: by its marker, else by its device."""
+    """True when the folder at the root's path is the one the move began in: by marker, else by device."""
     found = marker_of(root)
     return found == move.root_id if found and move.root_id else root.dev == move.dev
 
@@ -425,7 +430,7 @@ def _inode_at(root: Root, path: str, move: Move) -> bool:
 
 
 def _content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool:
-    """True when the moved file lies at `path`: by inode, size and mtime if these may be trusted, else by its bytes."""
+    """True when the moved file lies at `path`: by inode, size and mtime if trusted, else by its bytes."""
     found = root.lstat(path)
     if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != move.size:
         return False
@@ -438,7 +443,7 @@ def _content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> boo
 
 
 def _rename(root: Root, src: str, dst: str) -> None:
-    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken, OSError otherwise."""
+    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken."""
     from_folder, _, old = src.rpartition("/")
     to_folder, _, new = dst.rpartition("/")
     with root.folder(from_folder) as a, root.folder(to_folder) as b:
@@ -462,7 +467,7 @@ def _rename_exclusive(a: int, old: bytes, b: int, new: bytes, shown: str) -> boo
 
 
 def _relink(a: int, old: str, b: int, new: str) -> None:
-    """The same by link and unlink: link never replaces, and the old name goes only while it is the same file."""
+    """The same by link, which never replaces, and unlink, while the old name is still the same file."""
     before = os.stat(old, dir_fd=a, follow_symlinks=False)
     os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
     _step("linked")

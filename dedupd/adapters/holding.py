@@ -1,6 +1,6 @@
 """Holding a file still: opened without following anything, checked, leased, hashed, synced.
 
-Owns every check a file must pass at the moment of a move (P2). Must never rename or write; in doubt it refuses.
+Owns every check a file must pass at the moment of a move (P2). Must never rename or write; refuses in doubt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dedupd.ports import Clock
 
 _SF_DATALESS = 0x40000000
 _JUMP = 1.0
-"""Seconds that wall and monotonic clock may drift apart between two looks before the wall clock is mistrusted."""
+"""Seconds the two clocks may drift apart between two looks before the wall clock is mistrusted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Quiet:
         self._first_seen: dict[tuple[int, ...], float] = {}
 
     def settled(self, found: os.stat_result) -> bool:
-        """By ctime while the wall clock is steady; by watching the file since the first refusal when it is not."""
+        """By ctime while the wall clock is steady; else by watching the file since the first refusal."""
         now, mono = self._clock.now(), self._clock.monotonic()
         if abs(now - mono - self._offset) > _JUMP:
             self._offset, self._steady_since = now - mono, mono

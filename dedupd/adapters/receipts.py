@@ -26,8 +26,9 @@ def intent(move: Move) -> dict[str, Any]:
     return {
         "receipt": "intent", "id": move.id, "batch": move.batch, "at": move.at, "group": move.group,
         "unit": move.unit, "file": move.file, "src": move.src, "dst": move.dst, "content": move.content,
-        "size": move.size, "mtime_ns": move.mtime_ns, "dev": move.dev, "ino": move.ino, "primary": move.primary,
-        "keeper": move.keeper, "keeper_content": move.keeper_content, "relation": move.relation,
+        "size": move.size, "mtime_ns": move.mtime_ns, "dev": move.dev, "ino": move.ino,
+        "primary": move.primary, "keeper": move.keeper,
+        "keeper_content": move.keeper_content, "relation": move.relation,
         "evidence": move.evidence, "root_id": move.root_id,
     }  # fmt: skip
 
@@ -44,7 +45,7 @@ def completion(move: Move, at: float) -> dict[str, Any]:
 
 
 def append(folder: int, lines: Sequence[dict[str, Any]]) -> None:
-    """Append lines to the receipts in the folder descriptor `folder` and fsync them (and the folder when new).
+    """Append lines to the receipts in the folder behind `folder` and fsync them (the folder too when new).
 
     OSError when the file is a link, no regular file, has a second name, or the disk is full.
     """
@@ -74,7 +75,7 @@ def read(root: Root) -> list[Move]:
     """Every move the receipts below `root` tell of, oldest first, with where it stands.
 
     A move whose completion is missing comes back as INTENT: only the disk can say. Receipts that travelled
-    with their folder (a month renamed by hand) speak of where they lie now. Lines that are torn or foreign are left out.
+    with their folder (a month renamed by hand) speak of where they lie now. Torn or foreign lines are left.
     """
     found = [move for folder, lines in _files(root) for move in _moves(root, folder, lines)]
     return sorted(found, key=lambda move: (move.at, move.batch, move.id))

@@ -52,7 +52,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveOrder:
-    """One file to move beside its keeper's back; a unit (RAW+JPEG, Live Photo, sidecars) is several orders of one `unit`."""
+    """One file to move aside; a unit (RAW+JPEG, Live Photo, sidecars) is several orders of one `unit`."""
 
     group: int
     """Ledger id of the group."""
@@ -81,6 +81,17 @@ class MoveOrder:
     root_id: str = ""
     """UUID of the root's marker; when given, another marker at that path refuses the move (P9)."""
 
+    def as_move(self, batch: str, at: float) -> Move:
+        """Its journal row before anything happened: id 0, state INTENT."""
+        return Move(
+            id=0, batch=batch, group=self.group, unit=self.unit, file=self.file, root=self.root,
+            root_id=self.root_id, src=self.src, dst=self.dst, size=self.stat.size,
+            mtime_ns=self.stat.mtime_ns, dev=self.stat.dev, ino=self.stat.ino,
+            content=self.content, keeper=self.keeper,
+            keeper_content=self.keeper_content, relation=str(self.relation), evidence=self.evidence,
+            primary=self.primary, goal=Goal.MOVED, state=MoveState.INTENT, at=at,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -108,7 +119,7 @@ class Move:
     at: float = 0.0
     """Wall clock of the intent."""
     restored: str = ""
-    """Where it was (or is being) brought back to; '' while it was never brought back. Differs from `src` when that was taken."""
+    """Where it was (or is being) brought back to, a sibling of a taken `src`; '' when it never was."""
     primary: bool = True
     evidence: str = ""
     root_id: str = ""
@@ -122,7 +133,7 @@ class Move:
 def destination(path: str) -> str:
     """Where the duplicate at `path` goes: duplicates/ in the folder that names its month, else in the root.
 
-    'Pictures/2024/06/trip/a.jpg' -> 'Pictures/2024/06/duplicates/trip/a.jpg'; 'x/c.jpg' -> 'duplicates/x/c.jpg'.
+    '2024/06/trip/a.jpg' -> '2024/06/duplicates/trip/a.jpg'; 'x/c.jpg' -> 'duplicates/x/c.jpg'.
     """
     found = month_folder(path)
     if found is None:
@@ -132,7 +143,7 @@ def destination(path: str) -> str:
 
 
 def duplicates_folder(path: str) -> str:
-    """The duplicates/ folder that `path` lies below: where its receipts are. ValueError when it lies below none."""
+    """The duplicates/ folder that `path` lies below, where its receipts are. ValueError without one."""
     parts = path.split("/")[:-1]
     if DUPLICATES not in parts:
         raise ValueError(f"{path!r} does not lie in a {DUPLICATES} folder")

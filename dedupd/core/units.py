@@ -11,19 +11,36 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-PHOTOS = frozenset("jpg jpeg jpe jfif png webp tif tiff gif bmp avif heic heif hif jp2 j2k jpx jxl".split())
+PHOTOS = frozenset(
+    ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "gif", "bmp", "avif", "heic", "heif", "hif")
+    + ("jp2", "j2k", "jpx", "jxl")
+)
 """Extensions of pictures that are compared by what they show."""
 RAWS = frozenset(
-    "3fr ari arw bay cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl"
-    " sr2 srf srw x3f".split()
+    ("3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc")
+    + ("mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2")
+    + ("srf", "srw", "x3f")
 )
 """Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is not decoded yet."""
-VIDEOS = frozenset("mov mp4 m4v".split())
+VIDEOS = frozenset(("mov", "mp4", "m4v"))
 """Moving halves of Live Photos and motion photos."""
-SIDECARS = frozenset("xmp aae thm pp3 dop on1 vrd nksc json".split())
+SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "json"))
 """Files about a photo."""
 
-_EDIT_WORDS = "edited|effects|bearbeitet|modifié|editado|editada|modificato|modificata|bewerkt|edytowane|redigerad|redigeret"
+_EDIT_WORDS = "|".join(
+    (
+        "edited",
+        "effects",
+        "bearbeitet",
+        "modifié",
+        "editado",
+        "editada",
+        "modificato",
+        "modificata",
+        "bewerkt",
+    )
+    + ("edytowane", "redigerad", "redigeret")
+)
 _EDIT_SUFFIX = re.compile(rf"(?P<stem>.+)-(?:{_EDIT_WORDS})(?P<copy>\(\d+\))?", re.IGNORECASE)
 _APPLE_EDIT = re.compile(r"(?P<head>.*IMG_)E(?P<number>\d{4,}.*)", re.IGNORECASE)
 _APPLE_ORIGINAL_ADJUSTMENT = re.compile(r"(?P<head>.*IMG_)O(?P<number>\d{4,}.*)", re.IGNORECASE)
@@ -83,7 +100,7 @@ def is_companion(path: str) -> bool:
 
 
 def travels_alone(path: str) -> bool:
-    """True for a companion that means nothing without its photo, so that it hides nothing when it goes along."""
+    """True for a companion that means nothing without its photo: it hides nothing when it goes along."""
     return extension(path) in SIDECARS
 
 
@@ -156,7 +173,7 @@ class _Folder:
 
     def _join_edits(self) -> None:
         for path in self._photos:
-            original = _original_stem(_stem(path))
+            original = _original_stem(unicodedata.normalize("NFC", _stem(path)))
             draft = self._owner[path]
             if original is None or draft.photo != path:
                 continue
@@ -187,15 +204,15 @@ class _Folder:
             return [named]
         if extension(path) == "json":
             return self._owners_of_json(base)
-        if match := _VIRTUAL_COPY.fullmatch(base):
-            if named := self._named(match["stem"] + match["ext"]):
-                return [named]
+        match = _VIRTUAL_COPY.fullmatch(base)
+        if match and (named := self._named(match["stem"] + match["ext"])):
+            return [named]
         if match := _APPLE_ORIGINAL_ADJUSTMENT.fullmatch(base):
             return self._by_stem.get(_key(match["head"] + match["number"]), [])
         return self._by_stem.get(_key(base), [])
 
     def _owners_of_json(self, base: str) -> list[_Draft]:
-        """Google's names: 'a.jpg.json', 'a.jpg.supplemental-metadata.json', both cut short, and 'a.jpg(1).json' for 'a(1).jpg'."""
+        """'a.jpg.json', 'a.jpg.supplemental-metadata.json' (both cut), 'a.jpg(1).json' for 'a(1).jpg'."""
         match = _COPY_NUMBER.fullmatch(base)
         assert match is not None
         name, copy = match["name"], match["copy"] or ""
@@ -239,7 +256,7 @@ class _Folder:
 
 
 def _google_about(name: str, copy: str, photo: str) -> bool:
-    """True when a JSON whose name begins with `name` (its '(1)' taken off as `copy`) describes the file `photo`."""
+    """True when a JSON named `name` (its '(1)' taken off as `copy`) describes the file `photo`."""
     stem, dot, ext = photo.rpartition(".")
     if copy:
         if not stem.endswith(copy):

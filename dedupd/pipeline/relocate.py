@@ -46,7 +46,7 @@ class Hold(Protocol):
 
 
 class Mover(Protocol):
-    """The hands (adapters/files.py: FileMover). `take` and `take_back` raise RootError when the root is not there."""
+    """The hands (adapters/files.py: FileMover). `take` and `take_back` raise RootError without the root."""
 
     halted: str
     """Why nothing may move any more in this process; '' while all is well."""
@@ -127,7 +127,7 @@ def relocate(
 
     Answers one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
     (the file is where it was; id 0 when a check said no before anything was journaled), or INTENT when the
-    disk failed half-way: `recover` will look. Raises RootError and StateError; what was done until then is journaled.
+    disk failed half-way: `recover` will look. Raises RootError and StateError; what was done is journaled.
     """
     batch = batch or uuid.uuid4().hex
     rows: dict[tuple[str, str], Move] = {}
@@ -207,7 +207,8 @@ def _order_again(move: Move, mover: Mover) -> MoveOrder | None:
     return MoveOrder(
         group=move.group, unit=move.unit, file=move.file, root=move.root, root_id=move.root_id, src=src,
         dst=destination(src), stat=stat, content=move.content, keeper=move.keeper, keeper_stat=keeper_stat,
-        keeper_content=move.keeper_content, relation=move.relation, evidence=move.evidence, primary=move.primary,
+        keeper_content=move.keeper_content, relation=move.relation, evidence=move.evidence,
+        primary=move.primary,
     )  # fmt: skip
 
 
@@ -224,13 +225,7 @@ def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterat
 
 
 def _refusal(order: MoveOrder, batch: str, reason: str, at: float) -> Move:
-    return Move(
-        id=0, batch=batch, group=order.group, unit=order.unit, file=order.file, root=order.root,
-        root_id=order.root_id, src=order.src, dst=order.dst, size=order.stat.size, mtime_ns=order.stat.mtime_ns,
-        dev=order.stat.dev, ino=order.stat.ino, content=order.content, keeper=order.keeper,
-        keeper_content=order.keeper_content, relation=order.relation, evidence=order.evidence,
-        primary=order.primary, goal=Goal.MOVED, state=MoveState.ABORTED, error=reason, at=at,
-    )  # fmt: skip
+    return replace(order.as_move(batch, at), state=MoveState.ABORTED, error=reason)
 
 
 def _move_chunk(

@@ -35,8 +35,8 @@ CREATE INDEX IF NOT EXISTS moves_content ON moves(content);
 """
 
 _COLUMNS = (
-    "id, batch, grp, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content, keeper,"
-    " keeper_content, relation, evidence, is_primary, goal, state, error, at"
+    "id, batch, grp, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content,"
+    " keeper, keeper_content, relation, evidence, is_primary, goal, state, error, at"
 )
 _HELD = "goal='moved' AND state IN ('intent', 'done')"
 
@@ -56,7 +56,7 @@ class Journal:
         self._link = link
 
     def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
-        """Record what is about to move, in one transaction, and return its rows: state INTENT, durable on return.
+        """Record what is about to move, in one transaction; rows in state INTENT, durable on return.
 
         `at` is the wall clock. Raises StateError inside an open transaction (the intent would not be
         durable before the rename) and when the disk is full.
@@ -129,17 +129,11 @@ class Journal:
         return "" if row is None else str(row[0])
 
     def keeps(self, root: str, path: str) -> list[Move]:
-        """The held (or just moving) copies whose keeper is this file: while there is one, it must not move (P7)."""
+        """The held or moving copies whose keeper is this file: while there is one, it must not move (P7)."""
         return self._select(f"root=? AND keeper=? AND {_HELD}", (os.fsencode(root), os.fsencode(path)))
 
     def _insert(self, order: MoveOrder, batch: str, at: float) -> Move:
-        move = Move(
-            id=0, batch=batch, group=order.group, unit=order.unit, file=order.file, root=order.root,
-            src=order.src, dst=order.dst, size=order.stat.size, mtime_ns=order.stat.mtime_ns,
-            dev=order.stat.dev, ino=order.stat.ino, content=order.content, keeper=order.keeper,
-            keeper_content=order.keeper_content, relation=str(order.relation), goal=Goal.MOVED,
-            state=MoveState.INTENT, at=at, primary=order.primary, evidence=order.evidence, root_id=order.root_id,
-        )  # fmt: skip
+        move = order.as_move(batch, at)
         columns = _COLUMNS.removeprefix("id, ")
         marks = ", ".join("?" * (columns.count(",") + 1))
         done = self._link.execute(f"INSERT INTO moves({columns}) VALUES({marks})", _to_row(move)[1:])
@@ -173,19 +167,22 @@ class Journal:
             yield
         except sqlite3.OperationalError as error:
             raise StateError(
-                f"the move journal cannot be used ({error}): make room for and access to the state folder, then start again"
+                f"the move journal cannot be used ({error}): "
+                "make room and permissions for the state folder, then start again"
             ) from error
         except sqlite3.DatabaseError as error:
             raise LedgerDamaged(
-                f"the move journal is damaged ({error}): nothing moves; `dedupd undo --from ROOT --all` works from the receipts"
+                f"the move journal is damaged ({error}): nothing moves; "
+                "`dedupd undo --from ROOT --all` brings files back from the receipts"
             ) from error
 
 
 def _to_row(m: Move) -> tuple[Any, ...]:
     return (
         m.id, m.batch, m.group, m.unit, m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
-        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino), m.content,
-        os.fsencode(m.keeper), m.keeper_content, m.relation, m.evidence, m.primary, m.goal, m.state, m.error, m.at,
+        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino),
+        m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, m.evidence, m.primary, m.goal,
+        m.state, m.error, m.at,
     )  # fmt: skip
 
 
@@ -194,8 +191,9 @@ def _from_row(row: Sequence[Any]) -> Move:
      keeper, keeper_content, relation, evidence, primary, goal, state, error, at) = row  # fmt: skip
     return Move(
         id=id_, batch=batch, group=group, unit=unit, file=file, root=os.fsdecode(root), root_id=root_id,
-        src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size, mtime_ns=mtime_ns,
-        dev=_unsigned(dev), ino=_unsigned(ino), content=content, keeper=os.fsdecode(keeper),
+        src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size,
+        mtime_ns=mtime_ns, dev=_unsigned(dev), ino=_unsigned(ino),
+        content=content, keeper=os.fsdecode(keeper),
         keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),
         goal=Goal(goal), state=MoveState(state), error=error, at=at,
     )  # fmt: skip
