@@ -99,14 +99,13 @@ class PhotoIndex:
         index_dir: Path,
         model: str,
         recipe: str,
-        dimensions: int,
+        dimensions: Callable[[], int],
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._dimensions = dimensions
+        """`dimensions` of the vectors (0: none) is asked only when the table has to be made."""
+        self._ask_dimensions = dimensions
         self._log = log
-        self._sketcher = _projection(dimensions) if dimensions else None
         self.path = index_dir.absolute() / _folder_name(model, recipe)
-        self._schema = _schema(dimensions)
         self._synced: set[str] = set()
         self._commits = 0
         try:
@@ -145,9 +144,15 @@ class PhotoIndex:
     def _open(self) -> None:
         session = lancedb.Session(index_cache_size_bytes=16 << 20, metadata_cache_size_bytes=32 << 20)
         database = lancedb.connect(os.fspath(self.path), session=session)
-        self._table: Any = database.create_table(_TABLE, schema=self._schema, exist_ok=True)
+        if _TABLE in database.table_names():
+            self._table: Any = database.open_table(_TABLE)
+        else:
+            self._table = database.create_table(_TABLE, schema=_schema(self._ask_dimensions()))
+        self._dimensions = _dimensions_of(self._table.schema)
+        self._schema = _schema(self._dimensions)
         if not self._table.schema.equals(self._schema):
             raise ValueError("written by another version of dedupd")
+        self._sketcher = _projection(self._dimensions) if self._dimensions else None
         # Reads one column of every data file: a file lost in a power cut shows here, not later.
         found = self._table.search().select(["content"]).to_arrow().column("content").to_pylist()
         self._known = ContentSet(found)
@@ -254,8 +259,15 @@ class PhotoIndex:
             yield from self._read(lambda query, chosen=chosen: query.where(f"content IN ({chosen})"), columns)
 
     def _read(self, narrow: Callable[[Any], Any], columns: list[str]) -> Iterator[pa.RecordBatch]:
-        query = narrow(self._table.search()).select(columns).with_row_id(True)
-        yield from query.to_batches(_BATCH)
+        try:
+            query = narrow(self._table.search()).select(columns).with_row_id(True)
+            yield from query.to_batches(_BATCH)
+        except (OSError, RuntimeError) as error:
+            self._log(f"index unreadable: {error}")
+            self.set_aside()
+            raise VisionError(
+                f"the index in {self.path} was damaged and has been set aside; its photos will be looked at again"
+            ) from None
 
     def _rows(self, batch: pa.RecordBatch) -> Rows:
         names = batch.schema.names
@@ -310,6 +322,12 @@ def _schema(dimensions: int) -> pa.Schema:
         columns.append(pa.field("vector", pa.list_(pa.float16(), dimensions)))
         columns.append(pa.field("sketch", pa.list_(pa.float16(), SKETCH)))
     return pa.schema(columns)
+
+
+def _dimensions_of(schema: pa.Schema) -> int:
+    place = schema.get_field_index("vector")
+    kind = schema.field(place).type if place >= 0 else None
+    return kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
 
 
 def _projection(dimensions: int) -> NDArray[np.float32]:

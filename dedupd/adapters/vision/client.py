@@ -1,0 +1,475 @@
+"""The daemon's end of its eyes: starts the vision worker, asks it, and survives it.
+
+Owns the worker's life (start, stall, crash, rest) and the search for the file that kills it; must stay
+light (stdlib + msgspec) and never raise for what a file does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeVar
+
+import dedupd
+from dedupd.adapters.vision import messages
+from dedupd.core.photo import Candidate, Unreadable
+from dedupd.errors import VisionError
+from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
+
+_AT_ONCE = 256
+"""Items in one request: a crash makes at most these start again."""
+_STRIKES = 2
+"""Deaths of the worker a file may be suspected of before it is set aside."""
+_BUSY_SECONDS = 600.0
+"""Patience while the worker loads a model or searches: no file's fault."""
+_FRUITLESS = 3
+"""Deaths in a row without a suspect before giving up on the worker."""
+_LONGEST_PAUSE = 5.0
+_LEAVE_SECONDS = 5.0
+_LOG_BYTES = 1 << 20
+_PART = 1 << 16
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class _WorkerDied(Exception):
+    """The worker ended or stalled in the middle of a request; the message is a clause for people."""
+
+
+class VisionWorker(Vision):
+    """`Vision` by one worker process, started when needed and let go when idle.
+
+    Methods may be called from any thread; requests are served one after another. Not from within
+    the iteration of another request's answers.
+    """
+
+    def __init__(
+        self,
+        index_dir: Path,
+        cache_dir: Path,
+        embedder: str = "auto",
+        *,
+        batch_size: int = 8,
+        idle_seconds: float = 20.0,
+        stall_seconds: float = 60.0,
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._configure = messages.Configure(
+            index_dir=os.fsencode(index_dir.absolute()),
+            cache_dir=os.fsencode(cache_dir.absolute()),
+            embedder=embedder,
+            batch_size=batch_size,
+        )
+        self._log_path = cache_dir.absolute() / "vision-worker.log"
+        self._idle_seconds = idle_seconds
+        self._stall_seconds = stall_seconds
+        self._log = log
+        self._turn = _Turn()
+        self._process: _Process | None = None
+        self._status: VisionStatus | None = None
+        self._failures = 0
+        self._idle: threading.Timer | None = None
+        # The kernel kills the worker when the *thread* that started it ends, so one that lasts starts it.
+        self._starter = ThreadPoolExecutor(1, "vision-starter")
+
+    # -- the port --------------------------------------------------------------------------------
+
+    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+        """See `Vision.look`."""
+
+        def ask(keys: list[int]) -> messages.LookAt:
+            files = [
+                messages.FileToLook(key=key, path=os.fsencode(requests[key].path), stat=requests[key].stat)
+                for key in keys
+            ]
+            return messages.LookAt(files=files)
+
+        def read(reply: messages.Looked) -> Look:
+            result = reply.traits or reply.unreadable or Unreadable(reason="not answered", retry=True)
+            return Look(key=requests[reply.key].key, result=result, decoded=reply.decoded)
+
+        def give_up(key: int, why: str) -> Look:
+            return Look(key=requests[key].key, result=Unreadable(reason=why))
+
+        return self._each(len(requests), ask, messages.Looked, read, give_up)
+
+    def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        """See `Vision.prove`."""
+
+        def ask(keys: list[int]) -> messages.Prove:
+            return messages.Prove(pairs=[_pair(key, requests[key]) for key in keys])
+
+        def read(reply: messages.Proven) -> Proof:
+            request = requests[reply.key]
+            return Proof(a=request.a, b=request.b, measures=reply.measures, error=reply.error)
+
+        def give_up(key: int, why: str) -> Proof:
+            return Proof(a=requests[key].a, b=requests[key].b, measures=None, error=why)
+
+        return self._each(len(requests), ask, messages.Proven, read, give_up)
+
+    def propose(
+        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+    ) -> list[Candidate]:
+        """See `Vision.propose`. Across the whole index (`among` None) the model's farther bar holds."""
+        within = None if among is None else list(among)
+        request = messages.Propose(fresh=list(fresh), among=within, min_cosine=min_cosine)
+        replies = self._ask(request)
+        return [pair for reply in replies if isinstance(reply, messages.Candidates) for pair in reply.pairs]
+
+    def missing(self, contents: Sequence[str]) -> list[str]:
+        """See `Vision.missing`."""
+        replies = self._ask(messages.Missing(contents=list(contents)))
+        return [
+            content for reply in replies if isinstance(reply, messages.Contents) for content in reply.contents
+        ]
+
+    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
+        """Content -> its 512-px JPEG in the cache, for each (path, content) that could be read."""
+
+        def ask(keys: list[int]) -> messages.Shrink:
+            files = [
+                messages.FileToShrink(key=key, path=os.fsencode(requests[key][0]), content=requests[key][1])
+                for key in keys
+            ]
+            return messages.Shrink(files=files)
+
+        def read(reply: messages.Shrunk) -> tuple[str, bytes]:
+            return requests[reply.key][1], reply.path
+
+        def give_up(key: int, why: str) -> tuple[str, bytes]:
+            return requests[key][1], b""
+
+        made = self._each(len(requests), ask, messages.Shrunk, read, give_up)
+        return {content: Path(os.fsdecode(path)) for content, path in made if path}
+
+    def status(self) -> VisionStatus:
+        """See `Vision.status`."""
+        if self._status is None:
+            with self._turn:
+                self._running()
+        assert self._status is not None
+        return self._status
+
+    def rest(self) -> None:
+        """See `Vision.rest`."""
+        with self._turn:
+            self._let_go()
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def _each(
+        self,
+        count: int,
+        ask: Callable[[list[int]], messages.Message],
+        kind: type[Item],
+        read: Callable[[Item], Answer],
+        give_up: Callable[[int, str], Answer],
+    ) -> Iterator[Answer]:
+        """Answers of `count` independent items; one that kills the worker twice is given up."""
+        waiting = deque(
+            list(range(start, min(start + _AT_ONCE, count))) for start in range(0, count, _AT_ONCE)
+        )
+        strikes: Counter[int] = Counter()
+        fruitless = 0
+        while waiting:
+            open_keys = waiting.popleft()
+            course = _Course(open_keys)
+            try:
+                for reply in self._converse(ask(open_keys)):
+                    course.note(reply)
+                    if isinstance(reply, kind):
+                        fruitless = 0
+                        yield read(reply)
+            except _WorkerDied as died:
+                suspects = course.suspects()
+                strikes.update(suspects)
+                guilty = [key for key in suspects if strikes[key] >= _STRIKES]
+                waiting.extendleft([key] for key in suspects if strikes[key] < _STRIKES)
+                rest = [key for key in course.unanswered if key not in suspects]
+                if rest:
+                    waiting.append(rest)
+                fruitless = 0 if suspects else fruitless + 1
+                self._log(f"vision worker {died}; {len(suspects)} files to try one by one")
+                if fruitless >= _FRUITLESS:
+                    raise VisionError(
+                        f"the vision worker {died} again and again; see {self._log_path}"
+                    ) from None
+                for key in guilty:
+                    yield give_up(key, f"{died} on it twice")
+
+    def _ask(self, request: messages.Message) -> list[messages.Reply]:
+        """All replies to a request that is about no single file; tried twice."""
+        for last in (False, True):
+            try:
+                return list(self._converse(request))
+            except _WorkerDied as died:
+                if last:
+                    raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
+        raise AssertionError
+
+    def _converse(self, request: messages.Message) -> Iterator[messages.Reply]:
+        """Send one request and yield its replies. Raises VisionError for Failed, and _WorkerDied."""
+        with self._turn:
+            process = self._running()
+            complete = False
+            try:
+                process.send(request)
+                while True:
+                    reply = process.receive(self._stall_seconds)
+                    if isinstance(reply, messages.Failed):
+                        complete = True
+                        raise VisionError(reply.sentence)
+                    if isinstance(reply, messages.Done):
+                        complete = True
+                        return
+                    self._failures = 0
+                    yield reply
+            finally:
+                # Also when the caller stopped listening: what is still in the pipe would answer the next request.
+                if not complete:
+                    self._failures += 1
+                    process.kill()
+                    self._process = None
+                self._rest_later()
+
+    # -- the worker's life -----------------------------------------------------------------------
+
+    def _running(self) -> _Process:
+        """The worker, configured; started when there is none. Raises VisionError when it cannot be."""
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._process is not None and self._process.alive():
+            return self._process
+        for attempt in range(_FRUITLESS):
+            if self._failures or attempt:
+                time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
+            process = self._starter.submit(_Process, self._log_path).result()
+            try:
+                process.send(self._configure)
+                ready = process.receive(_BUSY_SECONDS)
+                if isinstance(ready, messages.Ready) and isinstance(
+                    process.receive(_BUSY_SECONDS), messages.Done
+                ):
+                    self._status = VisionStatus(
+                        model=ready.model, recipe=ready.recipe, calibrated=ready.calibrated, note=ready.note
+                    )
+                    self._process = process
+                    return process
+                if isinstance(ready, messages.Failed):
+                    raise VisionError(ready.sentence)
+            except _WorkerDied as died:
+                self._log(f"vision worker {died} while starting")
+            finally:
+                if self._process is not process:
+                    process.kill()
+        raise VisionError(f"the vision worker does not start: see the end of {self._log_path}")
+
+    def _rest_later(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = threading.Timer(self._idle_seconds, self._rest_if_idle)
+        self._idle.daemon = True
+        self._idle.start()
+
+    def _rest_if_idle(self) -> None:
+        if self._turn.try_acquire():
+            try:
+                self._let_go()
+            finally:
+                self._turn.release()
+
+    def _let_go(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._process is not None:
+            self._process.leave()
+            self._process = None
+
+
+class _Turn:
+    """One request at a time. A generator may be dropped in another thread than it began in, so no RLock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = 0
+
+    def __enter__(self) -> None:
+        if self._owner == threading.get_ident():
+            raise RuntimeError("another request's answers are still being read in this thread")
+        self._lock.acquire()
+        self._owner = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def try_acquire(self) -> bool:
+        if not self._lock.acquire(blocking=False):
+            return False
+        self._owner = threading.get_ident()
+        return True
+
+    def release(self) -> None:
+        self._owner = 0
+        self._lock.release()
+
+
+class _Course:
+    """How far the items of one request have come."""
+
+    def __init__(self, keys: list[int]) -> None:
+        self.unanswered = dict.fromkeys(keys)
+        self._begun: dict[int, None] = {}
+        self._in_danger: dict[int, None] = {}
+
+    def note(self, reply: messages.Reply) -> None:
+        match reply:
+            case messages.Begun(key=key):
+                self._begun[key] = self._in_danger[key] = None
+            case messages.Decoded(key=key):
+                self._in_danger.pop(key, None)
+            case messages.Looked(key=key) | messages.Proven(key=key) | messages.Shrunk(key=key):
+                for keys in (self.unanswered, self._begun, self._in_danger):
+                    keys.pop(key, None)
+            case _:
+                pass
+
+    def suspects(self) -> list[int]:
+        """Items the worker may have died of: those being decoded, else those begun and not answered."""
+        return list(self._in_danger or self._begun)
+
+
+class _Process:
+    """One worker process and the pipes to it."""
+
+    def __init__(self, log_path: Path) -> None:
+        self._popen = subprocess.Popen(
+            # -P and cwd: a folder of photos may hold a numpy.py.
+            [sys.executable, "-P", "-m", "dedupd.adapters.vision.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=_open_log(log_path),
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+            bufsize=0,
+        )
+        self._unframer = messages.Unframer()
+        self._busy = False
+
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def send(self, message: messages.Message) -> None:
+        assert self._popen.stdin is not None
+        left = memoryview(messages.frame(message))
+        try:
+            while left:
+                left = left[self._popen.stdin.write(left) or 0 :]
+        except OSError:
+            raise _WorkerDied(self._cause()) from None
+
+    def receive(self, seconds: float) -> messages.Reply:
+        """The next reply but Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of silence."""
+        while True:
+            body = self._unframer.next()
+            if body is None:
+                self._unframer.feed(self._read(_BUSY_SECONDS if self._busy else seconds))
+                continue
+            reply = messages.replies.decode(body)
+            if isinstance(reply, messages.Busy):
+                self._busy = True
+                continue
+            # Another thread of the worker may begin a file and then wait for the same model.
+            self._busy = self._busy and isinstance(reply, messages.Begun)
+            return reply
+
+    def _read(self, seconds: float) -> bytes:
+        assert self._popen.stdout is not None
+        readable, _, _ = select.select([self._popen.stdout], [], [], seconds)
+        if not readable:
+            self.kill()
+            raise _WorkerDied("hung")
+        part = os.read(self._popen.stdout.fileno(), _PART)
+        if not part:
+            raise _WorkerDied(self._cause())
+        return part
+
+    def _cause(self) -> str:
+        try:
+            status = self._popen.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "closed its pipe"
+        if status >= 0:
+            return f"ended with status {status}"
+        try:
+            return f"crashed ({signal.Signals(-status).name})"
+        except ValueError:
+            return f"crashed (signal {-status})"
+
+    def kill(self) -> None:
+        """End it now and reap it."""
+        self._popen.kill()
+        self._popen.wait()
+        self._close()
+
+    def leave(self) -> None:
+        """Let it end by itself: it does when its stdin closes."""
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
+        try:
+            self._popen.wait(_LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._close()
+
+    def _close(self) -> None:
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
+    return messages.PairToProve(
+        key=key,
+        a=request.a,
+        b=request.b,
+        path_a=os.fsencode(request.path_a),
+        path_b=os.fsencode(request.path_b),
+        fine=request.fine,
+    )
+
+
+def _open_log(path: Path) -> IO[bytes] | int:
+    """Decoders grumble about every odd file: the log starts anew when it has grown."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grown = path.exists() and path.stat().st_size > _LOG_BYTES
+        return path.open("wb" if grown else "ab")
+    except OSError:
+        return subprocess.DEVNULL
+
+
+def _environment() -> dict[str, str]:
+    home = str(Path(dedupd.__file__).resolve().parent.parent)
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
+        "HF_HUB_OFFLINE": "1",
+        "LANCE_LOG": "error",
+        "LANCE_CPU_THREADS": "2",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

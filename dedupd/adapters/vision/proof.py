@@ -1,0 +1,98 @@
+"""Pairs to measures: reads both pictures from the paths given and lays one over the other.
+
+Owns the reading; align.py owns the measuring. Must never measure bytes other than those asked about.
+Worker process only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dedupd.adapters.vision import align, messages
+from dedupd.adapters.vision.decode import Refused, area_resize, content_of, decode, opened
+from dedupd.core.photo import Measures
+
+SIDE = 400
+FINE_SIDE = 800
+THUMBNAIL_SIDE = 512
+_CACHE_BYTES = 64 << 20
+
+
+class Gallery:
+    """Recently read pictures with their features, so that a keeper is not read once per copy."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[tuple[str, int], align.Prepared] = OrderedDict()
+        self._bytes = 0
+
+    def picture(self, path: str, content: str, side: int) -> align.Prepared:
+        """`content` as found at `path`. Raises Refused, also when something else lies there now."""
+        place = (content, side)
+        if place in self._pictures:
+            self._pictures.move_to_end(place)
+            return self._pictures[place]
+        pixels = area_resize(np.asarray(_read(path, content, 2 * side)), side)
+        self._pictures[place] = align.Prepared(pixels)
+        self._bytes += _cost(self._pictures[place])
+        while self._bytes > _CACHE_BYTES and len(self._pictures) > 2:
+            self._bytes -= _cost(self._pictures.popitem(last=False)[1])
+        return self._pictures[place]
+
+
+def _cost(picture: align.Prepared) -> int:
+    # Pixels, their grey copy, and some 900 features of 32 bytes twice.
+    return picture.rgb.nbytes * 4 // 3 + 100_000
+
+
+def _read(path: str, content: str, long_side: int) -> Image.Image:
+    with opened(path) as file:
+        if content_of(file) != content:
+            raise Refused("changed since it was looked at", retry=True)
+        return decode(file, path, long_side=long_side).image
+
+
+def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
+    """Measure one pair; a file that cannot be read gives an error instead of measures."""
+    try:
+        measures: Measures = align.measure(*_both(pair, gallery, SIDE))
+        if pair.fine:
+            measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
+    except Refused as refused:
+        return messages.Proven(key=pair.key, measures=None, error=refused.reason)
+    except OSError as error:
+        return messages.Proven(
+            key=pair.key, measures=None, error=f"could not be read: {error.strerror or error}"
+        )
+    return messages.Proven(key=pair.key, measures=measures, error="")
+
+
+def _both(pair: messages.PairToProve, gallery: Gallery, side: int) -> tuple[align.Prepared, align.Prepared]:
+    a, b = os.fsdecode(pair.path_a), os.fsdecode(pair.path_b)
+    return gallery.picture(a, pair.a, side), gallery.picture(b, pair.b, side)
+
+
+def thumbnail_path(cache_dir: Path, content: str) -> Path:
+    """Where the thumbnail of `content` lies, made or not."""
+    return cache_dir / "thumbs" / content[:2] / f"{content}.jpg"
+
+
+def shrink(file: messages.FileToShrink, cache_dir: Path) -> messages.Shrunk:
+    """Make the thumbnail (long side 512 px, mode 0600) unless it is there."""
+    target = thumbnail_path(cache_dir, file.content)
+    if not target.exists():
+        try:
+            image = _read(os.fsdecode(file.path), file.content, THUMBNAIL_SIDE)
+            image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            part = target.with_suffix(f".{os.getpid()}.part")
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+                image.save(out, "JPEG", quality=82)
+            part.replace(target)
+        except (Refused, OSError):
+            return messages.Shrunk(key=file.key, path=b"")
+    return messages.Shrunk(key=file.key, path=os.fsencode(target))

@@ -1,0 +1,207 @@
+"""The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
+
+Owns its own limits (memory, priority, life); must never outlive its parent, open a socket, or write
+anywhere but the index and the cache. Started by client.py as `python -m dedupd.adapters.vision.worker`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dedupd.adapters.vision import messages
+from dedupd.errors import DedupdError
+
+if TYPE_CHECKING:
+    from dedupd.adapters.lance import PhotoIndex
+    from dedupd.adapters.vision.embed import Embedder
+    from dedupd.adapters.vision.proof import Gallery
+
+_MEMORY_LIMIT = 3 << 30
+_NICE = 10
+_DECODERS = 2
+_PART = 1 << 16
+_PR_SET_PDEATHSIG = 1
+_CANDIDATES_AT_ONCE = 5000
+
+
+class Pipe:
+    """The client's end, safe to answer to from several threads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, message: messages.Message) -> None:
+        """Write one message whole."""
+        left = memoryview(messages.frame(message))
+        with self._lock:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+
+
+class Eyes:
+    """What the worker holds: index, embedder, recently read pictures; each made on first use."""
+
+    def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
+        from dedupd.adapters.vision.hashes import RECIPE
+        from dedupd.adapters.vision.models import choose
+
+        self._pipe = pipe
+        self._index_dir = Path(os.fsdecode(configure.index_dir))
+        self._cache_dir = Path(os.fsdecode(configure.cache_dir))
+        self._batch_size = configure.batch_size
+        self.model, note = choose(configure.embedder)
+        self.ready = messages.Ready(
+            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
+        )
+        self._loading = threading.Lock()
+        self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
+
+    @cached_property
+    def index(self) -> PhotoIndex:
+        from dedupd.adapters.lance import PhotoIndex
+
+        self._pipe.send(messages.Busy(what="opening the index"))
+        return PhotoIndex(self._index_dir, self.model.id, self.ready.recipe, self._dimensions, _note)
+
+    def _dimensions(self) -> int:
+        embedder = self.embedder()
+        return embedder.dimensions if embedder else 0
+
+    @cached_property
+    def _loaded(self) -> Embedder | None:
+        from dedupd.adapters.vision.embed import load
+
+        self._pipe.send(messages.Busy(what="loading the embedder"))
+        return load(self.model, self._cache_dir)
+
+    def embedder(self) -> Embedder | None:
+        """The embedder, loaded once, whichever thread asks first."""
+        with self._loading:
+            return self._loaded
+
+    @cached_property
+    def _gallery(self) -> Gallery:
+        from dedupd.adapters.vision.proof import Gallery
+
+        return Gallery()
+
+    def answer(self, request: messages.Request) -> None:
+        """Send every reply to one request but its Done."""
+        match request:
+            case messages.LookAt():
+                self._look(request)
+            case messages.Propose():
+                self._propose(request)
+            case messages.Prove():
+                self._prove(request)
+            case messages.Missing():
+                self._pipe.send(messages.Contents(contents=self.index.lacks(request.contents)))
+            case messages.Shrink():
+                self._shrink(request)
+            case messages.Configure():
+                raise ValueError("configured twice")
+
+    def _look(self, request: messages.LookAt) -> None:
+        from dedupd.adapters.vision.look import Looker
+
+        looker = Looker(
+            self.index, self.embedder, self.model.id, self._batch_size, self._decoders, self._pipe.send
+        )
+        looker.look(request.files)
+
+    def _propose(self, request: messages.Propose) -> None:
+        from dedupd.adapters.vision.search import propose
+
+        self._pipe.send(messages.Busy(what="searching"))
+        bar = self.model.far_cosine if request.among is None else self.model.near_cosine
+        if bar is not None and request.min_cosine is not None:
+            bar = min(bar, request.min_cosine)
+        for pairs in propose(self.index, request.fresh, request.among, bar):
+            for start in range(0, len(pairs), _CANDIDATES_AT_ONCE):
+                self._pipe.send(messages.Candidates(pairs=pairs[start : start + _CANDIDATES_AT_ONCE]))
+
+    def _prove(self, request: messages.Prove) -> None:
+        from dedupd.adapters.vision.proof import prove
+
+        for pair in request.pairs:
+            self._pipe.send(messages.Begun(key=pair.key))
+            self._pipe.send(prove(pair, self._gallery))
+
+    def _shrink(self, request: messages.Shrink) -> None:
+        from dedupd.adapters.vision.proof import shrink
+
+        for file in request.files:
+            self._pipe.send(messages.Begun(key=file.key))
+            self._pipe.send(shrink(file, self._cache_dir))
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    _limit_itself()
+    pipe, requests = _take_over_stdio()
+    configure = requests.get()
+    assert isinstance(configure, messages.Configure)
+    try:
+        eyes = Eyes(configure, pipe)
+    except DedupdError as error:
+        pipe.send(messages.Failed(sentence=str(error)))
+        return
+    pipe.send(eyes.ready)
+    pipe.send(messages.Done())
+    while True:
+        request = requests.get()
+        try:
+            eyes.answer(request)
+        except DedupdError as error:
+            pipe.send(messages.Failed(sentence=str(error)))
+        else:
+            pipe.send(messages.Done())
+
+
+def _limit_itself() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)
+
+
+def _take_over_stdio() -> tuple[Pipe, queue.SimpleQueue[messages.Request]]:
+    """Keep stdin and stdout for messages; what a library prints goes to stderr."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[messages.Request] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(incoming, requests), daemon=True).start()
+    return Pipe(outgoing), requests
+
+
+def _listen(incoming: int, requests: queue.SimpleQueue[messages.Request]) -> None:
+    """Queue what arrives; when the parent is gone, so is this process, whatever it is doing."""
+    unframer = messages.Unframer()
+    while part := os.read(incoming, _PART):
+        unframer.feed(part)
+        while (body := unframer.next()) is not None:
+            requests.put(messages.requests.decode(body))
+    os._exit(0)
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
