@@ -1,0 +1,69 @@
+"""What systemd hears of the daemon: ready, how it fares, that it lives, that it stops (sd_notify).
+
+Must never fail the daemon: a service manager that is not there or does not listen is silence, not an error.
+Who calls `alive` decides what the watchdog watches: call it from the work that must make progress.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The service manager's end of the line; does nothing without an address."""
+
+    address: str = ""
+    """Of a datagram socket: a path, or an abstract name that begins with '@'."""
+    interval: float | None = None
+    """Seconds between two calls of `alive`, half of what the watchdog allows; None: nobody watches."""
+
+    @classmethod
+    def from_environment(
+        cls, env: MutableMapping[str, str] | None = None, pid: int | None = None
+    ) -> Heartbeat:
+        """What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ask for; takes them away, so that no child speaks for us."""
+        env = os.environ if env is None else env
+        address, usec, watched = (
+            env.pop(f"{name}", "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+        )
+        if not address.startswith(("/", "@")):
+            return cls()
+        ours = not watched or watched == str(os.getpid() if pid is None else pid)
+        limit = int(usec) / 1e6 if usec.isdecimal() and ours else 0.0
+        return cls(address=address, interval=limit / 2 if limit else None)
+
+    def ready(self) -> None:
+        """The socket answers: whoever waits for us may start."""
+        self._tell("READY=1")
+
+    def status(self, sentence: str) -> None:
+        """What `systemctl status` shows in one line."""
+        self._tell(f"STATUS={' '.join(sentence.split())}")
+
+    def alive(self) -> None:
+        """The watchdog's bone; due every `interval` seconds."""
+        self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The way down has begun."""
+        self._tell("STOPPING=1")
+
+    def extend(self, seconds: float) -> None:
+        """Starting or stopping needs this much longer from now (a long recovery)."""
+        self._tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
+    def _tell(self, message: str) -> None:
+        if not self.address:
+            return
+        name = "\0" + self.address[1:] if self.address.startswith("@") else self.address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+                # A full queue must not hold up the event loop.
+                line.setblocking(False)
+                line.sendto(message.encode(errors="replace"), os.fsencode(name))
+        except OSError:
+            return

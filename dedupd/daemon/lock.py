@@ -1,0 +1,112 @@
+"""One writer a state folder and one a root (P14), by flock: it dies with its holder, so no lock is ever stale.
+
+Must never trust a process id, never remove a lock file (a waiter may hold the removed one) and never leave
+anything in a root. A root's lock lies in the user's runtime folder, named after device and inode: a lock held
+on the root itself would keep its disk from being ejected. It holds between this user's processes; against
+others the move protocol's own checks stand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dedupd.config import Places
+from dedupd.errors import AlreadyRunning, RootError, StateError
+
+
+@contextmanager
+def state_lock(places: Places) -> Iterator[None]:
+    """Hold the state folder, made (0700) when missing. AlreadyRunning; StateError when it cannot be used."""
+    private_folder(places.state)
+    held = f"another dedupd already works with {places.state}; ask it with `dedupd status`, or stop it first"
+    with _held(places.lock, held):
+        yield
+
+
+@contextmanager
+def root_lock(root: Path, locks: Path) -> Iterator[None]:
+    """Hold a root, in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is held.
+
+    RootError when the root is not there: then there is nothing to lock, and nothing may move in it.
+    """
+    try:
+        found = root.stat()
+    except OSError as error:
+        raise RootError(f"the root {root} is not there: {error.strerror}; is its disk mounted?") from error
+    private_folder(locks)
+    name = f"{found.st_dev:x}-{found.st_ino:x}"
+    held = f"another dedupd already looks after {root}; stop it first, or leave the folder to it"
+    with _held(locks / name, held) as lock:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, os.fsencode(root), 0)
+        for other in locks.iterdir():
+            if other.name != name and (theirs := _held_root(other)) and _overlap(root, theirs):
+                raise AlreadyRunning(
+                    f"another dedupd already looks after {theirs}, which {root} overlaps; stop it first"
+                )
+        yield
+
+
+def private_folder(folder: Path) -> None:
+    """Make `folder` with mode 0700, or check that it is ours and nobody else can write to it. StateError."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StateError(f"dedupd's folder {folder} cannot be made: {error.strerror}") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateError(f"dedupd's folder {folder} is a link or a file; name the folder itself")
+    if found.st_uid != os.geteuid():
+        raise StateError(f"dedupd's folder {folder} belongs to another user; choose another with --state-dir")
+    if found.st_mode & 0o022:
+        raise StateError(
+            f"others can write to dedupd's folder {folder}; run `chmod go-w {folder}` or choose another"
+        )
+
+
+@contextmanager
+def _held(path: Path, sentence: str) -> Iterator[int]:
+    try:
+        # Not inherited: a worker that outlives the daemon must not keep its lock.
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"the lock {path} cannot be opened: {error.strerror}") from error
+    try:
+        _take(lock, path, sentence)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int, path: Path, sentence: str) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AlreadyRunning(sentence) from error
+    except OSError as error:
+        raise StateError(
+            f"the file system of {path} cannot lock files: {error.strerror}; choose another"
+        ) from error
+
+
+def _held_root(path: Path) -> Path | None:
+    """The root that a living process holds by this lock file."""
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return Path(os.fsdecode(file.read()))
+    except OSError:
+        pass
+    return None
+
+
+def _overlap(a: Path, b: Path) -> bool:
+    return a in b.parents or b in a.parents
