@@ -16,8 +16,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
@@ -66,12 +66,12 @@ class FileMover:
         The grip's `orders` may move, their `dst` settled on a free name; `refused` says why the others
         stay. Raises RootError when the root is not there. Use the grip as a context manager.
         """
-        grip = Grip(self, Root(orders[0].root))
-        for unit in _by(orders, lambda order: order.unit):
-            try:
-                grip.orders += grip.prove(unit)
-            except (MoveRefused, OSError) as error:
-                grip.refused += [(order, _reason(error)) for order in unit]
+        with _closing_on_error(Grip(self, Root(orders[0].root))) as grip:
+            for unit in _by(orders, lambda order: order.unit):
+                try:
+                    grip.orders += grip.prove(unit)
+                except (MoveRefused, OSError) as error:
+                    grip.refused += [(order, _reason(error)) for order in unit]
         return grip
 
     def take_back(self, moves: Sequence[Move], goal: Goal) -> Grip:
@@ -81,12 +81,12 @@ class FileMover:
         `carry_back`; `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved`
         could not be looked at and are as before. Raises RootError when the root is not there.
         """
-        grip = Grip(self, Root(moves[0].root))
-        for unit in _by(moves, lambda move: move.unit):
-            try:
-                grip.find(unit, goal)
-            except (MoveRefused, OSError) as error:
-                grip.unmoved += [replace(move, error=_reason(error)) for move in unit]
+        with _closing_on_error(Grip(self, Root(moves[0].root))) as grip:
+            for unit in _by(moves, lambda move: move.unit):
+                try:
+                    grip.find(unit, goal)
+                except (MoveRefused, OSError) as error:
+                    grip.unmoved += [replace(move, error=_reason(error)) for move in unit]
         return grip
 
     def whereabouts(self, move: Move) -> Place:
@@ -162,9 +162,9 @@ class FileMover:
             raise
 
     def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
-        """fsync the folder of each path, once."""
+        """fsync the folder of each path, once; one that its owner took away needs none."""
         for folder in sorted({path.rpartition("/")[0] for path in paths}):
-            with root.folder(folder) as fd:
+            with suppress(FileNotFoundError), root.folder(folder) as fd:
                 self.sync(fd)
             _step("folder synced")
 
@@ -198,6 +198,8 @@ class Grip:
         self._held: dict[str, Held] = {}
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
+        self._renamed: list[tuple[str, str]] = []
+        self._before: dict[tuple[str, int], Move] = {}
 
     # ---- aside
 
@@ -230,19 +232,13 @@ class Grip:
             said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), "")
             rows += _aborted(unit, said_no) if said_no else self._move_unit(unit)
         try:
-            self._mover.sync_folders(
-                self._root, [path for m in rows for path in (m.src, m.dst) if m.dst not in unannounced]
-            )
+            self._mover.sync_folders(self._root, [path for pair in self._renamed for path in pair])
         except OSError as error:
-            return [
-                m
-                if m.state is MoveState.ABORTED
-                else replace(m, state=MoveState.INTENT, error=_reason(error))
-                for m in rows
-            ]
-        self._mover.complete(
-            self._root, [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
-        )
+            unsure = {src for src, _ in self._renamed}
+            reason = _reason(error)
+            rows = [replace(m, state=MoveState.INTENT, error=reason) if m.src in unsure else m for m in rows]
+        ended = [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
+        self._mover.complete(self._root, ended)
         return rows
 
     def _announce(self, moves: Sequence[Move]) -> dict[str, str]:
@@ -269,6 +265,7 @@ class Grip:
                 _step("checked before rename")
                 _rename(self._root, move.src, move.dst)
                 moved.append(move)
+                self._renamed.append((move.src, move.dst))
                 _step("renamed")
                 self._refuse_if(disturbed(self._root, item.file, move.dst))
                 self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
@@ -279,14 +276,13 @@ class Grip:
         return [replace(move, state=MoveState.DONE) for move in unit]
 
     def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], reason: str) -> list[Move]:
-        stuck: set[int] = set()
-        for move in reversed(moved):
-            try:
+        try:
+            for move in reversed(moved):
                 _rename(self._root, move.dst, move.src)
                 _step("put back")
-            except OSError:
-                stuck.add(move.id)
-        return [m if m.id in stuck else _aborted([m], reason)[0] for m in unit]
+        except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
+            return [replace(move, error=reason) for move in unit]
+        return _aborted(unit, reason)
 
     def _refuse_if(self, reason: str) -> None:
         if reason:
@@ -298,6 +294,8 @@ class Grip:
         """Sort the files of one unit into `moves` (to bring back) and `settled`."""
         held: list[Move] = []
         settled: list[Move] = []
+        if self._mover.halted:
+            raise MoveRefused(self._mover.halted)
         for move in unit:
             if move.root_id and marker_of(self._root) not in ("", move.root_id):
                 raise MoveRefused(f"{self._root.path} is another root than the one the file was moved in")
@@ -307,6 +305,7 @@ class Grip:
                     _unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
+                    self._before[move.batch, move.id] = move
                     continue
             if _content_at(self._root, target, move):
                 settled.append(replace(move, goal=goal, state=MoveState.DONE, restored=target))
@@ -325,14 +324,11 @@ class Grip:
     def carry_back(self, moves: Sequence[Move]) -> list[Move]:
         """Bring back the files of these committed rows; DONE, or as held as before with the reason."""
         rows = [self._bring(move) for move in moves]
-        touched = [
-            path for row in rows if row.state is MoveState.DONE for path in (row.dst, row.restored) if path
-        ]
+        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
         try:
-            self._mover.sync_folders(self._root, touched)
+            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
         except OSError as error:
             return [replace(move, error=_reason(error)) for move in moves]
-        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
         self._mover.complete(self._root, back)
         return rows
 
@@ -346,9 +342,7 @@ class Grip:
         except (MoveRefused, OSError) as error:
             if isinstance(error, FileExistsError):
                 self.collided.add(move.unit)
-            if move.goal is Goal.RETURNED:  # nobody asked for it: keep trying at every recovery
-                return replace(move, error=_reason(error))
-            return replace(move, goal=Goal.MOVED, state=MoveState.DONE, restored="", error=_reason(error))
+            return replace(self._before[move.batch, move.id], error=_reason(error))
         return replace(move, state=MoveState.DONE)
 
     # ---- both ways
@@ -403,6 +397,15 @@ class Grip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _closing_on_error(grip: Grip) -> Iterator[Grip]:
+    try:
+        yield grip
+    except BaseException:
+        grip.close()
+        raise
 
 
 def _same_root(root: Root, move: Move) -> bool:
@@ -468,19 +471,24 @@ def _rename_exclusive(a: int, old: bytes, b: int, new: bytes, shown: str) -> boo
 
 def _relink(a: int, old: str, b: int, new: str) -> None:
     """The same by link, which never replaces, and unlink, while the old name is still the same file."""
-    before = os.stat(old, dir_fd=a, follow_symlinks=False)
+    before = _identity_at(a, old)
     os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
     _step("linked")
-    os.fsync(b)
-    now, linked = (os.stat(name, dir_fd=fd, follow_symlinks=False) for name, fd in ((old, a), (new, b)))
-    if identity(now) != identity(linked):
-        if identity(linked) != identity(before):
+    try:
+        os.fsync(b)
+        if _identity_at(b, new) != before:
             raise OSError(errno.ESTALE, "another file took the name meanwhile", new)
-        return  # somebody put another file under the old name: it is theirs, ours has arrived
-    if identity(linked) != identity(before):
-        os.unlink(new, dir_fd=b)
-        raise OSError(errno.ESTALE, "another file took the name meanwhile", new)
-    os.unlink(old, dir_fd=a)
+        if _identity_at(a, old) == before:  # else it is somebody's new file, and ours has arrived
+            os.unlink(old, dir_fd=a)
+    except OSError:
+        with suppress(OSError):
+            if _identity_at(a, old) == _identity_at(b, new):
+                os.unlink(new, dir_fd=b)
+        raise
+
+
+def _identity_at(folder: int, name: str) -> tuple[int, int]:
+    return identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
 def _unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
