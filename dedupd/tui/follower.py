@@ -1,0 +1,151 @@
+"""Keeps the library in step with the daemon: asks when connected, again when something changed. Never acts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+import msgspec
+
+from dedupd.errors import DedupdError, NoDaemon
+from dedupd.protocol.messages import (
+    Attention,
+    GetGroup,
+    GetGroups,
+    GetMonths,
+    GetStatus,
+    GroupDetail,
+    GroupsPage,
+    GroupView,
+    Hello,
+    MonthChanged,
+    Months,
+    Moved,
+    Notice,
+    Progressed,
+    Request,
+    Resync,
+    StatusChanged,
+    StatusView,
+)
+from dedupd.tui.link import Link
+from dedupd.tui.state import Library, MonthKey
+from dedupd.tui.voice import Voice
+from dedupd.tui.words import plural
+
+R = TypeVar("R", bound=msgspec.Struct)
+_GATHER = 0.15
+"""Seconds that notices of changed months are gathered before one question answers them all."""
+
+
+class Follower:
+    """One library, one link. All methods run on the event loop."""
+
+    def __init__(self, link: Link, library: Library, voice: Voice) -> None:
+        self._link, self._library, self._voice = link, library, voice
+        self._changed: set[MonthKey] = set()
+        self._gathering = False
+
+    def up(self, hello: Hello) -> None:
+        """A daemon answers; what was known of another one's groups is forgotten."""
+        self._library.online, self._library.why_offline = True, ""
+        self._library.forget_groups()
+        self._voice.note(f"connected to dedupd {hello.version} (process {hello.pid})")
+        self._voice.publish("link")
+        self._voice.beside(self._catch_up, "overview")
+
+    def down(self, why: str) -> None:
+        if self._library.online:
+            self._voice.note(why, "warn")
+        self._library.online, self._library.why_offline = False, why
+        self._library.progress = None
+        self._voice.publish("link")
+
+    def noticed(self, notice: Notice) -> None:
+        match notice:
+            case Progressed(progress=progress):
+                self._library.progress = progress
+                self._voice.publish("progress")
+            case StatusChanged(status=status):
+                self._take(status)
+            case MonthChanged(root=root, month=month):
+                self._changed.add((root, month))
+                if not self._gathering:
+                    self._gathering = True
+                    self._voice.beside(self._refresh_changed, "changed months")
+            case Moved():
+                back = f", {plural(notice.restored, 'file')} came back" if notice.restored else ""
+                self._voice.note(notice.message or f"{notice.month}: {plural(notice.moved, 'file')} moved{back}", "good")
+            case Attention(message=message):
+                self._voice.tell(message, "warn")
+            case Resync():
+                self._voice.note("this window was too slow and missed something: everything is asked again", "warn")
+                self._library.forget_groups()
+                self._voice.publish("groups")
+                self._voice.beside(self._catch_up, "overview")
+            case _:
+                pass
+
+    async def fetch(self, request: Request, result: type[R]) -> R | None:
+        """An answer, or None with a word in the log: what only looks may fail quietly."""
+        try:
+            return await self._link.ask(request, result)
+        except NoDaemon:
+            return None
+        except DedupdError as error:
+            self._voice.note(str(error), "warn")
+            return None
+
+    async def detail(self, group: int) -> GroupDetail | None:
+        detail = await self.fetch(GetGroup(id=group), GroupDetail)
+        if detail is not None:
+            self._library.groups[group] = detail.group
+        return detail
+
+    def want(self, key: MonthKey) -> None:
+        """Load a month's groups unless they are there."""
+        if key not in self._library.loaded:
+            self._voice.beside(lambda: self.load(key), f"groups of {key}")
+
+    async def load(self, key: MonthKey) -> None:
+        """All groups of a month, page by page; what has arrived is shown meanwhile."""
+        found: list[GroupView] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = await self.fetch(GetGroups(root=key[0], month=key[1], offset=offset), GroupsPage)
+            if page is None:
+                return
+            found += page.groups
+            if key not in self._library.loaded:
+                self._library.groups.update((group.id, group) for group in page.groups)
+                if offset == 0:
+                    self._voice.publish("groups")
+            offset = page.next_offset
+        self._library.replace_groups(key, found)
+        self._voice.publish("groups")
+
+    async def _catch_up(self) -> None:
+        if status := await self.fetch(GetStatus(), StatusView):
+            self._take(status)
+        await self._refresh_months()
+
+    async def _refresh_months(self) -> None:
+        if months := await self.fetch(GetMonths(), Months):
+            self._library.replace_months(months.months)
+            self._voice.publish("months")
+
+    async def _refresh_changed(self) -> None:
+        try:
+            while self._changed:
+                await asyncio.sleep(_GATHER)
+                changed, self._changed = self._changed, set()
+                await self._refresh_months()
+                for key in changed & self._library.loaded:
+                    await self.load(key)
+        finally:
+            self._gathering = False
+
+    def _take(self, status: StatusView) -> None:
+        self._library.status = status
+        self._library.progress = status.progress
+        self._voice.publish("status")

@@ -1,0 +1,129 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+"""Pictures as pixels: load, look at a part, compare. The only home of Pillow here; loaded after the first frame.
+
+Runs off the event loop. Must never write a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageOps, ImageStat
+
+from dedupd.tui.view import WHOLE, Box, View
+
+Picture = Image.Image
+_BACKDROP = (34, 34, 34)
+"""Shown where a picture has nothing at the place that is looked at."""
+
+
+def load(path: str | Path, side: int) -> Picture | None:
+    """The upright picture, its long side at most `side` px; None when it cannot be shown, whatever the reason."""
+    try:
+        with Image.open(path) as picture:
+            picture.draft("RGB", (side, side))
+            picture.load()
+            upright = ImageOps.exif_transpose(picture).convert("RGB")
+            upright.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+            return upright
+    except Exception:  # noqa: BLE001 - decoders raise anything; a picture nobody can show must not stop a review
+        return None
+
+
+def part(picture: Picture, view: View, place: Box = WHOLE, side: int = 1024) -> Picture:
+    """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper. Long side at most `side` px."""
+    window = view.window()
+    left = (window.left - place.left) / place.width
+    top = (window.top - place.top) / place.height
+    right, bottom = left + window.width / place.width, top + window.height / place.height
+    box = (left * picture.width, top * picture.height, right * picture.width, bottom * picture.height)
+    if box == (0, 0, picture.width, picture.height) and max(picture.size) <= side:
+        return picture
+    scale = min(1.0, side / max(box[2] - box[0], box[3] - box[1]))
+    size = (max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale)))
+    return picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=_BACKDROP)
+
+
+def difference(keeper: Picture, other: Picture) -> Picture:
+    """Where the two differ: the keeper dimmed to grey, differences glowing. Both show the same place."""
+    other = other.resize(keeper.size, Image.Resampling.BILINEAR)
+    apart = ImageChops.difference(_evened(keeper), _evened(other))
+    # Re-encoding noise is not a difference: nothing below 8 grey units glows.
+    glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
+    dim = keeper.convert("L").point([40 + v // 4 for v in range(256)])
+    heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
+    return Image.composite(heat, Image.merge("RGB", (dim, dim, dim)), glow.point([min(255, v * 2) for v in range(256)]))
+
+
+def sameness(keeper: Picture, other: Picture) -> float:
+    """Mean difference of the two after evening out brightness, grey units: near 0 when nothing differs."""
+    other = other.resize(keeper.size, Image.Resampling.BILINEAR)
+    return ImageStat.Stat(ImageChops.difference(_evened(keeper), _evened(other))).mean[0]
+
+
+def find_place(keeper: Picture, other: Picture) -> Box:
+    """Where `other` lies in the keeper when it is a crop of it (or the keeper of it): the best of scales and offsets.
+
+    A look for the eye on 48-px greys; what may move was proven elsewhere. WHOLE when nothing fits better.
+    """
+    coarse = _search(keeper, other, 48, WHOLE)
+    return coarse if coarse == WHOLE else _refine(keeper, other, coarse)
+
+
+def _search(keeper: Picture, other: Picture, side: int, start: Box) -> Box:
+    base, patch = _grey(keeper, side), _grey(other, side)
+    best, best_error = start, _error(base, patch, start) * 0.8  # a crop must be clearly better than no crop
+    for percent in range(95, 45, -5):
+        height = percent / 100
+        width = height * (patch.width / patch.height) / (base.width / base.height)
+        if not 0.3 <= width <= 1.0:
+            continue
+        for left in _offsets(1 - width, side):
+            for top in _offsets(1 - height, side):
+                box = Box(left=left, top=top, width=width, height=height)
+                error = _error(base, patch, box)
+                if error < best_error:
+                    best, best_error = box, error
+    return best
+
+
+def _refine(keeper: Picture, other: Picture, box: Box) -> Box:
+    base, patch = _grey(keeper, 160), _grey(other, 160)
+    step = 0.02
+    best_error = _error(base, patch, box)
+    while step > 0.002:
+        moves = [(dx, dy, ds) for dx in (-step, 0, step) for dy in (-step, 0, step) for ds in (-step, 0, step)]
+        tried = [box.moved(*move) for move in moves]
+        error, better = min(((_error(base, patch, b), i) for i, b in enumerate(tried)), default=(best_error, 0))
+        if error < best_error:
+            box, best_error = tried[better], error
+        else:
+            step /= 2
+    return box
+
+
+def _offsets(room: float, side: int) -> list[float]:
+    steps = max(1, round(room * side / 2))
+    return [room * i / steps for i in range(steps + 1)]
+
+
+def _error(base: Picture, patch: Picture, box: Box) -> float:
+    area = (box.left * base.width, box.top * base.height, box.right * base.width, box.bottom * base.height)
+    size = (max(8, round(area[2] - area[0])), max(8, round(area[3] - area[1])))
+    seen = base.resize(size, Image.Resampling.BILINEAR, box=tuple(max(0.0, v) for v in _inside(area, base)))  # type: ignore[arg-type]
+    return ImageStat.Stat(ImageChops.difference(seen, patch.resize(size, Image.Resampling.BILINEAR))).mean[0]
+
+
+def _inside(area: tuple[float, float, float, float], base: Picture) -> tuple[float, float, float, float]:
+    left, top, right, bottom = area
+    return (max(0.0, left), max(0.0, top), min(base.width, right), min(base.height, bottom))
+
+
+def _grey(picture: Picture, side: int) -> Picture:
+    small = picture.convert("L")
+    small.thumbnail((side, side), Image.Resampling.BOX)
+    return ImageOps.autocontrast(small)
+
+
+def _evened(picture: Picture) -> Picture:
+    return ImageOps.autocontrast(picture.convert("L"), cutoff=1)

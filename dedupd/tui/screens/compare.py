@@ -1,0 +1,419 @@
+"""One group: keeper and candidates side by side, decided picture by picture or with one key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widgets import Footer
+
+from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
+from dedupd.tui import desktop
+from dedupd.tui.facts import differing, would_change
+from dedupd.tui.painter import Painter
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.screens.picture import PictureScreen
+from dedupd.tui.state import waits
+from dedupd.tui.verdicts import Action, Draft, Mark, new_key, ref
+from dedupd.tui.view import FULL, View
+from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.pane import Pane
+from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.widgets.topbar import TopBar
+from dedupd.tui.words import STATES, evidence, group_title, name_of, plural, size
+
+_MAX_PANES = 5
+_PANE_WIDTH = 36
+"""Columns a picture needs to be worth looking at."""
+_BLINK = 0.5
+"""Seconds."""
+
+
+class CompareScreen(Page):
+    """Goes through `ids` in their order; `a` settles one and shows the next that waits."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "approve", "Approve"),
+        Binding("space", "toggle", "Move/stay"),
+        Binding("k", "keeper", "Keeper"),
+        Binding("n", "different", "Not dup."),
+        Binding("R", "reject", "Reject…", show=False),
+        Binding("d", "difference", "Diff", show=True),
+        Binding("b", "blink", "Blink", show=False),
+        Binding("plus,equals_sign,z", "zoom(1)", "Zoom", show=False, key_display="+"),
+        Binding("minus,Z", "zoom(-1)", show=False),
+        Binding("0", "whole", show=False),
+        Binding("f,enter", "full", "Full screen", show=False),
+        Binding("j", "step(1)", "Next", show=False),
+        Binding("J", "step(-1)", show=False),
+        Binding("down", "arrow(0, 1)", show=False),
+        Binding("up", "arrow(0, -1)", show=False),
+        Binding("left", "arrow(-1, 0)", show=False),
+        Binding("right", "arrow(1, 0)", show=False),
+        Binding("tab", "focus_picture(1)", show=False),
+        Binding("shift+tab", "focus_picture(-1)", show=False),
+        Binding("o", "open", "Open", show=False),
+        Binding("y", "copy", "Copy path", show=False),
+        Binding("u", "undo", "Undo"),
+    ]
+    HELP_LINES: ClassVar[HelpLines] = [
+        ("a", "do what the badges say, on to the next that waits"),
+        ("← → tab", "look at another picture of the group"),
+        ("space", "this one moves / stays"),
+        ("k", "this one is the keeper"),
+        ("n", "this one is no duplicate (a pair: the group is settled at once)"),
+        ("R", "none of the group are duplicates (asks for a typed word)"),
+        ("j ↓  J ↑", "next, previous group"),
+        ("+ - 0", "zoom at the same place in all; arrows pan then"),
+        ("d", "difference to the keeper: what glows is not the same"),
+        ("b", "blink between keeper and this one"),
+        ("f Enter", "full screen"),
+        ("o  y", "open in the desktop's viewer; copy the path"),
+        ("u", "take the last mark back, then the last action"),
+    ]
+
+    def __init__(self, ids: Sequence[int], id_now: int) -> None:
+        super().__init__()
+        self.ids, self.id_now = list(ids), id_now
+        self.draft: Draft | None = None
+        self.looked_at = 0
+        """File id of the picture in focus."""
+        self.view: View = FULL
+        self.differs = False
+        self._blinking: Timer | None = None
+        self._blinked = False
+        self._details: dict[int, GroupDetail] = {}
+        self._drafts: dict[int, Draft] = {}
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        with Horizontal(id="panes"):
+            for index in range(_MAX_PANES):
+                yield Pane(id=f"pane{index}")
+        yield Words(id="why")
+        yield Words(id="sum")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.painter = Painter(self.review.gallery)
+        self.go(self.id_now)
+
+    # ---- which group -----------------------------------------------------------------------------
+
+    def where(self) -> str:
+        group = self.review.library.groups.get(self.id_now)
+        at = self.ids.index(self.id_now) + 1 if self.id_now in self.ids else 0
+        if group is None:
+            return "group"
+        return f"{group.month} › {group.relation} · {STATES.get(group.state, group.state)} › {at} of {len(self.ids)}"
+
+    def follow(self, topic: Topic) -> None:
+        if topic == "groups":
+            group = self.review.library.groups.get(self.id_now)
+            if self.draft is not None and group is not None and group.version != self.draft.group.version:
+                self._details.pop(self.id_now, None)
+                self._drafts.pop(self.id_now, None)
+                self.go(self.id_now)
+            else:
+                self._show_words()
+        elif topic == "link" and self.review.library.online and self.draft is None:
+            self.go(self.id_now)
+
+    def show_all(self) -> None:
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.redraw)
+
+    def go(self, id: int) -> None:
+        """Show another group; its marks, when there were any, are still there."""
+        if id != self.id_now:
+            self.view, self.differs = FULL, False
+            self._stop_blinking()
+        self.id_now = id
+        self.run_worker(self._load(id), group="load", exclusive=True)
+
+    async def _load(self, id: int) -> None:
+        detail = await self._detail(id)
+        if detail is None:
+            self.query_one("#why", Words).say([("This group is gone, or no daemon answers. j shows the next.", "warn")])
+            return
+        draft = self._drafts.get(id)
+        if draft is None or draft.group.version != detail.group.version:
+            draft = self._drafts[id] = Draft(detail)
+        self.draft = draft
+        others = [f for f in draft.photos if f != draft.keeper]
+        if self.looked_at not in others:
+            self.looked_at = others[0] if others else draft.keeper
+        self._show_top()
+        self.redraw()
+        self.run_worker(self._prefetch(id), group="prefetch", exclusive=True)
+
+    async def _detail(self, id: int) -> GroupDetail | None:
+        known, group = self._details.get(id), self.review.library.groups.get(id)
+        if known is not None and group is not None and known.group.version == group.version:
+            return known
+        detail = await self.review.follower.detail(id)
+        if detail is not None:
+            self._details[id] = detail
+        return detail
+
+    async def _prefetch(self, id: int) -> None:
+        """The group that `a` will show, so that it is there at once."""
+        following = self.review.library.next_waiting(self.ids, id)
+        if following is not None and (detail := await self._detail(following)):
+            await self.review.gallery.thumbnails([photo.file for photo in detail.photos[:_MAX_PANES]])
+
+    # ---- what is shown ---------------------------------------------------------------------------
+
+    def redraw(self) -> None:
+        """Panes, words and pictures of the present draft."""
+        if self.draft is None or not self.is_mounted:
+            return
+        shown = self._shown()
+        for index in range(_MAX_PANES):
+            self.query_one(f"#pane{index}").display = index < len(shown)
+        self._show_words()
+        self.call_after_refresh(self._show_facts)
+        self.run_worker(self._paint(), group="paint", exclusive=True)
+
+    def _shown(self) -> list[PhotoView]:
+        """Keeper first, then a window of candidates that holds the one in focus."""
+        assert self.draft is not None
+        photos = self.draft.photos
+        others = [photo for file, photo in photos.items() if file != self.draft.keeper]
+        room = max(1, min(_MAX_PANES, self.size.width // _PANE_WIDTH) - 1)
+        at = next((i for i, photo in enumerate(others) if photo.file == self.looked_at), 0)
+        first = max(0, min(at - room // 2, len(others) - room))
+        return [photos[self.draft.keeper], *others[first : first + room]]
+
+    def _show_facts(self) -> None:
+        if self.draft is None:
+            return
+        shown = self._shown()
+        facts = differing(shown)
+        room = max(3, self.size.height // 4)
+        for index, photo in enumerate(shown):
+            pane = self.query_one(f"#pane{index}", Pane)
+            mark = self.draft.mark(photo.file)
+            back = photo.role == "moved" and mark is Mark.KEEP
+            pane.set_class(photo.file == self.looked_at, "looked-at")
+            pane.show(photo, mark, back, facts, index, room)
+
+    def _show_words(self) -> None:
+        if self.draft is None:
+            return
+        draft, group = self.draft, self.draft.group
+        photo, keeper = draft.photos[self.looked_at], draft.photos[draft.keeper]
+        lines: list[Spans] = []
+        if photo.file != draft.keeper:
+            said = evidence(group.evidence.get(photo.path))
+            lines.append([(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")])
+            why = [group.why.get(photo.path, ""), would_change(group, photo, keeper)]
+            lines.append([(" — ".join(w for w in why if w), "accent")])
+        if group.reasons:
+            lines.append([("Keeper because: ", "good"), ("; ".join(group.reasons), "")])
+        self.query_one("#why", Words).say(*lines)
+        self.query_one("#sum", Words).say(self._sum(draft, group))
+
+    def _sum(self, draft: Draft, group: GroupView) -> Spans:
+        library = self.review.library
+        if group.id in library.acting:
+            return [(" … ", "badge-warn"), (" on its way", "dim")]
+        live = library.groups.get(group.id, group)
+        if not waits(live) and draft.untouched:
+            done = f" {STATES.get(live.state, live.state)} "
+            return [(done, "badge-good"), (" settled; j shows the next, u undoes", "dim")]
+        moving = sum(p.size for f, p in draft.photos.items() if draft.mark(f) is Mark.MOVE)
+        spans: Spans = [(" a ", "badge-good"), (f" {draft.summary()}", ""), (f" · frees {size(moving)}", "good")]
+        for on, word in ((self.view.zoom > 1, f"zoom {self.view.zoom:g}×"), (self.differs, "difference")):
+            if on:
+                spans += [("   ", ""), (f" {word} ", "badge-warn")]
+        if self._blinking:
+            spans += [("   ", ""), (" blink: keeper " if self._blinked else " blink: this ", "badge-warn")]
+        hidden = len(draft.photos) - len(self._shown())
+        return [*spans, (f"   {plural(hidden, 'more picture')}: ← →" if hidden > 0 else "", "dim")]
+
+    async def _paint(self) -> None:
+        if self.draft is None:
+            return
+        shown, keeper = self._shown(), self.draft.photos[self.draft.keeper]
+        blinked = self.looked_at if self._blinked else None
+        async for index, pixels in self.painter.paint(shown, keeper, self.view, self.differs, blinked):
+            picture = self.query_one(f"#pane{index}", Pane).picture
+            if isinstance(pixels, str):
+                picture.say(pixels)
+            else:
+                await picture.show(pixels, await self.review.gallery.widget_class())
+
+    # ---- looking ---------------------------------------------------------------------------------
+
+    def action_arrow(self, dx: int, dy: int) -> None:
+        """Zoomed in, arrows move the view and never leave the group."""
+        if self.view.zoom > 1:
+            self.view = self.view.panned(dx, dy)
+            self.redraw()
+        elif dx:
+            self.action_focus_picture(dx)
+        else:
+            self.action_step(dy)
+
+    def action_focus_picture(self, by: int) -> None:
+        if self.draft is None:
+            return
+        files = [self.draft.keeper, *(f for f in self.draft.photos if f != self.draft.keeper)]
+        self.looked_at = files[(files.index(self.looked_at) + by) % len(files)]
+        self._blinked = False
+        self.redraw()
+
+    def action_zoom(self, steps: int) -> None:
+        self.view = self.view.zoomed(steps)
+        self.redraw()
+
+    def action_whole(self) -> None:
+        self.view = FULL
+        self.redraw()
+
+    def action_difference(self) -> None:
+        self.differs = not self.differs
+        self.redraw()
+
+    def action_blink(self) -> None:
+        if self._blinking:
+            self._stop_blinking()
+        else:
+            self._blinking = self.set_interval(_BLINK, self._blink)
+        self.redraw()
+
+    def _blink(self) -> None:
+        self._blinked = not self._blinked
+        self.redraw()
+
+    def _stop_blinking(self) -> None:
+        if self._blinking:
+            self._blinking.stop()
+        self._blinking, self._blinked = None, False
+
+    def action_full(self) -> None:
+        if self.draft is not None:
+            photos = list(self.draft.photos.values())
+            at = next(i for i, photo in enumerate(photos) if photo.file == self.looked_at)
+            self.app.push_screen(PictureScreen(photos, at))
+
+    def action_step(self, by: int) -> None:
+        if self.id_now in self.ids:
+            at = self.ids.index(self.id_now) + by
+            if 0 <= at < len(self.ids):
+                self.go(self.ids[at])
+
+    def on_pane_pointed(self, event: Pane.Pointed) -> None:
+        if self.draft is None:
+            return
+        photo = self._shown()[int((event.pane.id or "pane0").removeprefix("pane"))]
+        self.looked_at = photo.file
+        if event.badge:
+            self.action_toggle()
+        elif event.twice:
+            self.action_full()
+        else:
+            self.redraw()
+
+    def action_open(self) -> None:
+        if self.draft is not None and (why := desktop.open_file(self.draft.photos[self.looked_at].where)):
+            self.review.tell(why, "warn")
+
+    def action_copy(self) -> None:
+        if self.draft is not None:
+            where = self.draft.photos[self.looked_at].where
+            self.app.copy_to_clipboard(where.encode(errors="surrogateescape").decode(errors="replace"))
+            self.review.tell(f"Copied: {where}")
+
+    # ---- deciding --------------------------------------------------------------------------------
+
+    def action_toggle(self) -> None:
+        if self.draft is not None and not self.draft.toggle(self.looked_at):
+            self.review.tell("The keeper stays. To let it go, make another picture the keeper first (k).")
+        self.redraw()
+
+    def action_keeper(self) -> None:
+        if self.draft is None or self.looked_at == self.draft.keeper:
+            return
+        if not self.draft.make_keeper(self.looked_at):
+            self.review.tell("Some of this group moved already, so its keeper stays. Undo the moves first.", "warn")
+        self.redraw()
+
+    def action_different(self) -> None:
+        """A pair is settled at once; in a larger group it is a mark like the others."""
+        if self.draft is None or not self.draft.toggle_different(self.looked_at):
+            self.review.tell("This is the keeper: go to the picture that is no duplicate of it (→), or R for all.")
+            return
+        if len(self.draft.photos) == 2 and self.draft.mark(self.looked_at) is Mark.DIFFERENT:
+            self._send(f"not duplicates: {group_title(self.draft.group)}")
+        else:
+            self.redraw()
+
+    def action_approve(self) -> None:
+        if self.draft is None:
+            return
+        live = self.review.library.groups.get(self.id_now, self.draft.group)
+        if not waits(live) and self.draft.untouched:
+            self._advance()
+        else:
+            self._send(f"{self.draft.summary()}: {group_title(self.draft.group)}")
+
+    @work
+    async def action_reject(self) -> None:
+        if self.draft is None:
+            return
+        group = self.draft.group
+        lines: list[Spans] = [
+            [(group_title(group), "strong")],
+            [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
+        ]
+        if group.moved_to:
+            lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
+        if await self.app.push_screen_wait(Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")):
+            request = Reject(groups=[ref(group)], key=new_key())
+            self._act(Action(label=f"rejected {group_title(group)}", requests=(request,), groups=(group.id,)))
+
+    def _send(self, label: str) -> None:
+        assert self.draft is not None
+        requests = self.draft.requests()
+        if not requests:
+            self._advance()
+            return
+        self._act(Action(label=label, requests=requests, groups=(self.id_now,)))
+
+    def _act(self, action: Action) -> None:
+        if self.id_now in self.review.library.acting:
+            return
+        if self.review.hands.act(action):
+            self._drafts.pop(self.id_now, None)
+            self._advance()
+
+    def _advance(self) -> None:
+        following = self.review.library.next_waiting(self.ids, self.id_now)
+        if following is None:
+            self.review.tell("Nothing more waits here.")
+            self.dismiss()
+        else:
+            self.go(following)
+
+    def action_undo(self) -> None:
+        if self.draft is not None and self.draft.undo():
+            self.redraw()
+            return
+        done = self.review.hands.undo()
+        if done is None:
+            self.review.action_undo()
+        else:
+            self.review.tell(f"Undoing: {done.label}")
+            if done.groups and done.groups[0] in self.ids:
+                self.go(done.groups[0])

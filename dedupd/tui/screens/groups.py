@@ -1,0 +1,314 @@
+"""The groups of one month: filter, sort, decide; the pictures of the selected one beside the list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Footer, Input
+
+from dedupd.protocol.messages import Approve, GroupView, Reject
+from dedupd.tui.screens.ask import Ask
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.compare import CompareScreen
+from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, members, tally, waits, weight
+from dedupd.tui.verdicts import Action, new_key, ref
+from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.preview import Preview
+from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.widgets.topbar import TopBar
+from dedupd.tui.words import RELATION_NAMES, STATES, fit, group_title, month_name, percent, plural, size, squeeze
+
+_PREVIEW_AFTER = 0.12
+"""Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
+_AT_ONCE = 500
+"""Groups in one approving request, to stay far below the line cap."""
+
+
+class GroupsScreen(Page):
+    """One month. `a` settles the selected group and goes on to the next that waits."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "approve", "Approve"),
+        Binding("n", "different", "Not duplicates"),
+        Binding("A", "approve_shown", "Approve class"),
+        Binding("R", "reject", "Reject…", show=False),
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("s", "sort", "Sort", show=False),
+        Binding("w", "settled", "Settled too", show=False),
+        Binding("g", "jump", "Jump", show=False),
+        Binding("1", "only('')", show=False),
+        Binding("2", "only('exact')", show=False),
+        Binding("3", "only('copy')", show=False),
+        Binding("4", "only('burst')", show=False),
+        Binding("5", "only('similar')", show=False),
+    ]
+    HELP_LINES: ClassVar[HelpLines] = [
+        ("Enter", "compare: the pictures side by side"),
+        ("a", "approve: its duplicates move; on to the next that waits"),
+        ("n", "not duplicates: bound for ever, by content"),
+        ("A", "approve all groups that are listed (a class, a filter) after a look at the sum"),
+        ("R", "reject the whole group, moved files come back (asks for a typed word)"),
+        ("1 … 5", "all, exact, copies, bursts, similar"),
+        ("/", "filter by name; Esc clears it"),
+        ("s", "sort by bytes, time, confidence"),
+        ("w", "list the settled ones too"),
+        ("g", "jump to a group by number or name"),
+    ]
+
+    def __init__(self, key: MonthKey) -> None:
+        super().__init__()
+        self.key = key
+        self.wanted = Wanted()
+        self.sub_title = key[1]
+        self._resting: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Words(id="tabs")
+        yield Input(placeholder="words that occur in the path; Enter keeps, Esc clears", id="filter")
+        with Horizontal(id="body"):
+            with Vertical(id="list"):
+                yield Rows[GroupView](self._draw, id="groups")
+                yield Words(id="empty")
+            yield Preview(id="preview")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        self.query_one("#filter").display = False
+        self.review.follower.want(self.key)
+
+    def where(self) -> str:
+        return f"{self.key[1]} {month_name(self.key[1])}"
+
+    def follow(self, topic: Topic) -> None:
+        if topic == "groups":
+            self.show_all()
+        elif topic == "link":
+            self.review.follower.want(self.key)
+
+    def show_all(self) -> None:
+        library = self.review.library
+        rows = self.query_one("#groups", Rows)
+        here = rows.current
+        groups = listed(library.of_month(self.key), self.wanted, frozenset(library.touched))
+        at = next((i for i, g in enumerate(groups) if here is not None and g.id == here.id), rows.cursor)
+        rows.show(groups, at)
+        rows.display = bool(groups)
+        self._show_tabs()
+        empty = self.query_one("#empty", Words)
+        empty.display = not groups
+        if not groups:
+            empty.say(*self._why_empty())
+        self._preview_soon()
+
+    def _show_tabs(self) -> None:
+        counts = tally(self.review.library.of_month(self.key), settled=self.wanted.settled)
+        tabs = [("", "all", sum(counts.values())), *((r, RELATION_NAMES.get(r, r), n) for r, n in counts.items())]
+        spans: Spans = []
+        for index, (relation, name, count) in enumerate(tabs, 1):
+            tone = "accent" if relation == self.wanted.relation else "" if count else "dim"
+            spans += [(f"{index} ", "dim"), (f"{name} {count}", tone), ("   ", "")]
+        order = [(f"by {self.wanted.order}", "dim"), ("  settled too" if self.wanted.settled else "", "dim")]
+        text = [(f"  “{self.wanted.text}”", "accent")] if self.wanted.text else []
+        self.query_one("#tabs", Words).say([*spans, *order, *text])
+
+    def _why_empty(self) -> list[Spans]:
+        if self.key not in self.review.library.loaded:
+            return [[("loading …" if self.review.library.online else "no daemon answers", "dim")]]
+        if self.wanted.text or self.wanted.relation:
+            return [[("Nothing like that waits here.", "dim")], [("1 shows all relations, / changes the filter.", "dim")]]
+        return [[("Nothing waits in this month.", "good")], [("w shows what was settled; Esc goes back.", "dim")]]
+
+    def _draw(self, group: GroupView, width: int, chosen: bool) -> Spans:
+        del chosen
+        sign, tone = _sign(group, acting=group.id in self.review.library.acting)
+        wide = width >= 64
+        right = [(f"{size(weight(group)):>8}", ""), (f"{percent(confidence(group)):>8}", "dim")]
+        if wide:
+            right.append((f"  {fit(_state_words(group), 10)}", tone))
+        used = 2 + 8 + 16 + (12 if wide else 0) + 1
+        name = squeeze(group_title(group), width - used)
+        return [
+            (f"{sign} ", tone),
+            (fit(group.relation, 8), "dim" if group.relation in PREDECIDED else "warn"),
+            (fit(name, width - used), "" if waits(group) else "dim"),
+            *right,
+        ]
+
+    # ---- the pictures beside the list ------------------------------------------------------------
+
+    def on_rows_moved(self) -> None:
+        self._preview_soon()
+
+    def _preview_soon(self) -> None:
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(_PREVIEW_AFTER, self._preview)
+
+    def _preview(self) -> None:
+        group = self.query_one("#groups", Rows).current
+        self.run_worker(self.query_one(Preview).show(group), group="preview", exclusive=True)
+
+    # ---- decide ----------------------------------------------------------------------------------
+
+    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        group = event.rows.current
+        if group is not None:
+            self.app.push_screen(CompareScreen([g.id for g in event.rows.items], group.id), self._came_back)
+
+    def _came_back(self, result: None = None) -> None:
+        """The cursor follows to the group that was looked at last."""
+
+    def stand_on(self, id: int) -> None:
+        rows = self.query_one("#groups", Rows)
+        for index, group in enumerate(rows.items):
+            if group.id == id:
+                rows.go(index)
+
+    def action_approve(self) -> None:
+        group = self._current(waiting=True)
+        if group is not None:
+            label = f"approved {group_title(group)}"
+            self._settle(Action(label=label, requests=(Approve(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+
+    def action_different(self) -> None:
+        group = self._current(waiting=True)
+        if group is not None:
+            label = f"not duplicates: {group_title(group)}"
+            self._settle(Action(label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+
+    @work
+    async def action_reject(self) -> None:
+        group = self._current(waiting=False)
+        if group is None:
+            return
+        back = [[(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")]] if group.moved_to else []
+        lines: list[Spans] = [
+            [(group_title(group), "strong")],
+            [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
+            *back,
+        ]
+        if await self.app.push_screen_wait(Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")):
+            label = f"rejected {group_title(group)}"
+            self._settle(Action(label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+
+    @work
+    async def action_approve_shown(self) -> None:
+        groups = [g for g in self.query_one("#groups", Rows).items if waits(g) and g.id not in self.review.library.acting]
+        if not groups:
+            self.review.tell("Nothing that is listed waits.")
+            return
+        unproven = [g for g in groups if g.relation not in PREDECIDED]
+        if await self.app.push_screen_wait(_sum_up(groups, unproven)):
+            requests = tuple(
+                Approve(groups=[ref(g) for g in groups[at : at + _AT_ONCE]], key=new_key())
+                for at in range(0, len(groups), _AT_ONCE)
+            )
+            label = f"approved {plural(len(groups), 'group')} of {self.key[1]}"
+            self.review.hands.act(Action(label=label, requests=requests, groups=tuple(g.id for g in groups)))
+
+    def _current(self, *, waiting: bool) -> GroupView | None:
+        group: GroupView | None = self.query_one("#groups", Rows).current
+        if group is None or group.id in self.review.library.acting:
+            return None
+        if waiting and not waits(group):
+            self.review.tell("This group is settled already; Enter shows it, u undoes.")
+            return None
+        return group
+
+    def _settle(self, action: Action) -> None:
+        if not self.review.hands.act(action):
+            return
+        rows = self.query_one("#groups", Rows)
+        following = self.review.library.next_waiting([g.id for g in rows.items], action.groups[0])
+        if following is not None:
+            self.stand_on(following)
+
+    # ---- which, and how --------------------------------------------------------------------------
+
+    def _want(self, **changes: object) -> None:
+        self.wanted = self.wanted.but(**changes)
+        self.show_all()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "sort":
+            return self.review.library.online  # offline, `s` starts a daemon
+        return True
+
+    def action_only(self, relation: str) -> None:
+        self._want(relation=relation)
+
+    def action_sort(self) -> None:
+        self._want(order=self.wanted.order.following())
+
+    def action_settled(self) -> None:
+        self._want(settled=not self.wanted.settled)
+
+    def action_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.display = True
+        box.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._want(text=event.value)
+
+    def on_input_submitted(self) -> None:
+        self.query_one("#filter").display = bool(self.wanted.text)
+        self.query_one("#groups").focus()
+
+    def action_back(self) -> None:
+        box = self.query_one("#filter", Input)
+        if box.display:
+            box.value, box.display = "", False
+            self._want(text="")
+            self.query_one("#groups").focus()
+        else:
+            self.dismiss()
+
+    @work
+    async def action_jump(self) -> None:
+        wanted = await self.app.push_screen_wait(Ask("Jump to a group", "its number in the list, or a part of a name"))
+        rows = self.query_one("#groups", Rows)
+        if wanted and wanted.isdecimal() and 0 < int(wanted) <= len(rows.items):
+            rows.go(int(wanted) - 1)
+        elif wanted:
+            found = listed(rows.items, Wanted(text=wanted, settled=True))
+            self.stand_on(next((g.id for g in rows.items if g in found), -1))
+
+
+def _sign(group: GroupView, *, acting: bool) -> tuple[str, str]:
+    if acting:
+        return "…", "dim"
+    return {"proposed": ("●", "warn"), "review": ("?", "accent"), "settled": ("✓", "good"), "kept": ("=", "dim")}.get(
+        group.state, (" ", "")
+    )
+
+
+def _state_words(group: GroupView) -> str:
+    return STATES.get(group.state, group.state)
+
+
+def _sum_up(groups: Sequence[GroupView], unproven: Sequence[GroupView]) -> Confirm:
+    files, freed = sum(members(g) for g in groups), sum(weight(g) for g in groups)
+    lines: list[Spans] = [
+        [(plural(len(groups), "group"), "strong"), (", ", ""), (plural(files, "file"), "strong")],
+        [(f" {size(freed)}", "strong"), (" move into duplicates/", "")],
+    ]
+    for relation, count in tally(groups, settled=False).items():
+        if count:
+            lines.append([(f"  {count} ", ""), (RELATION_NAMES.get(relation, relation), "dim")])
+    if unproven:
+        lines += [
+            [],
+            [(f"{len(unproven)} of them are not proven copies. ", "bad"), ("They look alike; only you can tell.", "")],
+        ]
+    lines += [[], [("u takes all of it back.", "dim")]]
+    return Confirm("Approve all that is listed?", *lines, yes="Move them", word="approve" if unproven else "")

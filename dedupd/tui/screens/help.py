@@ -1,0 +1,53 @@
+"""Every key, the ones of the screen beneath first."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen, Screen
+
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.widgets.spans import Spans, Words
+
+EVERYWHERE: HelpLines = [
+    ("j ↓   ↑", "next, previous; PgDn PgUp Home End"),
+    ("u", "undo the last action, as often as you like"),
+    ("h", "history: every move, and undo for each"),
+    ("l  ,", "log of this session; settings"),
+    ("T", "light or dark"),
+    ("ctrl+p", "every command by name"),
+    ("esc q", "back (q in the months ends the program; the daemon goes on)"),
+]
+
+
+class Help(ModalScreen[None]):
+    """Esc, q or ? closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "Close", show=False)]
+
+    def __init__(self, beneath: Screen[object]) -> None:
+        super().__init__()
+        self._own = beneath.HELP_LINES if isinstance(beneath, Page) else []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"), VerticalScroll():
+            yield Words()
+
+    def on_mount(self) -> None:
+        lines: list[Spans] = []
+        if self._own:
+            lines += [[("On this screen", "title")], *_table(self._own), []]
+        lines += [[("Everywhere", "title")], *_table(EVERYWHERE), []]
+        lines += [
+            [("Nothing is ever deleted. ", "strong"), ("A move is a rename into a duplicates/ folder beside", "")],
+            [("its month; undo puts it back. “Not duplicates” binds for ever, until undone.", "")],
+        ]
+        self.query_one(Words).say(*lines)
+        self.query_one(VerticalScroll).focus()
+
+
+def _table(lines: HelpLines) -> list[Spans]:
+    return [[(f"{keys:<10}", "key"), (words, "")] for keys, words in lines]

@@ -1,0 +1,211 @@
+"""Every move with its state, and every verdict: undo one, the marked ones, a month."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Footer
+
+from dedupd.protocol.messages import Forget, GetLessons, GetMoves, Lessons, LessonView, MovesPage, MoveView, Undo
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.verdicts import Action, new_key
+from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.widgets.topbar import TopBar
+from dedupd.tui.words import fit, local_time, name_of, plain, plural, size, squeeze
+
+_STATES = {
+    "moved": ("→ moved", "good"),
+    "undone": ("← came back", "dim"),
+    "aborted": ("– stayed", "dim"),
+    "attention": ("! look", "bad"),
+    "unfinished": ("… under way", "warn"),
+}
+_KINDS = {"different": ("≠ never duplicates", "bad"), "same": ("= duplicates", "good"), "keep": ("⌂ never moves", "accent")}
+
+
+class History(Page):
+    """`v` changes between moves and verdicts; `u` takes back what is marked, or the selected one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", "Undo this"),
+        Binding("space", "mark", "Mark"),
+        Binding("B", "batch", "Undo batch", show=False),
+        Binding("M", "month", "Undo month"),
+        Binding("v", "verdicts", "Moves/verdicts"),
+    ]
+    HELP_LINES: ClassVar[HelpLines] = [
+        ("u", "put back the selected file, or all marked ones; forget a verdict"),
+        ("space", "mark, for undoing many"),
+        ("B", "undo everything of the same batch"),
+        ("M", "undo everything of the same month"),
+        ("v", "moves or verdicts"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moves: list[MoveView] = []
+        self._lessons: list[LessonView] = []
+        self._marked: set[int] = set()
+        self._verdicts = False
+        self._loading = False
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Words(id="tabs")
+        with Vertical(id="list"):
+            yield Rows[MoveView | LessonView](self._draw, id="history")
+            yield Words(id="empty")
+        yield Words(id="detail")
+        yield Footer()
+
+    def where(self) -> str:
+        return "history"
+
+    def follow(self, topic: Topic) -> None:
+        if topic in ("months", "link"):
+            self.reload()
+
+    def show_all(self) -> None:
+        self.reload()
+
+    @work(exclusive=True, group="history")
+    async def reload(self) -> None:
+        """Newest first; the first page is shown while the rest arrives."""
+        fetch = self.review.follower.fetch
+        if lessons := await fetch(GetLessons(), Lessons):
+            self._lessons = sorted(lessons.lessons, key=lambda lesson: -lesson.at)
+        moves: list[MoveView] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = await fetch(GetMoves(offset=offset), MovesPage)
+            if page is None:
+                return
+            moves += page.moves
+            if offset == 0 and len(self._moves) <= len(moves):
+                self._moves = moves
+                self._show_rows()
+            offset = page.next_offset
+        self._moves = moves
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        rows = self.query_one("#history", Rows)
+        items = self._lessons if self._verdicts else self._moves
+        rows.show(items, min(rows.cursor, max(0, len(items) - 1)))
+        rows.display = bool(items)
+        empty = self.query_one("#empty", Words)
+        empty.display = not items
+        empty.say([("Nothing was judged yet." if self._verdicts else "Nothing was moved yet.", "dim")])
+        moved = sum(1 for m in self._moves if m.state == "moved")
+        marked = [(f"   {len(self._marked)} marked", "accent")] if self._marked else []
+        self.query_one("#tabs", Words).say(
+            [
+                (f"moves {len(self._moves)}", "" if self._verdicts else "accent"),
+                ("   ", ""),
+                (f"verdicts {len(self._lessons)}", "accent" if self._verdicts else ""),
+                (f"   {moved} lie in duplicates/ now", "dim"),
+                *marked,
+            ]
+        )
+        self._show_detail()
+
+    def _draw(self, row: MoveView | LessonView, width: int, chosen: bool) -> Spans:
+        del chosen
+        if isinstance(row, LessonView):
+            kind, tone = _KINDS.get(row.kind, (row.kind, ""))
+            names = ", ".join(name_of(path) for path in row.paths) or f"{row.a[:12]}… {row.b[:12]}"
+            return [
+                (f"{local_time(row.at)}  ", "dim"),
+                (fit(kind, 20), tone),
+                (squeeze(names, max(5, width - 38)), ""),
+            ]
+        state, tone = _STATES.get(row.state, (row.state, ""))
+        return [
+            ("◆ " if row.id in self._marked else "  ", "accent"),
+            (f"{local_time(row.at)}  ", "dim"),
+            (fit(state, 13), tone),
+            (fit(row.relation, 8), "dim"),
+            (fit(squeeze(plain(row.src), max(5, width - 53)), max(5, width - 53)), ""),
+            (f"{size(row.size):>9}", "dim"),
+        ]
+
+    def on_rows_moved(self) -> None:
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        row = self.query_one("#history", Rows).current
+        lines: list[Spans] = []
+        if isinstance(row, MoveView):
+            lines = [
+                [("was ", "dim"), (plain(row.src), "")],
+                [("now ", "dim"), (plain(row.dst if row.state == "moved" else row.src), "")],
+                [("of  ", "dim"), (plain(row.keeper), "")],
+            ]
+            if row.error:
+                lines.append([(row.error, "bad")])
+        elif isinstance(row, LessonView):
+            lines = [[("  ", ""), (plain(path), "")] for path in row.paths[:3]]
+        self.query_one("#detail", Words).say(*lines)
+
+    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        self.action_mark()
+
+    def action_verdicts(self) -> None:
+        self._verdicts = not self._verdicts
+        self._marked.clear()
+        self._show_rows()
+
+    def action_mark(self) -> None:
+        rows = self.query_one("#history", Rows)
+        if isinstance(row := rows.current, MoveView) and row.state == "moved":
+            self._marked ^= {row.id}
+            self._show_rows()
+            rows.action_move(1)
+
+    def action_undo(self) -> None:
+        row = self.query_one("#history", Rows).current
+        if isinstance(row, LessonView):
+            self.review.hands.act(Action(label="forgot a verdict", requests=(Forget(lesson=row.id, key=new_key()),)))
+        elif self._marked:
+            self._undo([m for m in self._moves if m.id in self._marked], "the marked files")
+        elif isinstance(row, MoveView) and row.state == "moved":
+            self._put_back([row])
+        else:
+            self.review.tell("Only what was moved can be put back.")
+
+    def action_batch(self) -> None:
+        row = self.query_one("#history", Rows).current
+        if isinstance(row, MoveView):
+            self._undo([m for m in self._moves if m.batch == row.batch and m.state == "moved"], "this batch")
+
+    def action_month(self) -> None:
+        row = self.query_one("#history", Rows).current
+        if isinstance(row, MoveView):
+            of_month = [m for m in self._moves if m.month == row.month and m.root == row.root and m.state == "moved"]
+            self._undo(of_month, f"all of {row.month}")
+
+    @work
+    async def _undo(self, moves: list[MoveView], what: str) -> None:
+        if not moves:
+            self.review.tell("Nothing of it lies in duplicates/ any more.")
+            return
+        lines: list[Spans] = [
+            [(plural(len(moves), "file"), "strong"), (f", {size(sum(m.size for m in moves))}, come back.", "")],
+            [("They are not moved again unless you approve them.", "dim")],
+        ]
+        if len(moves) == 1 or await self.app.push_screen_wait(Confirm(f"Put back {what}?", *lines, yes="Put back")):
+            self._put_back(moves)
+
+    def _put_back(self, moves: list[MoveView]) -> None:
+        label = f"put back {name_of(moves[0].src)}" if len(moves) == 1 else f"put back {plural(len(moves), 'file')}"
+        groups = tuple(sorted({m.group for m in moves}))
+        request = Undo(moves=[m.id for m in moves], key=new_key())
+        self.review.hands.act(Action(label=label, requests=(request,), groups=groups))
+        self._marked.clear()

@@ -1,0 +1,92 @@
+"""One picture on the whole screen; arrows go to the group's others, or pan when zoomed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from dedupd.protocol.messages import PhotoView
+from dedupd.tui import desktop
+from dedupd.tui.painter import Painter
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.view import FULL, View
+from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.spans import Words
+from dedupd.tui.words import camera_time, name_of, pixels, size
+
+
+class PictureScreen(Page):
+    """Never leaves the group."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "arrow(-1, 0)", show=False),
+        Binding("right,j,space", "arrow(1, 0)", show=False),
+        Binding("up", "arrow(0, -1)", show=False),
+        Binding("down", "arrow(0, 1)", show=False),
+        Binding("plus,equals_sign,z", "zoom(1)", show=False),
+        Binding("minus,Z", "zoom(-1)", show=False),
+        Binding("0", "whole", show=False),
+        Binding("o", "open", show=False),
+        Binding("f,enter", "back", show=False),
+    ]
+    HELP_LINES: ClassVar[HelpLines] = [
+        ("← →", "the other pictures of the group"),
+        ("+ - 0", "zoom; arrows pan then"),
+        ("o", "open in the desktop's viewer"),
+        ("esc", "back to the comparison"),
+    ]
+
+    def __init__(self, photos: Sequence[PhotoView], at: int) -> None:
+        super().__init__()
+        self._photos, self.at, self.view = list(photos), at, FULL
+
+    def compose(self) -> ComposeResult:
+        yield Picture()
+        yield Words(id="caption")
+
+    def show_all(self) -> None:
+        photo = self._photos[self.at]
+        zoom = f"   {self.view.zoom:g}×" if self.view.zoom > 1 else ""
+        self.query_one("#caption", Words).say(
+            [
+                (f"{self.at + 1}/{len(self._photos)}  ", "dim"),
+                (f"{photo.role}  ", "good" if photo.role == "keeper" else "warn"),
+                (name_of(photo.path), "strong"),
+                (f"   {pixels(photo)}   {size(photo.size)}   {camera_time(photo.captured)}", "dim"),
+                (zoom, "accent"),
+            ]
+        )
+        self.run_worker(self._paint(photo, self.view), group="paint", exclusive=True)
+
+    async def _paint(self, photo: PhotoView, view: View) -> None:
+        gallery, target = self.review.gallery, self.query_one(Picture)
+        async for _, pixels_ in Painter(gallery).paint([photo], photo, view, differs=False, blinked=None):
+            if isinstance(pixels_, str):
+                target.say(pixels_)
+            else:
+                await target.show(pixels_, await gallery.widget_class())
+        if view == FULL and gallery.mode != "off" and (fine := await gallery.original(photo)) is not None:
+            await target.show(await gallery.part(fine), await gallery.widget_class())
+
+    def action_arrow(self, dx: int, dy: int) -> None:
+        if self.view.zoom > 1:
+            self.view = self.view.panned(dx, dy)
+        else:
+            self.at = (self.at + (dx or dy)) % len(self._photos)
+        self.show_all()
+
+    def action_zoom(self, steps: int) -> None:
+        self.view = self.view.zoomed(steps)
+        self.show_all()
+
+    def action_whole(self) -> None:
+        self.view = FULL
+        self.show_all()
+
+    def action_open(self) -> None:
+        if why := desktop.open_file(self._photos[self.at].where):
+            self.review.tell(why, "warn")

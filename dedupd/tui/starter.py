@@ -1,0 +1,39 @@
+"""Starts a daemon that outlives the reviewer, and tells when it gave up. Must never start one by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class Starter:
+    """`command` is what runs a daemon in the foreground; empty when nothing can."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.command = list(command)
+
+    async def start(self, patience: float = 20.0) -> str:
+        """Start it, detached. Returns '' while it runs after `patience` seconds, else why it ended, in one sentence."""
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = subprocess.Popen(  # noqa: ASYNC220 - the daemon shall outlive this program
+                    self.command,
+                    cwd=Path.home() if Path.home().is_dir() else os.sep,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f"The daemon could not be started: {error.strerror or error}."
+            for _ in range(round(patience / 0.1)):
+                if process.poll() is not None:
+                    said.seek(0)
+                    last = said.read()[-2000:].decode(errors="replace").strip().splitlines()
+                    return f"The daemon ended at once: {last[-1] if last else f'exit code {process.returncode}'}"
+                await asyncio.sleep(0.1)
+        return ""

@@ -1,0 +1,71 @@
+"""What the terminal can show, asked once before the app takes it over. Must never wait long."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import sys
+import time
+from typing import Literal
+
+ImageMode = Literal["kitty", "sixel", "half", "off"]
+IMAGE_MODES: tuple[ImageMode, ...] = ("kitty", "sixel", "half", "off")
+
+_KITTY_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
+_ATTRIBUTES_QUERY = "\x1b[c"
+_ATTRIBUTES = re.compile(rb"\x1b\[\?([0-9;]*)c")
+
+
+def choose(wanted: str) -> ImageMode:
+    """The mode for `--images=wanted`; 'auto' asks the terminal."""
+    for mode in IMAGE_MODES:
+        if mode == wanted:
+            return mode
+    return probe()
+
+
+def probe(timeout: float = 0.3) -> ImageMode:
+    """One round trip: every terminal answers the attributes query, so its answer ends the wait.
+
+    Sixel comes first: Konsole and WezTerm say yes to Kitty's protocol without its placeholders, and Kitty knows no Sixel.
+    """
+    return reading(_converse(_KITTY_QUERY + _ATTRIBUTES_QUERY, timeout))
+
+
+def reading(answer: bytes) -> ImageMode:
+    """What the terminal's answer means."""
+    attributes = _ATTRIBUTES.search(answer)
+    if attributes and b"4" in attributes[1].split(b";"):
+        return "sixel"
+    return "kitty" if b"_Gi=31;OK" in answer else "half"
+
+
+def _converse(question: str, timeout: float) -> bytes:
+    """The terminal's answer up to its attributes; what came until the time ran out; b'' without a terminal."""
+    try:
+        import termios
+        import tty
+
+        fd, out = sys.__stdin__.fileno(), sys.__stdout__  # type: ignore[union-attr]
+        if out is None or not (os.isatty(fd) and out.isatty()):
+            return b""
+        before = termios.tcgetattr(fd)
+    except (ImportError, OSError, AttributeError, ValueError):
+        return b""
+    answer = b""
+    try:
+        tty.setcbreak(fd)
+        out.write(question)
+        out.flush()
+        end = time.monotonic() + timeout
+        while not _ATTRIBUTES.search(answer) and (left := end - time.monotonic()) > 0:
+            if select.select([fd], [], [], left)[0]:
+                answer += os.read(fd, 1024)
+    except OSError:
+        pass
+    finally:
+        with contextlib.suppress(OSError):
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+    return answer

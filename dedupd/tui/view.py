@@ -1,0 +1,68 @@
+"""Where one looks in a picture: zoom and place, the same in every picture of a group. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+ZOOMS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A part of a picture, in shares of its width and height."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.top + self.height
+
+    def moved(self, dx: float, dy: float, grow: float) -> Box:
+        """Shifted and grown, kept inside the picture."""
+        width, height = min(1.0, self.width * (1 + grow)), min(1.0, self.height * (1 + grow))
+        left = max(0.0, min(1 - width, self.left + dx))
+        return Box(left=left, top=max(0.0, min(1 - height, self.top + dy)), width=width, height=height)
+
+
+WHOLE = Box(left=0.0, top=0.0, width=1.0, height=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Zoom 1 shows the whole picture; x, y is the centre of what is seen, in shares."""
+
+    zoom: float = 1.0
+    x: float = 0.5
+    y: float = 0.5
+
+    def window(self) -> Box:
+        side = 1 / self.zoom
+        return Box(left=self.x - side / 2, top=self.y - side / 2, width=side, height=side)
+
+    def zoomed(self, steps: int) -> View:
+        """`steps` stops nearer (or further, when negative), around the same centre."""
+        index = min(range(len(ZOOMS)), key=lambda i: abs(ZOOMS[i] - self.zoom)) + steps
+        return replace(self, zoom=ZOOMS[max(0, min(len(ZOOMS) - 1, index))])._inside()
+
+    def panned(self, dx: int, dy: int) -> View:
+        """A quarter of what is seen to the right and down."""
+        step = 0.25 / self.zoom
+        return replace(self, x=self.x + dx * step, y=self.y + dy * step)._inside()
+
+    def centred(self, x: float, y: float) -> View:
+        """Around a place that was pointed at."""
+        return replace(self, x=x, y=y)._inside()
+
+    def _inside(self) -> View:
+        half = 0.5 / self.zoom
+        return replace(self, x=max(half, min(1 - half, self.x)), y=max(half, min(1 - half, self.y)))
+
+
+FULL = View()

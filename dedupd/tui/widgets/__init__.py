@@ -1,0 +1,1 @@
+"""The reviewer's own widgets: lists, lines of words, pictures."""

@@ -1,0 +1,44 @@
+"""Words with a tone, never markup: the only way text reaches the screen."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from dedupd.tui.words import plain
+
+Span = tuple[str, str]
+"""(text, tone)."""
+Spans = list[Span]
+
+TONES = {
+    "": "",
+    "dim": "$dim",
+    "strong": "bold",
+    "good": "$text-success",
+    "warn": "$text-warning",
+    "bad": "$text-error",
+    "accent": "bold $text-accent",
+    "title": "bold $text-primary",
+    "badge-good": "bold $text-success on $success-muted",
+    "badge-warn": "bold $text-warning on $warning-muted",
+    "badge-bad": "bold $text-error on $error-muted",
+    "key": "bold $text-accent",
+}
+
+
+def content(*lines: Spans) -> Content:
+    """Lines of spans as styled text. Everything in them is escaped: a name cannot break out of its line."""
+    parts: list[Content | str | tuple[str, str]] = []
+    for index, line in enumerate(lines):
+        if index:
+            parts.append("\n")
+        parts.extend((plain(text), TONES[tone]) if tone else plain(text) for text, tone in line)
+    return Content.assemble(*parts)
+
+
+class Words(Static):
+    """A few lines of spans."""
+
+    def say(self, *lines: Spans) -> None:
+        self.update(content(*lines))
