@@ -42,6 +42,11 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert load(tmp_path / "config.toml") == Settings(source=tmp_path / "config.toml")
 
 
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no file"):
+        load(tmp_path / "config.toml", must_exist=True)
+
+
 def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
     (pictures / "best").mkdir()
     file = write(
@@ -152,6 +157,11 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load(tmp_path / "config.toml")
+
+
+def test_whole_tables_can_be_given_in_code() -> None:
+    given = load(None, overrides={"schedule": Schedule(settle_seconds=0.1), "tiers": Tiers(burst="off")})
+    assert (given.schedule.settle_seconds, given.tiers.burst) == (0.1, "off")
 
 
 # --- roots

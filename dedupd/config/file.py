@@ -12,7 +12,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -204,30 +204,33 @@ def load(
     overrides: Mapping[str, Any] | None = None,
     state: Path | None = None,
     offline_ok: bool = False,
+    must_exist: bool = False,
 ) -> Settings:
-    """Defaults, then config.toml at `path` if it exists, then `overrides` (keys as in the file; None: not given).
+    """Defaults, then config.toml at `path`, then `overrides`, fields of Settings (None: not given).
 
     `state`: the state folder, which no root may lie in or hold. `offline_ok`: all roots may be missing, as
-    when their disk is not mounted yet. Raises ConfigError that names every problem at once.
+    when their disk is not mounted yet. `must_exist`: the file was asked for by name.
+    Raises ConfigError that names every problem at once.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for key, value in _flat(_toml(path) if path else {}):
+    for key, value in _flat(_toml(path, must_exist) if path else {}):
         if key in _BY_KEY:
             problems += _take(values, key, value, f"{path}: {key}")
         else:
             problems.append(f"{path}: {_unknown(key)}")
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    tables = {table: given.pop(table) for table in _TABLES if table in given}
     for key, value in given.items():
         here = [absolute(Path(root)) for root in value] if key == "roots" else value
         problems += _take(values, key, here, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
     if not problems:
-        where = "ROOT" if "roots" in given else str(path)
-        problems += [f"{where}: {sentence}" for sentence in _root_problems(values, state, offline_ok)]
+        where = "ROOT" if given.get("roots") else str(path)
+        problems += [f"{where}: {told}" for told in _root_problems(values, state, offline_ok)]
     if problems:
         many = "the settings cannot be followed:"
         raise ConfigError(problems[0] if len(problems) == 1 else "\n  ".join([many, *problems]))
-    return _settings(values, path)
+    return replace(_settings(values, path), **tables)
 
 
 def _settings(values: dict[str, Any], path: Path | None) -> Settings:
@@ -239,10 +242,12 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     return Settings(**tables[""], tiers=tiers, schedule=schedule, source=path)
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _toml(path: Path, must_exist: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if must_exist:
+            raise ConfigError(f"there is no file {path}; `dedupd init` writes one") from error
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
@@ -281,12 +286,13 @@ def _take(values: dict[str, Any], key: str, value: Any, where: str) -> list[str]
 def _root_problems(values: dict[str, Any], state: Path | None, offline_ok: bool) -> Iterator[str]:
     roots: tuple[Path, ...] = values.get("roots", ())
     home = Path.home().resolve()
+    state = state.resolve() if state else None
     for number, root in enumerate(roots):
         if root == Path(root.anchor):
             yield f"{root} is the whole disk; name the folder your photos are in"
         elif root == home:
             yield f"{root} is your home folder; name the folder your photos are in, like {home / 'Pictures'}"
-        elif state and (_inside(root, state.resolve()) or _inside(state.resolve(), root)):
+        elif state and (_inside(root, state) or _inside(state, root)):
             yield f"the root {root} and dedupd's own folder {state} must lie apart; move one of them"
         elif root.exists() and not root.is_dir():
             yield f"the root {root} is not a folder"

@@ -77,15 +77,15 @@ def places(
     file = absolute(file or platformdirs.user_config_path("dedupd", appauthor=False) / "config.toml")
     found = Places(state=state, config=file, socket=state / "dedupd.sock")
     socket = (_recorded_socket(found) if recorded else None) or (
-        found.socket if asked else _runtime() / "dedupd.sock"
+        found.socket if asked else runtime_folder() / "dedupd.sock"
     )
     if len(os.fsencode(socket)) > SOCKET_PATH_LIMIT:
-        socket = _runtime() / f"{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}.sock"
+        socket = runtime_folder() / f"{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}.sock"
     return Places(state=state, config=file, socket=socket)
 
 
-def _runtime() -> Path:
-    """The short private folder of this login; platformdirs checks that nobody else owns it."""
+def runtime_folder() -> Path:
+    """The short private folder of this login; platformdirs checks that nobody else owns it. StateError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

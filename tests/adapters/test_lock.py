@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.adapters.lock import hold, private_folder, root_lock, state_lock
 from dedupd.config import Places, places
-from dedupd.daemon.lock import private_folder, root_lock, state_lock
 from dedupd.errors import AlreadyRunning, ExitCode, RootError, StateError
 
 HOLD = """
 import sys
 from pathlib import Path
 from dedupd.config import places
-from dedupd.daemon.lock import root_lock, state_lock
+from dedupd.adapters.lock import root_lock, state_lock
 kind, a, b = sys.argv[1:]
 with state_lock(places(Path(a))) if kind == "state" else root_lock(Path(a), Path(b)):
     print("held", flush=True)
@@ -179,4 +179,47 @@ def test_a_lock_leaves_nothing_in_the_root_and_does_not_hold_it_open(root: Path,
 
 def test_a_missing_root_is_told(tmp_path: Path) -> None:
     with pytest.raises(RootError, match="is not there"), root_lock(tmp_path / "usb", tmp_path / "locks"):
+        pass
+
+
+# --- both at once
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def test_the_same_root_with_another_state_folder_is_refused(
+    root: Path, home: Places, tmp_path: Path, runtime: Path
+) -> None:
+    with hold(home, [root]):
+        with (
+            pytest.raises(AlreadyRunning, match="already looks after"),
+            hold(places(tmp_path / "s2"), [root]),
+        ):
+            pass
+        with hold(places(tmp_path / "s2"), []):
+            pass
+
+
+def test_an_offline_root_is_held_once_it_is_there(
+    root: Path, home: Places, tmp_path: Path, runtime: Path
+) -> None:
+    usb = tmp_path / "usb"
+    with hold(home, [usb, root]) as locks:
+        usb.mkdir()
+        locks.add(usb)
+        locks.add(usb)
+        with pytest.raises(AlreadyRunning), hold(places(tmp_path / "s2"), [usb]):
+            pass
+
+
+def test_a_refused_instance_holds_nothing(root: Path, home: Places, tmp_path: Path, runtime: Path) -> None:
+    second = places(tmp_path / "s2")
+    with hold(home, [root]), pytest.raises(AlreadyRunning), hold(second, [root]):
+        pass
+    with hold(second, [root]):
         pass

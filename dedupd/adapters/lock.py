@@ -11,12 +11,45 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dedupd.config import Places
+from dedupd.config.places import runtime_folder
 from dedupd.errors import AlreadyRunning, RootError, StateError
+
+
+class Locks:
+    """What one instance holds; a root whose disk comes back later is added then."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack, self._folder = stack, folder
+        self._roots: set[Path] = set()
+
+    def add(self, root: Path) -> None:
+        """Hold `root` too, once. AlreadyRunning; RootError when it is not there."""
+        if root not in self._roots:
+            self._stack.enter_context(root_lock(root, self._folder))
+            self._roots.add(root)
+
+
+@contextmanager
+def hold(places: Places, roots: Iterable[Path] = ()) -> Iterator[Locks]:
+    """Hold the state folder and every root that is there; a missing one is offline, not in the way.
+
+    Raises AlreadyRunning, StateError.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(state_lock(places))
+        runtime = runtime_folder()
+        for folder in (runtime.parent, runtime):
+            private_folder(folder)
+        locks = Locks(stack, runtime / "roots")
+        for root in roots:
+            if root.exists():
+                locks.add(root)
+        yield locks
 
 
 @contextmanager
@@ -110,3 +143,22 @@ def _held_root(path: Path) -> Path | None:
 
 def _overlap(a: Path, b: Path) -> bool:
     return a in b.parents or b in a.parents
+
+
+@contextmanager
+def hold(places: Places, roots: Iterable[Path]) -> Iterator[None]:
+    """Hold the state folder and every root that is there (P14). AlreadyRunning, StateError.
+
+    A root whose disk is not mounted has nothing to lock; the state's lock stands for it until the next start.
+    """
+    with ExitStack() as locks:
+        locks.enter_context(state_lock(places))
+        for root in roots:
+            if root.exists():
+                locks.enter_context(root_lock(root, root_locks()))
+        yield
+
+
+def root_locks() -> Path:
+    """This user's folder of root locks: the same whatever --state-dir says, so that two states meet there."""
+    return Path(platformdirs.user_runtime_dir("dedupd", appauthor=False), "roots")
