@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
@@ -119,6 +120,10 @@ class Vision(Protocol):
         """Which embedder and recipe are in force. Starts the worker only when it is not known yet."""
         ...
 
+    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
+        """(path, content) -> content: its 512-px JPEG in the cache, for each that could be read."""
+        ...
+
     def rest(self) -> None:
         """Let the worker leave now; the next call starts another."""
         ...
@@ -178,6 +183,10 @@ class Disk(Protocol):
 
     def stat(self, root: str, path: str) -> FileStat | None:
         """lstat of a regular file; None when there is none."""
+        ...
+
+    def shared(self, root: str) -> bool:
+        """True when other users can write in this root."""
         ...
 
     def content(self, root: str, path: str) -> str:

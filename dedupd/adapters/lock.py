@@ -143,22 +143,3 @@ def _held_root(path: Path) -> Path | None:
 
 def _overlap(a: Path, b: Path) -> bool:
     return a in b.parents or b in a.parents
-
-
-@contextmanager
-def hold(places: Places, roots: Iterable[Path]) -> Iterator[None]:
-    """Hold the state folder and every root that is there (P14). AlreadyRunning, StateError.
-
-    A root whose disk is not mounted has nothing to lock; the state's lock stands for it until the next start.
-    """
-    with ExitStack() as locks:
-        locks.enter_context(state_lock(places))
-        for root in roots:
-            if root.exists():
-                locks.enter_context(root_lock(root, root_locks()))
-        yield
-
-
-def root_locks() -> Path:
-    """This user's folder of root locks: the same whatever --state-dir says, so that two states meet there."""
-    return Path(platformdirs.user_runtime_dir("dedupd", appauthor=False), "roots")

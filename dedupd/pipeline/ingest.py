@@ -27,14 +27,15 @@ def ingest(
     clock: Clock,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
+    choose: Callable[[str], bool] = lambda path: True,
 ) -> int:
-    """Look at every file nobody has looked at yet. Returns how many became photos.
+    """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
     waiting = ledger.inventory.to_look_at()
     roots = {r.id: r for r in ledger.inventory.roots()}
-    waiting = [f for f in waiting if roots[f.root].online]
+    waiting = [f for f in waiting if roots[f.root].online and choose(f.path)]
     photos = 0
     for start in range(0, len(waiting), BATCH):
         if stop():

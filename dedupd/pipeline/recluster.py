@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from dedupd.config import Settings
 from dedupd.core.clusters import Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
-from dedupd.core.records import FileRow, MemberRow, PairRow
+from dedupd.core.records import FileRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import Thresholds, classify, needs_fine, thresholds_for
-from dedupd.core.units import Unit, units_in
 from dedupd.pipeline.ingest import look_at
-from dedupd.ports import Clock, ProofRequest, Vision, VisionStatus
+from dedupd.pipeline.orders import Companions, Stays
+from dedupd.ports import Clock, Disk, ProofRequest, Vision, VisionStatus
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -118,17 +118,20 @@ def _measured(pair: Candidate, measures: Measures | None) -> PairRow:
     return PairRow(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures)
 
 
-def decide(ledger: Ledger, settings: Settings, clock: Clock, root: int, month: str, model: str) -> set[str]:
+def decide(
+    ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
+) -> set[str]:
     """Group the month's photos and whatever they are related to in this root. Returns the months it touched."""
-    files, edges = _Related(ledger, root, thresholds_for(model, settings.threshold)).to(month)
+    files, edges = _Related(ledger, root.id, thresholds_for(model, settings.threshold)).to(month)
+    companions = Companions(ledger, disk, root)
     found = stars(
-        _nodes(ledger, settings, root, files),
+        _nodes(ledger, settings, root, files, companions),
         edges,
         [(v.a, v.b) for v in ledger.judgement.verdicts("different")],
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
     )
-    return _store(ledger, clock, root, month, files, found)
+    return _store(ledger, clock, root.id, month, files, found, companions)
 
 
 class _Related:
@@ -189,22 +192,22 @@ def _approved(edge: Edge, approved: set[tuple[str, str]]) -> Edge:
     )  # fmt: skip
 
 
-def _nodes(ledger: Ledger, settings: Settings, root: int, files: Sequence[FileRow]) -> list[Node]:
-    row = next(r for r in ledger.inventory.roots() if r.id == root)
+def _nodes(
+    ledger: Ledger, settings: Settings, root: RootRow, files: Sequence[FileRow], companions: Companions
+) -> list[Node]:
     traits = ledger.inventory.traits(f.content for f in files if f.content)
     kept = {v.a for v in ledger.judgement.verdicts("keep")}
-    units = Units(ledger)
     nodes: list[Node] = []
     for file in files:
         if file.content not in traits:
             continue
-        unit = units.of(file)
-        group = ledger.judgement.group_of_keeper(root, file.id)
+        unit = companions.unit(file.path)
+        group = ledger.judgement.group_of_keeper(root.id, file.id)
         nodes.append(
             Node(
-                id=file.id, root=root, month=file.month, path=file.path, content=file.content,
+                id=file.id, root=root.id, month=file.month, path=file.path, content=file.content,
                 traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
-                protected=_protected(os.path.join(row.path, file.path), settings),
+                protected=_protected(os.path.join(root.path, file.path), settings),
                 pinned=group is not None and any(m.role == "moved" for m in group.members),
                 stay="it has other hard links" if file.stat.nlink > 1 else unit.stay,
                 kept_by_person=file.content in kept,
@@ -218,27 +221,13 @@ def _protected(path: str, settings: Settings) -> bool:
     return any(path.startswith(os.path.join(str(folder), "")) for folder in settings.protected)
 
 
-class Units:
-    """Which files share a photo's fate; reads each folder of the ledger once."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._folders: dict[tuple[int, str], dict[str, Unit]] = {}
-
-    def of(self, file: FileRow) -> Unit:
-        """The unit whose photo this file is."""
-        folder = file.path.rpartition("/")[0]
-        key = (file.root, folder)
-        if key not in self._folders:
-            rows = self._ledger.inventory.files_in_folder(*key)
-            self._folders[key] = units_in([r.path for r in rows if r.absent_since is None])
-        return self._folders[key].get(file.path) or Unit(photo=file.path)
-
-
-def _store(ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[FileRow], found: Sequence[Star]) -> set[str]:
+def _store(
+    ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[FileRow], found: Sequence[Star], companions: Companions
+) -> set[str]:
     """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
     touched = {month}
     now = clock.now()
+    members = {star.keeper.id: list(_members(star, companions)) for star in found}
     with ledger.transaction():
         before = {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
         current: set[int] = set()
@@ -246,7 +235,7 @@ def _store(ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[
             old = ledger.judgement.group_of_keeper(root, star.keeper.id)
             moved = [m for m in old.members if m.role == "moved"] if old else []
             id = ledger.judgement.put_group(
-                root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *_members(star)], now
+                root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *members[star.keeper.id]], now
             )
             current.add(id)
             touched |= {star.keeper.month, *(m.node.month for m in star.members)}
@@ -262,9 +251,16 @@ def _store(ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[
     return touched
 
 
-def _members(star: Star) -> Iterable[MemberRow]:
+def _members(star: Star, companions: Companions) -> Iterable[MemberRow]:
     for member in star.members:
-        role = "stays" if member.node.kept_by_person else "duplicate" if member.unattended else "review"
+        role, why = "duplicate" if member.unattended else "review", member.why
+        if member.node.kept_by_person:
+            role = "stays"
+        elif member.unattended and member.node.companions:
+            try:
+                companions.beside(star.keeper.path, member.node.path)
+            except Stays as clause:
+                role, why = "review", str(clause)
         yield MemberRow(
-            file=member.node.id, role=role, relation=member.edge.relation, evidence=member.edge.evidence, why=member.why
+            file=member.node.id, role=role, relation=member.edge.relation, evidence=member.edge.evidence, why=why
         )

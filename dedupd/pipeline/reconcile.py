@@ -6,16 +6,18 @@ Cost follows the folders looked at; memory follows the largest single folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dedupd.core.month import month_of
 from dedupd.core.photo import FileState, FileStat
 from dedupd.core.records import FileRow, RootRow
+from dedupd.core.relocation import Goal, MoveState
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
+from dedupd.pipeline.placing import place
 from dedupd.ports import Clock, Disk, FoundFile
 
 if TYPE_CHECKING:  # the ledger is stdlib SQLite: its in-memory twin is ':memory:', so it is named here, for types only
@@ -71,8 +73,9 @@ def reconcile(
     clock: Clock,
     ignore: Iterable[str],
     on_progress: Callable[[int], None] = lambda done: None,
+    under: str = "",
 ) -> Changes:
-    """Walk the whole root and bring the ledger up to date with it."""
+    """Walk the root (or what lies under one of its folders) and bring the ledger up to date with it."""
     changes = Changes()
     unreadable: list[str] = []
 
@@ -80,37 +83,51 @@ def reconcile(
         unreadable.append(folder)
         changes.problems.append(sentence)
 
-    diff = _Diff(root, ledger, clock, changes)
+    diff = _Diff(root, ledger, disk, clock, changes)
     visited: set[str] = set()
-    found = disk.walk(root.path, "", tuple(ignore), problem)
+    found = disk.walk(root.path, under, tuple(ignore), problem)
     for folder, files in _by_folder(found):
         visited.add(folder)
         diff.folder(folder, files)
         on_progress(changes.files)
     for folder in ledger.inventory.folders(root.id):
-        if folder not in visited and not any(_inside(folder, closed) for closed in unreadable):
+        if folder not in visited and _inside(folder, under) and not any(_inside(folder, f) for f in unreadable):
             diff.folder(folder, [])
     diff.finish()
-    _held_files(root, ledger, disk, clock, changes)
+    if not under:
+        _held_files(root, ledger, disk, clock, changes)
     return changes
 
 
 def reconcile_folders(
-    root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, ignore: Iterable[str], folders: Iterable[str]
+    root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, ignore: Iterable[str], folders: Mapping[str, bool]
 ) -> Changes:
-    """The same for some folders only (not below them): what events hint at."""
+    """The same for what events hint at: folder -> whether everything below it may have changed too."""
     changes = Changes()
-    diff = _Diff(root, ledger, clock, changes)
-    for folder in sorted(set(folders)):
-        closed: list[str] = []
-        found = disk.list_folder(root.path, folder, tuple(ignore), lambda at, sentence: closed.append(sentence))
-        files = list(found)
-        if closed:
-            changes.problems += closed
-        else:
+    diff = _Diff(root, ledger, disk, clock, changes)
+    closed: list[str] = []
+
+    def problem(folder: str, sentence: str) -> None:
+        closed.append(folder)
+        changes.problems.append(sentence)
+
+    for folder in _with_those_below(root, ledger, disk, tuple(ignore), folders):
+        files = list(disk.list_folder(root.path, folder, tuple(ignore), problem))
+        if folder not in closed:
             diff.folder(folder, files)
     diff.finish()
     return changes
+
+
+def _with_those_below(
+    root: RootRow, ledger: Ledger, disk: Disk, ignore: tuple[str, ...], folders: Mapping[str, bool]
+) -> list[str]:
+    found = set(folders)
+    for folder in (f for f, whole in folders.items() if whole):
+        walked = disk.walk(root.path, folder, ignore, lambda at, sentence: None)
+        found |= {file.path.rpartition("/")[0] for file in walked}
+        found |= {known for known in ledger.inventory.folders(root.id) if _inside(known, folder)}
+    return sorted(found)
 
 
 def _by_folder(found: Iterator[FoundFile]) -> Iterator[tuple[str, list[FoundFile]]]:
@@ -125,8 +142,8 @@ def _inside(folder: str, closed: str) -> bool:
 class _Diff:
     """Folder by folder; renames are matched at the end, when both ends are known."""
 
-    def __init__(self, root: RootRow, ledger: Ledger, clock: Clock, changes: Changes) -> None:
-        self._root, self._ledger, self._clock, self._changes = root, ledger, clock, changes
+    def __init__(self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
+        self._root, self._ledger, self._disk, self._clock, self._changes = root, ledger, disk, clock, changes
         self._files = ledger.inventory
         self._new: list[tuple[FoundFile, bool]] = []
         self._gone: dict[int, FileRow] = {}
@@ -173,8 +190,11 @@ class _Diff:
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         for row in self._files.files_by_inode(self._root.id, file.stat):
-            gone = row.id in self._gone or row.absent_since is not None
-            if not gone or row.state == FileState.HELD:
+            if row.state == FileState.HELD and self._disk.stat(self._root.path, row.path) is None:
+                taken_back(self._ledger, row, file.path, self._clock.now())
+                self._changes.renamed += 1
+                return True
+            if row.state == FileState.HELD or not (row.id in self._gone or row.absent_since is not None):
                 continue
             self._gone.pop(row.id, None)
             self._month_changed(row)
@@ -212,14 +232,23 @@ def _same_bytes(a: FileStat, b: FileStat) -> bool:
 
 
 def _held_files(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
-    """Held copies lie where no walk goes: look at each. One its owner took out of duplicates/ is theirs again."""
+    """Held copies lie where no walk goes: look at each. One that is gone from there was its owner's to remove."""
     for row in ledger.inventory.in_state(FileState.HELD, root.id):
         if disk.stat(root.path, row.path) is not None:
             continue
         with ledger.transaction():
-            back = [f for f in ledger.inventory.files_by_inode(root.id, row.stat) if f.id != row.id]
-            if row.content and back:
-                ledger.judgement.add_verdict("keep", row.content, "", [f.path for f in back], clock.now())
+            ended = [m for m in ledger.journal.moves(root=root.path, held=True) if m.file == row.id]
+            gone = [replace(m, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner") for m in ended]
+            ledger.journal.finish(gone)
             ledger.inventory.change_month(root.id, row.month, clock.now())
             ledger.inventory.remove_file(row.id)
         changes.absent += 1
+
+
+def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
+    """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
+    with ledger.transaction():
+        held = [m for m in ledger.journal.moves(content=row.content, held=True) if m.file == row.id]
+        undone = [replace(m, goal=Goal.UNDONE, restored=path) for m in held]
+        ledger.journal.finish(undone)
+        place(ledger, undone, now)

@@ -60,6 +60,8 @@ class GroupView(Struct, kw_only=True):
     evidence: dict[str, EvidenceView] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     """path -> one clause: what the proof rests on, or what keeps it from moving unattended."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """path -> bytes, of every file named above."""
     reasons: list[str] = field(default_factory=list)
     """Why this keeper."""
     bytes: int = 0
@@ -460,8 +462,8 @@ class Forget(Request, kw_only=True):
 REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
-        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings, Resolve,
-        Subscribe, Pause, Resume, ScanNow, Scan, Approve, Reject, Judge, Undo, Forget,
+        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings,
+        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, Approve, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip
 

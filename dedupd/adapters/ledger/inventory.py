@@ -142,6 +142,25 @@ class Inventory:
             (os.fsencode(path), _folder(path), state, id),
         )
 
+    def set_month(self, id: int, month: str, source: str) -> None:
+        self._link.execute("UPDATE files SET month=?, month_source=? WHERE id=?", (month, source, id))
+
+    def misplaced_moves(self) -> list[int]:
+        """Ids of journal rows whose file the inventory has elsewhere: a crash came between move and record."""
+        rows = self._link.execute(
+            "SELECT m.id FROM moves m JOIN files f ON f.id=m.file WHERE m.state='done' "
+            "AND m.id=(SELECT max(id) FROM moves WHERE file=m.file) "
+            "AND (m.goal='moved') != (f.state='held' AND f.path=m.dst)"
+        )
+        return [r[0] for r in rows]
+
+    def held_photos(self, root: int) -> int:
+        """Photos (not their sidecars) in duplicates/."""
+        return self._link.execute(
+            "SELECT count(*) FROM files f JOIN contents c ON c.content=f.content "
+            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL", (root,)
+        ).fetchone()[0]
+
     def set_state(self, id: int, state: FileState, reason: str = "") -> None:
         self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, reason, id))
 
@@ -150,6 +169,10 @@ class Inventory:
             "UPDATE files SET state='indexed', reason='', content=?, month=?, month_source=? WHERE id=?",
             (content, month, source, id),
         )
+
+    def companion_content(self, id: int, content: str) -> None:
+        """What a sidecar or paired file holds; forgotten when the file changes."""
+        self._link.execute("UPDATE files SET content=? WHERE id=?", (content, id))
 
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(

@@ -126,6 +126,11 @@ class Judgement:
         )
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
 
+    def remove_member(self, group: int, file: int) -> None:
+        """Its keeper is gone: it is a photo of its own again."""
+        self._link.execute("DELETE FROM members WHERE grp=? AND file=?", (group, file))
+        self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
+
     def remove_group(self, id: int) -> None:
         self._link.execute("DELETE FROM members WHERE grp=?", (id,))
         self._link.execute("DELETE FROM groups WHERE id=?", (id,))

@@ -1,0 +1,90 @@
+"""What a command prints: stdout is the answer, stderr the narration; progress bars on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Progress = Callable[[str, int, int], None]
+
+_PHASES = {
+    "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
+    "prove": "Checking pairs", "group": "Grouping", "move": "Moving", "undo": "Putting back",
+}  # fmt: skip
+PLAIN_SECONDS = 10.0
+"""Without a terminal a line now and then says how far it is."""
+
+
+def answer(text: str) -> None:
+    """One line of the answer; names may hold bytes that are no text."""
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+def answer_json(value: Any) -> None:
+    """The answer for scripts."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=True) + "\n")
+
+
+def tell(text: str) -> None:
+    """Narration."""
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+    """Phases with rate and ETA: bars on a terminal, a line now and then elsewhere."""
+    if quiet:
+        yield lambda phase, done, total: None
+    elif sys.stderr.isatty():
+        with _bars() as report:
+            yield report
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    # rich costs 60 ms to import: only a scan on a terminal pays it
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn, MofNCompleteColumn, Progress as Bars, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn,
+        TimeRemainingColumn,
+    )  # fmt: skip
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"), TextColumn("elapsed"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
+        tasks: dict[str, tuple[TaskID, float]] = {}
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                for task, _ in tasks.values():
+                    bars.update(task, total=bars.tasks[task].completed or 1)
+                tasks[phase] = (bars.add_task(_PHASES.get(phase, phase), total=total or None, speed=""), time.monotonic())
+            task, since = tasks[phase]
+            speed = f"{done / max(time.monotonic() - since, 0.1):.0f}/s"
+            bars.update(task, completed=done, total=total or None, speed=speed)
+
+        yield report
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._phase, self._last = "", 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._last, self._since = phase, now, now
+            return
+        if now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            rate = done / max(now - self._since, 0.1)
+            left = f", about {(total - done) / rate:.0f} s left" if total and rate else ""
+            tell(f"{_PHASES.get(phase, phase)}: {done}{f' of {total}' if total else ''} ({rate:.0f}/s{left})")

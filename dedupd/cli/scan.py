@@ -1,0 +1,129 @@
+"""`dedupd scan`: one pass, alone or by the running daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from dedupd.adapters.lock import hold
+from dedupd.cli.console import answer, progress_bar, tell
+from dedupd.cli.opening import opened, overridden
+from dedupd.client.connection import Refused, ask
+from dedupd.config import Places, Settings
+from dedupd.core.month import Month
+from dedupd.core.summary import human_bytes, visible
+from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
+from dedupd.library import Library, ScanOutcome
+from dedupd.protocol.messages import Acted, Scan
+
+
+def scan(arguments: argparse.Namespace) -> int:
+    """One pass over the roots. Exit 3 when moves wait and nobody could be asked."""
+    settings, places = opened(arguments)
+    months = [Month.parse(arguments.month)] if arguments.month else None
+    try:
+        with hold(places, settings.roots), Library(settings, places) as library, progress_bar() as progress:
+            outcome = library.scan(
+                dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,
+                ask=_asker(progress) if sys.stdin.isatty() and sys.stderr.isatty() else None,
+            )  # fmt: skip
+            online = any(root.online for root in library.roots)
+    except AlreadyRunning as busy:
+        return _by_the_daemon(arguments, settings, places, busy)
+    _write_report(arguments.report, outcome.report)
+    _print(outcome, dry_run=arguments.dry_run)
+    if not online:
+        raise RootError("no folder could be scanned: see above")
+    if outcome.waiting and not arguments.yes and not arguments.dry_run:
+        if sys.stdin.isatty():
+            return int(ExitCode.OK)
+        raise ConsentNeeded(
+            f"{outcome.waiting} file(s) are ready to move and nobody could be asked: "
+            "look at the report, then run the same command with --yes"
+        )
+    return int(ExitCode.OK)
+
+
+def _asker(progress: Any) -> Any:
+    def ask_person(files: int, report: dict[str, Any]) -> bool:
+        size = human_bytes(report["bytes_saved"])
+        tell("")
+        tell(f"{files} duplicate file(s) ({size}) would move into duplicates/ folders; each can be put back.")
+        sys.stderr.write("Move them now? [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    return ask_person
+
+
+def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:
+    report = outcome.report
+    for problem in outcome.problems:
+        tell(f"note: {visible(problem)}")
+    for message in outcome.moved.messages:
+        tell(f"note: {visible(message)}")
+    for month in outcome.months:
+        moved_here = any(g.moved_to for g in month.groups) or month.moved
+        if moved_here and outcome.moved.files:
+            answer(month.line)
+    waiting = sum(len(g["review"]) for g in report["groups"])
+    what = "would move" if dry_run else "moved or ready to move"
+    answer(
+        f"{report['total_images']} photos, {report['duplicate_groups']} group(s) of duplicates: "
+        f"{report['total_duplicates']} file(s) {what} ({human_bytes(report['bytes_saved'])}), {waiting} to look at"
+    )
+    if report["skipped"]:
+        answer(f"{len(report['skipped'])} file(s) left alone: {_reasons(report['skipped'])}")
+    if outcome.moved.files:
+        answer("Put everything of this run back with `dedupd undo --last`.")
+
+
+def _reasons(skipped: list[dict[str, str]]) -> str:
+    counts: dict[str, int] = {}
+    for entry in skipped:
+        reason = entry["reason"].split(":")[0].split(" (")[0]
+        counts[reason] = counts.get(reason, 0) + 1
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {visible(reason)}" for reason, count in most[:5]) + (", …" if len(most) > 5 else "")
+
+
+def _write_report(path: Path | None, report: dict[str, Any]) -> None:
+    if path is None:
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(json.dumps(report, indent=1, ensure_ascii=True) + "\n", "ascii")
+        os.replace(draft, path)
+    except OSError as error:
+        raise DedupdError(f"the report {path} cannot be written ({error.strerror}): choose another place") from None
+
+
+def _by_the_daemon(arguments: argparse.Namespace, settings: Settings, places: Places, busy: AlreadyRunning) -> int:
+    """A daemon holds the lock: it does the pass when these are its own roots with its own settings."""
+    if changed := overridden(arguments):
+        raise AlreadyRunning(
+            f"a daemon is running and follows its own settings: leave out {', '.join(changed)}, or stop it first"
+        ) from busy
+    request = Scan(
+        roots=[str(r) for r in settings.roots], dry_run=arguments.dry_run, yes=arguments.yes, month=arguments.month
+    )
+    tell("a daemon is running: it does the scan")
+    try:
+        done = ask(places.socket, request, Acted, timeout=None)
+        if arguments.report is not None:
+            from dedupd.cli.ask import report_of
+
+            _write_report(arguments.report, report_of(settings, places))
+    except NoDaemon:
+        raise busy from None
+    except Refused as refusal:
+        raise AlreadyRunning(str(refusal)) from busy
+    for message in done.messages:
+        answer(visible(message))
+    if done.waiting and not arguments.yes and not arguments.dry_run:
+        raise ConsentNeeded(f"{done.waiting} file(s) are ready to move: look with `dedupd groups`, then run this with --yes")
+    return int(ExitCode.OK)

@@ -1,0 +1,162 @@
+"""A month's outcome as words and as a record. Must never touch a file or count anything itself.
+
+Names are shown with control, bidi and escape characters made visible: a file name must not be able to
+write on a terminal or forge a line of the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dedupd.core.month import Month
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_BIDI = {*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryFile:
+    """One file beside a keeper."""
+
+    path: str
+    to: str
+    """Where it lies in duplicates/; '' while it has not moved."""
+    relation: str
+    evidence: Mapping[str, Any]
+    why: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryGroup:
+    """One group, as its month's summary tells it."""
+
+    id: int
+    keep: str
+    reasons: Sequence[str]
+    moved: Sequence[SummaryFile]
+    waiting: Sequence[SummaryFile]
+    """Would move after a yes."""
+    review: Sequence[SummaryFile]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthSummary:
+    """Everything the month's log says."""
+
+    root: str
+    month: str
+    photos: int
+    guessed: int
+    moved_files: int
+    """Files whose own month this is."""
+    moved_groups: int
+    """Groups whose keeper's month this is and that have moved files."""
+    bytes_saved: int
+    model: str
+    thresholds: Mapping[str, Any]
+    keep_policy: str
+    groups: Sequence[SummaryGroup]
+    skipped: Mapping[str, str]
+    """path -> reason."""
+    written_at: str
+    """ISO 8601 with zone."""
+
+
+def moved_line(files: int, groups: int, month: str) -> str:
+    """'Moved 18 duplicate files from 9 group(s) in 2024/06.': scripts rely on its shape."""
+    return f"Moved {files} duplicate files from {groups} group(s) in {Month.parse(month).label}."
+
+
+def human_bytes(count: float) -> str:
+    """1536 -> '1.5 kB' (powers of 1000, as file managers and disks count)."""
+    for unit in _UNITS[:-1]:
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
+def visible(name: str) -> str:
+    """`name` with everything that could act on a terminal or forge a line shown as \\x.., \\u...."""
+    return "".join(c if _harmless(c) else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in name)
+
+
+def _harmless(c: str) -> bool:
+    point = ord(c)
+    return point >= 32 and not 0x7F <= point < 0xA0 and point not in _BIDI and not 0xD800 <= point < 0xE000
+
+
+def to_json(summary: MonthSummary) -> dict[str, Any]:
+    """The record: stable keys, for programs."""
+    return {
+        "line": moved_line(summary.moved_files, summary.moved_groups, summary.month),
+        "root": summary.root,
+        "month": summary.month,
+        "photos": summary.photos,
+        "guessed": summary.guessed,
+        "moved_files": summary.moved_files,
+        "groups_moved": summary.moved_groups,
+        "bytes_saved": summary.bytes_saved,
+        "model": summary.model,
+        "thresholds": dict(summary.thresholds),
+        "keep_policy": summary.keep_policy,
+        "written_at": summary.written_at,
+        "groups": [_group_json(g) for g in summary.groups],
+        "skipped": [{"path": p, "reason": r} for p, r in sorted(summary.skipped.items())],
+    }
+
+
+def _group_json(group: SummaryGroup) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "keep": group.keep,
+        "reasons": list(group.reasons),
+        "moved": [_file_json(f) for f in group.moved],
+        "waiting": [_file_json(f) for f in group.waiting],
+        "review": [_file_json(f) for f in group.review],
+    }
+
+
+def _file_json(file: SummaryFile) -> dict[str, Any]:
+    return {
+        "path": file.path, "moved_to": file.to or None, "relation": file.relation, "why": file.why,
+        "bytes": file.bytes, "evidence": dict(file.evidence),
+    }  # fmt: skip
+
+
+def to_markdown(summary: MonthSummary) -> str:
+    """The page people read."""
+    label = Month.parse(summary.month).label
+    lines = [
+        f"# Duplicates in {label}",
+        "",
+        moved_line(summary.moved_files, summary.moved_groups, summary.month),
+        "",
+        f"- {summary.photos} photos in the month" + (f", {summary.guessed} of them dated only by the file's time" if summary.guessed else ""),
+        f"- {human_bytes(summary.bytes_saved)} saved",
+        f"- model {summary.model or 'none: perceptual hashes alone'}; kept by rule '{summary.keep_policy}'",
+        f"- written {summary.written_at}",
+        "",
+        "Everything moved can be put back: `dedupd undo --month " + summary.month + "`, or one file: `dedupd undo PATH`.",
+    ]
+    for group in summary.groups:
+        lines += ["", f"## Group {group.id}: keeps `{visible(group.keep)}`"]
+        if group.reasons:
+            lines.append("because it " + "; ".join(group.reasons))
+        lines.append("")
+        lines += [_line(f, "moved", f" to `{visible(f.to)}`") for f in group.moved]
+        lines += [_line(f, "would move", "") for f in group.waiting]
+        lines += [_line(f, "for you to look at", "") for f in group.review]
+    if summary.skipped:
+        lines += ["", "## Left alone", ""]
+        lines += [f"- `{visible(path)}`: {reason}" for path, reason in sorted(summary.skipped.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(file: SummaryFile, what: str, where: str) -> str:
+    facts = [f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+             for name, value in file.evidence.items() if value is not None and name != "relation"]  # fmt: skip
+    return f"- {what}: `{visible(file.path)}`{where} ({file.relation}; {file.why or 'proven'}; {', '.join(facts)})"

@@ -1,0 +1,67 @@
+"""Notices to subscribers: bounded and coalesced. A client too slow to follow is told to ask again.
+
+Must never wait for a client and never grow with one that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from dedupd.protocol.codec import encode_notice
+from dedupd.protocol.messages import MonthChanged, Notice, Progressed, Resync, StatusChanged
+
+BACKLOG = 256
+"""Notices kept for one client."""
+
+
+class Subscriber:
+    """One client's queue; `pump` writes it out as fast as the client reads."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._waiting: dict[object, Notice] = {}
+        self._ready = asyncio.Event()
+
+    def offer(self, notice: Notice) -> None:
+        """Queue; a newer state of the same thing replaces the older one, an overflow becomes one Resync."""
+        key = _key(notice)
+        if key not in self._waiting and len(self._waiting) >= BACKLOG:
+            self._waiting = {Resync: Resync()}
+        else:
+            self._waiting[key] = notice
+        self._ready.set()
+
+    async def pump(self) -> None:
+        """Runs until the client is gone."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            waiting, self._waiting = self._waiting, {}
+            for notice in waiting.values():
+                self._writer.write(encode_notice(notice))
+                await self._writer.drain()
+
+
+class Broadcast:
+    """Everybody who subscribed."""
+
+    def __init__(self) -> None:
+        self._subscribers: set[Subscriber] = set()
+
+    def add(self, subscriber: Subscriber) -> None:
+        self._subscribers.add(subscriber)
+
+    def remove(self, subscriber: Subscriber) -> None:
+        self._subscribers.discard(subscriber)
+
+    def send(self, notice: Notice) -> None:
+        for subscriber in self._subscribers:
+            subscriber.offer(notice)
+
+
+def _key(notice: Notice) -> object:
+    if isinstance(notice, Progressed | StatusChanged | Resync):
+        return type(notice)
+    if isinstance(notice, MonthChanged):
+        return (MonthChanged, notice.root, notice.month)
+    return object()

@@ -1,0 +1,245 @@
+"""One function a request. Reads come from the read-only view; acts go through the engine, in order.
+
+Must never touch a file or the ledger's writer itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from dedupd import __version__
+from dedupd.core.month import Month
+from dedupd.core.records import GroupRow
+from dedupd.daemon.engine import Urgency
+from dedupd.daemon.server import Failed
+from dedupd.library import Library, LibraryView, Moved
+from dedupd.protocol.messages import (
+    NOT_FOUND, PROTOCOL, REFUSED, STALE, Acted, Approve, Done, Forget, GetGroup, GetGroups, GetLessons, GetMonths,
+    GetMoves, GetSettings, GetStatus, GetThumbnails, GroupDetail, GroupRef, GroupsPage, Hello, Judge, Lessons, Months,
+    MovesPage, Pause, Reject, Request, Resolve, Resolved, Resume, SayHello, Scan, ScanNow, SettingsView, StatusView,
+    Thumbnails, Undo,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from dedupd.daemon.main import Daemon
+
+T = TypeVar("T")
+REMEMBERED_KEYS = 512
+"""Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
+PAGE = 500
+
+
+class Handlers:
+    """Answers requests for one daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._view: LibraryView | None = None
+        self._keys: OrderedDict[str, asyncio.Task[Acted]] = OrderedDict()
+
+    async def answer(self, request: Request) -> msgspec.Struct:
+        """The result of a request; raises Failed or another DedupdError with one sentence."""
+        name = "_" + request.method.replace("-", "_")
+        return await getattr(self, name)(request)
+
+    def close(self) -> None:
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    async def _read(self, question: Callable[[LibraryView], T]) -> T:
+        def ask() -> T:
+            if self._view is None:
+                self._view = LibraryView(self._daemon.settings, self._daemon.places)
+            return question(self._view)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reader, ask)
+
+    async def _act(self, name: str, act: Callable[[Library], T]) -> T:
+        return await asyncio.wrap_future(self._daemon.engine.submit(name, act, Urgency.PERSON))
+
+    async def _once(self, key: str, act: Callable[[], Any]) -> Acted:
+        """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
+        if key and key in self._keys:
+            return await asyncio.shield(self._keys[key])
+        task: asyncio.Task[Acted] = asyncio.create_task(act())
+        if key:
+            self._keys[key] = task
+            while len(self._keys) > REMEMBERED_KEYS:
+                self._keys.popitem(last=False)
+        return await asyncio.shield(task)
+
+    # ---- reading
+
+    async def _hello(self, request: SayHello) -> Hello:
+        if request.protocol != PROTOCOL:
+            raise Failed(REFUSED, f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: use the same dedupd")
+        return Hello(protocol=PROTOCOL, version=__version__, pid=self._daemon.pid)
+
+    async def _status(self, request: GetStatus) -> StatusView:
+        return self._daemon.complete(await self._read(lambda view: view.status("running")))
+
+    async def _months(self, request: GetMonths) -> Months:
+        return Months(months=await self._read(lambda view: view.reviewer.months()))
+
+    async def _groups(self, request: GetGroups) -> GroupsPage:
+        def page(view: LibraryView) -> GroupsPage:
+            rows = view.group_rows(
+                month=request.month, root=request.root, relation=request.relation, state=request.state
+            )
+            start, end = request.offset, request.offset + max(1, min(request.limit, PAGE))
+            views = view.reviewer.groups(rows[start:end])
+            return GroupsPage(groups=views, total=len(rows), next_offset=end if end < len(rows) else None)
+
+        return await self._read(page)
+
+    async def _group(self, request: GetGroup) -> GroupDetail:
+        def detail(view: LibraryView) -> GroupDetail | None:
+            row = view.ledger.judgement.group(request.id)
+            return None if row is None else view.reviewer.detail(row)
+
+        found = await self._read(detail)
+        if found is None:
+            raise Failed(NOT_FOUND, f"there is no group {request.id} any more")
+        return found
+
+    async def _moves(self, request: GetMoves) -> MovesPage:
+        def page(view: LibraryView) -> MovesPage:
+            rows = view.ledger.journal.moves(group=request.group)[::-1]
+            views = view.reviewer.moves(rows)
+            views = [v for v in views if request.month in (None, v.month)]
+            end = request.offset + max(1, min(request.limit, PAGE))
+            following = end if end < len(views) else None
+            return MovesPage(moves=views[request.offset : end], total=len(views), next_offset=following)
+
+        return await self._read(page)
+
+    async def _lessons(self, request: GetLessons) -> Lessons:
+        return Lessons(lessons=await self._read(lambda view: view.reviewer.lessons()))
+
+    async def _settings(self, request: GetSettings) -> SettingsView:
+        settings = self._daemon.settings
+        return SettingsView(
+            tiers={r: getattr(settings.tiers, r) for r in ("exact", "copy", "burst", "similar")},
+            keep_policy=settings.keep_policy, threshold=settings.threshold,
+            model=await self._read(lambda view: view.ledger.get("model")),
+            quiet_seconds=settings.schedule.quiet_seconds, interval_minutes=settings.schedule.interval_minutes,
+            nightly=settings.schedule.nightly, source=str(settings.source or ""),
+        )  # fmt: skip
+
+    async def _resolve(self, request: Resolve) -> Resolved:
+        return await self._read(lambda view: view.resolve(request.path))
+
+    async def _thumbnails(self, request: GetThumbnails) -> Thumbnails:
+        return Thumbnails(paths=await self._act("thumbnails", lambda library: library.thumbnails(request.files)))
+
+    # ---- acting
+
+    async def _pause(self, request: Pause) -> Done:
+        await self._act("pause", lambda library: library.ledger.put("paused", "yes"))
+        self._daemon.paused = True
+        self._daemon.tell_status()
+        return Done(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
+
+    async def _resume(self, request: Resume) -> Done:
+        await self._act("resume", lambda library: library.ledger.put("paused", "no"))
+        self._daemon.paused = False
+        self._daemon.look_everywhere()
+        self._daemon.tell_status()
+        return Done(message="going on")
+
+    async def _scan_now(self, request: ScanNow) -> Done:
+        if self._daemon.paused:
+            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
+        self._daemon.look_everywhere()
+        return Done(message="looking at every root now")
+
+    async def _scan(self, request: Scan) -> Acted:
+        configured = {str(root) for root in self._daemon.settings.roots}
+        if set(request.roots) != configured:
+            raise Failed(REFUSED, "a daemon is running and these are not its roots: stop it first, or scan its own roots")
+        months = [Month.parse(request.month)] if request.month else None
+        outcome = await self._act(
+            "scan", lambda library: self._daemon.scan(library, months=months, dry_run=request.dry_run, yes=request.yes)
+        )
+        acted = _acted(outcome.moved)
+        acted.waiting, acted.messages = outcome.waiting, [m.line for m in outcome.months if m.moved or m.groups]
+        acted.messages += outcome.problems
+        return acted
+
+    async def _approve(self, request: Approve) -> Acted:
+        return await self._once(request.key, lambda: self._judged("approve", request.groups, self._approving(request)))
+
+    def _approving(self, request: Approve) -> Callable[[Library], Moved]:
+        if request.all:
+            return lambda library: library.approve_all()
+        return lambda library: library.approve([g.id for g in request.groups])
+
+    async def _reject(self, request: Reject) -> Acted:
+        ids = [g.id for g in request.groups]
+        return await self._once(
+            request.key, lambda: self._judged("reject", request.groups, lambda library: library.reject(ids))
+        )
+
+    async def _judge(self, request: Judge) -> Acted:
+        def judge(library: Library) -> Moved:
+            return library.judge(
+                _checked(library, request.group), keeper=request.keeper, move=request.move,
+                different=request.different, keep=request.keep,
+            )  # fmt: skip
+
+        return await self._once(request.key, lambda: self._judged("judge", [request.group], judge))
+
+    async def _undo(self, request: Undo) -> Acted:
+        def undo(library: Library) -> Moved:
+            moves = library.held(
+                month=request.month, last=request.last, everything=request.all, group=request.group,
+                ids=request.moves or None,
+            )  # fmt: skip
+            return library.undo(moves)
+
+        return await self._once(request.key, lambda: self._judged("undo", [], undo))
+
+    async def _forget(self, request: Forget) -> Acted:
+        return await self._once(
+            request.key, lambda: self._judged("forget", [], lambda library: library.forget(request.lesson))
+        )
+
+    async def _judged(self, name: str, groups: Sequence[GroupRef], act: Callable[[Library], Moved]) -> Acted:
+        """Run a person's act between two looks at the verdicts, so that the client can take this very act back."""
+
+        def run(library: Library) -> tuple[Moved, list[int]]:
+            for group in groups:
+                _checked(library, group)
+            before = {v.id for v in library.ledger.judgement.verdicts()}
+            moved = act(library)
+            lessons = [v.id for v in library.ledger.judgement.verdicts() if v.id not in before]
+            self._daemon.after_moves(library, moved)
+            return moved, lessons
+
+        moved, lessons = await self._act(name, run)
+        acted = _acted(moved)
+        acted.lessons = lessons
+        return acted
+
+
+def _checked(library: Library, ref: GroupRef) -> GroupRow:
+    """The group as the client saw it. Raises Failed NOT_FOUND or STALE."""
+    row = library.ledger.judgement.group(ref.id)
+    if row is None:
+        raise Failed(NOT_FOUND, f"there is no group {ref.id} any more")
+    if ref.version is not None and ref.version != row.version:
+        raise Failed(STALE, f"group {ref.id} changed since you saw it: look again")
+    return row
+
+
+def _acted(moved: Moved) -> Acted:
+    return Acted(
+        moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
+        moves=[m.id for m in moved.moves],
+    )  # fmt: skip

@@ -1,0 +1,290 @@
+"""The daemon: lock, recover, serve, READY, watch; reversed at the end.
+
+Owns the order of its life. Must never import torch, lancedb, pyarrow, Pillow or numpy: the worker has those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dedupd.adapters.disk import OUR_FOLDERS
+from dedupd.adapters.lock import hold
+from dedupd.adapters.watcher import Watcher
+from dedupd.config import Places, Settings
+from dedupd.core.month import Month
+from dedupd.daemon.broadcast import Broadcast
+from dedupd.daemon.engine import Engine, Urgency
+from dedupd.daemon.handlers import Handlers
+from dedupd.daemon.heartbeat import Heartbeat
+from dedupd.daemon.schedule import Schedule
+from dedupd.daemon.server import Server
+from dedupd.errors import ExitCode, UsageError
+from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.protocol.messages import (
+    Attention, MonthChanged, Notice, Progressed, ProgressView, StatusChanged, StatusView,
+)  # fmt: skip
+from dedupd.protocol.messages import Moved as MovedNotice
+
+log = logging.getLogger("dedupd")
+STOP_SECONDS = 8.0
+"""SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery."""
+HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
+"""Changed folders are looked at this long after the last event, and not later than the limit after the first."""
+
+
+def run(settings: Settings, places: Places, *, yes: bool = False) -> int:
+    """Run in the foreground until SIGTERM or SIGINT. `yes` consents to the first moves of each root (P12).
+
+    Raises UsageError, AlreadyRunning, StateError.
+    """
+    if not settings.roots:
+        raise UsageError("no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml")
+    with hold(places, settings.roots):
+        return asyncio.run(Daemon(settings, places, yes=yes).live())
+
+
+class Daemon:
+    """One run of the daemon. Everything here lives on the event loop; the library lives in the engine's thread."""
+
+    def __init__(self, settings: Settings, places: Places, *, yes: bool = False) -> None:
+        self.settings, self.places, self.pid = settings, places, os.getpid()
+        self.paused = False
+        self._yes = yes
+        self._problems: list[str] = []
+        self._hints: dict[str, bool] = {}
+        self._first_hint = 0.0
+        self._stopped = asyncio.Event()
+        self._roots: dict[str, tuple[int, int] | None] = {}
+        self._heart = Heartbeat.from_environment()
+        self.broadcast = Broadcast()
+        self.schedule = Schedule(settings.schedule)
+        self.handlers = Handlers(self)
+        self._server = Server(places.socket, self.handlers.answer, self.broadcast)
+        self.engine = Engine(self._make_library, self._on_progress, self._on_error)
+
+    # ---- life
+
+    async def live(self) -> int:
+        self._loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(name, self._stopped.set)
+        library = await asyncio.to_thread(self.engine.start)
+        self.paused = library.ledger.get("paused") == "yes"
+        self.watcher = Watcher(self._on_folder_thread, self._on_loss_thread)
+        await self._server.start()
+        self.schedule.start(
+            recluster=self.recluster, reconcile=self.look_everywhere, sweep=self._sweep, roots=self._check_roots
+        )
+        self.watcher.start()
+        self._check_roots()
+        self.look_everywhere()
+        self._heart.ready()
+        log.info("ready: watching %s", ", ".join(str(r) for r in self.settings.roots))
+        pulse = asyncio.create_task(self._beat())
+        await self._stopped.wait()
+        pulse.cancel()
+        return await self._end()
+
+    async def _beat(self) -> None:
+        """The watchdog hears of the pipeline's life, not only of the loop's."""
+        while self._heart.interval is not None:
+            if self.engine.alive():
+                self._heart.alive()
+            await asyncio.sleep(self._heart.interval)
+
+    async def _end(self) -> int:
+        self._heart.stopping()
+        log.info("stopping")
+        self.schedule.stop()
+        await self._server.stop()
+        await asyncio.to_thread(self.watcher.stop)
+        if not await asyncio.to_thread(self.engine.stop, STOP_SECONDS):
+            # A worker that hangs in a file must not keep the daemon: everything durable is durable already.
+            log.warning("the pipeline did not stop in time; leaving it to recovery")
+            logging.shutdown()
+            os._exit(ExitCode.OK)
+        self.handlers.close()
+        return ExitCode.OK
+
+    def _make_library(self) -> Library:
+        library = Library(self.settings, self.places)
+        library.recover()
+        if self._yes:
+            library.consent()
+        return library
+
+    # ---- from other threads
+
+    def _on_progress(self, view: ProgressView | None) -> None:
+        self._soon(self.broadcast.send, Progressed(progress=view))
+
+    def _on_error(self, sentence: str) -> None:
+        log.error("%s", sentence)
+        self._soon(self._attention, sentence)
+
+    def _on_folder_thread(self, folder: str, whole: bool) -> None:
+        self._soon(self._hint, folder, whole)
+
+    def _on_loss_thread(self, reason: str) -> None:
+        log.warning("%s: looking everywhere", reason)
+        self._soon(self.look_everywhere)
+
+    def _soon(self, act: Callable[..., object], *arguments: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(act, *arguments)
+
+    # ---- hints and passes
+
+    def _hint(self, folder: str, whole: bool) -> None:
+        """Something changed there. Our own moves end in duplicates/, which nobody looks at."""
+        root = next((str(r) for r in self.settings.roots if _below(folder, str(r))), None)
+        if root is None or not OUR_FOLDERS.isdisjoint(os.path.relpath(folder, root).split(os.sep)):
+            return
+        now = self._loop.time()
+        if not self._hints:
+            self._first_hint = now
+        self._hints[folder] = self._hints.get(folder, False) or whole
+        wait = min(HINT_SECONDS, max(0.0, self._first_hint + HINT_LIMIT_SECONDS - now))
+        self.schedule.later("hints", wait, self._look_at_hints)
+
+    def _look_at_hints(self) -> None:
+        hints, self._hints = self._hints, {}
+        if hints and not self.paused:
+            self.engine.submit("look", lambda library: self._look(library, hints))
+
+    def _look(self, library: Library, hints: dict[str, bool]) -> None:
+        changed = False
+        for root in library.roots:
+            inside = {os.path.relpath(f, root.path): w for f, w in hints.items() if _below(f, root.path)}
+            folders = {"" if folder == "." else folder: whole for folder, whole in inside.items()}
+            if folders:
+                changed |= library.reconcile_folders(root, folders).any
+        if changed:
+            library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
+            self._soon(self.schedule.when_quiet, self.recluster)
+            self._soon(self.tell_status)
+
+    def look_everywhere(self) -> None:
+        """Reconcile every root, then cluster what changed."""
+        if not self.paused:
+            self.engine.submit("reconcile", self._reconcile, once=True)
+
+    def _reconcile(self, library: Library) -> None:
+        library.reconcile(on_progress=self.engine.report)
+        self._rescue(library)
+        self._pass(library)
+
+    def recluster(self) -> None:
+        if not self.paused:
+            self.engine.submit("pass", self._pass, once=True)
+
+    def _pass(self, library: Library) -> None:
+        """Index, cluster, move, summarise; gives way to people and goes on afterwards."""
+        if self.paused:
+            return
+        library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
+        touched = library.cluster(on_progress=self.engine.report, stop=self.engine.should_yield)
+        moved = library.move(on_progress=self.engine.report)
+        self.after_moves(library, moved, touched)
+        if any("settle" in m.error or "quiet" in m.error for m in moved.refused):
+            self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
+        if self.engine.should_yield():
+            self._soon(self.recluster)
+
+    def _retry(self) -> None:
+        self.engine.submit("retry", lambda library: self.after_moves(library, library.move()), once=True)
+
+    def scan(self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool) -> ScanOutcome:
+        """`dedupd scan` asked of the daemon: one full pass, answered with what it did."""
+        outcome = library.scan(months=months, dry_run=dry_run, yes=yes, on_progress=self.engine.report)
+        self.after_moves(library, outcome.moved)
+        return outcome
+
+    def _sweep(self) -> None:
+        self.engine.submit("sweep", self._rescue, Urgency.RESCUE, once=True)
+
+    def _rescue(self, library: Library) -> None:
+        said = library.rescue()
+        for sentence in said:
+            self._soon(self._attention, sentence)
+        if said:
+            self._soon(self.schedule.when_quiet, self.recluster)
+
+    def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
+        """Summaries, notices and attention after anything moved or was grouped anew. In the engine's thread."""
+        months = library.months_of(moved, touched or {})
+        summaries = library.summarise(months)
+        self._problems = [*library.problems.values(), *moved.messages]
+        for summary in summaries:
+            self._soon(self.broadcast.send, MonthChanged(root=summary.root, month=summary.month))
+        if moved.files or moved.restored:
+            month = summaries[0].month if summaries else ""
+            self._soon(self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored))
+            log.info("moved %d file(s), put back %d", moved.files, moved.restored)
+        self._soon(self.tell_status)
+
+    # ---- roots come and go
+
+    def _check_roots(self) -> None:
+        """A root that vanished, came back or is another disk now: watch it anew and look; never believe absence."""
+        for root in self.settings.roots:
+            now = _identity(root)
+            before = self._roots.get(str(root), (0, 0))
+            self._roots[str(root)] = now
+            if now == before:
+                continue
+            self.watcher.unwatch(str(root))
+            if now is not None:
+                problem = self.watcher.watch(str(root))
+                if problem:
+                    self._attention(problem)
+            if before != (0, 0):
+                self.look_everywhere()
+
+    # ---- what clients are told
+
+    def complete(self, view: StatusView) -> StatusView:
+        """Adds to the ledger's status what only the running daemon knows."""
+        view.busy = self.engine.busy or bool(self._hints)
+        view.progress = self.engine.progress
+        view.next_run = self.schedule.next_run()
+        view.pid = self.pid
+        view.attention += [p for p in self._problems if p not in view.attention]
+        return view
+
+    def tell_status(self) -> None:
+        task = asyncio.ensure_future(self._tell_status())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _tell_status(self) -> None:
+        from dedupd.protocol.messages import GetStatus
+
+        status = await self.handlers.answer(GetStatus())
+        assert isinstance(status, StatusView)
+        self._send(StatusChanged(status=status))
+        self._heart.status(f"{status.photos} photos, {status.groups_waiting} group(s) waiting, {status.moved} moved")
+
+    def _attention(self, sentence: str) -> None:
+        if sentence not in self._problems:
+            self._problems.append(sentence)
+        self._send(Attention(message=sentence))
+
+    def _send(self, notice: Notice) -> None:
+        self.broadcast.send(notice)
+
+
+def _identity(root: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(root)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _below(folder: str, root: str) -> bool:
+    return folder == root or folder.startswith(os.path.join(root, ""))

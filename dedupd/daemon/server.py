@@ -1,0 +1,191 @@
+"""The Unix socket: who may talk, how much, how long. Dispatches to handlers; knows no library.
+
+The caller holds the lock before this binds: asyncio would silently take over a live socket. Mode 0600 in
+a 0700 folder, and the peer's uid is checked on every accept, because modes can be opened by mistake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import socket
+import stat as modes
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dedupd.daemon.broadcast import Broadcast, Subscriber
+from dedupd.errors import DedupdError, ProtocolError, StateError
+from dedupd.protocol.codec import encode_error, encode_result, parse, request_of
+from dedupd.protocol.messages import (
+    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, MAX_CLIENTS, MAX_LINE, METHOD_NOT_FOUND, PARSE_ERROR, REFUSED,
+    Done, Failure, Request, Subscribe,
+)  # fmt: skip
+
+log = logging.getLogger("dedupd.server")
+FIRST_LINE_SECONDS = 10.0
+"""A client that says nothing by then makes room for another."""
+WRITE_SECONDS = 30.0
+
+Answer = Callable[[Request], Awaitable[msgspec.Struct]]
+
+
+class Failed(DedupdError):
+    """A handler's refusal with its JSON-RPC code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Server:
+    """Listens, checks, parses, answers."""
+
+    def __init__(self, path: Path, answer: Answer, broadcast: Broadcast) -> None:
+        self._path, self._answer, self._broadcast = path, answer, broadcast
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Bind and listen. Raises StateError when the folder or the name cannot be used."""
+        folder = self._path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _check_folder(folder)
+            _remove_own_socket(self._path)
+            before = os.umask(0o177)
+            try:
+                self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=MAX_LINE + 1)
+            finally:
+                os.umask(before)
+        except OSError as error:
+            raise StateError(f"cannot listen on {self._path} ({error.strerror or error}): use another --state-dir") from None
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link: socket.socket = writer.get_extra_info("socket")
+        if peer_uid(link) != os.getuid() or len(self._clients) >= MAX_CLIENTS:
+            writer.close()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        try:
+            await _Client(reader, writer, self._answer, self._broadcast).serve()
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            pass  # the client left, or the daemon ends
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+
+class _Client:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, broadcast: Broadcast
+    ) -> None:
+        self._reader, self._writer, self._answer, self._broadcast = reader, writer, answer, broadcast
+        self._subscriber: Subscriber | None = None
+        self._pump: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        try:
+            line = await asyncio.wait_for(self._line(), FIRST_LINE_SECONDS)
+            while line:
+                await self._one(line)
+                line = await self._line()
+        finally:
+            if self._subscriber is not None:
+                self._broadcast.remove(self._subscriber)
+            if self._pump is not None:
+                self._pump.cancel()
+
+    async def _line(self) -> bytes:
+        try:
+            return await self._reader.readline()
+        except ValueError:  # longer than the limit: what follows cannot be trusted to start a message
+            await self._send(encode_error(None, Failure(code=PARSE_ERROR, message=f"a line is over {MAX_LINE} bytes")))
+            return b""
+
+    async def _one(self, line: bytes) -> None:
+        id: Any = None
+        try:
+            message = parse(line)
+            id = message.get("id")
+            if not isinstance(id, int | str | None) or not isinstance(message.get("method"), str):
+                raise Failed(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
+            try:
+                request = request_of(message)
+            except ProtocolError as error:
+                raise Failed(INVALID_PARAMS, str(error)) from None
+            if request is None:
+                raise Failed(METHOD_NOT_FOUND, f"there is no method {message['method']!r}")
+            result = self._subscribe() if isinstance(request, Subscribe) else await self._answer(request)
+            reply = encode_result(id, result)
+            if len(reply) > MAX_LINE:
+                raise Failed(REFUSED, "the answer is too long for one message: ask for fewer with `limit`")
+        except Failed as error:
+            reply = encode_error(id, Failure(code=error.code, message=str(error)))
+        except ProtocolError as error:
+            reply = encode_error(id, Failure(code=PARSE_ERROR, message=str(error)))
+        except DedupdError as error:
+            reply = encode_error(id, Failure(code=REFUSED, message=str(error)))
+        except Exception as error:  # a border: a bad request must not end the daemon
+            log.exception("a request failed")
+            reply = encode_error(id, Failure(code=INTERNAL_ERROR, message=f"internal error ({type(error).__name__})"))
+        if id is not None or b'"error"' in reply:
+            await self._send(reply)
+
+    def _subscribe(self) -> Done:
+        if self._subscriber is None:
+            self._subscriber = Subscriber(self._writer)
+            self._pump = asyncio.create_task(self._subscriber.pump())
+            self._broadcast.add(self._subscriber)
+        return Done(message="subscribed")
+
+    async def _send(self, reply: bytes) -> None:
+        self._writer.write(reply)
+        await asyncio.wait_for(self._writer.drain(), WRITE_SECONDS)
+
+
+def peer_uid(link: socket.socket) -> int:
+    """The uid at the other end, asked of the kernel; -1 when it cannot tell (and then nobody is let in)."""
+    try:
+        if sys.platform == "linux":
+            return struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        uid, gid = ctypes.c_uint(), ctypes.c_uint()  # macOS, BSD: unverified here
+        failed = ctypes.CDLL(None).getpeereid(link.fileno(), ctypes.byref(uid), ctypes.byref(gid))
+        return -1 if failed else uid.value
+    except (OSError, AttributeError):
+        return -1
+
+
+def _check_folder(folder: Path) -> None:
+    found = os.lstat(folder)
+    if not modes.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise StateError(f"{folder} is not a folder of yours: remove it, or use another --state-dir")
+    if found.st_mode & 0o077:
+        os.chmod(folder, 0o700)
+
+
+def _remove_own_socket(path: Path) -> None:
+    """What a killed daemon left. The lock says nobody listens; anything but our own socket is refused."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not modes.S_ISSOCK(found.st_mode) or found.st_uid != os.getuid():
+        raise StateError(f"{path} is in the way and is no socket of dedupd: move it aside")
+    path.unlink()

@@ -1,0 +1,85 @@
+"""Which proposed moves may go now (P12): the first yes of a root, then the mass-action breaker.
+
+Must never move a file. A yes is recorded with its time; `scan --yes` is a yes for that scan and leaves no record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dedupd.core.photo import FileState
+from dedupd.core.records import GroupRow, RootRow
+from dedupd.core.relocation import Goal, MoveState
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+BREAKER_FILES, BREAKER_SHARE, BREAKER_SECONDS = 50, 0.02, 3600.0
+"""More than max(50 files, 2 % of the root) in an hour waits for a yes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """A root's proposals and whether they may move without another question."""
+
+    root: RootRow
+    groups: tuple[GroupRow, ...]
+    """Groups of this root with members that would move unattended."""
+    files: int
+    """How many files that is."""
+    waits: str
+    """'' when they may move; else one sentence: what they wait for."""
+
+
+def proposals(ledger: Ledger, root: RootRow) -> Allowed:
+    """Everything that would move unattended in this root, and what P12 says of it."""
+    groups = tuple(g for g in ledger.judgement.groups(root.id) if any(m.role == "duplicate" for m in g.members))
+    files = sum(m.role == "duplicate" for g in groups for m in g.members)
+    return Allowed(root=root, groups=groups, files=files, waits="")
+
+
+def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
+    """The same, held back by a missing first yes or by the breaker."""
+    found = proposals(ledger, root)
+    return Allowed(root=root, groups=found.groups, files=found.files, waits=_waits(ledger, root, found.files, now))
+
+
+def _waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
+    if not files:
+        return ""
+    if root.consented_at is None:
+        return (
+            f"{files} file(s) in {root.path} are ready to move and wait for your first yes: look with `dedupd groups`, "
+            "then say it with `dedupd approve --all` or in `dedupd review`"
+        )
+    if root.backlog_done_at is None:
+        return ""
+    limit = max(BREAKER_FILES, int(BREAKER_SHARE * ledger.inventory.count(root.id, FileState.INDEXED)))
+    recent = _recently_moved(ledger, root, now)
+    if recent + files <= limit:
+        return ""
+    return (
+        f"{files} file(s) in {root.path} would move, {recent} did within the hour; more than {limit} in an hour wait for "
+        "a yes: look with `dedupd groups`, then `dedupd approve --all`"
+    )
+
+
+def _recently_moved(ledger: Ledger, root: RootRow, now: float) -> int:
+    """Moves of the last hour since the last yes. A clock that jumped back counts them too: in doubt, ask."""
+    since = max(now - BREAKER_SECONDS, root.breaker_ok_at or 0.0)
+    done = ledger.journal.moves(root=root.path, since=since)
+    return sum(m.goal is Goal.MOVED and m.state is MoveState.DONE and m.primary for m in done)
+
+
+def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:
+    """Record a person's yes for what this root proposes now (and for its unattended moves from now on)."""
+    with ledger.transaction():
+        ledger.inventory.update_root(root.id, consented_at=root.consented_at or now, breaker_ok_at=now)
+
+
+def backlog_done(ledger: Ledger, root: RootRow, now: float) -> None:
+    """The first moves are through: from now on the breaker counts."""
+    if root.consented_at is not None and root.backlog_done_at is None:
+        with ledger.transaction():
+            ledger.inventory.update_root(root.id, backlog_done_at=now, breaker_ok_at=now)

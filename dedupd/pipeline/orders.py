@@ -1,0 +1,106 @@
+"""A group's decision becomes move orders: the photo and all that shares its fate, with where each goes.
+
+Must never move a file. A unit whose companions the keeper cannot match byte for byte stays: hiding the
+only RAW, Live motion or edit of a photo would be a loss (P10).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
+from dedupd.core.relocation import MoveOrder, destination
+from dedupd.core.units import Unit, travels_alone, units_in
+from dedupd.ports import Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+
+class Stays(Exception):
+    """This photo does not move; the message is the clause for people."""
+
+
+class Companions:
+    """Which files share a photo's fate, and whether its keeper has the same. Reads each folder once."""
+
+    def __init__(self, ledger: Ledger, disk: Disk, root: RootRow) -> None:
+        self._ledger, self._disk, self._root = ledger, disk, root
+        self._folders: dict[str, dict[str, Unit]] = {}
+
+    def unit(self, path: str) -> Unit:
+        """The unit whose photo lies at `path`."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._folders:
+            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            self._folders[folder] = units_in([r.path for r in rows if r.absent_since is None])
+        return self._folders[folder].get(path) or Unit(photo=path)
+
+    def beside(self, keeper: str, path: str) -> list[FileRow]:
+        """The companions that move with the photo at `path`, their contents known. Raises Stays."""
+        unit = self.unit(path)
+        if unit.stay:
+            raise Stays(unit.stay)
+        rows = [self._known(p) for p in unit.companions]
+        twins = {self._known(p).content for p in self.unit(keeper).companions} if rows else set()
+        for row in rows:
+            if row.content not in twins and not travels_alone(row.path):
+                raise Stays(f"{row.path.rpartition('/')[2]!r} belongs to it and its keeper has nothing like it")
+        return rows
+
+    def twin(self, keeper: str, content: str | None) -> str:
+        """The keeper's companion with these bytes; '' when it has none."""
+        for path in self.unit(keeper).companions:
+            row = self._ledger.inventory.file_at(self._root.id, path)
+            if row is not None and content is not None and row.content == content:
+                return path
+        return ""
+
+    def _known(self, path: str) -> FileRow:
+        """The companion's row with its content, hashed once and remembered until the file changes."""
+        row = self._ledger.inventory.file_at(self._root.id, path)
+        if row is None:
+            raise Stays(f"its companion {path!r} has not been seen yet")
+        if row.content is None:
+            try:
+                content = self._disk.content(self._root.path, path)
+            except OSError as error:
+                raise Stays(f"its companion {path!r} cannot be read ({error.strerror})") from None
+            with self._ledger.transaction():
+                self._ledger.inventory.companion_content(row.id, content)
+            return self._known(path)
+        return row
+
+
+def orders_for(
+    ledger: Ledger, companions: Companions, root: RootRow, group: GroupRow, members: Sequence[MemberRow]
+) -> tuple[list[MoveOrder], dict[int, str]]:
+    """Orders for these members, and file id -> why for those that stay."""
+    keeper = ledger.inventory.file(group.keeper)
+    if keeper is None or keeper.content is None or keeper.absent_since is not None:
+        return [], {m.file: "its keeper is not there" for m in members}
+    orders: list[MoveOrder] = []
+    stays: dict[int, str] = {}
+    for member in members:
+        file = ledger.inventory.file(member.file)
+        if file is None or file.content is None or file.absent_since is not None:
+            stays[member.file] = "it is not there any more"
+            continue
+        try:
+            beside = companions.beside(keeper.path, file.path)
+        except Stays as clause:
+            stays[member.file] = str(clause)
+            continue
+        orders += [
+            MoveOrder(
+                group=group.id, unit=f"{group.id}:{file.id}", file=row.id, root=root.path, src=row.path,
+                dst=destination(row.path), stat=row.stat, content=row.content or "", keeper=keeper.path,
+                keeper_stat=keeper.stat, keeper_content=keeper.content, relation=member.relation,
+                evidence=json.dumps(asdict(member.evidence)), primary=row is file, root_id=root.uuid,
+            )
+            for row in [file, *beside]
+        ]  # fmt: skip
+    return orders, stays

@@ -1,0 +1,303 @@
+"""What a reviewer sees, and what a verdict changes. Builds the views of the protocol from the ledger.
+
+Must never move a file itself and never show a number the ledger does not hold (P15).
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dedupd import __version__
+from dedupd.core.photo import Evidence, FileState, Relation, Traits
+from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
+from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.pipeline.orders import Companions
+from dedupd.ports import Disk
+from dedupd.protocol.messages import (
+    EvidenceView, GroupDetail, GroupView, LessonView, MonthView, MoveView, PhotoView, Resolved, RootView, StatusView,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+_WEAKEST_FIRST = [Relation.SIMILAR, Relation.BURST, Relation.COPY, Relation.EXACT]
+
+
+class Reviewer:
+    """Views of one moment; reads the ledger, caches nothing across calls."""
+
+    def __init__(self, ledger: Ledger, disk: Disk) -> None:
+        self._ledger, self._disk = ledger, disk
+        self._roots = {r.id: r for r in ledger.inventory.roots()}
+
+    def groups(self, groups: Iterable[GroupRow]) -> list[GroupView]:
+        """Groups that still have something beside their keeper, in the order given."""
+        views = (self.group(g) for g in groups if any(m.role != "stays" for m in g.members))
+        return [v for v in views if v is not None]
+
+    def report(self, groups: Iterable[GroupRow]) -> list[GroupView]:
+        """The same with every file that moves or moved: sidecars and paired files too."""
+        views: list[GroupView] = []
+        for group in groups:
+            view = self.group(group)
+            if view is not None and (view.duplicates or view.review):
+                files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
+                views += [view, *self._companions(view, group, files)]
+        return views
+
+    def group(self, group: GroupRow) -> GroupView | None:
+        """None when its keeper is no longer known."""
+        files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
+        keeper = files.get(group.keeper)
+        if keeper is None or group.root not in self._roots:
+            return None
+        moves = self._held_moves(group)
+        traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
+        view = GroupView(
+            id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
+            state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,
+            captured=_captured(keeper, traits),
+        )  # fmt: skip
+        for member in sorted(group.members, key=lambda m: (_WEAKEST_FIRST[::-1].index(m.relation), m.file)):
+            if member.file in files:
+                self._add_member(view, member, files[member.file], moves.get(member.file), keeper, traits)
+        return view
+
+    def _add_member(
+        self, view: GroupView, member: MemberRow, file: FileRow, move: Move | None, keeper: FileRow, traits: dict[str, Traits]
+    ) -> None:
+        path = move.src if move is not None else file.path
+        view.evidence[path] = _evidence(member, keeper, file)
+        view.why[path] = member.why
+        view.sizes[path] = file.stat.size
+        if member.role == "review":
+            view.review.append(path)
+            view.review_bytes += file.stat.size
+        elif member.role in {"duplicate", "moved"}:
+            view.duplicates.append(path)
+            view.bytes += file.stat.size
+            if move is not None:
+                view.moved_to[path] = file.path
+
+    def _companions(self, view: GroupView, group: GroupRow, files: dict[int, FileRow]) -> list[GroupView]:
+        """Files that share their photo's fate: beside a twin of the keeper's in a group of their own, else with the photo."""
+        keeper = files[group.keeper].path
+        beside = self._beside(group.root)
+        moved = [m for m in self._ledger.journal.moves(group=group.id, held=True) if not m.primary]
+        found = [(m.src, m.dst, m.content, m.size) for m in moved]
+        for member in group.members:
+            if member.role == "duplicate" and member.file in files:
+                for row in (self._ledger.inventory.file_at(group.root, p) for p in beside.unit(files[member.file].path).companions):
+                    if row is not None:
+                        found.append((row.path, "", row.content or "", row.stat.size))
+        twins: list[GroupView] = []
+        for path, where, content, size in found:
+            twin = beside.twin(keeper, content)
+            home = view
+            if twin:
+                home = GroupView(
+                    id=view.id, root=view.root, month=view.month, relation=str(Relation.EXACT), state=view.state, keep=twin
+                )
+                home.evidence[path] = EvidenceView(relation=str(Relation.EXACT), overlap=1.0, residual=0.0, confidence=1.0)
+                twins.append(home)
+            home.duplicates.append(path)
+            home.bytes += size
+            home.sizes[path] = size
+            if where:
+                home.moved_to[path] = where
+        return twins
+
+    def _beside(self, root: int) -> Companions:
+        return Companions(self._ledger, self._disk, self._roots[root])
+
+    def _held_moves(self, group: GroupRow) -> dict[int, Move]:
+        return {m.file: m for m in self._ledger.journal.moves(group=group.id, held=True)}
+
+    def detail(self, group: GroupRow) -> GroupDetail | None:
+        """The group with its pictures, keeper first."""
+        view = self.group(group)
+        if view is None:
+            return None
+        files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
+        traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
+        moves = self._held_moves(group)
+        roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
+        photos = [
+            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id))
+            for id, role in roles.items()
+            if id in files
+        ]
+        return GroupDetail(group=view, photos=photos)
+
+    def _photo(self, file: FileRow, role: str, seen: Traits | None, move: Move | None) -> PhotoView:
+        view = PhotoView(
+            file=file.id, path=move.src if move else file.path, role=role, size=file.stat.size,
+            where=os.path.join(self._roots[file.root].path, file.path), mtime=file.stat.mtime_ns / 1e9,
+            move=move.id if move else None,
+        )  # fmt: skip
+        if seen is not None:
+            view.width, view.height, view.format, view.captured = seen.width, seen.height, seen.format, seen.captured
+            view.camera, view.software, view.sharpness = seen.camera, seen.software, seen.sharpness
+            view.jpeg_quality, view.metadata_fields, view.has_gps = seen.jpeg_quality, seen.metadata_fields, seen.has_gps
+        return view
+
+    def months(self) -> list[MonthView]:
+        """Every month that has photos or a history, newest first."""
+        counts = self._ledger.inventory.month_counts()
+        views = {
+            (r, m): MonthView(root=self._roots[r].path, month=m, photos=photos, guessed=guessed)
+            for (r, m), (photos, guessed) in counts.items()
+            if r in self._roots
+        }
+        for group in self._ledger.judgement.groups():
+            view = self._month(views, group.root, group.month)
+            view.groups += any(m.role != "stays" for m in group.members)
+            view.waiting += any(m.role in {"duplicate", "review"} for m in group.members)
+        for file in self._ledger.inventory.in_state(FileState.HELD):
+            view = self._month(views, file.root, file.month)
+            view.moved += 1
+            view.bytes_saved += file.stat.size
+        for row in self._ledger.inventory.months():
+            if (row.root, row.month) in views:
+                views[row.root, row.month].changed = row.waiting
+        return [views[key] for key in sorted(views, key=lambda k: (k[1], k[0]), reverse=True)]
+
+    def _month(self, views: dict[tuple[int, str], MonthView], root: int, month: str) -> MonthView:
+        return views.setdefault((root, month), MonthView(root=self._roots[root].path, month=month))
+
+    def moves(self, moves: Sequence[Move]) -> list[MoveView]:
+        months = {f.id: f.month for f in self._ledger.inventory.files_by_id(m.file for m in moves).values()}
+        return [
+            MoveView(
+                id=m.id, batch=m.batch, group=m.group, root=m.root, src=m.src, dst=m.dst, relation=m.relation,
+                size=m.size, state=_move_state(m), at=m.at, keeper=m.keeper, error=m.error, month=months.get(m.file, ""),
+            )
+            for m in moves
+        ]  # fmt: skip
+
+    def lessons(self) -> list[LessonView]:
+        """What people said, newest last."""
+        return [
+            LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at)
+            for v in self._ledger.judgement.verdicts()
+        ]
+
+
+def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str) -> StatusView:
+    """What `dedupd status` says, from the ledger alone; the daemon adds what only it knows."""
+    groups = [g for root in roots for g in ledger.judgement.groups(root.id)]
+    held = [f for root in roots for f in ledger.inventory.in_state(FileState.HELD, root.id)]
+    ready = [m.file for g in groups for m in g.members if m.role == "duplicate"]
+    model, note = ledger.get("model"), ledger.get("model_note")
+    attention = [r.note for r in roots if r.note]
+    attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
+    if ledger.get("recipe") and not model:
+        attention.append(note or "no embedding model is available: perceptual hashes alone are compared")
+    return StatusView(
+        daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.inventory.count(r.id) for r in roots),
+        months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),
+        groups_waiting=sum(any(m.role in {"duplicate", "review"} for m in g.members) for g in groups),
+        moved=len(held), bytes_saved=sum(f.stat.size for f in held), model=model, attention=attention,
+        paused=ledger.get("paused") == "yes",
+        skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
+        waiting_to_move=len(ready),
+        bytes_to_move=sum(f.stat.size for f in ledger.inventory.files_by_id(ready).values()),
+        root_details=[
+            RootView(
+                path=r.path, online=r.online, consented=r.consented_at is not None,
+                photos=ledger.inventory.count(r.id), note=r.note,
+            )
+            for r in roots
+        ],
+        last_run=max((m.clustered_at or 0.0 for m in ledger.inventory.months()), default=0.0) or None,
+        version=__version__,
+    )  # fmt: skip
+
+
+def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
+    """The files, groups and moves a path means: absolute or relative to a root, before or after a move."""
+    found = Resolved()
+    for root in roots:
+        relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
+        file = ledger.inventory.file_at(root.id, relative)
+        moves = [m for m in ledger.journal.moves(root=root.path, held=True) if relative in {m.src, m.dst}]
+        found.files += [f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files]
+        found.moves += [m.id for m in moves]
+    for file in found.files:
+        found.groups += [g.id for g in ledger.judgement.groups_with_file(file) if g.id not in found.groups]
+    return found
+
+
+def group_relation(members: Sequence[MemberRow]) -> str:
+    relations = {m.relation for m in members if m.role != "stays"} or {m.relation for m in members}
+    return next((str(r) for r in _WEAKEST_FIRST if r in relations), str(Relation.SIMILAR))
+
+
+def group_state(members: Sequence[MemberRow]) -> str:
+    roles = {m.role for m in members}
+    if "duplicate" in roles:
+        return "proposed"
+    if "review" in roles:
+        return "review"
+    return "settled" if "moved" in roles else "kept"
+
+
+def _move_state(move: Move) -> str:
+    if move.state is MoveState.INTENT:
+        return "unfinished"
+    if move.state is MoveState.DONE:
+        return "moved" if move.goal is Goal.MOVED else "undone"
+    return str(move.state)
+
+
+def _captured(file: FileRow, traits: dict[str, Traits]) -> float | None:
+    seen = traits.get(file.content or "")
+    return None if seen is None else seen.captured
+
+
+def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView:
+    proof: Evidence = member.evidence
+    view = EvidenceView(
+        relation=str(member.relation), cosine=proof.cosine, hash_distance=proof.hash_distance,
+        seconds_apart=proof.seconds_apart, confidence=proof.confidence,
+    )  # fmt: skip
+    if member.relation is Relation.EXACT:
+        view.overlap, view.residual = 1.0, 0.0
+    elif proof.measures is not None:
+        member_is_a = (file.content or "") < (keeper.content or "")
+        view.overlap = proof.measures.overlap_a if member_is_a else proof.measures.overlap_b
+        view.residual = proof.measures.worst
+    return view
+
+
+def build_report(ledger: Ledger, disk: Disk, roots: Sequence[RootRow], keep_policy: str, now: float) -> dict[str, Any]:
+    """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root."""
+    reviewer = Reviewer(ledger, disk)
+    groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id))]
+    one = len(roots) == 1
+    skipped = [(root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)]
+    return {
+        "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
+        "root": roots[0].path if one else [r.path for r in roots],
+        "total_images": sum(ledger.inventory.count(r.id) + ledger.inventory.held_photos(r.id) for r in roots),
+        "duplicate_groups": len({g.id for g in groups if g.duplicates}),
+        "total_duplicates": sum(len(g.duplicates) for g in groups),
+        "bytes_saved": sum(g.bytes for g in groups),
+        "keep_policy": keep_policy,
+        "model": ledger.get("model"),
+        "skipped": [{"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped],
+        "groups": [msgspec.to_builtins(g) for g in groups],
+    }
+
+
+def forget_root(ledger: Ledger, root: RootRow) -> None:
+    """A root taken out of the configuration: nothing proposed in it stays open."""
+    with ledger.transaction():
+        for group in ledger.judgement.groups(root.id):
+            if not any(m.role == "moved" for m in group.members):
+                ledger.judgement.remove_group(group.id)

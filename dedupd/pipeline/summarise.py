@@ -1,0 +1,95 @@
+"""A changed month's summary log is rewritten, in the year folder and in the state folder.
+
+Must never invent: every number is counted from the ledger's rows of files that lie on the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from dedupd.config import Settings
+from dedupd.core.month import month_folder, year_folder
+from dedupd.core.photo import FileState
+from dedupd.core.records import RootRow
+from dedupd.core.relations import thresholds_for
+from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
+from dedupd.pipeline.review import Reviewer
+from dedupd.ports import Clock
+from dedupd.protocol.messages import GroupView
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+
+class SummaryLog(Protocol):
+    """Where summaries are kept."""
+
+    def write(self, root: RootRow, folder: str, summary: MonthSummary) -> str:
+        """Write atomically below `folder` of the root ('' = the root) and in the state folder.
+
+        Returns '' or one sentence saying why the copy in the root could not be written.
+        """
+        ...
+
+
+def summarise(
+    ledger: Ledger, reviewer: Reviewer, log: SummaryLog, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
+) -> tuple[MonthSummary, str]:
+    """Count the month afresh and write its log. Returns the summary and '' or what went wrong with writing."""
+    summary = month_summary(ledger, reviewer, settings, clock, root, month, model)
+    return summary, log.write(root, _year_folder(ledger, root, month), summary)
+
+
+def month_summary(
+    ledger: Ledger, reviewer: Reviewer, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
+) -> MonthSummary:
+    groups = reviewer.report(ledger.judgement.groups(root.id, month))
+    held = [f for f in ledger.inventory.in_state(FileState.HELD, root.id) if f.month == month]
+    photos, guessed = ledger.inventory.month_counts().get((root.id, month), (0, 0))
+    skipped = [f for f in ledger.inventory.in_state(FileState.SKIPPED, root.id) if _month(f.path) == month]
+    bars = thresholds_for(model, settings.threshold)
+    return MonthSummary(
+        root=root.path, month=month, photos=photos, guessed=guessed, moved_files=len(held),
+        moved_groups=len({g.id for g in groups if g.moved_to}), bytes_saved=sum(f.stat.size for f in held),
+        model=model, thresholds={k: v for k, v in asdict(bars).items() if k != "model"},
+        keep_policy=settings.keep_policy, groups=[_group(g) for g in groups],
+        skipped={f.path: f.reason for f in skipped},
+        written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def _month(path: str) -> str:
+    """A skipped file has no month of its own unless its folder names one."""
+    found = month_folder(path)
+    return str(found[0]) if found else ""
+
+
+def _group(view: GroupView) -> SummaryGroup:
+    moved = [_file(view, p) for p in view.duplicates if p in view.moved_to]
+    waiting = [_file(view, p) for p in view.duplicates if p not in view.moved_to]
+    return SummaryGroup(
+        id=view.id, keep=view.keep, reasons=view.reasons, moved=moved, waiting=waiting,
+        review=[_file(view, p) for p in view.review],
+    )  # fmt: skip
+
+
+def _file(view: GroupView, path: str) -> SummaryFile:
+    evidence = view.evidence.get(path)
+    facts = {f: getattr(evidence, f) for f in evidence.__struct_fields__} if evidence else {}
+    return SummaryFile(
+        path=path, to=view.moved_to.get(path, ""), relation=evidence.relation if evidence else view.relation,
+        evidence=facts, why=view.why.get(path, ""), bytes=view.sizes.get(path, 0),
+    )  # fmt: skip
+
+
+def _year_folder(ledger: Ledger, root: RootRow, month: str) -> str:
+    """The year folder the month's files lie in; '' for the root. Several: the one most files are in."""
+    folders: dict[str, int] = {}
+    rows = [*ledger.inventory.live_in_month(root.id, month)]
+    rows += [f for f in ledger.inventory.in_state(FileState.HELD, root.id) if f.month == month]
+    for file in rows:
+        folder = year_folder(file.path, int(month[:4])) or ""
+        folders[folder] = folders.get(folder, 0) + 1
+    return min(folders, key=lambda f: (-folders[f], f)) if folders else ""
