@@ -161,6 +161,12 @@ class VisionWorker(Vision):
         assert self._status is not None
         return self._status
 
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while there is one."""
+        process = self._process
+        return process.pid if process is not None else None
+
     def rest(self) -> None:
         """See `Vision.rest`."""
         with self._turn:
@@ -366,6 +372,10 @@ class _Process:
         )
         self._unframer = messages.Unframer()
         self._busy = False
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
 
     def alive(self) -> bool:
         return self._popen.poll() is None

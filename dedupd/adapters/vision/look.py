@@ -5,6 +5,7 @@ Owns the order of it: nothing is answered before its row is on disk. Worker proc
 
 from __future__ import annotations
 
+import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,6 +22,7 @@ from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decod
 from dedupd.adapters.vision.embed import Embedder
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.photo import Traits, Unreadable
+from dedupd.errors import DedupdError
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS = 32
@@ -84,10 +86,15 @@ class Looker:
             reason = Unreadable(reason=refused.reason, content=content, retry=refused.retry)
             return _Sight(key=file.key, content=content, unreadable=reason)
         except OSError as error:
-            reason = Unreadable(
-                reason=f"could not be read: {error.strerror or error}", content="", retry=True
-            )
+            reason = Unreadable(reason=f"could not be read: {error.strerror or error}", retry=True)
             return _Sight(key=file.key, unreadable=reason)
+        except DedupdError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # One odd file must not cost the others their turn.
+            traceback.print_exc()
+            reason = Unreadable(reason=f"could not be measured ({error})"[:200], content=content)
+            return _Sight(key=file.key, content=content, unreadable=reason)
         finally:
             self._send(messages.Decoded(key=file.key))
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,8 @@ class Model:
     """open_clip tag, or '' with `checkpoint`."""
     checkpoint: str = ""
     """Absolute path of a local checkpoint."""
+    digest: str = ""
+    """Start of the checkpoint's BLAKE3; '' until `choose` has looked at the file."""
     near_cosine: float | None = None
     """Candidate bar among photos of one month; None without vectors."""
     far_cosine: float | None = None
@@ -66,10 +68,10 @@ def parse(setting: str) -> Model:
     if setting in ("lite0", LITE0):
         return _LITE0_MODEL
     engine, _, rest = setting.partition(":")
-    # A path may hold '/' and a tag may not hold '@': whichever comes first divides.
-    name, at, checkpoint = rest.partition("@")
+    name, at, place = rest.partition("@")
+    checkpoint, _, digest = place.partition("#")
     if engine == "open_clip" and at and name and Path(checkpoint).is_absolute():
-        return _open_clip(setting, name, checkpoint=checkpoint)
+        return _open_clip(setting, name, checkpoint=checkpoint, digest=digest)
     name, slash, tag = rest.rpartition("/")
     if engine == "open_clip" and not at and slash and name and tag:
         return _open_clip(setting, name, pretrained=tag)
@@ -79,7 +81,9 @@ def parse(setting: str) -> Model:
     )
 
 
-def _open_clip(setting: str, name: str, *, pretrained: str = "", checkpoint: str = "") -> Model:
+def _open_clip(
+    setting: str, name: str, *, pretrained: str = "", checkpoint: str = "", digest: str = ""
+) -> Model:
     # Not measured on labelled photos: high enough that the review list stays readable.
     return Model(
         id=setting,
@@ -87,6 +91,7 @@ def _open_clip(setting: str, name: str, *, pretrained: str = "", checkpoint: str
         name=name,
         pretrained=pretrained,
         checkpoint=checkpoint,
+        digest=digest,
         near_cosine=0.80,
         far_cosine=0.90,
     )
@@ -95,12 +100,29 @@ def _open_clip(setting: str, name: str, *, pretrained: str = "", checkpoint: str
 def choose(setting: str) -> tuple[Model, str]:
     """The model that `setting` stands for on this machine now, and a note for people. No network."""
     if setting != "auto":
-        return parse(setting), ""
+        model = parse(setting)
+        return (_with_digest(model) if model.checkpoint else model), ""
     if _has_open_clip() and _default_is_cached():
         return parse(DEFAULT_OPEN_CLIP), "OpenCLIP weights found in the local cache"
     if _has_lite0():
         return _LITE0_MODEL, "no OpenCLIP weights in the local cache"
     return HASHES, "neither OpenCLIP weights nor EfficientNet-Lite0 are installed: perceptual hashes alone"
+
+
+def _with_digest(model: Model) -> Model:
+    """The id of a local checkpoint carries its digest: vectors of two files never meet in one index."""
+    from blake3 import blake3
+
+    try:
+        digest = blake3(max_threads=1).update_mmap(model.checkpoint).hexdigest()[:12]
+    except OSError as error:
+        raise VisionError(f"the checkpoint {model.checkpoint} cannot be read: {error.strerror}") from None
+    if model.digest and model.digest != digest:
+        raise VisionError(
+            f"the checkpoint {model.checkpoint} is not the file it was: choose it again with `dedupd models use`"
+        )
+    named = f"open_clip:{model.name}@{model.checkpoint}#{digest}"
+    return replace(model, id=named, digest=digest)
 
 
 def list_models() -> list[ModelListing]:

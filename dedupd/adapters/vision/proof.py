@@ -7,7 +7,9 @@ Worker process only.
 from __future__ import annotations
 
 import os
+import traceback
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,13 +63,14 @@ def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
     try:
         measures: Measures = align.measure(*_both(pair, gallery, SIDE))
         if pair.fine:
-            measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
+            a, b = _both(pair, gallery, FINE_SIDE)
+            measures = replace(measures, fine_worst=align.measure_fine(a.rgb, b.rgb, measures))
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
-    except OSError as error:
-        return messages.Proven(
-            key=pair.key, measures=None, error=f"could not be read: {error.strerror or error}"
-        )
+    except Exception as error:  # noqa: BLE001
+        # One odd pair must not cost the others their turn.
+        traceback.print_exc()
+        return messages.Proven(key=pair.key, measures=None, error=f"could not be measured ({error})"[:200])
     return messages.Proven(key=pair.key, measures=measures, error="")
 
 

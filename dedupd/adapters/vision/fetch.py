@@ -1,0 +1,52 @@
+"""The child that downloads weights: `python -m dedupd.adapters.vision.fetch NAME TAG`.
+
+Owns the only network access of dedupd; prints 'progress DONE TOTAL' lines, then 'done' or one sentence.
+"""
+
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+_EVERY_SECONDS = 0.5
+
+
+def _download(name: str, tag: str) -> None:
+    import open_clip
+    from huggingface_hub import constants
+
+    settings = open_clip.get_pretrained_cfg(name, tag)
+    if not settings:
+        raise ValueError(f"OpenCLIP knows no weights {name}/{tag}")
+    done = threading.Event()
+    watcher = threading.Thread(target=_report, args=(Path(constants.HF_HUB_CACHE), done), daemon=True)
+    watcher.start()
+    try:
+        open_clip.download_pretrained(settings)
+    finally:
+        done.set()
+
+
+def _report(cache: Path, done: threading.Event) -> None:
+    """The growth of the file being written: the hub's own progress bar is made for people."""
+    while not done.wait(_EVERY_SECONDS):
+        sizes = [path.stat().st_size for path in cache.glob("models--*/blobs/*.incomplete")]
+        print("progress", max(sizes, default=0), 0, flush=True)
+
+
+def main() -> None:
+    """Download, then say how it went."""
+    try:
+        _download(sys.argv[1], sys.argv[2])
+    except Exception as error:  # noqa: BLE001
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        print(lines[0], flush=True)
+        return
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
