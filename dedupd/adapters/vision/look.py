@@ -83,7 +83,9 @@ class Looker:
             prepared = embedder.prepare(picture.image) if embedder else None
             return _Sight(key=file.key, content=content, traits=traits, phashes=phashes, prepared=prepared)
         except Refused as refused:
-            reason = Unreadable(reason=refused.reason, content=content, retry=refused.retry)
+            # Bytes that were changing have no content id.
+            whole = "" if refused.retry else content
+            reason = Unreadable(reason=refused.reason, content=whole, retry=refused.retry)
             return _Sight(key=file.key, content=content, unreadable=reason)
         except OSError as error:
             reason = Unreadable(reason=f"could not be read: {error.strerror or error}", retry=True)

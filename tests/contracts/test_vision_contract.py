@@ -1,0 +1,201 @@
+"""What every Vision keeps to: the worker on real pictures, its in-memory twin on pseudo-photos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dedupd.adapters.vision.client import VisionWorker
+from dedupd.core.photo import FileStat, Traits, Unreadable
+from dedupd.ports import Look, LookRequest, ProofRequest, Vision
+from tests.fakes.vision import FakeVision, pseudo_photo
+
+
+@dataclass
+class Studio:
+    """A Vision, a folder, and a way to take pictures it can read."""
+
+    vision: Vision
+    folder: Path
+    shoot: Callable[[Path, str, str], None]
+    """shoot(path, scene, rendering): renderings of one scene are copies with other bytes."""
+
+    def photo(self, name: str, scene: str, rendering: str = "original") -> Path:
+        path = self.folder / name
+        self.shoot(path, scene, rendering)
+        return path
+
+    def look(self, *paths: Path) -> list[Look]:
+        answers = {look.key: look for look in self.vision.look([request(k, p) for k, p in enumerate(paths)])}
+        return [answers[key] for key in range(len(paths))]
+
+    def traits(self, *paths: Path) -> list[Traits]:
+        results = [look.result for look in self.look(*paths)]
+        assert all(isinstance(result, Traits) for result in results), results
+        return [result for result in results if isinstance(result, Traits)]
+
+
+def request(key: int, path: Path) -> LookRequest:
+    found = os.lstat(path)
+    stat = FileStat(
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        dev=found.st_dev,
+        ino=found.st_ino,
+    )
+    return LookRequest(key=key, path=os.fspath(path), stat=stat)
+
+
+def shoot_pixels(path: Path, scene: str, rendering: str) -> None:
+    rng = np.random.default_rng(list(scene.encode()))
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize(
+        (640, 480), Image.Resampling.BICUBIC
+    )
+    pixels = np.asarray(coarse, np.int16) + rng.integers(-20, 20, (480, 640, 1))
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    image.save(path, "JPEG", quality=92 if rendering == "original" else 70)
+
+
+def shoot_pseudo(path: Path, scene: str, rendering: str) -> None:
+    path.write_bytes(pseudo_photo(scene, rendering=rendering))
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VisionWorker]:
+    state = tmp_path_factory.mktemp("state")
+    vision = VisionWorker(state / "index", state / "cache", "hashes")
+    yield vision
+    vision.rest()
+
+
+@pytest.fixture(params=["worker", "twin"])
+def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Studio:
+    if request.param == "twin":
+        return Studio(FakeVision(), tmp_path, shoot_pseudo)
+    return Studio(request.getfixturevalue("worker"), tmp_path, shoot_pixels)
+
+
+def test_every_file_is_answered_once_under_its_own_key(studio: Studio) -> None:
+    paths = [studio.photo(f"{n}.jpg", f"keys {n}") for n in range(5)]
+    (studio.folder / "note.jpg").write_text("no picture")
+    requests = [request(100 + n, path) for n, path in enumerate([*paths, studio.folder / "note.jpg"])]
+    assert sorted(look.key for look in studio.vision.look(requests)) == [100, 101, 102, 103, 104, 105]
+
+
+def test_content_is_a_matter_of_bytes_alone(studio: Studio) -> None:
+    first = studio.photo("a.jpg", "bytes")
+    second = studio.folder / "b.png"
+    second.write_bytes(first.read_bytes())
+    third = studio.photo("c.jpg", "bytes", "smaller")
+    a, b, c = studio.traits(first, second, third)
+    assert a == b
+    assert a.content != c.content
+
+
+def test_known_content_is_answered_alike_without_work(studio: Studio) -> None:
+    path = studio.photo("a.jpg", "again")
+    (before,) = studio.look(path)
+    renamed = path.rename(studio.folder / "renamed.jpg")
+    (after,) = studio.look(renamed)
+    assert after.result == before.result
+    assert (before.decoded, after.decoded) == (True, False)
+
+
+def test_a_file_other_than_the_ledger_saw_is_to_be_tried_again(studio: Studio) -> None:
+    path = studio.photo("a.jpg", "early")
+    stale = request(0, path)
+    studio.shoot(path, "late, with more to it", "original")
+    os.utime(path, ns=(1, 1))
+    (look,) = studio.vision.look([stale])
+    assert isinstance(look.result, Unreadable)
+    assert look.result.retry
+
+
+def test_a_vanished_file_is_to_be_tried_again(studio: Studio) -> None:
+    path = studio.photo("a.jpg", "gone")
+    stale = request(0, path)
+    path.unlink()
+    (look,) = studio.vision.look([stale])
+    assert isinstance(look.result, Unreadable)
+    assert look.result.retry
+
+
+def test_what_is_no_picture_says_so_with_its_content(studio: Studio) -> None:
+    path = studio.folder / "note.jpg"
+    path.write_text("not a picture at all")
+    (look,) = studio.look(path)
+    assert isinstance(look.result, Unreadable)
+    assert not look.result.retry
+    assert len(look.result.content) == 64
+
+
+def test_odd_names_are_seen(studio: Studio) -> None:
+    odd = os.fsdecode(b"caf\xe9 \n\x1b[31m.jpg")
+    path = studio.photo(odd, "odd name")
+    assert len(studio.traits(path)) == 1
+
+
+def test_copies_are_proposed_and_strangers_are_not(studio: Studio) -> None:
+    one, copy, stranger = studio.traits(
+        studio.photo("a.jpg", "beach"),
+        studio.photo("b.jpg", "beach", "smaller"),
+        studio.photo("c.jpg", "forest"),
+    )
+    contents = [one.content, copy.content, stranger.content]
+    pairs = studio.vision.propose(contents, contents)
+    assert [(pair.a, pair.b) for pair in pairs] == [tuple(sorted((one.content, copy.content)))]
+
+
+def test_a_pair_is_proposed_alike_from_either_side_and_in_any_company(studio: Studio) -> None:
+    a, b = studio.traits(studio.photo("a.jpg", "sides"), studio.photo("b.jpg", "sides", "smaller"))
+    there = studio.vision.propose([a.content], [b.content])
+    back = studio.vision.propose([b.content], [a.content])
+    both = studio.vision.propose([a.content, b.content], [a.content, b.content])
+    assert len(there) == 1
+    assert there == back == both
+    everywhere = studio.vision.propose([a.content], None)
+    assert [(pair.a, pair.b) for pair in everywhere] == [(pair.a, pair.b) for pair in there]
+
+
+def test_unknown_contents_propose_nothing(studio: Studio) -> None:
+    assert studio.vision.propose(["0" * 64], ["0" * 64, "1" * 64]) == []
+
+
+def test_missing_names_what_was_never_stored(studio: Studio) -> None:
+    (held,) = studio.traits(studio.photo("a.jpg", "held"))
+    assert studio.vision.missing(["0" * 64, held.content]) == ["0" * 64]
+
+
+def test_a_copy_aligns_better_than_a_stranger(studio: Studio) -> None:
+    paths = [
+        studio.photo("a.jpg", "lake"),
+        studio.photo("b.jpg", "lake", "smaller"),
+        studio.photo("c.jpg", "hill"),
+    ]
+    one, copy, stranger = (traits.content for traits in studio.traits(*paths))
+    near, far = studio.vision.prove(
+        [proof(paths[0], one, paths[1], copy), proof(paths[0], one, paths[2], stranger)]
+    )
+    assert near.measures is not None
+    assert far.measures is not None
+    assert near.measures.ncc > 0.9 > far.measures.ncc
+
+
+def test_a_pair_is_not_proven_on_other_bytes(studio: Studio) -> None:
+    paths = [studio.photo("a.jpg", "swap"), studio.photo("b.jpg", "swap", "smaller")]
+    one, copy = (traits.content for traits in studio.traits(*paths))
+    studio.photo("b.jpg", "something else")
+    (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy)])
+    assert answer.measures is None
+    assert answer.error
+
+
+def proof(path_a: Path, a: str, path_b: Path, b: str) -> ProofRequest:
+    return ProofRequest(a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b))

@@ -1,0 +1,152 @@
+"""An in-memory twin of the Vision port, for pseudo-photos whose bytes say what they show.
+
+`pseudo_photo(scene, exposure, …)` makes the bytes of such a file. Two of one exposure are copies, two of one
+scene resemble each other, any others do not. Files of any other kind are unreadable, as for the real eyes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from blake3 import blake3
+
+from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
+
+_MAGIC = b"pseudo-photo\n"
+_COPY = Measures(
+    method="identity",
+    inliers=200,
+    overlap_a=1.0,
+    overlap_b=1.0,
+    ncc=0.999,
+    mean=0.4,
+    worst=2.0,
+    band_ncc=0.97,
+    band_std=12.0,
+)
+_SAME_SCENE = replace(_COPY, method="orb", inliers=60, ncc=0.8, mean=6.0, worst=45.0, band_ncc=0.4)
+
+
+def pseudo_photo(scene: str, exposure: str = "1", rendering: str = "original", **traits: Any) -> bytes:
+    """Bytes of a file that shows `exposure` of `scene`; `rendering` makes other bytes of the same exposure."""
+    shown = {"scene": scene, "exposure": exposure, "rendering": rendering, "traits": traits}
+    return _MAGIC + json.dumps(shown, sort_keys=True).encode()
+
+
+class FakeVision(Vision):
+    """Sees pseudo-photos. `poison` names files that would crash a worker; `measures` overrides proofs by pair."""
+
+    def __init__(self, model: str = "fake/1", recipe: str = "fake") -> None:
+        self.model = model
+        self.recipe = recipe
+        self.index: dict[str, dict[str, Any]] = {}
+        self.poison: set[str] = set()
+        self.measures: dict[frozenset[str], Measures] = {}
+        self.looked: list[int] = []
+        """Keys in the order they were answered, for tests that count work."""
+
+    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+        for request in requests:
+            self.looked.append(request.key)
+            yield self._look(request)
+
+    def _look(self, request: LookRequest) -> Look:
+        if os.path.basename(request.path) in self.poison:
+            return Look(key=request.key, result=Unreadable(reason="crashed (SIGSEGV) on it twice"))
+        try:
+            data = _read(request.path, request.stat)
+        except OSError:
+            return Look(key=request.key, result=Unreadable(reason="no longer there", retry=True))
+        if data is None:
+            reason = Unreadable(reason="changed while being read", retry=True)
+            return Look(key=request.key, result=reason)
+        content = blake3(data).hexdigest()
+        if content in self.index:
+            return Look(key=request.key, result=self._traits(content), decoded=False)
+        if not data.startswith(_MAGIC):
+            return Look(
+                key=request.key, result=Unreadable(reason="not a picture dedupd reads", content=content)
+            )
+        self.index[content] = json.loads(data.removeprefix(_MAGIC))
+        return Look(key=request.key, result=self._traits(content))
+
+    def _traits(self, content: str) -> Traits:
+        shown = self.index[content]
+        usual: dict[str, Any] = {
+            "format": "JPEG",
+            "width": 4000,
+            "height": 3000,
+            "sharpness": 100.0,
+            "texture": 12.0,
+        }
+        picture = blake3(f"{shown['scene']}/{shown['exposure']}".encode()).digest()
+        hashes = {"phash": int.from_bytes(picture[:8], "big"), "dhash": int.from_bytes(picture[8:16], "big")}
+        return Traits(
+            content=content, recipe=self.recipe, model=self.model, **(usual | hashes | shown["traits"])
+        )
+
+    def propose(
+        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+    ) -> list[Candidate]:
+        others = list(self.index) if among is None else [each for each in among if each in self.index]
+        pairs = {
+            (min(one, other), max(one, other))
+            for one in fresh
+            for other in others
+            if one in self.index and one != other
+        }
+        return [candidate for a, b in sorted(pairs) if (candidate := self._candidate(a, b)) is not None]
+
+    def _candidate(self, a: str, b: str) -> Candidate | None:
+        one, other = self.index[a], self.index[b]
+        if one["scene"] != other["scene"]:
+            return None
+        same = one["exposure"] == other["exposure"]
+        cosine = 0.98 if same else 0.88
+        return Candidate(a=a, b=b, cosine=cosine if self.model else None, hash_distance=0 if same else 18)
+
+    def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        for request in requests:
+            a, b = self._found(request.path_a, request.a), self._found(request.path_b, request.b)
+            if a is None or b is None:
+                yield Proof(a=request.a, b=request.b, measures=None, error="changed since it was looked at")
+                continue
+            usual = _COPY if a["exposure"] == b["exposure"] else _SAME_SCENE
+            if a["scene"] != b["scene"]:
+                usual = Measures()
+            measures = self.measures.get(frozenset((request.a, request.b)), usual)
+            if request.fine:
+                measures = replace(measures, fine_worst=measures.worst)
+            yield Proof(a=request.a, b=request.b, measures=measures)
+
+    def _found(self, path: str, content: str) -> dict[str, Any] | None:
+        try:
+            with open(path, "rb") as file:
+                return self.index.get(content) if blake3(file.read()).hexdigest() == content else None
+        except OSError:
+            return None
+
+    def missing(self, contents: Sequence[str]) -> list[str]:
+        return [content for content in contents if content not in self.index]
+
+    def status(self) -> VisionStatus:
+        return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")
+
+    def rest(self) -> None:
+        """Nothing runs."""
+
+
+def _read(path: str, expected: FileStat) -> bytes | None:
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        same = (found.st_size, found.st_mtime_ns, found.st_ino) == (
+            expected.size,
+            expected.mtime_ns,
+            expected.ino,
+        )
+        return file.read() if same else None
