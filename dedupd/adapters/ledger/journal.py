@@ -84,7 +84,7 @@ class Journal:
         with self._transaction():
             self._link.executemany(
                 "UPDATE moves SET goal=?, state=?, restored=?, error=? WHERE id=?",
-                [(m.goal, m.state, os.fsencode(m.restored), m.error, m.id) for m in moves],
+                [(m.goal, m.state, os.fsencode(m.restored), _text(m.error), m.id) for m in moves],
             )
 
     def open_moves(self) -> list[Move]:
@@ -179,10 +179,10 @@ class Journal:
 
 def _to_row(m: Move) -> tuple[Any, ...]:
     return (
-        m.id, m.batch, m.group, m.unit, m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
+        m.id, m.batch, m.group, _text(m.unit), m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
         os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino),
-        m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, m.evidence, m.primary, m.goal,
-        m.state, m.error, m.at,
+        m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, _text(m.evidence), m.primary, m.goal,
+        m.state, _text(m.error), m.at,
     )  # fmt: skip
 
 
@@ -197,6 +197,11 @@ def _from_row(row: Sequence[Any]) -> Move:
         keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),
         goal=Goal(goal), state=MoveState(state), error=error, at=at,
     )  # fmt: skip
+
+
+def _text(text: str) -> str:
+    # Sentences name files, and a file's name need not be text.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _signed(number: int) -> int:
