@@ -1,0 +1,163 @@
+"""approve, reject, undo, pause, resume, scan-now: done by the running daemon, or here under the lock."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import uuid
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.files import FileMover
+from dedupd.adapters.lock import hold
+from dedupd.cli.console import answer, answer_json, progress_bar, tell
+from dedupd.cli.opening import opened
+from dedupd.client.connection import ask
+from dedupd.config import Places, Settings
+from dedupd.core.relocation import MoveState
+from dedupd.core.summary import visible
+from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
+from dedupd.library import Library, LibraryView, Moved
+from dedupd.pipeline.relocate import undo_from_receipts
+from dedupd.protocol.messages import (
+    Acted, Approve, Done, GroupRef, Pause, Reject, Request, Resolve, Resolved, Resume, ScanNow, Undo,
+)  # fmt: skip
+
+
+def approve(arguments: argparse.Namespace) -> int:
+    if bool(arguments.groups) == arguments.all:
+        raise UsageError("name the groups to approve, as in `dedupd approve 12 15`, or say --all")
+    request = Approve(groups=_refs(arguments.groups), all=arguments.all, key=_key())
+    ids = list(arguments.groups)
+    return _act(arguments, request, lambda library: library.approve_all() if arguments.all else library.approve(ids))
+
+
+def reject(arguments: argparse.Namespace) -> int:
+    ids = list(arguments.groups)
+    return _act(arguments, Reject(groups=_refs(ids), key=_key()), lambda library: library.reject(ids))
+
+
+def undo(arguments: argparse.Namespace) -> int:
+    if arguments.from_root is not None:
+        return _undo_from(arguments.from_root.expanduser().absolute(), ask_first=not arguments.yes)
+    ways = [bool(arguments.paths), arguments.last, bool(arguments.month), arguments.all]
+    if sum(ways) != 1:
+        raise UsageError("say what to put back: paths, --last, --month YYYY-MM or --all")
+    settings, places = opened(arguments)
+    moves = _moves_of(settings, places, arguments.paths) if arguments.paths else []
+    if arguments.all and not arguments.yes:
+        _confirm("put every moved file back")
+    request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=_key())
+
+    def here(library: Library) -> Moved:
+        return library.undo(
+            library.held(month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None)
+        )
+
+    return _act(arguments, request, here)
+
+
+def _moves_of(settings: Settings, places: Places, paths: list[str]) -> list[int]:
+    """Ids of the moves these paths mean. Raises UsageError naming the first that means none."""
+    moves: list[int] = []
+    for path in paths:
+        candidates = [path, str(Path(path).expanduser().absolute())]
+        found = [move for text in candidates for move in _resolve(settings, places, text).moves]
+        if not found:
+            raise UsageError(f"{visible(path)} is no file that dedupd moved: `dedupd groups` shows what was")
+        moves += found
+    return sorted(set(moves))
+
+
+def _resolve(settings: Settings, places: Places, path: str) -> Resolved:
+    try:
+        return ask(places.socket, Resolve(path=path), Resolved)
+    except NoDaemon:
+        with closing(LibraryView(settings, places)) as view:
+            return view.resolve(path)
+
+
+def _undo_from(root: Path, *, ask_first: bool) -> int:
+    """From the receipts alone: the state is lost, or another machine's."""
+    if ask_first:
+        _confirm(f"put back everything that the receipts under {root} tell of")
+    clock = SystemClock()
+    with progress_bar() as progress:
+        ended = undo_from_receipts(str(root), FileMover(clock), clock, progress)
+    back = [m for m in ended if m.state is MoveState.DONE and not m.held]
+    for move in ended:
+        if move not in back:
+            tell(f"note: {visible(move.dst)} could not be put back: {visible(move.error)}")
+    answer(f"Put {len(back)} file(s) back.")
+    return int(ExitCode.OK if len(back) == len(ended) else ExitCode.FAILED)
+
+
+def _confirm(what: str) -> None:
+    if not sys.stdin.isatty():
+        raise ConsentNeeded(f"this would {what}, and nobody can be asked: add --yes")
+    sys.stderr.write(f"This will {what}. Go on? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise ConsentNeeded("nothing was done")
+
+
+def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Library], Moved]) -> int:
+    """By the daemon when one runs; else here, under the lock, with the summaries rewritten."""
+    settings, places = opened(arguments)
+    try:
+        acted = ask(places.socket, request, Acted, timeout=None)
+    except NoDaemon:
+        with hold(places, settings.roots), Library(settings, places) as library:
+            library.recover()
+            library.reconcile()
+            moved = here(library)
+            library.summarise(library.months_of(moved, library.cluster()))
+            acted = Acted(
+                moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves]
+            )  # fmt: skip
+    if arguments.json:
+        answer_json(msgspec.to_builtins(acted))
+    else:
+        _print(acted)
+    return int(ExitCode.FAILED if acted.messages and not (acted.moved or acted.restored) else ExitCode.OK)
+
+
+def _print(acted: Acted) -> None:
+    for message in acted.messages:
+        tell(f"note: {visible(message)}")
+    done = [f"moved {acted.moved} file(s)"] * bool(acted.moved) + [f"put {acted.restored} file(s) back"] * bool(acted.restored)
+    answer((", ".join(done) or "done, no file moved").capitalize() + ".")
+
+
+def _refs(ids: list[int]) -> list[GroupRef]:
+    return [GroupRef(id=id) for id in ids]
+
+
+def _key() -> str:
+    return uuid.uuid4().hex
+
+
+def pause(arguments: argparse.Namespace) -> int:
+    return _tell_daemon(arguments, Pause())
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    return _tell_daemon(arguments, Resume())
+
+
+def scan_now(arguments: argparse.Namespace) -> int:
+    return _tell_daemon(arguments, ScanNow())
+
+
+def _tell_daemon(arguments: argparse.Namespace, request: Request) -> int:
+    _, places = opened(arguments)
+    done = ask(places.socket, request, Done)
+    if arguments.json:
+        answer_json({"message": done.message})
+    else:
+        answer(done.message)
+    return int(ExitCode.OK)
