@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Locks:
 
 
 @contextmanager
-def hold(places: Places, roots: Iterable[Path] = ()) -> Iterator[Locks]:
+def hold(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
     """Hold the state folder and every root that is there; a missing one is offline, not in the way.
 
     Raises AlreadyRunning, StateError.
@@ -53,7 +53,7 @@ def hold(places: Places, roots: Iterable[Path] = ()) -> Iterator[Locks]:
 
 
 @contextmanager
-def state_lock(places: Places) -> Iterator[None]:
+def state_lock(places: Places) -> Generator[None]:
     """Hold the state folder, made (0700) when missing. AlreadyRunning; StateError when it cannot be used."""
     private_folder(places.state)
     held = f"another dedupd already works with {places.state}; ask it with `dedupd status`, or stop it first"
@@ -62,7 +62,7 @@ def state_lock(places: Places) -> Iterator[None]:
 
 
 @contextmanager
-def root_lock(root: Path, locks: Path) -> Iterator[None]:
+def root_lock(root: Path, locks: Path) -> Generator[None]:
     """Hold a root, in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is held.
 
     RootError when the root is not there: then there is nothing to lock, and nothing may move in it.
@@ -104,7 +104,7 @@ def private_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _held(path: Path, sentence: str) -> Iterator[int]:
+def _held(path: Path, sentence: str) -> Generator[int]:
     try:
         # Not inherited: a worker that outlives the daemon must not keep its lock.
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
