@@ -39,12 +39,18 @@ def complaint(tmp_path: Path, text: str, **more: Any) -> str:
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert load(None) == Settings()
-    assert load(tmp_path / "config.toml") == Settings(source=tmp_path / "config.toml")
+    where = places(tmp_path / "state", tmp_path / "config.toml")
+    assert load(None, where) == Settings(source=where.config)
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no file"):
-        load(tmp_path / "config.toml", must_exist=True)
+        load(tmp_path / "config.toml")
+
+
+def test_the_file_of_the_places_is_read(tmp_path: Path) -> None:
+    file = write(tmp_path, "batch_size = 3")
+    assert load(None, places(tmp_path / "state", file)).batch_size == 3
 
 
 def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
@@ -88,7 +94,7 @@ def test_the_command_line_wins_over_the_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     file = write(tmp_path, 'roots = ["/nowhere"]\nkeep_policy = "oldest"\nthreshold = 0.9\n')
-    settings = load(file, overrides={"roots": ["Pictures"], "keep_policy": "lexi", "threshold": None})
+    settings = load(file, roots=["Pictures"], keep_policy="lexi", threshold=None)
     assert (settings.roots, settings.keep_policy, settings.threshold) == ((pictures,), "lexi", 0.9)
 
 
@@ -146,9 +152,9 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_wrong_option_is_told_by_its_flag() -> None:
     with pytest.raises(ConfigError, match=r'^--keep-policy must be one of .*did you mean "newest"\?'):
-        load(None, overrides={"keep_policy": "newst"})
-    with pytest.raises(ConfigError, match="^--model must be"):
-        load(None, overrides={"embedder": "clip"})
+        load(None, keep_policy="newst")
+    with pytest.raises(ConfigError, match=r"^--model must be"):
+        load(None, embedder="clip")
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_whole_tables_can_be_given_in_code() -> None:
-    given = load(None, overrides={"schedule": Schedule(settle_seconds=0.1), "tiers": Tiers(burst="off")})
+    given = load(None, schedule=Schedule(settle_seconds=0.1), tiers=Tiers(burst="off"))
     assert (given.schedule.settle_seconds, given.tiers.burst) == (0.1, "off")
 
 
@@ -203,7 +209,7 @@ def test_a_symlinked_root_has_its_real_name(tmp_path: Path, pictures: Path) -> N
 
 @pytest.mark.parametrize("state", ["Pictures", "Pictures/.state", "."])
 def test_a_root_and_the_state_folder_lie_apart(tmp_path: Path, pictures: Path, state: str) -> None:
-    assert "must lie apart" in complaint(tmp_path, f'roots = ["{pictures}"]', state=tmp_path / state)
+    assert "must lie apart" in complaint(tmp_path, f'roots = ["{pictures}"]', where=places(tmp_path / state))
 
 
 def test_a_missing_root_is_only_offline_while_another_is_there(tmp_path: Path, pictures: Path) -> None:
@@ -269,7 +275,7 @@ junk = (
 )
 def test_whatever_the_values_are_nothing_impossible_gets_through(values: dict[str, Any]) -> None:
     try:
-        settings = load(None, overrides=values)
+        settings = load(None, **values)
     except ConfigError:
         return
     assert settings.batch_size >= 1

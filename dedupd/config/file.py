@@ -11,13 +11,13 @@ import os
 import re
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from dedupd.config.places import absolute
+from dedupd.config.places import Places, absolute
 from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers
 from dedupd.errors import ConfigError
 
@@ -194,43 +194,45 @@ _OPTIONS = (
 )
 _BY_KEY = {option.key: option for option in _OPTIONS}
 _TABLES = ("tiers", "schedule")
-_FLAGS = {"embedder": "--model", "roots": "ROOT"}
+_FLAGS = {"embedder": "--model"}
 """What the command line calls an option, where that is not --its-key."""
 
 
 def load(
     path: Path | None,
+    where: Places | None = None,
     *,
-    overrides: Mapping[str, Any] | None = None,
-    state: Path | None = None,
+    roots: Sequence[str | Path] = (),
     offline_ok: bool = False,
-    must_exist: bool = False,
+    **changes: Any,
 ) -> Settings:
-    """Defaults, then config.toml at `path`, then `overrides`, fields of Settings (None: not given).
+    """Defaults, then config.toml, then `roots` (if any) and `changes`, fields of Settings; None: not given.
 
-    `state`: the state folder, which no root may lie in or hold. `offline_ok`: all roots may be missing, as
-    when their disk is not mounted yet. `must_exist`: the file was asked for by name.
+    The file is `path`, which must exist, else the one of `where`, which may not. No root may lie in or hold the
+    state folder of `where`. `offline_ok`: all roots may be missing, as when their disk is not mounted yet.
     Raises ConfigError that names every problem at once.
     """
+    file = path or (where.config if where else None)
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for key, value in _flat(_toml(path, must_exist) if path else {}):
+    for key, value in _flat(_toml(file, must_exist=path is not None) if file else {}):
         if key in _BY_KEY:
-            problems += _take(values, key, value, f"{path}: {key}")
+            problems += _take(values, key, value, f"{file}: {key}")
         else:
-            problems.append(f"{path}: {_unknown(key)}")
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    tables = {table: given.pop(table) for table in _TABLES if table in given}
-    for key, value in given.items():
-        here = [absolute(Path(root)) for root in value] if key == "roots" else value
-        problems += _take(values, key, here, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
+            problems.append(f"{file}: {_unknown(key)}")
+    if roots:
+        problems += _take(values, "roots", [absolute(Path(root)) for root in roots], "ROOT")
+    tables = {table: changes.pop(table) for table in _TABLES if table in changes}
+    for key, value in changes.items():
+        if value is not None:
+            problems += _take(values, key, value, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
     if not problems:
-        where = "ROOT" if given.get("roots") else str(path)
-        problems += [f"{where}: {told}" for told in _root_problems(values, state, offline_ok)]
+        told = _root_problems(values, where.state if where else None, offline_ok)
+        problems += [f"{'ROOT' if roots else file}: {sentence}" for sentence in told]
     if problems:
         many = "the settings cannot be followed:"
         raise ConfigError(problems[0] if len(problems) == 1 else "\n  ".join([many, *problems]))
-    return replace(_settings(values, path), **tables)
+    return replace(_settings(values, file), **tables)
 
 
 def _settings(values: dict[str, Any], path: Path | None) -> Settings:
@@ -242,7 +244,7 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     return Settings(**tables[""], tiers=tiers, schedule=schedule, source=path)
 
 
-def _toml(path: Path, must_exist: bool) -> dict[str, Any]:
+def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError as error:
