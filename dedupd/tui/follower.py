@@ -45,6 +45,7 @@ class Follower:
         self._link, self._library, self._voice = link, library, voice
         self._changed: set[MonthKey] = set()
         self._gathering = False
+        self._loading: set[MonthKey] = set()
 
     def up(self, hello: Hello) -> None:
         """A daemon answers; what was known of another one's groups is forgotten."""
@@ -104,17 +105,27 @@ class Follower:
 
     def want(self, key: MonthKey) -> None:
         """Load a month's groups unless they are there."""
-        if key not in self._library.loaded:
+        if key not in self._library.loaded and key not in self._loading and self._library.online:
+            self._loading.add(key)
             self._voice.beside(lambda: self.load(key), f"groups of {key}")
 
     async def load(self, key: MonthKey) -> None:
         """All groups of a month, page by page; what has arrived is shown meanwhile."""
+        self._loading.add(key)
+        try:
+            arrived = await self._load(key)
+        finally:
+            self._loading.discard(key)
+        if arrived:
+            self._voice.publish("groups")
+
+    async def _load(self, key: MonthKey) -> bool:
         found: list[GroupView] = []
         offset: int | None = 0
         while offset is not None:
             page = await self.fetch(GetGroups(root=key[0], month=key[1], offset=offset), GroupsPage)
             if page is None:
-                return
+                return False
             found += page.groups
             if key not in self._library.loaded:
                 self._library.groups.update((group.id, group) for group in page.groups)
@@ -122,7 +133,7 @@ class Follower:
                     self._voice.publish("groups")
             offset = page.next_offset
         self._library.replace_groups(key, found)
-        self._voice.publish("groups")
+        return True
 
     async def _catch_up(self) -> None:
         if status := await self.fetch(GetStatus(), StatusView):

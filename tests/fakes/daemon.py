@@ -115,6 +115,7 @@ class FakeDaemon:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._subscribers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -136,6 +137,8 @@ class FakeDaemon:
         for writer in list(self._writers):
             writer.close()
         self.socket.unlink(missing_ok=True)
+        if self.hold.is_set():
+            await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def notify(self, notice: Notice) -> None:
         for writer in list(self._subscribers):
@@ -148,6 +151,10 @@ class FakeDaemon:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             while line := await reader.readline():
                 writer.write(await self._answer(line, writer))

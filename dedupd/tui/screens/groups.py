@@ -89,10 +89,9 @@ class GroupsScreen(Page):
         return f"{self.key[1]} {month_name(self.key[1])}"
 
     def follow(self, topic: Topic) -> None:
-        if topic == "groups":
-            self.show_all()
-        elif topic == "link":
+        if topic in ("groups", "link"):
             self.review.follower.want(self.key)
+            self.show_all()
 
     def show_all(self) -> None:
         library = self.review.library

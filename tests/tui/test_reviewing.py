@@ -1,0 +1,429 @@
+"""Reviewing: what each key asks of the daemon, and what the screen says then."""
+
+from __future__ import annotations
+
+import pytest
+
+from dedupd.protocol.messages import Approve, Forget, GroupView, Judge, Reject, Request, Undo
+from dedupd.tui.screens.compare import CompareScreen
+from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.screens.groups import GroupsScreen
+from dedupd.tui.screens.history import History
+from dedupd.tui.screens.months import MonthsScreen
+from dedupd.tui.screens.picture import PictureScreen
+from dedupd.tui.state import confidence, weight
+from dedupd.tui.verdicts import Mark
+from tests.fakes.daemon import FakeDaemon
+from tests.tui.conftest import Review, Reviewing
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.filterwarnings("ignore:.*getdata:DeprecationWarning")]
+
+
+def acting(fake: FakeDaemon) -> list[Request]:
+    return [r for r in fake.asked if isinstance(r, Approve | Reject | Judge | Undo | Forget)]
+
+
+async def only(review: Review, relation_key: str) -> GroupView:
+    """Show one relation and give the group under the cursor."""
+    await review.press(relation_key)
+    await review.pilot.pause()
+    return review.rows().current  # type: ignore[no-any-return]
+
+
+# ---- months and consent --------------------------------------------------------------------------
+
+
+async def test_months_tell_photos_groups_waiting_and_open_with_enter(reviewing: Reviewing) -> None:
+    async with reviewing(groups=16, months=2) as review:
+        assert "2024-06 June" in review.text()
+        assert "2024-05 May" in review.text()
+        assert "16 waiting" in review.text()
+        await review.press("j", "enter")
+        await review.until(lambda: isinstance(review.app.screen, GroupsScreen))
+        assert review.app.screen.key[1] == "2024-05"  # type: ignore[attr-defined]
+
+
+async def test_the_first_yes_is_asked_for_with_counts_and_bytes(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, consented=False) as review:
+        assert "files are ready to move" in review.text()
+        assert "nothing moves before your yes" in review.text()
+        await review.press("A")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.pilot.pause()
+        status = review.app.library.status
+        assert f"{status.waiting_to_move} files" in review.text()
+        assert "are freed" in review.text()
+        await review.press("escape")
+        await review.pilot.pause()
+        assert acting(review.fake) == [], "no is no"
+        await review.press("A")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("y")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Approve)
+        assert request.all
+        await review.until(lambda: "ready to move" not in review.text(), "the banner goes")
+        await review.until(lambda: review.app.library.status.bytes_saved > 0)
+
+
+async def test_jump_to_a_month(reviewing: Reviewing) -> None:
+    async with reviewing(groups=60, months=30) as review:
+        await review.press("g", *"2022-03", "enter")
+        await review.until(lambda: isinstance(review.app.screen, MonthsScreen))
+        await review.until(lambda: review.rows().current.month == "2022-03")
+
+
+# ---- groups --------------------------------------------------------------------------------------
+
+
+async def test_relations_sort_filter_and_jump(reviewing: Reviewing) -> None:
+    async with reviewing(groups=24) as review:
+        await review.open_month()
+        rows = review.rows()
+        assert [g.id for g in rows.items] == [g.id for g in sorted(rows.items, key=lambda g: (-weight(g), g.id))]
+        await review.press("s", "s")
+        await review.pilot.pause()
+        assert [confidence(g) for g in rows.items] == sorted((confidence(g) for g in rows.items), reverse=True)
+        await review.press("4")
+        await review.pilot.pause()
+        assert {g.relation for g in rows.items} == {"burst"}
+        await review.press("1", "slash", *"img_1013", "enter")
+        await review.pilot.pause()
+        assert [g.id for g in rows.items] == [13]
+        await review.press("escape")
+        await review.pilot.pause()
+        assert len(rows.items) == 24, "Esc clears the filter and stays"
+        await review.press("g", *"img_1007", "enter")
+        await review.until(lambda: isinstance(review.app.screen, GroupsScreen))
+        await review.until(lambda: rows.current.id == 7)
+
+
+async def test_the_selected_groups_pictures_are_shown_beside_the_list(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        await review.until(lambda: len(review.app.screen.query("Preview HalfcellImage")) >= 2, "pictures")
+        await review.until(lambda: "sharpest of the burst" in review.text())
+
+
+async def test_a_approves_and_goes_on(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        first = review.rows().current
+        await review.press("a")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Approve)
+        assert [(ref.id, ref.version) for ref in request.groups] == [(first.id, 1)]
+        assert review.rows().current.id != first.id
+        assert review.group(first.id).state == "settled"
+        await review.until(lambda: "✓" in review.text(), "it stays in the list, with a sign")
+
+
+async def test_n_says_not_duplicates(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        group = await only(review, "5")
+        await review.press("n")
+        await review.settled()
+        assert isinstance(acting(review.fake)[0], Reject)
+        assert review.group(group.id).state == "kept"
+
+
+async def test_one_key_approves_a_class_after_a_look_at_the_sum(reviewing: Reviewing) -> None:
+    async with reviewing(groups=24) as review:
+        await review.open_month()
+        await review.press("2", "A")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("y")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Approve)
+        assert {review.group(ref.id).relation for ref in request.groups} == {"exact"}
+        assert all(ref.version == 1 for ref in request.groups)
+        assert {g.state for g in review.fake.groups.values() if g.relation != "exact"} == {"proposed", "review"}
+
+
+async def test_a_class_that_is_not_proven_needs_a_typed_word(reviewing: Reviewing) -> None:
+    async with reviewing(groups=24) as review:
+        await review.open_month()
+        await review.press("5", "A")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("y", "enter")
+        await review.pilot.pause()
+        assert isinstance(review.app.screen, Confirm)
+        assert acting(review.fake) == []
+        await review.press("backspace", *"approve", "enter")
+        await review.settled()
+        assert len(acting(review.fake)) == 1
+
+
+async def test_rejecting_a_whole_group_needs_a_typed_word(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        await review.press("R")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("enter")
+        await review.pilot.pause()
+        assert acting(review.fake) == []
+        await review.press(*"reject", "enter")
+        await review.settled()
+        assert isinstance(acting(review.fake)[0], Reject)
+
+
+async def test_a_group_that_changed_meanwhile_is_not_acted_on(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        group = review.group(review.rows().current.id)
+        group.version += 1
+        await review.press("a")
+        await review.settled()
+        assert group.state != "settled"
+        assert not review.app.hands.done
+        await review.until(lambda: review.app.library.groups[group.id].version == group.version, "seen anew")
+
+
+# ---- compare -------------------------------------------------------------------------------------
+
+
+async def test_compare_shows_badges_delta_evidence_and_reasons(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, size=(140, 45)) as review:
+        await review.open_month()
+        await only(review, "3")
+        await review.press("enter")
+        await review.shown()
+        await review.until(lambda: len(review.app.screen.query("Pane HalfcellImage")) >= 2, "pictures")
+        text = review.text()
+        for words in ("KEEPER", "→ MOVE", "pixels", "1600×1067", "q72", "most pixels", "hash distance 2 of 64", "frees"):
+            assert words in text, words
+
+
+async def test_space_keeper_and_undo_of_marks(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        assert screen.draft is not None
+        draft = screen.draft
+        keeper, first = draft.keeper, screen.looked_at
+        await review.press("space")
+        assert draft.mark(first) is Mark.KEEP
+        await review.press("k")
+        assert draft.keeper == first
+        assert draft.mark(keeper) is Mark.MOVE
+        await review.press("u", "u")
+        assert draft.untouched
+        assert (draft.keeper, draft.mark(first)) == (keeper, Mark.MOVE)
+        assert acting(review.fake) == [], "marks are not sent before a"
+
+
+async def test_marks_are_sent_with_a(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()  # the burst of four: three members
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        assert screen.draft is not None
+        files = list(screen.draft.marks)
+        await review.press("space", "right", "n", "a")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Judge)
+        assert (request.keep, request.different, request.move) == ([files[0]], [files[1]], [files[2]])
+
+
+async def test_n_on_a_pair_settles_it_and_goes_on(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        await only(review, "5")
+        await review.press("1", "enter")
+        await review.shown()
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        pair = screen.id_now
+        assert len(review.fake.photos[pair]) == 2
+        await review.press("n")
+        await review.settled()
+        await review.shown()
+        assert isinstance(acting(review.fake)[0], Reject)
+        assert screen.id_now != pair
+
+
+async def test_steps_go_to_next_and_previous_but_not_while_zoomed(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        first = screen.id_now
+        await review.press("down")
+        await review.shown()
+        assert screen.id_now != first
+        await review.press("up")
+        await review.shown()
+        assert screen.id_now == first
+        await review.press("plus", "plus", "down", "right")
+        await review.pilot.pause()
+        assert screen.id_now == first
+        assert screen.view.zoom == 2.0
+        assert (screen.view.x, screen.view.y) == (0.625, 0.625)
+        await review.press("j")
+        await review.shown()
+        assert screen.id_now != first
+        assert screen.view.zoom == 1.0
+
+
+async def test_difference_blink_and_full_screen(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, size=(120, 40)) as review:
+        await review.open_group()
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        panes = screen.query("Pane Picture")
+        await review.until(lambda: panes[1].pixels is not None)  # type: ignore[attr-defined]
+        plain = panes[1].pixels  # type: ignore[attr-defined]
+        await review.press("d")
+        await review.until(lambda: panes[1].pixels is not plain, "the difference")  # type: ignore[attr-defined]
+        await review.press("d", "b")
+        await review.until(lambda: panes[1].pixels is panes[0].pixels, "the keeper in the other's place")  # type: ignore[attr-defined]
+        await review.press("b")
+        await review.until(lambda: panes[1].pixels is plain)  # type: ignore[attr-defined]
+        await review.press("f")
+        await review.until(lambda: isinstance(review.app.screen, PictureScreen))
+        await review.pilot.pause()
+        assert "2/4" in review.text()
+        await review.press("right")
+        await review.pilot.pause()
+        assert "3/4" in review.text()
+        await review.press("escape")
+        await review.until(lambda: review.app.screen is screen)
+
+
+async def test_the_mouse_focuses_toggles_and_opens(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, size=(120, 40)) as review:
+        await review.open_month()
+        await review.pilot.click("#groups", offset=(5, 2))
+        assert review.rows().cursor == 2
+        await review.pilot.click("#groups", offset=(5, 2))
+        await review.until(lambda: isinstance(review.app.screen, CompareScreen))
+        await review.shown()
+        screen = review.app.screen
+        assert isinstance(screen, CompareScreen)
+        assert screen.draft is not None
+        await review.pilot.click("#pane1 .badge")
+        await review.pilot.pause()
+        assert screen.draft.mark(screen.looked_at) is Mark.KEEP
+
+
+async def test_copy_path_and_open(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()
+        await review.press("y")
+        await review.pilot.pause()
+        assert review.app.clipboard.startswith("/home/ann/Pictures/2024/06/")
+        await review.press("o")
+        await review.pilot.pause()
+        assert "not there any more" in review.app.library.log[-1].text
+
+
+# ---- undo ----------------------------------------------------------------------------------------
+
+
+async def test_u_takes_back_any_number_of_actions_in_turn(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        before = {i: g.state for i, g in review.fake.groups.items()}
+        await review.open_group()
+        await review.press("a", "a", "a")
+        await review.settled()
+        assert sum(g.state == "settled" for g in review.fake.groups.values()) == 3
+        await review.press("u", "u", "u")
+        await review.settled()
+        assert {i: g.state for i, g in review.fake.groups.items()} == before
+        assert not [m for m in review.fake.moves if m.state == "moved"]
+        assert review.fake.lessons == [], "what it taught is forgotten with it"
+
+
+async def test_undo_of_an_action_that_is_still_on_its_way_waits_for_it(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        review.fake.hold.clear()
+        await review.press("a", "u")
+        review.fake.hold.set()
+        await review.settled()
+        assert [type(r) for r in acting(review.fake)] == [Approve, Undo, Forget]
+        assert not [m for m in review.fake.moves if m.state == "moved"]
+
+
+async def test_undo_of_not_duplicates_forgets_the_verdict(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        await review.press("n", "u")
+        await review.settled()
+        assert [type(r) for r in acting(review.fake)] == [Reject, Forget]
+        assert {g.state for g in review.fake.groups.values()} == {"proposed", "review"}
+
+
+async def test_undo_beyond_this_session_leads_to_the_history(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.press("u")
+        await review.until(lambda: isinstance(review.app.screen, History))
+
+
+async def test_history_puts_back_one_many_and_a_month(reviewing: Reviewing) -> None:
+    async with reviewing(groups=16, months=2) as review:
+        await review.press("A", "y")
+        await review.settled()
+        moved = len([m for m in review.fake.moves if m.state == "moved"])
+        await review.press("h")
+        await review.until(lambda: len(review.rows().items) == moved)
+        await review.press("u")
+        await review.settled()
+        await review.until(lambda: sum(m.state == "undone" for m in review.fake.moves) == 1)
+        await review.until(lambda: sum(m.state == "undone" for m in review.rows().items) == 1)
+        await review.press("j", "space", "space", "u")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("y")
+        await review.settled()
+        await review.until(lambda: sum(m.state == "undone" for m in review.fake.moves) == 3)
+        await review.press("end", "M")
+        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.press("y")
+        await review.settled()
+        await review.until(lambda: not [m for m in review.fake.moves if m.state == "moved" and m.month == "2024-06"])
+        assert [m for m in review.fake.moves if m.state == "moved"], "the other month stays as it is"
+
+
+async def test_history_forgets_a_verdict(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        await review.press("n")
+        await review.settled()
+        await review.press("h")
+        await review.until(lambda: isinstance(review.app.screen, History))
+        await review.press("v")
+        await review.until(lambda: len(review.rows().items) == 1)
+        await review.press("u")
+        await review.settled()
+        assert review.fake.lessons == []
+
+
+# ---- speed of hands ------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(60)
+async def test_a_hundred_right_proposals_take_hardly_more_than_a_key_each(reviewing: Reviewing) -> None:
+    async with reviewing(groups=100, images="off") as review:
+        keys = 0
+        await review.open_month()
+        await review.press("enter")
+        await review.shown()
+        keys += 2
+        while any(g.state in ("proposed", "review") for g in review.fake.groups.values()):
+            await review.press("a")
+            keys += 1
+            assert keys <= 130
+            if keys % 20 == 0:
+                await review.settled()
+            elif isinstance(review.app.screen, CompareScreen):
+                await review.shown()
+        await review.settled()
+        approved = [ref.id for r in review.fake.of(Approve) for ref in r.groups]
+        assert sorted(approved) == sorted(review.fake.groups), "each group once, none twice"
+        assert keys <= 130

@@ -1,0 +1,223 @@
+"""What is listed, in which order; what a person's marks become."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dedupd.protocol.messages import (
+    Acted,
+    Approve,
+    EvidenceView,
+    Forget,
+    GroupDetail,
+    GroupView,
+    Judge,
+    MonthView,
+    Reject,
+    Undo,
+)
+from dedupd.tui import whatif
+from dedupd.tui.facts import differing
+from dedupd.tui.state import Library, Order, Wanted, Year, by_year, listed, tally
+from dedupd.tui.verdicts import Action, Draft, Mark
+from dedupd.tui.view import FULL, View
+from tests.fakes.library import make_library
+
+SCENES = {scene.group.id: scene for scene in make_library(16, 1)}
+GROUPS = [scene.group for scene in SCENES.values()]
+COPY_OF_TWO = 3
+"""A group with two copies beside the keeper."""
+
+
+def draft(id: int = COPY_OF_TWO) -> Draft:
+    scene = make_library(16, 1)[id - 1]
+    return Draft(GroupDetail(group=scene.group, photos=scene.photos))
+
+
+def test_months_come_newest_first_under_their_year() -> None:
+    rows = by_year([MonthView(root="/r", month=m, photos=1) for m in ("2023-12", "2024-06", "2024-01")])
+    assert [r.year if isinstance(r, Year) else r.month for r in rows] == ["2024", "2024-06", "2024-01", "2023", "2023-12"]
+
+
+@pytest.mark.parametrize(
+    ("order", "key"),
+    [
+        (Order.BYTES, lambda g: -(g.bytes + g.review_bytes)),
+        (Order.TIME, lambda g: g.captured),
+        (Order.CONFIDENCE, lambda g: -min(e.confidence for e in g.evidence.values())),
+    ],
+)
+def test_groups_are_sorted_by_what_was_asked(order: Order, key: object) -> None:
+    found = listed(GROUPS, Wanted(order=order))
+    assert len(found) == len(GROUPS)
+    assert [key(g) for g in found] == sorted(key(g) for g in found)  # type: ignore[operator]
+
+
+def test_filter_by_relation_and_by_every_word_of_a_path() -> None:
+    assert {g.relation for g in listed(GROUPS, Wanted(relation="burst"))} == {"burst"}
+    assert [g.id for g in listed(GROUPS, Wanted(text="img_1003 WHATSAPP"))] == [3]
+    assert listed(GROUPS, Wanted(text="img_1003 nowhere")) == []
+
+
+def test_settled_groups_are_hidden_unless_wanted_or_decided_just_now() -> None:
+    groups = [GroupView(id=i, root="/r", month="m", relation="copy", state=s, keep="k") for i, s in
+              enumerate(("proposed", "review", "settled", "kept"))]  # fmt: skip
+    assert {g.id for g in listed(groups, Wanted())} == {0, 1}
+    assert {g.id for g in listed(groups, Wanted(), frozenset({2}))} == {0, 1, 2}
+    assert {g.id for g in listed(groups, Wanted(settled=True))} == {0, 1, 2, 3}
+    assert tally(groups, settled=False)["copy"] == 2
+
+
+def test_the_next_waiting_goes_round_and_skips_what_is_on_its_way() -> None:
+    library = Library(groups={g.id: g for g in GROUPS})
+    ids = [g.id for g in GROUPS]
+    library.acting = {2}
+    assert library.next_waiting(ids, 1) == 3
+    assert library.next_waiting(ids, ids[-1]) == 1
+    assert library.next_waiting([5], 5) is None
+
+
+def test_groups_that_are_gone_go_with_their_month_only() -> None:
+    other = GroupView(id=99, root="/r", month="2020-01", relation="copy", state="review", keep="k")
+    library = Library(groups={g.id: g for g in [*GROUPS, other]})
+    library.replace_groups((GROUPS[0].root, GROUPS[0].month), GROUPS[:2])
+    assert set(library.groups) == {1, 2, 99}
+
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+
+def test_a_proposal_that_is_right_is_one_approval_of_the_version_that_was_seen() -> None:
+    [request] = draft().requests()
+    assert isinstance(request, Approve)
+    assert (request.groups[0].id, request.groups[0].version) == (3, 1)
+    assert request.key, "an acting request carries an idempotency key"
+
+
+def test_every_request_has_its_own_key() -> None:
+    assert draft().requests()[0].key != draft().requests()[0].key
+
+
+def test_marks_become_a_verdict_picture_by_picture() -> None:
+    made = draft()
+    first, second = (f for f in made.photos if f != made.keeper)
+    made.toggle(first)
+    made.toggle_different(second)
+    [request] = made.requests()
+    assert isinstance(request, Judge)
+    assert (request.keep, request.different, request.move, request.keeper) == ([first], [second], [], None)
+
+
+def test_all_different_rejects_the_group() -> None:
+    made = draft()
+    for file in list(made.marks):
+        made.toggle_different(file)
+    assert isinstance(made.requests()[0], Reject)
+
+
+def test_another_keeper_moves_the_old_one() -> None:
+    made = draft()
+    old, new = made.keeper, next(iter(made.marks))
+    assert made.make_keeper(new)
+    [request] = made.requests()
+    assert isinstance(request, Judge)
+    assert request.keeper == new
+    assert old in request.move
+    assert new not in request.move
+
+
+def test_the_keeper_is_never_marked_to_move() -> None:
+    made = draft()
+    assert not made.toggle(made.keeper)
+    assert not made.toggle_different(made.keeper)
+    assert made.mark(made.keeper) is Mark.KEEPER
+
+
+@given(st.lists(st.tuples(st.sampled_from(["toggle", "toggle_different", "make_keeper"]), st.integers(0, 2))))
+def test_marks_undo_to_the_proposal_from_any_depth(steps: list[tuple[str, int]]) -> None:
+    made, fresh = draft(), draft()
+    files = list(made.photos)
+    for name, index in steps:
+        getattr(made, name)(files[index])
+        assert made.keeper not in made.marks, "the keeper never moves"
+        assert len(made.marks) == len(files) - 1
+    while made.undo():
+        pass
+    assert (made.keeper, made.marks) == (fresh.keeper, fresh.marks)
+
+
+def test_a_settled_group_keeps_its_keeper_and_can_be_corrected() -> None:
+    scene = make_library(16, 1)[COPY_OF_TWO - 1]
+    for number, photo in enumerate(scene.photos[1:], 7):
+        photo.role, photo.move = "moved", number
+    made = Draft(GroupDetail(group=scene.group, photos=scene.photos))
+    first, second = made.marks
+    assert made.requests() == []
+    assert not made.make_keeper(first)
+    made.toggle(first)
+    assert [type(r) for r in made.requests()] == [Undo]
+    assert made.requests()[0].moves == [7]  # type: ignore[union-attr]
+    made.toggle_different(second)
+    assert [type(r) for r in made.requests()] == [Judge, Undo]
+
+
+def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
+    action = Action(label="x", groups=(1,))
+    assert action.reversal() == [], "what was not done is not undone"
+    action.add(Acted(moved=2, moves=[4, 5], lessons=[9]))
+    action.add(Acted(moved=1, moves=[6]))
+    action.done = True
+    undo, forget = action.reversal()
+    assert isinstance(undo, Undo)
+    assert isinstance(forget, Forget)
+    assert (undo.moves, forget.lesson) == ([4, 5, 6], 9)
+
+
+def test_an_older_daemon_that_names_no_moves_is_asked_by_group() -> None:
+    action = Action(label="x", groups=(1, 2), done=True)
+    action.add(Acted(moved=2))
+    assert [r.group for r in action.reversal() if isinstance(r, Undo)] == [1, 2]
+
+
+# ---- looking -------------------------------------------------------------------------------------
+
+
+def test_only_what_differs_is_told_and_better_or_worse_is_seen() -> None:
+    photos = SCENES[2].photos
+    facts = {fact.label: fact for fact in differing(photos)}
+    assert "folder" not in facts, "the same for all"
+    assert facts["pixels"].tones == ("", "bad")
+    assert facts["exif"].values == ("38 fields, GPS", "4 fields")
+
+
+@given(st.lists(st.sampled_from(["in", "out", "left", "right", "up", "down"])))
+def test_zoom_and_pan_never_leave_the_picture(steps: list[str]) -> None:
+    view = FULL
+    moves = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+    for step in steps:
+        view = view.panned(*moves[step]) if step in moves else view.zoomed(1 if step == "in" else -1)
+        window = view.window()
+        assert window.left >= -1e-9
+        assert window.top >= -1e-9
+        assert window.right <= 1 + 1e-9
+        assert window.bottom <= 1 + 1e-9
+    assert View(zoom=2.0).zoomed(-9) == FULL
+
+
+def test_what_if_counts_what_would_change_sides() -> None:
+    copies = sum(len(g.duplicates) for g in GROUPS if g.relation == "copy")
+    assert whatif.tier(GROUPS, "copy", "review").files == copies
+    assert whatif.tier(GROUPS, "copy", "move").files == 0, "they move already"
+    assert whatif.tier(GROUPS, "burst", "move").groups == sum(g.relation == "burst" for g in GROUPS)
+    assert whatif.threshold(GROUPS, 0.92).files == sum(g.relation == "similar" for g in GROUPS)
+    assert not whatif.threshold(GROUPS, 0.1)
+
+
+def test_what_if_of_a_mixed_group_counts_bytes_by_file() -> None:
+    group = GroupView(
+        id=1, root="/r", month="m", relation="burst", state="review", keep="k", duplicates=["a"], review=["b"],
+        bytes=10, review_bytes=30, evidence={"a": EvidenceView(relation="copy"), "b": EvidenceView(relation="burst")},
+    )  # fmt: skip
+    assert whatif.tier([group], "copy", "off") == whatif.Change(groups=1, files=1, bytes=10)
