@@ -128,8 +128,7 @@ class Library:
         Raises ConfigError, AlreadyRunning, StateError, RootError.
         """
         where = places(_path(state_dir), _path(config))
-        changes["roots"] = list(roots) or None
-        settings = load(where.config, overrides=changes, state=where.state, must_exist=config is not None)
+        settings = load(_path(config), where, roots=roots, **changes)
         with hold(where, settings.roots), contextlib.closing(cls(settings, where)) as library:
             yield library
 

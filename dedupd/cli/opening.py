@@ -16,9 +16,8 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     changes: dict[str, Any] = {
         name: value for name in _OVERRIDES if (value := getattr(arguments, name, None)) is not None
     }
-    changes["roots"] = getattr(arguments, "roots", None) or None
-    asked = arguments.config is not None
-    return load(where.config, overrides=changes, state=where.state, offline_ok=True, must_exist=asked), where
+    roots = getattr(arguments, "roots", None) or ()
+    return load(arguments.config, where, roots=roots, offline_ok=True, **changes), where
 
 
 def overridden(arguments: argparse.Namespace) -> list[str]:
