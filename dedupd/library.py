@@ -114,7 +114,6 @@ class Library:
         self.problems: dict[str, str] = {}
         """What a person should know, by subject; replaced when the subject is looked at again."""
         self._log = SummaryFiles(where.logs)
-        self._comparison: Comparison | None = None
         self._roots = [self._root(path) for path in settings.roots]
 
     @classmethod
@@ -241,8 +240,7 @@ class Library:
             if stop():
                 break
             on_progress("compare", done, len(waiting))
-            changes = self.ledger.inventory.changes(row.root, row.month)
-            comparison.month(row.root, row.month)
+            comparison.month(row.root, row.month, on_progress)
         for done, row in enumerate(waiting):
             if stop():
                 break

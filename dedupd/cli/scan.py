@@ -67,8 +67,7 @@ def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:
     for message in outcome.moved.messages:
         tell(f"note: {visible(message)}")
     for month in outcome.months:
-        moved_here = any(g.moved_to for g in month.groups) or month.moved
-        if moved_here and outcome.moved.files:
+        if month.moved and outcome.moved.files:
             answer(month.line)
     waiting = sum(len(g["review"]) for g in report["groups"])
     what = "would move" if dry_run else "moved or ready to move"

@@ -59,6 +59,8 @@ class MonthSummary:
     thresholds: Mapping[str, Any]
     keep_policy: str
     groups: Sequence[SummaryGroup]
+    elsewhere: Sequence[SummaryFile]
+    """Moved files of this month whose keeper is of another; `why` names it."""
     skipped: Mapping[str, str]
     """path -> reason."""
     written_at: str
@@ -105,6 +107,7 @@ def to_json(summary: MonthSummary) -> dict[str, Any]:
         "keep_policy": summary.keep_policy,
         "written_at": summary.written_at,
         "groups": [_group_json(g) for g in summary.groups],
+        "elsewhere": [_file_json(f) for f in summary.elsewhere],
         "skipped": [{"path": p, "reason": r} for p, r in sorted(summary.skipped.items())],
     }
 
@@ -150,6 +153,9 @@ def to_markdown(summary: MonthSummary) -> str:
         lines += [_line(f, "moved", f" to `{visible(f.to)}`") for f in group.moved]
         lines += [_line(f, "would move", "") for f in group.waiting]
         lines += [_line(f, "for you to look at", "") for f in group.review]
+    if summary.elsewhere:
+        lines += ["", "## Kept in another month", ""]
+        lines += [_line(f, "moved", f" to `{visible(f.to)}`") for f in summary.elsewhere]
     if summary.skipped:
         lines += ["", "## Left alone", ""]
         lines += [f"- `{visible(path)}`: {reason}" for path, reason in sorted(summary.skipped.items())]

@@ -49,10 +49,10 @@ class Comparison:
             return
         self._restore_index()
         pairs = self._candidates(fresh, contents, new)
-        self._prove(pairs, on_step)
+        unproven = self._prove(pairs, on_step)
         with self._ledger.transaction():
-            self._ledger.judgement.compared(fresh, f"{root}:{month}", rules)
-            self._ledger.judgement.compared(new, "", rules)
+            self._ledger.judgement.compared([c for c in fresh if c not in unproven], f"{root}:{month}", rules)
+            self._ledger.judgement.compared([c for c in new if c not in unproven], "", rules)
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a measurement depends on; when it differs from the ledger's, all pairs are forgotten."""
@@ -86,19 +86,24 @@ class Comparison:
         pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
         return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b)]
 
-    def _prove(self, pairs: Sequence[Candidate], on_step: Step) -> None:
+    def _prove(self, pairs: Sequence[Candidate], on_step: Step) -> set[str]:
+        """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable."""
+        unproven: set[str] = set()
         for start in range(0, len(pairs), PROOFS):
-            chunk = pairs[start : start + PROOFS]
-            traits = self._ledger.inventory.traits(c for p in chunk for c in (p.a, p.b))
-            requests = [r for p in chunk if (r := self._request(p, traits)) is not None]
-            measured: dict[tuple[str, str], Measures | None] = {}
-            for proof in self._vision.prove(requests):
-                measured[proof.a, proof.b] = proof.measures
-                on_step("prove", start + len(measured), len(pairs))
+            chunk = {(p.a, p.b): p for p in pairs[start : start + PROOFS]}
+            traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
+            requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
+            measured: list[PairRow] = []
+            for done, proof in enumerate(self._vision.prove(requests), start + 1):
+                on_step("prove", done, len(pairs))
+                if proof.measures is None:
+                    unproven |= {proof.a, proof.b}
+                else:
+                    measured.append(_measured(chunk[proof.a, proof.b], proof.measures))
             with self._ledger.transaction():
-                for pair in chunk:
-                    if (pair.a, pair.b) in measured:
-                        self._ledger.judgement.put_pair(_measured(pair, measured[pair.a, pair.b]))
+                for pair in measured:
+                    self._ledger.judgement.put_pair(pair)
+        return unproven
 
     def _request(self, pair: Candidate, traits: dict[str, Traits]) -> ProofRequest | None:
         paths = [self._path(pair.a), self._path(pair.b)]
@@ -114,7 +119,7 @@ class Comparison:
         return ""
 
 
-def _measured(pair: Candidate, measures: Measures | None) -> PairRow:
+def _measured(pair: Candidate, measures: Measures) -> PairRow:
     return PairRow(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures)
 
 

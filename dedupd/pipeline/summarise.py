@@ -5,14 +5,15 @@ Must never invent: every number is counted from the ledger's rows of files that 
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.config import Settings
 from dedupd.core.month import month_folder, year_folder
 from dedupd.core.photo import FileState
-from dedupd.core.records import RootRow
+from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relations import thresholds_for
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.pipeline.review import Reviewer
@@ -55,9 +56,21 @@ def month_summary(
         moved_groups=len({g.id for g in groups if g.moved_to}), bytes_saved=sum(f.stat.size for f in held),
         model=model, thresholds={k: v for k, v in asdict(bars).items() if k != "model"},
         keep_policy=settings.keep_policy, groups=[_group(g) for g in groups],
+        elsewhere=_elsewhere(ledger, reviewer, held, month),
         skipped={f.path: f.reason for f in skipped},
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
+
+
+def _elsewhere(ledger: Ledger, reviewer: Reviewer, held: Sequence[FileRow], month: str) -> list[SummaryFile]:
+    """Held files of this month whose group belongs to its keeper's month."""
+    here = {f.path for f in held}
+    rows = {g.id: g for f in held for g in ledger.judgement.groups_with_file(f.id) if g.month != month}
+    found: list[SummaryFile] = []
+    for view in reviewer.report(rows.values()):
+        for path in (p for p, to in view.moved_to.items() if to in here):
+            found.append(replace(_file(view, path), why=f"its keeper is {view.keep}"))
+    return found
 
 
 def _month(path: str) -> str:
