@@ -12,9 +12,10 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Self
 
 from blake3 import blake3
 
@@ -54,7 +55,7 @@ class Root:
         return open_beneath(self.fd, path, flags)
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[int]:
+    def opened(self, path: str) -> Generator[int]:
         """`path` open for reading, for the length of a block."""
         fd = self.open(path)
         try:
@@ -63,7 +64,7 @@ class Root:
             os.close(fd)
 
     @contextmanager
-    def folder(self, path: str) -> Iterator[int]:
+    def folder(self, path: str) -> Generator[int]:
         """The folder `path` ('' is the root itself) open, for the length of a block."""
         fd = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -83,7 +84,7 @@ class Root:
     def close(self) -> None:
         os.close(self.fd)
 
-    def __enter__(self) -> Root:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

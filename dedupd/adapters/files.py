@@ -16,11 +16,11 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from dedupd.adapters import receipts
 from dedupd.adapters.beneath import Root, content_of, marker_of
@@ -390,7 +390,7 @@ class Grip:
         self._held.clear()
         self._root.close()
 
-    def __enter__(self) -> Grip:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -400,7 +400,7 @@ class Grip:
 
 
 @contextmanager
-def _closing_on_error(grip: Grip) -> Iterator[Grip]:
+def _closing_on_error(grip: Grip) -> Generator[Grip]:
     try:
         yield grip
     except BaseException:

@@ -131,10 +131,10 @@ def _files(root: Root) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            value = json.loads(line)
+            value: Any = json.loads(line)
         except ValueError:
             continue
-        if isinstance(value, dict) and isinstance(value.get("id"), int):
+        if isinstance(value, dict) and isinstance(value.get("id"), int):  # pyright: ignore[reportUnknownMemberType]
             yield value
 
 

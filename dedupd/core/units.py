@@ -11,35 +11,25 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-PHOTOS = frozenset(
-    ("jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "gif", "bmp", "avif", "heic", "heif", "hif")
-    + ("jp2", "j2k", "jpx", "jxl")
-)
+PHOTOS = frozenset((
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "gif", "bmp", "avif", "heic", "heif", "hif",
+    "jp2", "j2k", "jpx", "jxl",
+))  # fmt: skip
 """Extensions of pictures that are compared by what they show."""
-RAWS = frozenset(
-    ("3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc")
-    + ("mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2")
-    + ("srf", "srw", "x3f")
-)
+RAWS = frozenset((
+    "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
+    "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",
+    "srw", "x3f",
+))  # fmt: skip
 """Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is not decoded yet."""
 VIDEOS = frozenset(("mov", "mp4", "m4v"))
 """Moving halves of Live Photos and motion photos."""
 SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "json"))
 """Files about a photo."""
 
-_EDIT_WORDS = "|".join(
-    (
-        "edited",
-        "effects",
-        "bearbeitet",
-        "modifié",
-        "editado",
-        "editada",
-        "modificato",
-        "modificata",
-        "bewerkt",
-    )
-    + ("edytowane", "redigerad", "redigeret")
+_EDIT_WORDS = (
+    "edited|effects|bearbeitet|modifié|editado|editada|modificato|modificata|bewerkt|edytowane|redigerad"
+    + "|redigeret"
 )
 _EDIT_SUFFIX = re.compile(rf"(?P<stem>.+)-(?:{_EDIT_WORDS})(?P<copy>\(\d+\))?", re.IGNORECASE)
 _APPLE_EDIT = re.compile(r"(?P<head>.*IMG_)E(?P<number>\d{4,}.*)", re.IGNORECASE)

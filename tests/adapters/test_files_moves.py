@@ -383,7 +383,7 @@ def test_one_lost_on_the_way_and_the_others_return(live: Rig, monkeypatch: pytes
 
 
 def test_other_units_of_the_batch_go_on(live: Rig) -> None:
-    orders = [rig_order for rig_order in live_orders(live)]
+    orders = live_orders(live)
     os.unlink(live.root / orders[0].src)
     rows = live.relocate(*orders, live.order(COPY))
     assert [row.held for row in rows] == [False, False, False, True]
@@ -426,8 +426,15 @@ def test_receipts_travel_with_their_folder(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "lie", [{"src": "../../x.jpg"}, {"src": "2025/01/x.jpg"}, {"src": "2024/06/duplicates/x.jpg"}, {"dst": 5}, {"dst": "x.jpg"}]
-)  # fmt: skip
+    "lie",
+    [
+        {"src": "../../x.jpg"},
+        {"src": "2025/01/x.jpg"},
+        {"src": "2024/06/duplicates/x.jpg"},
+        {"dst": 5},
+        {"dst": "x.jpg"},
+    ],
+)
 def test_receipts_that_point_elsewhere_are_ignored(rig: Rig, lie: dict[str, object]) -> None:
     rig.relocate(rig.order(COPY))
     line = receipts(rig)[0] | {"id": 99} | lie

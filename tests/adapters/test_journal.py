@@ -131,8 +131,8 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
     journal = Journal(link)
     link.execute(f"PRAGMA max_page_count={link.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(StateError, match="make room"):
-        for n in range(1000):
-            journal.intend([order(f"{n}.jpg", evidence="x" * 1000)], "b", 0.0)
+        journal.intend([order(f"{n}.jpg", evidence="x" * 1000) for n in range(1000)], "b", 0.0)
+    assert journal.moves() == []
     assert not link.in_transaction
     link.close()
 

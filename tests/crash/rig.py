@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,12 @@ class Rig:
         """An order as the pipeline would give it, of the disk as it is now."""
         stat, keeper_stat = self.mover.stat(str(self.root), src), self.mover.stat(str(self.root), keeper)
         assert stat is not None and keeper_stat is not None
-        fields: dict[str, Any] = dict(
-            group=1, unit=src, file=1, root=str(self.root), root_id=self.root_id, src=src, dst=destination(src),
-            stat=stat, content=self.content(src), keeper=keeper, keeper_stat=keeper_stat,
-            keeper_content=self.content(keeper), relation="copy",
+        order = MoveOrder(
+            group=1, unit=src, file=1, root=str(self.root), root_id=self.root_id, src=src,
+            dst=destination(src), stat=stat, content=self.content(src), keeper=keeper,
+            keeper_stat=keeper_stat, keeper_content=self.content(keeper), relation="copy",
         )  # fmt: skip
-        return MoveOrder(**(fields | changes))
+        return replace(order, **changes)
 
     # ---- acting
 
@@ -110,8 +110,8 @@ class Rig:
 
     def rows(self) -> list[Move]:
         """Every journal row, read through a connection of its own."""
-        with sqlite3.connect(self.folder / "ledger.db") as link:
-            return Journal(_as_ledger(link)).moves()
+        with closing(connect(self.folder / "ledger.db")) as link:
+            return Journal(link).moves()
 
     # ---- looking
 
@@ -139,11 +139,6 @@ class Rig:
     def census(self) -> Counter[str]:
         """How many files hold each content."""
         return Counter(look.content for look in self.tree().values())
-
-
-def _as_ledger(link: sqlite3.Connection) -> sqlite3.Connection:
-    link.execute("PRAGMA synchronous=FULL")
-    return link
 
 
 def at_step(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -106,7 +106,8 @@ class Journal:
         held: bool = False,
     ) -> list[Move]:
         """Rows that match every given condition, oldest first; `held`: only what lies in duplicates/ now."""
-        where, values = ["1"], []
+        where: list[str] = ["1"]
+        values: list[str | int | bytes] = []
         for column, value in (("batch", batch), ("grp", group), ("content", content)):
             if value is not None:
                 where.append(f"{column}=?")
@@ -147,7 +148,7 @@ class Journal:
         return [_from_row(row) for row in rows]
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Generator[None]:
         if self._link.in_transaction:
             yield
             return
@@ -162,7 +163,7 @@ class Journal:
                 raise
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self) -> Generator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -1,0 +1,190 @@
+"""SIGKILL at every step of move, undo and recovery: nothing is lost, and recovery ends all that was begun.
+
+The census is taken outside the process that dies, by the standard library alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dedupd.adapters.disk import LocalDisk
+from dedupd.core.relocation import Goal, MoveOrder, MoveState
+from dedupd.pipeline.relocate import undo_from_receipts
+from tests.crash.killing import Act, run
+from tests.crash.rig import Look, Rig
+
+KEEPER = "2024/06/keep.jpg"
+UNITS = {
+    "single": ("2024/06/trip/a.jpg",),
+    "live": ("2024/06/b/IMG_1.HEIC", "2024/06/b/IMG_1.MOV"),
+    "flat": ("x/c.jpg",),
+}
+LINKS = pytest.mark.parametrize("link", [False, True], ids=["rename", "link"])
+
+
+def library(folder: Path) -> dict[str, Look]:
+    """The same small library each time; returns how it looks."""
+    rig = Rig(folder)
+    for path in (KEEPER, *(path for unit in UNITS.values() for path in unit)):
+        rig.photo(path)
+    tree = rig.tree()
+    rig.close()
+    return tree
+
+
+def orders(rig: Rig) -> list[MoveOrder]:
+    rig.root_id = LocalDisk().mark(str(rig.root))
+    return [
+        rig.order(path, KEEPER, unit=unit, primary=n == 0)
+        for unit, paths in UNITS.items()
+        for n, path in enumerate(paths)
+    ]
+
+
+def move(rig: Rig) -> object:
+    return rig.relocate(*orders(rig))
+
+
+def undo(rig: Rig) -> object:
+    return rig.undo([row for row in rig.rows() if row.held])
+
+
+def recover(rig: Rig) -> object:
+    return rig.recover()
+
+
+def contents(tree: dict[str, Look]) -> Counter[str]:
+    return Counter(look.content for look in tree.values())
+
+
+def nothing_lost(rig: Rig, before: dict[str, Look]) -> None:
+    """I1, at this instant: every content is there (a half-done link shows one twice)."""
+    assert not contents(before) - rig.census()
+    assert set(contents(before)) == set(rig.census())
+
+
+def all_ended(rig: Rig, before: dict[str, Look]) -> None:
+    """After recovery: every unit wholly here or wholly there, untouched, and the journal says which."""
+    tree, rows = rig.tree(), rig.rows()
+    assert contents(tree) == contents(before)
+    assert {row.state for row in rows} <= {MoveState.DONE, MoveState.ABORTED}
+    held = {row.src: row.dst for row in rows if row.held}
+    assert tree == {held.get(path, path): look for path, look in before.items()}
+    for unit in UNITS.values():
+        assert len({path in held for path in unit}) == 1, "a unit was torn apart"
+
+
+def recovered(folder: Path, before: dict[str, Look]) -> None:
+    """Recovery, twice, and then undo with the ledger gone: all as it was before anything moved."""
+    rig = Rig(folder, mark=False)
+    nothing_lost(rig, before)
+    rig.recover()
+    all_ended(rig, before)
+    assert rig.recover() == []
+    rig.close()
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    undo_from_receipts(str(rig.root), rig.mover, rig.clock)
+    assert rig.tree() == before
+
+
+def steps_of(folder: Path, act: Act, link: bool) -> int:
+    return len(run(folder, act, link=link))
+
+
+@LINKS
+def test_killed_while_moving(tmp_path: Path, link: bool) -> None:
+    library(tmp_path / "count")
+    steps = run(tmp_path / "count", move, link=link)
+    assert {
+        "proven",
+        "intent committed",
+        "intent receipted",
+        "renamed",
+        "folder synced",
+        "end committed",
+    } <= set(steps)
+    for at in range(len(steps)):
+        folder = tmp_path / str(at)
+        before = library(folder)
+        run(folder, move, at, link=link)
+        recovered(folder, before)
+
+
+@LINKS
+def test_killed_while_undoing(tmp_path: Path, link: bool) -> None:
+    library(tmp_path / "count")
+    run(tmp_path / "count", move)
+    steps = run(tmp_path / "count", undo, link=link)
+    assert {"reopened", "brought back", "folder synced", "end committed"} <= set(steps)
+    for at in range(len(steps)):
+        folder = tmp_path / str(at)
+        before = library(folder)
+        run(folder, move)
+        run(folder, undo, at, link=link)
+        rig = Rig(folder, mark=False)
+        nothing_lost(rig, before)
+        rig.recover()
+        rig.undo([row for row in rig.rows() if row.held])
+        assert rig.tree() == before
+        assert all(row.goal is Goal.UNDONE and row.state is MoveState.DONE for row in rig.rows())
+        rig.close()
+
+
+@pytest.mark.crash
+@LINKS
+@pytest.mark.parametrize("first", [move, undo])
+def test_killed_while_recovering_and_again(tmp_path: Path, first: Act, link: bool) -> None:
+    """Every step of the first death, every step of the recovery after it, and a third death half-way."""
+    library(tmp_path / "count")
+    if first is undo:
+        run(tmp_path / "count", move)
+    for at in range(len(run(tmp_path / "count", first, link=link))):
+        for again in range(1000):
+            folder = tmp_path / f"{at}-{again}"
+            before = library(folder)
+            if first is undo:
+                run(folder, move)
+            run(folder, first, at, link=link)
+            steps = run(folder, recover, again, link=link)
+            if again >= len(steps):
+                break
+            run(folder, recover, again // 2, link=link)
+            recovered(folder, before)
+
+
+@LINKS
+def test_killed_in_the_middle_of_recovering(tmp_path: Path, link: bool) -> None:
+    """The states that matter most, in the default run: a unit half moved, and a unit that lost its keeper."""
+    library(tmp_path / "count")
+    steps = run(tmp_path / "count", move, link=link)
+    half = [n for n, name in enumerate(steps) if name == "renamed"][1]
+    for again in range(1000):
+        folder = tmp_path / str(again)
+        before = library(folder)
+        run(folder, move, half, link=link)
+        if again >= len(run(folder, recover, again, link=link)):
+            break
+        recovered(folder, before)
+    assert again > 5
+
+
+def test_killed_when_the_keeper_is_gone_too(tmp_path: Path) -> None:
+    library(tmp_path / "count")
+    for at in range(steps_of(tmp_path / "count", move, False)):
+        folder = tmp_path / str(at)
+        before = library(folder)
+        run(folder, move, at)
+        rig = Rig(folder, mark=False)
+        (rig.root / KEEPER).unlink()
+        del before[KEEPER]
+        unfinished = {row.src for row in rig.rows() if not row.held}
+        rig.recover()
+        assert contents(rig.tree()) == contents(before)
+        assert all(rig.exists(path) for path in unfinished), (
+            "nothing stays hidden behind a keeper that is gone"
+        )
+        rig.close()
