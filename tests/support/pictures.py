@@ -1,0 +1,72 @@
+"""Small pictures that look like photos to hashes, embedders and alignment: shapes, shade, texture. No files shipped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+TAG_ORIENTATION, TAG_MAKE, TAG_MODEL, TAG_SOFTWARE = 0x0112, 0x010F, 0x0110, 0x0131
+IFD_EXIF, TAG_TAKEN, TAG_SUBSEC = 0x8769, 0x9003, 0x9291
+
+
+def picture(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
+    """The same seed gives the same scene at every size; different seeds share nothing."""
+    rng = np.random.default_rng(seed)
+    scene = Image.fromarray(rng.integers(40, 216, (6, 8, 3), dtype=np.uint8)).resize(
+        (960, 720), Image.Resampling.BICUBIC
+    )
+    draw = ImageDraw.Draw(scene)
+    for _ in range(24):
+        x, y, w, h = (int(v) for v in rng.integers((-60, -60, 30, 30), (900, 680, 260, 220)))
+        colour = tuple(int(v) for v in rng.integers(0, 256, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
+    grain = Image.fromarray(rng.integers(0, 256, (720, 960), dtype=np.uint8)).filter(
+        ImageFilter.GaussianBlur(1.5)
+    )
+    textured = np.asarray(scene, np.float32) + (np.asarray(grain, np.float32)[..., None] - 127.5) * 0.8
+    return Image.fromarray(np.clip(textured, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+
+
+def save(
+    path: Path,
+    image: Image.Image,
+    *,
+    taken: datetime | None = None,
+    camera: tuple[str, str] | None = None,
+    orientation: int | None = None,
+    software: str = "",
+    quality: int = 90,
+) -> Path:
+    """Write `image` with the EXIF a camera would give it; the name decides the format."""
+    exif = Image.Exif()
+    if taken is not None:
+        inner = exif.get_ifd(IFD_EXIF)
+        inner[TAG_TAKEN] = taken.strftime("%Y:%m:%d %H:%M:%S")
+        inner[TAG_SUBSEC] = f"{taken.microsecond // 1000:03}"
+    if camera is not None:
+        exif[TAG_MAKE], exif[TAG_MODEL] = camera
+    if orientation is not None:
+        exif[TAG_ORIENTATION] = orientation
+    if software:
+        exif[TAG_SOFTWARE] = software
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, exif=exif, quality=quality)
+    return path
+
+
+def small_gallery(root: Path) -> Path:
+    """June 2024: a photo with a byte copy, a saved-again copy and a smaller copy; two other photos; one of July."""
+    june, july = root / "2024/06", root / "2024/07"
+    camera = ("Maker", "Model 1")
+    noon = datetime(2024, 6, 15, 12, 0, 0, tzinfo=UTC)
+    original = save(june / "IMG_0001.jpg", picture(1, (960, 720)), taken=noon, camera=camera, quality=93)
+    (june / "IMG_0001 (1).jpg").write_bytes(original.read_bytes())
+    save(june / "edited/IMG_0001-small.jpg", picture(1, (960, 720)).resize((480, 360)), quality=80)
+    save(june / "IMG_0001-again.jpg", Image.open(original), quality=70)
+    save(june / "IMG_0002.jpg", picture(2), taken=noon.replace(day=16), camera=camera)
+    save(june / "IMG_0003.png", picture(3))
+    save(july / "IMG_0004.jpg", picture(4), taken=noon.replace(month=7), camera=camera)
+    return root
