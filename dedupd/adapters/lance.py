@@ -106,7 +106,8 @@ class PhotoIndex:
         self._ask_dimensions = dimensions
         self._log = log
         self.path = index_dir.absolute() / _folder_name(model, recipe)
-        self._synced: set[str] = set()
+        self._synced: dict[str, set[tuple[str, int]]] = {}
+        """By folder: names and inodes of files known to be on disk."""
         self._commits = 0
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -122,12 +123,14 @@ class PhotoIndex:
     def _open_or_rebuild(self) -> None:
         for _ in range(_MANIFESTS_TO_TRY):
             try:
-                return self._open()
+                self._open()
             except Exception as error:  # noqa: BLE001
                 # lancedb raises many kinds; each means that this version cannot be used.
                 self._log(f"index version unusable: {error}")
                 if not self._set_newest_version_aside():
                     break
+            else:
+                return
         self.set_aside()
 
     def set_aside(self) -> None:
@@ -144,7 +147,7 @@ class PhotoIndex:
     def _open(self) -> None:
         session = lancedb.Session(index_cache_size_bytes=16 << 20, metadata_cache_size_bytes=32 << 20)
         database = lancedb.connect(os.fspath(self.path), session=session)
-        if _TABLE in database.table_names():
+        if (self.path / f"{_TABLE}.lance").exists():
             self._table: Any = database.open_table(_TABLE)
         else:
             self._table = database.create_table(_TABLE, schema=_schema(self._ask_dimensions()))
@@ -201,12 +204,13 @@ class PhotoIndex:
     def _sync(self) -> None:
         """fsync what is new. Lance never does, and a table with a torn manifest does not open again."""
         for folder, _, names in os.walk(self.path):
-            new = [path for name in names if (path := os.path.join(folder, name)) not in self._synced]
-            for path in new:
-                _fsync(path)
+            found = {(name, os.lstat(os.path.join(folder, name)).st_ino) for name in names}
+            new = found - self._synced.get(folder, set())
+            for name, _ in new:
+                _fsync(os.path.join(folder, name))
             if new:
                 _fsync(folder)
-                self._synced.update(new)
+            self._synced[folder] = found
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -299,9 +303,8 @@ class ContentSet:
         if wanted in self._added:
             return True
         place = int(np.searchsorted(self._sorted, np.bytes_(wanted)))
-        return (
-            place < len(self._sorted) and len(wanted) == 32 and bool(self._sorted[place] == np.bytes_(wanted))
-        )
+        # numpy drops trailing zero bytes of the items it hands out.
+        return len(wanted) == 32 and place < len(self._sorted) and self._sorted[place] == wanted.rstrip(b"\0")
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._added)

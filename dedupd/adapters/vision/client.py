@@ -371,7 +371,7 @@ class _Process:
             bufsize=0,
         )
         self._unframer = messages.Unframer()
-        self._busy = False
+        self._busy = 0
 
     @property
     def pid(self) -> int:
@@ -397,12 +397,9 @@ class _Process:
                 self._unframer.feed(self._read(_BUSY_SECONDS if self._busy else seconds))
                 continue
             reply = messages.replies.decode(body)
-            if isinstance(reply, messages.Busy):
-                self._busy = True
-                continue
-            # Another thread of the worker may begin a file and then wait for the same model.
-            self._busy = self._busy and isinstance(reply, messages.Begun)
-            return reply
+            if not isinstance(reply, messages.Busy):
+                return reply
+            self._busy += 1 if reply.begins else -1
 
     def _read(self, seconds: float) -> bytes:
         assert self._popen.stdout is not None

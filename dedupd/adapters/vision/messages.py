@@ -113,9 +113,10 @@ class Decoded(Message, frozen=True):
 
 
 class Busy(Message, frozen=True):
-    """Something long that is no item's fault begins, such as loading a model."""
+    """Something long that is no item's fault begins (or ends): loading a library, a model, the index."""
 
     what: str
+    begins: bool
 
 
 class Looked(Message, frozen=True):

@@ -13,7 +13,9 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ from dedupd.errors import DedupdError
 if TYPE_CHECKING:
     from dedupd.adapters.lance import PhotoIndex
     from dedupd.adapters.vision.embed import Embedder
+    from dedupd.adapters.vision.look import Looker
     from dedupd.adapters.vision.proof import Gallery
 
 _MEMORY_LIMIT = 3 << 30
@@ -69,10 +72,10 @@ class Eyes:
 
     @cached_property
     def index(self) -> PhotoIndex:
-        from dedupd.adapters.lance import PhotoIndex
+        with self._busy("opening the index"):
+            from dedupd.adapters.lance import PhotoIndex
 
-        self._pipe.send(messages.Busy(what="opening the index"))
-        return PhotoIndex(self._index_dir, self.model.id, self.ready.recipe, self._dimensions, _note)
+            return PhotoIndex(self._index_dir, self.model.id, self.ready.recipe, self._dimensions, _note)
 
     def _dimensions(self) -> int:
         embedder = self.embedder()
@@ -82,8 +85,8 @@ class Eyes:
     def _loaded(self) -> Embedder | None:
         from dedupd.adapters.vision.embed import load
 
-        self._pipe.send(messages.Busy(what="loading the embedder"))
-        return load(self.model, self._cache_dir)
+        with self._busy("loading the embedder"):
+            return load(self.model, self._cache_dir)
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, whichever thread asks first."""
@@ -100,30 +103,47 @@ class Eyes:
         """Send every reply to one request but its Done."""
         match request:
             case messages.LookAt():
-                self._look(request)
+                self._looker.look(request.files)
             case messages.Propose():
                 self._propose(request)
             case messages.Prove():
                 self._prove(request)
             case messages.Missing():
-                self._pipe.send(messages.Contents(contents=self.index.lacks(request.contents)))
+                self._missing(request)
             case messages.Shrink():
                 self._shrink(request)
             case messages.Configure():
                 raise ValueError("configured twice")
 
-    def _look(self, request: messages.LookAt) -> None:
-        from dedupd.adapters.vision.look import Looker
+    @contextmanager
+    def _busy(self, what: str) -> Iterator[None]:
+        self._pipe.send(messages.Busy(what=what, begins=True))
+        try:
+            yield
+        finally:
+            self._pipe.send(messages.Busy(what=what, begins=False))
 
-        looker = Looker(
-            self.index, self.embedder, self.model.id, self._batch_size, self._decoders, self._pipe.send
-        )
-        looker.look(request.files)
+    @cached_property
+    def _looker(self) -> Looker:
+        with self._busy("getting ready to look"):
+            from dedupd.adapters.vision.look import Looker
+
+            return Looker(
+                self.index, self.embedder, self.model.id, self._batch_size, self._decoders, self._pipe.send
+            )
+
+    def _missing(self, request: messages.Missing) -> None:
+        with self._busy("opening the index"):
+            lacking = self.index.lacks(request.contents)
+        self._pipe.send(messages.Contents(contents=lacking))
 
     def _propose(self, request: messages.Propose) -> None:
+        with self._busy("searching"):
+            self._search(request)
+
+    def _search(self, request: messages.Propose) -> None:
         from dedupd.adapters.vision.search import propose
 
-        self._pipe.send(messages.Busy(what="searching"))
         bar = self.model.far_cosine if request.among is None else self.model.near_cosine
         if bar is not None and request.min_cosine is not None:
             bar = min(bar, request.min_cosine)
@@ -132,14 +152,16 @@ class Eyes:
                 self._pipe.send(messages.Candidates(pairs=pairs[start : start + _CANDIDATES_AT_ONCE]))
 
     def _prove(self, request: messages.Prove) -> None:
-        from dedupd.adapters.vision.proof import prove
+        with self._busy("getting ready to prove"):
+            from dedupd.adapters.vision.proof import prove
 
         for pair in request.pairs:
             self._pipe.send(messages.Begun(key=pair.key))
             self._pipe.send(prove(pair, self._gallery))
 
     def _shrink(self, request: messages.Shrink) -> None:
-        from dedupd.adapters.vision.proof import shrink
+        with self._busy("getting ready to shrink"):
+            from dedupd.adapters.vision.proof import shrink
 
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))

@@ -1,0 +1,236 @@
+"""The index keeps what it acknowledged, and starts anew rather than fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dedupd.adapters import lance
+from dedupd.adapters.lance import ContentSet, PhotoIndex, Row, sketch
+from dedupd.core.photo import Traits
+from dedupd.errors import VisionError
+
+DIMENSIONS = 16
+
+
+def content(number: int) -> str:
+    """Ends in zero bytes: they are digits too."""
+    return f"{number:08x}".ljust(64, "0")
+
+
+def traits(number: int) -> Traits:
+    return Traits(
+        content=content(number),
+        recipe="1",
+        model="m",
+        format="JPEG",
+        width=4000,
+        height=3000,
+        phash=(1 << 64) - 1 - number,
+        dhash=number,
+        captured=1717243200.07,
+        camera="Canon|R5|'1'",
+        jpeg_quality=87.3,
+        sharpness=123.456789,
+        text_like=True,
+    )
+
+
+def row(number: int) -> Row:
+    rng = np.random.default_rng(number)
+    vector = rng.standard_normal(DIMENSIONS).astype(np.float32)
+    phashes = rng.integers(0, 1 << 63, 8, dtype=np.uint64)
+    return Row(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
+
+
+def opened(folder: Path, dimensions: int = DIMENSIONS) -> PhotoIndex:
+    return PhotoIndex(folder, "some/model", "1", lambda: dimensions)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> PhotoIndex:
+    return opened(tmp_path)
+
+
+def test_rows_come_back_as_they_were_stored(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1), row(2)])
+    for each in (index, opened(tmp_path)):
+        assert each.traits([content(1)]) == {content(1): traits(1)}
+        rows = each.rows([content(2), content(9)])
+        assert rows.contents == [content(2)]
+        assert (rows.phashes == row(2).phashes).all()
+        assert rows.vectors is not None
+        assert np.abs(rows.vectors[0] - row(2).vector).max() < 1e-3
+
+
+def test_a_content_has_one_row_however_often_it_is_added(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1), row(1)])
+    index.add([row(1), row(2)])
+    assert len(index) == 2
+    assert sorted(name for rows in opened(tmp_path).scan() for name in rows.contents) == [
+        content(1),
+        content(2),
+    ]
+
+
+def test_it_knows_what_it_lacks_after_reopening(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(number) for number in range(300)])
+    wanted = [content(number) for number in range(-1, 301) if number >= 0]
+    assert index.lacks(wanted) == [content(300)]
+    assert opened(tmp_path).lacks([*wanted, "nonsense"]) == [content(300), "nonsense"]
+
+
+@given(st.sets(st.binary(min_size=32, max_size=32)), st.binary(min_size=32, max_size=32))
+def test_a_content_set_is_a_set(held: set[bytes], other: bytes) -> None:
+    contents = ContentSet(each.hex() for each in held)
+    assert all(each.hex() in contents for each in held)
+    assert (other.hex() in contents) == (other in held)
+    contents.add([other.hex()])
+    assert other.hex() in contents
+
+
+def test_many_rows_are_read_as_well_as_few(index: PhotoIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance, "_FEW", 10)
+    index.add([row(number) for number in range(60)])
+    for wanted in (range(5), range(0, 60, 2)):
+        names = [content(number) for number in wanted]
+        assert sorted(index.rows(names).contents) == sorted(names)
+
+
+def test_vectors_are_found_by_the_ids_a_scan_gave(index: PhotoIndex) -> None:
+    index.add([row(number) for number in range(8)])
+    index.add([row(number) for number in range(8, 16)])
+    for rows in index.scan():
+        ids, vectors = index.vectors_by_id(rows.ids)
+        for place, found in zip(ids, vectors, strict=True):
+            number = int(rows.contents[int(np.nonzero(rows.ids == place)[0][0])][:8], 16)
+            assert np.abs(found - row(number).vector).max() < 1e-3
+
+
+def test_a_vector_that_is_no_number_resembles_nothing(index: PhotoIndex) -> None:
+    broken = Row(traits=traits(1), phashes=row(1).phashes, vector=np.full(DIMENSIONS, np.nan, np.float32))
+    index.add([broken, row(2)])
+    vectors = index.rows([content(1), content(2)]).vectors
+    assert vectors is not None
+    assert np.isfinite(vectors).all()
+    assert abs(float(vectors[0] @ vectors[1])) < 1e-6
+
+
+def test_a_table_without_vectors_serves_hashes(tmp_path: Path) -> None:
+    index = PhotoIndex(tmp_path, "", "1", lambda: 0)
+    index.add([Row(traits=traits(1), phashes=row(1).phashes, vector=None)])
+    assert index.rows([content(1)]).vectors is None
+
+
+def test_models_and_recipes_never_share_a_table(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1)])
+    for model, recipe in (("other/model", "1"), ("some/model", "2")):
+        assert PhotoIndex(tmp_path, model, recipe, lambda: DIMENSIONS).lacks([content(1)]) == [content(1)]
+
+
+def test_every_file_is_synced_before_rows_are_acknowledged(
+    index: PhotoIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.add(os.fstat(fd).st_ino), real(fd)))
+    before = {path.stat().st_ino for path in files(index.path)}
+    index.add([row(1)])
+    new = {path.stat().st_ino for path in files(index.path)} - before
+    assert new
+    assert new <= synced
+    assert {path.parent.stat().st_ino for path in files(index.path) if path.stat().st_ino in new} <= synced
+
+
+def files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def manifests(index: PhotoIndex) -> list[Path]:
+    """Newest first: names count down."""
+    return sorted(index.path.rglob("*.manifest"))
+
+
+@pytest.mark.parametrize("torn", [b"", b"half a manifest"])
+def test_a_torn_newest_version_costs_only_its_own_rows(
+    tmp_path: Path, index: PhotoIndex, torn: bytes
+) -> None:
+    index.add([row(1)])
+    index.add([row(2)])
+    manifests(index)[0].write_bytes(torn)
+    again = opened(tmp_path)
+    assert again.lacks([content(1), content(2)]) == [content(2)]
+    again.add([row(2)])
+    assert opened(tmp_path).lacks([content(1), content(2)]) == []
+
+
+def test_lost_rows_are_lacked_not_promised(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1)])
+    for path in files(index.path):
+        if path.suffix == ".lance":
+            path.write_bytes(b"")
+    assert opened(tmp_path).lacks([content(1)]) == [content(1)]
+
+
+def test_what_cannot_be_opened_is_set_aside_not_deleted(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1)])
+    for path in manifests(index):
+        path.write_bytes(b"")
+    again = opened(tmp_path)
+    assert again.lacks([content(1)]) == [content(1)]
+    aside = list(tmp_path.glob("*.broken-*"))
+    assert len(aside) == 1
+    assert list(aside[0].rglob("*.lance"))
+    again.add([row(1)])
+    assert opened(tmp_path).lacks([content(1)]) == []
+
+
+def test_a_table_of_another_make_is_set_aside(
+    tmp_path: Path, index: PhotoIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add([row(1)])
+    monkeypatch.setattr(lance, "SKETCH", 64)
+    assert len(opened(tmp_path)) == 0
+    assert len(list(tmp_path.glob("*.broken-1"))) == 1
+
+
+def test_damage_found_while_reading_empties_the_index(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(1)])
+    for path in files(index.path):
+        if path.suffix == ".lance":
+            path.unlink()
+    with pytest.raises(VisionError, match="set aside"):
+        index.rows([content(1)])
+    assert index.lacks([content(1)]) == [content(1)]
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(VisionError, match="cannot be made"):
+        opened(tmp_path / "file")
+
+
+def test_many_small_commits_are_compacted(index: PhotoIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance, "_OPTIMIZE_EVERY", 8)
+    for number in range(16):
+        index.add([row(number)])
+    assert sum(1 for _ in index.scan()) < 8
+    assert index.lacks([content(number) for number in range(16)]) == []
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 1 << 32), st.floats(0.5, 0.99))
+def test_a_sketch_estimates_the_cosine(seed: int, cosine: float) -> None:
+    rng = np.random.default_rng(seed)
+    one, noise = rng.standard_normal((2, 1280)).astype(np.float32)
+    one /= np.linalg.norm(one)
+    noise -= one * (one @ noise)
+    other = cosine * one + np.sqrt(1 - cosine**2) * noise / np.linalg.norm(noise)
+    first, second = sketch(np.stack([one, other]).astype(np.float32))
+    assert abs(float(first @ second) - cosine) < 5 * (1 - cosine**2) / np.sqrt(lance.SKETCH)

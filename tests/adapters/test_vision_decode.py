@@ -1,0 +1,245 @@
+"""Which files become pictures, upright and whole, and which are refused and why."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.ExifTags import Base
+
+from dedupd.adapters.vision import decode as decode_module
+from dedupd.adapters.vision.decode import Refused, decode, decode_for_proof, opened
+from dedupd.core.photo import FileStat
+
+
+def scene(width: int = 640, height: int = 480) -> Image.Image:
+    """A picture without symmetry: a gradient with one bright corner."""
+    y, x = np.mgrid[0:height, 0:width]
+    red = 255 * x / width
+    green = 255 * y / height
+    blue = np.where((x < width // 4) & (y < height // 4), 255, 40)
+    return Image.fromarray(np.dstack([red, green, blue]).astype(np.uint8))
+
+
+def seen(path: Path, **sides: int) -> decode_module.Picture:
+    with opened(os.fspath(path)) as file:
+        return decode(file, os.fspath(path), **sides)
+
+
+def difference(image: Image.Image, other: Image.Image) -> float:
+    one, two = (np.asarray(each.resize((32, 32)), np.float32) for each in (image, other))
+    return float(np.abs(one - two).mean())
+
+
+def refusal(path: Path, stat: FileStat | None = None) -> Refused:
+    with pytest.raises(Refused) as caught, opened(os.fspath(path), stat) as file:
+        decode(file, os.fspath(path))
+    return caught.value
+
+
+def png_header(width: int, height: int) -> bytes:
+    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [
+        ("a.jpg", "JPEG"),
+        ("a.png", "PNG"),
+        ("a.webp", "WEBP"),
+        ("a.tif", "TIFF"),
+        ("a.gif", "GIF"),
+        ("a.bmp", "BMP"),
+        ("a.avif", "AVIF"),
+        ("a.heic", "HEIF"),
+        ("a.jp2", "JPEG2000"),
+    ],
+)
+def test_every_photo_format_is_read(tmp_path: Path, name: str, format_: str) -> None:
+    scene().save(tmp_path / name)
+    picture = seen(tmp_path / name)
+    assert (picture.format, picture.width, picture.height) == (format_, 640, 480)
+    assert difference(picture.image, scene()) < 12
+
+
+def test_content_counts_not_the_name(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.png", "JPEG")
+    assert seen(tmp_path / "a.png").format == "JPEG"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_come_upright(tmp_path: Path, orientation: int) -> None:
+    turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    stored = scene() if turned is None else scene().transpose(Image.Transpose(turned))
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    stored.save(tmp_path / "a.jpg", exif=exif)
+    picture = seen(tmp_path / "a.jpg", short_side=120)
+    assert (picture.width, picture.height) == (640, 480)
+    assert difference(picture.image, scene()) < 6
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_small_decode_keeps_the_side_asked_for(tmp_path: Path, name: str) -> None:
+    scene(2000, 1500).save(tmp_path / name)
+    picture = seen(tmp_path / name, short_side=320)
+    assert (picture.width, picture.height) == (2000, 1500)
+    assert 320 <= min(picture.image.size) < 640
+    assert difference(picture.image, scene(2000, 1500)) < 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("1", "a.png"), ("L", "a.jpg"), ("P", "a.png"), ("CMYK", "a.jpg"), ("RGBA", "a.png"), ("LA", "a.png")],
+)
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, name: str) -> None:
+    scene().convert(mode).save(tmp_path / name)
+    picture = seen(tmp_path / name)
+    assert picture.image.mode == "RGB"
+    grey = scene().convert("L").convert("RGB")
+    assert min(difference(picture.image, scene()), difference(picture.image, grey)) < 40
+
+
+def test_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 65535, 256), (64, 1)).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    for name in ("a.png", "a.tif"):
+        grey = np.asarray(seen(tmp_path / name).image)[0, :, 0]
+        assert np.abs(grey.astype(int) - np.arange(256)).max() <= 1
+
+
+def test_transparency_shows_neutral_grey(tmp_path: Path) -> None:
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    assert seen(tmp_path / "a.png").image.getpixel((5, 5)) == decode_module.GREY
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.heic", "a.tif"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_file_cut_short_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    whole = io.BytesIO()
+    Image.fromarray(noise).save(
+        whole, {".jpg": "JPEG", ".tif": "TIFF", ".heic": "HEIF"}.get(name[1:], name[2:])
+    )
+    (tmp_path / name).write_bytes(whole.getvalue()[: int(len(whole.getvalue()) * share)])
+    refused = refusal(tmp_path / name)
+    assert not refused.retry
+
+
+def test_broken_metadata_does_not_make_a_photo_unreadable(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    assert seen(tmp_path / "a.jpg").width == 640
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("a.cr2", b"II*\0\x10\0\0\0CR\x02\0"),
+        ("a.raf", b"FUJIFILMCCD-RAW 0201"),
+        ("a.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1"),
+        ("a.nef", b"MM\0*"),
+        ("renamed.jpg", b"FUJIFILMCCD-RAW 0201"),
+    ],
+)
+def test_raw_photos_are_left_alone_for_now(tmp_path: Path, name: str, head: bytes) -> None:
+    (tmp_path / name).write_bytes(head + bytes(64))
+    assert "raw photo" in refusal(tmp_path / name).reason
+
+
+def test_a_dng_is_raw_though_its_preview_would_decode(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.tif", tiffinfo={50706: b"\1\4\0\0"})
+    assert "raw photo" in refusal(tmp_path / "a.tif").reason
+
+
+@pytest.mark.parametrize(
+    "head", [b"%PDF-1.7", b"\0\0\0\x18ftypmp42", b"<svg/>", b"8BPS\0\1", b"P6 1 1 255 abc"]
+)
+def test_other_kinds_of_file_are_not_handed_to_any_decoder(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(head + bytes(64))
+    assert refusal(tmp_path / "a.jpg").reason == "not a picture dedupd reads"
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert refusal(tmp_path / "a.jpg").reason == "empty file"
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    row = zlib.compress(bytes(2501) * 20000, 9)
+    data = b"IDAT" + row
+    chunk = struct.pack(">I", len(row)) + data + struct.pack(">I", zlib.crc32(data))
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    (tmp_path / "a.png").write_bytes(png_header(20000, 20000) + chunk + end)
+    assert refusal(tmp_path / "a.png").reason.startswith("too large")
+
+
+def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    assert refusal(tmp_path / "link.jpg").reason == "not a regular file"
+
+
+def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    assert refusal(tmp_path / "a.jpg").reason == "not a regular file"
+
+
+@pytest.mark.parametrize("field", ["size", "mtime_ns", "dev", "ino"])
+def test_a_file_other_than_expected_is_refused(tmp_path: Path, field: str) -> None:
+    scene().save(tmp_path / "a.jpg")
+    found = os.lstat(tmp_path / "a.jpg")
+    known = {
+        "size": found.st_size,
+        "mtime_ns": found.st_mtime_ns,
+        "ctime_ns": found.st_ctime_ns,
+        "dev": found.st_dev,
+        "ino": found.st_ino,
+    }
+    seen(tmp_path / "a.jpg")
+    refused = refusal(tmp_path / "a.jpg", FileStat(**(known | {field: known[field] + 1})))
+    assert refused.retry
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    scene().save(path)
+    reading = opened(os.fspath(path))
+    decode(reading.__enter__(), os.fspath(path))
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(Refused) as caught:
+        reading.__exit__(None, None, None)
+    assert caught.value.retry
+
+
+def test_a_cloud_placeholder_is_not_opened(tmp_path: Path) -> None:
+    with (tmp_path / "a.jpg").open("wb") as file:
+        file.truncate(1 << 20)
+    refused = refusal(tmp_path / "a.jpg")
+    assert (refused.reason, refused.retry) == ("cloud placeholder", True)
+
+
+def test_proof_pictures_agree_across_resolutions(tmp_path: Path) -> None:
+    photo(1600, 1200).save(tmp_path / "large.jpg", quality=95)
+    photo(1600, 1200).resize((800, 600), Image.Resampling.LANCZOS).save(tmp_path / "small.jpg", quality=95)
+    large, small = (decode_for_proof(os.fspath(tmp_path / name)) for name in ("large.jpg", "small.jpg"))
+    assert large.shape == small.shape == (300, 400, 3)
+    assert np.abs(large.astype(int) - small.astype(int)).mean() < 2
+
+
+def test_proof_pictures_are_never_scaled_up(tmp_path: Path) -> None:
+    scene(120, 90).save(tmp_path / "a.png")
+    assert decode_for_proof(os.fspath(tmp_path / "a.png")).shape == (90, 120, 3)
+
+
+def photo(width: int, height: int) -> Image.Image:
+    coarse: NDArray[np.uint8] = np.random.default_rng(3).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -1,0 +1,289 @@
+"""The worker dies, hangs, starves and is killed; the caller only ever hears about files."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from PIL import Image
+
+import dedupd
+from dedupd.adapters.vision.client import VisionWorker
+from dedupd.core.photo import FileStat, Traits, Unreadable
+from dedupd.errors import VisionError
+from dedupd.ports import LookRequest, ProofRequest
+
+POISON = '''
+"""Loaded by the worker's interpreter: files named after a misfortune meet it when they are decoded."""
+import importlib.abc, importlib.util, os, signal, sys, threading
+
+class Poisoner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name != "dedupd.adapters.vision.decode":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        self.load = spec.loader.exec_module
+        spec.loader.exec_module = self.exec_module
+        return spec
+
+    def exec_module(self, module):
+        self.load(module)
+        real = module.decode
+        def decode(file, path, **sides):
+            name = os.path.basename(path)
+            if name.startswith("segv"):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if name.startswith("hang"):
+                threading.Event().wait()
+            if name.startswith("greedy"):
+                bytearray(8 << 30)
+            if name.startswith("once") and not os.path.exists(path + ".met"):
+                open(path + ".met", "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(file, path, **sides)
+        module.decode = decode
+
+sys.meta_path.insert(0, Poisoner())
+'''
+
+
+@pytest.fixture
+def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(POISON)
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
+
+
+@pytest.fixture
+def vision(tmp_path: Path) -> Iterator[VisionWorker]:
+    worker = make(tmp_path)
+    yield worker
+    worker.rest()
+
+
+def make(tmp_path: Path, **options: Any) -> VisionWorker:
+    usual: dict[str, Any] = {"embedder": "hashes", "stall_seconds": 5.0}
+    return VisionWorker(tmp_path / "index", tmp_path / "cache", **(usual | options))
+
+
+def photo(path: Path, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    coarse.resize((400, 300), Image.Resampling.BICUBIC).save(path, "JPEG")
+    return path
+
+
+def request(key: int, path: Path) -> LookRequest:
+    found = os.lstat(path)
+    return LookRequest(
+        key=key,
+        path=os.fspath(path),
+        stat=FileStat(
+            size=found.st_size,
+            mtime_ns=found.st_mtime_ns,
+            ctime_ns=found.st_ctime_ns,
+            dev=found.st_dev,
+            ino=found.st_ino,
+        ),
+    )
+
+
+def look(vision: VisionWorker, *paths: Path) -> dict[str, Traits | Unreadable]:
+    answers = list(vision.look([request(key, path) for key, path in enumerate(paths)]))
+    assert sorted(answer.key for answer in answers) == list(range(len(paths)))
+    return {paths[answer.key].name: answer.result for answer in answers}
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_a_file_that_crashes_the_worker_is_set_aside_and_the_others_are_seen(
+    tmp_path: Path, vision: VisionWorker
+) -> None:
+    names = ["a.jpg", "segv.jpg", "b.jpg", "c.jpg"]
+    results = look(vision, *(photo(tmp_path / name, seed) for seed, name in enumerate(names)))
+    poison = results.pop("segv.jpg")
+    assert all(isinstance(result, Traits) for result in results.values())
+    assert isinstance(poison, Unreadable)
+    assert "crashed (SIGSEGV)" in poison.reason
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_a_file_that_hangs_the_worker_costs_one_file_its_turn(tmp_path: Path) -> None:
+    vision = make(tmp_path, stall_seconds=0.8)
+    results = look(vision, *(photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "hang.jpg"])))
+    vision.rest()
+    hung = results["hang.jpg"]
+    assert isinstance(results["a.jpg"], Traits)
+    assert isinstance(hung, Unreadable)
+    assert "hung" in hung.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA works on Linux alone")
+@pytest.mark.usefixtures("poisoned")
+def test_a_file_that_wants_too_much_memory_is_refused(tmp_path: Path, vision: VisionWorker) -> None:
+    results = look(vision, photo(tmp_path / "greedy.jpg", 1), photo(tmp_path / "a.jpg", 2))
+    greedy = results["greedy.jpg"]
+    assert isinstance(greedy, Unreadable)
+    assert isinstance(results["a.jpg"], Traits)
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_a_file_present_at_one_death_of_the_worker_is_tried_again(
+    tmp_path: Path, vision: VisionWorker
+) -> None:
+    results = look(vision, photo(tmp_path / "once.jpg", 1), photo(tmp_path / "a.jpg", 2))
+    assert all(isinstance(result, Traits) for result in results.values())
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_a_pair_that_crashes_the_worker_costs_one_pair(tmp_path: Path, vision: VisionWorker) -> None:
+    good, also, bad = (
+        photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.jpg", "segv.jpg"])
+    )
+    crashed, proven = vision.prove([pair(bad, good), pair(good, also)])
+    assert (crashed.measures, "crashed" in crashed.error) == (None, True)
+    assert proven.measures is not None
+
+
+def pair(a: Path, b: Path) -> ProofRequest:
+    contents = (blake3(path.read_bytes()).hexdigest() for path in (a, b))
+    return ProofRequest(a=next(contents), b=next(contents), path_a=os.fspath(a), path_b=os.fspath(b))
+
+
+def test_a_worker_killed_in_the_middle_loses_no_file(tmp_path: Path, vision: VisionWorker) -> None:
+    paths = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(80)]
+    answers = []
+    for answer in vision.look([request(key, path) for key, path in enumerate(paths)]):
+        answers.append(answer)
+        if len(answers) == 1:
+            assert vision.pid is not None
+            os.kill(vision.pid, signal.SIGKILL)
+    assert sorted(answer.key for answer in answers) == list(range(80))
+    contents = [answer.result.content for answer in answers if isinstance(answer.result, Traits)]
+    assert len(contents) == 80
+    assert vision.missing(contents) == []
+
+
+def test_what_was_answered_is_on_disk_when_the_worker_is_killed(tmp_path: Path, vision: VisionWorker) -> None:
+    results = look(vision, *(photo(tmp_path / f"{seed}.jpg", seed) for seed in range(3)))
+    assert vision.pid is not None
+    os.kill(vision.pid, signal.SIGKILL)
+    assert vision.missing([result.content for result in results.values()]) == []
+
+
+def test_answers_no_longer_wanted_do_not_reach_the_next_request(tmp_path: Path, vision: VisionWorker) -> None:
+    paths = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(40)]
+    answers = vision.look([request(key, path) for key, path in enumerate(paths)])
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert vision.missing(["0" * 64]) == ["0" * 64]
+    assert len(look(vision, *paths)) == 40
+
+
+def test_a_request_within_another_is_a_mistake_not_a_deadlock(tmp_path: Path, vision: VisionWorker) -> None:
+    answers = vision.look([request(0, photo(tmp_path / "a.jpg", 1))])
+    next(answers)
+    with pytest.raises(RuntimeError):
+        vision.missing([])
+    assert list(answers) == []
+    assert vision.missing([]) == []
+
+
+def test_the_worker_leaves_when_told_and_comes_back_when_needed(tmp_path: Path, vision: VisionWorker) -> None:
+    wake(vision, tmp_path)
+    first = vision.pid
+    vision.rest()
+    assert vision.pid is None
+    wake(vision, tmp_path)
+    assert vision.pid not in (None, first)
+
+
+def wake(vision: VisionWorker, folder: Path) -> None:
+    """Have the worker do something that needs no index."""
+    assert vision.thumbnails([(os.fspath(folder / "none.jpg"), "f" * 64)]) == {}
+
+
+def test_an_idle_worker_leaves_by_itself(tmp_path: Path) -> None:
+    vision = make(tmp_path, idle_seconds=0.05)
+    wake(vision, tmp_path)
+    pid = vision.pid
+    assert pid is None or ends(pid)
+    wake(vision, tmp_path)
+    vision.rest()
+
+
+def test_the_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from dedupd.adapters.vision.client import VisionWorker\n"
+        f"vision = VisionWorker(Path({os.fspath(tmp_path)!r}), Path({os.fspath(tmp_path)!r}), 'hashes')\n"
+        "vision.status(); print(vision.pid, flush=True); os.kill(os.getpid(), 9)"
+    )
+    home = os.fspath(Path(dedupd.__file__).parent.parent)
+    parent = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": home},
+        capture_output=True,
+        check=False,
+    )
+    assert ends(int(parent.stdout))
+
+
+def ends(pid: int) -> bool:
+    """Whether process `pid` ends within ten seconds."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], 10.0)[0])
+    finally:
+        os.close(handle)
+
+
+def test_a_worker_that_cannot_start_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import os; os._exit(7)")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
+    with pytest.raises(VisionError, match="does not start"):
+        make(tmp_path).status()
+
+
+def test_an_unknown_embedder_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(VisionError, match="'resnet' is not known"):
+        make(tmp_path, embedder="resnet").status()
+
+
+def test_a_library_in_the_photo_folder_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vision: VisionWorker
+) -> None:
+    (tmp_path / "msgspec.py").write_text("import os; os._exit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert vision.status().recipe
+
+
+def test_status_names_what_sees(vision: VisionWorker) -> None:
+    status = vision.status()
+    assert (status.model, bool(status.recipe)) == ("", True)
+
+
+def test_thumbnails_are_private_and_small(tmp_path: Path, vision: VisionWorker) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((2000, 1000), 60).save(path)
+    (traits,) = look(vision, path).values()
+    made = vision.thumbnails(
+        [(os.fspath(path), traits.content), (os.fspath(tmp_path / "none.jpg"), "f" * 64)]
+    )
+    assert list(made) == [traits.content]
+    thumbnail = made[traits.content]
+    assert thumbnail == tmp_path / "cache" / "thumbs" / traits.content[:2] / f"{traits.content}.jpg"
+    assert thumbnail.stat().st_mode & 0o777 == 0o600
+    assert Image.open(thumbnail).size == (512, 256)
