@@ -30,10 +30,11 @@ from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
+from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
-from dedupd.errors import RootError, StateError, UsageError
+from dedupd.errors import RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.orders import Companions, orders_for
@@ -131,9 +132,10 @@ class Library:
         with hold(where, settings.roots), contextlib.closing(cls(settings, where)) as library:
             yield library
 
-    def _worker(self) -> VisionWorker:
+    def _worker(self, embedder: str = "") -> VisionWorker:
+        """The recorded choice stands (only `models use` changes it), unless this run names another."""
         recorded = self.ledger.get("embedder")
-        setting = recorded if recorded and self.settings.embedder == "auto" else self.settings.embedder
+        setting = embedder or (recorded if recorded and self.settings.embedder == "auto" else self.settings.embedder)
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
@@ -369,6 +371,31 @@ class Library:
                     self.problems[f"summary {root.id} {month}"] = problem
                 written.append(summary)
         return written
+
+    def use_model(self, name: str, *, on_progress: Progress = _quiet) -> int:
+        """Record another embedder and look at every photo again with it; verdicts, moves and groups in force stay.
+
+        Raises VisionError when it cannot be had; then nothing has changed.
+        """
+        self.vision.rest()
+        vision = self._worker(name)
+        try:
+            seeing = vision.status()
+        except VisionError:
+            vision.rest()
+            raise
+        self.vision = vision
+        self.ledger.put("embedder", seeing.model or "hashes")
+        self.ledger.put("model", seeing.model)
+        self.ledger.put("recipe", seeing.recipe)
+        with self.ledger.transaction():
+            for file in self.ledger.inventory.other_recipe(seeing.recipe, seeing.model):
+                self.ledger.inventory.set_state(file.id, FileState.SEEN)
+                self.ledger.inventory.change_month(file.root, file.month, self.clock.now())
+        self.reconcile(mark=False)
+        photos = self.ingest(on_progress=on_progress)
+        self.cluster(everything=True, on_progress=on_progress)
+        return photos
 
     # ---- use cases
 

@@ -124,7 +124,7 @@ def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     show = _command(commands, "show", "ask:show", "one group with its pictures and evidence", "dedupd show 12")
     show.add_argument("group", type=int, metavar="GROUP")
     _json(show)
-    _command(commands, "review", "ui:review", "look at groups with pictures, and decide (in the terminal)", "dedupd review").add_argument(
+    _command(commands, "review", "review:review", "look at groups with pictures, and decide (in the terminal)", "dedupd review").add_argument(
         "--images", choices=("auto", "kitty", "sixel", "half", "off"), default="auto", help="how pictures are drawn"
     )
 

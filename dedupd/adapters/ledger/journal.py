@@ -103,9 +103,10 @@ class Journal:
         group: int | None = None,
         root: str | None = None,
         content: str | None = None,
+        since: float | None = None,
         held: bool = False,
     ) -> list[Move]:
-        """Rows that match every given condition, oldest first; `held`: only what lies in duplicates/ now."""
+        """Rows that match every given condition, oldest first; `since`: wall clock of the intent; `held`: only what lies in duplicates/ now."""
         where: list[str] = ["1"]
         values: list[str | int | bytes] = []
         for column, value in (("batch", batch), ("grp", group), ("content", content)):
@@ -115,6 +116,9 @@ class Journal:
         if root is not None:
             where.append("root=?")
             values.append(os.fsencode(root))
+        if since is not None:
+            where.append("at>=?")
+            values.append(since)
         if held:
             where.append("goal='moved' AND state='done'")
         if ids is None:

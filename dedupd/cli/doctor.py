@@ -1,0 +1,105 @@
+"""`dedupd init` writes a config; `dedupd doctor` checks that dedupd can work here and says what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dedupd.adapters.disk import LocalDisk
+from dedupd.adapters.vision.models import list_models
+from dedupd.cli.console import answer, answer_json
+from dedupd.cli.opening import opened
+from dedupd.cli.service import write_config
+from dedupd.client.connection import ask
+from dedupd.config import Places, Settings, places
+from dedupd.core.summary import human_bytes, visible
+from dedupd.errors import DedupdError, ExitCode, NoDaemon
+from dedupd.library import LibraryView
+from dedupd.protocol.messages import GetStatus, StatusView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was checked."""
+
+    what: str
+    good: bool
+    told: str
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """A documented config.toml; an existing one is never replaced."""
+    where = places(arguments.state_dir, arguments.config)
+    write_config(where.config, arguments.roots)
+    answer(f"wrote {where.config}: look at it, then start with `dedupd run` or `dedupd service install`")
+    return int(ExitCode.OK)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Exit 1 when something keeps dedupd from working."""
+    settings, where = opened(arguments)
+    findings = [*_packages(), *_state(settings, where), *_roots(settings), *_models(), *_daemon(where)]
+    if arguments.json:
+        answer_json([{"what": f.what, "ok": f.good, "told": f.told} for f in findings])
+    else:
+        for finding in findings:
+            answer(f"{'ok ' if finding.good else 'NOT'}  {finding.what:<12} {visible(finding.told)}")
+    return int(ExitCode.OK if all(f.good for f in findings) else ExitCode.FAILED)
+
+
+def _packages() -> Iterator[Finding]:
+    missing = [n for n in ("PIL", "pillow_heif", "imagehash", "cv2", "lancedb", "onnxruntime", "watchdog", "apscheduler", "textual")
+               if importlib.util.find_spec(n) is None]  # fmt: skip
+    told = f"missing: {', '.join(missing)}; install dedupd again" if missing else f"Python {sys.version.split()[0]}, all packages there"
+    yield Finding(what="packages", good=not missing, told=told)
+
+
+def _state(settings: Settings, where: Places) -> Iterator[Finding]:
+    try:
+        where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(where.state).free
+        good = os.access(where.state, os.W_OK) and free > 500e6
+        yield Finding(what="state", good=good, told=f"{where.state}, {human_bytes(free)} free")
+        if where.ledger.exists():
+            LibraryView(settings, where).close()
+            yield Finding(what="ledger", good=True, told="opens")
+    except (OSError, DedupdError) as error:
+        yield Finding(what="state", good=False, told=f"{where.state}: {error}")
+
+
+def _roots(settings: Settings) -> Iterator[Finding]:
+    disk = LocalDisk()
+    for root in settings.roots:
+        try:
+            disk.identity(str(root))
+            told = "can be read" + ("" if os.access(root, os.W_OK) else ", but not written: duplicates are only reported")
+            yield Finding(what="folder", good=True, told=f"{root} {told}")
+        except DedupdError as error:
+            yield Finding(what="folder", good=False, told=str(error))
+    if not settings.roots:
+        yield Finding(what="folder", good=True, told="none configured: name one on the command line, or `dedupd init ~/Pictures`")
+    watches = Path("/proc/sys/fs/inotify/max_user_watches")
+    if watches.exists():
+        yield Finding(what="watching", good=True, told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)")
+
+
+def _models() -> Iterator[Finding]:
+    here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
+    told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
+    yield Finding(what="models", good=True, told=told)
+
+
+def _daemon(where: Places) -> Iterator[Finding]:
+    try:
+        status = ask(where.socket, GetStatus(), StatusView, timeout=5)
+        yield Finding(what="daemon", good=True, told=f"running (pid {status.pid}), {status.photos} photos")
+    except NoDaemon:
+        yield Finding(what="daemon", good=True, told="not running: `dedupd run`, or `dedupd service install`")
+    except DedupdError as error:
+        yield Finding(what="daemon", good=False, told=str(error))

@@ -1,0 +1,65 @@
+"""`dedupd models`: list embedders, choose one, fetch one."""
+
+from __future__ import annotations
+
+import argparse
+
+from dedupd.adapters.lock import hold
+from dedupd.adapters.vision.models import list_models, pull
+from dedupd.cli.console import answer, answer_json, progress_bar, tell
+from dedupd.cli.opening import opened
+from dedupd.core.summary import visible
+from dedupd.errors import ExitCode, StateError, UsageError
+from dedupd.library import Library, LibraryView
+
+
+def models(arguments: argparse.Namespace) -> int:
+    if arguments.action == "list":
+        return _list(arguments)
+    if not arguments.name:
+        raise UsageError(f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`")
+    return _use(arguments) if arguments.action == "use" else _pull(arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    settings, places = opened(arguments)
+    try:
+        view = LibraryView(settings, places)
+        chosen = view.ledger.get("embedder")
+        view.close()
+    except StateError:
+        chosen = ""
+    rows = [
+        {
+            "name": listing.model.id or "hashes", "available": listing.available, "calibrated": listing.model.calibrated,
+            "in_use": bool(chosen) and chosen == (listing.model.id or "hashes"), "note": listing.note,
+        }
+        for listing in list_models()
+    ]  # fmt: skip
+    if arguments.json:
+        answer_json(rows)
+        return int(ExitCode.OK)
+    for row in rows:
+        mark = "*" if row["in_use"] else " "
+        state = "here" if row["available"] else "not here"
+        answer(f"{mark} {row['name']:<46} {state:<9} {'calibrated' if row['calibrated'] else 'proposes only'}  {row['note']}")
+    if not chosen:
+        answer("none is in use yet: the first scan chooses, and only `dedupd models use` changes it")
+    return int(ExitCode.OK)
+
+
+def _use(arguments: argparse.Namespace) -> int:
+    """Look at everything again with another embedder; verdicts and moves stay."""
+    settings, places = opened(arguments)
+    with hold(places, settings.roots), Library(settings, places) as library, progress_bar() as progress:
+        photos = library.use_model(arguments.name, on_progress=progress)
+    answer(f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees")
+    return int(ExitCode.OK)
+
+
+def _pull(arguments: argparse.Namespace) -> int:
+    with progress_bar() as progress:
+        pull(arguments.name, lambda done, total: progress("pull", done, total), timeout=float(arguments.timeout))
+    answer(f"{visible(arguments.name)} is here; choose it with `dedupd models use {visible(arguments.name)}`")
+    tell("nothing changed for your library yet")
+    return int(ExitCode.OK)
