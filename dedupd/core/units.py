@@ -29,7 +29,7 @@ SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "
 
 _EDIT_WORDS = (
     "edited|effects|bearbeitet|modifié|editado|editada|modificato|modificata|bewerkt|edytowane|redigerad"
-    + "|redigeret"
+    "|redigeret"
 )
 _EDIT_SUFFIX = re.compile(rf"(?P<stem>.+)-(?:{_EDIT_WORDS})(?P<copy>\(\d+\))?", re.IGNORECASE)
 _APPLE_EDIT = re.compile(r"(?P<head>.*IMG_)E(?P<number>\d{4,}.*)", re.IGNORECASE)
