@@ -25,10 +25,12 @@ from dedupd.tui.view import FULL, WHOLE, Box, View
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from rich.segment import Segment
+
     from dedupd.tui.imaging import Picture
 
 T = TypeVar("T")
-_CLASSES = {"kitty": "TGPImage", "sixel": "SixelImage", "half": "HalfcellImage"}
+_CLASSES = {"kitty": "TGPImage", "sixel": "SixelImage"}
 _KEPT = 96
 """Decoded thumbnails in memory; at 512 px some 0.6 MB each."""
 _ORIGINAL_SIDE = 3000
@@ -51,8 +53,8 @@ class Gallery:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def widget_class(self) -> type[Any]:
-        """textual-image's widget for this terminal; the first call loads it."""
-        return await self._off_loop(_load_widget, _CLASSES.get(self.mode, "HalfcellImage"))
+        """textual-image's widget for a terminal with real pixels; the first call loads it."""
+        return await self._off_loop(_load_widget, _CLASSES[self.mode])
 
     async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
         """The small pictures of `files` that there are, asked for in one request."""
@@ -84,6 +86,10 @@ class Gallery:
             box = await self._off_loop(lambda: self._tools().find_place(small[keeper], small[other]))
             self._places[keeper, other] = box
         return self._places[keeper, other]
+
+    async def blocks(self, picture: Picture, columns: int, rows: int) -> list[list[Segment]]:
+        """Rows of coloured blocks, for a terminal without graphics."""
+        return await self._off_loop(lambda: self._tools().blocks(picture, columns, rows))
 
     async def part(self, picture: Picture, view: View = FULL, place: Box = WHOLE, side: int = 1024) -> Picture:
         if view == FULL and place == WHOLE and max(picture.size) <= side:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from dedupd.protocol.messages import GroupView
 from dedupd.tui.app import ReviewApp
+from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Words
 from tests.fakes.daemon import FakeDaemon
@@ -31,7 +34,24 @@ class Review:
     fake: FakeDaemon
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """As pilot.press, but ends when the messages are handled, not when the processor is idle: it never is here."""
+        for key in keys:
+            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            await self.calm()
+
+    async def write(self, text: str) -> None:
+        """Text into the input that has the focus, then Enter."""
+        await self.until(lambda: isinstance(self.app.focused, Input), "an input")
+        await self.pilot.press(*text, "enter")
+
+    async def calm(self) -> None:
+        """A key goes from app to screen to widget and back up: a round of messages for each."""
+        for _ in range(4):
+            await self.pilot.pause(0)
+
+    async def asked(self) -> None:
+        """A dialog waits for an answer."""
+        await self.until(lambda: isinstance(self.app.screen, Confirm) and self.app.focused is not None, "a dialog")
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Waits for what other tasks must do first; the clock only ends a test that would hang."""
@@ -39,19 +59,19 @@ class Review:
         while not condition():
             if asyncio.get_running_loop().time() > end:
                 raise AssertionError(f"never happened: {what or condition}\n{self.text()}")
-            await self.pilot.pause(0.01)
+            await self.pilot.pause(0.005)
 
     async def settled(self) -> None:
         """Everything asked for is done and the screen has followed."""
         await self.app.hands.idle()
         await self.until(lambda: not self.app.library.acting)
-        await self.pilot.pause()
+        await self.calm()
 
     async def open_month(self) -> None:
         await self.until(lambda: self.app.library.months, "months")
         await self.press("enter")
         await self.until(lambda: len(self.app.library.loaded) == 1, "groups")
-        await self.pilot.pause()
+        await self.calm()
 
     async def open_group(self) -> None:
         await self.open_month()
@@ -62,7 +82,7 @@ class Review:
         """The comparison shows the group it stands on."""
         screen: Any = self.app.screen
         await self.until(lambda: screen.draft is not None and screen.draft.group.id == screen.id_now, "the group")
-        await self.pilot.pause()
+        await self.calm()
 
     def rows(self) -> Rows[Any]:
         return self.app.screen.query_one(Rows)
@@ -87,7 +107,7 @@ def reviewing(tmp_path: Path) -> Reviewing:
 
     @asynccontextmanager
     async def start(
-        *, size: tuple[int, int] = (100, 30), online: bool = True, images: str = "half", prepare: Any = None, **fake: Any
+        *, size: tuple[int, int] = (100, 30), online: bool = True, images: str = "off", prepare: Any = None, **fake: Any
     ) -> AsyncIterator[Review]:
         daemon = FakeDaemon(tmp_path / "s", tmp_path, **fake)
         if prepare is not None:
@@ -101,7 +121,7 @@ def reviewing(tmp_path: Path) -> Reviewing:
                 if online:
                     await review.until(lambda: app.library.online, "the line")
                     await review.until(lambda: app.library.months, "the months")
-                    await pilot.pause()
+                    await review.calm()
                 yield review
         finally:
             daemon.hold.set()

@@ -43,7 +43,7 @@ async def test_it_reconnects_and_shows_what_was_known_meanwhile(reviewing: Revie
     async with reviewing(groups=12) as review:
         await review.fake.stop()
         await review.until(lambda: not review.app.library.online)
-        await review.pilot.pause()
+        await review.calm()
         assert "No daemon answers" in review.text()
         assert "2024-06" in review.text(), "what was last known stays in sight"
         asked = len(review.fake.of(GetMonths))
@@ -72,11 +72,11 @@ async def test_progress_is_shown_with_rate_and_eta(reviewing: Reviewing) -> None
         view = ProgressView(phase="indexing", done=1204, total=12000, rate=14.2, eta=760)
         await review.fake.notify(Progressed(progress=view))
         await review.until(lambda: review.app.library.progress)
-        await review.pilot.pause()
+        await review.calm()
         assert "Indexing 1,204 of 12,000 · 14/s · 13 min left" in review.text()
         await review.fake.notify(Progressed(progress=None))
         await review.until(lambda: review.app.library.progress is None)
-        await review.pilot.pause()
+        await review.calm()
         assert "next run in 57 min" in review.text()
 
 
@@ -107,7 +107,7 @@ async def test_attention_and_moves_are_told_and_logged(reviewing: Reviewing) -> 
         await review.fake.notify(Moved(month="2024-06", moved=3, message="Moved 3 files in 2024/06."))
         await review.until(lambda: len(review.app.library.log) >= 3)
         await review.press("l")
-        await review.pilot.pause()
+        await review.calm()
         assert "keeper of two copies vanished" in review.text()
         assert "Moved 3 files" in review.text()
 
@@ -118,7 +118,7 @@ async def test_nothing_is_acted_without_a_daemon(reviewing: Reviewing) -> None:
         await review.fake.stop()
         await review.until(lambda: not review.app.library.online)
         await review.press("a")
-        await review.pilot.pause()
+        await review.calm()
         assert not review.app.hands.done
         assert "nothing was done" in review.app.library.log[-1].text
 

@@ -13,10 +13,11 @@ from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.screens.picture import PictureScreen
 from dedupd.tui.state import confidence, weight
 from dedupd.tui.verdicts import Mark
+from dedupd.tui.widgets.picture import Picture
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Review, Reviewing
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.filterwarnings("ignore:.*getdata:DeprecationWarning")]
+pytestmark = pytest.mark.asyncio
 
 
 def acting(fake: FakeDaemon) -> list[Request]:
@@ -26,7 +27,7 @@ def acting(fake: FakeDaemon) -> list[Request]:
 async def only(review: Review, relation_key: str) -> GroupView:
     """Show one relation and give the group under the cursor."""
     await review.press(relation_key)
-    await review.pilot.pause()
+    await review.calm()
     return review.rows().current  # type: ignore[no-any-return]
 
 
@@ -48,16 +49,16 @@ async def test_the_first_yes_is_asked_for_with_counts_and_bytes(reviewing: Revie
         assert "files are ready to move" in review.text()
         assert "nothing moves before your yes" in review.text()
         await review.press("A")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
-        await review.pilot.pause()
+        await review.asked()
+        await review.calm()
         status = review.app.library.status
         assert f"{status.waiting_to_move} files" in review.text()
         assert "are freed" in review.text()
         await review.press("escape")
-        await review.pilot.pause()
+        await review.calm()
         assert acting(review.fake) == [], "no is no"
         await review.press("A")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("y")
         await review.settled()
         [request] = acting(review.fake)
@@ -69,7 +70,8 @@ async def test_the_first_yes_is_asked_for_with_counts_and_bytes(reviewing: Revie
 
 async def test_jump_to_a_month(reviewing: Reviewing) -> None:
     async with reviewing(groups=60, months=30) as review:
-        await review.press("g", *"2022-03", "enter")
+        await review.press("g")
+        await review.write("2022-03")
         await review.until(lambda: isinstance(review.app.screen, MonthsScreen))
         await review.until(lambda: review.rows().current.month == "2022-03")
 
@@ -83,26 +85,28 @@ async def test_relations_sort_filter_and_jump(reviewing: Reviewing) -> None:
         rows = review.rows()
         assert [g.id for g in rows.items] == [g.id for g in sorted(rows.items, key=lambda g: (-weight(g), g.id))]
         await review.press("s", "s")
-        await review.pilot.pause()
+        await review.calm()
         assert [confidence(g) for g in rows.items] == sorted((confidence(g) for g in rows.items), reverse=True)
         await review.press("4")
-        await review.pilot.pause()
+        await review.calm()
         assert {g.relation for g in rows.items} == {"burst"}
-        await review.press("1", "slash", *"img_1013", "enter")
-        await review.pilot.pause()
+        await review.press("1", "slash")
+        await review.write("img_1013")
+        await review.calm()
         assert [g.id for g in rows.items] == [13]
         await review.press("escape")
-        await review.pilot.pause()
+        await review.calm()
         assert len(rows.items) == 24, "Esc clears the filter and stays"
-        await review.press("g", *"img_1007", "enter")
+        await review.press("g")
+        await review.write("img_1007")
         await review.until(lambda: isinstance(review.app.screen, GroupsScreen))
         await review.until(lambda: rows.current.id == 7)
 
 
 async def test_the_selected_groups_pictures_are_shown_beside_the_list(reviewing: Reviewing) -> None:
-    async with reviewing(groups=8) as review:
+    async with reviewing(groups=8, images="half") as review:
         await review.open_month()
-        await review.until(lambda: len(review.app.screen.query("Preview HalfcellImage")) >= 2, "pictures")
+        await review.until(lambda: sum(p.drawn for p in review.app.screen.query(Picture)) >= 2, "pictures")
         await review.until(lambda: "sharpest of the burst" in review.text())
 
 
@@ -134,7 +138,7 @@ async def test_one_key_approves_a_class_after_a_look_at_the_sum(reviewing: Revie
     async with reviewing(groups=24) as review:
         await review.open_month()
         await review.press("2", "A")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("y")
         await review.settled()
         [request] = acting(review.fake)
@@ -148,12 +152,13 @@ async def test_a_class_that_is_not_proven_needs_a_typed_word(reviewing: Reviewin
     async with reviewing(groups=24) as review:
         await review.open_month()
         await review.press("5", "A")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("y", "enter")
-        await review.pilot.pause()
+        await review.calm()
         assert isinstance(review.app.screen, Confirm)
         assert acting(review.fake) == []
-        await review.press("backspace", *"approve", "enter")
+        await review.press("backspace")
+        await review.write("approve")
         await review.settled()
         assert len(acting(review.fake)) == 1
 
@@ -162,11 +167,11 @@ async def test_rejecting_a_whole_group_needs_a_typed_word(reviewing: Reviewing) 
     async with reviewing(groups=8) as review:
         await review.open_month()
         await review.press("R")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("enter")
-        await review.pilot.pause()
+        await review.calm()
         assert acting(review.fake) == []
-        await review.press(*"reject", "enter")
+        await review.write("reject")
         await review.settled()
         assert isinstance(acting(review.fake)[0], Reject)
 
@@ -187,12 +192,12 @@ async def test_a_group_that_changed_meanwhile_is_not_acted_on(reviewing: Reviewi
 
 
 async def test_compare_shows_badges_delta_evidence_and_reasons(reviewing: Reviewing) -> None:
-    async with reviewing(groups=8, size=(140, 45)) as review:
+    async with reviewing(groups=8, images="half", size=(140, 45)) as review:
         await review.open_month()
         await only(review, "3")
         await review.press("enter")
         await review.shown()
-        await review.until(lambda: len(review.app.screen.query("Pane HalfcellImage")) >= 2, "pictures")
+        await review.until(lambda: sum(p.drawn for p in review.app.screen.query(Picture)) >= 2, "pictures")
         text = review.text()
         for words in ("KEEPER", "→ MOVE", "pixels", "1600×1067", "q72", "most pixels", "hash distance 2 of 64", "frees"):
             assert words in text, words
@@ -261,7 +266,7 @@ async def test_steps_go_to_next_and_previous_but_not_while_zoomed(reviewing: Rev
         await review.shown()
         assert screen.id_now == first
         await review.press("plus", "plus", "down", "right")
-        await review.pilot.pause()
+        await review.calm()
         assert screen.id_now == first
         assert screen.view.zoom == 2.0
         assert (screen.view.x, screen.view.y) == (0.625, 0.625)
@@ -272,25 +277,25 @@ async def test_steps_go_to_next_and_previous_but_not_while_zoomed(reviewing: Rev
 
 
 async def test_difference_blink_and_full_screen(reviewing: Reviewing) -> None:
-    async with reviewing(groups=8, size=(120, 40)) as review:
+    async with reviewing(groups=8, images="half", size=(120, 40)) as review:
         await review.open_group()
         screen = review.app.screen
         assert isinstance(screen, CompareScreen)
-        panes = screen.query("Pane Picture")
-        await review.until(lambda: panes[1].pixels is not None)  # type: ignore[attr-defined]
-        plain = panes[1].pixels  # type: ignore[attr-defined]
+        keeper, other = (pane.picture for pane in screen.panes[:2])
+        await review.until(lambda: other.drawn)
+        plain = other.pixels
         await review.press("d")
-        await review.until(lambda: panes[1].pixels is not plain, "the difference")  # type: ignore[attr-defined]
+        await review.until(lambda: other.pixels is not plain, "the difference")
         await review.press("d", "b")
-        await review.until(lambda: panes[1].pixels is panes[0].pixels, "the keeper in the other's place")  # type: ignore[attr-defined]
+        await review.until(lambda: other.pixels is keeper.pixels, "the keeper in the other's place")
         await review.press("b")
-        await review.until(lambda: panes[1].pixels is plain)  # type: ignore[attr-defined]
+        await review.until(lambda: other.pixels is plain)
         await review.press("f")
         await review.until(lambda: isinstance(review.app.screen, PictureScreen))
-        await review.pilot.pause()
+        await review.calm()
         assert "2/4" in review.text()
         await review.press("right")
-        await review.pilot.pause()
+        await review.calm()
         assert "3/4" in review.text()
         await review.press("escape")
         await review.until(lambda: review.app.screen is screen)
@@ -307,8 +312,8 @@ async def test_the_mouse_focuses_toggles_and_opens(reviewing: Reviewing) -> None
         screen = review.app.screen
         assert isinstance(screen, CompareScreen)
         assert screen.draft is not None
-        await review.pilot.click("#pane1 .badge")
-        await review.pilot.pause()
+        await review.pilot.click(screen.panes[1].query_one(".badge"))
+        await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.KEEP
 
 
@@ -316,10 +321,10 @@ async def test_copy_path_and_open(reviewing: Reviewing) -> None:
     async with reviewing(groups=8) as review:
         await review.open_group()
         await review.press("y")
-        await review.pilot.pause()
+        await review.calm()
         assert review.app.clipboard.startswith("/home/ann/Pictures/2024/06/")
         await review.press("o")
-        await review.pilot.pause()
+        await review.calm()
         assert "not there any more" in review.app.library.log[-1].text
 
 
@@ -368,7 +373,9 @@ async def test_undo_beyond_this_session_leads_to_the_history(reviewing: Reviewin
 
 async def test_history_puts_back_one_many_and_a_month(reviewing: Reviewing) -> None:
     async with reviewing(groups=16, months=2) as review:
-        await review.press("A", "y")
+        await review.press("A")
+        await review.asked()
+        await review.press("y")
         await review.settled()
         moved = len([m for m in review.fake.moves if m.state == "moved"])
         await review.press("h")
@@ -378,12 +385,12 @@ async def test_history_puts_back_one_many_and_a_month(reviewing: Reviewing) -> N
         await review.until(lambda: sum(m.state == "undone" for m in review.fake.moves) == 1)
         await review.until(lambda: sum(m.state == "undone" for m in review.rows().items) == 1)
         await review.press("j", "space", "space", "u")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("y")
         await review.settled()
         await review.until(lambda: sum(m.state == "undone" for m in review.fake.moves) == 3)
         await review.press("end", "M")
-        await review.until(lambda: isinstance(review.app.screen, Confirm))
+        await review.asked()
         await review.press("y")
         await review.settled()
         await review.until(lambda: not [m for m in review.fake.moves if m.state == "moved" and m.month == "2024-06"])
@@ -409,7 +416,7 @@ async def test_history_forgets_a_verdict(reviewing: Reviewing) -> None:
 
 @pytest.mark.timeout(60)
 async def test_a_hundred_right_proposals_take_hardly_more_than_a_key_each(reviewing: Reviewing) -> None:
-    async with reviewing(groups=100, images="off") as review:
+    async with reviewing(groups=100) as review:
         keys = 0
         await review.open_month()
         await review.press("enter")

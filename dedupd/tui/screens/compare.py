@@ -31,6 +31,8 @@ from dedupd.tui.words import STATES, evidence, group_title, name_of, plural, siz
 _MAX_PANES = 5
 _PANE_WIDTH = 36
 """Columns a picture needs to be worth looking at."""
+_AHEAD = 3
+"""Groups fetched before they are asked for."""
 _BLINK = 0.5
 """Seconds."""
 
@@ -89,16 +91,16 @@ class CompareScreen(Page):
         self.differs = False
         self._blinking: Timer | None = None
         self._blinked = False
+        self.panes = [Pane() for _ in range(_MAX_PANES)]
+        self._why, self._sum_line = Words(id="why"), Words(id="sum")
         self._details: dict[int, GroupDetail] = {}
         self._drafts: dict[int, Draft] = {}
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        with Horizontal(id="panes"):
-            for index in range(_MAX_PANES):
-                yield Pane(id=f"pane{index}")
-        yield Words(id="why")
-        yield Words(id="sum")
+        yield Horizontal(*self.panes, id="panes")
+        yield self._why
+        yield self._sum_line
         yield Footer()
 
     def on_mount(self) -> None:
@@ -116,8 +118,10 @@ class CompareScreen(Page):
 
     def follow(self, topic: Topic) -> None:
         if topic == "groups":
+            if self.draft is None:
+                return
             group = self.review.library.groups.get(self.id_now)
-            if self.draft is not None and group is not None and group.version != self.draft.group.version:
+            if group is not None and group.version != self.draft.group.version:
                 self._details.pop(self.id_now, None)
                 self._drafts.pop(self.id_now, None)
                 self.go(self.id_now)
@@ -138,13 +142,22 @@ class CompareScreen(Page):
             self.view, self.differs = FULL, False
             self._stop_blinking()
         self.id_now = id
-        self.run_worker(self._load(id), group="load", exclusive=True)
+        if (detail := self._known(id)) is not None:
+            self._present(detail)
+        else:
+            # No draft until it has arrived: a key must never judge a group that is not on the screen.
+            self.draft = None
+            self.run_worker(self._load(id), group="load", exclusive=True)
 
     async def _load(self, id: int) -> None:
         detail = await self._detail(id)
-        if detail is None:
-            self.query_one("#why", Words).say([("This group is gone, or no daemon answers. j shows the next.", "warn")])
-            return
+        if detail is not None:
+            self._present(detail)
+        else:
+            self._why.say([("This group is gone, or no daemon answers. j shows the next.", "warn")])
+
+    def _present(self, detail: GroupDetail) -> None:
+        id = detail.group.id
         draft = self._drafts.get(id)
         if draft is None or draft.group.version != detail.group.version:
             draft = self._drafts[id] = Draft(detail)
@@ -156,20 +169,24 @@ class CompareScreen(Page):
         self.redraw()
         self.run_worker(self._prefetch(id), group="prefetch", exclusive=True)
 
-    async def _detail(self, id: int) -> GroupDetail | None:
+    def _known(self, id: int) -> GroupDetail | None:
         known, group = self._details.get(id), self.review.library.groups.get(id)
-        if known is not None and group is not None and known.group.version == group.version:
-            return known
-        detail = await self.review.follower.detail(id)
+        return known if known is not None and group is not None and known.group.version == group.version else None
+
+    async def _detail(self, id: int) -> GroupDetail | None:
+        detail = self._known(id) or await self.review.follower.detail(id)
         if detail is not None:
             self._details[id] = detail
         return detail
 
     async def _prefetch(self, id: int) -> None:
-        """The group that `a` will show, so that it is there at once."""
-        following = self.review.library.next_waiting(self.ids, id)
-        if following is not None and (detail := await self._detail(following)):
+        """The groups that the next keys will show, so that they are there at once."""
+        for _ in range(_AHEAD):
+            following = self.review.library.next_waiting(self.ids, id)
+            if following is None or not (detail := await self._detail(following)):
+                return
             await self.review.gallery.thumbnails([photo.file for photo in detail.photos[:_MAX_PANES]])
+            id = following
 
     # ---- what is shown ---------------------------------------------------------------------------
 
@@ -178,10 +195,10 @@ class CompareScreen(Page):
         if self.draft is None or not self.is_mounted:
             return
         shown = self._shown()
-        for index in range(_MAX_PANES):
-            self.query_one(f"#pane{index}").display = index < len(shown)
+        for index, pane in enumerate(self.panes):
+            pane.display = index < len(shown)
         self._show_words()
-        self.call_after_refresh(self._show_facts)
+        self._show_facts(shown)
         self.run_worker(self._paint(), group="paint", exclusive=True)
 
     def _shown(self) -> list[PhotoView]:
@@ -194,18 +211,16 @@ class CompareScreen(Page):
         first = max(0, min(at - room // 2, len(others) - room))
         return [photos[self.draft.keeper], *others[first : first + room]]
 
-    def _show_facts(self) -> None:
-        if self.draft is None:
-            return
-        shown = self._shown()
-        facts = differing(shown)
-        room = max(3, self.size.height // 4)
+    def _show_facts(self, shown: Sequence[PhotoView]) -> None:
+        assert self.draft is not None
+        room = max(3, min(11, (self.size.height - 12) // 4))
+        facts = differing(shown)[:room]
+        width = max(10, self.size.width // len(shown) - 3)
         for index, photo in enumerate(shown):
-            pane = self.query_one(f"#pane{index}", Pane)
-            mark = self.draft.mark(photo.file)
-            back = photo.role == "moved" and mark is Mark.KEEP
+            pane, mark = self.panes[index], self.draft.mark(photo.file)
             pane.set_class(photo.file == self.looked_at, "looked-at")
-            pane.show(photo, mark, back, facts, index, room)
+            pane.give_facts(room)
+            pane.show(photo, mark, photo.role == "moved" and mark is Mark.KEEP, facts, index, width)
 
     def _show_words(self) -> None:
         if self.draft is None:
@@ -220,8 +235,8 @@ class CompareScreen(Page):
             lines.append([(" — ".join(w for w in why if w), "accent")])
         if group.reasons:
             lines.append([("Keeper because: ", "good"), ("; ".join(group.reasons), "")])
-        self.query_one("#why", Words).say(*lines)
-        self.query_one("#sum", Words).say(self._sum(draft, group))
+        self._why.say(*lines)
+        self._sum_line.say(self._sum(draft, group))
 
     def _sum(self, draft: Draft, group: GroupView) -> Spans:
         library = self.review.library
@@ -247,11 +262,10 @@ class CompareScreen(Page):
         shown, keeper = self._shown(), self.draft.photos[self.draft.keeper]
         blinked = self.looked_at if self._blinked else None
         async for index, pixels in self.painter.paint(shown, keeper, self.view, self.differs, blinked):
-            picture = self.query_one(f"#pane{index}", Pane).picture
             if isinstance(pixels, str):
-                picture.say(pixels)
+                self.panes[index].picture.say(pixels)
             else:
-                await picture.show(pixels, await self.review.gallery.widget_class())
+                await self.panes[index].picture.show(pixels, self.review.gallery)
 
     # ---- looking ---------------------------------------------------------------------------------
 
@@ -316,7 +330,7 @@ class CompareScreen(Page):
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         if self.draft is None:
             return
-        photo = self._shown()[int((event.pane.id or "pane0").removeprefix("pane"))]
+        photo = self._shown()[self.panes.index(event.pane)]
         self.looked_at = photo.file
         if event.badge:
             self.action_toggle()

@@ -68,9 +68,9 @@ class PictureScreen(Page):
             if isinstance(pixels_, str):
                 target.say(pixels_)
             else:
-                await target.show(pixels_, await gallery.widget_class())
+                await target.show(pixels_, gallery)
         if view == FULL and gallery.mode != "off" and (fine := await gallery.original(photo)) is not None:
-            await target.show(await gallery.part(fine), await gallery.widget_class())
+            await target.show(await gallery.part(fine), gallery)
 
     def action_arrow(self, dx: int, dy: int) -> None:
         if self.view.zoom > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
@@ -36,30 +37,33 @@ class Pane(Vertical):
         badge: bool
         twice: bool
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._badge, self._name, self._facts = Words(classes="badge"), Words(classes="name"), Words(classes="facts")
+        self.picture = Picture()
+
     def compose(self) -> ComposeResult:
-        yield Words(classes="badge")
-        yield Words(classes="name")
-        yield Picture()
-        yield Words(classes="facts")
+        yield self._badge
+        yield self._name
+        yield self.picture
+        yield self._facts
 
-    def show(self, photo: PhotoView, mark: Mark, back: bool, facts: list[Fact], index: int, room: int) -> None:
-        """back: a moved file is marked to come back. index: its place in the facts' values."""
+    def show(self, photo: PhotoView, mark: Mark, back: bool, facts: Sequence[Fact], index: int, width: int) -> None:
+        """back: a moved file is marked to come back. index: its place in the facts' values. width: columns for words."""
         text, tone = (" ← COMES BACK ", "badge-good") if back else _MARKS[mark]
-        width = max(10, self.size.width - 2)
-        self.query_one(".badge", Words).say([(text, tone), (f" {photo.role}" if mark is Mark.DIFFERENT else "", "dim")])
-        self.query_one(".name", Words).say([(squeeze(name_of(photo.path), width), "strong")])
-        self.query_one(".facts", Words).say(*_facts(facts[:room], index, width))
+        self._badge.say([(text, tone)])
+        self._name.say([(squeeze(name_of(photo.path), width), "strong")])
+        self._facts.say(*_facts(facts, index, width))
 
-    @property
-    def picture(self) -> Picture:
-        return self.query_one(Picture)
+    def give_facts(self, lines: int) -> None:
+        """So many lines for facts, however many there are: pictures keep their place from group to group."""
+        self._facts.styles.height = lines
 
     def on_click(self, event: events.Click) -> None:
-        badge = isinstance(event.widget, Words) and event.widget.has_class("badge")
-        self.post_message(self.Pointed(self, badge=badge, twice=event.chain > 1))
+        self.post_message(self.Pointed(self, badge=event.widget is self._badge, twice=event.chain > 1))
 
 
-def _facts(facts: list[Fact], index: int, width: int) -> list[Spans]:
+def _facts(facts: Sequence[Fact], index: int, width: int) -> list[Spans]:
     if not facts:
         return [[("only the names differ", "dim")]]
     return [

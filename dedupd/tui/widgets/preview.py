@@ -16,67 +16,69 @@ if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp
 
 _PANES = 4
+_TALL = 24
+"""Lines from which on there is room for two rows of pictures."""
+
+
+class _Small(Vertical):
+    """One picture and two lines about it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.caption, self.picture = Words(classes="caption"), Picture()
+
+    def compose(self) -> ComposeResult:
+        yield self.caption
+        yield self.picture
+
+    def tell(self, photo: PhotoView, width: int) -> None:
+        role, tone = ("keep", "good") if photo.role == "keeper" else _role(photo)
+        name = squeeze(name_of(photo.path), max(6, width - len(role) - 1))
+        facts = fit(f"{size(photo.size)}  {pixels(photo)}", max(8, width))
+        self.caption.say([(f"{role} ", tone), (name, "")], [(facts, "dim")])
 
 
 class Preview(Vertical):
     """Keeper first, then as many members as there is room for."""
 
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._panes = [_Small() for _ in range(_PANES)]
+        self._grid, self._why = Grid(*self._panes, id="panes"), Words(id="why")
+
     def compose(self) -> ComposeResult:
-        with Grid(id="panes"):
-            for index in range(_PANES):
-                with Vertical(classes="pane", id=f"pane{index}"):
-                    yield Words(classes="caption")
-                    yield Picture()
-        yield Words(id="why")
+        yield self._grid
+        yield self._why
 
     def on_mount(self) -> None:
-        self._panes(0)
-
-    @property
-    def review(self) -> ReviewApp:
-        return cast("ReviewApp", self.app)
+        self._open(0)
 
     async def show(self, group: GroupView | None) -> None:
         """Fetches what it needs; a newer call replaces an older one."""
+        review = cast("ReviewApp", self.app)
         if group is None:
-            self._panes(0)
-            self.query_one("#why", Words).say()
+            self._open(0)
+            self._why.say()
             return
-        detail = await self.review.follower.detail(group.id)
+        detail = await review.follower.detail(group.id)
         if detail is None:
             return
-        room = _PANES if self.size.height >= 24 else 2
-        photos = detail.photos[:room]
-        self._panes(len(photos))
-        self._captions(detail, photos)
-        self.query_one("#why", Words).say(*_why(detail, self.size.width, room=self.size.height // 3))
-        await self._pictures(photos)
-
-    def _panes(self, count: int) -> None:
-        for index in range(_PANES):
-            self.query_one(f"#pane{index}").display = index < count
-        grid = self.query_one("#panes", Grid)
-        grid.styles.grid_size_columns = 2 if count > 1 else 1
-        grid.set_class(count == 0, "empty")
-
-    def _captions(self, detail: GroupDetail, photos: list[PhotoView]) -> None:
-        for index, photo in enumerate(photos):
-            width = self.query_one(f"#pane{index}").size.width or self.size.width // 2
-            role, tone = ("keep", "good") if photo.role == "keeper" else _role(photo)
-            name = squeeze(name_of(photo.path), max(6, width - 6))
-            self.query_one(f"#pane{index} .caption", Words).say(
-                [(f"{role} ", tone), (name, "")], [(fit(f"{size(photo.size)} {pixels(photo)}", max(8, width)), "dim")]
-            )
-
-    async def _pictures(self, photos: list[PhotoView]) -> None:
-        gallery = self.review.gallery
-        small = await gallery.thumbnails([photo.file for photo in photos])
-        for index, photo in enumerate(photos):
-            pane = self.query_one(f"#pane{index} Picture", Picture)
+        photos = detail.photos[: _PANES if self.size.height >= _TALL else 2]
+        self._open(len(photos))
+        width = self.size.width // 2 - 1
+        for pane, photo in zip(self._panes, photos, strict=False):
+            pane.tell(photo, width)
+        self._why.say(*_reasons(detail, self.size.width, room=self.size.height // 3))
+        small = await review.gallery.thumbnails([photo.file for photo in photos])
+        for pane, photo in zip(self._panes, photos, strict=False):
             if photo.file in small:
-                await pane.show(small[photo.file], await gallery.widget_class())
+                await pane.picture.show(small[photo.file], review.gallery)
             else:
-                pane.say("pictures are off" if gallery.mode == "off" else "no picture yet")
+                pane.picture.say("pictures are off" if review.gallery.mode == "off" else "no picture yet")
+
+    def _open(self, count: int) -> None:
+        for index, pane in enumerate(self._panes):
+            pane.display = index < count
 
 
 def _role(photo: PhotoView) -> tuple[str, str]:
@@ -85,7 +87,7 @@ def _role(photo: PhotoView) -> tuple[str, str]:
     )
 
 
-def _why(detail: GroupDetail, width: int, room: int) -> list[Spans]:
+def _reasons(detail: GroupDetail, width: int, room: int) -> list[Spans]:
     group = detail.group
     lines: list[Spans] = []
     if group.reasons:

@@ -38,7 +38,13 @@ def content(*lines: Spans) -> Content:
 
 
 class Words(Static):
-    """A few lines of spans."""
+    """A few lines of spans. Costs nothing when what it says is what it said."""
+
+    _said: tuple[Spans, ...] | None = None
 
     def say(self, *lines: Spans) -> None:
-        self.update(content(*lines))
+        if lines == self._said:
+            return
+        self._said = lines
+        fixed = not (self.styles.is_auto_height or self.styles.is_auto_width)
+        self.update(content(*lines), layout=not fixed)

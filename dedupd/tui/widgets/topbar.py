@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
+from rich.cells import cell_len
 
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import number, plain, progress, size
+from dedupd.tui.words import fit, number, plain, progress, size
 
 if TYPE_CHECKING:
     from dedupd.tui.state import Library
 
+_WIDE = 110
 
-class TopBar(Horizontal):
-    """`where` to the left; the daemon to the right, live."""
 
-    def compose(self) -> ComposeResult:
-        yield Words(id="where")
-        yield Words(id="live")
+class TopBar(Words):
+    """`where` to the left; the daemon to the right, live. One line of one width, so that it never moves anything."""
 
     def show(self, where: str, library: Library) -> None:
-        self.query_one("#where", Words).say([("dedupd ", "title"), *([("› ", "dim"), (where, "")] if where else [])])
-        self.query_one("#live", Words).say(_live(library, wide=self.app.size.width >= 110))
+        width = self.app.size.width - 2
+        live = _live(library, wide=width >= _WIDE)
+        room = width - sum(cell_len(text) for text, _ in live) - len("dedupd › ") - 2
+        place: Spans = [(" › ", "dim"), (fit(plain(where), room), "")] if where else [("   ", ""), (" " * room, "")]
+        self.say([("dedupd", "title"), *place, ("  ", ""), *live])
 
 
 def _live(library: Library, *, wide: bool) -> Spans:
