@@ -15,7 +15,7 @@ from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.lock import hold
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
-from dedupd.cli.opening import opened
+from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings
 from dedupd.core.relocation import MoveState
@@ -107,7 +107,7 @@ def _confirm(what: str) -> None:
 
 def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Library], Moved]) -> int:
     """By the daemon when one runs; else here, under the lock, with the summaries rewritten."""
-    settings, places = opened(arguments)
+    settings, places = opened_for_acting(arguments)
     try:
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:

@@ -154,6 +154,7 @@ def _acting(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _json(_command(commands, "verify", "verify:verify", "prove the promises on the disk as it is", "dedupd verify"))
     models = _command(commands, "models", "models:models", "which embedding models there are; choose one, fetch one", "dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k")
     models.add_argument("action", nargs="?", choices=("list", "use", "pull"), default="list")
     models.add_argument("name", nargs="?", metavar="MODEL")

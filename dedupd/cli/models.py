@@ -7,7 +7,7 @@ import argparse
 from dedupd.adapters.lock import hold
 from dedupd.adapters.vision.models import list_models, pull
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
-from dedupd.cli.opening import opened
+from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, StateError, UsageError
 from dedupd.library import Library, LibraryView
@@ -50,7 +50,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _use(arguments: argparse.Namespace) -> int:
     """Look at everything again with another embedder; verdicts and moves stay."""
-    settings, places = opened(arguments)
+    settings, places = opened_for_acting(arguments)
     with hold(places, settings.roots), Library(settings, places) as library, progress_bar() as progress:
         photos = library.use_model(arguments.name, on_progress=progress)
     answer(f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dedupd.config import Places, Settings, load, places
+from dedupd.library import LibraryView
 
 _OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size")
 
@@ -18,6 +22,15 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     }
     roots = getattr(arguments, "roots", None) or ()
     return load(arguments.config, where, roots=roots, offline_ok=True, **changes), where
+
+
+def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
+    """The same; without configured folders, those that the state knows: an undo must not need a config.toml."""
+    settings, where = opened(arguments)
+    if not settings.roots and where.ledger.exists():
+        with closing(LibraryView(settings, where)) as view:
+            settings = replace(settings, roots=tuple(Path(root.path) for root in view.roots))
+    return settings, where
 
 
 def overridden(arguments: argparse.Namespace) -> list[str]:

@@ -1,0 +1,31 @@
+"""`dedupd verify`: prove the promises on the disk as it is."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from dataclasses import asdict
+
+from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.files import FileMover
+from dedupd.cli.console import answer, answer_json, progress_bar
+from dedupd.cli.opening import opened
+from dedupd.core.summary import visible
+from dedupd.errors import ExitCode
+from dedupd.library import LibraryView
+from dedupd.pipeline.verify import verify as breaches
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Exit 0, or 1 and what is wrong with the command that mends it."""
+    settings, places = opened(arguments)
+    with closing(LibraryView(settings, places)) as view, progress_bar(quiet=arguments.json) as progress:
+        held = len(view.ledger.journal.moves(held=True))
+        found = list(breaches(view.ledger, view.disk, FileMover(SystemClock()), view.roots, progress))
+    if arguments.json:
+        answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found]})
+    else:
+        for breach in found:
+            answer(f"{breach.promise:<4} {visible(breach.path)}: {visible(breach.told)}\n     mend: {visible(breach.mend)}")
+        answer(f"{held} moved file(s) looked at: " + ("every promise holds" if not found else f"{len(found)} do not hold"))
+    return int(ExitCode.FAILED if found else ExitCode.OK)

@@ -1,0 +1,144 @@
+"""Proves on the disk, as it is now, every promise that can be proved at rest.
+
+Must never change anything, not even the ledger: what it finds it tells, with the command that mends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from dedupd.core.photo import FileState
+from dedupd.core.records import RootRow
+from dedupd.core.relocation import Move
+from dedupd.errors import RootError
+from dedupd.ports import Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """One promise that does not hold."""
+
+    promise: str
+    """'P1' … 'P15' of DESIGN.md."""
+    path: str
+    told: str
+    """What is wrong, one sentence."""
+    mend: str
+    """The command that mends it, or what a person should do."""
+
+
+class Receipts(Protocol):
+    """Reads what the receipts under a root tell of (adapters/files.py: FileMover)."""
+
+    def receipts(self, root: str) -> list[Move]:
+        """Moves as the receipts tell of them. RootError."""
+        ...
+
+
+def verify(
+    ledger: Ledger, disk: Disk, receipts: Receipts, roots: Sequence[RootRow],
+    on_progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+) -> Iterator[Breach]:  # fmt: skip
+    """Every breach found, one root after the other. Hashes each held file and each keeper once."""
+    for move in ledger.journal.attention():
+        yield Breach(promise="P1", path=move.src, told=f"{move.error}", mend="look for the file by hand, then `dedupd undo`")
+    for move in ledger.journal.open_moves():
+        yield Breach(
+            promise="P4", path=move.src, told="a move was begun and not ended",
+            mend="start the daemon, or run `dedupd scan`: both finish or take it back first",
+        )  # fmt: skip
+    for root in roots:
+        try:
+            found = disk.identity(root.path)
+        except RootError as error:
+            yield Breach(promise="P9", path=root.path, told=str(error), mend="mount it, then verify again")
+            continue
+        if root.uuid and found.uuid != root.uuid:
+            yield Breach(
+                promise="P9", path=root.path, told="another folder lies there than the one dedupd knows",
+                mend="mount the right disk; nothing moves until then",
+            )  # fmt: skip
+            continue
+        yield from _held(ledger, disk, receipts, root, on_progress)
+        yield from _known(ledger, disk, root)
+
+
+def _held(
+    ledger: Ledger, disk: Disk, receipts: Receipts, root: RootRow, on_progress: Callable[[str, int, int], None]
+) -> Iterator[Breach]:
+    held = ledger.journal.moves(root=root.path, held=True)
+    told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
+    different = {(v.a, v.b) for v in ledger.judgement.verdicts("different")}
+    kept = {v.a for v in ledger.judgement.verdicts("keep")}
+    keepers: dict[str, str] = {}
+    for done, move in enumerate(held):
+        on_progress("verify", done, len(held))
+        yield from _one_held(ledger, disk, root, move, keepers)
+        receipt = told.pop(move.dst, None)
+        if receipt is None or receipt.content != move.content or receipt.src != move.src:
+            yield Breach(
+                promise="P4", path=move.dst, told="no completed receipt beside it tells where it came from",
+                mend=f"dedupd undo '{move.dst}'",
+            )  # fmt: skip
+        pair = (min(move.content, move.keeper_content), max(move.content, move.keeper_content))
+        if move.primary and (pair in different or move.content in kept):
+            yield Breach(
+                promise="P11", path=move.dst, told="a person said that it is no duplicate, and it is held",
+                mend=f"dedupd undo '{move.dst}'",
+            )  # fmt: skip
+    for move in told.values():
+        if disk.stat(root.path, move.dst) is not None:
+            yield Breach(
+                promise="P4", path=move.dst, told="its receipt says it was moved, and the ledger does not know of it",
+                mend=f"dedupd undo --from '{root.path}'",
+            )  # fmt: skip
+
+
+def _one_held(ledger: Ledger, disk: Disk, root: RootRow, move: Move, keepers: dict[str, str]) -> Iterator[Breach]:
+    if _content(disk, root, move.dst) != move.content:
+        there = disk.stat(root.path, move.dst) is not None
+        yield Breach(
+            promise="P1", path=move.dst, told="it is not the file that was moved" if there else "it is not there any more",
+            mend="restore it from a backup if you did not change it yourself; `dedupd scan` then takes note",
+        )  # fmt: skip
+    group = ledger.judgement.group(move.group)
+    row = ledger.inventory.file(group.keeper) if group is not None else None
+    keeper = row.path if row is not None else move.keeper
+    if keeper not in keepers:
+        keepers[keeper] = _content(disk, root, keeper)
+    if keepers[keeper] != move.keeper_content:
+        state = "has changed" if keepers[keeper] else "is gone"
+        yield Breach(
+            promise="P8", path=move.dst, told=f"its keeper {keeper} {state}",
+            mend=f"the daemon brings it back within a minute; or now: dedupd undo '{move.dst}'",
+        )  # fmt: skip
+    elif not ledger.inventory.traits([move.keeper_content]):
+        yield Breach(
+            promise="P2", path=move.dst, told=f"its keeper {keeper} was never decoded to the end",
+            mend=f"dedupd undo '{move.dst}'",
+        )  # fmt: skip
+
+
+def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
+    """No row without a file: numbers are what a fresh look finds (P15)."""
+    for state in (FileState.INDEXED, FileState.SKIPPED, FileState.COMPANION):
+        for file in ledger.inventory.in_state(state, root.id):
+            now = disk.stat(root.path, file.path)
+            if now is None or (now.size, now.mtime_ns) != (file.stat.size, file.stat.mtime_ns):
+                yield Breach(
+                    promise="P15", path=file.path,
+                    told="it is not there any more" if now is None else "it changed since it was looked at",
+                    mend="`dedupd scan`, or `dedupd scan-now` with the daemon running",
+                )  # fmt: skip
+
+
+def _content(disk: Disk, root: RootRow, path: str) -> str:
+    try:
+        return disk.content(root.path, path)
+    except OSError:
+        return ""
