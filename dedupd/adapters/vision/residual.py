@@ -1,0 +1,245 @@
+"""What is left between two pictures that lie over each other pixel by pixel.
+
+Owns the measures of difference: after a tone map, per block, in the fine bands, under an overlay.
+Must never align and never judge. Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+NORMAL_STD = 50.0
+"""Residuals are given as if the picture's grey levels had this standard deviation."""
+BAD_BLOCK = 10.0
+"""A block above this residual counts as different when looking for overlays."""
+_LOW_SIGMA = 2.0
+_STEP = 2
+"""The low-passed planes carry nothing beyond every second pixel."""
+_QUANTILES = np.linspace(0, 1, 33)
+_FRAME = np.ones((9, 9), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What one map of tones leaves. Its planes have every second pixel but for those of `full`."""
+
+    full: Callable[[], tuple[Plane, Plane]]
+    """Makes the mapped plane and the one it was mapped onto, at full size."""
+    mean: float
+    worst: float
+    blocks: Plane
+    """Mean residual of the box around each pixel; 0 outside the overlap."""
+    tone: float
+    """How strong the map is: largest |log2| of its gain in spread and in level."""
+
+
+class Residual:
+    """Two (H, W, 3) uint8 RGB pictures of one size, compared where `mask` is true."""
+
+    def __init__(self, rgb_a: Pixels, rgb_b: Pixels, grey_a: Pixels, grey_b: Pixels, mask: Mask) -> None:
+        self.rgb_a, self.rgb_b, self.mask = rgb_a, rgb_b, mask
+        self.grey_a, self.grey_b = grey_a, grey_b
+        self.a, self.b = grey_a.astype(np.float32), grey_b.astype(np.float32)
+        self.low_a, self.low_b = _low(self.a), _low(self.b)
+        self.small = np.ascontiguousarray(mask[::_STEP, ::_STEP])
+        self.box = max(4, min(mask.shape) // 24 // _STEP)
+        self.count = cv2.blur(self.small.astype(np.float32), (self.box, self.box))
+        self.ncc = _ncc(self.low_a[self.small], self.low_b[self.small])
+
+    @cached_property
+    def quick(self) -> Rest:
+        """After one monotone curve of grey levels from a to b."""
+        return self._until_it_agrees(self._grey_curve)
+
+    def thorough(self) -> Rest:
+        """The smallest rest of a curve for each channel either way and of a smooth colour map either way."""
+        best = self.quick
+        if best.worst <= 4 or best.mean > 15 or self.bands[0] < 0.7:
+            return best
+        for way in (self._curves_ab, self._curves_ba, self._colours_ab, self._colours_ba):
+            best = min(best, self._until_it_agrees(way), key=_size)
+            if best.worst <= 4:
+                break
+        return best
+
+    @cached_property
+    def bands(self) -> tuple[float, float, float]:
+        """(correlation, amplitude) of the 1.2-5 px band, and the correlation of the band finer than 1.5 px."""
+        return self._bands_in(self.mask)
+
+    def _bands_in(self, mask: Mask) -> tuple[float, float, float]:
+        (mid_a, fine_a), (mid_b, fine_b) = self._band_planes
+        mid_a, mid_b, fine_a, fine_b = mid_a[mask], mid_b[mask], fine_a[mask], fine_b[mask]
+        return _ncc(mid_a, mid_b), float(min(mid_a.std(), mid_b.std())), _ncc(fine_a, fine_b)
+
+    @cached_property
+    def _band_planes(self) -> list[tuple[Plane, Plane]]:
+        return [(_band(plane, 1.2, 5), _band(plane, 0.5, 1.5)) for plane in (self.a, self.b)]
+
+    def local(self, rest: Rest, floor: float = 3.0, box: int = 11, spared: int = 30) -> float:
+        """The lowest local correlation of the 1-4 px band, in boxes of `box` px, but for the `spared` lowest pixels.
+
+        `floor` (grey levels) is what noise and compression may change. A thing or a letter that only one picture
+        shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
+        """
+        x, y = (_band(plane, 1.0, 4) for plane in rest.full())
+        inner = (
+            cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+        )
+        if inner.sum() < 500:
+            return 0.0
+        gain = float(np.sqrt(((y[inner] ** 2).mean() + 1e-3) / ((x[inner] ** 2).mean() + 1e-3)))
+        x, y = x * min(1.0, gain), y * min(1.0, 1 / gain)
+        size, noise = (box, box), floor * floor
+        both = cv2.blur(x * y, size) + noise
+        each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
+        found = (both / np.sqrt(each))[inner]
+        rank = min(spared, found.size // 1000)
+        return float(np.partition(found, rank)[rank])
+
+    def _grey_curve(self, trusted: Mask) -> Rest:
+        table, tone = _curve(self.low_a[trusted][::5], self.low_b[trusted][::5])
+        mapped = cv2.LUT(self.grey_a, table)
+        return self._rest(lambda: (mapped, self.b), _low(mapped), self.low_b, trusted, tone)
+
+    def _curves_ab(self, trusted: Mask) -> Rest:
+        return self._channel_curves(self.rgb_a, self.colours_a, self.colours_b, self.b, self.low_b, trusted)
+
+    def _curves_ba(self, trusted: Mask) -> Rest:
+        return self._channel_curves(self.rgb_b, self.colours_b, self.colours_a, self.a, self.low_a, trusted)
+
+    def _channel_curves(
+        self, rgb: Pixels, x: Plane, z: Plane, target: Plane, low: Plane, trusted: Mask
+    ) -> Rest:
+        """Exact for brightness, contrast, curves, white balance, and what they clip."""
+        x, z = x[trusted][::5], z[trusted][::5]
+        curves = [_curve(x[:, channel], z[:, channel]) for channel in range(3)]
+        table = np.stack([curve[0] for curve in curves], -1)[:, None, :]
+        mapped = cv2.cvtColor(cv2.LUT(rgb, table), cv2.COLOR_RGB2GRAY)
+        return self._rest(
+            lambda: (mapped, target), _low(mapped), low, trusted, max(tone for _, tone in curves)
+        )
+
+    def _colours_ab(self, trusted: Mask) -> Rest:
+        return self._colour_map(self.rgb_a, self.colours_a, self.b, self.low_b, trusted)
+
+    def _colours_ba(self, trusted: Mask) -> Rest:
+        return self._colour_map(self.rgb_b, self.colours_b, self.a, self.low_a, trusted)
+
+    def _colour_map(self, rgb: Pixels, colours: Plane, target: Plane, low: Plane, trusted: Mask) -> Rest:
+        """From all colours of one to the grey of the other: desaturation, a filter, more saturation."""
+        terms = _terms(colours)
+        sample = terms[trusted][::5]
+        ridge = np.eye(sample.shape[1], dtype=np.float32) * (1e-4 * len(sample))
+        weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low[trusted][::5])
+        mapped = np.clip(terms @ weights, 0, 255)
+
+        def full() -> tuple[Plane, Plane]:
+            return np.clip(_terms(rgb.astype(np.float32)) @ weights, 0, 255), target
+
+        return self._rest(full, mapped, low, trusted, self.quick.tone)
+
+    @cached_property
+    def colours_a(self) -> Plane:
+        return _low(self.rgb_a).astype(np.float32)
+
+    @cached_property
+    def colours_b(self) -> Plane:
+        return _low(self.rgb_b).astype(np.float32)
+
+    def _rest(
+        self, full: Callable[[], tuple[Plane, Plane]], mapped: Plane, low: Plane, trusted: Mask, tone: float
+    ) -> Rest:
+        r = np.abs(mapped - low) * (NORMAL_STD / max(1.0, float(low[trusted].std())))
+        r[~self.small] = 0
+        blocks = cv2.blur(r, (self.box, self.box)) / np.maximum(self.count, 1e-3)
+        blocks[self.count <= 0.6] = 0
+        inside = blocks[self.count > 0.6]
+        rank = -1 - inside.size // 1000
+        worst = float(np.partition(inside, rank)[rank]) if inside.size >= 50 else 99.0
+        return Rest(full, float(r[self.small].mean()), worst, blocks, tone)
+
+    def _until_it_agrees(self, attempt: Callable[[Mask], Rest]) -> Rest:
+        """Once on everything, and again without what differs: an opaque overlay bends the map of everything else."""
+        first = attempt(self.small)
+        bad = (first.blocks > BAD_BLOCK) & self.small
+        share = bad.sum() / self.small.sum()
+        return attempt(self.small & ~bad) if 0 < share < 0.4 else first
+
+    def overlay(self, rest: Rest) -> dict[str, float]:
+        """What lies in the blocks that differ, and how well everything around them agrees."""
+        bad = ((rest.blocks > BAD_BLOCK) & self.small).astype(np.uint8)
+        share = float(bad.sum() / self.small.sum())
+        found = {"bad": share}
+        if not 0 < share < 0.2:
+            return found
+        wide = cv2.dilate(bad, np.ones((self.box, self.box), np.uint8)) > 0
+        around = self.small & ~wide
+        if around.sum() < 500:
+            return found
+        full = cv2.resize(around.astype(np.uint8), self.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        band_ncc, _, fine_ncc = self._bands_in(full & self.mask)
+        inside = rest.blocks[around]
+        found |= {
+            "around_worst": float(np.quantile(inside, 0.999)),
+            "around_band_ncc": band_ncc,
+            "around_fine_ncc": fine_ncc,
+        }
+        return found
+
+
+def _size(rest: Rest) -> tuple[float, float]:
+    return (rest.worst, rest.mean)
+
+
+def _curve(x: Plane, y: Plane) -> tuple[Plane, float]:
+    """The monotone curve, as a table of 256 levels, that gives x the quantiles of y; and how far it is from none."""
+    qx, qy = np.quantile(x, _QUANTILES), np.quantile(y, _QUANTILES)
+    qx = np.maximum.accumulate(qx + np.arange(len(qx)) * 1e-3)
+    spread = abs(float(np.log2((y.std() + 2) / (x.std() + 2))))
+    level = abs(float(np.log2((y.mean() + 8) / (x.mean() + 8))))
+    return _extended(qx, qy), max(spread, level)
+
+
+def _extended(qx: NDArray[np.float64], qy: NDArray[np.float64]) -> Plane:
+    """The curve on all levels; beyond the quantiles (the low-pass hides extremes) it goes on with its mean slope."""
+    levels = np.arange(256, dtype=np.float64)
+    slope = min(4.0, (qy[-1] - qy[0] + 1) / (qx[-1] - qx[0] + 1))
+    table = np.interp(levels, qx, qy)
+    table = np.where(levels < qx[0], qy[0] - (qx[0] - levels) * slope, table)
+    table = np.where(levels > qx[-1], qy[-1] + (levels - qx[-1]) * slope, table)
+    return np.clip(table, 0, 255).astype(np.float32)
+
+
+def _terms(c: Plane) -> Plane:
+    """Colours (..., 3) in 0-255 to the terms of a smooth map of colours."""
+    r, g, b = (c[..., channel] / 255 for channel in range(3))
+    return np.stack(
+        [np.ones_like(r), r, g, b, r * r, g * g, b * b, r * g, g * b, r * b, r**3, g**3, b**3], -1
+    )
+
+
+def _low(plane: Plane) -> Plane:
+    return np.ascontiguousarray(cv2.GaussianBlur(plane, (0, 0), _LOW_SIGMA)[::_STEP, ::_STEP])
+
+
+def _band(plane: Plane, fine: float, coarse: float) -> Plane:
+    return np.asarray(
+        cv2.GaussianBlur(plane, (0, 0), fine) - cv2.GaussianBlur(plane, (0, 0), coarse), np.float32
+    )
+
+
+def _ncc(x: Plane, y: Plane) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    return float((x @ y) / (np.sqrt((x @ x) * (y @ y)) + 1e-3))
