@@ -15,11 +15,11 @@ from __future__ import annotations
 import contextlib
 import os.path
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.disk import LocalDisk
@@ -32,15 +32,15 @@ from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
 from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RootRow
-from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.orders import Companions, orders_for
 from dedupd.pipeline.placing import place
-from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
 from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
 from dedupd.pipeline.review import Reviewer, build_report, group_relation, group_state, resolve, status_view
 from dedupd.pipeline.summarise import summarise
 from dedupd.ports import Clock, Vision
@@ -120,8 +120,13 @@ class Library:
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, roots: Sequence[str | Path] = (), *, state_dir: str | Path | None = None, config: str | Path | None = None, **changes: Any
-    ) -> Iterator[Library]:
+        cls,
+        roots: Sequence[str | Path] = (),
+        *,
+        state_dir: str | Path | None = None,
+        config: str | Path | None = None,
+        **changes: Any,
+    ) -> Generator[Library]:
         """Take the lock and open a library for these roots (default: the configured ones).
 
         `changes` are fields of Settings (threshold=0.9, keep_policy="oldest", embedder="hashes", …).
@@ -135,7 +140,9 @@ class Library:
     def _worker(self, embedder: str = "") -> VisionWorker:
         """The recorded choice stands (only `models use` changes it), unless this run names another."""
         recorded = self.ledger.get("embedder")
-        setting = embedder or (recorded if recorded and self.settings.embedder == "auto" else self.settings.embedder)
+        setting = embedder or (
+            recorded if recorded and self.settings.embedder == "auto" else self.settings.embedder
+        )
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
@@ -165,7 +172,11 @@ class Library:
     def recover(self) -> list[Move]:
         """Finish or take back what a crash interrupted; before anything else moves."""
         ended = relocate.recover(self.ledger.journal, self.mover, self.clock)
-        place(self.ledger, self.ledger.journal.moves(ids=self.ledger.inventory.misplaced_moves()), self.clock.now())
+        place(
+            self.ledger,
+            self.ledger.journal.moves(ids=self.ledger.inventory.misplaced_moves()),
+            self.clock.now(),
+        )
         for move in self.ledger.journal.attention():
             self.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
         return ended
@@ -185,7 +196,9 @@ class Library:
                 self.problems[root.path] = str(error)
                 continue
             if mark and not known.uuid:
-                self.problems[root.path] = f"{root.path} is read-only: duplicates are reported, nothing moves there"
+                self.problems[root.path] = (
+                    f"{root.path} is read-only: duplicates are reported, nothing moves there"
+                )
             _add(total, found)
         return total
 
@@ -199,7 +212,11 @@ class Library:
         return reconcile_folders(known, self.ledger, self.disk, self.clock, self.settings.ignore, folders)
 
     def ingest(
-        self, *, months: Iterable[Month] | None = None, on_progress: Progress = _quiet, stop: Callable[[], bool] = lambda: False
+        self,
+        *,
+        months: Iterable[Month] | None = None,
+        on_progress: Progress = _quiet,
+        stop: Callable[[], bool] = lambda: False,
     ) -> int:
         """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month."""
         self._see()
@@ -210,7 +227,12 @@ class Library:
             return wanted is None or folder is None or folder[0] in wanted
 
         return ingest(
-            self.ledger, self.vision, self.clock, lambda done, total: on_progress("index", done, total), stop, choose
+            self.ledger,
+            self.vision,
+            self.clock,
+            lambda done, total: on_progress("index", done, total),
+            stop,
+            choose,
         )
 
     def _see(self) -> None:
@@ -249,7 +271,9 @@ class Library:
             on_progress("group", done, len(waiting))
             changes = self.ledger.inventory.changes(row.root, row.month)
             touched.setdefault(row.root, set()).update(
-                decide(self.ledger, self.disk, self.settings, self.clock, online[row.root], row.month, self.model)
+                decide(
+                    self.ledger, self.disk, self.settings, self.clock, online[row.root], row.month, self.model
+                )
             )
             with self.ledger.transaction():
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
@@ -261,17 +285,30 @@ class Library:
         for root in self.roots:
             if not root.online:
                 continue
-            found = consent.proposals(self.ledger, root) if yes else consent.allowed(self.ledger, root, self.clock.now())
+            found = (
+                consent.proposals(self.ledger, root)
+                if yes
+                else consent.allowed(self.ledger, root, self.clock.now())
+            )
             if found.waits:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            self._relocate(root, [(g, [m for m in g.members if m.role == "duplicate"]) for g in found.groups], result, on_progress)
+            self._relocate(
+                root,
+                [(g, [m for m in g.members if m.role == "duplicate"]) for g in found.groups],
+                result,
+                on_progress,
+            )
             consent.backlog_done(self.ledger, root, self.clock.now())
         return result
 
     def _relocate(
-        self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[Any]]], result: Moved, on_progress: Progress = _quiet
+        self,
+        root: RootRow,
+        chosen: Sequence[tuple[GroupRow, Sequence[Any]]],
+        result: Moved,
+        on_progress: Progress = _quiet,
     ) -> None:
         if not chosen:
             return
@@ -280,16 +317,14 @@ class Library:
             result.messages.append(obstacle)
             return
         companions = Companions(self.ledger, self.disk, root)
-        orders = []
+        orders: list[MoveOrder] = []
         for group, members in chosen:
             found, stays = orders_for(self.ledger, companions, root, group, members)
             orders += found
             with self.ledger.transaction():
                 for file, why in stays.items():
                     self.ledger.judgement.set_role(group.id, file, "review", why)
-        ended = relocate.relocate(
-            orders, self.mover, self.ledger.journal, self.clock, on_progress
-        )
+        ended = relocate.relocate(orders, self.mover, self.ledger.journal, self.clock, on_progress)
         place(self.ledger, ended, self.clock.now())
         result.moves += [m for m in ended if m.held]
         result.files += sum(m.held for m in ended)
@@ -353,8 +388,13 @@ class Library:
         place(self.ledger, ended, self.clock.now())
         back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
         if not back:
-            return [f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}" for m in ended]
-        return [f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {back[0].restored or back[0].src}"]
+            return [
+                f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
+                for m in ended
+            ]
+        return [
+            f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {back[0].restored or back[0].src}"
+        ]
 
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:
         """Rewrite the logs of these months."""
@@ -422,7 +462,9 @@ class Library:
         if proposed and not dry_run and (yes or (ask is not None and ask(proposed, self.report()))):
             self._wait_until_quiet()
             moved = self.move(yes=True, on_progress=on_progress)
-        waiting = 0 if dry_run else sum(consent.proposals(self.ledger, r).files for r in self.roots if r.online)
+        waiting = (
+            0 if dry_run else sum(consent.proposals(self.ledger, r).files for r in self.roots if r.online)
+        )
         touched = self.months_of(moved, touched)
         if not dry_run:
             self.summarise(touched)
@@ -433,7 +475,9 @@ class Library:
 
     def _settings_changed(self) -> bool:
         """Other tiers, thresholds or policy than the groups rest on: group everything again (nothing is decoded)."""
-        now = repr((self.settings.tiers, self.settings.threshold, self.settings.keep_policy, self.settings.protected))
+        now = repr(
+            (self.settings.tiers, self.settings.threshold, self.settings.keep_policy, self.settings.protected)
+        )
         if self.ledger.get("grouped_by") == now:
             return False
         self.ledger.put("grouped_by", now)
@@ -442,7 +486,9 @@ class Library:
     def _wait_until_quiet(self) -> None:
         """A move needs files unchanged for the settle time; photos copied seconds ago are waited for, once."""
         proposed = (g for r in self.roots for g in consent.proposals(self.ledger, r).groups)
-        files = self.ledger.inventory.files_by_id(id for g in proposed for id in (g.keeper, *(m.file for m in g.members)))
+        files = self.ledger.inventory.files_by_id(
+            id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
+        )
         age = self.clock.now() - max(f.stat.ctime_ns / 1e9 for f in files.values())
         settle = self.settings.schedule.settle_seconds
         if 0 <= age < settle:
@@ -486,10 +532,12 @@ class Library:
         row = self.ledger.inventory.file(move.file)
         return row.month if row else ""
 
-    def _month_results(self, touched: dict[int, set[str]], chosen: Sequence[Month] | None) -> Iterator[MonthResult]:
+    def _month_results(
+        self, touched: dict[int, set[str]], chosen: Sequence[Month] | None
+    ) -> Iterator[MonthResult]:
         views = {(v.root, v.month): v for v in self.reviewer.months()}
         for root in self.roots:
-            months = touched.get(root.id, set()) | ({str(m) for m in chosen} if chosen else set())
+            months: set[str] = set(touched.get(root.id, ())) | ({str(m) for m in chosen} if chosen else set())
             for month in sorted(m for m in months if m):
                 groups = tuple(self.reviewer.report(self.ledger.judgement.groups(root.id, month)))
                 view = views.get((root.path, month))
@@ -532,7 +580,9 @@ class Library:
                 if keeper and keeper.content and file.content:
                     self.ledger.judgement.drop_verdict("different", keeper.content, file.content)
                     self.ledger.judgement.drop_verdict("keep", file.content, "")
-                    self.ledger.judgement.add_verdict("same", keeper.content, file.content, [keeper.path, file.path], self.clock.now())
+                    self.ledger.judgement.add_verdict(
+                        "same", keeper.content, file.content, [keeper.path, file.path], self.clock.now()
+                    )
         root = next((r for r in self.roots if r.id == group.root), None)
         if root is not None:
             self._relocate(root, [(group, members)], result)
@@ -569,7 +619,11 @@ class Library:
                         "different", keeper.content, row.content, [keeper.path, row.path], self.clock.now()
                     )
                     self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
-        held = [m for m in self.ledger.journal.moves(group=group.id, held=True) if m.unit.split(":")[-1] in {str(f) for f in files}]
+        held = [
+            m
+            for m in self.ledger.journal.moves(group=group.id, held=True)
+            if m.unit.split(":")[-1] in {str(f) for f in files}
+        ]
         self.put_back(held, result)
         for month in {group.month, *(r.month for r in rows.values())}:
             root = next((r for r in self.roots if r.id == group.root), None)
@@ -577,7 +631,13 @@ class Library:
                 decide(self.ledger, self.disk, self.settings, self.clock, root, month, self.model)
 
     def judge(
-        self, group: GroupRow, *, keeper: int | None, move: Sequence[int], different: Sequence[int], keep: Sequence[int]
+        self,
+        group: GroupRow,
+        *,
+        keeper: int | None,
+        move: Sequence[int],
+        different: Sequence[int],
+        keep: Sequence[int],
     ) -> Moved:
         """A verdict picture by picture. Another keeper is possible only while nothing of the group has moved."""
         result = Moved()
@@ -594,7 +654,9 @@ class Library:
             raise UsageError(f"group {group.id} has moved files, so its keeper stays: undo them first")
         chosen = next((m for m in group.members if m.file == keeper), None)
         if chosen is None:
-            raise UsageError(f"file {keeper} is not in group {group.id}: look again with `dedupd show {group.id}`")
+            raise UsageError(
+                f"file {keeper} is not in group {group.id}: look again with `dedupd show {group.id}`"
+            )
         swapped = [replace(chosen, file=group.keeper, role="review")]
         others = [replace(m, role="review") for m in group.members if m.file != keeper]
         with self.ledger.transaction():
@@ -624,7 +686,12 @@ class Library:
         if not moves:
             return
         units = {(m.batch, m.unit) for m in moves}
-        whole = [m for batch in {m.batch for m in moves} for m in self.ledger.journal.moves(batch=batch, held=True) if (m.batch, m.unit) in units]
+        whole = [
+            m
+            for batch in {m.batch for m in moves}
+            for m in self.ledger.journal.moves(batch=batch, held=True)
+            if (m.batch, m.unit) in units
+        ]
         ended = relocate.undo(whole, self.mover, self.ledger.journal, self.clock)
         place(self.ledger, ended, self.clock.now())
         back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
@@ -654,7 +721,7 @@ class Library:
         self.vision.rest()
         self.ledger.close()
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -664,7 +731,12 @@ class Library:
 
 
 def run_deduplication_for_months(
-    months: Iterable[tuple[int, int]], root: str | Path, *, dry_run: bool = False, state_dir: str | Path | None = None, **changes: Any
+    months: Iterable[tuple[int, int]],
+    root: str | Path,
+    *,
+    dry_run: bool = False,
+    state_dir: str | Path | None = None,
+    **changes: Any,
 ) -> list[MonthResult]:
     """Deduplicate these (year, month) pairs of one root, unattended relations only: calling it is the yes.
 
@@ -699,7 +771,9 @@ def _make_private(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StateError(f"the state folder {folder} cannot be made ({error.strerror}): use another --state-dir") from None
+        raise StateError(
+            f"the state folder {folder} cannot be made ({error.strerror}): use another --state-dir"
+        ) from None
 
 
 class LibraryView:
@@ -709,7 +783,9 @@ class LibraryView:
         """Raises StateError when there is no ledger yet or it cannot be read."""
         self.settings = settings
         if not where.ledger.exists():
-            raise StateError(f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`")
+            raise StateError(
+                f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`"
+            )
         self.ledger = Ledger(where.ledger, read_only=True)
         self.disk = LocalDisk()
 
@@ -728,7 +804,12 @@ class LibraryView:
         return status_view(self.ledger, self.roots, daemon=daemon)
 
     def group_rows(
-        self, *, month: str | None = None, root: str | None = None, relation: str | None = None, state: str | None = None
+        self,
+        *,
+        month: str | None = None,
+        root: str | None = None,
+        relation: str | None = None,
+        state: str | None = None,
     ) -> list[GroupRow]:
         """Newest month first; `relation` and `state` as the views call them."""
         ids = {r.id for r in self.roots if root in (None, r.path)}

@@ -25,7 +25,15 @@ from dedupd.ports import FoundFile, RootIdentity
 
 MARKER = ".dedupd-root.json"
 OUR_FOLDERS = frozenset({"duplicates", "duplicates_summary"})
-PACKAGES = (".photoslibrary", ".aplibrary", ".migratedphotolibrary", ".lrdata", ".lrlibrary", ".app", ".cocatalog")
+PACKAGES = (
+    ".photoslibrary",
+    ".aplibrary",
+    ".migratedphotolibrary",
+    ".lrdata",
+    ".lrlibrary",
+    ".app",
+    ".cocatalog",
+)
 """Folders that belong to another program: its database and its files must stay in step."""
 _CHUNK = 1 << 20
 
@@ -43,7 +51,9 @@ class LocalDisk:
         except FileNotFoundError:
             raise RootError(f"{root} does not exist: is the disk mounted, is the path right?") from None
         except PermissionError:
-            raise RootError(f"{root} cannot be read: give dedupd permission to read it{_mac_hint()}") from None
+            raise RootError(
+                f"{root} cannot be read: give dedupd permission to read it{_mac_hint()}"
+            ) from None
         except OSError as error:
             raise RootError(f"{root} cannot be read ({error.strerror}): is the disk all right?") from None
         return RootIdentity(uuid=self._marker(root), dev=found.st_dev)
@@ -74,7 +84,9 @@ class LocalDisk:
         if found := self._marker(root):
             return found
         new = str(uuid.uuid4())
-        text = json.dumps({"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"})
+        text = json.dumps(
+            {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
+        )
         draft = Path(root, f"{MARKER}.{os.getpid()}.tmp")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
@@ -120,7 +132,9 @@ class LocalDisk:
 
     def _searchable(self, folder: str, ignore: Sequence[str]) -> bool:
         parts = folder.split("/") if folder else []
-        return not any(_closed(part) or _ignored("/".join(parts[: n + 1]), ignore) for n, part in enumerate(parts))
+        return not any(
+            _closed(part) or _ignored("/".join(parts[: n + 1]), ignore) for n, part in enumerate(parts)
+        )
 
     def _entries(
         self,
@@ -148,7 +162,9 @@ class LocalDisk:
         except FileNotFoundError:
             return
         except OSError as error:
-            on_problem(folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can")
+            on_problem(
+                folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
+            )
 
     def stat(self, root: str, path: str) -> FileStat | None:
         try:
@@ -159,7 +175,9 @@ class LocalDisk:
 
     def content(self, root: str, path: str) -> str:
         digest = blake3()
-        with os.fdopen(os.open(os.path.join(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with os.fdopen(
+            os.open(os.path.join(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
+        ) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()

@@ -26,7 +26,8 @@ class SummaryFiles:
         # surrogateescape: a name that is no UTF-8 comes out as the bytes it is
         pages = {
             f"{summary.month}.md": to_markdown(summary).encode("utf-8", "surrogateescape"),
-            f"{summary.month}.json": json.dumps(to_json(summary), indent=1, ensure_ascii=True).encode("ascii") + b"\n",
+            f"{summary.month}.json": json.dumps(to_json(summary), indent=1, ensure_ascii=True).encode("ascii")
+            + b"\n",
         }
         own = self._logs / f"{Path(root.path).name or 'root'}-{(root.uuid or str(root.id))[:8]}"
         beside = Path(root.path, folder, FOLDER)

@@ -15,14 +15,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+Pixels = NDArray[np.float64]
 SIZE = (1024, 768)
 CAMERAS = (("Canon", "Canon EOS 80D"), ("Apple", "iPhone 13"), ("FUJIFILM", "X-T30"))
 
 
 def scene(
-    seed: int, size: tuple[int, int] = SIZE, *, shift: tuple[int, int] = (0, 0), subject: int | None = 0, frame: int = 0
+    seed: int,
+    size: tuple[int, int] = SIZE,
+    *,
+    shift: tuple[int, int] = (0, 0),
+    subject: int | None = 0,
+    frame: int = 0,
 ) -> Image.Image:
     """A landscape: sky, ridges, ground, trees and houses; every seed another place.
 
@@ -46,7 +53,7 @@ def scene(
     return Image.fromarray(np.clip(seen + grain, 0, 255).astype(np.uint8))
 
 
-def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> np.ndarray:
+def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> Pixels:
     """1/f^exponent noise, mean 0, deviation 1: the spectrum of natural pictures (Field 1987)."""
     spectrum = np.fft.rfft2(rng.standard_normal((high, wide)))
     frequency = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.rfftfreq(wide)[None, :])
@@ -55,17 +62,18 @@ def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> n
     return (field_ - field_.mean()) / field_.std()
 
 
-def _sky(rng: np.random.Generator, wide: int, high: int) -> np.ndarray:
+def _sky(rng: np.random.Generator, wide: int, high: int) -> Pixels:
     top, bottom = rng.uniform(40, 230, 3), rng.uniform(90, 250, 3)
     blend = np.linspace(0, 1, high)[:, None, None]
     clouds = _noise(rng, wide, high, 1.5)[..., None] * rng.uniform(8, 26)
     return top * (1 - blend) + bottom * blend + clouds
 
 
-def _ridge(rng: np.random.Generator, canvas: np.ndarray, level: float) -> None:
+def _ridge(rng: np.random.Generator, canvas: Pixels, level: float) -> None:
     high, wide = canvas.shape[:2]
-    steps = np.cumsum(rng.standard_normal(wide)) * rng.uniform(0.5, 2.5)
-    line = level * high + steps - steps.mean() + np.sin(np.arange(wide) / rng.uniform(60, 300)) * rng.uniform(10, 60)
+    steps: Pixels = np.cumsum(rng.standard_normal(wide)) * rng.uniform(0.5, 2.5)
+    waves: Pixels = np.sin(np.arange(wide) / rng.uniform(60, 300)) * rng.uniform(10, 60)
+    line: Pixels = level * high + steps - steps.mean() + waves
     below = np.arange(high)[:, None] > line[None, :]
     texture = _noise(rng, wide, high, rng.uniform(0.8, 1.3))[..., None] * rng.uniform(14, 34)
     canvas[below] = (rng.uniform(20, 190, 3) + texture)[below]
@@ -83,10 +91,14 @@ def _things(rng: np.random.Generator, image: Image.Image, horizon: float) -> Non
             draw.ellipse((x - scale * 0.4, y - scale * 1.2, x + scale * 0.55, y - scale * 0.25), fill=colour)
         else:
             draw.rectangle((x, y - scale * 0.6, x + scale, y), fill=colour)
-            draw.polygon((x, y - scale * 0.6, x + scale / 2, y - scale, x + scale, y - scale * 0.6), fill=(120, 40, 40))
+            draw.polygon(
+                (x, y - scale * 0.6, x + scale / 2, y - scale, x + scale, y - scale * 0.6), fill=(120, 40, 40)
+            )
             for window in range(3):
                 at = x + scale * (0.12 + 0.3 * window)
-                draw.rectangle((at, y - scale * 0.45, at + scale * 0.15, y - scale * 0.25), fill=(240, 230, 150))
+                draw.rectangle(
+                    (at, y - scale * 0.45, at + scale * 0.15, y - scale * 0.25), fill=(240, 230, 150)
+                )
 
 
 def _figure(image: Image.Image, seed: int, number: int, step: int) -> None:
@@ -98,7 +110,9 @@ def _figure(image: Image.Image, seed: int, number: int, step: int) -> None:
     x, foot = wide * float(rng.uniform(0.2, 0.8)) + 9 * step, high * 0.93
     shirt, legs = (tuple(int(c) for c in rng.integers(0, 255, 3)) for _ in range(2))
     draw.rectangle((x - tall * 0.1, foot - tall * 0.45, x + tall * 0.1, foot), fill=legs)
-    draw.rounded_rectangle((x - tall * 0.15, foot - tall * 0.82, x + tall * 0.15, foot - tall * 0.4), 12, fill=shirt)
+    draw.rounded_rectangle(
+        (x - tall * 0.15, foot - tall * 0.82, x + tall * 0.15, foot - tall * 0.4), 12, fill=shirt
+    )
     draw.ellipse((x - tall * 0.09, foot - tall, x + tall * 0.09, foot - tall * 0.8), fill=(226, 180, 150))
 
 
@@ -110,7 +124,12 @@ def receipt(seed: int, shop: str = "GREENGROCER 12 MILL LANE") -> Image.Image:
     draw.text((150, 40), shop, fill=30, font_size=30)
     for row in range(14):
         price = f"{rng.uniform(0.3, 30):.2f}"
-        draw.text((80, 140 + 46 * row), f"{rng.choice(['Apples', 'Bread', 'Milk', 'Tea', 'Soap', 'Rice', 'Eggs'])}", fill=35, font_size=28)
+        draw.text(
+            (80, 140 + 46 * row),
+            f"{rng.choice(['Apples', 'Bread', 'Milk', 'Tea', 'Soap', 'Rice', 'Eggs'])}",
+            fill=35,
+            font_size=28,
+        )
         draw.text((520, 140 + 46 * row), price, fill=35, font_size=28)
     draw.text((80, 850), f"TOTAL {rng.uniform(10, 120):.2f}", fill=20, font_size=40)
     return paper.filter(ImageFilter.GaussianBlur(0.6)).convert("RGB")
@@ -133,8 +152,10 @@ class Gallery:
         if bytes_ is not None:
             target.write_bytes(bytes_)
         else:
-            image.save(target, quality=quality, **({"exif": _exif(taken, camera)} if taken else {}))
-        self.truth.append({"path": path, "group_id": group, "scene_id": group, "relation": relation, "stratum": relation})
+            image.save(target, quality=quality, exif=_exif(taken, camera) if taken else b"")
+        self.truth.append(
+            {"path": path, "group_id": group, "scene_id": group, "relation": relation, "stratum": relation}
+        )
         return target
 
 
@@ -181,14 +202,28 @@ def _burst(gallery: Gallery, seed: int) -> None:
     for frame in range(4):
         image = scene(seed, shift=(2 * frame, frame), frame=frame)
         taken = start + timedelta(milliseconds=350 * frame)
-        gallery.add(f"2024/06/DSC_20{frame:02d}.JPG", image, "burst", "original" if frame == 0 else "burst", taken=taken, camera=2)
+        gallery.add(
+            f"2024/06/DSC_20{frame:02d}.JPG",
+            image,
+            "burst",
+            "original" if frame == 0 else "burst",
+            taken=taken,
+            camera=2,
+        )
 
 
 def _look_alikes(gallery: Gallery, seed: int) -> None:
     """One place, another person, an hour apart; and receipts of one shop: none of them is a duplicate."""
     for who in range(2):
         taken = datetime(2024, 7, 5, 11 + who, 0, 0)
-        gallery.add(f"2024/07/DSC_30{who}0.JPG", scene(seed, subject=who + 1), f"look{who}", "none", taken=taken, camera=1)
+        gallery.add(
+            f"2024/07/DSC_30{who}0.JPG",
+            scene(seed, subject=who + 1),
+            f"look{who}",
+            "none",
+            taken=taken,
+            camera=1,
+        )
     for n in range(3):
         gallery.add(f"2024/07/receipt_{n}.jpg", receipt(seed + n), f"receipt{n}", "none", quality=85)
 
@@ -199,11 +234,13 @@ def more_photos(gallery: Gallery, seed: int) -> None:
     gallery.add("2024/06/IMG_2000.jpg", image, "new", "original", taken=datetime(2024, 6, 28, 18, 0, 3))
     small = image.resize((1024, 768), Image.Resampling.LANCZOS)
     gallery.add("2024/06/IMG-20240629-WA0003.jpg", small, "new", "resized", quality=70)
-    gallery.add("2024/06/IMG_2001.jpg", scene(seed + 7001), "new2", "none", taken=datetime(2024, 6, 29, 9, 0, 0))
+    gallery.add(
+        "2024/06/IMG_2001.jpg", scene(seed + 7001), "new2", "none", taken=datetime(2024, 6, 29, 9, 0, 0)
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Paint a small labelled gallery.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1)

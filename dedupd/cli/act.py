@@ -24,7 +24,18 @@ from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.pipeline.relocate import undo_from_receipts
 from dedupd.protocol.messages import (
-    Acted, Approve, Done, GroupRef, Pause, Reject, Request, Resolve, Resolved, Resume, ScanNow, Undo,
+    Acted,
+    Approve,
+    Done,
+    GroupRef,
+    Pause,
+    Reject,
+    Request,
+    Resolve,
+    Resolved,
+    Resume,
+    ScanNow,
+    Undo,
 )  # fmt: skip
 
 
@@ -33,7 +44,9 @@ def approve(arguments: argparse.Namespace) -> int:
         raise UsageError("name the groups to approve, as in `dedupd approve 12 15`, or say --all")
     request = Approve(groups=_refs(arguments.groups), all=arguments.all, key=_key())
     ids = list(arguments.groups)
-    return _act(arguments, request, lambda library: library.approve_all() if arguments.all else library.approve(ids))
+    return _act(
+        arguments, request, lambda library: library.approve_all() if arguments.all else library.approve(ids)
+    )
 
 
 def reject(arguments: argparse.Namespace) -> int:
@@ -55,7 +68,9 @@ def undo(arguments: argparse.Namespace) -> int:
 
     def here(library: Library) -> Moved:
         return library.undo(
-            library.held(month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None)
+            library.held(
+                month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None
+            )
         )
 
     return _act(arguments, request, here)
@@ -129,7 +144,9 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
 def _print(acted: Acted) -> None:
     for message in acted.messages:
         tell(f"note: {visible(message)}")
-    done = [f"moved {acted.moved} file(s)"] * bool(acted.moved) + [f"put {acted.restored} file(s) back"] * bool(acted.restored)
+    done = [f"moved {acted.moved} file(s)"] * bool(acted.moved) + [
+        f"put {acted.restored} file(s) back"
+    ] * bool(acted.restored)
     answer((", ".join(done) or "done, no file moved").capitalize() + ".")
 
 

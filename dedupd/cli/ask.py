@@ -19,14 +19,25 @@ from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, StateError
 from dedupd.library import LibraryView
 from dedupd.protocol.messages import (
-    GetGroup, GetMonths, GetStatus, GroupDetail, GroupView, MonthView, Months, PhotoView, Request, StatusView,
+    GetGroup,
+    GetMonths,
+    GetStatus,
+    GroupDetail,
+    GroupView,
+    Months,
+    MonthView,
+    PhotoView,
+    Request,
+    StatusView,
 )  # fmt: skip
 
 R = TypeVar("R", bound=msgspec.Struct)
 QUICK_SECONDS = 10.0
 
 
-def _asked(settings: Settings, places: Places, request: Request, kind: type[R], read: Callable[[LibraryView], R]) -> R:
+def _asked(
+    settings: Settings, places: Places, request: Request, kind: type[R], read: Callable[[LibraryView], R]
+) -> R:
     """The daemon's answer, else the state's."""
     try:
         return ask(places.socket, request, kind, timeout=QUICK_SECONDS)
@@ -57,17 +68,27 @@ def status(arguments: argparse.Namespace) -> int:
 
 def _print_status(view: StatusView) -> None:
     now = "paused" if view.paused else "busy" if view.busy else "watching"
-    answer(f"daemon     {view.daemon}{f', {now}' if view.daemon == 'running' else ' (start it with `dedupd run`)'}")
+    answer(
+        f"daemon     {view.daemon}{f', {now}' if view.daemon == 'running' else ' (start it with `dedupd run`)'}"
+    )
     if view.progress is not None:
         left = f", about {view.progress.eta:.0f} s left" if view.progress.eta else ""
-        answer(f"now        {view.progress.phase}: {view.progress.done} of {view.progress.total or '?'} ({view.progress.rate:.0f}/s{left})")
+        answer(
+            f"now        {view.progress.phase}: {view.progress.done} of {view.progress.total or '?'} ({view.progress.rate:.0f}/s{left})"
+        )
     for root in view.root_details:
         state = "" if root.online else "  OFFLINE"
-        answer(f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}")
+        answer(
+            f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}"
+        )
     answer(f"photos     {view.photos}, {view.skipped} left alone")
-    answer(f"waiting    {view.groups_waiting} group(s) for you, {view.months_waiting} month(s) for the next clustering")
+    answer(
+        f"waiting    {view.groups_waiting} group(s) for you, {view.months_waiting} month(s) for the next clustering"
+    )
     if view.waiting_to_move:
-        answer(f"ready      {view.waiting_to_move} file(s), {human_bytes(view.bytes_to_move)}, would move: `dedupd groups`, then `dedupd approve --all`")
+        answer(
+            f"ready      {view.waiting_to_move} file(s), {human_bytes(view.bytes_to_move)}, would move: `dedupd groups`, then `dedupd approve --all`"
+        )
     answer(f"moved      {view.moved} file(s), {human_bytes(view.bytes_saved)} saved")
     answer(f"model      {view.model or 'none: perceptual hashes alone'}")
     if view.next_run:
@@ -78,7 +99,9 @@ def _print_status(view: StatusView) -> None:
 
 def months(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
-    found = _asked(settings, places, GetMonths(), Months, lambda state: Months(months=state.reviewer.months())).months
+    found = _asked(
+        settings, places, GetMonths(), Months, lambda state: Months(months=state.reviewer.months())
+    ).months
     if arguments.json:
         answer_json([msgspec.to_builtins(m) for m in found])
         return int(ExitCode.OK)
@@ -89,7 +112,9 @@ def months(arguments: argparse.Namespace) -> int:
 
 
 def _month_line(month: MonthView) -> str:
-    marks = ("  changed" if month.changed else "") + (f"  {month.guessed} dated by file time only" if month.guessed else "")
+    marks = ("  changed" if month.changed else "") + (
+        f"  {month.guessed} dated by file time only" if month.guessed else ""
+    )
     return (
         f"{Month.parse(month.month).label:<9}{month.photos:>8}{month.groups:>8}{month.waiting:>9}{month.moved:>7}"
         f"{human_bytes(month.bytes_saved):>11}{marks}"
@@ -114,9 +139,13 @@ def groups(arguments: argparse.Namespace) -> int:
 
 
 def _print_group(group: GroupView) -> None:
-    answer(f"group {group.id}  {Month.parse(group.month).label}  {group.relation}  {group.state}  keeps {visible(group.keep)}")
+    answer(
+        f"group {group.id}  {Month.parse(group.month).label}  {group.relation}  {group.state}  keeps {visible(group.keep)}"
+    )
     for path in group.duplicates:
-        answer(f"    {'moved ' if path in group.moved_to else 'moves '} {visible(path)}  {_evidence(group, path)}")
+        answer(
+            f"    {'moved ' if path in group.moved_to else 'moves '} {visible(path)}  {_evidence(group, path)}"
+        )
     for path in group.review:
         answer(f"    review {visible(path)}  {_evidence(group, path)}")
 
@@ -156,7 +185,12 @@ def show(arguments: argparse.Namespace) -> int:
 
 
 def _photo_line(photo: PhotoView) -> str:
-    facts = [f"{photo.width}x{photo.height}", photo.format, human_bytes(photo.size), photo.camera.replace("|", " ").strip()]
+    facts = [
+        f"{photo.width}x{photo.height}",
+        photo.format,
+        human_bytes(photo.size),
+        photo.camera.replace("|", " ").strip(),
+    ]
     if photo.jpeg_quality:
         facts.append(f"quality {photo.jpeg_quality:.0f}")
     return f"  {photo.role:<9} {visible(photo.where)}  " + ", ".join(f for f in facts if f)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ def tell(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+def progress_bar(*, quiet: bool = False) -> Generator[Progress]:
     """Phases with rate and ETA: bars on a terminal, a line now and then elsewhere."""
     if quiet:
         yield lambda phase, done, total: None
@@ -47,13 +47,21 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
 
 
 @contextmanager
-def _bars() -> Iterator[Progress]:
+def _bars() -> Generator[Progress]:
     # rich costs 60 ms to import: only a scan on a terminal pays it
     from rich.console import Console
     from rich.progress import (
-        BarColumn, MofNCompleteColumn, Progress as Bars, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn,
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
         TimeRemainingColumn,
     )  # fmt: skip
+    from rich.progress import (
+        Progress as Bars,
+    )
 
     columns = (
         SpinnerColumn(), TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(),
@@ -66,7 +74,10 @@ def _bars() -> Iterator[Progress]:
             if phase not in tasks:
                 for task, _ in tasks.values():
                     bars.update(task, total=bars.tasks[task].completed or 1)
-                tasks[phase] = (bars.add_task(_PHASES.get(phase, phase), total=total or None, speed=""), time.monotonic())
+                tasks[phase] = (
+                    bars.add_task(_PHASES.get(phase, phase), total=total or None, speed=""),
+                    time.monotonic(),
+                )
             task, since = tasks[phase]
             speed = f"{done / max(time.monotonic() - since, 0.1):.0f}/s"
             bars.update(task, completed=done, total=total or None, speed=speed)

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 from dedupd.cli.console import answer, tell
@@ -21,7 +20,16 @@ from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
-from dedupd.protocol.messages import Acted, Approve, GetGroups, GetMonths, GetStatus, GroupsPage, Months, StatusView
+from dedupd.protocol.messages import (
+    Acted,
+    Approve,
+    GetGroups,
+    GetMonths,
+    GetStatus,
+    GroupsPage,
+    Months,
+    StatusView,
+)
 
 PATIENCE = 240.0
 """Seconds for one step, on a slow laptop that builds the model for the first time."""
@@ -45,7 +53,9 @@ def demo(arguments: argparse.Namespace) -> int:
 def _tour(where: Places, gallery: Path) -> int:
     _step("the daemon looks at them (the first run builds its model: some seconds)")
     status = _until(where, lambda s: s.photos > 0 and _idle(s))
-    answer(f"   {status.photos} photos seen with {status.model or 'perceptual hashes'}; {status.waiting_to_move} file(s) are ready to move")
+    answer(
+        f"   {status.photos} photos seen with {status.model or 'perceptual hashes'}; {status.waiting_to_move} file(s) are ready to move"
+    )
     answer("   nothing moves before the first yes; here it is what `dedupd approve --all` says")
     first = ask(where.socket, Approve(all=True), Acted, timeout=PATIENCE)
     _show(where)
@@ -56,7 +66,11 @@ def _tour(where: Places, gallery: Path) -> int:
     answer(f"   found and settled after {time.monotonic() - started:.0f} s")
     for month in ask(where.socket, GetMonths(), Months).months:
         if month.moved:
-            line = (gallery / month.month[:4] / "duplicates_summary" / f"{month.month}.md").read_text("utf-8").splitlines()[2]
+            line = (
+                (gallery / month.month[:4] / "duplicates_summary" / f"{month.month}.md")
+                .read_text("utf-8")
+                .splitlines()[2]
+            )
             answer(f"   {line}")
     answer(f"   {status.moved} file(s) moved, {human_bytes(status.bytes_saved)} saved, {status.photos} photos kept, "
            f"{status.groups_waiting} group(s) for a person to look at")  # fmt: skip
@@ -97,10 +111,15 @@ def _until(where: Places, good: Callable[[StatusView], bool]) -> StatusView:
 def _paint(gallery: Path, *options: str) -> None:
     # A process of its own: the command line stays free of Pillow and numpy.
     done = subprocess.run(
-        [sys.executable, "-m", "dedupd.bench.gallery", str(gallery), *options], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dedupd.bench.gallery", str(gallery), *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise DedupdError(f"the demo's pictures could not be made: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        raise DedupdError(
+            f"the demo's pictures could not be made: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
+        )
 
 
 def _count(gallery: Path) -> int:
@@ -108,11 +127,20 @@ def _count(gallery: Path) -> int:
 
 
 @contextmanager
-def _daemon(where: Places, gallery: Path, home: Path) -> Iterator[None]:
+def _daemon(where: Places, gallery: Path, home: Path) -> Generator[None]:
     where.config.write_text(
         f'roots = ["{gallery}"]\n[schedule]\nsettle_seconds = 1.0\nquiet_seconds = 2.0\n', encoding="utf-8"
     )
-    command = [sys.executable, "-m", "dedupd", "--state-dir", str(where.state), "--config", str(where.config), "run"]
+    command = [
+        sys.executable,
+        "-m",
+        "dedupd",
+        "--state-dir",
+        str(where.state),
+        "--config",
+        str(where.config),
+        "run",
+    ]
     with (home / "daemon.log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
         try:

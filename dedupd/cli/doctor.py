@@ -56,7 +56,11 @@ def doctor(arguments: argparse.Namespace) -> int:
 def _packages() -> Iterator[Finding]:
     missing = [n for n in ("PIL", "pillow_heif", "imagehash", "cv2", "lancedb", "onnxruntime", "watchdog", "apscheduler", "textual")
                if importlib.util.find_spec(n) is None]  # fmt: skip
-    told = f"missing: {', '.join(missing)}; install dedupd again" if missing else f"Python {sys.version.split()[0]}, all packages there"
+    told = (
+        f"missing: {', '.join(missing)}; install dedupd again"
+        if missing
+        else f"Python {sys.version.split()[0]}, all packages there"
+    )
     yield Finding(what="packages", good=not missing, told=told)
 
 
@@ -78,15 +82,25 @@ def _roots(settings: Settings) -> Iterator[Finding]:
     for root in settings.roots:
         try:
             disk.identity(str(root))
-            told = "can be read" + ("" if os.access(root, os.W_OK) else ", but not written: duplicates are only reported")
+            told = "can be read" + (
+                "" if os.access(root, os.W_OK) else ", but not written: duplicates are only reported"
+            )
             yield Finding(what="folder", good=True, told=f"{root} {told}")
         except DedupdError as error:
             yield Finding(what="folder", good=False, told=str(error))
     if not settings.roots:
-        yield Finding(what="folder", good=True, told="none configured: name one on the command line, or `dedupd init ~/Pictures`")
+        yield Finding(
+            what="folder",
+            good=True,
+            told="none configured: name one on the command line, or `dedupd init ~/Pictures`",
+        )
     watches = Path("/proc/sys/fs/inotify/max_user_watches")
     if watches.exists():
-        yield Finding(what="watching", good=True, told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)")
+        yield Finding(
+            what="watching",
+            good=True,
+            told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)",
+        )
 
 
 def _models() -> Iterator[Finding]:

@@ -11,12 +11,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dedupd import __version__
 from dedupd.errors import DedupdError, ExitCode
 
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
 Command = Callable[[argparse.Namespace], int]
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,11 +62,23 @@ def _parser() -> argparse.ArgumentParser:
 def _places(parser: argparse.ArgumentParser, *, root: bool = False) -> None:
     # SUPPRESS on the subcommands: the option may stand before or after the command, and must not be reset by it.
     default = None if root else argparse.SUPPRESS
-    parser.add_argument("--state-dir", metavar="DIR", type=Path, default=default, help="where dedupd keeps its state (default: the platform's)")
-    parser.add_argument("--config", metavar="FILE", type=Path, default=default, help="config.toml to follow (default: the platform's)")
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=default,
+        help="where dedupd keeps its state (default: the platform's)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=default,
+        help="config.toml to follow (default: the platform's)",
+    )
 
 
-def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: str, help: str, example: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, run: str, help: str, example: str) -> argparse.ArgumentParser:
     """A subcommand; `run` is 'module:function' below dedupd.cli, imported when it is chosen."""
     parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
@@ -90,51 +105,113 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 
 def _pass_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threshold", type=_threshold, metavar="T", help="cosine similarity above which pairs go to review; never widens what moves")
-    parser.add_argument("--keep-policy", choices=POLICIES, help="which photo of a group stays (default: best)")
-    parser.add_argument("--model", metavar="M", dest="embedder", help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED")
-    parser.add_argument("--batch-size", type=_positive, metavar="N", help="photos embedded at a time (default: 8)")
+    parser.add_argument(
+        "--threshold",
+        type=_threshold,
+        metavar="T",
+        help="cosine similarity above which pairs go to review; never widens what moves",
+    )
+    parser.add_argument(
+        "--keep-policy", choices=POLICIES, help="which photo of a group stays (default: best)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        dest="embedder",
+        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED",
+    )
+    parser.add_argument(
+        "--batch-size", type=_positive, metavar="N", help="photos embedded at a time (default: 8)"
+    )
 
 
-def _working(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    run = _command(commands, "run", "run:run", "watch folders and keep them free of duplicates (the daemon, in the foreground)", "dedupd run ~/Pictures")
-    run.add_argument("roots", nargs="*", type=Path, metavar="ROOT", help="folders to watch (default: those of config.toml)")
+def _working(commands: Commands) -> None:
+    run = _command(
+        commands,
+        "run",
+        "run:run",
+        "watch folders and keep them free of duplicates (the daemon, in the foreground)",
+        "dedupd run ~/Pictures",
+    )
+    run.add_argument(
+        "roots", nargs="*", type=Path, metavar="ROOT", help="folders to watch (default: those of config.toml)"
+    )
     run.add_argument("--yes", action="store_true", help="consent to the first moves in these folders")
     _pass_options(run)
-    scan = _command(commands, "scan", "scan:scan", "one pass: index, compare, ask, move, write summaries", "dedupd scan --dry-run ~/Pictures --report duplicates.json")
+    scan = _command(
+        commands,
+        "scan",
+        "scan:scan",
+        "one pass: index, compare, ask, move, write summaries",
+        "dedupd scan --dry-run ~/Pictures --report duplicates.json",
+    )
     scan.add_argument("roots", nargs="+", type=Path, metavar="ROOT", help="folders to scan")
-    scan.add_argument("--dry-run", action="store_true", help="find, but move nothing and write nothing in the folders")
+    scan.add_argument(
+        "--dry-run", action="store_true", help="find, but move nothing and write nothing in the folders"
+    )
     scan.add_argument("--yes", action="store_true", help="move without asking")
     scan.add_argument("--report", type=Path, metavar="FILE", help="write what was found as JSON")
     scan.add_argument("--month", type=_month, metavar="YYYY-MM", help="only this month")
     _pass_options(scan)
-    demo = _command(commands, "demo", "demo:demo", "show dedupd at work on a small gallery it makes itself", "dedupd demo")
-    demo.add_argument("--folder", type=Path, metavar="DIR", help="where to make the gallery (default: a temporary folder, removed at the end)")
+    demo = _command(
+        commands, "demo", "demo:demo", "show dedupd at work on a small gallery it makes itself", "dedupd demo"
+    )
+    demo.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="where to make the gallery (default: a temporary folder, removed at the end)",
+    )
 
 
-def _asking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _asking(commands: Commands) -> None:
     for name, help in (
         ("status", "what the daemon is doing, and what waits for you"),
         ("months", "the months, with their photos, groups and savings"),
     ):
         _json(_command(commands, name, f"ask:{name}", help, f"dedupd {name} --json"))
-    groups = _command(commands, "groups", "ask:groups", "the groups of duplicates, and why", "dedupd groups --month 2024-06")
+    groups = _command(
+        commands, "groups", "ask:groups", "the groups of duplicates, and why", "dedupd groups --month 2024-06"
+    )
     groups.add_argument("--month", type=_month, metavar="YYYY-MM")
     _json(groups)
-    show = _command(commands, "show", "ask:show", "one group with its pictures and evidence", "dedupd show 12")
+    show = _command(
+        commands, "show", "ask:show", "one group with its pictures and evidence", "dedupd show 12"
+    )
     show.add_argument("group", type=int, metavar="GROUP")
     _json(show)
-    _command(commands, "review", "review:review", "look at groups with pictures, and decide (in the terminal)", "dedupd review").add_argument(
-        "--images", choices=("auto", "kitty", "sixel", "half", "off"), default="auto", help="how pictures are drawn"
+    _command(
+        commands,
+        "review",
+        "review:review",
+        "look at groups with pictures, and decide (in the terminal)",
+        "dedupd review",
+    ).add_argument(
+        "--images",
+        choices=("auto", "kitty", "sixel", "half", "off"),
+        default="auto",
+        help="how pictures are drawn",
     )
 
 
-def _acting(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    approve = _command(commands, "approve", "act:approve", "say yes: the duplicates of these groups move", "dedupd approve 12 15")
+def _acting(commands: Commands) -> None:
+    approve = _command(
+        commands,
+        "approve",
+        "act:approve",
+        "say yes: the duplicates of these groups move",
+        "dedupd approve 12 15",
+    )
     approve.add_argument("groups", nargs="*", type=int, metavar="GROUP")
-    approve.add_argument("--all", action="store_true", help="everything proposed moves, and these folders need no first yes again")
+    approve.add_argument(
+        "--all",
+        action="store_true",
+        help="everything proposed moves, and these folders need no first yes again",
+    )
     _json(approve)
-    reject = _command(commands, "reject", "act:reject", "say no: these are no duplicates, for ever", "dedupd reject 12")
+    reject = _command(
+        commands, "reject", "act:reject", "say no: these are no duplicates, for ever", "dedupd reject 12"
+    )
     reject.add_argument("groups", nargs="+", type=int, metavar="GROUP")
     _json(reject)
     undo = _command(commands, "undo", "act:undo", "put moved files back", "dedupd undo --last")
@@ -143,7 +220,13 @@ def _acting(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     undo.add_argument("--month", type=_month, metavar="YYYY-MM", help="everything of this month")
     undo.add_argument("--all", action="store_true", help="everything")
     undo.add_argument("--yes", action="store_true", help="do not ask")
-    undo.add_argument("--from", dest="from_root", type=Path, metavar="ROOT", help="from the receipts under ROOT alone, when the state is lost")
+    undo.add_argument(
+        "--from",
+        dest="from_root",
+        type=Path,
+        metavar="ROOT",
+        help="from the receipts under ROOT alone, when the state is lost",
+    )
     _json(undo)
     for name, help in (
         ("pause", "stop indexing and moving until `dedupd resume`"),
@@ -153,19 +236,49 @@ def _acting(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         _json(_command(commands, name, f"act:{name.replace('-', '_')}", help, f"dedupd {name}"))
 
 
-def _tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _json(_command(commands, "verify", "verify:verify", "prove the promises on the disk as it is", "dedupd verify"))
-    models = _command(commands, "models", "models:models", "which embedding models there are; choose one, fetch one", "dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k")
+def _tools(commands: Commands) -> None:
+    _json(
+        _command(
+            commands, "verify", "verify:verify", "prove the promises on the disk as it is", "dedupd verify"
+        )
+    )
+    models = _command(
+        commands,
+        "models",
+        "models:models",
+        "which embedding models there are; choose one, fetch one",
+        "dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
+    )
     models.add_argument("action", nargs="?", choices=("list", "use", "pull"), default="list")
     models.add_argument("name", nargs="?", metavar="MODEL")
-    models.add_argument("--timeout", type=_positive, default=1800, metavar="SECONDS", help="give up pulling after this long")
+    models.add_argument(
+        "--timeout", type=_positive, default=1800, metavar="SECONDS", help="give up pulling after this long"
+    )
     _json(models)
-    service = _command(commands, "service", "service:service", "start dedupd with your login (systemd, launchd)", "dedupd service install ~/Pictures")
+    service = _command(
+        commands,
+        "service",
+        "service:service",
+        "start dedupd with your login (systemd, launchd)",
+        "dedupd service install ~/Pictures",
+    )
     service.add_argument("action", choices=("install", "uninstall", "status"))
-    service.add_argument("roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml")
-    init = _command(commands, "init", "doctor:init", "write a documented config.toml", "dedupd init ~/Pictures")
+    service.add_argument(
+        "roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml"
+    )
+    init = _command(
+        commands, "init", "doctor:init", "write a documented config.toml", "dedupd init ~/Pictures"
+    )
     init.add_argument("roots", nargs="*", type=Path, metavar="ROOT")
-    _json(_command(commands, "doctor", "doctor:doctor", "check that dedupd can work here, and say what is missing", "dedupd doctor"))
+    _json(
+        _command(
+            commands,
+            "doctor",
+            "doctor:doctor",
+            "check that dedupd can work here, and say what is missing",
+            "dedupd doctor",
+        )
+    )
 
 
 def _threshold(text: str) -> float:
@@ -174,7 +287,9 @@ def _threshold(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 < value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no cosine similarity: give a number above 0 and up to 1, such as 0.9")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no cosine similarity: give a number above 0 and up to 1, such as 0.9"
+        )
     return value
 
 

@@ -17,7 +17,9 @@ def models(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _list(arguments)
     if not arguments.name:
-        raise UsageError(f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`")
+        raise UsageError(
+            f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`"
+        )
     return _use(arguments) if arguments.action == "use" else _pull(arguments)
 
 
@@ -42,7 +44,9 @@ def _list(arguments: argparse.Namespace) -> int:
     for row in rows:
         mark = "*" if row["in_use"] else " "
         state = "here" if row["available"] else "not here"
-        answer(f"{mark} {row['name']:<46} {state:<9} {'calibrated' if row['calibrated'] else 'proposes only'}  {row['note']}")
+        answer(
+            f"{mark} {row['name']:<46} {state:<9} {'calibrated' if row['calibrated'] else 'proposes only'}  {row['note']}"
+        )
     if not chosen:
         answer("none is in use yet: the first scan chooses, and only `dedupd models use` changes it")
     return int(ExitCode.OK)
@@ -53,13 +57,19 @@ def _use(arguments: argparse.Namespace) -> int:
     settings, places = opened_for_acting(arguments)
     with hold(places, settings.roots), Library(settings, places) as library, progress_bar() as progress:
         photos = library.use_model(arguments.name, on_progress=progress)
-    answer(f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees")
+    answer(
+        f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees"
+    )
     return int(ExitCode.OK)
 
 
 def _pull(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
-        pull(arguments.name, lambda done, total: progress("pull", done, total), timeout=float(arguments.timeout))
+        pull(
+            arguments.name,
+            lambda done, total: progress("pull", done, total),
+            timeout=float(arguments.timeout),
+        )
     answer(f"{visible(arguments.name)} is here; choose it with `dedupd models use {visible(arguments.name)}`")
     tell("nothing changed for your library yet")
     return int(ExitCode.OK)

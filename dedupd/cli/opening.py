@@ -35,4 +35,6 @@ def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
 
 def overridden(arguments: argparse.Namespace) -> list[str]:
     """Options that differ from the configuration: a running daemon cannot honour them."""
-    return [f"--{name.replace('_', '-')}" for name in _OVERRIDES if getattr(arguments, name, None) is not None]
+    return [
+        f"--{name.replace('_', '-')}" for name in _OVERRIDES if getattr(arguments, name, None) is not None
+    ]

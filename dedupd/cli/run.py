@@ -29,7 +29,9 @@ def _log_to(places: Places) -> None:
     shape = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     for handler in (
         logging.StreamHandler(sys.stderr),
-        RotatingFileHandler(places.logs / "daemon.log", maxBytes=1 << 20, backupCount=3, errors="backslashreplace"),
+        RotatingFileHandler(
+            places.logs / "daemon.log", maxBytes=1 << 20, backupCount=3, errors="backslashreplace"
+        ),
     ):
         handler.setFormatter(shape)
         logs.addHandler(handler)

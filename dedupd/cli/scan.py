@@ -87,7 +87,9 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
         reason = entry["reason"].split(":")[0].split(" (")[0]
         counts[reason] = counts.get(reason, 0) + 1
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} {visible(reason)}" for reason, count in most[:5]) + (", …" if len(most) > 5 else "")
+    return ", ".join(f"{count} {visible(reason)}" for reason, count in most[:5]) + (
+        ", …" if len(most) > 5 else ""
+    )
 
 
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
@@ -98,17 +100,24 @@ def _write_report(path: Path | None, report: dict[str, Any]) -> None:
         draft.write_text(json.dumps(report, indent=1, ensure_ascii=True) + "\n", "ascii")
         os.replace(draft, path)
     except OSError as error:
-        raise DedupdError(f"the report {path} cannot be written ({error.strerror}): choose another place") from None
+        raise DedupdError(
+            f"the report {path} cannot be written ({error.strerror}): choose another place"
+        ) from None
 
 
-def _by_the_daemon(arguments: argparse.Namespace, settings: Settings, places: Places, busy: AlreadyRunning) -> int:
+def _by_the_daemon(
+    arguments: argparse.Namespace, settings: Settings, places: Places, busy: AlreadyRunning
+) -> int:
     """A daemon holds the lock: it does the pass when these are its own roots with its own settings."""
     if changed := overridden(arguments):
         raise AlreadyRunning(
             f"a daemon is running and follows its own settings: leave out {', '.join(changed)}, or stop it first"
         ) from busy
     request = Scan(
-        roots=[str(r) for r in settings.roots], dry_run=arguments.dry_run, yes=arguments.yes, month=arguments.month
+        roots=[str(r) for r in settings.roots],
+        dry_run=arguments.dry_run,
+        yes=arguments.yes,
+        month=arguments.month,
     )
     tell("a daemon is running: it does the scan")
     try:
@@ -124,5 +133,7 @@ def _by_the_daemon(arguments: argparse.Namespace, settings: Settings, places: Pl
     for message in done.messages:
         answer(visible(message))
     if done.waiting and not arguments.yes and not arguments.dry_run:
-        raise ConsentNeeded(f"{done.waiting} file(s) are ready to move: look with `dedupd groups`, then run this with --yes")
+        raise ConsentNeeded(
+            f"{done.waiting} file(s) are ready to move: look with `dedupd groups`, then run this with --yes"
+        )
     return int(ExitCode.OK)

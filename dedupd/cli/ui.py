@@ -19,7 +19,9 @@ IMAGES = ("auto", "kitty", "sixel", "half", "off")
 def run(places: Places, args: argparse.Namespace) -> int:
     """Show the reviewer until it is closed. Raises UsageError without a terminal."""
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stdout__ and sys.__stdout__.isatty()):
-        raise UsageError("`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`")
+        raise UsageError(
+            "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
+        )
     from dedupd.tui.terminal import choose
 
     images = choose(getattr(args, "images", None) or "auto")
@@ -32,7 +34,10 @@ def run(places: Places, args: argparse.Namespace) -> int:
 def start_command(args: argparse.Namespace) -> list[str]:
     """What starts a daemon with the folders this command was given."""
     command = [sys.executable, "-m", "dedupd", "run"]
-    for option, given in (("--config", getattr(args, "config", None)), ("--state-dir", getattr(args, "state_dir", None))):
+    for option, given in (
+        ("--config", getattr(args, "config", None)),
+        ("--state-dir", getattr(args, "state_dir", None)),
+    ):
         if given:
             command += [option, str(Path(given).expanduser().absolute())]
     return command

@@ -26,6 +26,11 @@ def verify(arguments: argparse.Namespace) -> int:
         answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found]})
     else:
         for breach in found:
-            answer(f"{breach.promise:<4} {visible(breach.path)}: {visible(breach.told)}\n     mend: {visible(breach.mend)}")
-        answer(f"{held} moved file(s) looked at: " + ("every promise holds" if not found else f"{len(found)} do not hold"))
+            answer(
+                f"{breach.promise:<4} {visible(breach.path)}: {visible(breach.told)}\n     mend: {visible(breach.mend)}"
+            )
+        answer(
+            f"{held} moved file(s) looked at: "
+            + ("every promise holds" if not found else f"{len(found)} do not hold")
+        )
     return int(ExitCode.FAILED if found else ExitCode.OK)

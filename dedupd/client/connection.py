@@ -69,6 +69,10 @@ def _check_hello(hello: Hello) -> None:
         )
 
 
+def _deaf(notice: Notice) -> None:
+    """Nobody wants notices."""
+
+
 class Connection:
     """One live connection for asyncio clients: many questions, and notices to a callback.
 
@@ -77,7 +81,7 @@ class Connection:
 
     def __init__(self, path: Path, on_notice: Callable[[Notice], None] | None = None) -> None:
         self._path = path
-        self._on_notice = on_notice or (lambda notice: None)
+        self._on_notice: Callable[[Notice], None] = on_notice or _deaf
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -94,7 +98,7 @@ class Connection:
         _check_hello(hello)
         return hello
 
-    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:
+    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109
         """Raises NoDaemon when the connection breaks, Refused when the daemon says no."""
         if self._writer is None or self._writer.is_closing():
             raise NoDaemon(f"no daemon is connected at {self._path}")

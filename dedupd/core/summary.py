@@ -83,7 +83,9 @@ def human_bytes(count: float) -> str:
 
 def visible(name: str) -> str:
     """`name` with everything that could act on a terminal or forge a line shown as \\x.., \\u...."""
-    return "".join(c if _harmless(c) else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in name)
+    return "".join(
+        c if _harmless(c) else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in name
+    )
 
 
 def _harmless(c: str) -> bool:
@@ -138,12 +140,15 @@ def to_markdown(summary: MonthSummary) -> str:
         "",
         moved_line(summary.moved_files, summary.moved_groups, summary.month),
         "",
-        f"- {summary.photos} photos in the month" + (f", {summary.guessed} of them dated only by the file's time" if summary.guessed else ""),
+        f"- {summary.photos} photos in the month"
+        + (f", {summary.guessed} of them dated only by the file's time" if summary.guessed else ""),
         f"- {human_bytes(summary.bytes_saved)} saved",
         f"- model {summary.model or 'none: perceptual hashes alone'}; kept by rule '{summary.keep_policy}'",
         f"- written {summary.written_at}",
         "",
-        "Everything moved can be put back: `dedupd undo --month " + summary.month + "`, or one file: `dedupd undo PATH`.",
+        "Everything moved can be put back: `dedupd undo --month "
+        + summary.month
+        + "`, or one file: `dedupd undo PATH`.",
     ]
     for group in summary.groups:
         lines += ["", f"## Group {group.id}: keeps `{visible(group.keep)}`"]

@@ -54,7 +54,10 @@ class Engine:
     """Runs tasks on a Library in its own thread. `on_progress` and `on_error` are called in that thread."""
 
     def __init__(
-        self, make: Callable[[], Library], on_progress: Callable[[ProgressView | None], None], on_error: Callable[[str], None]
+        self,
+        make: Callable[[], Library],
+        on_progress: Callable[[ProgressView | None], None],
+        on_error: Callable[[str], None],
     ) -> None:
         self._make, self._on_progress, self._on_error = make, on_progress, on_error
         self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
@@ -75,7 +78,9 @@ class Engine:
         self._thread.start()
         return self._started.result()
 
-    def submit(self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False) -> Future[Any]:
+    def submit(
+        self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False
+    ) -> Future[Any]:
         """Queue a task. `once`: when one of this name waits already, that one is enough."""
         answer: Future[Any] = Future()
         with self._guard:
@@ -121,7 +126,7 @@ class Engine:
     def _run(self) -> None:
         try:
             library = self._make()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # a border: start() raises it in the caller's thread
             self._started.set_exception(error)
             return
         self._started.set_result(library)
@@ -146,7 +151,9 @@ class Engine:
         except Exception as error:  # a border: one bad task must not end the daemon
             log.exception("task %s failed", task.name)
             self._failed(task, error)
-            self._on_error(f"an internal error stopped '{task.name}' ({type(error).__name__}): see the daemon's log")
+            self._on_error(
+                f"an internal error stopped '{task.name}' ({type(error).__name__}): see the daemon's log"
+            )
         finally:
             self.working = False
             self.last_beat = time.monotonic()

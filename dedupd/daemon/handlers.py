@@ -20,10 +20,43 @@ from dedupd.daemon.engine import Urgency
 from dedupd.daemon.server import Failed
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.protocol.messages import (
-    NOT_FOUND, PROTOCOL, REFUSED, STALE, Acted, Approve, Done, Forget, GetGroup, GetGroups, GetLessons, GetMonths,
-    GetMoves, GetSettings, GetStatus, GetThumbnails, GroupDetail, GroupRef, GroupsPage, Hello, Judge, Lessons, Months,
-    MovesPage, Pause, Reject, Request, Resolve, Resolved, Resume, SayHello, Scan, ScanNow, SettingsView, StatusView,
-    Thumbnails, Undo,
+    NOT_FOUND,
+    PROTOCOL,
+    REFUSED,
+    STALE,
+    Acted,
+    Approve,
+    Done,
+    Forget,
+    GetGroup,
+    GetGroups,
+    GetLessons,
+    GetMonths,
+    GetMoves,
+    GetSettings,
+    GetStatus,
+    GetThumbnails,
+    GroupDetail,
+    GroupRef,
+    GroupsPage,
+    Hello,
+    Judge,
+    Lessons,
+    Months,
+    MovesPage,
+    Pause,
+    Reject,
+    Request,
+    Resolve,
+    Resolved,
+    Resume,
+    SayHello,
+    Scan,
+    ScanNow,
+    SettingsView,
+    StatusView,
+    Thumbnails,
+    Undo,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -78,7 +111,10 @@ class Handlers:
 
     async def _hello(self, request: SayHello) -> Hello:
         if request.protocol != PROTOCOL:
-            raise Failed(REFUSED, f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: use the same dedupd")
+            raise Failed(
+                REFUSED,
+                f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: use the same dedupd",
+            )
         return Hello(protocol=PROTOCOL, version=__version__, pid=self._daemon.pid)
 
     async def _status(self, request: GetStatus) -> StatusView:
@@ -136,7 +172,9 @@ class Handlers:
         return await self._read(lambda view: view.resolve(request.path))
 
     async def _thumbnails(self, request: GetThumbnails) -> Thumbnails:
-        return Thumbnails(paths=await self._act("thumbnails", lambda library: library.thumbnails(request.files)))
+        return Thumbnails(
+            paths=await self._act("thumbnails", lambda library: library.thumbnails(request.files))
+        )
 
     # ---- acting
 
@@ -162,18 +200,29 @@ class Handlers:
     async def _scan(self, request: Scan) -> Acted:
         configured = {str(root) for root in self._daemon.settings.roots}
         if set(request.roots) != configured:
-            raise Failed(REFUSED, "a daemon is running and these are not its roots: stop it first, or scan its own roots")
+            raise Failed(
+                REFUSED,
+                "a daemon is running and these are not its roots: stop it first, or scan its own roots",
+            )
         months = [Month.parse(request.month)] if request.month else None
         outcome = await self._act(
-            "scan", lambda library: self._daemon.scan(library, months=months, dry_run=request.dry_run, yes=request.yes)
+            "scan",
+            lambda library: self._daemon.scan(
+                library, months=months, dry_run=request.dry_run, yes=request.yes
+            ),
         )
         acted = _acted(outcome.moved)
-        acted.waiting, acted.messages = outcome.waiting, [m.line for m in outcome.months if m.moved or m.groups]
+        acted.waiting, acted.messages = (
+            outcome.waiting,
+            [m.line for m in outcome.months if m.moved or m.groups],
+        )
         acted.messages += outcome.problems
         return acted
 
     async def _approve(self, request: Approve) -> Acted:
-        return await self._once(request.key, lambda: self._judged("approve", request.groups, self._approving(request)))
+        return await self._once(
+            request.key, lambda: self._judged("approve", request.groups, self._approving(request))
+        )
 
     def _approving(self, request: Approve) -> Callable[[Library], Moved]:
         if request.all:

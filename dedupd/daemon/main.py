@@ -26,7 +26,13 @@ from dedupd.daemon.server import Server
 from dedupd.errors import ExitCode, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.protocol.messages import (
-    Attention, MonthChanged, Notice, Progressed, ProgressView, StatusChanged, StatusView,
+    Attention,
+    MonthChanged,
+    Notice,
+    Progressed,
+    ProgressView,
+    StatusChanged,
+    StatusView,
 )  # fmt: skip
 from dedupd.protocol.messages import Moved as MovedNotice
 
@@ -43,7 +49,9 @@ def run(settings: Settings, places: Places, *, yes: bool = False) -> int:
     Raises UsageError, AlreadyRunning, StateError.
     """
     if not settings.roots:
-        raise UsageError("no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml")
+        raise UsageError(
+            "no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml"
+        )
     with hold(places, settings.roots):
         return asyncio.run(Daemon(settings, places, yes=yes).live())
 
@@ -78,7 +86,10 @@ class Daemon:
         self.watcher = Watcher(self._on_folder_thread, self._on_loss_thread)
         await self._server.start()
         self.schedule.start(
-            recluster=self.recluster, reconcile=self.look_everywhere, sweep=self._sweep, roots=self._check_roots
+            recluster=self.recluster,
+            reconcile=self.look_everywhere,
+            sweep=self._sweep,
+            roots=self._check_roots,
         )
         self.watcher.start()
         self._check_roots()
@@ -199,7 +210,9 @@ class Daemon:
     def _retry(self) -> None:
         self.engine.submit("retry", lambda library: self.after_moves(library, library.move()), once=True)
 
-    def scan(self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool) -> ScanOutcome:
+    def scan(
+        self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool
+    ) -> ScanOutcome:
         """`dedupd scan` asked of the daemon: one full pass, answered with what it did."""
         outcome = library.scan(months=months, dry_run=dry_run, yes=yes, on_progress=self.engine.report)
         self.after_moves(library, outcome.moved)
@@ -224,7 +237,9 @@ class Daemon:
             self._soon(self.broadcast.send, MonthChanged(root=summary.root, month=summary.month))
         if moved.files or moved.restored:
             month = summaries[0].month if summaries else ""
-            self._soon(self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored))
+            self._soon(
+                self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored)
+            )
             log.info("moved %d file(s), put back %d", moved.files, moved.restored)
         self._soon(self.tell_status)
 
@@ -267,7 +282,9 @@ class Daemon:
         status = await self.handlers.answer(GetStatus())
         assert isinstance(status, StatusView)
         self._send(StatusChanged(status=status))
-        self._heart.status(f"{status.photos} photos, {status.groups_waiting} group(s) waiting, {status.moved} moved")
+        self._heart.status(
+            f"{status.photos} photos, {status.groups_waiting} group(s) waiting, {status.moved} moved"
+        )
 
     def _attention(self, sentence: str) -> None:
         if sentence not in self._problems:

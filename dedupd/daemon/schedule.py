@@ -2,7 +2,7 @@
 
 Must never do work in a job: AsyncIOScheduler cancels running jobs at shutdown.
 """
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -34,9 +35,9 @@ class Schedule:
         )
 
     def start(self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job) -> None:
-        every = {
-            "interval": (recluster, IntervalTrigger(minutes=self._when.interval_minutes)),
-            "reconcile": (reconcile, IntervalTrigger(minutes=self._when.reconcile_minutes)),
+        every: dict[str, tuple[Job, BaseTrigger]] = {
+            "interval": (recluster, IntervalTrigger(seconds=round(60 * self._when.interval_minutes))),
+            "reconcile": (reconcile, IntervalTrigger(seconds=round(60 * self._when.reconcile_minutes))),
             "sweep": (sweep, IntervalTrigger(seconds=SWEEP_SECONDS)),
             "roots": (roots, IntervalTrigger(seconds=ROOTS_SECONDS)),
         }

@@ -24,8 +24,18 @@ from dedupd.daemon.broadcast import Broadcast, Subscriber
 from dedupd.errors import DedupdError, ProtocolError, StateError
 from dedupd.protocol.codec import encode_error, encode_result, parse, request_of
 from dedupd.protocol.messages import (
-    INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, MAX_CLIENTS, MAX_LINE, METHOD_NOT_FOUND, PARSE_ERROR, REFUSED,
-    Done, Failure, Request, Subscribe,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MAX_CLIENTS,
+    MAX_LINE,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    REFUSED,
+    Done,
+    Failure,
+    Request,
+    Subscribe,
 )  # fmt: skip
 
 log = logging.getLogger("dedupd.server")
@@ -61,11 +71,15 @@ class Server:
             _remove_own_socket(self._path)
             before = os.umask(0o177)
             try:
-                self._server = await asyncio.start_unix_server(self._accept, str(self._path), limit=MAX_LINE + 1)
+                self._server = await asyncio.start_unix_server(
+                    self._accept, str(self._path), limit=MAX_LINE + 1
+                )
             finally:
                 os.umask(before)
         except OSError as error:
-            raise StateError(f"cannot listen on {self._path} ({error.strerror or error}): use another --state-dir") from None
+            raise StateError(
+                f"cannot listen on {self._path} ({error.strerror or error}): use another --state-dir"
+            ) from None
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -116,7 +130,9 @@ class _Client:
         try:
             return await self._reader.readline()
         except ValueError:  # longer than the limit: what follows cannot be trusted to start a message
-            await self._send(encode_error(None, Failure(code=PARSE_ERROR, message=f"a line is over {MAX_LINE} bytes")))
+            await self._send(
+                encode_error(None, Failure(code=PARSE_ERROR, message=f"a line is over {MAX_LINE} bytes"))
+            )
             return b""
 
     async def _one(self, line: bytes) -> None:
@@ -144,7 +160,9 @@ class _Client:
             reply = encode_error(id, Failure(code=REFUSED, message=str(error)))
         except Exception as error:  # a border: a bad request must not end the daemon
             log.exception("a request failed")
-            reply = encode_error(id, Failure(code=INTERNAL_ERROR, message=f"internal error ({type(error).__name__})"))
+            reply = encode_error(
+                id, Failure(code=INTERNAL_ERROR, message=f"internal error ({type(error).__name__})")
+            )
         if id is not None or b'"error"' in reply:
             await self._send(reply)
 

@@ -34,7 +34,9 @@ class Allowed:
 
 def proposals(ledger: Ledger, root: RootRow) -> Allowed:
     """Everything that would move unattended in this root, and what P12 says of it."""
-    groups = tuple(g for g in ledger.judgement.groups(root.id) if any(m.role == "duplicate" for m in g.members))
+    groups = tuple(
+        g for g in ledger.judgement.groups(root.id) if any(m.role == "duplicate" for m in g.members)
+    )
     files = sum(m.role == "duplicate" for g in groups for m in g.members)
     return Allowed(root=root, groups=groups, files=files, waits="")
 
@@ -42,7 +44,9 @@ def proposals(ledger: Ledger, root: RootRow) -> Allowed:
 def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
     """The same, held back by a missing first yes or by the breaker."""
     found = proposals(ledger, root)
-    return Allowed(root=root, groups=found.groups, files=found.files, waits=_waits(ledger, root, found.files, now))
+    return Allowed(
+        root=root, groups=found.groups, files=found.files, waits=_waits(ledger, root, found.files, now)
+    )
 
 
 def _waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:

@@ -41,13 +41,21 @@ def ingest(
         if stop():
             break
         photos += look_at(
-            ledger, vision, clock, waiting[start : start + BATCH], lambda n, at=start: on_progress(at + n, len(waiting))
+            ledger,
+            vision,
+            clock,
+            waiting[start : start + BATCH],
+            lambda n, at=start: on_progress(at + n, len(waiting)),
         )
     return photos
 
 
 def look_at(
-    ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow], on_done: Callable[[int], None] = lambda n: None
+    ledger: Ledger,
+    vision: Vision,
+    clock: Clock,
+    files: Sequence[FileRow],
+    on_done: Callable[[int], None] = lambda n: None,
 ) -> int:
     """Look at these files and record what was seen, in one transaction."""
     roots = {r.id: r.path for r in ledger.inventory.roots()}
@@ -72,7 +80,9 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
     traits = look.result
     month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9)
     ledger.inventory.add_traits(traits)
-    unchanged = file.content == traits.content and file.month == str(month) and file.state == FileState.INDEXED
+    unchanged = (
+        file.content == traits.content and file.month == str(month) and file.state == FileState.INDEXED
+    )
     ledger.inventory.indexed_file(file.id, traits.content, str(month), source)
     if not unchanged:
         ledger.inventory.change_month(file.root, str(month), clock.now())

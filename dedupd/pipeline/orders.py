@@ -45,10 +45,12 @@ class Companions:
         if unit.stay:
             raise Stays(unit.stay)
         rows = [self._known(p) for p in unit.companions]
-        twins = {self._known(p).content for p in self.unit(keeper).companions} if rows else set()
+        twins: set[str | None] = {self._known(p).content for p in self.unit(keeper).companions if rows}
         for row in rows:
             if row.content not in twins and not travels_alone(row.path):
-                raise Stays(f"{row.path.rpartition('/')[2]!r} belongs to it and its keeper has nothing like it")
+                raise Stays(
+                    f"{row.path.rpartition('/')[2]!r} belongs to it and its keeper has nothing like it"
+                )
         return rows
 
     def twin(self, keeper: str, content: str | None) -> str:

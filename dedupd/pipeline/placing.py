@@ -53,7 +53,9 @@ def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     if move.goal is Goal.UNDONE:
         ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
         # Nor may its former keeper move beside it now: both lie where their owner wants them.
-        ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
+        ledger.judgement.add_verdict(
+            "different", move.keeper_content, move.content, [move.keeper, move.src], now
+        )
         ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")
     else:
         ledger.judgement.remove_member(move.group, file.id)

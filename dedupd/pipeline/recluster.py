@@ -120,7 +120,9 @@ class Comparison:
 
 
 def _measured(pair: Candidate, measures: Measures) -> PairRow:
-    return PairRow(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures)
+    return PairRow(
+        a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures
+    )
 
 
 def decide(
@@ -227,7 +229,13 @@ def _protected(path: str, settings: Settings) -> bool:
 
 
 def _store(
-    ledger: Ledger, clock: Clock, root: int, month: str, files: Sequence[FileRow], found: Sequence[Star], companions: Companions
+    ledger: Ledger,
+    clock: Clock,
+    root: int,
+    month: str,
+    files: Sequence[FileRow],
+    found: Sequence[Star],
+    companions: Companions,
 ) -> set[str]:
     """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
     touched = {month}
@@ -267,5 +275,9 @@ def _members(star: Star, companions: Companions) -> Iterable[MemberRow]:
             except Stays as clause:
                 role, why = "review", str(clause)
         yield MemberRow(
-            file=member.node.id, role=role, relation=member.edge.relation, evidence=member.edge.evidence, why=why
+            file=member.node.id,
+            role=role,
+            relation=member.edge.relation,
+            evidence=member.edge.evidence,
+            why=why,
         )

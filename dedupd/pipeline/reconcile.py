@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dedupd.core.month import month_of
-from dedupd.core.photo import FileState, FileStat
+from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import Goal, MoveState
 from dedupd.core.units import companions_in
@@ -20,7 +20,9 @@ from dedupd.errors import RootError
 from dedupd.pipeline.placing import place
 from dedupd.ports import Clock, Disk, FoundFile
 
-if TYPE_CHECKING:  # the ledger is stdlib SQLite: its in-memory twin is ':memory:', so it is named here, for types only
+if (
+    TYPE_CHECKING
+):  # the ledger is stdlib SQLite: its in-memory twin is ':memory:', so it is named here, for types only
     from dedupd.adapters.ledger import Ledger
 
 FORGET_ABSENT_AFTER = 60.0
@@ -91,7 +93,11 @@ def reconcile(
         diff.folder(folder, files)
         on_progress(changes.files)
     for folder in ledger.inventory.folders(root.id):
-        if folder not in visited and _inside(folder, under) and not any(_inside(folder, f) for f in unreadable):
+        if (
+            folder not in visited
+            and _inside(folder, under)
+            and not any(_inside(folder, f) for f in unreadable)
+        ):
             diff.folder(folder, [])
     diff.finish()
     if not under:
@@ -100,7 +106,12 @@ def reconcile(
 
 
 def reconcile_folders(
-    root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, ignore: Iterable[str], folders: Mapping[str, bool]
+    root: RootRow,
+    ledger: Ledger,
+    disk: Disk,
+    clock: Clock,
+    ignore: Iterable[str],
+    folders: Mapping[str, bool],
 ) -> Changes:
     """The same for what events hint at: folder -> whether everything below it may have changed too."""
     changes = Changes()
@@ -238,7 +249,10 @@ def _held_files(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes
             continue
         with ledger.transaction():
             ended = [m for m in ledger.journal.moves(root=root.path, held=True) if m.file == row.id]
-            gone = [replace(m, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner") for m in ended]
+            gone = [
+                replace(m, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner")
+                for m in ended
+            ]
             ledger.journal.finish(gone)
             ledger.inventory.change_month(root.id, row.month, clock.now())
             ledger.inventory.remove_file(row.id)

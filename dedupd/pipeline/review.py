@@ -19,7 +19,16 @@ from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
 from dedupd.protocol.messages import (
-    EvidenceView, GroupDetail, GroupView, LessonView, MonthView, MoveView, PhotoView, Resolved, RootView, StatusView,
+    EvidenceView,
+    GroupDetail,
+    GroupView,
+    LessonView,
+    MonthView,
+    MoveView,
+    PhotoView,
+    Resolved,
+    RootView,
+    StatusView,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -69,7 +78,13 @@ class Reviewer:
         return view
 
     def _add_member(
-        self, view: GroupView, member: MemberRow, file: FileRow, move: Move | None, keeper: FileRow, traits: dict[str, Traits]
+        self,
+        view: GroupView,
+        member: MemberRow,
+        file: FileRow,
+        move: Move | None,
+        keeper: FileRow,
+        traits: dict[str, Traits],
     ) -> None:
         path = move.src if move is not None else file.path
         view.evidence[path] = _evidence(member, keeper, file)
@@ -92,18 +107,25 @@ class Reviewer:
         found = [(m.src, m.dst, m.content, m.size) for m in moved]
         for member in group.members:
             if member.role == "duplicate" and member.file in files:
-                for row in (self._ledger.inventory.file_at(group.root, p) for p in beside.unit(files[member.file].path).companions):
-                    if row is not None:
-                        found.append((row.path, "", row.content or "", row.stat.size))
+                paths = beside.unit(files[member.file].path).companions
+                rows = (self._ledger.inventory.file_at(group.root, path) for path in paths)
+                found += [(row.path, "", row.content or "", row.stat.size) for row in rows if row is not None]
         twins: list[GroupView] = []
         for path, where, content, size in found:
             twin = beside.twin(keeper, content)
             home = view
             if twin:
                 home = GroupView(
-                    id=view.id, root=view.root, month=view.month, relation=str(Relation.EXACT), state=view.state, keep=twin
+                    id=view.id,
+                    root=view.root,
+                    month=view.month,
+                    relation=str(Relation.EXACT),
+                    state=view.state,
+                    keep=twin,
                 )
-                home.evidence[path] = EvidenceView(relation=str(Relation.EXACT), overlap=1.0, residual=0.0, confidence=1.0)
+                home.evidence[path] = EvidenceView(
+                    relation=str(Relation.EXACT), overlap=1.0, residual=0.0, confidence=1.0
+                )
                 twins.append(home)
             home.duplicates.append(path)
             home.bytes += size
@@ -141,9 +163,18 @@ class Reviewer:
             move=move.id if move else None,
         )  # fmt: skip
         if seen is not None:
-            view.width, view.height, view.format, view.captured = seen.width, seen.height, seen.format, seen.captured
+            view.width, view.height, view.format, view.captured = (
+                seen.width,
+                seen.height,
+                seen.format,
+                seen.captured,
+            )
             view.camera, view.software, view.sharpness = seen.camera, seen.software, seen.sharpness
-            view.jpeg_quality, view.metadata_fields, view.has_gps = seen.jpeg_quality, seen.metadata_fields, seen.has_gps
+            view.jpeg_quality, view.metadata_fields, view.has_gps = (
+                seen.jpeg_quality,
+                seen.metadata_fields,
+                seen.has_gps,
+            )
         return view
 
     def months(self) -> list[MonthView]:
@@ -226,7 +257,9 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
         relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
         file = ledger.inventory.file_at(root.id, relative)
         moves = [m for m in ledger.journal.moves(root=root.path, held=True) if relative in {m.src, m.dst}]
-        found.files += [f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files]
+        found.files += [
+            f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files
+        ]
         found.moves += [m.id for m in moves]
     for file in found.files:
         found.groups += [g.id for g in ledger.judgement.groups_with_file(file) if g.id not in found.groups]
@@ -275,12 +308,16 @@ def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView
     return view
 
 
-def build_report(ledger: Ledger, disk: Disk, roots: Sequence[RootRow], keep_policy: str, now: float) -> dict[str, Any]:
+def build_report(
+    ledger: Ledger, disk: Disk, roots: Sequence[RootRow], keep_policy: str, now: float
+) -> dict[str, Any]:
     """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root."""
     reviewer = Reviewer(ledger, disk)
     groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id))]
     one = len(roots) == 1
-    skipped = [(root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)]
+    skipped = [
+        (root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+    ]
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "root": roots[0].path if one else [r.path for r in roots],
@@ -290,7 +327,9 @@ def build_report(ledger: Ledger, disk: Disk, roots: Sequence[RootRow], keep_poli
         "bytes_saved": sum(g.bytes for g in groups),
         "keep_policy": keep_policy,
         "model": ledger.get("model"),
-        "skipped": [{"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped],
+        "skipped": [
+            {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+        ],
         "groups": [msgspec.to_builtins(g) for g in groups],
     }
 

@@ -36,7 +36,14 @@ class SummaryLog(Protocol):
 
 
 def summarise(
-    ledger: Ledger, reviewer: Reviewer, log: SummaryLog, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
+    ledger: Ledger,
+    reviewer: Reviewer,
+    log: SummaryLog,
+    settings: Settings,
+    clock: Clock,
+    root: RootRow,
+    month: str,
+    model: str,
 ) -> tuple[MonthSummary, str]:
     """Count the month afresh and write its log. Returns the summary and '' or what went wrong with writing."""
     summary = month_summary(ledger, reviewer, settings, clock, root, month, model)
@@ -44,7 +51,13 @@ def summarise(
 
 
 def month_summary(
-    ledger: Ledger, reviewer: Reviewer, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
+    ledger: Ledger,
+    reviewer: Reviewer,
+    settings: Settings,
+    clock: Clock,
+    root: RootRow,
+    month: str,
+    model: str,
 ) -> MonthSummary:
     groups = reviewer.report(ledger.judgement.groups(root.id, month))
     held = [f for f in ledger.inventory.in_state(FileState.HELD, root.id) if f.month == month]
@@ -68,8 +81,8 @@ def _elsewhere(ledger: Ledger, reviewer: Reviewer, held: Sequence[FileRow], mont
     rows = {g.id: g for f in held for g in ledger.judgement.groups_with_file(f.id) if g.month != month}
     found: list[SummaryFile] = []
     for view in reviewer.report(rows.values()):
-        for path in (p for p, to in view.moved_to.items() if to in here):
-            found.append(replace(_file(view, path), why=f"its keeper is {view.keep}"))
+        paths = (p for p, to in view.moved_to.items() if to in here)
+        found += [replace(_file(view, p), why=f"its keeper is {view.keep}") for p in paths]
     return found
 
 

@@ -46,7 +46,12 @@ def verify(
 ) -> Iterator[Breach]:  # fmt: skip
     """Every breach found, one root after the other. Hashes each held file and each keeper once."""
     for move in ledger.journal.attention():
-        yield Breach(promise="P1", path=move.src, told=f"{move.error}", mend="look for the file by hand, then `dedupd undo`")
+        yield Breach(
+            promise="P1",
+            path=move.src,
+            told=f"{move.error}",
+            mend="look for the file by hand, then `dedupd undo`",
+        )
     for move in ledger.journal.open_moves():
         yield Breach(
             promise="P4", path=move.src, told="a move was begun and not ended",
@@ -69,7 +74,11 @@ def verify(
 
 
 def _held(
-    ledger: Ledger, disk: Disk, receipts: Receipts, root: RootRow, on_progress: Callable[[str, int, int], None]
+    ledger: Ledger,
+    disk: Disk,
+    receipts: Receipts,
+    root: RootRow,
+    on_progress: Callable[[str, int, int], None],
 ) -> Iterator[Breach]:
     held = ledger.journal.moves(root=root.path, held=True)
     told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
@@ -99,7 +108,9 @@ def _held(
             )  # fmt: skip
 
 
-def _one_held(ledger: Ledger, disk: Disk, root: RootRow, move: Move, keepers: dict[str, str]) -> Iterator[Breach]:
+def _one_held(
+    ledger: Ledger, disk: Disk, root: RootRow, move: Move, keepers: dict[str, str]
+) -> Iterator[Breach]:
     if _content(disk, root, move.dst) != move.content:
         there = disk.stat(root.path, move.dst) is not None
         yield Breach(

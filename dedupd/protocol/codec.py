@@ -7,7 +7,7 @@ msgspec's encoder refuses; msgspec checks the shape of what comes in.
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -20,11 +20,15 @@ Id = int | str | None
 
 def dump(message: dict[str, Any]) -> bytes:
     """One line, newline included."""
-    return json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    return (
+        json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    )
 
 
 def encode_request(id: Id, request: Request) -> bytes:
-    return dump({"jsonrpc": "2.0", "id": id, "method": request.method, "params": msgspec.to_builtins(request)})
+    return dump(
+        {"jsonrpc": "2.0", "id": id, "method": request.method, "params": msgspec.to_builtins(request)}
+    )
 
 
 def encode_result(id: Id, result: msgspec.Struct) -> bytes:
@@ -44,12 +48,12 @@ def parse(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE:
         raise ProtocolError(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
     try:
-        message = json.loads(line)
+        message: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not one line of JSON: {error}") from None
     if not isinstance(message, dict):
         raise ProtocolError("a message must be a JSON object")
-    return message
+    return cast("dict[str, Any]", message)
 
 
 def request_of(message: dict[str, Any]) -> Request | None:

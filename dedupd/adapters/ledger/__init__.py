@@ -12,10 +12,11 @@ Owns durability; must never decide anything.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
@@ -37,7 +38,7 @@ class Ledger:
         self.journal = Journal(self._link)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """All or nothing; nested use joins the outer transaction."""
         if self._link.in_transaction:
             yield
@@ -52,7 +53,7 @@ class Ledger:
             self._link.execute("COMMIT")
 
     @contextmanager
-    def translating(self) -> Iterator[None]:
+    def translating(self) -> Generator[None]:
         """Turns sqlite's errors into StateError / LedgerDamaged."""
         try:
             yield
@@ -66,12 +67,15 @@ class Ledger:
 
     def put(self, key: str, value: str) -> None:
         with self.translating():
-            self._link.execute("INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value", (key, value))
+            self._link.execute(
+                "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+                (key, value),
+            )
 
     def close(self) -> None:
         self._link.close()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

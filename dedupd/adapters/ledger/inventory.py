@@ -11,12 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.rows import traits_from_json, traits_to_json
-from dedupd.core.photo import FileState, FileStat, Traits
+from dedupd.core.photo import FileStat, FileState, Traits
 from dedupd.core.records import FileRow, MonthRow, RootRow
 
-_FILE = (
-    "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
-)
+_FILE = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
 _LIVE = "absent_since IS NULL AND state = 'indexed'"
 
 
@@ -97,7 +95,8 @@ class Inventory:
     def files_in_folder(self, root: int, folder: str) -> list[FileRow]:
         """Files directly in a folder ('' = the root), those marked absent too; held ones lie elsewhere."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND folder=? AND state!='held'", (root, os.fsencode(folder))
+            f"SELECT {_FILE} FROM files WHERE root=? AND folder=? AND state!='held'",
+            (root, os.fsencode(folder)),
         )
         return [_file(r) for r in rows]
 
@@ -158,7 +157,8 @@ class Inventory:
         """Photos (not their sidecars) in duplicates/."""
         return self._link.execute(
             "SELECT count(*) FROM files f JOIN contents c ON c.content=f.content "
-            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL", (root,)
+            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL",
+            (root,),
         ).fetchone()[0]
 
     def set_state(self, id: int, state: FileState, reason: str = "") -> None:
@@ -188,11 +188,15 @@ class Inventory:
 
     def to_look_at(self) -> list[FileRow]:
         """Files whose bytes nobody has looked at yet."""
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE state='seen' AND absent_since IS NULL ORDER BY root, path")
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE state='seen' AND absent_since IS NULL ORDER BY root, path"
+        )
         return [_file(r) for r in rows]
 
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_LIVE}", (root, month))
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_LIVE}", (root, month)
+        )
         return [_file(r) for r in rows]
 
     def live_with_content(self, content: str) -> list[FileRow]:
@@ -260,17 +264,23 @@ class Inventory:
             "WHERE ? IS NULL OR root=? ORDER BY month, root",
             (root, root),
         )
-        return [MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), changed_at=r[3], clustered_at=r[4]) for r in rows]
+        return [
+            MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), changed_at=r[3], clustered_at=r[4])
+            for r in rows
+        ]
 
     def changes(self, root: int, month: str) -> int:
         """The change counter, read before clustering and handed to clustered_month after."""
-        row = self._link.execute("SELECT changes FROM months WHERE root=? AND month=?", (root, month)).fetchone()
+        row = self._link.execute(
+            "SELECT changes FROM months WHERE root=? AND month=?", (root, month)
+        ).fetchone()
         return 0 if row is None else row[0]
 
     def clustered_month(self, root: int, month: str, changes: int, at: float) -> None:
         """Clustered as of that counter; a change that came meanwhile keeps the month waiting."""
         self._link.execute(
-            "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?", (changes, at, root, month)
+            "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?",
+            (changes, at, root, month),
         )
 
     def month_counts(self) -> dict[tuple[int, str], tuple[int, int]]:

@@ -108,7 +108,7 @@ class Journal:
     ) -> list[Move]:
         """Rows that match every given condition, oldest first; `since`: wall clock of the intent; `held`: only what lies in duplicates/ now."""
         where: list[str] = ["1"]
-        values: list[str | int | bytes] = []
+        values: list[str | int | float | bytes] = []
         for column, value in (("batch", batch), ("grp", group), ("content", content)):
             if value is not None:
                 where.append(f"{column}=?")

@@ -29,7 +29,8 @@ class Judgement:
     def pairs_of(self, content: str) -> list[PairRow]:
         """Every measured pair this content is in; what it means is for core/relations to say."""
         rows = self._link.execute(
-            f"SELECT {_PAIR} FROM pairs WHERE a=? UNION SELECT {_PAIR} FROM pairs WHERE b=?", (content, content)
+            f"SELECT {_PAIR} FROM pairs WHERE a=? UNION SELECT {_PAIR} FROM pairs WHERE b=?",
+            (content, content),
         )
         return [pair_from_row(r) for r in rows]
 
@@ -55,7 +56,9 @@ class Judgement:
         ]
 
     def compared(self, contents: Iterable[str], month: str, rules: str) -> None:
-        self._link.executemany("INSERT OR REPLACE INTO compared VALUES(?,?,?)", [(c, month, rules) for c in contents])
+        self._link.executemany(
+            "INSERT OR REPLACE INTO compared VALUES(?,?,?)", [(c, month, rules) for c in contents]
+        )
 
     # ---- groups
 
@@ -83,7 +86,8 @@ class Judgement:
     def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
         """Newest month first, then id."""
         return self._groups(
-            "WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY month DESC, id", (root, root, month, month)
+            "WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY month DESC, id",
+            (root, root, month, month),
         )
 
     def group(self, id: int) -> GroupRow | None:
@@ -99,7 +103,13 @@ class Judgement:
         return self._groups("WHERE keeper=? OR id IN (SELECT grp FROM members WHERE file=?)", (file, file))
 
     def put_group(
-        self, root: int, keeper: int, month: str, reasons: Sequence[str], members: Sequence[MemberRow], at: float
+        self,
+        root: int,
+        keeper: int,
+        month: str,
+        reasons: Sequence[str],
+        members: Sequence[MemberRow],
+        at: float,
     ) -> int:
         """Insert or update the star of this keeper; the version grows only when something changed."""
         old = self.group_of_keeper(root, keeper)
@@ -144,7 +154,9 @@ class Judgement:
             "INSERT OR IGNORE INTO verdicts(kind, a, b, paths, at) VALUES(?,?,?,?,?)",
             (kind, a, b, json.dumps(list(paths)), at),
         )
-        row = self._link.execute("SELECT id FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)).fetchone()
+        row = self._link.execute(
+            "SELECT id FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)
+        ).fetchone()
         return int(row[0])
 
     def drop_verdict(self, kind: str, a: str, b: str) -> None:
@@ -159,6 +171,10 @@ class Judgement:
 
     def verdicts(self, kind: str | None = None) -> list[VerdictRow]:
         rows = self._link.execute(
-            "SELECT id, kind, a, b, paths, at FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id", (kind, kind)
+            "SELECT id, kind, a, b, paths, at FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id",
+            (kind, kind),
         )
-        return [VerdictRow(id=r[0], kind=r[1], a=r[2], b=r[3], paths=tuple(json.loads(r[4])), at=r[5]) for r in rows]
+        return [
+            VerdictRow(id=r[0], kind=r[1], a=r[2], b=r[3], paths=tuple(json.loads(r[4])), at=r[5])
+            for r in rows
+        ]

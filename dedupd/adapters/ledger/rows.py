@@ -42,4 +42,6 @@ def pair_to_row(pair: PairRow) -> tuple[Any, ...]:
 def pair_from_row(row: tuple[Any, ...]) -> PairRow:
     a, b, cosine, distance, measures = row
     known = None if measures is None else {k: v for k, v in json.loads(measures).items() if k in _MEASURES}
-    return PairRow(a=a, b=b, cosine=cosine, hash_distance=distance, measures=None if known is None else Measures(**known))
+    return PairRow(
+        a=a, b=b, cosine=cosine, hash_distance=distance, measures=None if known is None else Measures(**known)
+    )

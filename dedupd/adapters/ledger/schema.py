@@ -70,7 +70,9 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
     """
     try:
         if read_only:
-            link = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            link = sqlite3.connect(
+                f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
         else:
             link = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         link.execute("PRAGMA busy_timeout=5000")
@@ -87,7 +89,9 @@ def _prepare(link: sqlite3.Connection) -> None:
     link.execute("PRAGMA synchronous=FULL")
     link.execute("PRAGMA foreign_keys=ON")
     if not link.execute("SELECT count(*) FROM sqlite_master WHERE name='moves'").fetchone()[0]:
-        link.executescript("BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;")
+        link.executescript(
+            "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
+        )
 
 
 def _check_version(link: sqlite3.Connection, path: Path | str) -> None:
@@ -100,7 +104,9 @@ def translated(error: sqlite3.DatabaseError, path: Path | str) -> StateError:
     """sqlite's error as one of ours."""
     code = getattr(error, "sqlite_errorname", "")
     if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return StateError(f"the disk that holds {path} is full or failing ({error}): free some space, then start again")
+        return StateError(
+            f"the disk that holds {path} is full or failing ({error}): free some space, then start again"
+        )
     if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
         return StateError(f"cannot write {path} ({error}): check its permissions, or use another --state-dir")
     if code.startswith("SQLITE_BUSY"):
