@@ -28,6 +28,7 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.lock import hold
 from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
 from dedupd.core.photo import FileState
@@ -242,7 +243,7 @@ class Library:
         seeing = self.vision.status()
         if seeing.note:
             self.ledger.put("model_note", seeing.note)
-        if not self.ledger.get("embedder") or self.settings.embedder != "auto":
+        if not self.ledger.get("embedder"):
             self.ledger.put("embedder", seeing.model or "hashes")
         self.ledger.put("model", seeing.model)
         self.ledger.put("recipe", seeing.recipe)
@@ -254,6 +255,7 @@ class Library:
         """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched."""
         wanted = None if months is None else {str(m) for m in months}
         online = {r.id: r for r in self.roots if r.online}
+        everything = self._settings_changed() or everything
         waiting = [
             m for m in self.ledger.inventory.months()
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
@@ -368,19 +370,13 @@ class Library:
         return True
 
     def _keepers_lost(self, root: RootRow) -> list[GroupRow]:
-        lost: list[GroupRow] = []
-        for group in self.ledger.judgement.groups(root.id):
-            if not any(m.role == "moved" for m in group.members):
-                continue
-            keeper = self.ledger.inventory.file(group.keeper)
-            stat = None if keeper is None else self.disk.stat(root.path, keeper.path)
-            if keeper is None or stat is None or self._keeper_changed(group, keeper.content):
-                lost.append(group)
-        return lost
-
-    def _keeper_changed(self, group: GroupRow, content: str | None) -> bool:
-        held = self.ledger.journal.moves(group=group.id, held=True)
-        return content is not None and any(m.keeper_content != content for m in held)
+        found = self.ledger.judgement.keepers_with_copies(root.id)
+        lost = [
+            id
+            for id, path, changed in found
+            if changed or path is None or self.disk.stat(root.path, path) is None
+        ]
+        return [group for id in lost if (group := self.ledger.judgement.group(id)) is not None]
 
     def _bring_back(self, group: GroupRow) -> list[str]:
         held = self.ledger.journal.moves(group=group.id, held=True)
@@ -456,7 +452,7 @@ class Library:
         if not dry_run:
             for sentence in self.rescue():
                 changes.problems.append(sentence)
-        touched = self.cluster(chosen, everything=self._settings_changed(), on_progress=on_progress)
+        touched = self.cluster(chosen, on_progress=on_progress)
         moved = Moved()
         proposed = sum(consent.proposals(self.ledger, r).files for r in self.roots if r.online)
         if proposed and not dry_run and (yes or (ask is not None and ask(proposed, self.report()))):
@@ -755,6 +751,12 @@ def run_deduplication_for_months(
         if not library.roots[0].online:
             raise RootError(next(iter(library.problems.values())))
     return list(outcome.months)
+
+
+def _same_model(asked: str, recorded: str) -> bool:
+    """A local checkpoint is recorded with its digest behind the name."""
+    known = parse_model(asked).id or "hashes"
+    return known == recorded or recorded.startswith(known + "#")
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -70,7 +70,7 @@ def _sky(rng: np.random.Generator, wide: int, high: int) -> Pixels:
 
 
 def _ridge(rng: np.random.Generator, canvas: Pixels, level: float) -> None:
-    high, wide = canvas.shape[:2]
+    high, wide = int(canvas.shape[0]), int(canvas.shape[1])
     steps: Pixels = np.cumsum(rng.standard_normal(wide)) * rng.uniform(0.5, 2.5)
     waves: Pixels = np.sin(np.arange(wide) / rng.uniform(60, 300)) * rng.uniform(10, 60)
     line: Pixels = level * high + steps - steps.mean() + waves
