@@ -140,10 +140,13 @@ class Library:
 
     def _worker(self, embedder: str = "") -> VisionWorker:
         """The recorded choice stands (only `models use` changes it), unless this run names another."""
-        recorded = self.ledger.get("embedder")
-        setting = embedder or (
-            recorded if recorded and self.settings.embedder == "auto" else self.settings.embedder
-        )
+        recorded, asked = self.ledger.get("embedder"), self.settings.embedder
+        if recorded and not embedder and asked != "auto" and not _same_model(asked, recorded):
+            raise UsageError(
+                f"this library's photos were seen with {recorded}, not with {asked}: "
+                f"switch with `dedupd models use {asked}`, or leave the embedder out"
+            )
+        setting = embedder or recorded or asked
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
