@@ -73,7 +73,7 @@ def test_gone(rig: Rig, path: str) -> None:
 @pytest.mark.parametrize("path", [COPY, KEEPER])
 def test_hard_link(rig: Rig, path: str) -> None:
     os.link(rig.root / path, rig.root / "second.jpg")
-    stayed(rig, only(rig.relocate(rig.order(COPY))), COPY, "second name")
+    stayed(rig, only(rig.relocate(rig.order(COPY))), COPY, "hard link")
 
 
 @pytest.mark.parametrize("path", [COPY, KEEPER])
@@ -99,6 +99,14 @@ def test_symbolic_link_on_the_way(rig: Rig, tmp_path: Path, path: str) -> None:
     row = only(rig.relocate(order))
     assert row.error
     assert not list(tmp_path.rglob("duplicates"))
+
+
+def test_symbolic_link_within_the_root(rig: Rig) -> None:
+    order = rig.order(COPY, rig.photo("k/sub/best.jpg"))
+    os.rename(rig.root / "k", rig.root / "real")
+    os.symlink("real", rig.root / "k")
+    assert not only(rig.relocate(order)).held
+    assert rig.exists(COPY)
 
 
 def test_no_way_out_of_the_root(rig: Rig, tmp_path: Path) -> None:

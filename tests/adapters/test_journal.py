@@ -67,9 +67,9 @@ def test_an_intent_that_could_be_rolled_back_is_refused(link: sqlite3.Connection
     journal = Journal(link)
     rows = journal.intend([order()], "b", 0.0)
     link.execute("BEGIN")
-    with pytest.raises(StateError, match="committed before"):
+    with pytest.raises(StateError, match="committed before its rename"):
         journal.intend([order("b.jpg")], "b", 0.0)
-    with pytest.raises(StateError, match="committed before"):
+    with pytest.raises(StateError, match="committed before its rename"):
         journal.reopen(rows)
 
 

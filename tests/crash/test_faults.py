@@ -25,7 +25,8 @@ KEEPER, COPY, HELD = "2024/06/keep.jpg", "2024/06/trip/a.jpg", "2024/06/duplicat
 NOBODY = 65534
 
 as_root = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="needs root on Linux to mount, or to become someone else"
+    sys.platform != "linux" or os.geteuid() != 0,
+    reason="needs root on Linux to mount, or to become someone else",
 )
 
 

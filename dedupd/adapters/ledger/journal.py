@@ -61,10 +61,7 @@ class Journal:
         `at` is the wall clock. Raises StateError inside an open transaction (the intent would not be
         durable before the rename) and when the disk is full.
         """
-        if self._link.in_transaction:
-            raise StateError(
-                "an intent must be committed before its rename: close the open transaction first"
-            )
+        self._must_stand_alone()
         with self._transaction():
             return [self._insert(order, batch, at) for order in orders]
 
@@ -73,10 +70,7 @@ class Journal:
 
         Raises StateError inside an open transaction, as `intend` does.
         """
-        if self._link.in_transaction:
-            raise StateError(
-                "an intent must be committed before its rename: close the open transaction first"
-            )
+        self._must_stand_alone()
         self.finish(moves)
 
     def finish(self, moves: Sequence[Move]) -> None:
@@ -136,6 +130,10 @@ class Journal:
     def keeps(self, root: str, path: str) -> list[Move]:
         """The held or moving copies whose keeper is this file: while there is one, it must not move (P7)."""
         return self._select(f"root=? AND keeper=? AND {_HELD}", (os.fsencode(root), os.fsencode(path)))
+
+    def _must_stand_alone(self) -> None:
+        if self._link.in_transaction:
+            raise StateError("an intent is committed before its rename: close the open transaction first")
 
     def _insert(self, order: MoveOrder, batch: str, at: float) -> Move:
         move = order.as_move(batch, at)

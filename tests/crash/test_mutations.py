@@ -1,0 +1,143 @@
+"""The mutation check: take away any fsync, check or flag of the move protocol, and a test turns red.
+
+Each line names the code taken away and the test that notices. A line whose code is not found any more
+fails too: then the protocol has changed, and the list has to follow.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+
+FILES, HOLDING, BENEATH = "adapters/files.py", "adapters/holding.py", "adapters/beneath.py"
+RECEIPTS, JOURNAL, RELOCATE = "adapters/receipts.py", "adapters/ledger/journal.py", "pipeline/relocate.py"
+REFUSALS, MOVES = "adapters/test_files_refusals.py::", "adapters/test_files_moves.py::"
+DURABILITY, PIPELINE, FAULTS = (
+    "adapters/test_files_durability.py::",
+    "pipeline/test_relocate.py::",
+    "crash/test_faults.py::",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Replace `code` (found exactly once) in `file`; `test` must then fail."""
+
+    name: str
+    file: str
+    code: str
+    instead: str
+    test: str
+
+
+def drop(name: str, file: str, code: str, test: str, instead: str = "pass") -> Mutation:
+    return Mutation(name, file, code, instead, test)
+
+
+MUTATIONS = [
+    # what is proven before a move
+    drop("root id", FILES, "if order.root_id and marker_of(root) != order.root_id:", REFUSALS + "test_another_disk_at_the_roots_path", "if False:"),
+    drop("no content, no match", FILES, "if not order.content or not order.keeper_content:", REFUSALS + "test_no_recorded_content_is_no_match", "if False:"),
+    drop("exact is exact", FILES, 'if order.primary and order.relation == "exact" and order.content != order.keeper_content:', REFUSALS + "test_exact_means_the_same_bytes", "if False:"),
+    drop("held files keep nothing", FILES, "if is_held(order.src) or is_held(order.keeper):", REFUSALS + "test_a_held_file_keeps_nothing", "if False:"),
+    drop("destination in duplicates/", FILES, 'if DUPLICATES not in order.dst.split("/")[:-1]:', REFUSALS + "test_destination_outside_duplicates", "if False:"),
+    drop("not its own keeper", FILES, "if identity(file.stat) == identity(keeper.stat):", REFUSALS + "test_one_file_by_two_paths", "if False:"),
+    drop("regular files only", HOLDING, "if not stat.S_ISREG(found.st_mode):", REFUSALS + "test_symbolic_link_in_its_place", "if False:"),
+    drop("same inode", HOLDING, "if (found.st_dev, found.st_ino) != (expected.dev, expected.ino):", REFUSALS + "test_another_inode_with_the_same_bytes", "if False:"),
+    drop("same size and mtime", HOLDING, "if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime_ns):", REFUSALS + "test_changed_mtime", "if False:"),
+    drop("no hard links", HOLDING, "    if found.st_nlink != 1:\n        raise", REFUSALS + "test_hard_link", "    if False:\n        raise"),
+    drop("no placeholders", HOLDING, "    if placeholder(found):\n        raise", REFUSALS + "test_placeholder_is_not_even_opened", "    if False:\n        raise"),
+    drop("full hash", HOLDING, "if content_of(fd) != content:", REFUSALS + "test_bytes_that_differ_from_the_record", "if False:"),
+    drop("lease", HOLDING, "fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)", REFUSALS + "test_open_for_writing"),
+    drop("settled", HOLDING, "if not quiet.settled(os.fstat(fd)):", REFUSALS + "TestSettling::test_too_fresh", "if False:"),
+    drop("steady clock", HOLDING, "and mono - self._steady_since >= self._seconds", REFUSALS + "TestSettling::test_a_clock_that_jumps_ahead_proves_nothing", ""),
+    drop("no links on the way", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", REFUSALS + "test_symbolic_link_within_the_root", "_NO_XDEV | _BENEATH"),
+    drop("no way out", BENEATH, 'if any(part in ("", ".", "..") for part in parts):', REFUSALS + "test_no_way_out_of_the_root", "if False:"),
+    drop("root is no link", BENEATH, "os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)\n        except", REFUSALS + "test_root_gone_or_replaced_by_a_link", "os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)\n        except"),
+    drop("keepers stay (P7)", RELOCATE, "elif held := journal.keeps(order.root, order.src):", REFUSALS + "TestContradictions::test_a_keeper_of_held_copies_never_moves", "elif held := []:"),
+    drop("no chains", RELOCATE, "elif (order.root, order.keeper) in sources:", REFUSALS + "TestContradictions::test_no_chain_within_one_call", "elif False:"),
+    drop("no mount on the way", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", FAULTS + "TestDisks::test_a_bind_mount_is_a_boundary", "_NO_SYMLINKS | _BENEATH"),
+    # what a power cut relies on
+    drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
+    drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),
+    drop("fsync of the receipts' folder", RECEIPTS, "        if new:\n            os.fsync(folder)\n", DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", ""),
+    drop("fsync of a new folder's parent", FILES, '                    _step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    _step("folder made")\n'),
+    drop("fsync of both folders", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[]"),
+    drop("fsync of the new folder only", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[pair[0] for pair in self._renamed]"),
+    drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.restored)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
+    drop("fsync of the link", FILES, "        os.fsync(b)\n", DURABILITY + "test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes", ""),
+    drop("completion receipt", FILES, "        self._mover.complete(self._root, ended)\n", DURABILITY + "test_completion_receipt_is_synced_before_the_move_is_done", ""),
+    drop("halt after an I/O error", FILES, "if error.errno == errno.EIO:", DURABILITY + "test_after_an_io_error_nothing_moves_any_more", "if False:"),
+    drop("an unsynced end stays open", FILES, "replace(m, state=MoveState.INTENT, error=reason) if m.src in unsure else m for m in rows", DURABILITY + "test_a_folder_that_cannot_be_synced_leaves_the_end_open", "m for m in rows"),
+    drop("WAL and FULL", JOURNAL, 'if mode != "wal" or level < 2:', "adapters/test_journal.py::test_a_connection_that_may_forget_is_refused", "if False:"),
+    drop("intent commits by itself", JOURNAL, "        self._must_stand_alone()\n        with", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        with"),
+    drop("undo commits by itself", JOURNAL, "        self._must_stand_alone()\n        self.finish", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        self.finish"),
+    drop("undo is journaled first", RELOCATE, "                journal.reopen(hold.moves)\n", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "                pass\n"),
+    # the rename itself
+    drop("no replacing", FILES, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", MOVES + "test_destination_taken_at_the_last_moment", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
+    drop("free names", FILES, "and self._root.lstat(name) is None", MOVES + "test_undo_beside_a_new_file_of_that_name", ""),
+    drop("link: only our own name goes", FILES, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
+    drop("file checked before the rename", FILES, '_refuse_if(disturbed(self._root, item.file, move.src))', MOVES + "test_somebody_wants_to_write_while_it_is_held", "_refuse_if('')"),
+    drop("keeper checked before the rename", FILES, '                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))\n                _step("checked', MOVES + "test_somebody_wants_to_write_while_it_is_held", '                _step("checked'),
+    drop("file checked after", FILES, "_refuse_if(disturbed(self._root, item.file, move.dst))", MOVES + "test_candidate_touched_in_the_window", "_refuse_if('')"),
+    drop("keeper checked after", FILES, '                self._refuse_if(disturbed(self._root, item.file, move.dst))\n                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))\n', MOVES + "test_keeper_touched_in_the_window", "                self._refuse_if(disturbed(self._root, item.file, move.dst))\n"),
+    drop("keeper's name", HOLDING, "if found is None or identity(found) != identity(held.stat):", MOVES + "test_keeper_touched_in_the_window", "if found is None:\n        return ''\n    if False:"),
+    drop("untouched while held", HOLDING, "if not same_bytes(found, held.stat) or not same_bytes(os.fstat(held.fd), held.stat):", MOVES + "test_keeper_touched_in_the_window", "if False:"),
+    drop("no second name while held", HOLDING, "    if found.st_nlink != 1:\n        return", MOVES + "test_keeper_touched_in_the_window", "    if False:\n        return"),
+    drop("lease unbroken", HOLDING, "if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:", MOVES + "test_somebody_wants_to_write_while_it_is_held", "if False:"),
+    drop("put back", FILES, "                _rename(self._root, move.dst, move.src)\n", MOVES + "test_keeper_touched_in_the_window", "                pass\n"),
+    drop("units whole", FILES, "        return _aborted(unit, reason)\n", MOVES + "test_one_lost_on_the_way_and_the_others_return", "        return _aborted(unit[:1], reason) + [replace(m, state=MoveState.DONE) for m in unit[1:]]\n"),
+    drop("units refused whole", FILES, "grip.refused += [(order, _reason(error)) for order in unit]", MOVES + "test_one_refused_and_none_moves", "grip.orders += unit[:1] if unit[0].src in grip._items else []"),
+    drop("receipts are plain files", RECEIPTS, "if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:", MOVES + "test_receipts_are_never_written_into_another_file", "if False:"),
+    drop("receipts follow no link", RECEIPTS, "os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC", MOVES + "test_receipts_are_never_written_into_another_file", "os.O_RDWR | os.O_APPEND | os.O_CLOEXEC"),
+    drop("torn lines stay alone", RECEIPTS, 'text = b"\\n" + text', MOVES + "test_a_torn_receipt_harms_no_other"),
+    drop("receipts stay in their folder", RECEIPTS, 'if not line["src"].startswith(above) or is_held(line["src"]):', MOVES + "test_receipts_that_point_elsewhere_are_ignored", "if False:"),
+    drop("folder modes", FILES, "os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))", MOVES + "test_new_folders_have_their_parents_mode"),
+    # recovery and undo
+    drop("recovery hashes what arrived", FILES, "_content_at(root, move.dst, move, trust=False)", PIPELINE + "TestRecover::test_damage_that_stat_does_not_show", "_content_at(root, move.dst, move)"),
+    drop("recovery asks for the keeper", RELOCATE, "and all(mover.keeper_stands(move) for move in unit)", PIPELINE + "TestRecover::test_moved_but_its_keeper_is_gone", ""),
+    drop("recovery hashes the keeper", FILES, "return content_of(fd) == move.keeper_content", PIPELINE + "TestRecover::test_moved_but_its_keeper_was_edited", "return True"),
+    drop("recovery knows the root", FILES, "            if not _same_root(root, move):\n                return Place.UNKNOWN\n", PIPELINE + "TestRecover::test_absence_is_unknown", ""),
+    drop("recovery wants whole units", RELOCATE, "if all(place is Place.DST for _, place in places) and", PIPELINE + "TestUnitsInRecovery::test_some_arrived_and_all_go_back", "if"),
+    drop("both missing is an alarm", RELOCATE, "if place is Place.NOWHERE:", PIPELINE + "TestRecover::test_at_neither_place_is_an_alarm_that_names_the_content", "if False:"),
+    drop("undo knows the file", FILES, "        return content_of(fd) == move.content", MOVES + "test_undo_of_a_file_that_is_nowhere_names_its_content", "        return True"),
+]  # fmt: skip
+
+
+def mutated(folder: Path, mutation: Mutation) -> Path:
+    """A copy of the package and its tests with one piece of code taken away."""
+    for name in ("dedupd", "tests"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    target = folder / "dedupd" / mutation.file
+    source = target.read_text("utf-8")
+    assert source.count(mutation.code) == 1, f"{mutation.file} has no one place with {mutation.code!r}"
+    target.write_text(source.replace(mutation.code, mutation.instead), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=[m.name.replace(" ", "-") for m in MUTATIONS])
+def test_taken_away_and_noticed(tmp_path: Path, mutation: Mutation) -> None:
+    if mutation.test.startswith(FAULTS) and os.geteuid() != 0:
+        pytest.skip("the test that notices needs root")
+    folder = mutated(tmp_path, mutation)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{mutation.test}"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, f"{mutation.test} did not notice:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
+    assert " failed" in done.stdout and " error" not in done.stdout.splitlines()[-1], done.stdout[-2000:]
