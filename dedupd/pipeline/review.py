@@ -301,7 +301,7 @@ def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView
     )  # fmt: skip
     if member.relation is Relation.EXACT:
         view.overlap, view.residual = 1.0, 0.0
-    elif proof.measures is not None:
+    elif proof.measures is not None and proof.measures.method != "none":
         member_is_a = (file.content or "") < (keeper.content or "")
         view.overlap = proof.measures.overlap_a if member_is_a else proof.measures.overlap_b
         view.residual = proof.measures.worst
