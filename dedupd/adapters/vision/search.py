@@ -20,21 +20,37 @@ from dedupd.core.photo import Candidate
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
-_SLACK_SIGMAS = 4.0
-"""How far below the bar a sketch may stand before its pair is dropped unseen: 1 in 30,000 at the bar itself."""
+_SLACK_SIGMAS = 5.0
+"""How far below the bar a sketch may stand before its pair is dropped unseen. Vectors share a common part,
+whose projection shifts every estimate of one model by about one sigma; four remain for chance."""
 _ROUNDING = 1e-4
 """More than a product in single precision can be off."""
 
+_VECTORS_AT_ONCE = 4096
+
 Places = NDArray[np.intp]
+RowIds = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Near:
-    """Pairs worth an exact look: places in the fresh rows and in the other rows."""
+    """Pairs worth an exact look."""
 
     fresh: Places
+    """Places in the fresh rows."""
     other: Places
+    """Places in the other rows."""
     distances: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pairs:
+    """Pairs with all that is to be known of them."""
+
+    fresh: Places
+    others: list[str]
+    distances: NDArray[np.uint8]
+    cosines: NDArray[np.float64] | None
 
 
 def propose(
@@ -50,45 +66,61 @@ def propose(
     # A pair of these is met from both sides, and counts when the smaller id is the fresh one.
     met_twice = set(rows.contents) if among is None else set(rows.contents) & set(among)
     parts = _across(index, rows, bar) if among is None else _within(rows, index.rows(among), bar)
-    for others, near, cosines in parts:
-        keep = near.distances <= RADIUS
-        if cosines is not None and bar is not None:
-            keep |= cosines >= bar
+    for pairs in parts:
+        keep = pairs.distances <= RADIUS
+        if pairs.cosines is not None and bar is not None:
+            keep |= pairs.cosines >= bar
         found: list[Candidate] = []
         for number in np.nonzero(keep)[0].tolist():
-            one, other = rows.contents[near.fresh[number]], others.contents[near.other[number]]
+            one, other = rows.contents[pairs.fresh[number]], pairs.others[number]
             if one == other or (one > other and one in met_twice and other in met_twice):
                 continue
             a, b = min(one, other), max(one, other)
-            cosine = None if cosines is None else float(cosines[number])
-            found.append(Candidate(a=a, b=b, cosine=cosine, hash_distance=int(near.distances[number])))
+            cosine = None if pairs.cosines is None else float(pairs.cosines[number])
+            found.append(Candidate(a=a, b=b, cosine=cosine, hash_distance=int(pairs.distances[number])))
         yield found
 
 
-_Part = tuple[Rows, _Near, "NDArray[np.float64] | None"]
-
-
-def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Part]:
+def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Pairs]:
     """A month and the like: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING
     for near in _near(rows.phashes, others.phashes, rows.vectors, others.vectors, loose):
-        if rows.vectors is None or others.vectors is None:
-            yield others, near, None
-        else:
-            yield others, near, _cosines(rows.vectors, near.fresh, others.vectors, near.other)
+        cosines = None
+        if rows.vectors is not None and others.vectors is not None:
+            cosines = _cosines(rows.vectors, near.fresh, others.vectors, near.other)
+        names = [others.contents[place] for place in near.other.tolist()]
+        yield _Pairs(fresh=near.fresh, others=names, distances=near.distances, cosines=cosines)
 
 
-def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Part]:
+def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs]:
     """The whole index: a product of the sketches, then the vectors of the few pairs that remain."""
     loose = None if bar is None else bar - _SLACK_SIGMAS * (1 - bar * bar) / sqrt(SKETCH)
+    waiting: list[tuple[_Near, list[str], RowIds]] = []
     for others in index.scan():
         for near in _near(rows.phashes, others.phashes, rows.sketches, others.sketches, loose):
-            if rows.vectors is None:
-                yield others, near, None
-                continue
-            wanted, places = np.unique(others.ids[near.other], return_inverse=True)
-            ids, vectors = index.vectors_by_id(wanted)
-            yield others, near, _cosines(rows.vectors, near.fresh, vectors[np.argsort(ids)], places)
+            names = [others.contents[place] for place in near.other.tolist()]
+            waiting.append((near, names, others.ids[near.other]))
+            # Reading vectors by id costs per call more than per vector.
+            if sum(len(names) for _, names, _ in waiting) >= _VECTORS_AT_ONCE:
+                yield _exact(index, rows, waiting)
+                waiting = []
+    if waiting:
+        yield _exact(index, rows, waiting)
+
+
+def _exact(index: PhotoIndex, rows: Rows, waiting: list[tuple[_Near, list[str], RowIds]]) -> _Pairs:
+    fresh = np.concatenate([near.fresh for near, _, _ in waiting])
+    cosines = None
+    if rows.vectors is not None:
+        wanted, places = np.unique(np.concatenate([ids for _, _, ids in waiting]), return_inverse=True)
+        ids, vectors = index.vectors_by_id(wanted)
+        cosines = _cosines(rows.vectors, fresh, vectors[np.argsort(ids)], places)
+    return _Pairs(
+        fresh=fresh,
+        others=[name for _, names, _ in waiting for name in names],
+        distances=np.concatenate([near.distances for near, _, _ in waiting]),
+        cosines=cosines,
+    )
 
 
 def _cosines(
@@ -128,8 +160,13 @@ def hash_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArra
 
     Turning one picture or the other is not the same: it moves the median its hash compares with.
     """
-    least = np.bitwise_count(one[:, :1] ^ other[:, 0])
+    columns = np.ascontiguousarray(other.T)
+    least = np.bitwise_count(one[:, :1] ^ columns[0])
+    # Reused: most of the time would go into fresh memory.
+    differing, bits = np.empty(least.shape, np.uint64), np.empty_like(least)
     for orientation in range(1, one.shape[1]):
-        np.minimum(least, np.bitwise_count(one[:, orientation, None] ^ other[:, 0]), out=least)
-        np.minimum(least, np.bitwise_count(one[:, :1] ^ other[:, orientation]), out=least)
+        for left, right in ((orientation, 0), (0, orientation)):
+            np.bitwise_xor(one[:, left, None], columns[right], out=differing)
+            np.bitwise_count(differing, out=bits)
+            np.minimum(least, bits, out=least)
     return least

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from dedupd.adapters.vision.look import Looker
     from dedupd.adapters.vision.proof import Gallery
 
-_MEMORY_LIMIT = 3 << 30
+_MEMORY_LIMIT = 4 << 30
+"""Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
 _NICE = 10
 _DECODERS = 2
 _PART = 1 << 16
