@@ -106,18 +106,12 @@ def _colour(colour: int) -> Color:
 def difference(keeper: Picture, other: Picture) -> Picture:
     """Where the two differ: the keeper dimmed to grey, differences glowing. Both show the same place."""
     other = other.resize(keeper.size, Image.Resampling.BILINEAR)
-    apart = ImageChops.difference(_evened(keeper), _evened(other))
+    apart = _apart(keeper, other)
     # Re-encoding noise is not a difference: nothing below 8 grey units glows.
     glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
     dim = keeper.convert("L").point([40 + v // 4 for v in range(256)])
     heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
     return Image.composite(heat, Image.merge("RGB", (dim, dim, dim)), glow.point([min(255, v * 2) for v in range(256)]))
-
-
-def sameness(keeper: Picture, other: Picture) -> float:
-    """Mean difference of the two after evening out brightness, grey units: near 0 when nothing differs."""
-    other = other.resize(keeper.size, Image.Resampling.BILINEAR)
-    return ImageStat.Stat(ImageChops.difference(_evened(keeper), _evened(other))).mean[0]
 
 
 def find_place(keeper: Picture, other: Picture) -> Box:
@@ -184,5 +178,23 @@ def _grey(picture: Picture, side: int) -> Picture:
     return ImageOps.autocontrast(small)
 
 
-def _evened(picture: Picture) -> Picture:
-    return ImageOps.autocontrast(picture.convert("L"), cutoff=1)
+def _apart(keeper: Picture, other: Picture) -> Picture:
+    """Grey difference once the other's brightness and contrast are the keeper's: an edited tone is no difference."""
+    base, patch = keeper.convert("L"), other.convert("L")
+    low, high = _quartiles(base)
+    other_low, other_high = _quartiles(patch)
+    gain = (high - low) / (other_high - other_low) if other_high > other_low else 1.0
+    gain = max(0.5, min(2.0, gain))
+    evened = patch.point([max(0, min(255, round(low + (v - other_low) * gain))) for v in range(256)])
+    return ImageChops.difference(base, evened)
+
+
+def _quartiles(grey: Picture) -> tuple[int, int]:
+    """Unlike extremes, they do not follow a changed spot."""
+    counts, seen, found = grey.histogram(), 0, []
+    total = grey.width * grey.height
+    for value, count in enumerate(counts):
+        seen += count
+        while len(found) < 2 and seen >= total * (0.25, 0.75)[len(found)]:
+            found.append(value)
+    return found[0], found[1]

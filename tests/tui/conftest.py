@@ -36,8 +36,12 @@ class Review:
     async def press(self, *keys: str) -> None:
         """As pilot.press, but ends when the messages are handled, not when the processor is idle: it never is here."""
         for key in keys:
-            self.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            self.tap(key)
             await self.calm()
+
+    def tap(self, key: str) -> None:
+        """A key, and no wait for what it does."""
+        self.app.post_message(events.Key(key, key if len(key) == 1 else None))
 
     async def write(self, text: str) -> None:
         """Text into the input that has the focus, then Enter."""
@@ -46,7 +50,7 @@ class Review:
 
     async def calm(self) -> None:
         """A key goes from app to screen to widget and back up: a round of messages for each."""
-        for _ in range(4):
+        for _ in range(3):
             await self.pilot.pause(0)
 
     async def asked(self) -> None:
@@ -59,7 +63,7 @@ class Review:
         while not condition():
             if asyncio.get_running_loop().time() > end:
                 raise AssertionError(f"never happened: {what or condition}\n{self.text()}")
-            await self.pilot.pause(0.005)
+            await asyncio.sleep(0.01)
 
     async def settled(self) -> None:
         """Everything asked for is done and the screen has followed."""

@@ -53,7 +53,8 @@ class Page(Screen[None]):
         self.dismiss()
 
     def _changed(self, topic: Topic) -> None:
-        if self.is_current and self.is_mounted:
+        # Not is_current: that is also true of the screen beneath, which would be drawn for nobody.
+        if self.app.screen is self and self.is_mounted:
             self._show_top()
             self.follow(topic)
 

@@ -91,6 +91,7 @@ class CompareScreen(Page):
         self.differs = False
         self._blinking: Timer | None = None
         self._blinked = False
+        self._painting = False
         self.panes = [Pane() for _ in range(_MAX_PANES)]
         self._why, self._sum_line = Words(id="why"), Words(id="sum")
         self._details: dict[int, GroupDetail] = {}
@@ -257,6 +258,13 @@ class CompareScreen(Page):
         return [*spans, (f"   {plural(hidden, 'more picture')}: ← →" if hidden > 0 else "", "dim")]
 
     async def _paint(self) -> None:
+        self._painting = True
+        try:
+            await self._paint_panes()
+        finally:
+            self._painting = False
+
+    async def _paint_panes(self) -> None:
         if self.draft is None:
             return
         shown, keeper = self._shown(), self.draft.photos[self.draft.keeper]
@@ -307,8 +315,11 @@ class CompareScreen(Page):
         self.redraw()
 
     def _blink(self) -> None:
+        if self._painting:
+            return  # a slow machine blinks slower, it does not stop showing
         self._blinked = not self._blinked
-        self.redraw()
+        self._show_words()
+        self.run_worker(self._paint(), group="paint", exclusive=True)
 
     def _stop_blinking(self) -> None:
         if self._blinking:

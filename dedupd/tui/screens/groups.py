@@ -153,6 +153,8 @@ class GroupsScreen(Page):
         self._resting = self.set_timer(_PREVIEW_AFTER, self._preview)
 
     def _preview(self) -> None:
+        if self.app.screen is not self:
+            return
         group = self.query_one("#groups", Rows).current
         self.run_worker(self.query_one(Preview).show(group), group="preview", exclusive=True)
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 
 from dedupd.tui.screens.base import HelpLines, Page
@@ -33,7 +33,7 @@ class Help(ModalScreen[None]):
         self._own = beneath.HELP_LINES if isinstance(beneath, Page) else []
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="dialog"), VerticalScroll():
+        with VerticalScroll(id="dialog"):
             yield Words()
 
     def on_mount(self) -> None:
