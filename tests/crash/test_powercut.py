@@ -60,12 +60,9 @@ class Machine:
 
     def off(self) -> None:
         for _ in range(100):
-            if subprocess.run(["umount", str(self.disk)], capture_output=True, check=False).returncode in (
-                0,
-                32,
-            ):
-                if not os.path.ismount(self.disk):
-                    return
+            subprocess.run(["umount", str(self.disk)], capture_output=True, check=False)
+            if not os.path.ismount(self.disk):
+                return
 
     def restart(self) -> None:
         self.off()
