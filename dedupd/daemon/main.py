@@ -200,15 +200,16 @@ class Daemon:
             return
         library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
         touched = library.cluster(on_progress=self.engine.report, stop=self.engine.should_yield)
-        moved = library.move(on_progress=self.engine.report)
-        self.after_moves(library, moved, touched)
-        if any("settle" in m.error or "quiet" in m.error for m in moved.refused):
-            self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
         if self.engine.should_yield():
+            # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
+            self.after_moves(library, Moved(), touched)
             self._soon(self.recluster)
+            return
+        self.after_moves(library, library.move(on_progress=self.engine.report), touched)
 
     def _retry(self) -> None:
-        self.engine.submit("retry", lambda library: self.after_moves(library, library.move()), once=True)
+        if not self.paused:
+            self.engine.submit("retry", lambda library: self.after_moves(library, library.move()), once=True)
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool
@@ -241,6 +242,8 @@ class Daemon:
                 self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored)
             )
             log.info("moved %d file(s), put back %d", moved.files, moved.restored)
+        if any("quiet" in m.error for m in moved.refused):
+            self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
         self._soon(self.tell_status)
 
     # ---- roots come and go

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from pathlib import Path
 
 from tests.end_to_end.house import House
 
@@ -46,3 +48,118 @@ def test_nothing_moves_before_the_first_yes(pair: House) -> None:
         pair.add("2024/07/b.jpg", 3)
         daemon.settled(lambda s: s.moved == 2)  # the yes holds from now on
     assert set(pair.photos().values()) == set(before.values()) | {pair.photos()["2024/07/a.jpg"]}
+
+
+def test_run_yes_is_the_first_yes_and_a_flood_after_it_waits_for_another(pair: House) -> None:
+    with pair.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 1)
+        for number in range(60):
+            pair.add(f"2024/08/flood {number}.jpg", 8)
+        status = daemon.settled(lambda s: s.waiting_to_move == 59)
+        daemon.look()
+        assert daemon.status().moved == 1
+        assert any("more than 50 in an hour" in sentence for sentence in status.attention), status.attention
+        assert daemon.approve_all().moved == 59
+        assert daemon.settled().moved == 60
+
+
+def test_the_first_yes_of_a_whole_library_is_not_taken_for_a_flood(house: House) -> None:
+    for number in range(60):
+        house.add(f"2024/08/flood {number}.jpg", 8)
+    with house.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 59)
+
+
+def test_sigterm_ends_it_cleanly(pair: House) -> None:
+    with pair.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 1)
+        worker = children(daemon.process.pid)
+        assert daemon.end(10) == 0
+        assert not pair.places.socket.exists()
+        assert worker and not any(alive(pid) for pid in worker)
+
+
+def test_sigterm_ends_it_while_it_reads_photos(house: House) -> None:
+    for number in range(40):
+        house.add(f"2024/06/IMG_{number}.jpg", number, size=(960, 720))
+    with house.daemon("--yes") as daemon:
+        daemon.until(lambda s: s.progress is not None and s.progress.phase == "index")
+        assert daemon.end(10) == 0
+    with house.daemon() as daemon:
+        assert daemon.settled(lambda s: s.photos == 40).skipped == 0
+
+
+def test_a_second_daemon_is_refused_on_the_same_state_and_on_the_same_root(pair: House) -> None:
+    other = House(folder=pair.folder, state_name="other")
+    other.configure()
+    with pair.daemon() as daemon:
+        for household in (pair, other):
+            refused = household.cli("run")
+            assert refused.code == 4
+            assert len(refused.err.splitlines()) == 1, refused.err
+        inner = other.cli("scan", pair.root / "2024")
+        assert inner.code == 4
+        assert daemon.process.poll() is None
+        assert daemon.status().daemon == "running"
+
+
+def test_killed_and_started_again_it_goes_on(house: House) -> None:
+    for number in range(30):
+        house.add(f"2024/06/IMG_{number}.jpg", number)
+        house.add(f"2024/06/IMG_{number} copy.jpg", number)
+    before = sorted(house.photos().values())
+    with house.daemon("--yes") as daemon:
+        daemon.until(lambda s: s.progress is not None)
+        workers = children(daemon.process.pid)
+        daemon.process.kill()
+        daemon.process.wait()
+    gone(workers)
+    with house.daemon() as daemon:  # the yes was heard before
+        status = daemon.settled(lambda s: s.moved == 30)
+        assert status.photos == 30
+    assert sorted(house.photos().values()) == before
+    assert house.cli("verify").code == 0
+
+
+def test_at_rest_it_is_small_still_and_alone(pair: House) -> None:
+    pair.configure(schedule={"worker_idle_seconds": 0.1})
+    with pair.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 1)
+        gone(children(daemon.process.pid))
+        assert resident_megabytes(daemon.process.pid) < 100
+        mapped = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+        for heavy in ("libtorch", "lance", "arrow", "/PIL/", "/cv2/", "/numpy/"):
+            assert heavy not in mapped
+        assert "sqlite" in mapped  # the search sees libraries
+        before = cpu_seconds(daemon.process.pid)
+        time.sleep(2)
+        assert cpu_seconds(daemon.process.pid) - before < 0.06
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pids: list[int], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < end, f"{pids} live on"
+        time.sleep(0.02)
+
+
+def resident_megabytes(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1000
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
