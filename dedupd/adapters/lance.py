@@ -329,8 +329,7 @@ def _schema(dimensions: int) -> pa.Schema:
 
 def _dimensions_of(schema: pa.Schema) -> int:
     place = schema.get_field_index("vector")
-    kind = schema.field(place).type if place >= 0 else None
-    return kind.list_size if isinstance(kind, pa.FixedSizeListType) else 0
+    return int(schema.field(place).type.list_size) if place >= 0 else 0
 
 
 def _projection(dimensions: int) -> NDArray[np.float32]:

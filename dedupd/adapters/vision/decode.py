@@ -4,12 +4,13 @@ Owns which files count as pictures and how they are decoded small; must never wr
 wake a cloud placeholder or trust a file's name, header or length. Worker process only.
 """
 
+# pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
 import os
 import stat as stat_module
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -92,7 +93,7 @@ class Picture:
 
 
 @contextmanager
-def opened(path: str, expected: FileStat | None = None) -> Iterator[BinaryIO]:
+def opened(path: str, expected: FileStat | None = None) -> Generator[BinaryIO]:
     """The regular file at `path`, open for reading.
 
     Raises Refused: gone, not a regular file, a cloud placeholder, or other than `expected` at opening
@@ -243,7 +244,7 @@ def _to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     """16-bit, 32-bit and float grey to 8 bits by the scale their values show."""
     values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
-    if pixels.dtype == np.uint16 or (0 <= low and 255 < high <= 65535):
+    if pixels.dtype == np.uint16 or (low >= 0 and 255 < high <= 65535):
         values /= 257.0
     elif low < 0 or high > 255:
         values = (values - low) * (255.0 / (high - low))

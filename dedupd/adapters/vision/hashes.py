@@ -3,6 +3,7 @@
 Owns the definition of the hashes that RECIPE versions; must never open a file. Worker process only.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import imagehash

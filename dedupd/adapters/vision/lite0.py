@@ -7,6 +7,7 @@ only. EfficientNet: Tan & Le 2019 (arXiv 1905.11946); GeM: Radenović et al. 201
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportUnknownLambdaType=false
 from __future__ import annotations
 
 import hashlib
@@ -99,7 +100,7 @@ def _graph(cache_dir: Path) -> Path:
     if found is None:
         # In a child: torch would stay in this process's memory for good.
         command = [sys.executable, "-m", "dedupd.adapters.vision.lite0", os.fspath(cache_dir)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
         found = _find_graph(cache_dir)
         if found is None:
             lines = made.stderr.strip().splitlines() or ["no message"]
@@ -151,7 +152,8 @@ def _block(arrays: dict[str, NDArray[np.float32]], number: int) -> list[Layer]:
 def _fold(arrays: dict[str, NDArray[np.float32]], convolution: str, norm: str, **kind: Any) -> Layer:
     gain = arrays[f"{norm}.weight"] / np.sqrt(arrays[f"{norm}.running_var"] + _BATCH_NORM_EPSILON)
     weight = arrays[f"{convolution}.weight"] * gain[:, None, None, None]
-    return Layer(weight=weight, bias=arrays[f"{norm}.bias"] - arrays[f"{norm}.running_mean"] * gain, **kind)
+    bias = arrays[f"{norm}.bias"] - arrays[f"{norm}.running_mean"] * gain
+    return Layer(weight=weight.astype(np.float32), bias=bias.astype(np.float32), **kind)
 
 
 def run_torch(layers: list[Layer], batch: NDArray[np.uint8]) -> NDArray[np.float32]:

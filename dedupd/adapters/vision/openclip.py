@@ -42,7 +42,7 @@ class OpenClip:
                 # An architecture of one's own lies beside its checkpoint.
                 open_clip.add_model_config(architecture)
             self._torch = torch
-            network, _, self._preprocess = open_clip.create_model_and_transforms(
+            made: Any = open_clip.create_model_and_transforms(
                 model.name, pretrained=model.checkpoint or model.pretrained, require_pretrained=True
             )
         except Exception as error:  # noqa: BLE001
@@ -50,8 +50,9 @@ class OpenClip:
             raise VisionError(
                 f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model)}"
             ) from None
-        self._network = network.eval()
-        size = network.visual.image_size
+        network, _, self._preprocess = made
+        self._network: Any = network.eval()
+        size: Any = network.visual.image_size
         self.side = int(min(size) if isinstance(size, (tuple, list)) else size)
         self._move_to(_best_device(torch))
         self.dimensions = int(

@@ -71,8 +71,8 @@ def propose(
         if pairs.cosines is not None and bar is not None:
             keep |= pairs.cosines >= bar
         found: list[Candidate] = []
-        for number in np.nonzero(keep)[0].tolist():
-            one, other = rows.contents[pairs.fresh[number]], pairs.others[number]
+        for number in map(int, np.nonzero(keep)[0]):
+            one, other = rows.contents[int(pairs.fresh[number])], pairs.others[number]
             if one == other or (one > other and one in met_twice and other in met_twice):
                 continue
             a, b = min(one, other), max(one, other)
@@ -88,7 +88,7 @@ def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Pairs]:
         cosines = None
         if rows.vectors is not None and others.vectors is not None:
             cosines = _cosines(rows.vectors, near.fresh, others.vectors, near.other)
-        names = [others.contents[place] for place in near.other.tolist()]
+        names = [others.contents[int(place)] for place in near.other]
         yield _Pairs(fresh=near.fresh, others=names, distances=near.distances, cosines=cosines)
 
 
@@ -98,7 +98,7 @@ def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs
     waiting: list[tuple[_Near, list[str], RowIds]] = []
     for others in index.scan():
         for near in _near(rows.phashes, others.phashes, rows.sketches, others.sketches, loose):
-            names = [others.contents[place] for place in near.other.tolist()]
+            names = [others.contents[int(place)] for place in near.other]
             waiting.append((near, names, others.ids[near.other]))
             # Reading vectors by id costs per call more than per vector.
             if sum(len(names) for _, names, _ in waiting) >= _VECTORS_AT_ONCE:

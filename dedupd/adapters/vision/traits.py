@@ -25,7 +25,8 @@ def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray
     """The Traits of `picture` and its (8,) perceptual hashes by orientation."""
     turned = phashes(picture.image)
     facts = read_facts(picture.exif)
-    grey = cv2.cvtColor(area_resize(np.asarray(picture.image), _SIDE), cv2.COLOR_RGB2GRAY)
+    small = area_resize(np.asarray(picture.image), _SIDE)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     traits = Traits(
         content=content,
         recipe=RECIPE,

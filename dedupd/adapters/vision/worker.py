@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -117,7 +117,7 @@ class Eyes:
                 raise ValueError("configured twice")
 
     @contextmanager
-    def _busy(self, what: str) -> Iterator[None]:
+    def _busy(self, what: str) -> Generator[None]:
         self._pipe.send(messages.Busy(what=what, begins=True))
         try:
             yield
