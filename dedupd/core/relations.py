@@ -95,7 +95,9 @@ def classify(
         apart=abs(a.captured - b.captured) if both_dated else None,  # type: ignore[operator]
         same_camera=bool(a.camera) and a.camera == b.camera,
     )
-    found = _copy(pair) or _burst(pair, thresholds) or _similar(pair, thresholds, same_month=same_month)
+    burst = _burst(pair, thresholds)
+    found = burst if burst and burst[1] else None
+    found = _copy(pair, found) or burst or _similar(pair, thresholds, same_month=same_month)
     if found is None:
         return None
     evidence = Evidence(
@@ -166,15 +168,14 @@ class _Pair:
 _Finding = tuple[Relation, bool, str]
 
 
-def _copy(p: _Pair) -> _Finding | None:
+def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
+    """A copy when proven, else the proven `burst`, else a copy to ask about when it looks like one."""
     if not p.aligned or p.flat:
-        return None
+        return burst
     doubts = list(_doubts(p))
     if not doubts:
         return Relation.COPY, True, f"lies over it pixel by pixel (worst local difference {p.m.worst:.1f})"
-    if _looks_copied(p):
-        return Relation.COPY, False, doubts[0]
-    return None
+    return burst or ((Relation.COPY, False, doubts[0]) if _looks_copied(p) else None)
 
 
 def _doubts(p: _Pair) -> Iterator[str]:
@@ -204,7 +205,7 @@ def _doubts(p: _Pair) -> Iterator[str]:
 def _looks_copied(p: _Pair) -> bool:
     """Whether a person should be asked if one is an edited copy of the other."""
     m = p.m
-    if p.apart is not None and p.apart > _SAME_INSTANT:
+    if p.apart is not None and (p.apart > _SAME_INSTANT or (p.same_camera and not p.locked)):
         return False
     if max(m.overlap_a, m.overlap_b) < 0.8 or min(m.overlap_a, m.overlap_b) < 0.2:
         return False
@@ -241,6 +242,8 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
         p.locked and m.mean > 2.5 and extra.get("local", 0.0) > 0.3
     ):
         yield "may be two exposures of a bracket"
+    if p.locked and apart < 0.01:
+        yield "may be an edit of the same shot"
     if p.locked and apart > _FIXED_CAMERA_SECONDS:
         yield "a fixed camera may have seen somebody else"
     if p.flat:

@@ -215,7 +215,8 @@ class _Laid:
         return self.residual.quick
 
     def fine(self) -> float:
-        return 100 * (1 - self.residual.local(self.residual.thorough(), floor=8.0, box=13, spared=40))
+        local = self.residual.local(self.residual.thorough(), floor=8.0, box=13, spared=40)
+        return 100 * (1 - local.lowest)
 
     @property
     def misfit(self) -> float:
@@ -313,11 +314,13 @@ def _measures(laid: _Laid) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
     band_ncc, band_std, fine_ncc = residual.bands
+    local = residual.local(rest)
     t = laid.fit.transform
     extra = {
         "fine_ncc": fine_ncc,
         "tone": rest.tone,
-        "local": residual.local(rest),
+        "local": local.lowest,
+        "unlike": local.unlike,
         "beyond_a": _beyond(laid.a, laid.b, _inverse(t)),
         "beyond_b": _beyond(laid.b, laid.a, t),
         **laid.flow,

@@ -23,6 +23,7 @@ NORMAL_STD = 50.0
 """Residuals are given as if the picture's grey levels had this standard deviation."""
 BAD_BLOCK = 10.0
 """A block above this residual counts as different when looking for overlays."""
+_UNLIKE = 0.5
 _LOW_SIGMA = 2.0
 _STEP = 2
 """The low-passed planes carry nothing beyond every second pixel."""
@@ -42,6 +43,16 @@ class Rest:
     """Mean residual of the box around each pixel; 0 outside the overlap."""
     tone: float
     """How strong the map is: largest |log2| of its gain in spread and in level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """How the fine structure agrees place by place."""
+
+    lowest: float
+    """The lowest local correlation, -1 to 1, but for a few spared pixels."""
+    unlike: float
+    """Share of the overlap where it is below 0.5."""
 
 
 class Residual:
@@ -87,18 +98,16 @@ class Residual:
     def _band_planes(self) -> list[tuple[Plane, Plane]]:
         return [(_band(plane, 1.2, 5), _band(plane, 0.5, 1.5)) for plane in (self.a, self.b)]
 
-    def local(self, rest: Rest, floor: float = 3.0, box: int = 11, spared: int = 30) -> float:
-        """The lowest local correlation of the 1-4 px band, in boxes of `box` px, but for the `spared` lowest pixels.
+    def local(self, rest: Rest, floor: float = 3.0, box: int = 11, spared: int = 30) -> Local:
+        """Local correlation of the 1-4 px band in boxes of `box` px.
 
         `floor` (grey levels) is what noise and compression may change. A thing or a letter that only one picture
         shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
         """
         x, y = (_band(plane, 1.0, 4) for plane in rest.full())
-        inner = (
-            cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
-        )
+        inner = cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
         if inner.sum() < 500:
-            return 0.0
+            return Local(0.0, 1.0)
         gain = float(np.sqrt(((y[inner] ** 2).mean() + 1e-3) / ((x[inner] ** 2).mean() + 1e-3)))
         x, y = x * min(1.0, gain), y * min(1.0, 1 / gain)
         size, noise = (box, box), floor * floor
@@ -106,7 +115,7 @@ class Residual:
         each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
         found = (both / np.sqrt(each))[inner]
         rank = min(spared, found.size // 1000)
-        return float(np.partition(found, rank)[rank])
+        return Local(float(np.partition(found, rank)[rank]), float((found < _UNLIKE).mean()))
 
     def _grey_curve(self, trusted: Mask) -> Rest:
         table, tone = _curve(self.low_a[trusted][::5], self.low_b[trusted][::5])
