@@ -25,7 +25,7 @@ from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.disk import LocalDisk
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.lock import hold
+from dedupd.adapters.lock import Locks, hold
 from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.models import parse as parse_model
@@ -35,7 +35,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
-from dedupd.errors import RootError, StateError, UsageError, VisionError
+from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.orders import Companions, orders_for
@@ -103,10 +103,11 @@ class Library:
     """A photo library with its state: see the module's docstring for use."""
 
     def __init__(
-        self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None
-    ) -> None:
-        """Opens the ledger; the caller holds the lock. Raises StateError, LedgerDamaged."""
-        self.settings, self.places = settings, where
+        self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
+        locks: Locks | None = None,
+    ) -> None:  # fmt: skip
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        self.settings, self.places, self._locks = settings, where, locks
         self.clock: Clock = clock or SystemClock()
         self.disk = LocalDisk()
         _make_private(where.state)
@@ -135,7 +136,10 @@ class Library:
         """
         where = places(_path(state_dir), _path(config))
         settings = load(_path(config), where, roots=roots, **changes)
-        with hold(where, settings.roots), contextlib.closing(cls(settings, where)) as library:
+        with (
+            hold(where, settings.roots) as locks,
+            contextlib.closing(cls(settings, where, locks=locks)) as library,
+        ):
             yield library
 
     def _worker(self, embedder: str = "") -> VisionWorker:
@@ -189,31 +193,39 @@ class Library:
         """Compare every root with the ledger. A root that is not surely itself is left alone and told of."""
         total = Changes()
         for root in self.roots:
-            self.problems.pop(root.path, None)
-            try:
-                known = identify(root, self.ledger, self.disk, mark=mark)
-                found = reconcile(
-                    known, self.ledger, self.disk, self.clock, self.settings.ignore,
-                    lambda done, before=total.files: on_progress("look", before + done, 0),
-                )  # fmt: skip
-            except RootError as error:
-                self.problems[root.path] = str(error)
+            known = self._surely(root, mark=mark)
+            if known is None:
                 continue
-            if mark and not known.uuid:
-                self.problems[root.path] = (
-                    f"{root.path} is read-only: duplicates are reported, nothing moves there"
-                )
+            found = reconcile(
+                known, self.ledger, self.disk, self.clock, self.settings.ignore,
+                lambda done, before=total.files: on_progress("look", before + done, 0),
+            )  # fmt: skip
             _add(total, found)
         return total
 
     def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool]) -> Changes:
         """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
-        try:
-            known = identify(root, self.ledger, self.disk, mark=True)
-        except RootError as error:
-            self.problems[root.path] = str(error)
+        known = self._surely(root, mark=True)
+        if known is None:
             return Changes()
         return reconcile_folders(known, self.ledger, self.disk, self.clock, self.settings.ignore, folders)
+
+    def _surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
+        """The root when it is there and itself; else None, and people are told why."""
+        self.problems.pop(root.path, None)
+        try:
+            known = identify(root, self.ledger, self.disk, mark=mark)
+            # A disk that came later, or another one at this path, is held from now on.
+            if self._locks is not None:
+                self._locks.add(Path(root.path))
+        except (RootError, AlreadyRunning) as error:
+            self.problems[root.path] = str(error)
+            return None
+        if mark and not known.uuid:
+            self.problems[root.path] = (
+                f"{root.path} is read-only: duplicates are reported, nothing moves there"
+            )
+        return known
 
     def ingest(
         self,
@@ -338,10 +350,8 @@ class Library:
 
     def _obstacle(self, root: RootRow) -> str:
         """Why nothing may move in this root; '' when it may."""
-        try:
-            identify(root, self.ledger, self.disk, mark=False)
-        except RootError as error:
-            return str(error)
+        if self._surely(root, mark=False) is None:
+            return self.problems[root.path]
         if not root.uuid:
             return f"{root.path} is read-only: nothing moves there"
         if not self.settings.allow_shared_roots and self.disk.shared(root.path):
@@ -356,21 +366,13 @@ class Library:
         said: list[str] = []
         for root in self.roots:
             lost = self._keepers_lost(root)
-            if not lost or not self._surely_here(root):
+            if not lost or self._surely(root, mark=True) is None:
                 continue
             # A keeper that was only renamed is found by a full look, and then it is not lost.
             reconcile(root, self.ledger, self.disk, self.clock, self.settings.ignore)
             for group in self._keepers_lost(root):
                 said += self._bring_back(group)
         return said
-
-    def _surely_here(self, root: RootRow) -> bool:
-        try:
-            identify(root, self.ledger, self.disk, mark=False)
-        except RootError as error:
-            self.problems[root.path] = str(error)
-            return False
-        return True
 
     def _keepers_lost(self, root: RootRow) -> list[GroupRow]:
         found = self.ledger.judgement.keepers_with_copies(root.id)
@@ -806,7 +808,7 @@ class LibraryView:
         return Reviewer(self.ledger, self.disk)
 
     def status(self, daemon: str = "stopped") -> StatusView:
-        return status_view(self.ledger, self.roots, daemon=daemon)
+        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time())
 
     def group_rows(
         self,

@@ -25,13 +25,15 @@ class Locks:
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack, self._folder = stack, folder
-        self._roots: set[Path] = set()
+        self._roots: set[tuple[Path, int, int]] = set()
 
     def add(self, root: Path) -> None:
-        """Hold `root` too, once. AlreadyRunning; RootError when it is not there."""
-        if root not in self._roots:
+        """Hold the folder that is at `root` now, once. AlreadyRunning; RootError when there is none."""
+        found = _there(root)
+        name = (root, found.st_dev, found.st_ino)
+        if name not in self._roots:
             self._stack.enter_context(root_lock(root, self._folder))
-            self._roots.add(root)
+            self._roots.add(name)
 
 
 @contextmanager
@@ -67,10 +69,7 @@ def root_lock(root: Path, locks: Path) -> Generator[None]:
 
     RootError when the root is not there: then there is nothing to lock, and nothing may move in it.
     """
-    try:
-        found = root.stat()
-    except OSError as error:
-        raise RootError(f"the root {root} is not there: {error.strerror}; is its disk mounted?") from error
+    found = _there(root)
     private_folder(locks)
     name = f"{found.st_dev:x}-{found.st_ino:x}"
     held = f"another dedupd already looks after {root}; stop it first, or leave the folder to it"
@@ -83,6 +82,13 @@ def root_lock(root: Path, locks: Path) -> Generator[None]:
                     f"another dedupd already looks after {theirs}, which {root} overlaps; stop it first"
                 )
         yield
+
+
+def _there(root: Path) -> os.stat_result:
+    try:
+        return root.stat()
+    except OSError as error:
+        raise RootError(f"the root {root} is not there: {error.strerror}; is its disk mounted?") from error
 
 
 def private_folder(folder: Path) -> None:

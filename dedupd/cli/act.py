@@ -126,7 +126,7 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
     try:
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:
-        with hold(places, settings.roots), Library(settings, places) as library:
+        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
             library.recover()
             library.reconcile()
             moved = here(library)

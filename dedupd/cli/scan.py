@@ -26,7 +26,7 @@ def scan(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
-        with hold(places, settings.roots), Library(settings, places) as library, progress_bar() as progress:
+        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library, progress_bar() as progress:
             outcome = library.scan(
                 dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,
                 ask=_asker(progress) if sys.stdin.isatty() and sys.stderr.isatty() else None,

@@ -9,11 +9,12 @@ import asyncio
 import logging
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dedupd.adapters.disk import OUR_FOLDERS
-from dedupd.adapters.lock import hold
+from dedupd.adapters.lock import Locks, hold
 from dedupd.adapters.watcher import Watcher
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
@@ -39,6 +40,7 @@ from dedupd.protocol.messages import Moved as MovedNotice
 log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
 """SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery."""
+RESCUES_TOLD = 20
 HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
 """Changed folders are looked at this long after the last event, and not later than the limit after the first."""
 
@@ -52,18 +54,25 @@ def run(settings: Settings, places: Places, *, yes: bool = False) -> int:
         raise UsageError(
             "no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml"
         )
-    with hold(places, settings.roots):
-        return asyncio.run(Daemon(settings, places, yes=yes).live())
+    with hold(places, settings.roots) as locks:
+        return asyncio.run(Daemon(settings, places, locks, yes=yes).live())
 
 
 class Daemon:
     """One run of the daemon. Everything here lives on the event loop; the library lives in the engine's thread."""
 
-    def __init__(self, settings: Settings, places: Places, *, yes: bool = False) -> None:
+    def __init__(self, settings: Settings, places: Places, locks: Locks, *, yes: bool = False) -> None:
         self.settings, self.places, self.pid = settings, places, os.getpid()
         self.paused = False
         self._yes = yes
-        self._problems: list[str] = []
+        self._locks = locks
+        self._round: list[str] = []
+        """What the last round of moves could not do, and what failed since."""
+        self._unread: list[str] = []
+        """Folders the last full look could not read."""
+        self._unwatched: dict[str, str] = {}
+        """Root -> why its changes are found by the regular looks only."""
+        self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._hints: dict[str, bool] = {}
         self._first_hint = 0.0
         self._stopped = asyncio.Event()
@@ -81,8 +90,8 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self._stopped.set)
-        library = await asyncio.to_thread(self.engine.start)
-        self.paused = library.ledger.get("paused") == "yes"
+        self._library = await asyncio.to_thread(self.engine.start)
+        self.paused = self._library.ledger.get("paused") == "yes"
         self.watcher = Watcher(self._on_folder_thread, self._on_loss_thread)
         await self._server.start()
         self.schedule.start(
@@ -123,7 +132,7 @@ class Daemon:
         return ExitCode.OK
 
     def _make_library(self) -> Library:
-        library = Library(self.settings, self.places)
+        library = Library(self.settings, self.places, locks=self._locks)
         library.recover()
         if self._yes:
             library.consent()
@@ -186,7 +195,7 @@ class Daemon:
             self.engine.submit("reconcile", self._reconcile, once=True)
 
     def _reconcile(self, library: Library) -> None:
-        library.reconcile(on_progress=self.engine.report)
+        self._unread = library.reconcile(on_progress=self.engine.report).problems
         self._rescue(library)
         self._pass(library)
 
@@ -225,7 +234,8 @@ class Daemon:
     def _rescue(self, library: Library) -> None:
         said = library.rescue()
         for sentence in said:
-            self._soon(self._attention, sentence)
+            self._rescued.append(sentence)
+            self._soon(self._send, Attention(message=sentence))
         if said:
             self._soon(self.schedule.when_quiet, self.recluster)
 
@@ -233,7 +243,7 @@ class Daemon:
         """Summaries, notices and attention after anything moved or was grouped anew. In the engine's thread."""
         months = library.months_of(moved, touched or {})
         summaries = library.summarise(months)
-        self._problems = [*library.problems.values(), *moved.messages]
+        self._round = list(moved.messages)
         for summary in summaries:
             self._soon(self.broadcast.send, MonthChanged(root=summary.root, month=summary.month))
         if moved.files or moved.restored:
@@ -258,9 +268,7 @@ class Daemon:
                 continue
             self.watcher.unwatch(str(root))
             if now is not None:
-                problem = self.watcher.watch(str(root))
-                if problem:
-                    self._attention(problem)
+                self._unwatched[str(root)] = self.watcher.watch(str(root))
             if before != (0, 0):
                 self.look_everywhere()
 
@@ -272,7 +280,9 @@ class Daemon:
         view.progress = self.engine.progress
         view.next_run = self.schedule.next_run()
         view.pid = self.pid
-        view.attention += [p for p in self._problems if p not in view.attention]
+        library = self._library.problems.values()
+        known = [*library, *self._unwatched.values(), *self._unread, *self._round, *self._rescued]
+        view.attention = list(dict.fromkeys(p for p in (*view.attention, *known) if p))
         return view
 
     def tell_status(self) -> None:
@@ -290,8 +300,8 @@ class Daemon:
         )
 
     def _attention(self, sentence: str) -> None:
-        if sentence not in self._problems:
-            self._problems.append(sentence)
+        if sentence not in self._round:
+            self._round.append(sentence)
         self._send(Attention(message=sentence))
 
     def _send(self, notice: Notice) -> None:

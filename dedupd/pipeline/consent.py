@@ -45,11 +45,12 @@ def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
     """The same, held back by a missing first yes or by the breaker."""
     found = proposals(ledger, root)
     return Allowed(
-        root=root, groups=found.groups, files=found.files, waits=_waits(ledger, root, found.files, now)
+        root=root, groups=found.groups, files=found.files, waits=waits(ledger, root, found.files, now)
     )
 
 
-def _waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
+def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
+    """What `files` proposed moves in this root wait for, as one sentence; '' when they may go."""
     if not files:
         return ""
     if root.consented_at is None:

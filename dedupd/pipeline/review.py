@@ -16,6 +16,7 @@ from dedupd import __version__
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.pipeline.consent import waits
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
 from dedupd.protocol.messages import (
@@ -219,13 +220,17 @@ class Reviewer:
         ]
 
 
-def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str) -> StatusView:
+def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float) -> StatusView:
     """What `dedupd status` says, from the ledger alone; the daemon adds what only it knows."""
-    groups = [g for root in roots for g in ledger.judgement.groups(root.id)]
+    by_root = {root: ledger.judgement.groups(root.id) for root in roots}
+    groups = [g for found in by_root.values() for g in found]
     held = [f for root in roots for f in ledger.inventory.in_state(FileState.HELD, root.id)]
     ready = [m.file for g in groups for m in g.members if m.role == "duplicate"]
     model, note = ledger.get("model"), ledger.get("model_note")
     attention = [r.note for r in roots if r.note]
+    for root, found in by_root.items():
+        files = sum(m.role == "duplicate" for g in found for m in g.members)
+        attention += [sentence for sentence in [waits(ledger, root, files, now)] if sentence and root.online]
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
     if ledger.get("recipe") and not model:
         attention.append(note or "no embedding model is available: perceptual hashes alone are compared")

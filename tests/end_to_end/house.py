@@ -24,9 +24,9 @@ from dedupd.errors import NoDaemon
 from dedupd.protocol.messages import (
     Acted,
     Done,
+    GetGroups,
     GetStatus,
     GroupsPage,
-    GetGroups,
     Request,
     ScanNow,
     StatusView,
