@@ -95,12 +95,16 @@ class ReviewApp(App[None]):
     def connected(self, message: LinkUp) -> None:
         self.gallery.forget()
         self.follower.up(message.hello)
-        self.refresh_bindings()
+        self._refresh_keys()
 
     @on(LinkDown)
     def disconnected(self, message: LinkDown) -> None:
         self.follower.down(message.why)
-        self.refresh_bindings()
+        self._refresh_keys()
+
+    def _refresh_keys(self) -> None:
+        if self.screen_stack:  # the line may break while the app is closing
+            self.refresh_bindings()
 
     @on(Noticed)
     def noticed(self, message: Noticed) -> None:
@@ -109,7 +113,8 @@ class ReviewApp(App[None]):
     # ---- the voice of the parts without a screen -------------------------------------------------
 
     def publish(self, topic: Topic) -> None:
-        self.changed.publish(topic)
+        if self.screen_stack:
+            self.changed.publish(topic)
 
     def note(self, text: str, kind: str = "") -> None:
         self.library.note(self.now(), text, kind)
@@ -182,13 +187,19 @@ class ReviewApp(App[None]):
         yield from super().get_system_commands(screen)
         yield SystemCommand("History", "Every move, and undo for each", self.action_history)
         yield SystemCommand("Log", "What happened in this session", self.action_log)
-        yield SystemCommand("Settings", "Tiers and thresholds, and what they would change", self.action_settings)
+        yield SystemCommand(
+            "Settings", "Tiers and thresholds, and what they would change", self.action_settings
+        )
         yield SystemCommand("Undo", "Take the last action back", self.action_undo)
         yield SystemCommand("Light or dark", "The other of the two themes", self.action_light)
-        yield SystemCommand("Pause", "The daemon watches, but moves nothing", lambda: self._control(Pause(), "Paused."))
+        yield SystemCommand(
+            "Pause", "The daemon watches, but moves nothing", lambda: self._control(Pause(), "Paused.")
+        )
         yield SystemCommand("Resume", "The daemon works again", lambda: self._control(Resume(), "Resumed."))
         yield SystemCommand(
-            "Scan now", "Compare disk and ledger now", lambda: self._control(ScanNow(), "The daemon looks now.")
+            "Scan now",
+            "Compare disk and ledger now",
+            lambda: self._control(ScanNow(), "The daemon looks now."),
         )
 
     def _open(self, kind: type[Screen[None]]) -> None:

@@ -67,7 +67,9 @@ def differing(photos: Sequence[PhotoView], keeper: int = 0) -> list[Fact]:
     return found
 
 
-def _tone(index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: Rank | None) -> str:
+def _tone(
+    index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: Rank | None
+) -> str:
     if index == keeper or values[index] == values[keeper]:
         return ""
     if rank is None or rank(photos[index]) == rank(photos[keeper]):

@@ -76,11 +76,15 @@ class Follower:
                     self._voice.beside(self._refresh_changed, "changed months")
             case Moved():
                 back = f", {plural(notice.restored, 'file')} came back" if notice.restored else ""
-                self._voice.note(notice.message or f"{notice.month}: {plural(notice.moved, 'file')} moved{back}", "good")
+                self._voice.note(
+                    notice.message or f"{notice.month}: {plural(notice.moved, 'file')} moved{back}", "good"
+                )
             case Attention(message=message):
                 self._voice.tell(message, "warn")
             case Resync():
-                self._voice.note("this window was too slow and missed something: everything is asked again", "warn")
+                self._voice.note(
+                    "this window was too slow and missed something: everything is asked again", "warn"
+                )
                 self._library.forget_groups()
                 self._voice.publish("groups")
                 self._voice.beside(self._catch_up, "overview")

@@ -56,6 +56,14 @@ class Gallery:
         """textual-image's widget for a terminal with real pixels; the first call loads it."""
         return await self._off_loop(_load_widget, _CLASSES[self.mode])
 
+    async def ready(self) -> None:
+        """Loads what shows real pixels; without it, blocks do."""
+        if self.mode in _CLASSES:
+            try:
+                await self.widget_class()
+            except ImportError:
+                self.mode = "half"
+
     async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
         """The small pictures of `files` that there are, asked for in one request."""
         if self.mode == "off":
@@ -91,7 +99,9 @@ class Gallery:
         """Rows of coloured blocks, for a terminal without graphics."""
         return await self._off_loop(lambda: self._tools().blocks(picture, columns, rows))
 
-    async def part(self, picture: Picture, view: View = FULL, place: Box = WHOLE, side: int = 1024) -> Picture:
+    async def part(
+        self, picture: Picture, view: View = FULL, place: Box = WHOLE, side: int = 1024
+    ) -> Picture:
         if view == FULL and place == WHOLE and max(picture.size) <= side:
             return picture
         return await self._off_loop(lambda: self._tools().part(picture, view, place, side))

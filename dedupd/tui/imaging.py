@@ -47,7 +47,9 @@ def part(picture: Picture, view: View, place: Box = WHOLE, side: int = 1024) -> 
         return picture
     scale = min(1.0, side / max(box[2] - box[0], box[3] - box[1]))
     size = (max(1, round((box[2] - box[0]) * scale)), max(1, round((box[3] - box[1]) * scale)))
-    return picture.transform(size, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=_BACKDROP)
+    return picture.transform(
+        size, Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=_BACKDROP
+    )
 
 
 def blocks(picture: Picture, columns: int, rows: int) -> list[list[Segment]]:
@@ -111,7 +113,9 @@ def difference(keeper: Picture, other: Picture) -> Picture:
     glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
     dim = keeper.convert("L").point([40 + v // 4 for v in range(256)])
     heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
-    return Image.composite(heat, Image.merge("RGB", (dim, dim, dim)), glow.point([min(255, v * 2) for v in range(256)]))
+    return Image.composite(
+        heat, Image.merge("RGB", (dim, dim, dim)), glow.point([min(255, v * 2) for v in range(256)])
+    )
 
 
 def find_place(keeper: Picture, other: Picture) -> Box:
@@ -145,9 +149,13 @@ def _refine(keeper: Picture, other: Picture, box: Box) -> Box:
     step = 0.02
     best_error = _error(base, patch, box)
     while step > 0.002:
-        moves = [(dx, dy, ds) for dx in (-step, 0, step) for dy in (-step, 0, step) for ds in (-step, 0, step)]
+        moves = [
+            (dx, dy, ds) for dx in (-step, 0, step) for dy in (-step, 0, step) for ds in (-step, 0, step)
+        ]
         tried = [box.moved(*move) for move in moves]
-        error, better = min(((_error(base, patch, b), i) for i, b in enumerate(tried)), default=(best_error, 0))
+        error, better = min(
+            ((_error(base, patch, b), i) for i, b in enumerate(tried)), default=(best_error, 0)
+        )
         if error < best_error:
             box, best_error = tried[better], error
         else:

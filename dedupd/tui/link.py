@@ -78,7 +78,7 @@ class Link:
         """Try again now: a daemon was just started."""
         self._hurry.set()
 
-    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:
+    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
         """Raises NoDaemon (no line, or it broke), Refused (the daemon's sentence), ProtocolError."""
         if self._connection is None:
             raise NoDaemon("no daemon is connected")

@@ -67,5 +67,3 @@ class Painter:
             if (picture := await self._gallery.original(photo)) is not None:
                 fine[photo.file] = picture
         return fine
-
-

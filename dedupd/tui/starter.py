@@ -34,6 +34,8 @@ class Starter:
                 if process.poll() is not None:
                     said.seek(0)
                     last = said.read()[-2000:].decode(errors="replace").strip().splitlines()
-                    return f"The daemon ended at once: {last[-1] if last else f'exit code {process.returncode}'}"
+                    return (
+                        f"The daemon ended at once: {last[-1] if last else f'exit code {process.returncode}'}"
+                    )
                 await asyncio.sleep(0.1)
         return ""

@@ -80,7 +80,9 @@ def members(group: GroupView) -> int:
     return len(group.duplicates) + len(group.review)
 
 
-def listed(groups: Iterable[GroupView], wanted: Wanted, sticky: frozenset[int] = frozenset()) -> list[GroupView]:
+def listed(
+    groups: Iterable[GroupView], wanted: Wanted, sticky: frozenset[int] = frozenset()
+) -> list[GroupView]:
     """The groups that `wanted` asks for, in its order. `sticky` ids stay although they no longer wait."""
     words = wanted.text.casefold().split()
     found = [

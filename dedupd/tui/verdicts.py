@@ -56,7 +56,9 @@ class Draft:
         self.photos: dict[int, PhotoView] = {photo.file: photo for photo in detail.photos}
         self.keeper = next((p.file for p in detail.photos if p.role == "keeper"), detail.photos[0].file)
         self._proposed_keeper = self.keeper
-        self.marks = {file: self._proposal(photo) for file, photo in self.photos.items() if file != self.keeper}
+        self.marks = {
+            file: self._proposal(photo) for file, photo in self.photos.items() if file != self.keeper
+        }
         self._steps: list[tuple[int, dict[int, Mark]]] = []
 
     @property
@@ -204,5 +206,3 @@ class Action:
             back.extend(Undo(group=group, key=new_key()) for group in self.groups)
         back.extend(Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons)
         return back
-
-

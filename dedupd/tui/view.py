@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 ZOOMS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -49,20 +49,18 @@ class View:
     def zoomed(self, steps: int) -> View:
         """`steps` stops nearer (or further, when negative), around the same centre."""
         index = min(range(len(ZOOMS)), key=lambda i: abs(ZOOMS[i] - self.zoom)) + steps
-        return replace(self, zoom=ZOOMS[max(0, min(len(ZOOMS) - 1, index))])._inside()
+        return self._at(ZOOMS[max(0, min(len(ZOOMS) - 1, index))], self.x, self.y)
 
     def panned(self, dx: int, dy: int) -> View:
         """A quarter of what is seen to the right and down."""
         step = 0.25 / self.zoom
-        return replace(self, x=self.x + dx * step, y=self.y + dy * step)._inside()
+        return self._at(self.zoom, self.x + dx * step, self.y + dy * step)
 
-    def centred(self, x: float, y: float) -> View:
-        """Around a place that was pointed at."""
-        return replace(self, x=x, y=y)._inside()
-
-    def _inside(self) -> View:
-        half = 0.5 / self.zoom
-        return replace(self, x=max(half, min(1 - half, self.x)), y=max(half, min(1 - half, self.y)))
+    @staticmethod
+    def _at(zoom: float, x: float, y: float) -> View:
+        """Kept inside the picture."""
+        half = 0.5 / zoom
+        return View(zoom=zoom, x=max(half, min(1 - half, x)), y=max(half, min(1 - half, y)))
 
 
 FULL = View()

@@ -30,7 +30,9 @@ def tier(groups: Iterable[GroupView], relation: str, action: str) -> Change:
     for group in groups:
         if not waits(group):
             continue
-        side = {"move": group.review, "review": group.duplicates}.get(action, [*group.duplicates, *group.review])
+        side = {"move": group.review, "review": group.duplicates}.get(
+            action, [*group.duplicates, *group.review]
+        )
         hit = [path for path in side if _relation(group, path) == relation]
         if hit:
             of_groups += 1
@@ -45,7 +47,11 @@ def threshold(groups: Iterable[GroupView], cosine: float) -> Change:
     for group in groups:
         if not waits(group):
             continue
-        hit = [p for p in group.review if (e := group.evidence.get(p)) and e.cosine is not None and e.cosine < cosine]
+        hit = [
+            p
+            for p in group.review
+            if (e := group.evidence.get(p)) and e.cosine is not None and e.cosine < cosine
+        ]
         if hit:
             of_groups += 1
             files += len(hit)

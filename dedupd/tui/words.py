@@ -22,7 +22,10 @@ MEANING = {
     "similar": "looks alike; nothing is proven",
 }
 STATES = {"proposed": "ready", "review": "your call", "settled": "moved", "kept": "kept all"}
-_MONTHS = ("January February March April May June July August September October November December").split()
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 # Cc C0/C1, Cf bidi and invisible, Cs undecodable bytes, Co/Cn no glyph, Zl/Zp line breaks.
 _ESCAPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
@@ -174,30 +177,40 @@ def pixels(photo: PhotoView) -> str:
     return f"{photo.width}×{photo.height} · {photo.width * photo.height / 1e6:.1f} MP"
 
 
-def evidence(view: EvidenceView | None) -> list[str]:
-    """Why one member belongs to its keeper, one clause an entry, strongest first."""
+def evidence(view: EvidenceView | None, *, brief: bool = False) -> list[str]:
+    """Why one member belongs to its keeper, one clause an entry; `brief` for narrow screens."""
     if view is None:
         return []
-    said = [f"{view.relation}: {MEANING.get(view.relation, 'not known to this version')}"]
+    said = [
+        view.relation
+        if brief
+        else f"{view.relation}: {MEANING.get(view.relation, 'not known to this version')}"
+    ]
     if view.overlap is not None:
-        said.append(f"the keeper shows {percent(view.overlap)} of this picture")
+        share = percent(view.overlap)
+        said.append(f"overlap {share}" if brief else f"the keeper shows {share} of this picture")
     if view.residual is not None:
-        said.append(f"worst local difference {view.residual:.1f} (50 = the pictures' own contrast)")
+        what = "residual" if brief else "worst local difference"
+        said.append(f"{what} {view.residual:.1f}" + ("" if brief else " (50 = the pictures' own contrast)"))
     if view.hash_distance is not None:
-        said.append(f"hash distance {view.hash_distance} of 64 bits")
+        said.append(
+            f"hash {view.hash_distance}/64" if brief else f"hash distance {view.hash_distance} of 64 bits"
+        )
     if view.cosine is not None:
         said.append(f"cosine {view.cosine:.3f}")
     if view.seconds_apart is not None:
-        said.append(f"{apart(view.seconds_apart)}")
+        said.append(apart(view.seconds_apart))
     if view.confidence is not None:
-        said.append(f"confidence {percent(view.confidence)}")
+        said.append(percent(view.confidence) if brief else f"confidence {percent(view.confidence)}")
     return said
 
 
 def apart(seconds: float) -> str:
+    """'taken 2.0 s apart'; the order of the two does not matter."""
+    seconds = abs(seconds)
     if seconds == 0:
         return "taken at the same instant"
-    return f"taken {abs(seconds):.1f} s apart" if abs(seconds) < 60 else f"taken {duration(abs(seconds))} apart"
+    return f"taken {seconds:.1f} s apart" if seconds < 60 else f"taken {duration(seconds)} apart"
 
 
 def group_title(group: GroupView) -> str:

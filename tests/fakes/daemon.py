@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -85,7 +85,9 @@ class FakeDaemon:
     to make acting requests wait; `notify` sends a notice to every subscriber.
     """
 
-    def __init__(self, socket: Path, folder: Path, *, groups: int = 10, months: int = 1, consented: bool = True) -> None:
+    def __init__(
+        self, socket: Path, folder: Path, *, groups: int = 10, months: int = 1, consented: bool = True
+    ) -> None:
         self.socket, self.folder = socket, folder
         scenes = make_library(groups, months)
         self.groups: dict[int, GroupView] = {scene.group.id: scene.group for scene in scenes}
@@ -119,7 +121,7 @@ class FakeDaemon:
 
     # ---- life ------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> FakeDaemon:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -242,11 +244,15 @@ class FakeDaemon:
         found = [
             g
             for g in self.groups.values()
-            if request.month in (None, g.month) and request.root in (None, g.root) and request.state in (None, g.state)
+            if request.month in (None, g.month)
+            and request.root in (None, g.root)
+            and request.state in (None, g.state)
         ]
         end = request.offset + request.limit
         return GroupsPage(
-            groups=found[request.offset : end], total=len(found), next_offset=end if end < len(found) else None
+            groups=found[request.offset : end],
+            total=len(found),
+            next_offset=end if end < len(found) else None,
         )
 
     def _group(self, request: GetGroup) -> GroupDetail:
@@ -260,22 +266,32 @@ class FakeDaemon:
         return Thumbnails(paths=paths)
 
     def _moves(self, request: GetMoves) -> MovesPage:
-        found = [m for m in reversed(self.moves) if request.month in (None, m.month) and request.group in (None, m.group)]
+        found = [
+            m
+            for m in reversed(self.moves)
+            if request.month in (None, m.month) and request.group in (None, m.group)
+        ]
         end = request.offset + request.limit
-        return MovesPage(moves=found[request.offset : end], total=len(found), next_offset=end if end < len(found) else None)
+        return MovesPage(
+            moves=found[request.offset : end], total=len(found), next_offset=end if end < len(found) else None
+        )
 
     # ---- acting ----------------------------------------------------------------------------------
 
     def _approve(self, request: Approve) -> Acted:
         refs = request.groups
         if request.all:
-            refs = [GroupRef(id=g.id, version=g.version) for g in self.groups.values() if g.state == "proposed"]
+            refs = [
+                GroupRef(id=g.id, version=g.version) for g in self.groups.values() if g.state == "proposed"
+            ]
             for root in self.roots:
                 root.consented = True
         groups = [self._seen(ref) for ref in refs]
         acted, batch = Acted(), f"batch-{next(self._batches)}"
         for group in groups:
-            self._move(group, [p for p in self.photos[group.id] if p.role in ("duplicate", "review")], acted, batch)
+            self._move(
+                group, [p for p in self.photos[group.id] if p.role in ("duplicate", "review")], acted, batch
+            )
             self._teach("same", group, acted)
             group.state = "settled"
         return acted
@@ -364,7 +380,9 @@ class FakeDaemon:
             acted.restored += 1
 
     def _teach(self, kind: str, group: GroupView, acted: Acted) -> None:
-        lesson = LessonView(id=next(self._ids), kind=kind, a=str(group.id), paths=[group.keep], at=1_750_000_000.0)
+        lesson = LessonView(
+            id=next(self._ids), kind=kind, a=str(group.id), paths=[group.keep], at=1_750_000_000.0
+        )
         self.lessons.append(lesson)
         acted.lessons.append(lesson.id)
 
@@ -393,7 +411,7 @@ class FakeDaemon:
         self.paused = isinstance(request, Pause)
         return Done()
 
-    _answers: dict[type[Request], Callable[[FakeDaemon, Any], msgspec.Struct]] = {
+    _answers: ClassVar[dict[type[Request], Callable[[FakeDaemon, Any], msgspec.Struct]]] = {
         SayHello: _hello,
         Subscribe: lambda self, request: Done(),
         GetStatus: _status,
@@ -416,16 +434,20 @@ class FakeDaemon:
 
 
 async def _by_hand(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.folder)
-    folder.mkdir(parents=True, exist_ok=True)
     fake = FakeDaemon(
-        Path(arguments.socket), folder, groups=arguments.groups, months=arguments.months, consented=arguments.consented
+        Path(arguments.socket),
+        Path(arguments.folder),
+        groups=arguments.groups,
+        months=arguments.months,
+        consented=arguments.consented,
     )
     async with fake:
         for done in itertools.count(0, 7):
             await asyncio.sleep(0.5)
             if arguments.busy:
-                view = ProgressView(phase="indexing", done=done % 12000, total=12000, rate=14.2, eta=(12000 - done) / 14.2)
+                view = ProgressView(
+                    phase="indexing", done=done % 12000, total=12000, rate=14.2, eta=(12000 - done) / 14.2
+                )
                 await fake.notify(Progressed(progress=view))
 
 
@@ -437,4 +459,6 @@ if __name__ == "__main__":
     parser.add_argument("--months", type=int, default=8)
     parser.add_argument("--consented", action="store_true")
     parser.add_argument("--busy", action="store_true")
-    asyncio.run(_by_hand(parser.parse_args()))
+    given = parser.parse_args()
+    Path(given.folder).mkdir(parents=True, exist_ok=True)
+    asyncio.run(_by_hand(given))

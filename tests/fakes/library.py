@@ -12,7 +12,16 @@ from PIL import Image, ImageDraw, ImageFilter
 from dedupd.protocol.messages import EvidenceView, GroupView, PhotoView
 
 ROOT = "/home/ann/Pictures"
-_KINDS = (("exact", 1), ("copy", 1), ("copy", 2), ("burst", 1), ("similar", 1), ("burst", 3), ("copy", 1), ("exact", 2))
+_KINDS = (
+    ("exact", 1),
+    ("copy", 1),
+    ("copy", 2),
+    ("burst", 1),
+    ("similar", 1),
+    ("burst", 3),
+    ("copy", 1),
+    ("exact", 2),
+)
 """(relation, members beside the keeper), over and over."""
 _SIZE = (384, 256)
 
@@ -27,7 +36,9 @@ class Scene:
     def thumbnail(self, folder: Path, index: int) -> Path:
         path = folder / f"{self.group.id}-{index}.jpg"
         if not path.exists():
-            picture = draw(self.group.id, shift=index * 9 if self.group.relation in ("burst", "similar") else 0)
+            picture = draw(
+                self.group.id, shift=index * 9 if self.group.relation in ("burst", "similar") else 0
+            )
             if self.group.relation == "copy" and index == 2:
                 wide, high = picture.size
                 picture = picture.crop((wide // 10, high // 10, wide - wide // 10, high - high // 10))
@@ -68,7 +79,7 @@ def _scene(id: int, month: str) -> Scene:
         duplicates=side if proven else [],
         review=[] if proven else side,
         evidence={name: _evidence(relation, index) for index, name in enumerate(names) if index},
-        why={name: _WHY[relation] for name in side},
+        why=dict.fromkeys(side, _WHY[relation]),
         reasons=_REASONS[relation],
         bytes=freed if proven else 0,
         review_bytes=0 if proven else freed,
@@ -128,10 +139,21 @@ def _evidence(relation: str, index: int) -> EvidenceView:
     return {
         "exact": EvidenceView(relation="exact", confidence=1.0),
         "copy": EvidenceView(
-            relation="copy", cosine=0.991, hash_distance=2, overlap=0.998 if index < 2 else 0.64, residual=3.2, confidence=0.998
+            relation="copy",
+            cosine=0.991,
+            hash_distance=2,
+            overlap=0.998 if index < 2 else 0.64,
+            residual=3.2,
+            confidence=0.998,
         ),
         "burst": EvidenceView(
-            relation="burst", cosine=0.962, hash_distance=9, overlap=0.93, residual=24.0, seconds_apart=2.0 * index, confidence=0.87
+            relation="burst",
+            cosine=0.962,
+            hash_distance=9,
+            overlap=0.93,
+            residual=24.0,
+            seconds_apart=2.0 * index,
+            confidence=0.87,
         ),
     }.get(relation, EvidenceView(relation="similar", cosine=0.913, hash_distance=21, confidence=0.31))
 
@@ -149,7 +171,11 @@ def draw(seed: int, shift: int = 0) -> Image.Image:
     pen.ellipse((x - r, y - r, x + r, y + r), fill=_rgb(0.13, 0.4, 1.0))
     for layer in range(3):
         base = 120 + layer * 40
-        points = [(0, high)] + [(px, base - dice.randrange(0, 60 - layer * 12)) for px in range(0, wide + 48, 48)] + [(wide, high)]
+        points = (
+            [(0, high)]
+            + [(px, base - dice.randrange(0, 60 - layer * 12)) for px in range(0, wide + 48, 48)]
+            + [(wide, high)]
+        )
         pen.polygon(points, fill=_rgb(hue + 0.3 + layer * 0.05, 0.45, 0.55 - layer * 0.14))
     left = dice.randrange(30, wide - 150) + shift
     pen.rectangle((left, 170, left + 56, 214), fill=_rgb(dice.random(), 0.5, 0.9))
@@ -157,7 +183,10 @@ def draw(seed: int, shift: int = 0) -> Image.Image:
     pen.rectangle((left + 22, 188, left + 34, 214), fill=(60, 40, 30))
     for _ in range(90):
         gx, gy = dice.randrange(0, wide), dice.randrange(205, high)
-        pen.line((gx, gy, gx + dice.randrange(-3, 3), gy - dice.randrange(4, 12)), fill=_rgb(0.3, 0.6, dice.uniform(0.2, 0.6)))
+        pen.line(
+            (gx, gy, gx + dice.randrange(-3, 3), gy - dice.randrange(4, 12)),
+            fill=_rgb(0.3, 0.6, dice.uniform(0.2, 0.6)),
+        )
     return picture.filter(ImageFilter.SMOOTH)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
@@ -133,6 +134,9 @@ class FakeVision(Vision):
 
     def missing(self, contents: Sequence[str]) -> list[str]:
         return [content for content in contents if content not in self.index]
+
+    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
+        return {content: Path(path) for path, content in requests if self._found(path, content) is not None}
 
     def status(self) -> VisionStatus:
         return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")

@@ -55,7 +55,9 @@ class Review:
 
     async def asked(self) -> None:
         """A dialog waits for an answer."""
-        await self.until(lambda: isinstance(self.app.screen, Confirm) and self.app.focused is not None, "a dialog")
+        await self.until(
+            lambda: isinstance(self.app.screen, Confirm) and self.app.focused is not None, "a dialog"
+        )
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Waits for what other tasks must do first; the clock only ends a test that would hang."""
@@ -85,7 +87,9 @@ class Review:
     async def shown(self) -> None:
         """The comparison shows the group it stands on."""
         screen: Any = self.app.screen
-        await self.until(lambda: screen.draft is not None and screen.draft.group.id == screen.id_now, "the group")
+        await self.until(
+            lambda: screen.draft is not None and screen.draft.group.id == screen.id_now, "the group"
+        )
         await self.calm()
 
     def rows(self) -> Rows[Any]:
@@ -99,7 +103,10 @@ class Review:
 
     def text(self) -> str:
         """Everything that is on the screen, as plain lines."""
-        return "\n".join("".join(segment.text for segment in strip) for strip in self.app.screen._compositor.render_strips())
+        return "\n".join(
+            "".join(segment.text for segment in strip)
+            for strip in self.app.screen._compositor.render_strips()
+        )
 
 
 Reviewing = Callable[..., AbstractAsyncContextManager[Review]]
@@ -111,7 +118,12 @@ def reviewing(tmp_path: Path) -> Reviewing:
 
     @asynccontextmanager
     async def start(
-        *, size: tuple[int, int] = (100, 30), online: bool = True, images: str = "off", prepare: Any = None, **fake: Any
+        *,
+        size: tuple[int, int] = (100, 30),
+        online: bool = True,
+        images: str = "off",
+        prepare: Any = None,
+        **fake: Any,
     ) -> AsyncIterator[Review]:
         daemon = FakeDaemon(tmp_path / "s", tmp_path, **fake)
         if prepare is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pytest
-
 from dedupd.protocol.messages import (
     Attention,
     GetMonths,
@@ -19,8 +17,6 @@ from dedupd.protocol.messages import (
 )
 from dedupd.tui.app import ReviewApp
 from tests.tui.conftest import Reviewing
-
-pytestmark = pytest.mark.asyncio
 
 
 async def test_it_paints_and_says_clearly_that_no_daemon_runs(reviewing: Reviewing) -> None:
@@ -149,5 +145,3 @@ async def test_pause_and_resume_from_the_palette(reviewing: Reviewing) -> None:
         await review.until(lambda: review.fake.paused)
         commands["Resume"].callback()
         await review.until(lambda: not review.fake.paused)
-
-

@@ -24,7 +24,9 @@ def test_the_same_bytes_show_no_difference_and_a_changed_spot_glows() -> None:
     ImageDraw.Draw(other).rectangle((200, 100, 240, 140), fill=(255, 255, 255))
     lit = imaging.difference(keeper, other)
     colour = ImageChops.difference(lit.getchannel("R"), lit.getchannel("B"))
-    assert ImageChops.difference(calm.getchannel("R"), calm.getchannel("B")).getbbox() is None, "grey where nothing differs"
+    assert ImageChops.difference(calm.getchannel("R"), calm.getchannel("B")).getbbox() is None, (
+        "grey where nothing differs"
+    )
     left, top, right, bottom = colour.getbbox() or (0, 0, 0, 0)
     assert abs(left - 200) <= 2
     assert abs(top - 100) <= 2

@@ -17,8 +17,6 @@ from dedupd.tui.widgets.picture import Picture
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Review, Reviewing
 
-pytestmark = pytest.mark.asyncio
-
 
 def acting(fake: FakeDaemon) -> list[Request]:
     return [r for r in fake.asked if isinstance(r, Approve | Reject | Judge | Undo | Forget)]
@@ -83,10 +81,14 @@ async def test_relations_sort_filter_and_jump(reviewing: Reviewing) -> None:
     async with reviewing(groups=24) as review:
         await review.open_month()
         rows = review.rows()
-        assert [g.id for g in rows.items] == [g.id for g in sorted(rows.items, key=lambda g: (-weight(g), g.id))]
+        assert [g.id for g in rows.items] == [
+            g.id for g in sorted(rows.items, key=lambda g: (-weight(g), g.id))
+        ]
         await review.press("s", "s")
         await review.calm()
-        assert [confidence(g) for g in rows.items] == sorted((confidence(g) for g in rows.items), reverse=True)
+        assert [confidence(g) for g in rows.items] == sorted(
+            (confidence(g) for g in rows.items), reverse=True
+        )
         await review.press("4")
         await review.calm()
         assert {g.relation for g in rows.items} == {"burst"}
@@ -145,7 +147,10 @@ async def test_one_key_approves_a_class_after_a_look_at_the_sum(reviewing: Revie
         assert isinstance(request, Approve)
         assert {review.group(ref.id).relation for ref in request.groups} == {"exact"}
         assert all(ref.version == 1 for ref in request.groups)
-        assert {g.state for g in review.fake.groups.values() if g.relation != "exact"} == {"proposed", "review"}
+        assert {g.state for g in review.fake.groups.values() if g.relation != "exact"} == {
+            "proposed",
+            "review",
+        }
 
 
 async def test_a_class_that_is_not_proven_needs_a_typed_word(reviewing: Reviewing) -> None:
@@ -199,7 +204,16 @@ async def test_compare_shows_badges_delta_evidence_and_reasons(reviewing: Review
         await review.shown()
         await review.until(lambda: sum(p.drawn for p in review.app.screen.query(Picture)) >= 2, "pictures")
         text = review.text()
-        for words in ("KEEPER", "→ MOVE", "pixels", "1600×1067", "q72", "most pixels", "hash distance 2 of 64", "frees"):
+        for words in (
+            "KEEPER",
+            "→ MOVE",
+            "pixels",
+            "1600×1067",
+            "q72",
+            "most pixels",
+            "hash distance 2 of 64",
+            "frees",
+        ):
             assert words in text, words
 
 
@@ -393,7 +407,9 @@ async def test_history_puts_back_one_many_and_a_month(reviewing: Reviewing) -> N
         await review.asked()
         await review.press("y")
         await review.settled()
-        await review.until(lambda: not [m for m in review.fake.moves if m.state == "moved" and m.month == "2024-06"])
+        await review.until(
+            lambda: not [m for m in review.fake.moves if m.state == "moved" and m.month == "2024-06"]
+        )
         assert [m for m in review.fake.moves if m.state == "moved"], "the other month stays as it is"
 
 
@@ -427,7 +443,8 @@ async def test_a_hundred_right_proposals_take_hardly_more_than_a_key_each(review
             review.tap("a")
             keys += 1
             await review.until(
-                lambda seen=seen: review.app.screen is not screen or (screen.id_now != seen and screen.draft), "the next group"
+                lambda seen=seen: review.app.screen is not screen or (screen.id_now != seen and screen.draft),
+                "the next group",
             )
         await review.settled()
         approved = [ref.id for r in review.fake.of(Approve) for ref in r.groups]

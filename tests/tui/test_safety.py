@@ -34,32 +34,49 @@ def rename(fake: FakeDaemon) -> None:
             photo.companions = [NASTY]
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-async def test_no_name_gets_out_of_its_line_on_any_screen(reviewing: Reviewing, size: tuple[int, int]) -> None:
+async def test_no_name_gets_out_of_its_line_on_any_screen(
+    reviewing: Reviewing, size: tuple[int, int]
+) -> None:
     async with reviewing(groups=8, size=size, prepare=rename) as review:
         fake = review.fake
         fake.roots[0].path = fake.roots[0].note = NASTY
         fake.attention = [NASTY]
-        for keys in (["A", "escape"], ["enter"], ["enter"], ["k", "space", "f"], ["escape", "a"], ["h", "v"], ["escape", "l"]):
+        for keys in (
+            ["A", "escape"],
+            ["enter"],
+            ["enter"],
+            ["k", "space", "f"],
+            ["escape", "a"],
+            ["h", "v"],
+            ["escape", "l"],
+        ):
             await review.press(*keys)
             await review.settled()
             for line in review.text().splitlines():
-                bad = [c for c in line if ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028" or 0xD800 <= ord(c) < 0xE000]
+                bad = [
+                    c
+                    for c in line
+                    if ord(c) < 32
+                    or 0x7F <= ord(c) < 0xA0
+                    or c in "\u202e\u2028"
+                    or 0xD800 <= ord(c) < 0xE000
+                ]
                 assert not bad, (keys, bad, line)
         assert fake.moves, "and it still works"
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (240, 70)])
 @pytest.mark.parametrize("light", [False, True])
-async def test_every_screen_paints_at_every_size_light_and_dark(reviewing: Reviewing, size: tuple[int, int], light: bool) -> None:
+async def test_every_screen_paints_at_every_size_light_and_dark(
+    reviewing: Reviewing, size: tuple[int, int], light: bool
+) -> None:
     async with reviewing(groups=8, size=size, months=2) as review:
         if light:
             await review.press("T")
             assert review.app.current_theme.dark is False
         for keys, words in (
-            (["question_mark"], "Everywhere"),
+            (["question_mark"], "On this screen"),
             (["escape", "comma"], "What happens"),
             (["escape", "h"], "moves 0"),
             (["escape", "l"], "connected"),
@@ -68,15 +85,20 @@ async def test_every_screen_paints_at_every_size_light_and_dark(reviewing: Revie
             (["f"], "1/"),
         ):
             await review.press(*keys)
-            await review.until(lambda words=words: words in review.text() or (words == "1/" and "2/" in review.text()), words)
+            await review.until(
+                lambda words=words: words in review.text() or (words == "1/" and "2/" in review.text()), words
+            )
 
 
-@pytest.mark.asyncio
-async def test_ten_thousand_groups_in_one_month(reviewing: Reviewing, record_property: pytest.Testing) -> None:  # type: ignore[name-defined]
+async def test_ten_thousand_groups_in_one_month(
+    reviewing: Reviewing, record_property: pytest.Testing
+) -> None:  # type: ignore[name-defined]
     async with reviewing(groups=10_000) as review:
         started = time.perf_counter()
         await review.press("enter")
-        await review.until(lambda: isinstance(review.app.screen, GroupsScreen) and review.rows().items, "the first page")
+        await review.until(
+            lambda: isinstance(review.app.screen, GroupsScreen) and review.rows().items, "the first page"
+        )
         first = time.perf_counter() - started
         await review.until(lambda: len(review.rows().items) == 10_000, "all of them")
         complete = time.perf_counter() - started
@@ -84,7 +106,9 @@ async def test_ten_thousand_groups_in_one_month(reviewing: Reviewing, record_pro
         await review.press("end")
         await review.press("3")
         assert {g.relation for g in review.rows().items} == {"copy"}
-        record_property("seconds", {"first page": first, "all": complete, "two keys": time.perf_counter() - started})
+        record_property(
+            "seconds", {"first page": first, "all": complete, "two keys": time.perf_counter() - started}
+        )
 
 
 def test_the_app_brings_nothing_heavy_before_its_first_frame() -> None:
@@ -94,20 +118,27 @@ def test_the_app_brings_nothing_heavy_before_its_first_frame() -> None:
         f"print([m for m in sys.modules if m.split('.')[0] in {HEAVY!r}"
         " or m.startswith(('dedupd.core', 'dedupd.pipeline', 'dedupd.adapters', 'dedupd.library'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_the_command_alone_does_not_load_textual() -> None:
     code = "import dedupd.cli.ui, sys; print('textual' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.asyncio
 async def test_pictures_come_without_numpy_torch_or_textual_image(reviewing: Reviewing) -> None:
     loaded = set(sys.modules)
     async with reviewing(groups=8, images="half") as review:
         await review.open_month()
         await review.until(lambda: any(p.drawn for p in review.app.screen.query("Picture")), "a picture")  # type: ignore[attr-defined]
-        assert not {m for m in set(sys.modules) - loaded if m.split(".")[0] in ("torch", "numpy", "lancedb", "pyarrow")}
+        assert not {
+            m
+            for m in set(sys.modules) - loaded
+            if m.split(".")[0] in ("torch", "numpy", "lancedb", "pyarrow")
+        }

@@ -38,7 +38,13 @@ def draft(id: int = COPY_OF_TWO) -> Draft:
 
 def test_months_come_newest_first_under_their_year() -> None:
     rows = by_year([MonthView(root="/r", month=m, photos=1) for m in ("2023-12", "2024-06", "2024-01")])
-    assert [r.year if isinstance(r, Year) else r.month for r in rows] == ["2024", "2024-06", "2024-01", "2023", "2023-12"]
+    assert [r.year if isinstance(r, Year) else r.month for r in rows] == [
+        "2024",
+        "2024-06",
+        "2024-01",
+        "2023",
+        "2023-12",
+    ]
 
 
 @pytest.mark.parametrize(

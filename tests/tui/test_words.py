@@ -34,7 +34,10 @@ def test_ordinary_names_stay_as_they_are(name: str) -> None:
 
 
 def test_markup_in_a_name_is_only_text() -> None:
-    assert content([("[bold red]x[/] [@click=app.quit]y[/]", "dim")]).plain == "[bold red]x[/] [@click=app.quit]y[/]"
+    assert (
+        content([("[bold red]x[/] [@click=app.quit]y[/]", "dim")]).plain
+        == "[bold red]x[/] [@click=app.quit]y[/]"
+    )
 
 
 @given(st.text(), st.integers(0, 60))
@@ -56,7 +59,9 @@ def test_sizes(count: int, words: str) -> None:
     assert size(count) == words
 
 
-@pytest.mark.parametrize(("share", "words"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.31, "31 %"), (None, "–")])
+@pytest.mark.parametrize(
+    ("share", "words"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.31, "31 %"), (None, "–")]
+)
 def test_percent_never_rounds_up_to_certainty(share: float | None, words: str) -> None:
     assert percent(share) == words
 
@@ -79,6 +84,9 @@ def test_when_speaks_of_now_before_and_after() -> None:
 
 def test_evidence_names_only_what_was_measured() -> None:
     assert evidence(None) == []
-    assert evidence(EvidenceView(relation="exact", confidence=1.0)) == ["exact: the same bytes", "confidence 100 %"]
+    assert evidence(EvidenceView(relation="exact", confidence=1.0)) == [
+        "exact: the same bytes",
+        "confidence 100 %",
+    ]
     said = evidence(EvidenceView(relation="burst", seconds_apart=-2.0, cosine=0.96))
     assert said[1:] == ["cosine 0.960", "taken 2.0 s apart"]

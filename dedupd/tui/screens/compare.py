@@ -31,6 +31,8 @@ from dedupd.tui.words import STATES, evidence, group_title, name_of, plural, siz
 _MAX_PANES = 5
 _PANE_WIDTH = 36
 """Columns a picture needs to be worth looking at."""
+_ROOMY = 120
+"""Columns from which on evidence is told in whole words."""
 _AHEAD = 3
 """Groups fetched before they are asked for."""
 _BLINK = 0.5
@@ -102,7 +104,7 @@ class CompareScreen(Page):
         yield Horizontal(*self.panes, id="panes")
         yield self._why
         yield self._sum_line
-        yield Footer()
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.painter = Painter(self.review.gallery)
@@ -172,7 +174,11 @@ class CompareScreen(Page):
 
     def _known(self, id: int) -> GroupDetail | None:
         known, group = self._details.get(id), self.review.library.groups.get(id)
-        return known if known is not None and group is not None and known.group.version == group.version else None
+        return (
+            known
+            if known is not None and group is not None and known.group.version == group.version
+            else None
+        )
 
     async def _detail(self, id: int) -> GroupDetail | None:
         detail = self._known(id) or await self.review.follower.detail(id)
@@ -229,13 +235,15 @@ class CompareScreen(Page):
         draft, group = self.draft, self.draft.group
         photo, keeper = draft.photos[self.looked_at], draft.photos[draft.keeper]
         lines: list[Spans] = []
-        if photo.file != draft.keeper:
-            said = evidence(group.evidence.get(photo.path))
-            lines.append([(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")])
-            why = [group.why.get(photo.path, ""), would_change(group, photo, keeper)]
-            lines.append([(" — ".join(w for w in why if w), "accent")])
         if group.reasons:
             lines.append([("Keeper because: ", "good"), ("; ".join(group.reasons), "")])
+        if photo.file != draft.keeper:
+            said = evidence(group.evidence.get(photo.path), brief=self.size.width < _ROOMY)
+            lines.append(
+                [(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")]
+            )
+            why = [group.why.get(photo.path, ""), would_change(group, photo, keeper)]
+            lines.append([(" — ".join(w for w in why if w), "accent")])
         self._why.say(*lines)
         self._sum_line.say(self._sum(draft, group))
 
@@ -248,7 +256,11 @@ class CompareScreen(Page):
             done = f" {STATES.get(live.state, live.state)} "
             return [(done, "badge-good"), (" settled; j shows the next, u undoes", "dim")]
         moving = sum(p.size for f, p in draft.photos.items() if draft.mark(f) is Mark.MOVE)
-        spans: Spans = [(" a ", "badge-good"), (f" {draft.summary()}", ""), (f" · frees {size(moving)}", "good")]
+        spans: Spans = [
+            (" a ", "badge-good"),
+            (f" {draft.summary()}", ""),
+            (f" · frees {size(moving)}", "good"),
+        ]
         for on, word in ((self.view.zoom > 1, f"zoom {self.view.zoom:g}×"), (self.differs, "difference")):
             if on:
                 spans += [("   ", ""), (f" {word} ", "badge-warn")]
@@ -371,13 +383,17 @@ class CompareScreen(Page):
         if self.draft is None or self.looked_at == self.draft.keeper:
             return
         if not self.draft.make_keeper(self.looked_at):
-            self.review.tell("Some of this group moved already, so its keeper stays. Undo the moves first.", "warn")
+            self.review.tell(
+                "Some of this group moved already, so its keeper stays. Undo the moves first.", "warn"
+            )
         self.redraw()
 
     def action_different(self) -> None:
         """A pair is settled at once; in a larger group it is a mark like the others."""
         if self.draft is None or not self.draft.toggle_different(self.looked_at):
-            self.review.tell("This is the keeper: go to the picture that is no duplicate of it (→), or R for all.")
+            self.review.tell(
+                "This is the keeper: go to the picture that is no duplicate of it (→), or R for all."
+            )
             return
         if len(self.draft.photos) == 2 and self.draft.mark(self.looked_at) is Mark.DIFFERENT:
             self._send(f"not duplicates: {group_title(self.draft.group)}")
@@ -404,7 +420,9 @@ class CompareScreen(Page):
         ]
         if group.moved_to:
             lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
-        if await self.app.push_screen_wait(Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")):
+        if await self.app.push_screen_wait(
+            Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
+        ):
             request = Reject(groups=[ref(group)], key=new_key())
             self._act(Action(label=f"rejected {group_title(group)}", requests=(request,), groups=(group.id,)))
 

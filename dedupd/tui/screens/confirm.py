@@ -36,7 +36,9 @@ class Confirm(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         ask: Spans = [("Type ", ""), (self._word, "key"), (" to say yes.", "")] if self._word else []
-        self.query_one("#question", Words).say([(self._title, "title")], [], *self._lines, *([[], ask] if ask else []))
+        self.query_one("#question", Words).say(
+            [(self._title, "title")], [], *self._lines, *([[], ask] if ask else [])
+        )
         self.query_one("#yes", Button).disabled = bool(self._word)
         self.query_one("Input" if self._word else "#yes").focus()
 

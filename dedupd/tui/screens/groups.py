@@ -21,10 +21,20 @@ from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, m
 from dedupd.tui.verdicts import Action, new_key, ref
 from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.preview import Preview
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.rows import Doors, Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import RELATION_NAMES, STATES, fit, group_title, month_name, percent, plural, size, squeeze
+from dedupd.tui.words import (
+    RELATION_NAMES,
+    STATES,
+    fit,
+    group_title,
+    month_name,
+    percent,
+    plural,
+    size,
+    squeeze,
+)
 
 _PREVIEW_AFTER = 0.12
 """Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
@@ -69,20 +79,19 @@ class GroupsScreen(Page):
         self.wanted = Wanted()
         self.sub_title = key[1]
         self._resting: Timer | None = None
+        self._rows, self._preview = Doors[GroupView](self._draw, id="groups"), Preview(id="preview")
+        self._tabs, self._empty = Words(id="tabs"), Words(id="empty")
+        self._filter = Input(placeholder="words that occur in the path; Enter keeps, Esc clears", id="filter")
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield Words(id="tabs")
-        yield Input(placeholder="words that occur in the path; Enter keeps, Esc clears", id="filter")
-        with Horizontal(id="body"):
-            with Vertical(id="list"):
-                yield Rows[GroupView](self._draw, id="groups")
-                yield Words(id="empty")
-            yield Preview(id="preview")
-        yield Footer()
+        yield self._tabs
+        yield self._filter
+        yield Horizontal(Vertical(self._rows, self._empty, id="list"), self._preview, id="body")
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self.query_one("#filter").display = False
+        self._filter.display = False
         self.review.follower.want(self.key)
 
     def where(self) -> str:
@@ -95,50 +104,58 @@ class GroupsScreen(Page):
 
     def show_all(self) -> None:
         library = self.review.library
-        rows = self.query_one("#groups", Rows)
+        rows = self._rows
         here = rows.current
         groups = listed(library.of_month(self.key), self.wanted, frozenset(library.touched))
         at = next((i for i, g in enumerate(groups) if here is not None and g.id == here.id), rows.cursor)
         rows.show(groups, at)
         rows.display = bool(groups)
         self._show_tabs()
-        empty = self.query_one("#empty", Words)
-        empty.display = not groups
+        self._empty.display = not groups
         if not groups:
-            empty.say(*self._why_empty())
+            self._empty.say(*self._why_empty())
         self._preview_soon()
 
     def _show_tabs(self) -> None:
         counts = tally(self.review.library.of_month(self.key), settled=self.wanted.settled)
-        tabs = [("", "all", sum(counts.values())), *((r, RELATION_NAMES.get(r, r), n) for r, n in counts.items())]
+        tabs = [
+            ("", "all", sum(counts.values())),
+            *((r, RELATION_NAMES.get(r, r), n) for r, n in counts.items()),
+        ]
         spans: Spans = []
         for index, (relation, name, count) in enumerate(tabs, 1):
             tone = "accent" if relation == self.wanted.relation else "" if count else "dim"
             spans += [(f"{index} ", "dim"), (f"{name} {count}", tone), ("   ", "")]
         order = [(f"by {self.wanted.order}", "dim"), ("  settled too" if self.wanted.settled else "", "dim")]
         text = [(f"  “{self.wanted.text}”", "accent")] if self.wanted.text else []
-        self.query_one("#tabs", Words).say([*spans, *order, *text])
+        self._tabs.say([*spans, *order, *text])
 
     def _why_empty(self) -> list[Spans]:
         if self.key not in self.review.library.loaded:
             return [[("loading …" if self.review.library.online else "no daemon answers", "dim")]]
         if self.wanted.text or self.wanted.relation:
-            return [[("Nothing like that waits here.", "dim")], [("1 shows all relations, / changes the filter.", "dim")]]
-        return [[("Nothing waits in this month.", "good")], [("w shows what was settled; Esc goes back.", "dim")]]
+            return [
+                [("Nothing like that waits here.", "dim")],
+                [("1 shows all relations, / changes the filter.", "dim")],
+            ]
+        return [
+            [("Nothing waits in this month.", "good")],
+            [("w shows what was settled; Esc goes back.", "dim")],
+        ]
 
     def _draw(self, group: GroupView, width: int, chosen: bool) -> Spans:
         del chosen
         sign, tone = _sign(group, acting=group.id in self.review.library.acting)
-        wide = width >= 64
-        right = [(f"{size(weight(group)):>8}", ""), (f"{percent(confidence(group)):>8}", "dim")]
-        if wide:
-            right.append((f"  {fit(_state_words(group), 10)}", tone))
-        used = 2 + 8 + 16 + (12 if wide else 0) + 1
-        name = squeeze(group_title(group), width - used)
+        right: Spans = [(f"{size(weight(group)):>8}", "")]
+        if width >= 52:
+            right.append((f"{percent(confidence(group)):>8}", "dim"))
+        if width >= 64:
+            right.append((f"  {fit(STATES.get(group.state, group.state), 9)}", tone))
+        room = width - 11 - sum(len(text) for text, _ in right)
         return [
             (f"{sign} ", tone),
             (fit(group.relation, 8), "dim" if group.relation in PREDECIDED else "warn"),
-            (fit(name, width - used), "" if waits(group) else "dim"),
+            (fit(squeeze(group_title(group), room), room), "" if waits(group) else "dim"),
             *right,
         ]
 
@@ -150,13 +167,12 @@ class GroupsScreen(Page):
     def _preview_soon(self) -> None:
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(_PREVIEW_AFTER, self._preview)
+        self._resting = self.set_timer(_PREVIEW_AFTER, self._show_preview)
 
-    def _preview(self) -> None:
+    def _show_preview(self) -> None:
         if self.app.screen is not self:
             return
-        group = self.query_one("#groups", Rows).current
-        self.run_worker(self.query_one(Preview).show(group), group="preview", exclusive=True)
+        self.run_worker(self._preview.show(self._rows.current), group="preview", exclusive=True)
 
     # ---- decide ----------------------------------------------------------------------------------
 
@@ -169,7 +185,7 @@ class GroupsScreen(Page):
         """The cursor follows to the group that was looked at last."""
 
     def stand_on(self, id: int) -> None:
-        rows = self.query_one("#groups", Rows)
+        rows = self._rows
         for index, group in enumerate(rows.items):
             if group.id == id:
                 rows.go(index)
@@ -178,32 +194,50 @@ class GroupsScreen(Page):
         group = self._current(waiting=True)
         if group is not None:
             label = f"approved {group_title(group)}"
-            self._settle(Action(label=label, requests=(Approve(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+            self._settle(
+                Action(
+                    label=label, requests=(Approve(groups=[ref(group)], key=new_key()),), groups=(group.id,)
+                )
+            )
 
     def action_different(self) -> None:
         group = self._current(waiting=True)
         if group is not None:
             label = f"not duplicates: {group_title(group)}"
-            self._settle(Action(label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+            self._settle(
+                Action(
+                    label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)
+                )
+            )
 
     @work
     async def action_reject(self) -> None:
         group = self._current(waiting=False)
         if group is None:
             return
-        back = [[(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")]] if group.moved_to else []
+        back = (
+            [[(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")]]
+            if group.moved_to
+            else []
+        )
         lines: list[Spans] = [
             [(group_title(group), "strong")],
             [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
             *back,
         ]
-        if await self.app.push_screen_wait(Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")):
+        if await self.app.push_screen_wait(
+            Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
+        ):
             label = f"rejected {group_title(group)}"
-            self._settle(Action(label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)))
+            self._settle(
+                Action(
+                    label=label, requests=(Reject(groups=[ref(group)], key=new_key()),), groups=(group.id,)
+                )
+            )
 
     @work
     async def action_approve_shown(self) -> None:
-        groups = [g for g in self.query_one("#groups", Rows).items if waits(g) and g.id not in self.review.library.acting]
+        groups = [g for g in self._rows.items if waits(g) and g.id not in self.review.library.acting]
         if not groups:
             self.review.tell("Nothing that is listed waits.")
             return
@@ -217,7 +251,7 @@ class GroupsScreen(Page):
             self.review.hands.act(Action(label=label, requests=requests, groups=tuple(g.id for g in groups)))
 
     def _current(self, *, waiting: bool) -> GroupView | None:
-        group: GroupView | None = self.query_one("#groups", Rows).current
+        group: GroupView | None = self._rows.current
         if group is None or group.id in self.review.library.acting:
             return None
         if waiting and not waits(group):
@@ -228,7 +262,7 @@ class GroupsScreen(Page):
     def _settle(self, action: Action) -> None:
         if not self.review.hands.act(action):
             return
-        rows = self.query_one("#groups", Rows)
+        rows = self._rows
         following = self.review.library.next_waiting([g.id for g in rows.items], action.groups[0])
         if following is not None:
             self.stand_on(following)
@@ -254,30 +288,30 @@ class GroupsScreen(Page):
         self._want(settled=not self.wanted.settled)
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.focus()
+        self._filter.display = True
+        self._filter.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._want(text=event.value)
 
     def on_input_submitted(self) -> None:
-        self.query_one("#filter").display = bool(self.wanted.text)
-        self.query_one("#groups").focus()
+        self._filter.display = bool(self.wanted.text)
+        self._rows.focus()
 
     def action_back(self) -> None:
-        box = self.query_one("#filter", Input)
-        if box.display:
-            box.value, box.display = "", False
+        if self._filter.display:
+            self._filter.value, self._filter.display = "", False
             self._want(text="")
-            self.query_one("#groups").focus()
+            self._rows.focus()
         else:
             self.dismiss()
 
     @work
     async def action_jump(self) -> None:
-        wanted = await self.app.push_screen_wait(Ask("Jump to a group", "its number in the list, or a part of a name"))
-        rows = self.query_one("#groups", Rows)
+        wanted = await self.app.push_screen_wait(
+            Ask("Jump to a group", "its number in the list, or a part of a name")
+        )
+        rows = self._rows
         if wanted and wanted.isdecimal() and 0 < int(wanted) <= len(rows.items):
             rows.go(int(wanted) - 1)
         elif wanted:
@@ -288,13 +322,12 @@ class GroupsScreen(Page):
 def _sign(group: GroupView, *, acting: bool) -> tuple[str, str]:
     if acting:
         return "…", "dim"
-    return {"proposed": ("●", "warn"), "review": ("?", "accent"), "settled": ("✓", "good"), "kept": ("=", "dim")}.get(
-        group.state, (" ", "")
-    )
-
-
-def _state_words(group: GroupView) -> str:
-    return STATES.get(group.state, group.state)
+    return {
+        "proposed": ("●", "warn"),
+        "review": ("?", "accent"),
+        "settled": ("✓", "good"),
+        "kept": ("=", "dim"),
+    }.get(group.state, (" ", ""))
 
 
 def _sum_up(groups: Sequence[GroupView], unproven: Sequence[GroupView]) -> Confirm:
@@ -309,7 +342,10 @@ def _sum_up(groups: Sequence[GroupView], unproven: Sequence[GroupView]) -> Confi
     if unproven:
         lines += [
             [],
-            [(f"{len(unproven)} of them are not proven copies. ", "bad"), ("They look alike; only you can tell.", "")],
+            [
+                (f"{len(unproven)} of them are not proven copies. ", "bad"),
+                ("They look alike; only you can tell.", ""),
+            ],
         ]
     lines += [[], [("u takes all of it back.", "dim")]]
     return Confirm("Approve all that is listed?", *lines, yes="Move them", word="approve" if unproven else "")

@@ -26,7 +26,9 @@ EVERYWHERE: HelpLines = [
 class Help(ModalScreen[None]):
     """Esc, q or ? closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark", "dismiss", "Close", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "Close", show=False)
+    ]
 
     def __init__(self, beneath: Screen[object]) -> None:
         super().__init__()
@@ -42,7 +44,10 @@ class Help(ModalScreen[None]):
             lines += [[("On this screen", "title")], *_table(self._own), []]
         lines += [[("Everywhere", "title")], *_table(EVERYWHERE), []]
         lines += [
-            [("Nothing is ever deleted. ", "strong"), ("A move is a rename into a duplicates/ folder beside", "")],
+            [
+                ("Nothing is ever deleted. ", "strong"),
+                ("A move is a rename into a duplicates/ folder beside", ""),
+            ],
             [("its month; undo puts it back. “Not duplicates” binds for ever, until undone.", "")],
         ]
         self.query_one(Words).say(*lines)

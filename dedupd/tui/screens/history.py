@@ -10,7 +10,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Footer
 
-from dedupd.protocol.messages import Forget, GetLessons, GetMoves, Lessons, LessonView, MovesPage, MoveView, Undo
+from dedupd.protocol.messages import (
+    Forget,
+    GetLessons,
+    GetMoves,
+    Lessons,
+    LessonView,
+    MovesPage,
+    MoveView,
+    Undo,
+)
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.verdicts import Action, new_key
@@ -27,7 +36,11 @@ _STATES = {
     "attention": ("! look", "bad"),
     "unfinished": ("… under way", "warn"),
 }
-_KINDS = {"different": ("≠ never duplicates", "bad"), "same": ("= duplicates", "good"), "keep": ("⌂ never moves", "accent")}
+_KINDS = {
+    "different": ("≠ never duplicates", "bad"),
+    "same": ("= duplicates", "good"),
+    "keep": ("⌂ never moves", "accent"),
+}
 
 
 class History(Page):
@@ -54,16 +67,15 @@ class History(Page):
         self._lessons: list[LessonView] = []
         self._marked: set[int] = set()
         self._verdicts = False
-        self._loading = False
+        self._rows = Rows[MoveView | LessonView](self._draw, id="history")
+        self._tabs, self._empty, self._detail = Words(id="tabs"), Words(id="empty"), Words(id="detail")
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield Words(id="tabs")
-        with Vertical(id="list"):
-            yield Rows[MoveView | LessonView](self._draw, id="history")
-            yield Words(id="empty")
-        yield Words(id="detail")
-        yield Footer()
+        yield self._tabs
+        yield Vertical(self._rows, self._empty, id="list")
+        yield self._detail
+        yield Footer(show_command_palette=False)
 
     def where(self) -> str:
         return "history"
@@ -96,16 +108,15 @@ class History(Page):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        rows = self.query_one("#history", Rows)
+        rows = self._rows
         items = self._lessons if self._verdicts else self._moves
         rows.show(items, min(rows.cursor, max(0, len(items) - 1)))
         rows.display = bool(items)
-        empty = self.query_one("#empty", Words)
-        empty.display = not items
-        empty.say([("Nothing was judged yet." if self._verdicts else "Nothing was moved yet.", "dim")])
+        self._empty.display = not items
+        self._empty.say([("Nothing was judged yet." if self._verdicts else "Nothing was moved yet.", "dim")])
         moved = sum(1 for m in self._moves if m.state == "moved")
         marked = [(f"   {len(self._marked)} marked", "accent")] if self._marked else []
-        self.query_one("#tabs", Words).say(
+        self._tabs.say(
             [
                 (f"moves {len(self._moves)}", "" if self._verdicts else "accent"),
                 ("   ", ""),
@@ -140,7 +151,7 @@ class History(Page):
         self._show_detail()
 
     def _show_detail(self) -> None:
-        row = self.query_one("#history", Rows).current
+        row = self._rows.current
         lines: list[Spans] = []
         if isinstance(row, MoveView):
             lines = [
@@ -152,7 +163,7 @@ class History(Page):
                 lines.append([(row.error, "bad")])
         elif isinstance(row, LessonView):
             lines = [[("  ", ""), (plain(path), "")] for path in row.paths[:3]]
-        self.query_one("#detail", Words).say(*lines)
+        self._detail.say(*lines)
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         self.action_mark()
@@ -163,16 +174,18 @@ class History(Page):
         self._show_rows()
 
     def action_mark(self) -> None:
-        rows = self.query_one("#history", Rows)
+        rows = self._rows
         if isinstance(row := rows.current, MoveView) and row.state == "moved":
             self._marked ^= {row.id}
             self._show_rows()
             rows.action_move(1)
 
     def action_undo(self) -> None:
-        row = self.query_one("#history", Rows).current
+        row = self._rows.current
         if isinstance(row, LessonView):
-            self.review.hands.act(Action(label="forgot a verdict", requests=(Forget(lesson=row.id, key=new_key()),)))
+            self.review.hands.act(
+                Action(label="forgot a verdict", requests=(Forget(lesson=row.id, key=new_key()),))
+            )
         elif self._marked:
             self._undo([m for m in self._moves if m.id in self._marked], "the marked files")
         elif isinstance(row, MoveView) and row.state == "moved":
@@ -181,14 +194,16 @@ class History(Page):
             self.review.tell("Only what was moved can be put back.")
 
     def action_batch(self) -> None:
-        row = self.query_one("#history", Rows).current
+        row = self._rows.current
         if isinstance(row, MoveView):
             self._undo([m for m in self._moves if m.batch == row.batch and m.state == "moved"], "this batch")
 
     def action_month(self) -> None:
-        row = self.query_one("#history", Rows).current
+        row = self._rows.current
         if isinstance(row, MoveView):
-            of_month = [m for m in self._moves if m.month == row.month and m.root == row.root and m.state == "moved"]
+            of_month = [
+                m for m in self._moves if m.month == row.month and m.root == row.root and m.state == "moved"
+            ]
             self._undo(of_month, f"all of {row.month}")
 
     @work
@@ -197,14 +212,23 @@ class History(Page):
             self.review.tell("Nothing of it lies in duplicates/ any more.")
             return
         lines: list[Spans] = [
-            [(plural(len(moves), "file"), "strong"), (f", {size(sum(m.size for m in moves))}, come back.", "")],
+            [
+                (plural(len(moves), "file"), "strong"),
+                (f", {size(sum(m.size for m in moves))}, come back.", ""),
+            ],
             [("They are not moved again unless you approve them.", "dim")],
         ]
-        if len(moves) == 1 or await self.app.push_screen_wait(Confirm(f"Put back {what}?", *lines, yes="Put back")):
+        if len(moves) == 1 or await self.app.push_screen_wait(
+            Confirm(f"Put back {what}?", *lines, yes="Put back")
+        ):
             self._put_back(moves)
 
     def _put_back(self, moves: list[MoveView]) -> None:
-        label = f"put back {name_of(moves[0].src)}" if len(moves) == 1 else f"put back {plural(len(moves), 'file')}"
+        label = (
+            f"put back {name_of(moves[0].src)}"
+            if len(moves) == 1
+            else f"put back {plural(len(moves), 'file')}"
+        )
         groups = tuple(sorted({m.group for m in moves}))
         request = Undo(moves=[m.id for m in moves], key=new_key())
         self.review.hands.act(Action(label=label, requests=(request,), groups=groups))

@@ -18,11 +18,15 @@ from dedupd.tui.widgets.topbar import TopBar
 class Log(Page):
     """Follows its end while the cursor stands there."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows, self._attention = Rows[LogLine](self._draw, id="log"), Words(id="attention")
+
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield Words(id="attention")
-        yield Rows[LogLine](self._draw, id="log")
-        yield Footer()
+        yield self._attention
+        yield self._rows
+        yield Footer(show_command_palette=False)
 
     def where(self) -> str:
         return "log"
@@ -33,13 +37,14 @@ class Log(Page):
 
     def show_all(self) -> None:
         library = self.review.library
-        rows = self.query_one("#log", Rows)
+        rows = self._rows
         at_end = rows.cursor >= len(rows.items) - 1
         lines = list(library.log)
         rows.show(lines, len(lines) - 1 if at_end else rows.cursor)
-        attention = self.query_one("#attention", Words)
-        attention.display = bool(library.status.attention)
-        attention.say(*([(" ! ", "badge-bad"), (f" {sentence}", "")] for sentence in library.status.attention))
+        self._attention.display = bool(library.status.attention)
+        self._attention.say(
+            *([(" ! ", "badge-bad"), (f" {sentence}", "")] for sentence in library.status.attention)
+        )
 
     def _draw(self, line: LogLine, width: int, chosen: bool) -> Spans:
         del width, chosen

@@ -18,7 +18,7 @@ from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.state import Library, Year, by_year
 from dedupd.tui.verdicts import Action, new_key
 from dedupd.tui.voice import Topic
-from dedupd.tui.widgets.rows import Rows, columns
+from dedupd.tui.widgets.rows import Doors, Rows, columns
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 from dedupd.tui.words import bar, month_name, name_of, number, plain, plural, progress, size, when
@@ -44,17 +44,22 @@ class MonthsScreen(Page):
         ("g /", "jump to a month: 2024-06, 2019, June"),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows = Doors[Year | MonthView](
+            self._draw, heading=lambda row: isinstance(row, Year), id="months"
+        )
+        self._banner, self._columns, self._empty = Words(id="banner"), Words(id="columns"), Words(id="empty")
+        self._library, self._activity = Words(id="library"), Words(id="activity")
+
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield Words(id="banner")
-        with Horizontal(id="body"):
-            with Vertical(id="list"):
-                yield Words(id="columns")
-                yield Rows[Year | MonthView](self._draw, heading=lambda row: isinstance(row, Year), id="months")
-                yield Words(id="empty")
-            yield Words(id="library")
-        yield Words(id="activity")
-        yield Footer()
+        yield self._banner
+        yield Horizontal(
+            Vertical(self._columns, self._rows, self._empty, id="list"), self._library, id="body"
+        )
+        yield self._activity
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self.set_interval(15, self._show_activity)
@@ -78,30 +83,42 @@ class MonthsScreen(Page):
         self._show_banner(library)
         self._show_activity()
         if self.size.width >= WIDE:
-            self.query_one("#library", Words).say(*_library_lines(library, self.review.now()))
+            self._library.say(*_library_lines(library, self.review.now()))
 
     def _show_months(self, library: Library) -> None:
-        rows = self.query_one("#months", Rows)
+        rows = self._rows
         items = by_year(list(library.months.values()))
         here = rows.current
         key = (here.root, here.month) if isinstance(here, MonthView) else None
-        at = next((i for i, m in enumerate(items) if isinstance(m, MonthView) and (m.root, m.month) == key), 0)
+        at = next(
+            (i for i, m in enumerate(items) if isinstance(m, MonthView) and (m.root, m.month) == key), 0
+        )
         rows.show(items, at)
         rows.display = bool(items)
-        head = self.query_one("#columns", Words)
-        head.display = bool(items)
-        head.say([(text, "dim") for text, _ in self._cells(("month", "photos", "groups", "waiting", "done", "saved"))])
-        empty = self.query_one("#empty", Words)
-        empty.display = not items
+        self._columns.display = bool(items)
+        self._columns.say(
+            [
+                (text, "dim")
+                for text, _ in self._cells(("month", "photos", "groups", "waiting", "done", "saved"))
+            ]
+        )
+        self._empty.display = not items
         if not items:
-            empty.say(*_nothing_yet(library, can_start=bool(self.review.starter.command)))
+            self._empty.say(*_nothing_yet(library, can_start=bool(self.review.starter.command)))
 
     def _draw(self, row: Year | MonthView, width: int, chosen: bool) -> Spans:
         del width, chosen
         if isinstance(row, Year):
             waiting = f"{number(row.waiting)}" if row.waiting else ""
             return self._cells(
-                (row.year, number(row.photos), "", waiting, "", size(row.bytes_saved) if row.bytes_saved else ""),
+                (
+                    row.year,
+                    number(row.photos),
+                    "",
+                    waiting,
+                    "",
+                    size(row.bytes_saved) if row.bytes_saved else "",
+                ),
                 tone="title",
             )
         settled = (row.groups - row.waiting) / row.groups if row.groups else 0.0
@@ -134,16 +151,14 @@ class MonthsScreen(Page):
         )
 
     def _show_banner(self, library: Library) -> None:
-        banner = self.query_one("#banner", Words)
         lines = _banner(library, can_start=bool(self.review.starter.command))
-        banner.display = bool(lines)
-        banner.set_class(not library.online, "offline")
-        banner.say(*lines)
+        self._banner.display = bool(lines)
+        self._banner.set_class(not library.online, "offline")
+        self._banner.say(*lines)
 
     def _show_activity(self) -> None:
         library, now = self.review.library, self.review.now()
-        line = self.query_one("#activity", Words)
-        status = library.status
+        line, status = self._activity, library.status
         plan = f"last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
         if not library.online:
             line.say([("reconnecting by itself", "dim")])
@@ -165,7 +180,7 @@ class MonthsScreen(Page):
         """Esc on the first screen must not end anything."""
 
     def action_next_waiting(self) -> None:
-        rows = self.query_one("#months", Rows)
+        rows = self._rows
         order = [*range(rows.cursor + 1, len(rows.items)), *range(rows.cursor)]
         for index in order:
             if isinstance(row := rows.items[index], MonthView) and row.waiting:
@@ -175,10 +190,14 @@ class MonthsScreen(Page):
     @work
     async def action_jump(self) -> None:
         wanted = await self.app.push_screen_wait(Ask("Jump to a month", "2024-06, 2019, June …"))
-        rows = self.query_one("#months", Rows)
+        rows = self._rows
         text = (wanted or "").casefold().replace("/", "-")
         for index, row in enumerate(rows.items):
-            if text and isinstance(row, MonthView) and text in f"{row.month} {month_name(row.month)}".casefold():
+            if (
+                text
+                and isinstance(row, MonthView)
+                and text in f"{row.month} {month_name(row.month)}".casefold()
+            ):
                 rows.go(index)
                 return
 
@@ -190,8 +209,14 @@ class MonthsScreen(Page):
             return
         roots = [root for root in status.root_details if not root.consented]
         lines: list[Spans] = [
-            [(plural(status.waiting_to_move, "file"), "strong"), (" move into duplicates/ folders beside their months", "")],
-            [(size(status.bytes_to_move), "strong"), (" are freed there once you empty those folders yourself", "")],
+            [
+                (plural(status.waiting_to_move, "file"), "strong"),
+                (" move into duplicates/ folders beside their months", ""),
+            ],
+            [
+                (size(status.bytes_to_move), "strong"),
+                (" are freed there once you empty those folders yourself", ""),
+            ],
             [],
             [("Each has a keeper that stays, read and compared again at the move.", "")],
             [("Nothing is deleted. u takes all of it back.", "")],
@@ -244,7 +269,11 @@ def _nothing_yet(library: Library, *, can_start: bool) -> list[Spans]:
         ]
     if not library.status.roots:
         return [[("No folder is watched yet", "title")], [], [("Name one: dedupd run ~/Pictures", "")]]
-    return [[("No photos are known yet", "title")], [], [("The months appear here as they are indexed.", "dim")]]
+    return [
+        [("No photos are known yet", "title")],
+        [],
+        [("The months appear here as they are indexed.", "dim")],
+    ]
 
 
 def _library_lines(library: Library, now: float) -> list[Spans]:

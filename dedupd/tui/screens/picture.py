@@ -43,15 +43,16 @@ class PictureScreen(Page):
     def __init__(self, photos: Sequence[PhotoView], at: int) -> None:
         super().__init__()
         self._photos, self.at, self.view = list(photos), at, FULL
+        self._picture, self._caption = Picture(), Words(id="caption")
 
     def compose(self) -> ComposeResult:
-        yield Picture()
-        yield Words(id="caption")
+        yield self._picture
+        yield self._caption
 
     def show_all(self) -> None:
         photo = self._photos[self.at]
         zoom = f"   {self.view.zoom:g}×" if self.view.zoom > 1 else ""
-        self.query_one("#caption", Words).say(
+        self._caption.say(
             [
                 (f"{self.at + 1}/{len(self._photos)}  ", "dim"),
                 (f"{photo.role}  ", "good" if photo.role == "keeper" else "warn"),
@@ -63,7 +64,7 @@ class PictureScreen(Page):
         self.run_worker(self._paint(photo, self.view), group="paint", exclusive=True)
 
     async def _paint(self, photo: PhotoView, view: View) -> None:
-        gallery, target = self.review.gallery, self.query_one(Picture)
+        gallery, target = self.review.gallery, self._picture
         async for _, pixels_ in Painter(gallery).paint([photo], photo, view, differs=False, blinked=None):
             if isinstance(pixels_, str):
                 target.say(pixels_)

@@ -41,12 +41,13 @@ class SettingsScreen(Page):
         self._groups: list[GroupView] = []
         self._complete = False
         self._tried: float | None = None
+        self._words = Words(id="settings")
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         with VerticalScroll():
-            yield Words(id="settings")
-        yield Footer()
+            yield self._words
+        yield Footer(show_command_palette=False)
 
     def where(self) -> str:
         return "settings"
@@ -55,7 +56,7 @@ class SettingsScreen(Page):
         self.load()
 
     def show_all(self) -> None:
-        self.query_one("#settings", Words).say(*self._lines())
+        self._words.say(*self._lines())
 
     @work(exclusive=True, group="settings")
     async def load(self) -> None:
@@ -104,13 +105,21 @@ class SettingsScreen(Page):
             [("model     ", "dim"), (plain(settings.model) or "hashes alone", "")],
             [("schedule  ", "dim"), (_schedule(settings), "")],
             [],
-            [("Set them in ", "dim"), (plain(settings.source) or "config.toml", ""), (", then restart the daemon.", "dim")],
+            [
+                ("Set them in ", "dim"),
+                (plain(settings.source) or "config.toml", ""),
+                (", then restart the daemon.", "dim"),
+            ],
         ]
 
     def _tier(self, settings: SettingsView, relation: str) -> list[Spans]:
         now = settings.tiers.get(relation, "review")
         lines: list[Spans] = [
-            [(f"{relation:<9}", "strong"), (f"{now:<8}", "good" if now == "move" else "accent"), (MEANING[relation], "dim")]
+            [
+                (f"{relation:<9}", "strong"),
+                (f"{now:<8}", "good" if now == "move" else "accent"),
+                (MEANING[relation], "dim"),
+            ]
         ]
         for action in _ACTIONS:
             if action == now or (relation == "similar" and action == "move"):
@@ -123,13 +132,22 @@ class SettingsScreen(Page):
     def _threshold(self, settings: SettingsView) -> list[Spans]:
         now = f"{settings.threshold:.3f}" if settings.threshold is not None else "the model's own"
         lines: list[Spans] = [
-            [("Threshold ", "title"), (now, "strong"), ("  cosine above which pairs are shown for review", "dim")]
+            [
+                ("Threshold ", "title"),
+                (now, "strong"),
+                ("  cosine above which pairs are shown for review", "dim"),
+            ]
         ]
         if self._tried is None:
             return [*lines, [("           ← → tries another", "dim")]]
         change = whatif.threshold(self._groups, self._tried)
         effect = f"{plural(change.files, 'picture')} in {plural(change.groups, 'group')} would not be shown any more"
-        lines.append([(f"           {self._tried:.3f} ", "key"), (effect if change else "would hide nothing that waits now", "")])
+        lines.append(
+            [
+                (f"           {self._tried:.3f} ", "key"),
+                (effect if change else "would hide nothing that waits now", ""),
+            ]
+        )
         lines.append([("           Lower than now may show more: known after the next clustering.", "dim")])
         return lines
 

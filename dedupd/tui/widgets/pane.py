@@ -39,7 +39,11 @@ class Pane(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._badge, self._name, self._facts = Words(classes="badge"), Words(classes="name"), Words(classes="facts")
+        self._badge, self._name, self._facts = (
+            Words(classes="badge"),
+            Words(classes="name"),
+            Words(classes="facts"),
+        )
         self.picture = Picture()
 
     def compose(self) -> ComposeResult:
@@ -48,7 +52,9 @@ class Pane(Vertical):
         yield self.picture
         yield self._facts
 
-    def show(self, photo: PhotoView, mark: Mark, back: bool, facts: Sequence[Fact], index: int, width: int) -> None:
+    def show(
+        self, photo: PhotoView, mark: Mark, back: bool, facts: Sequence[Fact], index: int, width: int
+    ) -> None:
         """back: a moved file is marked to come back. index: its place in the facts' values. width: columns for words."""
         text, tone = (" ← COMES BACK ", "badge-good") if back else _MARKS[mark]
         self._badge.say([(text, tone)])
@@ -67,6 +73,9 @@ def _facts(facts: Sequence[Fact], index: int, width: int) -> list[Spans]:
     if not facts:
         return [[("only the names differ", "dim")]]
     return [
-        [(f"{fact.label:<9}", "dim"), (fit(squeeze(fact.values[index], width - 9), width - 9), fact.tones[index])]
+        [
+            (f"{fact.label:<9}", "dim"),
+            (fit(squeeze(fact.values[index], width - 9), width - 9), fact.tones[index]),
+        ]
         for fact in facts
     ]

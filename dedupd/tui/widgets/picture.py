@@ -61,6 +61,7 @@ class Picture(Widget):
         """Draws once the picture is ready for this terminal and size."""
         if pixels is self.pixels:
             return
+        await gallery.ready()
         self.pixels, self._gallery = pixels, gallery
         if gallery.mode == "half":
             await self._draw_blocks(pixels, gallery)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp
 
 _PANES = 4
+_ROOMY = 70
+"""Columns from which on evidence is told in whole words."""
 _TALL = 24
 """Lines from which on there is room for two rows of pictures."""
 
@@ -93,8 +95,10 @@ def _reasons(detail: GroupDetail, width: int, room: int) -> list[Spans]:
     if group.reasons:
         lines.append([("keeper: ", "good"), ("; ".join(group.reasons), "")])
     for path in (*group.duplicates, *group.review):
-        said = evidence(group.evidence.get(path))
-        lines.append([(f"{squeeze(name_of(path), max(8, width // 3))}: ", "strong"), (" · ".join(said), "dim")])
+        said = evidence(group.evidence.get(path), brief=width < _ROOMY)
+        lines.append(
+            [(f"{squeeze(name_of(path), max(8, width // 3))}: ", "strong"), (" · ".join(said), "dim")]
+        )
         if group.why.get(path):
             lines.append([("  " + group.why[path], "accent")])
         if len(lines) >= max(2, room):

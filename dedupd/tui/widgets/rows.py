@@ -40,9 +40,12 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
         Binding("home", "end(-1)", "First", show=False),
         Binding("end", "end(1)", "Last", show=False),
-        Binding("enter", "choose", "Open", show=True),
+        Binding("enter", "choose", "Choose", show=False),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{tone}" for tone in TONES if tone} | {"rows--cursor", "rows--heading"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{tone}" for tone in TONES if tone} | {
+        "rows--cursor",
+        "rows--heading",
+    }
 
     cursor: reactive[int] = reactive(0, repaint=False)
 
@@ -114,8 +117,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         elif chosen:
             base += Style(bold=True)
         segments, used = [], 0
-        for text, tone in self._draw(item, width, chosen):
-            text = plain(text)
+        for said, tone in self._draw(item, width, chosen):
+            text = plain(said)
             style = base + self.get_component_rich_style(f"rows--{tone}", partial=True) if tone else base
             segments.append(Segment(text, style))
             used += cell_len(text)
@@ -174,11 +177,23 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             self.scroll_to_region(Region(0, top, 1, self.cursor - top + 1), animate=False, force=True)
 
 
+class Doors(Rows[T]):
+    """Rows that lead somewhere: Enter is shown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Open")]
+
+
 def columns(*cells: tuple[str, int, str], gap: str = " ") -> Spans:
     """Cells of (text, width, tone) beside each other; a negative width aligns to the right."""
     spans: Spans = []
-    for text, width, tone in cells:
-        text = plain(text)
-        wide = fit(text, width) if width >= 0 else fit(text, -width) if cell_len(text) > -width else text.rjust(-width)
+    for said, width, tone in cells:
+        text = plain(said)
+        wide = (
+            fit(text, width)
+            if width >= 0
+            else fit(text, -width)
+            if cell_len(text) > -width
+            else text.rjust(-width)
+        )
         spans += [(wide, tone), (gap, "")]
     return spans

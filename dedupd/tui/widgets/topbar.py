@@ -22,7 +22,9 @@ class TopBar(Words):
         width = self.app.size.width - 2
         live = _live(library, wide=width >= _WIDE)
         room = width - sum(cell_len(text) for text, _ in live) - len("dedupd › ") - 2
-        place: Spans = [(" › ", "dim"), (fit(plain(where), room), "")] if where else [("   ", ""), (" " * room, "")]
+        place: Spans = (
+            [(" › ", "dim"), (fit(plain(where), room), "")] if where else [("   ", ""), (" " * room, "")]
+        )
         self.say([("dedupd", "title"), *place, ("  ", ""), *live])
 
 
