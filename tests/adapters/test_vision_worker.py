@@ -149,7 +149,9 @@ def test_a_pair_that_crashes_the_worker_costs_one_pair(tmp_path: Path, vision: V
     good, also, bad = (
         photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.jpg", "segv.jpg"])
     )
-    crashed, proven = vision.prove([pair(bad, good), pair(good, also)])
+    pairs = [pair(bad, good), pair(good, also)]
+    answers = {(proof.a, proof.b): proof for proof in vision.prove(pairs)}
+    crashed, proven = (answers[each.a, each.b] for each in pairs)
     assert (crashed.measures, "crashed" in crashed.error) == (None, True)
     assert proven.measures is not None
 

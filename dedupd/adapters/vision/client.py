@@ -477,6 +477,8 @@ def _environment() -> dict[str, str]:
         "LANCE_CPU_THREADS": "2",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        # Pictures come and go by the megabyte: glibc would keep what they leave behind.
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -11,6 +11,7 @@ import traceback
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
@@ -26,24 +27,28 @@ _CACHE_BYTES = 64 << 20
 
 
 class Gallery:
-    """Recently read pictures with their features, so that a keeper is not read once per copy."""
+    """Recently read pictures with their features, so that a keeper is not read once per copy. Thread-safe."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._pictures: OrderedDict[tuple[str, int], align.Prepared] = OrderedDict()
         self._bytes = 0
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """`content` as found at `path`. Raises Refused, also when something else lies there now."""
         place = (content, side)
-        if place in self._pictures:
-            self._pictures.move_to_end(place)
-            return self._pictures[place]
-        pixels = area_resize(np.asarray(_read(path, content, 2 * side)), side)
-        self._pictures[place] = align.Prepared(pixels)
-        self._bytes += _cost(self._pictures[place])
-        while self._bytes > _CACHE_BYTES and len(self._pictures) > 2:
-            self._bytes -= _cost(self._pictures.popitem(last=False)[1])
-        return self._pictures[place]
+        with self._lock:
+            if place in self._pictures:
+                self._pictures.move_to_end(place)
+                return self._pictures[place]
+        picture = align.Prepared(area_resize(np.asarray(_read(path, content, 2 * side)), side))
+        with self._lock:
+            if place not in self._pictures:
+                self._pictures[place] = picture
+                self._bytes += _cost(picture)
+            while self._bytes > _CACHE_BYTES and len(self._pictures) > 1:
+                self._bytes -= _cost(self._pictures.popitem(last=False)[1])
+        return picture
 
 
 def _cost(picture: align.Prepared) -> int:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = 4 << 30
 """Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
 _NICE = 10
-_DECODERS = 2
+_FEWEST_THREADS, _MOST_THREADS = 2, 4
 _PART = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _CANDIDATES_AT_ONCE = 5000
@@ -69,7 +69,7 @@ class Eyes:
             model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
         self._loading = threading.Lock()
-        self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
+        self._threads = ThreadPoolExecutor(_thread_count(), "see")
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -130,7 +130,7 @@ class Eyes:
             from dedupd.adapters.vision.look import Looker
 
             return Looker(
-                self.index, self.embedder, self.model.id, self._batch_size, self._decoders, self._pipe.send
+                self.index, self.embedder, self.model.id, self._batch_size, self._threads, self._pipe.send
             )
 
     def _missing(self, request: messages.Missing) -> None:
@@ -156,9 +156,14 @@ class Eyes:
         with self._busy("getting ready to prove"):
             from dedupd.adapters.vision.proof import prove
 
-        for pair in request.pairs:
+        gallery = self._gallery
+
+        def measure(pair: messages.PairToProve) -> None:
             self._pipe.send(messages.Begun(key=pair.key))
-            self._pipe.send(prove(pair, self._gallery))
+            self._pipe.send(prove(pair, gallery))
+
+        for _ in self._threads.map(measure, request.pairs):
+            pass
 
     def _shrink(self, request: messages.Shrink) -> None:
         with self._busy("getting ready to shrink"):
@@ -167,6 +172,11 @@ class Eyes:
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))
             self._pipe.send(shrink(file, self._cache_dir))
+
+
+def _thread_count() -> int:
+    """Half of the cores: the owner is working too, and each thread may hold a large picture."""
+    return max(_FEWEST_THREADS, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
 
 
 def main() -> None:
