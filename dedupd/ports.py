@@ -158,8 +158,8 @@ class Disk(Protocol):
         """Raises RootError (one sentence) when the root is missing, no folder, or not readable."""
         ...
 
-    def mark(self, root: str) -> str:
-        """Write `.dedupd-root.json` with a new UUID and return it; an existing one is returned, never replaced.
+    def mark(self, root: str, known: str = "") -> str:
+        """Write `.dedupd-root.json` with a new UUID (or the `known` one) and return it; one that is there is never replaced.
 
         Returns '' when the root cannot be written.
         """
@@ -182,7 +182,15 @@ class Disk(Protocol):
         ...
 
     def stat(self, root: str, path: str) -> FileStat | None:
-        """lstat of a regular file; None when there is none."""
+        """lstat of a regular file; None when there is none or it cannot be looked at."""
+        ...
+
+    def gone(self, root: str, path: str) -> bool:
+        """True when there is surely no regular file: not merely unreadable, nor hidden by a mount (P9)."""
+        ...
+
+    def held(self, root: str) -> Iterator[FoundFile]:
+        """Every file below a duplicates/ folder of the root."""
         ...
 
     def shared(self, root: str) -> bool:

@@ -5,6 +5,7 @@ Must never rename or open a photo for writing, follow a symlink or leave the roo
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
@@ -12,13 +13,16 @@ import pwd
 import stat as modes
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from blake3 import blake3
 
+from dedupd.adapters.beneath import Root
 from dedupd.core.photo import FileStat
+from dedupd.core.relocation import DUPLICATES, is_held
 from dedupd.core.settling import passed_over
 from dedupd.errors import RootError
 from dedupd.ports import FoundFile, RootIdentity
@@ -36,6 +40,9 @@ PACKAGES = (
 )
 """Folders that belong to another program: its database and its files must stay in step."""
 _CHUNK = 1 << 20
+
+OnProblem = Callable[[str, str], None]
+"""on_problem(folder, sentence): what lies in and below this folder is unknown."""
 
 
 class LocalDisk:
@@ -79,11 +86,11 @@ class LocalDisk:
             return True
         return bool(found.st_mode & modes.S_IWGRP) and not _own_group(found.st_gid)
 
-    def mark(self, root: str) -> str:
+    def mark(self, root: str, known: str = "") -> str:
         """The file is complete before it has its name, and a name that is taken is never replaced."""
         if found := self._marker(root):
             return found
-        new = str(uuid.uuid4())
+        new = known or str(uuid.uuid4())
         text = json.dumps(
             {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
         )
@@ -104,67 +111,33 @@ class LocalDisk:
         return new
 
     def walk(
-        self, root: str, under: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+        self, root: str, under: str, ignore: Sequence[str], on_problem: OnProblem
     ) -> Iterator[FoundFile]:
-        try:
-            device = os.stat(root).st_dev
-        except OSError as error:
-            on_problem("", f"{root} cannot be read ({error.strerror})")
-            return
         waiting = [under]
-        while waiting:
-            folder = waiting.pop()
-            below: list[str] = []
-            yield from self._entries(root, folder, ignore, on_problem, device, below)
-            waiting += sorted(below, reverse=True)
+        with _opened(root, on_problem) as top:
+            while waiting and top is not None:
+                folder = waiting.pop()
+                files, below = _look(top, folder, ignore, on_problem)
+                yield from files
+                waiting += reversed(below)
 
     def list_folder(
-        self, root: str, folder: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+        self, root: str, folder: str, ignore: Sequence[str], on_problem: OnProblem
     ) -> Iterator[FoundFile]:
-        if not self._searchable(folder, ignore):
+        if not _searchable(folder, ignore):
             return
-        try:
-            device = os.stat(root).st_dev
-        except OSError as error:
-            on_problem(folder, f"{root} cannot be read ({error.strerror})")
-            return
-        yield from self._entries(root, folder, ignore, on_problem, device, [])
+        with _opened(root, on_problem) as top:
+            if top is not None:
+                yield from _look(top, folder, ignore, on_problem)[0]
 
-    def _searchable(self, folder: str, ignore: Sequence[str]) -> bool:
-        parts = folder.split("/") if folder else []
-        return not any(
-            _closed(part) or _ignored("/".join(parts[: n + 1]), ignore) for n, part in enumerate(parts)
-        )
-
-    def _entries(
-        self,
-        root: str,
-        folder: str,
-        ignore: Sequence[str],
-        on_problem: Callable[[str, str], None],
-        device: int,
-        below: list[str],
-    ) -> Iterator[FoundFile]:
-        at = os.path.join(root, folder) if folder else root
-        try:
-            with os.scandir(at) as entries:
-                for entry in sorted(entries, key=lambda e: e.name):
-                    path = f"{folder}/{entry.name}" if folder else entry.name
-                    if entry.is_symlink() or _ignored(path, ignore):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if not _closed(entry.name) and entry.stat(follow_symlinks=False).st_dev == device:
-                            below.append(path)
-                    elif entry.is_file(follow_symlinks=False) and not passed_over(entry.name):
-                        found = entry.stat(follow_symlinks=False)
-                        if found.st_dev == device:
-                            yield FoundFile(path=path, stat=file_stat(found))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            on_problem(
-                folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
-            )
+    def held(self, root: str) -> Iterator[FoundFile]:
+        waiting = [""]
+        with _opened(root, _unheard) as top:
+            while waiting and top is not None:
+                folder = waiting.pop()
+                files, below = _look(top, folder, (), _unheard, held=True)
+                yield from (file for file in files if is_held(file.path))
+                waiting += below
 
     def stat(self, root: str, path: str) -> FileStat | None:
         try:
@@ -172,6 +145,16 @@ class LocalDisk:
         except OSError:
             return None
         return file_stat(found) if modes.S_ISREG(found.st_mode) else None
+
+    def gone(self, root: str, path: str) -> bool:
+        try:
+            with Root(root) as top:
+                found = top.lstat(path)
+        except OSError as error:
+            return error.errno == errno.ELOOP  # a link has taken the place of one of its folders
+        except RootError:
+            return False
+        return found is None or not modes.S_ISREG(found.st_mode)
 
     def content(self, root: str, path: str) -> str:
         digest = blake3()
@@ -181,6 +164,69 @@ class LocalDisk:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
         return digest.hexdigest()
+
+
+def _unheard(folder: str, sentence: str) -> None:
+    pass
+
+
+@contextmanager
+def _opened(root: str, on_problem: OnProblem) -> Generator[Root | None]:
+    try:
+        top = Root(root)
+    except RootError as error:
+        on_problem("", str(error))
+        yield None
+        return
+    with top:
+        yield top
+
+
+def _look(
+    top: Root, folder: str, ignore: Sequence[str], on_problem: OnProblem, *, held: bool = False
+) -> tuple[list[FoundFile], list[str]]:
+    """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""
+    files: list[FoundFile] = []
+    below: list[str] = []
+    at = f"{top.path}/{folder}" if folder else top.path
+    try:
+        with top.folder(folder) as fd, os.scandir(fd) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                with suppress(FileNotFoundError):  # gone while we look: the others are there
+                    _sort(top, entry, path, ignore, on_problem, files, below, held)
+    except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
+            on_problem(
+                folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
+            )
+        return [], []
+    return files, below
+
+
+def _sort(
+    top: Root,
+    entry: os.DirEntry[str],
+    path: str,
+    ignore: Sequence[str],
+    on_problem: OnProblem,
+    files: list[FoundFile],
+    below: list[str],
+    held: bool,
+) -> None:
+    if entry.is_symlink() or _ignored(path, ignore):
+        return
+    if entry.is_dir(follow_symlinks=False):
+        if _closed(entry.name) and not (held and entry.name.casefold() == DUPLICATES):
+            return
+        if entry.stat(follow_symlinks=False).st_dev == top.dev:
+            below.append(path)
+        else:
+            on_problem(path, f"{top.path}/{path} is another file system: name it as a root of its own")
+    elif entry.is_file(follow_symlinks=False) and not passed_over(entry.name):
+        files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
 
 
 def file_stat(found: os.stat_result) -> FileStat:
@@ -202,6 +248,13 @@ def _own_group(gid: int) -> bool:
 
 def _closed(name: str) -> bool:
     return name.startswith(".") or name.casefold() in OUR_FOLDERS or name.casefold().endswith(PACKAGES)
+
+
+def _searchable(folder: str, ignore: Sequence[str]) -> bool:
+    parts = folder.split("/") if folder else []
+    return not any(
+        _closed(part) or _ignored("/".join(parts[: n + 1]), ignore) for n, part in enumerate(parts)
+    )
 
 
 def _ignored(path: str, ignore: Sequence[str]) -> bool:
