@@ -10,7 +10,15 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import traits_from_json, traits_to_json
+from dedupd.adapters.ledger.rows import (
+    chunks,
+    clamped,
+    sentence,
+    signed,
+    traits_from_json,
+    traits_to_json,
+    unsigned,
+)
 from dedupd.core.photo import FileStat, FileState, Traits
 from dedupd.core.records import FileRow, MonthRow, RootRow
 
@@ -19,7 +27,14 @@ _LIVE = "absent_since IS NULL AND state = 'indexed'"
 
 
 def _file(row: Sequence[Any]) -> FileRow:
-    stat = FileStat(size=row[3], mtime_ns=row[4], ctime_ns=row[5], dev=row[6], ino=row[7], nlink=row[8])
+    stat = FileStat(
+        size=row[3],
+        mtime_ns=row[4],
+        ctime_ns=row[5],
+        dev=unsigned(row[6]),
+        ino=unsigned(row[7]),
+        nlink=row[8],
+    )
     return FileRow(
         id=row[0], root=row[1], path=os.fsdecode(row[2]), stat=stat, content=row[9], month=row[10],
         month_source=row[11], state=row[12], reason=row[13], absent_since=row[14],
@@ -31,7 +46,7 @@ def _folder(path: str) -> bytes:
 
 
 def _stat(s: FileStat) -> tuple[int, ...]:
-    return (s.size, s.mtime_ns, s.ctime_ns, s.dev, s.ino, s.nlink)
+    return (s.size, clamped(s.mtime_ns), clamped(s.ctime_ns), signed(s.dev), signed(s.ino), s.nlink)
 
 
 class Inventory:
@@ -48,7 +63,7 @@ class Inventory:
         )
         return [
             RootRow(
-                id=r[0], path=os.fsdecode(r[1]), uuid=r[2], dev=r[3], online=bool(r[4]), note=r[5],
+                id=r[0], path=os.fsdecode(r[1]), uuid=r[2], dev=None if r[3] is None else unsigned(r[3]), online=bool(r[4]), note=r[5],
                 consented_at=r[6], backlog_done_at=r[7], breaker_ok_at=r[8],
             )
             for r in rows
@@ -61,6 +76,10 @@ class Inventory:
 
     def update_root(self, root: int, **changes: Any) -> None:
         """Columns by name: uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at."""
+        if "dev" in changes:
+            changes["dev"] = signed(changes["dev"])
+        if "note" in changes:
+            changes["note"] = sentence(changes["note"])
         sets = ", ".join(f"{name}=?" for name in changes)
         self._link.execute(f"UPDATE roots SET {sets} WHERE id=?", (*changes.values(), root))
 
@@ -75,8 +94,11 @@ class Inventory:
         return None if row is None else _file(row)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, FileRow]:
-        found = (self.file(id) for id in set(ids))
-        return {f.id: f for f in found if f is not None}
+        found: dict[int, FileRow] = {}
+        for chunk, marks in chunks(set(ids)):
+            rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE id IN ({marks})", chunk)
+            found |= {row[0]: _file(row) for row in rows}
+        return found
 
     def file_at(self, root: int, path: str) -> FileRow | None:
         row = self._link.execute(
@@ -85,10 +107,13 @@ class Inventory:
         return None if row is None else _file(row)
 
     def files_by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
-        """Files of this root that were the same inode with the same size and mtime: what a rename keeps."""
+        """Files of this root that were the same inode with the same size and mtime: what a rename keeps.
+
+        Not the device: a disk gets another number at every mount.
+        """
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE dev=? AND ino=? AND root=? AND size=? AND mtime_ns=?",
-            (stat.dev, stat.ino, root, stat.size, stat.mtime_ns),
+            f"SELECT {_FILE} FROM files WHERE ino=? AND root=? AND size=? AND mtime_ns=?",
+            (signed(stat.ino), root, stat.size, clamped(stat.mtime_ns)),
         )
         return [_file(r) for r in rows]
 
@@ -100,16 +125,38 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
-    def folders(self, root: int) -> list[str]:
-        """Every folder that holds known files, duplicates/ folders left out."""
-        rows = self._link.execute("SELECT DISTINCT folder FROM files WHERE root=? AND state!='held'", (root,))
+    def folders(self, root: int, under: str = "") -> list[str]:
+        """Every folder in and below `under` ('' = the root) that holds known files, duplicates/ folders left out."""
+        where, bounds = "root=? AND state!='held'", (root,)
+        if under:
+            at = os.fsencode(under)
+            where, bounds = (
+                f"{where} AND (folder=? OR folder>? AND folder<?)",
+                (root, at, at + b"/", at + b"0"),
+            )
+        rows = self._link.execute(f"SELECT DISTINCT folder FROM files WHERE {where}", bounds)
         return [os.fsdecode(r[0]) for r in rows]
+
+    def some_files(self, root: int, count: int = 64) -> list[FileRow]:
+        """A few files that were there at the last look, to tell the root from another one."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND state!='held' AND absent_since IS NULL LIMIT ?",
+            (root, count),
+        )
+        return [_file(r) for r in rows]
+
+    def held(self, root: int) -> list[FileRow]:
+        """What dedupd moved aside, those not seen there any more too."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND state='held' ORDER BY path", (root,)
+        )
+        return [_file(r) for r in rows]
 
     def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
         done = self._link.execute(
             "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, reason) "
             "VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-            (root, os.fsencode(path), _folder(path), *_stat(stat), state, reason),
+            (root, os.fsencode(path), _folder(path), *_stat(stat), state, sentence(reason)),
         )
         return int(done.lastrowid or 0)
 
@@ -118,14 +165,14 @@ class Inventory:
         self._link.execute(
             "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason=?, content=NULL,"
             " absent_since=NULL WHERE id=?",
-            (*_stat(stat), state, reason, id),
+            (*_stat(stat), state, sentence(reason), id),
         )
 
     def same_file(self, id: int, stat: FileStat) -> None:
         """Present, same bytes; only ctime or link count may have changed."""
         self._link.execute(
             "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
-            (stat.ctime_ns, stat.dev, stat.ino, stat.nlink, id),
+            (*_stat(stat)[2:], id),
         )
 
     def renamed_file(self, id: int, path: str, month: str, source: str) -> None:
@@ -162,7 +209,7 @@ class Inventory:
         ).fetchone()[0]
 
     def set_state(self, id: int, state: FileState, reason: str = "") -> None:
-        self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, reason, id))
+        self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, sentence(reason), id))
 
     def indexed_file(self, id: int, content: str, month: str, source: str) -> None:
         self._link.execute(
@@ -176,7 +223,8 @@ class Inventory:
 
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
-            "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?", (reason, content or None, id)
+            "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?",
+            (sentence(reason), content or None, id),
         )
 
     def absent_file(self, id: int, since: float) -> None:
@@ -222,10 +270,11 @@ class Inventory:
 
     def traits(self, contents: Iterable[str]) -> dict[str, Traits]:
         found: dict[str, Traits] = {}
-        for content in set(contents):
-            row = self._link.execute("SELECT traits FROM contents WHERE content=?", (content,)).fetchone()
-            if row is not None:
-                found[content] = traits_from_json(row[0])
+        for chunk, marks in chunks(set(contents)):
+            rows = self._link.execute(
+                f"SELECT content, traits FROM contents WHERE content IN ({marks})", chunk
+            )
+            found |= {row[0]: traits_from_json(row[1]) for row in rows}
         return found
 
     def add_traits(self, traits: Traits) -> None:

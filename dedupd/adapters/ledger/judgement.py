@@ -11,7 +11,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import evidence_from_json, evidence_to_json, pair_from_row, pair_to_row
+from dedupd.adapters.ledger.rows import (
+    chunks,
+    evidence_from_json,
+    evidence_to_json,
+    pair_from_row,
+    pair_to_row,
+    sentence,
+)
 from dedupd.core.photo import Relation
 from dedupd.core.records import GroupRow, MemberRow, PairRow, VerdictRow
 
@@ -37,6 +44,10 @@ class Judgement:
 
     def put_pair(self, pair: PairRow) -> None:
         self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?)", pair_to_row(pair))
+
+    def forget_compared(self, contents: Iterable[str]) -> None:
+        """They could not be compared while they were away: compare them when they are back."""
+        self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
 
     def has_pair(self, a: str, b: str) -> bool:
         return self._link.execute("SELECT 1 FROM pairs WHERE a=? AND b=?", (a, b)).fetchone() is not None
@@ -65,30 +76,41 @@ class Judgement:
 
     def _groups(self, where: str, arguments: Sequence[Any]) -> list[GroupRow]:
         rows = self._link.execute(f"SELECT {_GROUP} FROM groups {where}", arguments).fetchall()
+        members = self._members(r[0] for r in rows)
         return [
             GroupRow(
                 id=r[0], root=r[1], keeper=r[2], month=r[3], reasons=tuple(json.loads(r[4])), version=r[5],
-                updated=r[6], members=self._members(r[0]),
+                updated=r[6], members=tuple(members.get(r[0], ())),
             )
             for r in rows
         ]  # fmt: skip
 
-    def _members(self, group: int) -> tuple[MemberRow, ...]:
-        rows = self._link.execute(
-            "SELECT file, role, relation, evidence, why FROM members WHERE grp=? ORDER BY file", (group,)
-        )
-        return tuple(
-            MemberRow(
-                file=r[0], role=r[1], relation=Relation(r[2]), evidence=evidence_from_json(r[3]), why=r[4]
+    def _members(self, groups: Iterable[int]) -> dict[int, list[MemberRow]]:
+        found: dict[int, list[MemberRow]] = {}
+        for chunk, marks in chunks(groups):
+            rows = self._link.execute(
+                f"SELECT grp, file, role, relation, evidence, why FROM members WHERE grp IN ({marks}) ORDER BY file",
+                chunk,
             )
-            for r in rows
-        )  # fmt: skip
+            for r in rows:
+                member = MemberRow(
+                    file=r[1], role=r[2], relation=Relation(r[3]), evidence=evidence_from_json(r[4]), why=r[5]
+                )
+                found.setdefault(r[0], []).append(member)
+        return found
 
     def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
         """Newest month first, then id."""
         return self._groups(
             "WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY month DESC, id",
             (root, root, month, month),
+        )
+
+    def proposed(self, root: int) -> list[GroupRow]:
+        """Groups of this root with members that would move unattended; newest month first, then id."""
+        return self._groups(
+            "WHERE root=? AND id IN (SELECT grp FROM members WHERE role='duplicate') ORDER BY month DESC, id",
+            (root,),
         )
 
     def group(self, id: int) -> GroupRow | None:
@@ -126,14 +148,18 @@ class Judgement:
         self._link.execute("DELETE FROM members WHERE grp=?", (row[0],))
         self._link.executemany(
             "INSERT INTO members VALUES(?,?,?,?,?,?)",
-            [(row[0], m.file, m.role, m.relation, evidence_to_json(m.evidence), m.why) for m in members],
+            [
+                (row[0], m.file, m.role, m.relation, evidence_to_json(m.evidence), sentence(m.why))
+                for m in members
+            ],
         )
         return int(row[0])
 
     def set_role(self, group: int, file: int, role: str, why: str | None = None) -> None:
         """A member moved or came back; the group's version grows."""
         self._link.execute(
-            "UPDATE members SET role=?, why=coalesce(?, why) WHERE grp=? AND file=?", (role, why, group, file)
+            "UPDATE members SET role=?, why=coalesce(?, why) WHERE grp=? AND file=?",
+            (role, None if why is None else sentence(why), group, file),
         )
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
 
@@ -142,15 +168,36 @@ class Judgement:
         self._link.execute("DELETE FROM members WHERE grp=? AND file=?", (group, file))
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
 
+    def void(self, file: int) -> None:
+        """Its bytes are others now, or it is gone: what was proposed of it rests on nothing. What moved stays beside its keeper."""
+        self._link.execute(
+            "DELETE FROM members WHERE role!='moved' AND (file=? OR grp IN (SELECT id FROM groups WHERE keeper=?))",
+            (file, file),
+        )
+        self._link.execute("UPDATE groups SET version=version+1 WHERE keeper=?", (file,))
+        self._link.execute(
+            "DELETE FROM groups WHERE keeper=? AND id NOT IN (SELECT grp FROM members)", (file,)
+        )
+
+    def months_beside(self, root: int, file: int, content: str | None) -> list[str]:
+        """Months of this root whose groups may change when this file does: of its group, of its twins, of its measured pairs."""
+        rows = self._link.execute(
+            "SELECT month FROM groups WHERE keeper=:file OR id IN (SELECT grp FROM members WHERE file=:file) "
+            "UNION SELECT month FROM files WHERE root=:root AND state='indexed' AND content IN "
+            "(SELECT b FROM pairs WHERE a=:content UNION SELECT a FROM pairs WHERE b=:content UNION SELECT :content)",
+            {"root": root, "file": file, "content": content},
+        )
+        return [r[0] for r in rows]
+
     def keepers_with_copies(self, root: int) -> list[tuple[int, str | None, bool]]:
         """(group, where its keeper lies or None, whether its bytes are others now) for each group that holds copies.
 
-        One query, because it is asked every half minute.
+        One query, because it is asked every half minute. From the moves, so that no held file is ever forgotten.
         """
         rows = self._link.execute(
-            "SELECT g.id, f.path, max(coalesce(f.content != m.keeper_content, 0)) FROM groups g "
-            "JOIN moves m ON m.grp=g.id AND m.goal='moved' AND m.state='done' "
-            "LEFT JOIN files f ON f.id=g.keeper WHERE g.root=? GROUP BY g.id",
+            "SELECT m.grp, f.path, max(coalesce(f.content != m.keeper_content, 0)) FROM roots r "
+            "JOIN moves m ON m.root=r.path AND m.goal='moved' AND m.state='done' "
+            "LEFT JOIN groups g ON g.id=m.grp LEFT JOIN files f ON f.id=g.keeper WHERE r.id=? GROUP BY m.grp",
             (root,),
         )
         return [(r[0], None if r[1] is None else os.fsdecode(r[1]), bool(r[2])) for r in rows]
@@ -172,6 +219,12 @@ class Judgement:
             "SELECT id FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)
         ).fetchone()
         return int(row[0])
+
+    def said(self, kind: str, a: str, b: str = "") -> bool:
+        """Whether a person said so of this content or pair."""
+        a, b = (a, b) if not b or a <= b else (b, a)
+        found = self._link.execute("SELECT 1 FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
+        return found.fetchone() is not None
 
     def drop_verdict(self, kind: str, a: str, b: str) -> None:
         """The latest word wins: 'same' takes an older 'different' of the pair back, and the reverse."""

@@ -1,13 +1,45 @@
-"""JSON inside the ledger's columns. Must never run SQL."""
+"""What goes into the ledger's columns and comes out again: JSON, numbers, sentences. Must never run SQL."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from dedupd.core.photo import Evidence, Measures, Traits
 from dedupd.core.records import PairRow
+
+_T = TypeVar("_T")
+_VARIABLES = 500
+"""Values bound in one statement: far below SQLite's limit."""
+
+
+def chunks(values: Iterable[_T]) -> Iterator[tuple[list[_T], str]]:
+    """Each some of the values, with the marks for their IN (…)."""
+    waiting = iter(values)
+    while chunk := list(islice(waiting, _VARIABLES)):
+        yield chunk, ",".join("?" * len(chunk))
+
+
+def sentence(text: str) -> str:
+    """A sentence that SQLite takes: it may name a file, and a file's name need not be text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def signed(number: int) -> int:
+    """Device and inode numbers are unsigned 64-bit, SQLite's integers signed."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def unsigned(number: int) -> int:
+    return number + (1 << 64) if number < 0 else number
+
+
+def clamped(number: int) -> int:
+    """A time no column can hold (a file dated 2300) becomes the latest one: such a file is looked at each time."""
+    return max(-(1 << 63), min(number, (1 << 63) - 1))
 
 
 def traits_to_json(traits: Traits) -> str:

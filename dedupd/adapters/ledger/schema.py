@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS roots(
     online INTEGER NOT NULL DEFAULT 1, note TEXT NOT NULL DEFAULT '',
     consented_at REAL, backlog_done_at REAL, breaker_ok_at REAL, reconciled_at REAL);
 CREATE TABLE IF NOT EXISTS files(
-    id INTEGER PRIMARY KEY, root INTEGER NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL, path BLOB NOT NULL, folder BLOB NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
     dev INTEGER NOT NULL, ino INTEGER NOT NULL, nlink INTEGER NOT NULL,
     content TEXT, month TEXT NOT NULL DEFAULT '', month_source TEXT NOT NULL DEFAULT '',
@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS files(
 CREATE INDEX IF NOT EXISTS files_folder ON files(root, folder);
 CREATE INDEX IF NOT EXISTS files_content ON files(content);
 CREATE INDEX IF NOT EXISTS files_month ON files(root, month);
-CREATE INDEX IF NOT EXISTS files_inode ON files(dev, ino);
-CREATE INDEX IF NOT EXISTS files_state ON files(state);
+CREATE INDEX IF NOT EXISTS files_inode ON files(ino);
+CREATE INDEX IF NOT EXISTS files_state ON files(state, root);
 CREATE TABLE IF NOT EXISTS contents(
     content TEXT PRIMARY KEY, recipe TEXT NOT NULL, model TEXT NOT NULL, traits TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pairs(
@@ -53,12 +53,17 @@ CREATE TABLE IF NOT EXISTS members(
     grp INTEGER NOT NULL, file INTEGER NOT NULL, role TEXT NOT NULL, relation TEXT NOT NULL,
     evidence TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY(grp, file)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS members_file ON members(file);
+CREATE INDEX IF NOT EXISTS members_role ON members(role, grp);
 CREATE TABLE IF NOT EXISTS verdicts(
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL DEFAULT '',
     paths TEXT NOT NULL DEFAULT '[]', at REAL NOT NULL, UNIQUE(kind, a, b));
 CREATE INDEX IF NOT EXISTS verdicts_b ON verdicts(b);
 """
     + journal.SCHEMA
+    + """
+CREATE INDEX IF NOT EXISTS moves_file ON moves(file);
+CREATE INDEX IF NOT EXISTS moves_held ON moves(root) WHERE goal='moved' AND state='done';
+"""
 )
 
 
