@@ -149,6 +149,7 @@ def test_a_local_checkpoint_sees(
     found = [answers[key] for key in range(3)]
     contents = [traits.content for traits in found if isinstance(traits, Traits)]
     assert len(contents) == 3
+    vision.load()
     status = vision.status()
     assert status.model.startswith(f"open_clip:lite0-clip@{checkpoint}#")
     assert not status.calibrated

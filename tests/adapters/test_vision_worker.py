@@ -264,6 +264,16 @@ def test_an_unknown_embedder_is_one_sentence(tmp_path: Path) -> None:
         make(tmp_path, embedder="resnet").status()
 
 
+def test_an_embedder_that_cannot_be_had_is_known_before_it_is_used(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "model.pt"
+    checkpoint.write_bytes(b"junk")
+    vision = make(tmp_path, embedder=f"open_clip:no-such-architecture@{checkpoint}")
+    assert vision.status().model
+    with pytest.raises(VisionError, match="cannot be loaded"):
+        vision.load()
+    vision.rest()
+
+
 def test_a_library_in_the_photo_folder_is_not_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vision: VisionWorker
 ) -> None:

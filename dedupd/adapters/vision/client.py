@@ -161,6 +161,10 @@ class VisionWorker(Vision):
         assert self._status is not None
         return self._status
 
+    def load(self) -> None:
+        """Load the embedder now, to know whether it can be had. Raises VisionError."""
+        self._ask(messages.Load())
+
     @property
     def pid(self) -> int | None:
         """The worker's process id while there is one."""
@@ -234,7 +238,6 @@ class VisionWorker(Vision):
                 while True:
                     reply = process.receive(self._stall_seconds)
                     if isinstance(reply, messages.Failed):
-                        complete = True
                         raise VisionError(reply.sentence)
                     if isinstance(reply, messages.Done):
                         complete = True
@@ -242,7 +245,8 @@ class VisionWorker(Vision):
                     self._failures = 0
                     yield reply
             finally:
-                # Also when the caller stopped listening: what is still in the pipe would answer the next request.
+                # Also after Failed and when the caller stopped listening: what its threads still send
+                # would answer the next request.
                 if not complete:
                     self._failures += 1
                     process.kill()

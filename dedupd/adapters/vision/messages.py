@@ -88,7 +88,11 @@ class Shrink(Message, frozen=True):
     files: list[FileToShrink]
 
 
-Request = Configure | LookAt | Propose | Prove | Missing | Shrink
+class Load(Message, frozen=True):
+    """Load the embedder now; answered with Done, or Failed when it cannot be had."""
+
+
+Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Load
 
 
 class Ready(Message, frozen=True):

@@ -113,6 +113,8 @@ class Eyes:
                 self._missing(request)
             case messages.Shrink():
                 self._shrink(request)
+            case messages.Load():
+                self.embedder()
             case messages.Configure():
                 raise ValueError("configured twice")
 
