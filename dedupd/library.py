@@ -508,7 +508,8 @@ class Library:
         for move in [*moved.moves, *moved.refused]:
             group = self.ledger.judgement.group(move.group)
             names = {self._month_of(move), group.month if group else ""}
-            months.setdefault(ids[move.root], set()).update(name for name in names if name)
+            if move.root in ids:  # an undo may reach into a folder that is configured no more
+                months.setdefault(ids[move.root], set()).update(name for name in names if name)
         return months
 
     def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
@@ -693,7 +694,16 @@ class Library:
             for m in self.ledger.journal.moves(batch=batch, held=True)
             if (m.batch, m.unit) in units
         ]
-        ended = relocate.undo(whole, self.mover, self.ledger.journal, self.clock)
+        ended: list[Move] = []
+        for root in sorted({m.root for m in whole}):
+            try:
+                if self._locks is not None:
+                    self._locks.add(Path(root))
+                ended += relocate.undo(
+                    [m for m in whole if m.root == root], self.mover, self.ledger.journal, self.clock
+                )
+            except (RootError, AlreadyRunning) as error:
+                result.messages.append(str(error))
         place(self.ledger, ended, self.clock.now())
         back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
         result.restored += len(back)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dedupd.core.keeper import Node, RankKey, rank_key, reasons
+from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
 from dedupd.core.photo import Edge, Evidence, Relation
 from dedupd.core.relations import contained
 
@@ -142,7 +142,7 @@ class _Sky:
         for keeper, edge in self._neighbours(node):
             if keeper.id not in keepers or edge.relation not in relations:
                 continue
-            if moving and self._obstacle(node, edge):
+            if moving and self._obstacle(node, edge, keeper):
                 continue
             cluster = self.cluster.setdefault(keeper.id, _Cluster(keeper, contents={keeper.content: 1}))
             if not self._welcome(node, edge, cluster):
@@ -165,8 +165,8 @@ class _Sky:
             for other in self.copies[edge.other(node.content)]:
                 yield other, edge
 
-    def _obstacle(self, node: Node, edge: Edge) -> str:
-        """What keeps `node` from moving beside the other end without a person; '' when nothing does."""
+    def _obstacle(self, node: Node, edge: Edge, keeper: Node) -> str:
+        """What keeps `node` from moving beside `keeper` without a person; '' when nothing does."""
         if not edge.unattended:
             return edge.why or "not proven beyond doubt"
         if node.stay:
@@ -175,6 +175,8 @@ class _Sky:
             return f"{edge.relation} pairs are reviewed (tiers)"
         if not contained(edge, node.content):
             return "shows more than the keeper does"
+        if keeper.pinned and edge.relation is not Relation.EXACT and better(node, keeper, self.policy):
+            return "better than the keeper, which already keeps copies in duplicates/"
         return ""
 
     def _immovable(self, node: Node) -> bool:
@@ -185,7 +187,7 @@ class _Sky:
 
     def _star(self, cluster: _Cluster) -> Star:
         members = sorted(
-            (self._member(node, edge) for node, edge in cluster.members),
+            (self._member(node, edge, cluster.keeper) for node, edge in cluster.members),
             key=lambda member: (
                 not member.unattended,
                 -_STRENGTH[member.edge.relation],
@@ -196,8 +198,8 @@ class _Sky:
         why = reasons(cluster.keeper, rival, self.policy)
         return Star(keeper=cluster.keeper, members=tuple(members), reasons=tuple(why))
 
-    def _member(self, node: Node, edge: Edge) -> Member:
-        obstacle = self._obstacle(node, edge)
+    def _member(self, node: Node, edge: Edge, keeper: Node) -> Member:
+        obstacle = self._obstacle(node, edge, keeper)
         return Member(node=node, edge=edge, unattended=not obstacle, why=obstacle or edge.why)
 
     def _order(self, nodes: list[Node]) -> list[Node]:

@@ -75,6 +75,12 @@ def rank_key(node: Node, policy: str = "best", *, in_burst: bool = False) -> Ran
     return (not node.protected, *own, sharpness, *_last_resort(node))
 
 
+def better(node: Node, keeper: Node, policy: str = "best") -> bool:
+    """True when `node` would have kept rather than `keeper` for what it shows or is, not merely for its name."""
+    own = _POLICIES[policy]
+    return own(node) < own(keeper)
+
+
 def reasons(keeper: Node, other: Node, policy: str = "best") -> list[str]:
     """Why `keeper` stays rather than `other`, strongest first, one clause each; empty when nothing tells them apart."""
     found = [text for differs, text in _differences(keeper, other) if differs]

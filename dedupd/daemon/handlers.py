@@ -272,6 +272,7 @@ class Handlers:
             return moved, lessons
 
         moved, lessons = await self._act(name, run)
+        self._daemon.regroup()  # a verdict changes months; what it decided itself is done already
         acted = _acted(moved)
         acted.lessons = lessons
         return acted

@@ -186,7 +186,7 @@ class Daemon:
                 changed |= library.reconcile_folders(root, folders).any
         if changed:
             library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
-            self._soon(self.schedule.when_quiet, self.recluster)
+            self._soon(self.regroup)
             self._soon(self.tell_status)
 
     def look_everywhere(self) -> None:
@@ -198,6 +198,10 @@ class Daemon:
         self._unread = library.reconcile(on_progress=self.engine.report).problems
         self._rescue(library)
         self._pass(library)
+
+    def regroup(self) -> None:
+        """Cluster what changed, once it is quiet."""
+        self.schedule.when_quiet(self.recluster)
 
     def recluster(self) -> None:
         if not self.paused:
@@ -237,7 +241,7 @@ class Daemon:
             self._rescued.append(sentence)
             self._soon(self._send, Attention(message=sentence))
         if said:
-            self._soon(self.schedule.when_quiet, self.recluster)
+            self._soon(self.regroup)
 
     def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
         """Summaries, notices and attention after anything moved or was grouped anew. In the engine's thread."""

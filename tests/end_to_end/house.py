@@ -100,7 +100,11 @@ class House:
         """The family's own login: one runtime folder for all its states."""
         runtime = self.folder / "run"
         runtime.mkdir(mode=0o700, exist_ok=True)
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("DEDUPD_", "XDG_", "NOTIFY_", "WATCHDOG_"))}
+        ours = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("DEDUPD_", "XDG_", "NOTIFY_", "WATCHDOG_"))
+        }
         path = os.pathsep.join(p for p in (str(REPOSITORY), os.environ.get("PYTHONPATH")) if p)
         return ours | {
             "HOME": str(self.folder), "XDG_RUNTIME_DIR": str(runtime), "HF_HUB_OFFLINE": "1", "PYTHONPATH": path,
@@ -149,7 +153,13 @@ class House:
 
     def command(self, *arguments: object) -> list[str]:
         where = ["--state-dir", str(self.state), "--config", str(self.config)]
-        return [sys.executable, "-m", "dedupd", *where, *(os.fsdecode(os.fsencode(str(a))) for a in arguments)]
+        return [
+            sys.executable,
+            "-m",
+            "dedupd",
+            *where,
+            *(os.fsdecode(os.fsencode(str(a))) for a in arguments),
+        ]
 
     def cli(self, *arguments: object, timeout: float = PATIENCE) -> Result:
         """One command, nobody at the terminal."""

@@ -22,7 +22,10 @@ def test_a_photo_and_its_copy_dropped_in_are_grouped_moved_and_written_up(house:
     assert set(house.photos()) == {
         "2024/06/IMG_1.jpg", "2024/06/IMG_2.jpg", "2024/06/duplicates/IMG-20240615-WA0003.jpg",
     }  # fmt: skip
-    logs = [house.root / "2024/duplicates_summary", *(f for f in (house.state / "logs").iterdir() if f.is_dir())]
+    logs = [
+        house.root / "2024/duplicates_summary",
+        *(f for f in (house.state / "logs").iterdir() if f.is_dir()),
+    ]
     assert len(logs) == 2
     for folder in logs:
         record = json.loads((folder / "2024-06.json").read_text())
@@ -32,7 +35,10 @@ def test_a_photo_and_its_copy_dropped_in_are_grouped_moved_and_written_up(house:
         assert group["keep"] == "2024/06/IMG_1.jpg"
         assert group["moved"][0]["moved_to"] == "2024/06/duplicates/IMG-20240615-WA0003.jpg"
         assert group["moved"][0]["relation"] == "copy"
-        assert record["bytes_saved"] == (house.root / "2024/06/duplicates/IMG-20240615-WA0003.jpg").stat().st_size
+        assert (
+            record["bytes_saved"]
+            == (house.root / "2024/06/duplicates/IMG-20240615-WA0003.jpg").stat().st_size
+        )
 
 
 def test_nothing_moves_before_the_first_yes(pair: House) -> None:
