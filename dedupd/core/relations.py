@@ -46,10 +46,11 @@ def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
 _MEAN = 4.0
 _WORST = 12.0
 _LOCAL = 0.72
+_LOCAL_FAINT = 0.6
 _BAND_NCC = 0.85
 _FINE_NCC = 0.55
 _BAND_STD = 1.0
-_TONE = 1.2
+_TONE = 0.8
 _FLOW = 0.3
 _INLIERS = 12
 _OVERLAP = 0.9
@@ -128,7 +129,10 @@ def contained(edge: Edge, mover: str) -> bool:
     side, overlap = ("a", m.overlap_a) if mover == edge.a else ("b", m.overlap_b)
     if edge.relation is Relation.BURST:
         return overlap >= 0.8
-    return (m.extra or {}).get(f"beyond_{side}", 1 - overlap) <= _BEYOND
+    extra = m.extra or {}
+    if extra.get("local", 1.0) < _LOCAL and _stamped(m, extra) and _painted(extra) != side:
+        return False
+    return extra.get(f"beyond_{side}", 1 - overlap) <= _BEYOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,9 +177,13 @@ def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
     if not p.aligned or p.flat:
         return burst
     doubts = list(_doubts(p))
-    if not doubts:
+    if not doubts and not (burst and _both_show_more(p)):
         return Relation.COPY, True, f"lies over it pixel by pixel (worst local difference {p.m.worst:.1f})"
     return burst or ((Relation.COPY, False, doubts[0]) if _looks_copied(p) else None)
+
+
+def _both_show_more(p: _Pair) -> bool:
+    return min(p.extra.get("beyond_a", 0.0), p.extra.get("beyond_b", 0.0)) > _BEYOND
 
 
 def _doubts(p: _Pair) -> Iterator[str]:
@@ -186,13 +194,13 @@ def _doubts(p: _Pair) -> Iterator[str]:
     if p.a.camera and p.b.camera and not p.same_camera:
         yield "two different cameras"
     tone = extra.get("tone", 9.0)
-    if p.apart is not None and p.same_camera and tone > _BRACKET_TONE and not (editor(p.a) or editor(p.b)):
+    if p.same_camera and tone > _BRACKET_TONE and not (editor(p.a) or editor(p.b)):
         yield "may be two exposures of a bracket"
     if max(m.overlap_a, m.overlap_b) < _OVERLAP or min(m.overlap_a, m.overlap_b) < _SMALLER_OVERLAP:
         yield "neither shows all of the other"
     if m.band_ncc < _BAND_NCC or extra.get("fine_ncc", 0.0) < _FINE_NCC or m.mean > _MEAN:
         yield "fine detail differs"
-    if m.worst > _WORST or extra.get("local", 0.0) < _LOCAL:
+    if not _everywhere_alike(p) and (p.text or not _stamped(m, extra)):
         yield "a part of the picture differs"
     if extra.get("flow50", 0.0) > _FLOW:
         yield "does not lie over it exactly"
@@ -200,6 +208,27 @@ def _doubts(p: _Pair) -> Iterator[str]:
         yield "brightness differs too much"
     if p.text and (m.fine_worst is None or m.fine_worst > _FINE_WORST):
         yield "reads like text, and the text may differ"
+
+
+def _everywhere_alike(p: _Pair) -> bool:
+    worst, local = p.m.worst, p.extra.get("local", 0.0)
+    return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 3 and local >= _LOCAL_FAINT))
+
+
+def _stamped(m: Measures, extra: dict[str, float]) -> bool:
+    """Whether all that differs is one line of thin strokes near the top or bottom of one of the two: a date stamp."""
+    if "sign" not in extra or m.worst > 60 or m.mean > 2 or m.band_ncc < 0.93 or extra["around"] < 0.85:
+        return False
+    height, width = extra["y1"] - extra["y0"], extra["x1"] - extra["x0"]
+    at_edge = extra["y0"] >= 0.8 or extra["y1"] <= 0.2
+    one_line = height <= 0.1 and width >= 2 * height and extra["unlike"] <= 0.03
+    return at_edge and one_line and extra["thick"] <= 0.02 and extra["sign"] >= 0.95 and bool(_painted(extra))
+
+
+def _painted(extra: dict[str, float]) -> str:
+    """The side whose changed pixels are strokes where the other has none: 'a', 'b' or ''."""
+    a, b = extra.get("strokes_a", 0.0), extra.get("strokes_b", 0.0)
+    return "a" if a >= 2.5 * b else "b" if b >= 2.5 * a else ""
 
 
 def _looks_copied(p: _Pair) -> bool:
@@ -215,12 +244,17 @@ def _looks_copied(p: _Pair) -> bool:
 
 
 def _other_text(p: _Pair) -> bool:
-    """Both lie over each other, but what is written differs in more than one place."""
-    return p.m.fine_worst is not None and p.m.fine_worst > 25 and p.extra.get("unlike", 0.0) > 0.02
+    """Both lie over each other, but other things are written in the same place."""
+    if p.m.fine_worst is None or p.m.fine_worst <= 25:
+        return False
+    both_ways = p.extra.get("sign", 1.0) < 0.9 and not _painted(p.extra)
+    return p.extra.get("unlike", 0.0) > 0.02 or both_ways
 
 
 def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
-    if p.apart is None or not p.same_camera or p.apart > _BURST_REVIEW_SECONDS or p.text and _other_text(p):
+    if p.apart is None or not p.same_camera or p.apart > _BURST_REVIEW_SECONDS:
+        return None
+    if p.apart > 3 and ((p.text and _other_text(p)) or (p.cosine is not None and p.cosine < 0.85)):
         return None
     m = p.m
     if p.m.method == "none" or min(m.overlap_a, m.overlap_b) < 0.6 or m.ncc < 0.7:

@@ -324,7 +324,8 @@ def _measures(laid: _Laid) -> Measures:
         "beyond_a": _beyond(laid.a, laid.b, _inverse(t)),
         "beyond_b": _beyond(laid.b, laid.a, t),
         **laid.flow,
-        **residual.overlay(rest),
+        "bad": residual.bad(rest),
+        **(residual.overlay(rest, local) if local.unlike > 0 and rest.mean < 5 else {}),
         **{f"t{i}": float(value) for i, value in enumerate(t.ravel())},
     }
     return Measures(

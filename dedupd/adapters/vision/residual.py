@@ -24,6 +24,8 @@ NORMAL_STD = 50.0
 BAD_BLOCK = 10.0
 """A block above this residual counts as different when looking for overlays."""
 _UNLIKE = 0.5
+_CHANGED = 24.0
+"""Grey levels by which a pixel must differ to count as painted over."""
 _LOW_SIGMA = 2.0
 _STEP = 2
 """The low-passed planes carry nothing beyond every second pixel."""
@@ -53,6 +55,9 @@ class Local:
     """The lowest local correlation, -1 to 1, but for a few spared pixels."""
     unlike: float
     """Share of the overlap where it is below 0.5."""
+    correlation: Plane
+    inner: Mask
+    """Where it means something: the overlap without its rim."""
 
 
 class Residual:
@@ -105,17 +110,22 @@ class Residual:
         shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
         """
         x, y = (_band(plane, 1.0, 4) for plane in rest.full())
-        inner = cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+        inner = (
+            cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
+        )
         if inner.sum() < 500:
-            return Local(0.0, 1.0)
+            return Local(0.0, 1.0, np.zeros_like(x), inner)
         gain = float(np.sqrt(((y[inner] ** 2).mean() + 1e-3) / ((x[inner] ** 2).mean() + 1e-3)))
         x, y = x * min(1.0, gain), y * min(1.0, 1 / gain)
         size, noise = (box, box), floor * floor
         both = cv2.blur(x * y, size) + noise
         each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
-        found = (both / np.sqrt(each))[inner]
+        correlation = both / np.sqrt(each)
+        found = correlation[inner]
         rank = min(spared, found.size // 1000)
-        return Local(float(np.partition(found, rank)[rank]), float((found < _UNLIKE).mean()))
+        return Local(
+            float(np.partition(found, rank)[rank]), float((found < _UNLIKE).mean()), correlation, inner
+        )
 
     def _grey_curve(self, trusted: Mask) -> Rest:
         table, tone = _curve(self.low_a[trusted][::5], self.low_b[trusted][::5])
@@ -186,26 +196,43 @@ class Residual:
         share = bad.sum() / self.small.sum()
         return attempt(self.small & ~bad) if 0 < share < 0.4 else first
 
-    def overlay(self, rest: Rest) -> dict[str, float]:
-        """What lies in the blocks that differ, and how well everything around them agrees."""
-        bad = ((rest.blocks > BAD_BLOCK) & self.small).astype(np.uint8)
-        share = float(bad.sum() / self.small.sum())
-        found = {"bad": share}
-        if not 0 < share < 0.2:
-            return found
-        wide = cv2.dilate(bad, np.ones((self.box, self.box), np.uint8)) > 0
-        around = self.small & ~wide
-        if around.sum() < 500:
-            return found
-        full = cv2.resize(around.astype(np.uint8), self.mask.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
-        band_ncc, _, fine_ncc = self._bands_in(full & self.mask)
-        inside = rest.blocks[around]
-        found |= {
-            "around_worst": float(np.quantile(inside, 0.999)),
-            "around_band_ncc": band_ncc,
-            "around_fine_ncc": fine_ncc,
+    def bad(self, rest: Rest) -> float:
+        """Share of the overlap whose blocks differ."""
+        return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())
+
+    def overlay(self, rest: Rest, local: Local) -> dict[str, float]:
+        """What the changed pixels look like when they are few: one line of thin strokes, on one of the two?
+
+        `sign`: share of them that changed in one direction, brighter or darker (another text in place of a text goes
+        both ways); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the fine band in them;
+        `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere.
+        Empty without such pixels.
+        """
+        x, y = rest.full()
+        changed = (np.abs(x - y) > _CHANGED) & local.inner
+        count = int(changed.sum())
+        if not 12 <= count <= 0.05 * changed.size:
+            return {}
+        spots = changed.astype(np.uint8)
+        elsewhere = local.correlation[local.inner & (cv2.dilate(spots, np.ones((23, 23), np.uint8)) == 0)]
+        if elsewhere.size < 5000:
+            return {}
+        height, width = changed.shape
+        rows, columns = (np.quantile(at, (0.03, 0.97)) for at in np.nonzero(changed))
+        thick = cv2.morphologyEx(spots, cv2.MORPH_OPEN, np.ones((6, 6), np.uint8))
+        brighter = float((y > x)[changed].mean())
+        (_, fine_a), (_, fine_b) = self._band_planes
+        return {
+            "sign": max(brighter, 1 - brighter),
+            "thick": float(thick.sum()) / count,
+            "strokes_a": float(np.abs(fine_a[changed]).mean()),
+            "strokes_b": float(np.abs(fine_b[changed]).mean()),
+            "x0": float(columns[0]) / width,
+            "x1": float(columns[1]) / width,
+            "y0": float(rows[0]) / height,
+            "y1": float(rows[1]) / height,
+            "around": float(np.partition(elsewhere, 30)[30]),
         }
-        return found
 
 
 def _size(rest: Rest) -> tuple[float, float]:
