@@ -5,16 +5,34 @@ Idempotent: placing a move twice changes nothing, so recovery may repeat it. Mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.core.month import month_of
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.ports import Clock
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
+
+
+class InStep:
+    """The move journal for pipeline.relocate: how a move ended and where its file lies now are one commit."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self.intend = ledger.journal.intend
+        self.reopen = ledger.journal.reopen
+        self.open_moves = ledger.journal.open_moves
+        self.keeps = ledger.journal.keeps
+
+    def finish(self, moves: Sequence[Move]) -> None:
+        """Record how rows ended and what that means. Raises StateError."""
+        with self._ledger.transaction():
+            self._ledger.journal.finish(moves)
+            place(self._ledger, moves, self._clock.now())
 
 
 def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
@@ -23,13 +41,20 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
         for move in moves:
             file = ledger.inventory.file(move.file)
             if file is None:
-                continue
-            if move.held:
+                if move.state is MoveState.DONE and move.goal is Goal.UNDONE and move.primary:
+                    people_said(ledger, move, now)
+            elif move.held:
                 _held(ledger, move, file)
             elif move.state is MoveState.DONE:
                 _back(ledger, move, file, now)
             elif move.state is MoveState.ABORTED and move.goal is Goal.MOVED and move.primary:
                 ledger.judgement.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
+
+
+def people_said(ledger: Ledger, move: Move, now: float) -> None:
+    """A person put it back: it never moves again, nor does its former keeper beside it (P11)."""
+    ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
+    ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
 
 
 def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
@@ -51,11 +76,7 @@ def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     if not move.primary:
         return
     if move.goal is Goal.UNDONE:
-        ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
-        # Nor may its former keeper move beside it now: both lie where their owner wants them.
-        ledger.judgement.add_verdict(
-            "different", move.keeper_content, move.content, [move.keeper, move.src], now
-        )
+        people_said(ledger, move, now)
         ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")
     else:
         ledger.judgement.remove_member(move.group, file.id)

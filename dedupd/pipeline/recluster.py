@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
-from dedupd.core.clusters import Node, Star, stars
+from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
-from dedupd.core.records import FileRow, MemberRow, PairRow, RootRow
+from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import Thresholds, classify, needs_fine, thresholds_for
 from dedupd.pipeline.ingest import look_at
 from dedupd.pipeline.orders import Companions, Stays
@@ -43,7 +43,8 @@ class Comparison:
             return
         seeing = self._vision.status()
         rules = self._rules(seeing)
-        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", rules)
+        within = f"{rules}|{self._threshold}"
+        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", within)
         new = self._ledger.judgement.not_compared(contents, "", rules)
         if not fresh and not new:
             return
@@ -51,7 +52,9 @@ class Comparison:
         pairs = self._candidates(fresh, contents, new)
         unproven = self._prove(pairs, on_step)
         with self._ledger.transaction():
-            self._ledger.judgement.compared([c for c in fresh if c not in unproven], f"{root}:{month}", rules)
+            self._ledger.judgement.compared(
+                [c for c in fresh if c not in unproven], f"{root}:{month}", within
+            )
             self._ledger.judgement.compared([c for c in new if c not in unproven], "", rules)
 
     def _rules(self, seeing: VisionStatus) -> str:
@@ -93,6 +96,7 @@ class Comparison:
             chunk = {(p.a, p.b): p for p in pairs[start : start + PROOFS]}
             traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
             requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
+            self._not_now(chunk, requests)
             measured: list[PairRow] = []
             for done, proof in enumerate(self._vision.prove(requests), start + 1):
                 on_step("prove", done, len(pairs))
@@ -104,6 +108,12 @@ class Comparison:
                 for pair in measured:
                     self._ledger.judgement.put_pair(pair)
         return unproven
+
+    def _not_now(self, pairs: Iterable[tuple[str, str]], requests: Sequence[ProofRequest]) -> None:
+        """What is held or gone cannot be compared with what is new: it is compared when it comes back."""
+        away = {c for pair in set(pairs) - {(r.a, r.b) for r in requests} for c in pair if not self._path(c)}
+        with self._ledger.transaction():
+            self._ledger.judgement.forget_compared(away)
 
     def _request(self, pair: Candidate, traits: dict[str, Traits]) -> ProofRequest | None:
         paths = [self._path(pair.a), self._path(pair.b)]
@@ -129,16 +139,23 @@ def decide(
     ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
 ) -> set[str]:
     """Group the month's photos and whatever they are related to in this root. Returns the months it touched."""
+    files, found = draw(ledger, disk, settings, root, month, model)
+    return _store(ledger, clock, root.id, month, files, found, Companions(ledger, disk, root))
+
+
+def draw(
+    ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str
+) -> tuple[list[FileRow], list[Star]]:
+    """The stars that these settings give for the month and what it is related to. Reads only: `tune` replays with it."""
     files, edges = _Related(ledger, root.id, thresholds_for(model, settings.threshold)).to(month)
-    companions = Companions(ledger, disk, root)
     found = stars(
-        _nodes(ledger, settings, root, files, companions),
+        _nodes(ledger, settings, root, files, Companions(ledger, disk, root)),
         edges,
         [(v.a, v.b) for v in ledger.judgement.verdicts("different")],
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
     )
-    return _store(ledger, clock, root.id, month, files, found, companions)
+    return files, found
 
 
 class _Related:
@@ -151,18 +168,32 @@ class _Related:
         self._traits: dict[str, Traits] = {}
 
     def to(self, month: str) -> tuple[list[FileRow], list[Edge]]:
-        start = {f.content for f in self._ledger.inventory.live_in_month(self._root, month) if f.content}
         edges: dict[tuple[str, str], Edge] = {}
-        queue, known = sorted(start), set(start)
+        queue: list[str] = []
+        known: set[str] = set()
+
+        def reach(contents: Iterable[str | None]) -> None:
+            found = sorted({c for c in contents if c and c not in known})
+            known.update(found)
+            queue.extend(found)
+
+        reach(f.content for f in self._ledger.inventory.live_in_month(self._root, month))
+        reach(self._grouped(self._ledger.judgement.groups(self._root, month)))
         while queue:
             content = queue.pop()
             for edge in self._edges(content):
                 edges[edge.a, edge.b] = edge
-                other = edge.other(content)
-                if other not in known:
-                    known.add(other)
-                    queue.append(other)
+                reach([edge.other(content)])
+            for file in self._live(content):
+                reach(self._grouped(self._ledger.judgement.groups_with_file(file.id)))
         return [f for content in sorted(known) for f in self._live(content)], list(edges.values())
+
+    def _grouped(self, groups: Iterable[GroupRow]) -> set[str | None]:
+        """Contents that are in these groups now: a group that dissolves leaves none of its files behind."""
+        ids = {
+            file for g in groups if g.root == self._root for file in (g.keeper, *(m.file for m in g.members))
+        }
+        return {f.content for f in self._ledger.inventory.files_by_id(ids).values()}
 
     def _edges(self, content: str) -> Iterable[Edge]:
         for pair in self._ledger.judgement.pairs_of(content):
@@ -203,7 +234,7 @@ def _nodes(
     ledger: Ledger, settings: Settings, root: RootRow, files: Sequence[FileRow], companions: Companions
 ) -> list[Node]:
     traits = ledger.inventory.traits(f.content for f in files if f.content)
-    kept = {v.a for v in ledger.judgement.verdicts("keep")}
+    kept = {v.a for v in ledger.judgement.verdicts("keep")} | ledger.inventory.held_and_missing(root.id)
     nodes: list[Node] = []
     for file in files:
         if file.content not in traits:
@@ -240,13 +271,15 @@ def _store(
     """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
     touched = {month}
     now = clock.now()
-    members = {star.keeper.id: list(_members(star, companions)) for star in found}
+    members = {star.keeper.id: list(_members(ledger, star, companions)) for star in found}
     with ledger.transaction():
-        before = {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
+        before = {g.id: g for g in ledger.judgement.groups(root, month)}
+        before |= {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
         current: set[int] = set()
         for star in found:
             old = ledger.judgement.group_of_keeper(root, star.keeper.id)
-            moved = [m for m in old.members if m.role == "moved"] if old else []
+            here = {m.file for m in members[star.keeper.id]}
+            moved = [m for m in _moved(old) if m.file not in here]
             id = ledger.judgement.put_group(
                 root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *members[star.keeper.id]], now
             )
@@ -256,20 +289,28 @@ def _store(
             if group.id in current or group.root != root:
                 continue
             touched.add(group.month)
-            moved = [m for m in group.members if m.role == "moved"]
-            if moved:
-                ledger.judgement.put_group(root, group.keeper, group.month, group.reasons, moved, now)
+            if moved := _moved(group):
+                keeper = ledger.inventory.file(group.keeper)
+                at = keeper.month if keeper is not None and keeper.month else group.month
+                touched.add(at)
+                ledger.judgement.put_group(root, group.keeper, at, group.reasons, moved, now)
             else:
                 ledger.judgement.remove_group(group.id)
     return touched
 
 
-def _members(star: Star, companions: Companions) -> Iterable[MemberRow]:
+def _moved(group: GroupRow | None) -> list[MemberRow]:
+    return [] if group is None else [m for m in group.members if m.role == "moved"]
+
+
+def _members(ledger: Ledger, star: Star, companions: Companions) -> Iterable[MemberRow]:
     for member in star.members:
         role, why = "duplicate" if member.unattended else "review", member.why
+        if role == "review" and not member.node.stay and _settled_before(ledger, star, member):
+            role, why = "duplicate", "the same bytes were settled beside this keeper before"
         if member.node.kept_by_person:
             role = "stays"
-        elif member.unattended and member.node.companions:
+        elif role == "duplicate" and member.node.companions:
             try:
                 companions.beside(star.keeper.path, member.node.path)
             except Stays as clause:
@@ -281,3 +322,9 @@ def _members(star: Star, companions: Companions) -> Iterable[MemberRow]:
             evidence=member.edge.evidence,
             why=why,
         )
+
+
+def _settled_before(ledger: Ledger, star: Star, member: Member) -> bool:
+    """A copy that lies in duplicates/ already came back by a phone's sync or another export: no new question."""
+    held = ledger.journal.moves(content=member.node.content, held=True)
+    return any(m.keeper_content == star.keeper.content for m in held)

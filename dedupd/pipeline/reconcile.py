@@ -7,22 +7,19 @@ Cost follows the folders looked at; memory follows the largest single folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dedupd.core.month import month_of
 from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
-from dedupd.core.relocation import Goal, MoveState
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
-from dedupd.pipeline.placing import place
+from dedupd.pipeline.aside import look_aside, taken_back
 from dedupd.ports import Clock, Disk, FoundFile
 
-if (
-    TYPE_CHECKING
-):  # the ledger is stdlib SQLite: its in-memory twin is ':memory:', so it is named here, for types only
+if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 FORGET_ABSENT_AFTER = 60.0
@@ -51,21 +48,51 @@ def identify(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> RootRo
     Raises RootError (one sentence) and records the root as offline when it is missing, unreadable or another.
     """
     try:
-        found = disk.identity(root.path)
-        if root.uuid and found.uuid != root.uuid:
-            raise RootError(
-                f"{root.path} is not the folder dedupd knows (its .dedupd-root.json is "
-                f"{'missing' if not found.uuid else 'another'}): is the disk mounted? Nothing is changed until it is back"
-            )
-        uuid = root.uuid or found.uuid or (disk.mark(root.path) if mark else "")
+        uuid, dev = _surely(root, ledger, disk, mark=mark)
     except RootError as error:
         with ledger.transaction():
             ledger.inventory.update_root(root.id, online=False, note=str(error))
         raise
-    if (uuid, found.dev, True, "") != (root.uuid, root.dev, root.online, root.note):
+    if (uuid, dev, True, "") != (root.uuid, root.dev, root.online, root.note):
         with ledger.transaction():
-            ledger.inventory.update_root(root.id, uuid=uuid, dev=found.dev, online=True, note="")
+            ledger.inventory.update_root(root.id, uuid=uuid, dev=dev, online=True, note="")
     return next(r for r in ledger.inventory.roots() if r.id == root.id)
+
+
+def _surely(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[str, int]:
+    """UUID and device of the folder, which is the one dedupd knows; else RootError."""
+    found = disk.identity(root.path)
+    if root.uuid and found.uuid != root.uuid:
+        if found.uuid or not any(_there(root, row, disk) for row in ledger.inventory.some_files(root.id)):
+            raise RootError(
+                f"{root.path} is not the folder dedupd knows (its .dedupd-root.json is "
+                f"{'missing' if not found.uuid else 'another'}): is the disk mounted? Nothing is changed until it is back"
+            )
+        if mark:  # somebody tidied the marker away; the photos say who this is
+            disk.mark(root.path, root.uuid)
+    elif not root.uuid and root.dev not in (None, found.dev):
+        known = ledger.inventory.some_files(root.id)
+        if known and all(disk.gone(root.path, row.path) for row in known):
+            raise RootError(
+                f"{root.path} is another disk and holds none of the photos that were there: "
+                "is the right one mounted? Nothing is changed until it is back"
+            )
+    uuid = root.uuid or found.uuid or (disk.mark(root.path) if mark else "")
+    return uuid, found.dev
+
+
+def _there(root: RootRow, row: FileRow, disk: Disk) -> bool:
+    now = disk.stat(root.path, row.path)
+    return now is not None and _same_bytes(row.stat, now)
+
+
+def _still_itself(root: RootRow, disk: Disk) -> bool:
+    """A disk pulled out while its folders were read looks like a disk whose photos were deleted."""
+    try:
+        found = disk.identity(root.path)
+    except RootError:
+        return False
+    return found.dev == root.dev and (not found.uuid or found.uuid == root.uuid)
 
 
 def reconcile(
@@ -92,16 +119,13 @@ def reconcile(
         visited.add(folder)
         diff.folder(folder, files)
         on_progress(changes.files)
-    for folder in ledger.inventory.folders(root.id):
-        if (
-            folder not in visited
-            and _inside(folder, under)
-            and not any(_inside(folder, f) for f in unreadable)
-        ):
+    for folder in ledger.inventory.folders(root.id, under):
+        if folder not in visited and not any(_inside(folder, f) for f in unreadable):
             diff.folder(folder, [])
-    diff.finish()
-    if not under:
-        _held_files(root, ledger, disk, clock, changes)
+    itself = _still_itself(root, disk)
+    diff.finish(believe_absence=itself)
+    if not under and itself:
+        changes.absent += look_aside(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
     return changes
 
 
@@ -126,7 +150,7 @@ def reconcile_folders(
         files = list(disk.list_folder(root.path, folder, tuple(ignore), problem))
         if folder not in closed:
             diff.folder(folder, files)
-    diff.finish()
+    diff.finish(believe_absence=_still_itself(root, disk))
     return changes
 
 
@@ -137,7 +161,7 @@ def _with_those_below(
     for folder in (f for f, whole in folders.items() if whole):
         walked = disk.walk(root.path, folder, ignore, lambda at, sentence: None)
         found |= {file.path.rpartition("/")[0] for file in walked}
-        found |= {known for known in ledger.inventory.folders(root.id) if _inside(known, folder)}
+        found |= set(ledger.inventory.folders(root.id, folder))
     return sorted(found)
 
 
@@ -156,7 +180,7 @@ class _Diff:
     def __init__(self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
         self._root, self._ledger, self._disk, self._clock, self._changes = root, ledger, disk, clock, changes
         self._files = ledger.inventory
-        self._new: list[tuple[FoundFile, bool]] = []
+        self._perhaps_renamed: list[tuple[FoundFile, bool]] = []
         self._gone: dict[int, FileRow] = {}
 
     def folder(self, folder: str, found: list[FoundFile]) -> None:
@@ -166,60 +190,83 @@ class _Diff:
         with self._ledger.transaction():
             for file in found:
                 row = known.pop(file.path, None)
-                self._file(file, row, file.path in companions)
+                companion = file.path in companions
+                if row is not None:
+                    self._known(file, row, companion)
+                elif self._files.files_by_inode(self._root.id, file.stat):
+                    self._perhaps_renamed.append((file, companion))
+                else:
+                    self._add(file, companion)
         for row in known.values():
             self._gone[row.id] = row
 
-    def _file(self, file: FoundFile, row: FileRow | None, companion: bool) -> None:
-        if row is None:
-            self._new.append((file, companion))
-            return
-        if _same_bytes(row.stat, file.stat):
-            if row.stat != file.stat or row.absent_since is not None:
-                self._files.same_file(row.id, file.stat)
-            if row.absent_since is not None:
-                self._month_changed(row)
-            if companion != (row.state == FileState.COMPANION):
-                self._month_changed(row)
-                self._files.set_state(row.id, FileState.COMPANION if companion else FileState.SEEN)
-            return
-        self._changes.changed += 1
-        self._month_changed(row)
-        self._files.changed_file(row.id, file.stat, FileState.COMPANION if companion else FileState.SEEN)
+    def _add(self, file: FoundFile, companion: bool) -> None:
+        self._changes.new += 1
+        self._files.add_file(self._root.id, file.path, file.stat, _first_state(companion))
 
-    def finish(self) -> None:
+    def _known(self, file: FoundFile, row: FileRow, companion: bool) -> None:
+        if not _same_bytes(row.stat, file.stat):
+            self._changed(file, row, companion)
+            return
+        if row.stat != file.stat or row.absent_since is not None:
+            self._files.same_file(row.id, file.stat)
+        if row.absent_since is not None or row.stat.nlink != file.stat.nlink:
+            self._affected(row)
+        if companion != (row.state == FileState.COMPANION):
+            self._affected(row)
+            self._files.set_state(row.id, _first_state(companion))
+        elif row.state == FileState.SKIPPED and row.stat.ctime_ns != file.stat.ctime_ns:
+            self._files.set_state(row.id, FileState.SEEN)  # its permissions may be others now
+
+    def _changed(self, file: FoundFile, row: FileRow, companion: bool) -> None:
+        self._changes.changed += 1
+        self._affected(row)
+        self._ledger.judgement.void(row.id)
+        if any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat)):
+            self._files.remove_file(row.id)
+            self._perhaps_renamed.append((file, companion))
+        else:
+            self._files.changed_file(row.id, file.stat, _first_state(companion))
+
+    def finish(self, *, believe_absence: bool) -> None:
         """Match new paths with vanished ones (a rename keeps inode, size, mtime), then record the rest."""
+        begun = {move.file for move in self._ledger.journal.open_moves()}
         with self._ledger.transaction():
-            for file, companion in self._new:
+            for file, companion in self._perhaps_renamed:
                 if not self._renamed(file, companion):
-                    self._changes.new += 1
-                    state = FileState.COMPANION if companion else FileState.SEEN
-                    self._files.add_file(self._root.id, file.path, file.stat, state)
+                    self._add(file, companion)
             now = self._clock.now()
             for row in self._gone.values():
-                self._absent(row, now)
+                if believe_absence and row.id not in begun:
+                    self._absent(row, now)
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         for row in self._files.files_by_inode(self._root.id, file.stat):
-            if row.state == FileState.HELD and self._disk.stat(self._root.path, row.path) is None:
+            if self._is_taken_back(row):
                 taken_back(self._ledger, row, file.path, self._clock.now())
                 self._changes.renamed += 1
                 return True
             if row.state == FileState.HELD or not (row.id in self._gone or row.absent_since is not None):
                 continue
             self._gone.pop(row.id, None)
-            self._month_changed(row)
-            captured = self._captured(row)
-            month, source = month_of(file.path, captured, file.stat.mtime_ns / 1e9)
-            self._files.renamed_file(row.id, file.path, str(month) if row.content else "", source)
-            self._files.same_file(row.id, file.stat)
-            if companion != (row.state == FileState.COMPANION):
-                self._files.set_state(row.id, FileState.COMPANION if companion else FileState.SEEN)
-            if row.content:
-                self._files.change_month(self._root.id, str(month), self._clock.now())
+            self._rename(row, file, companion)
             self._changes.renamed += 1
             return True
         return False
+
+    def _is_taken_back(self, row: FileRow) -> bool:
+        return row.state == FileState.HELD and self._disk.gone(self._root.path, row.path)
+
+    def _rename(self, row: FileRow, file: FoundFile, companion: bool) -> None:
+        self._affected(row)
+        month, source = month_of(file.path, self._captured(row), file.stat.mtime_ns / 1e9)
+        self._files.renamed_file(row.id, file.path, str(month) if row.content else "", source)
+        self._files.same_file(row.id, file.stat)
+        if companion != (row.state == FileState.COMPANION):
+            self._files.set_state(row.id, _first_state(companion))
+        if row.content:
+            self._files.change_month(self._root.id, str(month), self._clock.now())
+            self._ledger.journal.keeper_renamed(self._root.path, row.path, file.path, row.content)
 
     def _captured(self, row: FileRow) -> float | None:
         traits = self._files.traits([row.content]) if row.content else {}
@@ -228,41 +275,23 @@ class _Diff:
     def _absent(self, row: FileRow, now: float) -> None:
         if row.absent_since is None:
             self._changes.absent += 1
-            self._month_changed(row)
+            self._affected(row)
             self._files.absent_file(row.id, now)
         elif not 0 <= now - row.absent_since < FORGET_ABSENT_AFTER:
+            self._ledger.judgement.void(row.id)
             self._files.remove_file(row.id)
 
-    def _month_changed(self, row: FileRow) -> None:
-        self._files.change_month(self._root.id, row.month, self._clock.now())
+    def _affected(self, row: FileRow) -> None:
+        """Its month is to be grouped again, and each month whose groups it had a part in."""
+        beside = self._ledger.judgement.months_beside(self._root.id, row.id, row.content)
+        for month in {row.month, *beside}:
+            self._files.change_month(self._root.id, month, self._clock.now())
+
+
+def _first_state(companion: bool) -> FileState:
+    return FileState.COMPANION if companion else FileState.SEEN
 
 
 def _same_bytes(a: FileStat, b: FileStat) -> bool:
     # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9).
     return (a.size, a.mtime_ns, a.ino) == (b.size, b.mtime_ns, b.ino)
-
-
-def _held_files(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
-    """Held copies lie where no walk goes: look at each. One that is gone from there was its owner's to remove."""
-    for row in ledger.inventory.in_state(FileState.HELD, root.id):
-        if disk.stat(root.path, row.path) is not None:
-            continue
-        with ledger.transaction():
-            ended = [m for m in ledger.journal.moves(root=root.path, held=True) if m.file == row.id]
-            gone = [
-                replace(m, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner")
-                for m in ended
-            ]
-            ledger.journal.finish(gone)
-            ledger.inventory.change_month(root.id, row.month, clock.now())
-            ledger.inventory.remove_file(row.id)
-        changes.absent += 1
-
-
-def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
-    """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
-    with ledger.transaction():
-        held = [m for m in ledger.journal.moves(content=row.content, held=True) if m.file == row.id]
-        undone = [replace(m, goal=Goal.UNDONE, restored=path) for m in held]
-        ledger.journal.finish(undone)
-        place(ledger, undone, now)

@@ -200,6 +200,13 @@ class Inventory:
         )
         return [r[0] for r in rows]
 
+    def held_and_missing(self, root: int) -> set[str]:
+        """Contents of held copies that were not in duplicates/ at the last look: perhaps their owner takes them back."""
+        rows = self._link.execute(
+            "SELECT content FROM files WHERE root=? AND state='held' AND absent_since IS NOT NULL", (root,)
+        )
+        return {r[0] for r in rows}
+
     def held_photos(self, root: int) -> int:
         """Photos (not their sidecars) in duplicates/."""
         return self._link.execute(

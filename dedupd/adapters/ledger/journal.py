@@ -81,6 +81,22 @@ class Journal:
                 [(m.goal, m.state, os.fsencode(m.restored), _text(m.error), m.id) for m in moves],
             )
 
+    def follow(self, moves: Sequence[Move]) -> None:
+        """Write src and dst of held rows whose folder a person moved or renamed; joins an open transaction."""
+        with self._transaction():
+            self._link.executemany(
+                "UPDATE moves SET src=?, dst=? WHERE id=?",
+                [(os.fsencode(m.src), os.fsencode(m.dst), m.id) for m in moves],
+            )
+
+    def keeper_renamed(self, root: str, old: str, new: str, content: str) -> None:
+        """A person renamed the keeper of held copies; joins an open transaction."""
+        with self._transaction():
+            self._link.execute(
+                f"UPDATE moves SET keeper=? WHERE root=? AND keeper=? AND keeper_content=? AND {_HELD}",
+                (os.fsencode(new), os.fsencode(root), os.fsencode(old), content),
+            )
+
     def open_moves(self) -> list[Move]:
         """Rows that were begun and not ended: what recovery looks at, in the order they were begun."""
         return self._select("state='intent'", ())

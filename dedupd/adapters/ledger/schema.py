@@ -32,7 +32,7 @@ CREATE INDEX IF NOT EXISTS files_folder ON files(root, folder);
 CREATE INDEX IF NOT EXISTS files_content ON files(content);
 CREATE INDEX IF NOT EXISTS files_month ON files(root, month);
 CREATE INDEX IF NOT EXISTS files_inode ON files(ino);
-CREATE INDEX IF NOT EXISTS files_state ON files(state, root);
+CREATE INDEX IF NOT EXISTS files_state ON files(state, root, absent_since);
 CREATE TABLE IF NOT EXISTS contents(
     content TEXT PRIMARY KEY, recipe TEXT NOT NULL, model TEXT NOT NULL, traits TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pairs(
