@@ -18,7 +18,9 @@ IMAGES = ("auto", "kitty", "sixel", "half", "off")
 
 def run(places: Places, args: argparse.Namespace) -> int:
     """Show the reviewer until it is closed. Raises UsageError without a terminal."""
-    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stdout__ and sys.__stdout__.isatty()):
+    # Textual draws on stderr and textual-image on stdout.
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    if not all(stream is not None and stream.isatty() for stream in streams):
         raise UsageError(
             "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
         )

@@ -106,8 +106,8 @@ class Gallery:
             return picture
         return await self._off_loop(lambda: self._tools().part(picture, view, place, side))
 
-    async def difference(self, keeper: Picture, other: Picture) -> Picture:
-        return await self._off_loop(lambda: self._tools().difference(keeper, other))
+    async def difference(self, keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture:
+        return await self._off_loop(lambda: self._tools().difference(keeper, other, covered))
 
     def forget(self) -> None:
         """Another daemon may number its files otherwise."""

@@ -105,17 +105,37 @@ def _colour(colour: int) -> Color:
     return Color.from_rgb(colour >> 16, colour >> 8 & 255, colour & 255)
 
 
-def difference(keeper: Picture, other: Picture) -> Picture:
-    """Where the two differ: the keeper dimmed to grey, differences glowing. Both show the same place."""
+def difference(keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture:
+    """Where the two differ: the keeper dimmed to grey, differences glowing. Both show the same place.
+
+    covered: the part of it that `other` has at all; the rest of the keeper stays dark.
+    """
     other = other.resize(keeper.size, Image.Resampling.BILINEAR)
+    wide, high = keeper.size
+    area = (
+        round(covered.left * wide),
+        round(covered.top * high),
+        round(covered.right * wide),
+        round(covered.bottom * high),
+    )
+    if area[2] - area[0] < 2 or area[3] - area[1] < 2:
+        return _dimmed(keeper, 8)
+    shown = _dimmed(keeper, 8)
+    shown.paste(_glowing(keeper.crop(area), other.crop(area)), area[:2])
+    return shown
+
+
+def _glowing(keeper: Picture, other: Picture) -> Picture:
     apart = _apart(keeper, other)
     # Re-encoding noise is not a difference: nothing below 8 grey units glows.
     glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
-    dim = keeper.convert("L").point([40 + v // 4 for v in range(256)])
     heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
-    return Image.composite(
-        heat, Image.merge("RGB", (dim, dim, dim)), glow.point([min(255, v * 2) for v in range(256)])
-    )
+    return Image.composite(heat, _dimmed(keeper, 4), glow.point([min(255, v * 2) for v in range(256)]))
+
+
+def _dimmed(picture: Picture, times: int) -> Picture:
+    dim = picture.convert("L").point([(160 + v) // times for v in range(256)])
+    return Image.merge("RGB", (dim, dim, dim))
 
 
 def find_place(keeper: Picture, other: Picture) -> Box:

@@ -56,7 +56,7 @@ class Painter:
         seen = await self._gallery.part(own, view, place)
         if not differs:
             return seen
-        return await self._gallery.difference(await self._gallery.part(base, view), seen)
+        return await self._gallery.difference(await self._gallery.part(base, view), seen, view.of(place))
 
     async def _place(self, photo: PhotoView, keeper: PhotoView) -> Box:
         return await self._gallery.place(keeper.file, photo.file)

@@ -46,6 +46,18 @@ class View:
         side = 1 / self.zoom
         return Box(left=self.x - side / 2, top=self.y - side / 2, width=side, height=side)
 
+    def of(self, place: Box) -> Box:
+        """What of this view a picture that lies at `place` covers, in shares of the view."""
+        window = self.window()
+        left, top = max(window.left, place.left), max(window.top, place.top)
+        right, bottom = min(window.right, place.right), min(window.bottom, place.bottom)
+        return Box(
+            left=(left - window.left) / window.width,
+            top=(top - window.top) / window.height,
+            width=max(0.0, right - left) / window.width,
+            height=max(0.0, bottom - top) / window.height,
+        )
+
     def zoomed(self, steps: int) -> View:
         """`steps` stops nearer (or further, when negative), around the same centre."""
         index = min(range(len(ZOOMS)), key=lambda i: abs(ZOOMS[i] - self.zoom)) + steps

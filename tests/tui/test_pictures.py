@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,21 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from dedupd.tui import imaging
 from dedupd.tui.terminal import choose, probe, reading
 from dedupd.tui.view import WHOLE, Box, View
+from dedupd.tui.widgets.picture import Picture as PictureWidget
 from tests.fakes.library import draw
+from tests.tui.conftest import Reviewing
 
 
 def far(a: Image.Image, b: Image.Image) -> float:
     """Mean difference, grey units."""
     return float(ImageStat.Stat(ImageChops.difference(a.convert("L"), b.resize(a.size).convert("L"))).mean[0])
+
+
+def coloured(picture: Image.Image) -> float:
+    """Share of pixels that are not grey."""
+    red, _, blue = picture.split()
+    spread = ImageChops.difference(red, blue).histogram()
+    return sum(spread[9:]) / sum(spread)
 
 
 def test_the_same_bytes_show_no_difference_and_a_changed_spot_glows() -> None:
@@ -32,6 +42,22 @@ def test_the_same_bytes_show_no_difference_and_a_changed_spot_glows() -> None:
     assert abs(top - 100) <= 2
     assert abs(right - 241) <= 2
     assert abs(bottom - 141) <= 2
+
+
+def test_another_brightness_is_no_difference_and_another_scene_is() -> None:
+    keeper = draw(3)
+    brighter = keeper.point([min(255, round(v * 0.9 + 20)) for v in range(256)] * 3)
+    assert coloured(imaging.difference(keeper, brighter)) < 0.02
+    assert coloured(imaging.difference(keeper, draw(8))) > 0.1
+
+
+def test_what_a_crop_does_not_show_is_dark_and_no_difference() -> None:
+    keeper, place = draw(3), Box(left=0.25, top=0.25, width=0.5, height=0.5)
+    crop = keeper.crop((96, 64, 288, 192))
+    view = View()
+    seen = imaging.part(crop, view, place)
+    assert coloured(imaging.difference(keeper, seen, view.of(place))) < 0.02
+    assert coloured(imaging.difference(keeper, seen)) > 0.3, "without that it would all glow"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 5])
@@ -120,3 +146,25 @@ def test_a_mode_that_was_asked_for_is_not_probed() -> None:
 
 def test_without_a_terminal_the_probe_does_not_wait() -> None:
     assert probe(timeout=5.0) == "half"
+
+
+async def test_a_terminal_with_sixels_gets_sixels(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, images="sixel") as review:
+        await review.open_month()
+        await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")
+        await review.calm()
+        kinds = {
+            type(widget).__module__ for widget in review.app.screen.query(PictureWidget).first().children
+        }
+        assert "textual_image.widget.sixel" in kinds
+
+
+async def test_without_textual_image_blocks_are_shown(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "textual_image", None)
+    monkeypatch.delitem(sys.modules, "textual_image.widget", raising=False)
+    async with reviewing(groups=8, images="kitty") as review:
+        await review.open_month()
+        await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")
+        assert review.app.gallery.mode == "half"

@@ -117,7 +117,7 @@ class CompareScreen(Page):
         at = self.ids.index(self.id_now) + 1 if self.id_now in self.ids else 0
         if group is None:
             return "group"
-        return f"{group.month} › {group.relation} · {STATES.get(group.state, group.state)} › {at} of {len(self.ids)}"
+        return f"{at} of {len(self.ids)} · {group.relation} · {STATES.get(group.state, group.state)} · {group.month}"
 
     def follow(self, topic: Topic) -> None:
         if topic == "groups":
@@ -204,6 +204,8 @@ class CompareScreen(Page):
         shown = self._shown()
         for index, pane in enumerate(self.panes):
             pane.display = index < len(shown)
+            # All of one width, to the cell: else the same picture would be drawn in two sizes.
+            pane.styles.width = self.size.width // len(shown)
         self._show_words()
         self._show_facts(shown)
         self.run_worker(self._paint(), group="paint", exclusive=True)

@@ -38,6 +38,8 @@ from dedupd.tui.words import (
 
 _PREVIEW_AFTER = 0.12
 """Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
+_WIDE = 120
+"""Columns from which on the pictures get more room than the list."""
 _AT_ONCE = 500
 """Groups in one approving request, to stay far below the line cap."""
 
@@ -93,6 +95,9 @@ class GroupsScreen(Page):
     def on_mount(self) -> None:
         self._filter.display = False
         self.review.follower.want(self.key)
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= _WIDE, "wide")
 
     def where(self) -> str:
         return f"{self.key[1]} {month_name(self.key[1])}"
