@@ -530,6 +530,15 @@ class Library:
         self.cluster()
         return Moved(messages=[] if verdict else [f"there is no lesson {lesson}"])
 
+    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str]]]) -> None:
+        """Take in verdicts (kind, a, b, paths) from elsewhere: by content, so they hold wherever the photos lie."""
+        with self.ledger.transaction():
+            for kind, a, b, paths in lessons:
+                self.ledger.judgement.add_verdict(kind, a, b, paths, self.clock.now())
+                for file in self.ledger.inventory.live_with_content(a):
+                    self.ledger.inventory.change_month(file.root, file.month, self.clock.now())
+        self.cluster()
+
     def _month_of(self, move: Move) -> str:
         row = self.ledger.inventory.file(move.file)
         return row.month if row else ""

@@ -242,6 +242,48 @@ def _tools(commands: Commands) -> None:
             commands, "verify", "verify:verify", "prove the promises on the disk as it is", "dedupd verify"
         )
     )
+    feedback = _command(
+        commands,
+        "feedback",
+        "feedback:feedback",
+        "what you taught dedupd: list it, take a lesson back, carry it to another machine",
+        "dedupd feedback forget 12",
+    )
+    feedback.add_argument("action", nargs="?", choices=("list", "forget", "export", "import"), default="list")
+    feedback.add_argument(
+        "what", nargs="*", metavar="LESSON|FILE", help="lessons to forget, or the file to write or read"
+    )
+    _json(feedback)
+    tune = _command(
+        commands,
+        "tune",
+        "tune:tune",
+        "what other settings would change, from what was measured already; nothing is decoded or changed",
+        "dedupd tune --threshold 0.9 --tier burst=review",
+    )
+    tune.add_argument("--threshold", type=_threshold, metavar="T")
+    tune.add_argument("--keep-policy", choices=POLICIES)
+    tune.add_argument(
+        "--tier", action="append", default=[], metavar="RELATION=ACTION", help="such as burst=review"
+    )
+    _json(tune)
+    bench = _command(
+        commands,
+        "bench",
+        "bench:bench",
+        "measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes",
+        "dedupd bench ~/labelled --truth ~/labelled/truth.json",
+    )
+    bench.add_argument(
+        "gallery", nargs="?", type=Path, metavar="FOLDER", help="default: a gallery it paints itself"
+    )
+    bench.add_argument(
+        "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
+    )
+    bench.add_argument(
+        "--photos", type=_positive, default=30, help="size of the painted gallery (default: 30)"
+    )
+    _json(bench)
     models = _command(
         commands,
         "models",

@@ -36,6 +36,8 @@ def ingest(
     waiting = ledger.inventory.to_look_at()
     roots = {r.id: r for r in ledger.inventory.roots()}
     waiting = [f for f in waiting if roots[f.root].online and choose(f.path)]
+    if waiting:
+        on_progress(0, len(waiting))
     photos = 0
     for start in range(0, len(waiting), BATCH):
         if stop():

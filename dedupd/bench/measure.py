@@ -1,0 +1,102 @@
+"""One labelled gallery measured: a dry run on a state of its own, scored and timed, phase by phase.
+
+Must never change the gallery. Times are of this machine at this moment: compare ratios of one run.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dedupd.bench.score import Score, score
+from dedupd.errors import UsageError
+from dedupd.library import Library
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one run gave."""
+
+    score: Score
+    photos: int
+    skipped: int
+    model: str
+    phases: dict[str, float] = field(default_factory=dict)
+    """Phase -> seconds."""
+    again: float = 0.0
+    """Seconds of a second pass with nothing new."""
+
+
+def measure(folder: Path, truth: Path, on_progress: Progress) -> Measurement:
+    """Scan `folder` twice without moving anything. `truth` names files relative to its own folder."""
+    labels = _labels(truth)
+    prefix = (
+        str(folder.resolve().relative_to(truth.parent.resolve())) if _below(folder, truth.parent) else "."
+    )
+    watch = _Stopwatch(on_progress)
+    with tempfile.TemporaryDirectory(prefix="dedupd-bench-") as state:
+        with Library.open([folder], state_dir=Path(state, "state"), config=None) as library:
+            outcome = library.scan(dry_run=True, on_progress=watch)
+            watch.stop()
+            began = time.monotonic()
+            library.scan(dry_run=True)
+            again = time.monotonic() - began
+    groups = [_rooted(group, prefix) for group in outcome.report["groups"]]
+    return Measurement(
+        score=score(labels, groups), photos=outcome.report["total_images"], skipped=len(outcome.report["skipped"]),
+        model=outcome.report["model"], phases=watch.seconds, again=again,
+    )  # fmt: skip
+
+
+def _labels(truth: Path) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(truth.read_text("utf-8"))
+        return list(document["files"])
+    except OSError as error:
+        raise UsageError(
+            f"the labels {truth} cannot be read ({error.strerror}): name them with --truth"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f'{truth} has no list "files" of labels: {error}') from None
+
+
+def _below(folder: Path, parent: Path) -> bool:
+    return folder.resolve().is_relative_to(parent.resolve())
+
+
+def _rooted(group: dict[str, Any], prefix: str) -> dict[str, Any]:
+    def named(path: str) -> str:
+        return path if prefix == "." else f"{prefix}/{path}"
+
+    return {
+        "keep": named(group["keep"]),
+        "duplicates": [named(p) for p in group["duplicates"]],
+        "review": [named(p) for p in group["review"]],
+    }
+
+
+class _Stopwatch:
+    """Seconds spent in each phase, told by the progress calls that mark its first step."""
+
+    def __init__(self, on_progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_progress, self._phase, self._since = on_progress, "", time.monotonic()
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        if phase != self._phase:
+            self.stop()
+            self._phase = phase
+        self._on_progress(phase, done, total)
+
+    def stop(self) -> None:
+        now = time.monotonic()
+        if self._phase:
+            self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._since
+        self._since = now
