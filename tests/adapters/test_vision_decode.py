@@ -75,6 +75,25 @@ def test_content_counts_not_the_name(tmp_path: Path) -> None:
     assert seen(tmp_path / "a.png").format == "JPEG"
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.avif", "a.tif"])
+def test_of_several_frames_the_first_is_seen_and_the_others_are_not_forgotten(
+    tmp_path: Path, name: str
+) -> None:
+    scene().save(tmp_path / name)
+    assert not seen(tmp_path / name).several
+    scene().save(tmp_path / name, save_all=True, append_images=[Image.new("RGB", (640, 480), "red")])
+    picture = seen(tmp_path / name)
+    assert picture.several
+    assert difference(picture.image, scene()) < 12
+
+
+def test_a_jpeg_with_a_second_picture_inside_is_a_jpeg(tmp_path: Path) -> None:
+    scene().save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[scene(64, 48)])
+    picture = seen(tmp_path / "a.jpg", short_side=100)
+    assert (picture.format, picture.several) == ("JPEG", False)
+    assert min(picture.image.size) < 200
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_come_upright(tmp_path: Path, orientation: int) -> None:
     turned = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]

@@ -90,6 +90,8 @@ class Picture:
     quantization: dict[int, list[int]] | None
     """A JPEG's tables; None for other formats."""
     subsampling: str
+    several: bool
+    """There are more frames or pages behind the one decoded."""
 
 
 @contextmanager
@@ -181,6 +183,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> P
         {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "") if jpeg else ""
     )
     name = "JPEG" if jpeg else str(image.format)
+    several = not jpeg and _has_several(image)
     small = _load_small(image, _factor(width, height, short_side, long_side))
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))
@@ -196,6 +199,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> P
         exif=exif,
         quantization=tables,
         subsampling=subsampling,
+        several=several,
     )
 
 
@@ -259,6 +263,14 @@ def _exif(image: Image.Image) -> Image.Exif:
     except Exception:  # noqa: BLE001
         # Broken metadata does not make a photo unreadable.
         return Image.Exif()
+
+
+def _has_several(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except Exception:  # noqa: BLE001
+        # What follows the first frame is broken: nobody can see it.
+        return False
 
 
 def _orientation(exif: Image.Exif) -> int:

@@ -14,10 +14,9 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image
 
 from dedupd.adapters.vision import align, messages
-from dedupd.adapters.vision.decode import Refused, area_resize, content_of, decode, opened
+from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.core.photo import Measures
 
 SIDE = 400
@@ -41,7 +40,10 @@ class Gallery:
             if place in self._pictures:
                 self._pictures.move_to_end(place)
                 return self._pictures[place]
-        picture = align.Prepared(area_resize(np.asarray(_read(path, content, 2 * side)), side))
+        whole = _read(path, content, 2 * side)
+        if whole.several:
+            raise _SeveralFrames
+        picture = align.Prepared(area_resize(np.asarray(whole.image), side))
         with self._lock:
             if place not in self._pictures:
                 self._pictures[place] = picture
@@ -56,20 +58,29 @@ def _cost(picture: align.Prepared) -> int:
     return picture.rgb.nbytes * 4 // 3 + 100_000
 
 
-def _read(path: str, content: str, long_side: int) -> Image.Image:
+class _SeveralFrames(Exception):
+    """A moving picture or a document of pages: its first frame proves nothing about the rest."""
+
+
+def _read(path: str, content: str, long_side: int) -> Picture:
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        return decode(file, path, long_side=long_side).image
+        return decode(file, path, long_side=long_side)
 
 
 def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
-    """Measure one pair; a file that cannot be read gives an error instead of measures."""
+    """Measure one pair; a file that cannot be read gives an error instead of measures.
+
+    Pictures of several frames come back as not aligned: their first frames may agree where the others do not.
+    """
     try:
         measures: Measures = align.measure(*_both(pair, gallery, SIDE))
         if pair.fine:
             a, b = _both(pair, gallery, FINE_SIDE)
             measures = replace(measures, fine_worst=align.measure_fine(a.rgb, b.rgb, measures))
+    except _SeveralFrames:
+        return messages.Proven(key=pair.key, measures=Measures(), error="")
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
     except Exception as error:  # noqa: BLE001
@@ -94,7 +105,7 @@ def shrink(file: messages.FileToShrink, cache_dir: Path) -> messages.Shrunk:
     target = thumbnail_path(cache_dir, file.content)
     if not target.exists():
         try:
-            image = _read(os.fsdecode(file.path), file.content, THUMBNAIL_SIDE)
+            image = _read(os.fsdecode(file.path), file.content, THUMBNAIL_SIDE).image
             image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = target.with_suffix(f".{os.getpid()}.part")

@@ -1,0 +1,86 @@
+"""What a proof may rest on: the bytes that were asked about, all of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from PIL import Image
+
+from dedupd.adapters.vision import proof
+from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
+
+
+def photo(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def prove(a: Path, b: Path, gallery: proof.Gallery | None = None, *, fine: bool = False) -> Proven:
+    one, two = (blake3(path.read_bytes()).hexdigest() for path in (a, b))
+    pair = PairToProve(key=0, a=one, b=two, path_a=os.fsencode(a), path_b=os.fsencode(b), fine=fine)
+    return proof.prove(pair, gallery or proof.Gallery())
+
+
+def test_a_smaller_copy_aligns(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.jpg", quality=95)
+    photo().resize((320, 240)).save(tmp_path / "b.webp", quality=80)
+    measures = prove(tmp_path / "a.jpg", tmp_path / "b.webp").measures
+    assert measures is not None
+    assert measures.method == "identity"
+    assert measures.fine_worst is None
+
+
+def test_text_like_pairs_are_measured_again_at_higher_resolution(tmp_path: Path) -> None:
+    photo(size=(1600, 1200)).save(tmp_path / "a.jpg", quality=95)
+    photo(size=(1600, 1200)).save(tmp_path / "b.jpg", quality=85)
+    measures = prove(tmp_path / "a.jpg", tmp_path / "b.jpg", fine=True).measures
+    assert measures is not None
+    assert measures.fine_worst is not None
+    assert measures.fine_worst < 12
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.webp"])
+def test_equal_first_frames_prove_nothing(tmp_path: Path, name: str) -> None:
+    single, moving = tmp_path / "single.png", tmp_path / name
+    photo().save(single)
+    photo().save(moving, save_all=True, append_images=[photo(1)])
+    for a, b in ((single, moving), (moving, single)):
+        measures = prove(a, b).measures
+        assert measures is not None
+        assert measures.method == "none"
+        assert measures.worst == 99.0
+
+
+def test_an_unreadable_picture_is_an_error_not_a_measure(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:2000])
+    answer = prove(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    assert answer.measures is None
+    assert "damaged" in answer.error
+
+
+def test_a_gallery_forgets_what_it_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_CACHE_BYTES", 1_500_000)
+    gallery = proof.Gallery()
+    contents = []
+    for seed in range(6):
+        path = tmp_path / f"{seed}.png"
+        photo(seed).save(path)
+        contents.append((os.fspath(path), blake3(path.read_bytes()).hexdigest()))
+        gallery.picture(*contents[-1], 400)
+    os.unlink(contents[0][0])
+    os.unlink(contents[-1][0])
+    assert gallery.picture(*contents[-1], 400) is not None
+    with pytest.raises(Exception, match="no longer there"):
+        gallery.picture(*contents[0], 400)
+
+
+def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:
+    photo().save(tmp_path / "a.jpg")
+    file = FileToShrink(key=0, path=os.fsencode(tmp_path / "a.jpg"), content="f" * 64)
+    assert proof.shrink(file, tmp_path).path == b""
+    assert not proof.thumbnail_path(tmp_path, "f" * 64).exists()
