@@ -65,7 +65,7 @@ def _captured(details: dict[int, object]) -> float | None:
     """DateTimeOriginal + SubSecTimeOriginal as seconds of the camera's own clock."""
     stamp = _text(details.get(Base.DateTimeOriginal))[:19]
     try:
-        moment = datetime.strptime(stamp, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007
+        moment = datetime.strptime(stamp, "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return None
     if moment.year < _EARLIEST_YEAR:
