@@ -184,7 +184,7 @@ class ReviewApp(App[None]):
             self.tell(words)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
+        yield from super().get_system_commands(screen)  # pyright: ignore[reportUnknownMemberType]
         yield SystemCommand("History", "Every move, and undo for each", self.action_history)
         yield SystemCommand("Log", "What happened in this session", self.action_log)
         yield SystemCommand(

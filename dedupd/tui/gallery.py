@@ -33,6 +33,7 @@ T = TypeVar("T")
 _CLASSES = {"kitty": "TGPImage", "sixel": "SixelImage"}
 _KEPT = 96
 """Decoded thumbnails in memory; at 512 px some 0.6 MB each."""
+_THUMBNAIL_SIDE = 512
 _ORIGINAL_SIDE = 3000
 """Pixels of an original's long side that zooming shows."""
 
@@ -44,6 +45,9 @@ class Gallery:
         self.mode: ImageMode = mode
         self._link = link
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
+        self.widget_class: type[Any] | None = None
+        """textual-image's widget for a terminal with real pixels, once `ready`; None: blocks."""
+        self._loading = asyncio.Lock()
         self._imaging: ModuleType | None = None
         self._thumbnails: OrderedDict[int, Picture] = OrderedDict()
         self._originals: OrderedDict[int, Picture | None] = OrderedDict()
@@ -52,17 +56,15 @@ class Gallery:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def widget_class(self) -> type[Any]:
-        """textual-image's widget for a terminal with real pixels; the first call loads it."""
-        return await self._off_loop(_load_widget, _CLASSES[self.mode])
-
     async def ready(self) -> None:
-        """Loads what shows real pixels; without it, blocks do."""
-        if self.mode in _CLASSES:
-            try:
-                await self.widget_class()
-            except ImportError:
-                self.mode = "half"
+        """Loads what shows real pixels, once; where it is missing, blocks do."""
+        if self.mode in _CLASSES and self.widget_class is None:
+            async with self._loading:
+                if self.widget_class is None:
+                    try:
+                        self.widget_class = await self._off_loop(_load_widget, _CLASSES[self.mode])
+                    except ImportError:
+                        self.mode = "half"
 
     async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
         """The small pictures of `files` that there are, asked for in one request."""
@@ -78,7 +80,7 @@ class Gallery:
     async def original(self, photo: PhotoView) -> Picture | None:
         """The picture itself at up to 3000 px, for zooming; None when it cannot be decoded here."""
         if photo.file not in self._originals:
-            picture = await self._off_loop(lambda: self._tools().load(photo.where, _ORIGINAL_SIDE))
+            picture = await self._off_loop(self._load, photo.where, _ORIGINAL_SIDE)
             self._originals[photo.file] = picture
             while len(self._originals) > 6:  # some 20 MB each
                 self._originals.popitem(last=False)
@@ -122,13 +124,16 @@ class Gallery:
             return
         asked = [(file, paths[str(file)]) for file in files if str(file) in paths]
         pictures = await asyncio.gather(
-            *(self._off_loop(lambda p=path: self._tools().load(p, 512)) for _, path in asked)
+            *(self._off_loop(self._load, path, _THUMBNAIL_SIDE) for _, path in asked)
         )
         for (file, _), picture in zip(asked, pictures, strict=True):
             if picture is not None:
                 self._thumbnails[file] = picture
         while len(self._thumbnails) > max(_KEPT, len(files)):
             self._thumbnails.popitem(last=False)
+
+    def _load(self, path: str, side: int) -> Picture | None:
+        return self._tools().load(path, side)
 
     def _tools(self) -> ModuleType:
         if self._imaging is None:
@@ -141,8 +146,6 @@ class Gallery:
 
 def _load_widget(name: str) -> type[Any]:
     """textual-image asks the terminal while it is imported; the app owns the terminal by now, and asked already."""
-    if "textual_image.widget" in sys.modules:
-        return getattr(sys.modules["textual_image.widget"], name)
     width, height = _cell_pixels()
     os.environ.setdefault("TEXTUAL_CELL_WIDTH", str(width))
     os.environ.setdefault("TEXTUAL_CELL_HEIGHT", str(height))
@@ -160,7 +163,9 @@ def _cell_pixels() -> tuple[int, int]:
         import struct
         import termios
 
-        reply = fcntl.ioctl(sys.__stdout__, termios.TIOCGWINSZ, b"\0" * 8)  # type: ignore[arg-type]
+        if sys.__stdout__ is None:
+            return (10, 20)
+        reply = fcntl.ioctl(sys.__stdout__.fileno(), termios.TIOCGWINSZ, b"\0" * 8)
         rows, columns, across, down = struct.unpack("4H", reply)
         return (across // columns, down // rows) if across and down and rows and columns else (10, 20)
     except (ImportError, OSError, TypeError, AttributeError, ValueError):

@@ -58,7 +58,7 @@ class Link:
         """Connects, follows, reconnects; returns only when cancelled."""
         wait = FIRST_WAIT
         while True:
-            connection = Connection(self.path, lambda notice: self._post(Noticed(notice)))
+            connection = Connection(self.path, self._noticed)
             why = "the daemon closed the connection"
             try:
                 hello = await connection.open()
@@ -83,6 +83,9 @@ class Link:
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
         return await self._connection.ask(request, result, timeout)
+
+    def _noticed(self, notice: Notice) -> None:
+        self._post(Noticed(notice))
 
     async def _rest(self, seconds: float) -> bool:
         """True when it was cut short by `hurry`."""

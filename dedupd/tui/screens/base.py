@@ -54,7 +54,7 @@ class Page(Screen[None]):
 
     def _changed(self, topic: Topic) -> None:
         # Not is_current: that is also true of the screen beneath, which would be drawn for nobody.
-        if self.is_mounted and self.app.screen_stack and self.app.screen is self:
+        if self.is_mounted and self.review.screen_stack and self.review.screen is self:
             self._show_top()
             self.follow(topic)
 

@@ -45,7 +45,7 @@ class CompareScreen(Page):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "Approve"),
-        Binding("space", "toggle", "Move/stay"),
+        Binding("space", "move_or_stay", "Move/stay"),
         Binding("k", "keeper", "Keeper"),
         Binding("n", "different", "Not dup."),
         Binding("R", "reject", "Reject…", show=False),
@@ -344,7 +344,7 @@ class CompareScreen(Page):
         if self.draft is not None:
             photos = list(self.draft.photos.values())
             at = next(i for i, photo in enumerate(photos) if photo.file == self.looked_at)
-            self.app.push_screen(PictureScreen(photos, at))
+            self.review.push_screen(PictureScreen(photos, at))
 
     def action_step(self, by: int) -> None:
         if self.id_now in self.ids:
@@ -358,7 +358,7 @@ class CompareScreen(Page):
         photo = self._shown()[self.panes.index(event.pane)]
         self.looked_at = photo.file
         if event.badge:
-            self.action_toggle()
+            self.action_move_or_stay()
         elif event.twice:
             self.action_full()
         else:
@@ -371,12 +371,12 @@ class CompareScreen(Page):
     def action_copy(self) -> None:
         if self.draft is not None:
             where = self.draft.photos[self.looked_at].where
-            self.app.copy_to_clipboard(where.encode(errors="surrogateescape").decode(errors="replace"))
+            self.review.copy_to_clipboard(where.encode(errors="surrogateescape").decode(errors="replace"))
             self.review.tell(f"Copied: {where}")
 
     # ---- deciding --------------------------------------------------------------------------------
 
-    def action_toggle(self) -> None:
+    def action_move_or_stay(self) -> None:
         if self.draft is not None and not self.draft.toggle(self.looked_at):
             self.review.tell("The keeper stays. To let it go, make another picture the keeper first (k).")
         self.redraw()
@@ -422,7 +422,7 @@ class CompareScreen(Page):
         ]
         if group.moved_to:
             lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
-        if await self.app.push_screen_wait(
+        if await self.review.push_screen_wait(
             Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
         ):
             request = Reject(groups=[ref(group)], key=new_key())

@@ -175,7 +175,7 @@ class GroupsScreen(Page):
         self._resting = self.set_timer(_PREVIEW_AFTER, self._show_preview)
 
     def _show_preview(self) -> None:
-        if self.app.screen is not self:
+        if self.review.screen is not self:
             return
         self.run_worker(self._preview.show(self._rows.current), group="preview", exclusive=True)
 
@@ -184,7 +184,9 @@ class GroupsScreen(Page):
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         group = event.rows.current
         if group is not None:
-            self.app.push_screen(CompareScreen([g.id for g in event.rows.items], group.id), self._came_back)
+            self.review.push_screen(
+                CompareScreen([g.id for g in event.rows.items], group.id), self._came_back
+            )
 
     def _came_back(self, result: None = None) -> None:
         """The cursor follows to the group that was looked at last."""
@@ -230,7 +232,7 @@ class GroupsScreen(Page):
             [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
             *back,
         ]
-        if await self.app.push_screen_wait(
+        if await self.review.push_screen_wait(
             Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
         ):
             label = f"rejected {group_title(group)}"
@@ -247,7 +249,7 @@ class GroupsScreen(Page):
             self.review.tell("Nothing that is listed waits.")
             return
         unproven = [g for g in groups if g.relation not in PREDECIDED]
-        if await self.app.push_screen_wait(_sum_up(groups, unproven)):
+        if await self.review.push_screen_wait(_sum_up(groups, unproven)):
             requests = tuple(
                 Approve(groups=[ref(g) for g in groups[at : at + _AT_ONCE]], key=new_key())
                 for at in range(0, len(groups), _AT_ONCE)
@@ -313,7 +315,7 @@ class GroupsScreen(Page):
 
     @work
     async def action_jump(self) -> None:
-        wanted = await self.app.push_screen_wait(
+        wanted = await self.review.push_screen_wait(
             Ask("Jump to a group", "its number in the list, or a part of a name")
         )
         rows = self._rows

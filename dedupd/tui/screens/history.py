@@ -218,7 +218,7 @@ class History(Page):
             ],
             [("They are not moved again unless you approve them.", "dim")],
         ]
-        if len(moves) == 1 or await self.app.push_screen_wait(
+        if len(moves) == 1 or await self.review.push_screen_wait(
             Confirm(f"Put back {what}?", *lines, yes="Put back")
         ):
             self._put_back(moves)

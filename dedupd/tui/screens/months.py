@@ -171,10 +171,10 @@ class MonthsScreen(Page):
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         if isinstance(month := event.rows.current, MonthView):
-            self.app.push_screen(GroupsScreen((month.root, month.month)))
+            self.review.push_screen(GroupsScreen((month.root, month.month)))
 
     def action_quit(self) -> None:
-        self.app.exit()
+        self.review.exit()
 
     def action_nothing(self) -> None:
         """Esc on the first screen must not end anything."""
@@ -189,7 +189,7 @@ class MonthsScreen(Page):
 
     @work
     async def action_jump(self) -> None:
-        wanted = await self.app.push_screen_wait(Ask("Jump to a month", "2024-06, 2019, June …"))
+        wanted = await self.review.push_screen_wait(Ask("Jump to a month", "2024-06, 2019, June …"))
         rows = self._rows
         text = (wanted or "").casefold().replace("/", "-")
         for index, row in enumerate(rows.items):
@@ -224,7 +224,9 @@ class MonthsScreen(Page):
         if roots:
             lines.append([("From then on dedupd moves proven duplicates by itself in:", "dim")])
             lines += [[("  " + root.path, "dim")] for root in roots[:4]]
-        if await self.app.push_screen_wait(Confirm("Approve all that is proposed?", *lines, yes="Move them")):
+        if await self.review.push_screen_wait(
+            Confirm("Approve all that is proposed?", *lines, yes="Move them")
+        ):
             label = f"approved all proposed ({plural(status.waiting_to_move, 'file')})"
             self.review.hands.act(Action(label=label, requests=(Approve(all=True, key=new_key()),)))
 

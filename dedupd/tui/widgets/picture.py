@@ -63,13 +63,13 @@ class Picture(Widget):
             return
         await gallery.ready()
         self.pixels, self._gallery = pixels, gallery
-        if gallery.mode == "half":
+        if gallery.widget_class is None:
             await self._draw_blocks(pixels, gallery)
         else:
-            await self._draw_graphics(pixels, await gallery.widget_class())
+            await self._draw_graphics(pixels, gallery.widget_class)
 
     def on_resize(self) -> None:
-        if self.pixels is not None and self._gallery is not None and self._gallery.mode == "half":
+        if self.pixels is not None and self._gallery is not None and self._gallery.widget_class is None:
             self.run_worker(self._draw_blocks(self.pixels, self._gallery), exclusive=True)
 
     async def _draw_blocks(self, pixels: Pixels, gallery: Gallery) -> None:

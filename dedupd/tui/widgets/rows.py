@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -53,20 +53,20 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     class Moved(Message):
         """The cursor stands on another item."""
 
-        rows: Rows  # type: ignore[type-arg]
+        rows: Rows[Any]
 
         @property
-        def control(self) -> Rows:  # type: ignore[type-arg]
+        def control(self) -> Rows[Any]:
             return self.rows
 
     @dataclass
     class Chosen(Message):
         """The item under the cursor was chosen."""
 
-        rows: Rows  # type: ignore[type-arg]
+        rows: Rows[Any]
 
         @property
-        def control(self) -> Rows:  # type: ignore[type-arg]
+        def control(self) -> Rows[Any]:
             return self.rows
 
     def __init__(
@@ -116,7 +116,8 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             base += self.get_component_rich_style("rows--heading")
         elif chosen:
             base += Style(bold=True)
-        segments, used = [], 0
+        segments: list[Segment] = []
+        used = 0
         for said, tone in self._draw(item, width, chosen):
             text = plain(said)
             style = base + self.get_component_rich_style(f"rows--{tone}", partial=True) if tone else base

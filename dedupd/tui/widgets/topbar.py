@@ -19,7 +19,7 @@ class TopBar(Words):
     """`where` to the left; the daemon to the right, live. One line of one width, so that it never moves anything."""
 
     def show(self, where: str, library: Library) -> None:
-        width = self.app.size.width - 2
+        width = self.screen.size.width - 2
         live = _live(library, wide=width >= _WIDE)
         room = width - sum(cell_len(text) for text, _ in live) - len("dedupd › ") - 2
         place: Spans = (
