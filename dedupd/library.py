@@ -13,6 +13,7 @@ thread, and only by the process that holds the lock (`Library.open` takes it).
 from __future__ import annotations
 
 import contextlib
+import logging
 import os.path
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -38,8 +39,8 @@ from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.ingest import ingest
-from dedupd.pipeline.orders import Companions, orders_for
-from dedupd.pipeline.placing import place
+from dedupd.pipeline.orders import Companions, NotYet, orders_for
+from dedupd.pipeline.placing import InStep, place
 from dedupd.pipeline.recluster import Comparison, decide
 from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
 from dedupd.pipeline.review import Reviewer, build_report, group_relation, group_state, resolve, status_view
@@ -47,6 +48,9 @@ from dedupd.pipeline.summarise import summarise
 from dedupd.ports import Clock, Vision
 from dedupd.protocol.messages import GroupView, Resolved, StatusView
 
+log = logging.getLogger("dedupd.library")
+RESCUE_AGAIN_SECONDS = 600.0
+"""How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
 Progress = Callable[[str, int, int], None]
 """progress(phase, done, total); total 0: not known."""
 
@@ -114,6 +118,10 @@ class Library:
         self.ledger = Ledger(where.ledger)
         self.mover = FileMover(self.clock, settings.schedule.settle_seconds)
         self.vision: Vision = vision or self._worker()
+        self._in_step = InStep(self.ledger, self.clock)
+        self._compares: Comparison | None = None
+        self._rescue_after: dict[int, float] = {}
+        """Group -> monotonic time before which bringing its copies back is not tried again."""
         self.problems: dict[str, str] = {}
         """What a person should know, by subject; replaced when the subject is looked at again."""
         self._log = SummaryFiles(where.logs)
@@ -179,7 +187,7 @@ class Library:
 
     def recover(self) -> list[Move]:
         """Finish or take back what a crash interrupted; before anything else moves."""
-        ended = relocate.recover(self.ledger.journal, self.mover, self.clock)
+        ended = relocate.recover(self._in_step, self.mover, self.clock)
         place(
             self.ledger,
             self.ledger.journal.moves(ids=self.ledger.inventory.misplaced_moves()),
@@ -253,7 +261,7 @@ class Library:
 
     def _see(self) -> None:
         """Find out which embedder is in force, record the choice once, and re-look at what another one saw."""
-        if not self.ledger.inventory.to_look_at() and self.ledger.get("model"):
+        if not self.ledger.inventory.to_look_at() and self.ledger.get("recipe"):
             return
         seeing = self.vision.status()
         if seeing.note:
@@ -270,19 +278,21 @@ class Library:
         """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched."""
         wanted = None if months is None else {str(m) for m in months}
         online = {r.id: r for r in self.roots if r.online}
-        everything = self._settings_changed() or everything
+        self._note_settings()
         waiting = [
             m for m in self.ledger.inventory.months()
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
         ]  # fmt: skip
-        comparison = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
+        comparison = self._comparison()
         touched: dict[int, set[str]] = {}
-        for done, row in enumerate(waiting):
+        compared = 0
+        for row in waiting:
             if stop():
                 break
-            on_progress("compare", done, len(waiting))
+            on_progress("compare", compared, len(waiting))
             comparison.month(row.root, row.month, on_progress)
-        for done, row in enumerate(waiting):
+            compared += 1
+        for done, row in enumerate(waiting[:compared]):
             if stop():
                 break
             on_progress("group", done, len(waiting))
@@ -296,14 +306,17 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def move(self, *, yes: bool = False, on_progress: Progress = _quiet) -> Moved:
-        """Move what may move unattended; `yes` is a person's yes for what is proposed now, breaker included."""
+    def move(
+        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = _quiet
+    ) -> Moved:
+        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included."""
         result = Moved()
+        wanted = None if months is None else {str(m) for m in months}
         for root in self.roots:
             if not root.online:
                 continue
             found = (
-                consent.proposals(self.ledger, root)
+                consent.proposals(self.ledger, root, wanted)
                 if yes
                 else consent.allowed(self.ledger, root, self.clock.now())
             )
@@ -311,13 +324,10 @@ class Library:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            self._relocate(
-                root,
-                [(g, [m for m in g.members if m.role == "duplicate"]) for g in found.groups],
-                result,
-                on_progress,
-            )
-            consent.backlog_done(self.ledger, root, self.clock.now())
+            before = result.files
+            self._relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
+            if result.files > before:
+                consent.backlog_done(self.ledger, root, self.clock.now())
         return result
 
     def _relocate(
@@ -333,16 +343,26 @@ class Library:
         if obstacle:
             result.messages.append(obstacle)
             return
-        companions = Companions(self.ledger, self.disk, root)
+        companions = Companions(self.ledger, self.disk, root, self.settings.ignore)
         orders: list[MoveOrder] = []
         for group, members in chosen:
             found, stays = orders_for(self.ledger, companions, root, group, members)
             orders += found
             with self.ledger.transaction():
                 for file, why in stays.items():
-                    self.ledger.judgement.set_role(group.id, file, "review", why)
-        ended = relocate.relocate(orders, self.mover, self.ledger.journal, self.clock, on_progress)
-        place(self.ledger, ended, self.clock.now())
+                    if not isinstance(why, NotYet):
+                        self.ledger.judgement.set_role(group.id, file, "review", str(why))
+        again = {
+            o.src for o in orders if o.primary and self.ledger.journal.moves(content=o.content, held=True)
+        }
+        ended = relocate.relocate(orders, self.mover, self._in_step, self.clock, on_progress)
+        place(self.ledger, ended, self.clock.now())  # what was refused before anything was journaled
+        if settled := sorted(m.src for m in ended if m.held and m.src in again):
+            log.info(
+                "%d file(s) settled before came back and were settled again, first %s",
+                len(settled),
+                settled[0],
+            )
         result.moves += [m for m in ended if m.held]
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
@@ -365,37 +385,45 @@ class Library:
         """P8: held copies whose keeper vanished or changed come back at once. Returns sentences for people."""
         said: list[str] = []
         for root in self.roots:
-            lost = self._keepers_lost(root)
-            if not lost or self._surely(root, mark=True) is None:
+            known = self._surely(root, mark=True) if self._keepers_lost(root) else None
+            if known is None:
                 continue
             # A keeper that was only renamed is found by a full look, and then it is not lost.
-            reconcile(root, self.ledger, self.disk, self.clock, self.settings.ignore)
-            for group in self._keepers_lost(root):
+            reconcile(known, self.ledger, self.disk, self.clock, self.settings.ignore)
+            for group in self._keepers_lost(known):
                 said += self._bring_back(group)
         return said
 
-    def _keepers_lost(self, root: RootRow) -> list[GroupRow]:
-        found = self.ledger.judgement.keepers_with_copies(root.id)
-        lost = [
-            id
-            for id, path, changed in found
-            if changed or path is None or self.disk.stat(root.path, path) is None
-        ]
-        return [group for id in lost if (group := self.ledger.judgement.group(id)) is not None]
-
-    def _bring_back(self, group: GroupRow) -> list[str]:
-        held = self.ledger.journal.moves(group=group.id, held=True)
-        ended = relocate.undo(held, self.mover, self.ledger.journal, self.clock, goal=Goal.RETURNED)
-        place(self.ledger, ended, self.clock.now())
-        back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
-        if not back:
-            return [
-                f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
-                for m in ended
-            ]
+    def _keepers_lost(self, root: RootRow) -> list[int]:
+        """Groups with held copies whose keeper is gone; those that could not be helped wait a while."""
+        now = self.clock.monotonic()
         return [
-            f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {back[0].restored or back[0].src}"
+            group
+            for group, path, changed in self.ledger.judgement.keepers_with_copies(root.id)
+            if now >= self._rescue_after.get(group, now)
+            and (changed or path is None or self.disk.gone(root.path, path))
         ]
+
+    def _bring_back(self, group: int) -> list[str]:
+        held = self.ledger.journal.moves(group=group, held=True)
+        try:
+            ended = relocate.undo(held, self.mover, self._in_step, self.clock, goal=Goal.RETURNED)
+        except RootError as error:
+            return [str(error)]
+        back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
+        if len(back) < len(ended):
+            self._rescue_after[group] = self.clock.monotonic() + RESCUE_AGAIN_SECONDS
+        said = [
+            f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
+            for m in ended
+            if m not in back
+        ]
+        if back:
+            first = back[0].restored or back[0].src
+            said.append(
+                f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {first}"
+            )
+        return said
 
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:
         """Rewrite the logs of these months."""
@@ -459,13 +487,11 @@ class Library:
                 changes.problems.append(sentence)
         touched = self.cluster(chosen, on_progress=on_progress)
         moved = Moved()
-        proposed = sum(consent.proposals(self.ledger, r).files for r in self.roots if r.online)
+        proposed = self._proposed(chosen)
         if proposed and not dry_run and (yes or (ask is not None and ask(proposed, self.report()))):
             self._wait_until_quiet()
-            moved = self.move(yes=True, on_progress=on_progress)
-        waiting = (
-            0 if dry_run else sum(consent.proposals(self.ledger, r).files for r in self.roots if r.online)
-        )
+            moved = self.move(yes=True, months=chosen, on_progress=on_progress)
+        waiting = 0 if dry_run else self._proposed(chosen)
         touched = self.months_of(moved, touched)
         if not dry_run:
             self.summarise(touched)
@@ -474,23 +500,35 @@ class Library:
             problems=(*self.problems.values(), *changes.problems), waiting=waiting,
         )  # fmt: skip
 
-    def _settings_changed(self) -> bool:
-        """Other tiers, thresholds or policy than the groups rest on: group everything again (nothing is decoded)."""
+    def _proposed(self, months: Iterable[Month] | None) -> int:
+        wanted = None if months is None else {str(m) for m in months}
+        return sum(consent.proposals(self.ledger, r, wanted).files for r in self.roots if r.online)
+
+    def _note_settings(self) -> None:
+        """Other tiers, thresholds or policy than the groups rest on: every month waits to be grouped again (nothing is decoded)."""
         now = repr(
             (self.settings.tiers, self.settings.threshold, self.settings.keep_policy, self.settings.protected)
         )
         if self.ledger.get("grouped_by") == now:
-            return False
-        self.ledger.put("grouped_by", now)
-        return True
+            return
+        with self.ledger.transaction():
+            self.ledger.put("grouped_by", now)
+            for row in self.ledger.inventory.months():
+                self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
+
+    def _comparison(self) -> Comparison:
+        """One for the life of this library and its eyes: that the index is whole is checked once, not for each photo."""
+        if self._compares is None or self._compares.vision is not self.vision:
+            self._compares = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
+        return self._compares
 
     def _wait_until_quiet(self) -> None:
         """A move needs files unchanged for the settle time; photos copied seconds ago are waited for, once."""
-        proposed = (g for r in self.roots for g in consent.proposals(self.ledger, r).groups)
+        proposed = (g for r in self.roots if r.online for g in consent.proposals(self.ledger, r).groups)
         files = self.ledger.inventory.files_by_id(
             id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
         )
-        age = self.clock.now() - max(f.stat.ctime_ns / 1e9 for f in files.values())
+        age = self.clock.now() - max((f.stat.ctime_ns / 1e9 for f in files.values()), default=0.0)
         settle = self.settings.schedule.settle_seconds
         if 0 <= age < settle:
             self.clock.sleep(settle - age + 0.05)
@@ -599,11 +637,15 @@ class Library:
             self._relocate(root, [(group, members)], result)
 
     def approve_all(self) -> Moved:
-        """The yes of P12 for every root: what is proposed now moves, and from now on the rest follows unattended."""
-        for root in self.roots:
+        """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
+
+        A root that proposes nothing yet is not meant: nobody can have looked.
+        """
+        asked = [r for r in self.roots if r.online and consent.proposals(self.ledger, r).files]
+        for root in asked:
             consent.say_yes(self.ledger, root, self.clock.now())
         result = self.move(yes=True)
-        for root in self.roots:
+        for root in asked:
             consent.say_yes(self.ledger, root, self.clock.now())
         return result
 
@@ -620,22 +662,24 @@ class Library:
 
     def tell_apart(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
         """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
+        # Back first: a crash must not leave a file held of which a person said that it is no duplicate.
+        chosen = {str(f) for f in files}
+        held = self.ledger.journal.moves(group=group.id, held=True)
+        self.put_back([m for m in held if m.unit.rpartition(":")[2] in chosen], result)
         keeper = self.ledger.inventory.file(group.keeper)
         rows = self.ledger.inventory.files_by_id(files)
         with self.ledger.transaction():
             for row in rows.values():
-                if keeper and keeper.content and row.content:
-                    self.ledger.judgement.drop_verdict("same", keeper.content, row.content)
-                    self.ledger.judgement.add_verdict(
-                        "different", keeper.content, row.content, [keeper.path, row.path], self.clock.now()
+                if keeper is None or not keeper.content or not row.content:
+                    result.messages.append(
+                        f"{row.path} is being looked at again: say it once more in a moment"
                     )
-                    self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
-        held = [
-            m
-            for m in self.ledger.journal.moves(group=group.id, held=True)
-            if m.unit.split(":")[-1] in {str(f) for f in files}
-        ]
-        self.put_back(held, result)
+                    continue
+                self.ledger.judgement.drop_verdict("same", keeper.content, row.content)
+                self.ledger.judgement.add_verdict(
+                    "different", keeper.content, row.content, [keeper.path, row.path], self.clock.now()
+                )
+                self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
         for month in {group.month, *(r.month for r in rows.values())}:
             root = next((r for r in self.roots if r.id == group.root), None)
             if root is not None and month:
@@ -654,6 +698,7 @@ class Library:
         result = Moved()
         if different:
             self.tell_apart(group, different, result)
+            group = self.ledger.judgement.group(group.id) or replace(group, members=())
         self.keep(keep)
         if keeper is not None and keeper != group.keeper:
             group = self._with_keeper(group, keeper)
@@ -685,6 +730,9 @@ class Library:
             for row in self.ledger.inventory.files_by_id(files).values():
                 if row.content:
                     self.ledger.judgement.add_verdict("keep", row.content, "", [row.path], self.clock.now())
+                    for group in self.ledger.judgement.groups_with_file(row.id):
+                        if any(m.file == row.id and m.role != "moved" for m in group.members):
+                            self.ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
                     self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
 
     def undo(self, moves: Sequence[Move]) -> Moved:
@@ -709,7 +757,7 @@ class Library:
                 if self._locks is not None:
                     self._locks.add(Path(root))
                 ended += relocate.undo(
-                    [m for m in whole if m.root == root], self.mover, self.ledger.journal, self.clock
+                    [m for m in whole if m.root == root], self.mover, self._in_step, self.clock
                 )
             except (RootError, AlreadyRunning) as error:
                 result.messages.append(str(error))
@@ -846,9 +894,9 @@ class LibraryView:
             and relation in (None, group_relation(g.members)) and state in (None, group_state(g.members))
         ]  # fmt: skip
 
-    def report(self) -> dict[str, Any]:
-        """The JSON report of DESIGN section 5."""
-        return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, time.time())
+    def report(self, month: str | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; its groups of one month, if asked."""
+        return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, time.time(), month)
 
     def resolve(self, path: str) -> Resolved:
         return resolve(self.ledger, self.roots, path)

@@ -5,7 +5,8 @@ Must never move a file. A yes is recorded with its time; `scan --yes` is a yes f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
@@ -25,20 +26,25 @@ class Allowed:
 
     root: RootRow
     groups: tuple[GroupRow, ...]
-    """Groups of this root with members that would move unattended."""
+    """Groups of this root, each with only the members that would move unattended."""
     files: int
     """How many files that is."""
     waits: str
     """'' when they may move; else one sentence: what they wait for."""
 
 
-def proposals(ledger: Ledger, root: RootRow) -> Allowed:
-    """Everything that would move unattended in this root, and what P12 says of it."""
-    groups = tuple(
-        g for g in ledger.judgement.groups(root.id) if any(m.role == "duplicate" for m in g.members)
-    )
-    files = sum(m.role == "duplicate" for g in groups for m in g.members)
-    return Allowed(root=root, groups=groups, files=files, waits="")
+def proposals(ledger: Ledger, root: RootRow, months: Collection[str] | None = None) -> Allowed:
+    """Everything that would move unattended in this root (or of these months of it): groups with those members alone."""
+    groups = [
+        replace(g, members=tuple(m for m in g.members if m.role == "duplicate"))
+        for g in ledger.judgement.proposed(root.id)
+    ]
+    if months is not None:
+        files = ledger.inventory.files_by_id(m.file for g in groups for m in g.members)
+        chosen = {id for id, file in files.items() if file.month in months}
+        groups = [replace(g, members=tuple(m for m in g.members if m.file in chosen)) for g in groups]
+    groups = [g for g in groups if g.members]
+    return Allowed(root=root, groups=tuple(groups), files=sum(len(g.members) for g in groups), waits="")
 
 
 def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
@@ -72,7 +78,8 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
 
 def _recently_moved(ledger: Ledger, root: RootRow, now: float) -> int:
     """Moves of the last hour since the last yes. A clock that jumped back counts them too: in doubt, ask."""
-    since = max(now - BREAKER_SECONDS, root.breaker_ok_at or 0.0)
+    said = root.breaker_ok_at if root.breaker_ok_at is not None and root.breaker_ok_at <= now else 0.0
+    since = max(now - BREAKER_SECONDS, said)
     done = ledger.journal.moves(root=root.path, since=since)
     return sum(m.goal is Goal.MOVED and m.state is MoveState.DONE and m.primary for m in done)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, destination
 from dedupd.core.units import Unit, travels_alone, units_in
@@ -24,20 +25,39 @@ class Stays(Exception):
     """This photo does not move; the message is the clause for people."""
 
 
-class Companions:
-    """Which files share a photo's fate, and whether its keeper has the same. Reads each folder once."""
+class NotYet(Stays):
+    """It does not move now; what it is to be is not in question."""
 
-    def __init__(self, ledger: Ledger, disk: Disk, root: RootRow) -> None:
-        self._ledger, self._disk, self._root = ledger, disk, root
+
+class Companions:
+    """Which files share a photo's fate, and whether its keeper has the same. Reads each folder once.
+
+    With `ignore` (the settings' patterns) the names are read from the disk: a move must not leave a companion
+    behind that came a moment ago. Without, they are the ledger's.
+    """
+
+    def __init__(
+        self, ledger: Ledger, disk: Disk, root: RootRow, ignore: Sequence[str] | None = None
+    ) -> None:
+        self._ledger, self._disk, self._root, self._ignore = ledger, disk, root, ignore
         self._folders: dict[str, dict[str, Unit]] = {}
 
     def unit(self, path: str) -> Unit:
         """The unit whose photo lies at `path`."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
-            self._folders[folder] = units_in([r.path for r in rows if r.absent_since is None])
+            self._folders[folder] = units_in(self._names(folder))
         return self._folders[folder].get(path) or Unit(photo=path)
+
+    def _names(self, folder: str) -> list[str]:
+        if self._ignore is None:
+            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            return [r.path for r in rows if r.absent_since is None]
+
+        def unreadable(at: str, sentence: str) -> None:
+            raise NotYet(sentence)
+
+        return [f.path for f in self._disk.list_folder(self._root.path, folder, self._ignore, unreadable)]
 
     def beside(self, keeper: str, path: str) -> list[FileRow]:
         """The companions that move with the photo at `path`, their contents known. Raises Stays."""
@@ -64,13 +84,13 @@ class Companions:
     def _known(self, path: str) -> FileRow:
         """The companion's row with its content, hashed once and remembered until the file changes."""
         row = self._ledger.inventory.file_at(self._root.id, path)
-        if row is None:
-            raise Stays(f"its companion {path!r} has not been seen yet")
+        if row is None or row.absent_since is not None:
+            raise NotYet(f"its companion {path!r} has not been seen yet")
         if row.content is None:
             try:
                 content = self._disk.content(self._root.path, path)
             except OSError as error:
-                raise Stays(f"its companion {path!r} cannot be read ({error.strerror})") from None
+                raise NotYet(f"its companion {path!r} cannot be read ({error.strerror})") from None
             with self._ledger.transaction():
                 self._ledger.inventory.companion_content(row.id, content)
             return self._known(path)
@@ -79,22 +99,18 @@ class Companions:
 
 def orders_for(
     ledger: Ledger, companions: Companions, root: RootRow, group: GroupRow, members: Sequence[MemberRow]
-) -> tuple[list[MoveOrder], dict[int, str]]:
+) -> tuple[list[MoveOrder], dict[int, Stays]]:
     """Orders for these members, and file id -> why for those that stay."""
-    keeper = ledger.inventory.file(group.keeper)
-    if keeper is None or keeper.content is None or keeper.absent_since is not None:
-        return [], {m.file: "its keeper is not there" for m in members}
     orders: list[MoveOrder] = []
-    stays: dict[int, str] = {}
+    stays: dict[int, Stays] = {}
+    keeper = ledger.inventory.file(group.keeper)
     for member in members:
-        file = ledger.inventory.file(member.file)
-        if file is None or file.content is None or file.absent_since is not None:
-            stays[member.file] = "it is not there any more"
-            continue
         try:
+            file = _mover(ledger, member, keeper)
+            assert keeper is not None and keeper.content is not None
             beside = companions.beside(keeper.path, file.path)
         except Stays as clause:
-            stays[member.file] = str(clause)
+            stays[member.file] = clause
             continue
         orders += [
             MoveOrder(
@@ -106,3 +122,25 @@ def orders_for(
             for row in [file, *beside]
         ]  # fmt: skip
     return orders, stays
+
+
+def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
+    """The file of this member, proven against the keeper as both are now, and free to go. Raises Stays."""
+    file = ledger.inventory.file(member.file)
+    if keeper is None or keeper.content is None or not _indexed(keeper):
+        raise NotYet("its keeper is not there, or is being looked at again")
+    if file is None or file.content is None or not _indexed(file):
+        raise NotYet("it is not there any more, or is being looked at again")
+    if file.content != keeper.content:
+        a, b = sorted((file.content, keeper.content))
+        if not ledger.judgement.has_pair(a, b) and not ledger.judgement.said("same", a, b):
+            raise NotYet("it was never compared with its keeper as that is now")
+    if ledger.judgement.said("keep", file.content) or ledger.judgement.said(
+        "different", keeper.content, file.content
+    ):
+        raise NotYet("a person said that it stays")
+    return file
+
+
+def _indexed(file: FileRow) -> bool:
+    return file.state == FileState.INDEXED and file.absent_since is None

@@ -28,20 +28,21 @@ Step = Callable[[str, int, int], None]
 
 
 class Comparison:
-    """Brings the measured pairs of months up to date. One per pass: it remembers that the index was checked."""
+    """Brings the measured pairs of months up to date. Remembers that the index was whole when it was first asked."""
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None = None) -> None:
-        self._ledger, self._vision, self._clock = ledger, vision, clock
+        self._ledger, self.vision, self._clock = ledger, vision, clock
         self._threshold = threshold
         self._index_checked = False
-        self._roots = {r.id: r for r in ledger.inventory.roots()}
+        self._roots: dict[int, RootRow] = {}
 
     def month(self, root: int, month: str, on_step: Step = lambda phase, done, total: None) -> None:
         """Compare what is new in this month with the month, and what is new at all with the whole library."""
         contents = sorted({f.content for f in self._ledger.inventory.live_in_month(root, month) if f.content})
         if not contents:
             return
-        seeing = self._vision.status()
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        seeing = self.vision.status()
         rules = self._rules(seeing)
         within = f"{rules}|{self._threshold}"
         fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", within)
@@ -71,20 +72,20 @@ class Comparison:
         if self._index_checked:
             return
         live = self._ledger.inventory.live_contents()
-        lost = [c for at in range(0, len(live), 4096) for c in self._vision.missing(live[at : at + 4096])]
+        lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
         files = [f for content in lost for f in self._ledger.inventory.live_with_content(content)[:1]]
         files = [f for f in files if self._roots[f.root].online]
         for at in range(0, len(files), 256):
-            look_at(self._ledger, self._vision, self._clock, files[at : at + 256])
+            look_at(self._ledger, self.vision, self._clock, files[at : at + 256])
         self._index_checked = True
 
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
         if fresh:
-            for pair in self._vision.propose(fresh, month, self._threshold):
+            for pair in self.vision.propose(fresh, month, self._threshold):
                 found[pair.a, pair.b] = pair
         if new:
-            for pair in self._vision.propose(new, None):
+            for pair in self.vision.propose(new, None):
                 found.setdefault((pair.a, pair.b), pair)
         pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
         return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b)]
@@ -98,7 +99,7 @@ class Comparison:
             requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
             self._not_now(chunk, requests)
             measured: list[PairRow] = []
-            for done, proof in enumerate(self._vision.prove(requests), start + 1):
+            for done, proof in enumerate(self.vision.prove(requests), start + 1):
                 on_step("prove", done, len(pairs))
                 if proof.measures is None:
                     unproven |= {proof.a, proof.b}
