@@ -1,0 +1,122 @@
+"""verify finds each broken promise on a real disk; tune says what other settings would do, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.files import FileMover
+from dedupd.cli.main import main
+from dedupd.config import Schedule, Settings, places
+from dedupd.library import Library
+from dedupd.pipeline.verify import Breach, verify
+from tests.fakes.vision import FakeVision, pseudo_photo
+from tests.support.pictures import picture, save
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """A photo, its byte copy moved beside it, and an unrelated one."""
+    june = tmp_path / "Pictures/2024/06"
+    june.mkdir(parents=True)
+    for name, scene in (("IMG_1.jpg", "beach"), ("IMG_1 (1).jpg", "beach"), ("IMG_2.jpg", "wood")):
+        (june / name).write_bytes(pseudo_photo(scene))
+    settings = Settings(roots=(tmp_path / "Pictures",), schedule=Schedule(settle_seconds=0.0))
+    with Library(settings, places(tmp_path / "state"), vision=FakeVision()) as library:
+        assert library.scan(yes=True).moved.files == 1
+        yield library
+
+
+def breaches(library: Library) -> list[Breach]:
+    return list(verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots))
+
+
+def held(library: Library) -> Path:
+    root = library.roots[0].path
+    return Path(root, library.ledger.journal.moves(held=True)[0].dst)
+
+
+def test_after_a_scan_every_promise_holds(library: Library) -> None:
+    assert breaches(library) == []
+
+
+def test_a_keeper_that_is_gone_breaks_p8(library: Library) -> None:
+    Path(library.roots[0].path, "2024/06/IMG_1.jpg").unlink()
+    assert "P8" in {b.promise for b in breaches(library)}
+
+
+def test_a_keeper_with_other_bytes_breaks_p8(library: Library) -> None:
+    with Path(library.roots[0].path, "2024/06/IMG_1.jpg").open("ab") as file:
+        file.write(b"edited")
+    assert "P8" in {b.promise for b in breaches(library)}
+
+
+def test_a_held_file_that_vanished_breaks_p1(library: Library) -> None:
+    held(library).unlink()
+    assert "P1" in {b.promise for b in breaches(library)}
+
+
+def test_a_missing_receipt_breaks_p4(library: Library) -> None:
+    next(held(library).parent.glob(".dedupd-receipts.jsonl")).unlink()
+    assert "P4" in {b.promise for b in breaches(library)}
+
+
+def test_a_swapped_root_breaks_p9_and_nothing_else_is_said_of_it(library: Library) -> None:
+    marker = Path(library.roots[0].path, ".dedupd-root.json")
+    marker.write_text(json.dumps({"uuid": "another"}))
+    assert [b.promise for b in breaches(library)] == ["P9"]
+
+
+def test_a_veto_on_a_held_pair_breaks_p11(library: Library) -> None:
+    move = library.ledger.journal.moves(held=True)[0]
+    library.ledger.judgement.add_verdict("different", move.content, move.keeper_content, [], 0.0)
+    assert "P11" in {b.promise for b in breaches(library)}
+
+
+def test_a_photo_changed_since_it_was_seen_breaks_p15(library: Library) -> None:
+    Path(library.roots[0].path, "2024/06/IMG_2.jpg").unlink()
+    assert {b.promise for b in breaches(library)} == {"P15"}
+
+
+def test_tune_replays_without_changing_the_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "Pictures"
+    original = save(root / "2024/06/IMG_1.jpg", picture(1))
+    (root / "2024/06/IMG_1 (1).jpg").write_bytes(original.read_bytes())
+    with Library.open([root], state_dir=tmp_path / "state", embedder="hashes") as library:
+        library.scan(dry_run=True)
+        before = library.report()["groups"]
+    assert main(["--state-dir", str(tmp_path / "state"), "tune", "--tier", "exact=review", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["moves"] == {"now": 1, "then": 0}
+    assert len(told["would_not_move"]) == 1
+    with Library.open([root], state_dir=tmp_path / "state", embedder="hashes") as library:
+        assert library.report()["groups"] == before
+
+
+def test_lessons_travel_to_another_state_and_can_be_forgotten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "Pictures"
+    original = save(root / "2024/06/IMG_1.jpg", picture(1))
+    (root / "2024/06/IMG_1 (1).jpg").write_bytes(original.read_bytes())
+    for state in ("one", "two"):
+        with Library.open([root], state_dir=tmp_path / state, embedder="hashes") as library:
+            library.scan(dry_run=True)
+            if state == "one":
+                library.reject([library.groups()[0].id])
+    one, two = ["--state-dir", str(tmp_path / "one")], ["--state-dir", str(tmp_path / "two")]
+    assert main([*one, "feedback", "export", str(tmp_path / "lessons.json")]) == 0
+    assert main([*two, "feedback", "import", str(tmp_path / "lessons.json")]) == 0
+    capsys.readouterr()
+    assert main([*two, "groups", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["groups"] == []
+    assert main([*two, "feedback", "--json"]) == 0
+    lesson = json.loads(capsys.readouterr().out)[0]["id"]
+    assert main([*two, "feedback", "forget", str(lesson)]) == 0
+    capsys.readouterr()
+    assert main([*two, "groups", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["groups"]) == 1
