@@ -125,15 +125,13 @@ def groups(arguments: argparse.Namespace) -> int:
     """With --json the report of DESIGN section 5, of one month if asked."""
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view:
-        report = view.report()
-    if arguments.month:
-        report["groups"] = [g for g in report["groups"] if g["month"] == arguments.month]
-    if arguments.json:
-        answer_json(report)
-        return int(ExitCode.OK)
-    for raw in report["groups"]:
-        _print_group(msgspec.convert(raw, GroupView))
-    if not report["groups"]:
+        if arguments.json:
+            answer_json(view.report(arguments.month))
+            return int(ExitCode.OK)
+        found = view.reviewer.report(view.group_rows(month=arguments.month))
+    for group in found:
+        _print_group(group)
+    if not found:
         answer("no duplicates" + (f" in {Month.parse(arguments.month).label}" if arguments.month else ""))
     return int(ExitCode.OK)
 

@@ -31,10 +31,3 @@ def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
         with closing(LibraryView(settings, where)) as view:
             settings = replace(settings, roots=tuple(Path(root.path) for root in view.roots))
     return settings, where
-
-
-def overridden(arguments: argparse.Namespace) -> list[str]:
-    """Options that differ from the configuration: a running daemon cannot honour them."""
-    return [
-        f"--{name.replace('_', '-')}" for name in _OVERRIDES if getattr(arguments, name, None) is not None
-    ]

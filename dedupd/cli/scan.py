@@ -11,7 +11,7 @@ from typing import Any
 
 from dedupd.adapters.lock import hold
 from dedupd.cli.console import answer, progress_bar, tell
-from dedupd.cli.opening import opened, overridden
+from dedupd.cli.opening import opened
 from dedupd.client.connection import Refused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
@@ -26,7 +26,11 @@ def scan(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
-        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library, progress_bar() as progress:
+        with (
+            hold(places, settings.roots) as locks,
+            Library(settings, places, locks=locks) as library,
+            progress_bar() as progress,
+        ):
             outcome = library.scan(
                 dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,
                 ask=_asker(progress) if sys.stdin.isatty() and sys.stderr.isatty() else None,
@@ -109,15 +113,12 @@ def _by_the_daemon(
     arguments: argparse.Namespace, settings: Settings, places: Places, busy: AlreadyRunning
 ) -> int:
     """A daemon holds the lock: it does the pass when these are its own roots with its own settings."""
-    if changed := overridden(arguments):
-        raise AlreadyRunning(
-            f"a daemon is running and follows its own settings: leave out {', '.join(changed)}, or stop it first"
-        ) from busy
     request = Scan(
         roots=[str(r) for r in settings.roots],
         dry_run=arguments.dry_run,
         yes=arguments.yes,
         month=arguments.month,
+        settings=settings.decisive,
     )
     tell("a daemon is running: it does the scan")
     try:

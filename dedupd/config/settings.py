@@ -62,3 +62,9 @@ class Settings:
     """Move in roots that other users can write to."""
     source: Path | None = None
     """The file it came from, for messages."""
+
+    @property
+    def decisive(self) -> str:
+        """Equal for settings that decide alike what is a duplicate, what moves and what stays."""
+        by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots)
+        return repr((*by_hand, self.tiers, self.ignore, [str(folder) for folder in self.protected]))

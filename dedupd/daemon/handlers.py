@@ -198,11 +198,18 @@ class Handlers:
         return Done(message="looking at every root now")
 
     async def _scan(self, request: Scan) -> Acted:
+        if self._daemon.paused:
+            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
         configured = {str(root) for root in self._daemon.settings.roots}
         if set(request.roots) != configured:
             raise Failed(
                 REFUSED,
-                "a daemon is running and these are not its roots: stop it first, or scan its own roots",
+                f"a daemon is running and looks after {', '.join(sorted(configured))}: scan all of that, or stop it first",
+            )
+        if request.settings not in (None, self._daemon.settings.decisive):
+            raise Failed(
+                REFUSED,
+                "a daemon is running and follows other settings: leave out what differs, or restart it",
             )
         months = [Month.parse(request.month)] if request.month else None
         outcome = await self._act(

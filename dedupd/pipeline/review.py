@@ -313,12 +313,32 @@ def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView
     return view
 
 
+_REPORTED = (
+    "id",
+    "root",
+    "month",
+    "relation",
+    "state",
+    "keep",
+    "duplicates",
+    "review",
+    "moved_to",
+    "evidence",
+)
+"""What the report says of a group; scripts rely on these, no more and no less."""
+
+
 def build_report(
-    ledger: Ledger, disk: Disk, roots: Sequence[RootRow], keep_policy: str, now: float
+    ledger: Ledger,
+    disk: Disk,
+    roots: Sequence[RootRow],
+    keep_policy: str,
+    now: float,
+    month: str | None = None,
 ) -> dict[str, Any]:
     """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root."""
     reviewer = Reviewer(ledger, disk)
-    groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id))]
+    groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id, month))]
     one = len(roots) == 1
     skipped = [
         (root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
@@ -335,7 +355,7 @@ def build_report(
         "skipped": [
             {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
         ],
-        "groups": [msgspec.to_builtins(g) for g in groups],
+        "groups": [{key: view[key] for key in _REPORTED} for view in map(msgspec.to_builtins, groups)],
     }
 
 

@@ -397,6 +397,8 @@ class Scan(Request, kw_only=True):
     dry_run: bool = False
     yes: bool = False
     month: str | None = None
+    settings: str | None = None
+    """Settings.decisive of the client; the daemon refuses another than its own. None: whatever it follows."""
 
 
 class GroupRef(Struct, kw_only=True):
