@@ -46,7 +46,10 @@ class Poisoner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if name.startswith("hang"):
                 threading.Event().wait()
             if name.startswith("greedy"):
-                bytearray(8 << 30)
+                try:
+                    bytearray(5 << 30)
+                except MemoryError:
+                    raise module.Refused("no memory")
             if name.startswith("once") and not os.path.exists(path + ".met"):
                 open(path + ".met", "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -133,6 +136,7 @@ def test_a_file_that_wants_too_much_memory_is_refused(tmp_path: Path, vision: Vi
     results = look(vision, photo(tmp_path / "greedy.jpg", 1), photo(tmp_path / "a.jpg", 2))
     greedy = results["greedy.jpg"]
     assert isinstance(greedy, Unreadable)
+    assert "memory" in greedy.reason
     assert isinstance(results["a.jpg"], Traits)
 
 
