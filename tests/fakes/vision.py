@@ -29,8 +29,11 @@ _COPY = Measures(
     worst=2.0,
     band_ncc=0.97,
     band_std=12.0,
+    extra={"local": 0.95, "fine_ncc": 0.9, "tone": 0.02, "flow50": 0.05},
 )
-_SAME_SCENE = replace(_COPY, method="orb", inliers=60, ncc=0.8, mean=6.0, worst=45.0, band_ncc=0.4)
+_SAME_SCENE = replace(
+    _COPY, method="orb", inliers=60, ncc=0.8, mean=6.0, worst=45.0, band_ncc=0.4, extra={"local": 0.2}
+)
 
 
 def pseudo_photo(scene: str, exposure: str = "1", rendering: str = "original", **traits: Any) -> bytes:
