@@ -212,6 +212,6 @@ def test_any_order_of_acts_for_long() -> None:
     run_state_machine_as_test(
         Library,
         settings=settings(
-            max_examples=250, stateful_step_count=40, deadline=None, suppress_health_check=CHECKS
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=CHECKS
         ),
     )

@@ -118,7 +118,7 @@ def mutated(folder: Path, mutation: Mutation) -> Path:
     """A copy of the package and its tests with one piece of code taken away."""
     for name in ("dedupd", "tests"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\nmarkers =\n    crash\n")
     target = folder / "dedupd" / mutation.file
     source = target.read_text("utf-8")
     assert source.count(mutation.code) == 1, f"{mutation.file} has no one place with {mutation.code!r}"
@@ -134,7 +134,7 @@ def test_taken_away_and_noticed(tmp_path: Path, mutation: Mutation) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{mutation.test}"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
+        env=os.environ | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
