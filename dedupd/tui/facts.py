@@ -81,6 +81,9 @@ def would_change(group: GroupView, photo: PhotoView, keeper: PhotoView) -> str:
     """One sentence: what would make dedupd decide otherwise about `photo`; '' when nothing is known."""
     if photo.role == "moved":
         return "It lies in duplicates/; space marks it to come back, n parts it from its keeper for ever."
+    evidence = group.evidence.get(photo.path)
+    if photo.role == "review" and evidence is not None and evidence.relation == "similar":
+        return "It is only alike, so it stays: space moves it, n parts it for ever."
     if photo.role == "review":
         return "It never moves by itself: a moves it, space lets it stay, n parts it for ever."
     better = [word for word, is_better in _advantages(photo, keeper) if is_better]

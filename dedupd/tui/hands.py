@@ -15,6 +15,7 @@ from dedupd.tui.verdicts import Action
 from dedupd.tui.voice import Voice
 from dedupd.tui.words import plural
 
+NOBODY = "No daemon answers: nothing was done."
 _ONE_BY_ONE = 4
 """So many groups are asked for again at once; of more, the whole month is."""
 
@@ -46,7 +47,7 @@ class Hands:
     def act(self, action: Action) -> bool:
         """False, with words, when there is nobody to do it."""
         if not self._library.online:
-            self._voice.tell("No daemon answers: nothing was done.", "warn")
+            self._voice.tell(NOBODY, "warn")
             return False
         self.done.append(action)
         self._enqueue(action)

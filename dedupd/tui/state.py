@@ -166,10 +166,14 @@ class Library:
         self.months = {(m.root, m.month): m for m in months}
 
     def replace_groups(self, key: MonthKey, groups: Iterable[GroupView]) -> None:
-        """All groups of a month: those not among them are gone."""
-        fresh = {g.id: g for g in groups}
+        """All groups of a month: those not among them are gone; an answer that was overtaken is not believed."""
+        fresh = {g.id: self._newer(g) for g in groups}
         self.groups = {i: g for i, g in self.groups.items() if (g.root, g.month) != key} | fresh
         self.loaded.add(key)
+
+    def _newer(self, group: GroupView) -> GroupView:
+        known = self.groups.get(group.id)
+        return known if known is not None and known.version > group.version else group
 
     def forget_groups(self) -> None:
         """After a missed notice nothing that was listed may be trusted."""

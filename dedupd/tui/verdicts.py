@@ -79,7 +79,7 @@ class Draft:
             return False
         proposal = self._proposal(self.photos[file])
         self._remember()
-        self.marks[file] = Mark.KEEP if self.marks[file] is proposal else proposal
+        self.marks[file] = self._other(self.photos[file]) if self.marks[file] is proposal else proposal
         return True
 
     def toggle_different(self, file: int) -> bool:
@@ -160,7 +160,16 @@ class Draft:
         return [file for file, its in self.marks.items() if its is mark]
 
     def _proposal(self, photo: PhotoView) -> Mark:
-        return Mark.MOVED if photo.role == "moved" else Mark.MOVE
+        """What is proven, or a burst's own kind, moves; what is only similar stays unless a person says so."""
+        if photo.role == "moved":
+            return Mark.MOVED
+        evidence = self.group.evidence.get(photo.path)
+        unproven = photo.role == "review" and evidence is not None and evidence.relation == "similar"
+        return Mark.KEEP if unproven else Mark.MOVE
+
+    def _other(self, photo: PhotoView) -> Mark:
+        """What a toggle changes the proposal to."""
+        return Mark.KEEP if self._proposal(photo) is not Mark.KEEP else Mark.MOVE
 
     def _remember(self) -> None:
         self._steps.append((self.keeper, dict(self.marks)))

@@ -21,6 +21,16 @@ MEANING = {
     "burst": "another exposure of the same moment",
     "similar": "looks alike; nothing is proven",
 }
+PHASES = {
+    "look": "Looking through folders",
+    "index": "Indexing photos",
+    "prove": "Comparing pairs",
+    "compare": "Comparing months",
+    "group": "Grouping months",
+    "move": "Moving files",
+    "undo": "Putting files back",
+}
+"""What the daemon's phases are to people."""
 STATES = {"proposed": "ready", "review": "your call", "settled": "moved", "kept": "kept all"}
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -155,7 +165,7 @@ def percent(share: float | None) -> str:
 
 def progress(view: ProgressView) -> str:
     """'Indexing 1,204 of 12,000 · 14/s · 12 min left'."""
-    parts = [plain(view.phase).capitalize()]
+    parts = [PHASES.get(view.phase, plain(view.phase).capitalize())]
     parts[0] += f" {number(view.done)} of {number(view.total)}" if view.total else f" {number(view.done)}"
     if view.rate > 0:
         parts.append(f"{view.rate:.0f}/s" if view.rate >= 10 else f"{view.rate:.1f}/s")

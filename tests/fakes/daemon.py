@@ -316,6 +316,8 @@ class FakeDaemon:
         self._move(group, [photos[f] for f in request.move], acted, f"batch-{next(self._batches)}")
         for _ in request.different:
             self._teach("different", group, acted)
+        for _ in request.keep:
+            self._teach("keep", group, acted)
         self._changed(group, "settled" if request.move else "kept")
         acted.kept = len(request.keep)
         return acted

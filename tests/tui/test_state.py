@@ -92,6 +92,14 @@ def test_groups_that_are_gone_go_with_their_month_only() -> None:
     assert set(library.groups) == {1, 2, 99}
 
 
+def test_an_answer_that_was_overtaken_does_not_bring_a_settled_group_back() -> None:
+    old = GroupView(id=1, root="/r", month="m", relation="copy", state="proposed", keep="k", version=1)
+    new = GroupView(id=1, root="/r", month="m", relation="copy", state="settled", keep="k", version=2)
+    library = Library(groups={1: new})
+    library.replace_groups(("/r", "m"), [old])
+    assert library.groups[1].state == "settled"
+
+
 # ---- verdicts ------------------------------------------------------------------------------------
 
 
@@ -100,6 +108,19 @@ def test_a_proposal_that_is_right_is_one_approval_of_the_version_that_was_seen()
     assert isinstance(request, Approve)
     assert (request.groups[0].id, request.groups[0].version) == (3, 1)
     assert request.key, "an acting request carries an idempotency key"
+
+
+def test_what_is_only_similar_stays_unless_a_person_says_so() -> None:
+    similar = next(id for id, scene in SCENES.items() if scene.group.relation == "similar")
+    made = draft(similar)
+    [file] = made.marks
+    [request] = made.requests()
+    assert isinstance(request, Judge)
+    assert (request.move, request.keep) == ([], [file])
+    made.toggle(file)
+    assert isinstance(made.requests()[0], Approve)
+    made.toggle(file)
+    assert made.mark(file) is Mark.KEEP
 
 
 def test_every_request_has_its_own_key() -> None:

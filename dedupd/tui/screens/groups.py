@@ -13,12 +13,13 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input
 
 from dedupd.protocol.messages import Approve, GroupView, Reject
+from dedupd.tui.hands import NOBODY
 from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, members, tally, waits, weight
-from dedupd.tui.verdicts import Action, new_key, ref
+from dedupd.tui.verdicts import Action, Draft, new_key, ref
 from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.preview import Preview
 from dedupd.tui.widgets.rows import Doors, Rows
@@ -197,15 +198,21 @@ class GroupsScreen(Page):
             if group.id == id:
                 rows.go(index)
 
-    def action_approve(self) -> None:
+    @work(group="approve")
+    async def action_approve(self) -> None:
+        """As the comparison would: what is proven moves, what is only similar stays."""
         group = self._current(waiting=True)
-        if group is not None:
-            label = f"approved {group_title(group)}"
-            self._settle(
-                Action(
-                    label=label, requests=(Approve(groups=[ref(group)], key=new_key()),), groups=(group.id,)
-                )
-            )
+        detail = await self.review.follower.detail(group.id) if group is not None else None
+        if group is not None and detail is None:
+            self.review.tell(NOBODY if not self.review.library.online else "This group is gone.", "warn")
+        if group is None or detail is None or group.id in self.review.library.acting:
+            return
+        if detail.group.version != group.version:
+            self.review.tell("This group changed just now: nothing was done. Look at it again.", "warn")
+            return
+        draft = Draft(detail)
+        label = f"{draft.summary()}: {group_title(group)}"
+        self._settle(Action(label=label, requests=draft.requests(), groups=(group.id,)))
 
     def action_different(self) -> None:
         group = self._current(waiting=True)

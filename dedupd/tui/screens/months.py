@@ -252,9 +252,11 @@ def _banner(library: Library, *, can_start: bool) -> list[Spans]:
                 (" to approve all proposed", ""),
             ]
         )
-    lines += [[(" ! ", "badge-bad"), (f" {sentence}", "")] for sentence in status.attention[:3]]
-    if len(status.attention) > 3:
-        lines.append([(f"   and {len(status.attention) - 3} more in the log (l)", "dim")])
+    # Who is here need not be sent here.
+    attention = [sentence for sentence in status.attention if "dedupd review" not in sentence]
+    lines += [[(" ! ", "badge-bad"), (f" {sentence}", "")] for sentence in attention[:3]]
+    if len(attention) > 3:
+        lines.append([(f"   and {len(attention) - 3} more in the log (l)", "dim")])
     return lines
 
 

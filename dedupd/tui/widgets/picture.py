@@ -62,22 +62,28 @@ class Picture(Widget):
         if pixels is self.pixels:
             return
         await gallery.ready()
-        self.pixels, self._gallery = pixels, gallery
+        # `pixels` is set only with what it draws: a show that is cut short must not count as done.
         if gallery.widget_class is None:
-            await self._draw_blocks(pixels, gallery)
+            lines = await gallery.blocks(pixels, max(1, self.size.width), max(1, self.size.height))
+            self.pixels, self._gallery = pixels, gallery
+            self._draw_blocks(lines)
         else:
             await self._draw_graphics(pixels, gallery.widget_class)
+            self.pixels, self._gallery = pixels, gallery
 
     def on_resize(self) -> None:
         if self.pixels is not None and self._gallery is not None and self._gallery.widget_class is None:
-            self.run_worker(self._draw_blocks(self.pixels, self._gallery), exclusive=True)
+            self.run_worker(self._redraw(self.pixels, self._gallery), exclusive=True)
 
-    async def _draw_blocks(self, pixels: Pixels, gallery: Gallery) -> None:
+    async def _redraw(self, pixels: Pixels, gallery: Gallery) -> None:
         lines = await gallery.blocks(pixels, max(1, self.size.width), max(1, self.size.height))
         if pixels is self.pixels:
-            self._blocks.lines = lines
-            self._blocks.refresh()
-            self._only(self._blocks)
+            self._draw_blocks(lines)
+
+    def _draw_blocks(self, lines: list[list[Segment]]) -> None:
+        self._blocks.lines = lines
+        self._blocks.refresh()
+        self._only(self._blocks)
 
     async def _draw_graphics(self, pixels: Pixels, kind: type[Any]) -> None:
         if not self.is_attached:
