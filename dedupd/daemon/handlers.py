@@ -20,6 +20,7 @@ from dedupd.daemon.engine import Urgency
 from dedupd.daemon.server import Failed
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.protocol.messages import (
+    INVALID_PARAMS,
     NOT_FOUND,
     PROTOCOL,
     REFUSED,
@@ -211,7 +212,7 @@ class Handlers:
                 REFUSED,
                 "a daemon is running and follows other settings: leave out what differs, or restart it",
             )
-        months = [Month.parse(request.month)] if request.month else None
+        months = [_month(request.month)] if request.month else None
         outcome = await self._act(
             "scan",
             lambda library: self._daemon.scan(
@@ -283,6 +284,13 @@ class Handlers:
         acted = _acted(moved)
         acted.lessons = lessons
         return acted
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise Failed(INVALID_PARAMS, str(error)) from None
 
 
 def _checked(library: Library, ref: GroupRef) -> GroupRow:

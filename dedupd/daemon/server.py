@@ -152,6 +152,10 @@ class _Client:
             reply = encode_result(id, result)
             if len(reply) > MAX_LINE:
                 raise Failed(REFUSED, "the answer is too long for one message: ask for fewer with `limit`")
+        except UnicodeError:  # half a surrogate pair: no name, month or path holds one
+            reply = encode_error(
+                id, Failure(code=INVALID_PARAMS, message="a text holds what is no character")
+            )
         except Failed as error:
             reply = encode_error(id, Failure(code=error.code, message=str(error)))
         except ProtocolError as error:

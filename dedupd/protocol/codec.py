@@ -48,12 +48,20 @@ def parse(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE:
         raise ProtocolError(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
     try:
-        message: object = json.loads(line)
+        message: object = json.loads(line, parse_int=_int)
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not one line of JSON: {error}") from None
     if not isinstance(message, dict):
         raise ProtocolError("a message must be a JSON object")
     return cast("dict[str, Any]", message)
+
+
+def _int(text: str) -> int:
+    """Ids, counts and offsets end in a database's columns."""
+    value = int(text) if len(text) < 21 else 1 << 64
+    if not -(1 << 63) <= value < 1 << 63:
+        raise ValueError("a number beyond 64 bits")
+    return value
 
 
 def request_of(message: dict[str, Any]) -> Request | None:
