@@ -212,7 +212,7 @@ def _doubts(p: _Pair) -> Iterator[str]:
 
 def _everywhere_alike(p: _Pair) -> bool:
     worst, local = p.m.worst, p.extra.get("local", 0.0)
-    return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 3 and local >= _LOCAL_FAINT))
+    return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 2 and local >= _LOCAL_FAINT))
 
 
 def _stamped(m: Measures, extra: dict[str, float]) -> bool:

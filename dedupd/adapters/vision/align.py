@@ -188,11 +188,10 @@ class _Laid:
             pixels = cv2.GaussianBlur(pixels, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
         warped = cv2.warpAffine(pixels, way, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = _footprint(moving, way, size)
+        # borderValue 0: the last row of the frame can be half picture, half the caption that begins there.
         self.mask: Mask = (
-            cv2.erode(seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255) > 0
+            cv2.erode(seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         )
-        # Filters reach beyond the mask: what is outside must not differ there.
-        np.copyto(warped, still.rgb, where=cv2.erode(seen, np.ones((3, 3), np.uint8))[..., None] == 0)
         share_still = float((seen > 0).mean())
         area = share_still * still.width * still.height / (moving.width * moving.height * shrink**2)
         self.overlap_a, self.overlap_b = (

@@ -30,19 +30,19 @@ _LOW_SIGMA = 2.0
 _STEP = 2
 """The low-passed planes carry nothing beyond every second pixel."""
 _QUANTILES = np.linspace(0, 1, 33)
-_FRAME = np.ones((9, 9), np.uint8)
+_RIM = np.ones((7, 7), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What one map of tones leaves. Its planes have every second pixel but for those of `full`."""
+    """What one map of tones leaves."""
 
-    full: Callable[[], tuple[Plane, Plane]]
-    """Makes the mapped plane and the one it was mapped onto, at full size."""
+    planes: tuple[Plane, Plane]
+    """The mapped plane and the one it was mapped onto; equal outside the overlap."""
     mean: float
     worst: float
     blocks: Plane
-    """Mean residual of the box around each pixel; 0 outside the overlap."""
+    """Mean residual of the box around every second pixel; 0 outside the overlap."""
     tone: float
     """How strong the map is: largest |log2| of its gain in spread and in level."""
 
@@ -101,7 +101,7 @@ class Residual:
 
     @cached_property
     def _band_planes(self) -> list[tuple[Plane, Plane]]:
-        return [(_band(plane, 1.2, 5), _band(plane, 0.5, 1.5)) for plane in (self.a, self.b)]
+        return [(_band(plane, 1.2, 5), _band(plane, 0.5, 1.5)) for plane in self.quick.planes]
 
     def local(self, rest: Rest, floor: float = 3.0, box: int = 11, spared: int = 30) -> Local:
         """Local correlation of the 1-4 px band in boxes of `box` px.
@@ -109,10 +109,8 @@ class Residual:
         `floor` (grey levels) is what noise and compression may change. A thing or a letter that only one picture
         shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
         """
-        x, y = (_band(plane, 1.0, 4) for plane in rest.full())
-        inner = (
-            cv2.erode(self.mask.astype(np.uint8), _FRAME, borderType=cv2.BORDER_CONSTANT, borderValue=1) > 0
-        )
+        x, y = (_band(plane, 1.0, 4) for plane in rest.planes)
+        inner = cv2.erode(self.mask.astype(np.uint8), _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         if inner.sum() < 500:
             return Local(0.0, 1.0, np.zeros_like(x), inner)
         gain = float(np.sqrt(((y[inner] ** 2).mean() + 1e-3) / ((x[inner] ** 2).mean() + 1e-3)))
@@ -129,8 +127,7 @@ class Residual:
 
     def _grey_curve(self, trusted: Mask) -> Rest:
         table, tone = _curve(self.low_a[trusted][::5], self.low_b[trusted][::5])
-        mapped = cv2.LUT(self.grey_a, table)
-        return self._rest(lambda: (mapped, self.b), _low(mapped), self.low_b, trusted, tone)
+        return self._rest(cv2.LUT(self.grey_a, table), self.b, self.low_b, trusted, tone)
 
     def _curves_ab(self, trusted: Mask) -> Rest:
         return self._channel_curves(self.rgb_a, self.colours_a, self.colours_b, self.b, self.low_b, trusted)
@@ -146,9 +143,7 @@ class Residual:
         curves = [_curve(x[:, channel], z[:, channel]) for channel in range(3)]
         table = np.stack([curve[0] for curve in curves], -1)[:, None, :]
         mapped = cv2.cvtColor(cv2.LUT(rgb, table), cv2.COLOR_RGB2GRAY)
-        return self._rest(
-            lambda: (mapped, target), _low(mapped), low, trusted, max(tone for _, tone in curves)
-        )
+        return self._rest(mapped, target, low, trusted, max(tone for _, tone in curves))
 
     def _colours_ab(self, trusted: Mask) -> Rest:
         return self._colour_map(self.rgb_a, self.colours_a, self.b, self.low_b, trusted)
@@ -158,16 +153,11 @@ class Residual:
 
     def _colour_map(self, rgb: Pixels, colours: Plane, target: Plane, low: Plane, trusted: Mask) -> Rest:
         """From all colours of one to the grey of the other: desaturation, a filter, more saturation."""
-        terms = _terms(colours)
-        sample = terms[trusted][::5]
+        sample = _terms(colours[trusted][::5])
         ridge = np.eye(sample.shape[1], dtype=np.float32) * (1e-4 * len(sample))
         weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low[trusted][::5])
-        mapped = np.clip(terms @ weights, 0, 255)
-
-        def full() -> tuple[Plane, Plane]:
-            return np.clip(_terms(rgb.astype(np.float32)) @ weights, 0, 255), target
-
-        return self._rest(full, mapped, low, trusted, self.quick.tone)
+        mapped = np.clip(_terms(rgb.astype(np.float32)) @ weights, 0, 255)
+        return self._rest(mapped, target, low, trusted, self.quick.tone)
 
     @cached_property
     def colours_a(self) -> Plane:
@@ -177,17 +167,17 @@ class Residual:
     def colours_b(self) -> Plane:
         return _low(self.rgb_b).astype(np.float32)
 
-    def _rest(
-        self, full: Callable[[], tuple[Plane, Plane]], mapped: Plane, low: Plane, trusted: Mask, tone: float
-    ) -> Rest:
-        r = np.abs(mapped - low) * (NORMAL_STD / max(1.0, float(low[trusted].std())))
+    def _rest(self, mapped: Plane, target: Plane, low: Plane, trusted: Mask, tone: float) -> Rest:
+        # Filters reach beyond the overlap: nothing may differ there.
+        np.copyto(mapped, target, where=~self.mask)
+        r = np.abs(_low(mapped) - low) * (NORMAL_STD / max(1.0, float(low[trusted].std())))
         r[~self.small] = 0
         blocks = cv2.blur(r, (self.box, self.box)) / np.maximum(self.count, 1e-3)
         blocks[self.count <= 0.6] = 0
         inside = blocks[self.count > 0.6]
         rank = -1 - inside.size // 1000
         worst = float(np.partition(inside, rank)[rank]) if inside.size >= 50 else 99.0
-        return Rest(full, float(r[self.small].mean()), worst, blocks, tone)
+        return Rest((mapped, target), float(r[self.small].mean()), worst, blocks, tone)
 
     def _until_it_agrees(self, attempt: Callable[[Mask], Rest]) -> Rest:
         """Once on everything, and again without what differs: an opaque overlay bends the map of everything else."""
@@ -208,7 +198,7 @@ class Residual:
         `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere.
         Empty without such pixels.
         """
-        x, y = rest.full()
+        x, y = rest.planes
         changed = (np.abs(x - y) > _CHANGED) & local.inner
         count = int(changed.sum())
         if not 12 <= count <= 0.05 * changed.size:
