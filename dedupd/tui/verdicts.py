@@ -131,15 +131,15 @@ class Draft:
 
     def summary(self) -> str:
         """One clause: 'move 2, 1 stays, 1 is no duplicate'."""
-        parts: list[str] = []
-        for mark, words in (
-            (Mark.MOVE, "move {}"),
-            (Mark.KEEP, "{} stay" if not self.settled else "bring {} back"),
-            (Mark.DIFFERENT, "{} not duplicates"),
-        ):
-            if count := len(self._marked(mark)):
-                parts.append(words.format(count))
-        return ", ".join(parts) or "nothing to do"
+        kept = self._marked(Mark.KEEP)
+        back = [file for file in kept if self.photos[file].role == "moved"]
+        counts = (
+            ("move {}", len(self._marked(Mark.MOVE))),
+            ("bring {} back", len(back)),
+            ("{} stay", len(kept) - len(back)),
+            ("{} not duplicates", len(self._marked(Mark.DIFFERENT))),
+        )
+        return ", ".join(words.format(count) for words, count in counts if count) or "nothing to do"
 
     def _corrections(self) -> list[Acting]:
         """A group that has moved: bring some back, part some for ever, move what was still waiting."""

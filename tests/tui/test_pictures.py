@@ -11,6 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from dedupd.tui import imaging
 from dedupd.tui.terminal import choose, probe, reading
 from dedupd.tui.view import WHOLE, Box, View
+from dedupd.tui.widgets.picture import Blocks
 from dedupd.tui.widgets.picture import Picture as PictureWidget
 from tests.fakes.library import draw
 from tests.tui.conftest import Reviewing
@@ -168,3 +169,13 @@ async def test_without_textual_image_blocks_are_shown(
         await review.open_month()
         await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")
         assert review.app.gallery.mode == "half"
+
+
+async def test_pictures_beside_each_other_are_drawn_in_one_size(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, size=(120, 40), images="half") as review:
+        await review.open_group()
+        screen = review.app.screen
+        panes = [p for p in screen.query(PictureWidget) if p.parent is not None and p.parent.display]
+        await review.until(lambda: all(p.drawn for p in panes), "every picture")
+        shapes = {len(p.query_one(Blocks).lines) for p in panes}
+        assert len(shapes) == 1

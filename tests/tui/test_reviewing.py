@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dedupd.protocol.messages import Approve, Forget, GroupView, Judge, Reject, Request, Undo
+from dedupd.protocol.messages import Approve, Forget, GroupView, Judge, MonthChanged, Reject, Request, Undo
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
@@ -428,6 +428,23 @@ async def test_history_forgets_a_verdict(reviewing: Reviewing) -> None:
         await review.press("u")
         await review.settled()
         assert review.fake.lessons == []
+
+
+async def test_a_group_that_comes_back_under_another_id_keeps_its_place(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()
+        screen, fake = review.app.screen, review.fake
+        assert isinstance(screen, CompareScreen)
+        old, place = screen.id_now, screen.ids.index(screen.id_now)
+        group, photos = fake.groups.pop(old), fake.photos.pop(old)
+        group.id, group.version = 777, 1
+        fake.groups[777], fake.photos[777] = group, photos
+        await fake.notify(MonthChanged(root=group.root, month=group.month))
+        await review.until(lambda: screen.id_now == 777 and screen.draft and screen.draft.group.id == 777)
+        assert screen.ids[place] == 777
+        await review.press("a")
+        await review.settled()
+        assert group.state == "settled"
 
 
 # ---- speed of hands ------------------------------------------------------------------------------

@@ -190,6 +190,15 @@ def test_a_settled_group_keeps_its_keeper_and_can_be_corrected() -> None:
     assert [type(r) for r in made.requests()] == [Judge, Undo]
 
 
+def test_what_never_moved_is_not_said_to_come_back() -> None:
+    scene = make_library(16, 1)[COPY_OF_TWO - 1]
+    scene.photos[1].role, scene.photos[1].move = "moved", 7
+    made = Draft(GroupDetail(group=scene.group, photos=scene.photos))
+    for file in list(made.marks):
+        made.toggle(file)
+    assert made.summary() == "bring 1 back, 1 stay"
+
+
 def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
     action = Action(label="x", groups=(1,))
     assert action.reversal() == [], "what was not done is not undone"

@@ -98,6 +98,8 @@ class CompareScreen(Page):
         self._why, self._sum_line = Words(id="why"), Words(id="sum")
         self._details: dict[int, GroupDetail] = {}
         self._drafts: dict[int, Draft] = {}
+        self._keepers: dict[int, tuple[str, str, str]] = {}
+        """id -> (root, month, keeper's path): what stays the same when a group gets another id."""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -108,6 +110,8 @@ class CompareScreen(Page):
 
     def on_mount(self) -> None:
         self.painter = Painter(self.review.gallery)
+        known = self.review.library.groups
+        self._keepers = {id: (g.root, g.month, g.keep) for id in self.ids if (g := known.get(id))}
         self.go(self.id_now)
 
     # ---- which group -----------------------------------------------------------------------------
@@ -121,6 +125,7 @@ class CompareScreen(Page):
 
     def follow(self, topic: Topic) -> None:
         if topic == "groups":
+            self._follow_renumbered()
             if self.draft is None:
                 return
             group = self.review.library.groups.get(self.id_now)
@@ -132,6 +137,19 @@ class CompareScreen(Page):
                 self._show_words()
         elif topic == "link" and self.review.library.online and self.draft is None:
             self.go(self.id_now)
+
+    def _follow_renumbered(self) -> None:
+        """A verdict regroups its month: the same keeper may come back under another id, at the same place here."""
+        groups = self.review.library.groups
+        gone = {self._keepers[id]: id for id in self.ids if id in self._keepers and id not in groups}
+        for group in groups.values() if gone else ():
+            old = gone.get((group.root, group.month, group.keep))
+            if old is None or group.id in self.ids:
+                continue
+            self.ids[self.ids.index(old)] = group.id
+            self._keepers[group.id] = (group.root, group.month, group.keep)
+            if self.id_now == old:
+                self.go(group.id)
 
     def show_all(self) -> None:
         self.redraw()

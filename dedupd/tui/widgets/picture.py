@@ -64,7 +64,7 @@ class Picture(Widget):
         await gallery.ready()
         # `pixels` is set only with what it draws: a show that is cut short must not count as done.
         if gallery.widget_class is None:
-            lines = await gallery.blocks(pixels, max(1, self.size.width), max(1, self.size.height))
+            lines = await self._fitting(pixels, gallery)
             self.pixels, self._gallery = pixels, gallery
             self._draw_blocks(lines)
         else:
@@ -76,9 +76,17 @@ class Picture(Widget):
             self.run_worker(self._redraw(self.pixels, self._gallery), exclusive=True)
 
     async def _redraw(self, pixels: Pixels, gallery: Gallery) -> None:
-        lines = await gallery.blocks(pixels, max(1, self.size.width), max(1, self.size.height))
+        lines = await self._fitting(pixels, gallery)
         if pixels is self.pixels:
             self._draw_blocks(lines)
+
+    async def _fitting(self, pixels: Pixels, gallery: Gallery) -> list[list[Segment]]:
+        """Blocks for the size there is once they are ready: it may change while they are made."""
+        while True:
+            size = self.size
+            lines = await gallery.blocks(pixels, max(1, size.width), max(1, size.height))
+            if size == self.size:
+                return lines
 
     def _draw_blocks(self, lines: list[list[Segment]]) -> None:
         self._blocks.lines = lines
