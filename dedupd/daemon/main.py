@@ -24,6 +24,7 @@ from dedupd.daemon.handlers import Handlers
 from dedupd.daemon.heartbeat import Heartbeat
 from dedupd.daemon.schedule import Schedule
 from dedupd.daemon.server import Server
+from dedupd.daemon.whereabouts import record_socket
 from dedupd.errors import ExitCode, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.protocol.messages import (
@@ -94,6 +95,7 @@ class Daemon:
         self.paused = self._library.ledger.get("paused") == "yes"
         self.watcher = Watcher(self._on_folder_thread, self._on_loss_thread)
         await self._server.start()
+        record_socket(self.places)
         self.schedule.start(
             recluster=self.recluster,
             reconcile=self.look_everywhere,
