@@ -59,10 +59,9 @@ def test_any_name_travels_in_an_answer_and_in_a_notice(keep: str, moved: str) ->
 def test_any_bytes_are_an_object_or_a_protocol_error(line: bytes) -> None:
     try:
         message = codec.parse(line)
-    except ProtocolError as error:
-        assert "\n" not in str(error)
-    else:
-        assert message == json.loads(line)
+    except ProtocolError:
+        return
+    assert message == json.loads(line)
 
 
 json_values = st.recursive(
@@ -118,7 +117,7 @@ def test_versions_may_meet() -> None:
 
 
 def test_every_message_has_one_name() -> None:
-    assert len({kind for kind in REQUESTS.values()}) == len(REQUESTS)
+    assert len(set(REQUESTS.values())) == len(REQUESTS)
     assert all(kind.method == name for name, kind in {**REQUESTS, **NOTICES}.items())
 
 

@@ -1,0 +1,112 @@
+"""The command line as scripts see it: exit codes, one sentence on stderr, answers on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from dedupd.cli import main as command_line
+from dedupd.cli.main import main
+from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
+
+
+def run(*words: str) -> int:
+    try:
+        return main(words)
+    except SystemExit as end:  # argparse ends by itself
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("nonsense",),
+        ("scan",),
+        ("scan", "x", "--threshold", "0"),
+        ("scan", "x", "--threshold", "1.1"),
+        ("scan", "x", "--threshold", "nan"),
+        ("scan", "x", "--batch-size", "0"),
+        ("scan", "x", "--batch-size", "-3"),
+        ("scan", "x", "--month", "2024-13"),
+        ("scan", "x", "--keep-policy", "prettiest"),
+        ("show", "one"),
+        ("reject",),
+        ("approve",),
+        ("undo",),
+        ("undo", "--last", "--all"),
+        ("run",),
+    ],
+)
+def test_what_cannot_be_meant_ends_with_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "scan-now"])
+def test_without_a_daemon_what_needs_one_ends_with_5(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command) == 5
+    assert capsys.readouterr().err.startswith("dedupd: no daemon answers")
+
+
+def test_status_answers_even_where_there_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("status", "--json") == 5
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["daemon"], answer["photos"], answer["roots"]) == ("stopped", 0, [])
+
+
+@pytest.mark.parametrize("command", [["groups"], ["months"], ["show", "1"]])
+def test_questions_about_nothing_are_one_sentence(
+    command: list[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*command) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert not (home / "state").exists()  # asking creates nothing
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DedupdError("x"), 1), (ConfigError("x"), 2), (ConsentNeeded("x"), 3), (AlreadyRunning("x"), 4), (NoDaemon("x"), 5),
+        (KeyboardInterrupt(), 130),
+    ],
+)  # fmt: skip
+def test_every_error_has_its_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(arguments: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    assert run("status") == code
+    assert capsys.readouterr().err.startswith("dedupd: ")
+
+
+def test_an_error_about_a_strange_name_can_be_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(arguments: argparse.Namespace) -> int:
+        raise DedupdError("cannot read latin-\udce9.jpg")
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    assert run("status") == 1
+    assert "latin-\\udce9.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--state-dir", "{}", "status"), ("status", "--state-dir", "{}")])
+def test_places_may_stand_before_or_after_the_command(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"this is no database, and it is long enough to be looked at" * 100)
+    assert run(*(word.format(tmp_path) for word in words), "--json") in (1, 5)
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err

@@ -1,0 +1,156 @@
+"""The pipeline thread: one task at a time, people first, and no task's failure is the daemon's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from dedupd.daemon import engine as engine_module
+from dedupd.daemon.engine import Engine, Urgency
+from dedupd.errors import DedupdError, StateError
+from dedupd.library import Library
+from dedupd.protocol.messages import ProgressView
+
+PATIENCE = 10
+
+
+class Shelf:
+    """What a library is to the engine: something to hand to tasks and to close."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Rig:
+    """An engine on a shelf, and what it told."""
+
+    def __init__(self) -> None:
+        self.shelf = Shelf()
+        self.told: list[ProgressView | None] = []
+        self.errors: list[str] = []
+        self.engine = Engine(lambda: cast("Library", self.shelf), self.told.append, self.errors.append)
+
+    def busy(self) -> tuple[threading.Event, threading.Event]:
+        """Occupy the thread: the first event says it is, setting the second frees it."""
+        begun, free = threading.Event(), threading.Event()
+
+        def hold(library: Library) -> None:
+            begun.set()
+            assert free.wait(PATIENCE)
+
+        self.engine.submit("hold", hold)
+        assert begun.wait(PATIENCE)
+        return begun, free
+
+    def do(self, act: Callable[[Library], Any] = lambda library: None) -> Any:
+        return self.engine.submit("do", act).result(PATIENCE)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    made.engine.start()
+    yield made
+    made.engine.stop(PATIENCE)
+
+
+def test_people_go_first_then_rescue_then_passes_in_their_order(rig: Rig) -> None:
+    _, free = rig.busy()
+    order: list[str] = []
+    asked = [("a", Urgency.PASS), ("b", Urgency.PASS), ("c", Urgency.RESCUE), ("d", Urgency.PERSON)]
+    done = [rig.engine.submit(name, lambda _, n=name: order.append(n), urgency) for name, urgency in asked]
+    free.set()
+    for future in done:
+        future.result(PATIENCE)
+    assert order == ["d", "c", "a", "b"]
+
+
+def test_a_task_that_waits_already_is_enough(rig: Rig) -> None:
+    _, free = rig.busy()
+    runs: list[int] = []
+    first = rig.engine.submit("look", lambda _: runs.append(1), once=True)
+    second = rig.engine.submit("look", lambda _: runs.append(2), once=True)
+    assert second.done()
+    free.set()
+    first.result(PATIENCE)
+    assert runs == [1]
+    rig.engine.submit("look", lambda _: runs.append(3), once=True).result(PATIENCE)  # it waits no more
+    assert runs == [1, 3]
+
+
+def test_a_pass_gives_way_to_people_and_to_the_end_but_not_to_passes(rig: Rig) -> None:
+    seen: list[bool] = []
+
+    def walk(library: Library) -> None:
+        rig.engine.submit("another", lambda _: None, Urgency.PASS)
+        seen.append(rig.engine.should_yield())
+        rig.engine.submit("person", lambda _: None, Urgency.PERSON)
+        seen.append(rig.engine.should_yield())
+
+    rig.do(walk)
+    assert seen == [False, True]
+    assert rig.engine.stop(PATIENCE)
+    assert rig.engine.should_yield()
+
+
+@pytest.mark.parametrize("error", [StateError("the disk is full"), OSError(5, "broken"), ValueError("a bug")])
+def test_a_task_that_fails_is_told_and_the_next_one_runs(rig: Rig, error: Exception) -> None:
+    def fail(library: Library) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        rig.do(fail)
+    assert rig.do(lambda library: "alive") == "alive"
+    (sentence,) = rig.errors
+    assert (sentence == "the disk is full") is isinstance(error, DedupdError)
+    assert "a bug" not in sentence
+
+
+def test_what_opening_raises_reaches_who_starts_it() -> None:
+    def fail() -> Library:
+        raise StateError("no room")
+
+    engine = Engine(fail, lambda view: None, lambda sentence: None)
+    with pytest.raises(StateError, match="no room"):
+        engine.start()
+
+
+def test_stopping_closes_the_library_and_leaves_what_waits(rig: Rig) -> None:
+    _, free = rig.busy()
+    ran: list[int] = []
+    rig.engine.submit("later", lambda _: ran.append(1))
+    threading.Timer(0.05, free.set).start()
+    assert rig.engine.stop(PATIENCE)
+    assert rig.shelf.closed
+    assert ran == []
+
+
+def test_a_task_that_hangs_does_not_hold_up_the_end_and_is_seen_to_hang(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, free = rig.busy()
+    assert rig.engine.alive()
+    monkeypatch.setattr(engine_module, "STUCK_SECONDS", -1.0)
+    assert not rig.engine.alive()
+    assert not rig.engine.stop(0.01)
+    free.set()
+
+
+def test_progress_is_told_with_rate_and_ends_with_nothing(rig: Rig) -> None:
+    def work(library: Library) -> None:
+        for done in range(1001):
+            rig.engine.report("index", done, 1000)
+
+    rig.do(work)
+    rig.do()  # the end of a task is told after its answer
+    assert rig.told[-1] is None
+    views = [view for view in rig.told if view is not None]
+    assert (views[-1].done, views[-1].total) == (1000, 1000)
+    assert views[-1].rate > 0
+    assert len(views) < 50  # not one a photo
+    assert rig.engine.progress is None
