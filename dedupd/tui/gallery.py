@@ -128,7 +128,8 @@ class Gallery:
         )
         for (file, _), picture in zip(asked, pictures, strict=True):
             if picture is not None:
-                self._thumbnails[file] = picture
+                # Two may have asked at once: the one that is shown already stays.
+                self._thumbnails.setdefault(file, picture)
         while len(self._thumbnails) > max(_KEPT, len(files)):
             self._thumbnails.popitem(last=False)
 

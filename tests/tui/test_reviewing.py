@@ -447,6 +447,21 @@ async def test_a_group_that_comes_back_under_another_id_keeps_its_place(reviewin
         assert group.state == "settled"
 
 
+async def test_no_key_judges_a_group_that_is_gone(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_group()
+        screen, fake = review.app.screen, review.fake
+        assert isinstance(screen, CompareScreen)
+        gone = fake.groups.pop(screen.id_now)
+        await fake.notify(MonthChanged(root=gone.root, month=gone.month))
+        await review.until(lambda: "This group is gone" in review.text())
+        await review.press("a", "n", "space", "k")
+        assert acting(fake) == []
+        await review.press("j")
+        await review.shown()
+        assert screen.id_now != gone.id
+
+
 # ---- speed of hands ------------------------------------------------------------------------------
 
 

@@ -129,7 +129,12 @@ class CompareScreen(Page):
             if self.draft is None:
                 return
             group = self.review.library.groups.get(self.id_now)
-            if group is not None and group.version != self.draft.group.version:
+            if (
+                group is None
+                and (self.draft.group.root, self.draft.group.month) in self.review.library.loaded
+            ):
+                self._show_gone()
+            elif group is not None and group.version != self.draft.group.version:
                 self._details.pop(self.id_now, None)
                 self._drafts.pop(self.id_now, None)
                 self.go(self.id_now)
@@ -175,7 +180,14 @@ class CompareScreen(Page):
         if detail is not None:
             self._present(detail)
         else:
-            self._why.say([("This group is gone, or no daemon answers. j shows the next.", "warn")])
+            self._show_gone()
+
+    def _show_gone(self) -> None:
+        """Its pictures were grouped otherwise, or nobody answers: no key may judge what is still on the screen."""
+        self.draft = None
+        gone = "This group is gone: its pictures were grouped otherwise. j shows the next, Esc the list."
+        self._why.say([(gone if self.review.library.online else "No daemon answers.", "warn")])
+        self._sum_line.say([(" gone ", "badge-warn")])
 
     def _present(self, detail: GroupDetail) -> None:
         id = detail.group.id
