@@ -43,6 +43,14 @@ HURRIED = (
 )
 """The daemon itself, its fixed intervals shortened: nobody waits half a minute for a sweep in a test."""
 
+ORDINARY = (
+    "import ctypes, os, sys\n"
+    "for dac in (1, 2):\n"  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    "    ctypes.CDLL(None).prctl(24, dac, 0, 0, 0)\n"  # PR_CAPBSET_DROP
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+"""Goes on as a process that closed doors stop, as they stop everybody but root."""
+
 R = TypeVar("R", bound=msgspec.Struct)
 
 
@@ -78,6 +86,8 @@ class House:
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
     state_name: str = "state"
+    ordinary: bool = False
+    """Commands obey the modes of files even where the tests are root's."""
 
     @property
     def root(self) -> Path:
@@ -155,6 +165,7 @@ class House:
         where = ["--state-dir", str(self.state), "--config", str(self.config)]
         return [
             sys.executable,
+            *(("-c", ORDINARY) if self.ordinary else ()),
             "-m",
             "dedupd",
             *where,
@@ -164,7 +175,7 @@ class House:
     def cli(self, *arguments: object, timeout: float = PATIENCE) -> Result:
         """One command, nobody at the terminal."""
         done = subprocess.run(
-            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, env=self.env, timeout=timeout, check=False
+            self.command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, env=self.env, timeout=timeout, check=False,
         )  # fmt: skip
         result = Result(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
         assert "Traceback" not in result.err, result.err

@@ -8,6 +8,8 @@ import shutil
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from dedupd.protocol.messages import Done, Pause, Resume
 from tests.end_to_end.house import House
 
@@ -235,6 +237,7 @@ def test_names_of_any_bytes_come_through_report_summary_and_undo(house: House) -
     assert house.photos() == before
 
 
+@pytest.mark.slow
 def test_an_index_that_is_deleted_or_damaged_costs_time_only(pair: House) -> None:
     first = pair.scan("--yes")
     shutil.rmtree(pair.state / "index")
