@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat as modes
+import uuid
 from pathlib import Path
 
 from dedupd.core.records import RootRow
@@ -41,7 +42,12 @@ class SummaryFiles:
 
 
 def _write_pages(folder: Path, pages: dict[str, bytes], *, private: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+    if private:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    elif os.path.realpath(folder.parent) != os.fspath(folder.parent):
+        raise OSError(f"{folder.parent} is reached through a link")
+    else:
+        folder.mkdir(exist_ok=True, mode=0o755)  # its year folder holds photos: never made here
     if not modes.S_ISDIR(os.lstat(folder).st_mode):
         raise OSError(f"{folder} is not a folder of its own")
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -58,8 +64,8 @@ def _write_pages(folder: Path, pages: dict[str, bytes], *, private: bool) -> Non
 def _replace(folder: int, name: str, page: bytes, mode: int) -> None:
     if _unchanged(folder, name, page):
         return
-    draft = f".{name}.{os.getpid()}.tmp"
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode, dir_fd=folder)
+    draft = f".{name}.{uuid.uuid4().hex}.tmp"
+    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)
     try:
         with os.fdopen(file, "wb") as out:
             out.write(page)

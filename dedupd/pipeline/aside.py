@@ -57,8 +57,12 @@ def look_aside(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience
 def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
     """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
     with ledger.transaction():
-        held = [m for m in ledger.journal.moves(content=row.content, held=True) if m.file == row.id]
-        undone = [replace(m, goal=Goal.UNDONE, restored=path) for m in held]
+        # An undo asked for meanwhile found it at neither place and left the row for a person: this answers it.
+        rows = [*ledger.journal.moves(content=row.content, held=True), *ledger.journal.attention()]
+        ours = {m.id: m for m in rows if m.file == row.id}
+        undone = [
+            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, restored=path, error="") for m in ours.values()
+        ]
         ledger.journal.finish(undone)
         place(ledger, undone, now)
 

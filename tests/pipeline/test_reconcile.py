@@ -101,6 +101,16 @@ class TestHeld:
         assert settled.library.held(everything=True)
         assert settled.ledger.inventory.count(state=FileState.HELD) == 1
 
+    def test_taken_back_by_hand_while_an_undo_of_it_was_asked_for(self, settled: Shelf) -> None:
+        move = settled.ledger.journal.moves(held=True)[0]
+        os.rename(settled.root / HELD, settled.root / "2024/06/mine.jpg")
+        settled.library.undo([move])  # finds it at neither place
+        for _ in range(3):
+            settled.clock.advance(100)
+            assert settled.pass_().files == 0
+        assert settled.files() == {KEEPER, "2024/06/mine.jpg"}
+        assert settled.ledger.journal.attention() == []
+
     def test_taken_back_by_copy_and_delete_it_is_not_moved_again(self, settled: Shelf) -> None:
         shutil.copy(settled.root / HELD, settled.root / "2024/06/mine.jpg")
         (settled.root / HELD).unlink()
