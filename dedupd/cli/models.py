@@ -55,7 +55,11 @@ def _list(arguments: argparse.Namespace) -> int:
 def _use(arguments: argparse.Namespace) -> int:
     """Look at everything again with another embedder; verdicts and moves stay."""
     settings, places = opened_for_acting(arguments)
-    with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library, progress_bar() as progress:
+    with (
+        hold(places, settings.roots) as locks,
+        Library(settings, places, locks=locks) as library,
+        progress_bar() as progress,
+    ):
         photos = library.use_model(arguments.name, on_progress=progress)
     answer(
         f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees"

@@ -67,7 +67,7 @@ def stars(
         vetoed[b].add(a)
     found: list[Star] = []
     for root in sorted(by_root):
-        found += _Sky(by_root[root], kept, vetoed, tiers, policy).stars()
+        found += _Grouping(by_root[root], kept, vetoed, tiers, policy).stars()
     return found
 
 
@@ -79,7 +79,7 @@ class _Cluster:
     similar: int = 0
 
 
-class _Sky:
+class _Grouping:
     """The grouping of one root: first what may move, copies before bursts, then what a person should see."""
 
     def __init__(
@@ -123,7 +123,7 @@ class _Sky:
                 continue
             home = (
                 None
-                if self._immovable(node) or self._busy(node)
+                if node.pinned or self._busy(node)
                 else self._home(node, keepers, relations, moving=moving)
             )
             if home is None:
@@ -169,18 +169,21 @@ class _Sky:
         """What keeps `node` from moving beside `keeper` without a person; '' when nothing does."""
         if not edge.unattended:
             return edge.why or "not proven beyond doubt"
+        if node.protected:
+            return "lies in a protected folder"
+        if node.kept_by_person:
+            return "somebody put it back"
         if node.stay:
             return node.stay
         if self.tiers.get(edge.relation, "review") != "move":
             return f"{edge.relation} pairs are reviewed (tiers)"
         if not contained(edge, node.content):
             return "shows more than the keeper does"
+        if edge.relation is not Relation.EXACT and self.place[node.id] < self.place[keeper.id]:
+            return "better than the keeper, which has copies of its own"
         if keeper.pinned and edge.relation is not Relation.EXACT and better(node, keeper, self.policy):
             return "better than the keeper, which already keeps copies in duplicates/"
         return ""
-
-    def _immovable(self, node: Node) -> bool:
-        return node.pinned or node.protected or node.kept_by_person
 
     def _busy(self, node: Node) -> bool:
         return node.id in self.cluster and bool(self.cluster[node.id].members)
@@ -205,7 +208,7 @@ class _Sky:
     def _order(self, nodes: list[Node]) -> list[Node]:
         """Keepers first: pinned, then by rank, except that what shows more comes before its crop.
 
-        A crop with richer metadata would otherwise keep, and its original, which may not move beside it, would stay too.
+        A crop with richer metadata would otherwise keep, and its original, which may not move beside it, would stay.
         """
         key = self._keys(nodes)
         after: dict[int, list[Node]] = defaultdict(list)

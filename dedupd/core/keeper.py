@@ -34,13 +34,13 @@ class Node:
     """Bytes."""
     mtime: float
     protected: bool = False
-    """Lies in a protected folder: preferred as keeper, never a member."""
+    """Lies in a protected folder: preferred as keeper, never moves unattended."""
     pinned: bool = False
     """Keeper of held copies: before all others, never a member."""
     stay: str = ""
     """Why it must not move without a person; '' when it may."""
     kept_by_person: bool = False
-    """Somebody put it back: never a member again."""
+    """Somebody put it back: never moves unattended again."""
     companions: int = 0
     """Files that belong to it: RAW, Live Photo clip, sidecars."""
 

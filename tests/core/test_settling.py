@@ -39,7 +39,9 @@ def test_a_cloud_placeholder_is_called_one() -> None:
     assert passed_over(".IMG_0001.HEIC.icloud") == "still in the cloud"
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "part.jpg", "a.part.jpg", "IMG~2.JPG", "tmp", "download", "…​.png"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "part.jpg", "a.part.jpg", "IMG~2.JPG", "tmp", "download", "…\u200b.png"]
+)
 def test_other_names_may_be_photos(name: str) -> None:
     assert passed_over(name) == ""
 

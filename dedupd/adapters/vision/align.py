@@ -5,6 +5,8 @@ One thread. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false, reportMissingImports=false
+# pyright: reportAttributeAccessIssue=false, reportUnnecessaryComparison=false
 from __future__ import annotations
 
 from dataclasses import dataclass, replace

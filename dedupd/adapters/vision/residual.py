@@ -5,6 +5,7 @@ Must never align and never judge. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportArgumentType=false, reportReturnType=false, reportCallIssue=false, reportMissingImports=false
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -156,16 +157,16 @@ class Residual:
         sample = _terms(colours[trusted][::5])
         ridge = np.eye(sample.shape[1], dtype=np.float32) * (1e-4 * len(sample))
         weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low[trusted][::5])
-        mapped = np.clip(_terms(rgb.astype(np.float32)) @ weights, 0, 255)
+        mapped = np.clip(_terms(rgb.astype(np.float32)) @ weights, 0, 255).astype(np.float32, copy=False)
         return self._rest(mapped, target, low, trusted, self.quick.tone)
 
     @cached_property
     def colours_a(self) -> Plane:
-        return _low(self.rgb_a).astype(np.float32)
+        return _low(self.rgb_a)
 
     @cached_property
     def colours_b(self) -> Plane:
-        return _low(self.rgb_b).astype(np.float32)
+        return _low(self.rgb_b)
 
     def _rest(self, mapped: Plane, target: Plane, low: Plane, trusted: Mask, tone: float) -> Rest:
         # Filters reach beyond the overlap: nothing may differ there.
@@ -231,7 +232,8 @@ def _size(rest: Rest) -> tuple[float, float]:
 
 def _curve(x: Plane, y: Plane) -> tuple[Plane, float]:
     """The monotone curve, as a table of 256 levels, that gives x the quantiles of y; and how far it is from none."""
-    qx, qy = np.quantile(x, _QUANTILES), np.quantile(y, _QUANTILES)
+    qx = np.asarray(np.quantile(x, _QUANTILES), np.float64)
+    qy = np.asarray(np.quantile(y, _QUANTILES), np.float64)
     qx = np.maximum.accumulate(qx + np.arange(len(qx)) * 1e-3)
     spread = abs(float(np.log2((y.std() + 2) / (x.std() + 2))))
     level = abs(float(np.log2((y.mean() + 8) / (x.mean() + 8))))
@@ -256,8 +258,9 @@ def _terms(c: Plane) -> Plane:
     )
 
 
-def _low(plane: Plane) -> Plane:
-    return np.ascontiguousarray(cv2.GaussianBlur(plane, (0, 0), _LOW_SIGMA)[::_STEP, ::_STEP])
+def _low(plane: Plane | Pixels) -> Plane:
+    low = cv2.GaussianBlur(plane, (0, 0), _LOW_SIGMA)[::_STEP, ::_STEP]
+    return np.ascontiguousarray(low, dtype=np.float32)
 
 
 def _band(plane: Plane, fine: float, coarse: float) -> Plane:

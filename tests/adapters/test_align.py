@@ -1,0 +1,187 @@
+"""Alignment on pictures made here: copies of every kind lie over each other, other pictures do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+
+from dedupd.adapters.vision.align import Prepared, measure, measure_fine
+from dedupd.adapters.vision.decode import area_resize
+from dedupd.core.photo import Candidate, Edge, Relation, Traits
+from dedupd.core.relations import classify, contained, thresholds_for
+from tests.support.pictures import picture
+
+Change = Callable[[Image.Image], Image.Image]
+SCENE = picture(5, (960, 720))
+
+
+def pixels(image: Image.Image, side: int = 400) -> NDArray[np.uint8]:
+    return area_resize(np.asarray(image.convert("RGB")), side)
+
+
+def saved(image: Image.Image, quality: int) -> Image.Image:
+    file = BytesIO()
+    image.convert("RGB").save(file, "JPEG", quality=quality)
+    return Image.open(file)
+
+
+def judged(a: Image.Image, b: Image.Image, *, text: bool = False) -> Edge | None:
+    m = measure(pixels(a), pixels(b))
+    if text:
+        m = replace(m, fine_worst=measure_fine(pixels(a, 800), pixels(b, 800), m))
+    one = Traits(
+        content="a",
+        recipe="1",
+        model="lite0-gem/1",
+        format="JPEG",
+        width=a.width,
+        height=a.height,
+        phash=0,
+        dhash=0,
+        texture=9.0,
+        text_like=text,
+    )
+    other = replace(one, content="b", width=b.width, height=b.height)
+    candidate = Candidate(a="a", b="b", cosine=0.95, hash_distance=4)
+    return classify(one, other, candidate, m, thresholds_for("lite0-gem/1"), True)
+
+
+def crop(image: Image.Image, share: float) -> Image.Image:
+    w, h = image.size
+    left, top = int(w * share * 0.6), int(h * share * 0.3)
+    return image.crop((left, top, left + int(w * (1 - share)), top + int(h * (1 - share))))
+
+
+def captioned(image: Image.Image) -> Image.Image:
+    bar = Image.new("RGB", (image.width, image.height + 90), (255, 255, 255))
+    bar.paste(image, (0, 0))
+    ImageDraw.Draw(bar).text(
+        (20, image.height + 20), "A day by the sea", (0, 0, 0), ImageFont.load_default(40)
+    )
+    return bar
+
+
+def bordered(image: Image.Image) -> Image.Image:
+    return ImageOps.expand(image, 50, (255, 255, 255))
+
+
+COPIES: dict[str, Change] = {
+    "saved again": lambda i: saved(i, 40),
+    "half": lambda i: i.resize((480, 360), Image.Resampling.LANCZOS),
+    "small": lambda i: saved(i.resize((300, 225), Image.Resampling.LANCZOS), 70),
+    "quarter turn": lambda i: i.transpose(Image.Transpose.ROTATE_90),
+    "half turn": lambda i: i.transpose(Image.Transpose.ROTATE_180),
+    "mirror": ImageOps.mirror,
+    "grey": lambda i: i.convert("L").convert("RGB"),
+    "darker": lambda i: ImageEnhance.Brightness(i).enhance(0.7),
+    "more contrast": lambda i: ImageEnhance.Contrast(i).enhance(1.3),
+    "more colour": lambda i: ImageEnhance.Color(i).enhance(1.2),
+    "crop 10 %": lambda i: crop(i, 0.1),
+    "crop 40 %": lambda i: crop(i, 0.4),
+    "5 degrees": lambda i: i.rotate(5, Image.Resampling.BICUBIC, expand=True),
+    "25 degrees": lambda i: i.rotate(25, Image.Resampling.BICUBIC, expand=True),
+    "border": bordered,
+    "caption": captioned,
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_lies_over_its_original(kind: str) -> None:
+    edge = judged(SCENE, COPIES[kind](SCENE))
+    assert edge is not None
+    assert (edge.relation, edge.unattended) == (Relation.COPY, True), edge.why
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_the_order_of_the_two_changes_no_verdict(kind: str) -> None:
+    changed = COPIES[kind](SCENE)
+    one, other = judged(SCENE, changed), judged(changed, SCENE)
+    assert one is not None and other is not None
+    assert (one.relation, one.unattended) == (other.relation, other.unattended)
+    assert contained(one, "a") == contained(other, "b") and contained(one, "b") == contained(other, "a")
+
+
+def test_a_crop_goes_beside_the_whole_and_not_the_other_way() -> None:
+    edge = judged(SCENE, crop(SCENE, 0.2))
+    assert edge is not None
+    assert contained(edge, "b") and not contained(edge, "a")
+
+
+@pytest.mark.parametrize("framed", [bordered, captioned])
+def test_a_border_or_caption_is_no_picture(framed: Change) -> None:
+    edge = judged(SCENE, framed(SCENE))
+    assert edge is not None
+    assert contained(edge, "a") and contained(edge, "b")
+
+
+def test_the_orientation_is_found() -> None:
+    turned = measure(pixels(SCENE), pixels(SCENE.transpose(Image.Transpose.ROTATE_270)))
+    assert (turned.method, turned.orientation) == ("identity", 1)
+    mirrored = measure(pixels(SCENE), pixels(ImageOps.mirror(SCENE)))
+    assert (mirrored.method, mirrored.orientation) == ("identity", 4)
+
+
+def test_another_scene_does_not_align() -> None:
+    m = measure(pixels(SCENE), pixels(picture(6, (960, 720))))
+    assert m.method == "none" or m.worst > 40
+
+
+def with_subject(size: int) -> Image.Image:
+    scene = SCENE.copy()
+    scene.paste(picture(77, (size, size)), (400, 330))
+    noise = np.random.default_rng(size).normal(0, 2, (720, 960, 3))
+    return Image.fromarray(np.clip(np.asarray(scene, np.float32) + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [40, 90, 250])
+def test_a_fixed_camera_that_saw_something_else_proves_no_copy(size: int) -> None:
+    edge = judged(SCENE, with_subject(size))
+    assert edge is None or not edge.unattended
+
+
+def receipt(total: str) -> Image.Image:
+    page = Image.new("RGB", (620, 900), (247, 246, 240))
+    draw = ImageDraw.Draw(page)
+    for line, text in enumerate(
+        ("CORNER SHOP", "bread 2.10", "milk 1.35", "tea 4.80", "rice 3.25", "salt 0.90")
+    ):
+        draw.text((60, 60 + 90 * line), text, (25, 25, 25), ImageFont.load_default(34))
+    draw.text((60, 700), f"TOTAL {total}", (0, 0, 0), ImageFont.load_default(44))
+    return page
+
+
+def test_one_digit_of_a_receipt_is_seen() -> None:
+    same = judged(receipt("12.40"), saved(receipt("12.40"), 60), text=True)
+    other = judged(receipt("12.40"), saved(receipt("17.40"), 60), text=True)
+    assert same is not None and same.unattended
+    assert other is None or not other.unattended
+
+
+def sky(seed: int) -> Image.Image:
+    fall = np.linspace(0, 1, 600)[:, None, None] * np.array([80, 60, 20]) + np.array([100, 150, 220])
+    grain = np.random.default_rng(seed).normal(0, 2, (600, 900, 3))
+    return Image.fromarray(np.clip(fall + grain, 0, 255).astype(np.uint8))
+
+
+def test_two_skies_prove_nothing() -> None:
+    edge = judged(sky(1), sky(2))
+    assert edge is None or not edge.unattended
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (400, 3), (20, 400), (400, 400)])
+def test_blank_and_tiny_pictures_are_measured_without_an_error(shape: tuple[int, int]) -> None:
+    blank = np.full((*shape, 3), 128, np.uint8)
+    for m in (measure(blank, blank), measure(blank, pixels(SCENE)), measure(pixels(SCENE), blank)):
+        assert m.band_std < 1
+        assert 0 <= measure_fine(blank, blank, m) <= 200
+
+
+def test_prepared_pictures_measure_the_same() -> None:
+    a, b = pixels(SCENE), pixels(crop(SCENE, 0.1))
+    assert measure(Prepared(a), Prepared(b)) == measure(a, b)

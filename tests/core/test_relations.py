@@ -1,0 +1,280 @@
+"""Typed relations: what each bar refuses, and that in doubt a person decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
+from dedupd.core.relations import classify, contained, needs_fine, thresholds_for
+
+LITE = thresholds_for("lite0-gem/1")
+A = Traits(
+    content="a",
+    recipe="1",
+    model="lite0-gem/1",
+    format="JPEG",
+    width=800,
+    height=600,
+    phash=0,
+    dhash=0,
+    texture=9.0,
+)
+B = replace(A, content="b")
+CLEAN: dict[str, float] = {
+    "fine_ncc": 0.97,
+    "tone": 0.01,
+    "local": 0.97,
+    "unlike": 0.0,
+    "bad": 0.0,
+    "beyond_a": 0.0,
+    "beyond_b": 0.0,
+}
+COPY = Measures(
+    method="identity",
+    overlap_a=1.0,
+    overlap_b=1.0,
+    ncc=0.999,
+    mean=0.5,
+    worst=1.5,
+    band_ncc=0.99,
+    band_std=9.0,
+    extra=CLEAN,
+)
+STAMP = {
+    **CLEAN,
+    "local": -0.1,
+    "unlike": 0.01,
+    "sign": 1.0,
+    "thick": 0.0,
+    "strokes_a": 2.0,
+    "strokes_b": 30.0,
+    "x0": 0.7,
+    "x1": 0.95,
+    "y0": 0.91,
+    "y1": 0.94,
+    "around": 0.97,
+}
+SHOT = {"camera": "Maker|One|7", "captured": 1000.0}
+FRAME = replace(
+    COPY, mean=4.0, worst=60.0, band_ncc=0.7, extra={**CLEAN, "local": -0.4, "fine_ncc": 0.5, "bad": 0.1}
+)
+
+
+def judge(
+    a: Traits = A,
+    b: Traits = B,
+    m: Measures | None = COPY,
+    *,
+    cosine: float | None = 0.97,
+    distance: int = 2,
+    same_month: bool = True,
+    model: str = "lite0-gem/1",
+) -> Edge | None:
+    candidate = Candidate(a="a", b="b", cosine=cosine, hash_distance=distance)
+    return classify(a, b, candidate, m, thresholds_for(model), same_month)
+
+
+def outcome(edge: Edge | None) -> str:
+    return "none" if edge is None else f"{edge.relation}{' moves' if edge.unattended else ''}"
+
+
+def measured(**changes: object) -> Measures:
+    """COPY with other values; names that are no field go into extra."""
+    fields = {k: v for k, v in changes.items() if k in Measures.__slots__}
+    extra = {k: v for k, v in changes.items() if k not in fields}
+    return replace(COPY, **fields, extra={**CLEAN, **extra})  # type: ignore[arg-type,dict-item]
+
+
+def test_a_pixel_exact_pair_is_a_copy_that_moves() -> None:
+    edge = judge()
+    assert edge is not None and outcome(edge) == "copy moves"
+    assert edge.evidence.confidence > 0.95 and edge.evidence.model == "lite0-gem/1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"worst": 20.0},
+        {"mean": 6.0},
+        {"local": 0.4},
+        {"worst": 8.0, "local": 0.65},
+        {"band_ncc": 0.8},
+        {"fine_ncc": 0.5},
+        {"tone": 1.0},
+        {"flow50": 0.6},
+        {"overlap_a": 0.85, "overlap_b": 0.85},
+        {"overlap_b": 0.2},
+    ],
+    ids=str,
+)
+def test_each_bar_of_a_copy_refuses_alone(change: dict[str, float]) -> None:
+    edge = judge(m=measured(**change))
+    assert edge is None or not edge.unattended
+
+
+def test_few_inliers_prove_nothing() -> None:
+    assert outcome(judge(m=measured(method="orb", inliers=40))) == "copy moves"
+    assert outcome(judge(m=measured(method="orb", inliers=9))) != "copy moves"
+
+
+def test_without_measures_only_a_likeness_is_left() -> None:
+    assert outcome(judge(m=None)) == "similar"
+    assert outcome(judge(m=Measures())) == "similar"
+
+
+@pytest.mark.parametrize("flat", [{"texture": 0.4}, None])
+def test_sky_and_fog_are_never_copies(flat: dict[str, float] | None) -> None:
+    a, m = (replace(A, texture=0.4), COPY) if flat else (A, measured(band_std=0.4))
+    assert outcome(judge(a, B, m)) == "none"
+
+
+def test_text_moves_only_when_proven_at_high_resolution() -> None:
+    page = replace(A, text_like=True)
+    assert needs_fine(page, B) and needs_fine(B, page) and not needs_fine(A, B)
+    assert outcome(judge(page, m=COPY)) == "copy"
+    assert outcome(judge(page, m=replace(COPY, fine_worst=3.0))) == "copy moves"
+    assert outcome(judge(page, m=replace(COPY, fine_worst=30.0))) == "copy"
+
+
+def test_another_text_in_the_same_place_is_not_even_asked_about() -> None:
+    page, other = replace(A, text_like=True), replace(B, text_like=True)
+    receipt = measured(fine_worst=120.0, local=-0.3, unlike=0.06)
+    card = measured(fine_worst=120.0, local=-0.3, unlike=0.01, sign=0.6, strokes_a=30.0, strokes_b=28.0)
+    assert outcome(judge(page, other, receipt)) == "none"
+    assert outcome(judge(page, other, card)) == "none"
+
+
+def test_two_stamps_of_time_are_two_exposures() -> None:
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1100.0})
+    assert outcome(judge(a, b)) != "copy moves"
+    lost_subsec = replace(B, **{**SHOT, "captured": 1000.73})
+    assert outcome(judge(a, lost_subsec)) == "copy moves"
+    assert outcome(judge(a, B)) == "copy moves", "a copy without EXIF is still a copy"
+
+
+def test_two_cameras_are_two_exposures() -> None:
+    a, b = replace(A, **SHOT), replace(B, camera="Maker|Two|8", captured=1000.0)
+    assert outcome(judge(a, b)) == "copy"
+
+
+def test_a_bracket_waits_and_a_known_edit_does_not() -> None:
+    a, b = replace(A, **SHOT), replace(B, **SHOT)
+    darker = measured(tone=0.5, flow50=0.05, flow_share=1.0)
+    assert outcome(judge(a, b, darker)) == "copy"
+    assert outcome(judge(a, replace(b, software="GIMP 2.10"), darker)) == "copy moves"
+
+
+def test_a_date_stamp_moves_beside_the_plain_photo_and_never_the_other_way() -> None:
+    stamped = measured(worst=30.0, **STAMP)
+    edge = judge(m=stamped)
+    assert edge is not None and outcome(edge) == "copy moves"
+    assert contained(edge, "b") and not contained(edge, "a")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sign": 0.7},
+        {"strokes_a": 25.0},
+        {"thick": 0.3},
+        {"y0": 0.4, "y1": 0.45},
+        {"y0": 0.8, "y1": 0.97},
+        {"x0": 0.9},
+        {"around": 0.6},
+        {"unlike": 0.05},
+        {"mean": 3.0},
+        {"worst": 80.0},
+    ],
+    ids=str,
+)
+def test_what_is_no_stamp_waits(change: dict[str, float]) -> None:
+    edge = judge(m=measured(**{"worst": 30.0, **STAMP, **change}))
+    assert edge is not None and not edge.unattended
+
+
+def test_a_stamp_on_a_document_waits() -> None:
+    page = replace(A, text_like=True)
+    edge = judge(page, m=measured(worst=30.0, fine_worst=3.0, **STAMP))
+    assert edge is not None and not edge.unattended
+
+
+def burst(seconds: float = 0.5, m: Measures = FRAME, cosine: float = 0.95, model: str = "lite0-gem/1") -> str:
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1000.0 + seconds})
+    return outcome(judge(a, b, m, cosine=cosine, model=model))
+
+
+def frame(**changes: object) -> Measures:
+    fields = {k: v for k, v in changes.items() if k in Measures.__slots__}
+    extra = {k: v for k, v in changes.items() if k not in fields}
+    return replace(FRAME, **fields, extra={**(FRAME.extra or {}), **extra})  # type: ignore[arg-type,dict-item]
+
+
+def test_another_frame_of_the_same_moment_moves() -> None:
+    assert burst() == "burst moves"
+
+
+def test_what_is_no_sure_burst_waits() -> None:
+    assert burst(seconds=6.0) == "burst"
+    assert burst(cosine=0.8) == "burst"
+    assert burst(m=frame(overlap_a=0.7)) == "burst"
+    assert burst(m=frame(mean=13.0)) == "burst"
+    assert burst(m=frame(bad=0.6)) == "burst"
+    assert burst(m=frame(tone=0.5)) == "burst"
+
+
+def test_a_fixed_camera_sees_somebody_else_after_a_moment() -> None:
+    fixed = {"flow50": 0.02, "flow_share": 0.9}
+    assert burst(seconds=0.5, m=frame(**fixed)) == "burst moves"
+    assert burst(seconds=1.5, m=frame(**fixed)) == "burst"
+
+
+def test_an_edit_of_one_shot_is_no_burst() -> None:
+    assert burst(seconds=0.0, m=frame(flow50=0.02, flow_share=0.95)) == "burst"
+
+
+def test_bursts_need_the_camera_and_the_time_of_both() -> None:
+    without = [(replace(A, camera=""), B), (replace(A, **SHOT), B), (A, B)]
+    for a, b in without:
+        assert outcome(judge(a, b, FRAME)) != "burst moves"
+    assert burst(seconds=3600.0) == "similar"
+
+
+def test_an_unknown_embedder_moves_no_burst_and_hashes_alone_neither() -> None:
+    assert burst(model="open_clip:other") == "burst"
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1000.5})
+    assert outcome(judge(a, b, FRAME, cosine=None, model="")) == "burst"
+    assert thresholds_for("open_clip:other").calibrated is False
+
+
+def test_similar_needs_the_cosine_and_the_month() -> None:
+    apart = replace(FRAME, method="none", extra=None, overlap_a=0.0, overlap_b=0.0)
+    assert outcome(judge(m=apart, cosine=0.86)) == "similar"
+    assert outcome(judge(m=apart, cosine=0.84)) == "none"
+    assert outcome(judge(m=apart, cosine=0.86, same_month=False)) == "none"
+    assert outcome(judge(same_month=False)) == "copy moves"
+
+
+def test_a_person_may_widen_review_but_not_moves() -> None:
+    wide = thresholds_for("lite0-gem/1", similar=0.5)
+    assert wide.similar == 0.5 and wide.burst == LITE.burst
+    candidate = Candidate(a="a", b="b", cosine=0.6, hash_distance=30)
+    edge = classify(A, B, candidate, None, wide, True)
+    assert edge is not None and edge.relation is Relation.SIMILAR and not edge.unattended
+
+
+def test_contained_looks_at_the_mover() -> None:
+    crop = measured(overlap_a=0.6, beyond_a=0.4)
+    edge = Edge(a="a", b="b", relation=Relation.COPY, unattended=True, evidence=Evidence(measures=crop))
+    assert contained(edge, "b") and not contained(edge, "a")
+    bordered = measured(overlap_a=0.8, beyond_a=0.0)
+    assert contained(replace(edge, evidence=Evidence(measures=bordered)), "a")
+    assert not contained(replace(edge, evidence=Evidence()), "a")
+    exact = Edge(a="a", b="a", relation=Relation.EXACT, unattended=True, evidence=Evidence())
+    assert contained(exact, "a")
+
+
+def test_the_order_of_the_traits_does_not_matter() -> None:
+    candidate = Candidate(a="a", b="b", cosine=0.97, hash_distance=2)
+    assert classify(A, B, candidate, COPY, LITE, True) == classify(B, A, candidate, COPY, LITE, True)
