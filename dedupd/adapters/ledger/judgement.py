@@ -164,9 +164,13 @@ class Judgement:
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
 
     def remove_member(self, group: int, file: int) -> None:
-        """Its keeper is gone: it is a photo of its own again."""
+        """Its keeper is gone: it is a photo of its own again. A group without members is none."""
         self._link.execute("DELETE FROM members WHERE grp=? AND file=?", (group, file))
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
+        self._link.execute(
+            "DELETE FROM groups WHERE id=? AND NOT EXISTS (SELECT 1 FROM members WHERE grp=groups.id)",
+            (group,),
+        )
 
     def void(self, file: int) -> None:
         """Its bytes are others now, or it is gone: what was proposed of it rests on nothing. What moved stays beside its keeper."""
