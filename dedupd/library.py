@@ -450,6 +450,7 @@ class Library:
         vision = self._worker(name)
         try:
             seeing = vision.status()
+            vision.load()  # status only chooses: a model that cannot be loaded must not be recorded
         except VisionError:
             vision.rest()
             raise

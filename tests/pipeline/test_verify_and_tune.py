@@ -12,6 +12,7 @@ from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.cli.main import main
 from dedupd.config import Schedule, Settings, places
+from dedupd.errors import VisionError
 from dedupd.library import Library
 from dedupd.pipeline.verify import Breach, verify
 from tests.fakes.vision import FakeVision, pseudo_photo
@@ -120,3 +121,16 @@ def test_lessons_travel_to_another_state_and_can_be_forgotten(
     capsys.readouterr()
     assert main([*two, "groups", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["groups"]) == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_not_recorded(tmp_path: Path) -> None:
+    root = tmp_path / "Pictures"
+    save(root / "2024/06/IMG_1.jpg", picture(1))
+    junk = tmp_path / "junk.pt"
+    junk.write_bytes(b"no weights")
+    with Library.open([root], state_dir=tmp_path / "state", embedder="hashes") as library:
+        library.scan(dry_run=True)
+        with pytest.raises(VisionError):
+            library.use_model(f"open_clip:ViT-B-32@{junk}")
+        assert library.ledger.get("embedder") == "hashes"
+        assert library.scan(dry_run=True).report["total_images"] == 1
