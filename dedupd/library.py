@@ -290,7 +290,8 @@ class Library:
             if stop():
                 break
             on_progress("compare", compared, len(waiting))
-            comparison.month(row.root, row.month, on_progress)
+            if not comparison.month(row.root, row.month, on_progress, stop):
+                break
             compared += 1
         for done, row in enumerate(waiting[:compared]):
             if stop():

@@ -26,7 +26,7 @@ def tune(arguments: argparse.Namespace) -> int:
     now, _ = opened(plain)
     then = replace(then, tiers=_tiers(then, arguments.tier))
     with closing(LibraryView(now, places)) as view, progress_bar(quiet=arguments.json) as progress:
-        found = replayed(view.ledger, view.disk, view.roots, now, then, progress)
+        found = replayed(view.ledger, view.disk, view.roots, now, then, on_progress=progress)
     if arguments.json:
         answer_json(
             {

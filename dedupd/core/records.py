@@ -43,10 +43,12 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairRow:
-    """Two contents that were compared, and all that was measured; a < b."""
+    """Two contents that were compared, and all that was measured; a < b. The measures are the same for all models."""
 
     a: str
     b: str
+    model: str
+    """Whose cosine proposed them; '' = hashes alone."""
     cosine: float | None
     hash_distance: int
     measures: Measures | None

@@ -15,7 +15,7 @@ from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import Thresholds, classify, needs_fine, thresholds_for
-from dedupd.pipeline.ingest import look_at
+from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.orders import Companions, Stays
 from dedupd.ports import Clock, Disk, ProofRequest, Vision, VisionStatus
 
@@ -30,54 +30,71 @@ Step = Callable[[str, int, int], None]
 class Comparison:
     """Brings the measured pairs of months up to date. Remembers that the index was whole when it was first asked."""
 
-    def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None = None, *, shadow: bool = False
+    ) -> None:  # fmt: skip
+        """`shadow`: another model than the one in force; the ledger's photos are not looked at through it."""
         self._ledger, self.vision, self._clock = ledger, vision, clock
-        self._threshold = threshold
+        self._threshold, self._shadow = threshold, shadow
+        self._model = ""
         self._index_checked = False
         self._roots: dict[int, RootRow] = {}
 
-    def month(self, root: int, month: str, on_step: Step = lambda phase, done, total: None) -> None:
-        """Compare what is new in this month with the month, and what is new at all with the whole library."""
+    def month(
+        self, root: int, month: str, on_step: Step = lambda phase, done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:  # fmt: skip
+        """Compare what is new in this month with the month, and what is new at all with the whole library.
+
+        False when it was stopped before the end; what was measured till then is kept.
+        """
         contents = sorted({f.content for f in self._ledger.inventory.live_in_month(root, month) if f.content})
         if not contents:
-            return
+            return True
         self._roots = {r.id: r for r in self._ledger.inventory.roots()}
         seeing = self.vision.status()
+        self._model = seeing.model
         rules = self._rules(seeing)
         within = f"{rules}|{self._threshold}"
-        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", within)
-        new = self._ledger.judgement.not_compared(contents, "", rules)
+        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", self._model, within)
+        new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
         if not fresh and not new:
-            return
-        self._restore_index()
-        pairs = self._candidates(fresh, contents, new)
-        unproven = self._prove(pairs, on_step)
+            return True
+        lacking = self._restore_index({*fresh, *new})
+        unproven = self._prove(self._candidates(fresh, contents, new), on_step, stop)
+        if unproven is None:
+            return False
+        unproven |= lacking
         with self._ledger.transaction():
-            self._ledger.judgement.compared(
-                [c for c in fresh if c not in unproven], f"{root}:{month}", within
-            )
-            self._ledger.judgement.compared([c for c in new if c not in unproven], "", rules)
+            for of, place, under in ((fresh, f"{root}:{month}", within), (new, "", rules)):
+                proven = [c for c in of if c not in unproven]
+                self._ledger.judgement.compared(proven, place, self._model, under)
+        return True
 
     def _rules(self, seeing: VisionStatus) -> str:
-        """What a measurement depends on; when it differs from the ledger's, all pairs are forgotten."""
-        rules = f"{seeing.recipe}|{seeing.model}"
-        if self._ledger.get("rules") != rules:
+        """What a comparison depends on. With another recipe than the ledger's, what was measured is forgotten."""
+        if self._ledger.get("rules") != seeing.recipe:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_pairs()
-                self._ledger.put("rules", rules)
-        return rules
+                self._ledger.put("rules", seeing.recipe)
+        return f"{seeing.recipe}|{seeing.model}"
 
-    def _restore_index(self) -> None:
-        """A lost or older index costs time only: look again at what it does not hold."""
-        if self._index_checked:
-            return
-        live = self._ledger.inventory.live_contents()
+    def _restore_index(self, fresh: Iterable[str]) -> set[str]:
+        """A lost or older index costs time only: look again at what it does not hold.
+
+        All is asked about once; later only what is to be compared: a copy that came back, a disk that was away.
+        Returns what it lacks even so.
+        """
+        live = sorted(fresh) if self._index_checked else self._ledger.inventory.live_contents()
         lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
+        self._index_checked = True
+        if not lost or self._shadow:
+            return set(lost)
         files = [f for content in lost for f in self._ledger.inventory.live_with_content(content)[:1]]
         files = [f for f in files if self._roots[f.root].online]
-        for at in range(0, len(files), 256):
-            look_at(self._ledger, self.vision, self._clock, files[at : at + 256])
-        self._index_checked = True
+        for at in range(0, len(files), BATCH):
+            look_at(self._ledger, self.vision, self._clock, files[at : at + BATCH])
+        return set(self.vision.missing(lost))
 
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
@@ -88,12 +105,30 @@ class Comparison:
             for pair in self.vision.propose(new, None):
                 found.setdefault((pair.a, pair.b), pair)
         pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
-        return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b)]
+        return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b, self._model)]
 
-    def _prove(self, pairs: Sequence[Candidate], on_step: Step) -> set[str]:
-        """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable."""
+    def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
+        """Take over what was measured when another model proposed the same pair. Returns the others."""
+        left: list[Candidate] = []
+        with self._ledger.transaction():
+            for pair in pairs:
+                measures = self._ledger.judgement.measures(pair.a, pair.b)
+                if measures is None:
+                    left.append(pair)
+                else:
+                    self._ledger.judgement.put_pair(_measured(pair, measures, self._model))
+        return left
+
+    def _prove(self, pairs: Sequence[Candidate], on_step: Step, stop: Callable[[], bool]) -> set[str] | None:
+        """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable.
+
+        None when it was stopped.
+        """
         unproven: set[str] = set()
+        pairs = self._measured_before(pairs)
         for start in range(0, len(pairs), PROOFS):
+            if stop():
+                return None
             chunk = {(p.a, p.b): p for p in pairs[start : start + PROOFS]}
             traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
             requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
@@ -104,7 +139,7 @@ class Comparison:
                 if proof.measures is None:
                     unproven |= {proof.a, proof.b}
                 else:
-                    measured.append(_measured(chunk[proof.a, proof.b], proof.measures))
+                    measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
             with self._ledger.transaction():
                 for pair in measured:
                     self._ledger.judgement.put_pair(pair)
@@ -130,9 +165,14 @@ class Comparison:
         return ""
 
 
-def _measured(pair: Candidate, measures: Measures) -> PairRow:
+def _measured(pair: Candidate, measures: Measures, model: str) -> PairRow:
     return PairRow(
-        a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance, measures=measures
+        a=pair.a,
+        b=pair.b,
+        model=model,
+        cosine=pair.cosine,
+        hash_distance=pair.hash_distance,
+        measures=measures,
     )
 
 
@@ -197,7 +237,7 @@ class _Related:
         return {f.content for f in self._ledger.inventory.files_by_id(ids).values()}
 
     def _edges(self, content: str) -> Iterable[Edge]:
-        for pair in self._ledger.judgement.pairs_of(content):
+        for pair in self._ledger.judgement.pairs_of(content, self._thresholds.model):
             if not self._live(pair.a) or not self._live(pair.b):
                 continue
             a, b = self._seen(pair.a), self._seen(pair.b)
@@ -272,7 +312,7 @@ def _store(
     """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
     touched = {month}
     now = clock.now()
-    members = {star.keeper.id: list(_members(ledger, star, companions)) for star in found}
+    members = {star.keeper.id: list(members_of(ledger, star, companions)) for star in found}
     with ledger.transaction():
         before = {g.id: g for g in ledger.judgement.groups(root, month)}
         before |= {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
@@ -304,7 +344,8 @@ def _moved(group: GroupRow | None) -> list[MemberRow]:
     return [] if group is None else [m for m in group.members if m.role == "moved"]
 
 
-def _members(ledger: Ledger, star: Star, companions: Companions) -> Iterable[MemberRow]:
+def members_of(ledger: Ledger, star: Star, companions: Companions) -> Iterable[MemberRow]:
+    """The star's members as they are written down: a person's word, settled copies and companions counted in."""
     for member in star.members:
         role, why = "duplicate" if member.unattended else "review", member.why
         if role == "review" and not member.node.stay and _settled_before(ledger, star, member):

@@ -1,17 +1,19 @@
-"""What other settings would change: stored measurements replayed, nothing decoded, nothing stored.
+"""What other settings, or another model, would change: stored measurements replayed, nothing decoded, nothing stored.
 
 Must never write the ledger or touch a file.
 """
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.records import RootRow
-from dedupd.pipeline.recluster import draw
+from dedupd.pipeline.orders import Companions
+from dedupd.pipeline.recluster import draw, members_of
 from dedupd.ports import Disk
 
 if TYPE_CHECKING:
@@ -20,15 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one choice of settings gives: path -> its keeper."""
+    """What one choice of settings and model gives: path -> its keeper."""
 
+    groups: set[str] = field(default_factory=set)
+    """Their keepers."""
     moves: dict[str, str] = field(default_factory=dict)
     review: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """From the settings in force to the ones asked about."""
+    """From the settings and model in force to the ones asked about."""
 
     now: Outcome
     then: Outcome
@@ -51,23 +55,50 @@ class Difference:
         both = self.now.moves.keys() & self.then.moves.keys()
         return sorted(path for path in both if self.now.moves[path] != self.then.moves[path])
 
+    @property
+    def more_review(self) -> list[str]:
+        """Would wait for a person, and do not now."""
+        return sorted(self.then.review.keys() - self.now.review.keys())
+
+    @property
+    def fewer_review(self) -> list[str]:
+        """Would not wait for a person any more."""
+        return sorted(self.now.review.keys() - self.then.review.keys())
+
 
 def tune(
-    ledger: Ledger, disk: Disk, roots: Sequence[RootRow], now: Settings, then: Settings,
+    ledger: Ledger, disk: Disk, roots: Sequence[RootRow], now: Settings, then: Settings, model: str | None = None,
     on_progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> Difference:  # fmt: skip
-    """Replay every month under both settings. Moved files are settled and take no part."""
-    model = ledger.get("model")
+    """Replay every month under both settings, the second time under `model` if given. Moved files are settled."""
+    in_force = ledger.get("model")
     months = [(root, row.month) for root in roots for row in ledger.inventory.months(root.id)]
     before, after = Outcome(), Outcome()
     for done, (root, month) in enumerate(months):
         on_progress("group", done, len(months))
-        for settings, outcome in ((now, before), (then, after)):
-            for star in draw(ledger, disk, settings, root, month, model)[1]:
-                for member in star.members:
-                    if not member.node.kept_by_person:
-                        place = outcome.moves if member.unattended else outcome.review
-                        place[member.node.path] = star.keeper.path
-    approved = {path for v in ledger.judgement.verdicts("same") for path in v.paths[1:]}
+        top = _top(root, roots)
+        _replay(ledger, disk, now, root, month, in_force, top, before)
+        _replay(ledger, disk, then, root, month, in_force if model is None else model, top, after)
+    verdicts = ledger.judgement.verdicts("same")
+    approved = {os.path.join(_top(r, roots), path) for r in roots for v in verdicts for path in v.paths[1:]}
     against = sorted(approved & before.moves.keys() - after.moves.keys() - after.review.keys())
     return Difference(now=before, then=after, contradicts=tuple(against))
+
+
+def _top(root: RootRow, roots: Sequence[RootRow]) -> str:
+    """What stands before its paths: those of several roots may be alike."""
+    return root.path if len(roots) > 1 else ""
+
+
+def _replay(
+    ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str, top: str, outcome: Outcome
+) -> None:  # fmt: skip
+    files, stars = draw(ledger, disk, settings, root, month, model)
+    paths = {file.id: os.path.join(top, file.path) for file in files}
+    companions = Companions(ledger, disk, root)
+    for star in stars:
+        places = {"duplicate": outcome.moves, "review": outcome.review}
+        for member in members_of(ledger, star, companions):
+            if member.role in places:
+                outcome.groups.add(paths[star.keeper.id])
+                places[member.role][paths[member.file]] = paths[star.keeper.id]

@@ -15,14 +15,15 @@ from dedupd.adapters.ledger.rows import (
     chunks,
     evidence_from_json,
     evidence_to_json,
+    measures_from_json,
     pair_from_row,
     pair_to_row,
     sentence,
 )
-from dedupd.core.photo import Relation
+from dedupd.core.photo import Measures, Relation
 from dedupd.core.records import GroupRow, MemberRow, PairRow, VerdictRow
 
-_PAIR = "a, b, cosine, hash_distance, measures"
+_PAIR = "a, b, model, cosine, hash_distance, measures"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
 
 
@@ -34,42 +35,54 @@ class Judgement:
 
     # ---- measured pairs
 
-    def pairs_of(self, content: str) -> list[PairRow]:
-        """Every measured pair this content is in; what it means is for core/relations to say."""
+    def pairs_of(self, content: str, model: str) -> list[PairRow]:
+        """Every measured pair of this model the content is in; what it means is for core/relations to say."""
         rows = self._link.execute(
-            f"SELECT {_PAIR} FROM pairs WHERE a=? UNION SELECT {_PAIR} FROM pairs WHERE b=?",
-            (content, content),
+            f"SELECT {_PAIR} FROM pairs WHERE a=? AND model=? UNION SELECT {_PAIR} FROM pairs WHERE b=? AND model=?",
+            (content, model, content, model),
         )
         return [pair_from_row(r) for r in rows]
 
     def put_pair(self, pair: PairRow) -> None:
-        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?)", pair_to_row(pair))
+        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
 
     def forget_compared(self, contents: Iterable[str]) -> None:
         """They could not be compared while they were away: compare them when they are back."""
         self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
 
-    def has_pair(self, a: str, b: str) -> bool:
-        return self._link.execute("SELECT 1 FROM pairs WHERE a=? AND b=?", (a, b)).fetchone() is not None
+    def has_pair(self, a: str, b: str, model: str | None = None) -> bool:
+        """Whether the two were measured, whichever model proposed them (or this one)."""
+        found = self._link.execute(
+            "SELECT 1 FROM pairs WHERE a=? AND b=? AND model=coalesce(?, model)", (a, b, model)
+        )
+        return found.fetchone() is not None
 
-    def forget_pairs(self) -> None:
-        """Another model or recipe: everything is compared again."""
-        self._link.execute("DELETE FROM pairs")
-        self._link.execute("DELETE FROM compared")
+    def measures(self, a: str, b: str) -> Measures | None:
+        """What was measured of the two, whichever model proposed them."""
+        row = self._link.execute(
+            "SELECT measures FROM pairs WHERE a=? AND b=? AND measures IS NOT NULL", (a, b)
+        ).fetchone()
+        return None if row is None else measures_from_json(row[0])
 
-    def not_compared(self, contents: Sequence[str], month: str, rules: str) -> list[str]:
+    def forget_pairs(self, but: str | None = None) -> None:
+        """Everything is compared again, except under the model `but`."""
+        for table in ("pairs", "compared"):
+            self._link.execute(f"DELETE FROM {table} WHERE model IS NOT ?", (but,))
+
+    def not_compared(self, contents: Sequence[str], month: str, model: str, rules: str) -> list[str]:
         """Those contents that were not compared with this month ('' = the whole library) under these rules."""
         return [
             c
             for c in contents
             if not self._link.execute(
-                "SELECT 1 FROM compared WHERE content=? AND month=? AND rules=?", (c, month, rules)
+                "SELECT 1 FROM compared WHERE content=? AND month=? AND model=? AND rules=?",
+                (c, month, model, rules),
             ).fetchone()
         ]
 
-    def compared(self, contents: Iterable[str], month: str, rules: str) -> None:
+    def compared(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
         self._link.executemany(
-            "INSERT OR REPLACE INTO compared VALUES(?,?,?)", [(c, month, rules) for c in contents]
+            "INSERT OR REPLACE INTO compared VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
         )
 
     # ---- groups

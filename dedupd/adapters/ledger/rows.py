@@ -68,12 +68,14 @@ def evidence_from_json(text: str) -> Evidence:
 
 def pair_to_row(pair: PairRow) -> tuple[Any, ...]:
     measures = None if pair.measures is None else json.dumps(asdict(pair.measures), separators=(",", ":"))
-    return (pair.a, pair.b, pair.cosine, pair.hash_distance, measures)
+    return (pair.a, pair.b, pair.model, pair.cosine, pair.hash_distance, measures)
 
 
 def pair_from_row(row: tuple[Any, ...]) -> PairRow:
-    a, b, cosine, distance, measures = row
-    known = None if measures is None else {k: v for k, v in json.loads(measures).items() if k in _MEASURES}
-    return PairRow(
-        a=a, b=b, cosine=cosine, hash_distance=distance, measures=None if known is None else Measures(**known)
-    )
+    a, b, model, cosine, distance, measures = row
+    known = None if measures is None else measures_from_json(measures)
+    return PairRow(a=a, b=b, model=model, cosine=cosine, hash_distance=distance, measures=known)
+
+
+def measures_from_json(text: str) -> Measures:
+    return Measures(**{k: v for k, v in json.loads(text).items() if k in _MEASURES})

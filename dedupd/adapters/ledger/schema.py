@@ -12,7 +12,7 @@ from pathlib import Path
 from dedupd.adapters.ledger import journal
 from dedupd.errors import LedgerDamaged, StateError
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = (
     """
@@ -36,11 +36,12 @@ CREATE INDEX IF NOT EXISTS files_state ON files(state, root, absent_since);
 CREATE TABLE IF NOT EXISTS contents(
     content TEXT PRIMARY KEY, recipe TEXT NOT NULL, model TEXT NOT NULL, traits TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pairs(
-    a TEXT NOT NULL, b TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL, measures TEXT,
-    PRIMARY KEY(a, b)) WITHOUT ROWID;
+    a TEXT NOT NULL, b TEXT NOT NULL, model TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL,
+    measures TEXT, PRIMARY KEY(a, b, model)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pairs_b ON pairs(b);
 CREATE TABLE IF NOT EXISTS compared(
-    content TEXT NOT NULL, month TEXT NOT NULL, rules TEXT NOT NULL, PRIMARY KEY(content, month)) WITHOUT ROWID;
+    content TEXT NOT NULL, month TEXT NOT NULL, model TEXT NOT NULL, rules TEXT NOT NULL,
+    PRIMARY KEY(content, month, model)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS months(
     root INTEGER NOT NULL, month TEXT NOT NULL, changes INTEGER NOT NULL DEFAULT 0,
     clustered INTEGER NOT NULL DEFAULT 0, changed_at REAL, clustered_at REAL,
@@ -65,6 +66,28 @@ CREATE INDEX IF NOT EXISTS moves_file ON moves(file);
 CREATE INDEX IF NOT EXISTS moves_held ON moves(root) WHERE goal='moved' AND state='done';
 """
 )
+
+_TO_2 = """
+ALTER TABLE pairs RENAME TO pairs_1;
+ALTER TABLE compared RENAME TO compared_1;
+DROP INDEX pairs_b;
+CREATE TABLE pairs(
+    a TEXT NOT NULL, b TEXT NOT NULL, model TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL,
+    measures TEXT, PRIMARY KEY(a, b, model)) WITHOUT ROWID;
+CREATE INDEX pairs_b ON pairs(b);
+CREATE TABLE compared(
+    content TEXT NOT NULL, month TEXT NOT NULL, model TEXT NOT NULL, rules TEXT NOT NULL,
+    PRIMARY KEY(content, month, model)) WITHOUT ROWID;
+CREATE TEMP TABLE seen_with AS SELECT coalesce((SELECT value FROM meta WHERE key='model'), '') AS model;
+INSERT INTO pairs SELECT a, b, model, cosine, hash_distance, measures FROM pairs_1, seen_with;
+INSERT INTO compared SELECT content, month, model, rules FROM compared_1, seen_with;
+DROP TABLE seen_with;
+DROP TABLE pairs_1;
+DROP TABLE compared_1;
+UPDATE meta SET value=(SELECT value FROM meta WHERE key='recipe') WHERE key='rules';
+UPDATE meta SET value='2' WHERE key='version';
+"""
+"""Until then a ledger knew the pairs of one model only."""
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -97,11 +120,22 @@ def _prepare(link: sqlite3.Connection) -> None:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
+    if _version(link) == 1:
+        link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
+
+
+def _version(link: sqlite3.Connection) -> int:
+    row = link.execute("SELECT value FROM meta WHERE key='version'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _check_version(link: sqlite3.Connection, path: Path | str) -> None:
-    row = link.execute("SELECT value FROM meta WHERE key='version'").fetchone()
-    if row is None or int(row[0]) > VERSION:
+    found = _version(link)
+    if found < VERSION and found:
+        raise StateError(
+            f"{path} was written by an older dedupd: restart the daemon, or scan once, to bring it up to date"
+        )
+    if found != VERSION:
         raise StateError(f"{path} was written by a newer dedupd: upgrade dedupd, or use another --state-dir")
 
 

@@ -1,0 +1,79 @@
+"""Pairs belong to one model, what was measured of them to all; an older ledger is brought up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dedupd.adapters.ledger import Ledger
+from dedupd.core.photo import Measures
+from dedupd.core.records import PairRow
+from dedupd.errors import StateError
+
+A, B, C = "a" * 64, "b" * 64, "c" * 64
+FIRST = """
+ALTER TABLE pairs RENAME TO p; ALTER TABLE compared RENAME TO c; DROP TABLE p; DROP TABLE c;
+CREATE TABLE pairs(
+    a TEXT NOT NULL, b TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL, measures TEXT,
+    PRIMARY KEY(a, b)) WITHOUT ROWID;
+CREATE INDEX pairs_b ON pairs(b);
+CREATE TABLE compared(
+    content TEXT NOT NULL, month TEXT NOT NULL, rules TEXT NOT NULL, PRIMARY KEY(content, month)) WITHOUT ROWID;
+INSERT OR REPLACE INTO meta VALUES('version','1'),('model','lite0-gem/1'),('recipe','1'),('rules','1|lite0-gem/1');
+"""
+
+
+def pair(a: str, b: str, model: str, cosine: float, measures: Measures | None = None) -> PairRow:
+    return PairRow(a=a, b=b, model=model, cosine=cosine, hash_distance=3, measures=measures)
+
+
+def test_each_model_has_its_own_cosine_of_a_pair_and_shares_what_was_measured(tmp_path: Path) -> None:
+    measured = Measures(method="identity", ncc=0.9)
+    with Ledger(tmp_path / "ledger.db") as ledger, ledger.transaction():
+        judgement = ledger.judgement
+        judgement.put_pair(pair(A, B, "one", 0.8, measured))
+        assert judgement.measures(A, B) == measured
+        assert not judgement.has_pair(A, B, "two")
+        judgement.put_pair(pair(A, B, "two", 0.6, measured))
+        judgement.put_pair(pair(B, C, "two", 0.7))
+        judgement.compared([A], "1:2024-06", "one", "rules")
+        judgement.compared([A], "1:2024-06", "two", "rules")
+        assert [p.cosine for p in judgement.pairs_of(B, "one")] == [0.8]
+        assert sorted(p.cosine or 0 for p in judgement.pairs_of(B, "two")) == [0.6, 0.7]
+        judgement.forget_pairs(but="two")
+        assert judgement.pairs_of(B, "one") == []
+        assert len(judgement.pairs_of(B, "two")) == 2
+        assert judgement.not_compared([A], "1:2024-06", "one", "rules") == [A]
+        assert judgement.not_compared([A], "1:2024-06", "two", "rules") == []
+
+
+def test_an_older_ledger_keeps_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as link:
+        link.executescript(FIRST)
+        link.execute("INSERT INTO pairs VALUES(?,?,0.9,2,'{\"ncc\":0.5}')", (A, B))
+        link.execute("INSERT INTO compared VALUES(?,'1:2024-06','1|lite0-gem/1|None')", (A,))
+        link.commit()
+    with pytest.raises(StateError, match="older dedupd"):
+        Ledger(path, read_only=True)
+    for _ in range(2):  # once is enough, and again changes nothing
+        with Ledger(path) as ledger:
+            (found,) = ledger.judgement.pairs_of(B, "lite0-gem/1")
+            assert found.cosine == 0.9
+            assert found.measures == Measures(ncc=0.5)
+            assert ledger.judgement.not_compared([A], "1:2024-06", "lite0-gem/1", "1|lite0-gem/1|None") == []
+            assert ledger.get("rules") == "1"
+    Ledger(path, read_only=True).close()
+
+
+def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        ledger.put("version", "99")
+    for read_only in (False, True):
+        with pytest.raises(StateError, match="newer dedupd"):
+            Ledger(path, read_only=read_only)
