@@ -18,9 +18,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from blake3 import blake3
-
-from dedupd.adapters.beneath import Root
+from dedupd.adapters.beneath import Root, content_of
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, is_held
 from dedupd.core.settling import passed_over
@@ -39,7 +37,6 @@ PACKAGES = (
     ".cocatalog",
 )
 """Folders that belong to another program: its database and its files must stay in step."""
-_CHUNK = 1 << 20
 
 OnProblem = Callable[[str, str], None]
 """on_problem(folder, sentence): what lies in and below this folder is unknown."""
@@ -157,13 +154,11 @@ class LocalDisk:
         return found is None or not modes.S_ISREG(found.st_mode)
 
     def content(self, root: str, path: str) -> str:
-        digest = blake3()
-        with os.fdopen(
-            os.open(os.path.join(root, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
-        ) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+        try:
+            with Root(root) as top, top.opened(path) as fd:
+                return content_of(fd)
+        except RootError as error:
+            raise OSError(errno.ENOENT, str(error), path) from error
 
 
 def _unheard(folder: str, sentence: str) -> None:
@@ -198,12 +193,19 @@ def _look(
     except (FileNotFoundError, NotADirectoryError):
         return [], []
     except OSError as error:
-        if error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
+        if error.errno == errno.EXDEV:
+            on_problem(folder, _elsewhere(at))
+        elif error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
             on_problem(
                 folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
             )
         return [], []
     return files, below
+
+
+def _elsewhere(at: str) -> str:
+    """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
+    return f"{at} is another file system: name it as a root of its own"
 
 
 def _sort(
@@ -224,7 +226,7 @@ def _sort(
         if entry.stat(follow_symlinks=False).st_dev == top.dev:
             below.append(path)
         else:
-            on_problem(path, f"{top.path}/{path} is another file system: name it as a root of its own")
+            on_problem(path, _elsewhere(f"{top.path}/{path}"))
     elif entry.is_file(follow_symlinks=False) and not passed_over(entry.name):
         files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -35,7 +36,7 @@ _EDIT_SUFFIX = re.compile(rf"(?P<stem>.+)-(?:{_EDIT_WORDS})(?P<copy>\(\d+\))?", 
 _APPLE_EDIT = re.compile(r"(?P<head>.*IMG_)E(?P<number>\d{4,}.*)", re.IGNORECASE)
 _APPLE_ORIGINAL_ADJUSTMENT = re.compile(r"(?P<head>.*IMG_)O(?P<number>\d{4,}.*)", re.IGNORECASE)
 _BURST = re.compile(r"(?P<burst>.*BURST\d+)(?P<rest>.*)", re.IGNORECASE)
-_COPY_NUMBER = re.compile(r"(?P<name>.*?)(?P<copy>\(\d+\))?")
+_COPY_NUMBER = re.compile(r"(?P<name>.*?)(?P<copy>\(\d+\))?", re.DOTALL)
 _VIRTUAL_COPY = re.compile(r"(?P<stem>.+)_\d\d(?P<ext>\.[^.]+)")
 _GOOGLE = "supplemental-metadata"
 _GOOGLE_CUT = 46
@@ -121,14 +122,18 @@ class _Folder:
         self._owner: dict[str, _Draft] = {}
         self._by_stem: dict[str, list[_Draft]] = {}
         self._names = {_key(_name(path)): path for path in files}
+        self._stems: dict[str, list[str]] = {}
 
     def units(self) -> list[Unit]:
         self._pair_raws()
+        for path in self._owner:
+            self._stems.setdefault(_key(_stem(path)), []).append(path)
         self._join_edits()
         self._index_stems()
         for path in self._others:
             if extension(path) in VIDEOS:
                 self._attach(path, self._by_stem.get(_key(_stem(path)), []))
+        self._google = _GoogleNames(self._owner)
         for path in self._others:
             if extension(path) in SIDECARS:
                 self._attach(path, self._owners_of_sidecar(path))
@@ -167,11 +172,8 @@ class _Folder:
             draft = self._owner[path]
             if original is None or draft.photo != path:
                 continue
-            owners = {
-                id(o): o
-                for p, o in self._owner.items()
-                if _key(_stem(p)) == _key(original) and o is not draft
-            }
+            named = (self._owner[p] for p in self._stems.get(_key(original), ()))
+            owners = {id(o): o for o in named if o is not draft}
             if len(owners) == 1:
                 owner = next(iter(owners.values()))
                 owner.edits |= {path} | draft.edits
@@ -206,10 +208,9 @@ class _Folder:
         match = _COPY_NUMBER.fullmatch(base)
         assert match is not None
         name, copy = match["name"], match["copy"] or ""
-        owners: dict[int, _Draft] = {}
-        for path, draft in self._owner.items():
-            if _google_about(name, copy, _name(path)):
-                owners[id(draft)] = draft
+        owners = {
+            id(draft): draft for path in self._google.about(name, copy) if (draft := self._owner.get(path))
+        }
         return list(owners.values()) or self._by_stem.get(_key(base), [])
 
     def _named(self, name: str) -> _Draft | None:
@@ -245,18 +246,32 @@ class _Folder:
                     draft.stay = draft.stay or "it is the cover of a burst"
 
 
-def _google_about(name: str, copy: str, photo: str) -> bool:
-    """True when a JSON named `name` (its '(1)' taken off as `copy`) describes the file `photo`."""
-    stem, dot, ext = photo.rpartition(".")
-    if copy:
-        if not stem.endswith(copy):
-            return False
-        photo = stem.removesuffix(copy) + dot + ext
-    whole, cut = _key(photo), _key(name)
-    if cut.startswith(whole):
-        rest = cut[len(whole) :]
-        return rest == "" or (rest[0] == "." and _GOOGLE.startswith(rest[1:]))
-    return len(name) >= _GOOGLE_CUT and whole.startswith(cut)
+class _GoogleNames:
+    """Finds the photos (and moving halves) that a JSON of Google's describes, without looking through them all."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._by_name: dict[tuple[str, str], list[str]] = {}
+        for path in paths:
+            stem, dot, ext = _name(path).rpartition(".")
+            match = _COPY_NUMBER.fullmatch(stem)
+            copy = (match["copy"] or "") if match else ""
+            for number in {"", copy}:
+                name = _key(stem.removesuffix(number) + dot + ext)
+                self._by_name.setdefault((number, name), []).append(path)
+        self._sorted = sorted(self._by_name)
+
+    def about(self, name: str, copy: str) -> Iterable[str]:
+        """Files described by a JSON named `name`, its '(1)' taken off as `copy`."""
+        cut = _key(name)
+        for dot in (*(at for at, letter in enumerate(cut) if letter == "."), len(cut)):
+            if dot == len(cut) or _GOOGLE.startswith(cut[dot + 1 :]):
+                yield from self._by_name.get((copy, cut[:dot]), ())
+        if len(name) < _GOOGLE_CUT:
+            return
+        for key in self._sorted[bisect_left(self._sorted, (copy, cut)) :]:
+            if key[0] != copy or not key[1].startswith(cut):
+                break
+            yield from self._by_name[key]
 
 
 def _original_stem(stem: str) -> str | None:

@@ -106,7 +106,7 @@ class MoveJournal(Protocol):
         """Rows begun and not ended."""
         ...
 
-    def keeps(self, root: str, path: str) -> list[Move]:
+    def keeps(self, root: str, path: str, file: int) -> list[Move]:
         """Held copies whose keeper is this file."""
         ...
 
@@ -220,7 +220,7 @@ def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterat
             yield order, "it was ordered to move twice"
         elif (order.root, order.keeper) in sources:
             yield order, f"its keeper {order.keeper} is about to move itself"
-        elif held := journal.keeps(order.root, order.src):
+        elif held := journal.keeps(order.root, order.src, order.file):
             yield order, f"it is the keeper of {len(held)} held copies"
 
 

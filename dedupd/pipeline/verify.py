@@ -82,8 +82,7 @@ def _held(
 ) -> Iterator[Breach]:
     held = ledger.journal.moves(root=root.path, held=True)
     told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
-    different = {(v.a, v.b) for v in ledger.judgement.verdicts("different")}
-    kept = {v.a for v in ledger.judgement.verdicts("keep")}
+    said = _Said(ledger, root)
     keepers: dict[str, str] = {}
     for done, move in enumerate(held):
         on_progress("verify", done, len(held))
@@ -97,8 +96,7 @@ def _held(
                 promise="P4", path=move.dst, told="no completed receipt beside it tells where it came from",
                 mend=f"dedupd undo '{move.dst}'",
             )  # fmt: skip
-        pair = (min(move.content, move.keeper_content), max(move.content, move.keeper_content))
-        if move.primary and (pair in different or move.content in kept):
+        if move.primary and said.against(move):
             yield Breach(
                 promise="P11", path=move.dst, told="a person said that it is no duplicate, and it is held",
                 mend=f"dedupd undo '{move.dst}'",
@@ -109,6 +107,28 @@ def _held(
                 promise="P4", path=move.dst, told="its receipt says it was moved, and the ledger does not know of it",
                 mend=f"dedupd undo --from '{root.path}'",
             )  # fmt: skip
+
+
+class _Said:
+    """What people said of contents, and when."""
+
+    def __init__(self, ledger: Ledger, root: RootRow) -> None:
+        self._ledger, self._root = ledger, root
+        verdicts = ledger.judgement.verdicts()
+        self._different = {(v.a, v.b): v.at for v in verdicts if v.kind == "different"}
+        self._kept = {v.a: v.at for v in verdicts if v.kind == "keep"}
+
+    def against(self, move: Move) -> bool:
+        """True when this file was moved after a person's no, or is the last of its bytes that are not to be hidden.
+
+        Its twin that was put back does not call back those that were moved before: their bytes are there.
+        """
+        pair = (min(move.content, move.keeper_content), max(move.content, move.keeper_content))
+        times = [at for at in (self._different.get(pair), self._kept.get(move.content)) if at is not None]
+        if not times:
+            return False
+        live = self._ledger.inventory.live_with_content(move.content)
+        return min(times) < move.at or not any(f.root == self._root.id for f in live)
 
 
 def _one_held(

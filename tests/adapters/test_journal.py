@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.adapters.ledger import schema
 from dedupd.adapters.ledger.journal import SCHEMA, Journal
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import Goal, MoveOrder, MoveState
@@ -27,6 +28,7 @@ def open_link(path: Path, mode: str = "WAL", level: str = "FULL") -> sqlite3.Con
 @pytest.fixture
 def link(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     link = open_link(tmp_path / "ledger.db")
+    link.executescript(schema.SCHEMA)
     yield link
     link.close()
 
@@ -122,8 +124,19 @@ def test_queries(link: sqlite3.Connection) -> None:
     assert journal.last_batch() == "two"
     journal.finish([replace(c, goal=Goal.UNDONE)])
     assert journal.last_batch() == "one"
-    assert journal.keeps("/r", "k.jpg") == [a]
-    assert journal.keeps("/other", "k.jpg") == []
+    assert journal.keeps("/r", "k.jpg", 0) == [a]
+    assert journal.keeps("/other", "k.jpg", 0) == []
+
+
+def test_a_keeper_is_known_whatever_its_name_is_now(link: sqlite3.Connection) -> None:
+    journal = Journal(link)
+    (a,) = journal.intend([order("a.jpg", group=3)], "one", 0.0)
+    journal.finish([replace(a, state=MoveState.DONE)])
+    link.execute(
+        "INSERT INTO groups(id, root, keeper, month, reasons, updated) VALUES(3, 1, 77, '', '[]', 0)"
+    )
+    assert [move.id for move in journal.keeps("/r", "renamed.jpg", 77)] == [a.id]
+    assert journal.keeps("/r", "renamed.jpg", 78) == []
 
 
 def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -171,3 +171,14 @@ def test_every_photo_is_in_one_unit_and_no_file_in_two(names: list[str], chance:
     assert all(set(unit.edits) <= set(unit.companions) for unit in found.values())
     chance.shuffle(names)
     assert units_in(names) == found
+
+
+def test_google_names_of_any_letters_and_number() -> None:
+    """A name with a line break is a name; and ten thousand of them are sorted while one looks on."""
+    assert units_in(["a\nb.jpg", "a\nb.jpg.supplemental-metadata.json", "c\nd.json"])[
+        "a\nb.jpg"
+    ].companions == ("a\nb.jpg.supplemental-metadata.json",)
+    names = [f"IMG_{n}.jpg" for n in range(10_000)]
+    jsons = [f"{name}.supplemental-metadata.json" for name in names]
+    units = units_in([*names, *jsons])
+    assert all(units[name].companions == (json,) for name, json in zip(names, jsons, strict=True))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.adapters.disk import LocalDisk
 from dedupd.core.relocation import Move, MoveState
 from tests.crash.killing import run
 from tests.crash.rig import Rig, at_step, only
@@ -162,6 +163,27 @@ class TestDisks:
         row = only(rig.relocate(order))
         assert row.state is MoveState.ABORTED and "another file system" in row.error
         assert outside.exists(COPY) and not outside.exists(HELD)
+        outside.close()
+
+    def test_a_bind_mount_is_walked_around(
+        self, rig: Rig, tmp_path: Path, mount: Callable[..., Path]
+    ) -> None:
+        """Same device number, other mount: what lies there is no photo of this root (P6)."""
+        rig.photo(KEEPER)
+        outside = Rig(tmp_path / "outside", mark=False)
+        outside.photo(COPY)
+        mount(rig.root / "2024/07", kind=str(outside.root / "2024/06"))
+        assert os.stat(rig.root / "2024/07").st_dev == os.stat(rig.root).st_dev
+        told: list[str] = []
+        disk = LocalDisk()
+        found = disk.walk(str(rig.root), "", (), lambda folder, sentence: told.append(sentence))
+        assert [file.path for file in found] == [KEEPER]
+        assert told == [f"{rig.root}/2024/07 is another file system: name it as a root of its own"]
+        told.clear()
+        heard = disk.list_folder(str(rig.root), "2024/07/trip", (), lambda _, sentence: told.append(sentence))
+        assert list(heard) == [] and len(told) == 1
+        with pytest.raises(OSError, match=r"cross-device"):
+            disk.content(str(rig.root), "2024/07/trip/a.jpg")
         outside.close()
 
     def test_immutable(self, rig: Rig) -> None:

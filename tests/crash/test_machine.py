@@ -131,7 +131,7 @@ class Library(RuleBasedStateMachine):
         pairs = {photos[a % len(photos)]: photos[b % len(photos)] for a, b in picks}
         if unit:  # a unit has one keeper
             pairs = dict.fromkeys(pairs, next(iter(pairs.values())))
-        keeps = {path for path in pairs if self.rig.journal.keeps(str(self.rig.root), path)}
+        keeps = {path for path in pairs if self.rig.journal.keeps(str(self.rig.root), path, 0)}
 
         def act(rig: Rig) -> None:
             rig.root_id = LocalDisk().mark(str(rig.root))

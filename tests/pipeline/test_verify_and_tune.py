@@ -78,6 +78,24 @@ def test_a_veto_on_a_held_pair_breaks_p11(library: Library) -> None:
     assert "P11" in {b.promise for b in breaches(library)}
 
 
+def test_a_twin_that_was_put_back_calls_nobody_else_back(tmp_path: Path) -> None:
+    """Two byte copies of one photo are held, and a person takes one back: the other one breaks no promise."""
+    june = tmp_path / "Pictures/2024/06"
+    june.mkdir(parents=True)
+    for name in ("IMG_1.jpg", "IMG_1 (1).jpg", "IMG_1 (2).jpg"):
+        (june / name).write_bytes(pseudo_photo("beach"))
+    settings = Settings(roots=(tmp_path / "Pictures",), schedule=Schedule(settle_seconds=0.0))
+    with Library(settings, places(tmp_path / "state"), vision=FakeVision()) as library:
+        assert library.scan(yes=True).moved.files == 2
+        assert library.undo(library.held(everything=True)[:1]).restored == 1
+        assert breaches(library) == []
+        (held,) = library.ledger.journal.moves(held=True)
+        with library.ledger.transaction():  # whoever moves it again after that word breaks the promise
+            library.ledger.judgement.drop_verdict("keep", held.content, "")
+            library.ledger.judgement.add_verdict("keep", held.content, "", [], held.at - 1)
+        assert [b.promise for b in breaches(library)] == ["P11"]
+
+
 def test_a_photo_changed_since_it_was_seen_breaks_p15(library: Library) -> None:
     Path(library.roots[0].path, "2024/06/IMG_2.jpg").unlink()
     assert {b.promise for b in breaches(library)} == {"P15"}

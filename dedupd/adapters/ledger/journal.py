@@ -143,9 +143,15 @@ class Journal:
         ).fetchone()
         return "" if row is None else str(row[0])
 
-    def keeps(self, root: str, path: str) -> list[Move]:
-        """The held or moving copies whose keeper is this file: while there is one, it must not move (P7)."""
-        return self._select(f"root=? AND keeper=? AND {_HELD}", (os.fsencode(root), os.fsencode(path)))
+    def keeps(self, root: str, path: str, file: int) -> list[Move]:
+        """The held or moving copies whose keeper is this file: while there is one, it must not move (P7).
+
+        By its path as journaled, or by the group it keeps: whatever its name is now.
+        """
+        return self._select(
+            f"root=:root AND (keeper=:path OR grp IN (SELECT id FROM groups WHERE keeper=:file)) AND {_HELD}",
+            {"root": os.fsencode(root), "path": os.fsencode(path), "file": file},
+        )
 
     def _must_stand_alone(self) -> None:
         if self._link.in_transaction:
@@ -158,10 +164,10 @@ class Journal:
         done = self._link.execute(f"INSERT INTO moves({columns}) VALUES({marks})", _to_row(move)[1:])
         return replace(move, id=int(done.lastrowid or 0))
 
-    def _select(self, where: str, values: Sequence[Any]) -> list[Move]:
+    def _select(self, where: str, values: Sequence[Any] | dict[str, Any]) -> list[Move]:
         with self._translated():
             rows = self._link.execute(
-                f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", tuple(values)
+                f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", values
             ).fetchall()
         return [_from_row(row) for row in rows]
 
