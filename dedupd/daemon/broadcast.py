@@ -1,6 +1,6 @@
 """Notices to subscribers: bounded and coalesced. A client too slow to follow is told to ask again.
 
-Must never wait for a client and never grow with one that does not read.
+Must never wait for a client and never grow with one that does not read: that one is cut off.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ BACKLOG = 256
 class Subscriber:
     """One client's queue; `pump` writes it out as fast as the client reads."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, writer: asyncio.StreamWriter, patience: float) -> None:
+        """patience: seconds for which a client may read nothing."""
+        self._writer, self._patience = writer, patience
         self._waiting: dict[object, Notice] = {}
         self._ready = asyncio.Event()
 
@@ -32,14 +33,19 @@ class Subscriber:
         self._ready.set()
 
     async def pump(self) -> None:
-        """Runs until the client is gone."""
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            waiting, self._waiting = self._waiting, {}
-            for notice in waiting.values():
-                self._writer.write(encode_notice(notice))
-                await self._writer.drain()
+        """Runs until the client is gone, or reads nothing for so long that its line is cut."""
+        try:
+            while True:
+                await self._ready.wait()
+                self._ready.clear()
+                waiting, self._waiting = self._waiting, {}
+                for notice in waiting.values():
+                    self._writer.write(encode_notice(notice))
+                    await asyncio.wait_for(self._writer.drain(), self._patience)
+        except TimeoutError:
+            self._writer.transport.abort()
+        except OSError:
+            pass  # it left; its reading side ends it
 
 
 class Broadcast:

@@ -42,6 +42,7 @@ log = logging.getLogger("dedupd.server")
 FIRST_LINE_SECONDS = 10.0
 """A client that says nothing by then makes room for another."""
 WRITE_SECONDS = 30.0
+"""A client that reads nothing for so long loses its place."""
 
 Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
@@ -99,7 +100,9 @@ class Server:
         self._clients.add(task)
         try:
             await _Client(reader, writer, self._answer, self._broadcast).serve()
-        except (OSError, TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            writer.transport.abort()  # it does not read: what waits for it would wait, and cost memory, for ever
+        except (OSError, asyncio.CancelledError):
             pass  # the client left, or the daemon ends
         finally:
             self._clients.discard(task)
@@ -172,7 +175,7 @@ class _Client:
 
     def _subscribe(self) -> Done:
         if self._subscriber is None:
-            self._subscriber = Subscriber(self._writer)
+            self._subscriber = Subscriber(self._writer, WRITE_SECONDS)
             self._pump = asyncio.create_task(self._subscriber.pump())
             self._broadcast.add(self._subscriber)
         return Done(message="subscribed")

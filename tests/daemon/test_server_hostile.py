@@ -215,6 +215,25 @@ async def test_a_subscriber_that_does_not_read_costs_no_memory_and_delays_nobody
                 pass
 
 
+async def test_who_never_reads_loses_its_place(
+    serving: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "WRITE_SECONDS", 0.1)
+    async with serving.connected() as (reader, listener), serving.connected() as (_, asker):
+        listener.write(request("subscribe"))
+        await reader.readline()
+        listener.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+        asker.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+        async with asyncio.timeout(10):
+            while serving.server._clients:
+                serving.broadcast.send(Attention(message="x" * 100_000))
+                if not asker.is_closing():
+                    asker.write(request("status", "x" * 100_000))
+                await asyncio.sleep(0.01)
+        assert not serving.broadcast._subscribers
+        assert (await serving.say(request("status")))["result"]
+
+
 async def test_a_client_that_leaves_is_forgotten(serving: Served) -> None:
     async with serving.connected() as (reader, writer):
         writer.write(request("subscribe"))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 
-from dedupd.protocol.messages import INVALID_PARAMS, MAX_LINE, NOT_FOUND, PARSE_ERROR, REFUSED, STALE
+from dedupd.protocol.messages import INVALID_PARAMS, MAX_CLIENTS, MAX_LINE, NOT_FOUND, PARSE_ERROR, REFUSED, STALE
 from tests.end_to_end.house import PATIENCE, Daemon, House
 
 
@@ -136,20 +136,36 @@ def test_hostile_clients_cost_little_memory_and_no_answer(daemon: Daemon) -> Non
                     talk.hear()
                 except (OSError, ValueError):
                     pass  # it hung up in the middle, as it may
-    crowd: list[Talk] = []
-    for _ in range(100):
-        talk = Talk(house)
-        crowd.append(talk)
-        with contextlib.suppress(BrokenPipeError):
-            talk.send(b'{"half":')
-    with pytest.raises((OSError, ValueError)):
-        crowd[-1].hear()  # turned away
-    for talk in crowd:
-        talk.close()
+    _endless_line(house, 1 << 30)
+    for _ in range(10):
+        crowd: list[Talk] = []
+        for _ in range(100):
+            talk = Talk(house)
+            crowd.append(talk)
+            with contextlib.suppress(BrokenPipeError):
+                talk.send(b'{"half":')
+        with pytest.raises((OSError, ValueError)):
+            crowd[-1].hear()  # turned away
+        for talk in crowd:
+            talk.close()
+    daemon.until(lambda s: True)
+    hoarders = [Talk(house) for _ in range(MAX_CLIENTS - 2)]
+    for talk in hoarders:
+        talk.say("hello", protocol=1)
+        talk.send(b'{"half":"' + b"x" * (MAX_LINE - 100))
     started = time.monotonic()
     assert daemon.until(lambda s: True).daemon == "running"
     assert time.monotonic() - started < 10
     assert _resident_megabytes(pid) - before < 50
+    for talk in hoarders:
+        talk.close()
+
+
+def _endless_line(house: House, size: int) -> None:
+    """As much of it as the daemon takes before it hangs up."""
+    with Talk(house) as talk, contextlib.suppress(OSError):
+        for _ in range(size >> 20):
+            talk.send(b"x" * (1 << 20))
 
 
 def test_a_client_killed_in_the_middle_of_an_undo_changes_nothing_about_it(pair: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -25,16 +26,20 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def check(review: Review, name: str) -> None:
-    """The screen is what it was when somebody last looked at it."""
+    """The screen becomes what it was when somebody last looked at it."""
     path = SCREENS / f"{name}.txt"
-    before = ""
-    while before != (before := review.text()):  # the footer follows some messages later
-        await review.pilot.pause(0.05)
-    shown = "\n".join(line.rstrip() for line in review.text().splitlines()) + "\n"
+
+    def shown() -> str:
+        return "\n".join(line.rstrip() for line in review.text().splitlines()) + "\n"
+
     if os.environ.get("UPDATE_SCREENS"):
+        await review.pilot.pause(1.0)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(shown)
-    assert shown == path.read_text(), f"{name} looks different"
+        path.write_text(shown())
+    expected = path.read_text()
+    with contextlib.suppress(AssertionError):
+        await review.until(lambda: shown() == expected)  # the footer follows some messages later
+    assert shown() == expected, f"{name} looks different"
 
 
 async def test_no_daemon(reviewing: Reviewing) -> None:
