@@ -215,9 +215,7 @@ async def test_a_subscriber_that_does_not_read_costs_no_memory_and_delays_nobody
                 pass
 
 
-async def test_who_never_reads_loses_its_place(
-    serving: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_never_reads_loses_its_place(serving: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "WRITE_SECONDS", 0.1)
     async with serving.connected() as (reader, listener), serving.connected() as (_, asker):
         listener.write(request("subscribe"))

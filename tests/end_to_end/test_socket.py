@@ -13,7 +13,15 @@ from typing import Any, Self
 
 import pytest
 
-from dedupd.protocol.messages import INVALID_PARAMS, MAX_CLIENTS, MAX_LINE, NOT_FOUND, PARSE_ERROR, REFUSED, STALE
+from dedupd.protocol.messages import (
+    INVALID_PARAMS,
+    MAX_CLIENTS,
+    MAX_LINE,
+    NOT_FOUND,
+    PARSE_ERROR,
+    REFUSED,
+    STALE,
+)
 from tests.end_to_end.house import PATIENCE, Daemon, House
 
 

@@ -8,6 +8,7 @@ from dedupd.protocol.messages import Approve, Forget, GroupView, Judge, MonthCha
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
+from dedupd.tui.screens.help import Help
 from dedupd.tui.screens.history import History
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.screens.picture import PictureScreen
@@ -332,6 +333,15 @@ async def test_the_mouse_focuses_toggles_and_opens(reviewing: Reviewing) -> None
         await review.pilot.click(screen.panes[1].query_one(".badge"))
         await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.MOVE
+
+
+async def test_a_click_on_a_key_of_the_last_line_is_that_key(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8, size=(80, 24)) as review:
+        await review.open_month()
+        line = review.words("Keys")
+        assert line.endswith("? Help "), "however narrow it is"
+        await review.pilot.click("Keys", offset=(line.index("? Help"), 0))
+        await review.until(lambda: isinstance(review.app.screen, Help))
 
 
 async def test_copy_path_and_open(reviewing: Reviewing) -> None:

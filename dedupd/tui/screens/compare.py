@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
 from dedupd.tui import desktop
@@ -23,6 +22,7 @@ from dedupd.tui.state import waits
 from dedupd.tui.verdicts import Action, Draft, Mark, new_key, ref
 from dedupd.tui.view import FULL, View
 from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.pane import Pane
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
@@ -106,7 +106,7 @@ class CompareScreen(Page):
         yield Horizontal(*self.panes, id="panes")
         yield self._why
         yield self._sum_line
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         self.painter = Painter(self.review.gallery)

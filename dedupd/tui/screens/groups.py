@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from dedupd.protocol.messages import Approve, GroupView, Reject
 from dedupd.tui.hands import NOBODY
@@ -21,6 +21,7 @@ from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, members, tally, waits, weight
 from dedupd.tui.verdicts import Action, Draft, new_key, ref
 from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.preview import Preview
 from dedupd.tui.widgets.rows import Doors, Rows
 from dedupd.tui.widgets.spans import Spans, Words
@@ -91,7 +92,7 @@ class GroupsScreen(Page):
         yield self._tabs
         yield self._filter
         yield Horizontal(Vertical(self._rows, self._empty, id="list"), self._preview, id="body")
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         self._filter.display = False

@@ -8,7 +8,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Footer
 
 from dedupd.protocol.messages import (
     Forget,
@@ -24,6 +23,7 @@ from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.verdicts import Action, new_key
 from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
@@ -75,7 +75,7 @@ class History(Page):
         yield self._tabs
         yield Vertical(self._rows, self._empty, id="list")
         yield self._detail
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def where(self) -> str:
         return "history"

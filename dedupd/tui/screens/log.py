@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from textual.app import ComposeResult
-from textual.widgets import Footer
 
 from dedupd.tui.screens.base import Page
 from dedupd.tui.state import LogLine
 from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
@@ -26,7 +26,7 @@ class Log(Page):
         yield TopBar()
         yield self._attention
         yield self._rows
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def where(self) -> str:
         return "log"

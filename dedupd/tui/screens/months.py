@@ -8,7 +8,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Footer
 
 from dedupd.protocol.messages import Approve, MonthView
 from dedupd.tui.screens.ask import Ask
@@ -18,6 +17,7 @@ from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.state import Library, Year, by_year
 from dedupd.tui.verdicts import Action, new_key
 from dedupd.tui.voice import Topic
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Doors, Rows, columns
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
@@ -59,7 +59,7 @@ class MonthsScreen(Page):
             Vertical(self._columns, self._rows, self._empty, id="list"), self._library, id="body"
         )
         yield self._activity
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def on_mount(self) -> None:
         self.set_interval(15, self._show_activity)

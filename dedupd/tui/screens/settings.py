@@ -8,11 +8,11 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer
 
 from dedupd.protocol.messages import GetGroups, GetSettings, GroupsPage, GroupView, SettingsView
 from dedupd.tui import whatif
 from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 from dedupd.tui.words import MEANING, RELATIONS, duration, plain, plural, size
@@ -47,7 +47,7 @@ class SettingsScreen(Page):
         yield TopBar()
         with VerticalScroll():
             yield self._words
-        yield Footer(show_command_palette=False)
+        yield Keys()
 
     def where(self) -> str:
         return "settings"
