@@ -129,6 +129,12 @@ def month_folder(path: str) -> tuple[Month, str] | None:
     return None
 
 
+def named_month(path: str) -> str:
+    """The month that a folder of the path names, '' when none does: all that is known of a file nobody can read."""
+    found = month_folder(path)
+    return str(found[0]) if found else ""
+
+
 def year_folder(path: str, year: int | None = None) -> str | None:
     """The nearest folder above the file at `path` whose name is a year (or exactly `year`); None means: the root.
 

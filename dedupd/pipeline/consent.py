@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RootRow
-from dedupd.core.relocation import Goal, MoveState
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -79,9 +78,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
 def _recently_moved(ledger: Ledger, root: RootRow, now: float) -> int:
     """Moves of the last hour since the last yes. A clock that jumped back counts them too: in doubt, ask."""
     said = root.breaker_ok_at if root.breaker_ok_at is not None and root.breaker_ok_at <= now else 0.0
-    since = max(now - BREAKER_SECONDS, said)
-    done = ledger.journal.moves(root=root.path, since=since)
-    return sum(m.goal is Goal.MOVED and m.state is MoveState.DONE and m.primary for m in done)
+    return ledger.journal.moved_since(root.path, max(now - BREAKER_SECONDS, said))
 
 
 def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:

@@ -9,7 +9,7 @@ import os.path
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dedupd.core.month import month_of
+from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import FileState, Unreadable
 from dedupd.core.records import FileRow
 from dedupd.ports import Clock, Look, LookRequest, Vision
@@ -77,7 +77,10 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
     if isinstance(look.result, Unreadable):
         if not look.result.retry:
             ledger.inventory.skipped_file(file.id, look.result.reason, look.result.content)
-            ledger.inventory.change_month(file.root, file.month, clock.now())
+            named = named_month(file.path)
+            ledger.inventory.set_month(file.id, named, "folder" if named else "")
+            for month in {file.month, named}:
+                ledger.inventory.change_month(file.root, month, clock.now())
         return
     traits = look.result
     month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from dedupd.core.month import month_of
+from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
@@ -260,7 +260,8 @@ class _Diff:
     def _rename(self, row: FileRow, file: FoundFile, companion: bool) -> None:
         self._affected(row)
         month, source = month_of(file.path, self._captured(row), file.stat.mtime_ns / 1e9)
-        self._files.renamed_file(row.id, file.path, str(month) if row.content else "", source)
+        known = row.content and row.state != FileState.SKIPPED
+        self._files.renamed_file(row.id, file.path, str(month) if known else named_month(file.path), source)
         self._files.same_file(row.id, file.stat)
         if companion != (row.state == FileState.COMPANION):
             self._files.set_state(row.id, _first_state(companion))

@@ -53,11 +53,12 @@ class Reviewer:
     def report(self, groups: Iterable[GroupRow]) -> list[GroupView]:
         """The same with every file that moves or moved: sidecars and paired files too."""
         views: list[GroupView] = []
+        beside = {id: Companions(self._ledger, self._disk, root) for id, root in self._roots.items()}
         for group in groups:
             view = self.group(group)
             if view is not None and (view.duplicates or view.review):
                 files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
-                views += [view, *self._companions(view, group, files)]
+                views += [view, *self._companions(view, group, files, beside[group.root])]
         return views
 
     def group(self, group: GroupRow) -> GroupView | None:
@@ -100,10 +101,11 @@ class Reviewer:
             if move is not None:
                 view.moved_to[path] = file.path
 
-    def _companions(self, view: GroupView, group: GroupRow, files: dict[int, FileRow]) -> list[GroupView]:
+    def _companions(
+        self, view: GroupView, group: GroupRow, files: dict[int, FileRow], beside: Companions
+    ) -> list[GroupView]:
         """Files that share their photo's fate: beside a twin of the keeper's in a group of their own, else with the photo."""
         keeper = files[group.keeper].path
-        beside = self._beside(group.root)
         moved = [m for m in self._ledger.journal.moves(group=group.id, held=True) if not m.primary]
         found = [(m.src, m.dst, m.content, m.size) for m in moved]
         for member in group.members:
@@ -134,9 +136,6 @@ class Reviewer:
             if where:
                 home.moved_to[path] = where
         return twins
-
-    def _beside(self, root: int) -> Companions:
-        return Companions(self._ledger, self._disk, self._roots[root])
 
     def _held_moves(self, group: GroupRow) -> dict[int, Move]:
         return {m.file: m for m in self._ledger.journal.moves(group=group.id, held=True)}
@@ -186,14 +185,12 @@ class Reviewer:
             for (r, m), (photos, guessed) in counts.items()
             if r in self._roots
         }
-        for group in self._ledger.judgement.groups():
-            view = self._month(views, group.root, group.month)
-            view.groups += any(m.role != "stays" for m in group.members)
-            view.waiting += any(m.role in {"duplicate", "review"} for m in group.members)
-        for file in self._ledger.inventory.in_state(FileState.HELD):
-            view = self._month(views, file.root, file.month)
-            view.moved += 1
-            view.bytes_saved += file.stat.size
+        for (root, month), (groups, waiting) in self._ledger.judgement.waiting_by_month().items():
+            view = self._month(views, root, month)
+            view.groups, view.waiting = groups, waiting
+        for (root, month), (files, size) in self._ledger.inventory.held_by_month().items():
+            view = self._month(views, root, month)
+            view.moved, view.bytes_saved = files, size
         for row in self._ledger.inventory.months():
             if (row.root, row.month) in views:
                 views[row.root, row.month].changed = row.waiting
@@ -222,27 +219,26 @@ class Reviewer:
 
 def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float) -> StatusView:
     """What `dedupd status` says, from the ledger alone; the daemon adds what only it knows."""
-    by_root = {root: ledger.judgement.groups(root.id) for root in roots}
-    groups = [g for found in by_root.values() for g in found]
-    held = [f for root in roots for f in ledger.inventory.in_state(FileState.HELD, root.id)]
-    ready = [m.file for g in groups for m in g.members if m.role == "duplicate"]
+    ids = {r.id for r in roots}
+    held = [ledger.inventory.held_totals(r.id) for r in roots]
+    proposed = {r.id: ledger.judgement.proposed_totals(r.id) for r in roots}
+    groups = {k: waiting for k, (_, waiting) in ledger.judgement.waiting_by_month().items() if k[0] in ids}
     model, note = ledger.get("model"), ledger.get("model_note")
     attention = [r.note for r in roots if r.note]
-    for root, found in by_root.items():
-        files = sum(m.role == "duplicate" for g in found for m in g.members)
-        attention += [sentence for sentence in [waits(ledger, root, files, now)] if sentence and root.online]
+    for root in roots:
+        sentence = waits(ledger, root, proposed[root.id][0], now)
+        attention += [sentence] if sentence and root.online else []
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
     if ledger.get("recipe") and not model:
         attention.append(note or "no embedding model is available: perceptual hashes alone are compared")
     return StatusView(
         daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.inventory.count(r.id) for r in roots),
         months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),
-        groups_waiting=sum(any(m.role in {"duplicate", "review"} for m in g.members) for g in groups),
-        moved=len(held), bytes_saved=sum(f.stat.size for f in held), model=model, attention=attention,
+        groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
+        model=model, attention=attention,
         paused=ledger.get("paused") == "yes",
         skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
-        waiting_to_move=len(ready),
-        bytes_to_move=sum(f.stat.size for f in ledger.inventory.files_by_id(ready).values()),
+        waiting_to_move=sum(n for n, _ in proposed.values()), bytes_to_move=sum(b for _, b in proposed.values()),
         root_details=[
             RootView(
                 path=r.path, online=r.online, consented=r.consented_at is not None,
@@ -261,7 +257,7 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
     for root in roots:
         relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
         file = ledger.inventory.file_at(root.id, relative)
-        moves = [m for m in ledger.journal.moves(root=root.path, held=True) if relative in {m.src, m.dst}]
+        moves = ledger.journal.held_at(root.path, relative)
         found.files += [
             f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files
         ]

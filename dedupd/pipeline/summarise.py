@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.config import Settings
-from dedupd.core.month import month_folder, year_folder
+from dedupd.core.month import year_folder
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relations import thresholds_for
@@ -60,9 +60,9 @@ def month_summary(
     model: str,
 ) -> MonthSummary:
     groups = reviewer.report(ledger.judgement.groups(root.id, month))
-    held = [f for f in ledger.inventory.in_state(FileState.HELD, root.id) if f.month == month]
-    photos, guessed = ledger.inventory.month_counts().get((root.id, month), (0, 0))
-    skipped = [f for f in ledger.inventory.in_state(FileState.SKIPPED, root.id) if _month(f.path) == month]
+    held = ledger.inventory.of_month(root.id, month, FileState.HELD)
+    photos, guessed = ledger.inventory.month_count(root.id, month)
+    skipped = ledger.inventory.of_month(root.id, month, FileState.SKIPPED)
     bars = thresholds_for(model, settings.threshold)
     return MonthSummary(
         root=root.path, month=month, photos=photos, guessed=guessed, moved_files=len(held),
@@ -84,12 +84,6 @@ def _elsewhere(ledger: Ledger, reviewer: Reviewer, held: Sequence[FileRow], mont
         paths = (p for p, to in view.moved_to.items() if to in here)
         found += [replace(_file(view, p), why=f"its keeper is {view.keep}") for p in paths]
     return found
-
-
-def _month(path: str) -> str:
-    """A skipped file has no month of its own unless its folder names one."""
-    found = month_folder(path)
-    return str(found[0]) if found else ""
 
 
 def _group(view: GroupView) -> SummaryGroup:
@@ -114,7 +108,7 @@ def _year_folder(ledger: Ledger, root: RootRow, month: str) -> str:
     """The year folder the month's files lie in; '' for the root. Several: the one most files are in."""
     folders: dict[str, int] = {}
     rows = [*ledger.inventory.live_in_month(root.id, month)]
-    rows += [f for f in ledger.inventory.in_state(FileState.HELD, root.id) if f.month == month]
+    rows += ledger.inventory.of_month(root.id, month, FileState.HELD)
     for file in rows:
         folder = year_folder(file.path, int(month[:4])) or ""
         folders[folder] = folders.get(folder, 0) + 1

@@ -23,7 +23,8 @@ from dedupd.core.photo import FileStat, FileState, Traits
 from dedupd.core.records import FileRow, MonthRow, RootRow
 
 _FILE = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
-_LIVE = "absent_since IS NULL AND state = 'indexed'"
+_LIVE = "absent_since IS NULL AND +state = 'indexed'"
+"""The + keeps SQLite from going through every photo by its state where a month or a content names a few."""
 
 
 def _file(row: Sequence[Any]) -> FileRow:
@@ -127,13 +128,10 @@ class Inventory:
 
     def folders(self, root: int, under: str = "") -> list[str]:
         """Every folder in and below `under` ('' = the root) that holds known files, duplicates/ folders left out."""
-        where, bounds = "root=? AND state!='held'", (root,)
+        where, at = "root=:root AND state!='held'", os.fsencode(under)
         if under:
-            at = os.fsencode(under)
-            where, bounds = (
-                f"{where} AND (folder=? OR folder>? AND folder<?)",
-                (root, at, at + b"/", at + b"0"),
-            )
+            where += " AND folder>=:at AND folder<:end AND (folder=:at OR folder>:below)"
+        bounds = {"root": root, "at": at, "below": at + b"/", "end": at + b"0"}
         rows = self._link.execute(f"SELECT DISTINCT folder FROM files WHERE {where}", bounds)
         return [os.fsdecode(r[0]) for r in rows]
 
@@ -207,6 +205,22 @@ class Inventory:
         )
         return {r[0] for r in rows}
 
+    def held_totals(self, root: int) -> tuple[int, int]:
+        """Files in duplicates/ and their bytes."""
+        row = self._link.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE root=? AND state='held' AND absent_since IS NULL",
+            (root,),
+        ).fetchone()
+        return row[0], row[1]
+
+    def held_by_month(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """(root, month) -> (files of that month in duplicates/, their bytes)."""
+        rows = self._link.execute(
+            "SELECT root, month, count(*), sum(size) FROM files WHERE state='held' AND absent_since IS NULL "
+            "GROUP BY root, month"
+        )
+        return {(r[0], r[1]): (r[2], r[3]) for r in rows}
+
     def held_photos(self, root: int) -> int:
         """Photos (not their sidecars) in duplicates/."""
         return self._link.execute(
@@ -251,6 +265,14 @@ class Inventory:
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
         rows = self._link.execute(
             f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_LIVE}", (root, month)
+        )
+        return [_file(r) for r in rows]
+
+    def of_month(self, root: int, month: str, state: FileState) -> list[FileRow]:
+        """Files of a month in a state that are on the disk; a skipped file's month is the one its folder names."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND +state=? AND absent_since IS NULL ORDER BY +path",
+            (root, month, state),
         )
         return [_file(r) for r in rows]
 
@@ -338,6 +360,14 @@ class Inventory:
             "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?",
             (changes, at, root, month),
         )
+
+    def month_count(self, root: int, month: str) -> tuple[int, int]:
+        """Live photos of one month, and how many of them have it by guess."""
+        row = self._link.execute(
+            f"SELECT count(*), coalesce(sum(month_source='mtime'), 0) FROM files WHERE root=? AND month=? AND {_LIVE}",
+            (root, month),
+        ).fetchone()
+        return row[0], row[1]
 
     def month_counts(self) -> dict[tuple[int, str], tuple[int, int]]:
         """(root, month) -> (live photos, of them with a guessed month)."""

@@ -32,6 +32,7 @@ CREATE INDEX IF NOT EXISTS moves_batch ON moves(batch);
 CREATE INDEX IF NOT EXISTS moves_group ON moves(grp);
 CREATE INDEX IF NOT EXISTS moves_keeper ON moves(root, keeper);
 CREATE INDEX IF NOT EXISTS moves_content ON moves(content);
+CREATE INDEX IF NOT EXISTS moves_at ON moves(at);
 """
 
 _COLUMNS = (
@@ -39,6 +40,8 @@ _COLUMNS = (
     " keeper, keeper_content, relation, evidence, is_primary, goal, state, error, at"
 )
 _HELD = "goal='moved' AND state IN ('intent', 'done')"
+_OPEN = "state IN ('intent', 'attention')"
+"""In the words of the index moves_open: without them SQLite reads every row."""
 
 
 class Journal:
@@ -99,11 +102,11 @@ class Journal:
 
     def open_moves(self) -> list[Move]:
         """Rows that were begun and not ended: what recovery looks at, in the order they were begun."""
-        return self._select("state='intent'", ())
+        return self._select(f"{_OPEN} AND state='intent'", ())
 
     def attention(self) -> list[Move]:
         """Rows the disk contradicts; a person has to look."""
-        return self._select("state='attention'", ())
+        return self._select(f"{_OPEN} AND state='attention'", ())
 
     def moves(
         self,
@@ -113,12 +116,11 @@ class Journal:
         group: int | None = None,
         root: str | None = None,
         content: str | None = None,
-        since: float | None = None,
         held: bool = False,
     ) -> list[Move]:
-        """Rows that match every given condition, oldest first; `since`: wall clock of the intent; `held`: only what lies in duplicates/ now."""
+        """Rows that match every given condition, oldest first; `held`: only what lies in duplicates/ now."""
         where: list[str] = ["1"]
-        values: list[str | int | float | bytes] = []
+        values: list[str | int | bytes] = []
         for column, value in (("batch", batch), ("grp", group), ("content", content)):
             if value is not None:
                 where.append(f"{column}=?")
@@ -126,15 +128,25 @@ class Journal:
         if root is not None:
             where.append("root=?")
             values.append(os.fsencode(root))
-        if since is not None:
-            where.append("at>=?")
-            values.append(since)
         if held:
             where.append("goal='moved' AND state='done'")
         if ids is None:
             return self._select(" AND ".join(where), values)
         found = (self._select(" AND ".join([*where, "id=?"]), [*values, id]) for id in sorted(set(ids)))
         return [move for rows in found for move in rows]
+
+    def held_at(self, root: str, path: str) -> list[Move]:
+        """Rows whose file lies in duplicates/ and was or is at this path."""
+        where = "root=? AND goal='moved' AND state='done' AND (src=? OR dst=?)"
+        return self._select(where, (os.fsencode(root), os.fsencode(path), os.fsencode(path)))
+
+    def moved_since(self, root: str, at: float) -> int:
+        """Photos of this root that moved aside since then and lie there still."""
+        row = self._link.execute(
+            "SELECT count(*) FROM moves WHERE at>=? AND +root=? AND goal='moved' AND state='done' AND is_primary",
+            (at, os.fsencode(root)),
+        ).fetchone()
+        return int(row[0])
 
     def last_batch(self) -> str:
         """The batch of the newest move that still holds a file; '' when none does."""
@@ -149,7 +161,8 @@ class Journal:
         By its path as journaled, or by the group it keeps: whatever its name is now.
         """
         return self._select(
-            f"root=:root AND (keeper=:path OR grp IN (SELECT id FROM groups WHERE keeper=:file)) AND {_HELD}",
+            f"id IN (SELECT id FROM moves WHERE root=:root AND keeper=:path UNION SELECT m.id FROM groups g "
+            f"JOIN moves m ON m.grp=g.id WHERE g.keeper=:file AND +m.root=:root) AND {_HELD}",
             {"root": os.fsencode(root), "path": os.fsencode(path), "file": file},
         )
 

@@ -87,7 +87,7 @@ class Judgement:
 
     # ---- groups
 
-    def _groups(self, where: str, arguments: Sequence[Any]) -> list[GroupRow]:
+    def _groups(self, where: str, arguments: Sequence[Any] | dict[str, Any]) -> list[GroupRow]:
         rows = self._link.execute(f"SELECT {_GROUP} FROM groups {where}", arguments).fetchall()
         members = self._members(r[0] for r in rows)
         return [
@@ -114,17 +114,33 @@ class Judgement:
 
     def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
         """Newest month first, then id."""
-        return self._groups(
-            "WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY month DESC, id",
-            (root, root, month, month),
-        )
+        wanted = {"root": root, "month": month}
+        terms = [f"{name}=:{name}" for name, value in wanted.items() if value is not None]
+        return self._groups(f"WHERE {' AND '.join(terms) or 1} ORDER BY month DESC, id", wanted)
 
     def proposed(self, root: int) -> list[GroupRow]:
         """Groups of this root with members that would move unattended; newest month first, then id."""
         return self._groups(
-            "WHERE root=? AND id IN (SELECT grp FROM members WHERE role='duplicate') ORDER BY month DESC, id",
+            "WHERE +root=? AND id IN (SELECT grp FROM members WHERE role='duplicate') ORDER BY month DESC, id",
             (root,),
         )
+
+    def waiting_by_month(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """(root, month) -> (groups with something beside their keeper, those of them that wait for something)."""
+        rows = self._link.execute(
+            "SELECT root, month, sum(id IN (SELECT grp FROM members WHERE role IN ('duplicate', 'review', 'moved'))),"
+            " sum(id IN (SELECT grp FROM members WHERE role IN ('duplicate', 'review'))) FROM groups GROUP BY root, month"
+        )
+        return {(r[0], r[1]): (r[2], r[3]) for r in rows}
+
+    def proposed_totals(self, root: int) -> tuple[int, int]:
+        """Files of this root that would move unattended, and their bytes."""
+        row = self._link.execute(
+            "SELECT count(*), coalesce(sum(f.size), 0) FROM members m JOIN groups g ON g.id=m.grp "
+            "JOIN files f ON f.id=m.file WHERE m.role='duplicate' AND g.root=?",
+            (root,),
+        ).fetchone()
+        return row[0], row[1]
 
     def group(self, id: int) -> GroupRow | None:
         found = self._groups("WHERE id=?", (id,))
@@ -200,7 +216,7 @@ class Judgement:
         """Months of this root whose groups may change when this file does: of its group, of its twins, of its measured pairs."""
         rows = self._link.execute(
             "SELECT month FROM groups WHERE keeper=:file OR id IN (SELECT grp FROM members WHERE file=:file) "
-            "UNION SELECT month FROM files WHERE root=:root AND state='indexed' AND content IN "
+            "UNION SELECT month FROM files WHERE +root=:root AND +state='indexed' AND content IN "
             "(SELECT b FROM pairs WHERE a=:content UNION SELECT a FROM pairs WHERE b=:content UNION SELECT :content)",
             {"root": root, "file": file, "content": content},
         )

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS files(
     UNIQUE(root, path));
 CREATE INDEX IF NOT EXISTS files_folder ON files(root, folder);
 CREATE INDEX IF NOT EXISTS files_content ON files(content);
-CREATE INDEX IF NOT EXISTS files_month ON files(root, month);
+CREATE INDEX IF NOT EXISTS files_month ON files(root, month, state, absent_since, month_source);
 CREATE INDEX IF NOT EXISTS files_inode ON files(ino);
 CREATE INDEX IF NOT EXISTS files_state ON files(state, root, absent_since);
 CREATE TABLE IF NOT EXISTS contents(

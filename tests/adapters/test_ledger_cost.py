@@ -1,0 +1,102 @@
+"""The cost of a query follows what it asks for, not how large the library is: counted in SQLite's own steps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dedupd.adapters.ledger import Ledger
+from dedupd.core.photo import Evidence, FileStat, FileState, Relation
+from dedupd.core.records import MemberRow
+from dedupd.core.relocation import MoveOrder, MoveState
+
+SMALL, LARGE = 6, 96
+"""Months of ten photos each; of each month one is held."""
+
+
+@pytest.fixture(scope="module")
+def ledgers(tmp_path_factory: pytest.TempPathFactory) -> list[Ledger]:
+    return [_filled(tmp_path_factory.mktemp("ledger") / "ledger.db", months) for months in (SMALL, LARGE)]
+
+
+def _filled(path: Path, months: int) -> Ledger:
+    ledger = Ledger(path)
+    with ledger.transaction():
+        root = ledger.inventory.add_root("/r").id
+        orders = [_month(ledger, root, f"{2000 + n // 12}-{n % 12 + 1:02}", n) for n in range(months)]
+    moves = ledger.journal.intend(orders, "batch", 0.0)
+    ledger.journal.finish([replace(move, state=MoveState.DONE) for move in moves])
+    return ledger
+
+
+def _month(ledger: Ledger, root: int, month: str, number: int) -> MoveOrder:
+    stats = [
+        FileStat(size=1, mtime_ns=2, ctime_ns=3, dev=4, ino=i) for i in range(number * 10, number * 10 + 10)
+    ]
+    ids = [
+        ledger.inventory.add_file(root, f"{month}/{n}.jpg", stat, FileState.SEEN)
+        for n, stat in enumerate(stats)
+    ]
+    for id in ids:
+        ledger.inventory.indexed_file(id, f"content {id}", month, "folder")
+    ledger.inventory.placed_file(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
+    ledger.inventory.change_month(root, month, 0.0)
+    member = MemberRow(file=ids[1], role="moved", relation=Relation.COPY, evidence=Evidence(), why="")
+    group = ledger.judgement.put_group(root, ids[0], month, [], [member], 0.0)
+    return MoveOrder(
+        group=group, unit=str(number), file=ids[1], root="/r", src=f"{month}/1.jpg",
+        dst=f"{month}/duplicates/1.jpg", stat=stats[1], content=f"content {ids[1]}", keeper=f"{month}/0.jpg",
+        keeper_stat=stats[0], keeper_content=f"content {ids[0]}", relation="copy",
+    )  # fmt: skip
+
+
+def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
+    """How many instructions of its machine SQLite ran."""
+    count = 0
+
+    def counted() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    link: sqlite3.Connection = ledger._link
+    link.set_progress_handler(counted, 1)
+    try:
+        assert act(ledger) is not None
+    finally:
+        link.set_progress_handler(None, 1)
+    return count
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda ledger: ledger.inventory.live_in_month(1, "2000-03"),
+        lambda ledger: ledger.inventory.of_month(1, "2000-03", FileState.HELD),
+        lambda ledger: ledger.inventory.month_count(1, "2000-03"),
+        lambda ledger: ledger.inventory.folders(1, "2000-03"),
+        lambda ledger: ledger.inventory.files_in_folder(1, "2000-03"),
+        lambda ledger: ledger.inventory.live_with_content("content 5"),
+        lambda ledger: ledger.inventory.held_and_missing(1),
+        lambda ledger: ledger.inventory.to_look_at(),
+        lambda ledger: ledger.judgement.months_beside(1, 5, "content 5"),
+        lambda ledger: ledger.judgement.groups(1, "2000-03"),
+        lambda ledger: ledger.judgement.groups_with_file(1),
+        lambda ledger: ledger.judgement.proposed(1),
+        lambda ledger: ledger.journal.open_moves(),
+        lambda ledger: ledger.journal.attention(),
+        lambda ledger: ledger.journal.keeps("/r", "2000-03/0.jpg", 21),
+        lambda ledger: ledger.journal.moves(content="content 2", held=True),
+        lambda ledger: ledger.journal.moves(group=1, held=True),
+        lambda ledger: ledger.journal.moved_since("/r", 1.0),
+    ],
+)  # fmt: skip
+def test_a_question_about_a_few_rows_reads_a_few(
+    ledgers: list[Ledger], act: Callable[[Ledger], object]
+) -> None:
+    small, large = (steps(ledger, act) for ledger in ledgers)
+    assert large < 1.5 * small + 40, "sixteen times the library, and the same answer"
