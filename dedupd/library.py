@@ -33,7 +33,7 @@ from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
 from dedupd.core.photo import FileState
-from dedupd.core.records import GroupRow, RootRow
+from dedupd.core.records import GroupRow, MonthRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
@@ -283,6 +283,15 @@ class Library:
             m for m in self.ledger.inventory.months()
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
         ]  # fmt: skip
+        try:
+            return self._cluster(waiting, online, on_progress, stop)
+        except VisionError:
+            self._compares = None  # perhaps the index was damaged: whether it is whole is asked again
+            raise
+
+    def _cluster(
+        self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Callable[[], bool]
+    ) -> dict[int, set[str]]:  # fmt: skip
         comparison = self._comparison()
         touched: dict[int, set[str]] = {}
         compared = 0
@@ -344,6 +353,7 @@ class Library:
         if obstacle:
             result.messages.append(obstacle)
             return
+        self._comparison().make_whole()
         companions = Companions(self.ledger, self.disk, root, self.settings.ignore)
         orders: list[MoveOrder] = []
         for group, members in chosen:

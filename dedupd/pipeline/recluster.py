@@ -38,7 +38,7 @@ class Comparison:
         self._threshold, self._shadow = threshold, shadow
         self._model = ""
         self._index_checked = False
-        self._roots: dict[int, RootRow] = {}
+        self._roots = {r.id: r for r in ledger.inventory.roots()}
 
     def month(
         self, root: int, month: str, on_step: Step = lambda phase, done, total: None,
@@ -79,6 +79,11 @@ class Comparison:
                 self._ledger.put("rules", seeing.recipe)
         return f"{seeing.recipe}|{seeing.model}"
 
+    def make_whole(self) -> None:
+        """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks."""
+        if not self._index_checked:
+            self._restore_index(())
+
     def _restore_index(self, fresh: Iterable[str]) -> set[str]:
         """A lost or older index costs time only: look again at what it does not hold.
 
@@ -87,13 +92,14 @@ class Comparison:
         """
         live = sorted(fresh) if self._index_checked else self._ledger.inventory.live_contents()
         lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
-        self._index_checked = True
         if not lost or self._shadow:
+            self._index_checked = True
             return set(lost)
         files = [f for content in lost for f in self._ledger.inventory.live_with_content(content)[:1]]
         files = [f for f in files if self._roots[f.root].online]
         for at in range(0, len(files), BATCH):
             look_at(self._ledger, self.vision, self._clock, files[at : at + BATCH])
+        self._index_checked = True
         return set(self.vision.missing(lost))
 
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -168,3 +169,30 @@ def test_approve_and_reject_without_a_daemon(house: House, settled: dict[str, st
     assert house.cli("approve").code == 2
     assert house.cli("approve", 1, "--all").code == 2
     assert house.scan("--yes")["total_duplicates"] == 2
+
+
+def test_a_damaged_ledger_moves_nothing_and_says_the_way_back(house: House, settled: dict[str, str]) -> None:
+    house.scan("--yes")
+    ledger = house.state / "ledger.db"
+    for beside in house.state.glob("ledger.db-*"):
+        beside.unlink()
+    raw = bytearray(ledger.read_bytes())
+    raw[2048:] = os.urandom(len(raw) - 2048)
+    ledger.write_bytes(raw)
+    house.add("2024/06/a third.jpg", 1)
+    before = house.photos()
+    for command in (
+        ("scan", "--yes", house.root),
+        ("run", house.root),
+        ("undo", "--all", "--yes"),
+        ("verify",),
+    ):
+        done = house.cli(*command)
+        assert done.code == 1
+        assert "dedupd undo --from" in done.err and "Traceback" not in done.err
+    assert house.photos() == before
+    assert house.cli("undo", "--from", house.root, "--yes").out == "Put 3 file(s) back.\n"
+    (house.root / "2024/06/a third.jpg").unlink()
+    assert house.photos() == settled
+    ledger.rename(house.folder / "damaged.db")
+    assert house.cli("scan", "--dry-run", house.root).code == 0, "a new ledger starts afresh"
