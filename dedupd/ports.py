@@ -60,7 +60,7 @@ class ProofRequest:
     path_a: str
     path_b: str
     fine: bool = False
-    """Measure `fine_worst` too: at least one of the two is text-like."""
+    """Look closer where it can still matter (`fine_worst`, `rest`): text-like pictures, or two of one pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ _TRAIT_TYPES: dict[str, pa.DataType] = {
     "dhash": pa.uint64(),
     "captured": pa.float64(),
     "camera": pa.string(),
+    "exposure": pa.float64(),
     "software": pa.string(),
     "metadata_fields": pa.int32(),
     "has_gps": pa.bool_(),

@@ -64,6 +64,8 @@ class Traits:
     """EXIF DateTimeOriginal (+SubSec) as seconds since 1970-01-01 of the camera's own clock (no zone)."""
     camera: str = ""
     """'make|model|serial' from EXIF; '' when unknown."""
+    exposure: float | None = None
+    """What the camera let in, from EXIF, in stops: log2(seconds * ISO / 100 / F-number²); None when unknown."""
     software: str = ""
     """EXIF Software: editors give themselves away here."""
     metadata_fields: int = 0

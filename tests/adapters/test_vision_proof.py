@@ -43,6 +43,14 @@ def test_text_like_pairs_are_measured_again_at_higher_resolution(tmp_path: Path)
     assert measures.fine_worst < 12
 
 
+def test_another_picture_gets_no_closer_look(tmp_path: Path) -> None:
+    photo(1, (1600, 1200)).save(tmp_path / "a.jpg", quality=95)
+    photo(2, (1600, 1200)).save(tmp_path / "b.jpg", quality=85)
+    measures = prove(tmp_path / "a.jpg", tmp_path / "b.jpg", fine=True).measures
+    assert measures is not None
+    assert measures.fine_worst is None
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.webp"])
 def test_equal_first_frames_prove_nothing(tmp_path: Path, name: str) -> None:
     single, moving = tmp_path / "single.png", tmp_path / name

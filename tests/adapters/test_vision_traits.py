@@ -93,6 +93,20 @@ def test_camera_and_software_are_told_apart() -> None:
     assert read_facts(Image.Exif()).camera == ""
 
 
+def test_the_exposure_is_told_in_stops() -> None:
+    facts = read_facts(exif_of(ExposureTime=1 / 64, ISOSpeedRatings=200, FNumber=2.0))
+    assert facts.exposure == pytest.approx(-7.0)
+    assert read_facts(exif_of(ExposureTime=1 / 64, ISOSpeedRatings=200)).exposure == pytest.approx(-5.0)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"ExposureTime": 0.0}, {"ISOSpeedRatings": 0}, {"ExposureTime": "soon"}], ids=str
+)
+def test_an_exposure_that_makes_no_sense_is_none(broken: dict[str, object]) -> None:
+    told = {"ExposureTime": 0.01, "ISOSpeedRatings": 100, "FNumber": 4.0} | broken
+    assert read_facts(exif_of(**told)).exposure is None
+
+
 def test_control_characters_of_a_camera_name_do_not_reach_anyone() -> None:
     assert "\x1b" not in read_facts(exif_of(Make="Evil\x1b[2J")).camera
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
-from dedupd.core.relations import classify, contained, needs_fine, thresholds_for
+from dedupd.core.relations import (
+    classify,
+    contained,
+    needs_fine,
+    thresholds_for,
+    twins,
+    worth_a_closer_look,
+)
 
 LITE = thresholds_for("lite0-gem/1")
 A = Traits(
@@ -20,8 +27,9 @@ A = Traits(
     phash=0,
     dhash=0,
     texture=9.0,
+    jpeg_quality=92.0,
 )
-B = replace(A, content="b")
+B = replace(A, content="b", jpeg_quality=80.0)
 CLEAN: dict[str, float] = {
     "fine_ncc": 0.97,
     "tone": 0.01,
@@ -164,6 +172,68 @@ def test_a_bracket_waits_and_a_known_edit_does_not() -> None:
     darker = measured(tone=0.5, flow50=0.05, flow_share=1.0)
     assert outcome(judge(a, b, darker)) == "copy"
     assert outcome(judge(a, replace(b, software="GIMP 2.10"), darker)) == "copy moves"
+
+
+def test_files_that_tell_how_they_were_exposed_settle_it() -> None:
+    a, b = replace(A, **SHOT, exposure=3.0), replace(B, **SHOT, exposure=3.0)
+    darker = measured(tone=0.5, flow50=0.05, flow_share=1.0)
+    assert outcome(judge(a, b, darker)) == "copy moves", "one exposure: an edit"
+    assert outcome(judge(a, replace(b, exposure=3.7))) == "burst", "two, though they look the same"
+    assert outcome(judge(a, replace(b, captured=1000.5, exposure=4.0), FRAME)) == "burst"
+
+
+TWIN = replace(A, content="b")
+SHOT_AGAIN = {"rest": 1.5, "rest_worst": 4.0}
+
+
+@pytest.mark.parametrize("measure", [SHOT_AGAIN, {"rest": 0.2, "rest_worst": 6.0}, {}], ids=str)
+def test_two_frames_of_a_fixed_camera_without_a_clock_wait(measure: dict[str, float]) -> None:
+    assert outcome(judge(A, TWIN, measured(**measure))) == "copy"
+    assert outcome(judge(replace(A, **SHOT), TWIN, measured(**measure))) == "copy"
+
+
+def test_twins_that_hardly_differ_are_one_photo_saved_again() -> None:
+    assert outcome(judge(A, TWIN, measured(rest=0.3, rest_worst=1.0))) == "copy moves"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jpeg_quality": 85.0},
+        {"width": 640},
+        {"format": "PNG"},
+        {"subsampling": "4:4:4"},
+        {"jpeg_quality": None},
+    ],
+    ids=str,
+)
+def test_another_size_or_compression_is_no_twin(change: dict[str, object]) -> None:
+    other = replace(TWIN, **change)  # type: ignore[arg-type]
+    assert twins(A, TWIN) and not twins(A, other)
+    assert outcome(judge(A, other, measured(**SHOT_AGAIN))) == "copy moves"
+
+
+def test_a_turned_twin_is_a_twin_and_two_clocks_make_none() -> None:
+    assert twins(A, replace(TWIN, width=A.height, height=A.width))
+    assert not twins(replace(A, **SHOT), replace(TWIN, **SHOT))
+    assert needs_fine(A, TWIN) and not needs_fine(A, B)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"worst": 30.0, "local": 0.1},
+        {"mean": 6.0},
+        {"fine_ncc": 0.3},
+        {"band_std": 0.4},
+        {"method": "none"},
+        {"tone": 1.2},
+    ],
+    ids=str,
+)
+def test_a_closer_look_is_spared_where_it_could_prove_nothing(change: dict[str, object]) -> None:
+    assert worth_a_closer_look(COPY)
+    assert not worth_a_closer_look(measured(**change))
 
 
 def test_a_date_stamp_moves_beside_the_plain_photo_and_never_the_other_way() -> None:

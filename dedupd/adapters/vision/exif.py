@@ -5,6 +5,7 @@ Owns the reading of tags; must never trust one: a value that makes no sense coun
 
 from __future__ import annotations
 
+import math
 from calendar import timegm
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ class ExifFacts:
 
     captured: float | None = None
     camera: str = ""
+    exposure: float | None = None
     software: str = ""
     metadata_fields: int = 0
     has_gps: bool = False
@@ -38,6 +40,7 @@ def read_facts(exif: Image.Exif) -> ExifFacts:
     return ExifFacts(
         captured=_captured(details),
         camera="|".join(camera) if any(camera) else "",
+        exposure=_exposure(details),
         software=_text(exif.get(Base.Software)),
         metadata_fields=len(exif) + len(details) + len(gps),
         has_gps=2 in gps and 4 in gps,
@@ -59,6 +62,22 @@ def _text(value: object) -> str:
         return ""
     printable = "".join(letter for letter in value if letter.isprintable())
     return printable.strip()[:100]
+
+
+def _exposure(details: dict[int, object]) -> float | None:
+    """log2(seconds * ISO / 100 / F²); a lens that tells no F-number counts as F/1."""
+    seconds = _positive(details.get(Base.ExposureTime))
+    iso = _positive(details.get(Base.ISOSpeedRatings))
+    stop = _positive(details.get(Base.FNumber)) or 1.0
+    return None if seconds is None or iso is None else math.log2(seconds * iso / 100 / stop**2)
+
+
+def _positive(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        return None
+    return number if 1e-6 <= number <= 1e7 else None
 
 
 def _captured(details: dict[int, object]) -> float | None:

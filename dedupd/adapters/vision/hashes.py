@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-RECIPE = "1"
+RECIPE = "2"
 """Version of decode, hashes and measures. Change it with any of them: rows of another are never mixed."""
 RADIUS = 10
 """Perceptual hashes within this many bits of 64, in any orientation, propose a pair."""

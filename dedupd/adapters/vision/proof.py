@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import traceback
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -18,9 +17,10 @@ import numpy as np
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.core.photo import Measures
+from dedupd.core.relations import worth_a_closer_look
 
 SIDE = 400
-FINE_SIDE = 800
+FINE_SIDE = 1200
 THUMBNAIL_SIDE = 512
 _CACHE_BYTES = 64 << 20
 
@@ -76,9 +76,8 @@ def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
     """
     try:
         measures: Measures = align.measure(*_both(pair, gallery, SIDE))
-        if pair.fine:
-            a, b = _both(pair, gallery, FINE_SIDE)
-            measures = replace(measures, fine_worst=align.measure_fine(a.rgb, b.rgb, measures))
+        if pair.fine and worth_a_closer_look(measures):
+            measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
     except _SeveralFrames:
         return messages.Proven(key=pair.key, measures=Measures(), error="")
     except Refused as refused:

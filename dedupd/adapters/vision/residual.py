@@ -187,6 +187,12 @@ class Residual:
         share = bad.sum() / self.small.sum()
         return attempt(self.small & ~bad) if 0 < share < 0.4 else first
 
+    def rest(self, block: int = 16) -> tuple[float, float]:
+        """Root mean square difference of the bare grey levels, and that of the worst block."""
+        squares = np.where(self.mask, self.a - self.b, 0) ** 2
+        blocks = cv2.blur(squares, (block, block))[:: block // 2, :: block // 2]
+        return float(np.sqrt(squares[self.mask].mean())), float(np.sqrt(max(0.0, blocks.max())))
+
     def bad(self, rest: Rest) -> float:
         """Share of the overlap whose blocks differ."""
         return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())

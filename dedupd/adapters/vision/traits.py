@@ -38,6 +38,7 @@ def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray
         dhash=dhash(picture.image),
         captured=facts.captured,
         camera=facts.camera,
+        exposure=facts.exposure,
         software=facts.software,
         metadata_fields=facts.metadata_fields,
         has_gps=facts.has_gps,
