@@ -39,6 +39,7 @@ from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.ingest import ingest
+from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
 from dedupd.pipeline.recluster import Comparison, decide
@@ -279,6 +280,7 @@ class Library:
         wanted = None if months is None else {str(m) for m in months}
         online = {r.id: r for r in self.roots if r.online}
         self._note_settings()
+        relearn(self.ledger, self.clock.now())
         waiting = [
             m for m in self.ledger.inventory.months()
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
@@ -688,6 +690,8 @@ class Library:
                     )
                     continue
                 self.ledger.judgement.drop_verdict("same", keeper.content, row.content)
+                # Putting it back wrote one down already, as of a file that is merely put back.
+                self.ledger.judgement.drop_verdict("different", keeper.content, row.content)
                 self.ledger.judgement.add_verdict(
                     "different", keeper.content, row.content, [keeper.path, row.path], self.clock.now()
                 )

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ _TRAIT_TYPES: dict[str, pa.DataType] = {
     "sharpness": pa.float64(),
     "texture": pa.float64(),
     "text_like": pa.bool_(),
+    "simhash": pa.string(),
 }
 _TRAITS = [field.name for field in fields(Traits)]
 
@@ -333,6 +335,7 @@ def _dimensions_of(schema: pa.Schema) -> int:
     return int(schema.field(place).type.list_size) if place >= 0 else 0
 
 
+@cache
 def _projection(dimensions: int) -> NDArray[np.float32]:
     """(D, SKETCH) random signs (Achlioptas 2003), the same on every machine and for ever."""
     from blake3 import blake3
@@ -345,6 +348,11 @@ def _projection(dimensions: int) -> NDArray[np.float32]:
 def sketch(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, SKETCH) unit vectors whose cosine estimates that of (N, D) `vectors`."""
     return _clean(vectors @ _projection(vectors.shape[1]))
+
+
+def simhash(vectors: NDArray[np.float32]) -> list[str]:
+    """128 bits, hex, of each of (N, D) vectors: their Hamming distance tells the angle (Charikar 2002)."""
+    return [np.packbits(row > 0).tobytes().hex() for row in vectors @ _projection(vectors.shape[1])]
 
 
 def _clean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

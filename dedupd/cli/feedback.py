@@ -42,9 +42,9 @@ def _list(arguments: argparse.Namespace) -> int:
         return int(ExitCode.OK)
     for lesson in lessons:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(lesson.at))
-        answer(
-            f"{lesson.id:>6}  {when}  {_SAID[lesson.kind]:<17}  {'  |  '.join(visible(p) for p in lesson.paths)}"
-        )
+        paths = "  |  ".join(visible(p) for p in lesson.paths)
+        told = f"  (and {lesson.told} more like it)" if lesson.told else ""
+        answer(f"{lesson.id:>6}  {when}  {_SAID[lesson.kind]:<17}  {paths}{told}")
     if not lessons:
         answer("you have not told dedupd anything yet: `dedupd review`, `dedupd approve`, `dedupd reject`")
     return int(ExitCode.OK)

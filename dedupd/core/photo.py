@@ -81,6 +81,8 @@ class Traits:
     """Standard deviation of the 1.2-5 px band of the small decode, grey units; below 1 nothing can be proven."""
     text_like: bool = False
     """Looks like text, a screenshot or a document: compared at higher resolution before anything unattended."""
+    simhash: str = ""
+    """Signs of 128 random projections of the vector (SimHash, Charikar 2002), hex; '' without a vector. Of one model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,8 @@ class Edge:
     evidence: Evidence
     why: str = ""
     """One clause: what it rests on, or what kept it below the bar."""
+    graded: bool = False
+    """True: only measures of degree keep it below the bar, which reviewed outcomes may settle."""
 
     def other(self, content: str) -> str:
         """The content at the other end."""

@@ -6,10 +6,10 @@ In doubt the relation is weaker, and weaker means that a person decides.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from dedupd.core.calibration import calibration_for, features
 from dedupd.core.keeper import editor
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 
@@ -139,19 +139,22 @@ def classify(
     found = _copy(pair, found) or burst or _similar(pair, thresholds, same_month=same_month)
     if found is None:
         return None
+    relation, unattended, why = found
     evidence = Evidence(
         cosine=candidate.cosine,
         hash_distance=candidate.hash_distance,
         measures=measures,
         seconds_apart=pair.apart,
         same_camera=pair.same_camera,
-        confidence=_confidence(found[0], pair),
         model=thresholds.model,
     )
-    relation, unattended, why = found
+    x = features(a, b, evidence, proven=unattended and relation is Relation.COPY)
+    confidence = calibration_for(thresholds.model).probability(x)
     return Edge(
-        a=a.content, b=b.content, relation=relation, unattended=unattended, evidence=evidence, why=why
-    )
+        a=a.content, b=b.content, relation=relation, unattended=unattended, why=why,
+        evidence=replace(evidence, confidence=confidence),
+        graded=relation is Relation.BURST and not unattended and _graded(pair, thresholds),
+    )  # fmt: skip
 
 
 def contained(edge: Edge, mover: str) -> bool:
@@ -320,14 +323,23 @@ def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
     return Relation.BURST, not doubts, f"{taken}; {doubts[0]}" if doubts else taken
 
 
+_UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one burst", "the framing changed"
+
+
+def _graded(p: _Pair, thresholds: Thresholds) -> bool:
+    """Whether all that speaks against a burst is a matter of degree. An embedder without a bar of its own has no degrees."""
+    doubts = _burst_doubts(p, p.apart or 0.0, thresholds)
+    return thresholds.burst is not None and all(doubt in {_UNLIKE, _TOO_LONG, _REFRAMED} for doubt in doubts)
+
+
 def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[str]:
     m, extra = p.m, p.extra
     if thresholds.burst is None or p.cosine is None or p.cosine < thresholds.burst:
-        yield "not alike enough to be sure"
+        yield _UNLIKE
     if apart > _BURST_SECONDS:
-        yield "too long for one burst"
+        yield _TOO_LONG
     if min(m.overlap_a, m.overlap_b) < 0.8 or m.ncc < 0.87 or m.mean > 10.5 or extra.get("bad", 1.0) > 0.4:
-        yield "the framing changed"
+        yield _REFRAMED
     if (
         p.bracketed
         or extra.get("tone", 9.0) > _BRACKET_TONE
@@ -369,11 +381,3 @@ def _duration(seconds: float) -> str:
         if seconds < 172800
         else "days"
     )
-
-
-def _confidence(relation: Relation, p: _Pair) -> float:
-    m, extra = p.m, p.extra
-    z = {Relation.EXACT: 9.0, Relation.COPY: 6.0, Relation.BURST: 3.0, Relation.SIMILAR: -1.0}[relation]
-    z -= 0.08 * min(m.worst, 60) if relation is Relation.COPY else 0.2 * min(m.mean, 15)
-    z -= 4 * (1 - max(0.0, extra.get("local", 0.0))) if relation is Relation.COPY else 0.0
-    return 1 / (1 + math.exp(-z))

@@ -52,9 +52,12 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
 
 
 def people_said(ledger: Ledger, move: Move, now: float) -> None:
-    """A person put it back: it never moves again, nor does its former keeper beside it (P11)."""
-    ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
+    """A person put it back: it never moves again, nor does its former keeper beside it (P11).
+
+    The 'keep' comes second: by that, learning.py knows that nothing was said of how alike they are.
+    """
     ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
+    ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
 
 
 def _held(ledger: Ledger, move: Move, file: FileRow) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import Thresholds, classify, needs_fine, thresholds_for
+from dedupd.core.relations import Thresholds, needs_fine, thresholds_for
 from dedupd.pipeline.ingest import BATCH, look_at
+from dedupd.pipeline.learning import lessons_of, typed
 from dedupd.pipeline.orders import Companions, Stays
 from dedupd.ports import Clock, Disk, ProofRequest, Vision, VisionStatus
 
@@ -186,15 +188,14 @@ def decide(
     ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
 ) -> set[str]:
     """Group the month's photos and whatever they are related to in this root. Returns the months it touched."""
-    files, found = draw(ledger, disk, settings, root, month, model)
-    return _store(ledger, clock, root.id, month, files, found, Companions(ledger, disk, root))
+    drawn = draw(ledger, disk, settings, root, month, model)
+    return _store(ledger, clock, root.id, month, drawn, Companions(ledger, disk, root))
 
 
-def draw(
-    ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str
-) -> tuple[list[FileRow], list[Star]]:
+def draw(ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str) -> Drawn:
     """The stars that these settings give for the month and what it is related to. Reads only: `tune` replays with it."""
-    files, edges = _Related(ledger, root.id, thresholds_for(model, settings.threshold)).to(month)
+    related = _Related(ledger, root.id, thresholds_for(model, settings.threshold))
+    files, edges = related.to(month)
     found = stars(
         _nodes(ledger, settings, root, files, Companions(ledger, disk, root)),
         edges,
@@ -202,7 +203,17 @@ def draw(
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
     )
-    return files, found
+    return Drawn(files=files, stars=found, taught=sorted(related.taught))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A month with all that belongs to it, grouped."""
+
+    files: list[FileRow]
+    stars: list[Star]
+    taught: list[tuple[str, str]]
+    """Pairs that lessons took out of the way."""
 
 
 class _Related:
@@ -211,6 +222,9 @@ class _Related:
     def __init__(self, ledger: Ledger, root: int, thresholds: Thresholds) -> None:
         self._ledger, self._root, self._thresholds = ledger, root, thresholds
         self._approved = {(v.a, v.b) for v in ledger.judgement.verdicts("same")}
+        self._vetoed = {(v.a, v.b) for v in ledger.judgement.verdicts("different")}
+        self._lessons = lessons_of(ledger, thresholds)
+        self.taught: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
         self._traits: dict[str, Traits] = {}
 
@@ -250,10 +264,20 @@ class _Related:
             if a is None or b is None:
                 continue
             months = {f.month for f in self._live(pair.a)} & {f.month for f in self._live(pair.b)}
-            proposed = Candidate(a=pair.a, b=pair.b, cosine=pair.cosine, hash_distance=pair.hash_distance)
-            edge = classify(a, b, proposed, pair.measures, self._thresholds, same_month=bool(months))
+            edge = self._judged(typed(pair, a, b, self._thresholds, same_month=bool(months)), a, b)
             if edge is not None:
-                yield _approved(edge, self._approved)
+                yield edge
+
+    def _judged(self, edge: Edge | None, a: Traits, b: Traits) -> Edge | None:
+        """What people said of this pair; of pairs like it, when nobody judged it."""
+        if edge is None or (edge.a, edge.b) in self._vetoed:
+            return edge
+        if (edge.a, edge.b) in self._approved:
+            return _approved(edge)
+        left = self._lessons.judged(edge, a, b)
+        if left is None or (edge.unattended and not left.unattended):
+            self.taught.add((edge.a, edge.b))
+        return left
 
     def _live(self, content: str) -> list[FileRow]:
         if content not in self._files:
@@ -267,10 +291,8 @@ class _Related:
         return self._traits.get(content)
 
 
-def _approved(edge: Edge, approved: set[tuple[str, str]]) -> Edge:
+def _approved(edge: Edge) -> Edge:
     """A person said yes to this pair: a copy that comes back is settled the same way, unasked."""
-    if (edge.a, edge.b) not in approved:
-        return edge
     relation = Relation.COPY if edge.relation is Relation.SIMILAR else edge.relation
     return Edge(
         a=edge.a, b=edge.b, relation=relation, unattended=True, evidence=edge.evidence, why="approved by a person"
@@ -311,15 +333,16 @@ def _store(
     clock: Clock,
     root: int,
     month: str,
-    files: Sequence[FileRow],
-    found: Sequence[Star],
+    drawn: Drawn,
     companions: Companions,
 ) -> set[str]:
     """Write the stars down; what had moved before stays beside its keeper whatever the edges say now."""
     touched = {month}
     now = clock.now()
+    found, files = drawn.stars, drawn.files
     members = {star.keeper.id: list(members_of(ledger, star, companions)) for star in found}
     with ledger.transaction():
+        ledger.judgement.put_taught(root, month, drawn.taught)
         before = {g.id: g for g in ledger.judgement.groups(root, month)}
         before |= {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
         current: set[int] = set()

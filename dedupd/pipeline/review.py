@@ -15,8 +15,10 @@ import msgspec
 from dedupd import __version__
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
+from dedupd.core.relations import thresholds_for
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.consent import waits
+from dedupd.pipeline.learning import told
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
 from dedupd.protocol.messages import (
@@ -210,9 +212,10 @@ class Reviewer:
         ]  # fmt: skip
 
     def lessons(self) -> list[LessonView]:
-        """What people said, newest last."""
+        """What people said and what it changed, newest last."""
+        helped = told(self._ledger, thresholds_for(self._ledger.get("model")))
         return [
-            LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at)
+            LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
             for v in self._ledger.judgement.verdicts()
         ]
 

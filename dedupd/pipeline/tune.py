@@ -93,10 +93,10 @@ def _top(root: RootRow, roots: Sequence[RootRow]) -> str:
 def _replay(
     ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str, top: str, outcome: Outcome
 ) -> None:  # fmt: skip
-    files, stars = draw(ledger, disk, settings, root, month, model)
-    paths = {file.id: os.path.join(top, file.path) for file in files}
+    drawn = draw(ledger, disk, settings, root, month, model)
+    paths = {file.id: os.path.join(top, file.path) for file in drawn.files}
     companions = Companions(ledger, disk, root)
-    for star in stars:
+    for star in drawn.stars:
         places = {"duplicate": outcome.moves, "review": outcome.review}
         for member in members_of(ledger, star, companions):
             if member.role in places:

@@ -160,6 +160,8 @@ class LessonView(Struct, kw_only=True):
     b: str = ""
     paths: list[str] = field(default_factory=list)
     at: float = 0.0
+    told: int = 0
+    """Other pairs, like this one, that it helped to take out of the way: not proposed, or not moved unasked."""
 
 
 class RootView(Struct, kw_only=True):

@@ -87,6 +87,7 @@ class FakeVision(Vision):
             "height": 3000,
             "sharpness": 100.0,
             "texture": 12.0,
+            "simhash": blake3(shown["scene"].encode()).hexdigest()[:32] if self.model else "",
         }
         picture = blake3(f"{shown['scene']}/{shown['exposure']}".encode()).digest()
         hashes = {"phash": int.from_bytes(picture[:8], "big"), "dhash": int.from_bytes(picture[8:16], "big")}

@@ -43,6 +43,13 @@ class Judgement:
         )
         return [pair_from_row(r) for r in rows]
 
+    def pair(self, a: str, b: str, model: str) -> PairRow | None:
+        """What was measured of these two under this model, whichever way round they are named."""
+        found = self._link.execute(
+            f"SELECT {_PAIR} FROM pairs WHERE a=? AND b=? AND model=?", (min(a, b), max(a, b), model)
+        ).fetchone()
+        return None if found is None else pair_from_row(found)
+
     def put_pair(self, pair: PairRow) -> None:
         self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
 
@@ -238,6 +245,27 @@ class Judgement:
     def remove_group(self, id: int) -> None:
         self._link.execute("DELETE FROM members WHERE grp=?", (id,))
         self._link.execute("DELETE FROM groups WHERE id=?", (id,))
+
+    # ---- what lessons changed
+
+    def put_taught(self, root: int, month: str, pairs: Iterable[tuple[str, str]]) -> None:
+        """The pairs of this month that lessons took out of the way; replaces those of before."""
+        self._link.execute("DELETE FROM taught WHERE root=? AND month=?", (root, month))
+        self._link.executemany("INSERT INTO taught VALUES(?,?,?,?)", [(root, month, a, b) for a, b in pairs])
+
+    def taught(self, root: int | None = None, month: str | None = None) -> list[tuple[str, str]]:
+        """Each pair once, in order."""
+        return self._link.execute(
+            "SELECT DISTINCT a, b FROM taught WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY a, b",
+            (root, root, month, month),
+        ).fetchall()
+
+    def months_that_lessons_may_change(self) -> list[tuple[int, str]]:
+        """(root, month) with something that waits to move or for a person, or that lessons took away."""
+        return self._link.execute(
+            "SELECT root, month FROM groups WHERE id IN (SELECT grp FROM members WHERE role IN ('duplicate', 'review')) "
+            "UNION SELECT root, month FROM taught"
+        ).fetchall()
 
     # ---- verdicts
 

@@ -60,6 +60,9 @@ CREATE TABLE IF NOT EXISTS verdicts(
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL DEFAULT '',
     paths TEXT NOT NULL DEFAULT '[]', at REAL NOT NULL, UNIQUE(kind, a, b));
 CREATE INDEX IF NOT EXISTS verdicts_b ON verdicts(b);
+CREATE TABLE IF NOT EXISTS taught(
+    root INTEGER NOT NULL, month TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL,
+    PRIMARY KEY(root, month, a, b)) WITHOUT ROWID;
 """
     + journal.SCHEMA
     + """
@@ -82,6 +85,9 @@ CREATE TABLE compared(
 CREATE TEMP TABLE seen_with AS SELECT coalesce((SELECT value FROM meta WHERE key='model'), '') AS model;
 INSERT INTO pairs SELECT a, b, model, cosine, hash_distance, measures FROM pairs_1, seen_with;
 INSERT INTO compared SELECT content, month, model, rules FROM compared_1, seen_with;
+CREATE TABLE IF NOT EXISTS taught(
+    root INTEGER NOT NULL, month TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL,
+    PRIMARY KEY(root, month, a, b)) WITHOUT ROWID;
 DROP TABLE seen_with;
 DROP TABLE pairs_1;
 DROP TABLE compared_1;

@@ -9,14 +9,14 @@ import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import fsdecode
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.lance import PhotoIndex, Row
+from dedupd.adapters.lance import PhotoIndex, Row, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embed import Embedder
@@ -104,13 +104,15 @@ class Looker:
         """The rows of decoded sights, vectors included."""
         embedder = self._embedder()
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
+        gists = [""] * len(sights)
         if embedder is not None:
             vectors = embedder.embed(
                 np.stack([sight.prepared for sight in sights if sight.prepared is not None])
             )
+            gists = simhash(vectors)
         return [
-            Row(traits=sight.traits, phashes=sight.phashes, vector=vector)
-            for sight, vector in zip(sights, vectors, strict=True)
+            Row(traits=replace(sight.traits, simhash=gist), phashes=sight.phashes, vector=vector)
+            for sight, vector, gist in zip(sights, vectors, gists, strict=True)
             if sight.traits is not None and sight.phashes is not None
         ]
 

@@ -1,0 +1,204 @@
+"""What verdicts teach beyond the pair they were given on: pairs of one family, with evidence alike.
+
+Owns how far a verdict reaches. A Beta-Bernoulli model with a kernel: each verdict counts by how much its pair
+resembles the one at hand, and the counts shift the odds of the shipped calibration. Must never let a lesson
+touch equal bytes, a pair somebody judged, or what only resembles by chance; it takes away, and it lets a burst
+move only where reviewed outcomes promise an error rate. A pure function of the verdicts as a set: forgetting
+one restores exactly the state before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from dedupd.core.calibration import Calibration, Features, features, logistic
+from dedupd.core.photo import Edge, Relation, Traits
+
+_FAMILY = 0.3
+"""Estimated cosine from which two pairs may be of one family. Pairs of one family: median 0.7; of two: 0.45."""
+_EVIDENCE_WIDTH = 1.25
+"""Standard deviation of the kernel over FEATURES. Look-alikes of one family lie 0.3-1.9 apart, copies 2.7 from them."""
+_FAINT = 0.2
+"""Likeness below which many verdicts together would still be about something else."""
+_PRIOR = 0.5
+"""Verdicts that the shipped calibration counts for: small, so that a second alike veto already tells."""
+_ASK = 0.24
+"""Probability below which a pair that waits for a person is not worth asking about any more."""
+_SURE = 0.9
+"""Probability below which a pair that lessons speak against no longer moves unattended."""
+_HEARD = -0.2
+"""Shift of the log-odds that counts as a word against a pair."""
+PROMISED_RATE = 0.01
+"""Share of bursts moved unattended that may be wrong..."""
+PROMISE_RISK = 0.05
+"""...except with this probability."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """What a lesson is compared by."""
+
+    features: Features
+    gists: tuple[int, int]
+    """SimHash of each picture's vector, else both perceptual hashes of it; `bits` long."""
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """One verdict on one measured pair."""
+
+    verdict: int
+    pair: Pair
+    duplicates: bool
+    burst: float | None
+    """The shipped confidence of a pair that was proposed as a burst, else None."""
+    surprise: float
+    """Log-odds, at least 0, that the shipped calibration gave the other answer."""
+
+
+def pair_of(a: Traits, b: Traits, edge: Edge) -> Pair:
+    """The pair behind `edge`, whichever way round its traits come."""
+    proven = edge.relation is Relation.COPY and edge.unattended
+    x = features(a, b, edge.evidence, proven=proven)
+    if a.simhash and b.simhash:
+        return Pair(features=x, gists=(int(a.simhash, 16), int(b.simhash, 16)), bits=4 * len(a.simhash))
+    return Pair(features=x, gists=(a.phash << 64 | a.dhash, b.phash << 64 | b.dhash), bits=128)
+
+
+def lesson(
+    verdict: int, a: Traits, b: Traits, edge: Edge, shipped: Calibration, *, duplicates: bool
+) -> Lesson:
+    """The lesson of one verdict. `edge` is what the pair was before anybody judged it."""
+    pair = pair_of(a, b, edge)
+    odds = shipped.log_odds(pair.features)
+    return Lesson(
+        verdict=verdict, pair=pair, duplicates=duplicates,
+        burst=logistic(odds) if edge.relation is Relation.BURST else None,
+        surprise=max(0.0, -odds if duplicates else odds),
+    )  # fmt: skip
+
+
+def likeness(one: Pair, other: Pair) -> float:
+    """0-1: how far a verdict on one pair speaks for the other; 1 for the same evidence on the same pictures."""
+    if one.bits != other.bits:
+        return 0.0
+    (a, b), (c, d) = one.gists, other.gists
+    straight = _cosine(a ^ c, one.bits) + _cosine(b ^ d, one.bits)
+    crossed = _cosine(a ^ d, one.bits) + _cosine(b ^ c, one.bits)
+    family = (max(straight, crossed) / 2 - _FAMILY) / (1 - _FAMILY)
+    if family <= 0:
+        return 0.0
+    apart = sum((u - v) ** 2 for u, v in zip(one.features, other.features, strict=True))
+    return family * math.exp(-apart / (2 * _EVIDENCE_WIDTH**2))
+
+
+def _cosine(differing: int, bits: int) -> float:
+    """From differing bits of two SimHashes (Charikar, 2002) to the cosine of what they were made of."""
+    return math.cos(math.pi * differing.bit_count() / bits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """All that was taught, ready to be asked."""
+
+    shipped: Calibration
+    lessons: Sequence[Lesson] = ()
+    promised: float | None = field(init=False, default=None)
+    """Confidence from which reviewed bursts were right often enough to promise it; None: the shipped bar holds."""
+    distrusted: float | None = field(init=False, default=None)
+    """Confidence up to which bursts wait: reviewed ones broke the promise."""
+
+    def __post_init__(self) -> None:
+        outcomes = [(x.burst, x.duplicates) for x in self.lessons if x.burst is not None]
+        object.__setattr__(self, "promised", promised_bar(outcomes))
+        object.__setattr__(self, "distrusted", distrusted_bar(outcomes))
+
+    def about(self, pair: Pair) -> list[tuple[Lesson, float]]:
+        """The lessons that speak of this pair, each with how far."""
+        weighed = ((x, likeness(x.pair, pair)) for x in self.lessons)
+        return [(x, weight) for x, weight in weighed if weight >= _FAINT]
+
+    def judged(self, edge: Edge, a: Traits, b: Traits) -> Edge | None:
+        """The edge as the lessons leave it; None: not worth asking about any more."""
+        if not self.lessons or edge.relation is Relation.EXACT:
+            return edge
+        pair = pair_of(a, b, edge)
+        odds = self.shipped.log_odds(pair.features)
+        edge = self._by_outcomes(edge, logistic(odds))
+        heard = self.about(pair)
+        if not heard:
+            return edge
+        shift = _shift(heard)
+        if not edge.unattended and logistic(max(odds, 0.0) + shift) < _ASK:
+            return None
+        confidence = logistic(odds + shift)
+        edge = replace(edge, evidence=replace(edge.evidence, confidence=confidence))
+        if edge.unattended and shift < _HEARD and confidence < _SURE:
+            alike = sum(not x.duplicates for x, _ in heard)
+            said = f"{alike} pairs like it are" if alike > 1 else "a pair like it is"
+            return replace(edge, unattended=False, why=f"you said that {said} no duplicates")
+        return edge
+
+    def _by_outcomes(self, edge: Edge, confidence: float) -> Edge:
+        """Hold bursts to the promised error rate."""
+        if edge.relation is not Relation.BURST:
+            return edge
+        if edge.unattended and self.distrusted is not None and confidence <= self.distrusted:
+            return replace(edge, unattended=False, why="bursts no surer than this one were wrong, you said")
+        if edge.graded and self.promised is not None and confidence >= self.promised:
+            return replace(edge, unattended=True, why="bursts like it were right each time you looked")
+        return edge
+
+
+def _shift(heard: Iterable[tuple[Lesson, float]]) -> float:
+    """By how much these lessons move the log-odds of a pair: a posterior mean over the prior's."""
+    right = wrong = 0.0
+    for x, weight in heard:
+        if x.duplicates:
+            right += weight * (1 + x.surprise)
+        else:
+            wrong += weight * (1 + x.surprise)
+    return math.log((_PRIOR + right) / (_PRIOR + wrong))
+
+
+def promised_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
+    """The lowest confidence above which at most PROMISED_RATE of reviewed bursts were wrong, but for PROMISE_RISK.
+
+    `outcomes` are (shipped confidence, right). Fixed-sequence testing (Angelopoulos et al., Learn then Test, 2021)
+    with exact binomial tails: from the strictest bar that has enough outcomes downwards, until one fails.
+    None: too few outcomes, or too many wrong.
+    """
+    judged = sorted(outcomes, reverse=True)
+    needed = math.ceil(math.log(PROMISE_RISK) / math.log(1 - PROMISED_RATE))
+    bar: float | None = None
+    wrong = 0
+    for n, (confidence, right) in enumerate(judged, 1):
+        wrong += not right
+        if n < needed or (n < len(judged) and judged[n][0] == confidence):
+            continue
+        if _at_most(wrong, n) > PROMISE_RISK:
+            break
+        bar = confidence
+    return bar
+
+
+def distrusted_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
+    """The highest confidence from which so many reviewed bursts were wrong that PROMISED_RATE is hardly kept.
+
+    None when the outcomes do not speak against it. Looking at every confidence raises more false alarms than
+    PROMISE_RISK; a false alarm only asks.
+    """
+    wrong = 0
+    for n, (confidence, right) in enumerate(sorted(outcomes, key=lambda o: (-o[0], o[1])), 1):
+        wrong += not right
+        if not right and 1 - _at_most(wrong - 1, n) <= PROMISE_RISK:
+            return confidence
+    return None
+
+
+def _at_most(k: int, n: int) -> float:
+    """Probability of at most `k` wrong of `n` at PROMISED_RATE."""
+    return sum(math.comb(n, i) * PROMISED_RATE**i * (1 - PROMISED_RATE) ** (n - i) for i in range(k + 1))

@@ -1,0 +1,84 @@
+"""Verdicts reach the pairs like theirs in every month, and forgetting them gives everything back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.shelf import Shelf
+
+
+@pytest.fixture
+def shelf(tmp_path: Path):
+    made = Shelf(tmp_path)
+    yield made
+    made.close()
+
+
+def look_alikes(shelf: Shelf, scene: str, month: str, count: int) -> None:
+    for n in range(count):
+        shelf.add(f"{month}/{scene}{n}.jpg", scene, exposure=f"{month}/{n}")
+
+
+def asked(shelf: Shelf, scene: str) -> int:
+    return sum(scene in path for view in shelf.views() for path in view.review)
+
+
+def reject_all(shelf: Shelf, month: str) -> None:
+    shelf.library.reject([g.id for g in shelf.ledger.judgement.groups(None, month.replace("/", "-"))])
+
+
+def test_a_vetoed_family_is_not_asked_about_in_other_months(shelf: Shelf) -> None:
+    look_alikes(shelf, "whiteboard", "2024/05", 8)
+    look_alikes(shelf, "whiteboard", "2024/06", 9)
+    look_alikes(shelf, "beach", "2024/06", 4)
+    shelf.pair("2024/06/whiteboard_copied.jpg", "2024/06/whiteboard_copy.jpg", "whiteboard", exposure="99")
+    shelf.look()
+    before = shelf.stars()
+    assert asked(shelf, "whiteboard") >= 15 and asked(shelf, "beach") == 3
+    reject_all(shelf, "2024/05")
+    shelf.library.cluster()
+    assert asked(shelf, "whiteboard") == 0, "pairs like the vetoed ones"
+    assert asked(shelf, "beach") == 3, "another family"
+    assert "2024/06/whiteboard_copy.jpg" in shelf.proposals(), "a copy is no look-alike"
+    lessons = shelf.library.reviewer.lessons()
+    assert len(lessons) == 7 and all(lesson.told > 0 for lesson in lessons)
+    for lesson in lessons:
+        shelf.library.forget(lesson.id)
+    assert shelf.stars() == before
+
+
+def test_what_was_taught_holds_for_photos_that_come_later_and_after_a_restart(shelf: Shelf) -> None:
+    look_alikes(shelf, "whiteboard", "2024/05", 8)
+    shelf.look()
+    reject_all(shelf, "2024/05")
+    shelf.again()
+    look_alikes(shelf, "whiteboard", "2024/07", 5)
+    shelf.look()
+    assert asked(shelf, "whiteboard") == 0
+
+
+def test_putting_files_back_teaches_nothing_about_likeness(shelf: Shelf) -> None:
+    """`undo --all` says where files shall lie, not that no copy is one."""
+    for n in range(6):
+        shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "lake", exposure=str(n))
+    assert shelf.pass_().files == 6
+    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.pair("2024/06/later.jpg", "2024/06/later_small.jpg", "lake", exposure="50")
+    shelf.look()
+    assert set(shelf.proposals()) == {"2024/06/later_small.jpg"}
+
+
+def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
+    for n in range(6):
+        shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "slide", exposure=str(n))
+    assert shelf.pass_().files == 6
+    shelf.library.reject(
+        [g.id for g in shelf.ledger.judgement.groups() if any(m.role == "moved" for m in g.members)]
+    )
+    shelf.pair("2024/06/later.jpg", "2024/06/later_small.jpg", "slide", exposure="50")
+    shelf.look()
+    assert not shelf.proposals()
+    (why,) = [view.why[p] for view in shelf.views() for p in view.review if p == "2024/06/later_small.jpg"]
+    assert "you said" in why
