@@ -18,9 +18,9 @@ from dedupd.core.photo import Edge, Relation, Traits
 
 _FAMILY = 0.3
 """Estimated cosine from which two pairs may be of one family. Pairs of one family: median 0.7; of two: 0.45."""
-_EVIDENCE_WIDTH = 1.25
+_EVIDENCE_WIDTH = 1.5
 """Standard deviation of the kernel over FEATURES. Look-alikes of one family lie 0.3-1.9 apart, copies 2.7 from them."""
-_FAINT = 0.2
+_FAINT = 0.15
 """Likeness below which many verdicts together would still be about something else."""
 _PRIOR = 0.5
 """Verdicts that the shipped calibration counts for: small, so that a second alike veto already tells."""
@@ -41,6 +41,8 @@ class Pair:
     """What a lesson is compared by."""
 
     features: Features
+    proven: bool
+    """Clears every bar of a copy: what people say of look-alikes says nothing of it, nor the reverse."""
     gists: tuple[int, int]
     """SimHash of each picture's vector, else both perceptual hashes of it; `bits` long."""
     bits: int
@@ -64,8 +66,10 @@ def pair_of(a: Traits, b: Traits, edge: Edge) -> Pair:
     proven = edge.relation is Relation.COPY and edge.unattended
     x = features(a, b, edge.evidence, proven=proven)
     if a.simhash and b.simhash:
-        return Pair(features=x, gists=(int(a.simhash, 16), int(b.simhash, 16)), bits=4 * len(a.simhash))
-    return Pair(features=x, gists=(a.phash << 64 | a.dhash, b.phash << 64 | b.dhash), bits=128)
+        return Pair(
+            features=x, proven=proven, gists=(int(a.simhash, 16), int(b.simhash, 16)), bits=4 * len(a.simhash)
+        )
+    return Pair(features=x, proven=proven, gists=(a.phash << 64 | a.dhash, b.phash << 64 | b.dhash), bits=128)
 
 
 def lesson(
@@ -83,7 +87,7 @@ def lesson(
 
 def likeness(one: Pair, other: Pair) -> float:
     """0-1: how far a verdict on one pair speaks for the other; 1 for the same evidence on the same pictures."""
-    if one.bits != other.bits:
+    if one.bits != other.bits or one.proven != other.proven:
         return 0.0
     (a, b), (c, d) = one.gists, other.gists
     straight = _cosine(a ^ c, one.bits) + _cosine(b ^ d, one.bits)
