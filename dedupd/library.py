@@ -32,12 +32,11 @@ from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
-from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, MonthRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
-from dedupd.pipeline import consent, relocate
+from dedupd.pipeline import consent, relocate, shadow
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
@@ -121,6 +120,10 @@ class Library:
         self.vision: Vision = vision or self._worker()
         self._in_step = InStep(self.ledger, self.clock)
         self._compares: Comparison | None = None
+        self._shadow: shadow.Shadow | None = None
+        self._asked = ""
+        """The name the embedder in preparation was asked for by."""
+        self._tidied = False
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which bringing its copies back is not tried again."""
         self.problems: dict[str, str] = {}
@@ -151,7 +154,7 @@ class Library:
         ):
             yield library
 
-    def _worker(self, embedder: str = "") -> VisionWorker:
+    def _worker(self, embedder: str = "") -> Vision:
         """The recorded choice stands (only `models use` changes it), unless this run names another."""
         recorded, asked = self.ledger.get("embedder"), self.settings.embedder
         if recorded and not embedder and asked != "auto" and not _same_model(asked, recorded):
@@ -271,6 +274,7 @@ class Library:
             self.ledger.put("embedder", seeing.model or "hashes")
         self.ledger.put("model", seeing.model)
         self.ledger.put("recipe", seeing.recipe)
+        self._tidy()
 
     def cluster(
         self, months: Iterable[Month] | None = None, *, everything: bool = False, on_progress: Progress = _quiet,
@@ -454,31 +458,89 @@ class Library:
                 written.append(summary)
         return written
 
-    def use_model(self, name: str, *, on_progress: Progress = _quiet) -> int:
-        """Record another embedder and look at every photo again with it; verdicts, moves and groups in force stay.
+    def use_model(self, name: str, *, on_progress: Progress = _quiet) -> str:
+        """Prepare another embedder and put it in force, without asking. Returns its id; see the two steps for the rest."""
+        self.prepare_model(name, on_progress=on_progress)
+        return self.switch_model(name, on_progress=on_progress)
 
-        Raises VisionError when it cannot be had; then nothing has changed.
+    def catch_up(self, *, on_progress: Progress = _quiet) -> None:
+        """Look, index and group with the embedder in force, if it can be had; nothing moves."""
+        if not self.ledger.get("embedder"):
+            return
+        self.reconcile(mark=False, on_progress=on_progress)
+        try:
+            self.ingest(on_progress=on_progress)
+            self.summarise(self.cluster(on_progress=on_progress))
+        except VisionError as error:  # perhaps the very reason to choose another
+            self.problems["embedder"] = str(error)
+
+    def prepare_model(
+        self, name: str, *, on_progress: Progress = _quiet, stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """See and compare every photo with another embedder, in the shadow of the one in force; nothing changes yet.
+
+        False when it was stopped: call it again to go on, after a restart too. `pipeline.tune` says what the switch
+        would change. Raises VisionError when the embedder cannot be had.
         """
-        self.vision.rest()
+        if self._shadow is None or self._asked != name:
+            self._shadow, self._asked = self._prepare(name), name
+        return self._shadow is None or self._shadow.advance(on_progress, stop)
+
+    def _prepare(self, name: str) -> shadow.Shadow | None:
+        """None when that is the embedder in force: then there is nothing to prepare, and what was is forgotten."""
+        if self._shadow is not None:
+            self._shadow.vision.rest()
         vision = self._worker(name)
         try:
-            seeing = vision.status()
-            vision.load()  # status only chooses: a model that cannot be loaded must not be recorded
+            prepared = shadow.Shadow(self.ledger, vision, self.clock, self.settings.threshold)
+            vision.load()  # status only chooses: a model that cannot be loaded must not be prepared
         except VisionError:
             vision.rest()
             raise
-        self.vision = vision
-        self.ledger.put("embedder", seeing.model or "hashes")
-        self.ledger.put("model", seeing.model)
-        self.ledger.put("recipe", seeing.recipe)
-        with self.ledger.transaction():
-            for file in self.ledger.inventory.other_recipe(seeing.recipe, seeing.model):
-                self.ledger.inventory.set_state(file.id, FileState.SEEN)
-                self.ledger.inventory.change_month(file.root, file.month, self.clock.now())
-        self.reconcile(mark=False)
-        photos = self.ingest(on_progress=on_progress)
-        self.cluster(everything=True, on_progress=on_progress)
-        return photos
+        if (prepared.model or "hashes") == self.ledger.get("embedder"):
+            vision.rest()
+            self._shadow = None
+            self.drop_model()
+            return None
+        if self.ledger.get(shadow.IN_SHADOW) not in ("", prepared.model or "hashes"):
+            shadow.drop(self.ledger)
+        self.ledger.put(shadow.IN_SHADOW, prepared.model or "hashes")
+        return prepared
+
+    def switch_model(self, name: str, *, on_progress: Progress = _quiet) -> str:
+        """Put the prepared embedder in force, at once or not at all; verdicts, moves and their keepers stay. Returns its id."""
+        self.prepare_model(name, on_progress=on_progress)
+        chosen, self._shadow = self._shadow, None
+        if chosen is None:
+            return self.model
+        touched = shadow.switch(
+            self.ledger, self.disk, self.settings, self.clock, self.roots, chosen, on_progress
+        )
+        self.vision.rest()
+        self.vision, self._tidied = chosen.vision, False
+        self._tidy()
+        for root, months in self.cluster(on_progress=on_progress).items():
+            touched.setdefault(root, set()).update(months)
+        self.summarise(touched)
+        return chosen.model
+
+    def drop_model(self) -> str:
+        """Forget the embedder in preparation. Returns its id, '' when there was none."""
+        dropped = self.ledger.get(shadow.IN_SHADOW)
+        if self._shadow is not None:
+            self._shadow.vision.rest()
+            self._shadow = None
+        if dropped:
+            shadow.drop(self.ledger)
+            self._tidied = False
+        return dropped
+
+    def _tidy(self) -> None:
+        """Once, when the eyes are open anyway: what former models and recipes left in the index goes."""
+        if not self._tidied:
+            prepared = self.ledger.get(shadow.IN_SHADOW)
+            self.vision.tidy([parse_model(prepared).id] if prepared else [])
+            self._tidied = True
 
     # ---- use cases
 
@@ -803,6 +865,8 @@ class Library:
 
     def close(self) -> None:
         self.vision.rest()
+        if self._shadow is not None:
+            self._shadow.vision.rest()
         self.ledger.close()
 
     def __enter__(self) -> Self:

@@ -124,6 +124,14 @@ class Vision(Protocol):
         """(path, content) -> content: its 512-px JPEG in the cache, for each that could be read."""
         ...
 
+    def load(self) -> None:
+        """Load the embedder now, to know whether it can be had. Raises VisionError when it cannot."""
+        ...
+
+    def tidy(self, keep: Sequence[str]) -> None:
+        """Remove what the index holds for other models than this one and `keep`, or for an older recipe."""
+        ...
+
     def rest(self) -> None:
         """Let the worker leave now; the next call starts another."""
         ...

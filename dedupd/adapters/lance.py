@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
@@ -36,6 +37,7 @@ _OPTIMIZE_EVERY = 64
 """Commits between compactions: thousands of small ones cost gigabytes of memory and disk."""
 _KEEP_VERSIONS = timedelta(hours=24)
 """Older versions are what recovery falls back on."""
+_FOLDER = re.compile(r"[A-Za-z0-9.-]+\.r[A-Za-z0-9.-]+")
 _MANIFESTS_TO_TRY = 5
 _FEW = 2000
 _BATCH = 8192
@@ -319,6 +321,15 @@ class ContentSet:
 
 def _folder_name(model: str, recipe: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", f"{model or 'hashes'}.r{recipe}").strip("-.")
+
+
+def remove_others(index_dir: Path, models: Iterable[str], recipe: str) -> None:
+    """Remove the tables of other models and recipes, and those set aside: all of it can be computed again."""
+    wanted = {_folder_name(model, recipe) for model in models}
+    for folder in index_dir.iterdir() if index_dir.is_dir() else ():
+        ours = _FOLDER.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
+        if ours and folder.name not in wanted:
+            shutil.rmtree(folder, ignore_errors=True)  # what is left is tried again the next time
 
 
 def _schema(dimensions: int) -> pa.Schema:

@@ -294,6 +294,12 @@ def _tools(commands: Commands) -> None:
     models.add_argument("action", nargs="?", choices=("list", "use", "pull"), default="list")
     models.add_argument("name", nargs="?", metavar="MODEL")
     models.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="`use`: look with it and say what would change, but do not switch",
+    )
+    models.add_argument("--yes", action="store_true", help="`use`: switch without asking")
+    models.add_argument(
         "--timeout", type=_positive, default=1800, metavar="SECONDS", help="give up pulling after this long"
     )
     _json(models)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from dedupd.adapters.lock import hold
 from dedupd.adapters.vision.models import list_models, pull
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
-from dedupd.cli.opening import opened, opened_for_acting
+from dedupd.cli.opening import opened
+from dedupd.cli.use_model import use
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, StateError, UsageError
-from dedupd.library import Library, LibraryView
+from dedupd.library import LibraryView
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -20,7 +20,7 @@ def models(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`"
         )
-    return _use(arguments) if arguments.action == "use" else _pull(arguments)
+    return use(arguments) if arguments.action == "use" else _pull(arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -49,21 +49,6 @@ def _list(arguments: argparse.Namespace) -> int:
         )
     if not chosen:
         answer("none is in use yet: the first scan chooses, and only `dedupd models use` changes it")
-    return int(ExitCode.OK)
-
-
-def _use(arguments: argparse.Namespace) -> int:
-    """Look at everything again with another embedder; verdicts and moves stay."""
-    settings, places = opened_for_acting(arguments)
-    with (
-        hold(places, settings.roots) as locks,
-        Library(settings, places, locks=locks) as library,
-        progress_bar() as progress,
-    ):
-        photos = library.use_model(arguments.name, on_progress=progress)
-    answer(
-        f"{visible(arguments.name)} is in use: {photos} photo(s) were looked at again; `dedupd groups` shows what it sees"
-    )
     return int(ExitCode.OK)
 
 

@@ -130,6 +130,8 @@ def _by_the_daemon(
     except NoDaemon:
         raise busy from None
     except Refused as refusal:
+        if refusal.tried:
+            raise
         raise AlreadyRunning(str(refusal)) from busy
     for message in done.messages:
         answer(visible(message))

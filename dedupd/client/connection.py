@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from dedupd.errors import DedupdError, NoDaemon, ProtocolError
+from dedupd.errors import DedupdError, ExitCode, NoDaemon, ProtocolError
 from dedupd.protocol.codec import encode_request, notice_of, parse, shape
 from dedupd.protocol.messages import MAX_LINE, PROTOCOL, Failure, Hello, Notice, Request, SayHello
 
@@ -22,11 +22,15 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class Refused(DedupdError):
-    """The daemon said no; the message is its sentence."""
+    """The daemon said no, or tried and failed; the message is its sentence."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.code = failure.code
+        self.tried = isinstance(failure.data, int)
+        """It was no refusal: the work itself failed."""
+        if isinstance(failure.data, int):
+            self.exit_code = ExitCode(failure.data)
 
 
 def ask(path: Path, request: Request, result: type[R], timeout: float | None = 30.0) -> R:

@@ -39,6 +39,8 @@ class Urgency(IntEnum):
     RESCUE = 2
     PASS = 3
     """Looking, indexing, clustering, moving."""
+    SHADOW = 4
+    """Another embedder in preparation: whatever else there is to do comes first."""
 
 
 @dataclass(order=True)

@@ -6,6 +6,7 @@ Must never touch a file or the ledger's writer itself.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from dedupd.protocol.messages import (
     Acted,
     Approve,
     Done,
+    DropModel,
     Forget,
     GetGroup,
     GetGroups,
@@ -46,16 +48,20 @@ from dedupd.protocol.messages import (
     Months,
     MovesPage,
     Pause,
+    Prepared,
+    PrepareModel,
     Reject,
     Request,
     Resolve,
     Resolved,
     Resume,
+    Resync,
     SayHello,
     Scan,
     ScanNow,
     SettingsView,
     StatusView,
+    SwitchModel,
     Thumbnails,
     Undo,
 )  # fmt: skip
@@ -67,6 +73,8 @@ T = TypeVar("T")
 REMEMBERED_KEYS = 512
 """Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
 PAGE = 500
+SLICE_SECONDS = 3.0
+"""Another model is prepared so long at a time: passes and people come in between."""
 
 
 class Handlers:
@@ -94,8 +102,8 @@ class Handlers:
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, ask)
 
-    async def _act(self, name: str, act: Callable[[Library], T]) -> T:
-        return await asyncio.wrap_future(self._daemon.engine.submit(name, act, Urgency.PERSON))
+    async def _act(self, name: str, act: Callable[[Library], T], urgency: Urgency = Urgency.PERSON) -> T:
+        return await asyncio.wrap_future(self._daemon.engine.submit(name, act, urgency))
 
     async def _once(self, key: str, act: Callable[[], Any]) -> Acted:
         """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
@@ -207,11 +215,7 @@ class Handlers:
                 REFUSED,
                 f"a daemon is running and looks after {', '.join(sorted(configured))}: scan all of that, or stop it first",
             )
-        if request.settings not in (None, self._daemon.settings.decisive):
-            raise Failed(
-                REFUSED,
-                "a daemon is running and follows other settings: leave out what differs, or restart it",
-            )
+        self._check_settings(request.settings)
         months = [_month(request.month)] if request.month else None
         outcome = await self._act(
             "scan",
@@ -226,6 +230,50 @@ class Handlers:
         )
         acted.messages += outcome.problems
         return acted
+
+    def _check_settings(self, theirs: str | None) -> None:
+        if theirs not in (None, self._daemon.settings.decisive):
+            raise Failed(
+                REFUSED,
+                "a daemon is running and follows other settings: leave out what differs, or restart it",
+            )
+
+    async def _prepare_model(self, request: PrepareModel) -> Prepared:
+        if self._daemon.paused:
+            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
+        self._check_settings(request.settings)
+
+        def prepare(library: Library) -> Prepared:
+            end = time.monotonic() + SLICE_SECONDS
+            reached = Prepared(ready=False)
+
+            def note(phase: str, done: int, total: int) -> None:
+                reached.phase, reached.done, reached.total = phase, done, total
+                self._daemon.engine.report(phase, done, total)
+
+            reached.ready = library.prepare_model(
+                request.model, on_progress=note,
+                stop=lambda: time.monotonic() > end or self._daemon.engine.should_yield(),
+            )  # fmt: skip
+            return reached
+
+        return await self._act("prepare model", prepare, Urgency.SHADOW)
+
+    async def _switch_model(self, request: SwitchModel) -> Done:
+        def switch(library: Library) -> str:
+            end = time.monotonic() + SLICE_SECONDS
+            if not library.prepare_model(request.model, stop=lambda: time.monotonic() > end):
+                raise Failed(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
+            return library.switch_model(request.model, on_progress=self._daemon.engine.report)
+
+        model = await self._act("switch model", switch)
+        self._daemon.broadcast.send(Resync())
+        self._daemon.regroup()
+        return Done(message=f"{model or 'hashes'} is in force")
+
+    async def _drop_model(self, request: DropModel) -> Done:
+        dropped = await self._act("drop model", lambda library: library.drop_model())
+        return Done(message=f"{dropped} is forgotten" if dropped else "")
 
     async def _approve(self, request: Approve) -> Acted:
         return await self._once(

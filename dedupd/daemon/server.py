@@ -164,7 +164,9 @@ class _Client:
         except ProtocolError as error:
             reply = encode_error(id, Failure(code=PARSE_ERROR, message=str(error)))
         except DedupdError as error:
-            reply = encode_error(id, Failure(code=REFUSED, message=str(error)))
+            # It tried and failed: the command that asked ends as if it had tried itself.
+            failure = Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
+            reply = encode_error(id, failure)
         except Exception as error:  # a border: a bad request must not end the daemon
             log.exception("a request failed")
             reply = encode_error(

@@ -242,6 +242,16 @@ class Acted(Struct, kw_only=True):
     """Ids of the verdicts this very action stored: what Forget takes back."""
 
 
+class Prepared(Struct, kw_only=True):
+    """How far another embedder has come in the shadow of the one in force."""
+
+    ready: bool
+    """Everything is seen and compared: it can be put in force."""
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+
+
 class Hello(Struct, kw_only=True):
     protocol: int
     version: str
@@ -403,6 +413,31 @@ class Scan(Request, kw_only=True):
     """Settings.decisive of the client; the daemon refuses another than its own. None: whatever it follows."""
 
 
+class PrepareModel(Request, kw_only=True):
+    """Some seconds of looking at the library with another embedder, in the shadow: ask again until it is ready."""
+
+    method = "prepare-model"
+    result = Prepared
+    model: str
+    settings: str | None = None
+    """As in Scan."""
+
+
+class SwitchModel(Request, kw_only=True):
+    """Put the prepared embedder in force."""
+
+    method = "switch-model"
+    result = Done
+    model: str
+
+
+class DropModel(Request, kw_only=True):
+    """Forget the embedder in preparation."""
+
+    method = "drop-model"
+    result = Done
+
+
 class GroupRef(Struct, kw_only=True):
     """A group as the client saw it."""
 
@@ -473,7 +508,7 @@ REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
         SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings,
-        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, Approve, Reject, Judge, Undo, Forget,
+        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Approve, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip
 
@@ -541,3 +576,4 @@ class Failure(Struct, kw_only=True):
     code: int
     message: str
     data: Any = None
+    """The exit code of what was tried and failed; None for a plain no."""

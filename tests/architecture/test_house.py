@@ -24,7 +24,7 @@ ALLOWED = {
     # Each call in these acts on a file of dedupd's own, never on a photo; adapters/files.py is the only mover.
     "adapters/disk.py": {"os.link", "os.unlink"},  # the draft of .dedupd-root.json
     "adapters/files.py": {"os.link", "os.unlink"},
-    "adapters/lance.py": {".rename"},  # a damaged index, set aside
+    "adapters/lance.py": {".rename", "shutil.rmtree"},  # a damaged index, set aside; a former model's index
     "adapters/summaries.py": {"os.replace", "os.unlink"},  # a month's log
     "adapters/vision/lite0.py": {"part.unlink"},  # a converted model
     "cli/scan.py": {"os.replace"},  # the report

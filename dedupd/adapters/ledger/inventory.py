@@ -322,6 +322,13 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
+    def seen_with(self, model: str) -> None:
+        """Everything was looked at again with this model; what was measured besides vectors is of the recipe, and the same."""
+        self._link.execute(
+            "UPDATE contents SET model=:model, traits=json_set(traits, '$.model', :model) WHERE model!=:model",
+            {"model": model},
+        )
+
     def live_contents(self) -> list[str]:
         return [r[0] for r in self._link.execute(f"SELECT DISTINCT content FROM files WHERE {_LIVE}")]
 

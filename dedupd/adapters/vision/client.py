@@ -161,8 +161,12 @@ class VisionWorker(Vision):
         assert self._status is not None
         return self._status
 
+    def tidy(self, keep: Sequence[str]) -> None:
+        """See `Vision.tidy`."""
+        self._ask(messages.Tidy(keep=list(keep)))
+
     def load(self) -> None:
-        """Load the embedder now, to know whether it can be had. Raises VisionError."""
+        """See `Vision.load`."""
         self._ask(messages.Load())
 
     @property

@@ -88,11 +88,17 @@ class Shrink(Message, frozen=True):
     files: list[FileToShrink]
 
 
+class Tidy(Message, frozen=True):
+    """Remove the tables of other models than the one in force and `keep`, and of older recipes; answered with Done."""
+
+    keep: list[str]
+
+
 class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
-Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Load
+Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Tidy | Load
 
 
 class Ready(Message, frozen=True):

