@@ -74,6 +74,7 @@ _FIXED_CAMERA_SECONDS = 1.0
 _BURST_REVIEW_SECONDS = 45.0
 
 
+_SHOWS_THROUGH = 0.7
 _SAME_STOP = 0.2
 """Stops. Copies keep their EXIF or lose it; brackets go in thirds of a stop or more."""
 _TWIN_QUALITY = 1.5
@@ -106,7 +107,7 @@ def twins(a: Traits, b: Traits) -> bool:
 
 def worth_a_closer_look(m: Measures) -> bool:
     """Whether nothing measured so far speaks against an unattended copy; a look at higher resolution is dear."""
-    return _aligned(m) and m.band_std >= _BAND_STD and not any(_differences(m, m.extra or {}, text=False))
+    return _aligned(m) and m.band_std >= _BAND_STD and not any(_differences(m, m.extra or {}))
 
 
 def classify(
@@ -171,7 +172,7 @@ def contained(edge: Edge, mover: str) -> bool:
     if edge.relation is Relation.BURST:
         return overlap >= 0.8
     extra = m.extra or {}
-    if extra.get("local", 1.0) < _LOCAL and _stamped(m, extra) and _painted(extra) != side:
+    if extra.get("local", 1.0) < _LOCAL and _overlaid(m, extra) and _painted(extra) != side:
         return False
     return extra.get(f"beyond_{side}", 1 - overlap) <= _BEYOND
 
@@ -246,8 +247,8 @@ def _doubts(p: _Pair) -> Iterator[str]:
     edited = editor(p.a) or editor(p.b) or None not in (p.a.exposure, p.b.exposure)
     if p.bracketed or (p.same_camera and extra.get("tone", 9.0) > _BRACKET_TONE and not edited):
         yield "may be two exposures of a bracket"
-    yield from _differences(m, extra, text=p.text)
-    if p.text and (m.fine_worst is None or m.fine_worst > _FINE_WORST):
+    yield from _differences(m, extra)
+    if p.text and _fine_rest(m, extra) > _FINE_WORST:
         yield "reads like text, and the text may differ"
     if twins(p.a, p.b) and not (
         extra.get("rest", 99.0) <= _TWIN_REST and extra.get("rest_worst", 99.0) <= _TWIN_WORST
@@ -255,13 +256,13 @@ def _doubts(p: _Pair) -> Iterator[str]:
         yield "same size and compression: may be two shots from one place"
 
 
-def _differences(m: Measures, extra: dict[str, float], *, text: bool) -> Iterator[str]:
+def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
     """The doubts that the pixels give."""
     if max(m.overlap_a, m.overlap_b) < _OVERLAP or min(m.overlap_a, m.overlap_b) < _SMALLER_OVERLAP:
         yield "neither shows all of the other"
     if m.band_ncc < _BAND_NCC or extra.get("fine_ncc", 0.0) < _FINE_NCC or m.mean > _MEAN:
         yield "fine detail differs"
-    if not _everywhere_alike(m, extra) and (text or not _stamped(m, extra)):
+    if not (_everywhere_alike(m, extra) or _overlaid(m, extra)):
         yield "a part of the picture differs"
     if extra.get("flow50", 0.0) > _FLOW:
         yield "does not lie over it exactly"
@@ -274,20 +275,41 @@ def _everywhere_alike(m: Measures, extra: dict[str, float]) -> bool:
     return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 2 and local >= _LOCAL_FAINT))
 
 
-def _stamped(m: Measures, extra: dict[str, float]) -> bool:
-    """Whether all that differs is one line of thin strokes near the top or bottom of one of the two: a date stamp."""
-    if "sign" not in extra or m.worst > 60 or m.mean > 2 or m.band_ncc < 0.93 or extra["around"] < 0.85:
+def _fine_rest(m: Measures, extra: dict[str, float]) -> float:
+    """What differs at the fine side, beside an overlay that is known already; 99 when nobody looked."""
+    if m.fine_worst is None:
+        return 99.0
+    return m.fine_worst if _everywhere_alike(m, extra) else extra.get("fine_around", 99.0)
+
+
+def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
+    """Whether all that differs are thin strokes that one of the two has and the other has not, and nothing else does:
+    one line near the top or bottom (a date stamp, a name), or a watermark anywhere that the picture shows through.
+
+    Twins never come this far: a template with and without its text leaves one pipeline.
+    """
+    if "sign" not in extra or m.mean > 2 or not _painted(extra) or extra["thick"] > 0.02:
         return False
+    if extra["around"] < 0.85:
+        return False
+    one_way = extra["sign"] >= 0.95 or _stroke_ratio(extra) >= 8
     height, width = extra["y1"] - extra["y0"], extra["x1"] - extra["x0"]
     at_edge = extra["y0"] >= 0.8 or extra["y1"] <= 0.2
-    one_line = height <= 0.1 and width >= 2 * height and extra["unlike"] <= 0.03
-    return at_edge and one_line and extra["thick"] <= 0.02 and extra["sign"] >= 0.95 and bool(_painted(extra))
+    if one_way and at_edge and height <= 0.1 and width >= 2 * height and extra["unlike"] <= 0.03:
+        return True
+    return extra["sign"] >= 0.95 and extra.get("through", 0.0) >= _SHOWS_THROUGH and extra["unlike"] <= 0.06
 
 
 def _painted(extra: dict[str, float]) -> str:
     """The side whose changed pixels are strokes where the other has none: 'a', 'b' or ''."""
-    a, b = extra.get("strokes_a", 0.0), extra.get("strokes_b", 0.0)
-    return "a" if a >= 2.5 * b else "b" if b >= 2.5 * a else ""
+    if _stroke_ratio(extra) < 2.5:
+        return ""
+    return "a" if extra["strokes_a"] > extra["strokes_b"] else "b"
+
+
+def _stroke_ratio(extra: dict[str, float]) -> float:
+    strokes = extra.get("strokes_a", 0.0), extra.get("strokes_b", 0.0)
+    return max(strokes) / (min(strokes) + 0.01)
 
 
 def _looks_copied(p: _Pair) -> bool:

@@ -71,6 +71,18 @@ def bordered(image: Image.Image) -> Image.Image:
     return ImageOps.expand(image, 50, (255, 255, 255))
 
 
+def watermarked(image: Image.Image) -> Image.Image:
+    mark = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    ImageDraw.Draw(mark).text((250, 330), "FOTO STUDIO", (255, 255, 255, 120), ImageFont.load_default(70))
+    return Image.alpha_composite(image.convert("RGBA"), mark).convert("RGB")
+
+
+def stamped(image: Image.Image) -> Image.Image:
+    marked = image.copy()
+    ImageDraw.Draw(marked).text((640, 660), "'24 06 15 12:31", (255, 160, 40), ImageFont.load_default(34))
+    return marked
+
+
 COPIES: dict[str, Change] = {
     "saved again": lambda i: saved(i, 40),
     "half": lambda i: i.resize((480, 360), Image.Resampling.LANCZOS),
@@ -88,6 +100,8 @@ COPIES: dict[str, Change] = {
     "25 degrees": lambda i: i.rotate(25, Image.Resampling.BICUBIC, expand=True),
     "border": bordered,
     "caption": captioned,
+    "date stamp": stamped,
+    "watermark": watermarked,
 }
 
 

@@ -202,7 +202,8 @@ class Residual:
 
         `sign`: share of them that changed in one direction, brighter or darker (another text in place of a text goes
         both ways); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the fine band in them;
-        `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere.
+        `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere;
+        `through`: correlation of the two in them, high where the picture shows through what was laid over it.
         Empty without such pixels.
         """
         x, y = rest.planes
@@ -229,6 +230,7 @@ class Residual:
             "y0": float(rows[0]) / height,
             "y1": float(rows[1]) / height,
             "around": float(np.partition(elsewhere, 30)[30]),
+            "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
         }
 
 
