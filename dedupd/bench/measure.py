@@ -8,16 +8,27 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dedupd.bench import others
 from dedupd.bench.score import Score, score
 from dedupd.errors import UsageError
 from dedupd.library import Library
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """What another tool gave on the same gallery."""
+
+    tool: str
+    score: Score
+    seconds: float
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +43,14 @@ class Measurement:
     """Phase -> seconds."""
     again: float = 0.0
     """Seconds of a second pass with nothing new."""
+    others: tuple[Other, ...] = ()
 
 
 def measure(folder: Path, truth: Path, on_progress: Progress) -> Measurement:
-    """Scan `folder` twice without moving anything. `truth` names files relative to its own folder."""
+    """Scan `folder` twice without moving anything, then ask the other tools that are installed.
+
+    `truth` names files relative to its own folder.
+    """
     labels = _labels(truth)
     prefix = (
         str(folder.resolve().relative_to(truth.parent.resolve())) if _below(folder, truth.parent) else "."
@@ -48,10 +63,11 @@ def measure(folder: Path, truth: Path, on_progress: Progress) -> Measurement:
             began = time.monotonic()
             library.scan(dry_run=True)
             again = time.monotonic() - began
+        compared = tuple(_others(folder, labels, prefix, Path(state), on_progress))
     groups = [_rooted(group, prefix) for group in outcome.report["groups"]]
     return Measurement(
         score=score(labels, groups), photos=outcome.report["total_images"], skipped=len(outcome.report["skipped"]),
-        model=outcome.report["model"], phases=watch.seconds, again=again,
+        model=outcome.report["model"], phases=watch.seconds, again=again, others=compared,
     )  # fmt: skip
 
 
@@ -72,14 +88,26 @@ def _below(folder: Path, parent: Path) -> bool:
 
 
 def _rooted(group: dict[str, Any], prefix: str) -> dict[str, Any]:
-    def named(path: str) -> str:
-        return path if prefix == "." else f"{prefix}/{path}"
-
     return {
-        "keep": named(group["keep"]),
-        "duplicates": [named(p) for p in group["duplicates"]],
-        "review": [named(p) for p in group["review"]],
+        "keep": _named(group["keep"], prefix),
+        "duplicates": [_named(p, prefix) for p in group["duplicates"]],
+        "review": [_named(p, prefix) for p in group["review"]],
     }
+
+
+def _named(path: str, prefix: str) -> str:
+    return path if prefix == "." else f"{prefix}/{path}"
+
+
+def _others(
+    folder: Path, labels: list[dict[str, Any]], prefix: str, scratch: Path, on_progress: Progress
+) -> Iterator[Other]:
+    tools = others.installed()
+    for done, tool in enumerate(tools):
+        on_progress("other tools", done, len(tools))
+        found = others.ask(tool, folder, scratch)
+        moves = others.moves(found.groups, folder, lambda path: _named(path, prefix))
+        yield Other(tool=found.tool, score=score(labels, moves), seconds=found.seconds, failed=found.failed)
 
 
 class _Stopwatch:

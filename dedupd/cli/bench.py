@@ -75,5 +75,29 @@ def _print(found: Measurement) -> None:
            f"unrelated pairs in review {len(score.unrelated_in_review)}")  # fmt: skip
     for moved_path, kept in score.wrong[:20]:
         answer(f"    wrong: {visible(moved_path)} beside {visible(kept)}")
+    _print_others(found)
     answer("seconds     " + ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in found.phases.items()))
     answer(f"again       {found.again:.2f} s with nothing new")
+
+
+def _print_others(found: Measurement) -> None:
+    """Beside what others would do when each of their groups is followed."""
+    if not found.others:
+        return
+    total = sum(found.score.of.values())
+    ours = ("dedupd", found.score, sum(found.phases.values()), "")
+    answer(
+        f"{'tool':<18}{'moved right':>12}{'of labelled':>13}{'moved wrong':>13}{'lesser kept':>13}{'seconds':>9}"
+    )
+    for tool, score, seconds, failed in [
+        ours,
+        *((o.tool, o.score, o.seconds, o.failed) for o in found.others),
+    ]:
+        if failed:
+            answer(f"{tool:<18}did not work: {failed[:80]}")
+            continue
+        moved = sum(score.moved.values())
+        share = f"{100 * moved / total:.1f} %" if total else "-"
+        answer(
+            f"{tool:<18}{moved:>12}{share:>13}{len(score.wrong):>13}{score.lesser_kept:>13}{seconds:>9.1f}"
+        )
