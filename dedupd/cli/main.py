@@ -180,17 +180,26 @@ def _asking(commands: Commands) -> None:
     )
     show.add_argument("group", type=int, metavar="GROUP")
     _json(show)
-    _command(
+    review = _command(
         commands,
         "review",
         "review:review",
-        "look at groups with pictures, and decide (in the terminal)",
-        "dedupd review",
-    ).add_argument(
+        "look at groups with pictures, and decide (in the terminal, or in a browser)",
+        "dedupd review    |    dedupd review --web",
+    )
+    review.add_argument(
         "--images",
         choices=("auto", "kitty", "sixel", "half", "off"),
         default="auto",
         help="how pictures are drawn",
+    )
+    review.add_argument(
+        "--web",
+        action="store_true",
+        help="serve the same to a browser on this machine, behind a token (needs dedupd[web])",
+    )
+    review.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="port of --web on 127.0.0.1 (default: a free one)"
     )
 
 
@@ -344,6 +353,12 @@ def _threshold(text: str) -> float:
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number up to 65535")
     return int(text)
 
 

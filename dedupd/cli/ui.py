@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dedupd.cli.console import answer, tell
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -18,9 +20,12 @@ IMAGES = ("auto", "kitty", "sixel", "half", "off")
 
 def run(places: Places, args: argparse.Namespace) -> int:
     """Show the reviewer until it is closed. Raises UsageError without a terminal."""
-    # Textual draws on stderr and textual-image on stdout.
+    if getattr(args, "web", False):
+        return _serve(args)
+    # Textual draws on stderr and textual-image on stdout; for a browser it draws for neither.
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
-    if not all(stream is not None and stream.isatty() for stream in streams):
+    served = "TEXTUAL_DRIVER" in os.environ
+    if not served and not all(stream is not None and stream.isatty() for stream in streams):
         raise UsageError(
             "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
         )
@@ -29,13 +34,37 @@ def run(places: Places, args: argparse.Namespace) -> int:
     images = choose(getattr(args, "images", None) or "auto")
     from dedupd.tui.app import ReviewApp
 
-    ReviewApp(places.socket, images=images, start_command=start_command(args)).run()
+    ReviewApp(places.socket, images=images, start_command=own_command(args, "run")).run()
     return ExitCode.OK
 
 
-def start_command(args: argparse.Namespace) -> list[str]:
-    """What starts a daemon with the folders this command was given."""
-    command = [sys.executable, "-m", "dedupd", "run"]
+def _serve(args: argparse.Namespace) -> int:
+    """The same in a browser, until Ctrl+C. Raises UsageError without the extra, or when the port is taken."""
+    try:
+        from dedupd.tui.web import Door
+    except ImportError:
+        raise UsageError(
+            "`dedupd review --web` needs what this installation lacks: pip install 'dedupd[web]'"
+        ) from None
+    try:
+        door = Door(own_command(args, "review", "--images", "half"), args.port)
+    except OSError as error:
+        raise UsageError(
+            f"port {args.port} cannot be used ({error.strerror}): name another with --port"
+        ) from None
+    answer(door.url)
+    tell(
+        "Open that address in a browser on this machine; Ctrl+C here ends it. "
+        f"From another: ssh -L {door.port}:127.0.0.1:{door.port}, then the same address."
+    )
+    sys.stdout.flush()
+    door.serve()
+    return ExitCode.OK
+
+
+def own_command(args: argparse.Namespace, *words: str) -> list[str]:
+    """dedupd itself with these words and the folders this command was given."""
+    command = [sys.executable, "-m", "dedupd", *words]
     for option, given in (
         ("--config", getattr(args, "config", None)),
         ("--state-dir", getattr(args, "state_dir", None)),

@@ -26,7 +26,7 @@ class Keys(Words):
     """(column behind its last cell, key) of each that is shown."""
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)  # pyright: ignore[reportUnknownMemberType]
 
     def _changed(self, screen: Screen[object]) -> None:
         if self.is_attached and screen is self.screen:
