@@ -176,7 +176,7 @@ def show(arguments: argparse.Namespace) -> int:
         return int(ExitCode.OK)
     _print_group(found.group)
     if found.group.reasons:
-        answer("keeps it because it " + "; ".join(found.group.reasons))
+        answer("kept because: " + "; ".join(found.group.reasons))
     for photo in found.photos:
         answer(_photo_line(photo))
     return int(ExitCode.OK)

@@ -74,15 +74,24 @@ def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:
         if month.moved and outcome.moved.files:
             answer(month.line)
     waiting = sum(len(g["review"]) for g in report["groups"])
-    what = "would move" if dry_run else "moved or ready to move"
+    what = _what_became(report, dry_run=dry_run)
     answer(
         f"{report['total_images']} photos, {report['duplicate_groups']} group(s) of duplicates: "
-        f"{report['total_duplicates']} file(s) {what} ({human_bytes(report['bytes_saved'])}), {waiting} to look at"
+        f"{what} ({human_bytes(report['bytes_saved'])}), {waiting} to look at"
     )
     if report["skipped"]:
         answer(f"{len(report['skipped'])} file(s) left alone: {_reasons(report['skipped'])}")
     if outcome.moved.files:
         answer("Put everything of this run back with `dedupd undo --last`.")
+
+
+def _what_became(report: dict[str, Any], *, dry_run: bool) -> str:
+    total = report["total_duplicates"]
+    if dry_run:
+        return f"{total} file(s) would move"
+    moved = sum(path in g["moved_to"] for g in report["groups"] for path in g["duplicates"])
+    ready = f"{total - moved} file(s) ready to move"
+    return f"{moved} file(s) moved" + (f", {ready}" if total > moved else "") if moved else ready
 
 
 def _reasons(skipped: list[dict[str, str]]) -> str:

@@ -153,7 +153,7 @@ def to_markdown(summary: MonthSummary) -> str:
     for group in summary.groups:
         lines += ["", f"## Group {group.id}: keeps `{visible(group.keep)}`"]
         if group.reasons:
-            lines.append("because it " + "; ".join(group.reasons))
+            lines.append("kept because: " + "; ".join(group.reasons))
         lines.append("")
         lines += [_line(f, "moved", f" to `{visible(f.to)}`") for f in group.moved]
         lines += [_line(f, "would move", "") for f in group.waiting]
