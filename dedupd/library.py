@@ -628,10 +628,7 @@ class Library:
 
     def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
         """File id -> path of a JPEG of at most 512 px; made on demand, kept in the cache."""
-        roots = {r.id: r.path for r in self.roots}
-        rows = [f for f in self.ledger.inventory.files_by_id(files).values() if f.root in roots and f.content]
-        made = self.vision.thumbnails([(os.path.join(roots[f.root], f.path), f.content or "") for f in rows])
-        return {str(f.id): str(made[f.content]) for f in rows if f.content in made}
+        return _thumbnails(self.ledger, self.roots, self.vision, files)
 
     def forget(self, lesson: int) -> Moved:
         """Take one verdict back, as if it had never been said."""
@@ -930,12 +927,22 @@ def _make_private(folder: Path) -> None:
         ) from None
 
 
+def _thumbnails(
+    ledger: Ledger, known: Sequence[RootRow], vision: Vision, files: Sequence[int]
+) -> dict[str, str]:
+    roots = {r.id: r.path for r in known}
+    rows = [f for f in ledger.inventory.files_by_id(files).values() if f.root in roots and f.content]
+    made = vision.thumbnails([(os.path.join(roots[f.root], f.path), f.content or "") for f in rows])
+    return {str(f.id): str(made[f.content]) for f in rows if f.content in made}
+
+
 class LibraryView:
     """The state as it is, read only: for status, months, groups and show, with and without a daemon. Takes no lock."""
 
     def __init__(self, settings: Settings, where: Places) -> None:
         """Raises StateError when there is no ledger yet or it cannot be read."""
-        self.settings = settings
+        self.settings, self._places = settings, where
+        self._vision: VisionWorker | None = None
         if not where.ledger.exists():
             raise StateError(
                 f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`"
@@ -981,5 +988,13 @@ class LibraryView:
     def resolve(self, path: str) -> Resolved:
         return resolve(self.ledger, self.roots, path)
 
+    def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
+        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked."""
+        if self._vision is None:
+            self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
+        return _thumbnails(self.ledger, self.roots, self._vision, files)
+
     def close(self) -> None:
+        if self._vision is not None:
+            self._vision.rest()
         self.ledger.close()

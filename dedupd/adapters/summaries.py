@@ -30,7 +30,7 @@ class SummaryFiles:
             f"{summary.month}.json": json.dumps(to_json(summary), indent=1, ensure_ascii=True).encode("ascii")
             + b"\n",
         }
-        own = self._logs / f"{Path(root.path).name or 'root'}-{(root.uuid or str(root.id))[:8]}"
+        own = own_folder(self._logs, root)
         beside = Path(root.path, folder, FOLDER)
         problem = ""
         for place, private in ((own, True), (beside, False)):
@@ -39,6 +39,11 @@ class SummaryFiles:
             except OSError as error:
                 problem = f"the summary of {summary.month} could not be written in {place} ({error.strerror or error})"
         return problem
+
+
+def own_folder(logs: Path, root: RootRow) -> Path:
+    """Where the summaries of `root` lie in the state folder."""
+    return logs / f"{Path(root.path).name or 'root'}-{(root.uuid or str(root.id))[:8]}"
 
 
 def _write_pages(folder: Path, pages: dict[str, bytes], *, private: bool) -> None:

@@ -100,7 +100,7 @@ def _later(run: str) -> Command:
     return command
 
 
-def _json(parser: argparse.ArgumentParser) -> None:
+def _json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
 
@@ -180,6 +180,25 @@ def _asking(commands: Commands) -> None:
     )
     show.add_argument("group", type=int, metavar="GROUP")
     _json(show)
+    report = _command(
+        commands,
+        "report",
+        "report:report",
+        "what each month came to: kept, moved and waiting files, with the evidence",
+        "dedupd report --html --month 2024-06 --output june.html",
+    )
+    report.add_argument(
+        "--month", type=_month, metavar="YYYY-MM", help="only this month (default: each with duplicates)"
+    )
+    report.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="one page for all (default: one a month, beside its summary in the state folder)",
+    )
+    shape = report.add_mutually_exclusive_group()
+    shape.add_argument("--html", action="store_true", help="a page with pictures that needs no other file")
+    _json(shape)
     review = _command(
         commands,
         "review",

@@ -168,6 +168,11 @@ def to_markdown(summary: MonthSummary) -> str:
 
 
 def _line(file: SummaryFile, what: str, where: str) -> str:
-    facts = [f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
-             for name, value in file.evidence.items() if value is not None and name != "relation"]  # fmt: skip
-    return f"- {what}: `{visible(file.path)}`{where} ({file.relation}; {file.why or 'proven'}; {', '.join(facts)})"
+    return f"- {what}: `{visible(file.path)}`{where} ({proof(file)})"
+
+
+def proof(file: SummaryFile) -> str:
+    """Relation, reason and measures in one line."""
+    measured = (f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
+                for name, value in file.evidence.items() if value is not None and name != "relation")  # fmt: skip
+    return f"{file.relation}; {visible(file.why) or 'proven'}; {', '.join(measured)}"
