@@ -110,12 +110,15 @@ class Lessons:
 
     shipped: Calibration
     lessons: Sequence[Lesson] = ()
+    _vetoed: set[bool] = field(init=False, repr=False)
+    """The kinds of pair, proven or not, of which anything was vetoed: of others there is nothing to take away."""
     promised: float | None = field(init=False, default=None)
     """Confidence from which reviewed bursts were right often enough to promise it; None: the shipped bar holds."""
     distrusted: float | None = field(init=False, default=None)
     """Confidence up to which bursts wait: reviewed ones broke the promise."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_vetoed", {x.pair.proven for x in self.lessons if not x.duplicates})
         outcomes = [(x.burst, x.duplicates) for x in self.lessons if x.burst is not None]
         object.__setattr__(self, "promised", promised_bar(outcomes))
         object.__setattr__(self, "distrusted", distrusted_bar(outcomes))
@@ -132,7 +135,7 @@ class Lessons:
         pair = pair_of(a, b, edge)
         odds = self.shipped.log_odds(pair.features)
         edge = self._by_outcomes(edge, logistic(odds))
-        heard = self.about(pair)
+        heard = self.about(pair) if pair.proven in self._vetoed else []
         if not heard:
             return edge
         shift = _shift(heard)

@@ -13,33 +13,30 @@ from typing import TYPE_CHECKING
 from dedupd.core.calibration import calibration_for
 from dedupd.core.lessons import Lesson, Lessons, lesson, pair_of
 from dedupd.core.photo import Candidate, Edge, Traits
-from dedupd.core.records import PairRow, VerdictRow
+from dedupd.core.records import PairRow
 from dedupd.core.relations import Thresholds, classify
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 
+_AT_MOST = 600
+"""Verdicts of each kind that teach. Each is compared with every pair of a month; all bind for ever all the same."""
+
+
 def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
-    """All verdicts on measured pairs. What was merely put back says nothing of how alike it is."""
+    """The newest verdicts on measured pairs. What was merely put back says nothing of how alike it is."""
     shipped = calibration_for(thresholds.model)
     return Lessons(shipped=shipped, lessons=tuple(_lessons(ledger, thresholds)))
 
 
 def _lessons(ledger: Ledger, thresholds: Thresholds) -> Iterator[Lesson]:
-    verdicts = ledger.judgement.verdicts()
-    kept = {(v.a, v.at): v.id for v in verdicts if v.kind == "keep"}
-    for verdict in verdicts:
-        if verdict.kind == "keep" or not verdict.b or verdict.a == verdict.b:
-            continue
-        put_back = any(kept.get((content, verdict.at), 0) > verdict.id for content in (verdict.a, verdict.b))
-        if verdict.kind == "different" and put_back:
-            continue
-        known = measured(ledger, verdict.a, verdict.b, thresholds)
-        if known is not None:
-            yield lesson(
-                verdict.id, *known, calibration_for(thresholds.model), duplicates=verdict.kind == "same"
-            )
+    shipped = calibration_for(thresholds.model)
+    for kind in ("different", "same"):
+        for verdict in ledger.judgement.teaching(kind, _AT_MOST):
+            known = measured(ledger, verdict.a, verdict.b, thresholds)
+            if known is not None:
+                yield lesson(verdict.id, *known, shipped, duplicates=kind == "same")
 
 
 def measured(ledger: Ledger, a: str, b: str, thresholds: Thresholds) -> tuple[Traits, Traits, Edge] | None:
@@ -60,18 +57,13 @@ def typed(row: PairRow, a: Traits, b: Traits, thresholds: Thresholds, *, same_mo
 
 def relearn(ledger: Ledger, now: float) -> None:
     """When verdicts came or went: what waits for a person, and what lessons took away, is grouped again."""
-    said = _fingerprint(ledger.judgement.verdicts())
+    said = ledger.judgement.said_so_far()
     if ledger.get("lessons") == said:
         return
     with ledger.transaction():
         for root, month in ledger.judgement.months_that_lessons_may_change():
             ledger.inventory.change_month(root, month, now)
         ledger.put("lessons", said)
-
-
-def _fingerprint(verdicts: list[VerdictRow]) -> str:
-    pairs = [v.id for v in verdicts if v.b]
-    return f"{len(pairs)}:{sum(pairs)}:{max(pairs, default=0)}" if pairs else ""
 
 
 def told(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:

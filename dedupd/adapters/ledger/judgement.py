@@ -24,6 +24,7 @@ from dedupd.core.photo import Measures, Relation
 from dedupd.core.records import GroupRow, MemberRow, PairRow, VerdictRow
 
 _PAIR = "a, b, model, cosine, hash_distance, measures"
+_VERDICT = "id, kind, a, b, paths, at"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
 
 
@@ -297,12 +298,31 @@ class Judgement:
         self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
         return found
 
+    def teaching(self, kind: str, at_most: int) -> list[VerdictRow]:
+        """The newest 'different' or 'same' verdicts on two contents, but for pairs that were merely put back.
+
+        Of such a pair the 'keep' was written down in the same moment, after the 'different'.
+        """
+        rows = self._link.execute(
+            f"SELECT {_VERDICT} FROM verdicts v WHERE kind=? AND b!='' AND a!=b AND NOT EXISTS "
+            "(SELECT 1 FROM verdicts k WHERE k.kind='keep' AND k.a IN (v.a, v.b) AND k.at=v.at AND k.id>v.id) "
+            "ORDER BY id DESC LIMIT ?",
+            (kind, at_most),
+        )
+        return [_verdict(r) for r in rows]
+
+    def said_so_far(self) -> str:
+        """Differs whenever a verdict came or went."""
+        row = self._link.execute("SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) FROM verdicts")
+        return ":".join(map(str, row.fetchone()))
+
     def verdicts(self, kind: str | None = None) -> list[VerdictRow]:
         rows = self._link.execute(
-            "SELECT id, kind, a, b, paths, at FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id",
-            (kind, kind),
+            f"SELECT {_VERDICT} FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id", (kind, kind)
         )
-        return [
-            VerdictRow(id=r[0], kind=r[1], a=r[2], b=r[3], paths=tuple(json.loads(r[4])), at=r[5])
-            for r in rows
-        ]
+        return [_verdict(r) for r in rows]
+
+
+def _verdict(row: tuple[Any, ...]) -> VerdictRow:
+    id, kind, a, b, paths, at = row
+    return VerdictRow(id=id, kind=kind, a=a, b=b, paths=tuple(json.loads(paths)), at=at)
