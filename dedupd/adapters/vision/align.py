@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest
+from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
 from dedupd.core.photo import Measures
 
 Affine = NDArray[np.float64]
@@ -24,7 +24,7 @@ Affine = NDArray[np.float64]
 
 cv2.setNumThreads(1)
 
-_ORB = cv2.ORB_create(700, 1.2, 8, fastThreshold=7)
+_ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
 
@@ -282,9 +282,8 @@ def _footprint(moving: Prepared, way: Affine, size: tuple[int, int]) -> Pixels:
 
 def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
     """Optical flow assumes equal brightness: give x the grey levels of y."""
-    q = np.linspace(0, 1, 33)
-    qx = np.quantile(x[mask][::7], q) + np.arange(33) * 1e-3
-    table = np.interp(np.arange(256), qx, np.quantile(y[mask][::7], q))
+    qx = quantiles(x[mask][::7])
+    table = np.interp(np.arange(256), qx + np.arange(len(qx)) * 1e-3, quantiles(y[mask][::7]))
     return np.asarray(cv2.LUT(x, np.clip(np.rint(table), 0, 255).astype(np.uint8)), np.uint8)
 
 
