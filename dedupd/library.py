@@ -27,6 +27,7 @@ from dedupd.adapters.disk import LocalDisk
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.lock import Locks, hold
+from dedupd.adapters.sidecars import SidecarFiles
 from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.models import parse as parse_model
@@ -37,6 +38,7 @@ from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate, shadow
+from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
@@ -197,6 +199,7 @@ class Library:
             self.ledger.journal.moves(ids=self.ledger.inventory.misplaced_moves()),
             self.clock.now(),
         )
+        self.annotate(see=False)
         for move in self.ledger.journal.attention():
             self.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
         return ended
@@ -344,6 +347,7 @@ class Library:
             self._relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
             if result.files > before:
                 consent.backlog_done(self.ledger, root, self.clock.now())
+        self.annotate()
         return result
 
     def _relocate(
@@ -398,6 +402,22 @@ class Library:
             )
         return ""
 
+    def annotate(self, *, see: bool = True) -> None:
+        """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
+        waiting = {row.root for row in self.ledger.sidecars.unsettled()}
+        annotator = Annotator(
+            self.ledger, self.vision, self.disk, SidecarFiles(), self.settings.ignore,
+            on=self.settings.metadata == "sidecar",
+        )  # fmt: skip
+        for root in self.ledger.inventory.roots():
+            if root.id not in waiting or self._surely(root, mark=False) is None:
+                continue
+            try:
+                for sentence in annotator.settle(root, see=see):
+                    log.info("%s", sentence)
+            except VisionError as error:
+                log.warning("sidecars are written later: %s", error)
+
     def rescue(self) -> list[str]:
         """P8: held copies whose keeper vanished or changed come back at once. Returns sentences for people."""
         said: list[str] = []
@@ -409,6 +429,7 @@ class Library:
             reconcile(known, self.ledger, self.disk, self.clock, self.settings.ignore)
             for group in self._keepers_lost(known):
                 said += self._bring_back(group)
+            self.annotate(see=False)
         return said
 
     def _keepers_lost(self, root: RootRow) -> list[int]:
@@ -708,6 +729,7 @@ class Library:
         root = next((r for r in self.roots if r.id == group.root), None)
         if root is not None:
             self._relocate(root, [(group, members)], result)
+            self.annotate()
 
     def approve_all(self) -> Moved:
         """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
@@ -837,6 +859,7 @@ class Library:
             except (RootError, AlreadyRunning) as error:
                 result.messages.append(str(error))
         place(self.ledger, ended, self.clock.now())
+        self.annotate()
         back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
         result.restored += len(back)
         result.moves += back

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
 
@@ -130,6 +131,10 @@ class Vision(Protocol):
 
     def tidy(self, keep: Sequence[str]) -> None:
         """Remove what the index holds for other models than this one and `keep`, or for an older recipe."""
+        ...
+
+    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+        """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
         ...
 
     def rest(self) -> None:

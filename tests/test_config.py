@@ -66,6 +66,7 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         ignore = ["*.gif"]
         protected = ["{pictures}/best"]
         allow_shared_roots = true
+        metadata = "off"
         [tiers]
         copy = "review"
         burst = "off"
@@ -85,6 +86,7 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         ignore=("*.gif",),
         protected=(pictures / "best",),
         allow_shared_roots=True,
+        metadata="off",
         source=file,
     )
 

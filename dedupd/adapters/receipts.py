@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from dedupd.adapters.beneath import Root
+from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder, is_held
 
 NAME = ".dedupd-receipts.jsonl"
@@ -42,6 +43,41 @@ def completion(move: Move, at: float) -> dict[str, Any]:
     if move.error:
         line["error"] = move.error
     return line
+
+
+def sidecar(kind: str, row: SidecarRow, folder: str) -> dict[str, Any]:
+    """A line about a sidecar beside a keeper: 'sidecar' before it is made, then '-written' and '-removed'."""
+    line: dict[str, Any] = {
+        "receipt": kind, "id": row.group, "batch": "sidecar", "folder": folder, "path": row.path,
+    }  # fmt: skip
+    return line | {"text": row.text} if kind == "sidecar" else line
+
+
+def sidecars(root: Root) -> list[tuple[str, SidecarRow]]:
+    """Every sidecar that the receipts below `root` tell of and that was not taken away again; begun ones too.
+
+    Each with the duplicates/ folder whose receipts tell it.
+    """
+    return [(folder, row) for folder, lines in _files(root) for row in _sidecars(folder, lines)]
+
+
+def _sidecars(folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[SidecarRow]:
+    found: dict[str, SidecarRow] = {}
+    for line in lines:
+        kind, path, there = line.get("receipt"), line.get("path"), line.get("folder")
+        if not isinstance(path, str) or not isinstance(there, str) or is_held(path):
+            continue
+        above, below = there[: -len(DUPLICATES)], folder[: -len(DUPLICATES)]
+        if not path.startswith(above) or not path.endswith(".xmp"):
+            continue
+        here = below + path[len(above) :]
+        if kind == "sidecar" and isinstance(line.get("text"), str):
+            found[here] = SidecarRow(group=line["id"], root=0, state="writing", path=here, text=line["text"])
+        elif kind == "sidecar-written" and here in found:
+            found[here] = replace(found[here], state="settled")
+        elif kind == "sidecar-removed":
+            found.pop(here, None)
+    return found.values()
 
 
 def append(folder: int, lines: Sequence[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.lock import hold
+from dedupd.adapters.sidecars import SidecarFiles
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.client.connection import ask
@@ -22,6 +23,7 @@ from dedupd.core.relocation import MoveState
 from dedupd.core.summary import visible
 from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
+from dedupd.pipeline.annotate import withdraw_by_receipts
 from dedupd.pipeline.relocate import undo_from_receipts
 from dedupd.protocol.messages import (
     Acted,
@@ -103,6 +105,7 @@ def _undo_from(root: Path, *, ask_first: bool) -> int:
     clock = SystemClock()
     with progress_bar() as progress:
         ended = undo_from_receipts(str(root), FileMover(clock), clock, progress)
+    withdraw_by_receipts(str(root), SidecarFiles(), ended)
     back = [m for m in ended if m.state is MoveState.DONE and not m.held]
     for move in ended:
         if move not in back:

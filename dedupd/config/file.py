@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from dedupd.config.places import Places, absolute
-from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers
+from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers
 from dedupd.errors import ConfigError
 
 
@@ -152,6 +152,12 @@ _OPTIONS = (
     ),
     _Option(
         key="allow_shared_roots", read=_switch, note="Move photos in roots that other users can write to."
+    ),
+    _Option(
+        key="metadata",
+        read=_choice(Metadata),
+        note="Where goes what moved copies know and the photo kept does not (capture date, place, rating, keywords, "
+        "caption): sidecar (IMG_1.jpg.xmp beside IMG_1.jpg, which itself is never changed) or off.",
     ),
     _Option(key="tiers.exact", read=_choice(TierAction), note="The same bytes."),
     _Option(key="tiers.copy", read=_choice(TierAction), note="The same exposure, resized or saved again."),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 TierAction = Literal["move", "review", "off"]
+Metadata = Literal["sidecar", "off"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 
@@ -60,6 +61,8 @@ class Settings:
     """Folders never moved from and preferred as keeper."""
     allow_shared_roots: bool = False
     """Move in roots that other users can write to."""
+    metadata: Metadata = "sidecar"
+    """Where what moved copies know and their keeper does not is written: an XMP sidecar beside it, or nowhere."""
     source: Path | None = None
     """The file it came from, for messages."""
 

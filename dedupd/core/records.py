@@ -82,6 +82,24 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarRow:
+    """What of a group's knowledge stands beside its keeper."""
+
+    group: int
+    root: int
+    state: str
+    """'owed': to be worked out anew | 'writing' | 'removing': begun and not ended | 'settled'."""
+    path: str = ""
+    """Where the sidecar is, or is about to be; '' without one."""
+    text: str = ""
+    """Every byte of it."""
+    told: tuple[str, ...] = ()
+    """What the copies know and could not be written, and why, for the summary."""
+    conflicts: tuple[str, ...] = ()
+    """What was left out because the copies disagree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
     """What a person decided, by content."""
 

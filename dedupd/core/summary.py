@@ -40,6 +40,12 @@ class SummaryGroup:
     waiting: Sequence[SummaryFile]
     """Would move after a yes."""
     review: Sequence[SummaryFile]
+    sidecar: str = ""
+    """The XMP file beside the keeper with what its moved copies know and it does not; '' without one."""
+    known: Sequence[str] = ()
+    """These facts, in words: in the sidecar, or nowhere but here and in the copies."""
+    conflicts: Sequence[str] = ()
+    """What the copies disagree about, so that it was left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,11 @@ def _group_json(group: SummaryGroup) -> dict[str, Any]:
         "moved": [_file_json(f) for f in group.moved],
         "waiting": [_file_json(f) for f in group.waiting],
         "review": [_file_json(f) for f in group.review],
+        "metadata": {
+            "sidecar": group.sidecar or None,
+            "known": list(group.known),
+            "conflicts": list(group.conflicts),
+        },
     }
 
 
@@ -156,6 +167,7 @@ def to_markdown(summary: MonthSummary) -> str:
             lines.append("kept because: " + "; ".join(group.reasons))
         lines.append("")
         lines += [_line(f, "moved", f" to `{visible(f.to)}`") for f in group.moved]
+        lines += _metadata(group)
         lines += [_line(f, "would move", "") for f in group.waiting]
         lines += [_line(f, "for you to look at", "") for f in group.review]
     if summary.elsewhere:
@@ -165,6 +177,13 @@ def to_markdown(summary: MonthSummary) -> str:
         lines += ["", "## Left alone", ""]
         lines += [f"- `{visible(path)}`: {reason}" for path, reason in sorted(summary.skipped.items())]
     return "\n".join(lines) + "\n"
+
+
+def _metadata(group: SummaryGroup) -> list[str]:
+    where = f"is in `{visible(group.sidecar)}`" if group.sidecar else "is in the copies alone"
+    known = visible("; ".join(group.known))
+    lines = [f"- what the copies know and the photo kept does not {where}: {known}"] if group.known else []
+    return lines + [f"- left out, because the copies disagree: {what}" for what in group.conflicts]
 
 
 def _line(file: SummaryFile, what: str, where: str) -> str:

@@ -96,6 +96,7 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
             people_said(ledger, ended, now)
         else:
             ended = replace(move, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner")
+            ledger.sidecars.forget(move.group)  # what it knew stands there alone now: its owner's to keep
         ledger.journal.finish([ended])
     ledger.inventory.change_month(row.root, row.month, now)
     ledger.inventory.remove_file(row.id)

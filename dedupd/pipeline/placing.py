@@ -40,6 +40,8 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
     with ledger.transaction():
         for move in moves:
             file = ledger.inventory.file(move.file)
+            if file is not None and move.state is MoveState.DONE and move.group:
+                ledger.sidecars.owe(file.root, move.group)
             if file is None:
                 if move.state is MoveState.DONE and move.goal is Goal.UNDONE and move.primary:
                     people_said(ledger, move, now)

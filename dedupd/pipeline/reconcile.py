@@ -263,6 +263,7 @@ class _Diff:
         known = row.content and row.state != FileState.SKIPPED
         self._files.renamed_file(row.id, file.path, str(month) if known else named_month(file.path), source)
         self._files.same_file(row.id, file.stat)
+        self._ledger.sidecars.follow(self._root.id, row.path, file.path)
         if companion != (row.state == FileState.COMPANION):
             self._files.set_state(row.id, _first_state(companion))
         if row.content:

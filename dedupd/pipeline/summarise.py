@@ -16,6 +16,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relations import thresholds_for
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
+from dedupd.core.xmp import from_xmp
 from dedupd.pipeline.review import Reviewer
 from dedupd.ports import Clock
 from dedupd.protocol.messages import GroupView
@@ -68,7 +69,7 @@ def month_summary(
         root=root.path, month=month, photos=photos, guessed=guessed, moved_files=len(held),
         moved_groups=len({g.id for g in groups if g.moved_to}), bytes_saved=sum(f.stat.size for f in held),
         model=model, thresholds={k: v for k, v in asdict(bars).items() if k != "model"},
-        keep_policy=settings.keep_policy, groups=[_group(g) for g in groups],
+        keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
         elsewhere=_elsewhere(ledger, reviewer, held, month),
         skipped={f.path: f.reason for f in skipped},
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
@@ -83,6 +84,19 @@ def _elsewhere(ledger: Ledger, reviewer: Reviewer, held: Sequence[FileRow], mont
     for view in reviewer.report(rows.values()):
         paths = (p for p, to in view.moved_to.items() if to in here)
         found += [replace(_file(view, p), why=f"its keeper is {view.keep}") for p in paths]
+    return found
+
+
+def _groups(ledger: Ledger, views: Sequence[GroupView]) -> list[SummaryGroup]:
+    """Each group, and once for each what became of the metadata of its moved copies."""
+    found: list[SummaryGroup] = []
+    for view in views:
+        row = ledger.sidecars.of(view.id) if view.id not in {g.id for g in found} else None
+        group = _group(view)
+        if row is not None:
+            known = row.told or from_xmp(row.text.encode()).told()
+            group = replace(group, sidecar=row.path, known=known, conflicts=row.conflicts)
+        found.append(group)
     return found
 
 

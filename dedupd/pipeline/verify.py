@@ -57,6 +57,12 @@ def verify(
             promise="P4", path=move.src, told="a move was begun and not ended",
             mend="start the daemon, or run `dedupd scan`: both finish or take it back first",
         )  # fmt: skip
+    for row in ledger.sidecars.unsettled():
+        if row.path:
+            yield Breach(
+                promise="P4", path=row.path, told="this sidecar of dedupd's is half made, or half taken away",
+                mend="start the daemon, or run `dedupd scan`: both end what was begun first",
+            )  # fmt: skip
     for root in roots:
         try:
             found = disk.identity(root.path)

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.core.metadata import Description
 from dedupd.core.photo import FileStat, Traits, Unreadable
+from dedupd.core.xmp import to_xmp
 from dedupd.ports import Look, LookRequest, ProofRequest, Vision
 from tests.fakes.vision import FakeVision, pseudo_photo
 
@@ -199,3 +201,14 @@ def test_a_pair_is_not_proven_on_other_bytes(studio: Studio) -> None:
 
 def proof(path_a: Path, a: str, path_b: Path, b: str) -> ProofRequest:
     return ProofRequest(a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b))
+
+
+def test_photos_and_sidecars_say_what_they_know(studio: Studio) -> None:
+    photo, sidecar, gone = studio.photo("a.jpg", "told"), studio.folder / "a.jpg.xmp", studio.folder / "b.jpg"
+    known = Description(rating=4, keywords=("sea",))
+    sidecar.write_text(to_xmp(known))
+    gone.write_bytes(photo.read_bytes())
+    requests = [request(key, path) for key, path in ((7, photo), (8, sidecar), (9, gone))]
+    gone.unlink()
+    answers = studio.vision.describe(requests)
+    assert answers == {7: Description(), 8: known, 9: Description()}

@@ -29,6 +29,9 @@ DURABILITY, PIPELINE, FAULTS = (
 )
 
 
+SIDECARS, ANNOTATE = "adapters/sidecars.py", "pipeline/test_annotate.py::"
+
+
 @dataclass(frozen=True, slots=True)
 class Mutation:
     """Replace `code` (found exactly once) in `file`; `test` must then fail."""
@@ -106,6 +109,22 @@ MUTATIONS = [
     drop("torn lines stay alone", RECEIPTS, 'text = b"\\n" + text', MOVES + "test_a_torn_receipt_harms_no_other"),
     drop("receipts stay in their folder", RECEIPTS, 'if not line["src"].startswith(above) or is_held(line["src"]):', MOVES + "test_receipts_that_point_elsewhere_are_ignored", "if False:"),
     drop("folder modes", FILES, "os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))", MOVES + "test_new_folders_have_their_parents_mode"),
+    # sidecars
+    drop("sidecars replace nothing", SIDECARS, "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW", ANNOTATE + "test_a_name_taken_at_the_last_moment", "os.O_WRONLY | os.O_CREAT | os.O_TRUNC"),
+    drop("sidecars beside sidecars", "pipeline/annotate.py", "if not why:\n            begun", ANNOTATE + "test_a_sidecar_that_is_there_stays_and_the_summary_tells", "if True:\n            begun"),
+    drop("only our own bytes go", SIDECARS, "if found is None or not _ours(found, row.text.encode(), torn=torn):", ANNOTATE + "test_ours_is_only_what_is_byte_for_byte_ours", "if False:"),
+    drop("sidecars are looked at before they go", "pipeline/annotate.py", "(p for p in places if self._store.holds(root.path, p, row.text))", ANNOTATE + "test_the_keeper_moved_by_hand_with_its_sidecar", "(p for p in places)"),
+    drop("no second name of a sidecar", SIDECARS, "or found.st_nlink != 1 or", ANNOTATE + "test_what_is_no_plain_file_is_left_alone", "or"),
+    drop("sidecars of this disk", SIDECARS, "if root_id and marker_of(top) != root_id:", ANNOTATE + "test_another_disk_at_the_roots_path_gets_none", "if False:"),
+    drop("sidecars receipted first", SIDECARS, '                    receipts.append(fd, [receipts.sidecar("sidecar", row, folder)])\n', ANNOTATE + "test_with_the_ledger_gone_the_receipts_take_it_away", "                    pass\n"),
+    drop("receipts of sidecars stay in their folder", RECEIPTS, 'if not path.startswith(above) or not path.endswith(".xmp"):', ANNOTATE + "test_receipts_of_a_sidecar_never_point_at_anything_else", "if False:"),
+    drop("no half sidecar on a full disk", SIDECARS, "            _drop(fd, folder, name)\n", ANNOTATE + "test_a_disk_that_takes_no_more_leaves_nothing_half", "            pass\n"),
+    drop("sidecars owed with the move", "pipeline/placing.py", "ledger.sidecars.owe(file.root, move.group)", ANNOTATE + "test_what_the_copy_knows_stands_beside_the_keeper_whose_bytes_stay"),
+    drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            _step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            _step(\"sidecar written\")"),
+    drop("fsync of a sidecar's folder", SIDECARS, "            os.fsync(folder)\n            _step(\"sidecar synced\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            _step(\"sidecar synced\")"),
+    drop("fsync after a sidecar went", SIDECARS, '                    _step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    _step("sidecar removed")\n'),
+    drop("a sidecar is journaled first", "pipeline/annotate.py", "            self._put(begun)\n", "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", ""),
+    drop("torn sidecars", "pipeline/annotate.py", 'torn=row.state == "writing")\n            row = ', "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", "torn=False)\n            row = "),
     # recovery and undo
     drop("recovery hashes what arrived", FILES, "_content_at(root, move.dst, move, trust=False)", PIPELINE + "TestRecover::test_damage_that_stat_does_not_show", "_content_at(root, move.dst, move)"),
     drop("recovery asks for the keeper", RELOCATE, "and all(mover.keeper_stands(move) for move in unit)", PIPELINE + "TestRecover::test_moved_but_its_keeper_is_gone", ""),

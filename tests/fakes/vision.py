@@ -15,7 +15,9 @@ from typing import Any
 
 from blake3 import blake3
 
+from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.core.xmp import from_xmp
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
 
 _MAGIC = b"pseudo-photo\n"
@@ -37,8 +39,14 @@ _SAME_SCENE = replace(
 
 
 def pseudo_photo(scene: str, exposure: str = "1", rendering: str = "original", **traits: Any) -> bytes:
-    """Bytes of a file that shows `exposure` of `scene`; `rendering` makes other bytes of the same exposure."""
+    """Bytes of a file that shows `exposure` of `scene`; `rendering` makes other bytes of the same exposure.
+
+    `said`: what it says of itself, fields of a Description.
+    """
+    said = traits.pop("said", None)
     shown = {"scene": scene, "exposure": exposure, "rendering": rendering, "traits": traits}
+    if said is not None:
+        shown["said"] = said
     return _MAGIC + json.dumps(shown, sort_keys=True).encode()
 
 
@@ -141,6 +149,19 @@ class FakeVision(Vision):
 
     def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
         return {content: Path(path) for path, content in requests if self._found(path, content) is not None}
+
+    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+        return {request.key: self._said(request) for request in requests}
+
+    def _said(self, request: LookRequest) -> Description:
+        try:
+            data = _read(request.path, request.stat) or b""
+        except OSError:
+            return Description()
+        if request.path.endswith(".xmp"):
+            return from_xmp(data)
+        said = json.loads(data.removeprefix(_MAGIC)).get("said", {}) if data.startswith(_MAGIC) else {}
+        return Description(**{name: tuple(v) if isinstance(v, list) else v for name, v in said.items()})
 
     def status(self) -> VisionStatus:
         return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")

@@ -5,6 +5,7 @@
     inventory.py  roots, files, months, contents
     judgement.py  measured pairs, groups, verdicts
     journal.py    the move journal
+    sidecars.py   what stands beside keepers, and what is owed
 
 Owns durability; must never decide anything.
 """
@@ -22,12 +23,13 @@ from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.judgement import Judgement
 from dedupd.adapters.ledger.schema import connect, translated
+from dedupd.adapters.ledger.sidecars import Sidecars
 
 __all__ = ["Ledger"]
 
 
 class Ledger:
-    """One connection and its three parts. Use one per thread; only the pipeline's may write."""
+    """One connection and its four parts. Use one per thread; only the pipeline's may write."""
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         """Raises LedgerDamaged or StateError, one sentence each."""
@@ -36,6 +38,7 @@ class Ledger:
         self.inventory = Inventory(self._link)
         self.judgement = Judgement(self._link)
         self.journal = Journal(self._link)
+        self.sidecars = Sidecars(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

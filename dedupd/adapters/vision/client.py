@@ -21,6 +21,7 @@ from typing import IO, TypeVar
 
 import dedupd
 from dedupd.adapters.vision import messages
+from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
@@ -152,6 +153,24 @@ class VisionWorker(Vision):
 
         made = self._each(len(requests), ask, messages.Shrunk, read, give_up)
         return {content: Path(os.fsdecode(path)) for content, path in made if path}
+
+    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+        """See `Vision.describe`."""
+
+        def ask(keys: list[int]) -> messages.Describe:
+            files = [
+                messages.FileToLook(key=key, path=os.fsencode(requests[key].path), stat=requests[key].stat)
+                for key in keys
+            ]
+            return messages.Describe(files=files)
+
+        def read(reply: messages.Described) -> tuple[int, Description]:
+            return requests[reply.key].key, reply.said
+
+        def give_up(key: int, why: str) -> tuple[int, Description]:
+            return requests[key].key, Description()
+
+        return dict(self._each(len(requests), ask, messages.Described, read, give_up))
 
     def status(self) -> VisionStatus:
         """See `Vision.status`."""

@@ -10,6 +10,7 @@ import struct
 
 import msgspec
 
+from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
 MAX_FRAME = 256 << 20
@@ -94,11 +95,17 @@ class Tidy(Message, frozen=True):
     keep: list[str]
 
 
+class Describe(Message, frozen=True):
+    """What files say of themselves; answered per file: Begun, Described."""
+
+    files: list[FileToLook]
+
+
 class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
-Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Tidy | Load
+Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Tidy | Describe | Load
 
 
 class Ready(Message, frozen=True):
@@ -165,6 +172,13 @@ class Shrunk(Message, frozen=True):
     path: bytes
 
 
+class Described(Message, frozen=True):
+    """One file's answer; empty when it says nothing or cannot be read."""
+
+    key: int
+    said: Description
+
+
 class Done(Message, frozen=True):
     """The request is fully answered."""
 
@@ -175,7 +189,20 @@ class Failed(Message, frozen=True):
     sentence: str
 
 
-Reply = Ready | Begun | Decoded | Busy | Looked | Candidates | Proven | Contents | Shrunk | Done | Failed
+Reply = (
+    Ready
+    | Begun
+    | Decoded
+    | Busy
+    | Looked
+    | Candidates
+    | Proven
+    | Contents
+    | Shrunk
+    | Described
+    | Done
+    | Failed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 requests = msgspec.msgpack.Decoder(Request)

@@ -115,6 +115,8 @@ class Eyes:
                 self._shrink(request)
             case messages.Tidy():
                 self._tidy(request)
+            case messages.Describe():
+                self._describe(request)
             case messages.Load():
                 self.embedder()
             case messages.Configure():
@@ -182,6 +184,14 @@ class Eyes:
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))
             self._pipe.send(shrink(file, self._cache_dir))
+
+    def _describe(self, request: messages.Describe) -> None:
+        with self._busy("getting ready to read"):
+            from dedupd.adapters.vision.describe import describe
+
+        for file in request.files:
+            self._pipe.send(messages.Begun(key=file.key))
+            self._pipe.send(describe(file))
 
 
 def _thread_count() -> int:

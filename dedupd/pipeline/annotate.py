@@ -1,0 +1,234 @@
+"""What moved copies know and their keeper does not goes into an XMP sidecar beside the keeper, and away with an undo.
+
+The file is named like the whole photo, `IMG_1.jpg.xmp`: darktable, digiKam and Immich read that, and unlike
+`IMG_1.xmp` it cannot be taken for the sidecar of a RAW or HEIC of the same stem (Lightroom reads sidecars beside
+RAWs only, under neither name beside a JPEG). A sidecar that is there already is somebody's and stays as it is:
+then the month's summary tells what the copies know. Must never touch a photo.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from dedupd.core.metadata import Description, joined, lacking
+from dedupd.core.photo import Relation
+from dedupd.core.records import FileRow, RootRow, SidecarRow
+from dedupd.core.relocation import Move, duplicates_folder
+from dedupd.core.units import extension
+from dedupd.core.xmp import to_xmp
+from dedupd.errors import RootError
+from dedupd.pipeline.orders import Companions, Stays
+from dedupd.ports import Disk, LookRequest, Vision
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+BATCH = 64
+"""Groups whose files are read at a time."""
+
+
+class SidecarStore(Protocol):
+    """The files themselves (adapters/sidecars.py: SidecarFiles)."""
+
+    def write(self, root: str, root_id: str, row: SidecarRow, keeper: str, folder: str) -> str:
+        """Make the sidecar, receipted in `folder` and durable; '' or why not."""
+        ...
+
+    def holds(self, root: str, path: str, text: str) -> bool:
+        """True when the file at `path` has exactly these bytes."""
+        ...
+
+    def remove(self, root: str, root_id: str, row: SidecarRow, folder: str, *, torn: bool = False) -> bool:
+        """Take it away while it is ours; False when it is somebody's. Raises OSError, RootError."""
+        ...
+
+    def receipts(self, root: str) -> list[tuple[str, SidecarRow]]:
+        """What the receipts under `root` tell: (duplicates/ folder, row). RootError."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """One group: what stands beside its keeper, and what ought to."""
+
+    row: SidecarRow
+    keeper: FileRow | None
+    held: list[Move]
+    folder: str
+    foreign: tuple[str, ...] = ()
+    """Sidecars beside the keeper that are not ours."""
+    wanted: Description = field(default_factory=Description)
+    conflicts: tuple[str, ...] = ()
+
+
+class Annotator:
+    """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
+
+    def __init__(
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, ignore: Sequence[str], *, on: bool
+    ) -> None:  # fmt: skip
+        self._ledger, self._vision, self._disk, self._store = ledger, vision, disk, store
+        self._ignore, self._on = ignore, on
+
+    def settle(self, root: RootRow, *, see: bool = True) -> list[str]:
+        """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know.
+
+        Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
+        """
+        said: list[str] = []
+        waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
+        companions = Companions(self._ledger, self._disk, root, self._ignore)
+        for start in range(0, len(waiting), BATCH):
+            cases = [c for row in waiting[start : start + BATCH] if (c := self._case(root, row, companions))]
+            if not see:
+                cases = [case for case in cases if not self._speaking(case)]
+            self._read(root, cases)
+            for case in cases:
+                said += self._settle(root, case)
+        return said
+
+    # ---- what is wanted
+
+    def _case(self, root: RootRow, row: SidecarRow, companions: Companions) -> _Case | None:
+        """None when it cannot be worked out now."""
+        moves = self._ledger.journal.moves(group=row.group)
+        held = [move for move in moves if move.held]
+        if not moves:
+            return None
+        group = self._ledger.judgement.group(row.group)
+        keeper = self._ledger.inventory.file(group.keeper) if group is not None else None
+        case = _Case(row=row, keeper=keeper, held=held, folder=duplicates_folder((held or moves)[-1].dst))
+        try:
+            case.row = self._ended(root, case)
+            if keeper is not None and held:
+                beside = companions.unit(keeper.path).companions
+                case.foreign = tuple(p for p in beside if extension(p) == "xmp" and p != case.row.path)
+        except (Stays, OSError, RootError):
+            return None
+        return case
+
+    def _ended(self, root: RootRow, case: _Case) -> SidecarRow:
+        """What a crash left half made is taken away, and what it left half taken away too."""
+        row = case.row
+        if row.state in ("writing", "removing"):
+            self._store.remove(root.path, root.uuid, row, case.folder, torn=row.state == "writing")
+            row = SidecarRow(group=row.group, root=row.root, state="owed")
+            self._put(row)
+        return row
+
+    def _speaking(self, case: _Case) -> list[Move]:
+        """Held files that can know more than the keeper: copies with other bytes, and sidecars of copies.
+
+        Another frame of a burst is another photo: it does not speak for its keeper.
+        """
+        if case.keeper is None or not self._on:
+            return []
+        same = [move for move in case.held if move.relation != Relation.BURST]
+        return [m for m in same if extension(m.dst) == "xmp" or (m.primary and m.relation != Relation.EXACT)]
+
+    def _read(self, root: RootRow, cases: Iterable[_Case]) -> None:
+        """Find out what each keeper lacks, with one question for all of them."""
+        asked: list[tuple[_Case, str, str]] = []
+        for case in cases:
+            speaking = self._speaking(case)
+            if speaking and case.keeper is not None:
+                asked += [(case, "", path) for path in (*case.foreign, case.keeper.path)]
+                asked += [(case, move.unit, move.dst) for move in sorted(speaking, key=lambda m: m.primary)]
+        known: dict[int, dict[str, Description]] = {}
+        requests = [
+            LookRequest(key=key, path=os.path.join(root.path, path), stat=stat)
+            for key, (_, _, path) in enumerate(asked)
+            if (stat := self._disk.stat(root.path, path)) is not None
+        ]
+        answers = self._vision.describe(requests) if requests else {}
+        for key, said in sorted(answers.items()):
+            case, unit, _ = asked[key]
+            units = known.setdefault(case.row.group, {})
+            units[unit] = joined(units.get(unit, Description()), said)
+        for case in cases:
+            units = known.get(case.row.group, {})
+            keeper = units.pop("", Description())
+            case.wanted, conflicts = lacking(keeper, list(units.values()))
+            case.conflicts = tuple(conflicts)
+
+    # ---- what is done
+
+    def _settle(self, root: RootRow, case: _Case) -> list[str]:
+        text = to_xmp(case.wanted) if case.wanted else ""
+        settled = replace(case.row, state="settled", told=(), conflicts=case.conflicts)
+        if case.row.text and (not self._on and case.held):
+            self._put(replace(case.row, state="settled"))
+            return []
+        if case.row.text == text and (not text or self._store.holds(root.path, case.row.path, text)):
+            self._end(settled)
+            return []
+        if case.row.text and not self._withdrawn(root, case):
+            return []
+        settled = replace(settled, path="", text="")
+        if text and case.keeper is not None:
+            settled = self._written(root, case, settled, text)
+        self._end(settled)
+        keeper = case.keeper.path if case.keeper is not None else ""
+        return [f"{keeper}: the {fact} of its copies disagree and are left out" for fact in case.conflicts]
+
+    def _written(self, root: RootRow, case: _Case, settled: SidecarRow, text: str) -> SidecarRow:
+        assert case.keeper is not None
+        why = f"{case.foreign[0]} is there already" if case.foreign else ""
+        if not why:
+            begun = replace(settled, state="writing", path=f"{case.keeper.path}.xmp", text=text)
+            self._put(begun)
+            why = self._store.write(root.path, root.uuid, begun, case.keeper.path, case.folder)
+            if not why:
+                return replace(begun, state="settled")
+        return replace(settled, told=(*case.wanted.told(), f"not written: {why}"))
+
+    def _withdrawn(self, root: RootRow, case: _Case) -> bool:
+        """Take our sidecar away, wherever its keeper's owner has put it. False when that failed: it stays owed."""
+        row, places = case.row, [case.row.path]
+        if case.keeper is not None:
+            places.append(f"{case.keeper.path}.xmp")
+        path = next((p for p in places if self._store.holds(root.path, p, row.text)), "")
+        if not path:
+            return True  # edited or taken away: it is its owner's
+        row = replace(row, state="removing", path=path)
+        self._put(row)
+        try:
+            self._store.remove(root.path, root.uuid, row, case.folder)
+        except (OSError, RootError):
+            return False
+        with self._ledger.transaction():
+            seen = self._ledger.inventory.file_at(root.id, path)
+            if seen is not None:
+                self._ledger.inventory.remove_file(seen.id)
+            self._ledger.sidecars.put(SidecarRow(group=row.group, root=row.root, state="owed"))
+        return True
+
+    def _end(self, row: SidecarRow) -> None:
+        with self._ledger.transaction():
+            if row.text or row.told or row.conflicts:
+                self._ledger.sidecars.put(row)
+            else:
+                self._ledger.sidecars.forget(row.group)
+
+    def _put(self, row: SidecarRow) -> None:
+        with self._ledger.transaction():
+            self._ledger.sidecars.put(row)
+
+
+def withdraw_by_receipts(root: str, store: SidecarStore, ended: Iterable[Move]) -> int:
+    """With the ledger gone: take away the sidecars of groups of which nothing is held any more. Returns how many.
+
+    `ended`: what became of every move that the receipts told of. Raises RootError.
+    """
+    held = {move.group for move in ended if move.held or move.error}
+    count = 0
+    for folder, row in store.receipts(root):
+        if row.group not in held:
+            try:
+                count += store.remove(root, "", row, folder, torn=row.state == "writing")
+            except OSError:
+                continue
+    return count
