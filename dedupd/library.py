@@ -45,7 +45,7 @@ from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
 from dedupd.pipeline.recluster import Comparison, decide
 from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
-from dedupd.pipeline.review import Reviewer, build_report, group_relation, group_state, resolve, status_view
+from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.pipeline.summarise import summarise
 from dedupd.ports import Clock, Vision
 from dedupd.protocol.messages import GroupView, Resolved, StatusView
@@ -988,21 +988,12 @@ class LibraryView:
         return status_view(self.ledger, self.roots, daemon=daemon, now=time.time())
 
     def group_rows(
-        self,
-        *,
-        month: str | None = None,
-        root: str | None = None,
-        relation: str | None = None,
-        state: str | None = None,
-    ) -> list[GroupRow]:
-        """Newest month first; `relation` and `state` as the views call them."""
-        ids = {r.id for r in self.roots if root in (None, r.path)}
-        rows = [g for g in self.ledger.judgement.groups(None, month) if g.root in ids]
-        return [
-            g for g in rows
-            if any(m.role != "stays" for m in g.members)
-            and relation in (None, group_relation(g.members)) and state in (None, group_state(g.members))
-        ]  # fmt: skip
+        self, *, month: str | None = None, root: str | None = None, relation: str | None = None,
+        state: str | None = None, offset: int = 0, limit: int | None = None,
+    ) -> tuple[list[GroupRow], int]:  # fmt: skip
+        """Newest month first, and how many there are in all; `relation` and `state` as the views call them."""
+        ids = [r.id for r in self.roots if root in (None, r.path)]
+        return self.ledger.judgement.page(ids, month, relation, state, offset, limit)
 
     def report(self, month: str | None = None) -> dict[str, Any]:
         """The JSON report of DESIGN section 5; its groups of one month, if asked."""

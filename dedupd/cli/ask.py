@@ -128,7 +128,7 @@ def groups(arguments: argparse.Namespace) -> int:
         if arguments.json:
             answer_json(view.report(arguments.month))
             return int(ExitCode.OK)
-        found = view.reviewer.report(view.group_rows(month=arguments.month))
+        found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
     for group in found:
         _print_group(group)
     if not found:

@@ -133,13 +133,18 @@ class Handlers:
         return Months(months=await self._read(lambda view: view.reviewer.months()))
 
     async def _groups(self, request: GetGroups) -> GroupsPage:
+        limit = max(1, min(request.limit, PAGE))
+
         def page(view: LibraryView) -> GroupsPage:
-            rows = view.group_rows(
-                month=request.month, root=request.root, relation=request.relation, state=request.state
+            rows, total = view.group_rows(
+                month=request.month, root=request.root, relation=request.relation, state=request.state,
+                offset=request.offset, limit=limit,
+            )  # fmt: skip
+            return GroupsPage(
+                groups=view.reviewer.groups(rows),
+                total=total,
+                next_offset=_next(request.offset, limit, total),
             )
-            start, end = request.offset, request.offset + max(1, min(request.limit, PAGE))
-            views = view.reviewer.groups(rows[start:end])
-            return GroupsPage(groups=views, total=len(rows), next_offset=end if end < len(rows) else None)
 
         return await self._read(page)
 
@@ -154,13 +159,13 @@ class Handlers:
         return found
 
     async def _moves(self, request: GetMoves) -> MovesPage:
+        limit = max(1, min(request.limit, PAGE))
+
         def page(view: LibraryView) -> MovesPage:
-            rows = view.ledger.journal.moves(group=request.group)[::-1]
-            views = view.reviewer.moves(rows)
-            views = [v for v in views if request.month in (None, v.month)]
-            end = request.offset + max(1, min(request.limit, PAGE))
-            following = end if end < len(views) else None
-            return MovesPage(moves=views[request.offset : end], total=len(views), next_offset=following)
+            rows, total = view.ledger.journal.page(request.group, request.month, request.offset, limit)
+            return MovesPage(
+                moves=view.reviewer.moves(rows), total=total, next_offset=_next(request.offset, limit, total)
+            )
 
         return await self._read(page)
 
@@ -332,6 +337,12 @@ class Handlers:
         acted = _acted(moved)
         acted.lessons = lessons
         return acted
+
+
+def _next(offset: int, limit: int, total: int) -> int | None:
+    """Where the next page begins; None behind the last."""
+    end = max(0, offset) + limit
+    return end if end < total else None
 
 
 def _month(text: str) -> Month:

@@ -6,7 +6,7 @@ Must never move a file itself and never show a number the ledger does not hold (
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +49,9 @@ class Reviewer:
 
     def groups(self, groups: Iterable[GroupRow]) -> list[GroupView]:
         """Groups that still have something beside their keeper, in the order given."""
-        views = (self.group(g) for g in groups if any(m.role != "stays" for m in g.members))
+        rows = [g for g in groups if any(m.role != "stays" for m in g.members)]
+        files, captured = self._files(rows)
+        views = (self._view(row, files, captured) for row in rows)
         return [v for v in views if v is not None]
 
     def report(self, groups: Iterable[GroupRow]) -> list[GroupView]:
@@ -65,43 +67,32 @@ class Reviewer:
 
     def group(self, group: GroupRow) -> GroupView | None:
         """None when its keeper is no longer known."""
-        files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
+        return self._view(group, *self._files([group]))
+
+    def _files(self, groups: Sequence[GroupRow]) -> tuple[dict[int, FileRow], dict[str, Traits]]:
+        """The files of these groups, and what was seen in their keepers, asked for at once."""
+        files = self._ledger.inventory.files_by_id(
+            id for group in groups for id in (group.keeper, *(m.file for m in group.members))
+        )
+        keepers = (files[g.keeper].content for g in groups if g.keeper in files)
+        return files, self._ledger.inventory.traits(content for content in keepers if content)
+
+    def _view(
+        self, group: GroupRow, files: Mapping[int, FileRow], seen: Mapping[str, Traits]
+    ) -> GroupView | None:
         keeper = files.get(group.keeper)
         if keeper is None or group.root not in self._roots:
             return None
         moves = self._held_moves(group)
-        traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
         view = GroupView(
             id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
             state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,
-            captured=_captured(keeper, traits),
+            captured=_captured(keeper, seen),
         )  # fmt: skip
         for member in sorted(group.members, key=lambda m: (_WEAKEST_FIRST[::-1].index(m.relation), m.file)):
             if member.file in files:
-                self._add_member(view, member, files[member.file], moves.get(member.file), keeper, traits)
+                _add_member(view, member, files[member.file], moves.get(member.file), keeper)
         return view
-
-    def _add_member(
-        self,
-        view: GroupView,
-        member: MemberRow,
-        file: FileRow,
-        move: Move | None,
-        keeper: FileRow,
-        traits: dict[str, Traits],
-    ) -> None:
-        path = move.src if move is not None else file.path
-        view.evidence[path] = _evidence(member, keeper, file)
-        view.why[path] = member.why
-        view.sizes[path] = file.stat.size
-        if member.role == "review":
-            view.review.append(path)
-            view.review_bytes += file.stat.size
-        elif member.role in {"duplicate", "moved"}:
-            view.duplicates.append(path)
-            view.bytes += file.stat.size
-            if move is not None:
-                view.moved_to[path] = file.path
 
     def _companions(
         self, view: GroupView, group: GroupRow, files: dict[int, FileRow], beside: Companions
@@ -220,6 +211,27 @@ class Reviewer:
         ]
 
 
+def _add_member(
+    view: GroupView,
+    member: MemberRow,
+    file: FileRow,
+    move: Move | None,
+    keeper: FileRow,
+) -> None:
+    path = move.src if move is not None else file.path
+    view.evidence[path] = _evidence(member, keeper, file)
+    view.why[path] = member.why
+    view.sizes[path] = file.stat.size
+    if member.role == "review":
+        view.review.append(path)
+        view.review_bytes += file.stat.size
+    elif member.role in {"duplicate", "moved"}:
+        view.duplicates.append(path)
+        view.bytes += file.stat.size
+        if move is not None:
+            view.moved_to[path] = file.path
+
+
 def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float) -> StatusView:
     """What `dedupd status` says, from the ledger alone; the daemon adds what only it knows."""
     ids = {r.id for r in roots}
@@ -292,7 +304,7 @@ def _move_state(move: Move) -> str:
     return str(move.state)
 
 
-def _captured(file: FileRow, traits: dict[str, Traits]) -> float | None:
+def _captured(file: FileRow, traits: Mapping[str, Traits]) -> float | None:
     seen = traits.get(file.content or "")
     return None if seen is None else seen.captured
 

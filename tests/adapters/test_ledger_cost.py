@@ -85,6 +85,7 @@ def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
         lambda ledger: ledger.inventory.to_look_at(),
         lambda ledger: ledger.judgement.months_beside(1, 5, "content 5"),
         lambda ledger: ledger.judgement.groups(1, "2000-03"),
+        lambda ledger: ledger.judgement.page([1], "2000-03", None, None, 0, 9),
         lambda ledger: ledger.judgement.groups_with_file(1),
         lambda ledger: ledger.judgement.proposed(1),
         lambda ledger: ledger.journal.open_moves(),
@@ -100,3 +101,11 @@ def test_a_question_about_a_few_rows_reads_a_few(
 ) -> None:
     small, large = (steps(ledger, act) for ledger in ledgers)
     assert large < 1.5 * small + 40, "sixteen times the library, and the same answer"
+
+
+def test_the_history_is_paged_newest_first_of_all_or_of_a_month(ledgers: list[Ledger]) -> None:
+    journal = ledgers[0].journal
+    every = journal.moves()[::-1]
+    assert journal.page(None, None, 1, 3) == (every[1:4], SMALL)
+    assert journal.page(None, "2000-03", 0, 9) == ([m for m in every if m.src.startswith("2000-03")], 1)
+    assert journal.page(every[0].group, None, 0, 9) == (every[:1], 1)

@@ -177,6 +177,19 @@ class Journal:
         done = self._link.execute(f"INSERT INTO moves({columns}) VALUES({marks})", _to_row(move)[1:])
         return replace(move, id=int(done.lastrowid or 0))
 
+    def page(self, group: int | None, month: str | None, offset: int, limit: int) -> tuple[list[Move], int]:
+        """Newest first, of a group or of a month of photos; and how many there are in all."""
+        found = (
+            "FROM moves m LEFT JOIN files f ON f.id=m.file WHERE (? IS NULL OR m.grp=?) "
+            "AND (? IS NULL OR coalesce(f.month, '')=?)"
+        )
+        asked = (group, group, month, month)
+        total = self._link.execute(f"SELECT count(*) {found}", asked).fetchone()[0]
+        rows = self._link.execute(
+            f"SELECT m.id {found} ORDER BY m.id DESC LIMIT ? OFFSET ?", (*asked, limit, max(0, offset))
+        )
+        return self.moves(ids=[r[0] for r in rows])[::-1], total
+
     def _select(self, where: str, values: Sequence[Any] | dict[str, Any]) -> list[Move]:
         with self._translated():
             rows = self._link.execute(

@@ -27,6 +27,9 @@ _PAIR = "a, b, model, cosine, hash_distance, measures"
 _VERDICT = "id, kind, a, b, paths, at"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
 
+_WEAKEST = "CASE WHEN max(m.relation='similar') THEN 'similar' WHEN max(m.relation='burst') THEN 'burst' WHEN max(m.relation='copy') THEN 'copy' ELSE 'exact' END"
+_STATE = "CASE WHEN max(m.role='duplicate') THEN 'proposed' WHEN max(m.role='review') THEN 'review' WHEN max(m.role='moved') THEN 'settled' ELSE 'kept' END"
+
 
 class Judgement:
     """Queries and changes over pairs, groups, verdicts. Writers hold a Ledger.transaction()."""
@@ -125,6 +128,29 @@ class Judgement:
         wanted = {"root": root, "month": month}
         terms = [f"{name}=:{name}" for name, value in wanted.items() if value is not None]
         return self._groups(f"WHERE {' AND '.join(terms) or 1} ORDER BY month DESC, id", wanted)
+
+    def page(
+        self, roots: Iterable[int], month: str | None, relation: str | None, state: str | None,
+        offset: int, limit: int | None,
+    ) -> tuple[list[GroupRow], int]:  # fmt: skip
+        """Groups with anything beside their keeper, newest month first, then id; and how many there are in all.
+
+        `relation` and `state` as pipeline/review calls them: the weakest relation, what the most urgent member waits for.
+        """
+        which = list(roots)
+        of_month = ("AND g.month=? ", (month,)) if month is not None else ("", ())
+        ids = self._link.execute(
+            "SELECT g.id FROM groups g JOIN members m ON m.grp=g.id "
+            f"WHERE g.root IN ({','.join('?' * len(which))}) {of_month[0]}AND m.role!='stays' GROUP BY g.id "
+            f"HAVING (? IS NULL OR ?={_WEAKEST}) AND (? IS NULL OR ?={_STATE}) ORDER BY g.month DESC, g.id",
+            (*which, *of_month[1], relation, relation, state, state),
+        ).fetchall()
+        start = max(0, offset)
+        chosen = [r[0] for r in ids[start : None if limit is None else start + limit]]
+        rows = {
+            g.id: g for part, marks in chunks(chosen) for g in self._groups(f"WHERE id IN ({marks})", part)
+        }
+        return [rows[id] for id in chosen], len(ids)
 
     def proposed(self, root: int) -> list[GroupRow]:
         """Groups of this root with members that would move unattended; newest month first, then id."""

@@ -285,8 +285,10 @@ class GroupsScreen(Page):
     # ---- which, and how --------------------------------------------------------------------------
 
     def _want(self, **changes: object) -> None:
-        self.wanted = self.wanted.but(**changes)
-        self.show_all()
+        wanted = self.wanted.but(**changes)
+        if wanted != self.wanted:
+            self.wanted = wanted
+            self.show_all()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "sort":
