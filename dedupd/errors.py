@@ -10,6 +10,7 @@
     │   └── LedgerDamaged     ledger.db cannot be trusted: moves are off      1
     ├── RootError             a root is missing, unreadable, swapped          1
     ├── VisionError           the worker cannot see (no model, crashed)       1
+    │   └── NotCalibrated     a model finds no thresholds on these photos     1
     ├── ProtocolError         a peer broke the socket's protocol              1
     └── MoveRefused           a check of the move protocol said no            1
 
@@ -82,6 +83,10 @@ class RootError(DedupdError):
 
 class VisionError(DedupdError):
     """The vision worker cannot do what was asked of it."""
+
+
+class NotCalibrated(VisionError):
+    """A model finds no thresholds on these photos: too few, or it tells nothing apart. It only proposes."""
 
 
 class ProtocolError(DedupdError):

@@ -36,9 +36,11 @@ from dedupd.core.month import Month, month_folder
 from dedupd.core.records import GroupRow, MonthRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
+from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, relocate, shadow
 from dedupd.pipeline.annotate import Annotator
+from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
@@ -123,6 +125,7 @@ class Library:
         self._in_step = InStep(self.ledger, self.clock)
         self._compares: Comparison | None = None
         self._shadow: shadow.Shadow | None = None
+        self._calibration: Calibration | None = None
         self._asked = ""
         """The name the embedder in preparation was asked for by."""
         self._tidied = False
@@ -544,6 +547,28 @@ class Library:
             touched.setdefault(root, set()).update(months)
         self.summarise(touched)
         return chosen.model
+
+    def calibrate(
+        self, *, on_progress: Progress = _quiet, stop: Callable[[], bool] = lambda: False
+    ) -> OwnThresholds | None:
+        """Measure the thresholds of the embedder in force on these photos; all months wait to be grouped by them.
+
+        Shipped ones stay in force: then this only measures. None when it was stopped: call it again to go on.
+        Raises UsageError for hashes alone, NotCalibrated, VisionError.
+        """
+        if not self.model:
+            raise UsageError(
+                "hashes alone have no thresholds to measure: choose a model with `dedupd models use`"
+            )
+        if self._calibration is None or self._calibration.model != self.model:
+            self._calibration = Calibration(self.ledger, self.vision, self.clock)
+        found = self._calibration.advance(on_progress, stop)
+        if found is not None:
+            self._calibration = None
+            with self.ledger.transaction():
+                for row in () if shipped(found.model) else self.ledger.inventory.months():
+                    self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
+        return found
 
     def drop_model(self) -> str:
         """Forget the embedder in preparation. Returns its id, '' when there was none."""

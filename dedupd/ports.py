@@ -100,17 +100,29 @@ class Vision(Protocol):
         ...
 
     def propose(
-        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+        self,
+        fresh: Sequence[str],
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
     ) -> list[Candidate]:
         """Pairs of each `fresh` content with every content of `among` (None: the whole index).
 
         Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
-        cosine at least the model's candidate bar (or `min_cosine` if lower). No top-k. Unknown contents are ignored.
+        cosine at least the model's candidate bar (`bar`, when it has its own; `min_cosine`, if lower). No top-k. Unknown contents are ignored.
         """
         ...
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
         """Align each pair and measure what is left between them."""
+        ...
+
+    def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
+        """Cosines of generated copies of each file with it; empty for one that cannot be read. Hashes alone: nothing."""
+        ...
+
+    def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """The cosine of each pair of contents, in order; None where the index lacks one, or has no vectors."""
         ...
 
     def missing(self, contents: Sequence[str]) -> list[str]:

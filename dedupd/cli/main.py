@@ -319,7 +319,7 @@ def _tools(commands: Commands) -> None:
         "which embedding models there are; choose one, fetch one",
         "dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
     )
-    models.add_argument("action", nargs="?", choices=("list", "use", "pull"), default="list")
+    models.add_argument("action", nargs="?", choices=("list", "use", "pull", "calibrate"), default="list")
     models.add_argument("name", nargs="?", metavar="MODEL")
     models.add_argument(
         "--dry-run",

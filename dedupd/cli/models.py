@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from dedupd.adapters.vision.models import list_models, pull
+from dedupd.cli.calibrate import calibrate
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.use_model import use
@@ -16,6 +17,8 @@ from dedupd.library import LibraryView
 def models(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _list(arguments)
+    if arguments.action == "calibrate":
+        return calibrate(arguments)
     if not arguments.name:
         raise UsageError(
             f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`"

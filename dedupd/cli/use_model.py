@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from dedupd.adapters.lock import hold
-from dedupd.cli.console import Progress, answer, answer_json, progress_bar
+from dedupd.cli.console import Progress, answer, answer_json, progress_bar, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.tune import as_json, print_change
 from dedupd.client.connection import Refused, ask
@@ -19,6 +19,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView
+from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.shadow import in_preparation
 from dedupd.pipeline.tune import tune
 from dedupd.protocol.messages import Done, Prepared, PrepareModel, SwitchModel
@@ -93,9 +94,14 @@ def _use(arguments: argparse.Namespace, settings: Settings, places: Places, hand
                 return int(ExitCode.OK)
             roots = [root for root in view.roots if root.online]
             found = tune(view.ledger, view.disk, roots, settings, settings, model, on_progress=progress)
+            calibrated = bars_in_force(view.ledger, model).calibrated
     facts = {"model": model or "hashes", "photos": photos, **as_json(found)}
     if not arguments.json:
         print_change(found)
+    if not calibrated:
+        tell(
+            f"note: {visible(name)} found no thresholds on these photos: it only proposes, and no burst moves"
+        )
     if not (arguments.yes or arguments.dry_run) and photos:
         arguments.yes = _asked(arguments, facts)
     switching = not arguments.dry_run and (arguments.yes or not photos)

@@ -28,6 +28,7 @@ from dedupd.protocol.messages import (
     STALE,
     Acted,
     Approve,
+    Calibrate,
     Done,
     DropModel,
     Forget,
@@ -244,25 +245,46 @@ class Handlers:
             )
 
     async def _prepare_model(self, request: PrepareModel) -> Prepared:
-        if self._daemon.paused:
-            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
         self._check_settings(request.settings)
 
-        def prepare(library: Library) -> Prepared:
+        def prepare(library: Library, reached: Prepared, **slice: Any) -> None:
+            reached.ready = library.prepare_model(request.model, **slice)
+
+        return await self._a_slice("prepare model", prepare)
+
+    async def _calibrate(self, request: Calibrate) -> Prepared:
+        def calibrate(library: Library, reached: Prepared, **slice: Any) -> None:
+            found = library.calibrate(**slice)
+            if found is not None:
+                reached.ready, reached.thresholds = True, found.to_json()
+
+        reached = await self._a_slice("calibrate", calibrate)
+        if reached.ready:
+            self._daemon.regroup()
+        return reached
+
+    async def _a_slice(self, name: str, act: Callable[..., None]) -> Prepared:
+        """Some seconds of long work that nobody waits for but its client, who asks for the next slice."""
+        if self._daemon.paused:
+            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
+        reached = Prepared(ready=False)
+
+        def note(phase: str, done: int, total: int) -> None:
+            reached.phase, reached.done, reached.total = phase, done, total
+            self._daemon.engine.report(phase, done, total)
+
+        def work(library: Library) -> Prepared:
             end = time.monotonic() + SLICE_SECONDS
-            reached = Prepared(ready=False)
-
-            def note(phase: str, done: int, total: int) -> None:
-                reached.phase, reached.done, reached.total = phase, done, total
-                self._daemon.engine.report(phase, done, total)
-
-            reached.ready = library.prepare_model(
-                request.model, on_progress=note,
-                stop=lambda: time.monotonic() > end or self._daemon.engine.should_yield(),
-            )  # fmt: skip
+            engine = self._daemon.engine
+            act(
+                library,
+                reached,
+                on_progress=note,
+                stop=lambda: time.monotonic() > end or engine.should_yield(),
+            )
             return reached
 
-        return await self._act("prepare model", prepare, Urgency.SHADOW)
+        return await self._act(name, work, Urgency.SHADOW)
 
     async def _switch_model(self, request: SwitchModel) -> Done:
         def switch(library: Library) -> str:

@@ -15,7 +15,8 @@ from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import Thresholds, needs_fine, thresholds_for
+from dedupd.core.relations import Thresholds, needs_fine
+from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
 from dedupd.pipeline.orders import Companions, Stays
@@ -39,6 +40,9 @@ class Comparison:
         self._ledger, self.vision, self._clock = ledger, vision, clock
         self._threshold, self._shadow = threshold, shadow
         self._model = ""
+        self._near: float | None = None
+        self._far: float | None = None
+        """The model's own candidate bars, within a month and across the library."""
         self._index_checked = False
         self._roots = {r.id: r for r in ledger.inventory.roots()}
 
@@ -79,7 +83,9 @@ class Comparison:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_pairs()
                 self._ledger.put("rules", seeing.recipe)
-        return f"{seeing.recipe}|{seeing.model}"
+        own = own_thresholds(self._ledger, seeing.model)
+        self._near, self._far = (own.candidate, own.across) if own else (None, None)
+        return f"{seeing.recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
 
     def make_whole(self) -> None:
         """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks."""
@@ -107,10 +113,10 @@ class Comparison:
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
         if fresh:
-            for pair in self.vision.propose(fresh, month, self._threshold):
+            for pair in self.vision.propose(fresh, month, self._threshold, self._near):
                 found[pair.a, pair.b] = pair
         if new:
-            for pair in self.vision.propose(new, None):
+            for pair in self.vision.propose(new, None, None, self._far):
                 found.setdefault((pair.a, pair.b), pair)
         pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
         return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b, self._model)]
@@ -194,7 +200,7 @@ def decide(
 
 def draw(ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str) -> Drawn:
     """The stars that these settings give for the month and what it is related to. Reads only: `tune` replays with it."""
-    related = _Related(ledger, root.id, thresholds_for(model, settings.threshold))
+    related = _Related(ledger, root.id, bars_in_force(ledger, model, settings.threshold))
     files, edges = related.to(month)
     found = stars(
         _nodes(ledger, settings, root, files, Companions(ledger, disk, root)),

@@ -15,8 +15,8 @@ import msgspec
 from dedupd import __version__
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
-from dedupd.core.relations import thresholds_for
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.consent import waits
 from dedupd.pipeline.learning import told
 from dedupd.pipeline.orders import Companions
@@ -204,7 +204,7 @@ class Reviewer:
 
     def lessons(self) -> list[LessonView]:
         """What people said and what it changed, newest last."""
-        helped = told(self._ledger, thresholds_for(self._ledger.get("model")))
+        helped = told(self._ledger, bars_in_force(self._ledger, self._ledger.get("model")))
         return [
             LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
             for v in self._ledger.judgement.verdicts()
@@ -245,7 +245,12 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         attention += [sentence] if sentence and root.online else []
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
     if ledger.get("recipe") and not model:
-        attention.append(note or "no embedding model is available: perceptual hashes alone are compared")
+        chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
+        attention.append(note or chosen)
+    if not bars_in_force(ledger, model).calibrated:
+        attention.append(
+            f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"
+        )
     return StatusView(
         daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.inventory.count(r.id) for r in roots),
         months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.records import FileRow, RootRow
+from dedupd.core.thresholds import shipped
+from dedupd.errors import NotCalibrated
+from dedupd.pipeline.calibrate import Calibration, own_thresholds
 from dedupd.pipeline.ingest import BATCH
 from dedupd.pipeline.recluster import Comparison, decide
 from dedupd.ports import Clock, Disk, LookRequest, Vision
@@ -30,13 +33,15 @@ class Shadow:
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None) -> None:
         """Asks `vision` which model it is. Raises VisionError when it cannot be had."""
-        self._ledger, self.vision = ledger, vision
+        self._ledger, self.vision, self._clock = ledger, vision, clock
         self.seeing = vision.status()
         self._compare = Comparison(ledger, vision, clock, threshold, shadow=True)
         self._waiting: list[str] = []
         self._seen, self._total = 0, 0
         self._given_up: set[str] = set()
         """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
+        self._calibration: Calibration | None = None
+        self._calibrated = shipped(self.model) or own_thresholds(ledger, self.model) is not None
         self._compared: dict[tuple[int, str], int] = {}
         """Month -> the change counter it was compared at."""
 
@@ -46,7 +51,11 @@ class Shadow:
 
     def advance(self, on_step: Step, stop: Callable[[], bool] = lambda: False) -> bool:
         """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
-        return self._look(on_step, stop) and self._compare_months(on_step, stop)
+        return (
+            self._look(on_step, stop)
+            and self._calibrate(on_step, stop)
+            and self._compare_months(on_step, stop)
+        )
 
     # ---- looking
 
@@ -83,6 +92,20 @@ class Shadow:
             self._seen += 1
             on_step("embed", self._seen, self._total)
         self._given_up |= set(self.vision.missing(list(contents)))
+
+    # ---- calibrating
+
+    def _calibrate(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+        """Thresholds are never another model's. Without any it will only propose, and status says so."""
+        if not self._calibrated:
+            try:
+                self._calibration = self._calibration or Calibration(self._ledger, self.vision, self._clock)
+                if self._calibration.advance(on_step, stop) is None:
+                    return False
+            except NotCalibrated:
+                pass
+            self._calibrated = True
+        return True
 
     # ---- comparing
 

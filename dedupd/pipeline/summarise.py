@@ -14,9 +14,9 @@ from dedupd.config import Settings
 from dedupd.core.month import year_folder
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, RootRow
-from dedupd.core.relations import thresholds_for
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.core.xmp import from_xmp
+from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.review import Reviewer
 from dedupd.ports import Clock
 from dedupd.protocol.messages import GroupView
@@ -64,7 +64,7 @@ def month_summary(
     held = ledger.inventory.of_month(root.id, month, FileState.HELD)
     photos, guessed = ledger.inventory.month_count(root.id, month)
     skipped = ledger.inventory.of_month(root.id, month, FileState.SKIPPED)
-    bars = thresholds_for(model, settings.threshold)
+    bars = bars_in_force(ledger, model, settings.threshold)
     return MonthSummary(
         root=root.path, month=month, photos=photos, guessed=guessed, moved_files=len(held),
         moved_groups=len({g.id for g in groups if g.moved_to}), bytes_saved=sum(f.stat.size for f in held),

@@ -246,10 +246,12 @@ class Prepared(Struct, kw_only=True):
     """How far another embedder has come in the shadow of the one in force."""
 
     ready: bool
-    """Everything is seen and compared: it can be put in force."""
+    """Everything is seen and compared: it can be put in force. Or: the thresholds are found."""
     phase: str = ""
     done: int = 0
     total: int = 0
+    thresholds: str = ""
+    """What Calibrate found, as JSON."""
 
 
 class Hello(Struct, kw_only=True):
@@ -438,6 +440,13 @@ class DropModel(Request, kw_only=True):
     result = Done
 
 
+class Calibrate(Request, kw_only=True):
+    """Some seconds of measuring the thresholds of the embedder in force: ask again until it is ready."""
+
+    method = "calibrate"
+    result = Prepared
+
+
 class GroupRef(Struct, kw_only=True):
     """A group as the client saw it."""
 
@@ -508,7 +517,7 @@ REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
         SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings,
-        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Approve, Reject, Judge, Undo, Forget,
+        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Calibrate, Approve, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip
 

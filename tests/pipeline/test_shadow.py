@@ -27,11 +27,17 @@ class Stern(FakeVision):
         self.alike = alike
         self.proved: list[tuple[str, str]] = []
         self.tidied: list[list[str]] = []
+        self.bars: set[float | None] = set()
 
     def propose(
-        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+        self,
+        fresh: Sequence[str],
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
     ) -> list[Candidate]:
-        found = super().propose(fresh, among, min_cosine)
+        self.bars.add(bar)
+        found = super().propose(fresh, among, min_cosine, bar)
         return [pair for pair in found if pair.hash_distance == 0 or self._shown(pair)]
 
     def _shown(self, pair: Candidate) -> bool:

@@ -89,11 +89,7 @@ class VisionWorker(Vision):
         """See `Vision.look`."""
 
         def ask(keys: list[int]) -> messages.LookAt:
-            files = [
-                messages.FileToLook(key=key, path=os.fsencode(requests[key].path), stat=requests[key].stat)
-                for key in keys
-            ]
-            return messages.LookAt(files=files)
+            return messages.LookAt(files=[_file(key, requests[key]) for key in keys])
 
         def read(reply: messages.Looked) -> Look:
             result = reply.traits or reply.unreadable or Unreadable(reason="not answered", retry=True)
@@ -120,13 +116,32 @@ class VisionWorker(Vision):
         return self._each(len(requests), ask, messages.Proven, read, give_up)
 
     def propose(
-        self, fresh: Sequence[str], among: Sequence[str] | None, min_cosine: float | None = None
+        self,
+        fresh: Sequence[str],
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
     ) -> list[Candidate]:
         """See `Vision.propose`. Across the whole index (`among` None) the model's farther bar holds."""
         within = None if among is None else list(among)
-        request = messages.Propose(fresh=list(fresh), among=within, min_cosine=min_cosine)
+        request = messages.Propose(fresh=list(fresh), among=within, min_cosine=min_cosine, bar=bar)
         replies = self._ask(request)
         return [pair for reply in replies if isinstance(reply, messages.Candidates) for pair in reply.pairs]
+
+    def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
+        """See `Vision.copies`."""
+
+        def ask(keys: list[int]) -> messages.Copy:
+            return messages.Copy(files=[_file(key, requests[key]) for key in keys])
+
+        return self._each(
+            len(requests), ask, messages.Copied, lambda reply: reply.cosines, lambda key, why: []
+        )
+
+    def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
+        """See `Vision.cosines`."""
+        replies = self._ask(messages.Liken(pairs=list(pairs)))
+        return [c for reply in replies if isinstance(reply, messages.Cosines) for c in reply.cosines]
 
     def missing(self, contents: Sequence[str]) -> list[str]:
         """See `Vision.missing`."""
@@ -371,7 +386,12 @@ class _Course:
                 self._begun[key] = self._in_danger[key] = None
             case messages.Decoded(key=key):
                 self._in_danger.pop(key, None)
-            case messages.Looked(key=key) | messages.Proven(key=key) | messages.Shrunk(key=key):
+            case (
+                messages.Looked(key=key)
+                | messages.Copied(key=key)
+                | messages.Proven(key=key)
+                | messages.Shrunk(key=key)
+            ):
                 for keys in (self.unanswered, self._begun, self._in_danger):
                     keys.pop(key, None)
             case _:
@@ -472,6 +492,10 @@ class _Process:
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _file(key: int, request: LookRequest) -> messages.FileToLook:
+    return messages.FileToLook(key=key, path=os.fsencode(request.path), stat=request.stat)
 
 
 def _pair(key: int, request: ProofRequest) -> messages.PairToProve:

@@ -50,6 +50,19 @@ class Propose(Message, frozen=True):
     fresh: list[str]
     among: list[str] | None
     min_cosine: float | None
+    bar: float | None
+
+
+class Copy(Message, frozen=True):
+    """Generated copies of files; answered per file: Begun, Copied."""
+
+    files: list[FileToLook]
+
+
+class Liken(Message, frozen=True):
+    """Cosines of pairs of contents; answered with Cosines, in parts."""
+
+    pairs: list[tuple[str, str]]
 
 
 class PairToProve(msgspec.Struct, frozen=True, array_like=True):
@@ -105,7 +118,7 @@ class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
-Request = Configure | LookAt | Propose | Prove | Missing | Shrink | Tidy | Describe | Load
+Request = Configure | LookAt | Propose | Copy | Liken | Prove | Missing | Shrink | Tidy | Describe | Load
 
 
 class Ready(Message, frozen=True):
@@ -149,6 +162,19 @@ class Candidates(Message, frozen=True):
     """A part of the answer to Propose."""
 
     pairs: list[Candidate]
+
+
+class Copied(Message, frozen=True):
+    """How near the copies of one file are to it."""
+
+    key: int
+    cosines: list[float]
+
+
+class Cosines(Message, frozen=True):
+    """A part of the answer to Liken, in order."""
+
+    cosines: list[float | None]
 
 
 class Proven(Message, frozen=True):
@@ -196,6 +222,8 @@ Reply = (
     | Busy
     | Looked
     | Candidates
+    | Copied
+    | Cosines
     | Proven
     | Contents
     | Shrunk

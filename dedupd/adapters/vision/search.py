@@ -81,6 +81,22 @@ def propose(
         yield found
 
 
+def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[list[float | None]]:
+    """The cosine of each pair, in order and in parts; None where a content or its vector is not there."""
+    for start in range(0, len(pairs), _OTHER_BLOCK):
+        part = pairs[start : start + _OTHER_BLOCK]
+        rows = index.rows(sorted({content for pair in part for content in pair}))
+        places = {content: place for place, content in enumerate(rows.contents)}
+        known = [number for number, (a, b) in enumerate(part) if a in places and b in places]
+        found: list[float | None] = [None] * len(part)
+        if rows.vectors is not None and known:
+            left = np.array([places[part[number][0]] for number in known])
+            right = np.array([places[part[number][1]] for number in known])
+            for number, cosine in zip(known, _cosines(rows.vectors, left, rows.vectors, right), strict=True):
+                found[number] = float(cosine)
+        yield found
+
+
 def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Pairs]:
     """A month and the like: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING

@@ -107,6 +107,10 @@ class Eyes:
                 self._looker.look(request.files)
             case messages.Propose():
                 self._propose(request)
+            case messages.Copy():
+                self._copy(request)
+            case messages.Liken():
+                self._liken(request)
             case messages.Prove():
                 self._prove(request)
             case messages.Missing():
@@ -157,12 +161,30 @@ class Eyes:
     def _search(self, request: messages.Propose) -> None:
         from dedupd.adapters.vision.search import propose
 
-        bar = self.model.far_cosine if request.among is None else self.model.near_cosine
+        own = self.model.far_cosine if request.among is None else self.model.near_cosine
+        bar = own if own is None or request.bar is None else request.bar
         if bar is not None and request.min_cosine is not None:
             bar = min(bar, request.min_cosine)
         for pairs in propose(self.index, request.fresh, request.among, bar):
             for start in range(0, len(pairs), _CANDIDATES_AT_ONCE):
                 self._pipe.send(messages.Candidates(pairs=pairs[start : start + _CANDIDATES_AT_ONCE]))
+
+    def _copy(self, request: messages.Copy) -> None:
+        with self._busy("getting ready to copy"):
+            from dedupd.adapters.vision.imitate import cosines_of_copies
+
+            embedder = self.embedder()
+        for file in request.files:
+            self._pipe.send(messages.Begun(key=file.key))
+            empty = messages.Copied(key=file.key, cosines=[])
+            self._pipe.send(empty if embedder is None else cosines_of_copies(file, embedder))
+
+    def _liken(self, request: messages.Liken) -> None:
+        with self._busy("comparing"):
+            from dedupd.adapters.vision.search import cosines_of
+
+            for cosines in cosines_of(self.index, request.pairs):
+                self._pipe.send(messages.Cosines(cosines=cosines))
 
     def _prove(self, request: messages.Prove) -> None:
         with self._busy("getting ready to prove"):

@@ -1,0 +1,165 @@
+"""A model without shipped thresholds measures its own on the library; which thresholds are in force.
+
+Must never change a group: it only measures, and writes down what it found with where it comes from. The sample is
+chosen by content, so that the same library gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from dedupd.core.photo import Measures, Traits
+from dedupd.core.relations import Thresholds, needs_fine, thresholds_for
+from dedupd.core.thresholds import (
+    NEIGHBOUR_SECONDS,
+    NEIGHBOURS,
+    SAMPLE,
+    OwnThresholds,
+    derive,
+    framed_alike,
+    shipped,
+)
+from dedupd.ports import Clock, LookRequest, ProofRequest, Vision
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+_AT_ONCE = 8
+_STRANGER_SECONDS = 86_400.0
+_STRANGER_BITS = 16
+"""Perceptual hashes of unrelated photos differ in 32 of 64 bits, give or take 4."""
+Pair = tuple[str, str]
+Step = Callable[[str, int, int], None]
+
+
+def own_thresholds(ledger: Ledger, model: str) -> OwnThresholds | None:
+    """What this model measured on this library."""
+    text = ledger.get(_key(model))
+    return OwnThresholds.from_json(text) if text else None
+
+
+def bars_in_force(ledger: Ledger, model: str, similar: float | None = None) -> Thresholds:
+    """Shipped, else the model's own, else those with which it only proposes; the person's own `similar` bar on top."""
+    own = None if shipped(model) else own_thresholds(ledger, model)
+    if own is None:
+        return thresholds_for(model, similar)
+    return own.bars if similar is None else replace(own.bars, similar=similar)
+
+
+def _key(model: str) -> str:
+    return f"thresholds {model}"
+
+
+class Calibration:
+    """One model measuring itself. `advance` until it answers."""
+
+    def __init__(self, ledger: Ledger, vision: Vision, clock: Clock) -> None:
+        self._ledger, self._vision, self._clock = ledger, vision, clock
+        self.model = vision.status().model
+        self._sample: list[str] | None = None
+        self._copied = 0
+        self._copies: list[float] = []
+
+    def advance(self, on_step: Step, stop: Callable[[], bool] = lambda: False) -> OwnThresholds | None:
+        """Some more of the way; the thresholds at its end, written down unless dedupd brings its own. None: stopped.
+
+        Raises NotCalibrated when the library is too small, or the model tells nothing apart.
+        """
+        if self._sample is None:
+            self._sample = self._choose()
+        while self._copied < len(self._sample):
+            if stop():
+                return None
+            chunk = self._sample[self._copied : self._copied + _AT_ONCE]
+            for cosines in self._vision.copies(self._requests(chunk)):
+                self._copies += cosines
+            self._copied += len(chunk)
+            on_step("calibrate", self._copied, len(self._sample))
+        found = derive(
+            self.model, len(self._sample), self._copies, self._strangers(self._sample), self._neighbours(),
+            self._clock.now(),
+        )  # fmt: skip
+        if not shipped(self.model):
+            self._ledger.put(_key(self.model), found.to_json())
+        return found
+
+    # ---- the sample
+
+    def _choose(self) -> list[str]:
+        """Contents are hashes: the first in their order are a fair sample, and the same each time."""
+        sample: list[str] = []
+        live = sorted(self._ledger.inventory.live_contents())
+        for start in range(0, len(live), SAMPLE):
+            chunk = live[start : start + SAMPLE]
+            lacking = set(self._vision.missing(chunk))
+            sample += [c for c in chunk if c not in lacking and self._request(c) is not None]
+            if len(sample) >= SAMPLE:
+                break
+        return sample[:SAMPLE]
+
+    def _request(self, content: str) -> LookRequest | None:
+        online = {r.id: r.path for r in self._ledger.inventory.roots() if r.online}
+        for file in self._ledger.inventory.live_with_content(content):
+            if file.root in online:
+                return LookRequest(
+                    key=file.id, path=os.path.join(online[file.root], file.path), stat=file.stat
+                )
+        return None
+
+    def _requests(self, contents: Sequence[str]) -> list[LookRequest]:
+        return [r for c in contents if (r := self._request(c)) is not None]
+
+    # ---- pairs
+
+    def _strangers(self, sample: Sequence[str]) -> list[float]:
+        traits = self._ledger.inventory.traits(sample)
+        known = [traits[c] for c in sample if c in traits]
+        pairs = [(a.content, b.content) for i, a in enumerate(known) for b in known[:i] if _strange(a, b)]
+        return self._cosines(pairs)
+
+    def _neighbours(self) -> list[float]:
+        shots = sorted(self._dated())
+        near = [
+            (min(a, b), max(a, b))
+            for (camera, earlier, a), (other, later, b) in pairwise(shots)
+            if camera == other and later - earlier <= NEIGHBOUR_SECONDS and a != b
+        ]
+        near = sorted(near)[:NEIGHBOURS]
+        return self._cosines([pair for pair, m in self._measured(near) if framed_alike(m)])
+
+    def _dated(self) -> Iterator[tuple[str, float, str]]:
+        live = self._ledger.inventory.live_contents()
+        for start in range(0, len(live), 4096):
+            for content, traits in self._ledger.inventory.traits(live[start : start + 4096]).items():
+                if traits.captured is not None and traits.camera:
+                    yield traits.camera, traits.captured, content
+
+    def _measured(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Measures]]:
+        unknown: list[ProofRequest] = []
+        for a, b in pairs:
+            known = self._ledger.judgement.measures(a, b)
+            one, other = self._request(a), self._request(b)
+            if known is not None:
+                yield (a, b), known
+            elif one is not None and other is not None:
+                fine = needs_fine(*self._ledger.inventory.traits([a, b]).values())
+                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path, fine=fine))
+        for proof in self._vision.prove(unknown):
+            if proof.measures is not None:
+                yield (proof.a, proof.b), proof.measures
+
+    def _cosines(self, pairs: Sequence[Pair]) -> list[float]:
+        return [cosine for cosine in self._vision.cosines(pairs) if cosine is not None]
+
+
+def _strange(a: Traits, b: Traits) -> bool:
+    """Nothing brings the two together: not their hashes, not the day."""
+    if a.captured is not None and b.captured is not None and abs(a.captured - b.captured) < _STRANGER_SECONDS:
+        return False
+    return (a.phash ^ b.phash).bit_count() > _STRANGER_BITS and (
+        a.dhash ^ b.dhash
+    ).bit_count() > _STRANGER_BITS
