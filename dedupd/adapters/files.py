@@ -1,4 +1,4 @@
-"""The hands: the one module that renames a user's file.
+"""The hands: the one module that moves a user's file, and the only one that uses the rename of renaming.py.
 
 Owns the move protocol (hold, prove, receipt, rename without replacing, look again, sync, receipt) and its
 inverse. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever cannot
@@ -11,44 +11,44 @@ be proven safe at this moment is refused, and the file stays where it is.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from dedupd.adapters import receipts
+from dedupd.adapters import receipts, steps
 from dedupd.adapters.beneath import Root, content_of, marker_of
-from dedupd.adapters.holding import Held, Quiet, disturbed, hold, identity, placeholder
+from dedupd.adapters.holding import (
+    Held,
+    Quiet,
+    check_order,
+    content_at,
+    disturbed,
+    hold,
+    identity,
+    inode_at,
+    placeholder,
+    same_root,
+)
+from dedupd.adapters.renaming import rename, unlink_twin
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import (
-    DUPLICATES,
     Goal,
     Move,
     MoveOrder,
     MoveState,
     Place,
     duplicates_folder,
-    is_held,
     numbered,
 )
 from dedupd.errors import MoveRefused, RootError
 from dedupd.ports import Clock
 
-_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4
-_FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-
 _T = TypeVar("_T")
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _step(name: str) -> None:
-    """Called after each step that touches the disk; tests put a kill or a meddling neighbour here."""
 
 
 class FileMover:
@@ -92,14 +92,14 @@ class FileMover:
     def whereabouts(self, move: Move) -> Place:
         """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
         with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
-            if not _same_root(root, move):
+            if not same_root(root, move):
                 return Place.UNKNOWN
-            at_src, at_dst = _inode_at(root, move.src, move), _inode_at(root, move.dst, move)
+            at_src, at_dst = inode_at(root, move.src, move), inode_at(root, move.dst, move)
             if at_src and at_dst:
                 return Place.BOTH
-            if at_src or (not at_dst and _content_at(root, move.src, move)):
+            if at_src or (not at_dst and content_at(root, move.src, move)):
                 return Place.SRC
-            return Place.DST if _content_at(root, move.dst, move, trust=False) else Place.NOWHERE
+            return Place.DST if content_at(root, move.dst, move, trust=False) else Place.NOWHERE
         return Place.UNKNOWN
 
     def keeper_stands(self, move: Move) -> bool:
@@ -131,7 +131,7 @@ class FileMover:
         MoveRefused when the two names are not one file that holds the recorded bytes.
         """
         with Root(move.root) as root:
-            _unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+            unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
     def receipts(self, root: str) -> list[Move]:
@@ -166,14 +166,14 @@ class FileMover:
         for folder in sorted({path.rpartition("/")[0] for path in paths}):
             with suppress(FileNotFoundError), root.folder(folder) as fd:
                 self.sync(fd)
-            _step("folder synced")
+            steps.step("folder synced")
 
     def complete(self, root: Root, moves: Sequence[Move]) -> None:
         """Append completion receipts. What cannot be written is made up for by what the disk shows."""
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
             with suppress(OSError), root.folder(duplicates_folder(own[0].dst)) as fd:
                 receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
-            _step("completion receipted")
+            steps.step("completion receipted")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -208,13 +208,13 @@ class Grip:
         if self._mover.halted:
             raise MoveRefused(self._mover.halted)
         for order in unit:
-            _check_order(self._root, order)
+            check_order(self._root, order)
             keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
             file = self._hold(order.src, order.stat, order.content)
             if identity(file.stat) == identity(keeper.stat):
                 raise MoveRefused(f"{order.src} and its keeper {order.keeper} are one and the same file")
             self._items[order.src] = _Item(file=file, keeper=keeper)
-        _step("proven")
+        steps.step("proven")
         names = self._free_names(
             [order.dst for order in unit], _stem([order.src for order in unit if order.primary])
         )
@@ -250,7 +250,7 @@ class Grip:
                     self._make_folder(move.dst.rpartition("/")[0])
                 with self._root.folder(duplicates_folder(own[0].dst)) as fd:
                     receipts.append(fd, [receipts.intent(move) for move in own])
-                _step("intent receipted")
+                steps.step("intent receipted")
             except OSError as error:
                 failed |= {move.dst: _reason(error) for move in own}
         return failed
@@ -262,11 +262,11 @@ class Grip:
                 item = self._items[move.src]
                 self._refuse_if(disturbed(self._root, item.file, move.src))
                 self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
-                _step("checked before rename")
-                _rename(self._root, move.src, move.dst)
+                steps.step("checked before rename")
+                rename(self._root, move.src, move.dst)
                 moved.append(move)
                 self._renamed.append((move.src, move.dst))
-                _step("renamed")
+                steps.step("renamed")
                 self._refuse_if(disturbed(self._root, item.file, move.dst))
                 self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
         except (MoveRefused, OSError) as error:
@@ -278,8 +278,8 @@ class Grip:
     def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], reason: str) -> list[Move]:
         try:
             for move in reversed(moved):
-                _rename(self._root, move.dst, move.src)
-                _step("put back")
+                rename(self._root, move.dst, move.src)
+                steps.step("put back")
         except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
             return [replace(move, error=reason) for move in unit]
         return _aborted(unit, reason)
@@ -300,14 +300,14 @@ class Grip:
             if move.root_id and marker_of(self._root) not in ("", move.root_id):
                 raise MoveRefused(f"{self._root.path} is another root than the one the file was moved in")
             target = move.restored or move.src
-            if _content_at(self._root, move.dst, move):
-                if _inode_at(self._root, target, move):
-                    _unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
+            if content_at(self._root, move.dst, move):
+                if inode_at(self._root, target, move):
+                    unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
                     self._before[move.batch, move.id] = move
                     continue
-            if _content_at(self._root, target, move):
+            if content_at(self._root, target, move):
                 settled.append(replace(move, goal=goal, state=MoveState.DONE, restored=target))
             else:
                 error = (
@@ -334,11 +334,11 @@ class Grip:
 
     def _bring(self, move: Move) -> Move:
         try:
-            if not _content_at(self._root, move.dst, move):
+            if not content_at(self._root, move.dst, move):
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile")
             self._make_folder(move.restored.rpartition("/")[0])
-            _rename(self._root, move.dst, move.restored)
-            _step("brought back")
+            rename(self._root, move.dst, move.restored)
+            steps.step("brought back")
         except (MoveRefused, OSError) as error:
             if isinstance(error, FileExistsError):
                 self.collided.add(move.unit)
@@ -377,7 +377,7 @@ class Grip:
                     os.mkdir(name, 0o700, dir_fd=fd)
                     with self._root.folder(below) as made:
                         os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))
-                    _step("folder made")
+                    steps.step("folder made")
                     self._mover.sync(fd)
             above = below
         with self._root.folder(path):
@@ -406,101 +406,6 @@ def _closing_on_error(grip: Grip) -> Generator[Grip]:
     except BaseException:
         grip.close()
         raise
-
-
-def _same_root(root: Root, move: Move) -> bool:
-    """True when the folder at the root's path is the one the move began in: by marker, else by device."""
-    found = marker_of(root)
-    return found == move.root_id if found and move.root_id else root.dev == move.dev
-
-
-def _check_order(root: Root, order: MoveOrder) -> None:
-    if order.root_id and marker_of(root) != order.root_id:
-        raise MoveRefused(f"{root.path} is not the folder or disk it was: mount the right one")
-    if not order.content or not order.keeper_content:
-        raise MoveRefused(f"{order.src} or its keeper has no recorded content")
-    if order.primary and order.relation == "exact" and order.content != order.keeper_content:
-        raise MoveRefused(f"{order.src} is not the same bytes as {order.keeper}")
-    if is_held(order.src) or is_held(order.keeper):
-        raise MoveRefused(f"{order.src} or its keeper lies in a {DUPLICATES} folder already")
-    if DUPLICATES not in order.dst.split("/")[:-1]:
-        raise MoveRefused(f"{order.dst} is not in a {DUPLICATES} folder")
-
-
-def _inode_at(root: Root, path: str, move: Move) -> bool:
-    found = root.lstat(path)
-    return found is not None and stat.S_ISREG(found.st_mode) and identity(found) == (move.dev, move.ino)
-
-
-def _content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool:
-    """True when the moved file lies at `path`: by inode, size and mtime if trusted, else by its bytes."""
-    found = root.lstat(path)
-    if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != move.size:
-        return False
-    if trust and identity(found) == (move.dev, move.ino) and found.st_mtime_ns == move.mtime_ns:
-        return True
-    if placeholder(found):
-        return False
-    with root.opened(path) as fd:
-        return content_of(fd) == move.content
-
-
-def _rename(root: Root, src: str, dst: str) -> None:
-    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken."""
-    from_folder, _, old = src.rpartition("/")
-    to_folder, _, new = dst.rpartition("/")
-    with root.folder(from_folder) as a, root.folder(to_folder) as b:
-        if _rename_exclusive(a, os.fsencode(old), b, os.fsencode(new), dst):
-            return
-        _relink(a, old, b, new)
-
-
-def _rename_exclusive(a: int, old: bytes, b: int, new: bytes, shown: str) -> bool:
-    """One atomic rename that refuses a taken name; False where system or file system knows no such thing."""
-    if sys.platform == "darwin":
-        failed = _libc.renameatx_np(a, old, b, new, _RENAME_EXCL)
-    elif hasattr(_libc, "renameat2"):
-        failed = _libc.renameat2(a, old, b, new, _RENAME_NOREPLACE)
-    else:
-        return False
-    code = ctypes.get_errno()
-    if failed and code not in _FLAG_UNKNOWN:
-        raise OSError(code, os.strerror(code), shown)
-    return not failed
-
-
-def _relink(a: int, old: str, b: int, new: str) -> None:
-    """The same by link, which never replaces, and unlink, while the old name is still the same file."""
-    before = _identity_at(a, old)
-    os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
-    _step("linked")
-    try:
-        os.fsync(b)
-        if _identity_at(b, new) != before:
-            raise OSError(errno.ESTALE, "another file took the name meanwhile", new)
-        if _identity_at(a, old) == before:  # else it is somebody's new file, and ours has arrived
-            os.unlink(old, dir_fd=a)
-    except OSError:
-        with suppress(OSError):
-            if _identity_at(a, old) == _identity_at(b, new):
-                os.unlink(new, dir_fd=b)
-        raise
-
-
-def _identity_at(folder: int, name: str) -> tuple[int, int]:
-    return identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
-
-
-def _unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
-    kept, dropped = root.lstat(keep), root.lstat(drop)
-    if kept is None or dropped is None or identity(kept) != identity(dropped) or kept.st_nlink < 2:
-        raise MoveRefused(f"{keep} and {drop} are not two names of one file: look at both by hand")
-    with root.opened(keep) as fd:
-        if content_of(fd) != content:
-            raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand")
-    folder, _, name = drop.rpartition("/")
-    with root.folder(folder) as fd:
-        os.unlink(name, dir_fd=fd)
 
 
 def _aborted(moves: Sequence[Move], reason: str) -> list[Move]:

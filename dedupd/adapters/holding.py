@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.beneath import Root, content_of, marker_of
 from dedupd.core.photo import FileStat
+from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held
 from dedupd.errors import MoveRefused
 from dedupd.ports import Clock
 
@@ -101,6 +102,45 @@ def disturbed(root: Root, held: Held, path: str) -> str:
     if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
         return f"{path} is being opened for writing"
     return ""
+
+
+def check_order(root: Root, order: MoveOrder) -> None:
+    """What must be true of an order before its files are even opened. Raises MoveRefused."""
+    if order.root_id and marker_of(root) != order.root_id:
+        raise MoveRefused(f"{root.path} is not the folder or disk it was: mount the right one")
+    if not order.content or not order.keeper_content:
+        raise MoveRefused(f"{order.src} or its keeper has no recorded content")
+    if order.primary and order.relation == "exact" and order.content != order.keeper_content:
+        raise MoveRefused(f"{order.src} is not the same bytes as {order.keeper}")
+    if is_held(order.src) or is_held(order.keeper):
+        raise MoveRefused(f"{order.src} or its keeper lies in a {DUPLICATES} folder already")
+    if DUPLICATES not in order.dst.split("/")[:-1]:
+        raise MoveRefused(f"{order.dst} is not in a {DUPLICATES} folder")
+
+
+def same_root(root: Root, move: Move) -> bool:
+    """True when the folder at the root's path is the one the move began in: by marker, else by device."""
+    found = marker_of(root)
+    return found == move.root_id if found and move.root_id else root.dev == move.dev
+
+
+def inode_at(root: Root, path: str, move: Move) -> bool:
+    """True when the very file of this move lies at `path`."""
+    found = root.lstat(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and identity(found) == (move.dev, move.ino)
+
+
+def content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool:
+    """True when the moved file lies at `path`: by inode, size and mtime if trusted, else by its bytes."""
+    found = root.lstat(path)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != move.size:
+        return False
+    if trust and identity(found) == (move.dev, move.ino) and found.st_mtime_ns == move.mtime_ns:
+        return True
+    if placeholder(found):
+        return False
+    with root.opened(path) as fd:
+        return content_of(fd) == move.content
 
 
 def identity(found: os.stat_result) -> tuple[int, int]:

@@ -11,15 +11,11 @@ import os
 import stat
 from contextlib import suppress
 
-from dedupd.adapters import receipts
+from dedupd.adapters import receipts, steps
 from dedupd.adapters.beneath import Root, marker_of
 from dedupd.adapters.holding import identity, placeholder, same_bytes
 from dedupd.core.records import SidecarRow
 from dedupd.errors import RootError
-
-
-def _step(name: str) -> None:
-    """Called after each step that touches the disk; tests put a kill or a meddling neighbour here."""
 
 
 class SidecarFiles:
@@ -35,11 +31,11 @@ class SidecarFiles:
                 mode = _mode_of(top, keeper)
                 with top.folder(folder) as fd:
                     receipts.append(fd, [receipts.sidecar("sidecar", row, folder)])
-                _step("sidecar receipted")
+                steps.step("sidecar receipted")
                 _create(top, row.path, row.text.encode(), mode)
                 with suppress(OSError), top.folder(folder) as fd:
                     receipts.append(fd, [receipts.sidecar("sidecar-written", row, folder)])
-                _step("sidecar completed")
+                steps.step("sidecar completed")
         except RootError as error:
             return str(error)
         except OSError as error:
@@ -71,11 +67,11 @@ class SidecarFiles:
                 above, _, name = row.path.rpartition("/")
                 with top.folder(above) as fd:
                     os.unlink(name, dir_fd=fd)
-                    _step("sidecar removed")
+                    steps.step("sidecar removed")
                     os.fsync(fd)
             with suppress(OSError), top.folder(folder) as fd:
                 receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
-            _step("sidecar removal receipted")
+            steps.step("sidecar removal receipted")
             return True
 
     def receipts(self, root: str) -> list[tuple[str, SidecarRow]]:
@@ -105,14 +101,14 @@ def _create(top: Root, path: str, data: bytes, mode: int) -> None:
     with top.folder(above) as folder:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(name, flags, 0o600, dir_fd=folder)
-        _step("sidecar begun")
+        steps.step("sidecar begun")
         try:
             _fill(fd, data)
             os.fchmod(fd, mode)
             os.fsync(fd)
-            _step("sidecar written")
+            steps.step("sidecar written")
             os.fsync(folder)
-            _step("sidecar synced")
+            steps.step("sidecar synced")
         except OSError:
             _drop(fd, folder, name)
             raise

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import files
+from dedupd.adapters import renaming, steps
+from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.core.relocation import Goal, Move, MoveState
 from tests.crash.rig import Rig, only
@@ -66,7 +67,7 @@ def diary(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Diary:
             seen.append("commit end")
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(files, "_step", lambda name: seen.append("rename") if name in RENAMES else None)
+    monkeypatch.setattr(steps, "step", lambda name: seen.append("rename") if name in RENAMES else None)
     rig.journal = Told(rig.link)
     return seen
 
@@ -120,14 +121,14 @@ def test_undo_is_journaled_first_and_synced_before_it_is_done(rig: Rig, diary: D
 def test_a_put_back_is_synced_before_it_is_told(
     rig: Rig, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = files._step
+    told = steps.step
 
     def step(name: str) -> None:
         told(name)
         if name == "renamed":
             os.unlink(rig.root / KEEPER)
 
-    monkeypatch.setattr(files, "_step", step)
+    monkeypatch.setattr(steps, "step", step)
     assert only(rig.relocate(rig.order(COPY))).state is MoveState.ABORTED
     assert diary.count("rename") == 2
     assert diary.between("rename", "sync 2024/06/trip", "commit end")
@@ -145,7 +146,7 @@ def test_a_batch_shares_commits_and_syncs(rig: Rig, diary: Diary) -> None:
 def test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes(
     rig: Rig, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_rename_exclusive", lambda *_: False)
+    monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
     real = os.unlink
 
     def unlink(path: str, *, dir_fd: int | None = None) -> None:
@@ -207,7 +208,7 @@ def test_a_folder_that_cannot_be_synced_leaves_the_end_open(
     row = only(rig.relocate(rig.order(COPY)))
     assert row.state is MoveState.INTENT and row.error
     monkeypatch.undo()
-    rig.mover = files.FileMover(rig.clock, 0.0)
+    rig.mover = FileMover(rig.clock, 0.0)
     assert only(rig.recover()).held
     assert only(rig.rows()).held
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import files
+from dedupd.adapters import files, renaming
 from dedupd.core.relocation import Goal, MoveState
 from tests.crash.rig import Rig, at_step, only
 
@@ -22,7 +22,7 @@ KEEPER, COPY, HELD = "2024/06/keep.jpg", "2024/06/trip/a.jpg", "2024/06/duplicat
 def rig(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """Once with the atomic no-replace rename, once on a file system that does not know it."""
     if request.param == "link":
-        monkeypatch.setattr(files, "_rename_exclusive", lambda *_: False)
+        monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
     rig = Rig(tmp_path)
     rig.photo(KEEPER)
     rig.photo(COPY)
@@ -145,9 +145,9 @@ def test_undo_when_the_name_is_taken_at_the_last_moment(rig: Rig, monkeypatch: p
     row = only(rig.relocate(rig.order(COPY)))
     hold = rig.mover.take_back([row], Goal.UNDONE)
     hold.close()
-    original = files._rename
+    original = files.rename
     monkeypatch.setattr(
-        files, "_rename", lambda *a: (rig.exists(COPY) or rig.photo(COPY, b"new"), original(*a))[1]
+        files, "rename", lambda *a: (rig.exists(COPY) or rig.photo(COPY, b"new"), original(*a))[1]
     )
     back = only(rig.undo([row]))
     assert back.restored == "2024/06/trip/a (1).jpg" and back.state is MoveState.DONE
@@ -319,7 +319,7 @@ def test_folder_renamed_under_our_hands(rig: Rig, monkeypatch: pytest.MonkeyPatc
 
 def test_old_name_replaced_between_link_and_unlink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unlink of the link fallback must never hit somebody's new file."""
-    monkeypatch.setattr(files, "_rename_exclusive", lambda *_: False)
+    monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
     rig = Rig(tmp_path)
     rig.photo(KEEPER)
     order = rig.order(rig.photo(COPY))

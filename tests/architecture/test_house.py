@@ -21,10 +21,11 @@ DESTRUCTIVE = {
 DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
 
 ALLOWED = {
-    # Each call in these acts on a file of dedupd's own, never on a photo; adapters/files.py is the only mover.
+    # Each call in these acts on a file of dedupd's own, never on a photo; adapters/renaming.py, in the hands of
+    # adapters/files.py alone, is the one exception.
     "adapters/disk.py": {"os.link", "os.unlink"},  # the draft of .dedupd-root.json
-    "adapters/files.py": {"os.link", "os.unlink"},
     "adapters/lance.py": {".rename", "shutil.rmtree"},  # a damaged index, set aside; a former model's index
+    "adapters/renaming.py": {"os.link", "os.unlink"},  # the one rename, for adapters/files.py alone
     "adapters/sidecars.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/summaries.py": {"os.replace", "os.unlink"},  # a month's log
     "adapters/vision/lite0.py": {"part.unlink"},  # a converted model
@@ -65,6 +66,11 @@ def destructive_calls(source: str) -> Iterator[tuple[int, str]]:
 def test_only_the_mover_renames_and_nobody_removes() -> None:
     found = {module_name(path): {call for _, call in destructive_calls(path.read_text())} for path in MODULES}
     assert {name: calls for name, calls in found.items() if calls} == ALLOWED
+
+
+def test_only_the_mover_has_the_rename_in_its_hands() -> None:
+    users = {module_name(path) for path in MODULES if "adapters.renaming" in path.read_text()}
+    assert users == {"adapters/files.py"}
 
 
 @pytest.mark.parametrize(

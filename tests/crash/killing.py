@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dedupd.adapters import files
+from dedupd.adapters import renaming, steps
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.core.relocation import Move, MoveOrder
 from tests.crash.rig import Rig
@@ -20,20 +20,20 @@ class SteppingJournal(Journal):
     """The real journal, with a step before and after each commit."""
 
     def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
-        files._step("before intent")
+        steps.step("before intent")
         rows = super().intend(orders, batch, at)
-        files._step("intent committed")
+        steps.step("intent committed")
         return rows
 
     def reopen(self, moves: Sequence[Move]) -> None:
-        files._step("before reopening")
+        steps.step("before reopening")
         super().reopen(moves)
-        files._step("reopened")
+        steps.step("reopened")
 
     def finish(self, moves: Sequence[Move]) -> None:
-        files._step("before end")
+        steps.step("before end")
         super().finish(moves)
-        files._step("end committed")
+        steps.step("end committed")
 
 
 def die() -> None:
@@ -67,20 +67,20 @@ def run(
 
 
 def _work(folder: Path, act: Act, at: int, end: Callable[[], object], told: Path, link: bool) -> None:
-    steps = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    out = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     count = -1
 
     def step(name: str) -> None:
         nonlocal count
         count += 1
-        os.write(steps, f"{name}\n".encode())
+        os.write(out, f"{name}\n".encode())
         if count == at:
             end()
 
     rig = Rig(folder, mark=False)
     rig.journal = SteppingJournal(rig.link)
-    files._step = step
+    steps.step = step
     if link:
-        files._rename_exclusive = lambda *_: False
+        renaming._rename_exclusive = lambda *_: False
     act(rig)
     rig.close()

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from dedupd.adapters import files
+from dedupd.adapters import steps
 from dedupd.adapters.disk import LocalDisk
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger.journal import Journal
@@ -151,7 +151,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object
         if first:
             act()
 
-    monkeypatch.setattr(files, "_step", step)
+    monkeypatch.setattr(steps, "step", step)
     return seen
 
 

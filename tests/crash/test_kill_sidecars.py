@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters import files, sidecars
+from dedupd.adapters import steps
 from dedupd.adapters.ledger.sidecars import Sidecars
 from dedupd.adapters.sidecars import SidecarFiles
 from dedupd.core.metadata import Description
@@ -102,7 +102,7 @@ def _work(folder: Path, act: Callable[[Shelf], None], at: int, told: Path) -> No
         return done
 
     Sidecars.put, Sidecars.forget = stepping("put", put), stepping("forget", forget)  # type: ignore[method-assign]
-    files._step = sidecars._step = step
+    steps.step = step
     shelf = Shelf(folder)
     act(shelf)
     step("end")

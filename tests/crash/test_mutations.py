@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 FILES, HOLDING, BENEATH = "adapters/files.py", "adapters/holding.py", "adapters/beneath.py"
+RENAMING = "adapters/renaming.py"
 RECEIPTS, JOURNAL, RELOCATE = "adapters/receipts.py", "adapters/ledger/journal.py", "pipeline/relocate.py"
 REFUSALS, MOVES = "adapters/test_files_refusals.py::", "adapters/test_files_moves.py::"
 DURABILITY, PIPELINE, FAULTS = (
@@ -49,11 +50,11 @@ def drop(name: str, file: str, code: str, test: str, instead: str = "pass") -> M
 
 MUTATIONS = [
     # what is proven before a move
-    drop("root id", FILES, "if order.root_id and marker_of(root) != order.root_id:", REFUSALS + "test_another_disk_at_the_roots_path", "if False:"),
-    drop("no content, no match", FILES, "if not order.content or not order.keeper_content:", REFUSALS + "test_no_recorded_content_is_no_match", "if False:"),
-    drop("exact is exact", FILES, 'if order.primary and order.relation == "exact" and order.content != order.keeper_content:', REFUSALS + "test_exact_means_the_same_bytes", "if False:"),
-    drop("held files keep nothing", FILES, "if is_held(order.src) or is_held(order.keeper):", REFUSALS + "test_a_held_file_keeps_nothing", "if False:"),
-    drop("destination in duplicates/", FILES, 'if DUPLICATES not in order.dst.split("/")[:-1]:', REFUSALS + "test_destination_outside_duplicates", "if False:"),
+    drop("root id", HOLDING, "if order.root_id and marker_of(root) != order.root_id:", REFUSALS + "test_another_disk_at_the_roots_path", "if False:"),
+    drop("no content, no match", HOLDING, "if not order.content or not order.keeper_content:", REFUSALS + "test_no_recorded_content_is_no_match", "if False:"),
+    drop("exact is exact", HOLDING, 'if order.primary and order.relation == "exact" and order.content != order.keeper_content:', REFUSALS + "test_exact_means_the_same_bytes", "if False:"),
+    drop("held files keep nothing", HOLDING, "if is_held(order.src) or is_held(order.keeper):", REFUSALS + "test_a_held_file_keeps_nothing", "if False:"),
+    drop("destination in duplicates/", HOLDING, 'if DUPLICATES not in order.dst.split("/")[:-1]:', REFUSALS + "test_destination_outside_duplicates", "if False:"),
     drop("not its own keeper", FILES, "if identity(file.stat) == identity(keeper.stat):", REFUSALS + "test_one_file_by_two_paths", "if False:"),
     drop("regular files only", HOLDING, "if not stat.S_ISREG(found.st_mode):", REFUSALS + "test_symbolic_link_in_its_place", "if False:"),
     drop("same inode", HOLDING, "if (found.st_dev, found.st_ino) != (expected.dev, expected.ino):", REFUSALS + "test_another_inode_with_the_same_bytes", "if False:"),
@@ -77,11 +78,11 @@ MUTATIONS = [
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),
     drop("fsync of the receipts' folder", RECEIPTS, "        if new:\n            os.fsync(folder)\n", DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", ""),
-    drop("fsync of a new folder's parent", FILES, '                    _step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    _step("folder made")\n'),
+    drop("fsync of a new folder's parent", FILES, '                    steps.step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    steps.step("folder made")\n'),
     drop("fsync of both folders", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[]"),
     drop("fsync of the new folder only", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[pair[0] for pair in self._renamed]"),
     drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.restored)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
-    drop("fsync of the link", FILES, "        os.fsync(b)\n", DURABILITY + "test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes", ""),
+    drop("fsync of the link", RENAMING, "        os.fsync(b)\n", DURABILITY + "test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes", ""),
     drop("completion receipt", FILES, "        self._mover.complete(self._root, ended)\n", DURABILITY + "test_completion_receipt_is_synced_before_the_move_is_done", ""),
     drop("halt after an I/O error", FILES, "if error.errno == errno.EIO:", DURABILITY + "test_after_an_io_error_nothing_moves_any_more", "if False:"),
     drop("an unsynced end stays open", FILES, "replace(m, state=MoveState.INTENT, error=reason) if m.src in unsure else m for m in rows", DURABILITY + "test_a_folder_that_cannot_be_synced_leaves_the_end_open", "m for m in rows"),
@@ -90,18 +91,18 @@ MUTATIONS = [
     drop("undo commits by itself", JOURNAL, "        self._must_stand_alone()\n        self.finish", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        self.finish"),
     drop("undo is journaled first", RELOCATE, "                journal.reopen(hold.moves)\n", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "                pass\n"),
     # the rename itself
-    drop("no replacing", FILES, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", MOVES + "test_destination_taken_at_the_last_moment", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
+    drop("no replacing", RENAMING, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", MOVES + "test_destination_taken_at_the_last_moment", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
     drop("free names", FILES, "and self._root.lstat(name) is None", MOVES + "test_undo_beside_a_new_file_of_that_name", ""),
-    drop("link: only our own name goes", FILES, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
+    drop("link: only our own name goes", RENAMING, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
     drop("file checked before the rename", FILES, '_refuse_if(disturbed(self._root, item.file, move.src))', MOVES + "test_somebody_wants_to_write_while_it_is_held", "_refuse_if('')"),
-    drop("keeper checked before the rename", FILES, '                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))\n                _step("checked', MOVES + "test_somebody_wants_to_write_while_it_is_held", '                _step("checked'),
+    drop("keeper checked before the rename", FILES, '                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))\n                steps.step("checked', MOVES + "test_somebody_wants_to_write_while_it_is_held", '                steps.step("checked'),
     drop("file checked after", FILES, "_refuse_if(disturbed(self._root, item.file, move.dst))", MOVES + "test_candidate_touched_in_the_window", "_refuse_if('')"),
     drop("keeper checked after", FILES, '                self._refuse_if(disturbed(self._root, item.file, move.dst))\n                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))\n', MOVES + "test_keeper_touched_in_the_window", "                self._refuse_if(disturbed(self._root, item.file, move.dst))\n"),
     drop("keeper's name", HOLDING, "if found is None or identity(found) != identity(held.stat):", MOVES + "test_keeper_touched_in_the_window", "if found is None:\n        return ''\n    if False:"),
     drop("untouched while held", HOLDING, "if not same_bytes(found, held.stat) or not same_bytes(os.fstat(held.fd), held.stat):", MOVES + "test_keeper_touched_in_the_window", "if False:"),
     drop("no second name while held", HOLDING, "    if found.st_nlink != 1:\n        return", MOVES + "test_keeper_touched_in_the_window", "    if False:\n        return"),
     drop("lease unbroken", HOLDING, "if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:", MOVES + "test_somebody_wants_to_write_while_it_is_held", "if False:"),
-    drop("put back", FILES, "                _rename(self._root, move.dst, move.src)\n", MOVES + "test_keeper_touched_in_the_window", "                pass\n"),
+    drop("put back", FILES, "                rename(self._root, move.dst, move.src)\n", MOVES + "test_keeper_touched_in_the_window", "                pass\n"),
     drop("units whole", FILES, "        return _aborted(unit, reason)\n", MOVES + "test_one_lost_on_the_way_and_the_others_return", "        return _aborted(unit[:1], reason) + [replace(m, state=MoveState.DONE) for m in unit[1:]]\n"),
     drop("units refused whole", FILES, "grip.refused += [(order, _reason(error)) for order in unit]", MOVES + "test_one_refused_and_none_moves", "grip.orders += unit[:1] if unit[0].src in grip._items else []"),
     drop("receipts are plain files", RECEIPTS, "if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:", MOVES + "test_receipts_are_never_written_into_another_file", "if False:"),
@@ -120,19 +121,19 @@ MUTATIONS = [
     drop("receipts of sidecars stay in their folder", RECEIPTS, 'if not path.startswith(above) or not path.endswith(".xmp"):', ANNOTATE + "test_receipts_of_a_sidecar_never_point_at_anything_else", "if False:"),
     drop("no half sidecar on a full disk", SIDECARS, "            _drop(fd, folder, name)\n", ANNOTATE + "test_a_disk_that_takes_no_more_leaves_nothing_half", "            pass\n"),
     drop("sidecars owed with the move", "pipeline/placing.py", "ledger.sidecars.owe(file.root, move.group)", ANNOTATE + "test_what_the_copy_knows_stands_beside_the_keeper_whose_bytes_stay"),
-    drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            _step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            _step(\"sidecar written\")"),
-    drop("fsync of a sidecar's folder", SIDECARS, "            os.fsync(folder)\n            _step(\"sidecar synced\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            _step(\"sidecar synced\")"),
-    drop("fsync after a sidecar went", SIDECARS, '                    _step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    _step("sidecar removed")\n'),
+    drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            steps.step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            steps.step(\"sidecar written\")"),
+    drop("fsync of a sidecar's folder", SIDECARS, "            os.fsync(folder)\n            steps.step(\"sidecar synced\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            steps.step(\"sidecar synced\")"),
+    drop("fsync after a sidecar went", SIDECARS, '                    steps.step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    steps.step("sidecar removed")\n'),
     drop("a sidecar is journaled first", "pipeline/annotate.py", "            self._put(begun)\n", "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", ""),
     drop("torn sidecars", "pipeline/annotate.py", 'torn=row.state == "writing")\n            row = ', "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", "torn=False)\n            row = "),
     # recovery and undo
-    drop("recovery hashes what arrived", FILES, "_content_at(root, move.dst, move, trust=False)", PIPELINE + "TestRecover::test_damage_that_stat_does_not_show", "_content_at(root, move.dst, move)"),
+    drop("recovery hashes what arrived", FILES, "content_at(root, move.dst, move, trust=False)", PIPELINE + "TestRecover::test_damage_that_stat_does_not_show", "content_at(root, move.dst, move)"),
     drop("recovery asks for the keeper", RELOCATE, "and all(mover.keeper_stands(move) for move in unit)", PIPELINE + "TestRecover::test_moved_but_its_keeper_is_gone", ""),
     drop("recovery hashes the keeper", FILES, "return content_of(fd) == move.keeper_content", PIPELINE + "TestRecover::test_moved_but_its_keeper_was_edited", "return True"),
-    drop("recovery knows the root", FILES, "            if not _same_root(root, move):\n                return Place.UNKNOWN\n", PIPELINE + "TestRecover::test_absence_is_unknown", ""),
+    drop("recovery knows the root", FILES, "            if not same_root(root, move):\n                return Place.UNKNOWN\n", PIPELINE + "TestRecover::test_absence_is_unknown", ""),
     drop("recovery wants whole units", RELOCATE, "if all(place is Place.DST for _, place in places) and", PIPELINE + "TestUnitsInRecovery::test_some_arrived_and_all_go_back", "if"),
     drop("both missing is an alarm", RELOCATE, "if place is Place.NOWHERE:", PIPELINE + "TestRecover::test_at_neither_place_is_an_alarm_that_names_the_content", "if False:"),
-    drop("undo knows the file", FILES, "        return content_of(fd) == move.content", MOVES + "test_undo_of_a_file_that_is_nowhere_names_its_content", "        return True"),
+    drop("undo knows the file", HOLDING, "        return content_of(fd) == move.content", MOVES + "test_undo_of_a_file_that_is_nowhere_names_its_content", "        return True"),
 ]  # fmt: skip
 
 

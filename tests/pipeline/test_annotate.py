@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters import sidecars
+from dedupd.adapters import sidecars, steps
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.sidecars import SidecarFiles
@@ -151,7 +151,7 @@ def test_a_name_taken_at_the_last_moment(shelf: Shelf, monkeypatch: pytest.Monke
         if step == "sidecar receipted":
             shelf.path(SIDECAR).write_text("theirs")
 
-    monkeypatch.setattr(sidecars, "_step", take)
+    monkeypatch.setattr(steps, "step", take)
     filled(shelf).pass_()
     assert shelf.path(SIDECAR).read_text() == "theirs"
     assert summary(shelf)["sidecar"] is None
@@ -336,7 +336,7 @@ def test_a_sidecar_is_on_disk_before_it_is_told(shelf: Shelf, monkeypatch: pytes
         diary.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
         sync(fd)
 
-    monkeypatch.setattr(sidecars, "_step", lambda name: diary.append(name))
+    monkeypatch.setattr(steps, "step", lambda name: diary.append(name))
     monkeypatch.setattr(os, "fsync", noted)
     settled(shelf)
     written = diary[diary.index("sidecar begun") : diary.index("sidecar completed")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import files
+from dedupd.adapters import steps
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.relocate import relocate, undo_from_receipts
 from tests.crash.rig import Rig, only
@@ -306,7 +306,7 @@ def test_names_taken_again_and_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) 
             taken = rig.rows()[-1].dst
             made.append(rig.photo(taken, b"theirs"))
 
-    monkeypatch.setattr(files, "_step", neighbour)
+    monkeypatch.setattr(steps, "step", neighbour)
     row = only(rig.relocate(rig.order(COPY)))
     assert row.state is MoveState.ABORTED and rig.exists(COPY)
     assert len(set(made)) == len(made) > 3
