@@ -17,7 +17,7 @@ import logging
 import os.path
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,47 +34,24 @@ from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
 from dedupd.core.records import GroupRow, MonthRow, RootRow
-from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.core.thresholds import OwnThresholds, shipped
-from dedupd.errors import AlreadyRunning, RootError, StateError, UsageError, VisionError
-from dedupd.pipeline import consent, relocate, shadow
+from dedupd.errors import RootError, StateError, UsageError, VisionError
+from dedupd.pipeline import consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.learning import relearn
-from dedupd.pipeline.orders import Companions, NotYet, orders_for
-from dedupd.pipeline.placing import InStep, place
+from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide
-from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
+from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.summarise import summarise
+from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
 from dedupd.protocol.messages import GroupView, Resolved, StatusView
 
 log = logging.getLogger("dedupd.library")
-RESCUE_AGAIN_SECONDS = 600.0
-"""How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
-Progress = Callable[[str, int, int], None]
-"""progress(phase, done, total); total 0: not known."""
-
-
-def _quiet(phase: str, done: int, total: int) -> None:
-    pass
-
-
-@dataclass(slots=True, kw_only=True)
-class Moved:
-    """What a round of moves did."""
-
-    files: int = 0
-    """Photos and companions that moved."""
-    restored: int = 0
-    waiting: int = 0
-    """Files that would move after a yes."""
-    messages: list[str] = field(default_factory=list)
-    moves: list[Move] = field(default_factory=list)
-    refused: list[Move] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,19 +99,32 @@ class Library:
         self.ledger = Ledger(where.ledger)
         self.mover = FileMover(self.clock, settings.schedule.settle_seconds)
         self.vision: Vision = vision or self._worker()
-        self._in_step = InStep(self.ledger, self.clock)
         self._compares: Comparison | None = None
         self._shadow: shadow.Shadow | None = None
         self._calibration: Calibration | None = None
         self._asked = ""
         """The name the embedder in preparation was asked for by."""
         self._tidied = False
-        self._rescue_after: dict[int, float] = {}
-        """Group -> monotonic time before which bringing its copies back is not tried again."""
-        self.problems: dict[str, str] = {}
-        """What a person should know, by subject; replaced when the subject is looked at again."""
         self._log = SummaryFiles(where.logs)
-        self._roots = [self._root(path) for path in settings.roots]
+        self.known = Roots(
+            map(str, settings.roots), self.ledger, self.disk, self.clock, settings.ignore, self._hold
+        )
+        self.movement = Movement(
+            self.ledger, self.mover, self.disk, self.clock, settings, self.known,
+            make_whole=lambda: self._comparison().make_whole(), annotate=self.annotate, hold=self._hold,
+        )  # fmt: skip
+        self.verdicts = Verdicts(
+            self.ledger, self.disk, self.clock, settings, self.known, self.movement,
+            regroup=self.cluster, annotate=self.annotate,
+        )  # fmt: skip
+        self.problems = self.known.problems
+        self.reconcile, self.reconcile_folders = self.known.reconcile, self.known.reconcile_folders
+        self.recover, self.move, self.rescue = self.movement.recover, self.movement.move, self.movement.rescue
+        self.undo, self.held = self.movement.undo, self.movement.held
+        self.consent, self.months_of = self.movement.consent, self.movement.months_of
+        self.approve, self.approve_all = self.verdicts.approve, self.verdicts.approve_all
+        self.reject, self.judge, self.keep = self.verdicts.reject, self.verdicts.judge, self.verdicts.keep
+        self.forget, self.learn = self.verdicts.forget, self.verdicts.learn
 
     @classmethod
     @contextlib.contextmanager
@@ -173,15 +163,15 @@ class Library:
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
         )  # fmt: skip
 
-    def _root(self, path: Path) -> RootRow:
-        with self.ledger.transaction():
-            return self.ledger.inventory.add_root(str(path))
+    def _hold(self, root: str) -> None:
+        """A disk that came later, or another one at this path, is held from now on. Raises AlreadyRunning."""
+        if self._locks is not None:
+            self._locks.add(Path(root))
 
     @property
     def roots(self) -> list[RootRow]:
         """The configured roots as the ledger knows them now."""
-        ids = {r.id for r in self._roots}
-        return [r for r in self.ledger.inventory.roots() if r.id in ids]
+        return self.known.all
 
     @property
     def reviewer(self) -> Reviewer:
@@ -194,62 +184,11 @@ class Library:
 
     # ---- one pass, step by step
 
-    def recover(self) -> list[Move]:
-        """Finish or take back what a crash interrupted; before anything else moves."""
-        ended = relocate.recover(self._in_step, self.mover, self.clock)
-        place(
-            self.ledger,
-            self.ledger.journal.moves(ids=self.ledger.inventory.misplaced_moves()),
-            self.clock.now(),
-        )
-        self.annotate(see=False)
-        for move in self.ledger.journal.attention():
-            self.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
-        return ended
-
-    def reconcile(self, *, mark: bool = True, on_progress: Progress = _quiet) -> Changes:
-        """Compare every root with the ledger. A root that is not surely itself is left alone and told of."""
-        total = Changes()
-        for root in self.roots:
-            known = self._surely(root, mark=mark)
-            if known is None:
-                continue
-            found = reconcile(
-                known, self.ledger, self.disk, self.clock, self.settings.ignore,
-                lambda done, before=total.files: on_progress("look", before + done, 0),
-            )  # fmt: skip
-            _add(total, found)
-        return total
-
-    def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool]) -> Changes:
-        """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
-        known = self._surely(root, mark=True)
-        if known is None:
-            return Changes()
-        return reconcile_folders(known, self.ledger, self.disk, self.clock, self.settings.ignore, folders)
-
-    def _surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
-        """The root when it is there and itself; else None, and people are told why."""
-        self.problems.pop(root.path, None)
-        try:
-            known = identify(root, self.ledger, self.disk, mark=mark)
-            # A disk that came later, or another one at this path, is held from now on.
-            if self._locks is not None:
-                self._locks.add(Path(root.path))
-        except (RootError, AlreadyRunning) as error:
-            self.problems[root.path] = str(error)
-            return None
-        if mark and not known.uuid:
-            self.problems[root.path] = (
-                f"{root.path} is read-only: duplicates are reported, nothing moves there"
-            )
-        return known
-
     def ingest(
         self,
         *,
         months: Iterable[Month] | None = None,
-        on_progress: Progress = _quiet,
+        on_progress: Progress = quiet,
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
         """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month."""
@@ -283,7 +222,7 @@ class Library:
         self._tidy()
 
     def cluster(
-        self, months: Iterable[Month] | None = None, *, everything: bool = False, on_progress: Progress = _quiet,
+        self, months: Iterable[Month] | None = None, *, everything: bool = False, on_progress: Progress = quiet,
         stop: Callable[[], bool] = lambda: False,
     ) -> dict[int, set[str]]:  # fmt: skip
         """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched."""
@@ -328,83 +267,6 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def move(
-        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = _quiet
-    ) -> Moved:
-        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included."""
-        result = Moved()
-        wanted = None if months is None else {str(m) for m in months}
-        for root in self.roots:
-            if not root.online:
-                continue
-            found = (
-                consent.proposals(self.ledger, root, wanted)
-                if yes
-                else consent.allowed(self.ledger, root, self.clock.now())
-            )
-            if found.waits:
-                result.waiting += found.files
-                result.messages.append(found.waits)
-                continue
-            before = result.files
-            self._relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
-            if result.files > before:
-                consent.backlog_done(self.ledger, root, self.clock.now())
-        self.annotate()
-        return result
-
-    def _relocate(
-        self,
-        root: RootRow,
-        chosen: Sequence[tuple[GroupRow, Sequence[Any]]],
-        result: Moved,
-        on_progress: Progress = _quiet,
-    ) -> None:
-        if not chosen:
-            return
-        obstacle = self._obstacle(root)
-        if obstacle:
-            result.messages.append(obstacle)
-            return
-        self._comparison().make_whole()
-        companions = Companions(self.ledger, self.disk, root, self.settings.ignore)
-        orders: list[MoveOrder] = []
-        for group, members in chosen:
-            found, stays = orders_for(self.ledger, companions, root, group, members)
-            orders += found
-            with self.ledger.transaction():
-                for file, why in stays.items():
-                    if not isinstance(why, NotYet):
-                        self.ledger.judgement.set_role(group.id, file, "review", str(why))
-        again = {
-            o.src for o in orders if o.primary and self.ledger.journal.moves(content=o.content, held=True)
-        }
-        ended = relocate.relocate(orders, self.mover, self._in_step, self.clock, on_progress)
-        place(self.ledger, ended, self.clock.now())  # what was refused before anything was journaled
-        if settled := sorted(m.src for m in ended if m.held and m.src in again):
-            log.info(
-                "%d file(s) settled before came back and were settled again, first %s",
-                len(settled),
-                settled[0],
-            )
-        result.moves += [m for m in ended if m.held]
-        result.files += sum(m.held for m in ended)
-        result.refused += [m for m in ended if m.state is MoveState.ABORTED]
-        result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
-
-    def _obstacle(self, root: RootRow) -> str:
-        """Why nothing may move in this root; '' when it may."""
-        if self._surely(root, mark=False) is None:
-            return self.problems[root.path]
-        if not root.uuid:
-            return f"{root.path} is read-only: nothing moves there"
-        if not self.settings.allow_shared_roots and self.disk.shared(root.path):
-            return (
-                f"{root.path} can be written by other users, so nothing moves there: "
-                "set allow_shared_roots = true in config.toml if you trust them"
-            )
-        return ""
-
     def annotate(self, *, see: bool = True) -> None:
         """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
@@ -413,58 +275,13 @@ class Library:
             on=self.settings.metadata == "sidecar",
         )  # fmt: skip
         for root in self.ledger.inventory.roots():
-            if root.id not in waiting or self._surely(root, mark=False) is None:
+            if root.id not in waiting or self.known.surely(root, mark=False) is None:
                 continue
             try:
                 for sentence in annotator.settle(root, see=see):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)
-
-    def rescue(self) -> list[str]:
-        """P8: held copies whose keeper vanished or changed come back at once. Returns sentences for people."""
-        said: list[str] = []
-        for root in self.roots:
-            known = self._surely(root, mark=True) if self._keepers_lost(root) else None
-            if known is None:
-                continue
-            # A keeper that was only renamed is found by a full look, and then it is not lost.
-            reconcile(known, self.ledger, self.disk, self.clock, self.settings.ignore)
-            for group in self._keepers_lost(known):
-                said += self._bring_back(group)
-            self.annotate(see=False)
-        return said
-
-    def _keepers_lost(self, root: RootRow) -> list[int]:
-        """Groups with held copies whose keeper is gone; those that could not be helped wait a while."""
-        now = self.clock.monotonic()
-        return [
-            group
-            for group, path, changed in self.ledger.judgement.keepers_with_copies(root.id)
-            if now >= self._rescue_after.get(group, now)
-            and (changed or path is None or self.disk.gone(root.path, path))
-        ]
-
-    def _bring_back(self, group: int) -> list[str]:
-        held = self.ledger.journal.moves(group=group, held=True)
-        try:
-            ended = relocate.undo(held, self.mover, self._in_step, self.clock, goal=Goal.RETURNED)
-        except RootError as error:
-            return [str(error)]
-        back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
-        if len(back) < len(ended):
-            self._rescue_after[group] = self.clock.monotonic() + RESCUE_AGAIN_SECONDS
-        said = [
-            f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
-            for m in ended
-            if m not in back
-        ]
-        if back:
-            first = back[0].restored or back[0].src
-            said.append(
-                f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {first}"
-            )
-        return said
 
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:
         """Rewrite the logs of these months."""
@@ -482,12 +299,12 @@ class Library:
                 written.append(summary)
         return written
 
-    def use_model(self, name: str, *, on_progress: Progress = _quiet) -> str:
+    def use_model(self, name: str, *, on_progress: Progress = quiet) -> str:
         """Prepare another embedder and put it in force, without asking. Returns its id; see the two steps for the rest."""
         self.prepare_model(name, on_progress=on_progress)
         return self.switch_model(name, on_progress=on_progress)
 
-    def catch_up(self, *, on_progress: Progress = _quiet) -> None:
+    def catch_up(self, *, on_progress: Progress = quiet) -> None:
         """Look, index and group with the embedder in force, if it can be had; nothing moves."""
         if not self.ledger.get("embedder"):
             return
@@ -499,7 +316,7 @@ class Library:
             self.problems["embedder"] = str(error)
 
     def prepare_model(
-        self, name: str, *, on_progress: Progress = _quiet, stop: Callable[[], bool] = lambda: False
+        self, name: str, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False
     ) -> bool:
         """See and compare every photo with another embedder, in the shadow of the one in force; nothing changes yet.
 
@@ -531,7 +348,7 @@ class Library:
         self.ledger.put(shadow.IN_SHADOW, prepared.model or "hashes")
         return prepared
 
-    def switch_model(self, name: str, *, on_progress: Progress = _quiet) -> str:
+    def switch_model(self, name: str, *, on_progress: Progress = quiet) -> str:
         """Put the prepared embedder in force, at once or not at all; verdicts, moves and their keepers stay. Returns its id."""
         self.prepare_model(name, on_progress=on_progress)
         chosen, self._shadow = self._shadow, None
@@ -549,7 +366,7 @@ class Library:
         return chosen.model
 
     def calibrate(
-        self, *, on_progress: Progress = _quiet, stop: Callable[[], bool] = lambda: False
+        self, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False
     ) -> OwnThresholds | None:
         """Measure the thresholds of the embedder in force on these photos; all months wait to be grouped by them.
 
@@ -592,7 +409,7 @@ class Library:
 
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
-        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = _quiet,
+        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
     ) -> ScanOutcome:  # fmt: skip
         """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
 
@@ -655,50 +472,9 @@ class Library:
         if 0 <= age < settle:
             self.clock.sleep(settle - age + 0.05)
 
-    def consent(self) -> None:
-        """`run --yes`: the first moves of each root may go (P12); the breaker counts once they are through."""
-        for root in self.roots:
-            if root.consented_at is None:
-                consent.say_yes(self.ledger, root, self.clock.now())
-
-    def months_of(self, moved: Moved, touched: Mapping[int, set[str]]) -> dict[int, set[str]]:
-        """Root id -> months whose summaries these moves change: each file's own and its keeper's."""
-        months = {root: set(names) for root, names in touched.items()}
-        ids = {r.path: r.id for r in self.roots}
-        for move in [*moved.moves, *moved.refused]:
-            group = self.ledger.judgement.group(move.group)
-            names = {self._month_of(move), group.month if group else ""}
-            if move.root in ids:  # an undo may reach into a folder that is configured no more
-                months.setdefault(ids[move.root], set()).update(name for name in names if name)
-        return months
-
     def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
         """File id -> path of a JPEG of at most 512 px; made on demand, kept in the cache."""
         return _thumbnails(self.ledger, self.roots, self.vision, files)
-
-    def forget(self, lesson: int) -> Moved:
-        """Take one verdict back, as if it had never been said."""
-        with self.ledger.transaction():
-            verdict = self.ledger.judgement.remove_verdict(lesson)
-            if verdict is not None:
-                for content in (verdict.a, verdict.b):
-                    for file in self.ledger.inventory.live_with_content(content) if content else ():
-                        self.ledger.inventory.change_month(file.root, file.month, self.clock.now())
-        self.cluster()
-        return Moved(messages=[] if verdict else [f"there is no lesson {lesson}"])
-
-    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str]]]) -> None:
-        """Take in verdicts (kind, a, b, paths) from elsewhere: by content, so they hold wherever the photos lie."""
-        with self.ledger.transaction():
-            for kind, a, b, paths in lessons:
-                self.ledger.judgement.add_verdict(kind, a, b, paths, self.clock.now())
-                for file in self.ledger.inventory.live_with_content(a):
-                    self.ledger.inventory.change_month(file.root, file.month, self.clock.now())
-        self.cluster()
-
-    def _month_of(self, move: Move) -> str:
-        row = self.ledger.inventory.file(move.file)
-        return row.month if row else ""
 
     def _month_results(
         self, touched: dict[int, set[str]], chosen: Sequence[Month] | None
@@ -720,193 +496,12 @@ class Library:
 
     def groups(self, month: str | None = None) -> list[GroupView]:
         """Every group of the configured roots, sidecars included, newest month first."""
-        ids = {r.id for r in self._roots}
+        ids = {r.id for r in self.roots}
         return self.reviewer.report(g for g in self.ledger.judgement.groups(None, month) if g.root in ids)
 
     def report(self) -> dict[str, Any]:
         """The JSON report of DESIGN section 5."""
         return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, self.clock.now())
-
-    def approve(self, groups: Sequence[int]) -> Moved:
-        """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
-        result = Moved()
-        for id in groups:
-            group = self.ledger.judgement.group(id)
-            if group is None:
-                result.messages.append(f"there is no group {id} any more")
-                continue
-            members = [m for m in group.members if m.role in {"duplicate", "review"}]
-            self.move_members(group, members, result)
-        return result
-
-    def move_members(self, group: GroupRow, members: Sequence[Any], result: Moved) -> None:
-        """Move these members on a person's word."""
-        keeper = self.ledger.inventory.file(group.keeper)
-        files = self.ledger.inventory.files_by_id(m.file for m in members)
-        with self.ledger.transaction():
-            for file in files.values():
-                if keeper and keeper.content and file.content:
-                    self.ledger.judgement.drop_verdict("different", keeper.content, file.content)
-                    self.ledger.judgement.drop_verdict("keep", file.content, "")
-                    self.ledger.judgement.add_verdict(
-                        "same", keeper.content, file.content, [keeper.path, file.path], self.clock.now()
-                    )
-        root = next((r for r in self.roots if r.id == group.root), None)
-        if root is not None:
-            self._relocate(root, [(group, members)], result)
-            self.annotate()
-
-    def approve_all(self) -> Moved:
-        """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
-
-        A root that proposes nothing yet is not meant: nobody can have looked.
-        """
-        asked = [r for r in self.roots if r.online and consent.proposals(self.ledger, r).files]
-        for root in asked:
-            consent.say_yes(self.ledger, root, self.clock.now())
-        result = self.move(yes=True)
-        for root in asked:
-            consent.say_yes(self.ledger, root, self.clock.now())
-        return result
-
-    def reject(self, groups: Sequence[int]) -> Moved:
-        """Not duplicates, for ever and by content: moved members come back, and the group splits at once."""
-        result = Moved()
-        for id in groups:
-            group = self.ledger.judgement.group(id)
-            if group is None:
-                result.messages.append(f"there is no group {id} any more")
-                continue
-            self.tell_apart(group, [m.file for m in group.members], result)
-        return result
-
-    def tell_apart(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
-        """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
-        # Back first: a crash must not leave a file held of which a person said that it is no duplicate.
-        chosen = {str(f) for f in files}
-        held = self.ledger.journal.moves(group=group.id, held=True)
-        self.put_back([m for m in held if m.unit.rpartition(":")[2] in chosen], result)
-        keeper = self.ledger.inventory.file(group.keeper)
-        rows = self.ledger.inventory.files_by_id(files)
-        with self.ledger.transaction():
-            for row in rows.values():
-                if keeper is None or not keeper.content or not row.content:
-                    result.messages.append(
-                        f"{row.path} is being looked at again: say it once more in a moment"
-                    )
-                    continue
-                self.ledger.judgement.drop_verdict("same", keeper.content, row.content)
-                # Putting it back wrote one down already, as of a file that is merely put back.
-                self.ledger.judgement.drop_verdict("different", keeper.content, row.content)
-                self.ledger.judgement.add_verdict(
-                    "different", keeper.content, row.content, [keeper.path, row.path], self.clock.now()
-                )
-                self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
-        for month in {group.month, *(r.month for r in rows.values())}:
-            root = next((r for r in self.roots if r.id == group.root), None)
-            if root is not None and month:
-                decide(self.ledger, self.disk, self.settings, self.clock, root, month, self.model)
-
-    def judge(
-        self,
-        group: GroupRow,
-        *,
-        keeper: int | None,
-        move: Sequence[int],
-        different: Sequence[int],
-        keep: Sequence[int],
-    ) -> Moved:
-        """A verdict picture by picture. Another keeper is possible only while nothing of the group has moved."""
-        result = Moved()
-        if different:
-            self.tell_apart(group, different, result)
-            group = self.ledger.judgement.group(group.id) or replace(group, members=())
-        self.keep(keep)
-        if keeper is not None and keeper != group.keeper:
-            group = self._with_keeper(group, keeper)
-        self.move_members(group, [m for m in group.members if m.file in move and m.role != "moved"], result)
-        return result
-
-    def _with_keeper(self, group: GroupRow, keeper: int) -> GroupRow:
-        if any(m.role == "moved" for m in group.members):
-            raise UsageError(f"group {group.id} has moved files, so its keeper stays: undo them first")
-        chosen = next((m for m in group.members if m.file == keeper), None)
-        if chosen is None:
-            raise UsageError(
-                f"file {keeper} is not in group {group.id}: look again with `dedupd show {group.id}`"
-            )
-        swapped = [replace(chosen, file=group.keeper, role="review")]
-        others = [replace(m, role="review") for m in group.members if m.file != keeper]
-        with self.ledger.transaction():
-            self.ledger.judgement.remove_group(group.id)
-            id = self.ledger.judgement.put_group(
-                group.root, keeper, group.month, ["you chose it"], [*swapped, *others], self.clock.now()
-            )
-        found = self.ledger.judgement.group(id)
-        assert found is not None
-        return found
-
-    def keep(self, files: Iterable[int]) -> None:
-        """Duplicates that shall stay where they are: never moved, never asked about again."""
-        with self.ledger.transaction():
-            for row in self.ledger.inventory.files_by_id(files).values():
-                if row.content:
-                    self.ledger.judgement.add_verdict("keep", row.content, "", [row.path], self.clock.now())
-                    for group in self.ledger.judgement.groups_with_file(row.id):
-                        if any(m.file == row.id and m.role != "moved" for m in group.members):
-                            self.ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
-                    self.ledger.inventory.change_month(row.root, row.month, self.clock.now())
-
-    def undo(self, moves: Sequence[Move]) -> Moved:
-        """Put these files back; what a person put back never moves again (P11)."""
-        result = Moved()
-        self.put_back(moves, result)
-        return result
-
-    def put_back(self, moves: Sequence[Move], result: Moved) -> None:
-        if not moves:
-            return
-        units = {(m.batch, m.unit) for m in moves}
-        whole = [
-            m
-            for batch in {m.batch for m in moves}
-            for m in self.ledger.journal.moves(batch=batch, held=True)
-            if (m.batch, m.unit) in units
-        ]
-        ended: list[Move] = []
-        for root in sorted({m.root for m in whole}):
-            try:
-                if self._locks is not None:
-                    self._locks.add(Path(root))
-                ended += relocate.undo(
-                    [m for m in whole if m.root == root], self.mover, self._in_step, self.clock
-                )
-            except (RootError, AlreadyRunning) as error:
-                result.messages.append(str(error))
-        place(self.ledger, ended, self.clock.now())
-        self.annotate()
-        back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
-        result.restored += len(back)
-        result.moves += back
-        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
-
-    def held(
-        self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
-        ids: Iterable[int] | None = None,
-    ) -> list[Move]:  # fmt: skip
-        """The moves an undo means: of a month, the last batch, a group, given ids, or all that lie in duplicates/ now."""
-        journal = self.ledger.journal
-        if last:
-            batch = journal.last_batch()
-            return journal.moves(batch=batch, held=True) if batch else []
-        if ids is not None:
-            return journal.moves(ids=ids, held=True)
-        if group is not None:
-            return journal.moves(group=group, held=True)
-        moves = journal.moves(held=True)
-        if month is not None:
-            return [m for m in moves if self._month_of(m) == month]
-        return moves if everything else []
 
     def close(self) -> None:
         self.vision.rest()
@@ -958,12 +553,6 @@ def _same_model(asked: str, recorded: str) -> bool:
 
 def _path(value: str | Path | None) -> Path | None:
     return None if value is None else Path(value).expanduser()
-
-
-def _add(total: Changes, found: Changes) -> None:
-    for name in ("new", "changed", "renamed", "absent", "files"):
-        setattr(total, name, getattr(total, name) + getattr(found, name))
-    total.problems += found.problems
 
 
 def _make_private(folder: Path) -> None:

@@ -6,6 +6,7 @@ Must never change the gallery. Times are of this machine at this moment: compare
 from __future__ import annotations
 
 import json
+import os.path
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -103,10 +104,11 @@ def _others(
     folder: Path, labels: list[dict[str, Any]], prefix: str, scratch: Path, on_progress: Progress
 ) -> Iterator[Other]:
     tools = others.installed()
+    pixels = {str(e["path"]): int(e.get("width", 0)) * int(e.get("height", 0)) for e in labels}
     for done, tool in enumerate(tools):
         on_progress("other tools", done, len(tools))
         found = others.ask(tool, folder, scratch)
-        moves = others.moves(found.groups, folder, lambda path: _named(path, prefix))
+        moves = others.moves(found.groups, lambda path: _named(os.path.relpath(path, folder), prefix), pixels)
         yield Other(tool=found.tool, score=score(labels, moves), seconds=found.seconds, failed=found.failed)
 
 

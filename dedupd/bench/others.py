@@ -6,7 +6,6 @@ anything, and none is a dependency. Must never move a file.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,29 +80,20 @@ def ask(tool: Tool, folder: Path, scratch: Path) -> Finding:
     return Finding(tool=tool.name, groups=groups, seconds=time.monotonic() - began)
 
 
-def moves(groups: Groups, folder: Path, named: Callable[[str], str]) -> list[dict[str, Any]]:
+def moves(groups: Groups, named: Callable[[str], str], pixels: Mapping[str, int]) -> list[dict[str, Any]]:
     """What following each group would do: the picture with most pixels stays, then the larger file; a file moves once.
 
-    `named` turns a path relative to `folder` into the labels' own.
+    `named` turns an absolute path into the labels' own, by which `pixels` is asked (0: not known).
     """
     gone: set[str] = set()
     found: list[dict[str, Any]] = []
     for group in groups:
-        here = sorted((p for p in set(group) if p not in gone), key=_worth)
+        here = [path for path in sorted(set(group)) if path not in gone]
+        here.sort(key=lambda path: (-pixels.get(named(path), 0), -os.path.getsize(path), path))
         if len(here) > 1:
             gone |= set(here[1:])
-            paths = [named(os.path.relpath(p, folder)) for p in here]
-            found.append({"keep": paths[0], "duplicates": paths[1:], "review": []})
+            found.append({"keep": named(here[0]), "duplicates": [named(p) for p in here[1:]], "review": []})
     return found
-
-
-def _worth(path: str) -> tuple[int, int, str]:
-    from PIL import Image
-
-    pixels = 0
-    with contextlib.suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(path) as image:
-        pixels = image.width * image.height
-    return (-pixels, -os.path.getsize(path), path)
 
 
 def _run(command: Sequence[str]) -> bytes:

@@ -92,42 +92,6 @@ def calibration_for(model: str) -> Calibration:
 
 
 _WEIGHTS: dict[str, tuple[float, float]] = {
-    "bias": (0.88, 0.80),
-    "cosine": (0.00, -1.40),
-    "hash": (-2.11, -2.79),
-    "identity": (-1.33, -1.28),
-    "unaligned": (-0.10, -0.09),
-    "cropped": (-4.05, -3.69),
-    "disjoint": (-1.51, -1.75),
-    "ncc": (3.37, 3.63),
-    "mean": (7.39, 6.95),
-    "worst": (-4.99, -4.77),
-    "local": (2.02, 2.03),
-    "band": (0.45, 1.21),
-    "fine_ncc": (3.61, 3.22),
-    "tone": (-2.26, -2.43),
-    "flow": (-1.22, -1.12),
-    "text": (-0.49, -0.47),
-    "fine_worst": (-1.30, -1.19),
-    "undated": (-1.44, -1.36),
-    "same_instant": (4.65, 4.92),
-    "apart": (-4.79, -4.92),
-    "same_camera": (2.32, 2.16),
-    "other_camera": (-0.00, -0.00),
-    "featureless": (-1.68, -1.53),
-    "proven": (0.0, 0.0),
-    "same_shape": (-3.05, -2.99),
-    "screen": (-1.15, -0.93),
-}
-"""Feature: weight with hashes alone, weight with the vectors of lite0-gem/1."""
-
-_PROVENANCE = (
-    "957 labelled photos (1,264 measured pairs) and 2,494 generated pairs at a weight of 0.3 each, 2026-11-21. "
-    "5-fold over scenes of the labelled photos: log loss 0.078, Brier score 0.019, calibration error 0.03"
-)
-
-
-_WEIGHTS: dict[str, tuple[float, float]] = {
     "bias": (0.06, -0.02),
     "cosine": (0.00, -1.12),
     "hash": (-2.24, -2.79),

@@ -46,7 +46,8 @@ def test_a_tool_that_prints_json_is_scored_by_its_groups(
     found = others.ask(tool, gallery, tmp_path)
     assert not found.failed
     # Groups that share a file are one; the largest picture of it stays; each file moves once.
-    (group,) = others.moves(found.groups, gallery, lambda path: f"Pictures/{path}")
+    pixels = {"Pictures/2024/large one.png": 1024, "Pictures/middle.png": 256}
+    (group,) = others.moves(found.groups, lambda path: f"Pictures/{os.path.relpath(path, gallery)}", pixels)
     assert group["keep"] == "Pictures/2024/large one.png"
     assert group["duplicates"] == ["Pictures/middle.png", "Pictures/small.png"]
 

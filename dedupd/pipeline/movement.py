@@ -1,0 +1,268 @@
+"""Everything that makes files move: what may go unattended, what a person puts back, what comes back by itself.
+
+Owns the conditions a whole root must meet before anything in it moves, and what people are told afterwards;
+relocate.py owns the order of each single move. Must never move while the index or a root is in doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dedupd.config import Settings
+from dedupd.core.month import Month
+from dedupd.core.records import GroupRow, RootRow
+from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
+from dedupd.errors import AlreadyRunning, RootError
+from dedupd.pipeline import consent, relocate
+from dedupd.pipeline.orders import Companions, NotYet, orders_for
+from dedupd.pipeline.placing import InStep, place
+from dedupd.pipeline.reconcile import reconcile
+from dedupd.pipeline.relocate import Mover
+from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.ports import Clock, Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+log = logging.getLogger("dedupd.movement")
+RESCUE_AGAIN_SECONDS = 600.0
+"""How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Moved:
+    """What a round of moves did."""
+
+    files: int = 0
+    """Photos and companions that moved."""
+    restored: int = 0
+    waiting: int = 0
+    """Files that would move after a yes."""
+    messages: list[str] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    refused: list[Move] = field(default_factory=list)
+
+
+class Movement:
+    """The moves of one library."""
+
+    def __init__(
+        self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
+        make_whole: Callable[[], None], annotate: Callable[..., None], hold: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        """`make_whole` brings a damaged index back, `annotate` settles sidecars, `hold` takes a root's lock."""
+        self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
+        self._settings, self._roots = settings, roots
+        self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
+        self._in_step = InStep(ledger, clock)
+        self._rescue_after: dict[int, float] = {}
+        """Group -> monotonic time before which bringing its copies back is not tried again."""
+
+    def recover(self) -> list[Move]:
+        """Finish or take back what a crash interrupted; before anything else moves."""
+        ended = relocate.recover(self._in_step, self._mover, self._clock)
+        place(
+            self._ledger,
+            self._ledger.journal.moves(ids=self._ledger.inventory.misplaced_moves()),
+            self._clock.now(),
+        )
+        self._annotate(see=False)
+        for move in self._ledger.journal.attention():
+            self._roots.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
+        return ended
+
+    def move(
+        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = quiet
+    ) -> Moved:
+        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included."""
+        result = Moved()
+        wanted = None if months is None else {str(m) for m in months}
+        for root in self._roots.all:
+            if not root.online:
+                continue
+            found = (
+                consent.proposals(self._ledger, root, wanted)
+                if yes
+                else consent.allowed(self._ledger, root, self._clock.now())
+            )
+            if found.waits:
+                result.waiting += found.files
+                result.messages.append(found.waits)
+                continue
+            before = result.files
+            self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
+            if result.files > before:
+                consent.backlog_done(self._ledger, root, self._clock.now())
+        self._annotate()
+        return result
+
+    def relocate(
+        self,
+        root: RootRow,
+        chosen: Sequence[tuple[GroupRow, Sequence[Any]]],
+        result: Moved,
+        on_progress: Progress = quiet,
+    ) -> None:
+        if not chosen:
+            return
+        obstacle = self._obstacle(root)
+        if obstacle:
+            result.messages.append(obstacle)
+            return
+        self._make_whole()
+        companions = Companions(self._ledger, self._disk, root, self._settings.ignore)
+        orders: list[MoveOrder] = []
+        for group, members in chosen:
+            found, stays = orders_for(self._ledger, companions, root, group, members)
+            orders += found
+            with self._ledger.transaction():
+                for file, why in stays.items():
+                    if not isinstance(why, NotYet):
+                        self._ledger.judgement.set_role(group.id, file, "review", str(why))
+        again = {
+            o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
+        }
+        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress)
+        place(self._ledger, ended, self._clock.now())  # what was refused before anything was journaled
+        if settled := sorted(m.src for m in ended if m.held and m.src in again):
+            log.info(
+                "%d file(s) settled before came back and were settled again, first %s",
+                len(settled),
+                settled[0],
+            )
+        result.moves += [m for m in ended if m.held]
+        result.files += sum(m.held for m in ended)
+        result.refused += [m for m in ended if m.state is MoveState.ABORTED]
+        result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+
+    def _obstacle(self, root: RootRow) -> str:
+        """Why nothing may move in this root; '' when it may."""
+        if self._roots.surely(root, mark=False) is None:
+            return self._roots.problems[root.path]
+        if not root.uuid:
+            return f"{root.path} is read-only: nothing moves there"
+        if not self._settings.allow_shared_roots and self._disk.shared(root.path):
+            return (
+                f"{root.path} can be written by other users, so nothing moves there: "
+                "set allow_shared_roots = true in config.toml if you trust them"
+            )
+        return ""
+
+    def rescue(self) -> list[str]:
+        """P8: held copies whose keeper vanished or changed come back at once. Returns sentences for people."""
+        said: list[str] = []
+        for root in self._roots.all:
+            known = self._roots.surely(root, mark=True) if self._keepers_lost(root) else None
+            if known is None:
+                continue
+            # A keeper that was only renamed is found by a full look, and then it is not lost.
+            reconcile(known, self._ledger, self._disk, self._clock, self._settings.ignore)
+            for group in self._keepers_lost(known):
+                said += self._bring_back(group)
+            self._annotate(see=False)
+        return said
+
+    def _keepers_lost(self, root: RootRow) -> list[int]:
+        """Groups with held copies whose keeper is gone; those that could not be helped wait a while."""
+        now = self._clock.monotonic()
+        return [
+            group
+            for group, path, changed in self._ledger.judgement.keepers_with_copies(root.id)
+            if now >= self._rescue_after.get(group, now)
+            and (changed or path is None or self._disk.gone(root.path, path))
+        ]
+
+    def _bring_back(self, group: int) -> list[str]:
+        held = self._ledger.journal.moves(group=group, held=True)
+        try:
+            ended = relocate.undo(held, self._mover, self._in_step, self._clock, goal=Goal.RETURNED)
+        except RootError as error:
+            return [str(error)]
+        back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
+        if len(back) < len(ended):
+            self._rescue_after[group] = self._clock.monotonic() + RESCUE_AGAIN_SECONDS
+        said = [
+            f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
+            for m in ended
+            if m not in back
+        ]
+        if back:
+            first = back[0].restored or back[0].src
+            said.append(
+                f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {first}"
+            )
+        return said
+
+    def consent(self) -> None:
+        """`run --yes`: the first moves of each root may go (P12); the breaker counts once they are through."""
+        for root in self._roots.all:
+            if root.consented_at is None:
+                consent.say_yes(self._ledger, root, self._clock.now())
+
+    def months_of(self, moved: Moved, touched: Mapping[int, set[str]]) -> dict[int, set[str]]:
+        """Root id -> months whose summaries these moves change: each file's own and its keeper's."""
+        months = {root: set(names) for root, names in touched.items()}
+        ids = {r.path: r.id for r in self._roots.all}
+        for move in [*moved.moves, *moved.refused]:
+            group = self._ledger.judgement.group(move.group)
+            names = {self.month_of(move), group.month if group else ""}
+            if move.root in ids:  # an undo may reach into a folder that is configured no more
+                months.setdefault(ids[move.root], set()).update(name for name in names if name)
+        return months
+
+    def month_of(self, move: Move) -> str:
+        row = self._ledger.inventory.file(move.file)
+        return row.month if row else ""
+
+    def undo(self, moves: Sequence[Move]) -> Moved:
+        """Put these files back; what a person put back never moves again (P11)."""
+        result = Moved()
+        self.put_back(moves, result)
+        return result
+
+    def put_back(self, moves: Sequence[Move], result: Moved) -> None:
+        if not moves:
+            return
+        units = {(m.batch, m.unit) for m in moves}
+        whole = [
+            m
+            for batch in {m.batch for m in moves}
+            for m in self._ledger.journal.moves(batch=batch, held=True)
+            if (m.batch, m.unit) in units
+        ]
+        ended: list[Move] = []
+        for root in sorted({m.root for m in whole}):
+            try:
+                self._hold(root)
+                ended += relocate.undo(
+                    [m for m in whole if m.root == root], self._mover, self._in_step, self._clock
+                )
+            except (RootError, AlreadyRunning) as error:
+                result.messages.append(str(error))
+        place(self._ledger, ended, self._clock.now())
+        self._annotate()
+        back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
+        result.restored += len(back)
+        result.moves += back
+        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
+
+    def held(
+        self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
+        ids: Iterable[int] | None = None,
+    ) -> list[Move]:  # fmt: skip
+        """The moves an undo means: of a month, the last batch, a group, given ids, or all that lie in duplicates/ now."""
+        journal = self._ledger.journal
+        if last:
+            batch = journal.last_batch()
+            return journal.moves(batch=batch, held=True) if batch else []
+        if ids is not None:
+            return journal.moves(ids=ids, held=True)
+        if group is not None:
+            return journal.moves(group=group, held=True)
+        moves = journal.moves(held=True)
+        if month is not None:
+            return [m for m in moves if self.month_of(m) == month]
+        return moves if everything else []

@@ -1,0 +1,98 @@
+"""The configured roots: which of them are there and surely themselves, and what changed below them.
+
+Owns what people are told about a root. Must never take an absent or swapped root for an empty one (P9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from dedupd.core.records import RootRow
+from dedupd.errors import AlreadyRunning, RootError
+from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
+from dedupd.ports import Clock, Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+Progress = Callable[[str, int, int], None]
+"""progress(phase, done, total); total 0: not known."""
+
+
+def quiet(phase: str, done: int, total: int) -> None:
+    pass
+
+
+class Roots:
+    """All configured roots of one library."""
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        ledger: Ledger,
+        disk: Disk,
+        clock: Clock,
+        ignore: Iterable[str],
+        hold: Callable[[str], None],
+    ) -> None:
+        """`hold` takes the lock of a root that came later. Raises AlreadyRunning when somebody else has it."""
+        self._ledger, self._disk, self._clock, self._ignore, self._hold = (
+            ledger,
+            disk,
+            clock,
+            tuple(ignore),
+            hold,
+        )
+        self.problems: dict[str, str] = {}
+        """What a person should know, by subject; replaced when the subject is looked at again."""
+        with ledger.transaction():
+            self._ids = {ledger.inventory.add_root(path).id for path in paths}
+
+    @property
+    def all(self) -> list[RootRow]:
+        """As the ledger knows them now."""
+        return [r for r in self._ledger.inventory.roots() if r.id in self._ids]
+
+    def reconcile(self, *, mark: bool = True, on_progress: Progress = quiet) -> Changes:
+        """Compare every root with the ledger. A root that is not surely itself is left alone and told of."""
+        total = Changes()
+        for root in self.all:
+            known = self.surely(root, mark=mark)
+            if known is None:
+                continue
+            found = reconcile(
+                known, self._ledger, self._disk, self._clock, self._ignore,
+                lambda done, before=total.files: on_progress("look", before + done, 0),
+            )  # fmt: skip
+            _add(total, found)
+        return total
+
+    def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool]) -> Changes:
+        """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
+        known = self.surely(root, mark=True)
+        if known is None:
+            return Changes()
+        return reconcile_folders(known, self._ledger, self._disk, self._clock, self._ignore, folders)
+
+    def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
+        """The root when it is there and itself; else None, and people are told why."""
+        self.problems.pop(root.path, None)
+        try:
+            known = identify(root, self._ledger, self._disk, mark=mark)
+            # A disk that came later, or another one at this path, is held from now on.
+            self._hold(root.path)
+        except (RootError, AlreadyRunning) as error:
+            self.problems[root.path] = str(error)
+            return None
+        if mark and not known.uuid:
+            self.problems[root.path] = (
+                f"{root.path} is read-only: duplicates are reported, nothing moves there"
+            )
+        return known
+
+
+def _add(total: Changes, found: Changes) -> None:
+    for name in ("new", "changed", "renamed", "absent", "files"):
+        setattr(total, name, getattr(total, name) + getattr(found, name))
+    total.problems += found.problems

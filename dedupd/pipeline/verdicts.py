@@ -1,0 +1,192 @@
+"""What people say becomes so: yes, no, keep, another keeper, forget; and is remembered by content (P11).
+
+Must never act on what nobody said. Files move and come back by movement.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dedupd.config import Settings
+from dedupd.core.records import GroupRow
+from dedupd.errors import UsageError
+from dedupd.pipeline import consent
+from dedupd.pipeline.movement import Moved, Movement
+from dedupd.pipeline.recluster import decide
+from dedupd.pipeline.roots import Roots
+from dedupd.ports import Clock, Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+
+class Verdicts:
+    """The verdicts on one library."""
+
+    def __init__(
+        self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
+        regroup: Callable[[], object], annotate: Callable[..., None],
+    ) -> None:  # fmt: skip
+        """`regroup` groups the months that changed, `annotate` settles sidecars."""
+        self._ledger, self._disk, self._clock, self._settings = ledger, disk, clock, settings
+        self._roots, self._movement, self._regroup, self._annotate = roots, movement, regroup, annotate
+
+    def approve(self, groups: Sequence[int]) -> Moved:
+        """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
+        result = Moved()
+        for id in groups:
+            group = self._ledger.judgement.group(id)
+            if group is None:
+                result.messages.append(f"there is no group {id} any more")
+                continue
+            members = [m for m in group.members if m.role in {"duplicate", "review"}]
+            self.move_members(group, members, result)
+        return result
+
+    def move_members(self, group: GroupRow, members: Sequence[Any], result: Moved) -> None:
+        """Move these members on a person's word."""
+        keeper = self._ledger.inventory.file(group.keeper)
+        files = self._ledger.inventory.files_by_id(m.file for m in members)
+        with self._ledger.transaction():
+            for file in files.values():
+                if keeper and keeper.content and file.content:
+                    self._ledger.judgement.drop_verdict("different", keeper.content, file.content)
+                    self._ledger.judgement.drop_verdict("keep", file.content, "")
+                    self._ledger.judgement.add_verdict(
+                        "same", keeper.content, file.content, [keeper.path, file.path], self._clock.now()
+                    )
+        root = next((r for r in self._roots.all if r.id == group.root), None)
+        if root is not None:
+            self._movement.relocate(root, [(group, members)], result)
+            self._annotate()
+
+    def approve_all(self) -> Moved:
+        """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
+
+        A root that proposes nothing yet is not meant: nobody can have looked.
+        """
+        asked = [r for r in self._roots.all if r.online and consent.proposals(self._ledger, r).files]
+        for root in asked:
+            consent.say_yes(self._ledger, root, self._clock.now())
+        result = self._movement.move(yes=True)
+        for root in asked:
+            consent.say_yes(self._ledger, root, self._clock.now())
+        return result
+
+    def reject(self, groups: Sequence[int]) -> Moved:
+        """Not duplicates, for ever and by content: moved members come back, and the group splits at once."""
+        result = Moved()
+        for id in groups:
+            group = self._ledger.judgement.group(id)
+            if group is None:
+                result.messages.append(f"there is no group {id} any more")
+                continue
+            self.tell_apart(group, [m.file for m in group.members], result)
+        return result
+
+    def tell_apart(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
+        """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
+        # Back first: a crash must not leave a file held of which a person said that it is no duplicate.
+        chosen = {str(f) for f in files}
+        held = self._ledger.journal.moves(group=group.id, held=True)
+        self._movement.put_back([m for m in held if m.unit.rpartition(":")[2] in chosen], result)
+        keeper = self._ledger.inventory.file(group.keeper)
+        rows = self._ledger.inventory.files_by_id(files)
+        with self._ledger.transaction():
+            for row in rows.values():
+                if keeper is None or not keeper.content or not row.content:
+                    result.messages.append(
+                        f"{row.path} is being looked at again: say it once more in a moment"
+                    )
+                    continue
+                self._ledger.judgement.drop_verdict("same", keeper.content, row.content)
+                # Putting it back wrote one down already, as of a file that is merely put back.
+                self._ledger.judgement.drop_verdict("different", keeper.content, row.content)
+                self._ledger.judgement.add_verdict(
+                    "different", keeper.content, row.content, [keeper.path, row.path], self._clock.now()
+                )
+                self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+        for month in {group.month, *(r.month for r in rows.values())}:
+            root = next((r for r in self._roots.all if r.id == group.root), None)
+            if root is not None and month:
+                decide(
+                    self._ledger,
+                    self._disk,
+                    self._settings,
+                    self._clock,
+                    root,
+                    month,
+                    self._ledger.get("model"),
+                )
+
+    def judge(
+        self,
+        group: GroupRow,
+        *,
+        keeper: int | None,
+        move: Sequence[int],
+        different: Sequence[int],
+        keep: Sequence[int],
+    ) -> Moved:
+        """A verdict picture by picture. Another keeper is possible only while nothing of the group has moved."""
+        result = Moved()
+        if different:
+            self.tell_apart(group, different, result)
+            group = self._ledger.judgement.group(group.id) or replace(group, members=())
+        self.keep(keep)
+        if keeper is not None and keeper != group.keeper:
+            group = self._with_keeper(group, keeper)
+        self.move_members(group, [m for m in group.members if m.file in move and m.role != "moved"], result)
+        return result
+
+    def _with_keeper(self, group: GroupRow, keeper: int) -> GroupRow:
+        if any(m.role == "moved" for m in group.members):
+            raise UsageError(f"group {group.id} has moved files, so its keeper stays: undo them first")
+        chosen = next((m for m in group.members if m.file == keeper), None)
+        if chosen is None:
+            raise UsageError(
+                f"file {keeper} is not in group {group.id}: look again with `dedupd show {group.id}`"
+            )
+        swapped = [replace(chosen, file=group.keeper, role="review")]
+        others = [replace(m, role="review") for m in group.members if m.file != keeper]
+        with self._ledger.transaction():
+            self._ledger.judgement.remove_group(group.id)
+            id = self._ledger.judgement.put_group(
+                group.root, keeper, group.month, ["you chose it"], [*swapped, *others], self._clock.now()
+            )
+        found = self._ledger.judgement.group(id)
+        assert found is not None
+        return found
+
+    def keep(self, files: Iterable[int]) -> None:
+        """Duplicates that shall stay where they are: never moved, never asked about again."""
+        with self._ledger.transaction():
+            for row in self._ledger.inventory.files_by_id(files).values():
+                if row.content:
+                    self._ledger.judgement.add_verdict("keep", row.content, "", [row.path], self._clock.now())
+                    for group in self._ledger.judgement.groups_with_file(row.id):
+                        if any(m.file == row.id and m.role != "moved" for m in group.members):
+                            self._ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
+                    self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+
+    def forget(self, lesson: int) -> Moved:
+        """Take one verdict back, as if it had never been said."""
+        with self._ledger.transaction():
+            verdict = self._ledger.judgement.remove_verdict(lesson)
+            if verdict is not None:
+                for content in (verdict.a, verdict.b):
+                    for file in self._ledger.inventory.live_with_content(content) if content else ():
+                        self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+        self._regroup()
+        return Moved(messages=[] if verdict else [f"there is no lesson {lesson}"])
+
+    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str]]]) -> None:
+        """Take in verdicts (kind, a, b, paths) from elsewhere: by content, so they hold wherever the photos lie."""
+        with self._ledger.transaction():
+            for kind, a, b, paths in lessons:
+                self._ledger.judgement.add_verdict(kind, a, b, paths, self._clock.now())
+                for file in self._ledger.inventory.live_with_content(a):
+                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+        self._regroup()
