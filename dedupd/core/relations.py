@@ -55,6 +55,7 @@ _FINE_NCC = 0.55
 """Copies above 0.78 (JPEG quality 25). Wrong, among photos of one scene: 0.56 once, else below 0.5."""
 _BAND_STD = 1.0
 """Below it sky, fog and night agree with any other."""
+_LEAST_SIDE = 24
 _TONE = 0.8
 """A stop darker is 0.72; brackets of two stops begin at 0.74."""
 _FLOW = 0.3
@@ -105,6 +106,11 @@ def twins(a: Traits, b: Traits) -> bool:
     return abs(a.jpeg_quality - b.jpeg_quality) <= _TWIN_QUALITY
 
 
+def provable(a: Traits, b: Traits) -> bool:
+    """Whether the two show enough for any alignment to mean something: blank, black and tiny ones match by bytes alone."""
+    return min(a.texture, b.texture) >= _BAND_STD and min(a.width, a.height, b.width, b.height) >= _LEAST_SIDE
+
+
 def worth_a_closer_look(m: Measures) -> bool:
     """Whether nothing measured so far speaks against an unattended copy; a look at higher resolution is dear."""
     return _aligned(m) and m.band_std >= _BAND_STD and not any(_differences(m, m.extra or {}))
@@ -124,6 +130,8 @@ def classify(
     """
     if a.content != candidate.a:
         a, b = b, a
+    if not provable(a, b):
+        return None
     both_dated = a.captured is not None and b.captured is not None
     pair = _Pair(
         a=a,
@@ -211,6 +219,14 @@ class _Pair:
         return one is not None and other is not None and abs(one - other) > _SAME_STOP
 
     @property
+    def two_shots(self) -> bool:
+        """They came out of one pipeline and are not one picture saved twice."""
+        same = (
+            self.extra.get("rest", 99.0) <= _TWIN_REST and self.extra.get("rest_worst", 99.0) <= _TWIN_WORST
+        )
+        return not same and twins(self.a, self.b)
+
+    @property
     def locked(self) -> bool:
         """The frames lie over each other to a fraction of a pixel: a fixed camera, or a copy."""
         return self.extra.get("flow50", 9.0) < 0.15 and self.extra.get("flow_share", 0.0) > 0.6
@@ -250,9 +266,7 @@ def _doubts(p: _Pair) -> Iterator[str]:
     yield from _differences(m, extra)
     if p.text and _fine_rest(m, extra) > _FINE_WORST:
         yield "reads like text, and the text may differ"
-    if twins(p.a, p.b) and not (
-        extra.get("rest", 99.0) <= _TWIN_REST and extra.get("rest_worst", 99.0) <= _TWIN_WORST
-    ):
+    if p.two_shots:
         yield "same size and compression: may be two shots from one place"
 
 
@@ -319,7 +333,7 @@ def _looks_copied(p: _Pair) -> bool:
         return False
     if max(m.overlap_a, m.overlap_b) < 0.8 or min(m.overlap_a, m.overlap_b) < 0.2:
         return False
-    if p.text and _other_text(p):
+    if p.two_shots or (p.text and _other_text(p)):
         return False
     return m.band_ncc >= 0.75 and p.extra.get("fine_ncc", 0.0) >= 0.45
 

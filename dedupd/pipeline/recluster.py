@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import Thresholds, needs_fine
+from dedupd.core.relations import Thresholds, needs_fine, provable
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
@@ -119,7 +119,16 @@ class Comparison:
             for pair in self.vision.propose(new, None, None, self._far):
                 found.setdefault((pair.a, pair.b), pair)
         pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
-        return [p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b, self._model)]
+        unmeasured = [
+            p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b, self._model)
+        ]
+        traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
+        # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
+        return [
+            p
+            for p in unmeasured
+            if p.a not in traits or p.b not in traits or provable(traits[p.a], traits[p.b])
+        ]
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""

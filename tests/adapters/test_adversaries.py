@@ -1,0 +1,94 @@
+"""Pictures made to be taken for duplicates: none of them may be called more than `similar`, none may move."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dedupd.adapters.vision import proof
+from dedupd.adapters.vision.decode import content_of, decode, opened
+from dedupd.adapters.vision.messages import PairToProve
+from dedupd.adapters.vision.traits import measure
+from dedupd.core.photo import Candidate, Edge, Relation, Traits
+from dedupd.core.relations import classify, needs_fine, thresholds_for
+from tests.support.adversaries import FAMILIES
+
+Seen = tuple[Path, Traits, np.ndarray]
+SIMILAR = (None, Relation.SIMILAR)
+
+
+def seen(path: Path) -> Seen:
+    with opened(os.fspath(path)) as file:
+        content = content_of(file)
+        traits, turned = measure(decode(file, os.fspath(path), short_side=320), content, "lite0-gem/1")
+    return path, traits, turned
+
+
+def judged(one: Seen, other: Seen, gallery: proof.Gallery) -> Edge | None:
+    """As the product does, with a cosine that always proposes."""
+    a, b = sorted((one, other), key=lambda s: s[1].content)
+    pair = PairToProve(
+        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0]),
+        fine=needs_fine(a[1], b[1]),
+    )  # fmt: skip
+    distance = int(np.bitwise_count(a[2] ^ b[2][0]).min())
+    candidate = Candidate(a=a[1].content, b=b[1].content, cosine=0.97, hash_distance=distance)
+    measures = proof.prove(pair, gallery).measures
+    return classify(a[1], b[1], candidate, measures, thresholds_for("lite0-gem/1"), True)
+
+
+def made(family: str, folder: Path, members: Iterable[int], quality: int = 88) -> list[Seen]:
+    found: list[Seen] = []
+    for n in members:
+        FAMILIES[family](n).save(folder / f"{n}.jpg", quality=quality)
+        found.append(seen(folder / f"{n}.jpg"))
+    return found
+
+
+def above_similar(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
+    gallery = proof.Gallery()
+    for one, other in pairs:
+        edge = judged(one, other, gallery)
+        if edge is not None and (edge.relation not in SIMILAR or edge.unattended):
+            yield f"{one[0].name} {other[0].name}: {edge.relation}, {edge.why}"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_that_only_looks_alike_is_more_than_similar(family: str, tmp_path: Path) -> None:
+    assert not list(above_similar(combinations(made(family, tmp_path, range(3)), 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_hundred_of_a_kind_are_two_hundred(family: str, tmp_path: Path) -> None:
+    members = made(family, tmp_path, range(200))
+    near = [(members[n], members[(n + step) % 200]) for n in range(200) for step in (1, 7)]
+    assert not list(above_similar(near))
+
+
+@pytest.mark.parametrize(
+    "family", ["receipts", "one digit", "cards", "chats", "pages", "night", "sky", "somebody else"]
+)
+def test_another_compression_makes_them_no_copies(family: str, tmp_path: Path) -> None:
+    """The pipeline gives nothing away; what is in the picture has to."""
+    (tmp_path / "other").mkdir()
+    first, second = made(family, tmp_path, [0, 1]), made(family, tmp_path / "other", [1, 2], quality=76)
+    gallery = proof.Gallery()
+    for one, other in ((first[0], second[0]), (first[1], second[1])):
+        edge = judged(one, other, gallery)
+        assert edge is None or not edge.unattended, edge.why
+    same = judged(first[1], second[0], gallery)
+    assert family in ("night", "sky") or (same is not None and same.unattended), same
+
+
+def test_a_frame_saved_again_is_still_a_copy(tmp_path: Path) -> None:
+    frames = made("nobody", tmp_path, [0])
+    again = tmp_path / "again.jpg"
+    FAMILIES["nobody"](0).save(again, quality=60)
+    edge = judged(frames[0], seen(again), proof.Gallery())
+    assert edge is not None and edge.relation is Relation.COPY and edge.unattended
