@@ -11,7 +11,7 @@ import os
 import re
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -239,6 +239,19 @@ def load(
         many = "the settings cannot be followed:"
         raise ConfigError(problems[0] if len(problems) == 1 else "\n  ".join([many, *problems]))
     return replace(_settings(values, file), **tables)
+
+
+def check(changes: Mapping[str, Any], path: Path) -> None:
+    """Raises ConfigError when `load` would refuse one of these, key -> value, in the file at `path`."""
+    problems = [
+        problem
+        for key, value in changes.items()
+        for problem in (
+            _take({}, key, value, f"{path}: {key}") if key in _BY_KEY else [f"{path}: {_unknown(key)}"]
+        )
+    ]
+    if problems:
+        raise ConfigError("\n  ".join(problems))
 
 
 def _settings(values: dict[str, Any], path: Path | None) -> Settings:

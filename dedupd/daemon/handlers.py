@@ -10,6 +10,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -20,6 +22,7 @@ from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.server import Failed
 from dedupd.library import Library, LibraryView, Moved
+from dedupd.pipeline.tune import tune
 from dedupd.protocol.messages import (
     INVALID_PARAMS,
     NOT_FOUND,
@@ -64,6 +67,8 @@ from dedupd.protocol.messages import (
     StatusView,
     SwitchModel,
     Thumbnails,
+    Tune,
+    Tuned,
     Undo,
 )  # fmt: skip
 
@@ -84,6 +89,7 @@ class Handlers:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._tuner = ThreadPoolExecutor(1, thread_name_prefix="tuner")
         self._view: LibraryView | None = None
         self._keys: OrderedDict[str, asyncio.Task[Acted]] = OrderedDict()
 
@@ -94,6 +100,7 @@ class Handlers:
 
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
+        self._tuner.shutdown(wait=False, cancel_futures=True)
 
     async def _read(self, question: Callable[[LibraryView], T]) -> T:
         def ask() -> T:
@@ -182,6 +189,30 @@ class Handlers:
             quiet_seconds=settings.schedule.quiet_seconds, interval_minutes=settings.schedule.interval_minutes,
             nightly=settings.schedule.nightly, source=str(settings.source or ""),
         )  # fmt: skip
+
+    async def _tune(self, request: Tune) -> Tuned:
+        """In a thread of its own: a replay of a large library takes seconds, in which others are answered."""
+        now, where = self._daemon.settings, self._daemon.places
+        if request.tiers.get("similar") == "move" or not 0.0 < (request.threshold or 1.0) <= 1.0:
+            raise Failed(
+                INVALID_PARAMS, "what is only similar never moves, and a threshold is above 0 and up to 1"
+            )
+        then = replace(
+            now, tiers=replace(now.tiers, **request.tiers),  # type: ignore[arg-type]
+            threshold=request.threshold or now.threshold, keep_policy=request.keep_policy or now.keep_policy,
+        )  # fmt: skip
+
+        def replay() -> Tuned:
+            with closing(LibraryView(now, where)) as view:
+                found = tune(view.ledger, view.disk, view.roots, now, then)
+            return Tuned(
+                moves_now=len(found.now.moves), moves_then=len(found.then.moves),
+                review_now=len(found.now.review), review_then=len(found.then.review),
+                more_moves=len(found.more_moves), fewer_moves=len(found.fewer_moves),
+                other_keepers=len(found.other_keepers), contradicts=len(found.contradicts),
+            )  # fmt: skip
+
+        return await asyncio.get_running_loop().run_in_executor(self._tuner, replay)
 
     async def _resolve(self, request: Resolve) -> Resolved:
         return await self._read(lambda view: view.resolve(request.path))

@@ -8,7 +8,7 @@ Must never import anything heavier than msgspec.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
 
@@ -297,6 +297,23 @@ class SettingsView(Struct, kw_only=True):
     """The config file, absolute; '' when there is none."""
 
 
+class Tuned(Struct, kw_only=True):
+    """What other settings would change, counted in files; those that moved already are settled."""
+
+    moves_now: int = 0
+    moves_then: int = 0
+    review_now: int = 0
+    review_then: int = 0
+    more_moves: int = 0
+    """Would move, and do not now."""
+    fewer_moves: int = 0
+    """Would not move any more."""
+    other_keepers: int = 0
+    """Would move beside another keeper."""
+    contradicts: int = 0
+    """Would stay although a person said that they are duplicates."""
+
+
 class Done(Struct, kw_only=True):
     message: str = ""
 
@@ -372,6 +389,20 @@ class GetLessons(Request, kw_only=True):
 class GetSettings(Request, kw_only=True):
     method = "settings"
     result = SettingsView
+
+
+class Tune(Request, kw_only=True):
+    """What these settings would change, from what was measured already. Changes nothing."""
+
+    method = "tune"
+    result = Tuned
+    tiers: dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]] = field(
+        default_factory=dict[Any, Any]
+    )
+    """Those that would be other; 'similar' never moves."""
+    threshold: float | None = None
+    """None: as it is."""
+    keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
 
 class Resolve(Request, kw_only=True):
@@ -516,7 +547,7 @@ class Forget(Request, kw_only=True):
 REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
-        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings,
+        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings, Tune,
         Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Calibrate, Approve, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip

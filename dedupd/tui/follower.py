@@ -91,10 +91,10 @@ class Follower:
             case _:
                 pass
 
-    async def fetch(self, request: Request, result: type[R]) -> R | None:
+    async def fetch(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R | None:  # noqa: ASYNC109 - passed on
         """An answer, or None with a word in the log: what only looks may fail quietly."""
         try:
-            return await self._link.ask(request, result)
+            return await self._link.ask(request, result, timeout)
         except NoDaemon:
             return None
         except DedupdError as error:

@@ -72,6 +72,8 @@ class Hands:
             asked = action.asks()
             for request in asked:
                 action.add(await self._link.ask(request, Acted, timeout=None))
+            for request in action.afterwards():
+                await self._link.ask(request, Acted, timeout=None)
             action.done = True
             self._report(action, asked=bool(asked))
         except Refused as refused:

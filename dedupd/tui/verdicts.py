@@ -183,6 +183,8 @@ class Action:
     """For people: 'approved IMG_1.jpg +2'."""
     requests: Sequence[Acting] = ()
     groups: tuple[int, ...] = ()
+    waits_again: bool = False
+    """Nothing of it would have moved by itself: taken back, it waits for a person as before."""
     takes_back: Action | None = None
     """The action this one undoes: its requests are known only once that one is done."""
     acted: Acted = field(default_factory=Acted)
@@ -215,3 +217,9 @@ class Action:
             back.extend(Undo(group=group, key=new_key()) for group in self.groups)
         back.extend(Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons)
         return back
+
+    def afterwards(self) -> list[Acting]:
+        """What an undo itself taught ("never moves again") would hide the group for ever: a person only changed their mind."""
+        if self.takes_back is None or not self.takes_back.waits_again:
+            return []
+        return [Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons]

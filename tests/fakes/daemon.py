@@ -65,6 +65,8 @@ from dedupd.protocol.messages import (
     StatusView,
     Subscribe,
     Thumbnails,
+    Tune,
+    Tuned,
     Undo,
 )
 from tests.fakes.library import ROOT, Scene, make_library
@@ -265,6 +267,11 @@ class FakeDaemon:
                 paths[str(file)] = str(scene.thumbnail(self.folder, file % 100))
         return Thumbnails(paths=paths)
 
+    def _tune(self, request: Tune) -> Tuned:
+        moving = [g for g in self.groups.values() if g.state == "proposed"]
+        stays = [g for g in moving if request.tiers.get(g.relation, "move") != "move"]  # type: ignore[call-overload]
+        return Tuned(moves_now=len(moving), moves_then=len(moving) - len(stays), fewer_moves=len(stays))
+
     def _moves(self, request: GetMoves) -> MovesPage:
         found = [
             m
@@ -424,6 +431,7 @@ class FakeDaemon:
         GetMoves: _moves,
         GetLessons: lambda self, request: Lessons(lessons=self.lessons),
         GetSettings: lambda self, request: self.settings,
+        Tune: lambda self, request: self._tune(request),
         Pause: _pause,
         Resume: _pause,
         ScanNow: lambda self, request: Done(),

@@ -77,11 +77,12 @@ async def test_groups_and_compare(reviewing: Reviewing, size: tuple[int, int]) -
         await check(review, f"compare_{size[0]}")
 
 
-async def test_settings_with_a_threshold_tried(reviewing: Reviewing) -> None:
-    async with reviewing(size=(100, 30), groups=24) as review:
+async def test_settings_with_others_tried(reviewing: Reviewing) -> None:
+    async with reviewing(size=(100, 24), groups=24) as review:
         await review.press("comma")
-        await review.until(lambda: "24 groups" in review.text())
-        await review.press(*["right"] * 4)
+        await review.until(lambda: "best" in review.text())
+        await review.press("j", "right", "j", "j", "j", "right")
+        await review.until(lambda: "would not move" in review.text())
         await check(review, "settings")
 
 

@@ -77,7 +77,7 @@ async def test_every_screen_paints_at_every_size_light_and_dark(
             assert review.app.current_theme.dark is False
         for keys, words in (
             (["question_mark"], "On this screen"),
-            (["escape", "comma"], "What happens"),
+            (["escape", "comma"], "tiers.exact"),
             (["escape", "h"], "moves 0"),
             (["escape", "l"], "connected"),
             (["escape", "enter"], "exact"),

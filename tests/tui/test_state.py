@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from dedupd.protocol.messages import (
     Acted,
     Approve,
-    EvidenceView,
     Forget,
     GroupDetail,
     GroupView,
@@ -18,7 +17,6 @@ from dedupd.protocol.messages import (
     Reject,
     Undo,
 )
-from dedupd.tui import whatif
 from dedupd.tui.facts import differing
 from dedupd.tui.state import Library, Order, Wanted, Year, by_year, listed, tally
 from dedupd.tui.verdicts import Action, Draft, Mark
@@ -240,20 +238,3 @@ def test_zoom_and_pan_never_leave_the_picture(steps: list[str]) -> None:
         assert window.right <= 1 + 1e-9
         assert window.bottom <= 1 + 1e-9
     assert View(zoom=2.0).zoomed(-9) == FULL
-
-
-def test_what_if_counts_what_would_change_sides() -> None:
-    copies = sum(len(g.duplicates) for g in GROUPS if g.relation == "copy")
-    assert whatif.tier(GROUPS, "copy", "review").files == copies
-    assert whatif.tier(GROUPS, "copy", "move").files == 0, "they move already"
-    assert whatif.tier(GROUPS, "burst", "move").groups == sum(g.relation == "burst" for g in GROUPS)
-    assert whatif.threshold(GROUPS, 0.92).files == sum(g.relation == "similar" for g in GROUPS)
-    assert not whatif.threshold(GROUPS, 0.1)
-
-
-def test_what_if_of_a_mixed_group_counts_bytes_by_file() -> None:
-    group = GroupView(
-        id=1, root="/r", month="m", relation="burst", state="review", keep="k", duplicates=["a"], review=["b"],
-        bytes=10, review_bytes=30, evidence={"a": EvidenceView(relation="copy"), "b": EvidenceView(relation="burst")},
-    )  # fmt: skip
-    assert whatif.tier([group], "copy", "off") == whatif.Change(groups=1, files=1, bytes=10)

@@ -464,7 +464,8 @@ class CompareScreen(Page):
         if not requests:
             self._advance()
             return
-        self._act(Action(label=label, requests=requests, groups=(self.id_now,)))
+        waits_again = self.draft.group.state == "review"
+        self._act(Action(label=label, requests=requests, groups=(self.id_now,), waits_again=waits_again))
 
     def _act(self, action: Action) -> None:
         if self.id_now in self.review.library.acting:

@@ -213,7 +213,10 @@ class GroupsScreen(Page):
             return
         draft = Draft(detail)
         label = f"{draft.summary()}: {group_title(group)}"
-        self._settle(Action(label=label, requests=draft.requests(), groups=(group.id,)))
+        waits_again = group.state == "review"
+        self._settle(
+            Action(label=label, requests=draft.requests(), groups=(group.id,), waits_again=waits_again)
+        )
 
     def action_different(self) -> None:
         group = self._current(waiting=True)

@@ -1,164 +1,231 @@
-"""The settings that decide what moves, and what others would change. Shows; config.toml is where they are set."""
+"""The settings that decide what moves: try others, see what they would change, write them into config.toml."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.widgets import Static
 
-from dedupd.protocol.messages import GetGroups, GetSettings, GroupsPage, GroupView, SettingsView
-from dedupd.tui import whatif
+from dedupd.config.change import change
+from dedupd.errors import DedupdError
+from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
 from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.keys import Keys
+from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import MEANING, RELATIONS, duration, plain, plural, size
+from dedupd.tui.words import MEANING, RELATIONS, duration, fit, number, plain
 
-_ACTIONS = ("move", "review", "off")
 _STEP = 0.005
+_RESTING = 0.25
+"""Seconds a value must rest before the daemon is asked to count: held keys stay quick."""
+_POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
+Value = str | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line: a key of config.toml."""
+
+    key: str
+    meaning: str
+    choices: tuple[str, ...] = ()
+    """Empty: a number from 0 to 1."""
+
+
+SETTINGS = (
+    *(
+        Setting(
+            key=f"tiers.{relation}",
+            meaning=MEANING[relation],
+            choices=("review", "off") if relation == "similar" else ("move", "review", "off"),
+        )
+        for relation in RELATIONS
+    ),
+    Setting(
+        key="threshold", meaning="cosine above which pairs are shown for review; it never widens what moves"
+    ),
+    Setting(key="keep_policy", meaning="which photo of a group stays", choices=_POLICIES),
+)
 
 
 class SettingsScreen(Page):
-    """← → moves the threshold that is tried; nothing is changed by looking."""
+    """Nothing changes by looking; `W` writes what was tried, after a question."""
 
-    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "try(-1)", "Lower"),
-        Binding("right", "try(1)", "Higher"),
+        Binding("left", "try(-1)", "Other"),
+        Binding("right", "try(1)", "Other", show=False),
         Binding("0", "forget", "As it is"),
+        Binding("W", "write", "Write to config.toml"),
     ]
     HELP_LINES: ClassVar[HelpLines] = [
-        ("← →", "try another threshold; the counts follow at once"),
-        ("0", "back to the one in force"),
+        ("← →", "try another value; what it would change is counted at once"),
+        ("0", "everything as it is in force"),
+        ("W", "write what was tried into config.toml; its comments stay"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._settings: SettingsView | None = None
-        self._groups: list[GroupView] = []
-        self._complete = False
-        self._tried: float | None = None
-        self._words = Words(id="settings")
+        self._tried: dict[str, Value] = {}
+        self._effect: list[Spans] = []
+        self._rows = Rows[Setting](self._draw, id="options")
+        self._words, self._others = Words(id="effect"), Words(id="others")
 
     def compose(self) -> ComposeResult:
         yield TopBar()
+        yield Static(classes="gap")
+        yield self._rows
         with VerticalScroll():
             yield self._words
+            yield self._others
         yield Keys()
 
     def where(self) -> str:
         return "settings"
 
     def on_mount(self) -> None:
+        self._rows.show(SETTINGS)
         self.load()
-
-    def show_all(self) -> None:
-        self._words.say(*self._lines())
 
     @work(exclusive=True, group="settings")
     async def load(self) -> None:
-        """Settings, then the evidence of everything that waits."""
-        fetch = self.review.follower.fetch
-        self._settings = await fetch(GetSettings(), SettingsView)
-        self.show_all()
-        offset: int | None = 0
-        while offset is not None:
-            page = await fetch(GetGroups(offset=offset), GroupsPage)
-            if page is None:
-                return
-            self._groups += page.groups
-            offset = page.next_offset
-            self.show_all()
-        self._complete = True
-        self.show_all()
+        self._settings = await self.review.follower.fetch(GetSettings(), SettingsView)
+        self._count()
 
-    def action_try(self, steps: int) -> None:
-        known = self._settings.threshold if self._settings else None
-        start = self._tried if self._tried is not None else known if known is not None else 0.9
-        self._tried = round(max(0.0, min(1.0, start + steps * _STEP)), 3)
-        self.show_all()
-
-    def action_forget(self) -> None:
-        self._tried = None
-        self.show_all()
-
-    def _lines(self) -> list[Spans]:
+    def show_all(self) -> None:
+        self._rows.refresh()
         settings = self._settings
         if settings is None:
-            return [[("This daemon does not tell its settings; they lie in config.toml.", "dim")]]
-        counted = plural(len(self._groups), "group")
-        head: list[Spans] = [
-            [("What happens with each relation", "title"), (f"   counted from {counted}", "dim")],
-            [] if self._complete else [("counting …", "dim")],
-        ]
-        return [
-            *head,
-            *(line for relation in RELATIONS for line in self._tier(settings, relation)),
+            self._words.say([("This daemon does not tell its settings; they lie in config.toml.", "dim")])
+            return
+        self._words.say(*self._effect)
+        self._others.say(
             [],
-            *self._threshold(settings),
-            [],
-            [("Others", "title")],
-            [("keeper    ", "dim"), (plain(settings.keep_policy), "")],
             [("model     ", "dim"), (plain(settings.model) or "hashes alone", "")],
             [("schedule  ", "dim"), (_schedule(settings), "")],
-            [],
-            [
-                ("Set them in ", "dim"),
-                (plain(settings.source) or "config.toml", ""),
-                (", then restart the daemon.", "dim"),
-            ],
-        ]
-
-    def _tier(self, settings: SettingsView, relation: str) -> list[Spans]:
-        now = settings.tiers.get(relation, "review")
-        lines: list[Spans] = [
-            [
-                (f"{relation:<9}", "strong"),
-                (f"{now:<8}", "good" if now == "move" else "accent"),
-                (MEANING[relation], "dim"),
-            ]
-        ]
-        for action in _ACTIONS:
-            if action == now or (relation == "similar" and action == "move"):
-                continue
-            change = whatif.tier(self._groups, relation, action)
-            if change:
-                lines.append([(f"           {action:<7}", "key"), (_tier_words(action, change), "")])
-        return lines
-
-    def _threshold(self, settings: SettingsView) -> list[Spans]:
-        now = f"{settings.threshold:.3f}" if settings.threshold is not None else "the model's own"
-        lines: list[Spans] = [
-            [
-                ("Threshold ", "title"),
-                (now, "strong"),
-                ("  cosine above which pairs are shown for review", "dim"),
-            ]
-        ]
-        if self._tried is None:
-            return [*lines, [("           ← → tries another", "dim")]]
-        change = whatif.threshold(self._groups, self._tried)
-        effect = f"{plural(change.files, 'picture')} in {plural(change.groups, 'group')} would not be shown any more"
-        lines.append(
-            [
-                (f"           {self._tried:.3f} ", "key"),
-                (effect if change else "would hide nothing that waits now", ""),
-            ]
+            [("file      ", "dim"), (plain(settings.source) or "config.toml", "")],
         )
-        lines.append([("           Lower than now may show more: known after the next clustering.", "dim")])
-        return lines
+
+    def _draw(self, setting: Setting, width: int, chosen: bool) -> Spans:
+        del chosen
+        now = _now(self._settings, setting.key)
+        tried = self._tried.get(setting.key)
+        shown = _shown(now) + (f" → {_shown(tried)}" if tried is not None else "")
+        tone = "warn" if tried is not None else "good" if now == "move" else "accent"
+        return [
+            (f" {setting.key:<14}", "strong"), (fit(shown, 24), tone), (fit(setting.meaning, width - 39), "dim"),
+        ]  # fmt: skip
+
+    # ---- trying ----------------------------------------------------------------------------------
+
+    def action_try(self, steps: int) -> None:
+        setting = self._rows.current
+        if setting is None or self._settings is None:
+            return
+        now = _now(self._settings, setting.key)
+        value = _beside(setting, self._tried.get(setting.key, now), steps)
+        if value == now:
+            self._tried.pop(setting.key, None)
+        else:
+            self._tried[setting.key] = value
+        self._rows.refresh()
+        self._count()
+
+    def action_forget(self) -> None:
+        self._tried.clear()
+        self._count()
+
+    @work(exclusive=True, group="count")
+    async def _count(self) -> None:
+        """Asks the daemon to replay what it measured under the values that are tried."""
+        if not self._tried:
+            self._effect = [[("← → tries another value of the selected setting.", "dim")]]
+            self.show_all()
+            return
+        self._effect = [[("counting …", "dim")]]
+        self.show_all()
+        await asyncio.sleep(_RESTING)
+        found = await self.review.follower.fetch(_question(self._tried), Tuned, timeout=None)
+        self._effect = (
+            _effect(found) if found else [[("The daemon could not count that: see the log (l).", "warn")]]
+        )
+        self.show_all()
+
+    @work
+    async def action_write(self) -> None:
+        settings = self._settings
+        if settings is None or not self._tried:
+            self.review.tell("Nothing else was tried: ← → changes a value.")
+            return
+        lines: list[Spans] = [
+            [(f"{key} = {_shown(value)}", "strong"), (f"   was {_shown(_now(settings, key))}", "dim")]
+            for key, value in self._tried.items()
+        ]
+        lines += [[], *self._effect, [], [("into ", "dim"), (plain(settings.source), "")]]
+        if await self.review.push_screen_wait(Confirm("Write these settings?", *lines, yes="Write")):
+            try:
+                change(Path(settings.source), self._tried)
+            except DedupdError as error:
+                self.review.tell(str(error), "bad")
+                return
+            self.review.tell(
+                "Written. The daemon follows it when it starts again: systemctl --user restart dedupd, or `dedupd run`.",
+                "good",
+            )
 
 
-def _tier_words(action: str, change: whatif.Change) -> str:
-    what = f"{plural(change.files, 'file')} in {plural(change.groups, 'group')} ({size(change.bytes)})"
-    return {
-        "move": f"up to {what} would move by themselves, where the proof is strict enough",
-        "review": f"{what} would wait for you instead of moving",
-        "off": f"{what} would not be shown",
-    }[action]
+def _now(settings: SettingsView | None, key: str) -> Value | None:
+    if settings is None:
+        return None
+    table, _, name = key.rpartition(".")
+    return settings.tiers.get(name, "review") if table else getattr(settings, key)
+
+
+def _shown(value: Value | None) -> str:
+    return "the model's own" if value is None else plain(value) if isinstance(value, str) else f"{value:.3f}"
+
+
+def _beside(setting: Setting, value: Value | None, steps: int) -> Value:
+    if setting.choices:
+        at = setting.choices.index(value) if value in setting.choices else 0
+        return setting.choices[(at + steps) % len(setting.choices)]
+    start = value if isinstance(value, float) else 0.9
+    return round(max(_STEP, min(1.0, start + steps * _STEP)), 3)
+
+
+def _question(tried: Mapping[str, Value]) -> Tune:
+    tiers = {key.removeprefix("tiers."): value for key, value in tried.items() if key.startswith("tiers.")}
+    return Tune(tiers=tiers, threshold=tried.get("threshold"), keep_policy=tried.get("keep_policy"))  # type: ignore[arg-type]  # by choice
+
+
+def _effect(found: Tuned) -> list[Spans]:
+    lines: list[Spans] = [
+        _change("move by themselves ", found.moves_now, found.moves_then),
+        _change("wait for you       ", found.review_now, found.review_then),
+    ]
+    for count, words in (
+        (found.more_moves, "would move too"),
+        (found.fewer_moves, "would not move any more"),
+        (found.other_keepers, "would move beside another keeper"),
+        (found.contradicts, "would stay although you called them duplicates"),
+    ):
+        if count:
+            lines.append([(f"  {number(count):>7} ", "warn"), (words, "")])
+    return lines
+
+
+def _change(what: str, now: int, then: int) -> Spans:
+    return [(what, "dim"), (f"{number(now):>7}", ""), (" → ", "dim"), (f"{number(then)}", "warn" if now != then else ""), (" files", "dim")]  # fmt: skip
 
 
 def _schedule(settings: SettingsView) -> str:

@@ -1,0 +1,48 @@
+"""Sets single keys of config.toml on a person's word; comments, order and everything else stay as they are.
+
+Must never write what `load` would refuse, nor anything but that one file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dedupd.config.file import check
+from dedupd.errors import ConfigError
+
+
+def change(path: Path, changes: Mapping[str, str | float]) -> None:
+    """'keep_policy' or 'tiers.burst' -> value. A file that is not there is made. Raises ConfigError."""
+    # 20 ms that only a change pays
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    check(changes, path)
+    path = path.expanduser().resolve()  # a link into somebody's dotfiles stays one
+    try:
+        document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
+        for name, value in changes.items():
+            table, _, key = name.rpartition(".")
+            place = document.setdefault(table, tomlkit.table()) if table else document
+            place[key] = value
+        _replace(path, tomlkit.dumps(document))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be changed ({error.strerror or error})") from None
+    except (TOMLKitError, UnicodeDecodeError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be changed, it is no TOML that dedupd can read: {error}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
