@@ -546,9 +546,11 @@ def run_deduplication_for_months(
 
 
 def _same_model(asked: str, recorded: str) -> bool:
-    """A local checkpoint is recorded with its digest behind the name."""
+    """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
     known = parse_model(asked).id or "hashes"
-    return known == recorded or recorded.startswith(known + "#")
+    return known == recorded or recorded.startswith(
+        (known + "#", known + ".") if asked.startswith("timm:") else known + "#"
+    )
 
 
 def _path(value: str | Path | None) -> Path | None:

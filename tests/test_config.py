@@ -123,6 +123,8 @@ def test_the_command_line_wins_over_the_file(
         ("batch_size = true", ["batch_size must be"]),
         ("embedder = 'light0'", ['"lite0"', 'did you mean "lite0"?']),
         ("embedder = 'open_clip:ViT-B-32'", ["embedder must be"]),
+        ("embedder = 'timm:'", ["embedder must be"]),
+        ("embedder = 'timm:a@relative.pt'", ["embedder must be"]),
         ("ignore = '*.gif'", ["ignore must be a list of texts"]),
         ("ignore = ['']", ["ignore must be a list of texts"]),
         ("allow_shared_roots = 'yes'", ["must be true or false"]),
@@ -335,3 +337,12 @@ def test_a_record_that_names_no_socket_is_passed_over(tmp_path: Path, record: st
     (tmp_path / "socket-path").write_text(record)
     assert len(os.fsencode(places(tmp_path).socket)) <= SOCKET_PATH_LIMIT
     assert places(tmp_path).socket == places(tmp_path, recorded=False).socket
+
+
+@pytest.mark.parametrize(
+    "name", ["timm:swinv2_tiny_window8_256.ms_in1k", "timm:resnet50", "timm:a@/m/x.pt", "open_clip:a@/m/x.pt"]
+)
+def test_models_are_named_as_models_use_names_them(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'embedder = "{name}"\n')
+    assert load(file).embedder == name

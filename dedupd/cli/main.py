@@ -118,7 +118,7 @@ def _pass_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="M",
         dest="embedder",
-        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED",
+        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG",
     )
     parser.add_argument(
         "--batch-size", type=_positive, metavar="N", help="photos embedded at a time (default: 8)"

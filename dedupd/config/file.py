@@ -133,11 +133,12 @@ _OPTIONS = (
     _Option(
         key="embedder",
         read=_text(
-            r"auto|hashes|lite0|open_clip:[^/@]+(/[^@]+|@/.+)",
-            '"auto", "hashes", "lite0", "open_clip:<name>/<pretrained>" or "open_clip:<name>@</path/of/checkpoint>"',
+            r"auto|hashes|lite0|open_clip:[^/@]+(/[^@]+|@/.+)|timm:\w+(\.[\w.]+|@/.+)?",
+            '"auto", "hashes", "lite0", "open_clip:<name>/<pretrained>", "timm:<name>.<tag>", or either of the two '
+            'with "<name>@</path/of/checkpoint>"',
         ),
-        note="What sees likeness: auto, hashes (none), lite0, open_clip:ViT-B-32/laion2b_s34b_b79k, or "
-        "open_clip:NAME@/path/of/checkpoint.",
+        note="What sees likeness: auto, hashes (none), lite0, open_clip:ViT-B-32/laion2b_s34b_b79k, "
+        "timm:NAME.TAG, or a checkpoint of your own as open_clip:NAME@/path or timm:NAME@/path.",
     ),
     _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
     _Option(

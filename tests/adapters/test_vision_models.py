@@ -13,14 +13,27 @@ from dedupd.errors import VisionError
 CLIP = models.DEFAULT_OPEN_CLIP
 
 
-@pytest.mark.parametrize("setting", ["lite0", models.LITE0, "hashes", "", CLIP, "open_clip:a/b@/c/d.pt"])
+@pytest.mark.parametrize(
+    "setting",
+    ["lite0", models.LITE0, "hashes", "", CLIP, "open_clip:a/b@/c/d.pt", "timm:a_b.c_d", "timm:a@/c/d.pt#12"],
+)
 def test_a_recorded_id_means_the_model_that_was_recorded(setting: str) -> None:
     model = models.parse(setting)
     assert models.parse(model.id) == model
 
 
 @pytest.mark.parametrize(
-    "setting", ["resnet", "open_clip:", "open_clip:x", "open_clip:a@relative.pt", "lite0-gem/9"]
+    "setting",
+    [
+        "resnet",
+        "open_clip:",
+        "open_clip:x",
+        "open_clip:a@relative.pt",
+        "lite0-gem/9",
+        "timm:",
+        "timm:a/b",
+        "timm:a@b",
+    ],
 )
 def test_a_name_that_means_nothing_is_one_sentence(setting: str) -> None:
     with pytest.raises(VisionError, match="is not known: say auto"):
@@ -33,10 +46,19 @@ def test_a_tag_and_a_checkpoint_are_told_apart() -> None:
     assert (file.name, file.pretrained, file.checkpoint) == ("ViT", "", "/my/models/x.pt")
 
 
+def test_architecture_and_weights_of_timm_are_told_apart() -> None:
+    tag, bare, file = (models.parse(f"timm:{name}") for name in ("vit_x.v2.in1k", "vit_x", "vit_x@/m/x.pt"))
+    assert (tag.name, tag.pretrained, tag.full_name) == ("vit_x", "v2.in1k", "vit_x.v2.in1k")
+    assert (bare.name, bare.pretrained) == ("vit_x", "")
+    assert (file.name, file.checkpoint) == ("vit_x", "/m/x.pt")
+    assert not tag.calibrated
+
+
 def test_a_checkpoint_is_known_by_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(b"first")
     first, _ = models.choose(f"open_clip:ViT@{path}")
+    assert models.choose(f"timm:vit@{path}")[0].id == f"timm:vit@{path}#{first.digest}"
     assert models.choose(first.id)[0] == first
     path.write_bytes(b"second")
     second, _ = models.choose(f"open_clip:ViT@{path}")

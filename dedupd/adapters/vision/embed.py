@@ -43,4 +43,8 @@ def load(model: Model, cache_dir: Path) -> Embedder | None:
         from dedupd.adapters.vision.openclip import OpenClip
 
         return OpenClip(model)
+    if model.engine == "timm":
+        from dedupd.adapters.vision.timm_backbone import TimmBackbone
+
+        return TimmBackbone(model)
     return None

@@ -1,4 +1,4 @@
-"""The child that downloads weights: `python -m dedupd.adapters.vision.fetch NAME TAG`.
+"""The child that downloads weights: `python -m dedupd.adapters.vision.fetch ENGINE NAME TAG`.
 
 Owns the only network access of dedupd; prints 'progress DONE TOTAL' lines, then 'done' or one sentence.
 """
@@ -14,20 +14,36 @@ from pathlib import Path
 _EVERY_SECONDS = 0.5
 
 
-def _download(name: str, tag: str) -> None:
-    import open_clip
+def _download(engine: str, name: str, tag: str) -> None:
     from huggingface_hub import constants
 
-    settings = open_clip.get_pretrained_cfg(name, tag)
-    if not settings:
-        raise ValueError(f"OpenCLIP knows no weights {name}/{tag}")
     done = threading.Event()
     watcher = threading.Thread(target=_report, args=(Path(constants.HF_HUB_CACHE), done), daemon=True)
     watcher.start()
     try:
-        open_clip.download_pretrained(settings)
+        (_open_clip if engine == "open_clip" else _timm)(name, tag)
     finally:
         done.set()
+
+
+def _open_clip(name: str, tag: str) -> None:
+    import open_clip
+
+    settings = open_clip.get_pretrained_cfg(name, tag)
+    if not settings:
+        raise ValueError(f"OpenCLIP knows no weights {name}/{tag}")
+    open_clip.download_pretrained(settings)
+
+
+def _timm(name: str, tag: str) -> None:
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    full = f"{name}.{tag}" if tag else name
+    known = get_pretrained_cfg(full) if timm.is_model(name) else None
+    if known is None or not known.hf_hub_id:
+        raise ValueError(f"timm knows no weights {full} on the hub")
+    timm.create_model(full, pretrained=True, num_classes=0)
 
 
 def _report(cache: Path, done: threading.Event) -> None:
@@ -40,7 +56,7 @@ def _report(cache: Path, done: threading.Event) -> None:
 def main() -> None:
     """Download, then say how it went."""
     try:
-        _download(sys.argv[1], sys.argv[2])
+        _download(*sys.argv[1:4])
     except Exception as error:  # noqa: BLE001
         lines = str(error).strip().splitlines() or [type(error).__name__]
         print(lines[0], flush=True)

@@ -7,6 +7,7 @@ Owns model names, their thresholds and the choice of 'auto'; must never touch th
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Literal
 
 from dedupd.errors import VisionError
 
-Engine = Literal["hashes", "lite0", "open_clip"]
+Engine = Literal["hashes", "lite0", "open_clip", "timm"]
 
 LITE0 = "lite0-gem/1"
 DEFAULT_OPEN_CLIP = "open_clip:ViT-B-32/laion2b_s34b_b79k"
@@ -33,9 +34,9 @@ class Model:
     """What rows and the ledger carry; '' = hashes alone."""
     engine: Engine
     name: str = ""
-    """open_clip architecture."""
+    """open_clip's or timm's name of the architecture."""
     pretrained: str = ""
-    """open_clip tag, or '' with `checkpoint`."""
+    """Tag of the weights, or '' with `checkpoint`."""
     checkpoint: str = ""
     """Absolute path of a local checkpoint."""
     digest: str = ""
@@ -46,6 +47,11 @@ class Model:
     """Candidate bar across the whole index, where unrelated pairs outnumber related ones a millionfold."""
     calibrated: bool = False
     """Whether its cosine has been measured on labelled photos."""
+
+    @property
+    def full_name(self) -> str:
+        """timm's name of architecture and weights."""
+        return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +76,33 @@ def parse(setting: str) -> Model:
     engine, _, rest = setting.partition(":")
     name, at, place = rest.partition("@")
     checkpoint, _, digest = place.partition("#")
-    if engine == "open_clip" and at and name and Path(checkpoint).is_absolute():
-        return _open_clip(setting, name, checkpoint=checkpoint, digest=digest)
+    if engine in ("open_clip", "timm") and at and name and Path(checkpoint).is_absolute():
+        return _by_name(engine, setting, name, checkpoint=checkpoint, digest=digest)
+    if engine == "timm" and not at and re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?", rest):
+        name, _, tag = rest.partition(".")
+        return _by_name("timm", setting, name, pretrained=tag)
     name, slash, tag = rest.rpartition("/")
     if engine == "open_clip" and not at and slash and name and tag:
-        return _open_clip(setting, name, pretrained=tag)
+        return _by_name("open_clip", setting, name, pretrained=tag)
     raise VisionError(
-        f"embedder '{setting}' is not known: say auto, hashes, lite0, open_clip:NAME/PRETRAINED "
-        "or open_clip:NAME@/path/to/checkpoint"
+        f"embedder '{setting}' is not known: say auto, hashes, lite0, open_clip:NAME/PRETRAINED, "
+        "timm:NAME.TAG, or either engine with NAME@/path/to/checkpoint"
     )
 
 
-def _open_clip(
-    setting: str, name: str, *, pretrained: str = "", checkpoint: str = "", digest: str = ""
+def _by_name(
+    engine: Literal["open_clip", "timm"],
+    setting: str,
+    name: str,
+    *,
+    pretrained: str = "",
+    checkpoint: str = "",
+    digest: str = "",
 ) -> Model:
     # Not measured on labelled photos: high enough that the review list stays readable.
     return Model(
         id=setting,
-        engine="open_clip",
+        engine=engine,
         name=name,
         pretrained=pretrained,
         checkpoint=checkpoint,
@@ -121,7 +136,7 @@ def _with_digest(model: Model) -> Model:
         raise VisionError(
             f"the checkpoint {model.checkpoint} is not the file it was: choose it again with `dedupd models use`"
         )
-    named = f"open_clip:{model.name}@{model.checkpoint}#{digest}"
+    named = f"{model.engine}:{model.name}@{model.checkpoint}#{digest}"
     return replace(model, id=named, digest=digest)
 
 
@@ -166,18 +181,27 @@ def pull(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     timeout: float = 3600.0,
 ) -> None:
-    """Download the weights of an open_clip model into the hub's cache, in a child with a time limit (s).
+    """Download the weights of an open_clip or timm model into the hub's cache, in a child with a time limit (s).
 
     `on_progress(done, total)` counts bytes, total 0 = unknown. Raises VisionError in one sentence.
     """
     import time
 
     model = parse(name)
-    if not model.pretrained:
-        raise VisionError(f"'{name}' needs no download: only open_clip:NAME/PRETRAINED can be pulled")
+    if model.engine not in ("open_clip", "timm") or model.checkpoint:
+        raise VisionError(
+            f"'{name}' needs no download: only open_clip:NAME/PRETRAINED and timm:NAME.TAG can be pulled"
+        )
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    command = [sys.executable, "-m", "dedupd.adapters.vision.fetch", model.name, model.pretrained]
+    command = [
+        sys.executable,
+        "-m",
+        "dedupd.adapters.vision.fetch",
+        model.engine,
+        model.name,
+        model.pretrained,
+    ]
     deadline = time.monotonic() + timeout
     with subprocess.Popen(
         command,

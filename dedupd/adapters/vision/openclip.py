@@ -1,139 +1,36 @@
-"""Any OpenCLIP model or local checkpoint as an embedder, on the best device there is.
+"""Any OpenCLIP model or local checkpoint as an embedder.
 
-Owns the only import of torch and open_clip while the worker runs; must never touch the network or run with
-random weights. Worker process only. CLIP: Radford et al. 2021 (arXiv 2103.00020); OpenCLIP: Cherti et al.
-2023 (arXiv 2212.07143).
+Owns how open_clip is asked; must never use a text tower. Worker process only.
+CLIP: Radford et al. 2021 (arXiv 2103.00020); OpenCLIP: Cherti et al. 2023 (arXiv 2212.07143).
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
-import os
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from dedupd.adapters.vision.models import Model
-from dedupd.errors import VisionError
-
-_MEMORY_LIMIT = 8 << 30
-"""torch and a large vision transformer do not fit into what decoding needs."""
+from dedupd.adapters.vision.torch_engine import TorchEmbedder
 
 
-class OpenClip:
-    """encode_image of an OpenCLIP model, normalised; its text tower is never used."""
+class OpenClip(TorchEmbedder):
+    """encode_image of an OpenCLIP model, normalised."""
 
-    def __init__(self, model: Model) -> None:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        _raise_memory_limit(_MEMORY_LIMIT)
-        try:
-            import open_clip
-            import torch
+    def _load(self, model: Model) -> tuple[Any, Any, int]:
+        import open_clip
 
-            torch.set_num_threads(1)
-            architecture = Path(model.checkpoint).with_name(f"{model.name}.json")
-            if model.checkpoint and architecture.exists():
-                # An architecture of one's own lies beside its checkpoint.
-                open_clip.add_model_config(architecture)
-            self._torch = torch
-            made: Any = open_clip.create_model_and_transforms(
-                model.name, pretrained=model.checkpoint or model.pretrained, require_pretrained=True
-            )
-        except Exception as error:  # noqa: BLE001
-            # Which of a dozen types comes depends on what is wrong with the weights.
-            raise VisionError(
-                f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model)}"
-            ) from None
-        network, _, self._preprocess = made
-        self._network: Any = network.eval()
-        size: Any = network.visual.image_size
-        self.side = int(min(size) if isinstance(size, (tuple, list)) else size)
-        self._move_to(_best_device(torch))
-        self.dimensions = int(
-            self.embed(self.prepare(Image.new("RGB", (self.side, self.side)))[None]).shape[1]
+        architecture = Path(model.checkpoint).with_name(f"{model.name}.json")
+        if model.checkpoint and architecture.exists():
+            # An architecture of one's own lies beside its checkpoint.
+            open_clip.add_model_config(architecture)
+        made: Any = open_clip.create_model_and_transforms(
+            model.name, pretrained=model.checkpoint or model.pretrained, require_pretrained=True
         )
-        self.note = f"torch {self._dtype} on {self._device}".replace("torch.", "")
+        network, _, preprocess = made
+        size: Any = network.visual.image_size
+        return network, preprocess, int(min(size) if isinstance(size, (tuple, list)) else size)
 
-    def prepare(self, image: Image.Image) -> NDArray[np.float32]:
-        """(3, S, S) float32: the model's own resize, crop and normalisation."""
-        return np.asarray(self._preprocess(image).numpy(), dtype=np.float32)
-
-    def embed(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) unit vectors; a batch that does not fit is halved, and at last moved to the CPU."""
-        try:
-            return self._encode(batch)
-        except self._torch.OutOfMemoryError:
-            if len(batch) > 1:
-                half = len(batch) // 2
-                return np.concatenate([self.embed(batch[:half]), self.embed(batch[half:])])
-            if self._device == "cpu":
-                raise VisionError("the embedder does not fit in memory: choose a smaller one") from None
-            self._move_to("cpu")
-            return self.embed(batch)
-
-    def _encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        with self._torch.inference_mode():
-            pixels = self._torch.from_numpy(batch).to(self._device, self._dtype)
-            vectors = self._network.encode_image(pixels).float()
-            unit = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
-            return np.asarray(unit.cpu().numpy(), dtype=np.float32)
-
-    def _move_to(self, device: str) -> None:
-        if device == "cuda":
-            # The driver maps far more than it uses.
-            _raise_memory_limit(None)
-        dtype = _best_dtype(self._torch, device)
-        try:
-            self._network = self._network.to(device, dtype)
-        except (RuntimeError, self._torch.OutOfMemoryError):
-            if device == "cpu":
-                raise
-            device, dtype = "cpu", _best_dtype(self._torch, "cpu")
-            self._network = self._network.to(device, dtype)
-        self._device, self._dtype = device, dtype
-
-
-def _best_device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _best_dtype(torch: Any, device: str) -> Any:
-    """bfloat16 where the hardware multiplies it: the same vectors (cosine .9999) several times faster."""
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if device == "cpu" and _cpu_has_bfloat16() else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _raise_memory_limit(limit: int | None) -> None:
-    if sys.platform == "linux":
-        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        wanted = hard if limit is None else limit
-        if soft != resource.RLIM_INFINITY and (limit is None or soft < limit):
-            resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-
-
-def _remedy(model: Model) -> str:
-    if model.checkpoint:
-        return "check that the checkpoint is whole and belongs to that architecture"
-    return "fetch its weights with `dedupd models pull`, or choose another embedder"
+    def _features(self, pixels: Any) -> Any:
+        return self._network.encode_image(pixels)

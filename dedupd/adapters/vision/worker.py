@@ -65,6 +65,10 @@ class Eyes:
         self._cache_dir = Path(os.fsdecode(configure.cache_dir))
         self._batch_size = configure.batch_size
         self.model, note = choose(configure.embedder)
+        if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
+            from dedupd.adapters.vision.timm_backbone import with_tag
+
+            self.model = with_tag(self.model)
         self.ready = messages.Ready(
             model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
