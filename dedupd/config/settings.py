@@ -5,6 +5,7 @@ Owns every option's name and meaning; must never read a file.
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -65,6 +66,10 @@ class Settings:
     """Where what moved copies know and their keeper does not is written: an XMP sidecar beside it, or nowhere."""
     source: Path | None = None
     """The file it came from, for messages."""
+
+    def protects(self, path: str) -> bool:
+        """True when the file at this absolute path lies in a protected folder."""
+        return any(path.startswith(os.path.join(folder, "")) for folder in self.protected)
 
     @property
     def decisive(self) -> str:

@@ -116,7 +116,7 @@ class Movement:
         companions = Companions(self._ledger, self._disk, root, self._settings.ignore)
         orders: list[MoveOrder] = []
         for group, members in chosen:
-            found, stays = orders_for(self._ledger, companions, root, group, members)
+            found, stays = orders_for(self._ledger, companions, root, group, members, self._settings.protects)
             orders += found
             with self._ledger.transaction():
                 for file, why in stays.items():

@@ -7,7 +7,8 @@ only RAW, Live motion or edit of a photo would be a loss (P10).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os.path
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,12 @@ class Companions:
 
 
 def orders_for(
-    ledger: Ledger, companions: Companions, root: RootRow, group: GroupRow, members: Sequence[MemberRow]
+    ledger: Ledger,
+    companions: Companions,
+    root: RootRow,
+    group: GroupRow,
+    members: Sequence[MemberRow],
+    protects: Callable[[str], bool] = lambda path: False,
 ) -> tuple[list[MoveOrder], dict[int, Stays]]:
     """Orders for these members, and file id -> why for those that stay."""
     orders: list[MoveOrder] = []
@@ -107,6 +113,8 @@ def orders_for(
     for member in members:
         try:
             file = _mover(ledger, member, keeper)
+            if protects(os.path.join(root.path, file.path)):
+                raise Stays("it lies in a protected folder")
             assert keeper is not None and keeper.content is not None
             beside = companions.beside(keeper.path, file.path)
         except Stays as clause:

@@ -329,7 +329,7 @@ def _nodes(
             Node(
                 id=file.id, root=root.id, month=file.month, path=file.path, content=file.content,
                 traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
-                protected=_protected(os.path.join(root.path, file.path), settings),
+                protected=settings.protects(os.path.join(root.path, file.path)),
                 pinned=group is not None and any(m.role == "moved" for m in group.members),
                 stay="it has other hard links" if file.stat.nlink > 1 else unit.stay,
                 kept_by_person=file.content in kept,
@@ -337,10 +337,6 @@ def _nodes(
             )
         )  # fmt: skip
     return nodes
-
-
-def _protected(path: str, settings: Settings) -> bool:
-    return any(path.startswith(os.path.join(str(folder), "")) for folder in settings.protected)
 
 
 def _store(

@@ -373,11 +373,3 @@ def build_report(
         ],
         "groups": [{key: view[key] for key in _REPORTED} for view in map(msgspec.to_builtins, groups)],
     }
-
-
-def forget_root(ledger: Ledger, root: RootRow) -> None:
-    """A root taken out of the configuration: nothing proposed in it stays open."""
-    with ledger.transaction():
-        for group in ledger.judgement.groups(root.id):
-            if not any(m.role == "moved" for m in group.members):
-                ledger.judgement.remove_group(group.id)

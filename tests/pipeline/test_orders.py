@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +80,70 @@ def test_names_that_are_no_text(shelf: Shelf) -> None:
     assert shelf.library.move(yes=True).files == 0
     shelf.small("2024/06/b\udcff.jpg")
     assert shelf.pass_().files == 1
+
+
+def test_nothing_leaves_a_protected_folder_even_on_a_persons_yes(tmp_path: Path) -> None:
+    """Protection is asked again at the move: it may be younger than the proposal."""
+    shelf = Shelf(tmp_path)
+    shelf.pair("2024/06/a.jpg", "2024/06/best/b.jpg")
+    shelf.look()
+    shelf.again(protected=(shelf.root / "2024/06/best",))
+    for move in (lambda: shelf.library.approve([shelf.group().id]), lambda: shelf.library.move(yes=True)):
+        assert move().files == 0
+        assert shelf.files() == {"2024/06/a.jpg", "2024/06/best/b.jpg"}
+    assert shelf.member().role == "review" and "protected" in shelf.member().why
+    shelf.close()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770], ids=["all", "group"])
+def test_where_others_can_write_nothing_moves_unless_it_is_allowed(
+    shelf: Shelf, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    os.chmod(shelf.root, mode)
+    monkeypatch.setattr("dedupd.adapters.disk._own_group", lambda gid: False)
+    moved = shelf.library.approve_all()
+    assert moved.files == 0 and "allow_shared_roots = true" in moved.messages[0]
+    assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
+    shelf.again(allow_shared_roots=True)
+    assert shelf.library.approve_all().files == 1
+
+
+def test_a_root_taken_out_of_the_settings_moves_nothing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, roots=("A", "B"))
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg", root=1)
+    shelf.look()
+    group, before = shelf.group().id, shelf.files(1)
+    shelf.close()
+    shelf.roots.pop()
+    shelf.open()
+    assert shelf.library.approve([group]).files == shelf.library.approve_all().files == 0
+    shelf.roots.append(tmp_path / "B")
+    assert shelf.files(1) == before
+    shelf.close()
+
+
+def test_a_settled_copy_that_comes_back_without_its_keeper_is_kept(shelf: Shelf) -> None:
+    keeper, copy = shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    data = copy.read_bytes()
+    assert shelf.pass_().files == 1
+    keeper.unlink()
+    shelf.path("2024/06/again.jpg").write_bytes(data)
+    for _ in range(3):
+        shelf.pass_()
+        shelf.clock.advance(100)
+    assert any(shelf.path(path).read_bytes() == data for path in shelf.files() if "duplicates" not in path)
+
+
+@pytest.mark.parametrize("kind", ["keep", "different"])
+def test_a_persons_no_binds_at_the_move_whatever_was_proposed(shelf: Shelf, kind: str) -> None:
+    """As learned from another library: the group still proposes it."""
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    group = shelf.group()
+    rows = shelf.ledger.inventory.files_by_id([group.keeper, shelf.member().file])
+    copy, keeper = rows[shelf.member().file].content or "", rows[group.keeper].content or ""
+    shelf.ledger.judgement.add_verdict(kind, copy, keeper if kind == "different" else "", [], 0.0)
+    assert shelf.library.move(yes=True).files == 0
+    assert "2024/06/b.jpg" in shelf.files()
