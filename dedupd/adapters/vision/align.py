@@ -317,7 +317,7 @@ def _measures(laid: _Laid) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
     band_ncc, band_std, fine_ncc = residual.bands
-    local = residual.local(rest)
+    local = residual.quick_local if rest is residual.quick else residual.local(rest)
     t = laid.fit.transform
     extra = {
         "fine_ncc": fine_ncc,

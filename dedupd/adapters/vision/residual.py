@@ -83,8 +83,10 @@ class Residual:
         """The smallest rest of a curve for each channel either way and of a smooth colour map either way."""
         best = self.quick
         mid, _, fine = self.bands
-        # No map of tones changes fine structure; and one that fits nearly everywhere leaves what is really there.
         if best.worst <= 4 or best.mean > 15 or mid < 0.7 or fine < 0.4:
+            return best
+        # Tones agree already, and something is drawn that no map of tones takes away.
+        if best.mean < 2 and self.quick_local.lowest < 0.2:
             return best
         for way in (self._curves_ab, self._curves_ba, self._colours_ab, self._colours_ba):
             best = min(best, self._until_it_agrees(way), key=_size)
@@ -127,6 +129,11 @@ class Residual:
         return Local(
             float(np.partition(found, rank)[rank]), float((found < _UNLIKE).mean()), correlation, inner
         )
+
+    @cached_property
+    def quick_local(self) -> Local:
+        """`local` after the quick map."""
+        return self.local(self.quick)
 
     def _grey_curve(self, trusted: Mask) -> Rest:
         table, tone = _curve(self.low_a[trusted][::5], self.low_b[trusted][::5])
