@@ -94,6 +94,18 @@ def test_a_script_with_nothing_but_lines_reads_approves_and_undoes(daemon: Daemo
     assert (daemon.house.root / "2024/06/IMG_1 copy.jpg").exists()
 
 
+def test_one_line_is_answered_and_ends_with_who_said_it(daemon: Daemon) -> None:
+    """As README says: printf '…' | nc -NU …"""
+    with socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(PATIENCE)
+        link.connect(str(daemon.house.places.socket))
+        link.sendall(b'{"jsonrpc":"2.0","id":1,"method":"status","params":{}}\n')
+        link.shutdown(socket.SHUT_WR)
+        with link.makefile("rb") as answer:
+            (line,) = answer.read().splitlines()
+    assert json.loads(line)["result"]["daemon"] == "running"
+
+
 def test_what_cannot_be_meant_is_refused_in_one_sentence(daemon: Daemon) -> None:
     huge, most, half = 10**40, 2**63 - 1, "\udcff\ud800"
     strange: list[tuple[str, dict[str, Any], set[int]]] = [
