@@ -296,7 +296,7 @@ async def test_difference_blink_and_full_screen(reviewing: Reviewing) -> None:
         await review.open_group()
         screen = review.app.screen
         assert isinstance(screen, CompareScreen)
-        keeper, other = (pane.picture for pane in screen.panes[:2])
+        keeper, other = (pane.picture for pane in screen.stage.panes[:2])
         await review.until(lambda: other.drawn)
         plain = other.pixels
         await review.press("d")
@@ -327,10 +327,10 @@ async def test_the_mouse_focuses_toggles_and_opens(reviewing: Reviewing) -> None
         screen = review.app.screen
         assert isinstance(screen, CompareScreen)
         assert screen.draft is not None
-        await review.pilot.click(screen.panes[1].query_one(".badge"))
+        await review.pilot.click(screen.stage.panes[1].query_one(".badge"))
         await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.KEEP
-        await review.pilot.click(screen.panes[1].query_one(".badge"))
+        await review.pilot.click(screen.stage.panes[1].query_one(".badge"))
         await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.MOVE
 

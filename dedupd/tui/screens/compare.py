@@ -8,41 +8,33 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.timer import Timer
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
-from dedupd.tui import desktop
-from dedupd.tui.facts import differing, would_change
-from dedupd.tui.painter import Painter
-from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.facts import would_change
+from dedupd.tui.screens.base import HelpLines
+from dedupd.tui.screens.confirm import reject_all
+from dedupd.tui.screens.looking import Looking
 from dedupd.tui.screens.picture import PictureScreen
 from dedupd.tui.state import waits
 from dedupd.tui.verdicts import Action, Draft, Mark, new_key, ref
-from dedupd.tui.view import FULL, View
+from dedupd.tui.view import FULL
 from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.pane import Pane
 from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.widgets.stage import MOST, Stage
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import STATES, evidence, group_title, name_of, plural, size
+from dedupd.tui.words import STATES, evidence, group_title, name_of, size
 
-_MAX_PANES = 5
-_PANE_WIDTH = 36
-"""Columns a picture needs to be worth looking at."""
 _ROOMY = 120
 """Columns from which on evidence is told in whole words."""
 _AHEAD = 3
 """Groups fetched before they are asked for."""
-_BLINK = 0.5
-"""Seconds."""
 
 
-class CompareScreen(Page):
+class CompareScreen(Looking):
     """Goes through `ids` in their order; `a` settles one and shows the next that waits."""
 
-    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "Approve"),
         Binding("space", "move_or_stay", "Move/stay"),
@@ -51,20 +43,11 @@ class CompareScreen(Page):
         Binding("R", "reject", "Reject…", show=False),
         Binding("d", "difference", "Diff", show=True),
         Binding("b", "blink", "Blink", show=False),
-        Binding("plus,equals_sign,z", "zoom(1)", "Zoom", show=False, key_display="+"),
-        Binding("minus,Z", "zoom(-1)", show=False),
-        Binding("0", "whole", show=False),
         Binding("f,enter", "full", "Full screen", show=False),
         Binding("j", "step(1)", "Next", show=False),
         Binding("J", "step(-1)", show=False),
-        Binding("down", "arrow(0, 1)", show=False),
-        Binding("up", "arrow(0, -1)", show=False),
-        Binding("left", "arrow(-1, 0)", show=False),
-        Binding("right", "arrow(1, 0)", show=False),
         Binding("tab", "focus_picture(1)", show=False),
         Binding("shift+tab", "focus_picture(-1)", show=False),
-        Binding("o", "open", "Open", show=False),
-        Binding("y", "copy", "Copy path", show=False),
         Binding("u", "undo", "Undo"),
     ]
     HELP_LINES: ClassVar[HelpLines] = [
@@ -89,12 +72,7 @@ class CompareScreen(Page):
         self.draft: Draft | None = None
         self.looked_at = 0
         """File id of the picture in focus."""
-        self.view: View = FULL
-        self.differs = False
-        self._blinking: Timer | None = None
-        self._blinked = False
-        self._painting = False
-        self.panes = [Pane() for _ in range(_MAX_PANES)]
+        self.stage = Stage()
         self._why, self._sum_line = Words(id="why"), Words(id="sum")
         self._details: dict[int, GroupDetail] = {}
         self._drafts: dict[int, Draft] = {}
@@ -103,13 +81,12 @@ class CompareScreen(Page):
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield Horizontal(*self.panes, id="panes")
+        yield self.stage
         yield self._why
         yield self._sum_line
         yield Keys()
 
     def on_mount(self) -> None:
-        self.painter = Painter(self.review.gallery)
         known = self.review.library.groups
         self._keepers = {id: (g.root, g.month, g.keep) for id in self.ids if (g := known.get(id))}
         self.go(self.id_now)
@@ -165,8 +142,8 @@ class CompareScreen(Page):
     def go(self, id: int) -> None:
         """Show another group; its marks, when there were any, are still there."""
         if id != self.id_now:
-            self.view, self.differs = FULL, False
-            self._stop_blinking()
+            self.view = FULL
+            self.stage.forget_view()
         self.id_now = id
         if (detail := self._known(id)) is not None:
             self._present(detail)
@@ -222,7 +199,7 @@ class CompareScreen(Page):
             following = self.review.library.next_waiting(self.ids, id)
             if following is None or not (detail := await self._detail(following)):
                 return
-            await self.review.gallery.thumbnails([photo.file for photo in detail.photos[:_MAX_PANES]])
+            await self.review.gallery.thumbnails([photo.file for photo in detail.photos[:MOST]])
             id = following
 
     # ---- what is shown ---------------------------------------------------------------------------
@@ -231,35 +208,9 @@ class CompareScreen(Page):
         """Panes, words and pictures of the present draft."""
         if self.draft is None or not self.is_mounted:
             return
-        shown = self._shown()
-        for index, pane in enumerate(self.panes):
-            pane.display = index < len(shown)
-            # All of one width, to the cell: else the same picture would be drawn in two sizes.
-            pane.styles.width = self.size.width // len(shown)
+        self.stage.view = self.view
+        self.stage.show(self.draft, self.looked_at)
         self._show_words()
-        self._show_facts(shown)
-        self.run_worker(self._paint(), group="paint", exclusive=True)
-
-    def _shown(self) -> list[PhotoView]:
-        """Keeper first, then a window of candidates that holds the one in focus."""
-        assert self.draft is not None
-        photos = self.draft.photos
-        others = [photo for file, photo in photos.items() if file != self.draft.keeper]
-        room = max(1, min(_MAX_PANES, self.size.width // _PANE_WIDTH) - 1)
-        at = next((i for i, photo in enumerate(others) if photo.file == self.looked_at), 0)
-        first = max(0, min(at - room // 2, len(others) - room))
-        return [photos[self.draft.keeper], *others[first : first + room]]
-
-    def _show_facts(self, shown: Sequence[PhotoView]) -> None:
-        assert self.draft is not None
-        room = max(3, min(11, (self.size.height - 12) // 4))
-        facts = differing(shown)[:room]
-        width = max(10, self.size.width // len(shown) - 3)
-        for index, photo in enumerate(shown):
-            pane, mark = self.panes[index], self.draft.mark(photo.file)
-            pane.set_class(photo.file == self.looked_at, "looked-at")
-            pane.give_facts(room)
-            pane.show(photo, mark, photo.role == "moved" and mark is Mark.KEEP, facts, index, width)
 
     def _show_words(self) -> None:
         if self.draft is None:
@@ -293,40 +244,15 @@ class CompareScreen(Page):
             (f" {draft.summary()}", ""),
             (f" · frees {size(moving)}", "good"),
         ]
-        for on, word in ((self.view.zoom > 1, f"zoom {self.view.zoom:g}×"), (self.differs, "difference")):
-            if on:
-                spans += [("   ", ""), (f" {word} ", "badge-warn")]
-        if self._blinking:
-            spans += [("   ", ""), (" blink: keeper " if self._blinked else " blink: this ", "badge-warn")]
-        hidden = len(draft.photos) - len(self._shown())
-        return [*spans, (f"   {plural(hidden, 'more picture')}: ← →" if hidden > 0 else "", "dim")]
-
-    async def _paint(self) -> None:
-        self._painting = True
-        try:
-            await self._paint_panes()
-        finally:
-            self._painting = False
-
-    async def _paint_panes(self) -> None:
-        if self.draft is None:
-            return
-        shown, keeper = self._shown(), self.draft.photos[self.draft.keeper]
-        blinked = self.looked_at if self._blinked else None
-        async for index, pixels in self.painter.paint(shown, keeper, self.view, self.differs, blinked):
-            if isinstance(pixels, str):
-                self.panes[index].picture.say(pixels)
-            else:
-                await self.panes[index].picture.show(pixels, self.review.gallery)
+        return [*spans, *self.stage.badges()]
 
     # ---- looking ---------------------------------------------------------------------------------
 
-    def action_arrow(self, dx: int, dy: int) -> None:
-        """Zoomed in, arrows move the view and never leave the group."""
-        if self.view.zoom > 1:
-            self.view = self.view.panned(dx, dy)
-            self.redraw()
-        elif dx:
+    def photo(self) -> PhotoView | None:
+        return None if self.draft is None else self.draft.photos[self.looked_at]
+
+    def step(self, dx: int, dy: int) -> None:
+        if dx:
             self.action_focus_picture(dx)
         else:
             self.action_step(dy)
@@ -336,39 +262,18 @@ class CompareScreen(Page):
             return
         files = [self.draft.keeper, *(f for f in self.draft.photos if f != self.draft.keeper)]
         self.looked_at = files[(files.index(self.looked_at) + by) % len(files)]
-        self._blinked = False
-        self.redraw()
-
-    def action_zoom(self, steps: int) -> None:
-        self.view = self.view.zoomed(steps)
-        self.redraw()
-
-    def action_whole(self) -> None:
-        self.view = FULL
         self.redraw()
 
     def action_difference(self) -> None:
-        self.differs = not self.differs
+        self.stage.differs = not self.stage.differs
         self.redraw()
 
     def action_blink(self) -> None:
-        if self._blinking:
-            self._stop_blinking()
-        else:
-            self._blinking = self.set_interval(_BLINK, self._blink)
+        self.stage.toggle_blink()
         self.redraw()
 
-    def _blink(self) -> None:
-        if self._painting:
-            return  # a slow machine blinks slower, it does not stop showing
-        self._blinked = not self._blinked
+    def on_stage_blinked(self) -> None:
         self._show_words()
-        self.run_worker(self._paint(), group="paint", exclusive=True)
-
-    def _stop_blinking(self) -> None:
-        if self._blinking:
-            self._blinking.stop()
-        self._blinking, self._blinked = None, False
 
     def action_full(self) -> None:
         if self.draft is not None:
@@ -385,7 +290,7 @@ class CompareScreen(Page):
     def on_pane_pointed(self, event: Pane.Pointed) -> None:
         if self.draft is None:
             return
-        photo = self._shown()[self.panes.index(event.pane)]
+        photo = self.stage.in_sight()[self.stage.panes.index(event.pane)]
         self.looked_at = photo.file
         if event.badge:
             self.action_move_or_stay()
@@ -393,16 +298,6 @@ class CompareScreen(Page):
             self.action_full()
         else:
             self.redraw()
-
-    def action_open(self) -> None:
-        if self.draft is not None and (why := desktop.open_file(self.draft.photos[self.looked_at].where)):
-            self.review.tell(why, "warn")
-
-    def action_copy(self) -> None:
-        if self.draft is not None:
-            where = self.draft.photos[self.looked_at].where
-            self.review.copy_to_clipboard(where.encode(errors="surrogateescape").decode(errors="replace"))
-            self.review.tell(f"Copied: {where}")
 
     # ---- deciding --------------------------------------------------------------------------------
 
@@ -446,15 +341,7 @@ class CompareScreen(Page):
         if self.draft is None:
             return
         group = self.draft.group
-        lines: list[Spans] = [
-            [(group_title(group), "strong")],
-            [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
-        ]
-        if group.moved_to:
-            lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
-        if await self.review.push_screen_wait(
-            Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
-        ):
+        if await self.review.push_screen_wait(reject_all(group)):
             request = Reject(groups=[ref(group)], key=new_key())
             self._act(Action(label=f"rejected {group_title(group)}", requests=(request,), groups=(group.id,)))
 

@@ -10,7 +10,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
+from dedupd.protocol.messages import GroupView
 from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.words import group_title, plural
 
 
 class Confirm(ModalScreen[bool]):
@@ -61,3 +63,14 @@ class Confirm(ModalScreen[bool]):
 
     def _typed(self, text: str) -> bool:
         return text.strip().casefold() == self._word.casefold()
+
+
+def reject_all(group: GroupView) -> Confirm:
+    """Before a whole group is called no duplicates, for ever: only by a typed word."""
+    lines: list[Spans] = [
+        [(group_title(group), "strong")],
+        [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
+    ]
+    if group.moved_to:
+        lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
+    return Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")

@@ -17,7 +17,7 @@ from dedupd.tui.hands import NOBODY
 from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.compare import CompareScreen
-from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.screens.confirm import Confirm, reject_all
 from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, members, tally, waits, weight
 from dedupd.tui.verdicts import Action, Draft, new_key, ref
 from dedupd.tui.voice import Topic
@@ -233,19 +233,7 @@ class GroupsScreen(Page):
         group = self._current(waiting=False)
         if group is None:
             return
-        back = (
-            [[(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")]]
-            if group.moved_to
-            else []
-        )
-        lines: list[Spans] = [
-            [(group_title(group), "strong")],
-            [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
-            *back,
-        ]
-        if await self.review.push_screen_wait(
-            Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")
-        ):
+        if await self.review.push_screen_wait(reject_all(group)):
             label = f"rejected {group_title(group)}"
             self._settle(
                 Action(

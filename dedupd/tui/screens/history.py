@@ -163,6 +163,9 @@ class History(Page):
                 lines.append([(row.error, "bad")])
         elif isinstance(row, LessonView):
             lines = [[("  ", ""), (plain(path), "")] for path in row.paths[:3]]
+            if row.told:
+                told = f"it took {plural(row.told, 'more pair')} like this one out of the way; u forgets it"
+                lines.append([("  " + told, "accent")])
         self._detail.say(*lines)
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:

@@ -9,40 +9,32 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui import desktop
 from dedupd.tui.painter import Painter
-from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.base import HelpLines
+from dedupd.tui.screens.looking import Looking
 from dedupd.tui.view import FULL, View
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Words
 from dedupd.tui.words import camera_time, name_of, pixels, size
 
 
-class PictureScreen(Page):
+class PictureScreen(Looking):
     """Never leaves the group."""
 
-    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "arrow(-1, 0)", show=False),
-        Binding("right,j,space", "arrow(1, 0)", show=False),
-        Binding("up", "arrow(0, -1)", show=False),
-        Binding("down", "arrow(0, 1)", show=False),
-        Binding("plus,equals_sign,z", "zoom(1)", show=False),
-        Binding("minus,Z", "zoom(-1)", show=False),
-        Binding("0", "whole", show=False),
-        Binding("o", "open", show=False),
+        Binding("j,space", "arrow(1, 0)", show=False),
         Binding("f,enter", "back", show=False),
     ]
     HELP_LINES: ClassVar[HelpLines] = [
         ("← →", "the other pictures of the group"),
         ("+ - 0", "zoom; arrows pan then"),
-        ("o", "open in the desktop's viewer"),
+        ("o  y", "open in the desktop's viewer; copy the path"),
         ("esc", "back to the comparison"),
     ]
 
     def __init__(self, photos: Sequence[PhotoView], at: int) -> None:
         super().__init__()
-        self._photos, self.at, self.view = list(photos), at, FULL
+        self._photos, self.at = list(photos), at
         self._picture, self._caption = Picture(), Words(id="caption")
 
     def compose(self) -> ComposeResult:
@@ -73,21 +65,12 @@ class PictureScreen(Page):
         if view == FULL and gallery.mode != "off" and (fine := await gallery.original(photo)) is not None:
             await target.show(await gallery.part(fine), gallery)
 
-    def action_arrow(self, dx: int, dy: int) -> None:
-        if self.view.zoom > 1:
-            self.view = self.view.panned(dx, dy)
-        else:
-            self.at = (self.at + (dx or dy)) % len(self._photos)
+    def photo(self) -> PhotoView:
+        return self._photos[self.at]
+
+    def redraw(self) -> None:
         self.show_all()
 
-    def action_zoom(self, steps: int) -> None:
-        self.view = self.view.zoomed(steps)
+    def step(self, dx: int, dy: int) -> None:
+        self.at = (self.at + (dx or dy)) % len(self._photos)
         self.show_all()
-
-    def action_whole(self) -> None:
-        self.view = FULL
-        self.show_all()
-
-    def action_open(self) -> None:
-        if why := desktop.open_file(self._photos[self.at].where):
-            self.review.tell(why, "warn")

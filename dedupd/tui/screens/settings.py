@@ -111,6 +111,8 @@ class SettingsScreen(Page):
         self._words.say(*self._effect)
         self._others.say(
             [],
+            [("← → tries another value of the selected setting, W writes what was tried.", "dim")],
+            [],
             [("model     ", "dim"), (plain(settings.model) or "hashes alone", "")],
             [("schedule  ", "dim"), (_schedule(settings), "")],
             [("file      ", "dim"), (plain(settings.source) or "config.toml", "")],
@@ -149,7 +151,7 @@ class SettingsScreen(Page):
     async def _count(self) -> None:
         """Asks the daemon to replay what it measured under the values that are tried."""
         if not self._tried:
-            self._effect = [[("← → tries another value of the selected setting.", "dim")]]
+            self._effect = []
             self.show_all()
             return
         self._effect = [[("counting …", "dim")]]
