@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
+from typing import Any
 
 from dedupd.adapters.vision.models import list_models, pull
 from dedupd.cli.calibrate import calibrate
@@ -12,6 +14,8 @@ from dedupd.cli.use_model import use
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, StateError, UsageError
 from dedupd.library import LibraryView
+from dedupd.pipeline.calibrate import own_thresholds
+from dedupd.pipeline.shadow import IN_SHADOW
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -28,19 +32,20 @@ def models(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
-    try:
-        view = LibraryView(settings, places)
-        chosen = view.ledger.get("embedder")
-        view.close()
-    except StateError:
-        chosen = ""
     rows = [
         {
             "name": listing.model.id or "hashes", "available": listing.available, "calibrated": listing.model.calibrated,
-            "in_use": bool(chosen) and chosen == (listing.model.id or "hashes"), "note": listing.note,
+            "in_use": False, "note": listing.note,
         }
         for listing in list_models()
     ]  # fmt: skip
+    chosen = ""
+    try:
+        with closing(LibraryView(settings, places)) as view:
+            chosen = view.ledger.get("embedder")
+            _add_own(rows, view, chosen)
+    except StateError:
+        pass  # nothing was seen yet
     if arguments.json:
         answer_json(rows)
         return int(ExitCode.OK)
@@ -53,6 +58,18 @@ def _list(arguments: argparse.Namespace) -> int:
     if not chosen:
         answer("none is in use yet: the first scan chooses, and only `dedupd models use` changes it")
     return int(ExitCode.OK)
+
+
+def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None:
+    """What this library itself says of the models: the one in use, the one in preparation, their thresholds."""
+    prepared = view.ledger.get(IN_SHADOW)
+    for name, note in ((chosen, "chosen with `dedupd models use`"), (prepared, "in preparation")):
+        if name and name not in {row["name"] for row in rows}:
+            rows.append({"name": name, "available": True, "calibrated": False, "in_use": False, "note": note})
+    for row in rows:
+        row["in_use"] = row["name"] == chosen
+        own = own_thresholds(view.ledger, row["name"])
+        row["calibrated"] = row["calibrated"] or own is not None
 
 
 def _pull(arguments: argparse.Namespace) -> int:

@@ -85,6 +85,10 @@ class Traits:
     """Signs of 128 random projections of the vector (SimHash, Charikar 2002), hex; '' without a vector. Of one model."""
 
 
+IN_THE_CLOUD = "cloud placeholder"
+"""Why a file whose bytes are elsewhere is not opened."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
     """A file the worker could not turn into a picture; it stays where it is."""

@@ -42,6 +42,8 @@ log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
 """SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery."""
 RESCUES_TOLD = 20
+BUSY_SECONDS = 30.0
+"""A file that another program writes is asked about again after this long."""
 HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
 """Changed folders are looked at this long after the last event, and not later than the limit after the first."""
 
@@ -260,6 +262,8 @@ class Daemon:
             log.info("moved %d file(s), put back %d", moved.files, moved.restored)
         if any("quiet" in m.error for m in moved.refused):
             self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
+        elif any("open for writing" in m.error for m in moved.refused):
+            self._soon(self.schedule.later, "retry", BUSY_SECONDS, self._retry)
         self._soon(self.tell_status)
 
     # ---- roots come and go

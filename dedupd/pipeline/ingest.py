@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.core.month import month_of, named_month
-from dedupd.core.photo import FileState, Unreadable
+from dedupd.core.photo import IN_THE_CLOUD, FileState, Unreadable
 from dedupd.core.records import FileRow
 from dedupd.ports import Clock, Look, LookRequest, Vision
 
@@ -75,7 +75,9 @@ def look_at(
 
 def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
     if isinstance(look.result, Unreadable):
-        if not look.result.retry:
+        # Asked about again when its stat changes, not in every pass. What was seen before it went there stays known.
+        in_the_cloud = look.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
+        if in_the_cloud or not look.result.retry:
             ledger.inventory.skipped_file(file.id, look.result.reason, look.result.content)
             named = named_month(file.path)
             ledger.inventory.set_month(file.id, named, "folder" if named else "")

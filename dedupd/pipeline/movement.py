@@ -92,9 +92,14 @@ class Movement:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            before = result.files
             self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
-            if result.files > before:
+            # The first moves are through as a whole, or the breaker would count against their own rest.
+            not_yet = any(m.root == root.path and "quiet" in m.error for m in result.refused)
+            if (
+                root.backlog_done_at is None
+                and not not_yet
+                and self._ledger.journal.moved_since(root.path, 0.0)
+            ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
         self._annotate()
         return result

@@ -137,3 +137,14 @@ def test_months_from_python(pair: House) -> None:
         run_deduplication_for_months([(2024, 13)], pair.root, **where)
     with pytest.raises((RootError, ConfigError)):
         run_deduplication_for_months([(2024, 6)], pair.folder / "nowhere", **where)
+
+
+def test_a_scan_that_fails_in_the_daemon_fails_as_it_would_alone(house: House) -> None:
+    house.configure(embedder="open_clip:ViT-B-32@/nowhere/weights.pt")
+    house.add("2024/06/IMG_1.jpg", 1)
+    alone = house.cli("scan", house.root)
+    with house.daemon():
+        beside = house.cli("scan", house.root)
+    for failed in (alone, beside):
+        assert failed.code == 1
+        assert "/nowhere/weights.pt cannot be read" in failed.err

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -171,6 +173,56 @@ def test_beside_a_daemon_it_is_the_daemon_that_looks_and_switches(seen: House) -
         assert (unknown.code, unknown.out) == (1, "")
         assert "is not known" in unknown.err
     assert json.loads(seen.cli("status", "--json").out)["model"] == LITE0
+
+
+@pytest.mark.slow
+def test_thresholds_are_measured_with_and_without_a_daemon(house: House) -> None:
+    house.configure(embedder="auto")
+    assert house.cli("models", "use", "lite0").code == 0
+    assert house.cli("models", "calibrate").code == 1  # no photos at all
+    for seed in range(24):
+        house.add(f"2024/06/IMG_{seed}.jpg", seed, size=(320, 240))
+    house.scan("--dry-run")
+    alone = house.cli("models", "calibrate", "--json")
+    assert alone.code == 0, alone.err
+    assert (alone.json["model"], alone.json["photos"], alone.json["in_force"]) == (LITE0, 24, False)
+    with house.daemon() as daemon:
+        daemon.settled()
+        beside = house.cli("models", "calibrate", "--json")
+    assert {k: v for k, v in beside.json.items() if k != "at"} == {
+        k: v for k, v in alone.json.items() if k != "at"
+    }
+    named = house.cli("models", "calibrate", "hashes")
+    assert (named.code, "models use hashes" in named.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_terminal_is_asked_and_a_no_changes_nothing(seen: House) -> None:
+    before = in_force(seen)
+    for said, model in (("n", ""), ("y", LITE0)):
+        asked = at_a_terminal(seen.command("models", "use", "lite0"), said, seen.env)
+        assert "Switch? [y/N]" in asked
+        after = in_force(seen)
+        assert after["model"][1] == model
+        assert model or after == before
+    listed = {row["name"]: row for row in seen.cli("models", "--json").json}
+    assert [name for name, row in listed.items() if row["in_use"]] == [LITE0]
+
+
+def at_a_terminal(command: list[str], answer: str, env: dict[str, str]) -> str:
+    """What a command says to a person who types `answer` when asked."""
+    ours, theirs = os.openpty()
+    child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    heard = b""
+    with contextlib.suppress(OSError):  # Linux: EIO at the end
+        while part := os.read(ours, 4096):
+            heard += part
+            if heard.rstrip().endswith(b"[y/N]"):
+                os.write(ours, answer.encode() + b"\n")
+    os.close(ours)
+    assert child.wait(60) == 0, heard
+    return heard.decode()
 
 
 def test_a_model_that_config_names_is_not_chosen_behind_its_back(house: House) -> None:

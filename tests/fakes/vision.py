@@ -16,7 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from dedupd.core.metadata import Description
-from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.xmp import from_xmp
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
 
@@ -58,6 +58,8 @@ class FakeVision(Vision):
         self.recipe = recipe
         self.index: dict[str, dict[str, Any]] = {}
         self.poison: set[str] = set()
+        self.clouds: set[str] = set()
+        """Names whose bytes are in the cloud only."""
         self.measures: dict[frozenset[str], Measures] = {}
         self.looked: list[int] = []
         """Keys in the order they were answered, for tests that count work."""
@@ -70,6 +72,8 @@ class FakeVision(Vision):
     def _look(self, request: LookRequest) -> Look:
         if os.path.basename(request.path) in self.poison:
             return Look(key=request.key, result=Unreadable(reason="crashed (SIGSEGV) on it twice"))
+        if os.path.basename(request.path) in self.clouds:
+            return Look(key=request.key, result=Unreadable(reason=IN_THE_CLOUD, retry=True))
         try:
             data = _read(request.path, request.stat)
         except OSError:

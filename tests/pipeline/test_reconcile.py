@@ -146,3 +146,30 @@ def test_what_was_away_when_a_new_photo_came_is_compared_with_it_later(settled: 
     settled.pass_()
     settled.pass_()
     assert settled.views()[0].keep == "2024/06/b.jpg"
+
+
+class TestInTheCloud:
+    def test_a_placeholder_is_asked_about_when_its_stat_changes_and_not_before(self, shelf: Shelf) -> None:
+        path = shelf.add(KEEPER)
+        shelf.vision.clouds = {path.name}
+        for _ in range(3):
+            shelf.pass_()
+        assert len(shelf.vision.looked) == 1
+        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        assert (row.state, row.reason) == (FileState.SKIPPED, "cloud placeholder")
+        shelf.vision.clouds = set()
+        path.chmod(0o600)  # a download changes ctime at least
+        shelf.pass_()
+        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        assert row.state == FileState.INDEXED
+
+    def test_a_photo_that_was_seen_before_it_went_there_stays_known(self, shelf: Shelf) -> None:
+        path = shelf.add(KEEPER)
+        shelf.pass_()
+        shelf.vision.clouds = {path.name}
+        shelf.vision.index.clear()
+        shelf.again()
+        shelf.library.cluster(everything=True)
+        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        assert row.state == FileState.INDEXED
+        assert row.content is not None

@@ -24,7 +24,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from dedupd.core.photo import FileStat
+from dedupd.core.photo import IN_THE_CLOUD, FileStat
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000")
 MAX_PIXELS = 250_000_000
@@ -135,7 +135,7 @@ def _check(status: os.stat_result, expected: FileStat | None) -> None:
             raise Refused("changed while being read", retry=True)
     dataless = getattr(status, "st_flags", 0) & _SF_DATALESS
     if status.st_size and (dataless or status.st_blocks == 0):
-        raise Refused("cloud placeholder", retry=True)
+        raise Refused(IN_THE_CLOUD, retry=True)
 
 
 def content_of(file: BinaryIO) -> str:
