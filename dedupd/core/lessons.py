@@ -1,10 +1,9 @@
 """What verdicts teach beyond the pair they were given on: pairs of one family, with evidence alike.
 
 Owns how far a verdict reaches. A Beta-Bernoulli model with a kernel: each verdict counts by how much its pair
-resembles the one at hand, and the counts shift the odds of the shipped calibration. Must never let a lesson
-touch equal bytes, a pair somebody judged, or what only resembles by chance; it takes away, and it lets a burst
-move only where reviewed outcomes promise an error rate. A pure function of the verdicts as a set: forgetting
-one restores exactly the state before.
+resembles the one at hand, beside the shipped calibration. Must never let a lesson touch equal bytes, a pair somebody
+judged, or what only resembles by chance; it takes away, and it lets a burst move only where reviewed outcomes promise
+an error rate. A pure function of the verdicts as a set: forgetting one restores exactly the state before.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from dedupd.core.calibration import Calibration, Features, features, logistic
+from dedupd.core.calibration import Calibration, Features, features
 from dedupd.core.photo import Edge, Relation, Traits
 
 _FAMILY = 0.3
@@ -22,14 +21,13 @@ _EVIDENCE_WIDTH = 1.5
 """Standard deviation of the kernel over FEATURES. Look-alikes of one family lie 0.3-1.9 apart, copies 2.7 from them."""
 _FAINT = 0.15
 """Likeness below which many verdicts together would still be about something else."""
-_PRIOR = 0.5
+_PRIOR = 1.0
 """Verdicts that the shipped calibration counts for: small, so that a second alike veto already tells."""
 _ASK = 0.24
 """Probability below which a pair that waits for a person is not worth asking about any more."""
-_SURE = 0.9
-"""Probability below which a pair that lessons speak against no longer moves unattended."""
-_HEARD = -0.2
-"""Shift of the log-odds that counts as a word against a pair."""
+_SURE = 0.6
+"""Probability below which a pair that lessons speak against no longer moves unattended: one veto keeps its twins back,
+a few keep their kind back."""
 PROMISED_RATE = 0.01
 """Share of bursts moved unattended that may be wrong..."""
 PROMISE_RISK = 0.05
@@ -57,8 +55,6 @@ class Lesson:
     duplicates: bool
     burst: float | None
     """The shipped confidence of a pair that was proposed as a burst, else None."""
-    surprise: float
-    """Log-odds, at least 0, that the shipped calibration gave the other answer."""
 
 
 def pair_of(a: Traits, b: Traits, edge: Edge) -> Pair:
@@ -77,12 +73,8 @@ def lesson(
 ) -> Lesson:
     """The lesson of one verdict. `edge` is what the pair was before anybody judged it."""
     pair = pair_of(a, b, edge)
-    odds = shipped.log_odds(pair.features)
-    return Lesson(
-        verdict=verdict, pair=pair, duplicates=duplicates,
-        burst=logistic(odds) if edge.relation is Relation.BURST else None,
-        surprise=max(0.0, -odds if duplicates else odds),
-    )  # fmt: skip
+    burst = shipped.probability(pair.features) if edge.relation is Relation.BURST else None
+    return Lesson(verdict=verdict, pair=pair, duplicates=duplicates, burst=burst)
 
 
 def likeness(one: Pair, other: Pair) -> float:
@@ -133,19 +125,19 @@ class Lessons:
         if not self.lessons or edge.relation is Relation.EXACT:
             return edge
         pair = pair_of(a, b, edge)
-        odds = self.shipped.log_odds(pair.features)
-        edge = self._by_outcomes(edge, logistic(odds))
+        shipped = self.shipped.probability(pair.features)
+        edge = self._by_outcomes(edge, shipped)
         heard = self.about(pair) if pair.proven in self._vetoed else []
+        against = sum(not x.duplicates for x, _ in heard)
         if not heard:
             return edge
-        shift = _shift(heard)
-        if not edge.unattended and logistic(max(odds, 0.0) + shift) < _ASK:
+        # Whoever proposes a pair holds it for even odds at least.
+        if not edge.unattended and _posterior(max(shipped, 0.5), heard) < _ASK:
             return None
-        confidence = logistic(odds + shift)
+        confidence = _posterior(shipped, heard)
         edge = replace(edge, evidence=replace(edge.evidence, confidence=confidence))
-        if edge.unattended and shift < _HEARD and confidence < _SURE:
-            alike = sum(not x.duplicates for x, _ in heard)
-            said = f"{alike} pairs like it are" if alike > 1 else "a pair like it is"
+        if edge.unattended and against and confidence < _SURE:
+            said = f"{against} pairs like it are" if against > 1 else "a pair like it is"
             return replace(edge, unattended=False, why=f"you said that {said} no duplicates")
         return edge
 
@@ -160,15 +152,11 @@ class Lessons:
         return edge
 
 
-def _shift(heard: Iterable[tuple[Lesson, float]]) -> float:
-    """By how much these lessons move the log-odds of a pair: a posterior mean over the prior's."""
-    right = wrong = 0.0
-    for x, weight in heard:
-        if x.duplicates:
-            right += weight * (1 + x.surprise)
-        else:
-            wrong += weight * (1 + x.surprise)
-    return math.log((_PRIOR + right) / (_PRIOR + wrong))
+def _posterior(prior: float, heard: Iterable[tuple[Lesson, float]]) -> float:
+    """The mean of a Beta distribution around `prior` after these lessons."""
+    weighed = list(heard)
+    right = sum(weight for x, weight in weighed if x.duplicates)
+    return (_PRIOR * prior + right) / (_PRIOR + sum(weight for _, weight in weighed))
 
 
 def promised_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
