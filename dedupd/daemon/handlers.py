@@ -23,8 +23,10 @@ from dedupd.daemon.engine import Urgency
 from dedupd.daemon.server import Failed
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.pipeline.tune import tune
+from dedupd.protocol.codec import encode_result
 from dedupd.protocol.messages import (
     INVALID_PARAMS,
+    MAX_LINE,
     NOT_FOUND,
     PROTOCOL,
     REFUSED,
@@ -46,6 +48,7 @@ from dedupd.protocol.messages import (
     GroupDetail,
     GroupRef,
     GroupsPage,
+    GroupView,
     Hello,
     Judge,
     Lessons,
@@ -79,6 +82,8 @@ T = TypeVar("T")
 REMEMBERED_KEYS = 512
 """Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
 PAGE = 500
+ROOM = MAX_LINE * 9 // 10
+"""Bytes of groups in one message; the rest is for what stands around them."""
 SLICE_SECONDS = 3.0
 """Another model is prepared so long at a time: passes and people come in between."""
 
@@ -390,6 +395,16 @@ class Handlers:
         acted = _acted(moved)
         acted.lessons = lessons
         return acted
+
+
+def fitting(views: Sequence[GroupView]) -> int:
+    """How many of these, at least one, fit into one message: groups of many pictures make a page a shorter one."""
+    size = 0
+    for count, view in enumerate(views):
+        size += len(encode_result(0, view))
+        if size > ROOM and count:
+            return count
+    return len(views)
 
 
 def _next(offset: int, limit: int, total: int) -> int | None:

@@ -34,6 +34,8 @@ from dedupd.tui.voice import Voice
 from dedupd.tui.words import plural
 
 R = TypeVar("R", bound=msgspec.Struct)
+_SHOWN_EVERY = 5
+"""Pages after which what has arrived is shown: keys stay quick while thousands of groups do."""
 _GATHER = 0.15
 """Seconds that notices of changed months are gathered before one question answers them all."""
 
@@ -126,6 +128,7 @@ class Follower:
     async def _load(self, key: MonthKey) -> bool:
         found: list[GroupView] = []
         offset: int | None = 0
+        pages = 0
         while offset is not None:
             page = await self.fetch(GetGroups(root=key[0], month=key[1], offset=offset), GroupsPage)
             if page is None:
@@ -133,8 +136,9 @@ class Follower:
             found += page.groups
             if key not in self._library.loaded:
                 self._library.groups.update((group.id, group) for group in page.groups)
-                if offset == 0:
+                if pages % _SHOWN_EVERY == 0:
                     self._voice.publish("groups")
+            pages += 1
             offset = page.next_offset
         self._library.replace_groups(key, found)
         return True

@@ -32,6 +32,7 @@ from dedupd.tui.words import (
     fit,
     group_title,
     month_name,
+    number,
     percent,
     plural,
     size,
@@ -135,7 +136,15 @@ class GroupsScreen(Page):
             spans += [(f"{index} ", "dim"), (f"{name} {count}", tone), ("   ", "")]
         order = [(f"by {self.wanted.order}", "dim"), ("  settled too" if self.wanted.settled else "", "dim")]
         text = [(f"  “{self.wanted.text}”", "accent")] if self.wanted.text else []
-        self._tabs.say([*spans, *order, *text])
+        self._tabs.say([*self._loading(), *spans, *order, *text])
+
+    def _loading(self) -> Spans:
+        library = self.review.library
+        if self.key in library.loaded or not library.online:
+            return []
+        month = library.months.get(self.key)
+        there, known = len(library.of_month(self.key)), month.groups if month else 0
+        return [(f"loading {number(there)} of {number(known)}   ", "warn")] if there and known > there else []
 
     def _why_empty(self) -> list[Spans]:
         if self.key not in self.review.library.loaded:
