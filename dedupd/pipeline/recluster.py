@@ -242,6 +242,7 @@ class _Related:
         self.taught: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
         self._traits: dict[str, Traits] = {}
+        self._in_months: dict[str, set[str]] = {}
 
     def to(self, month: str) -> tuple[list[FileRow], list[Edge]]:
         edges: dict[tuple[str, str], Edge] = {}
@@ -278,8 +279,8 @@ class _Related:
             a, b = self._seen(pair.a), self._seen(pair.b)
             if a is None or b is None:
                 continue
-            months = {f.month for f in self._live(pair.a)} & {f.month for f in self._live(pair.b)}
-            edge = self._judged(typed(pair, a, b, self._thresholds, same_month=bool(months)), a, b)
+            same_month = bool(self._months(pair.a) & self._months(pair.b))
+            edge = self._judged(typed(pair, a, b, self._thresholds, same_month=same_month), a, b)
             if edge is not None:
                 yield edge
 
@@ -299,6 +300,12 @@ class _Related:
             rows = self._ledger.inventory.live_with_content(content)
             self._files[content] = [f for f in rows if f.root == self._root]
         return self._files[content]
+
+    def _months(self, content: str) -> set[str]:
+        """Months this content was taken in, its held twins counted: moving one aside changes no relation."""
+        if content not in self._in_months:
+            self._in_months[content] = self._ledger.inventory.months_of(self._root, content)
+        return self._in_months[content]
 
     def _seen(self, content: str) -> Traits | None:
         if content not in self._traits:

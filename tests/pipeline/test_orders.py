@@ -147,3 +147,15 @@ def test_a_persons_no_binds_at_the_move_whatever_was_proposed(shelf: Shelf, kind
     shelf.ledger.judgement.add_verdict(kind, copy, keeper if kind == "different" else "", [], 0.0)
     assert shelf.library.move(yes=True).files == 0
     assert "2024/06/b.jpg" in shelf.files()
+
+
+def test_moving_a_twin_aside_changes_no_relation_of_the_others(shelf: Shelf) -> None:
+    """What is only similar is shown within a month; a twin there, moved to its keeper in another month, still counts."""
+    shelf.add("2024/06/keep.jpg", "lake")
+    shelf.add("2024/07/twin.jpg", "lake")
+    shelf.add("2024/07/other.jpg", "lake", exposure="2")
+    shelf.pass_()
+    assert "2024/07/duplicates/twin.jpg" in shelf.files()
+    before = shelf.stars()
+    shelf.library.cluster(everything=True)
+    assert shelf.stars() == before

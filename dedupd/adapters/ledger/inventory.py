@@ -280,6 +280,15 @@ class Inventory:
         rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_LIVE}", (content,))
         return [_file(r) for r in rows]
 
+    def months_of(self, root: int, content: str) -> set[str]:
+        """Months of the files of this root with these bytes, in duplicates/ too."""
+        rows = self._link.execute(
+            "SELECT DISTINCT month FROM files WHERE content=? AND +root=? AND absent_since IS NULL "
+            "AND +state IN ('indexed', 'held')",
+            (content, root),
+        )
+        return {r[0] for r in rows}
+
     def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
         where = "" if root is None else " AND root=:root"
         rows = self._link.execute(
