@@ -267,7 +267,7 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def annotate(self, *, see: bool = True) -> None:
+    def annotate(self, *, see: bool = True, on_progress: Progress = quiet) -> None:
         """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
         annotator = Annotator(
@@ -278,7 +278,7 @@ class Library:
             if root.id not in waiting or self.known.surely(root, mark=False) is None:
                 continue
             try:
-                for sentence in annotator.settle(root, see=see):
+                for sentence in annotator.settle(root, see=see, on_progress=on_progress):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)

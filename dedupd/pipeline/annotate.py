@@ -21,7 +21,7 @@ from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError
 from dedupd.pipeline.orders import Companions, Stays
-from dedupd.ports import Disk, LookRequest, Vision
+from dedupd.ports import Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -73,7 +73,9 @@ class Annotator:
         self._ledger, self._vision, self._disk, self._store = ledger, vision, disk, store
         self._ignore, self._on = ignore, on
 
-    def settle(self, root: RootRow, *, see: bool = True) -> list[str]:
+    def settle(
+        self, root: RootRow, *, see: bool = True, on_progress: Progress = lambda phase, done, total: None
+    ) -> list[str]:
         """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know.
 
         Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
@@ -82,6 +84,7 @@ class Annotator:
         waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
         companions = Companions(self._ledger, self._disk, root, self._ignore)
         for start in range(0, len(waiting), BATCH):
+            on_progress("annotate", start, len(waiting))
             cases = [c for row in waiting[start : start + BATCH] if (c := self._case(root, row, companions))]
             if not see:
                 cases = [case for case in cases if not self._speaking(case)]

@@ -101,7 +101,7 @@ class Movement:
                 and self._ledger.journal.moved_since(root.path, 0.0)
             ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
-        self._annotate()
+        self._annotate(on_progress=on_progress)
         return result
 
     def relocate(
