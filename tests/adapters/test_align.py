@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
@@ -119,6 +119,13 @@ def test_the_order_of_the_two_changes_no_verdict(kind: str) -> None:
     assert one is not None and other is not None
     assert (one.relation, one.unattended) == (other.relation, other.unattended)
     assert contained(one, "a") == contained(other, "b") and contained(one, "b") == contained(other, "a")
+
+
+def test_a_stamp_is_seen_among_edges_that_resampling_blurred() -> None:
+    crisp = SCENE.filter(ImageFilter.UnsharpMask(2, 150, 0))
+    edge = judged(crisp, saved(stamped(crisp).resize((360, 270), Image.Resampling.LANCZOS), 70))
+    assert edge is not None
+    assert edge.unattended, edge.why
 
 
 def test_a_crop_goes_beside_the_whole_and_not_the_other_way() -> None:
