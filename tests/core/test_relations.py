@@ -224,6 +224,8 @@ def test_another_size_or_compression_is_no_twin(change: dict[str, object]) -> No
 def test_a_turned_twin_is_a_twin_and_two_clocks_make_none() -> None:
     assert twins(A, replace(TWIN, width=A.height, height=A.width))
     assert not twins(replace(A, **SHOT), replace(TWIN, **SHOT))
+    by_hand = {"captured": 1000.0}
+    assert twins(replace(A, **by_hand), replace(TWIN, **by_hand)), "a date that no camera wrote is no clock"
     assert needs_fine(A, TWIN) and not needs_fine(A, B)
 
 
