@@ -115,13 +115,17 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(daemon: Daemon) -> None
         ("scan", {"roots": ["/"], "yes": True}, {REFUSED}),
         ("scan", {"roots": [str(daemon.house.root)], "month": "never"}, {INVALID_PARAMS}),
         ("judge", {"group": {"id": 1}, "keeper": 12345}, {REFUSED}),
+        ("tune", {"tiers": {"similar": "move"}}, {INVALID_PARAMS}),
+        ("tune", {"tiers": {"copy": "delete"}}, {INVALID_PARAMS}),
+        ("tune", {"threshold": float("nan")}, {INVALID_PARAMS}),
+        ("tune", {"threshold": -1}, {INVALID_PARAMS}),
     ]  # fmt: skip
     harmless: list[tuple[str, dict[str, Any]]] = [
         ("groups", {"offset": -5, "limit": -5}), ("groups", {"offset": most, "limit": most}), ("groups", {"month": half}),
         ("groups", {"root": "/", "relation": "x", "state": "y"}), ("moves", {"offset": -1, "limit": most}),
         ("moves", {"group": most}), ("resolve", {"path": half}), ("resolve", {"path": "\0"}), ("resolve", {"path": "../" * 999}),
         ("thumbnails", {"files": [most, -1]}), ("undo", {"moves": [most, -1]}), ("undo", {}), ("undo", {"month": half}),
-        ("forget", {"lesson": most}), ("approve", {}), ("reject", {"groups": []}),
+        ("tune", {}), ("forget", {"lesson": most}), ("approve", {}), ("reject", {"groups": []}),
         ("judge", {"group": {"id": 1}, "move": [most], "different": [-1], "keep": [most]}),
     ]  # fmt: skip
     before = daemon.house.photos()

@@ -14,7 +14,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from dedupd.config.change import change
 from dedupd.errors import DedupdError
 from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
 from dedupd.tui.screens.base import HelpLines, Page
@@ -174,6 +173,9 @@ class SettingsScreen(Page):
             for key, value in self._tried.items()
         ]
         lines += [[], *self._effect, [], [("into ", "dim"), (plain(settings.source), "")]]
+        # 15 ms that the first frame need not wait for
+        from dedupd.config.change import change
+
         if await self.review.push_screen_wait(Confirm("Write these settings?", *lines, yes="Write")):
             try:
                 change(Path(settings.source), self._tried)
