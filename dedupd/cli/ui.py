@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +36,17 @@ def run(places: Places, args: argparse.Namespace) -> int:
     images = choose(getattr(args, "images", None) or "auto")
     from dedupd.tui.app import ReviewApp
 
+    if served:
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     ReviewApp(places.socket, images=images, start_command=own_command(args, "run")).run()
     return ExitCode.OK
+
+
+def _end_with(server: int) -> None:
+    """A browser's reviewer whose server was killed would keep its place at the daemon for ever."""
+    while os.getppid() == server:
+        time.sleep(1.0)
+    os._exit(int(ExitCode.FAILED))
 
 
 def _serve(args: argparse.Namespace) -> int:

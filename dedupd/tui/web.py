@@ -37,7 +37,8 @@ class Door(Server):
         except OSError:
             self._socket.close()
             raise
-        super().__init__(shlex.join(command), HOST, self._socket.getsockname()[1], title="dedupd")  # pyright: ignore[reportUnknownMemberType]
+        # exec: no shell stands between, so that a reviewer sees its server go
+        super().__init__(f"exec {shlex.join(command)}", HOST, self._socket.getsockname()[1], title="dedupd")  # pyright: ignore[reportUnknownMemberType]
         self._token = secrets.token_urlsafe(32)
         self._cookie = f"dedupd-{self.port}"
 

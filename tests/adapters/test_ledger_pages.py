@@ -22,7 +22,7 @@ groups = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(groups, st.integers(0, 14), st.integers(1, 5))
 def test_a_page_is_a_part_of_all_and_state_and_relation_are_what_the_views_call_them(
     drawn: list[tuple[str, list[tuple[str, Relation]]]], offset: int, limit: int

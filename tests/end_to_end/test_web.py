@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,19 +23,25 @@ pytest.importorskip("textual_serve")
 @pytest.fixture
 def served(house: House) -> Iterator[str]:
     """The address it prints, token included."""
+    with _started(house) as (url, process):
+        yield url
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in said, said
+
+
+@contextlib.contextmanager
+def _started(house: House) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     process = subprocess.Popen(
         house.command("review", "--web"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=house.env, text=True,
     )  # fmt: skip
     try:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=PATIENCE)
-        assert "Traceback" not in said, said
+        yield process.stdout.readline().strip(), process
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 async def status(session: aiohttp.ClientSession, url: str, **headers: str) -> int:
@@ -61,13 +70,51 @@ async def test_only_who_holds_the_token_and_came_to_this_very_address_is_let_in(
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(f"ws://127.0.0.1:{port}/ws", headers=headers)
             assert refused.value.status == 403
-        async with asyncio.timeout(PATIENCE):
-            async with session.ws_connect(f"ws://127.0.0.1:{port}/ws", headers={"Origin": origin}) as line:
-                await line.send_json(["resize", {"width": 100, "height": 30}])
-                drawn = b""
-                while b"No daemon runs" not in drawn:
-                    message = await line.receive()
-                    drawn += message.data if isinstance(message.data, bytes) else b""
+        await _drawn(session, origin)
+
+
+async def _drawn(session: aiohttp.ClientSession, origin: str) -> aiohttp.ClientWebSocketResponse:
+    """The line of a page whose reviewer has drawn."""
+    line = await session.ws_connect(origin.replace("http", "ws") + "/ws", headers={"Origin": origin})
+    await line.send_json(["resize", {"width": 100, "height": 30}])
+    drawn = b""
+    async with asyncio.timeout(PATIENCE):
+        while b"No daemon runs" not in drawn:
+            message = await line.receive()
+            assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
+            drawn += message.data if isinstance(message.data, bytes) else b""
+    return line
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux who is whose child")
+async def test_a_reviewer_does_not_outlive_its_server(house: House) -> None:
+    with _started(house) as (url, process):
+        address = urlsplit(url)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            async with session.get(url):
+                pass
+            await _drawn(session, f"http://{address.netloc}")
+            (reviewer,) = _children(process.pid)
+        process.kill()
+        assert await asyncio.to_thread(_ends, reviewer)
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def _ends(pid: str) -> bool:
+    end = time.monotonic() + PATIENCE
+    while _runs(pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    return not _runs(pid)
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_without_the_extra_one_sentence_says_what_to_install(house: House) -> None:
