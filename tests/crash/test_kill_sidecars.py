@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dedupd.core.metadata import Description
 from dedupd.core.xmp import from_xmp
 from dedupd.pipeline.annotate import withdraw_by_receipts
 from dedupd.pipeline.relocate import undo_from_receipts
+from tests.crash.killing import die
 from tests.support.shelf import Shelf
 
 KEEPER, COPY, SIDECAR = "2024/06/a.jpg", "2024/06/b.jpg", "2024/06/a.jpg.xmp"
@@ -65,7 +65,7 @@ def run(folder: Path, act: Callable[[Shelf], None], at: int = -1) -> list[str]:
     child = os.fork()
     if child == 0:
         try:
-            _work(folder, act, at, told)
+            work(folder, act, at, told)
             os._exit(0)
         except BaseException:  # noqa: BLE001 - a child must never return into pytest
             traceback.print_exc()
@@ -79,7 +79,10 @@ def run(folder: Path, act: Callable[[Shelf], None], at: int = -1) -> list[str]:
     return steps
 
 
-def _work(folder: Path, act: Callable[[Shelf], None], at: int, told: Path) -> None:
+def work(
+    folder: Path, act: Callable[[Shelf], None], at: int, told: Path, end: Callable[[], object] = die
+) -> None:
+    """What the child does; at its step number `at` it ends by `end`."""
     out = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     count = -1
 
@@ -88,7 +91,7 @@ def _work(folder: Path, act: Callable[[Shelf], None], at: int, told: Path) -> No
         count += 1
         os.write(out, f"{name}\n".encode())
         if count == at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
 
     put: Any = Sidecars.put
     forget: Any = Sidecars.forget
@@ -177,6 +180,7 @@ def test_a_torn_sidecar_is_made_anew(tmp_path: Path, length: int | None) -> None
 
 
 @pytest.mark.crash
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("act", [move, undo])
 def test_killed_again_while_recovering(tmp_path: Path, act: Callable[[Shelf], None]) -> None:
     made(tmp_path / "count")

@@ -11,15 +11,19 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dedupd.core.relocation import MoveState
+from tests.crash import killing
+from tests.crash import test_kill_sidecars as kill_sidecars
 from tests.crash.killing import run
 from tests.crash.rig import Rig
 from tests.crash.test_kill import KEEPER, UNITS, all_ended, library, move, nothing_lost, undo
+from tests.support.shelf import Shelf
 
 EXT4_IOC_SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
@@ -139,6 +143,26 @@ def test_fresh_files_are_whole_after_a_power_cut(machine: Machine) -> None:
         rig.close()
 
 
+@pytest.mark.parametrize("act", [kill_sidecars.move, kill_sidecars.undo])
+def test_power_cut_while_a_sidecar_comes_or_goes(machine: Machine, act: Callable[[Shelf], None]) -> None:
+    def prepared() -> Counter[str]:
+        before = kill_sidecars.made(machine.fresh())
+        if act is kill_sidecars.undo:
+            kill_sidecars.run(machine.disk / "library", kill_sidecars.move)
+        return before
+
+    prepared()
+    names = kill_sidecars.run(machine.disk / "library", act)
+    for at in (n for n, name in enumerate(names) if "sidecar" in name or "put" in name or "forget" in name):
+        before = prepared()
+        os.sync()
+        in_a_child(
+            lambda at=at: kill_sidecars.work(machine.disk / "library", act, at, Path(os.devnull), machine.cut)
+        )
+        machine.restart()
+        kill_sidecars.all_well(machine.disk / "library", before)
+
+
 def test_done_is_done(machine: Machine) -> None:
     """What the journal calls done is where it says, whenever the power goes afterwards."""
     last = steps(machine, True) - 1
@@ -156,12 +180,16 @@ def test_done_is_done(machine: Machine) -> None:
 
 def cut(folder: Path, machine: Machine, at: int, *, moving: bool) -> None:
     """Do it and pull the plug at this step. The step count cannot be read back: it was on that disk."""
+    act = move if moving else undo
+    in_a_child(lambda: killing._work(folder, act, at, machine.cut, Path(os.devnull), False))
+
+
+def in_a_child(act: Callable[[], object]) -> None:
+    """Let a child do it until the plug is pulled."""
     child = os.fork()
     if child == 0:
         try:
-            from tests.crash import killing
-
-            killing._work(folder, move if moving else undo, at, machine.cut, Path(os.devnull), False)
+            act()
         finally:
             os._exit(1)
     _, status = os.waitpid(child, 0)
