@@ -230,6 +230,8 @@ class _Pair:
     @property
     def locked(self) -> bool:
         """The frames lie over each other to a fraction of a pixel: a fixed camera, or a copy."""
+        if self.m.method == "identity" and "flow50" not in self.extra:
+            return True  # nothing was left to refine
         return self.extra.get("flow50", 9.0) < 0.15 and self.extra.get("flow_share", 0.0) > 0.6
 
 

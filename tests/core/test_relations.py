@@ -186,7 +186,7 @@ def test_files_that_tell_how_they_were_exposed_settle_it() -> None:
     a, b = replace(A, **SHOT, exposure=3.0), replace(B, **SHOT, exposure=3.0)
     darker = measured(tone=0.5, flow50=0.05, flow_share=1.0)
     assert outcome(judge(a, b, darker)) == "copy moves", "one exposure: an edit"
-    assert outcome(judge(a, replace(b, exposure=3.7))) == "burst", "two, though they look the same"
+    assert outcome(judge(a, replace(b, exposure=3.7))) == "copy", "two, though they look the same"
     assert outcome(judge(a, replace(b, captured=1000.5, exposure=4.0), FRAME)) == "burst"
 
 
@@ -327,6 +327,8 @@ def test_a_fixed_camera_sees_somebody_else_after_a_moment() -> None:
     fixed = {"flow50": 0.02, "flow_share": 0.9}
     assert burst(seconds=0.5, m=frame(**fixed)) == "burst moves"
     assert burst(seconds=1.5, m=frame(**fixed)) == "burst"
+    assert burst(seconds=1.5) == "burst", "frames that needed no refining did not move at all"
+    assert burst(seconds=1.5, m=frame(flow50=0.6, flow_share=0.5)) == "burst moves", "a hand moves"
 
 
 def test_an_edit_of_one_shot_is_no_burst() -> None:
