@@ -42,7 +42,8 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 def _by_the_daemon(places: Places, progress: Progress) -> OwnThresholds:
     while not (reached := ask(places.socket, Calibrate(), Prepared, timeout=None)).ready:
-        progress(reached.phase, reached.done, reached.total)
+        if reached.phase:
+            progress(reached.phase, reached.done, reached.total)
     return OwnThresholds.from_json(reached.thresholds)
 
 
