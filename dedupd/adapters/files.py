@@ -152,8 +152,14 @@ class FileMover:
 
     def sync(self, fd: int) -> None:
         """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
-        try:
+        with self.watching():
             os.fsync(fd)
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Halts this mover at an input/output error in the block, which is raised on."""
+        try:
+            yield
         except OSError as error:
             if error.errno == errno.EIO:
                 self.halted = (
@@ -171,7 +177,7 @@ class FileMover:
     def complete(self, root: Root, moves: Sequence[Move]) -> None:
         """Append completion receipts. What cannot be written is made up for by what the disk shows."""
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
-            with suppress(OSError), root.folder(duplicates_folder(own[0].dst)) as fd:
+            with suppress(OSError), self.watching(), root.folder(duplicates_folder(own[0].dst)) as fd:
                 receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
             steps.step("completion receipted")
 
@@ -248,7 +254,7 @@ class Grip:
             try:
                 for move in own:
                     self._make_folder(move.dst.rpartition("/")[0])
-                with self._root.folder(duplicates_folder(own[0].dst)) as fd:
+                with self._mover.watching(), self._root.folder(duplicates_folder(own[0].dst)) as fd:
                     receipts.append(fd, [receipts.intent(move) for move in own])
                 steps.step("intent receipted")
             except OSError as error:

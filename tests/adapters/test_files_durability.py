@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import renaming, steps
+from dedupd.adapters import holding, renaming, steps
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.core.relocation import Goal, Move, MoveState
@@ -195,9 +195,28 @@ def test_after_an_io_error_nothing_moves_any_more(rig: Rig, monkeypatch: pytest.
 
 
 def test_a_receipt_that_cannot_be_synced_stops_the_move(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    FailingSync(monkeypatch, RECEIPTS)
+    failing = FailingSync(monkeypatch, RECEIPTS)
     assert only(rig.relocate(rig.order(COPY))).state is MoveState.ABORTED
     assert rig.exists(COPY)
+    failing.ending = ""
+    assert "disk failed to write" in only(rig.relocate(rig.order(COPY))).error, "a second sync would lie"
+
+
+@pytest.mark.parametrize("ending", [KEEPER, COPY])
+def test_a_file_that_cannot_be_read_does_not_move(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    real = holding.content_of
+
+    def read(fd: int) -> str:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(ending):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd)
+
+    monkeypatch.setattr(holding, "content_of", read)
+    row = only(rig.relocate(rig.order(COPY)))
+    assert row.state is MoveState.ABORTED and "Input/output" in row.error
+    assert rig.exists(COPY) and rig.rows() == []
 
 
 def test_a_folder_that_cannot_be_synced_leaves_the_end_open(

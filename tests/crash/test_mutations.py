@@ -90,6 +90,7 @@ MUTATIONS = [
     drop("fsync of the link", RENAMING, "        os.fsync(b)\n", DURABILITY + "test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes", ""),
     drop("completion receipt", FILES, "        self._mover.complete(self._root, ended)\n", DURABILITY + "test_completion_receipt_is_synced_before_the_move_is_done", ""),
     drop("halt after an I/O error", FILES, "if error.errno == errno.EIO:", DURABILITY + "test_after_an_io_error_nothing_moves_any_more", "if False:"),
+    drop("halt after a receipt's I/O error", FILES, "with self._mover.watching(), self._root", DURABILITY + "test_a_receipt_that_cannot_be_synced_stops_the_move", "with self._root"),
     drop("an unsynced end stays open", FILES, "replace(m, state=MoveState.INTENT, error=reason) if m.src in unsure else m for m in rows", DURABILITY + "test_a_folder_that_cannot_be_synced_leaves_the_end_open", "m for m in rows"),
     drop("WAL and FULL", JOURNAL, 'if mode != "wal" or level < 2:', "adapters/test_journal.py::test_a_connection_that_may_forget_is_refused", "if False:"),
     drop("intent commits by itself", JOURNAL, "        self._must_stand_alone()\n        with", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        with"),
