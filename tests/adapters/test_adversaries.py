@@ -64,10 +64,12 @@ def test_nothing_that_only_looks_alike_is_more_than_similar(family: str, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_hundred_of_a_kind_are_two_hundred(family: str, tmp_path: Path) -> None:
     members = made(family, tmp_path, range(200))
-    near = [(members[n], members[(n + step) % 200]) for n in range(200) for step in (1, 7)]
+    near = [(members[n], members[(n + 1) % 200]) for n in range(200)]
+    near += [(members[n], members[(n + 7) % 200]) for n in range(0, 200, 4)]
     assert not list(above_similar(near))
 
 
