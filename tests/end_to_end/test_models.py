@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.hashes import RECIPE
 from dedupd.bench.gallery import scene
+from dedupd.library import Library
 from dedupd.pipeline.shadow import in_preparation
 from tests.end_to_end.house import House
 
@@ -50,19 +50,19 @@ sys.exit(main())
 def seen(house: House) -> House:
     """Seen with hashes alone: a moved copy, a pair told apart, two of one scene that hashes do not bring together."""
     house.configure(embedder="auto")
-    assert house.cli("models", "use", "hashes").code == 0
     house.add("2024/06/IMG_1.jpg", 1, size=(640, 480))
     house.add("2024/06/IMG_1-small.jpg", 1, size=(320, 240), quality=70)
-    house.scan("--yes")
-    house.add("2024/06/IMG_2.jpg", 2, size=(640, 480))
-    house.add("2024/06/IMG_2-small.jpg", 2, size=(320, 240), quality=70)
-    house.scan("--dry-run")
-    (group,) = [g for g in house.cli("groups", "--json").json["groups"] if g["state"] == "proposed"]
-    assert house.cli("reject", group["id"]).code == 0
-    for seed in (3, 4, 5):
-        house.add(f"2024/07/IMG_{seed}.jpg", seed, size=(640, 480))
-        house.add(f"2024/07/IMG_{seed}-small.jpg", seed, size=(320, 240), quality=60)
-    house.scan("--dry-run")
+    with Library.open(state_dir=house.state, config=house.config) as library:
+        library.use_model("hashes")
+        assert library.scan(yes=True).moved.files == 1
+        house.add("2024/06/IMG_2.jpg", 2, size=(640, 480))
+        house.add("2024/06/IMG_2-small.jpg", 2, size=(320, 240), quality=70)
+        library.scan(dry_run=True)
+        library.reject([g.id for g in library.groups() if g.state == "proposed"])
+        for seed in (3, 4, 5):
+            house.add(f"2024/07/IMG_{seed}.jpg", seed, size=(640, 480))
+            house.add(f"2024/07/IMG_{seed}-small.jpg", seed, size=(320, 240), quality=60)
+        library.scan(dry_run=True)
     return house
 
 
@@ -237,8 +237,8 @@ def test_a_model_that_config_names_is_not_chosen_behind_its_back(house: House) -
 
 def test_on_an_empty_library_the_choice_needs_no_question(house: House) -> None:
     house.configure(embedder="auto")
-    chosen = house.cli("models", "use", "lite0")
+    chosen = house.cli("models", "use", "hashes")
     assert chosen.code == 0, chosen.err
     house.add("2024/06/IMG_1.jpg", 1)
-    assert house.scan()["model"] == LITE0
-    assert Path(house.state / "index" / TABLE).is_dir()
+    assert house.scan()["model"] == ""
+    assert tables(house) == {f"hashes.r{RECIPE}"}
