@@ -35,7 +35,7 @@ TRAITS = Traits(
     "message",
     [
         messages.LookAt(files=[messages.FileToLook(key=7, path=b"/caf\xe9\n.jpg", stat=STAT)]),
-        messages.Propose(fresh=["a"], among=None, min_cosine=0.5),
+        messages.Propose(fresh=["a"], among=None, min_cosine=0.5, bar=None),
         messages.Prove(
             pairs=[messages.PairToProve(key=0, a="a", b="b", path_a=b"\xff", path_b=b"", fine=True)]
         ),
