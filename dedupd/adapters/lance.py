@@ -292,6 +292,23 @@ class PhotoIndex:
         )
 
 
+def contents_of(index_dir: Path, model: str, recipe: str) -> list[str]:
+    """The content ids of a table, only read: nothing is made, mended or set aside. Raises VisionError."""
+    path = index_dir.absolute() / _folder_name(model, recipe)
+    if not (path / f"{_TABLE}.lance").exists():
+        raise VisionError(f"there is no index in {path}: the next scan makes it anew")
+    try:
+        table: Any = lancedb.connect(os.fspath(path)).open_table(_TABLE)
+        found: list[str] = table.search().select(["content"]).to_arrow().column("content").to_pylist()
+    except Exception as error:  # noqa: BLE001
+        # lancedb raises many kinds; each means that this table cannot be read.
+        first = (str(error).splitlines() or ["no reason given"])[0][:200]
+        raise VisionError(
+            f"the index in {path} cannot be read ({first}): the next scan makes it anew"
+        ) from None
+    return found
+
+
 class ContentSet:
     """Content ids at 32 bytes each; a Python set of a million strings would take 140 MB."""
 

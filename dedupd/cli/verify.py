@@ -8,11 +8,13 @@ from dataclasses import asdict
 
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
+from dedupd.adapters.vision.listing import listed
 from dedupd.cli.console import answer, answer_json, progress_bar
 from dedupd.cli.opening import opened
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode
 from dedupd.library import LibraryView
+from dedupd.pipeline.verify import check_index
 from dedupd.pipeline.verify import verify as breaches
 
 
@@ -22,13 +24,16 @@ def verify(arguments: argparse.Namespace) -> int:
     with closing(LibraryView(settings, places)) as view, progress_bar(quiet=arguments.json) as progress:
         held = len(view.ledger.journal.moves(held=True))
         found = list(breaches(view.ledger, view.disk, FileMover(SystemClock()), view.roots, progress))
+        index = check_index(view.ledger, lambda model, recipe: listed(places.index, model, recipe))
     if arguments.json:
-        answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found]})
+        answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found],
+                     "index": asdict(index)})  # fmt: skip
     else:
         for breach in found:
             answer(
                 f"{breach.promise:<4} {visible(breach.path)}: {visible(breach.told)}\n     mend: {visible(breach.mend)}"
             )
+        answer(visible(str(index)))
         answer(
             f"{held} moved file(s) looked at: "
             + ("every promise holds" if not found else f"{len(found)} do not hold")

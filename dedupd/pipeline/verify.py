@@ -5,14 +5,14 @@ Must never change anything, not even the ledger: what it finds it tells, with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.photo import FileState
 from dedupd.core.records import RootRow
 from dedupd.core.relocation import Move
-from dedupd.errors import RootError
+from dedupd.errors import RootError, VisionError
 from dedupd.ports import Disk
 
 if TYPE_CHECKING:
@@ -30,6 +30,40 @@ class Breach:
     """What is wrong, one sentence."""
     mend: str
     """The command that mends it, or what a person should do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexCheck:
+    """The index beside the ledger. It can be made anew at any time (P13): what differs is told, and is no breach."""
+
+    rows: int = 0
+    not_in_it: int = 0
+    """Photos that the next pass looks at again; nothing moves until then."""
+    of_no_file: int = 0
+    """Rows of photos that are no longer there: left in place, never proposed."""
+    problem: str = ""
+    """One sentence when it cannot be read."""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return self.problem
+        told = f"the index holds {self.rows} photo(s)"
+        if self.not_in_it:
+            told += f"; {self.not_in_it} more are looked at again in the next pass, before anything moves"
+        if self.of_no_file:
+            told += f"; {self.of_no_file} of them are of files that are no longer there, which does no harm"
+        return told
+
+
+def check_index(ledger: Ledger, listed: Callable[[str, str], Iterable[str]]) -> IndexCheck:
+    """`listed(model, recipe)` gives the index's content ids; raises VisionError when it cannot be read."""
+    try:
+        rows = set(listed(ledger.get("model"), ledger.get("recipe"))) if ledger.get("recipe") else set[str]()
+    except VisionError as error:
+        return IndexCheck(problem=str(error))
+    live = set(ledger.inventory.live_contents())
+    held = {move.content for move in ledger.journal.moves(held=True)}
+    return IndexCheck(rows=len(rows), not_in_it=len(live - rows), of_no_file=len(rows - live - held))
 
 
 class Receipts(Protocol):

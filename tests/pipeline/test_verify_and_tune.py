@@ -14,7 +14,7 @@ from dedupd.cli.main import main
 from dedupd.config import Schedule, Settings, places
 from dedupd.errors import VisionError
 from dedupd.library import Library
-from dedupd.pipeline.verify import Breach, verify
+from dedupd.pipeline.verify import Breach, IndexCheck, check_index, verify
 from tests.fakes.vision import FakeVision, pseudo_photo
 from tests.support.pictures import picture, save
 
@@ -99,6 +99,38 @@ def test_a_twin_that_was_put_back_calls_nobody_else_back(tmp_path: Path) -> None
 def test_a_photo_changed_since_it_was_seen_breaks_p15(library: Library) -> None:
     Path(library.roots[0].path, "2024/06/IMG_2.jpg").unlink()
     assert {b.promise for b in breaches(library)} == {"P15"}
+
+
+def test_what_the_index_lacks_or_holds_too_much_of_is_told_and_breaks_nothing(library: Library) -> None:
+    ids = library.ledger.inventory.live_contents()
+    assert check_index(library.ledger, lambda model, recipe: ids) == IndexCheck(rows=2)
+    found = check_index(library.ledger, lambda model, recipe: [ids[0], "gone"])
+    assert (found.not_in_it, found.of_no_file) == (1, 1)
+    assert "looked at again" in str(found) and breaches(library) == []
+
+    def unreadable(model: str, recipe: str) -> list[str]:
+        raise VisionError("the index cannot be read")
+
+    assert str(check_index(library.ledger, unreadable)) == "the index cannot be read"
+
+
+def test_verify_reads_the_real_index_and_leaves_a_damaged_one_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n, scene in enumerate((3, 4)):
+        save(tmp_path / f"Pictures/2024/06/{n}.jpg", picture(scene))
+    state = tmp_path / "state"
+    main(["--state-dir", str(state), "scan", str(tmp_path / "Pictures"), "--dry-run"])
+    capsys.readouterr()
+    assert main(["--state-dir", str(state), "verify", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["index"] == {"rows": 2, "not_in_it": 0, "of_no_file": 0, "problem": ""}
+    for manifest in (state / "index").rglob("*.manifest"):
+        manifest.write_bytes(b"torn")
+    before = sorted(p.relative_to(state) for p in (state / "index").rglob("*"))
+    assert main(["--state-dir", str(state), "verify", "--json"]) == 0
+    assert "cannot be read" in json.loads(capsys.readouterr().out)["index"]["problem"]
+    assert sorted(p.relative_to(state) for p in (state / "index").rglob("*")) == before
 
 
 def test_tune_replays_without_changing_the_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
