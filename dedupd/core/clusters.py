@@ -7,6 +7,7 @@ let a vetoed pair meet. The same nodes, edges and vetoes give the same stars in 
 from __future__ import annotations
 
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ __all__ = ["Member", "Node", "Star", "stars"]
 
 SIMILAR_LIMIT = 12
 """Members of one star that are merely similar: a family of look-alikes is reviewed in small groups."""
+
+_BURST_FRAMES = 90
+"""Frames that a camera can take within the two seconds of a burst that moves: thirty a second, and some to spare."""
 
 _STRENGTH = {Relation.EXACT: 3, Relation.COPY: 2, Relation.BURST: 1, Relation.SIMILAR: 0}
 
@@ -179,6 +183,8 @@ class _Grouping:
             return f"{edge.relation} pairs are reviewed (tiers)"
         if not contained(edge, node.content):
             return "shows more than the keeper does"
+        if edge.relation is Relation.BURST and numbers_apart(node.path, keeper.path) > _BURST_FRAMES:
+            return "the camera numbered them too far apart for one burst"
         if edge.relation is not Relation.EXACT and self.place[node.id] < self.place[keeper.id]:
             return "better than the keeper, which has copies of its own"
         if keeper.pinned and edge.relation is not Relation.EXACT and better(node, keeper, self.policy):
@@ -261,6 +267,26 @@ class _Grouping:
                     and contained(edge, edge.a) != contained(edge, edge.b)
                 ):
                     yield (edge.b, edge.a) if contained(edge, edge.a) else (edge.a, edge.b)
+
+
+def numbers_apart(one: str, other: str) -> int:
+    """How far apart a camera's counter named two files (DSC_1454.JPG, DSC_1456.JPG: 2); 0 when the names do not say.
+
+    Counters have four or five digits and begin again; longer runs of digits are dates and times.
+    """
+    a, b = _COUNTED.fullmatch(_stem(one)), _COUNTED.fullmatch(_stem(other))
+    if a is None or b is None or a[1] != b[1] or len(a[2]) != len(b[2]):
+        return 0
+    gap = abs(int(a[2]) - int(b[2]))
+    return min(gap, 10 ** len(a[2]) - gap)
+
+
+_COUNTED = re.compile(r"(.*?\D|)(\d{4,5})")
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
 
 
 def _exact(content: str) -> Edge:

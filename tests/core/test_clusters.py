@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedupd.core.clusters import SIMILAR_LIMIT, Node, Star, stars
+from dedupd.core.clusters import SIMILAR_LIMIT, Node, Star, numbers_apart, stars
 from dedupd.core.photo import Edge, Evidence, Measures, Relation, Traits
 
 MOVE = {relation: "review" if relation is Relation.SIMILAR else "move" for relation in Relation}
@@ -165,6 +165,27 @@ def test_the_sharpest_of_a_burst_keeps() -> None:
     assert shape(stars([dull, sharp], [edge("c001", "c002")], [], MOVE)) == {1: [(2, True)]}, (
         "copies do not compete"
     )
+
+
+def test_frames_that_the_camera_numbered_far_apart_are_no_burst_to_move_unasked() -> None:
+    one = node(1, path="2024/06/DSC_1454.JPG")
+    for other, moves in (
+        ("DSC_1456.JPG", True),
+        ("DSC_1644.JPG", False),
+        ("IMG_9.jpg", True),
+        ("img_1644.JPG", True),
+    ):
+        nodes = [one, node(2, path=f"2024/06/{other}")]
+        (star,) = stars(nodes, [edge("c001", "c002", Relation.BURST)], [], MOVE)
+        (member,) = star.members
+        assert member.unattended is moves and ("numbered" in member.why) is not moves, other
+
+
+def test_counters_begin_again_and_times_are_no_counters() -> None:
+    assert numbers_apart("a/DSC_9999.JPG", "b/DSC_0001.JPG") == 2
+    assert numbers_apart("DSC01616.JPG", "DSC01626.JPG") == 10
+    assert numbers_apart("IMG_20170212_204937000.jpg", "IMG_20170212_204937200.jpg") == 0
+    assert numbers_apart("1454.jpg", "1600.jpg") == 146
 
 
 def test_a_family_of_look_alikes_stays_in_small_groups() -> None:
