@@ -12,6 +12,7 @@ import argparse
 import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 Pixels = NDArray[np.float64]
 SIZE = (1024, 768)
+_MARGIN = 40
 CAMERAS = (("Canon", "Canon EOS 80D"), ("Apple", "iPhone 13"), ("FUJIFILM", "X-T30"))
 
 
@@ -36,21 +38,27 @@ def scene(
     `shift` moves the camera by pixels; `subject` paints one figure per value at a place of its own, None none;
     `frame` is another exposure of the same moment: the figure has taken a step, the sensor's grain is another.
     """
+    image = _landscape(seed, size).copy()
+    if subject is not None:
+        _figure(image, seed, subject, step=frame)
+    left, top = _MARGIN + shift[0], _MARGIN + shift[1]
+    seen = np.asarray(image.crop((left, top, left + size[0], top + size[1]))).astype(float)
+    grain = np.random.default_rng((seed, frame)).normal(0, 2.5, (*seen.shape[:2], 1))
+    return Image.fromarray(np.clip(seen + grain, 0, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=8)
+def _landscape(seed: int, size: tuple[int, int]) -> Image.Image:
+    """The place without anybody, and room for the camera to move. Kept: most of the work, and asked for in rows."""
     rng = np.random.default_rng(seed)
-    margin = 40
-    wide, high = size[0] + 2 * margin, size[1] + 2 * margin
+    wide, high = size[0] + 2 * _MARGIN, size[1] + 2 * _MARGIN
     canvas = _sky(rng, wide, high)
     horizon = float(rng.uniform(0.35, 0.6))
     for depth in range(int(rng.integers(2, 5))):
         _ridge(rng, canvas, horizon + 0.09 * depth)
     image = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
     _things(rng, image, horizon)
-    if subject is not None:
-        _figure(image, seed, subject, step=frame)
-    left, top = margin + shift[0], margin + shift[1]
-    seen = np.asarray(image.crop((left, top, left + size[0], top + size[1]))).astype(float)
-    grain = np.random.default_rng((seed, frame)).normal(0, 2.5, (*seen.shape[:2], 1))
-    return Image.fromarray(np.clip(seen + grain, 0, 255).astype(np.uint8))
+    return image
 
 
 def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> Pixels:

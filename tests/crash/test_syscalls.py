@@ -17,7 +17,7 @@ CALLS = ("fsync", "fdatasync", "renameat2", "mkdirat", "fchmod", "pwrite64", "wr
 ACTS = {"move": move, "recover": recover}
 
 pytestmark = [
-    pytest.mark.crash,
+    pytest.mark.exhaustive,
     pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
 ]
