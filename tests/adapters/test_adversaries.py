@@ -63,7 +63,7 @@ def test_nothing_that_only_looks_alike_is_more_than_similar(family: str, tmp_pat
     assert not list(above_similar(combinations(made(family, tmp_path, range(3)), 2)))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_two_hundred_of_a_kind_are_two_hundred(family: str, tmp_path: Path) -> None:
