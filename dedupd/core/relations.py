@@ -267,7 +267,10 @@ def _doubts(p: _Pair) -> Iterator[str]:
     if p.bracketed or (p.same_camera and extra.get("tone", 9.0) > _BRACKET_TONE and not edited):
         yield "may be two exposures of a bracket"
     yield from _differences(m, extra)
-    if p.text and _fine_rest(m, extra) > _FINE_WORST:
+    # On a page or a screen a written line is a signature, an answer, a sum: never a date stamp to look past.
+    if p.text and not (
+        _everywhere_alike(m, extra) and m.fine_worst is not None and m.fine_worst <= _FINE_WORST
+    ):
         yield "reads like text, and the text may differ"
     if p.two_shots:
         yield "same size and compression: may be two shots from one place"
@@ -290,13 +293,6 @@ def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
 def _everywhere_alike(m: Measures, extra: dict[str, float]) -> bool:
     worst, local = m.worst, extra.get("local", 0.0)
     return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 2 and local >= _LOCAL_FAINT))
-
-
-def _fine_rest(m: Measures, extra: dict[str, float]) -> float:
-    """What differs at the fine side, beside an overlay that is known already; 99 when nobody looked."""
-    if m.fine_worst is None:
-        return 99.0
-    return m.fine_worst if _everywhere_alike(m, extra) else extra.get("fine_around", 99.0)
 
 
 def _overlaid(m: Measures, extra: dict[str, float]) -> bool:

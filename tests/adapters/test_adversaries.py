@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from dedupd.adapters.vision import proof
 from dedupd.adapters.vision.decode import content_of, decode, opened
@@ -50,6 +51,15 @@ def made(family: str, folder: Path, members: Iterable[int], quality: int = 88) -
     return found
 
 
+def moving(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
+    """The pairs that would move unasked."""
+    gallery = proof.Gallery()
+    for one, other in pairs:
+        edge = judged(one, other, gallery)
+        if edge is not None and edge.unattended:
+            yield f"{one[0].name} {other[0].name}: {edge.relation}, {edge.why}"
+
+
 def above_similar(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
     gallery = proof.Gallery()
     for one, other in pairs:
@@ -86,6 +96,18 @@ def test_another_compression_makes_them_no_copies(family: str, tmp_path: Path) -
         assert edge is None or not edge.unattended, edge.why
     same = judged(first[1], second[0], gallery)
     assert family in ("night", "sky") or (same is not None and same.unattended), same
+
+
+@pytest.mark.parametrize("family", ["receipts", "chats", "pages"])
+@pytest.mark.parametrize("quality", [88, 70])
+def test_a_line_written_on_a_page_is_no_date_stamp(family: str, quality: int, tmp_path: Path) -> None:
+    """The signed contract must not move beside the blank one."""
+    blank = FAMILIES[family](1)
+    signed = blank.copy()
+    ImageDraw.Draw(signed).text((170, blank.height * 0.96), "Signed: A. Miller", (0, 0, 0), font_size=18)
+    blank.save(tmp_path / "blank.jpg", quality=85)
+    signed.save(tmp_path / "signed.jpg", quality=quality)
+    assert not list(moving([(seen(tmp_path / "blank.jpg"), seen(tmp_path / "signed.jpg"))]))
 
 
 def test_a_frame_saved_again_is_still_a_copy(tmp_path: Path) -> None:
