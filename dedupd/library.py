@@ -17,7 +17,7 @@ import logging
 import os.path
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -106,6 +106,11 @@ class Library:
         """The name the embedder in preparation was asked for by."""
         self._tidied = False
         self._log = SummaryFiles(where.logs)
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Everything that goes by the settings and remembers nothing but what people were told."""
+        settings = self.settings
         self.known = Roots(
             map(str, settings.roots), self.ledger, self.disk, self.clock, settings.ignore, self._hold
         )
@@ -125,6 +130,43 @@ class Library:
         self.approve, self.approve_all = self.verdicts.approve, self.verdicts.approve_all
         self.reject, self.judge, self.keep = self.verdicts.reject, self.verdicts.judge, self.verdicts.keep
         self.forget, self.learn = self.verdicts.forget, self.verdicts.learn
+
+    def follow(self, settings: Settings) -> list[str]:
+        """Go by these settings from now on. Returns a sentence for each that only a restart or a command can change.
+
+        As after a restart, the next pass groups anew what is decided otherwise now.
+        """
+        told: list[str] = []
+        before = self.settings
+        if set(settings.roots) != set(before.roots):
+            told.append(
+                f"{settings.source} names other folders than this daemon watches: restart it to follow them"
+            )
+            settings = replace(settings, roots=before.roots)
+        try:
+            self._check_model(settings.embedder)
+        except UsageError as error:
+            told.append(str(error))
+            settings = replace(settings, embedder=before.embedder)
+        self.settings = settings
+        self._refit(before)
+        problems = self.problems
+        self._furnish()
+        self.problems.update(problems)
+        return told
+
+    def _refit(self, before: Settings) -> None:
+        """What remembers, and goes by one of the settings."""
+        now = self.settings
+        self.mover.quiet.seconds = now.schedule.settle_seconds
+        if _eyes(now) != _eyes(before) and isinstance(self.vision, VisionWorker):
+            self.vision.rest()
+            self.vision = self._worker()
+        if now.threshold != before.threshold:
+            self._compares = None
+            if self._shadow is not None:  # goes on from the ledger when it is asked for again
+                self._shadow.vision.rest()
+                self._shadow = None
 
     @classmethod
     @contextlib.contextmanager
@@ -151,17 +193,21 @@ class Library:
 
     def _worker(self, embedder: str = "") -> Vision:
         """The recorded choice stands (only `models use` changes it), unless this run names another."""
-        recorded, asked = self.ledger.get("embedder"), self.settings.embedder
-        if recorded and not embedder and asked != "auto" and not _same_model(asked, recorded):
-            raise UsageError(
-                f"this library's photos were seen with {recorded}, not with {asked}: "
-                f"switch with `dedupd models use {asked}`, or leave the embedder out"
-            )
-        setting = embedder or recorded or asked
+        if not embedder:
+            self._check_model(self.settings.embedder)
+        setting = embedder or self.ledger.get("embedder") or self.settings.embedder
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
         )  # fmt: skip
+
+    def _check_model(self, asked: str) -> None:
+        recorded = self.ledger.get("embedder")
+        if recorded and asked != "auto" and not _same_model(asked, recorded):
+            raise UsageError(
+                f"this library's photos were seen with {recorded}, not with {asked}: "
+                f"switch with `dedupd models use {asked}`, or leave the embedder out"
+            )
 
     def _hold(self, root: str) -> None:
         """A disk that came later, or another one at this path, is held from now on. Raises AlreadyRunning."""
@@ -543,6 +589,11 @@ def run_deduplication_for_months(
         if not library.roots[0].online:
             raise RootError(next(iter(library.problems.values())))
     return list(outcome.months)
+
+
+def _eyes(settings: Settings) -> tuple[object, ...]:
+    """What a worker is made with."""
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
 
 
 def _same_model(asked: str, recorded: str) -> bool:

@@ -45,7 +45,7 @@ class Quiet:
     """Whether a file has been left alone for the settle time, whatever the wall clock does meanwhile."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
-        self._clock, self._seconds = clock, seconds
+        self._clock, self.seconds = clock, seconds
         self._offset = clock.now() - clock.monotonic()
         self._steady_since = float("-inf")
         self._first_seen: dict[tuple[int, ...], float] = {}
@@ -56,10 +56,10 @@ class Quiet:
         if abs(now - mono - self._offset) > _JUMP:
             self._offset, self._steady_since = now - mono, mono
         age = now - found.st_ctime_ns / 1e9
-        if age >= self._seconds and mono - self._steady_since >= self._seconds:
+        if age >= self.seconds and mono - self._steady_since >= self.seconds:
             return True
         key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-        return mono - self._first_seen.setdefault(key, mono) >= self._seconds
+        return mono - self._first_seen.setdefault(key, mono) >= self.seconds
 
 
 def hold(

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Served where this login's folders are, not where an earlier daemon's were.
     places = places_of(arguments.state_dir, arguments.config, recorded=False)
     _log_to(places)
-    return run_daemon(settings, places, yes=arguments.yes)
+    return run_daemon(settings, places, yes=arguments.yes, read=lambda: opened(arguments)[0])
 
 
 def _log_to(places: Places) -> None:

@@ -79,7 +79,7 @@ def _check_config(settings: Settings, name: str) -> None:
     if settings.embedder not in ("auto", name):
         raise UsageError(
             f'{settings.source or "config.toml"} says embedder = "{settings.embedder}": '
-            'set it to "auto" there (and restart the daemon), then choose again'
+            'set it to "auto" there, then choose again'
         )
 
 

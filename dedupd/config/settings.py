@@ -6,9 +6,10 @@ Owns every option's name and meaning; must never read a file.
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
@@ -71,8 +72,28 @@ class Settings:
         """True when the file at this absolute path lies in a protected folder."""
         return any(path.startswith(os.path.join(folder, "")) for folder in self.protected)
 
+    def unlike(self, before: Settings) -> list[str]:
+        """What differs from `before`, as 'tiers.burst: move → review'."""
+        then, now = dict(_flat(before)), dict(_flat(self))
+        return [f"{key}: {then[key]} → {value}" for key, value in now.items() if value != then[key]]
+
     @property
     def decisive(self) -> str:
         """Equal for settings that decide alike what is a duplicate, what moves and what stays."""
         by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots)
         return repr((*by_hand, self.tiers, self.ignore, [str(folder) for folder in self.protected]))
+
+
+def _flat(settings: Settings) -> Iterator[tuple[str, str]]:
+    for key, value in asdict(settings).items():
+        if isinstance(value, dict):
+            yield from (
+                (f"{key}.{name}", str(inner)) for name, inner in cast("dict[str, object]", value).items()
+            )
+        elif key != "source":
+            yield (
+                key,
+                ", ".join(map(str, cast("tuple[object, ...]", value)))
+                if isinstance(value, tuple)
+                else str(value),
+            )

@@ -111,6 +111,7 @@ class Handlers:
         def ask() -> T:
             if self._view is None:
                 self._view = LibraryView(self._daemon.settings, self._daemon.places)
+            self._view.settings = self._daemon.settings
             return question(self._view)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, ask)
@@ -257,7 +258,7 @@ class Handlers:
                 REFUSED,
                 f"a daemon is running and looks after {', '.join(sorted(configured))}: scan all of that, or stop it first",
             )
-        self._check_settings(request.settings)
+        await self._check_settings(request.settings)
         months = [_month(request.month)] if request.month else None
         outcome = await self._act(
             "scan",
@@ -273,15 +274,16 @@ class Handlers:
         acted.messages += outcome.problems
         return acted
 
-    def _check_settings(self, theirs: str | None) -> None:
+    async def _check_settings(self, theirs: str | None) -> None:
+        await self._daemon.catch_up()
         if theirs not in (None, self._daemon.settings.decisive):
             raise Failed(
                 REFUSED,
-                "a daemon is running and follows other settings: leave out what differs, or restart it",
+                "a daemon is running and follows other settings: leave out what differs, or write it into its config.toml",
             )
 
     async def _prepare_model(self, request: PrepareModel) -> Prepared:
-        self._check_settings(request.settings)
+        await self._check_settings(request.settings)
 
         def prepare(library: Library, reached: Prepared, **slice: Any) -> None:
             reached.ready = library.prepare_model(request.model, **slice)

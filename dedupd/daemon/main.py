@@ -10,13 +10,16 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dedupd.adapters.disk import OUR_FOLDERS
 from dedupd.adapters.lock import Locks, hold
 from dedupd.adapters.watcher import Watcher
 from dedupd.config import Places, Settings
+from dedupd.config.following import LEFT_ALONE_SECONDS, ConfigFile
 from dedupd.core.month import Month
 from dedupd.daemon.broadcast import Broadcast
 from dedupd.daemon.engine import Engine, Urgency
@@ -25,7 +28,7 @@ from dedupd.daemon.heartbeat import Heartbeat
 from dedupd.daemon.schedule import Schedule
 from dedupd.daemon.server import Server
 from dedupd.daemon.whereabouts import record_socket
-from dedupd.errors import ExitCode, UsageError
+from dedupd.errors import DedupdError, ExitCode, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.protocol.messages import (
     Attention,
@@ -48,24 +51,33 @@ HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
 """Changed folders are looked at this long after the last event, and not later than the limit after the first."""
 
 
-def run(settings: Settings, places: Places, *, yes: bool = False) -> int:
+def run(
+    settings: Settings, places: Places, *, yes: bool = False, read: Callable[[], Settings] | None = None
+) -> int:
     """Run in the foreground until SIGTERM or SIGINT. `yes` consents to the first moves of each root (P12).
 
-    Raises UsageError, AlreadyRunning, StateError.
+    `read` reads the settings again when config.toml was changed; without it they stay. Raises UsageError, AlreadyRunning, StateError.
     """
     if not settings.roots:
         raise UsageError(
             "no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml"
         )
     with hold(places, settings.roots) as locks:
-        return asyncio.run(Daemon(settings, places, locks, yes=yes).live())
+        return asyncio.run(Daemon(settings, places, locks, yes=yes, read=read).live())
 
 
 class Daemon:
     """One run of the daemon. Everything here lives on the event loop; the library lives in the engine's thread."""
 
-    def __init__(self, settings: Settings, places: Places, locks: Locks, *, yes: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, places: Places, locks: Locks, *, yes: bool = False,
+        read: Callable[[], Settings] | None = None,
+    ) -> None:  # fmt: skip
         self.settings, self.places, self.pid = settings, places, os.getpid()
+        self._config = ConfigFile(places.config, read or (lambda: settings))
+        self._unfollowed: list[str] = []
+        """What config.toml says and this daemon does not do."""
+        self._following = asyncio.Lock()
         self.paused = False
         self._yes = yes
         self._locks = locks
@@ -103,6 +115,7 @@ class Daemon:
             reconcile=self.look_everywhere,
             sweep=self._sweep,
             roots=self._check_roots,
+            config=lambda: self._spawn(self._follow_config()),
         )
         self.watcher.start()
         self._check_roots()
@@ -266,6 +279,38 @@ class Daemon:
             self._soon(self.schedule.later, "retry", BUSY_SECONDS, self._retry)
         self._soon(self.tell_status)
 
+    # ---- config.toml changes
+
+    async def catch_up(self) -> None:
+        """Follow config.toml as it is now before answering somebody who goes by it."""
+        if self._config.pending:
+            await self._follow_config()
+            await asyncio.sleep(LEFT_ALONE_SECONDS)
+        await self._follow_config()
+
+    async def _follow_config(self) -> None:
+        """Another config.toml is followed between two tasks of the pipeline; a broken one changes nothing."""
+        async with self._following:
+            before, said = self.settings, list[str]()
+            try:
+                wanted = self._config.changed()
+                if wanted is None:
+                    return
+                if wanted != before:
+                    act = partial(Library.follow, settings=wanted)
+                    said = await asyncio.wrap_future(self.engine.submit("follow", act, Urgency.PERSON))
+            except DedupdError as error:
+                said = [f"the settings stay as they were: {error}"]
+            self.settings, self._unfollowed = self._library.settings, said
+        for sentence in said:
+            log.warning("%s", sentence)
+            self._send(Attention(message=sentence))
+        if changes := self.settings.unlike(before):
+            log.info("%s has changed: %s", self.places.config.name, "; ".join(changes))
+            self.schedule.follow(self.settings.schedule)
+            self.look_everywhere()
+        self.tell_status()
+
     # ---- roots come and go
 
     def _check_roots(self) -> None:
@@ -291,12 +336,22 @@ class Daemon:
         view.next_run = self.schedule.next_run()
         view.pid = self.pid
         library = self._library.problems.values()
-        known = [*library, *self._unwatched.values(), *self._unread, *self._round, *self._rescued]
+        known = [
+            *self._unfollowed,
+            *library,
+            *self._unwatched.values(),
+            *self._unread,
+            *self._round,
+            *self._rescued,
+        ]
         view.attention = list(dict.fromkeys(p for p in (*view.attention, *known) if p))
         return view
 
     def tell_status(self) -> None:
-        task = asyncio.ensure_future(self._tell_status())
+        self._spawn(self._tell_status())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _tell_status(self) -> None:

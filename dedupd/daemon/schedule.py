@@ -22,6 +22,8 @@ SWEEP_SECONDS = 30
 """How often keepers of held copies are looked at (P8: back within a minute)."""
 ROOTS_SECONDS = 15
 """How often roots are checked to be there and themselves."""
+CONFIG_SECONDS = 2
+"""How often config.toml is checked for a change."""
 
 
 class Schedule:
@@ -34,20 +36,39 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def start(self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job) -> None:
-        every: dict[str, tuple[Job, BaseTrigger]] = {
-            "interval": (recluster, IntervalTrigger(seconds=round(60 * self._when.interval_minutes))),
-            "reconcile": (reconcile, IntervalTrigger(seconds=round(60 * self._when.reconcile_minutes))),
-            "sweep": (sweep, IntervalTrigger(seconds=SWEEP_SECONDS)),
-            "roots": (roots, IntervalTrigger(seconds=ROOTS_SECONDS)),
-        }
-        if self._when.nightly:
-            hour, minute = self._when.nightly.split(":")
-            # jitter: a household's machines on one NAS need not all begin at the same second
-            every["nightly"] = (recluster, CronTrigger(hour=int(hour), minute=int(minute), jitter=120))
-        for id, (job, trigger) in every.items():
-            self._jobs.add_job(_enqueue(job), trigger, id=id, replace_existing=True)
+    def start(self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job, config: Job) -> None:
+        """Begin. `recluster` and `reconcile` are due as the settings say, the others at fixed intervals."""
+        self._recluster, self._reconcile = recluster, reconcile
+        for id, job, seconds in (
+            ("sweep", sweep, SWEEP_SECONDS),
+            ("roots", roots, ROOTS_SECONDS),
+            ("config", config, CONFIG_SECONDS),
+        ):
+            self._every(id, job, IntervalTrigger(seconds=seconds))
+        self._follow()
         self._jobs.start()
+
+    def follow(self, when: config.Schedule) -> None:
+        """Another timetable; its intervals begin now."""
+        if when != self._when:
+            self._when = when
+            self._follow()
+
+    def _follow(self) -> None:
+        when = self._when
+        self._every("interval", self._recluster, IntervalTrigger(seconds=round(60 * when.interval_minutes)))
+        self._every("reconcile", self._reconcile, IntervalTrigger(seconds=round(60 * when.reconcile_minutes)))
+        if when.nightly:
+            hour, minute = when.nightly.split(":")
+            # jitter: a household's machines on one NAS need not all begin at the same second
+            self._every(
+                "nightly", self._recluster, CronTrigger(hour=int(hour), minute=int(minute), jitter=120)
+            )
+        elif self._jobs.get_job("nightly"):
+            self._jobs.remove_job("nightly")
+
+    def _every(self, id: str, job: Job, trigger: BaseTrigger) -> None:
+        self._jobs.add_job(_enqueue(job), trigger, id=id, replace_existing=True)
 
     def when_quiet(self, job: Job) -> None:
         """Run once, `quiet_seconds` after the last call of this method."""

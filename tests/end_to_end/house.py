@@ -37,7 +37,8 @@ PATIENCE = 60.0
 REPOSITORY = Path(__file__).parents[2]
 HURRIED = (
     "import sys, dedupd.daemon.main as m, dedupd.daemon.schedule as s\n"
-    "m.HINT_SECONDS, m.HINT_LIMIT_SECONDS, s.SWEEP_SECONDS, s.ROOTS_SECONDS = 0.2, 1.0, 1, 1\n"
+    "m.HINT_SECONDS, m.HINT_LIMIT_SECONDS, m.BUSY_SECONDS = 0.2, 1.0, 1.0\n"
+    "s.SWEEP_SECONDS, s.ROOTS_SECONDS, s.CONFIG_SECONDS = 1, 1, 1\n"
     "from dedupd.cli.main import main\n"
     "sys.exit(main())"
 )

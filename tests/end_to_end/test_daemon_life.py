@@ -76,6 +76,23 @@ def test_the_first_yes_of_a_whole_library_is_not_taken_for_a_flood(house: House)
         daemon.settled(lambda s: s.moved == 59)
 
 
+def test_a_copy_that_another_program_writes_moves_soon_after_it_let_go(pair: House) -> None:
+    with pair.daemon("--yes") as daemon, (pair.root / "2024/06/IMG_1 copy.jpg").open("r+b") as writer:
+        told = daemon.settled(lambda s: any("open for writing" in sentence for sentence in s.attention))
+        assert told.moved == 0
+        writer.close()
+        daemon.settled(lambda s: s.moved == 1)
+
+
+def test_a_copy_that_is_too_fresh_moves_soon_after_it_has_settled(pair: House) -> None:
+    pair.configure(schedule={"settle_seconds": 2.0, "quiet_seconds": 0.0})
+    with pair.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 1)
+        pair.add("2024/06/IMG_2 copy.jpg", 2)
+        daemon.settled(lambda s: any("quiet" in sentence for sentence in s.attention))
+        daemon.settled(lambda s: s.moved == 2)
+
+
 def test_sigterm_ends_it_cleanly(pair: House) -> None:
     with pair.daemon("--yes") as daemon:
         daemon.settled(lambda s: s.moved == 1)

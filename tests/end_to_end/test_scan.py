@@ -147,9 +147,6 @@ def test_beside_a_daemon_it_is_the_daemon_that_scans(pair: House) -> None:
         ):
             done = pair.cli(*refused)
             assert (done.code, done.err.count("dedupd: ")) == (4, 1), done
-        pair.configure(keep_policy="smallest")  # since the daemon began
-        assert pair.cli("scan", pair.root, "--yes").code == 4
-        pair.configure()
         assert daemon.status().moved == 0
         report = pair.folder / "beside.json"
         done = pair.cli("scan", pair.root, "--yes", "--report", report)

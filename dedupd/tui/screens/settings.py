@@ -18,6 +18,7 @@ from dedupd.errors import DedupdError
 from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
@@ -98,8 +99,16 @@ class SettingsScreen(Page):
 
     @work(exclusive=True, group="settings")
     async def load(self) -> None:
-        self._settings = await self.review.follower.fetch(GetSettings(), SettingsView)
+        found = await self.review.follower.fetch(GetSettings(), SettingsView)
+        if found is None or found == self._settings:
+            return
+        self._settings = found
+        self._tried = {key: value for key, value in self._tried.items() if value != _now(found, key)}
         self._count()
+
+    def follow(self, topic: Topic) -> None:
+        if topic == "status":
+            self.load()
 
     def show_all(self) -> None:
         self._rows.refresh()
@@ -182,10 +191,7 @@ class SettingsScreen(Page):
             except DedupdError as error:
                 self.review.tell(str(error), "bad")
                 return
-            self.review.tell(
-                "Written. The daemon follows it when it starts again: systemctl --user restart dedupd, or `dedupd run`.",
-                "good",
-            )
+            self.review.tell("Written. The running daemon follows it within seconds.", "good")
 
 
 def _now(settings: SettingsView | None, key: str) -> Value | None:
