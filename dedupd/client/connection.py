@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import itertools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,6 +79,30 @@ def _deaf(notice: Notice) -> None:
     """Nobody wants notices."""
 
 
+@contextlib.contextmanager
+def _deadline(
+    answer: asyncio.Future[Any], timeout: float | None, loop: asyncio.AbstractEventLoop
+) -> Generator[None]:
+    """TimeoutError into `answer` after `timeout` seconds.
+
+    As asyncio.wait_for, but for the context: the loop keeps a cancelled timer until its time has come, and with its
+    context whatever asked, such as a screen closed long ago with all its widgets.
+    """
+    if timeout is None:
+        yield
+        return
+    timer = loop.call_later(timeout, _expire, answer, context=contextvars.Context())
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _expire(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
+
+
 class Connection:
     """One live connection for asyncio clients: many questions, and notices to a callback.
 
@@ -107,12 +133,14 @@ class Connection:
         if self._writer is None or self._writer.is_closing():
             raise NoDaemon(f"no daemon is connected at {self._path}")
         id = next(self._ids)
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[dict[str, Any]] = loop.create_future()
         self._waiting[id] = answer
         try:
-            self._writer.write(encode_request(id, request))
-            await self._writer.drain()
-            return _answer(await asyncio.wait_for(answer, timeout), result)
+            with _deadline(answer, timeout, loop):
+                self._writer.write(encode_request(id, request))
+                await self._writer.drain()
+                return _answer(await answer, result)
         except (OSError, TimeoutError) as error:
             raise NoDaemon(f"the daemon at {self._path} went away ({error or 'no answer'})") from None
         finally:

@@ -1,11 +1,13 @@
 """The reviewer's app: puts line, library, hands and pictures together; the keys that work everywhere.
 
 Must never import what the daemon's work needs (torch, lancedb, pyarrow, numpy), and nothing of Pillow
-before the first frame.
+before the first frame. Screens are imported where they are opened.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -22,11 +24,7 @@ from dedupd.tui.follower import Follower
 from dedupd.tui.gallery import Gallery
 from dedupd.tui.hands import Hands
 from dedupd.tui.link import Link, LinkDown, LinkUp, Noticed
-from dedupd.tui.screens.help import Help
-from dedupd.tui.screens.history import History
-from dedupd.tui.screens.log import Log
 from dedupd.tui.screens.months import MonthsScreen
-from dedupd.tui.screens.settings import SettingsScreen
 from dedupd.tui.starter import Starter
 from dedupd.tui.state import Library
 from dedupd.tui.terminal import ImageMode
@@ -69,6 +67,11 @@ class ReviewApp(App[None]):
         self.starter = Starter(start_command)
         self.starting = False
         self.changed: Signal[Topic] = Signal(self, "changed")
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        # Before anything is styled: a change of theme styles everything again.
+        self.set_reactive(App.theme, DARK.name)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -79,17 +82,19 @@ class ReviewApp(App[None]):
         return DEFAULTS
 
     def on_mount(self) -> None:
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = DARK.name
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        """The first frame is there."""
+        gc.freeze()
+        gc.enable()
         self.run_worker(self.link.run(), group="link")
         self.run_worker(self.hands.run(), group="hands")
+        self.run_worker(_load_ahead, group="ahead", thread=True)
 
     def on_unmount(self) -> None:
         self.gallery.close()
+        gc.unfreeze()
 
     @on(LinkUp)
     def connected(self, message: LinkUp) -> None:
@@ -147,19 +152,27 @@ class ReviewApp(App[None]):
         if action := self.hands.undo():
             self.tell(f"Undoing: {action.label}")
             return
-        self._open(History)
+        self.action_history()
         self.tell("Nothing of this session is left to undo. Here is every move ever made: u puts one back.")
 
     def action_history(self) -> None:
+        from dedupd.tui.screens.history import History
+
         self._open(History)
 
     def action_log(self) -> None:
+        from dedupd.tui.screens.log import Log
+
         self._open(Log)
 
     def action_settings(self) -> None:
+        from dedupd.tui.screens.settings import SettingsScreen
+
         self._open(SettingsScreen)
 
     def action_help(self) -> None:
+        from dedupd.tui.screens.help import Help
+
         if not isinstance(self.screen, Help):
             self.push_screen(Help(self.screen))
 
@@ -205,3 +218,8 @@ class ReviewApp(App[None]):
     def _open(self, kind: type[Screen[None]]) -> None:
         if not isinstance(self.screen, kind):
             self.push_screen(kind())
+
+
+def _load_ahead() -> None:
+    """What the next key most likely opens, while nobody waits for it."""
+    importlib.import_module("dedupd.tui.screens.groups")

@@ -11,7 +11,6 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from dedupd.tui import imaging
 from dedupd.tui.terminal import choose, probe, reading
 from dedupd.tui.view import WHOLE, Box, View
-from dedupd.tui.widgets.picture import Blocks
 from dedupd.tui.widgets.picture import Picture as PictureWidget
 from tests.fakes.library import draw
 from tests.tui.conftest import Reviewing
@@ -177,5 +176,5 @@ async def test_pictures_beside_each_other_are_drawn_in_one_size(reviewing: Revie
         screen = review.app.screen
         panes = [p for p in screen.query(PictureWidget) if p.parent is not None and p.parent.display]
         await review.until(lambda: all(p.drawn for p in panes), "every picture")
-        shapes = {len(p.query_one(Blocks).lines) for p in panes}
+        shapes = {len(p.lines) for p in panes}
         assert len(shapes) == 1

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
-from dedupd.protocol.messages import Approve, Forget, GroupView, Judge, MonthChanged, Reject, Request, Undo
+from dedupd.protocol.messages import (
+    Approve,
+    Forget,
+    GetGroup,
+    GroupView,
+    Judge,
+    MonthChanged,
+    Reject,
+    Request,
+    Undo,
+)
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
@@ -218,6 +231,31 @@ async def test_compare_shows_badges_delta_evidence_and_reasons(reviewing: Review
             assert words in text, words
 
 
+async def test_what_the_preview_asked_for_is_compared_at_once(reviewing: Reviewing) -> None:
+    async with reviewing() as review:
+        await review.open_month()
+        await review.until(lambda: "keeper:" in review.text(), "the preview")
+        group = review.rows().current.id
+        before = review.fake.asked.count(GetGroup(id=group))
+        await review.press("enter")
+        await review.shown()
+        assert review.fake.asked.count(GetGroup(id=group)) == before > 0
+        assert "KEEPER" in review.text()
+
+
+async def test_a_closed_screen_is_let_go(reviewing: Reviewing) -> None:
+    async with reviewing(images="half") as review:
+        await review.open_month()
+        for keys in (["enter"], ["h"], ["comma"]):
+            await review.press(*keys)
+            await review.settled()
+            opened = weakref.ref(review.app.screen)
+            assert not isinstance(opened(), GroupsScreen)
+            await review.press("escape")
+            await review.until(lambda: isinstance(review.app.screen, GroupsScreen), "back")
+            await review.until(lambda opened=opened: gc.collect() and opened() is None, f"{keys} is freed")
+
+
 async def test_space_keeper_and_undo_of_marks(reviewing: Reviewing) -> None:
     async with reviewing(groups=8) as review:
         await review.open_group()
@@ -327,10 +365,10 @@ async def test_the_mouse_focuses_toggles_and_opens(reviewing: Reviewing) -> None
         screen = review.app.screen
         assert isinstance(screen, CompareScreen)
         assert screen.draft is not None
-        await review.pilot.click(screen.stage.panes[1].query_one(".badge"))
+        await review.pilot.click(screen.stage.panes[1].query_one(".head"), offset=(2, 0))
         await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.KEEP
-        await review.pilot.click(screen.stage.panes[1].query_one(".badge"))
+        await review.pilot.click(screen.stage.panes[1].query_one(".head"), offset=(2, 0))
         await review.calm()
         assert screen.draft.mark(screen.looked_at) is Mark.MOVE
 

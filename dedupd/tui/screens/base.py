@@ -42,6 +42,10 @@ class Page(Screen[None]):
     def on_mount(self) -> None:
         self.review.changed.subscribe(self, self._changed)
 
+    def on_unmount(self) -> None:
+        # Else it would be kept, with all it drew, until something changes.
+        self.review.changed.unsubscribe(self)
+
     def on_screen_resume(self) -> None:
         self._show_top()
         self.show_all()

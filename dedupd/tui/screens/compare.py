@@ -66,18 +66,17 @@ class CompareScreen(Looking):
         ("u", "take the last mark back, then the last action"),
     ]
 
-    def __init__(self, ids: Sequence[int], id_now: int) -> None:
+    def __init__(self, groups: Sequence[GroupView], id_now: int) -> None:
         super().__init__()
-        self.ids, self.id_now = list(ids), id_now
+        self.ids, self.id_now = [group.id for group in groups], id_now
+        self._listed = list(groups)
+        """Beside `ids`, as they were: their keepers stay the same when a group gets another id."""
         self.draft: Draft | None = None
         self.looked_at = 0
         """File id of the picture in focus."""
         self.stage = Stage()
         self._why, self._sum_line = Words(id="why"), Words(id="sum")
-        self._details: dict[int, GroupDetail] = {}
         self._drafts: dict[int, Draft] = {}
-        self._keepers: dict[int, tuple[str, str, str]] = {}
-        """id -> (root, month, keeper's path): what stays the same when a group gets another id."""
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -87,8 +86,6 @@ class CompareScreen(Looking):
         yield Keys()
 
     def on_mount(self) -> None:
-        known = self.review.library.groups
-        self._keepers = {id: (g.root, g.month, g.keep) for id in self.ids if (g := known.get(id))}
         self.go(self.id_now)
 
     # ---- which group -----------------------------------------------------------------------------
@@ -112,7 +109,6 @@ class CompareScreen(Looking):
             ):
                 self._show_gone()
             elif group is not None and group.version != self.draft.group.version:
-                self._details.pop(self.id_now, None)
                 self._drafts.pop(self.id_now, None)
                 self.go(self.id_now)
             else:
@@ -123,13 +119,12 @@ class CompareScreen(Looking):
     def _follow_renumbered(self) -> None:
         """A verdict regroups its month: the same keeper may come back under another id, at the same place here."""
         groups = self.review.library.groups
-        gone = {self._keepers[id]: id for id in self.ids if id in self._keepers and id not in groups}
+        gone = {(g.root, g.month, g.keep): at for at, g in enumerate(self._listed) if g.id not in groups}
         for group in groups.values() if gone else ():
-            old = gone.get((group.root, group.month, group.keep))
-            if old is None or group.id in self.ids:
+            at = gone.get((group.root, group.month, group.keep))
+            if at is None or group.id in self.ids:
                 continue
-            self.ids[self.ids.index(old)] = group.id
-            self._keepers[group.id] = (group.root, group.month, group.keep)
+            old, self.ids[at], self._listed[at] = self.ids[at], group.id, group
             if self.id_now == old:
                 self.go(group.id)
 
@@ -145,7 +140,7 @@ class CompareScreen(Looking):
             self.view = FULL
             self.stage.forget_view()
         self.id_now = id
-        if (detail := self._known(id)) is not None:
+        if (detail := self.review.follower.known(id)) is not None:
             self._present(detail)
         else:
             # No draft until it has arrived: a key must never judge a group that is not on the screen.
@@ -153,7 +148,7 @@ class CompareScreen(Looking):
             self.run_worker(self._load(id), group="load", exclusive=True)
 
     async def _load(self, id: int) -> None:
-        detail = await self._detail(id)
+        detail = await self.review.follower.detail(id)
         if detail is not None:
             self._present(detail)
         else:
@@ -179,25 +174,15 @@ class CompareScreen(Looking):
         self.redraw()
         self.run_worker(self._prefetch(id), group="prefetch", exclusive=True)
 
-    def _known(self, id: int) -> GroupDetail | None:
-        known, group = self._details.get(id), self.review.library.groups.get(id)
-        return (
-            known
-            if known is not None and group is not None and known.group.version == group.version
-            else None
-        )
-
-    async def _detail(self, id: int) -> GroupDetail | None:
-        detail = self._known(id) or await self.review.follower.detail(id)
-        if detail is not None:
-            self._details[id] = detail
-        return detail
-
     async def _prefetch(self, id: int) -> None:
         """The groups that the next keys will show, so that they are there at once."""
+        follower = self.review.follower
         for _ in range(_AHEAD):
             following = self.review.library.next_waiting(self.ids, id)
-            if following is None or not (detail := await self._detail(following)):
+            if following is None:
+                return
+            detail = follower.known(following) or await follower.detail(following)
+            if detail is None:
                 return
             await self.review.gallery.thumbnails([photo.file for photo in detail.photos[:MOST]])
             id = following
@@ -221,7 +206,7 @@ class CompareScreen(Looking):
         if group.reasons:
             lines.append([("Keeper because: ", "good"), ("; ".join(group.reasons), "")])
         if photo.file != draft.keeper:
-            said = evidence(group.evidence.get(photo.path), brief=self.size.width < _ROOMY)
+            said = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
             lines.append(
                 [(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")]
             )

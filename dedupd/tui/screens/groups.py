@@ -195,12 +195,7 @@ class GroupsScreen(Page):
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         group = event.rows.current
         if group is not None:
-            self.review.push_screen(
-                CompareScreen([g.id for g in event.rows.items], group.id), self._came_back
-            )
-
-    def _came_back(self, result: None = None) -> None:
-        """The cursor follows to the group that was looked at last."""
+            self.review.push_screen(CompareScreen(event.rows.items, group.id))
 
     def stand_on(self, id: int) -> None:
         rows = self._rows

@@ -10,10 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from dedupd.protocol.messages import Approve, MonthView
-from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.state import Library, Year, by_year
 from dedupd.tui.verdicts import Action, new_key
 from dedupd.tui.voice import Topic
@@ -170,6 +167,8 @@ class MonthsScreen(Page):
             line.say([("idle · " if not status.paused else "paused · ", "dim"), (plan, "dim")])
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        from dedupd.tui.screens.groups import GroupsScreen
+
         if isinstance(month := event.rows.current, MonthView):
             self.review.push_screen(GroupsScreen((month.root, month.month)))
 
@@ -189,6 +188,8 @@ class MonthsScreen(Page):
 
     @work
     async def action_jump(self) -> None:
+        from dedupd.tui.screens.ask import Ask
+
         wanted = await self.review.push_screen_wait(Ask("Jump to a month", "2024-06, 2019, June …"))
         rows = self._rows
         text = (wanted or "").casefold().replace("/", "-")
@@ -203,6 +204,8 @@ class MonthsScreen(Page):
 
     @work
     async def action_approve_all(self) -> None:
+        from dedupd.tui.screens.confirm import Confirm
+
         status = self.review.library.status
         if not status.waiting_to_move:
             self.review.tell("Nothing is proposed right now.")

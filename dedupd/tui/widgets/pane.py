@@ -39,16 +39,10 @@ class Pane(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._badge, self._name, self._facts = (
-            Words(classes="badge"),
-            Words(classes="name"),
-            Words(classes="facts"),
-        )
-        self.picture = Picture()
+        self._head, self.picture, self._facts = Words(classes="head"), Picture(), Words(classes="facts")
 
     def compose(self) -> ComposeResult:
-        yield self._badge
-        yield self._name
+        yield self._head
         yield self.picture
         yield self._facts
 
@@ -57,8 +51,7 @@ class Pane(Vertical):
     ) -> None:
         """back: a moved file is marked to come back. index: its place in the facts' values. width: columns for words."""
         text, tone = (" ← COMES BACK ", "badge-good") if back else _MARKS[mark]
-        self._badge.say([(text, tone)])
-        self._name.say([(squeeze(name_of(photo.path), width), "strong")])
+        self._head.say([(text, tone)], [(squeeze(name_of(photo.path), width), "strong")])
         self._facts.say(*_facts(facts, index, width))
 
     def give_facts(self, lines: int) -> None:
@@ -66,7 +59,9 @@ class Pane(Vertical):
         self._facts.styles.height = lines
 
     def on_click(self, event: events.Click) -> None:
-        self.post_message(self.Pointed(self, badge=event.widget is self._badge, twice=event.chain > 1))
+        self.post_message(
+            self.Pointed(self, badge=event.widget is self._head and event.y == 0, twice=event.chain > 1)
+        )
 
 
 def _facts(facts: Sequence[Fact], index: int, width: int) -> list[Spans]:

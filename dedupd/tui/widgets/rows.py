@@ -106,7 +106,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
     def render_line(self, y: int) -> Strip:
         index = y + round(self.scroll_y)
         width = self.size.width
-        base = self.rich_style
+        base = self.visual_style.rich_style
         if index >= len(self.items):
             return Strip.blank(width, base)
         item, chosen = self.items[index], index == self.cursor

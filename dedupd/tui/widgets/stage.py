@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
 
@@ -32,7 +33,10 @@ _BLINK = 0.5
 
 
 class Stage(Horizontal):
-    """Shows a draft; `view` and `differs` are set by who owns it, then `redraw`."""
+    """Shows a draft over the whole width; `view` and `differs` are set by who owns it, then `redraw`.
+
+    It goes by the app's size, known before the first layout: what opens is painted once.
+    """
 
     @dataclass
     class Blinked(Message):
@@ -40,7 +44,8 @@ class Stage(Horizontal):
 
     def __init__(self) -> None:
         super().__init__(id="panes")
-        self.panes = [Pane() for _ in range(MOST)]
+        self.panes: list[Pane] = [Pane(), Pane()]
+        """As many as were needed so far."""
         self.view: View = FULL
         self.differs = False
         self._draft: Draft | None = None
@@ -66,12 +71,19 @@ class Stage(Horizontal):
             self._blinked = False
         self._draft, self._looked_at = draft, looked_at
         shown = self.in_sight()
+        if more := [Pane() for _ in range(len(self.panes), len(shown))]:
+            self.panes += more
+            self.mount(*more)
         for index, pane in enumerate(self.panes):
             pane.display = index < len(shown)
             # All of one width, to the cell: else the same picture would be drawn in two sizes.
-            pane.styles.width = self.size.width // len(shown)
+            pane.styles.width = self._room.width // len(shown)
         self._show_facts(draft, shown)
         self.run_worker(self._paint(), group="paint", exclusive=True)
+
+    @property
+    def _room(self) -> Size:
+        return cast("ReviewApp", self.app).size
 
     def in_sight(self) -> list[PhotoView]:
         """Keeper first, then a window of candidates that holds the one in focus."""
@@ -79,7 +91,7 @@ class Stage(Horizontal):
             return []
         photos = self._draft.photos
         others = [photo for file, photo in photos.items() if file != self._draft.keeper]
-        room = max(1, min(MOST, self.size.width // _PANE_WIDTH) - 1)
+        room = max(1, min(MOST, self._room.width // _PANE_WIDTH) - 1)
         at = next((i for i, photo in enumerate(others) if photo.file == self._looked_at), 0)
         first = max(0, min(at - room // 2, len(others) - room))
         return [photos[self._draft.keeper], *others[first : first + room]]
@@ -102,9 +114,9 @@ class Stage(Horizontal):
             self._blinking = self.set_interval(_BLINK, self._blink)
 
     def _show_facts(self, draft: Draft, shown: Sequence[PhotoView]) -> None:
-        room = max(3, min(11, (self.screen.size.height - 12) // 4))
+        room = max(3, min(11, (self._room.height - 12) // 4))
         facts = differing(shown)[:room]
-        width = max(10, self.size.width // len(shown) - 3)
+        width = max(10, self._room.width // len(shown) - 3)
         for index, photo in enumerate(shown):
             pane, mark = self.panes[index], draft.mark(photo.file)
             pane.set_class(photo.file == self._looked_at, "looked-at")
