@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
@@ -33,9 +34,10 @@ from dedupd.errors import VisionError
 SKETCH = 128
 """Dimensions of the stored random projection that the search across the whole index looks at first."""
 _TABLE = "photos"
-_OPTIMIZE_EVERY = 64
-"""Commits between compactions: thousands of small ones cost gigabytes of memory and disk."""
-_KEEP_VERSIONS = timedelta(hours=24)
+_FEWEST_COMMITS, _MOST_COMMITS = 64, 512
+"""Between compactions. Thousands of small commits cost gigabytes of memory, but each compaction writes the whole
+table again: before the most it waits until the table has doubled, so that an import writes each row a few times."""
+_KEEP_VERSIONS = timedelta(hours=1)
 """Older versions are what recovery falls back on."""
 _FOLDER = re.compile(r"[A-Za-z0-9.-]+\.r[A-Za-z0-9.-]+")
 _MANIFESTS_TO_TRY = 5
@@ -114,11 +116,14 @@ class PhotoIndex:
         self._synced: dict[str, set[tuple[str, int]]] = {}
         """By folder: names and inodes of files known to be on disk."""
         self._commits = 0
+        self._compacted = 0
+        """Rows there were at the last compaction, or when the table was opened."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise VisionError(f"the index folder {self.path} cannot be made: {error.strerror}") from None
         self._open_or_rebuild()
+        self._tidy()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -164,7 +169,20 @@ class PhotoIndex:
         # Reads one column of every data file: a file lost in a power cut shows here, not later.
         found = self._table.search().select(["content"]).to_arrow().column("content").to_pylist()
         self._known = ContentSet(found)
+        self._compacted = len(self._known)
         self._sync()
+
+    def _tidy(self) -> None:
+        """Compact what workers before this one left: few live long enough to do it in their own time."""
+        before = time.time() - _KEEP_VERSIONS.total_seconds()
+        versions = self.path / f"{_TABLE}.lance" / "_versions"
+        outdated = sum(each.stat().st_mtime < before for each in versions.glob("*.manifest"))
+        if outdated >= _FEWEST_COMMITS:
+            try:
+                self._compact(len(self._known))
+                self._sync()
+            except (OSError, RuntimeError) as error:
+                self._log(f"index not compacted: {error}")
 
     def _set_newest_version_aside(self) -> bool:
         versions = self.path / f"{_TABLE}.lance" / "_versions"
@@ -187,12 +205,19 @@ class PhotoIndex:
         try:
             self._table.add(self._to_arrow(list(fresh.values())))
             self._commits += 1
-            if self._commits % _OPTIMIZE_EVERY == 0:
-                self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            count = len(self._known) + len(fresh)
+            doubled = self._commits >= _FEWEST_COMMITS and count >= 2 * self._compacted
+            if doubled or self._commits >= _MOST_COMMITS:
+                self._compact(count)
             self._sync()
         except (OSError, RuntimeError) as error:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
         self._known.add(fresh)
+
+    def _compact(self, rows: int) -> None:
+        """Merge what many commits left, and remove old versions."""
+        self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+        self._commits, self._compacted = 0, rows
 
     def _to_arrow(self, rows: list[Row]) -> pa.Table:
         columns: dict[str, Any] = {name: [] for name in _TRAITS}

@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import Thresholds, needs_fine, provable
+from dedupd.core.relations import Thresholds, needs_fine, relatable
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PROOFS = 64
 """Pairs handed to the worker at a time."""
+FRESH = 256
+"""Contents searched for across the library at a time: look-alikes of a thousand screenshots would fill the memory."""
 Step = Callable[[str, int, int], None]
 
 
@@ -113,22 +115,30 @@ class Comparison:
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
         if fresh:
-            for pair in self.vision.propose(fresh, month, self._threshold, self._near):
-                found[pair.a, pair.b] = pair
-        if new:
-            for pair in self.vision.propose(new, None, None, self._far):
-                found.setdefault((pair.a, pair.b), pair)
-        pairs = sorted(found.values(), key=lambda p: (p.a, p.b))
+            near = self.vision.propose(fresh, month, self._threshold, self._near)
+            self._gather(found, near, same_month=True)
+        for at in range(0, len(new), FRESH):
+            far = self.vision.propose(new[at : at + FRESH], None, None, self._far)
+            self._gather(found, far, same_month=False)
+        return sorted(found.values(), key=lambda p: (p.a, p.b))
+
+    def _gather(
+        self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], *, same_month: bool
+    ) -> None:
+        """Add the pairs that were not measured yet and that measuring could relate."""
         unmeasured = [
-            p for p in pairs if p.a != p.b and not self._ledger.judgement.has_pair(p.a, p.b, self._model)
+            p
+            for p in pairs
+            if p.a != p.b
+            and (p.a, p.b) not in found
+            and not self._ledger.judgement.has_pair(p.a, p.b, self._model)
         ]
         traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
-        # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
-        return [
-            p
-            for p in unmeasured
-            if p.a not in traits or p.b not in traits or provable(traits[p.a], traits[p.b])
-        ]
+        for pair in unmeasured:
+            a, b = traits.get(pair.a), traits.get(pair.b)
+            # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
+            if a is None or b is None or relatable(a, b, pair.hash_distance, same_month=same_month):
+                found[pair.a, pair.b] = pair
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""

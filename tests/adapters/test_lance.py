@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,10 @@ def row(number: int) -> Row:
     return Row(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
 
 
-def opened(folder: Path, dimensions: int = DIMENSIONS) -> PhotoIndex:
-    return PhotoIndex(folder, "some/model", "1", lambda: dimensions)
+def opened(
+    folder: Path, dimensions: int = DIMENSIONS, log: Callable[[str], None] = lambda line: None
+) -> PhotoIndex:
+    return PhotoIndex(folder, "some/model", "1", lambda: dimensions, log)
 
 
 @pytest.fixture
@@ -216,12 +219,60 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         opened(tmp_path / "file")
 
 
+def written(index: PhotoIndex) -> int:
+    """Bytes of rows that lie on the disk, those of older versions included."""
+    return sum(path.stat().st_size for path in files(index.path) if path.suffix == ".lance")
+
+
 def test_many_small_commits_are_compacted(index: PhotoIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lance, "_OPTIMIZE_EVERY", 8)
-    for number in range(16):
+    monkeypatch.setattr(lance, "_FEWEST_COMMITS", 4)
+    monkeypatch.setattr(lance, "_MOST_COMMITS", 8)
+    for number in range(48):
         index.add([row(number)])
-    assert sum(1 for _ in index.scan()) < 8
-    assert index.lacks([content(number) for number in range(16)]) == []
+    assert sum(1 for _ in index.scan()) < 9
+    assert index.lacks([content(number) for number in range(48)]) == []
+
+
+def test_an_import_writes_each_row_a_few_times_however_large_it_is(
+    index: PhotoIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance, "_FEWEST_COMMITS", 2)
+    times: list[float] = []
+    for number in range(64):
+        index.add([row(5 * number + each) for each in range(5)])
+        if number in (15, 63):
+            times.append(written(index) / len(index))
+    assert times[1] < 1.3 * times[0]
+
+
+def test_small_commits_of_many_short_lives_are_compacted_and_their_versions_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lance, "_FEWEST_COMMITS", 6)
+    monkeypatch.setattr(lance, "_KEEP_VERSIONS", timedelta(milliseconds=1))
+    for number in range(20):
+        opened(tmp_path).add([row(number)])
+    index = opened(tmp_path)
+    assert len(index) == 20
+    assert len([path for path in files(index.path) if path.suffix == ".manifest"]) < 10
+    assert sum(1 for _ in index.scan()) < 10
+
+
+def test_a_compaction_that_fails_leaves_the_index_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        opened(tmp_path).add([row(number)])
+    monkeypatch.setattr(lance, "_FEWEST_COMMITS", 2)
+    monkeypatch.setattr(lance, "_KEEP_VERSIONS", timedelta(milliseconds=1))
+    said: list[str] = []
+
+    def full(index: PhotoIndex, rows: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(PhotoIndex, "_compact", full)
+    index = opened(tmp_path, log=said.append)
+    assert len(index) == 4 and "No space left" in said[0]
 
 
 @settings(max_examples=25)

@@ -9,14 +9,18 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from PIL.ExifTags import GPS, IFD, Base
 
 from dedupd.adapters.vision.decode import decode, opened
 from dedupd.adapters.vision.exif import read_facts
 from dedupd.adapters.vision.hashes import dhash, phashes
+from dedupd.adapters.vision.search import hash_distances
 from dedupd.adapters.vision.traits import jpeg_quality, measure
 from dedupd.core.photo import Traits
+from dedupd.core.relations import relatable, twins
+from tests.support.pictures import picture
 
 
 def photo(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -35,8 +39,12 @@ def page(lines: int = 30) -> Image.Image:
 
 def traits_of(image: Image.Image, path: Path, **options: object) -> Traits:
     image.save(path, **options)
+    return measured(path)[0]
+
+
+def measured(path: Path) -> tuple[Traits, NDArray[np.uint64]]:
     with opened(os.fspath(path)) as file:
-        return measure(decode(file, os.fspath(path), short_side=320), "c" * 64, "m")[0]
+        return measure(decode(file, os.fspath(path), short_side=320), "c" * 64, "m")
 
 
 def exif_of(**tags: object) -> Image.Exif:
@@ -168,3 +176,19 @@ def test_resolution_hardly_matters_to_hashes(tmp_path: Path) -> None:
     small = traits_of(photo(5, (700, 525)), tmp_path / "b.jpg", quality=60)
     assert (large.phash ^ small.phash).bit_count() <= 4
     assert (large.dhash ^ small.dhash).bit_count() <= 6
+
+
+@pytest.mark.parametrize("quality", [75, 92])
+@pytest.mark.parametrize("turn", [None, *Image.Transpose], ids=str)
+def test_one_picture_saved_twice_by_one_pipeline_is_found_across_months(
+    tmp_path: Path, turn: Image.Transpose | None, quality: int
+) -> None:
+    """Twins by size and compression are aligned only when their hashes hardly differ: these must."""
+    first, again = tmp_path / "first.jpg", tmp_path / "again.jpg"
+    for seed in range(3):
+        picture(seed, (960, 720)).save(first, quality=quality)
+        with Image.open(first) as saved:
+            (saved.transpose(turn) if turn is not None else saved.copy()).save(again, quality=quality)
+        (a, ha), (b, hb) = (measured(path) for path in (first, again))
+        assert twins(a, b)
+        assert relatable(a, b, int(hash_distances(ha[None], hb[None])[0, 0]), same_month=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 from dedupd.core.relations import (
@@ -12,6 +14,7 @@ from dedupd.core.relations import (
     contained,
     needs_fine,
     provable,
+    relatable,
     thresholds_for,
     twins,
     worth_a_closer_look,
@@ -377,3 +380,47 @@ def test_contained_looks_at_the_mover() -> None:
 def test_the_order_of_the_traits_does_not_matter() -> None:
     candidate = Candidate(a="a", b="b", cosine=0.97, hash_distance=2)
     assert classify(A, B, candidate, COPY, LITE, True) == classify(B, A, candidate, COPY, LITE, True)
+
+
+SHARES = st.floats(0.0, 1.0)
+MEASURES = st.builds(
+    lambda extra, fields: measured(**fields, **extra),
+    st.fixed_dictionaries(
+        {}, optional={"local": st.floats(-1, 1), "fine_ncc": SHARES, "tone": st.floats(0, 2), "flow50": SHARES, "flow_share": SHARES}
+    ),
+    st.fixed_dictionaries(
+        {"method": st.sampled_from(["identity", "orb", "none"]), "inliers": st.integers(0, 300)},
+        optional={"overlap_a": SHARES, "overlap_b": SHARES, "ncc": SHARES, "mean": st.floats(0, 20), "worst": st.floats(0, 60),
+                  "band_ncc": SHARES, "band_std": st.floats(0, 20), "fine_worst": st.floats(0, 99)},
+    ),
+)  # fmt: skip
+MOMENTS = st.one_of(st.none(), st.floats(0, 200))
+
+
+@given(
+    m=MEASURES,
+    one=MOMENTS,
+    other=MOMENTS,
+    cosine=st.floats(0.7, 1.0),
+    camera=st.sampled_from(["", SHOT["camera"]]),
+)
+def test_what_is_not_aligned_for_its_clock_could_be_nothing_across_months(
+    m: Measures, one: float | None, other: float | None, cosine: float, camera: str
+) -> None:
+    a, b = replace(A, captured=one, camera=camera), replace(B, captured=other, camera=camera)
+    if not relatable(a, b, 18, same_month=False):
+        assert judge(a, b, m, cosine=cosine, distance=18, same_month=False) is None
+
+
+def test_what_is_worth_aligning_across_months() -> None:
+    one, other = replace(A, **SHOT), replace(B, **SHOT)  # type: ignore[arg-type]
+    seconds_later, days_later = replace(other, captured=1040.0), replace(other, captured=1e6)
+    assert relatable(one, other, 18, same_month=False)
+    assert relatable(one, seconds_later, 18, same_month=False)
+    assert not relatable(one, days_later, 0, same_month=False)
+    assert relatable(one, days_later, 18, same_month=True)
+    assert relatable(one, B, 18, same_month=False)
+    twin = replace(A, content="b")
+    assert relatable(A, twin, 6, same_month=False) and relatable(A, twin, 18, same_month=True)
+    assert not relatable(A, twin, 8, same_month=False)
+    assert not relatable(replace(A, texture=0.1), B, 0, same_month=True)

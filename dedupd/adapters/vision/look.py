@@ -25,7 +25,7 @@ from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError
 
 _PATIENCE_SECONDS = 5.0
-_COMMIT_ROWS = 32
+_COMMIT_ROWS = 128
 """Smaller commits cost the index dearly, larger ones delay the answers."""
 
 Send = Callable[[messages.Message], None]

@@ -1,0 +1,99 @@
+"""What is aligned: whatever could be a copy, and across months nothing that cannot be one, however alike it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from dedupd.pipeline import recluster
+from dedupd.ports import Proof, ProofRequest
+from tests.support.shelf import Shelf
+
+MONTHS = [f"{2010 + number // 12}/{number % 12 + 1:02}" for number in range(24)]
+DAY = 86400.0
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    opened = Shelf(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def aligned(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> list[ProofRequest]:
+    """Every pair that the worker was asked to align."""
+    asked: list[ProofRequest] = []
+    usual = shelf.vision.prove
+
+    def prove(requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        asked.extend(requests)
+        return usual(requests)
+
+    monkeypatch.setattr(shelf.vision, "prove", prove)
+    return asked
+
+
+def test_photos_of_one_place_on_many_days_cost_no_alignment(
+    shelf: Shelf, aligned: list[ProofRequest]
+) -> None:
+    for number, month in enumerate(MONTHS):
+        shelf.add(
+            f"{month}/IMG_{number}.jpg", "garden", str(number), captured=31 * DAY * number, camera="one"
+        )
+    shelf.look()
+    assert aligned == []
+
+
+def test_screenshots_of_one_app_cost_no_alignment(shelf: Shelf, aligned: list[ProofRequest]) -> None:
+    for number, month in enumerate(MONTHS):
+        shelf.add(f"{month}/Screenshot_{number}.png", "chat", str(number), format="PNG", text_like=True)
+    shelf.look()
+    assert aligned == []
+
+
+def test_a_messengers_copy_among_them_is_found_in_another_month(shelf: Shelf) -> None:
+    for number, month in enumerate(MONTHS):
+        shelf.add(
+            f"{month}/IMG_{number}.jpg", "garden", str(number), captured=31 * DAY * number, camera="one"
+        )
+    shelf.small("2012/03/WA0001.jpg", "garden", exposure="5")
+    shelf.look()
+    assert shelf.proposals() == {"2012/03/WA0001.jpg": "2010/06/IMG_5.jpg"}
+
+
+def test_a_shot_of_the_same_moment_filed_elsewhere_is_compared(
+    shelf: Shelf, aligned: list[ProofRequest]
+) -> None:
+    shelf.add("2010/01/IMG_1.jpg", "garden", "1", captured=100.0, camera="one")
+    shelf.add("2010/02/IMG_2.jpg", "garden", "2", captured=101.5, camera="one")
+    shelf.look()
+    assert len(aligned) == 1
+
+
+def test_photos_that_come_into_one_month_later_are_compared_then(
+    shelf: Shelf, aligned: list[ProofRequest]
+) -> None:
+    for number, month in enumerate(MONTHS[:2]):
+        shelf.add(
+            f"{month}/IMG_{number}.jpg", "garden", str(number), captured=31 * DAY * number, camera="one"
+        )
+    shelf.look()
+    shelf.path(f"{MONTHS[1]}/IMG_1.jpg").rename(shelf.path(f"{MONTHS[0]}/IMG_1.jpg"))
+    shelf.look()
+    assert len(aligned) == 1
+
+
+def test_searching_in_parts_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+    for at, part in (("whole", 256), ("parts", 3)):
+        monkeypatch.setattr(recluster, "FRESH", part)
+        shelf = Shelf(tmp_path / at)
+        for number, month in enumerate(MONTHS[:10]):
+            shelf.pair(f"{month}/a.jpg", f"{MONTHS[number - 3]}/b{number}.jpg", f"scene {number}")
+        shelf.look()
+        found.append(shelf.stars())
+        shelf.close()
+    assert found[0] == found[1] and found[0]
