@@ -49,7 +49,7 @@ from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.summarise import summarise
 from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
-from dedupd.protocol.messages import GroupView, Resolved, StatusView
+from dedupd.protocol.messages import GroupView, Resolved, Side, StatusView
 
 log = logging.getLogger("dedupd.library")
 
@@ -518,9 +518,9 @@ class Library:
         if 0 <= age < settle:
             self.clock.sleep(settle - age + 0.05)
 
-    def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
-        """File id -> path of a JPEG of at most 512 px; made on demand, kept in the cache."""
-        return _thumbnails(self.ledger, self.roots, self.vision, files)
+    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
+        """File id -> path of a picture of at most `side` px; made on demand, kept in the cache."""
+        return _thumbnails(self.ledger, self.roots, self.vision, files, side)
 
     def _month_results(
         self, touched: dict[int, set[str]], chosen: Sequence[Month] | None
@@ -618,11 +618,11 @@ def _make_private(folder: Path) -> None:
 
 
 def _thumbnails(
-    ledger: Ledger, known: Sequence[RootRow], vision: Vision, files: Sequence[int]
+    ledger: Ledger, known: Sequence[RootRow], vision: Vision, files: Sequence[int], side: Side
 ) -> dict[str, str]:
     roots = {r.id: r.path for r in known}
     rows = [f for f in ledger.inventory.files_by_id(files).values() if f.root in roots and f.content]
-    made = vision.thumbnails([(os.path.join(roots[f.root], f.path), f.content or "") for f in rows])
+    made = vision.thumbnails([(os.path.join(roots[f.root], f.path), f.content or "") for f in rows], side)
     return {str(f.id): str(made[f.content]) for f in rows if f.content in made}
 
 
@@ -669,11 +669,11 @@ class LibraryView:
     def resolve(self, path: str) -> Resolved:
         return resolve(self.ledger, self.roots, path)
 
-    def thumbnails(self, files: Sequence[int]) -> dict[str, str]:
+    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
         """As Library.thumbnails, by a worker of its own: for when no daemon can be asked."""
         if self._vision is None:
             self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
-        return _thumbnails(self.ledger, self.roots, self._vision, files)
+        return _thumbnails(self.ledger, self.roots, self._vision, files, side)
 
     def close(self) -> None:
         if self._vision is not None:

@@ -133,8 +133,8 @@ class Vision(Protocol):
         """Which embedder and recipe are in force. Starts the worker only when it is not known yet."""
         ...
 
-    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
-        """(path, content) -> content: its 512-px JPEG in the cache, for each that could be read."""
+    def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
+        """(path, content) -> content: its small picture in the cache (512 px: JPEG, 256 px: WebP), for each that could be read."""
         ...
 
     def load(self) -> None:

@@ -29,6 +29,8 @@ from dedupd.pipeline.summarise import month_summary
 from dedupd.protocol.messages import GetThumbnails, Thumbnails
 
 _ONE_MINUTE = 60.0
+_SIDE = 256
+"""Pixels: 300 groups stay a page that opens at once."""
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -85,7 +87,7 @@ def _pages(
 
 @dataclass(slots=True, kw_only=True)
 class _Pictures:
-    """Small JPEGs: the daemon's when one runs, else made by a worker of this command's own."""
+    """Small pictures: the daemon's when one runs, else made by a worker of this command's own."""
 
     view: LibraryView
     socket: Path
@@ -102,9 +104,11 @@ class _Pictures:
 
     def _made(self, files: Sequence[int]) -> Mapping[str, str]:
         try:
-            return ask(self.socket, GetThumbnails(files=list(files)), Thumbnails, timeout=_ONE_MINUTE).paths
+            return ask(
+                self.socket, GetThumbnails(files=list(files), side=_SIDE), Thumbnails, timeout=_ONE_MINUTE
+            ).paths
         except NoDaemon:
-            return self.view.thumbnails(files)
+            return self.view.thumbnails(files, _SIDE)
 
 
 def _read(path: str | None) -> bytes:

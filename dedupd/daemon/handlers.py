@@ -225,7 +225,9 @@ class Handlers:
 
     async def _thumbnails(self, request: GetThumbnails) -> Thumbnails:
         return Thumbnails(
-            paths=await self._act("thumbnails", lambda library: library.thumbnails(request.files))
+            paths=await self._act(
+                "thumbnails", lambda library: library.thumbnails(request.files, request.side)
+            )
         )
 
     # ---- acting

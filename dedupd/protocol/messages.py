@@ -260,9 +260,12 @@ class Hello(Struct, kw_only=True):
     pid: int
 
 
+Side = Literal[256, 512]
+
+
 class Thumbnails(Struct, kw_only=True):
     paths: dict[str, str]
-    """file id -> absolute path of a JPEG of at most 512 px; files without one are left out."""
+    """file id -> absolute path of a small picture (GetThumbnails says which); files without one are left out."""
 
 
 class Resolved(Struct, kw_only=True):
@@ -379,6 +382,8 @@ class GetThumbnails(Request, kw_only=True):
     method = "thumbnails"
     result = Thumbnails
     files: list[int]
+    side: Side = 512
+    """Pixels of the long side, at most: 512 as JPEG, 256 as WebP."""
 
 
 class GetLessons(Request, kw_only=True):

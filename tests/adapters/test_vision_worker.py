@@ -303,3 +303,8 @@ def test_thumbnails_are_private_and_small(tmp_path: Path, vision: VisionWorker) 
     assert thumbnail == tmp_path / "cache" / "thumbs" / traits.content[:2] / f"{traits.content}.jpg"
     assert thumbnail.stat().st_mode & 0o777 == 0o600
     assert Image.open(thumbnail).size == (512, 256)
+    (smaller,) = vision.thumbnails([(os.fspath(path), traits.content)], 256).values()
+    assert smaller != thumbnail
+    assert (Image.open(smaller).size, Image.open(smaller).format) == ((256, 128), "WEBP")
+    assert smaller.stat().st_mode & 0o777 == 0o600
+    assert smaller.stat().st_size < thumbnail.stat().st_size / 4

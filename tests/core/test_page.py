@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from dedupd.core.page import MARK, page
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup, visible
 
 PLAIN = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "br", "span", "section", "div",
-         "figure", "img", "figcaption", "b", "details", "summary", "ul", "li"}  # fmt: skip
+         "figure", "a", "img", "figcaption", "b", "main", "details", "summary", "ul", "li"}  # fmt: skip
 any_text = st.text(st.characters(), max_size=30) | st.just(
     "a\n\x1b[31m\"'><script>x</script>\udcff&amp;\u202e"
 )
@@ -62,9 +63,10 @@ def test_no_name_and_no_reason_is_more_than_text(name: str, why: str) -> None:
     assert {value.partition(",")[0] for key, value in found.attributes if key == "src"} == {
         "data:image/jpeg;base64"
     }
-    assert not {
-        key for key, _ in found.attributes if key in ("href", "srcset", "style") or key.startswith("on")
-    }
+    assert not {key for key, _ in found.attributes if key in ("srcset", "style") or key.startswith("on")}
+    for link in (urlsplit(value) for key, value in found.attributes if key == "href"):
+        assert (link.scheme, link.netloc, link.query, link.fragment) == ("file", "", "", "")
+        assert unquote(link.path, errors="surrogateescape") in {f"/{name}/{at}/{name}" for at in "kd"}
     assert visible(name) in found.text
     assert not {c for c in text if ord(c) < 32} - {"\n"}
     text.encode("utf-8")
@@ -79,6 +81,16 @@ def test_kept_moved_waiting_and_asked_are_told_with_evidence() -> None:
                   "1 left alone", "dedupd undo --month 2024-06", "no picture"):  # fmt: skip
         assert words in found.text, words
     assert text.count("<img") == 1
+
+
+def test_pictures_tell_their_kind_and_wait_until_they_are_seen() -> None:
+    webp = b"RIFF\0\0\0\0WEBPVP8 "
+    text = "".join(
+        page("June", [month("a.jpg")], lambda root, paths: {"k/a.jpg": webp, "d/a.jpg": b"\xff\xd8"})
+    )
+    kinds = [value.partition(";")[0] for key, value in read(text).attributes if key == "src"]
+    assert kinds[:2] == ["data:image/webp", "data:image/jpeg"]
+    assert text.count('<img loading="lazy" decoding="async" alt="') == len(kinds)
 
 
 def test_a_month_without_duplicates_says_so() -> None:

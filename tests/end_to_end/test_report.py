@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from PIL import Image
@@ -35,7 +36,7 @@ def scanned() -> Iterator[House]:
 
 
 def pictures(page: str) -> list[Image.Image]:
-    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    found = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
 
@@ -45,7 +46,7 @@ def test_a_month_as_a_page_is_the_same_with_and_without_a_daemon(scanned: House,
     done = scanned.cli(*ask)
     assert (done.code, done.out) == (0, f"{page}\n")
     alone = page.read_text()
-    assert [p.size for p in pictures(alone)] == [(480, 360)] * 2, "keeper and copy, never the third photo"
+    assert [p.size for p in pictures(alone)] == [(256, 192)] * 2, "keeper and copy, never the third photo"
     for words in ("2024/06/IMG_1.jpg", "moved to 2024/06/duplicates/IMG_1 copy.jpg", "exact"):
         assert words in alone, words
     assert not re.search(r"<script|https?:|url\(|@import", alone)
@@ -67,6 +68,9 @@ def test_without_a_name_each_month_has_its_page_beside_its_summary(scanned: Hous
     assert all(p.startswith(str(scanned.state)) and os.path.exists(p[:-4] + "md") for p in pages)
     strange = Path(pages[2]).read_text("utf-8")
     assert len(pictures(strange)) == 2
+    links = re.findall(r'href="file://([^"]+)"', strange)
+    assert len(links) == 2
+    assert all(os.path.isfile(unquote_to_bytes(link)) for link in links), "whatever the name holds"
     assert "&lt;img src=x onerror=&quot;a&quot;&gt;\\n\\x1b[31m\\udcff&amp;.jpg" in strange
     assert "\x1b" not in strange
 

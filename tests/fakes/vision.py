@@ -169,7 +169,7 @@ class FakeVision(Vision):
     def missing(self, contents: Sequence[str]) -> list[str]:
         return [content for content in contents if content not in self.index]
 
-    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
+    def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
         return {content: Path(path) for path, content in requests if self._found(path, content) is not None}
 
     def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:

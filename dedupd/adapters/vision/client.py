@@ -150,15 +150,15 @@ class VisionWorker(Vision):
             content for reply in replies if isinstance(reply, messages.Contents) for content in reply.contents
         ]
 
-    def thumbnails(self, requests: Sequence[tuple[str, str]]) -> dict[str, Path]:
-        """Content -> its 512-px JPEG in the cache, for each (path, content) that could be read."""
+    def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
+        """See `Vision.thumbnails`."""
 
         def ask(keys: list[int]) -> messages.Shrink:
             files = [
                 messages.FileToShrink(key=key, path=os.fsencode(requests[key][0]), content=requests[key][1])
                 for key in keys
             ]
-            return messages.Shrink(files=files)
+            return messages.Shrink(files=files, side=side)
 
         def read(reply: messages.Shrunk) -> tuple[str, bytes]:
             return requests[reply.key][1], reply.path

@@ -100,6 +100,7 @@ class Shrink(Message, frozen=True):
     """Thumbnails into the cache; answered per file: Begun, Shrunk."""
 
     files: list[FileToShrink]
+    side: int
 
 
 class Tidy(Message, frozen=True):

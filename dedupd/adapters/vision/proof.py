@@ -21,7 +21,8 @@ from dedupd.core.relations import worth_a_closer_look
 
 SIDE = 400
 FINE_SIDE = 1200
-THUMBNAIL_SIDE = 512
+_THUMBNAILS = {512: (".jpg", "JPEG", 82), 256: ("-256.webp", "WEBP", 60)}
+"""Long side -> how its file ends, format, quality: large to look at, small (a fifth of the bytes) to keep in pages."""
 _CACHE_BYTES = 64 << 20
 
 
@@ -94,22 +95,18 @@ def _both(pair: messages.PairToProve, gallery: Gallery, side: int) -> tuple[alig
     return gallery.picture(a, pair.a, side), gallery.picture(b, pair.b, side)
 
 
-def thumbnail_path(cache_dir: Path, content: str) -> Path:
-    """Where the thumbnail of `content` lies, made or not."""
-    return cache_dir / "thumbs" / content[:2] / f"{content}.jpg"
-
-
-def shrink(file: messages.FileToShrink, cache_dir: Path) -> messages.Shrunk:
-    """Make the thumbnail (long side 512 px, mode 0600) unless it is there."""
-    target = thumbnail_path(cache_dir, file.content)
+def shrink(file: messages.FileToShrink, cache_dir: Path, side: int) -> messages.Shrunk:
+    """Make the thumbnail (long side `side` px, mode 0600) unless it is there."""
+    ending, kind, quality = _THUMBNAILS[side]
+    target = cache_dir / "thumbs" / file.content[:2] / f"{file.content}{ending}"
     if not target.exists():
         try:
-            image = _read(os.fsdecode(file.path), file.content, THUMBNAIL_SIDE).image
-            image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+            image = _read(os.fsdecode(file.path), file.content, side).image
+            image.thumbnail((side, side))
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = target.with_suffix(f".{os.getpid()}.part")
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-                image.save(out, "JPEG", quality=82)
+                image.save(out, kind, quality=quality)
             part.replace(target)
         except (Refused, OSError):
             return messages.Shrunk(key=file.key, path=b"")

@@ -209,7 +209,7 @@ class Eyes:
 
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))
-            self._pipe.send(shrink(file, self._cache_dir))
+            self._pipe.send(shrink(file, self._cache_dir, request.side))
 
     def _describe(self, request: messages.Describe) -> None:
         with self._busy("getting ready to read"):
