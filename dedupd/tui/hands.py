@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from dedupd.client.connection import Refused
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import NOT_FOUND, STALE, Acted
+from dedupd.protocol.messages import NOT_FOUND, STALE, Acted, Forget, GetStatus, StatusView
 from dedupd.tui.follower import Follower
 from dedupd.tui.link import Link
 from dedupd.tui.state import Library
-from dedupd.tui.verdicts import Action
+from dedupd.tui.verdicts import Action, new_key
 from dedupd.tui.voice import Voice
 from dedupd.tui.words import plural
 
@@ -72,8 +72,8 @@ class Hands:
             asked = action.asks()
             for request in asked:
                 action.add(await self._link.ask(request, Acted, timeout=None))
-            for request in action.afterwards():
-                await self._link.ask(request, Acted, timeout=None)
+            if action.takes_back is not None and action.acted.lessons:
+                await self._reopen(action, action.takes_back)
             action.done = True
             self._report(action, asked=bool(asked))
         except Refused as refused:
@@ -82,6 +82,18 @@ class Hands:
         except DedupdError as error:
             self._settle_failed(action)
             self._voice.tell(f"{error}. Whether it was done shows once the daemon is back.", "bad")
+
+    async def _reopen(self, undo: Action, undone: Action) -> None:
+        """An undo itself teaches "never moves again" (P11). Where a person is asked anyway that would only hide the
+        group: it is forgotten, and the group is as it was.
+        """
+        # Asked at this moment: a yes that another window gave must not move what this one takes back.
+        status = await self._link.ask(GetStatus(), StatusView)
+        if undone.would_wait({root.path for root in status.root_details if root.consented}):
+            for lesson in undo.acted.lessons:
+                await self._link.ask(Forget(lesson=lesson, key=new_key()), Acted, timeout=None)
+        elif any(group.state == "proposed" for group in undone.before):
+            self._voice.tell("What came back stays from now on: else it would move again by itself.")
 
     def _settle_failed(self, action: Action) -> None:
         """It did not happen, so undo must not find it; unless a part of it did."""

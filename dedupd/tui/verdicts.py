@@ -6,7 +6,7 @@ No Textual, no I/O. Must never invent a verdict: what is sent is what the marks 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -183,8 +183,8 @@ class Action:
     """For people: 'approved IMG_1.jpg +2'."""
     requests: Sequence[Acting] = ()
     groups: tuple[int, ...] = ()
-    waits_again: bool = False
-    """Nothing of it would have moved by itself: taken back, it waits for a person as before."""
+    before: Sequence[GroupView] = ()
+    """Groups it moves files of, as they were."""
     takes_back: Action | None = None
     """The action this one undoes: its requests are known only once that one is done."""
     acted: Acted = field(default_factory=Acted)
@@ -218,8 +218,9 @@ class Action:
         back.extend(Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons)
         return back
 
-    def afterwards(self) -> list[Acting]:
-        """What an undo itself taught ("never moves again") would hide the group for ever: a person only changed their mind."""
-        if self.takes_back is None or not self.takes_back.waits_again:
-            return []
-        return [Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons]
+    def would_wait(self, consented: Collection[str]) -> bool:
+        """None of its groups, were they as before, would move by itself. consented: roots whose proposals do."""
+        return bool(self.before) and all(
+            group.state == "review" or (group.state == "proposed" and group.root not in consented)
+            for group in self.before
+        )

@@ -11,6 +11,7 @@ import pytest
 
 from dedupd.protocol.messages import StatusView
 from dedupd.tui.app import ReviewApp
+from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.settings import SettingsScreen
 from dedupd.tui.widgets.picture import Picture
 from tests.end_to_end.house import Daemon, House
@@ -53,6 +54,49 @@ async def test_the_first_yes_and_its_undo_on_real_files(pair: House) -> None:
             await until(daemon, review, 0)
         daemon.look()
         assert pair.photos() == before, "and it stays there"
+
+
+async def test_a_proposal_taken_back_is_proposed_again_until_the_first_yes(pair: House) -> None:
+    before = pair.photos()
+    with pair.daemon() as daemon:
+        daemon.settled(lambda s: s.waiting_to_move == 1)
+        async with reviewing(daemon) as review:
+            await review.open_month()
+            for compare in (False, True):
+                await review.until(lambda: getattr(review.rows().current, "state", "") == "proposed", "it")
+                if compare:
+                    await review.press("enter")
+                    await review.until(lambda: isinstance(review.app.screen, CompareScreen), "Compare")
+                    await review.shown()
+                await review.press("a")
+                await until(daemon, review, 1)
+                await review.press("u")
+                await until(daemon, review, 0)
+                await review.until(lambda: review.app.library.status.waiting_to_move == 1, "proposed again")
+        assert pair.cli("feedback", "--json").json == [], "what was taken back taught nothing"
+        daemon.look()
+        assert pair.photos() == before, "and nothing moves before a yes"
+
+
+async def test_what_was_taken_back_stays_once_proposals_move_by_themselves(pair: House) -> None:
+    """P11: after the first yes, given meanwhile, the group must not be proposed again."""
+    with pair.daemon() as daemon:
+        daemon.settled(lambda s: s.waiting_to_move == 1)
+        async with reviewing(daemon) as review:
+            await review.open_month()
+            await review.until(lambda: review.rows().items, "the group")
+            await review.press("a")
+            await until(daemon, review, 1)
+            pair.add("2024/06/IMG_2 copy.jpg", 2)
+            await asyncio.to_thread(daemon.look)
+            await asyncio.to_thread(daemon.approve_all)
+            await until(daemon, review, 2)
+            await review.press("u")
+            await until(daemon, review, 1)
+            assert any("stays from now on" in line.text for line in review.app.library.log)
+        daemon.look()
+        assert (pair.root / "2024/06/IMG_1 copy.jpg").exists()
+        assert not (pair.root / "2024/06/IMG_2 copy.jpg").exists()
 
 
 async def test_what_waits_is_approved_taken_back_rejected_and_forgotten(pair: House) -> None:

@@ -495,6 +495,21 @@ async def test_a_group_that_comes_back_under_another_id_keeps_its_place(reviewin
         assert group.state == "settled"
 
 
+async def test_a_list_that_was_empty_for_a_moment_has_its_keys_again(reviewing: Reviewing) -> None:
+    async with reviewing(groups=1) as review:
+        await review.open_month()
+        library = review.app.library
+        known, library.groups = library.groups, {}
+        review.app.publish("groups")
+        await review.calm()
+        assert not review.rows().display
+        library.groups = known
+        review.app.publish("groups")
+        await review.calm()
+        await review.press("enter")
+        await review.until(lambda: isinstance(review.app.screen, CompareScreen), "the comparison")
+
+
 async def test_no_key_judges_a_group_that_is_gone(reviewing: Reviewing) -> None:
     async with reviewing(groups=8) as review:
         await review.open_group()

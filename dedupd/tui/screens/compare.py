@@ -336,8 +336,8 @@ class CompareScreen(Looking):
         if not requests:
             self._advance()
             return
-        waits_again = self.draft.group.state == "review"
-        self._act(Action(label=label, requests=requests, groups=(self.id_now,), waits_again=waits_again))
+        before = (self.draft.group,)
+        self._act(Action(label=label, requests=requests, groups=(self.id_now,), before=before))
 
     def _act(self, action: Action) -> None:
         if self.id_now in self.review.library.acting:

@@ -117,7 +117,6 @@ class GroupsScreen(Page):
         groups = listed(library.of_month(self.key), self.wanted, frozenset(library.touched))
         at = next((i for i, g in enumerate(groups) if here is not None and g.id == here.id), rows.cursor)
         rows.show(groups, at)
-        rows.display = bool(groups)
         self._show_tabs()
         self._empty.display = not groups
         if not groups:
@@ -217,9 +216,8 @@ class GroupsScreen(Page):
             return
         draft = Draft(detail)
         label = f"{draft.summary()}: {group_title(group)}"
-        waits_again = group.state == "review"
         self._settle(
-            Action(label=label, requests=draft.requests(), groups=(group.id,), waits_again=waits_again)
+            Action(label=label, requests=draft.requests(), groups=(group.id,), before=(detail.group,))
         )
 
     def action_different(self) -> None:
@@ -258,7 +256,8 @@ class GroupsScreen(Page):
                 for at in range(0, len(groups), _AT_ONCE)
             )
             label = f"approved {plural(len(groups), 'group')} of {self.key[1]}"
-            self.review.hands.act(Action(label=label, requests=requests, groups=tuple(g.id for g in groups)))
+            ids = tuple(g.id for g in groups)
+            self.review.hands.act(Action(label=label, requests=requests, groups=ids, before=groups))
 
     def _current(self, *, waiting: bool) -> GroupView | None:
         group: GroupView | None = self._rows.current

@@ -111,7 +111,6 @@ class History(Page):
         rows = self._rows
         items = self._lessons if self._verdicts else self._moves
         rows.show(items, min(rows.cursor, max(0, len(items) - 1)))
-        rows.display = bool(items)
         self._empty.display = not items
         self._empty.say([("Nothing was judged yet." if self._verdicts else "Nothing was moved yet.", "dim")])
         moved = sum(1 for m in self._moves if m.state == "moved")

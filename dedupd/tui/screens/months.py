@@ -91,7 +91,6 @@ class MonthsScreen(Page):
             (i for i, m in enumerate(items) if isinstance(m, MonthView) and (m.root, m.month) == key), 0
         )
         rows.show(items, at)
-        rows.display = bool(items)
         self._columns.display = bool(items)
         self._columns.say(
             [

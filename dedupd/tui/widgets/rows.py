@@ -86,8 +86,12 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
 
     def show(self, items: Sequence[T], cursor: int = 0) -> None:
-        """Other items; the cursor goes to `cursor`, or the nearest item that is no heading."""
+        """Other items; the cursor goes to `cursor`, or the nearest item that is no heading. Without items it is hidden."""
         before = self.current
+        if self.display != bool(items):
+            self.display = bool(items)
+            if items and self.screen.focused is None:
+                self.focus()  # hiding took the focus away, and with it the keys
         self.items = items
         self.virtual_size = Size(self.size.width, len(items))
         self.set_reactive(Rows.cursor, self._landing(cursor, 1))
