@@ -60,8 +60,6 @@ class ProofRequest:
     b: str
     path_a: str
     path_b: str
-    fine: bool = False
-    """Look closer where it can still matter (`fine_worst`, `rest`): text-like pictures, or two of one pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,7 @@ class Measures:
     band_std: float = 0.0
     """Amplitude of that band, grey units: below 1 the pair has no texture to prove anything by."""
     fine_worst: float | None = None
-    """`worst` measured again at higher resolution for text-like pairs; None when not measured."""
+    """100 * (1 - lowest local correlation) at higher resolution; None unless all else speaks for a copy."""
     extra: dict[str, float] | None = None
     """Further measures by name, for rules that need them."""
 

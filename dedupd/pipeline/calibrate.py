@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Measures, Traits
-from dedupd.core.relations import Thresholds, needs_fine, thresholds_for
+from dedupd.core.relations import Thresholds, thresholds_for
 from dedupd.core.thresholds import (
     NEIGHBOUR_SECONDS,
     NEIGHBOURS,
@@ -146,8 +146,7 @@ class Calibration:
             if known is not None:
                 yield (a, b), known
             elif one is not None and other is not None:
-                fine = needs_fine(*self._ledger.inventory.traits([a, b]).values())
-                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path, fine=fine))
+                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path))
         for proof in self._vision.prove(unknown):
             if proof.measures is not None:
                 yield (proof.a, proof.b), proof.measures

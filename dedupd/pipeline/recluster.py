@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import Thresholds, needs_fine, relatable
+from dedupd.core.relations import MEASURES, Thresholds, relatable
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
@@ -80,14 +80,15 @@ class Comparison:
         return True
 
     def _rules(self, seeing: VisionStatus) -> str:
-        """What a comparison depends on. With another recipe than the ledger's, what was measured is forgotten."""
-        if self._ledger.get("rules") != seeing.recipe:
+        """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
+        recipe = f"{seeing.recipe}.{MEASURES}"
+        if self._ledger.get("rules") != recipe:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_pairs()
-                self._ledger.put("rules", seeing.recipe)
+                self._ledger.put("rules", recipe)
         own = own_thresholds(self._ledger, seeing.model)
         self._near, self._far = (own.candidate, own.across) if own else (None, None)
-        return f"{seeing.recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
+        return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
 
     def make_whole(self) -> None:
         """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks."""
@@ -188,8 +189,7 @@ class Comparison:
         paths = [self._path(pair.a), self._path(pair.b)]
         if not all(paths) or pair.a not in traits or pair.b not in traits:
             return None
-        fine = needs_fine(traits[pair.a], traits[pair.b])
-        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1], fine=fine)
+        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1])
 
     def _path(self, content: str) -> str:
         for file in self._ledger.inventory.live_with_content(content):

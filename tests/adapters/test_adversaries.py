@@ -16,7 +16,7 @@ from dedupd.adapters.vision.decode import content_of, decode, opened
 from dedupd.adapters.vision.messages import PairToProve
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
-from dedupd.core.relations import classify, needs_fine, thresholds_for
+from dedupd.core.relations import classify, thresholds_for
 from tests.support.adversaries import FAMILIES
 
 Seen = tuple[Path, Traits, np.ndarray]
@@ -34,9 +34,8 @@ def judged(one: Seen, other: Seen, gallery: proof.Gallery) -> Edge | None:
     """As the product does, with a cosine that always proposes."""
     a, b = sorted((one, other), key=lambda s: s[1].content)
     pair = PairToProve(
-        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0]),
-        fine=needs_fine(a[1], b[1]),
-    )  # fmt: skip
+        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0])
+    )
     distance = int(np.bitwise_count(a[2] ^ b[2][0]).min())
     candidate = Candidate(a=a[1].content, b=b[1].content, cosine=0.97, hash_distance=distance)
     measures = proof.prove(pair, gallery).measures

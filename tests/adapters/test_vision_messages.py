@@ -36,9 +36,7 @@ TRAITS = Traits(
     [
         messages.LookAt(files=[messages.FileToLook(key=7, path=b"/caf\xe9\n.jpg", stat=STAT)]),
         messages.Propose(fresh=["a"], among=None, min_cosine=0.5, bar=None),
-        messages.Prove(
-            pairs=[messages.PairToProve(key=0, a="a", b="b", path_a=b"\xff", path_b=b"", fine=True)]
-        ),
+        messages.Prove(pairs=[messages.PairToProve(key=0, a="a", b="b", path_a=b"\xff", path_b=b"")]),
     ],
 )
 def test_requests_arrive_as_sent(message: messages.Message) -> None:

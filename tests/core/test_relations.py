@@ -12,7 +12,6 @@ from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Tra
 from dedupd.core.relations import (
     classify,
     contained,
-    needs_fine,
     provable,
     relatable,
     thresholds_for,
@@ -52,6 +51,7 @@ COPY = Measures(
     worst=1.5,
     band_ncc=0.99,
     band_std=9.0,
+    fine_worst=1.0,
     extra=CLEAN,
 )
 STAMP = {
@@ -67,6 +67,8 @@ STAMP = {
     "y0": 0.91,
     "y1": 0.94,
     "around": 0.97,
+    "ground": 2.0,
+    "fine_around": 2.0,
 }
 SHOT = {"camera": "Maker|One|7", "captured": 1000.0}
 FRAME = replace(
@@ -118,6 +120,8 @@ def test_a_pixel_exact_pair_is_a_copy_that_moves() -> None:
         {"flow50": 0.6},
         {"overlap_a": 0.85, "overlap_b": 0.85},
         {"overlap_b": 0.2},
+        {"fine_worst": 20.0},
+        {"fine_worst": None},
     ],
     ids=str,
 )
@@ -151,10 +155,10 @@ def test_blank_and_tiny_pictures_match_by_their_bytes_alone(change: dict[str, fl
 
 def test_text_moves_only_when_proven_at_high_resolution() -> None:
     page = replace(A, text_like=True)
-    assert needs_fine(page, B) and needs_fine(B, page) and not needs_fine(A, B)
-    assert outcome(judge(page, m=COPY)) == "copy"
     assert outcome(judge(page, m=replace(COPY, fine_worst=3.0))) == "copy moves"
+    assert outcome(judge(page, m=replace(COPY, fine_worst=5.0))) == "copy"
     assert outcome(judge(page, m=replace(COPY, fine_worst=30.0))) == "copy"
+    assert outcome(judge(page, m=replace(COPY, fine_worst=None))) == "copy"
 
 
 def test_another_text_in_the_same_place_is_not_even_asked_about() -> None:
@@ -229,7 +233,6 @@ def test_a_turned_twin_is_a_twin_and_two_clocks_make_none() -> None:
     assert not twins(replace(A, **SHOT), replace(TWIN, **SHOT))
     by_hand = {"captured": 1000.0}
     assert twins(replace(A, **by_hand), replace(TWIN, **by_hand)), "a date that no camera wrote is no clock"
-    assert needs_fine(A, TWIN) and not needs_fine(A, B)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +270,9 @@ def test_a_date_stamp_moves_beside_the_plain_photo_and_never_the_other_way() -> 
         {"x0": 0.9},
         {"around": 0.6},
         {"unlike": 0.05},
+        {"ground": 0.9},
+        {"fine_around": 20.0},
+        {"fine_worst": None},
         {"mean": 3.0},
     ],
     ids=str,
@@ -274,6 +280,14 @@ def test_a_date_stamp_moves_beside_the_plain_photo_and_never_the_other_way() -> 
 def test_what_is_no_stamp_waits(change: dict[str, float]) -> None:
     edge = judge(m=measured(**{"worst": 30.0, **STAMP, **change}))
     assert edge is not None and not edge.unattended
+
+
+def test_a_stamp_too_faint_for_the_first_look_is_found_by_the_closer_one() -> None:
+    faint = measured(worst=5.0, fine_worst=48.0, **{**STAMP, "local": 0.9})
+    edge = judge(m=faint)
+    assert edge is not None and outcome(edge) == "copy moves"
+    assert contained(edge, "b") and not contained(edge, "a"), "the stamped one moves, not the clean one"
+    assert outcome(judge(m=measured(worst=5.0, fine_worst=48.0))) == "copy"
 
 
 def test_a_stamp_with_a_shadow_is_known_by_its_strokes() -> None:
@@ -291,8 +305,9 @@ def test_a_watermark_may_lie_anywhere_when_the_picture_shows_through() -> None:
 def test_text_with_something_written_on_it_waits_however_well_the_rest_agrees() -> None:
     page = replace(A, text_like=True)
     assert outcome(judge(page, m=measured(worst=30.0, **STAMP))) == "copy"
-    assert outcome(judge(page, m=measured(worst=30.0, fine_worst=60.0, fine_around=40.0, **STAMP))) == "copy"
-    assert outcome(judge(page, m=measured(worst=30.0, fine_worst=60.0, fine_around=3.0, **STAMP))) == "copy"
+    around = {**STAMP, "fine_around": 40.0}
+    assert outcome(judge(page, m=measured(worst=30.0, fine_worst=60.0, **around))) == "copy"
+    assert outcome(judge(page, m=measured(worst=30.0, fine_worst=60.0, **STAMP))) == "copy"
     assert outcome(judge(page, m=measured(worst=30.0, fine_worst=3.0, **STAMP))) == "copy"
 
 

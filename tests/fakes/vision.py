@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from dedupd.core.metadata import Description
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.core.relations import worth_a_closer_look
 from dedupd.core.xmp import from_xmp
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
 
@@ -155,7 +156,7 @@ class FakeVision(Vision):
             if a["scene"] != b["scene"]:
                 usual = Measures()
             measures = self.measures.get(frozenset((request.a, request.b)), usual)
-            if request.fine:
+            if worth_a_closer_look(measures):
                 measures = replace(measures, fine_worst=measures.worst)
             yield Proof(a=request.a, b=request.b, measures=measures)
 

@@ -215,12 +215,13 @@ class _Laid:
     def quick(self) -> Rest:
         return self.residual.quick
 
-    def fine(self) -> tuple[float, float]:
-        """100 * (1 - lowest local correlation) everywhere, and beside what was laid over a few pixels."""
+    def fine(self) -> tuple[float, float, dict[str, float]]:
+        """100 * (1 - lowest local correlation) everywhere, and beside what was laid over a few pixels; and that."""
         rest = self.residual.thorough()
         local = self.residual.local(rest, floor=8.0, box=13, spared=40)
-        around = self.residual.overlay(rest, local).get("around", local.lowest)
-        return 100 * (1 - local.lowest), 100 * (1 - around)
+        overlay = self.residual.overlay(rest, local, max(1.0, max(self.mask.shape) / 400))
+        around = overlay.get("around", local.lowest)
+        return 100 * (1 - local.lowest), 100 * (1 - around), overlay
 
     @property
     def misfit(self) -> float:
@@ -350,8 +351,8 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     """`measures` with `fine_worst` and three more, from the pictures at a larger side where the files have it.
 
     Uses the transform that `measures` found at 400 px, refined. `rest`: root mean square of what differs, grey levels,
-    nothing mapped away; `rest_worst`: the same of the worst 16-px block; `fine_around`: `fine_worst` beside an overlay.
-    Without a transform: 99.
+    nothing mapped away; `rest_worst`: the same of the worst 16-px block; `fine_around`: `fine_worst` beside an overlay,
+    which is described when it was too faint to be seen at 400 px. Without a transform: 99.
     """
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
@@ -368,6 +369,6 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     if fit.method != "identity" or laid.quick.worst >= 4:
         laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
     rest, rest_worst = laid.residual.rest()
-    worst, around = laid.fine()
-    extra = {**known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
+    worst, around, overlay = laid.fine()
+    extra = {**overlay, **known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
     return replace(measures, fine_worst=worst, extra=extra)

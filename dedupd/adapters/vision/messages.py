@@ -73,7 +73,6 @@ class PairToProve(msgspec.Struct, frozen=True, array_like=True):
     b: str
     path_a: bytes
     path_b: bytes
-    fine: bool
 
 
 class Prove(Message, frozen=True):

@@ -77,7 +77,7 @@ def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
     """
     try:
         measures: Measures = align.measure(*_both(pair, gallery, SIDE))
-        if pair.fine and worth_a_closer_look(measures):
+        if worth_a_closer_look(measures):
             measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
     except _SeveralFrames:
         return messages.Proven(key=pair.key, measures=Measures(), error="")

@@ -206,29 +206,32 @@ class Residual:
         """Share of the overlap whose blocks differ."""
         return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())
 
-    def overlay(self, rest: Rest, local: Local) -> dict[str, float]:
+    def overlay(self, rest: Rest, local: Local, scale: float = 1.0) -> dict[str, float]:
         """What the changed pixels look like when they are few: one line of thin strokes, on one of the two?
+
+        `scale`: long side / 400 px, which strokes and gradients are measured by.
 
         `sign`: share of them that changed in one direction, brighter or darker (another text in place of a text goes
         both ways); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the fine band in them;
         `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere;
-        `through`: correlation of the two in them, high where the picture shows through what was laid over it.
+        `through`: correlation of the two in them, high where the picture shows through what was laid over it;
+        `ground`: how uneven the plainer of the two is there, grey levels per pixel (0.3 quantile of the gradient).
         Empty without such pixels.
         """
         x, y = rest.planes
         # Resampling shifts strong edges by many grey levels too, and leaves their structure alone.
-        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _RIM) > 0
+        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
         changed = (np.abs(x - y) > _CHANGED) & local.inner & drawn
         count = int(changed.sum())
         if not 12 <= count <= 0.05 * changed.size:
             return {}
         spots = changed.astype(np.uint8)
-        elsewhere = local.correlation[local.inner & (cv2.dilate(spots, np.ones((23, 23), np.uint8)) == 0)]
+        elsewhere = local.correlation[local.inner & (cv2.dilate(spots, _square(23 * scale)) == 0)]
         if elsewhere.size < 5000:
             return {}
         height, width = changed.shape
         rows, columns = (np.quantile(at, (0.03, 0.97)) for at in np.nonzero(changed))
-        thick = cv2.morphologyEx(spots, cv2.MORPH_OPEN, np.ones((6, 6), np.uint8))
+        thick = cv2.morphologyEx(spots, cv2.MORPH_OPEN, _square(6 * scale))
         brighter = float((y > x)[changed].mean())
         (_, fine_a), (_, fine_b) = self._band_planes
         return {
@@ -241,6 +244,7 @@ class Residual:
             "y0": float(rows[0]) / height,
             "y1": float(rows[1]) / height,
             "around": float(np.partition(elsewhere, 30)[30]),
+            "ground": min(_unevenness(plane, changed, scale) for plane in rest.planes),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
         }
 
@@ -310,6 +314,18 @@ def _blur(plane: Plane | Pixels, sigma: float) -> Plane:
     """Gaussian, cut at three sigma: OpenCV's own four cost a third more and change nothing."""
     side = 2 * round(3 * sigma) + 1
     return cv2.GaussianBlur(plane, (side, side), sigma)
+
+
+def _square(side: float) -> Pixels:
+    return np.ones((round(side), round(side)), np.uint8)
+
+
+def _unevenness(plane: Plane, where: Mask, scale: float) -> float:
+    smooth = _blur(plane, scale)
+    gradient = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)) * (
+        scale / 8
+    )
+    return float(np.quantile(gradient[where], 0.3))
 
 
 def _ncc(x: Plane, y: Plane) -> float:
