@@ -70,8 +70,11 @@ _FINE_WORST = 16.0
 _FINE_WORST_TEXT = 4.0
 """Copies: 97 % of pages and screens below 2.6. Wrong: two digits of a total, seven pixels high, 5.1."""
 _UNEVEN = 1.05
+_NOT_PAPER = 0.5
 """Grey levels per pixel. Under stamps on photos 1.1 and more, on a smooth sky 0.55. Under a signature or a note on
 photographed paper, boards, cards and forms below 0.55, on paper that is rough to see up to 1.0."""
+_ALONE = 0.004
+"""A stamp on a sky has nothing near it, six of eight times. A line on rough paper stands beside others: 0.008 and more."""
 _SAME_INSTANT = 1.0
 """Seconds: copies lose their SubSec digits, so two stamps of one exposure can differ by nearly this much."""
 _BRACKET_TONE = 0.2
@@ -225,6 +228,13 @@ class _Pair:
         return self.a.text_like or self.b.text_like
 
     @property
+    def stamped(self) -> bool:
+        """What reads like text was laid over a picture that is none. On a page or a screen a written line is a
+        signature, an answer, a sum: never a date stamp to look past."""
+        bare = self.b if _painted(self.extra) == "a" else self.a
+        return _overlaid(self.m, self.extra) and not (bare.text_like and self.extra.get("ink", 1.0) > _ALONE)
+
+    @property
     def flat(self) -> bool:
         """Too little texture to prove anything by."""
         return min(self.a.texture, self.b.texture) < _BAND_STD or (
@@ -289,8 +299,7 @@ def _doubts(p: _Pair) -> Iterator[str]:
     if p.bracketed or (p.same_camera and extra.get("tone", 9.0) > _BRACKET_TONE and not edited):
         yield "may be two exposures of a bracket"
     yield from _differences(m, extra)
-    # On a page or a screen a written line is a signature, an answer, a sum: never a date stamp to look past.
-    if p.text and not _closely_alike(m, extra, _FINE_WORST_TEXT):
+    if p.text and not (_closely_alike(m, extra, _FINE_WORST_TEXT) or p.stamped):
         yield "reads like text, and the text may differ"
     elif m.fine_worst is None or not (_closely_alike(m, extra, _FINE_WORST) or _overlaid(m, extra)):
         yield "looked at closely, a small part differs"
@@ -329,8 +338,7 @@ def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
     """
     if "sign" not in extra or m.mean > 2 or not _painted(extra) or extra["thick"] > 0.02:
         return False
-    # Even ground may be the paper of a page that was not recognised as text.
-    if extra["around"] < 0.85 or extra.get("ground", 0.0) < _UNEVEN:
+    if extra["around"] < 0.85 or _on_paper(extra):
         return False
     if m.fine_worst is not None and extra.get("fine_around", 99.0) > _FINE_WORST:
         return False
@@ -340,6 +348,12 @@ def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
     if one_way and at_edge and height <= 0.1 and width >= 2 * height and extra["unlike"] <= 0.03:
         return True
     return extra["sign"] >= 0.95 and extra.get("through", 0.0) >= _SHOWS_THROUGH and extra["unlike"] <= 0.06
+
+
+def _on_paper(extra: dict[str, float]) -> bool:
+    """Even ground may be the paper of a page that was not recognised as text."""
+    ground, alone = extra.get("ground", 0.0), extra.get("ink", 1.0) <= _ALONE
+    return ground < (_NOT_PAPER if alone else _UNEVEN)
 
 
 def _painted(extra: dict[str, float]) -> str:

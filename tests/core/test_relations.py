@@ -302,6 +302,21 @@ def test_a_watermark_may_lie_anywhere_when_the_picture_shows_through() -> None:
     assert outcome(judge(m=measured(worst=30.0, **{**mark, "thick": 0.5}, through=0.85))) == "copy"
 
 
+def test_what_was_written_on_even_ground_waits_unless_it_stands_alone_on_a_sky() -> None:
+    alone = {**STAMP, "ground": 0.6, "ink": 0.001}
+    assert outcome(judge(m=measured(worst=30.0, **alone))) == "copy moves"
+    assert outcome(judge(m=measured(worst=30.0, **{**alone, "ink": 0.02}))) == "copy"
+    assert outcome(judge(m=measured(worst=30.0, **{**alone, "ground": 0.4}))) == "copy"
+
+
+def test_a_stamp_that_reads_like_text_makes_no_page_of_the_photo() -> None:
+    stamped, page = replace(B, text_like=True), replace(A, text_like=True)
+    assert outcome(judge(A, stamped, m=measured(worst=30.0, fine_worst=60.0, **STAMP))) == "copy moves"
+    assert outcome(judge(page, stamped, m=measured(worst=30.0, fine_worst=60.0, **STAMP))) == "copy"
+    alone = {**STAMP, "ink": 0.001}
+    assert outcome(judge(page, stamped, m=measured(worst=30.0, fine_worst=60.0, **alone))) == "copy moves"
+
+
 def test_text_with_something_written_on_it_waits_however_well_the_rest_agrees() -> None:
     page = replace(A, text_like=True)
     assert outcome(judge(page, m=measured(worst=30.0, **STAMP))) == "copy"

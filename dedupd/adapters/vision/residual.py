@@ -215,7 +215,8 @@ class Residual:
         both ways); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the fine band in them;
         `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere;
         `through`: correlation of the two in them, high where the picture shows through what was laid over it;
-        `ground`: how uneven the plainer of the two is there, grey levels per pixel (0.3 quantile of the gradient).
+        `ground`: how uneven the plainer of the two is there, grey levels per pixel (0.3 quantile of the gradient);
+        `ink`: share of strokes within 50 px of it that are nearly as strong.
         Empty without such pixels.
         """
         x, y = rest.planes
@@ -245,6 +246,7 @@ class Residual:
             "y1": float(rows[1]) / height,
             "around": float(np.partition(elsewhere, 30)[30]),
             "ground": min(_unevenness(plane, changed, scale) for plane in rest.planes),
+            "ink": _ink(x, spots, 0.3 * float(np.abs(x - y)[changed].mean()), scale),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
         }
 
@@ -318,6 +320,15 @@ def _blur(plane: Plane | Pixels, sigma: float) -> Plane:
 
 def _square(side: float) -> Pixels:
     return np.ones((round(side), round(side)), np.uint8)
+
+
+def _ink(plane: Plane, spots: Pixels, contrast: float, scale: float) -> float:
+    pixels, thin = np.clip(plane, 0, 255).astype(np.uint8), _square(7 * scale)
+    strokes = np.maximum(
+        cv2.morphologyEx(pixels, cv2.MORPH_BLACKHAT, thin), cv2.morphologyEx(pixels, cv2.MORPH_TOPHAT, thin)
+    )
+    near = (cv2.dilate(spots, _square(101 * scale)) > 0) & (cv2.dilate(spots, thin) == 0)
+    return float((strokes[near] > max(10.0, contrast)).mean())
 
 
 def _unevenness(plane: Plane, where: Mask, scale: float) -> float:
