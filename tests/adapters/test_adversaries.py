@@ -17,7 +17,7 @@ from dedupd.adapters.vision.messages import PairToProve
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for
-from tests.support.adversaries import FAMILIES
+from tests.support.adversaries import FAMILIES, on_a_table
 
 Seen = tuple[Path, Traits, np.ndarray]
 SIMILAR = (None, Relation.SIMILAR)
@@ -107,6 +107,32 @@ def test_a_line_written_on_a_page_is_no_date_stamp(family: str, quality: int, tm
     blank.save(tmp_path / "blank.jpg", quality=85)
     signed.save(tmp_path / "signed.jpg", quality=quality)
     assert not list(moving([(seen(tmp_path / "blank.jpg"), seen(tmp_path / "signed.jpg"))]))
+
+
+@pytest.mark.parametrize("family", ["receipts", "chats", "pages"])
+def test_a_line_written_on_a_photographed_page_is_none_either(family: str, tmp_path: Path) -> None:
+    """Photographed so that two of the three are not known for text."""
+    blank = FAMILIES[family](1)
+    signed = blank.copy()
+    ImageDraw.Draw(signed).text((170, blank.height * 0.96), "Signed: A. Miller", (0, 0, 0), font_size=22)
+    on_a_table(blank, 1).save(tmp_path / "blank.jpg", quality=85)
+    on_a_table(signed, 2).save(tmp_path / "signed.jpg", quality=70)
+    assert not list(moving([(seen(tmp_path / "blank.jpg"), seen(tmp_path / "signed.jpg"))]))
+
+
+def test_one_number_on_a_photographed_page_is_seen(tmp_path: Path) -> None:
+    for n, (number, quality) in enumerate((("20:15", 85), ("21:48", 70))):
+        chat = FAMILIES["chats"](1)
+        ImageDraw.Draw(chat).text((200, 920), number, (0, 0, 0), font_size=20)
+        on_a_table(chat, n).save(tmp_path / f"{n}.jpg", quality=quality)
+    assert not list(moving([(seen(tmp_path / "0.jpg"), seen(tmp_path / "1.jpg"))]))
+
+
+def test_a_photographed_page_saved_again_is_still_a_copy(tmp_path: Path) -> None:
+    photo = on_a_table(FAMILIES["pages"](1), 1)
+    photo.save(tmp_path / "a.jpg", quality=90)
+    photo.resize((750, 1000)).save(tmp_path / "b.jpg", quality=70)
+    assert list(moving([(seen(tmp_path / "a.jpg"), seen(tmp_path / "b.jpg"))]))
 
 
 def test_a_frame_saved_again_is_still_a_copy(tmp_path: Path) -> None:

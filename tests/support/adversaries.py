@@ -97,6 +97,21 @@ def page(n: int) -> Image.Image:
     return paper
 
 
+def on_a_table(paper: Image.Image, n: int, share: float = 0.75) -> Image.Image:
+    """A hand-held photo of `paper`, which fills `share` of the height; everything but the grain is one for all n."""
+    width, height = 1200, 1600
+    wood = np.random.default_rng(5).normal(0, 9, (height // 8, width // 60)).astype(np.float32)
+    wide = np.asarray(Image.fromarray(wood).resize((width, height), Image.Resampling.BICUBIC))
+    table = np.asarray([150, 112, 78], np.float32) + wide[..., None]
+    scale = share * height / paper.height
+    small = paper.convert("RGBA").resize((round(paper.width * scale), round(paper.height * scale)))
+    turned = small.rotate(5, Image.Resampling.BICUBIC, expand=True)
+    photo = Image.fromarray(np.clip(table, 0, 255).astype(np.uint8))
+    photo.paste(turned, ((width - turned.width) // 2, (height - turned.height) // 2), turned)
+    light = (np.asarray(photo, np.float32) / 255) ** 2.2 * np.linspace(0.8, 0.55, width)[None, :, None]
+    return _sensed(np.asarray(light, np.float32), n)
+
+
 def _sensed(light: Linear, n: int, gain: float = 1.0, grain: float = 1.5) -> Image.Image:
     """What a sensor makes of linear light 0-1: another exposure for every n (shot and read noise), sRGB-like curve."""
     rng = np.random.default_rng((n, 99))
