@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
-from dedupd.core.relations import classify, contained, thresholds_for
+from dedupd.core.relations import classify, contained, thresholds_for, worth_a_closer_look
 from tests.support.pictures import picture
 
 Change = Callable[[Image.Image], Image.Image]
@@ -33,7 +33,7 @@ def saved(image: Image.Image, quality: int) -> Image.Image:
 
 def judged(a: Image.Image, b: Image.Image, *, text: bool = False) -> Edge | None:
     m = measure(pixels(a), pixels(b))
-    if text:
+    if worth_a_closer_look(m):
         m = measure_fine(pixels(a, 1200), pixels(b, 1200), m)
     one = Traits(
         content="a",
