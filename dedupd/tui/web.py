@@ -10,6 +10,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from aiohttp import web
 from textual_serve.server import Server
@@ -19,7 +20,7 @@ _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws://{host}; frame-ancestors 'none'"
 )
-"""The page brings fonts and scripts of its own; textual-serve's template would fetch a font from elsewhere."""
+"""The page is ours (app_index.html beside this file), its script textual-serve's: nothing comes from elsewhere."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,7 +39,13 @@ class Door(Server):
             self._socket.close()
             raise
         # exec: no shell stands between, so that a reviewer sees its server go
-        super().__init__(f"exec {shlex.join(command)}", HOST, self._socket.getsockname()[1], title="dedupd")  # pyright: ignore[reportUnknownMemberType]
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            f"exec {shlex.join(command)}",
+            HOST,
+            self._socket.getsockname()[1],
+            title="dedupd",
+            templates_path=Path(__file__).parent,
+        )
         self._token = secrets.token_urlsafe(32)
         self._cookie = f"dedupd-{self.port}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import subprocess
 import sys
@@ -62,7 +63,9 @@ async def test_only_who_holds_the_token_and_came_to_this_very_address_is_let_in(
         async with session.get(served) as page:
             assert (page.status, page.url.query_string) == (200, "")
             assert "connect-src 'self' ws://127.0.0.1" in page.headers["Content-Security-Policy"]
-            assert f'data-session-websocket-url="ws://127.0.0.1:{port}/ws"' in await page.text()
+            text = await page.text()
+            assert f'data-session-websocket-url="ws://127.0.0.1:{port}/ws"' in text
+            assert set(re.findall(r"https?://[^/\"' ]+", text)) == {origin}, "nothing comes from elsewhere"
         assert await status(session, f"{origin}/static/js/textual.js") == 200
         assert await status(session, origin, Host=f"evil.example:{port}") == 403
         for stranger in (None, "http://evil.example", "null"):
