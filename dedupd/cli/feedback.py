@@ -58,13 +58,11 @@ def _forget(arguments: argparse.Namespace) -> int:
         )
     settings, places = opened_for_acting(arguments)
     ids = [int(text) for text in arguments.what]
-    messages: list[str] = []
     try:
-        for id in ids:
-            messages += ask(places.socket, Forget(lesson=id), Acted, timeout=None).messages
+        messages = ask(places.socket, Forget(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
         with hold(places, settings.roots), Library(settings, places) as library:
-            messages = [sentence for id in ids for sentence in library.forget(id).messages]
+            messages = library.forget(*ids).messages
     for sentence in messages:
         answer(sentence)
     answer(f"forgot {len(ids) - len(messages)} lesson(s)")

@@ -378,8 +378,9 @@ class Handlers:
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 
     async def _forget(self, request: Forget) -> Acted:
+        lessons = [*([] if request.lesson is None else [request.lesson]), *request.lessons]
         return await self._once(
-            request.key, lambda: self._judged("forget", [], lambda library: library.forget(request.lesson))
+            request.key, lambda: self._judged("forget", [], lambda library: library.forget(*lessons))
         )
 
     async def _judged(self, name: str, groups: Sequence[GroupRef], act: Callable[[Library], Moved]) -> Acted:

@@ -171,16 +171,20 @@ class Verdicts:
                             self._ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
                     self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
 
-    def forget(self, lesson: int) -> Moved:
-        """Take one verdict back, as if it had never been said."""
+    def forget(self, *lessons: int) -> Moved:
+        """Take verdicts back, as if they had never been said."""
+        unknown: list[str] = []
         with self._ledger.transaction():
-            verdict = self._ledger.judgement.remove_verdict(lesson)
-            if verdict is not None:
+            for lesson in lessons:
+                verdict = self._ledger.judgement.remove_verdict(lesson)
+                if verdict is None:
+                    unknown.append(f"there is no lesson {lesson}")
+                    continue
                 for content in (verdict.a, verdict.b):
                     for file in self._ledger.inventory.live_with_content(content) if content else ():
                         self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
         self._regroup()
-        return Moved(messages=[] if verdict else [f"there is no lesson {lesson}"])
+        return Moved(messages=unknown)
 
     def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str]]]) -> None:
         """Take in verdicts (kind, a, b, paths) from elsewhere: by content, so they hold wherever the photos lie."""

@@ -541,11 +541,12 @@ class Undo(Request, kw_only=True):
 
 
 class Forget(Request, kw_only=True):
-    """Take one verdict back."""
+    """Take verdicts back: `lesson`, and all of `lessons`; grouped again once, after the last."""
 
     method = "forget"
     result = Acted
-    lesson: int
+    lesson: int | None = None
+    lessons: list[int] = field(default_factory=list)
     key: str = ""
 
 

@@ -90,8 +90,8 @@ class Hands:
         # Asked at this moment: a yes that another window gave must not move what this one takes back.
         status = await self._link.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
-            for lesson in undo.acted.lessons:
-                await self._link.ask(Forget(lesson=lesson, key=new_key()), Acted, timeout=None)
+            request = Forget(lessons=undo.acted.lessons, key=new_key())
+            await self._link.ask(request, Acted, timeout=None)
         elif any(group.state == "proposed" for group in undone.before):
             self._voice.tell("What came back stays from now on: else it would move again by itself.")
 

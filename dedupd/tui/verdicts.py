@@ -215,7 +215,8 @@ class Action:
             back.append(Undo(moves=self.acted.moves, key=new_key()))
         elif self.acted.moved:
             back.extend(Undo(group=group, key=new_key()) for group in self.groups)
-        back.extend(Forget(lesson=lesson, key=new_key()) for lesson in self.acted.lessons)
+        if self.acted.lessons:
+            back.append(Forget(lessons=self.acted.lessons, key=new_key()))
         return back
 
     def would_wait(self, consented: Collection[str]) -> bool:

@@ -342,9 +342,9 @@ class FakeDaemon:
         return acted
 
     def _forget(self, request: Forget) -> Acted:
-        before = len(self.lessons)
-        groups = {lesson.a for lesson in self.lessons if lesson.id == request.lesson}
-        self.lessons = [lesson for lesson in self.lessons if lesson.id != request.lesson]
+        before, ids = len(self.lessons), {request.lesson, *request.lessons}
+        groups = {lesson.a for lesson in self.lessons if lesson.id in ids}
+        self.lessons = [lesson for lesson in self.lessons if lesson.id not in ids]
         if len(self.lessons) == before:
             raise Refusal(NOT_FOUND, "there is no such verdict")
         for id in groups:

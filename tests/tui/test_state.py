@@ -206,7 +206,29 @@ def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
     undo, forget = action.reversal()
     assert isinstance(undo, Undo)
     assert isinstance(forget, Forget)
-    assert (undo.moves, forget.lesson) == ([4, 5, 6], 9)
+    assert (undo.moves, forget.lessons) == ([4, 5, 6], [9])
+
+
+@pytest.mark.parametrize(
+    ("states", "consented", "waits"),
+    [
+        (["review"], True, True),
+        (["proposed"], False, True),
+        (["proposed"], True, False),
+        (["review", "proposed"], False, True),
+        (["review", "proposed"], True, False),
+        (["settled"], False, False),
+        ([], False, False),
+    ],
+)
+def test_only_what_nothing_would_move_by_itself_waits_again(
+    states: list[str], consented: bool, waits: bool
+) -> None:
+    before = [
+        GroupView(id=i, root="/r", month="m", relation="copy", state=s, keep="k")
+        for i, s in enumerate(states)
+    ]
+    assert Action(label="x", before=before).would_wait({"/r"} if consented else {"/other"}) is waits
 
 
 def test_an_older_daemon_that_names_no_moves_is_asked_by_group() -> None:
