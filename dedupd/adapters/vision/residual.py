@@ -83,8 +83,10 @@ class Residual:
     def thorough(self) -> Rest:
         """The smallest rest of a curve for each channel either way and of a smooth colour map either way."""
         best = self.quick
+        if best.worst <= 4 or best.mean > 15:
+            return best
         mid, _, fine = self.bands
-        if best.worst <= 4 or best.mean > 15 or mid < 0.7 or fine < 0.4:
+        if mid < 0.7 or fine < 0.4:
             return best
         # Tones agree already, and something is drawn that no map of tones takes away.
         if best.mean < 2 and self.quick_local.lowest < 0.2:
