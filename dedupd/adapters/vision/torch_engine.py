@@ -40,7 +40,7 @@ class TorchEmbedder(ABC):
         except Exception as error:  # noqa: BLE001
             # Which of a dozen types comes depends on what is wrong with the weights.
             raise VisionError(
-                f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model)}"
+                f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
             ) from None
         self._network: Any = network.eval()
         self._move_to(_best_device(torch))
@@ -130,7 +130,9 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
-def _remedy(model: Model) -> str:
+def _remedy(model: Model, error: Exception) -> str:
+    if "torchvision::" in str(error):  # the CPU build of one beside the CUDA build of the other
+        return "torch and torchvision are of different builds: install both again, from one package index"
     if model.checkpoint:
         return "check that the checkpoint is whole and belongs to that architecture"
     return "fetch its weights with `dedupd models pull`, or choose another embedder"
