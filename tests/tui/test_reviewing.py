@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from dedupd.protocol.messages import (
@@ -16,6 +18,7 @@ from dedupd.protocol.messages import (
     MonthChanged,
     Reject,
     Request,
+    StatusChanged,
     Undo,
 )
 from dedupd.tui.screens.compare import CompareScreen
@@ -552,3 +555,27 @@ async def test_a_hundred_right_proposals_take_hardly_more_than_a_key_each(review
             assert review.group(judge.group.id).relation == "similar"
             assert not judge.move, "what is only similar stays"
         assert keys <= 1.3 * 100
+
+
+# ---- settings ------------------------------------------------------------------------------------
+
+
+async def test_written_settings_are_shown_in_force_once_the_daemon_follows_them(
+    reviewing: Reviewing, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("# mine\n[tiers]\ncopy = 'move'\n")
+    async with reviewing(size=(100, 24), groups=8) as review:
+        review.fake.settings.source = str(file)
+        await review.press("comma")
+        await review.until(lambda: "best" in review.text())
+        await review.press("j", "right", "W")
+        await review.asked()
+        await review.press("y")
+        written = '# mine\n[tiers]\ncopy = "review"\n'
+        await review.until(lambda: file.read_text() == written, "it is written")
+        assert "move → review" in review.text()
+        tiers = review.fake.settings.tiers | {"copy": "review"}
+        review.fake.settings = msgspec.structs.replace(review.fake.settings, tiers=tiers)
+        await review.fake.notify(StatusChanged(status=review.fake._status()))
+        await review.until(lambda: "→ review" not in review.text(), "nothing is tried any more")
