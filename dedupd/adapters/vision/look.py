@@ -5,6 +5,7 @@ Owns the order of it: nothing is answered before its row is on disk. Worker proc
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -25,8 +26,8 @@ from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError
 
 _PATIENCE_SECONDS = 5.0
-_COMMIT_ROWS = 128
-"""Smaller commits cost the index dearly, larger ones delay the answers."""
+_COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
+"""Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
 
 Send = Callable[[messages.Message], None]
 
@@ -144,6 +145,7 @@ class _Request:
         self._known: list[_Sight] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
         """Keys of contents that are decoded and not yet on disk; the first decoded it."""
+        self._committed = time.monotonic()
 
     def run(self, files: deque[messages.FileToLook]) -> None:
         running: set[Future[_Sight]] = set()
@@ -179,7 +181,8 @@ class _Request:
             self._to_embed.append(sight)
             if self._looker.full(self._to_embed):
                 self._embed()
-            if len(self._to_commit) >= _COMMIT_ROWS:
+            waited = time.monotonic() - self._committed
+            if len(self._to_commit) >= _COMMIT_ROWS or waited >= _COMMIT_SECONDS:
                 self._commit()
 
     def _embed(self) -> None:
@@ -190,6 +193,7 @@ class _Request:
     def _commit(self) -> None:
         rows, self._to_commit = self._to_commit, []
         self._index.add(rows)
+        self._committed = time.monotonic()
         for row in rows:
             first, *others = self._waiting.pop(row.traits.content)
             self._answer(first, row.traits, decoded=True)
