@@ -161,6 +161,9 @@ class Engine:
             self.last_beat = time.monotonic()
             if self.progress is not None:
                 self._tell(None)
+                self._progress = _Pace(
+                    self._tell
+                )  # the next task's first word is told, however soon it comes
 
     def _failed(self, task: _Task, error: Exception) -> None:
         task.answer.set_exception(error)

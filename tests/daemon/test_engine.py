@@ -154,3 +154,10 @@ def test_progress_is_told_with_rate_and_ends_with_nothing(rig: Rig) -> None:
     assert views[-1].rate > 0
     assert len(views) < 50  # not one a photo
     assert rig.engine.progress is None
+
+
+def test_a_task_that_goes_on_where_another_gave_way_is_told_of_at_once(rig: Rig) -> None:
+    for _ in range(2):
+        rig.do(lambda library: rig.engine.report("index", 0, 40))
+    rig.do()
+    assert [view and view.phase for view in rig.told] == ["index", None, "index", None]
