@@ -24,6 +24,8 @@ class Page(Screen[None]):
     AUTO_FOCUS = "Rows"
     HELP_LINES: ClassVar[HelpLines] = []
     """Shown by `?`, the screen's own keys."""
+    WIDE: ClassVar[int] = 0
+    """Columns from which on the screen has the class `wide`; 0: it has none."""
 
     @property
     def review(self) -> ReviewApp:
@@ -38,6 +40,10 @@ class Page(Screen[None]):
 
     def show_all(self) -> None:
         """Draw everything anew: the screen is shown, or shown again."""
+
+    def widen(self) -> None:
+        """Called when composing too: a class that comes later styles every widget again."""
+        self.set_class(0 < self.WIDE <= self.review.size.width, "wide")
 
     def on_mount(self) -> None:
         self.review.changed.subscribe(self, self._changed)

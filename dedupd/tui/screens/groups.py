@@ -41,8 +41,6 @@ from dedupd.tui.words import (
 
 _PREVIEW_AFTER = 0.12
 """Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
-_WIDE = 120
-"""Columns from which on the pictures get more room than the list."""
 _AT_ONCE = 500
 """Groups in one approving request, to stay far below the line cap."""
 
@@ -78,6 +76,9 @@ class GroupsScreen(Page):
         ("g", "jump to a group by number or name"),
     ]
 
+    WIDE = 120
+    """Then the pictures get more room than the list."""
+
     def __init__(self, key: MonthKey) -> None:
         super().__init__()
         self.key = key
@@ -89,6 +90,7 @@ class GroupsScreen(Page):
         self._filter = Input(placeholder="words that occur in the path; Enter keeps, Esc clears", id="filter")
 
     def compose(self) -> ComposeResult:
+        self.widen()
         yield TopBar()
         yield self._tabs
         yield self._filter
@@ -100,7 +102,7 @@ class GroupsScreen(Page):
         self.review.follower.want(self.key)
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= _WIDE, "wide")
+        self.widen()
 
     def where(self) -> str:
         return f"{self.key[1]} {month_name(self.key[1])}"
@@ -114,17 +116,18 @@ class GroupsScreen(Page):
         library = self.review.library
         rows = self._rows
         here = rows.current
-        groups = listed(library.of_month(self.key), self.wanted, frozenset(library.touched))
+        month = library.of_month(self.key)
+        groups = listed(month, self.wanted, frozenset(library.touched))
         at = next((i for i, g in enumerate(groups) if here is not None and g.id == here.id), rows.cursor)
         rows.show(groups, at)
-        self._show_tabs()
+        self._show_tabs(month)
         self._empty.display = not groups
         if not groups:
             self._empty.say(*self._why_empty())
         self._preview_soon()
 
-    def _show_tabs(self) -> None:
-        counts = tally(self.review.library.of_month(self.key), settled=self.wanted.settled)
+    def _show_tabs(self, groups: Sequence[GroupView]) -> None:
+        counts = tally(groups, settled=self.wanted.settled)
         tabs = [
             ("", "all", sum(counts.values())),
             *((r, RELATION_NAMES.get(r, r), n) for r, n in counts.items()),
@@ -135,14 +138,14 @@ class GroupsScreen(Page):
             spans += [(f"{index} ", "dim"), (f"{name} {count}", tone), ("   ", "")]
         order = [(f"by {self.wanted.order}", "dim"), ("  settled too" if self.wanted.settled else "", "dim")]
         text = [(f"  “{self.wanted.text}”", "accent")] if self.wanted.text else []
-        self._tabs.say([*self._loading(), *spans, *order, *text])
+        self._tabs.say([*self._loading(len(groups)), *spans, *order, *text])
 
-    def _loading(self) -> Spans:
+    def _loading(self, there: int) -> Spans:
         library = self.review.library
         if self.key in library.loaded or not library.online:
             return []
         month = library.months.get(self.key)
-        there, known = len(library.of_month(self.key)), month.groups if month else 0
+        known = month.groups if month else 0
         return [(f"loading {number(there)} of {number(known)}   ", "warn")] if there and known > there else []
 
     def _why_empty(self) -> list[Spans]:

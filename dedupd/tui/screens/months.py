@@ -20,9 +20,6 @@ from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 from dedupd.tui.words import bar, month_name, name_of, number, plain, plural, progress, size, when
 
-WIDE = 104
-"""From this many columns on there is room for the library beside the months."""
-
 
 class MonthsScreen(Page):
     """Enter opens a month; A says yes to everything proposed."""
@@ -41,6 +38,9 @@ class MonthsScreen(Page):
         ("g /", "jump to a month: 2024-06, 2019, June"),
     ]
 
+    WIDE = 104
+    """Then there is room for the library beside the months."""
+
     def __init__(self) -> None:
         super().__init__()
         self._rows = Doors[Year | MonthView](
@@ -50,6 +50,7 @@ class MonthsScreen(Page):
         self._library, self._activity = Words(id="library"), Words(id="activity")
 
     def compose(self) -> ComposeResult:
+        self.widen()
         yield TopBar()
         yield self._banner
         yield Horizontal(
@@ -75,11 +76,11 @@ class MonthsScreen(Page):
 
     def show_all(self) -> None:
         library = self.review.library
-        self.set_class(self.size.width >= WIDE, "wide")
+        self.widen()
         self._show_months(library)
         self._show_banner(library)
         self._show_activity()
-        if self.size.width >= WIDE:
+        if self.has_class("wide"):
             self._library.say(*_library_lines(library, self.review.now()))
 
     def _show_months(self, library: Library) -> None:
