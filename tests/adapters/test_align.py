@@ -141,6 +141,30 @@ def test_a_border_or_caption_is_no_picture(framed: Change) -> None:
     assert contained(edge, "a") and contained(edge, "b")
 
 
+def with_a_row_of_small_pictures() -> tuple[Image.Image, Image.Image]:
+    page = Image.new("RGB", (960, 880), (250, 250, 250))
+    page.paste(SCENE, (0, 0))
+    for n in range(2):
+        page.paste(picture(80 + n, (180, 120)), (20 + 220 * n, 740))
+    return page, SCENE
+
+
+def with_a_car_in_the_dark() -> tuple[Image.Image, Image.Image]:
+    night = Image.new("RGB", (960, 720), (6, 6, 10))
+    night.paste(SCENE.resize((480, 360)), (100, 60))
+    night.paste(picture(90, (200, 110)), (700, 540))
+    return night, night.crop((120, 80, 560, 400))
+
+
+@pytest.mark.parametrize("pair", [with_a_row_of_small_pictures, with_a_car_in_the_dark])
+def test_what_stands_on_a_plain_margin_is_picture(
+    pair: Callable[[], tuple[Image.Image, Image.Image]],
+) -> None:
+    edge = judged(*pair())
+    assert edge is not None
+    assert contained(edge, "b") and not contained(edge, "a")
+
+
 def test_the_orientation_is_found() -> None:
     turned = measure(pixels(SCENE), pixels(SCENE.transpose(Image.Transpose.ROTATE_270)))
     assert (turned.method, turned.orientation) == ("identity", 1)

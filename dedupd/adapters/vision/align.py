@@ -27,6 +27,7 @@ cv2.setNumThreads(1)
 _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
+_GAPS = np.ones((7, 7), np.uint8)
 
 
 class Prepared:
@@ -289,7 +290,11 @@ def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
 
 
 def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:
-    """Share of `picture` that the other does not show and that is more than a plain border or caption bar."""
+    """Share of `picture` that the other does not show and that is more than a plain border or caption bar.
+
+    Of a plain margin what stands on it counts, with the gaps of its letters: a dark sky's house or a row of small
+    pictures is more than a caption.
+    """
     seen = _footprint(other, other_to_picture, (picture.width, picture.height))
     outside = cv2.erode(
         255 - seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255
@@ -308,7 +313,8 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> flo
         near = cv2.dilate(part.astype(np.uint8), np.ones((19, 19), np.uint8)) > 0
         edge = off[rim & near]
         plain = (off[part] < 24).mean() > 0.6 and edge.size > 0 and (edge > 20).mean() > 0.5
-        beyond += 0.0 if plain else float(part.mean())
+        drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
+        beyond += float((drawn > 0).mean() if plain else part.mean())
     if beyond < 0.02 + float((seen == 0).mean() - (outside > 0).mean()) and count > 1:
         return 0.0
     return beyond
