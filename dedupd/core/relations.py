@@ -69,6 +69,9 @@ _FINE_WORST = 16.0
 """At 1200 px. Copies: 97 % below, 99 % without what was laid over them. Wrong: a line of a receipt on a table 21; one in the dark, hardly legible, 9.5."""
 _FINE_WORST_TEXT = 4.0
 """Copies: 97 % of pages and screens below 2.6. Wrong: two digits of a total, seven pixels high, 5.1."""
+_SAME_STROKES = 0.5
+"""Correlation of the two where strokes differ. Copies, sharpened or coded otherwise: 0.76 and more. Wrong: another number
+on a plate or a scoreboard, ten pixels high, below 0.25 where `fine_worst` is hardly above that of copies."""
 _UNEVEN = 1.05
 _NOT_PAPER = 0.5
 """Grey levels per pixel. Under stamps on photos 1.1 and more, on a smooth sky 0.55. Under a signature or a note on
@@ -327,7 +330,8 @@ def _everywhere_alike(m: Measures, extra: dict[str, float]) -> bool:
 
 
 def _closely_alike(m: Measures, extra: dict[str, float], bar: float) -> bool:
-    return _everywhere_alike(m, extra) and m.fine_worst is not None and m.fine_worst <= bar
+    same_strokes = extra.get("through", 1.0) >= _SAME_STROKES
+    return _everywhere_alike(m, extra) and same_strokes and m.fine_worst is not None and m.fine_worst <= bar
 
 
 def _overlaid(m: Measures, extra: dict[str, float]) -> bool:

@@ -15,6 +15,7 @@ from dedupd.adapters.vision import proof
 from dedupd.adapters.vision.decode import content_of, decode, opened
 from dedupd.adapters.vision.messages import PairToProve
 from dedupd.adapters.vision.traits import measure
+from dedupd.bench.gallery import scene
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for
 from tests.support.adversaries import FAMILIES, on_a_table
@@ -141,3 +142,14 @@ def test_a_frame_saved_again_is_still_a_copy(tmp_path: Path) -> None:
     FAMILIES["nobody"](0).save(again, quality=60)
     edge = judged(frames[0], seen(again), proof.Gallery())
     assert edge is not None and edge.relation is Relation.COPY and edge.unattended
+
+
+def test_another_number_on_a_scoreboard_is_seen(tmp_path: Path) -> None:
+    """Nine pixels high in a whole scene: what differs is less than in many a copy."""
+    for n, (score, quality) in enumerate((("4 : 28", 90), ("5 : 12", 70))):
+        photo = scene(31, (1200, 900), subject=None)
+        draw = ImageDraw.Draw(photo)
+        draw.rectangle((300, 200, 353, 218), fill=(10, 10, 12))
+        draw.text((304, 202), score, (255, 60, 20), font_size=12)
+        photo.save(tmp_path / f"{n}.jpg", quality=quality)
+    assert not list(moving([(seen(tmp_path / "0.jpg"), seen(tmp_path / "1.jpg"))]))

@@ -122,6 +122,7 @@ def test_a_pixel_exact_pair_is_a_copy_that_moves() -> None:
         {"overlap_b": 0.2},
         {"fine_worst": 20.0},
         {"fine_worst": None},
+        {"through": 0.25},
     ],
     ids=str,
 )
