@@ -82,7 +82,7 @@ _SAME_INSTANT = 1.0
 """Seconds: copies lose their SubSec digits, so two stamps of one exposure can differ by nearly this much."""
 _BRACKET_TONE = 0.2
 _BEYOND = 0.03
-"""Share of the mover's picture that the keeper may lack: rounding of the fit."""
+"""Share of the mover's picture that the keeper may lack: rounding of the fit, the letters of a caption bar."""
 
 _BURST_SECONDS = 2.0
 _FIXED_CAMERA_SECONDS = 1.0
