@@ -24,7 +24,7 @@ CALLS = (
 _PR_SET_PTRACER = 0x59616D61
 
 pytestmark = [
-    pytest.mark.crash,
+    pytest.mark.exhaustive,
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
 ]
