@@ -34,6 +34,8 @@ def run(places: Places, args: argparse.Namespace) -> int:
         )
     # On again with the first frame: until then hardly anything is garbage, and looking for it takes a tenth of the time.
     gc.disable()
+    # Textual reads it when imported. Its own 100 are felt at every Esc; these are neovim's.
+    os.environ.setdefault("ESCDELAY", "50")
     from dedupd.tui.terminal import choose
 
     images = choose(getattr(args, "images", None) or "auto")

@@ -6,14 +6,13 @@ before the first frame. Screens are imported where they are opened.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -22,6 +21,7 @@ from textual.signal import Signal
 from dedupd.protocol.messages import Done, Pause, Request, Resume, ScanNow
 from dedupd.tui.follower import Follower
 from dedupd.tui.gallery import Gallery
+from dedupd.tui.garbage import Garbage
 from dedupd.tui.hands import Hands
 from dedupd.tui.link import Link, LinkDown, LinkUp, Noticed
 from dedupd.tui.screens.months import MonthsScreen
@@ -66,6 +66,7 @@ class ReviewApp(App[None]):
         self.gallery = Gallery(self.link, images)
         self.starter = Starter(start_command)
         self.starting = False
+        self.garbage = Garbage(self.set_timer, lambda: len(self.screen_stack) == 1)
         self.changed: Signal[Topic] = Signal(self, "changed")
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
@@ -86,15 +87,19 @@ class ReviewApp(App[None]):
 
     def _begin(self) -> None:
         """The first frame is there."""
-        gc.freeze()
-        gc.enable()
+        self.garbage.begin()
         self.run_worker(self.link.run(), group="link")
         self.run_worker(self.hands.run(), group="hands")
         self.run_worker(_load_ahead, group="ahead", thread=True)
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent):
+            self.garbage.put_off()
+        await super().on_event(event)
+
     def on_unmount(self) -> None:
         self.gallery.close()
-        gc.unfreeze()
+        self.garbage.end()
 
     @on(LinkUp)
     def connected(self, message: LinkUp) -> None:

@@ -259,6 +259,40 @@ async def test_a_closed_screen_is_let_go(reviewing: Reviewing) -> None:
             await review.until(lambda opened=opened: gc.collect() and opened() is None, f"{keys} is freed")
 
 
+async def test_what_a_closed_screen_drew_is_let_go(reviewing: Reviewing) -> None:
+    """Textual alone keeps every line of the last thousand widgets."""
+    async with reviewing() as review:
+        await review.press("question_mark")
+        await review.until(lambda: isinstance(review.app.screen, Help), "help")
+        drawn = weakref.ref(review.app.screen.query_one("#dialog")._styles_cache)
+        await review.press("escape")
+        await review.until(lambda: gc.collect() and drawn() is None, "its lines are freed")
+
+
+class _Ring:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.ring = self
+
+
+async def test_garbage_waits_for_a_quiet_moment(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also garbage of a time when the collector was told to leave everything alone, as a large month does."""
+    monkeypatch.setattr("dedupd.tui.garbage.QUIET", 0.05)
+    async with reviewing() as review:
+        ring = _Ring()
+        old = weakref.ref(ring)
+        gc.freeze()
+        del ring
+        for key in ("question_mark", "escape"):
+            looked = gc.get_stats()[2]["collections"]
+            await review.press(key)
+            await review.until(lambda n=looked: gc.get_stats()[2]["collections"] > n, "a look")
+        await review.until(lambda: old() is None, "the thorough look")
+
+
 async def test_space_keeper_and_undo_of_marks(reviewing: Reviewing) -> None:
     async with reviewing(groups=8) as review:
         await review.open_group()
