@@ -7,9 +7,10 @@ with its default events the observer's own directory walks overflow its queue be
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -25,6 +26,7 @@ from watchdog.events import (
 )  # fmt: skip
 from watchdog.observers import Observer
 
+log = logging.getLogger("dedupd.watcher")
 _KINDS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent,
 ]  # fmt: skip
@@ -69,13 +71,24 @@ class Watcher:
         """The root went away or came back as another: old watches would report ghosts."""
         watch = self._watches.pop(root, None)
         if watch is not None:
-            self._observer.unschedule(watch)  # type: ignore[arg-type]
+            with _its_own_troubles():
+                self._observer.unschedule(watch)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         logging.getLogger("watchdog").removeHandler(self._ears)
-        self._observer.stop()
+        with _its_own_troubles():
+            self._observer.stop()
         if self._observer.is_alive():
             self._observer.join(5)
+
+
+@contextlib.contextmanager
+def _its_own_troubles() -> Generator[None]:
+    """watchdog 7 loses count of a folder moved away whose name was used anew, and raises KeyError when it lets go."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # a border: letting go must not keep a daemon from ending
+        log.warning("watchdog could not let go of a folder (%r)", error)
 
 
 class _Handler(FileSystemEventHandler):

@@ -41,7 +41,8 @@ class Subscriber:
                 waiting, self._waiting = self._waiting, {}
                 for notice in waiting.values():
                     self._writer.write(encode_notice(notice))
-                    await asyncio.wait_for(self._writer.drain(), self._patience)
+                    async with asyncio.timeout(self._patience):
+                        await self._writer.drain()
         except TimeoutError:
             self._writer.transport.abort()
         except OSError:

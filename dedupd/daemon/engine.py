@@ -114,7 +114,7 @@ class Engine:
         self.last_beat = time.monotonic()
         self._progress(phase, done, total)
 
-    def stop(self, timeout: float) -> bool:
+    def stop(self, timeout: float | None = None) -> bool:
         """Finish the running step and end. True when the thread ended in time."""
         self._stopping.set()
         self.submit("stop", lambda library: None, Urgency.STOP)

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dedupd.adapters.disk import OUR_FOLDERS
@@ -92,6 +92,9 @@ class Daemon:
         self._first_hint = 0.0
         self._stopped = asyncio.Event()
         self._roots: dict[str, tuple[int, int] | None] = {}
+        self._asked = set[str]()
+        """Roots that have not answered yet."""
+        self._begun = False
         self._heart = Heartbeat.from_environment()
         self.broadcast = Broadcast()
         self.schedule = Schedule(settings.schedule)
@@ -104,7 +107,7 @@ class Daemon:
     async def live(self) -> int:
         self._loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(name, self._stopped.set)
+            self._loop.add_signal_handler(name, self._stop)
         self._library = await asyncio.to_thread(self.engine.start)
         self.paused = self._library.ledger.get("paused") == "yes"
         self.watcher = Watcher(self._on_folder_thread, self._on_loss_thread)
@@ -114,18 +117,26 @@ class Daemon:
             recluster=self.recluster,
             reconcile=self.look_everywhere,
             sweep=self._sweep,
-            roots=self._check_roots,
+            roots=lambda: self._spawn(self._check_roots()),
             config=lambda: self._spawn(self._follow_config()),
         )
         self.watcher.start()
-        self._check_roots()
-        self.look_everywhere()
+        first = asyncio.create_task(self._begin())
         self._heart.ready()
         log.info("ready: watching %s", ", ".join(str(r) for r in self.settings.roots))
         pulse = asyncio.create_task(self._beat())
         await self._stopped.wait()
         pulse.cancel()
+        first.cancel()
         return await self._end()
+
+    async def _begin(self) -> None:
+        """Watch first, look then: what changes in between is told. A folder that does not answer delays nothing else."""
+        try:
+            await self._check_roots()
+        finally:
+            self.look_everywhere()
+            self._begun = True
 
     async def _beat(self) -> None:
         """The watchdog hears of the pipeline's life, not only of the loop's."""
@@ -134,17 +145,20 @@ class Daemon:
                 self._heart.alive()
             await asyncio.sleep(self._heart.interval)
 
+    def _stop(self) -> None:
+        if not self._stopped.is_set():
+            self._stopped.set()
+            deadline = threading.Timer(STOP_SECONDS, _leave)
+            deadline.daemon = True
+            deadline.start()
+
     async def _end(self) -> int:
         self._heart.stopping()
         log.info("stopping")
         self.schedule.stop()
         await self._server.stop()
         await asyncio.to_thread(self.watcher.stop)
-        if not await asyncio.to_thread(self.engine.stop, STOP_SECONDS):
-            # A worker that hangs in a file must not keep the daemon: everything durable is durable already.
-            log.warning("the pipeline did not stop in time; leaving it to recovery")
-            logging.shutdown()
-            os._exit(ExitCode.OK)
+        await asyncio.to_thread(self.engine.stop)
         self.handlers.close()
         return ExitCode.OK
 
@@ -313,25 +327,41 @@ class Daemon:
 
     # ---- roots come and go
 
-    def _check_roots(self) -> None:
-        """A root that vanished, came back or is another disk now: watch it anew and look; never believe absence."""
-        for root in self.settings.roots:
-            now = _identity(root)
-            before = self._roots.get(str(root), (0, 0))
-            self._roots[str(root)] = now
-            if now == before:
-                continue
-            self.watcher.unwatch(str(root))
-            if now is not None:
-                self._unwatched[str(root)] = self.watcher.watch(str(root))
+    async def _check_roots(self) -> None:
+        """A root that vanished, came back or is another disk now: watch it anew and look; never believe absence.
+
+        In threads, each folder by itself: the mount of a server that is gone answers nobody, for hours.
+        """
+        await asyncio.gather(*(self._check_root(str(root)) for root in self.settings.roots))
+
+    async def _check_root(self, root: str) -> None:
+        if root in self._asked:
+            return
+        self._asked.add(root)
+        try:
+            before = self._roots.get(root, (0, 0))
+            now, unwatched = await asyncio.to_thread(self._watch_anew, root, before)
+        finally:
+            self._asked.discard(root)
+        self._roots[root] = now
+        if now != before:
+            self._unwatched[root] = unwatched
             if before != (0, 0):
                 self.look_everywhere()
+
+    def _watch_anew(self, root: str, before: tuple[int, int] | None) -> tuple[tuple[int, int] | None, str]:
+        """Which folder stands there now, watched when it is another than before; one sentence when it cannot be."""
+        now = _identity(root)
+        if now == before:
+            return now, ""
+        self.watcher.unwatch(root)
+        return now, "" if now is None else self.watcher.watch(root)
 
     # ---- what clients are told
 
     def complete(self, view: StatusView) -> StatusView:
         """Adds to the ledger's status what only the running daemon knows."""
-        view.busy = self.engine.busy or bool(self._hints)
+        view.busy = self.engine.busy or bool(self._hints) or not self._begun
         view.progress = self.engine.progress
         view.next_run = self.schedule.next_run()
         view.pid = self.pid
@@ -373,7 +403,14 @@ class Daemon:
         self.broadcast.send(notice)
 
 
-def _identity(root: Path) -> tuple[int, int] | None:
+def _leave() -> None:
+    """What hangs in a file or a folder must not keep the daemon: what is durable is durable already."""
+    log.warning("not all of it stopped in time; leaving that to recovery")
+    logging.shutdown()
+    os._exit(ExitCode.OK)
+
+
+def _identity(root: str) -> tuple[int, int] | None:
     try:
         found = os.stat(root)
     except OSError:

@@ -119,7 +119,9 @@ class _Client:
 
     async def serve(self) -> None:
         try:
-            line = await asyncio.wait_for(self._line(), FIRST_LINE_SECONDS)
+            # Nowhere asyncio.wait_for: before Python 3.12 it may swallow a cancellation, and stop() would wait for ever.
+            async with asyncio.timeout(FIRST_LINE_SECONDS):
+                line = await self._line()
             while line:
                 await self._one(line)
                 line = await self._line()
@@ -184,7 +186,8 @@ class _Client:
 
     async def _send(self, reply: bytes) -> None:
         self._writer.write(reply)
-        await asyncio.wait_for(self._writer.drain(), WRITE_SECONDS)
+        async with asyncio.timeout(WRITE_SECONDS):
+            await self._writer.drain()
 
 
 def peer_uid(link: socket.socket) -> int:

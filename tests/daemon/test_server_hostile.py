@@ -198,6 +198,24 @@ async def _until_answered(serving: Served) -> None:
                     return
 
 
+async def test_it_stops_while_clients_talk_without_a_pause(serving: Served) -> None:
+    async def talk() -> None:
+        async with serving.connected() as (reader, writer):
+            while True:
+                writer.write(request("status"))
+                if not await reader.readline():
+                    return
+
+    talking = [asyncio.create_task(talk()) for _ in range(4)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    stopping = asyncio.create_task(serving.server.stop())
+    done, _ = await asyncio.wait([stopping], timeout=5)
+    for client in talking:
+        client.cancel()
+    assert done
+
+
 async def test_a_subscriber_that_does_not_read_costs_no_memory_and_delays_nobody(serving: Served) -> None:
     async with serving.connected() as (reader, writer):
         writer.write(request("subscribe"))

@@ -202,9 +202,10 @@ class House:
             running.process.kill()
             running.process.wait()
 
-    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: object, first: str = "") -> subprocess.Popen[bytes]:
+        """`first`: Python run in the daemon's process before it, to break something."""
         where = ["--state-dir", str(self.state), "--config", str(self.config)]
-        command = [sys.executable, "-c", HURRIED, *where, "run", *map(str, arguments)]
+        command = [sys.executable, "-c", first + HURRIED, *where, "run", *map(str, arguments)]
         with (self.folder / "daemon.log").open("ab") as log:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
-from tests.end_to_end.house import House
+from tests.end_to_end.house import PATIENCE, Daemon, House
 
 
 def test_a_photo_and_its_copy_dropped_in_are_grouped_moved_and_written_up(house: House) -> None:
@@ -109,6 +110,57 @@ def test_sigterm_ends_it_while_it_reads_photos(house: House) -> None:
         assert daemon.end(10) == 0
     with house.daemon() as daemon:
         assert daemon.settled(lambda s: s.photos == 40).skipped == 0
+
+
+DEAD_MOUNT = (
+    "import os, threading, dedupd.daemon.main as m\n"
+    "def identity(root): threading.Event().wait()\n"
+    "m._identity, m.STOP_SECONDS = identity, 2.0\n"
+)
+
+
+def test_sigterm_ends_it_when_a_root_answers_nobody(pair: House) -> None:
+    process = pair.start(first=DEAD_MOUNT)
+    try:
+        daemon = Daemon(house=pair, process=process)
+        daemon.until(lambda s: s.busy)
+        assert daemon.end(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sigterm_ends_it_while_it_still_recovers(pair: House) -> None:
+    stuck = (
+        "import os, threading, dedupd.daemon.main as m, dedupd.library as l\n"
+        "def recover(self): print('recovering', flush=True); threading.Event().wait()\n"
+        "l.Library.recover, m.STOP_SECONDS = recover, 0.5\n"
+    )
+    process = pair.start(first=stuck)
+    try:
+        end = time.monotonic() + PATIENCE
+        while "recovering" not in pair.log() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_sigterm_ends_it_after_a_folder_left_and_its_name_was_used_anew(pair: House) -> None:
+    year = pair.root / "2024"
+    with pair.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 1)
+        (year / "07").mkdir()
+        daemon.look()
+        (year / "07").rename(pair.folder / "07")
+        (year / "07").mkdir()
+        (year / "07").rename(year / "08")
+        pair.add("2024/09/IMG_9.jpg", 9)
+        daemon.settled(lambda s: s.photos == 2)
+        assert daemon.end(10) == 0
+        assert "Traceback" not in pair.log()
 
 
 def test_a_second_daemon_is_refused_on_the_same_state_and_on_the_same_root(pair: House) -> None:
