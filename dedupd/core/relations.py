@@ -40,7 +40,7 @@ def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
     return known if similar is None else replace(known, similar=similar)
 
 
-MEASURES = "3"
+MEASURES = "4"
 """Version of what `Measures` holds: pairs measured under another are measured again."""
 
 # The bars of an unattended copy. They were read on 957 labelled photos, 1380 generated copies of 40 kinds and 1100
@@ -83,6 +83,8 @@ _SAME_INSTANT = 1.0
 _BRACKET_TONE = 0.2
 _BEYOND = 0.03
 """Share of the mover's picture that the keeper may lack: rounding of the fit, the letters of a caption bar."""
+_WRITTEN = 0.002
+"""Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
 _BURST_SECONDS = 2.0
 _FIXED_CAMERA_SECONDS = 1.0
@@ -314,6 +316,8 @@ def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
     """The doubts that the pixels give."""
     if max(m.overlap_a, m.overlap_b) < _OVERLAP or min(m.overlap_a, m.overlap_b) < _SMALLER_OVERLAP:
         yield "neither shows all of the other"
+    if min(extra.get("margin_a", 0.0), extra.get("margin_b", 0.0)) > _WRITTEN:
+        yield "each has a caption of its own"
     if m.band_ncc < _BAND_NCC or extra.get("fine_ncc", 0.0) < _FINE_NCC or m.mean > _MEAN:
         yield "fine detail differs"
     if not (_everywhere_alike(m, extra) or _overlaid(m, extra)):

@@ -165,6 +165,15 @@ def test_what_stands_on_a_plain_margin_is_picture(
     assert contained(edge, "b") and not contained(edge, "a")
 
 
+def test_two_captions_of_one_photo_are_two_pictures() -> None:
+    below = captioned(SCENE)
+    above = Image.new("RGB", (960, 800), (10, 10, 10))
+    above.paste(SCENE, (0, 80))
+    ImageDraw.Draw(above).text((30, 20), "Monday again", (255, 255, 255), ImageFont.load_default(40))
+    edge = judged(below, above)
+    assert edge is not None and edge.why == "each has a caption of its own" and not edge.unattended
+
+
 def test_the_orientation_is_found() -> None:
     turned = measure(pixels(SCENE), pixels(SCENE.transpose(Image.Transpose.ROTATE_270)))
     assert (turned.method, turned.orientation) == ("identity", 1)

@@ -123,6 +123,7 @@ def test_a_pixel_exact_pair_is_a_copy_that_moves() -> None:
         {"fine_worst": 20.0},
         {"fine_worst": None},
         {"through": 0.25},
+        {"margin_a": 0.004, "margin_b": 0.004},
     ],
     ids=str,
 )

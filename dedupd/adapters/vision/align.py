@@ -289,8 +289,9 @@ def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
     return np.asarray(cv2.LUT(x, np.clip(np.rint(table), 0, 255).astype(np.uint8)), np.uint8)
 
 
-def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:
-    """Share of `picture` that the other does not show and that is more than a plain border or caption bar.
+def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> tuple[float, float]:
+    """Share of `picture` that the other does not show and that is more than a plain border or caption bar; and how much
+    of it stands on plain margins, a caption too.
 
     Of a plain margin what stands on it counts, with the gaps of its letters: a dark sky's house or a row of small
     pictures is more than a caption.
@@ -300,12 +301,13 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> flo
         255 - seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255
     )
     if (seen == 0).mean() < 0.01:
-        return 0.0
+        return 0.0, 0.0
     rim = (seen > 0) & (
         cv2.erode(seen, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255) == 0
     )
     count, labels = cv2.connectedComponents(outside)
-    beyond = float((seen == 0).mean() - (outside > 0).mean())
+    rounding = float((seen == 0).mean() - (outside > 0).mean())
+    beyond, margin = rounding, 0.0
     for label in range(1, count):
         part = labels == label
         paint = np.median(picture.rgb[part][::3], axis=0)
@@ -315,9 +317,10 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> flo
         plain = (off[part] < 24).mean() > 0.6 and edge.size > 0 and (edge > 20).mean() > 0.5
         drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
         beyond += float((drawn > 0).mean() if plain else part.mean())
-    if beyond < 0.02 + float((seen == 0).mean() - (outside > 0).mean()) and count > 1:
-        return 0.0
-    return beyond
+        margin += float((drawn > 0).mean()) if plain else 0.0
+    if beyond < 0.02 + rounding and count > 1:
+        return 0.0, margin
+    return beyond, margin
 
 
 def _measures(laid: _Laid) -> Measures:
@@ -326,13 +329,19 @@ def _measures(laid: _Laid) -> Measures:
     band_ncc, band_std, fine_ncc = residual.bands
     local = residual.quick_local if rest is residual.quick else residual.local(rest)
     t = laid.fit.transform
+    (beyond_a, margin_a), (beyond_b, margin_b) = (
+        _beyond(laid.a, laid.b, _inverse(t)),
+        _beyond(laid.b, laid.a, t),
+    )
     extra = {
         "fine_ncc": fine_ncc,
         "tone": rest.tone,
         "local": local.lowest,
         "unlike": local.unlike,
-        "beyond_a": _beyond(laid.a, laid.b, _inverse(t)),
-        "beyond_b": _beyond(laid.b, laid.a, t),
+        "beyond_a": beyond_a,
+        "beyond_b": beyond_b,
+        "margin_a": margin_a,
+        "margin_b": margin_b,
         **laid.flow,
         "bad": residual.bad(rest),
         **(residual.overlay(rest, local) if local.unlike > 0 and rest.mean < 5 else {}),
