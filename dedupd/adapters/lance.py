@@ -23,13 +23,16 @@ from typing import Any
 # Read when lancedb is imported; without it every query logs a warning.
 os.environ.setdefault("LANCE_LOG", "error")
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dedupd.adapters import rest_client
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
+
+with rest_client.left_out():
+    import lancedb
 
 SKETCH = 128
 """Dimensions of the stored random projection that the search across the whole index looks at first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -59,6 +60,13 @@ def opened(
 @pytest.fixture
 def index(tmp_path: Path) -> PhotoIndex:
     return opened(tmp_path)
+
+
+def test_the_client_of_a_server_is_not_loaded() -> None:
+    """It is half of what a worker's start costs."""
+    files = {str(getattr(module, "__file__", "")) for module in list(sys.modules.values())}
+    assert any(file.endswith("lancedb/db.py") for file in files)
+    assert not [file for file in files if file.endswith("_api.py") and "lance_namespace" in file]
 
 
 def test_rows_come_back_as_they_were_stored(tmp_path: Path, index: PhotoIndex) -> None:
