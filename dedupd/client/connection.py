@@ -23,6 +23,12 @@ from dedupd.protocol.messages import MAX_LINE, PROTOCOL, Failure, Hello, Notice,
 R = TypeVar("R", bound=msgspec.Struct)
 
 
+OTHER_VERSION = (
+    "a daemon of another version of dedupd is running: restart it, with `systemctl --user restart dedupd`, "
+    "or end it and `dedupd run` again"
+)
+
+
 class Refused(DedupdError):
     """The daemon said no, or tried and failed; the message is its sentence."""
 
@@ -44,9 +50,11 @@ def ask(path: Path, request: Request, result: type[R], timeout: float | None = 3
         link.settimeout(timeout)
         try:
             link.connect(str(path))
-            link.sendall(encode_request(0, SayHello(client="ask")) + encode_request(1, request))
             with link.makefile("rb") as lines:
-                _check_hello(_answer(_line(lines, 0), Hello))
+                link.sendall(encode_request(0, SayHello(client="ask")))
+                _hello(_line(lines, 0))
+                # Not before: a daemon of another version might do half of what is meant.
+                link.sendall(encode_request(1, request))
                 return _answer(_line(lines, 1), result)
         except TimeoutError:
             raise NoDaemon(f"the daemon at {path} did not answer within {timeout:g} seconds") from None
@@ -57,7 +65,7 @@ def ask(path: Path, request: Request, result: type[R], timeout: float | None = 3
 def _line(lines: Any, id: int) -> dict[str, Any]:
     while line := lines.readline(MAX_LINE + 1):
         message = parse(line)
-        if message.get("id") == id and "method" not in message:
+        if message.get("id") in (id, None) and "method" not in message:
             return message
     raise EOFError("it closed the connection")
 
@@ -68,11 +76,16 @@ def _answer(message: dict[str, Any], kind: type[R]) -> R:
     return shape(message.get("result"), kind)
 
 
-def _check_hello(hello: Hello) -> None:
+def _hello(message: dict[str, Any]) -> Hello:
+    """Raises ProtocolError when the daemon is of another version, or turned this client away unheard."""
+    try:
+        hello = _answer(message, Hello)
+    except Refused as refused:
+        unheard = message.get("id") is None
+        raise ProtocolError(str(refused) if unheard else f"{OTHER_VERSION} ({refused})") from None
     if hello.protocol != PROTOCOL:
-        raise ProtocolError(
-            f"the daemon speaks protocol {hello.protocol} and this program {PROTOCOL}: restart the daemon"
-        )
+        raise ProtocolError(OTHER_VERSION)
+    return hello
 
 
 def _deaf(notice: Notice) -> None:
@@ -118,18 +131,19 @@ class Connection:
         self._reader_task: asyncio.Task[None] | None = None
 
     async def open(self) -> Hello:
-        """Connect and say hello. Raises NoDaemon."""
+        """Connect and say hello. Raises NoDaemon, ProtocolError when the daemon is of another version."""
         try:
             reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=MAX_LINE + 1)
         except OSError as error:
             raise NoDaemon(f"no daemon answers at {self._path} ({error.strerror or error})") from None
         self._reader_task = asyncio.create_task(self._read(reader))
-        hello = await self.ask(SayHello(client="tui"), Hello)
-        _check_hello(hello)
-        return hello
+        return _hello(await self._answered(SayHello(client="tui"), 30.0))
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109
         """Raises NoDaemon when the connection breaks, Refused when the daemon says no."""
+        return _answer(await self._answered(request, timeout), result)
+
+    async def _answered(self, request: Request, timeout: float | None) -> dict[str, Any]:  # noqa: ASYNC109
         if self._writer is None or self._writer.is_closing():
             raise NoDaemon(f"no daemon is connected at {self._path}")
         id = next(self._ids)
@@ -140,7 +154,7 @@ class Connection:
             with _deadline(answer, timeout, loop):
                 self._writer.write(encode_request(id, request))
                 await self._writer.drain()
-                return _answer(await answer, result)
+                return await answer
         except (OSError, TimeoutError) as error:
             raise NoDaemon(f"the daemon at {self._path} went away ({error or 'no answer'})") from None
         finally:
@@ -176,6 +190,8 @@ class Connection:
             if notice is not None:
                 self._on_notice(notice)
             return
-        answer = self._waiting.get(message.get("id", -1))
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+        id = message.get("id")
+        for asked, answer in self._waiting.items():
+            # An error without an id is about the line itself: it answers whatever was asked on it.
+            if id in (asked, None) and not answer.done():
+                answer.set_result(message)

@@ -164,6 +164,8 @@ class Engine:
                 self._progress = _Pace(
                     self._tell
                 )  # the next task's first word is told, however soon it comes
+            # An error holds this frame, the frame its task, the task its error: refusals would pile up with all they name.
+            del task
 
     def _failed(self, task: _Task, error: Exception) -> None:
         task.answer.set_exception(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -20,7 +20,8 @@ from dedupd import __version__
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
-from dedupd.daemon.server import Failed
+from dedupd.daemon.server import Failed, Unlike, failure_of
+from dedupd.errors import DedupdError
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.pipeline.tune import tune
 from dedupd.protocol.codec import encode_result
@@ -36,6 +37,7 @@ from dedupd.protocol.messages import (
     Calibrate,
     Done,
     DropModel,
+    Failure,
     Forget,
     GetGroup,
     GetGroups,
@@ -96,7 +98,7 @@ class Handlers:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._tuner = ThreadPoolExecutor(1, thread_name_prefix="tuner")
         self._view: LibraryView | None = None
-        self._keys: OrderedDict[str, asyncio.Task[Acted]] = OrderedDict()
+        self._keys: OrderedDict[str, asyncio.Task[Acted | Failure]] = OrderedDict()
 
     async def answer(self, request: Request) -> msgspec.Struct:
         """The result of a request; raises Failed or another DedupdError with one sentence."""
@@ -119,24 +121,28 @@ class Handlers:
     async def _act(self, name: str, act: Callable[[Library], T], urgency: Urgency = Urgency.PERSON) -> T:
         return await asyncio.wrap_future(self._daemon.engine.submit(name, act, urgency))
 
-    async def _once(self, key: str, act: Callable[[], Any]) -> Acted:
+    async def _once(self, key: str, act: Callable[[], Awaitable[Acted]]) -> Acted:
         """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
-        if key and key in self._keys:
-            return await asyncio.shield(self._keys[key])
-        task: asyncio.Task[Acted] = asyncio.create_task(act())
-        if key:
-            self._keys[key] = task
-            while len(self._keys) > REMEMBERED_KEYS:
-                self._keys.popitem(last=False)
-        return await asyncio.shield(task)
+        task = self._keys.get(key)
+        if task is None:
+            task = asyncio.create_task(_outcome(act))
+            if key:
+                self._keys[key] = task
+                while len(self._keys) > REMEMBERED_KEYS:
+                    self._keys.popitem(last=False)
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, Failure):
+            raise Failed(outcome.code, outcome.message, outcome.data)
+        return outcome
 
     # ---- reading
 
     async def _hello(self, request: SayHello) -> Hello:
         if request.protocol != PROTOCOL:
-            raise Failed(
+            raise Unlike(
                 REFUSED,
-                f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: use the same dedupd",
+                f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: "
+                "restart it, or use the dedupd that it was started from",
             )
         return Hello(protocol=PROTOCOL, version=__version__, pid=self._daemon.pid)
 
@@ -400,6 +406,14 @@ class Handlers:
         acted = _acted(moved)
         acted.lessons = lessons
         return acted
+
+
+async def _outcome(act: Callable[[], Awaitable[Acted]]) -> Acted | Failure:
+    """A refusal as what is answered: the error itself, kept with its key, would keep all of the request's ids."""
+    try:
+        return await act()
+    except DedupdError as error:
+        return failure_of(error)
 
 
 def fitting(views: Sequence[GroupView]) -> int:

@@ -21,8 +21,8 @@ from typing import Any
 import msgspec
 
 from dedupd.daemon.broadcast import Broadcast, Subscriber
-from dedupd.errors import DedupdError, ProtocolError, StateError
-from dedupd.protocol.codec import encode_error, encode_result, parse, request_of
+from dedupd.errors import DedupdError, StateError
+from dedupd.protocol.codec import Id, Misspoken, encode_error, encode_result, parse, request_of
 from dedupd.protocol.messages import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -44,15 +44,33 @@ FIRST_LINE_SECONDS = 10.0
 WRITE_SECONDS = 30.0
 """A client that reads nothing for so long loses its place."""
 
+FULL = Failure(
+    code=REFUSED,
+    message=f"{MAX_CLIENTS} programs talk to the daemon already: end one, such as a `dedupd review`, and try again",
+)
 Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class Failed(DedupdError):
     """A handler's refusal with its JSON-RPC code."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, data: int | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.data = code, data
+
+
+class Unlike(Failed):
+    """The client speaks another protocol: what it says next would be misread, so its line ends."""
+
+
+def failure_of(error: DedupdError) -> Failure:
+    """The `error` of the answer."""
+    if isinstance(error, Failed):
+        return Failure(code=error.code, message=str(error), data=error.data)
+    if isinstance(error, Misspoken):
+        return Failure(code=error.code, message=str(error))
+    # It tried and failed: the command that asked ends as if it had tried itself.
+    return Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
 
 
 class Server:
@@ -92,7 +110,10 @@ class Server:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link: socket.socket = writer.get_extra_info("socket")
-        if peer_uid(link) != os.getuid() or len(self._clients) >= MAX_CLIENTS:
+        ours, crowded = peer_uid(link) == os.getuid(), len(self._clients) >= MAX_CLIENTS
+        if not ours or crowded:
+            if ours:
+                writer.write(encode_error(None, FULL))
             writer.close()
             return
         task = asyncio.current_task()
@@ -122,8 +143,7 @@ class _Client:
             # Nowhere asyncio.wait_for: before Python 3.12 it may swallow a cancellation, and stop() would wait for ever.
             async with asyncio.timeout(FIRST_LINE_SECONDS):
                 line = await self._line()
-            while line:
-                await self._one(line)
+            while line and await self._one(line):
                 line = await self._line()
         finally:
             if self._subscriber is not None:
@@ -140,42 +160,42 @@ class _Client:
             )
             return b""
 
-    async def _one(self, line: bytes) -> None:
-        id: Any = None
+    async def _one(self, line: bytes) -> bool:
+        """Answer one line. False: this client is not listened to any more."""
+        id: Id = None
+        asked = True
+        """A message without an id is a notification: done, and answered with nothing, not even an error."""
         try:
             message = parse(line)
-            id = message.get("id")
-            if not isinstance(id, int | str | None) or not isinstance(message.get("method"), str):
-                raise Failed(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
-            try:
-                request = request_of(message)
-            except ProtocolError as error:
-                raise Failed(INVALID_PARAMS, str(error)) from None
+            asked, id, method = _addressed(message)
+            request = request_of(message)
+            del (
+                message,
+                line,
+            )  # a long list of ids waits for its turn as what it means, not as what it was said in
             if request is None:
-                raise Failed(METHOD_NOT_FOUND, f"there is no method {message['method']!r}")
+                raise Failed(METHOD_NOT_FOUND, f"there is no method {method!r}")
             result = self._subscribe() if isinstance(request, Subscribe) else await self._answer(request)
             reply = encode_result(id, result)
             if len(reply) > MAX_LINE:
                 raise Failed(REFUSED, "the answer is too long for one message: ask for fewer with `limit`")
+        except Unlike as error:
+            await self._send(encode_error(id, failure_of(error)))
+            return False
+        except DedupdError as error:
+            reply = encode_error(id, failure_of(error))
         except UnicodeError:  # half a surrogate pair: no name, month or path holds one
             reply = encode_error(
                 id, Failure(code=INVALID_PARAMS, message="a text holds what is no character")
             )
-        except Failed as error:
-            reply = encode_error(id, Failure(code=error.code, message=str(error)))
-        except ProtocolError as error:
-            reply = encode_error(id, Failure(code=PARSE_ERROR, message=str(error)))
-        except DedupdError as error:
-            # It tried and failed: the command that asked ends as if it had tried itself.
-            failure = Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
-            reply = encode_error(id, failure)
         except Exception as error:  # a border: a bad request must not end the daemon
             log.exception("a request failed")
             reply = encode_error(
                 id, Failure(code=INTERNAL_ERROR, message=f"internal error ({type(error).__name__})")
             )
-        if id is not None or b'"error"' in reply:
+        if asked:
             await self._send(reply)
+        return True
 
     def _subscribe(self) -> Done:
         if self._subscriber is None:
@@ -188,6 +208,14 @@ class _Client:
         self._writer.write(reply)
         async with asyncio.timeout(WRITE_SECONDS):
             await self._writer.drain()
+
+
+def _addressed(message: dict[str, Any]) -> tuple[bool, Id, str]:
+    """Whether it is to be answered, its id and its method. Raises Failed for what is no request."""
+    id, method = message.get("id"), message.get("method")
+    if not isinstance(id, int | str | None) or isinstance(id, bool) or not isinstance(method, str):
+        raise Failed(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
+    return "id" in message, id, method
 
 
 def peer_uid(link: socket.socket) -> int:

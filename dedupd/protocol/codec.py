@@ -12,10 +12,28 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from dedupd.errors import ProtocolError
-from dedupd.protocol.messages import MAX_LINE, NOTICES, REQUESTS, Failure, Notice, Request
+from dedupd.protocol.messages import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MAX_LINE,
+    NOTICES,
+    PARSE_ERROR,
+    REQUESTS,
+    Failure,
+    Notice,
+    Request,
+)
 
 S = TypeVar("S", bound=msgspec.Struct)
 Id = int | str | None
+
+
+class Misspoken(ProtocolError):
+    """What came in is no message of ours; `code` is JSON-RPC's own."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def dump(message: dict[str, Any]) -> bytes:
@@ -44,15 +62,15 @@ def encode_notice(notice: Notice) -> bytes:
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """The JSON object of one line. Raises ProtocolError (one sentence)."""
+    """The JSON object of one line. Raises Misspoken (one sentence)."""
     if len(line) > MAX_LINE:
-        raise ProtocolError(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
+        raise Misspoken(PARSE_ERROR, f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
     try:
         message: object = json.loads(line, parse_int=_int)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not one line of JSON: {error}") from None
+        raise Misspoken(PARSE_ERROR, f"not one line of JSON: {error}") from None
     if not isinstance(message, dict):
-        raise ProtocolError("a message must be a JSON object")
+        raise Misspoken(INVALID_REQUEST, "a message is one JSON object: batches are not taken")
     return cast("dict[str, Any]", message)
 
 
@@ -65,7 +83,7 @@ def _int(text: str) -> int:
 
 
 def request_of(message: dict[str, Any]) -> Request | None:
-    """The typed request, None for an unknown method. Raises ProtocolError when its params do not fit."""
+    """The typed request, None for an unknown method. Raises Misspoken when its params do not fit."""
     kind = REQUESTS.get(message.get("method", ""))
     if kind is None:
         return None
@@ -79,8 +97,8 @@ def notice_of(message: dict[str, Any]) -> Notice | None:
 
 
 def shape(value: Any, kind: type[S]) -> S:
-    """`value` as `kind`. Raises ProtocolError naming the field that does not fit."""
+    """`value` as `kind`. Raises Misspoken naming the field that does not fit."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ProtocolError(f"the parameters do not fit: {error}") from None
+        raise Misspoken(INVALID_PARAMS, f"the parameters do not fit: {error}") from None

@@ -8,12 +8,13 @@ Must never import anything heavier than msgspec.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
-PROTOCOL = 1
-"""One number; `hello` refuses another."""
+PROTOCOL = 2
+"""One number; `hello` refuses another. Raised when a request changes its meaning: unknown fields are ignored, and half of an
+act must never be done."""
 MAX_LINE = 1 << 20
 """Bytes in one message, both directions; lists are paged to stay below it."""
 MAX_CLIENTS = 32
@@ -28,6 +29,10 @@ PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR =
 )
 REFUSED, STALE, NOT_FOUND = -32000, -32001, -32002
 """REFUSED: a sentence says why. STALE: the group changed since the client saw it. NOT_FOUND: no such id."""
+
+
+Key = Annotated[str, Meta(max_length=200)]
+"""Idempotency key of an act: the same key again is answered as the first time. Kept by the daemon, so not for essays."""
 
 
 # ---- views: what a client sees -------------------------------------------------------------------
@@ -498,7 +503,7 @@ class Approve(Request, kw_only=True):
     result = Acted
     groups: list[GroupRef] = field(default_factory=list)
     all: bool = False
-    key: str = ""
+    key: Key = ""
 
 
 class Reject(Request, kw_only=True):
@@ -507,7 +512,7 @@ class Reject(Request, kw_only=True):
     method = "reject"
     result = Acted
     groups: list[GroupRef] = field(default_factory=list)
-    key: str = ""
+    key: Key = ""
 
 
 class Judge(Request, kw_only=True):
@@ -524,7 +529,7 @@ class Judge(Request, kw_only=True):
     """File ids that are not duplicates of the keeper, for ever."""
     keep: list[int] = field(default_factory=list)
     """File ids that are duplicates but stay where they are."""
-    key: str = ""
+    key: Key = ""
 
 
 class Undo(Request, kw_only=True):
@@ -537,7 +542,7 @@ class Undo(Request, kw_only=True):
     month: str | None = None
     last: bool = False
     all: bool = False
-    key: str = ""
+    key: Key = ""
 
 
 class Forget(Request, kw_only=True):
@@ -547,7 +552,7 @@ class Forget(Request, kw_only=True):
     result = Acted
     lesson: int | None = None
     lessons: list[int] = field(default_factory=list)
-    key: str = ""
+    key: Key = ""
 
 
 REQUESTS: dict[str, type[Request]] = {

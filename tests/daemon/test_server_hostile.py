@@ -115,7 +115,8 @@ async def test_it_answers_by_id(serving: Served) -> None:
     [
         (b"not json\n", PARSE_ERROR),
         (b"\xff\xfe\x00\n", PARSE_ERROR),
-        (b"[1, 2]\n", PARSE_ERROR),
+        (b"[1, 2]\n", INVALID_REQUEST),
+        (b"7\n", INVALID_REQUEST),
         (b"\n", PARSE_ERROR),
         (b"[" * 500_000 + b"\n", PARSE_ERROR),
         (b'{"a":' * 100_000 + b"\n", PARSE_ERROR),
@@ -123,6 +124,7 @@ async def test_it_answers_by_id(serving: Served) -> None:
         (b'{"jsonrpc":"2.0","id":1}\n', INVALID_REQUEST),
         (b'{"jsonrpc":"2.0","id":1,"method":{}}\n', INVALID_REQUEST),
         (b'{"jsonrpc":"2.0","id":[],"method":"status"}\n', INVALID_REQUEST),
+        (b'{"jsonrpc":"2.0","id":true,"method":"status"}\n', INVALID_REQUEST),
         (b'{"jsonrpc":"2.0","id":1.5,"method":"status"}\n', INVALID_REQUEST),
         (request("rm -rf"), METHOD_NOT_FOUND),
         (request("__class__"), METHOD_NOT_FOUND),
@@ -147,6 +149,23 @@ async def test_nonsense_is_answered_with_its_code_and_one_sentence(
     assert "\n" not in said["error"]["message"]
     assert "secret" not in said["error"]["message"]
     assert (await serving.say(request("status")))["result"]
+
+
+async def test_an_id_that_is_none_is_not_sent_back(serving: Served) -> None:
+    assert (await serving.say(b'{"id":[1],"method":"status"}\n'))["id"] is None
+
+
+async def test_a_notification_is_answered_with_nothing_not_even_an_error(serving: Served) -> None:
+    unasked = [
+        b'{"method":"status"}\n',
+        b'{"method":"none"}\n',
+        b'{"method":"group"}\n',
+        b'{"method":"pause"}\n',
+    ]
+    async with serving.connected() as (reader, writer):
+        for line in (*unasked, request("status", 8)):
+            writer.write(line)
+        assert json.loads(await reader.readline())["id"] == 8
 
 
 async def test_a_line_over_the_limit_ends_that_connection_alone(serving: Served) -> None:
@@ -182,7 +201,9 @@ async def test_a_crowd_is_turned_away_and_the_first_stay_answered(serving: Serve
             assert json.loads(await reader.readline())["result"]
         for _ in range(70):
             async with serving.connected() as (reader, writer):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                said = json.loads(await asyncio.wait_for(reader.read(), 5))
+                assert (said["id"], said["error"]["code"]) == (None, REFUSED)
+                assert "end one" in said["error"]["message"]
         for reader, writer in lines:
             writer.write(request("status"))
             assert json.loads(await reader.readline())["result"]

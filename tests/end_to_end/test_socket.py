@@ -19,6 +19,7 @@ from dedupd.protocol.messages import (
     MAX_LINE,
     NOT_FOUND,
     PARSE_ERROR,
+    PROTOCOL,
     REFUSED,
     STALE,
 )
@@ -74,8 +75,7 @@ def daemon(pair: House) -> Iterator[Daemon]:
 def test_a_script_with_nothing_but_lines_reads_approves_and_undoes(daemon: Daemon) -> None:
     with Talk(daemon.house) as talk, Talk(daemon.house) as listener:
         assert listener.say("subscribe")["result"]
-        assert talk.say("hello", protocol=1)["result"]["pid"] == daemon.process.pid
-        assert talk.say("hello", protocol=99)["error"]["code"] == REFUSED
+        assert talk.say("hello", protocol=PROTOCOL)["result"]["pid"] == daemon.process.pid
         (group,) = talk.say("groups")["result"]["groups"]
         stale = {"id": group["id"], "version": group["version"] + 1}
         assert talk.say("approve", groups=[stale])["error"]["code"] == STALE
@@ -92,6 +92,20 @@ def test_a_script_with_nothing_but_lines_reads_approves_and_undoes(daemon: Daemo
         assert talk.say("undo", moves=first["moves"], key="back-2")["result"]["restored"] == 0
         assert listener.heard_until("moved")["restored"] == 1
     assert (daemon.house.root / "2024/06/IMG_1 copy.jpg").exists()
+
+
+def test_a_client_of_another_protocol_is_told_so_and_nothing_it_says_is_done(daemon: Daemon) -> None:
+    with Talk(daemon.house) as talk:
+        hello, act = (
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n"
+            for method, params in (("hello", {"protocol": PROTOCOL - 1}), ("approve", {"all": True}))
+        )
+        talk.send(hello + act)
+        refused = talk.hear()["error"]
+        assert refused["code"] == REFUSED
+        assert "restart" in refused["message"]
+        assert talk._lines.read() == b""
+    assert daemon.settled().moved == 0
 
 
 def test_one_line_is_answered_and_ends_with_who_said_it(daemon: Daemon) -> None:
@@ -168,14 +182,21 @@ def test_hostile_clients_cost_little_memory_and_no_answer(daemon: Daemon) -> Non
             crowd.append(talk)
             with contextlib.suppress(BrokenPipeError):
                 talk.send(b'{"half":')
-        with pytest.raises((OSError, ValueError)):
-            crowd[-1].hear()  # turned away
+        assert crowd[-1].hear()["error"]["code"] == REFUSED
         for talk in crowd:
             talk.close()
     daemon.until(lambda s: True)
+    with Talk(house) as talk:
+        for number in range(64):
+            many = [{"id": 10**9 + each} for each in range(10_000)]
+            assert talk.say("approve", groups=many, key=f"many {number}")["error"]["code"] == NOT_FOUND
+            assert (
+                talk.say("undo", last=True, key=f"{number}" * (MAX_LINE // 4))["error"]["code"]
+                == INVALID_PARAMS
+            )
     hoarders = [Talk(house) for _ in range(MAX_CLIENTS - 2)]
     for talk in hoarders:
-        talk.say("hello", protocol=1)
+        talk.say("hello", protocol=PROTOCOL)
         talk.send(b'{"half":"' + b"x" * (MAX_LINE - 100))
     started = time.monotonic()
     assert daemon.until(lambda s: True).daemon == "running"
