@@ -34,6 +34,7 @@ from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month, month_folder
 from dedupd.core.records import GroupRow, MonthRow, RootRow
+from dedupd.core.relations import MEASURES
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import RootError, StateError, UsageError, VisionError
@@ -490,10 +491,9 @@ class Library:
         return sum(consent.proposals(self.ledger, r, wanted).files for r in self.roots if r.online)
 
     def _note_settings(self) -> None:
-        """Other tiers, thresholds or policy than the groups rest on: every month waits to be grouped again (nothing is decoded)."""
-        now = repr(
-            (self.settings.tiers, self.settings.threshold, self.settings.keep_policy, self.settings.protected)
-        )
+        """Other tiers, thresholds, policy or measures than the groups rest on: every month waits to be grouped again."""
+        settings = self.settings
+        now = repr((settings.tiers, settings.threshold, settings.keep_policy, settings.protected, MEASURES))
         if self.ledger.get("grouped_by") == now:
             return
         with self.ledger.transaction():

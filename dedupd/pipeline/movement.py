@@ -92,7 +92,7 @@ class Movement:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress)
+            self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
             not_yet = any(m.root == root.path and "quiet" in m.error for m in result.refused)
             if (
@@ -110,7 +110,10 @@ class Movement:
         chosen: Sequence[tuple[GroupRow, Sequence[Any]]],
         result: Moved,
         on_progress: Progress = quiet,
+        *,
+        asked: bool,
     ) -> None:
+        """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
         if not chosen:
             return
         obstacle = self._obstacle(root)
@@ -125,6 +128,8 @@ class Movement:
             orders += found
             with self._ledger.transaction():
                 for file, why in stays.items():
+                    if asked:
+                        result.messages.append(f"{self._path(file)} stays: {why}")
                     if not isinstance(why, NotYet):
                         self._ledger.judgement.set_role(group.id, file, "review", str(why))
         again = {
@@ -142,6 +147,10 @@ class Movement:
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
         result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+
+    def _path(self, file: int) -> str:
+        row = self._ledger.inventory.file(file)
+        return row.path if row else "a file that is gone"
 
     def _obstacle(self, root: RootRow) -> str:
         """Why nothing may move in this root; '' when it may."""

@@ -86,6 +86,8 @@ class Comparison:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_pairs()
                 self._ledger.put("rules", recipe)
+                for row in self._ledger.inventory.months():  # groups without their proof could never move
+                    self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
         own = own_thresholds(self._ledger, seeing.model)
         self._near, self._far = (own.candidate, own.across) if own else (None, None)
         return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")

@@ -59,7 +59,7 @@ class Verdicts:
                     )
         root = next((r for r in self._roots.all if r.id == group.root), None)
         if root is not None:
-            self._movement.relocate(root, [(group, members)], result)
+            self._movement.relocate(root, [(group, members)], result, asked=True)
             self._annotate()
 
     def approve_all(self) -> Moved:
