@@ -25,7 +25,6 @@ def run(places: Places, args: argparse.Namespace) -> int:
     """Show the reviewer until it is closed. Raises UsageError without a terminal."""
     if getattr(args, "web", False):
         return _serve(args)
-    # Textual draws on stderr and textual-image on stdout; for a browser it draws for neither.
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     served = "TEXTUAL_DRIVER" in os.environ
     if not served and not all(stream is not None and stream.isatty() for stream in streams):
@@ -39,6 +38,9 @@ def run(places: Places, args: argparse.Namespace) -> int:
     from dedupd.tui.terminal import choose
 
     images = choose(getattr(args, "images", None) or "auto")
+    if images == "kitty":
+        # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
+        os.environ.setdefault("COLORTERM", "truecolor")
     from dedupd.tui.app import ReviewApp
 
     if served:

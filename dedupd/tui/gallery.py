@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import importlib
 import io
-import os
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dedupd.client.connection import Refused
 from dedupd.errors import NoDaemon, ProtocolError
 from dedupd.protocol.messages import GetThumbnails, PhotoView, Thumbnails
+from dedupd.tui.drawing import Drawing
 from dedupd.tui.link import Link
 from dedupd.tui.terminal import ImageMode
 from dedupd.tui.view import FULL, WHOLE, Box, View
@@ -25,14 +26,13 @@ from dedupd.tui.view import FULL, WHOLE, Box, View
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from rich.segment import Segment
-
     from dedupd.tui.imaging import Picture
 
 T = TypeVar("T")
-_CLASSES = {"kitty": "TGPImage", "sixel": "SixelImage"}
 _KEPT = 96
 """Decoded thumbnails in memory; at 512 px some 0.6 MB each."""
+_GRAPHICS = "dedupd.tui.graphics"
+_loading = Lock()
 _THUMBNAIL_SIDE = 512
 _ORIGINAL_SIDE = 3000
 """Pixels of an original's long side that zooming shows."""
@@ -45,9 +45,6 @@ class Gallery:
         self.mode: ImageMode = mode
         self._link = link
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
-        self.widget_class: type[Any] | None = None
-        """textual-image's widget for a terminal with real pixels, once `ready`; None: blocks."""
-        self._loading = asyncio.Lock()
         self._imaging: ModuleType | None = None
         self._thumbnails: OrderedDict[int, Picture] = OrderedDict()
         self._originals: OrderedDict[int, Picture | None] = OrderedDict()
@@ -55,16 +52,6 @@ class Gallery:
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    async def ready(self) -> None:
-        """Loads what shows real pixels, once; where it is missing, blocks do."""
-        if self.mode in _CLASSES and self.widget_class is None:
-            async with self._loading:
-                if self.widget_class is None:
-                    try:
-                        self.widget_class = await self._off_loop(_load_widget, _CLASSES[self.mode])
-                    except ImportError:
-                        self.mode = "half"
 
     async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
         """The small pictures of `files` that there are, asked for in one request."""
@@ -97,9 +84,15 @@ class Gallery:
             self._places[keeper, other] = box
         return self._places[keeper, other]
 
-    async def blocks(self, picture: Picture, columns: int, rows: int) -> list[list[Segment]]:
-        """Rows of coloured blocks, for a terminal without graphics."""
-        return await self._off_loop(lambda: self._tools().blocks(picture, columns, rows))
+    async def draw(self, picture: Picture, columns: int, rows: int) -> Drawing:
+        """In at most so many cells, in the way of this terminal; where what shows real pixels is missing, in blocks."""
+        if self.mode in ("kitty", "sixel"):
+            try:
+                return await self._off_loop(_draw_pixels, self.mode, picture, columns, rows)
+            except ImportError:
+                self.mode = "half"
+        lines = await self._off_loop(lambda: self._tools().blocks(picture, columns, rows))
+        return Drawing(lines=lines)
 
     async def part(
         self, picture: Picture, view: View = FULL, place: Box = WHOLE, side: int = 1024
@@ -145,16 +138,20 @@ class Gallery:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 
-def _load_widget(name: str) -> type[Any]:
+def _draw_pixels(mode: ImageMode, picture: Picture, columns: int, rows: int) -> Drawing:
+    graphics = sys.modules.get(_GRAPHICS) or _load_graphics()
+    draw = graphics.sixels if mode == "sixel" else graphics.kitty
+    return draw(picture, columns, rows, _cell_pixels())
+
+
+def _load_graphics() -> ModuleType:
     """textual-image asks the terminal while it is imported; the app owns the terminal by now, and asked already."""
-    width, height = _cell_pixels()
-    os.environ.setdefault("TEXTUAL_CELL_WIDTH", str(width))
-    os.environ.setdefault("TEXTUAL_CELL_HEIGHT", str(height))
-    stdout, sys.__stdout__ = sys.__stdout__, io.StringIO()  # type: ignore[misc]
-    try:
-        return getattr(importlib.import_module("textual_image.widget"), name)
-    finally:
-        sys.__stdout__ = stdout  # type: ignore[misc]
+    with _loading:
+        stdout, sys.__stdout__ = sys.__stdout__, io.StringIO()  # type: ignore[misc]
+        try:
+            return importlib.import_module(_GRAPHICS)
+        finally:
+            sys.__stdout__ = stdout  # type: ignore[misc]
 
 
 def _cell_pixels() -> tuple[int, int]:

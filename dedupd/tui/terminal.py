@@ -14,8 +14,11 @@ ImageMode = Literal["kitty", "sixel", "half", "off"]
 IMAGE_MODES: tuple[ImageMode, ...] = ("kitty", "sixel", "half", "off")
 
 _KITTY_QUERY = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
+_NAME_QUERY = "\x1b[>q"
 _ATTRIBUTES_QUERY = "\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([0-9;]*)c")
+_PLACEHOLDERS = re.compile(rb">\|(?:ghostty|kitty\((?:[1-9]|0\.(?:2[89]|[3-9]\d)\.))", re.IGNORECASE)
+"""Terminals that put Kitty's pictures where its placeholders are; Kitty itself does from 0.28 on."""
 
 
 def choose(wanted: str) -> ImageMode:
@@ -26,12 +29,13 @@ def choose(wanted: str) -> ImageMode:
     return probe()
 
 
-def probe(timeout: float = 0.3) -> ImageMode:
-    """One round trip: every terminal answers the attributes query, so its answer ends the wait.
+def probe(timeout: float = 2.0) -> ImageMode:
+    """One round trip: every terminal answers the attributes query, so its answer ends the wait. An answer that comes
+    later, from a far or busy terminal, would be read as keys.
 
-    Sixel comes first: Konsole and WezTerm say yes to Kitty's protocol without its placeholders, and Kitty knows no Sixel.
+    Sixel comes first: what knows both (Konsole, WezTerm) lacks the placeholders, and Kitty knows no Sixel.
     """
-    return reading(_converse(_KITTY_QUERY + _ATTRIBUTES_QUERY, timeout))
+    return reading(_converse(_KITTY_QUERY + _NAME_QUERY + _ATTRIBUTES_QUERY, timeout))
 
 
 def reading(answer: bytes) -> ImageMode:
@@ -39,7 +43,7 @@ def reading(answer: bytes) -> ImageMode:
     attributes = _ATTRIBUTES.search(answer)
     if attributes and b"4" in attributes[1].split(b";"):
         return "sixel"
-    return "kitty" if b"_Gi=31;OK" in answer else "half"
+    return "kitty" if b"_Gi=31;OK" in answer and _PLACEHOLDERS.search(answer) else "half"
 
 
 def _converse(question: str, timeout: float) -> bytes:

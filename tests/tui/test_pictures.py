@@ -126,7 +126,13 @@ def test_a_picture_is_loaded_upright_and_small(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "mode"),
     [
-        (b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c", "kitty"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.41.1)\x1b\\\x1b[?62;c", "kitty"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.28.0)\x1b\\\x1b[?62;c", "kitty"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(1.0.0)\x1b\\\x1b[?62;c", "kitty"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|ghostty 1.1.3\x1b\\\x1b[?62;22c", "kitty"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.26.5)\x1b\\\x1b[?62;c", "half"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.3.1)\x1b\\\x1b[?62;c", "half"),
+        (b"\x1b_Gi=31;OK\x1b\\\x1b[?62;c", "half"),
         (b"\x1b[?62;4;22c", "sixel"),
         (b"\x1b_Gi=31;OK\x1b\\\x1b[?65;4c", "sixel"),
         (b"\x1b[?1;2c", "half"),
@@ -148,22 +154,12 @@ def test_without_a_terminal_the_probe_does_not_wait() -> None:
     assert probe(timeout=5.0) == "half"
 
 
-async def test_a_terminal_with_sixels_gets_sixels(reviewing: Reviewing) -> None:
-    async with reviewing(groups=8, images="sixel") as review:
-        await review.open_month()
-        await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")
-        await review.calm()
-        kinds = {
-            type(widget).__module__ for widget in review.app.screen.query(PictureWidget).first().children
-        }
-        assert "textual_image.widget.sixel" in kinds
-
-
 async def test_without_textual_image_blocks_are_shown(
     reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "textual_image", None)
-    monkeypatch.delitem(sys.modules, "textual_image.widget", raising=False)
+    for module in ("textual_image._sixel", "dedupd.tui.graphics"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     async with reviewing(groups=8, images="kitty") as review:
         await review.open_month()
         await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")

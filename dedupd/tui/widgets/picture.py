@@ -1,17 +1,21 @@
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
 """One picture, in whichever way the terminal can show it, or the words for why not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets._toast import Toast
 
 from dedupd.tui.words import fit, plain
 
 if TYPE_CHECKING:
+    from dedupd.tui.drawing import Drawing
     from dedupd.tui.gallery import Gallery
     from dedupd.tui.imaging import Picture as Pixels
 
@@ -19,19 +23,16 @@ if TYPE_CHECKING:
 class Picture(Widget):
     """Centred, as large as fits, its proportions kept.
 
-    Coloured blocks and words it draws itself: a widget more for each would be felt whenever a screen opens. Only
-    real pixels are a widget of their own, textual-image's.
+    It draws words, blocks and pixels itself: a widget more for each would be felt whenever a screen opens.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"picture--note"}
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: list[list[Segment]] = []
-        """Rows of coloured cells, made elsewhere."""
+        self.drawing: Drawing | None = None
         self.pixels: Pixels | None = None
         self._note = ""
-        self._graphics: Any = None
         self._gallery: Gallery | None = None
 
     @property
@@ -43,27 +44,43 @@ class Picture(Widget):
         """Words instead of a picture."""
         if self._note == plain(note):
             return
-        self.pixels, self.lines, self._note = None, [], plain(note)
-        self._show_graphics(False)
-        self.refresh()
+        self.pixels, self._note = None, plain(note)
+        self._draw(None)
+
+    @property
+    def lines(self) -> list[list[Segment]]:
+        """Rows of cells, made elsewhere."""
+        return self.drawing.lines if self.drawing is not None else []
 
     async def show(self, pixels: Pixels, gallery: Gallery) -> None:
         """Draws once the picture is ready for this terminal and size."""
         if pixels is self.pixels:
             return
-        await gallery.ready()
         # `pixels` is set only with what it draws: a show that is cut short must not count as done.
-        if gallery.widget_class is None:
-            lines = await self._fitting(pixels, gallery)
-            self.pixels, self._gallery = pixels, gallery
-            self._draw_blocks(lines)
-        else:
-            await self._draw_graphics(pixels, gallery.widget_class)
-            self.pixels, self._gallery = pixels, gallery
+        drawing = await self._fitting(pixels, gallery)
+        if self.is_attached:
+            self.pixels, self._gallery, self._note = pixels, gallery, ""
+            self._draw(drawing)
 
     def on_resize(self) -> None:
-        if self.pixels is not None and self._gallery is not None and self._gallery.widget_class is None:
+        if self.pixels is not None and self._gallery is not None:
             self.run_worker(self._redraw(self.pixels, self._gallery), exclusive=True)
+
+    def on_unmount(self) -> None:
+        self._draw(None)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self.drawing is None or not (self.drawing.before or self.drawing.over):
+            return super().render_lines(crop)
+        if not self.screen.is_active:
+            # Dimmed for the dialog above, a placeholder would be another picture's; pixels would lie upon the dialog.
+            return [Strip.blank(crop.width, self.visual_style.rich_style)] * crop.height
+        strips = super().render_lines(crop)
+        if self.drawing.over and not any(
+            toast.region.overlaps(self.region) for toast in self.screen.query(Toast)
+        ):
+            strips[-1] = self._finished(strips[-1], crop)
+        return strips
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.visual_style.rich_style
@@ -73,42 +90,56 @@ class Picture(Widget):
             note = fit(self._note, min(width, cell_len(self._note)))
             line = [Segment(note, base + self.get_component_rich_style("picture--note", partial=True))]
         else:
-            row = y - (self.size.height - len(self.lines)) // 2
+            row = y - self._corner()[1]
             if not 0 <= row < len(self.lines):
                 return Strip.blank(width, base)
-            line = self.lines[row]
+            line = list(Segment.apply_style(self.lines[row], base))
         left = max(0, (width - sum(cell_len(segment.text) for segment in line)) // 2)
         return Strip([Segment(" " * left, base), *line]).adjust_cell_length(width, base)
 
-    async def _redraw(self, pixels: Pixels, gallery: Gallery) -> None:
-        lines = await self._fitting(pixels, gallery)
-        if pixels is self.pixels:
-            self._draw_blocks(lines)
+    def _corner(self) -> tuple[int, int]:
+        """Column and row of the picture's first cell."""
+        wide = sum(cell_len(segment.text) for segment in self.lines[0]) if self.lines else 0
+        return max(0, (self.size.width - wide) // 2), (self.size.height - len(self.lines)) // 2
 
-    async def _fitting(self, pixels: Pixels, gallery: Gallery) -> list[list[Segment]]:
-        """Blocks for the size there is once they are ready: it may change while they are made."""
+    def _finished(self, last: Strip, crop: Region) -> Strip:
+        """With the pixels upon all the cells. One piece, or what is cut off for a neighbour would be lost."""
+        left, top = self._corner()
+        sequence = (
+            last.render(self.app.console)
+            + _to(self.region.x + left, self.region.y + top)
+            + (self.drawing.over if self.drawing is not None else "")
+            + _to(self.region.x + crop.right, self.region.y + crop.bottom - 1)
+        )
+        return Strip([Segment(sequence, None, ((ControlType.CURSOR_FORWARD, 0),))], crop.width)
+
+    async def _redraw(self, pixels: Pixels, gallery: Gallery) -> None:
+        drawing = await self._fitting(pixels, gallery)
+        if pixels is self.pixels and self.is_attached:
+            self._draw(drawing)
+
+    async def _fitting(self, pixels: Pixels, gallery: Gallery) -> Drawing:
+        """For the size there is once it is ready: it may change while it is made."""
         while True:
             size = self.size
-            lines = await gallery.blocks(pixels, max(1, size.width), max(1, size.height))
+            drawing = await gallery.draw(pixels, max(1, size.width), max(1, size.height))
             if size == self.size:
-                return lines
+                return drawing
 
-    def _draw_blocks(self, lines: list[list[Segment]]) -> None:
-        self.lines, self._note = lines, ""
-        self._show_graphics(False)
+    def _draw(self, drawing: Drawing | None) -> None:
+        old, self.drawing = self.drawing, drawing
+        if drawing is not None:
+            self._write(drawing.before)
+        if old is not None:
+            self._write(old.after)
         self.refresh()
 
-    async def _draw_graphics(self, pixels: Pixels, kind: type[Any]) -> None:
-        if not self.is_attached:
-            return
-        if self._graphics is None:
-            self._graphics = kind(pixels)
-            await self.mount(self._graphics)
-        else:
-            self._graphics.image = pixels
-        self.lines, self._note = [], ""
-        self._show_graphics(True)
+    def _write(self, sequence: str) -> None:
+        """In the stream of the cells, so that neither tears the other."""
+        driver = self.app._driver  # noqa: SLF001 - nothing public writes in turn with the frames
+        if sequence and driver is not None:
+            driver.write(sequence)
 
-    def _show_graphics(self, shown: bool) -> None:
-        if self._graphics is not None:
-            self._graphics.display = shown
+
+def _to(x: int, y: int) -> str:
+    return f"\x1b[{y + 1};{x + 1}H"
