@@ -132,14 +132,15 @@ def test_sigterm_ends_it_when_a_root_answers_nobody(pair: House) -> None:
 
 def test_sigterm_ends_it_while_it_still_recovers(pair: House) -> None:
     stuck = (
-        "import os, threading, dedupd.daemon.main as m, dedupd.library as l\n"
+        "import threading, dedupd.daemon.main as m, dedupd.pipeline.movement as p\n"
         "def recover(self): print('recovering', flush=True); threading.Event().wait()\n"
-        "l.Library.recover, m.STOP_SECONDS = recover, 0.5\n"
+        "p.Movement.recover, m.STOP_SECONDS = recover, 0.5\n"
     )
     process = pair.start(first=stuck)
     try:
         end = time.monotonic() + PATIENCE
-        while "recovering" not in pair.log() and time.monotonic() < end:
+        while "recovering" not in pair.log():
+            assert process.poll() is None and time.monotonic() < end, pair.log()
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
