@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.support.shelf import Shelf
 
 # A busy machine is not a failing test, and the same commit gives the same answer everywhere;
 # HYPOTHESIS_PROFILE=explore looks for new ways to fail.
@@ -54,6 +58,16 @@ def gallery(tmp_path: Path) -> Path:
     from tests.support.pictures import small_gallery
 
     return small_gallery(tmp_path / "Pictures")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    """An empty library of pseudo-photos (support.shelf)."""
+    from tests.support.shelf import Shelf
+
+    opened = Shelf(tmp_path)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -129,20 +129,19 @@ def test_followed_it_is_as_started_with_it(tmp_path: Path, changes: dict[str, An
     assert found[0] == found[1]
 
 
-def test_the_defaults_and_the_changed_settings_differ_in_that_library(tmp_path: Path) -> None:
+def test_the_defaults_and_the_changed_settings_differ_in_that_library(shelf: Shelf) -> None:
     """The comparison above compares something: with its tiers off, nothing moves there; by default both copies do."""
-    shelf = Shelf(tmp_path)
     shelf.pair("2024/06/a.jpg", "2024/06/a small.jpg")
     shelf.look()
     shelf.library.follow(replace(shelf.library.settings, tiers=Tiers(copy="review")))
     assert shelf.pass_().files == 0
     shelf.library.follow(replace(shelf.library.settings, tiers=Tiers()))
     assert shelf.pass_().files == 1
-    shelf.close()
 
 
-def test_other_folders_and_another_model_are_refused_and_the_rest_is_followed(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+def test_other_folders_and_another_model_are_refused_and_the_rest_is_followed(
+    shelf: Shelf, tmp_path: Path
+) -> None:
     shelf.add("2024/06/a.jpg")
     shelf.look()
     wanted = replace(
@@ -153,13 +152,11 @@ def test_other_folders_and_another_model_are_refused_and_the_rest_is_followed(tm
     assert shelf.library.settings == replace(
         wanted, roots=tuple(shelf.roots), embedder=shelf.library.settings.embedder
     )
-    shelf.close()
 
 
 def test_a_lower_threshold_is_what_the_eyes_are_asked_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(tmp_path)
     shelf.pair("2024/06/a.jpg", "2024/06/a small.jpg")
     shelf.look()
     asked: list[Any] = []
@@ -173,4 +170,3 @@ def test_a_lower_threshold_is_what_the_eyes_are_asked_with(
     shelf.library.follow(replace(shelf.library.settings, threshold=0.5))
     shelf.look()
     assert 0.5 in asked
-    shelf.close()

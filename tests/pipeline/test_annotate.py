@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ from tests.support.shelf import Shelf
 KEEPER, COPY, SIDECAR = "2024/06/a.jpg", "2024/06/b.jpg", "2024/06/a.jpg.xmp"
 SAID: dict[str, Any] = {"captured": "2024-06-15T12:30:01", "rating": 4, "keywords": ["sea"], "caption": "Us"}
 KNOWN = Description(captured="2024-06-15T12:30:01", rating=4, keywords=("sea",), caption="Us")
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 def filled(shelf: Shelf, **said: Any) -> Shelf:

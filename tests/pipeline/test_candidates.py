@@ -16,13 +16,6 @@ DAY = 86400.0
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    opened = Shelf(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def aligned(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> list[ProofRequest]:
     """Every pair that the worker was asked to align."""
     asked: list[ProofRequest] = []

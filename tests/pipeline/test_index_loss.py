@@ -17,8 +17,7 @@ from tests.support.pictures import picture, save
 from tests.support.shelf import Shelf
 
 
-def test_nothing_moves_until_the_index_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(tmp_path)
+def test_nothing_moves_until_the_index_is_whole(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
     decided = shelf.stars()
@@ -39,13 +38,11 @@ def test_nothing_moves_until_the_index_is_whole(tmp_path: Path, monkeypatch: pyt
     assert shelf.stars() == decided
     assert shelf.library.approve_all().files == 1
     assert shelf.vision.index
-    shelf.close()
 
 
 def test_an_index_damaged_under_way_is_asked_for_as_a_whole_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(tmp_path)
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.add("2023/01/c.jpg", "wood")
     shelf.look()
@@ -61,7 +58,6 @@ def test_an_index_damaged_under_way_is_asked_for_as_a_whole_again(
             shelf.look()
     shelf.look()
     assert not shelf.vision.missing(shelf.ledger.inventory.live_contents()), "other months' rows are back too"
-    shelf.close()
 
 
 # ---- the real index, damaged in every way a disk or a person does

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from tests.support.shelf import Shelf
-
-
-@pytest.fixture
-def shelf(tmp_path: Path):
-    made = Shelf(tmp_path)
-    yield made
-    made.close()
 
 
 def look_alikes(shelf: Shelf, scene: str, month: str, count: int) -> None:

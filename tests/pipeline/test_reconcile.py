@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from dedupd.core.photo import FileState
 from tests.support.shelf import Shelf
 
 KEEPER, COPY, HELD = "2024/06/a.jpg", "2024/06/b.jpg", "2024/06/duplicates/b.jpg"
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.close()
 
 
 @pytest.fixture
