@@ -549,6 +549,12 @@ class Library:
         """The JSON report of DESIGN section 5."""
         return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, self.clock.now())
 
+    def taught_by(self, act: Callable[[Library], Moved]) -> tuple[Moved, list[int]]:
+        """A person's act, and the ids of the verdicts that it stored: what `forget` takes back."""
+        before = {v.id for v in self.ledger.judgement.verdicts()}
+        moved = act(self)
+        return moved, [v.id for v in self.ledger.judgement.verdicts() if v.id not in before]
+
     def close(self) -> None:
         self.vision.rest()
         if self._shadow is not None:

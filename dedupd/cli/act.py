@@ -82,7 +82,8 @@ def _moves_of(settings: Settings, places: Places, paths: list[str]) -> list[int]
     """Ids of the moves these paths mean. Raises UsageError naming the first that means none."""
     moves: list[int] = []
     for path in paths:
-        candidates = [path, str(Path(path).expanduser().absolute())]
+        at = Path(path).expanduser().absolute()
+        candidates = [path, str(at), str(at.parent.resolve() / at.name)]  # a folder may be reached by a link
         found = [move for text in candidates for move in _resolve(settings, places, text).moves]
         if not found:
             raise UsageError(f"{visible(path)} is no file that dedupd moved: `dedupd groups` shows what was")
@@ -132,10 +133,11 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
         with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
             library.recover()
             library.reconcile()
-            moved = here(library)
+            moved, lessons = library.taught_by(here)
             library.summarise(library.months_of(moved, library.cluster()))
             acted = Acted(
-                moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves]
+                moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves],
+                lessons=lessons,
             )  # fmt: skip
     if arguments.json:
         answer_json(msgspec.to_builtins(acted))

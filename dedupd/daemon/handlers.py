@@ -395,9 +395,7 @@ class Handlers:
         def run(library: Library) -> tuple[Moved, list[int]]:
             for group in groups:
                 _checked(library, group)
-            before = {v.id for v in library.ledger.judgement.verdicts()}
-            moved = act(library)
-            lessons = [v.id for v in library.ledger.judgement.verdicts() if v.id not in before]
+            moved, lessons = library.taught_by(act)
             self._daemon.after_moves(library, moved)
             return moved, lessons
 

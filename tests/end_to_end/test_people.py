@@ -51,8 +51,12 @@ def test_undo_beside_a_daemon_by_path_month_batch_and_all_binds_for_ever(
 
 def test_undo_without_a_daemon_all_and_by_a_relative_path(house: House, settled: dict[str, str]) -> None:
     house.scan("--yes")
-    assert house.cli("undo", "2024/06/a again.jpg").out == "Put 1 file(s) back.\n"
-    assert house.cli("undo", "--all", "--yes").out == "Put 2 file(s) back.\n"
+    done = house.cli("undo", "2024/06/a again.jpg", "--json").json
+    assert (done["restored"], len(done["lessons"])) == (1, 1)
+    link = house.folder / "link"
+    link.symlink_to(house.root / "2024")
+    assert house.cli("undo", link / "06/a copy.jpg").out == "Put 1 file(s) back.\n"
+    assert house.cli("undo", "--all", "--yes").out == "Put 1 file(s) back.\n"
     assert house.photos() == settled
     report = house.scan("--yes")
     assert (house.photos(), report["total_duplicates"]) == (settled, 0)
