@@ -52,7 +52,8 @@ def test_undo_beside_a_daemon_by_path_month_batch_and_all_binds_for_ever(
 def test_undo_without_a_daemon_all_and_by_a_relative_path(house: House, settled: dict[str, str]) -> None:
     house.scan("--yes")
     done = house.cli("undo", "2024/06/a again.jpg", "--json").json
-    assert (done["restored"], len(done["lessons"])) == (1, 1)
+    assert done["restored"] == 1
+    assert done["lessons"]
     link = house.folder / "link"
     link.symlink_to(house.root / "2024")
     assert house.cli("undo", link / "06/a copy.jpg").out == "Put 1 file(s) back.\n"
