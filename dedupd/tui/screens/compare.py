@@ -55,7 +55,7 @@ class CompareScreen(Looking):
         ("← → tab", "look at another picture of the group"),
         ("space", "this one moves / stays"),
         ("k", "this one is the keeper"),
-        ("n", "this one is no duplicate (a pair: the group is settled at once)"),
+        ("n", "this one is no duplicate (a pair is settled at once)"),
         ("R", "none of the group are duplicates (asks for a typed word)"),
         ("j ↓  J ↑", "next, previous group"),
         ("+ - 0", "zoom at the same place in all; arrows pan then"),

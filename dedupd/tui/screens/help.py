@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,6 +13,12 @@ from textual.screen import ModalScreen, Screen
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.widgets.spans import Spans, Words
 
+_WORDS = 56
+"""Columns beside the keys, where the terminal has 80."""
+_MOVES = (
+    "A move is a rename into a duplicates/ folder beside its month; undo puts it back. "
+    "“Not duplicates” binds for ever, until undone."
+)
 EVERYWHERE: HelpLines = [
     ("j ↓   ↑", "next, previous; PgDn PgUp Home End"),
     ("u", "undo the last action, as often as you like"),
@@ -19,7 +26,7 @@ EVERYWHERE: HelpLines = [
     ("l  ,", "log of this session; settings"),
     ("T", "light or dark"),
     ("ctrl+p", "every command by name"),
-    ("esc q", "back (q in the months ends the program; the daemon goes on)"),
+    ("esc q", "back; q in the months ends the program, not the daemon"),
 ]
 
 
@@ -46,13 +53,16 @@ class Help(ModalScreen[None]):
         lines += [
             [
                 ("Nothing is ever deleted. ", "strong"),
-                ("A move is a rename into a duplicates/ folder beside", ""),
-            ],
-            [("its month; undo puts it back. “Not duplicates” binds for ever, until undone.", "")],
+                (_MOVES, ""),
+            ]
         ]
         self.query_one(Words).say(*lines)
         self.query_one(VerticalScroll).focus()
 
 
 def _table(lines: HelpLines) -> list[Spans]:
-    return [[(f"{keys:<10}", "key"), (words, "")] for keys, words in lines]
+    rows: list[Spans] = []
+    for keys, words in lines:
+        for row, part in enumerate(wrap(words, _WORDS)):
+            rows.append([(f"{'' if row else keys:<10}", "key"), (part, "")])
+    return rows
