@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -210,3 +212,23 @@ async def test_no_sixel_lies_over_a_notice(reviewing: Reviewing) -> None:
         await review.until(lambda: len(sixels(review)) < before, "pictures make room")
         review.app.clear_notifications()
         await review.until(lambda: len(sixels(review)) == before, "they are back")
+
+
+async def test_no_sixel_leaves_its_widget_when_the_window_shrinks(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new ones take a while; what the old ones drew beyond their widget nothing would erase."""
+    async with reviewing(groups=4, images="sixel", size=(160, 45)) as review:
+        await opened(review)
+        ready, draw = asyncio.Event(), review.app.gallery.draw
+
+        async def later(*args: Any) -> Any:
+            await ready.wait()
+            return await draw(*args)
+
+        monkeypatch.setattr(review.app.gallery, "draw", later)
+        await review.pilot.resize_terminal(80, 24)
+        await review.calm()
+        assert not sixels(review)
+        ready.set()
+        await review.until(lambda: sixels(review), "the new ones")

@@ -306,7 +306,9 @@ async def test_space_keeper_and_undo_of_marks(reviewing: Reviewing) -> None:
         await review.press("k")
         assert draft.keeper == first
         assert draft.mark(keeper) is Mark.MOVE
+        assert "Keeper because: you chose it" in review.text()
         await review.press("u", "u")
+        assert "you chose it" not in review.text()
         assert draft.untouched
         assert (draft.keeper, draft.mark(first)) == (keeper, Mark.MOVE)
         assert acting(review.fake) == [], "marks are not sent before a"

@@ -203,8 +203,9 @@ class CompareScreen(Looking):
         draft, group = self.draft, self.draft.group
         photo, keeper = draft.photos[self.looked_at], draft.photos[draft.keeper]
         lines: list[Spans] = []
-        if group.reasons:
-            lines.append([("Keeper because: ", "good"), ("; ".join(group.reasons), "")])
+        reasons = group.reasons if keeper.path == group.keep else ["you chose it"]
+        if reasons:
+            lines.append([("Keeper because: ", "good"), ("; ".join(reasons), "")])
         if photo.file != draft.keeper:
             said = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
             lines.append(

@@ -76,9 +76,7 @@ class Picture(Widget):
             # Dimmed for the dialog above, a placeholder would be another picture's; pixels would lie upon the dialog.
             return [Strip.blank(crop.width, self.visual_style.rich_style)] * crop.height
         strips = super().render_lines(crop)
-        if self.drawing.over and not any(
-            toast.region.overlaps(self.region) for toast in self.screen.query(Toast)
-        ):
+        if self.drawing.over and self._has_room():
             strips[-1] = self._finished(strips[-1], crop)
         return strips
 
@@ -101,6 +99,12 @@ class Picture(Widget):
         """Column and row of the picture's first cell."""
         wide = sum(cell_len(segment.text) for segment in self.lines[0]) if self.lines else 0
         return max(0, (self.size.width - wide) // 2), (self.size.height - len(self.lines)) // 2
+
+    def _has_room(self) -> bool:
+        """There is room for the pixels: after a change of size they are still the old ones."""
+        wide = sum(cell_len(segment.text) for segment in self.lines[0])
+        fits = wide <= self.size.width and len(self.lines) <= self.size.height
+        return fits and not any(toast.region.overlaps(self.region) for toast in self.screen.query(Toast))
 
     def _finished(self, last: Strip, crop: Region) -> Strip:
         """With the pixels upon all the cells. One piece, or what is cut off for a neighbour would be lost."""
