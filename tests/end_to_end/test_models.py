@@ -47,8 +47,9 @@ sys.exit(main())
 
 
 @pytest.fixture
-def seen(house: House) -> House:
+def seen(converted: House) -> House:
     """Seen with hashes alone: a moved copy, a pair told apart, two of one scene that hashes do not bring together."""
+    house = converted
     house.configure(embedder="auto")
     house.add("2024/06/IMG_1.jpg", 1, size=(640, 480))
     house.add("2024/06/IMG_1-small.jpg", 1, size=(320, 240), quality=70)
@@ -179,7 +180,8 @@ def test_beside_a_daemon_it_is_the_daemon_that_looks_and_switches(seen: House) -
 
 
 @pytest.mark.slow
-def test_thresholds_are_measured_with_and_without_a_daemon(house: House) -> None:
+def test_thresholds_are_measured_with_and_without_a_daemon(converted: House) -> None:
+    house = converted
     house.configure(embedder="auto")
     assert house.cli("models", "use", "lite0").code == 0
     assert house.cli("models", "calibrate").code == 1  # no photos at all
