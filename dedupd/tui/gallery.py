@@ -139,14 +139,16 @@ class Gallery:
 
 
 def _draw_pixels(mode: ImageMode, picture: Picture, columns: int, rows: int) -> Drawing:
-    graphics = sys.modules.get(_GRAPHICS) or _load_graphics()
+    graphics = _load_graphics()
     draw = graphics.sixels if mode == "sixel" else graphics.kitty
     return draw(picture, columns, rows, _cell_pixels())
 
 
 def _load_graphics() -> ModuleType:
     """textual-image asks the terminal while it is imported; the app owns the terminal by now, and asked already."""
-    with _loading:
+    with _loading:  # two threads draw; a module that one still loads is in sys.modules already
+        if _GRAPHICS in sys.modules:
+            return sys.modules[_GRAPHICS]
         stdout, sys.__stdout__ = sys.__stdout__, io.StringIO()  # type: ignore[misc]
         try:
             return importlib.import_module(_GRAPHICS)

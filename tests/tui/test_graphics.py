@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import re
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,6 +173,16 @@ async def test_kitty_keeps_no_picture_that_is_not_shown(reviewing: Reviewing, wr
         await review.until(lambda: isinstance(review.app.screen, GroupsScreen), "back")
         await review.until(lambda: set(placed(review)) == left(), "the comparison's are gone")
     assert not left(), "nothing stays in the terminal"
+
+
+async def test_two_pictures_at_once_wait_for_what_draws_them(
+    reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "dedupd.tui.graphics", raising=False)
+    async with reviewing(groups=4, images="sixel") as review:
+        picture, draw = Image.new("RGB", (30, 20), (200, 30, 30)), review.app.gallery.draw
+        for drawing in await asyncio.gather(*(draw(picture, 3, 1) for _ in range(4))):
+            assert drawing.over
 
 
 async def test_sixels_are_the_pictures_and_fit(reviewing: Reviewing) -> None:
