@@ -33,9 +33,11 @@ class Hands:
         """Forever, one at a time: an undo always finds its action done."""
         while True:
             action = await self._queue.get()
+            self._say(action.label)
             try:
                 await self._perform(action)
             finally:
+                self._say("")
                 self._library.acting.difference_update(action.groups)
                 self._queue.task_done()
             await self._look_again(action.groups)
@@ -66,6 +68,10 @@ class Hands:
         self._library.touched.update(action.groups)
         self._queue.put_nowait(action)
         self._voice.publish("groups")
+
+    def _say(self, label: str) -> None:
+        self._library.under_way = label
+        self._voice.publish("progress")
 
     async def _perform(self, action: Action) -> None:
         try:

@@ -155,6 +155,8 @@ class Library:
     """Months whose groups have all arrived."""
     acting: set[int] = field(default_factory=set)
     """Groups whose verdict is on its way."""
+    under_way: str = ""
+    """What was asked for last and is being done now."""
     touched: set[int] = field(default_factory=set)
     """Groups decided in this session: they stay in the list, so that nothing jumps under the cursor."""
     log: list[LogLine] = field(default_factory=list)

@@ -74,8 +74,12 @@ async def test_the_first_yes_is_asked_for_with_counts_and_bytes(reviewing: Revie
         assert acting(review.fake) == [], "no is no"
         await review.press("A")
         await review.asked()
+        review.fake.hold.clear()
         await review.press("y")
+        await review.until(lambda: "on its way: approved all proposed" in review.text(), "a sign of it")
+        review.fake.hold.set()
         await review.settled()
+        assert "on its way" not in review.text()
         [request] = acting(review.fake)
         assert isinstance(request, Approve)
         assert request.all

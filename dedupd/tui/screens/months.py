@@ -159,6 +159,8 @@ class MonthsScreen(Page):
         plan = f"last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
         if not library.online:
             line.say([("reconnecting by itself", "dim")])
+        elif library.under_way:
+            line.say([("on its way: ", "accent"), (library.under_way, "")])
         elif (doing := library.progress) is not None:
             share = doing.done / doing.total if doing.total else 0.0
             wide = max(10, self.size.width - 60)

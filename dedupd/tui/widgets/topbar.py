@@ -40,5 +40,5 @@ def _live(library: Library, *, wide: bool) -> Spans:
     spans += [(f"{size(status.bytes_saved)} saved   ", "good")]
     if status.paused:
         return [*spans, ("‖ paused", "warn")]
-    word = "working" if status.busy or library.progress else "live"
+    word = "working" if status.busy or library.progress or library.under_way else "live"
     return [*spans, ("● ", "good"), (word if status.daemon == "running" else plain(status.daemon), "dim")]
