@@ -93,7 +93,7 @@ def _import(arguments: argparse.Namespace) -> int:
     lessons = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with hold(places, settings.roots), Library(settings, places) as library:
-        library.learn((lesson.kind, lesson.a, lesson.b, lesson.paths) for lesson in lessons)
+        library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
     answer(f"took in {len(lessons)} lesson(s)")
     return int(ExitCode.OK)
 

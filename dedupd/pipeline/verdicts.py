@@ -186,11 +186,14 @@ class Verdicts:
         self._regroup()
         return Moved(messages=unknown)
 
-    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str]]]) -> None:
-        """Take in verdicts (kind, a, b, paths) from elsewhere: by content, so they hold wherever the photos lie."""
+    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
+        """Take in verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.
+
+        `at`: seconds since 1970, and kept: what was said in one moment belongs together.
+        """
         with self._ledger.transaction():
-            for kind, a, b, paths in lessons:
-                self._ledger.judgement.add_verdict(kind, a, b, paths, self._clock.now())
+            for kind, a, b, paths, at in lessons:
+                self._ledger.judgement.add_verdict(kind, a, b, paths, at)
                 for file in self._ledger.inventory.live_with_content(a):
                     self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
         self._regroup()

@@ -60,6 +60,31 @@ def test_putting_files_back_teaches_nothing_about_likeness(shelf: Shelf) -> None
     assert set(shelf.proposals()) == {"2024/06/later_small.jpg"}
 
 
+def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shelf: Shelf) -> None:
+    """Copies put back still say nothing there, and vetoes of photos put back since still do."""
+    look_alikes(shelf, "whiteboard", "2024/05", 8)
+    shelf.pair("2024/06/copied.jpg", "2024/06/copy.jpg", "lake")
+    shelf.look()
+    reject_all(shelf, "2024/05")
+    shelf.clock.advance(100)
+    assert shelf.pass_().files == 1
+    shelf.library.undo(shelf.library.held(everything=True))
+    judgement = shelf.ledger.judgement
+    lessons = shelf.library.reviewer.lessons()
+    with shelf.ledger.transaction():  # one of the vetoed moved later, by somebody else's word, and came back
+        vetoed = next(x for x in lessons if x.kind == "different" and "whiteboard" in x.paths[0])
+        shelf.clock.advance(100)
+        judgement.add_verdict("keep", vetoed.a, "", ["2024/05/whiteboard0.jpg"], shelf.clock.now())
+    lessons = shelf.library.reviewer.lessons()
+    taught = [(v.a, v.b) for v in judgement.teaching("different", 99)]
+    assert len(taught) == 7
+    shelf.library.forget(*(x.id for x in lessons))
+    assert judgement.teaching("different", 99) == []
+    shelf.clock.advance(100)
+    shelf.library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
+    assert [(v.a, v.b) for v in judgement.teaching("different", 99)] == taught
+
+
 def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
     for n in range(6):
         shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "slide", exposure=str(n))
