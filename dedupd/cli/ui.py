@@ -38,6 +38,8 @@ def run(places: Places, args: argparse.Namespace) -> int:
     from dedupd.tui.terminal import choose
 
     images = choose(getattr(args, "images", None) or "auto")
+    if images == "kitty" and "NO_COLOR" in os.environ:
+        images = "half"  # greyed, a placeholder's colour would name another picture
     if images == "kitty":
         # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
         os.environ.setdefault("COLORTERM", "truecolor")

@@ -18,7 +18,8 @@ _LATER = 100
 """Young collections after which it looks although it was never quiet; ten by default, which is every other key."""
 
 # Textual 8.2 caches this by the widget (its issue 6665): the last thousand closed ones would stay, with all they drew.
-if (by_colours := getattr(StylesCache.get_inner_outer, "__wrapped__", None)) is not None:
+by_colours = getattr(getattr(StylesCache, "get_inner_outer", None), "__wrapped__", None)
+if by_colours is not None:
     setattr(StylesCache, "get_inner_outer", staticmethod(lru_cache(1024)(partial(by_colours, StylesCache))))  # noqa: B010 - its type says otherwise
 
 
