@@ -69,6 +69,17 @@ def test_vetoes_of_a_family_end_the_asking_about_it() -> None:
     assert left(said(5, pair()), pair()) is None
 
 
+def test_two_vetoes_of_pairs_half_alike_are_a_family_and_one_is_none() -> None:
+    half = [
+        lesson(n, photo("a", flipped=42), photo("b", flipped=40), pair(), SHIPPED, duplicates=False)
+        for n in (1, 2)
+    ]
+    assert 0.35 < likeness(half[0].pair, pair_of(photo("a", flipped=5), photo("b", flipped=3), pair())) < 0.5
+    assert left(half[:1], pair()) is not None
+    assert left(half, pair()) is None
+    assert left(said(1, pair()), pair()) is not None, "however alike"
+
+
 def test_another_family_is_still_asked_about() -> None:
     assert left(said(50, pair()), pair(), family=BEACHES) == pair()
 
