@@ -120,8 +120,8 @@ def test_verify_reads_the_real_index_and_leaves_a_damaged_one_as_it_is(
     for n, scene in enumerate((3, 4)):
         save(tmp_path / f"Pictures/2024/06/{n}.jpg", picture(scene))
     state = tmp_path / "state"
-    main(["--state-dir", str(state), "scan", str(tmp_path / "Pictures"), "--dry-run"])
-    capsys.readouterr()
+    with Library.open([tmp_path / "Pictures"], state_dir=state, embedder="hashes") as library:
+        library.scan(dry_run=True)
     assert main(["--state-dir", str(state), "verify", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["index"] == {"rows": 2, "not_in_it": 0, "of_no_file": 0, "problem": ""}
