@@ -60,6 +60,8 @@ class ProofRequest:
     b: str
     path_a: str
     path_b: str
+    burst: bool = False
+    """Whether their clocks allow a burst: what differs is then asked whether it is writing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ _WRITTEN = 0.002
 """Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
 _BURST_SECONDS = 2.0
+_WRITING = 0.47
+"""Share of the strokes that differ on even ground. Bursts: at most 0.43. Wrong: another page in the same place, 0.5."""
 _FIXED_CAMERA_SECONDS = 1.0
 _BURST_REVIEW_SECONDS = 45.0
 
@@ -139,6 +141,18 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     if a.captured is not None and b.captured is not None:
         return abs(a.captured - b.captured) <= _BURST_REVIEW_SECONDS
     return hash_distance <= _TWIN_BITS or not twins(a, b)
+
+
+def may_be_burst(a: Traits, b: Traits) -> bool:
+    """Whether their clocks would let the two move as one burst."""
+    if a.captured is None or b.captured is None or not a.camera:
+        return False
+    return a.camera == b.camera and abs(a.captured - b.captured) <= _BURST_SECONDS
+
+
+def alike_as_a_burst(m: Measures) -> bool:
+    """Whether the pictures show one scene with little moved: without that no clock makes a burst of them."""
+    return m.method != "none" and min(m.overlap_a, m.overlap_b) >= 0.6 and m.ncc >= 0.7
 
 
 def worth_a_closer_look(m: Measures) -> bool:
@@ -402,7 +416,7 @@ def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
     if p.apart > 3 and ((p.text and _other_text(p)) or (p.cosine is not None and p.cosine < 0.85)):
         return None
     m = p.m
-    if p.m.method == "none" or min(m.overlap_a, m.overlap_b) < 0.6 or m.ncc < 0.7:
+    if not alike_as_a_burst(m):
         return None
     taken = f"same camera, {_duration(p.apart)} apart"
     doubts = list(_burst_doubts(p, p.apart, thresholds))
@@ -438,8 +452,9 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
         yield "a fixed camera may have seen somebody else"
     if p.flat:
         yield "too little to see"
-    if p.text and m.worst > _WORST:
-        yield "reads like text"
+    written = extra.get("written", 1.0 if p.text and m.worst > _WORST else 0.0)
+    if written >= _WRITING:
+        yield "what differs may be writing"
 
 
 def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding | None:

@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
-from dedupd.core.relations import MEASURES, Thresholds, relatable
+from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
@@ -191,7 +191,8 @@ class Comparison:
         paths = [self._path(pair.a), self._path(pair.b)]
         if not all(paths) or pair.a not in traits or pair.b not in traits:
             return None
-        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1])
+        burst = may_be_burst(traits[pair.a], traits[pair.b])
+        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1], burst=burst)
 
     def _path(self, content: str) -> str:
         for file in self._ledger.inventory.live_with_content(content):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ImageDraw
+from PIL import Image, ImageDraw
 
 from dedupd.adapters.vision import proof
 from dedupd.adapters.vision.decode import content_of, decode, opened
@@ -17,8 +18,9 @@ from dedupd.adapters.vision.messages import PairToProve
 from dedupd.adapters.vision.traits import measure
 from dedupd.bench.gallery import scene
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
-from dedupd.core.relations import classify, thresholds_for
+from dedupd.core.relations import classify, may_be_burst, thresholds_for
 from tests.support.adversaries import FAMILIES, on_a_table
+from tests.support.pictures import save
 
 Seen = tuple[Path, Traits, np.ndarray]
 SIMILAR = (None, Relation.SIMILAR)
@@ -35,8 +37,9 @@ def judged(one: Seen, other: Seen, gallery: proof.Gallery) -> Edge | None:
     """As the product does, with a cosine that always proposes."""
     a, b = sorted((one, other), key=lambda s: s[1].content)
     pair = PairToProve(
-        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0])
-    )
+        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0]),
+        burst=may_be_burst(a[1], b[1]),
+    )  # fmt: skip
     distance = int(np.bitwise_count(a[2] ^ b[2][0]).min())
     candidate = Candidate(a=a[1].content, b=b[1].content, cosine=0.97, hash_distance=distance)
     measures = proof.prove(pair, gallery).measures
@@ -127,6 +130,32 @@ def test_one_number_on_a_photographed_page_is_seen(tmp_path: Path) -> None:
         ImageDraw.Draw(chat).text((200, 920), number, (0, 0, 0), font_size=20)
         on_a_table(chat, n).save(tmp_path / f"{n}.jpg", quality=quality)
     assert not list(moving([(seen(tmp_path / "0.jpg"), seen(tmp_path / "1.jpg"))]))
+
+
+def by_hand(photo: Image.Image, n: int) -> Image.Image:
+    """Nobody holds a camera still: turned a little, shifted, and cut to where nothing is missing."""
+    turned = photo.rotate(0.6 * n, Image.Resampling.BICUBIC, translate=(9 * n, -7 * n))
+    return turned.crop((40, 40, photo.width - 40, photo.height - 40))
+
+
+@pytest.mark.parametrize("family", ["receipts", "chats", "pages"])
+def test_one_page_after_the_other_is_no_burst(family: str, tmp_path: Path) -> None:
+    """A second apart, by one camera, on one table: only what is written on them differs."""
+    shots: list[Seen] = []
+    for n in range(2):
+        photo = by_hand(on_a_table(FAMILIES[family](n + 1), n), n)
+        taken = datetime(2024, 6, 1, 12, 0, n)
+        shots.append(seen(save(tmp_path / f"{n}.jpg", photo, taken=taken, camera=("Maker", "One"))))
+    assert not list(moving([(shots[0], shots[1])]))
+
+
+def test_a_page_photographed_twice_is_one(tmp_path: Path) -> None:
+    shots: list[Seen] = []
+    for n in range(2):
+        photo = by_hand(on_a_table(FAMILIES["pages"](1), n), n)
+        taken = datetime(2024, 6, 1, 12, 0, n)
+        shots.append(seen(save(tmp_path / f"{n}.jpg", photo, taken=taken, camera=("Maker", "One"))))
+    assert list(moving([(shots[0], shots[1])]))
 
 
 def test_a_photographed_page_saved_again_is_still_a_copy(tmp_path: Path) -> None:

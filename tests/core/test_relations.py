@@ -356,6 +356,18 @@ def test_what_is_no_sure_burst_waits() -> None:
     assert burst(m=frame(tone=0.5)) == "burst"
 
 
+def test_other_writing_in_the_same_place_is_no_burst() -> None:
+    assert burst(m=frame(written=0.3)) == "burst moves"
+    assert burst(m=frame(written=0.6)) == "burst"
+
+
+def test_people_before_a_bright_wall_are_no_page() -> None:
+    """What reads like text waits until it is known that the difference is none."""
+    page = replace(A, **SHOT, text_like=True), replace(B, **{**SHOT, "captured": 1000.5}, text_like=True)
+    assert outcome(judge(*page, frame(worst=60.0))) == "burst"
+    assert outcome(judge(*page, frame(worst=60.0, written=0.1))) == "burst moves"
+
+
 def test_a_fixed_camera_sees_somebody_else_after_a_moment() -> None:
     fixed = {"flow50": 0.02, "flow_share": 0.9}
     assert burst(seconds=0.5, m=frame(**fixed)) == "burst moves"

@@ -17,7 +17,7 @@ from blake3 import blake3
 
 from dedupd.core.metadata import Description
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
-from dedupd.core.relations import worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 from dedupd.core.xmp import from_xmp
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
 
@@ -158,6 +158,8 @@ class FakeVision(Vision):
             measures = self.measures.get(frozenset((request.a, request.b)), usual)
             if worth_a_closer_look(measures):
                 measures = replace(measures, fine_worst=measures.worst)
+            if request.burst and alike_as_a_burst(measures):
+                measures = replace(measures, extra={"written": 0.0, **(measures.extra or {})})
             yield Proof(a=request.a, b=request.b, measures=measures)
 
     def _found(self, path: str, content: str) -> dict[str, Any] | None:

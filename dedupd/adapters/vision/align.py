@@ -372,6 +372,29 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
         return replace(measures, fine_worst=99.0)
+    laid = _laid_closely(a, b, measures, known)
+    rest, rest_worst = laid.residual.rest()
+    worst, around, overlay = laid.fine()
+    extra = {**overlay, **known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
+    return replace(measures, fine_worst=worst, extra=extra)
+
+
+def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
+    """`measures` with `written`, the share of strokes in what differs that stand on even ground, from the larger pictures.
+
+    Itself without a transform.
+    """
+    known = measures.extra or {}
+    if measures.method == "none" or "t0" not in known:
+        return measures
+    written = _laid_closely(a, b, measures, known).residual.written()
+    return replace(measures, extra={**known, "written": written})
+
+
+def _laid_closely(
+    a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures, known: dict[str, float]
+) -> _Laid:
+    """The larger pictures, laid as `measures` found at 400 px, refined."""
     one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
     up = np.diag([max(1.0, max(two.width, two.height) / 400)] * 2)
     down = max(1.0, max(one.width, one.height) / 400)
@@ -383,7 +406,4 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     laid = _Laid(one, two, fit)
     if fit.method != "identity" or laid.quick.worst >= 4:
         laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
-    rest, rest_worst = laid.residual.rest()
-    worst, around, overlay = laid.fine()
-    extra = {**overlay, **known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
-    return replace(measures, fine_worst=worst, extra=extra)
+    return laid

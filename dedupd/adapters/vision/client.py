@@ -505,6 +505,7 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         b=request.b,
         path_a=os.fsencode(request.path_a),
         path_b=os.fsencode(request.path_b),
+        burst=request.burst,
     )
 
 

@@ -73,6 +73,7 @@ class PairToProve(msgspec.Struct, frozen=True, array_like=True):
     b: str
     path_a: bytes
     path_b: bytes
+    burst: bool = False
 
 
 class Prove(Message, frozen=True):

@@ -17,7 +17,7 @@ import numpy as np
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.core.photo import Measures
-from dedupd.core.relations import worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 
 SIDE = 400
 FINE_SIDE = 1200
@@ -79,6 +79,8 @@ def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
         measures: Measures = align.measure(*_both(pair, gallery, SIDE))
         if worth_a_closer_look(measures):
             measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
+        if pair.burst and alike_as_a_burst(measures):
+            measures = align.measure_writing(*_both(pair, gallery, FINE_SIDE), measures)
     except _SeveralFrames:
         return messages.Proven(key=pair.key, measures=Measures(), error="")
     except Refused as refused:
