@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from typing import Any, cast
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -26,12 +27,28 @@ from watchdog.events import (
 )  # fmt: skip
 from watchdog.observers import Observer
 
-log = logging.getLogger("dedupd.watcher")
 _KINDS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent,
 ]  # fmt: skip
 if os.uname().sysname == "Darwin":  # FSEvents has no "closed": a write shows as "modified"
     _KINDS.append(FileModifiedEvent)
+
+
+def _let_go(group: Any, watch: int) -> None:
+    """A folder that left its root, whose name another took and gave up since, has a watch without a path.
+
+    watchdog 7.1 raises KeyError there: in the one thread that reads all events, and nothing is heard any more.
+    """
+    paths = group._active_callbacks_by_path  # noqa: SLF001
+    path = group._active_callbacks_by_watch.pop(watch, None)  # noqa: SLF001
+    if paths.get(path) == watch:
+        del paths[path]
+
+
+with contextlib.suppress(ImportError, AttributeError):  # not Linux, or watchdog 6, which has another way
+    from watchdog.observers import inotify
+
+    cast("Any", inotify).InotifyWatchGroup._remove_watch_internally = _let_go  # noqa: SLF001
 
 OnFolder = Callable[[str, bool], None]
 """on_folder(absolute folder, whole): something changed in it; whole: everything below it too."""
@@ -71,24 +88,13 @@ class Watcher:
         """The root went away or came back as another: old watches would report ghosts."""
         watch = self._watches.pop(root, None)
         if watch is not None:
-            with _its_own_troubles():
-                self._observer.unschedule(watch)  # type: ignore[arg-type]
+            self._observer.unschedule(watch)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         logging.getLogger("watchdog").removeHandler(self._ears)
-        with _its_own_troubles():
-            self._observer.stop()
+        self._observer.stop()
         if self._observer.is_alive():
             self._observer.join(5)
-
-
-@contextlib.contextmanager
-def _its_own_troubles() -> Generator[None]:
-    """watchdog 7 loses count of a folder moved away whose name was used anew, and raises KeyError when it lets go."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001  # a border: letting go must not keep a daemon from ending
-        log.warning("watchdog could not let go of a folder (%r)", error)
 
 
 class _Handler(FileSystemEventHandler):

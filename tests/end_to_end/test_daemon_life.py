@@ -149,17 +149,20 @@ def test_sigterm_ends_it_while_it_still_recovers(pair: House) -> None:
         process.wait()
 
 
-def test_sigterm_ends_it_after_a_folder_left_and_its_name_was_used_anew(pair: House) -> None:
-    year = pair.root / "2024"
+def test_a_folder_that_left_and_whose_name_was_used_anew_silences_nothing(pair: House) -> None:
+    year, away = pair.root / "2024", pair.folder / "07"
     with pair.daemon("--yes") as daemon:
         daemon.settled(lambda s: s.moved == 1)
         (year / "07").mkdir()
         daemon.look()
-        (year / "07").rename(pair.folder / "07")
+        (year / "07").rename(away)
         (year / "07").mkdir()
         (year / "07").rename(year / "08")
-        pair.add("2024/09/IMG_9.jpg", 9)
-        daemon.settled(lambda s: s.photos == 2)
+        pair.add("2024/08/IMG_8.jpg", 8)
+        daemon.settled(lambda s: s.photos == 3)
+        away.rmdir()
+        pair.add("2024/08/IMG_9.jpg", 9)
+        daemon.settled(lambda s: s.photos == 4)
         assert daemon.end(10) == 0
         assert "Traceback" not in pair.log()
 
