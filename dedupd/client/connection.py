@@ -51,7 +51,8 @@ def ask(path: Path, request: Request, result: type[R], timeout: float | None = 3
         try:
             link.connect(str(path))
             with link.makefile("rb") as lines:
-                link.sendall(encode_request(0, SayHello(client="ask")))
+                with contextlib.suppress(BrokenPipeError):  # turned away already: it said why
+                    link.sendall(encode_request(0, SayHello(client="ask")))
                 _hello(_line(lines, 0))
                 # Not before: a daemon of another version might do half of what is meant.
                 link.sendall(encode_request(1, request))

@@ -108,6 +108,17 @@ def test_a_client_of_another_protocol_is_told_so_and_nothing_it_says_is_done(dae
     assert daemon.settled().moved == 0
 
 
+def test_a_command_that_finds_no_place_says_so(daemon: Daemon) -> None:
+    with contextlib.ExitStack() as crowd:
+        for _ in range(MAX_CLIENTS):
+            crowd.enter_context(Talk(daemon.house)).say("hello")
+        for command in (("status",), ("approve", "--all")):
+            done = daemon.house.cli(*command)
+            assert (done.code, done.out) == (1, "")
+            assert "end one, such as a `dedupd review`" in done.err
+    assert daemon.settled().moved == 0
+
+
 def test_one_line_is_answered_and_ends_with_who_said_it(daemon: Daemon) -> None:
     """As README says: printf '…' | nc -NU …"""
     with socket.socket(socket.AF_UNIX) as link:
