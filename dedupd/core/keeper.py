@@ -168,9 +168,10 @@ def _stem(path: str) -> str:
 
 
 def _clutter(path: str) -> tuple[int, int]:
-    """Marks of a copied name, then its length."""
+    """Marks of a name that was copied or garbled, then its length."""
     stem = _stem(path)
-    return (bool(_COPY_NAME.search(stem)) + bool(_MESSENGER.search(stem)), len(stem))
+    marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), not stem.isprintable())
+    return (sum(map(bool, marks)), len(stem))
 
 
 def _last_resort(node: Node) -> RankKey:

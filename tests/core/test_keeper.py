@@ -58,6 +58,7 @@ KEEPS = node("2024/06/IMG_0001.jpg")
         (node("2024/06/IMG_0001.jpg", replace(ORIGINAL, captured=5000.0)), "older"),
         (node("2024/06/IMG_0001 (1).jpg"), "cleaner name"),
         (node("2024/06/Copy of IMG_0001.jpg"), "cleaner name"),
+        (node("2024/06/a\n\x1b[31m.jpg"), "cleaner name"),
     ],
 )
 def test_the_original_keeps_and_says_why(other: Node, reason: str) -> None:
