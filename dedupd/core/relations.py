@@ -452,8 +452,8 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
         yield "a fixed camera may have seen somebody else"
     if p.flat:
         yield "too little to see"
-    written = extra.get("written", 1.0 if p.text and m.worst > _WORST else 0.0)
-    if written >= _WRITING:
+    unseen = apart <= _BURST_SECONDS or (p.text and m.worst > _WORST)
+    if extra.get("written", 1.0 if unseen else 0.0) >= _WRITING:
         yield "what differs may be writing"
 
 

@@ -72,8 +72,13 @@ STAMP = {
 }
 SHOT = {"camera": "Maker|One|7", "captured": 1000.0}
 FRAME = replace(
-    COPY, mean=4.0, worst=60.0, band_ncc=0.7, extra={**CLEAN, "local": -0.4, "fine_ncc": 0.5, "bad": 0.1}
+    COPY,
+    mean=4.0,
+    worst=60.0,
+    band_ncc=0.7,
+    extra={**CLEAN, "local": -0.4, "fine_ncc": 0.5, "bad": 0.1, "written": 0.1},
 )
+UNREAD = {name: value for name, value in (FRAME.extra or {}).items() if name != "written"}
 
 
 def judge(
@@ -362,10 +367,19 @@ def test_other_writing_in_the_same_place_is_no_burst() -> None:
 
 
 def test_people_before_a_bright_wall_are_no_page() -> None:
-    """What reads like text waits until it is known that the difference is none."""
     page = replace(A, **SHOT, text_like=True), replace(B, **{**SHOT, "captured": 1000.5}, text_like=True)
-    assert outcome(judge(*page, frame(worst=60.0))) == "burst"
-    assert outcome(judge(*page, frame(worst=60.0, written=0.1))) == "burst moves"
+    assert outcome(judge(*page, frame(worst=60.0))) == "burst moves"
+
+
+def test_a_burst_whose_difference_was_not_read_waits() -> None:
+    assert burst(m=replace(FRAME, extra=UNREAD)) == "burst"
+
+
+def test_a_page_that_took_too_long_for_a_burst_is_no_matter_of_degree() -> None:
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1006.0})
+    for text, graded in ((True, False), (False, True)):
+        edge = judge(replace(a, text_like=text), b, replace(FRAME, extra=UNREAD))
+        assert edge is not None and not edge.unattended and edge.graded is graded
 
 
 def test_a_fixed_camera_sees_somebody_else_after_a_moment() -> None:
