@@ -378,7 +378,8 @@ def test_a_burst_whose_difference_was_not_read_waits() -> None:
 def test_a_page_that_took_too_long_for_a_burst_is_no_matter_of_degree() -> None:
     a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1006.0})
     for text, graded in ((True, False), (False, True)):
-        edge = judge(replace(a, text_like=text), b, replace(FRAME, extra=UNREAD))
+        by_hand = replace(FRAME, extra={**UNREAD, "flow50": 0.6, "flow_share": 0.5})
+        edge = judge(replace(a, text_like=text), b, by_hand)
         assert edge is not None and not edge.unattended and edge.graded is graded
 
 
