@@ -372,7 +372,9 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
         return replace(measures, fine_worst=99.0)
-    laid = _laid_closely(a, b, measures, known)
+    laid = _enlarged(a, b, measures, known)
+    if measures.method != "identity" or laid.quick.worst >= 4:
+        laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
     rest, rest_worst = laid.residual.rest()
     worst, around, overlay = laid.fine()
     extra = {**overlay, **known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
@@ -387,14 +389,15 @@ def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measur
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
         return measures
-    written = _laid_closely(a, b, measures, known).residual.written()
+    # Nothing moves by less than a letter: to follow it further would double the cost and change nothing.
+    written = _enlarged(a, b, measures, known).residual.written()
     return replace(measures, extra={**known, "written": written})
 
 
-def _laid_closely(
+def _enlarged(
     a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures, known: dict[str, float]
 ) -> _Laid:
-    """The larger pictures, laid as `measures` found at 400 px, refined."""
+    """The larger pictures, laid as `measures` found at 400 px."""
     one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
     up = np.diag([max(1.0, max(two.width, two.height) / 400)] * 2)
     down = max(1.0, max(one.width, one.height) / 400)
@@ -403,7 +406,4 @@ def _laid_closely(
     # Scaling about the corner of the picture, not about the centre of its first pixel.
     shift = up @ (t[:, 2] + 0.5) - 0.5 + linear @ np.full(2, 0.5) - up @ t[:, :2] @ np.full(2, 0.5)
     fit = _Fit(measures.method, measures.orientation, measures.inliers, np.hstack([linear, shift[:, None]]))
-    laid = _Laid(one, two, fit)
-    if fit.method != "identity" or laid.quick.worst >= 4:
-        laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
-    return laid
+    return _Laid(one, two, fit)
