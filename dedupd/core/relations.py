@@ -87,6 +87,8 @@ _WRITTEN = 0.002
 """Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
 _BURST_SECONDS = 2.0
+_MORE_LIKELY_THAN_NOT = 0.5
+"""A burst that clears every bar by a little and is doubted by all of it together: 1 of 33, others 0.77 and more."""
 _WRITING = 0.47
 """Share of the strokes that differ on even ground. Bursts: at most 0.43. Wrong: another page in the same place, 0.5."""
 _FIXED_CAMERA_SECONDS = 1.0
@@ -204,6 +206,8 @@ def classify(
     )
     x = features(a, b, evidence, proven=unattended and relation is Relation.COPY)
     confidence = calibration_for(thresholds.model).probability(x)
+    if unattended and relation is Relation.BURST and confidence < _MORE_LIKELY_THAN_NOT:
+        unattended, why = False, f"{why}; only {confidence:.0%} sure"
     return Edge(
         a=a.content, b=b.content, relation=relation, unattended=unattended, why=why,
         evidence=replace(evidence, confidence=confidence),

@@ -371,6 +371,19 @@ def test_people_before_a_bright_wall_are_no_page() -> None:
     assert outcome(judge(*page, frame(worst=60.0))) == "burst moves"
 
 
+def test_a_burst_at_all_its_bars_at_once_waits_and_lessons_may_free_it() -> None:
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1002.0})
+    edge = judge(
+        a,
+        b,
+        frame(overlap_a=0.82, overlap_b=0.82, ncc=0.88, mean=10.0, worst=200.0, flow50=0.6, flow_share=0.5),
+        cosine=0.88,
+        distance=30,
+    )
+    assert edge is not None and edge.relation is Relation.BURST and not edge.unattended
+    assert edge.graded and edge.why.endswith("% sure")
+
+
 def test_a_burst_whose_difference_was_not_read_waits() -> None:
     assert burst(m=replace(FRAME, extra=UNREAD)) == "burst"
 
