@@ -413,7 +413,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=_open_log(log_path),
             cwd="/",
-            env=_environment(),
+            env=worker_environment(),
             start_new_session=True,
             bufsize=0,
         )
@@ -519,7 +519,8 @@ def _open_log(path: Path) -> IO[bytes] | int:
         return subprocess.DEVNULL
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no hub."""
     home = str(Path(dedupd.__file__).resolve().parent.parent)
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),

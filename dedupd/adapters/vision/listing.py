@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dedupd.adapters.vision.client import worker_environment
 from dedupd.errors import VisionError
 
 _LIMIT = 600.0
@@ -19,7 +20,9 @@ def listed(folder: Path, model: str, recipe: str) -> list[str]:
     """Content ids of the index of this model and recipe, in no order. Raises VisionError in one sentence."""
     command = [sys.executable, "-P", "-m", "dedupd.adapters.vision.contents", str(folder), model, recipe]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_LIMIT, check=False, env=worker_environment()
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VisionError(f"the index in {folder} could not be read: {error}") from None
     if done.returncode:
