@@ -149,6 +149,19 @@ def test_one_page_after_the_other_is_no_burst(family: str, tmp_path: Path) -> No
     assert not list(moving([(shots[0], shots[1])]))
 
 
+def test_a_line_on_a_page_in_a_dim_light_is_seen(tmp_path: Path) -> None:
+    """Two shots of a form, filled in meanwhile, by the lamp of a bedroom."""
+    shots: list[Seen] = []
+    for n in range(2):
+        form = FAMILIES["pages"](1)
+        if n:
+            ImageDraw.Draw(form).text((80, 1136), "Signed: A. Miller, 4 May", (40, 40, 60), font_size=22)
+        photo = by_hand(on_a_table(form, n), n).point(lambda level: level * 0.2)
+        taken = datetime(2024, 6, 1, 22, 0, n)
+        shots.append(seen(save(tmp_path / f"{n}.jpg", photo, taken=taken, camera=("Maker", "One"))))
+    assert not list(moving([(shots[0], shots[1])]))
+
+
 def test_a_page_photographed_twice_is_one(tmp_path: Path) -> None:
     shots: list[Seen] = []
     for n in range(2):
