@@ -493,7 +493,8 @@ class Library:
     def _note_settings(self) -> None:
         """Other tiers, thresholds, policy or measures than the groups rest on: every month waits to be grouped again."""
         settings = self.settings
-        now = repr((settings.tiers, settings.threshold, settings.keep_policy, settings.protected, MEASURES))
+        by = (settings.tiers, settings.threshold, settings.keep_policy, settings.protected, settings.metadata)
+        now = repr((*by, MEASURES))
         if self.ledger.get("grouped_by") == now:
             return
         with self.ledger.transaction():

@@ -80,7 +80,7 @@ class Settings:
     @property
     def decisive(self) -> str:
         """Equal for settings that decide alike what is a duplicate, what moves and what stays."""
-        by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots)
+        by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots, self.metadata)
         return repr((*by_hand, self.tiers, self.ignore, [str(folder) for folder in self.protected]))
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import heapq
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dedupd.core.dominance import NOTHING, WAIVED, Loss, lost, preferred
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
 from dedupd.core.photo import Edge, Evidence, Relation
-from dedupd.core.relations import contained
 
 __all__ = ["Member", "Node", "Star", "stars"]
 
@@ -55,11 +55,14 @@ def stars(
     vetoes: Iterable[tuple[str, str]],
     tiers: Mapping[Relation, str],
     policy: str = "best",
+    *,
+    metadata_counts: bool = False,
 ) -> list[Star]:
     """Group `nodes` by their proven relations; every node is in one star at most, and roots never mix.
 
     `edges` and `vetoes` join contents; files of one content are `exact` to each other. `tiers` says
-    'move', 'review' or 'off' for each relation (a missing one is reviewed).
+    'move', 'review' or 'off' for each relation (a missing one is reviewed). `metadata_counts`: no sidecar keeps what
+    only the file that moves knows, so that it is a loss.
     """
     by_root: dict[int, list[Node]] = defaultdict(list)
     for node in nodes:
@@ -71,7 +74,7 @@ def stars(
         vetoed[b].add(a)
     found: list[Star] = []
     for root in sorted(by_root):
-        found += _Grouping(by_root[root], kept, vetoed, tiers, policy).stars()
+        found += _Grouping(by_root[root], kept, vetoed, tiers, policy, metadata_counts).stars()
     return found
 
 
@@ -93,8 +96,10 @@ class _Grouping:
         vetoed: Mapping[str, set[str]],
         tiers: Mapping[Relation, str],
         policy: str,
+        metadata_counts: bool,
     ) -> None:
-        self.vetoed, self.tiers, self.policy = vetoed, tiers, policy
+        self.vetoed, self.tiers, self.policy, self.metadata_counts = vetoed, tiers, policy, metadata_counts
+        self.waived = NOTHING if policy == "best" else WAIVED
         self.copies: dict[str, list[Node]] = defaultdict(list)
         for node in nodes:
             self.copies[node.content].append(node)
@@ -103,13 +108,22 @@ class _Grouping:
             if edge.a in self.copies and edge.b in self.copies:
                 self.edges[edge.a].append(edge)
                 self.edges[edge.b].append(edge)
-        self.order = self._order(nodes)
-        self.place = {node.id: place for place, node in enumerate(self.order)}
+        self.losses: dict[tuple[str, str, Relation], tuple[Loss, ...]] = {}
         self.cluster: dict[int, _Cluster] = {}
         self.taken: set[int] = set()
+        self.derived: dict[str, str] = {}
+        """Content -> the content that it is a copy of, of those that are there: an edit, a smaller one."""
+        self.nodes = nodes
+        self._lay(self._order({Relation.COPY}))
+
+    def _lay(self, order: list[Node]) -> None:
+        self.order = order
+        self.place = {node.id: place for place, node in enumerate(order)}
 
     def stars(self) -> list[Star]:
         self._gather(self.order, {Relation.EXACT, Relation.COPY}, moving=True)
+        self._tell_originals()
+        self._lay(self._order({Relation.COPY, Relation.BURST}))
         self._gather(self.order, {Relation.EXACT, Relation.COPY, Relation.BURST}, moving=True)
         settled = sorted(self.order, key=lambda node: not (self._busy(node) or node.pinned))
         self._gather(settled, set(Relation), moving=False)
@@ -118,6 +132,15 @@ class _Grouping:
             for node in self.order
             if node.id in self.cluster and self.cluster[node.id].members
         ]
+
+    def _tell_originals(self) -> None:
+        """Of two copies the one before is the original: among the frames of a burst only originals are chosen from."""
+        first = {content: min(self.place[n.id] for n in files) for content, files in self.copies.items()}
+        for content, edges in self.edges.items():
+            copies = [e.other(content) for e in edges if e.relation is Relation.COPY]
+            before = min(copies, key=lambda c: (first[c], c), default="")
+            if before and first[before] < first[content]:
+                self.derived[content] = before
 
     def _gather(self, order: list[Node], relations: set[Relation], *, moving: bool) -> None:
         """Each free node joins the best keeper before it in `order`, or becomes a keeper itself."""
@@ -181,15 +204,39 @@ class _Grouping:
             return node.stay
         if self.tiers.get(edge.relation, "review") != "move":
             return f"{edge.relation} pairs are reviewed (tiers)"
-        if not contained(edge, node.content):
-            return "shows more than the keeper does"
-        if edge.relation is Relation.BURST and numbers_apart(node.path, keeper.path) > _BURST_FRAMES:
-            return "the camera numbered them too far apart for one burst"
+        if losses := self._lost(edge, node, keeper):
+            return self._said(losses, self._lost(edge, keeper, node))
+        if edge.relation is Relation.BURST and (why := self._no_burst(node, keeper)):
+            return why
         if edge.relation is not Relation.EXACT and self.place[node.id] < self.place[keeper.id]:
             return "better than the keeper, which has copies of its own"
         if keeper.pinned and edge.relation is not Relation.EXACT and better(node, keeper, self.policy):
             return "better than the keeper, which already keeps copies in duplicates/"
         return ""
+
+    def _no_burst(self, node: Node, keeper: Node) -> str:
+        """What keeps a frame of a burst from moving, though the pair is proven."""
+        if numbers_apart(node.path, keeper.path) > _BURST_FRAMES:
+            return "the camera numbered them too far apart for one burst"
+        if node.content in self.derived:
+            return "an edited or smaller version belongs beside its own original"
+        if node.content in self.derived.values():
+            return "a version of it waits beside it"
+        return ""
+
+    def _lost(self, edge: Edge, mover: Node, keeper: Node) -> tuple[Loss, ...]:
+        """What would be lost if `mover` moved beside `keeper`."""
+        key = (mover.content, keeper.content, edge.relation)
+        if key not in self.losses:
+            self.losses[key] = lost(
+                edge, mover.traits, keeper.traits, waived=self.waived, metadata=self.metadata_counts
+            )
+        return self.losses[key]
+
+    def _said(self, losses: Sequence[Loss], of_keeper: Sequence[Loss]) -> str:
+        """'it has the colours; its keeper is 4.0 times as large'."""
+        mine = [f"it {loss.clause}" for loss in losses]
+        return "; ".join([*mine, *(f"its keeper {loss.clause}" for loss in of_keeper)])
 
     def _busy(self, node: Node) -> bool:
         return node.id in self.cluster and bool(self.cluster[node.id].members)
@@ -203,70 +250,81 @@ class _Grouping:
                 self.place[member.node.id],
             ),
         )
-        rival = min((member.node for member in members), key=lambda node: self.place[node.id])
-        why = reasons(cluster.keeper, rival, self.policy)
+        rival = min(members, key=lambda member: self.place[member.node.id])
+        held = [loss.clause for loss in self._lost(rival.edge, cluster.keeper, rival.node)]
+        why = [*held, *reasons(cluster.keeper, rival.node, self.policy)]
         return Star(keeper=cluster.keeper, members=tuple(members), reasons=tuple(why))
 
     def _member(self, node: Node, edge: Edge, keeper: Node) -> Member:
         obstacle = self._obstacle(node, edge, keeper)
         return Member(node=node, edge=edge, unattended=not obstacle, why=obstacle or edge.why)
 
-    def _order(self, nodes: list[Node]) -> list[Node]:
-        """Keepers first: pinned, then by rank, except that what shows more comes before its crop.
+    def _order(self, relations: set[Relation]) -> list[Node]:
+        """Keepers first: pinned, then by rank, except that whoever holds all of another comes before it (P16).
 
-        A crop with richer metadata would otherwise keep, and its original, which may not move beside it, would stay.
+        A small copy with richer metadata would otherwise keep, and its original, which may not move beside it, would stay.
         """
-        key = self._keys(nodes)
-        after: dict[int, list[Node]] = defaultdict(list)
-        waiting: dict[int, int] = dict.fromkeys((node.id for node in nodes), 0)
-        for more, less in self._shown_by() if self.policy == "best" else ():
-            for big in self.copies[more]:
-                for small in self.copies[less]:
-                    if key[small.id][:2] >= key[big.id][:2]:
-                        after[big.id].append(small)
-                        waiting[small.id] += 1
-        by_id = {node.id: node for node in nodes}
-        ready = [(key[i], i) for i, count in waiting.items() if count == 0]
-        rest = sorted((key[i], i) for i in waiting)
+        key = self._keys(in_burst=Relation.BURST in relations)
+        after: dict[int, list[tuple[Node, bool]]] = defaultdict(list)
+        waiting: dict[int, list[int]] = {node.id: [0, 0] for node in self.nodes}
+        for more, less, holds_all in sorted(set(self._before(relations))):
+            for first in self.copies[more]:
+                for second in self.copies[less]:
+                    if key[second.id][:2] >= key[first.id][:2]:
+                        after[first.id].append((second, holds_all))
+                        waiting[second.id][holds_all] += 1
+        by_id = {node.id: node for node in self.nodes}
+        ready = [(key[i], i) for i, counts in waiting.items() if not any(counts)]
         heapq.heapify(ready)
         order: list[Node] = []
-        placed: set[int] = set()
-        while len(order) < len(nodes):
-            # Nothing ready means a circle of near-equal crops: the best of what is left breaks it.
-            _, chosen = (
-                heapq.heappop(ready) if ready else next(item for item in rest if item[1] not in placed)
-            )
-            if chosen in placed:
-                continue
-            placed.add(chosen)
+        left = set(by_id)
+        while left:
+            chosen = heapq.heappop(ready)[1] if ready else self._out_of_a_circle(left, waiting, key)
+            left.discard(chosen)
             order.append(by_id[chosen])
-            for small in after[chosen]:
-                waiting[small.id] -= 1
-                if waiting[small.id] == 0 and small.id not in placed:
-                    heapq.heappush(ready, (key[small.id], small.id))
+            for second, holds_all in after[chosen]:
+                waiting[second.id][holds_all] -= 1
+                if not any(waiting[second.id]) and second.id in left:
+                    heapq.heappush(ready, (key[second.id], second.id))
         return order
 
-    def _keys(self, nodes: list[Node]) -> dict[int, RankKey]:
+    def _out_of_a_circle(self, left: set[int], waiting: dict[int, list[int]], key: dict[int, RankKey]) -> int:
+        """Near-equal ones can each be preferred to the next: the best that nobody left holds all of goes first."""
+        return min(left, key=lambda i: (waiting[i][True] > 0, key[i], i))
+
+    def _keys(self, *, in_burst: bool) -> dict[int, RankKey]:
+        """Sharpness counts among the frames of a burst alone, and there only between originals."""
         bursts = {
             content
             for content, edges in self.edges.items()
-            if any(e.relation is Relation.BURST for e in edges)
+            if in_burst and any(e.relation is Relation.BURST for e in edges)
         }
-        return {
-            node.id: (not node.pinned, *rank_key(node, self.policy, in_burst=node.content in bursts))
-            for node in nodes
-        }
+        keys: dict[int, RankKey] = {}
+        for node in self.nodes:
+            derived = node.content in self.derived
+            protected, *rank = rank_key(node, self.policy, in_burst=node.content in bursts and not derived)
+            keys[node.id] = (not node.pinned, protected, derived, *rank)
+        return keys
 
-    def _shown_by(self) -> Iterator[tuple[str, str]]:
-        """Pairs of contents (more, less): the first shows all of the second, and more."""
+    def _before(self, relations: set[Relation]) -> Iterator[tuple[str, str, bool]]:
+        """(first, second, whether the first holds all of the second and more): contents in the order in which they keep.
+
+        Of two that each hold something the larger one comes first; of two that hold the same, the one without a frame.
+        """
         for content, edges in self.edges.items():
             for edge in edges:
-                if (
-                    edge.relation is Relation.COPY
-                    and edge.a == content
-                    and contained(edge, edge.a) != contained(edge, edge.b)
-                ):
-                    yield (edge.b, edge.a) if contained(edge, edge.a) else (edge.a, edge.b)
+                if edge.a != content or edge.relation not in relations:
+                    continue
+                one, other = self.copies[edge.a][0], self.copies[edge.b][0]
+                in_one, in_other = self._lost(edge, one, other), self._lost(edge, other, one)
+                if bool(in_one) != bool(in_other):
+                    yield (edge.a, edge.b, True) if in_one else (edge.b, edge.a, True)
+                elif self.policy == "best" and (first := preferred(edge, in_one, in_other)):
+                    yield (edge.a, edge.b, False) if first == "a" else (edge.b, edge.a, False)
+                if self.derived.get(edge.b) == edge.a:
+                    yield edge.a, edge.b, False
+                elif self.derived.get(edge.a) == edge.b:
+                    yield edge.b, edge.a, False
 
 
 def numbers_apart(one: str, other: str) -> int:

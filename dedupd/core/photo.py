@@ -123,6 +123,35 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What one file of a pair holds: what its container says, and what laying it over the other one shows (P16)."""
+
+    depth: int = 8
+    """Bits a channel."""
+    palette: int = 0
+    """Colours of its palette; 0 without one."""
+    transparent: bool = False
+    """Some of it can be seen through."""
+    lossless: bool = False
+    """Kept bit for bit since it was saved."""
+    further: tuple[str, ...] = ()
+    """What is behind its first picture, sorted: '12 frames', '3 pages', 'stereo half', 'gain map', 'depth map' …"""
+    clip: str = ""
+    """BLAKE3 of the film inside the file; '' without one."""
+    clip_seconds: float = 0.0
+    enlarged: float = 0.0
+    """Probability that its pixels beyond those of the other one were made up; 0 when it has no more of them."""
+    blurred: bool = False
+    """At the same size, it has lost the fine detail that the other one shows."""
+    colour: float = 0.0
+    """Root mean square of the chroma that its own brightness does not explain, grey units at standard deviation 50."""
+    tint: float = 0.0
+    """Root mean square of all its chroma, same unit: a sepia print has a tint and no colour."""
+    framed: float = 0.0
+    """Share of it that is a plain or blurred frame around what the other one shows too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
     """What aligning picture a onto picture b measured (research/models.md 4). Lengths in px of a 400-px side."""
 
@@ -146,6 +175,11 @@ class Measures:
     """Amplitude of that band, grey units: below 1 the pair has no texture to prove anything by."""
     fine_worst: float | None = None
     """100 * (1 - lowest local correlation) at higher resolution; None unless all else speaks for a copy."""
+    hues: float = 1.0
+    """Correlation of the two pictures' chroma beyond their brightness, -1 to 1; 1 when one of them has none."""
+    holds_a: Holding | None = None
+    holds_b: Holding | None = None
+    """None: measured before this was known, or not at all."""
     extra: dict[str, float] | None = None
     """Further measures by name, for rules that need them."""
 

@@ -230,6 +230,7 @@ def draw(ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: s
         [(v.a, v.b) for v in ledger.judgement.verdicts("different")],
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
+        metadata_counts=settings.metadata == "off",
     )
     return Drawn(files=files, stars=found, taught=sorted(related.taught))
 

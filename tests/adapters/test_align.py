@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
+from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
-from dedupd.core.relations import classify, contained, thresholds_for, worth_a_closer_look
+from dedupd.core.relations import classify, thresholds_for, worth_a_closer_look
 from tests.support.pictures import picture
 
 Change = Callable[[Image.Image], Image.Image]
@@ -50,6 +51,13 @@ def judged(a: Image.Image, b: Image.Image, *, text: bool = False) -> Edge | None
     other = replace(one, content="b", width=b.width, height=b.height, jpeg_quality=80.0)
     candidate = Candidate(a="a", b="b", cosine=0.95, hash_distance=4)
     return classify(one, other, candidate, m, thresholds_for("lite0-gem/1"), True)
+
+
+def contained(edge: Edge, mover: str) -> bool:
+    """Whether the other end shows all of the picture in `mover`."""
+    one = Traits(content="a", recipe="1", model="", format="JPEG", width=9, height=9, phash=0, dhash=0)
+    a, b = (one, replace(one, content="b")) if mover == "a" else (replace(one, content="b"), one)
+    return not any(loss.aspect in {Aspect.AREA, Aspect.MARKS} for loss in lost(edge, a, b))
 
 
 def crop(image: Image.Image, share: float) -> Image.Image:

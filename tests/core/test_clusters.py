@@ -113,13 +113,18 @@ def test_what_must_stay_waits_with_its_reason() -> None:
 
 
 def test_a_protected_photo_keeps_and_does_not_move() -> None:
-    nodes = [node(1, side=900), node(2, protected=True), node(3, protected=True)]
+    nodes = [node(1), node(2, protected=True), node(3, protected=True)]
     (star,) = stars(nodes, [edge("c001", "c002"), edge("c002", "c003")], [], MOVE)
     assert shape([star]) == {2: [(1, True), (3, False)]}
 
 
+def test_what_holds_more_than_a_protected_photo_waits_beside_it() -> None:
+    nodes = [node(1, side=900), node(2, protected=True)]
+    assert shape(stars(nodes, [edge("c001", "c002")], [], MOVE)) == {2: [(1, False)]}
+
+
 def test_an_original_keeps_beside_its_crop_even_when_the_crop_ranks_higher() -> None:
-    crop = replace(node(1, side=900), traits=replace(traits("c001", 900), camera="M|1|", captured=0.0))
+    crop = replace(node(1, side=300), traits=replace(traits("c001", 300), camera="M|1|", captured=0.0))
     nodes = [crop, node(2, side=300)]
     assert shape(stars(nodes, [edge("c001", "c002", beyond=(0.0, 0.4))], [], MOVE)) == {2: [(1, True)]}
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
+from dedupd.core.dominance import Aspect, lost
+from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
     classify,
-    contained,
     provable,
     relatable,
     thresholds_for,
@@ -33,6 +33,14 @@ A = Traits(
     jpeg_quality=92.0,
 )
 B = replace(A, content="b", jpeg_quality=80.0)
+
+
+def contained(edge: Edge, mover: str) -> bool:
+    """Whether the other end shows all of the picture in `mover`."""
+    one, other = (A, B) if mover == "a" else (B, A)
+    return not any(loss.aspect in {Aspect.AREA, Aspect.MARKS} for loss in lost(edge, one, other))
+
+
 CLEAN: dict[str, float] = {
     "fine_ncc": 0.97,
     "tone": 0.01,
@@ -436,17 +444,6 @@ def test_a_person_may_widen_review_but_not_moves() -> None:
     candidate = Candidate(a="a", b="b", cosine=0.6, hash_distance=30)
     edge = classify(A, B, candidate, None, wide, True)
     assert edge is not None and edge.relation is Relation.SIMILAR and not edge.unattended
-
-
-def test_contained_looks_at_the_mover() -> None:
-    crop = measured(overlap_a=0.6, beyond_a=0.4)
-    edge = Edge(a="a", b="b", relation=Relation.COPY, unattended=True, evidence=Evidence(measures=crop))
-    assert contained(edge, "b") and not contained(edge, "a")
-    bordered = measured(overlap_a=0.8, beyond_a=0.0)
-    assert contained(replace(edge, evidence=Evidence(measures=bordered)), "a")
-    assert not contained(replace(edge, evidence=Evidence()), "a")
-    exact = Edge(a="a", b="a", relation=Relation.EXACT, unattended=True, evidence=Evidence())
-    assert contained(exact, "a")
 
 
 def test_the_order_of_the_traits_does_not_matter() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from itertools import islice
 from typing import Any, TypeVar
 
-from dedupd.core.photo import Evidence, Measures, Traits
+from dedupd.core.photo import Evidence, Holding, Measures, Traits
 from dedupd.core.records import PairRow
 
 _T = TypeVar("_T")
@@ -49,6 +49,7 @@ def traits_to_json(traits: Traits) -> str:
 _TRAITS = {f.name for f in fields(Traits)}
 _MEASURES = {f.name for f in fields(Measures)}
 _EVIDENCE = {f.name for f in fields(Evidence)}
+_HOLDING = {f.name for f in fields(Holding)}
 
 
 def traits_from_json(text: str) -> Traits:
@@ -62,7 +63,7 @@ def evidence_to_json(evidence: Evidence) -> str:
 def evidence_from_json(text: str) -> Evidence:
     raw: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in _EVIDENCE}
     if raw.get("measures") is not None:
-        raw["measures"] = Measures(**{k: v for k, v in raw["measures"].items() if k in _MEASURES})
+        raw["measures"] = _measures(raw["measures"])
     return Evidence(**raw)
 
 
@@ -78,4 +79,17 @@ def pair_from_row(row: tuple[Any, ...]) -> PairRow:
 
 
 def measures_from_json(text: str) -> Measures:
-    return Measures(**{k: v for k, v in json.loads(text).items() if k in _MEASURES})
+    return _measures(json.loads(text))
+
+
+def _measures(raw: dict[str, Any]) -> Measures:
+    known = {k: v for k, v in raw.items() if k in _MEASURES}
+    for side in ("holds_a", "holds_b"):
+        if known.get(side) is not None:
+            known[side] = _holding(known[side])
+    return Measures(**known)
+
+
+def _holding(raw: dict[str, Any]) -> Holding:
+    known = {k: v for k, v in raw.items() if k in _HOLDING}
+    return Holding(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})  # type: ignore[misc]

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.vision import detail
 from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
-from dedupd.core.photo import Measures
+from dedupd.core.photo import Holding, Measures
 
 Affine = NDArray[np.float64]
 """2x3: a pixel of picture a to a pixel of picture b, both counted from pixel centres."""
@@ -28,18 +29,28 @@ _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
 _GAPS = np.ones((7, 7), np.uint8)
+_FILL_ALIKE = 0.7
+"""Correlation of a blurred fill with the enlarged picture."""
 
 
 class Prepared:
     """One picture with what several alignments of it share."""
 
-    def __init__(self, rgb: Pixels) -> None:
+    def __init__(self, rgb: Pixels, holding: Holding | None = None, whole: Pixels | None = None) -> None:
+        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are."""
         self.rgb = np.ascontiguousarray(rgb)
         self.height, self.width = rgb.shape[:2]
+        self.holding = holding or Holding()
+        self._whole = whole
 
     @cached_property
     def grey(self) -> Pixels:
         return np.asarray(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    @property
+    def whole(self) -> Pixels:
+        """(H, W) grey levels at all the pixels that were decoded."""
+        return self.grey if self._whole is None else self._whole
 
     @cached_property
     def thumb(self) -> Plane:
@@ -77,9 +88,10 @@ def measure(a: Pixels | Prepared, b: Pixels | Prepared) -> Measures:
     """
     a = a if isinstance(a, Prepared) else Prepared(a)
     b = b if isinstance(b, Prepared) else Prepared(b)
-    if min(a.width, a.height, b.width, b.height) < 24:
-        return Measures()
-    return _best(a, b)[1]
+    found = Measures() if min(a.width, a.height, b.width, b.height) < 24 else _best(a, b)[1]
+    if found.holds_a is None:
+        found = replace(found, holds_a=a.holding, holds_b=b.holding)
+    return found
 
 
 def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
@@ -289,9 +301,20 @@ def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
     return np.asarray(cv2.LUT(x, np.clip(np.rint(table), 0, 255).astype(np.uint8)), np.uint8)
 
 
-def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> tuple[float, float]:
-    """Share of `picture` that the other does not show and that is more than a plain border or caption bar; and how much
-    of it stands on plain margins, a caption too.
+@dataclass(frozen=True, slots=True)
+class _Beyond:
+    """What one picture has outside of what the other shows too, in shares of the picture."""
+
+    more: float = 0.0
+    """More of the scene: not a plain or blurred frame, nor a caption bar."""
+    margin: float = 0.0
+    """What stands on plain margins, a caption too."""
+    frame: float = 0.0
+    """Plain and blurred frames."""
+
+
+def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> _Beyond:
+    """What `picture` has that the other does not show.
 
     Of a plain margin what stands on it counts, with the gaps of its letters: a dark sky's house or a row of small
     pictures is more than a caption.
@@ -301,15 +324,19 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> tup
         255 - seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255
     )
     if (seen == 0).mean() < 0.01:
-        return 0.0, 0.0
+        return _Beyond()
     rim = (seen > 0) & (
         cv2.erode(seen, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255) == 0
     )
     count, labels = cv2.connectedComponents(outside)
     rounding = float((seen == 0).mean() - (outside > 0).mean())
-    beyond, margin = rounding, 0.0
+    beyond, margin, frame = rounding, 0.0, 0.0
+    filled = _filled(picture, seen)
     for label in range(1, count):
         part = labels == label
+        if filled is not None and filled[part].mean() > 0.5:
+            frame += float(part.mean())
+            continue
         paint = np.median(picture.rgb[part][::3], axis=0)
         off = np.abs(picture.rgb.astype(np.int16) - paint.astype(np.int16)).max(axis=2)
         near = cv2.dilate(part.astype(np.uint8), np.ones((19, 19), np.uint8)) > 0
@@ -318,9 +345,34 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> tup
         drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
         beyond += float((drawn > 0).mean() if plain else part.mean())
         margin += float((drawn > 0).mean()) if plain else 0.0
+        frame += float(part.mean() - (drawn > 0).mean()) if plain else 0.0
     if beyond < 0.02 + rounding and count > 1:
-        return 0.0, margin
-    return beyond, margin
+        beyond = 0.0
+    return _Beyond(beyond, margin, frame)
+
+
+def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
+    """Where the surroundings are the picture itself, enlarged and blurred, as phones and galleries fill up a shape."""
+    rows, columns = np.nonzero(seen)
+    top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+    if (bottom - top) * (right - left) > 0.9 * seen.size or min(bottom - top, right - left) < 24:
+        return None
+    inner = picture.grey[top:bottom, left:right]
+    cover = max(picture.width / inner.shape[1], picture.height / inner.shape[0])
+    large = cv2.resize(inner, None, fx=cover, fy=cover, interpolation=cv2.INTER_LINEAR)
+    y, x = (large.shape[0] - picture.height) // 2, (large.shape[1] - picture.width) // 2
+    large = large[max(0, y) : max(0, y) + picture.height, max(0, x) : max(0, x) + picture.width]
+    if large.shape != seen.shape:
+        large = cv2.resize(large, seen.shape[1::-1])
+    outside = cv2.erode((seen == 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    if outside.sum() < 500:
+        return None
+    sigma = max(picture.width, picture.height) / 40
+    one, two = (cv2.GaussianBlur(p, (0, 0), sigma)[outside].astype(np.float32) for p in (picture.grey, large))
+    alike = np.corrcoef(one, two)[0, 1] if min(one.std(), two.std()) > 1 else 0.0
+    fine = cv2.absdiff(picture.grey, cv2.GaussianBlur(picture.grey, (0, 0), 1.5))
+    smooth = float(fine[outside].mean()) < 0.35 * float(fine[seen > 0].mean())
+    return outside if alike > _FILL_ALIKE and smooth else None
 
 
 def _measures(laid: _Laid) -> Measures:
@@ -329,19 +381,17 @@ def _measures(laid: _Laid) -> Measures:
     band_ncc, band_std, fine_ncc = residual.bands
     local = residual.quick_local if rest is residual.quick else residual.local(rest)
     t = laid.fit.transform
-    (beyond_a, margin_a), (beyond_b, margin_b) = (
-        _beyond(laid.a, laid.b, _inverse(t)),
-        _beyond(laid.b, laid.a, t),
-    )
+    beyond_a, beyond_b = _beyond(laid.a, laid.b, _inverse(t)), _beyond(laid.b, laid.a, t)
+    colours = residual.colours()
     extra = {
         "fine_ncc": fine_ncc,
         "tone": rest.tone,
         "local": local.lowest,
         "unlike": local.unlike,
-        "beyond_a": beyond_a,
-        "beyond_b": beyond_b,
-        "margin_a": margin_a,
-        "margin_b": margin_b,
+        "beyond_a": beyond_a.more,
+        "beyond_b": beyond_b.more,
+        "margin_a": beyond_a.margin,
+        "margin_b": beyond_b.margin,
         **laid.flow,
         "bad": residual.bad(rest),
         **(residual.overlay(rest, local) if local.unlike > 0 and rest.mean < 5 else {}),
@@ -358,6 +408,9 @@ def _measures(laid: _Laid) -> Measures:
         worst=rest.worst,
         band_ncc=band_ncc,
         band_std=band_std,
+        hues=colours.hues,
+        holds_a=replace(laid.a.holding, colour=colours.own_a, tint=colours.tint_a, framed=beyond_a.frame),
+        holds_b=replace(laid.b.holding, colour=colours.own_b, tint=colours.tint_b, framed=beyond_b.frame),
         extra=extra,
     )
 
@@ -373,6 +426,7 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
     if measures.method == "none" or "t0" not in known:
         return replace(measures, fine_worst=99.0)
     laid = _enlarged(a, b, measures, known)
+    measures = _with_detail(measures, laid.a, laid.b, known)
     if measures.method != "identity" or laid.quick.worst >= 4:
         laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
     rest, rest_worst = laid.residual.rest()
@@ -399,11 +453,25 @@ def _enlarged(
 ) -> _Laid:
     """The larger pictures, laid as `measures` found at 400 px."""
     one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
-    up = np.diag([max(1.0, max(two.width, two.height) / 400)] * 2)
-    down = max(1.0, max(one.width, one.height) / 400)
+    way = _scaled(known, max(one.width, one.height), max(two.width, two.height))
+    return _Laid(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
+
+
+def _scaled(known: dict[str, float], side_a: int, side_b: int) -> Affine:
+    """The transform that was found at 400 px, between the pictures at these long sides."""
+    up, down = max(1.0, side_b / 400), max(1.0, side_a / 400)
     t = np.array([known[f"t{i}"] for i in range(6)]).reshape(2, 3)
-    linear = up @ t[:, :2] / down
+    linear = up * t[:, :2] / down
     # Scaling about the corner of the picture, not about the centre of its first pixel.
-    shift = up @ (t[:, 2] + 0.5) - 0.5 + linear @ np.full(2, 0.5) - up @ t[:, :2] @ np.full(2, 0.5)
-    fit = _Fit(measures.method, measures.orientation, measures.inliers, np.hstack([linear, shift[:, None]]))
-    return _Laid(one, two, fit)
+    shift = up * (t[:, 2] + 0.5) - 0.5 + linear @ np.full(2, 0.5) - up * (t[:, :2] @ np.full(2, 0.5))
+    return np.hstack([linear, shift[:, None]])
+
+
+def _with_detail(measures: Measures, a: Prepared, b: Prepared, known: dict[str, float]) -> Measures:
+    one, two = a.whole, b.whole
+    found_a, found_b = detail.compare(one, two, _scaled(known, max(one.shape), max(two.shape)))
+    return replace(
+        measures,
+        holds_a=replace(measures.holds_a or a.holding, enlarged=found_a.enlarged, blurred=found_a.blurred),
+        holds_b=replace(measures.holds_b or b.holding, enlarged=found_b.enlarged, blurred=found_b.blurred),
+    )

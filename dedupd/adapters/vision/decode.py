@@ -12,7 +12,7 @@ import stat as stat_module
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from threading import Lock
 from typing import BinaryIO
@@ -24,7 +24,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from dedupd.core.photo import IN_THE_CLOUD, FileStat
+from dedupd.adapters.vision.container import holding
+from dedupd.core.photo import IN_THE_CLOUD, FileStat, Holding
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000")
 MAX_PIXELS = 250_000_000
@@ -35,6 +36,8 @@ SHORT_SIDE = 320
 """The small decode keeps at least this short side: enough for the hashes and a 224-px embedder."""
 GREY = (128, 128, 128)
 """What shows through transparency."""
+_OPAQUE = 250
+"""Of 255: what no eye sees through."""
 
 RAW_SUFFIXES = (
     *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
@@ -92,6 +95,8 @@ class Picture:
     subsampling: str
     several: bool
     """There are more frames or pages behind the one decoded."""
+    holding: Holding
+    """What the file holds besides; known when it was asked for."""
 
 
 @contextmanager
@@ -150,14 +155,18 @@ def content_of(file: BinaryIO) -> str:
     return hasher.hexdigest()
 
 
-def decode(file: BinaryIO, path: str, *, short_side: int = 0, long_side: int = 0) -> Picture:
+def decode(
+    file: BinaryIO, path: str, *, short_side: int = 0, long_side: int = 0, holds: bool = False
+) -> Picture:
     """Decode the first frame to its end, scaled down as far as both minimal sides (px) allow.
 
-    JPEGs scale in the DCT domain (libjpeg), others by whole box factors. Raises Refused.
+    JPEGs scale in the DCT domain (libjpeg), others by whole box factors. `holds`: read also what else the file holds.
+    Raises Refused.
     """
     try:
         with Image.open(file, formats=FORMATS) as image:
-            return _decode(image, path, short_side, long_side)
+            found = holding(file, image) if holds else Holding()
+            return _decode(image, path, short_side, long_side, found)
     except Refused:
         raise
     except UnidentifiedImageError:
@@ -171,7 +180,7 @@ def decode(file: BinaryIO, path: str, *, short_side: int = 0, long_side: int = 0
         raise Refused(f"damaged or cut short ({error})"[:200]) from None
 
 
-def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> Picture:
+def _decode(image: Image.Image, path: str, short_side: int, long_side: int, found: Holding) -> Picture:
     if PurePath(path).suffix.lower() in RAW_SUFFIXES or _is_raw_tiff(image):
         raise Refused("raw photo, not decoded yet")
     width, height = image.size
@@ -184,7 +193,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> P
     )
     name = "JPEG" if jpeg else str(image.format)
     several = not jpeg and _has_several(image)
-    small = _load_small(image, _factor(width, height, short_side, long_side))
+    small, transparent = _load_small(image, _factor(width, height, short_side, long_side))
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))
     if turn is not None:
@@ -200,6 +209,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int) -> P
         quantization=tables,
         subsampling=subsampling,
         several=several,
+        holding=replace(found, transparent=transparent),
     )
 
 
@@ -213,7 +223,8 @@ def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
     return max(1, min(factors, default=1))
 
 
-def _load_small(image: Image.Image, factor: int) -> Image.Image:
+def _load_small(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
+    """RGB, and whether it can be seen through somewhere."""
     if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
         width = image.width
         image.draft(None, (width // factor, image.height // factor))
@@ -224,7 +235,7 @@ def _load_small(image: Image.Image, factor: int) -> Image.Image:
     return _to_rgb(image, factor)
 
 
-def _to_rgb(image: Image.Image, factor: int) -> Image.Image:
+def _to_rgb(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
     image.load()
     frame: Image.Image = image
     if frame.mode in ("I", "F") or frame.mode.startswith("I;"):
@@ -237,11 +248,13 @@ def _to_rgb(image: Image.Image, factor: int) -> Image.Image:
         frame = frame.getchannel("L")
     if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
         frame = frame.reduce(factor)
+    transparent = False
     if frame.mode in ("RGBA", "LA", "RGBa", "La"):
         frame = frame.convert("RGBA")
+        transparent = int(np.asarray(frame)[..., 3].min()) < _OPAQUE
         ground = Image.new("RGBA", frame.size, (*GREY, 255))
         frame = Image.alpha_composite(ground, frame)
-    return frame.convert("RGB")
+    return frame.convert("RGB"), transparent
 
 
 def _to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:

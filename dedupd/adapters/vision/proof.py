@@ -41,10 +41,13 @@ class Gallery:
             if place in self._pictures:
                 self._pictures.move_to_end(place)
                 return self._pictures[place]
-        whole = _read(path, content, 2 * side)
+        whole = _read(path, content, 2 * side, holds=True)
         if whole.several:
             raise _SeveralFrames
-        picture = align.Prepared(area_resize(np.asarray(whole.image), side))
+        pixels = np.asarray(whole.image)
+        small = area_resize(pixels, side)
+        grey = None if side < FINE_SIDE or small is pixels else np.asarray(whole.image.convert("L"))
+        picture = align.Prepared(small, whole.holding, grey)
         with self._lock:
             if place not in self._pictures:
                 self._pictures[place] = picture
@@ -56,18 +59,18 @@ class Gallery:
 
 def _cost(picture: align.Prepared) -> int:
     # Pixels, their grey copy, and some 900 features of 32 bytes twice.
-    return picture.rgb.nbytes * 4 // 3 + 100_000
+    return picture.rgb.nbytes * 4 // 3 + picture.whole.nbytes + 100_000
 
 
 class _SeveralFrames(Exception):
     """A moving picture or a document of pages: its first frame proves nothing about the rest."""
 
 
-def _read(path: str, content: str, long_side: int) -> Picture:
+def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        return decode(file, path, long_side=long_side)
+        return decode(file, path, long_side=long_side, holds=holds)
 
 
 def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:

@@ -39,6 +39,8 @@ _STROKE, _EVEN = 16, 12
 _FEWEST_STROKES = 50
 """Pixels: two small letters."""
 _RIM = np.ones((7, 7), np.uint8)
+_GREYISH = 2.0
+"""Own chroma below this is rounding and compression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,20 @@ class Local:
     correlation: Plane
     inner: Mask
     """Where it means something: the overlap without its rim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """How colourful the two are, whatever their tones and white balance. Grey units at standard deviation 50."""
+
+    own_a: float
+    """Root mean square of the chroma that a smooth curve over the picture's own brightness does not give."""
+    own_b: float
+    tint_a: float
+    """Root mean square of all chroma: sepia has some, and none of its own."""
+    tint_b: float
+    hues: float
+    """Correlation of the two own chromas, -1 to 1; 1 when one has none to speak of."""
 
 
 class Residual:
@@ -221,6 +237,17 @@ class Residual:
         differs = cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0
         return max(_on_even_ground(plane, differs & local.inner) for plane in self.quick.planes)
 
+    def colours(self) -> Colours:
+        """White balance, exposure and contrast change the chroma along the picture's own brightness, or all of it by one
+        factor: what is left after both is what a black-and-white, sepia, one-channel or other-hued version has not."""
+        (own_a, tint_a), (own_b, tint_b) = (
+            _chroma(colours[self.small][::3], low[self.small][::3])
+            for colours, low in ((self.colours_a, self.low_a), (self.colours_b, self.low_b))
+        )
+        size_a, size_b = (float(np.sqrt((own**2).sum(axis=1).mean())) for own in (own_a, own_b))
+        hues = float((own_a * own_b).sum()) / (len(own_a) * size_a * size_b + 1e-6)
+        return Colours(size_a, size_b, tint_a, tint_b, hues if min(size_a, size_b) >= _GREYISH else 1.0)
+
     def bad(self, rest: Rest) -> float:
         """Share of the overlap whose blocks differ."""
         return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())
@@ -268,6 +295,15 @@ class Residual:
             "ink": _ink(x, spots, 0.3 * float(np.abs(x - y)[changed].mean()), scale),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
         }
+
+
+def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:
+    """(N, 2) red-luma and blue-luma that a cubic over the (N,) luma leaves; and the root mean square of both as they are."""
+    chroma = (colours[:, ::2] - luma[:, None]) * (NORMAL_STD / max(10.0, float(luma.std())))
+    x = (luma - luma.mean()) / max(1.0, float(luma.std()))
+    terms = np.stack([np.ones_like(x), x, x * x, x**3], -1)
+    weights, *_ = np.linalg.lstsq(terms, chroma, rcond=None)
+    return np.asarray(chroma - terms @ weights, np.float32), float(np.sqrt((chroma**2).sum(axis=1).mean()))
 
 
 def _size(rest: Rest) -> tuple[float, float]:

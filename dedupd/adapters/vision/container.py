@@ -1,0 +1,432 @@
+"""What a file holds besides the pixels of its first picture, read from its container.
+
+Owns the parsing of JPEG segments and trailers, the boxes of ISO media files (HEIF, AVIF, MP4) and the headers of PNG,
+TIFF, WebP and JPEG 2000. Must never decode a pixel, trust a length, or take a preview for a further picture.
+Worker process only.
+
+Sources: ISO/IEC 14496-12 (boxes), ISO/IEC 23008-12 (HEIF), CIPA DC-007 (MPF), ISO 21496-1 and Ultra HDR (gain maps),
+Google's Motion Photo format 1.0, ITU-T T.800 annex A (JPEG 2000).
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, BinaryIO
+
+from blake3 import blake3
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
+
+from dedupd.core.photo import Holding
+
+LARGEST = 512 << 20
+"""Bytes read of one file: a motion photo is some 20 MB, a scan some 300."""
+_BRANDS = (
+    b"isom",
+    b"iso2",
+    b"iso4",
+    b"iso5",
+    b"iso6",
+    b"mp41",
+    b"mp42",
+    b"avc1",
+    b"qt  ",
+    b"3gp",
+    b"mmp4",
+    b"M4V ",
+)
+_FILM = re.compile(rb"[\0-\xff]{4}ftyp(?:" + b"|".join(_BRANDS) + rb")", re.DOTALL)
+_MOST_BOXES = 20_000
+
+_GAIN_MAP, _DEPTH_MAP, _STEREO = "gain map", "depth map", "stereo half"
+_AUXILIARY = (
+    (b"hdrgainmap", _GAIN_MAP),
+    (b"gainmap", _GAIN_MAP),
+    (b"hdrgm:", _GAIN_MAP),
+    (b"iso:std:iso:ts:21496", _GAIN_MAP),
+    (b"auxid:2", _DEPTH_MAP),
+    (b"depth", _DEPTH_MAP),
+    (b"disparity", _DEPTH_MAP),
+    (b"matte", "portrait matte"),
+)
+"""What names an auxiliary picture; the first that matches."""
+_ALPHA = (b"auxid:1", b"alpha")
+_PREVIEWS, _PANORAMA, _DISPARITY, _ANGLES = 0x010000, 0x020001, 0x020002, 0x020003
+_SAMSUNG = (
+    (b"DualShot_DepthMap", _DEPTH_MAP),
+    (b"DualShot_2", "second lens' picture"),
+    (b"SoundShot_000", "sound"),
+)
+_NEW_SUBFILE, _BITS, _COMPRESSION, _LAYERS = 254, 258, 259, 37724
+_JPEG_IN_TIFF = (6, 7, 34892, 50001)
+"""TIFF compressions that lose: both JPEGs, lossy DNG, WebP."""
+
+
+def holding(file: BinaryIO, image: Image.Image) -> Holding:
+    """What the opened, not yet decoded `image` of `file` holds; a broken part holds nothing. Leaves `file` where it was.
+
+    Transparency is left out: that only pixels tell.
+    """
+    at = file.tell()
+    try:
+        return _holding(file, image)
+    except Exception:  # noqa: BLE001
+        # Pillow and struct raise whatever a hostile container makes them raise.
+        return Holding()
+    finally:
+        file.seek(at)
+
+
+def _holding(file: BinaryIO, image: Image.Image) -> Holding:
+    file.seek(0)
+    whole = file.read(LARGEST)
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return _jpeg(whole)
+    if image.format in {"HEIF", "AVIF"}:
+        return _heif(whole)
+    frames = _frames(image)
+    if image.format == "PNG":
+        depth = whole[24] if len(whole) > 25 else 8
+        return Holding(depth=depth, palette=_palette(image), lossless=True, further=frames)
+    if image.format == "TIFF":
+        return _tiff(image)
+    if image.format == "WEBP":
+        return Holding(lossless=_webp_lossless(whole), further=frames)
+    if image.format == "JPEG2000":
+        return _jpeg2000(whole, frames)
+    return Holding(palette=_palette(image), lossless=image.format in {"BMP", "GIF"}, further=frames)
+
+
+def _frames(image: Image.Image, word: str = "frames") -> tuple[str, ...]:
+    try:
+        count = int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001
+        # What follows the first frame is broken: nobody can see it.
+        count = 1
+    return (f"{count} {word}",) if count > 1 else ()
+
+
+def _palette(image: Image.Image) -> int:
+    if image.mode not in {"P", "PA"} or image.palette is None:
+        return 0
+    return max(1, len(image.palette.getdata()[1]) // len(image.palette.mode))
+
+
+# -- JPEG ----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Jpeg:
+    """The segments before the picture, and where it ends."""
+
+    xmp: bytes = b""
+    applications: bytes = b""
+    """The first bytes of every application segment: what names a gain map."""
+    mpf: tuple[int, bytes] | None = None
+    """Where its TIFF header is in the file, and the bytes from there."""
+    depth: int = 8
+    end: int = 0
+
+
+def _jpeg(whole: bytes) -> Holding:
+    found = _segments(whole)
+    behind = set(_further_pictures(whole, found)) | set(_named(whole[found.end :]))
+    if b"hdrgm:Version" in found.xmp and not behind & {_GAIN_MAP}:
+        # A copy without its gain map may still carry the words: only a second picture is one.
+        behind |= {_GAIN_MAP} if whole.find(b"\xff\xd8\xff", found.end) >= 0 else set()
+    if b"GDepth:Data" in found.xmp or b"GDepth:Data" in found.applications:
+        behind.add(_DEPTH_MAP)
+    if b"GImage:Data" in found.xmp or b"GImage:Data" in found.applications:
+        behind.add("picture before its effect")
+    clip, seconds = _film_in(whole, found.end)
+    return Holding(depth=found.depth, further=tuple(sorted(behind)), clip=clip, clip_seconds=seconds)
+
+
+def _segments(whole: bytes) -> _Jpeg:
+    found, at = _Jpeg(end=len(whole)), 2
+    while at + 4 <= len(whole) and whole[at] == 0xFF:
+        marker = whole[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        length = int.from_bytes(whole[at + 2 : at + 4], "big")
+        body = whole[at + 4 : at + 2 + length]
+        if marker == 0xDA:
+            end = whole.find(b"\xff\xd9", at)
+            found.end = end + 2 if end >= 0 else len(whole)
+            break
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} and body:
+            found.depth = body[0]
+        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/"):
+            found.xmp += body
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            found.mpf = (at + 8, body[4:])
+        if 0xE0 <= marker <= 0xEF:
+            found.applications += body[:128]
+        at += 2 + length
+    return found
+
+
+def _further_pictures(whole: bytes, found: _Jpeg) -> Iterator[str]:
+    """The pictures that the MPF index names behind the first, previews of it left out."""
+    if found.mpf is None:
+        return
+    base, body = found.mpf
+    directory = TiffImagePlugin.ImageFileDirectory_v2(body[:8])
+    stream = io.BytesIO(body)
+    stream.seek(directory.next)
+    directory.load(stream)
+    entries = bytes(directory.get(0xB002, b""))
+    order = "<" if body[:2] == b"II" else ">"
+    for at in range(16, len(entries) - 15, 16):
+        attributes, size, offset = struct.unpack_from(order + "III", entries, at)
+        start = base + offset
+        if not offset or not size or not whole.startswith(b"\xff\xd8", start):
+            continue  # named, and cut off by whoever copied the first picture
+        kind = attributes & 0xFFFFFF
+        if kind & 0xFF0000 == _PREVIEWS:
+            continue
+        yield _kind_of(kind, _segments(whole[start : start + size]))
+
+
+def _kind_of(kind: int, picture: _Jpeg) -> str:
+    if kind in {_DISPARITY, _ANGLES}:
+        return _STEREO if kind == _DISPARITY else "further angle"
+    if kind == _PANORAMA:
+        return "part of a panorama"
+    return _auxiliary(picture.xmp + picture.applications) or "further picture"
+
+
+def _auxiliary(words: bytes) -> str:
+    lower = words.lower()
+    return next((kind for word, kind in _AUXILIARY if word in lower), "")
+
+
+def _named(trailer: bytes) -> Iterator[str]:
+    """What Samsung's trailer names."""
+    if b"SEFT" in trailer[-64:]:
+        yield from (kind for word, kind in _SAMSUNG if word in trailer)
+
+
+# -- films ---------------------------------------------------------------------------------------
+
+
+def _film_in(whole: bytes, start: int) -> tuple[str, float]:
+    """BLAKE3 and seconds of the film that begins behind `start`; ('', 0) without one.
+
+    Found by its bytes, not by what XMP promises: copies keep the promise and lose the film.
+    """
+    match = _FILM.search(whole, start)
+    if match is None:
+        return "", 0.0
+    begin, end = match.start(), match.start()
+    seconds = 0.0
+    for box in _boxes(whole, begin, len(whole)):
+        if not box.kind.isalnum() and box.kind.strip() not in {b"free", b"skip"}:
+            break
+        end = box.end
+        if box.kind == b"moov":
+            seconds = _seconds(whole, box)
+    return (blake3(whole[begin:end]).hexdigest(), seconds) if end > begin + 64 else ("", 0.0)
+
+
+def _seconds(whole: bytes, moov: _Box) -> float:
+    for box in _boxes(whole, moov.body, moov.end):
+        if box.kind == b"mvhd":
+            long = whole[box.body] == 1
+            scale, length = struct.unpack_from(
+                ">IQ" if long else ">II", whole, box.body + (20 if long else 12)
+            )
+            return round(length / scale, 1) if scale else 0.0
+    return 0.0
+
+
+# -- boxes ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    kind: bytes
+    body: int
+    end: int
+
+
+def _boxes(whole: bytes, start: int, end: int) -> Iterator[_Box]:
+    """The boxes side by side from `start`, up to the first whose length makes no sense."""
+    at = start
+    while at + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", whole, at)
+        body = at + 8
+        if size == 1 and at + 16 <= end:
+            (size,) = struct.unpack_from(">Q", whole, body)
+            body += 8
+        elif size == 0:
+            size = end - at
+        if size < body - at or at + size > end:
+            return
+        yield _Box(kind, body, at + size)
+        at += size
+
+
+@dataclass(slots=True)
+class _Items:
+    """What the boxes of a HEIF file tell of its items."""
+
+    kinds: dict[int, bytes] = field(default_factory=dict)
+    hidden: set[int] = field(default_factory=set)
+    auxiliary: list[bytes] = field(default_factory=list)
+    depth: int = 0
+    previews: set[int] = field(default_factory=set)
+    derived: set[int] = field(default_factory=set)
+    """Items that another one is made of (tiles), describes or stands in for."""
+    sequence: bool = False
+    clip: tuple[str, float] = ("", 0.0)
+
+
+def _heif(whole: bytes) -> Holding:
+    items = _Items()
+    for box in islice(_boxes(whole, 0, len(whole)), _MOST_BOXES):
+        if box.kind == b"meta":
+            _read_meta(whole, box, items)
+        elif box.kind == b"moov":
+            items.sequence = True
+        elif box.kind == b"mpvd":
+            items.clip = _film_in(whole, box.body)
+    pictures = [urn for urn in items.auxiliary if not any(word in urn for word in _ALPHA)]
+    further = {_auxiliary(urn) or "auxiliary picture" for urn in pictures}
+    if b"tmap" in items.kinds.values():
+        further.add(_GAIN_MAP)
+    shown = [
+        item for item, kind in items.kinds.items()
+        if kind in {b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"jpeg", b"unci"}
+        and item not in items.hidden | items.previews | items.derived
+    ]  # fmt: skip
+    if len(shown) > 1:
+        further.add(f"{len(shown)} pictures")
+    if items.sequence:
+        further.add("sequence of frames")
+    clip = items.clip if items.clip[0] else _film_in(whole, _end_of_boxes(whole))
+    return Holding(depth=items.depth or 8, further=tuple(sorted(further)), clip=clip[0], clip_seconds=clip[1])
+
+
+def _end_of_boxes(whole: bytes) -> int:
+    """Where what a phone appended begins: behind the picture's own boxes."""
+    ends = [
+        box.end for box in _boxes(whole, 0, len(whole)) if box.kind in {b"ftyp", b"meta", b"mdat", b"free"}
+    ]
+    # The appended film has a 'ftyp' of its own: the second one.
+    second = [box.body - 8 for box in _boxes(whole, 0, len(whole)) if box.kind == b"ftyp"][1:]
+    return min([*second, max(ends, default=len(whole))])
+
+
+def _read_meta(whole: bytes, meta: _Box, items: _Items) -> None:
+    for box in _boxes(whole, meta.body + 4, meta.end):
+        if box.kind == b"iinf":
+            version = whole[box.body]
+            for entry in _boxes(whole, box.body + (6 if version == 0 else 8), box.end):
+                if entry.kind == b"infe":
+                    _read_item(whole, entry, items)
+        elif box.kind == b"iprp":
+            for container in _boxes(whole, box.body, box.end):
+                if container.kind == b"ipco":
+                    _read_properties(whole, container, items)
+        elif box.kind == b"iref":
+            _read_references(whole, box, items)
+
+
+def _read_item(whole: bytes, entry: _Box, items: _Items) -> None:
+    version, flags = whole[entry.body], int.from_bytes(whole[entry.body + 1 : entry.body + 4], "big")
+    if version < 2:
+        return
+    wide = version >= 3
+    number = int.from_bytes(whole[entry.body + 4 : entry.body + (8 if wide else 6)], "big")
+    at = entry.body + (10 if wide else 8)
+    items.kinds[number] = whole[at : at + 4]
+    if flags & 1:
+        items.hidden.add(number)
+
+
+def _read_properties(whole: bytes, container: _Box, items: _Items) -> None:
+    for box in _boxes(whole, container.body, container.end):
+        if box.kind == b"auxC":
+            items.auxiliary.append(whole[box.body + 4 : box.end].split(b"\0")[0].lower())
+        elif box.kind == b"pixi" and box.end > box.body + 5:
+            items.depth = max(items.depth, *whole[box.body + 5 : box.end][: whole[box.body + 4]])
+        elif box.kind == b"hvcC" and box.end > box.body + 18:
+            items.depth = max(items.depth, (whole[box.body + 17] & 7) + 8)
+        elif box.kind == b"av1C" and box.end > box.body + 2:
+            high, twelve = whole[box.body + 2] & 0x40, whole[box.body + 2] & 0x20
+            items.depth = max(items.depth, 12 if high and twelve else 10 if high else 8)
+
+
+def _read_references(whole: bytes, iref: _Box, items: _Items) -> None:
+    width = 2 if whole[iref.body] == 0 else 4
+    for box in _boxes(whole, iref.body + 4, iref.end):
+        source = int.from_bytes(whole[box.body : box.body + width], "big")
+        at = box.body + width
+        count = int.from_bytes(whole[at : at + 2], "big")
+        targets = [
+            int.from_bytes(whole[at + 2 + n * width : at + 2 + (n + 1) * width], "big")
+            for n in range(min(count, (box.end - at - 2) // width))
+        ]
+        if box.kind == b"thmb":
+            items.previews.add(source)
+        elif box.kind in {b"auxl", b"cdsc"}:
+            items.derived.add(source)
+        elif box.kind == b"dimg":
+            items.derived.update(targets)
+
+
+# -- the rest ------------------------------------------------------------------------------------
+
+
+def _tiff(image: Image.Image) -> Holding:
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS, (8,))
+    depth = max(bits) if isinstance(bits, tuple) else int(bits)
+    compression = tags.get(_COMPRESSION, 1)
+    further = set(_pages(image))
+    if len(tags.get(_LAYERS, b"")) > 64:
+        further.add("layers")
+    return Holding(
+        depth=depth, palette=_palette(image), lossless=compression not in _JPEG_IN_TIFF,
+        further=tuple(sorted(further)),
+    )  # fmt: skip
+
+
+def _pages(image: Image.Image) -> tuple[str, ...]:
+    """Pages that are no smaller version of the first."""
+    count = 0
+    with suppress(EOFError, OSError, ValueError, SyntaxError):
+        for number in range(min(int(getattr(image, "n_frames", 1)), 10_000)):
+            image.seek(number)
+            tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+            count += not int(tags.get(_NEW_SUBFILE, 0)) & 1
+    image.seek(0)
+    return (f"{count} pages",) if count > 1 else ()
+
+
+def _webp_lossless(whole: bytes) -> bool:
+    """Whether its (first) picture is a VP8L chunk."""
+    at = 12
+    while at + 8 <= len(whole):
+        kind, size = whole[at : at + 4], int.from_bytes(whole[at + 4 : at + 8], "little")
+        if kind in {b"VP8L", b"VP8 "}:
+            return kind == b"VP8L"
+        # A frame of an animation: its own chunks begin 16 bytes into it.
+        at += 24 if kind == b"ANMF" else 8 + size + size % 2
+    return False
+
+
+def _jpeg2000(whole: bytes, frames: tuple[str, ...]) -> Holding:
+    size, coding = whole.find(b"\xff\x4f\xff\x51"), whole.find(b"\xff\x52")
+    depth = (whole[size + 42] & 0x7F) + 1 if size >= 0 and size + 42 < len(whole) else 8
+    # 1: the reversible 5-3 wavelet.
+    lossless = coding >= 0 and coding + 13 < len(whole) and whole[coding + 13] == 1
+    return Holding(depth=depth, lossless=lossless, further=frames)

@@ -1,0 +1,264 @@
+"""What would be lost if one file moved and another stayed: the rule of promise P16.
+
+Owns the comparison of what two files hold, and its bars. Must never look at a file, and never at what a picture says of
+itself (date, place, camera): that goes into the sidecar, and only when sidecars are off it counts here too.
+
+A file holds all of another when nothing of the other would be lost. That is a partial order where differences are larger
+than what no eye tells apart: of two files each may lack something, and then a person decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dedupd.core.photo import Edge, Holding, Measures, Relation, Traits
+from dedupd.core.relations import laid_over
+
+
+class Aspect(StrEnum):
+    """What a file can hold more of than another."""
+
+    AREA = "area"
+    MARKS = "marks"
+    RESOLUTION = "resolution"
+    COLOUR = "colour"
+    DEPTH = "depth"
+    TRANSPARENCY = "transparency"
+    LOSS = "loss"
+    FURTHER = "further"
+    CLIP = "clip"
+    METADATA = "metadata"
+
+
+NOTHING: frozenset[Aspect] = frozenset()
+WAIVED = frozenset((Aspect.RESOLUTION, Aspect.LOSS))
+"""What a person's own keep policy gives up. Never colours, further pictures, films, or parts of the scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """One thing that the file that moves holds and its keeper lacks."""
+
+    aspect: Aspect
+    clause: str
+    """Said of the file that moves: 'has the colours', 'has 2.4 s of film'."""
+
+
+_BEYOND = 0.03
+"""Share of a picture that the other may lack: rounding of the fit, the letters of a caption bar."""
+_BURST_OVERLAP = 0.8
+_LARGER = 1.1
+"""Ratio of pixels a length from which one is larger."""
+_MADE_UP, _PERHAPS = 0.9, 0.5
+"""Probability that a picture is an enlargement: above, it holds nothing more; between, nobody knows."""
+_MUCH_LARGER = 1.5
+"""From here a lossy picture shows all that a smaller lossless or finer coded one does."""
+_COLOURFUL = 4.0
+"""Own chroma of a picture with colours, grey units. Grey and sepia prints: below 1.5."""
+_FEWER_COLOURS = 0.35
+"""Own chroma beside the other's: below it, the colours are gone."""
+_SATURATION = 1.75
+"""Ratio of own chromas that an edit may make: saturation by 30 %, and what contrast adds."""
+_SAME_HUES = 0.85
+_TINTED = 6.0
+_FRAMED = 0.01
+_FINE_QUALITY, _COARSE_QUALITY = 70.0, 45.0
+"""JPEG quality from which no eye sees the loss at full size; and below which everybody does."""
+_SAME_PIXELS = 0.5
+"""Root mean square difference, grey levels: saved anew without loss to speak of."""
+_CLIP_SECONDS = 0.2
+_PHOTOGRAPHIC_PALETTE = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One end of a pair, as the rule sees it."""
+
+    traits: Traits
+    holding: Holding
+    overlap: float
+    """Share of its picture that the other shows too."""
+    beyond: float
+    """Share of it that is more of the scene than the other shows; a frame is none."""
+    marked: bool
+    """A stamp, a signature or a watermark was laid over it."""
+
+
+def sides(edge: Edge, mover: Traits, keeper: Traits) -> tuple[Side, Side]:
+    """(mover, keeper) of a typed pair."""
+    m = edge.evidence.measures or Measures(overlap_a=1.0, overlap_b=1.0)
+    extra = m.extra or {}
+    painted = laid_over(m)
+    found = {
+        name: Side(
+            traits=traits,
+            holding=holding or Holding(),
+            overlap=overlap,
+            beyond=extra.get(f"beyond_{name}", 1 - overlap),
+            marked=painted == name,
+        )
+        for name, traits, holding, overlap in (
+            ("a", mover if mover.content == edge.a else keeper, m.holds_a, m.overlap_a),
+            ("b", keeper if mover.content == edge.a else mover, m.holds_b, m.overlap_b),
+        )
+    }
+    return (found["a"], found["b"]) if mover.content == edge.a else (found["b"], found["a"])
+
+
+def lost(
+    edge: Edge, mover: Traits, keeper: Traits, *, waived: frozenset[Aspect] = NOTHING, metadata: bool = False
+) -> tuple[Loss, ...]:  # fmt: skip
+    """What `mover` holds and `keeper` lacks, gravest first; empty when the keeper holds all of it.
+
+    `waived`: aspects that a person gave up. `metadata`: nothing writes it down elsewhere, so it counts.
+    """
+    if edge.relation is Relation.EXACT or mover.content == keeper.content:
+        return ()
+    a, b = sides(edge, mover, keeper)
+    found = (*_lost(a, b, edge), *(_facts(mover, keeper) if metadata else ()))
+    return tuple(loss for loss in found if loss.aspect not in waived)
+
+
+def dominates(one: Traits, other: Traits, edge: Edge, *, waived: frozenset[Aspect] = NOTHING) -> bool:
+    """Whether `one` holds all that `other` holds, and more."""
+    return not lost(edge, other, one, waived=waived) and bool(lost(edge, one, other, waived=waived))
+
+
+def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str:
+    """The end, 'a' or 'b', that keeps where neither holds all of the other, or both do; '' when nothing of this tells.
+
+    `in_a`: what only a holds. The larger one keeps while a person decides; else the one around which no frame was laid.
+    """
+    larger = [any(loss.aspect is Aspect.RESOLUTION for loss in losses) for losses in (in_a, in_b)]
+    if larger[0] != larger[1]:
+        return "a" if larger[0] else "b"
+    m = edge.evidence.measures
+    if in_a or in_b or m is None or m.holds_a is None or m.holds_b is None:
+        return ""
+    more = m.holds_a.framed - m.holds_b.framed
+    return "" if abs(more) < _FRAMED else "b" if more > 0 else "a"
+
+
+def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
+    yield from _behind(mover.holding, keeper.holding)
+    m = edge.evidence.measures
+    if m is None:
+        yield Loss(aspect=Aspect.AREA, clause="could not be compared")
+    elif m.method != "none":
+        yield from _colour(mover.holding, keeper.holding, m.hues)
+        yield from _area(mover, keeper, edge.relation)
+    yield from _pixels(mover, keeper, edge)
+
+
+def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:
+    """What lies behind the first picture."""
+    if mover.clip and mover.clip != keeper.clip:
+        length = f"{mover.clip_seconds:.1f} s of film" if mover.clip_seconds else "a film"
+        shorter = keeper.clip and mover.clip_seconds + _CLIP_SECONDS < keeper.clip_seconds
+        yield Loss(aspect=Aspect.CLIP, clause=f"has {'another film' if shorter else length} in it")
+    for kind in mover.further:
+        if kind not in keeper.further:
+            yield Loss(aspect=Aspect.FURTHER, clause=f"has {_article(kind)} behind its picture")
+
+
+def _article(kind: str) -> str:
+    return kind if kind[:1].isdigit() or kind in {"layers", "sound"} else f"a {kind}"
+
+
+def _colour(mover: Holding, keeper: Holding, hues: float) -> Iterator[Loss]:
+    more, less = mover.colour, keeper.colour
+    if max(more, less) < _COLOURFUL:
+        if mover.tint > _TINTED and mover.tint > 3 * keeper.tint:
+            yield Loss(aspect=Aspect.COLOUR, clause="has a tint")
+    elif less < _FEWER_COLOURS * more:
+        yield Loss(aspect=Aspect.COLOUR, clause="has the colours")
+    elif more < _FEWER_COLOURS * less:
+        return
+    elif hues < _SAME_HUES:
+        yield Loss(aspect=Aspect.COLOUR, clause="has other colours")
+    elif not 1 / _SATURATION < more / less < _SATURATION:
+        yield Loss(aspect=Aspect.COLOUR, clause=f"has {'stronger' if more > less else 'softer'} colours")
+
+
+def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:
+    if relation is Relation.BURST:
+        if mover.overlap < _BURST_OVERLAP:
+            yield Loss(aspect=Aspect.AREA, clause="shows more than the keeper does")
+        return
+    if mover.beyond > _BEYOND:
+        yield Loss(aspect=Aspect.AREA, clause=f"shows {mover.beyond:.0%} more than the keeper does")
+    if keeper.marked:
+        yield Loss(aspect=Aspect.MARKS, clause="has nothing written over it")
+
+
+def density(mover: Side, keeper: Side) -> float:
+    """Pixels a length of the mover for one of the keeper, over what both show."""
+    shown = max(mover.overlap, 0.01) * mover.traits.width * mover.traits.height
+    other = max(keeper.overlap, 0.01) * keeper.traits.width * keeper.traits.height
+    return math.sqrt(shown / other) if other else 1.0
+
+
+def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
+    one, other, ratio = mover.holding, keeper.holding, density(mover, keeper)
+    if ratio > _LARGER:
+        if one.enlarged < _MADE_UP:
+            yield Loss(aspect=Aspect.RESOLUTION, clause=f"is {ratio:.1f} times as large")
+    elif other.enlarged >= _PERHAPS:
+        made = "was" if other.enlarged >= _MADE_UP else "may have been"
+        yield Loss(aspect=Aspect.RESOLUTION, clause=f"is sharp, and the keeper {made} enlarged")
+    if other.blurred and not one.blurred:
+        yield Loss(aspect=Aspect.RESOLUTION, clause="shows finer detail")
+    if one.transparent and not other.transparent:
+        yield Loss(aspect=Aspect.TRANSPARENCY, clause="has transparency")
+    if _depth(one) > _depth(other):
+        yield Loss(aspect=Aspect.DEPTH, clause=_deeper(one, other))
+    yield from _coding(mover, keeper, ratio, edge)
+
+
+def _depth(holding: Holding) -> int:
+    """A palette is less than 8 bits a channel."""
+    return min(holding.depth, 8) - 1 if holding.palette else holding.depth
+
+
+def _deeper(one: Holding, other: Holding) -> str:
+    if other.palette:
+        return f"has more than {other.palette} colours"
+    return f"has {one.depth} bits a channel, not {other.depth}"
+
+
+def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Loss]:
+    """Loss by compression counts where nobody's pixels outweigh it."""
+    enlarged = keeper.holding.enlarged >= _PERHAPS
+    if ratio < 1 / _MUCH_LARGER and not enlarged and _coded(keeper) > 0:
+        return
+    known = edge.evidence.measures
+    rest = ((known.extra or {}) if known else {}).get("rest")
+    if rest is not None and rest <= _SAME_PIXELS and 1 / _LARGER <= ratio <= _LARGER:
+        return
+    if _coded(mover) > _coded(keeper):
+        clause = "is saved without loss" if mover.holding.lossless else "is much less compressed"
+        yield Loss(aspect=Aspect.LOSS, clause=clause)
+
+
+def _coded(side: Side) -> int:
+    """3 lossless, 2 no loss to be seen at full size, 1 some, 0 much. A palette of a photograph is a loss too."""
+    if side.holding.lossless:
+        photographic = side.holding.palette >= _PHOTOGRAPHIC_PALETTE and not side.traits.text_like
+        return 1 if photographic else 3
+    quality = side.traits.jpeg_quality
+    if quality is None:
+        return 2
+    return 2 if quality >= _FINE_QUALITY else 1 if quality >= _COARSE_QUALITY else 0
+
+
+def _facts(mover: Traits, keeper: Traits) -> Iterator[Loss]:
+    """Only when no sidecar will hold them."""
+    if mover.captured is not None and keeper.captured is None:
+        yield Loss(aspect=Aspect.METADATA, clause="knows when it was taken")
+    if mover.has_gps and not keeper.has_gps:
+        yield Loss(aspect=Aspect.METADATA, clause="knows where it was taken")
+    if mover.camera and not keeper.camera:
+        yield Loss(aspect=Aspect.METADATA, clause="knows its camera")
