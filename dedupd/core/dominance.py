@@ -52,7 +52,7 @@ _BEYOND = 0.03
 _BURST_OVERLAP = 0.8
 _LARGER = 1.1
 """Ratio of pixels a length from which one is larger."""
-_MADE_UP, _PERHAPS = 0.9, 0.5
+_MADE_UP, _PERHAPS = 0.9, 0.6
 """Probability that a picture is an enlargement: above, it holds nothing more; between, nobody knows."""
 _MUCH_LARGER = 1.5
 """From here a lossy picture shows all that a smaller lossless or finer coded one does."""
@@ -60,13 +60,16 @@ _COLOURFUL = 4.0
 """Own chroma of a picture with colours, grey units. Grey and sepia prints: below 1.5."""
 _FEWER_COLOURS = 0.35
 """Own chroma beside the other's: below it, the colours are gone."""
-_SATURATION = 1.75
+_SATURATION = 2.0
 """Ratio of own chromas that an edit may make: saturation by 30 %, and what contrast adds."""
 _SAME_HUES = 0.85
 _TINTED = 6.0
 _FRAMED = 0.01
 _FINE_QUALITY, _COARSE_QUALITY = 70.0, 45.0
 """JPEG quality from which no eye sees the loss at full size; and below which everybody does."""
+_FINE = 2
+"""The class of coding whose loss nobody sees. Lossless and fine at one size look alike, and which was made from which no
+pixel tells: a camera's JPEG and the PNG that a program saved of it, a scan and the JPEG exported from it. A person does."""
 _SAME_PIXELS = 0.5
 """Root mean square difference, grey levels: saved anew without loss to speak of."""
 _CLIP_SECONDS = 0.2
@@ -117,8 +120,8 @@ def lost(
     """
     if edge.relation is Relation.EXACT or mover.content == keeper.content:
         return ()
-    a, b = sides(edge, mover, keeper)
-    found = (*_lost(a, b, edge), *(_facts(mover, keeper) if metadata else ()))
+    one, other = sides(edge, mover, keeper)
+    found = (*_lost(one, other, edge), *(_facts(one, other) if metadata else ()))
     return tuple(loss for loss in found if loss.aspect not in waived)
 
 
@@ -148,7 +151,7 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     if m is None:
         yield Loss(aspect=Aspect.AREA, clause="could not be compared")
     elif m.method != "none":
-        yield from _colour(mover.holding, keeper.holding, m.hues)
+        yield from _colour(mover.holding, keeper.holding, _hues(m, edge.relation))
         yield from _area(mover, keeper, edge.relation)
     yield from _pixels(mover, keeper, edge)
 
@@ -168,14 +171,21 @@ def _article(kind: str) -> str:
     return kind if kind[:1].isdigit() or kind in {"layers", "sound"} else f"a {kind}"
 
 
-def _colour(mover: Holding, keeper: Holding, hues: float) -> Iterator[Loss]:
+def _hues(m: Measures, relation: Relation) -> float | None:
+    """How far the hues agree; a stamp may have a colour of its own. None for a burst: another moment has its own colours."""
+    if relation is Relation.BURST:
+        return None
+    return (m.extra or {}).get("hues_most", m.hues) if laid_over(m) else m.hues
+
+
+def _colour(mover: Holding, keeper: Holding, hues: float | None) -> Iterator[Loss]:
     more, less = mover.colour, keeper.colour
     if max(more, less) < _COLOURFUL:
         if mover.tint > _TINTED and mover.tint > 3 * keeper.tint:
             yield Loss(aspect=Aspect.COLOUR, clause="has a tint")
     elif less < _FEWER_COLOURS * more:
         yield Loss(aspect=Aspect.COLOUR, clause="has the colours")
-    elif more < _FEWER_COLOURS * less:
+    elif more < _FEWER_COLOURS * less or hues is None:
         return
     elif hues < _SAME_HUES:
         yield Loss(aspect=Aspect.COLOUR, clause="has other colours")
@@ -231,16 +241,20 @@ def _deeper(one: Holding, other: Holding) -> str:
 
 def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Loss]:
     """Loss by compression counts where nobody's pixels outweigh it."""
-    enlarged = keeper.holding.enlarged >= _PERHAPS
-    if ratio < 1 / _MUCH_LARGER and not enlarged and _coded(keeper) > 0:
+    one, other = _coded(mover), _coded(keeper)
+    larger = ratio < 1 / _LARGER and keeper.holding.enlarged < _PERHAPS
+    if larger and (other >= _FINE or (other > 0 and ratio < 1 / _MUCH_LARGER)):
         return
     known = edge.evidence.measures
     rest = ((known.extra or {}) if known else {}).get("rest")
-    if rest is not None and rest <= _SAME_PIXELS and 1 / _LARGER <= ratio <= _LARGER:
+    same_size = 1 / _LARGER <= ratio <= _LARGER
+    if same_size and rest is not None and rest <= _SAME_PIXELS:
         return
-    if _coded(mover) > _coded(keeper):
+    if one > other:
         clause = "is saved without loss" if mover.holding.lossless else "is much less compressed"
         yield Loss(aspect=Aspect.LOSS, clause=clause)
+    elif same_size and one == _FINE and other > _FINE and edge.relation is Relation.COPY:
+        yield Loss(aspect=Aspect.LOSS, clause="may be the photo that the lossless one was made from")
 
 
 def _coded(side: Side) -> int:
@@ -254,11 +268,10 @@ def _coded(side: Side) -> int:
     return 2 if quality >= _FINE_QUALITY else 1 if quality >= _COARSE_QUALITY else 0
 
 
-def _facts(mover: Traits, keeper: Traits) -> Iterator[Loss]:
+def _facts(mover: Side, keeper: Side) -> Iterator[Loss]:
     """Only when no sidecar will hold them."""
-    if mover.captured is not None and keeper.captured is None:
-        yield Loss(aspect=Aspect.METADATA, clause="knows when it was taken")
-    if mover.has_gps and not keeper.has_gps:
-        yield Loss(aspect=Aspect.METADATA, clause="knows where it was taken")
-    if mover.camera and not keeper.camera:
+    for kind in mover.holding.says:
+        if kind not in keeper.holding.says:
+            yield Loss(aspect=Aspect.METADATA, clause=f"knows its {kind}")
+    if mover.traits.camera and not keeper.traits.camera:
         yield Loss(aspect=Aspect.METADATA, clause="knows its camera")

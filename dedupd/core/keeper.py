@@ -145,7 +145,8 @@ def _best(node: Node) -> RankKey:
 def _strangeness(node: Node) -> int:
     """How little a file looks like it came from a camera, 0-6."""
     t = node.traits
-    camera = 0 if t.camera and t.captured is not None else 1 if t.camera or t.captured is not None else 2
+    # A date without a camera was written by hand, or by the program that made the copy.
+    camera = 0 if t.camera and t.captured is not None else 1 if t.camera else 2
     return camera + (2 if editor(t) else 0) + (1 if _MESSENGER.search(_stem(node.path)) else 0)
 
 

@@ -139,6 +139,8 @@ class Holding:
     clip: str = ""
     """BLAKE3 of the film inside the file; '' without one."""
     clip_seconds: float = 0.0
+    says: tuple[str, ...] = ()
+    """What it says of itself, sorted: 'caption', 'date', 'keywords', 'place', 'rating'."""
     enlarged: float = 0.0
     """Probability that its pixels beyond those of the other one were made up; 0 when it has no more of them."""
     blurred: bool = False

@@ -388,6 +388,7 @@ def _measures(laid: _Laid) -> Measures:
         "tone": rest.tone,
         "local": local.lowest,
         "unlike": local.unlike,
+        "hues_most": colours.hues_most,
         "beyond_a": beyond_a.more,
         "beyond_b": beyond_b.more,
         "margin_a": beyond_a.margin,

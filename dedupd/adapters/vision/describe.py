@@ -48,6 +48,22 @@ def describe(file: messages.FileToLook) -> messages.Described:
     return messages.Described(key=file.key, said=said)
 
 
+def says(stream: BinaryIO) -> tuple[str, ...]:
+    """The kinds of facts that a photo tells of itself, sorted; leaves the stream at its start."""
+    stream.seek(0)
+    try:
+        said = _photo(stream)
+    except Exception:  # noqa: BLE001
+        # Pillow lets whatever a broken directory raises escape.
+        said = Description()
+    stream.seek(0)
+    found = {
+        "caption": said.caption, "date": said.captured, "keywords": said.keywords, "place": said.place,
+        "rating": said.rating,
+    }  # fmt: skip
+    return tuple(sorted(kind for kind, value in found.items() if value))
+
+
 def _photo(stream: BinaryIO) -> Description:
     with Image.open(stream, formats=FORMATS) as image:
         packet: Any = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
+from dedupd.adapters.vision.describe import says
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 
@@ -70,7 +72,8 @@ def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Pi
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        return decode(file, path, long_side=long_side, holds=holds)
+        picture = decode(file, path, long_side=long_side, holds=holds)
+        return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
 
 
 def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:

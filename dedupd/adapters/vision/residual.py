@@ -82,6 +82,8 @@ class Colours:
     tint_b: float
     hues: float
     """Correlation of the two own chromas, -1 to 1; 1 when one has none to speak of."""
+    hues_most: float
+    """The same without the tenth of the picture that differs most: a coloured stamp is there."""
 
 
 class Residual:
@@ -245,8 +247,13 @@ class Residual:
             for colours, low in ((self.colours_a, self.low_a), (self.colours_b, self.low_b))
         )
         size_a, size_b = (float(np.sqrt((own**2).sum(axis=1).mean())) for own in (own_a, own_b))
-        hues = float((own_a * own_b).sum()) / (len(own_a) * size_a * size_b + 1e-6)
-        return Colours(size_a, size_b, tint_a, tint_b, hues if min(size_a, size_b) >= _GREYISH else 1.0)
+        if min(size_a, size_b) < _GREYISH:
+            return Colours(size_a, size_b, tint_a, tint_b, 1.0, 1.0)
+        apart = ((own_a - own_b) ** 2).sum(axis=1)
+        most = apart <= np.partition(apart, int(0.9 * (len(apart) - 1)))[int(0.9 * (len(apart) - 1))]
+        return Colours(
+            size_a, size_b, tint_a, tint_b, _in_step(own_a, own_b), _in_step(own_a[most], own_b[most])
+        )
 
     def bad(self, rest: Rest) -> float:
         """Share of the overlap whose blocks differ."""
@@ -295,6 +302,10 @@ class Residual:
             "ink": _ink(x, spots, 0.3 * float(np.abs(x - y)[changed].mean()), scale),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
         }
+
+
+def _in_step(x: Plane, y: Plane) -> float:
+    return float((x * y).sum() / (np.sqrt((x**2).sum() * (y**2).sum()) + 1e-6))
 
 
 def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:

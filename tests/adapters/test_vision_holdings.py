@@ -1,0 +1,308 @@
+"""What files hold, measured from real files: colours, depth, true size, frames, further pictures, films."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from tests.support.compare import compare
+from tests.support.pictures import picture
+
+SCENES = (5, 11, 23, 42)
+
+
+def saved(at: Path, image: Image.Image, **how: Any) -> Path:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    image.save(at, **how)
+    return at
+
+
+def scene(number: int = 5, size: tuple[int, int] = (960, 720)) -> Image.Image:
+    return picture(number, size)
+
+
+# -- colour
+
+
+def other_hues(image: Image.Image) -> Image.Image:
+    hue, saturation, value = image.convert("HSV").split()
+    return Image.merge("HSV", (hue.point(lambda x: (x + 90) % 256), saturation, value)).convert("RGB")
+
+
+def one_channel_gone(image: Image.Image) -> Image.Image:
+    red, _, blue = image.split()
+    return Image.merge("RGB", (red, Image.new("L", image.size, 0), blue))
+
+
+def sepia(image: Image.Image) -> Image.Image:
+    return ImageOps.colorize(image.convert("L"), "#241204", "#fff2d8")
+
+
+@pytest.mark.parametrize("number", SCENES)
+@pytest.mark.parametrize("lesser", [lambda image: image.convert("L"), sepia], ids=["grey", "sepia"])
+def test_a_picture_without_its_colours_never_keeps(
+    tmp_path: Path, number: int, lesser: Callable[[Image.Image], Image.Image]
+) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(number), quality=90)
+    found = compare(photo, saved(tmp_path / "lesser.jpg", lesser(scene(number)), quality=96))
+    assert found.first_holds_all, (found.holding, found.other)
+
+
+@pytest.mark.parametrize("number", SCENES)
+@pytest.mark.parametrize("changed", [other_hues, one_channel_gone])
+def test_of_other_colours_a_person_decides(
+    tmp_path: Path, number: int, changed: Callable[[Image.Image], Image.Image]
+) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(number), quality=90)
+    found = compare(photo, saved(tmp_path / "other.jpg", changed(scene(number)), quality=96))
+    assert "colour" in found.lost()
+
+
+def warmer(image: Image.Image) -> Image.Image:
+    red, green, blue = image.split()
+    return Image.merge(
+        "RGB", (red.point(lambda x: min(255, int(x * 1.15))), green, blue.point(lambda x: int(x * 0.85)))
+    )
+
+
+EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "warm": warmer,
+    "saturated": lambda image: ImageEnhance.Color(image).enhance(1.3),
+    "pale": lambda image: ImageEnhance.Color(image).enhance(0.7),
+    "bright": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
+    "contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.25),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("number", SCENES)
+def test_light_edits_lose_no_colour(tmp_path: Path, number: int, edit: str) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(number), quality=90)
+    found = compare(photo, saved(tmp_path / "edit.jpg", EDITS[edit](scene(number)), quality=88))
+    assert "colour" not in found.lost() | found.lost_of_second(), (
+        found.holding,
+        found.other,
+        found.edge.evidence,
+    )
+
+
+# -- true size
+
+
+@pytest.mark.parametrize(
+    "how", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR]
+)
+@pytest.mark.parametrize("times", [1.5, 2.0, 3.0])
+def test_an_enlarged_copy_never_keeps(tmp_path: Path, how: Image.Resampling, times: float) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(), quality=90)
+    large = Image.open(photo).resize((round(960 * times), round(720 * times)), how)
+    found = compare(photo, saved(tmp_path / "large.jpg", large, quality=92))
+    assert found.holding.enlarged == 0.0
+    assert "resolution" in found.lost(), found.other
+    assert not found.lost_of_second() - {"resolution"}
+
+
+@pytest.mark.parametrize("times", [0.3, 0.5, 0.65])
+@pytest.mark.parametrize("number", SCENES)
+def test_a_real_photo_is_never_taken_for_an_enlargement(tmp_path: Path, number: int, times: float) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(number, (1920, 1440)), quality=88)
+    small = Image.open(photo).resize((round(1920 * times), round(1440 * times)), Image.Resampling.LANCZOS)
+    found = compare(photo, saved(tmp_path / "small.jpg", small, quality=75))
+    assert found.first_holds_all, (found.holding, found.lost(), found.lost_of_second())
+
+
+def test_a_copy_made_small_and_large_again_holds_less_at_the_same_size(tmp_path: Path) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(), quality=90)
+    again = scene().resize((320, 240), Image.Resampling.LANCZOS).resize((960, 720), Image.Resampling.BICUBIC)
+    found = compare(photo, saved(tmp_path / "again.jpg", again, quality=95))
+    assert found.first_holds_all, (found.holding, found.other)
+
+
+@pytest.mark.parametrize("edit", [lambda i: ImageEnhance.Sharpness(i).enhance(2.0), lambda i: i.filter(ImageFilter.UnsharpMask(2, 120, 2))])  # fmt: skip
+def test_a_sharpened_copy_holds_no_more(tmp_path: Path, edit: Callable[[Image.Image], Image.Image]) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(), quality=92)
+    found = compare(photo, saved(tmp_path / "sharp.jpg", edit(scene()), quality=92))
+    assert found.lost_of_second() == set()
+
+
+# -- frames
+
+
+def blurred_fill(image: Image.Image) -> Image.Image:
+    ground = image.resize((1280, 1280)).filter(ImageFilter.GaussianBlur(30))
+    inner = image.resize((1280, 960))
+    ground.paste(inner, (0, 160))
+    return ground
+
+
+FRAMES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "white": lambda image: ImageOps.expand(image, 40, "white"),
+    "black bar": lambda image: ImageOps.expand(image, (0, 0, 0, 90), "black"),
+    "letterbox": lambda image: ImageOps.expand(image, (0, 120), "black"),
+    "square": lambda image: ImageOps.pad(image, (1000, 1000), color="white"),
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_frame_is_no_picture(tmp_path: Path, frame: str) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(), quality=85)
+    found = compare(photo, saved(tmp_path / "framed.jpg", FRAMES[frame](scene()), quality=85))
+    assert "area" not in found.lost_of_second()
+    assert found.lost_of_second() - {"resolution"} == set()
+    assert found.other.framed > found.holding.framed
+
+
+@pytest.mark.parametrize("number", SCENES)
+def test_a_blurred_fill_is_no_picture(tmp_path: Path, number: int) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(number), quality=85)
+    found = compare(photo, saved(tmp_path / "filled.jpg", blurred_fill(scene(number)), quality=85))
+    assert "area" not in found.lost_of_second()
+
+
+# -- the container
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def film(seconds: float = 2.4) -> bytes:
+    header = bytes(12) + struct.pack(">II", 1000, round(seconds * 1000)) + bytes(80)
+    return (
+        box(b"ftyp", b"mp42\0\0\0\0isommp42")
+        + box(b"mdat", bytes(range(256)) * 20)
+        + box(b"moov", box(b"mvhd", header))
+    )
+
+
+@pytest.mark.parametrize(
+    "trailer", [b"", b"MotionPhoto_Data" + bytes(40) + b"SEFT"], ids=["google", "samsung"]
+)
+def test_a_film_behind_the_picture_is_found_by_its_bytes(tmp_path: Path, trailer: bytes) -> None:
+    photo = saved(tmp_path / "photo.jpg", scene(), quality=95)
+    moving = tmp_path / "moving.jpg"
+    moving.write_bytes(saved(tmp_path / "still.jpg", scene(), quality=90).read_bytes() + film() + trailer)
+    found = compare(moving, photo)
+    assert found.holding.clip_seconds == 2.4
+    assert found.first_holds_all
+    assert found.lost() == {"clip"}
+
+
+def test_a_promise_of_a_film_is_none(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf GCamera:MotionPhoto="1" GCamera:MicroVideoOffset="9000"/></x:xmpmeta>'
+    promised = saved(tmp_path / "promised.jpg", scene(), quality=95, xmp=xmp)
+    found = compare(promised, saved(tmp_path / "photo.jpg", scene(), quality=90))
+    assert found.holding.clip == ""
+
+
+def test_a_stereo_half_is_a_further_picture_and_a_preview_is_none(tmp_path: Path) -> None:
+    half = scene().transform(scene().size, Image.Transform.AFFINE, (1, 0, 6, 0, 1, 0))
+    flat = saved(tmp_path / "left.jpg", scene(), quality=95)
+    stereo = saved(
+        tmp_path / "DSCF0001.MPO", scene(), format="MPO", save_all=True, append_images=[half], quality=90
+    )
+    found = compare(stereo, flat)
+    assert found.holding.further
+    assert found.first_holds_all
+    previewed = tmp_path / "previewed.jpg"
+    data = bytearray(stereo.read_bytes())
+    at = data.find(b"MPF\0")
+    # The second entry's attribute becomes 'large thumbnail (VGA)'.
+    entries = data.find(struct.pack("<H", 0xB002), at)
+    offset = at + 4 + struct.unpack_from("<I", data, entries + 8)[0]
+    struct.pack_into("<I", data, offset + 16, 0x010001)
+    previewed.write_bytes(data)
+    assert compare(previewed, flat).holding.further == ()
+
+
+def test_a_gain_map_is_named(tmp_path: Path) -> None:
+    base, gain = io.BytesIO(), io.BytesIO()
+    scene().save(
+        base, "MPO", save_all=True, append_images=[scene().convert("L").resize((240, 180))], quality=90
+    )
+    data = base.getvalue()
+    second = data.rfind(b"\xff\xd8\xff")
+    xmp = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'
+    segment = b"\xff\xe1" + struct.pack(">H", len(xmp) + 2) + xmp
+    gain.write(data[: second + 2] + segment + data[second + 2 :])
+    hdr = tmp_path / "hdr.jpg"
+    hdr.write_bytes(gain.getvalue())
+    found = compare(hdr, saved(tmp_path / "flat.jpg", scene(), quality=95))
+    assert found.holding.further == ("gain map",)
+    assert found.first_holds_all
+
+
+@pytest.mark.parametrize(("kind", "options"), [("tif", {"compression": "tiff_lzw"}), ("png", {}), ("webp", {"lossless": True})])  # fmt: skip
+def test_a_lossless_master_is_never_moved_for_a_small_jpeg(
+    tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    master = saved(tmp_path / f"master.{kind}", scene(), **options)
+    found = compare(master, saved(tmp_path / "web.jpg", scene().resize((480, 360)), quality=60))
+    assert found.holding.lossless
+    assert found.first_holds_all
+
+
+def test_a_lossy_webp_is_not_lossless(tmp_path: Path) -> None:
+    found = compare(
+        saved(tmp_path / "a.webp", scene(), quality=80), saved(tmp_path / "b.jpg", scene(), quality=88)
+    )
+    assert not found.holding.lossless
+    assert found.lost() == found.lost_of_second() == set()
+
+
+def test_sixteen_bits_do_not_give_way_to_eight(tmp_path: Path) -> None:
+    deep = np.asarray(scene().convert("L"), np.uint16) * 257 + 31
+    found = compare(
+        saved(tmp_path / "deep.png", Image.fromarray(deep)),
+        saved(tmp_path / "flat.jpg", scene().convert("L"), quality=97),
+    )
+    assert found.holding.depth == 16
+    assert "depth" in found.lost()
+
+
+def test_a_palette_is_less_than_a_photograph(tmp_path: Path) -> None:
+    found = compare(
+        saved(tmp_path / "photo.jpg", scene(), quality=88),
+        saved(tmp_path / "photo.png", scene().quantize(64)),
+    )
+    assert found.other.palette == 64
+    assert found.first_holds_all
+
+
+def test_transparency_is_held_only_where_something_shows_through(tmp_path: Path) -> None:
+    clear, solid = scene().convert("RGBA"), scene().convert("RGBA")
+    clear.paste((0, 0, 0, 0), (0, 0, 200, 100))
+    flat = saved(tmp_path / "flat.jpg", scene(), quality=95)
+    assert compare(saved(tmp_path / "clear.png", clear), flat).holding.transparent
+    assert not compare(saved(tmp_path / "solid.png", solid), flat).holding.transparent
+
+
+def test_a_heic_tells_its_depth_and_its_auxiliary_pictures(tmp_path: Path) -> None:
+    pillow_heif.register_heif_opener()
+    flat = saved(tmp_path / "flat.jpg", scene(), quality=95)
+    plain = saved(tmp_path / "plain.heic", scene(), quality=80)
+    assert compare(plain, flat).holding.further == ()
+    two = pillow_heif.from_pillow(scene())
+    two.add_from_pillow(scene(11))
+    two.save(tmp_path / "two.heic", quality=80)
+    assert compare(tmp_path / "two.heic", flat).holding.further == ("2 pictures",)
+
+
+def test_what_a_photo_says_is_known(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2024:06:15 12:00:00"
+    exif[0x4746] = 4
+    found = compare(
+        saved(tmp_path / "dated.jpg", scene(), quality=90, exif=exif),
+        saved(tmp_path / "b.jpg", scene(), quality=80),
+    )
+    assert found.holding.says == ("date", "rating")
+    assert found.other.says == ()
