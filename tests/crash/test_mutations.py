@@ -80,7 +80,7 @@ MUTATIONS = [
     drop("protected folders", "pipeline/orders.py", "if protects(os.path.join(root.path, file.path)):", ORDERS + "test_nothing_leaves_a_protected_folder_even_on_a_persons_yes", "if False:"),
     drop("shared roots", "pipeline/movement.py", "if not self._settings.allow_shared_roots and self._disk.shared(root.path):", ORDERS + "test_where_others_can_write_nothing_moves_unless_it_is_allowed", "if False:"),
     drop("a person's no", "pipeline/orders.py", 'raise NotYet("a person said that it stays")', ORDERS + "test_a_persons_no_binds_at_the_move_whatever_was_proposed"),
-    drop("companions are seen at the move", "pipeline/movement.py", "Companions(self._ledger, self._disk, root, self._settings.ignore)", ORDERS + "test_a_raw_that_came_a_moment_ago_keeps_its_picture_here", "Companions(self._ledger, self._disk, root)"),
+    drop("companions are seen at the move", "pipeline/movement.py", "Companions(self._ledger, self._disk, root, self._roots.scope)", ORDERS + "test_a_raw_that_came_a_moment_ago_keeps_its_picture_here", "Companions(self._ledger, self._disk, root)"),
     # what a power cut relies on
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),
