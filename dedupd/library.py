@@ -116,8 +116,9 @@ class Library:
     def _furnish(self) -> None:
         """Everything that goes by the settings and remembers nothing but what people were told."""
         settings = self.settings
-        scope = Scope(ignore=settings.ignore, defaults=settings.ignore_defaults)
-        self.known = Roots(map(str, settings.roots), self.ledger, self.disk, self.clock, scope, self._hold)
+        self.known = Roots(
+            map(str, settings.roots), self.ledger, self.disk, self.clock, _scope(settings), self._hold
+        )
         self.movement = Movement(
             self.ledger, self.mover, self.disk, self.clock, settings, self.known,
             make_whole=lambda: self._comparison().make_whole(), annotate=self.annotate, hold=self._hold,
@@ -606,6 +607,11 @@ def _eyes(settings: Settings) -> tuple[object, ...]:
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
 
 
+def _scope(settings: Settings) -> Scope:
+    """What of a root is looked at."""
+    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults)
+
+
 def _same_model(asked: str, recorded: str) -> bool:
     """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
     known = parse_model(asked).id or "hashes"
@@ -641,7 +647,7 @@ class LibraryView:
 
     def __init__(self, settings: Settings, where: Places) -> None:
         """Raises StateError when there is no ledger yet or it cannot be read."""
-        self.settings, self._places = settings, where
+        self.settings, self._places, self.scope = settings, where, _scope(settings)
         self._vision: VisionWorker | None = None
         if not where.ledger.exists():
             raise StateError(

@@ -218,6 +218,16 @@ class TestEvents:
         (shelf.root / "Sent/.nomedia").unlink()
         assert shelf.library.reconcile_folders(shelf.row, {"Sent": True}).new == 1
 
+    def test_a_folder_closed_with_its_keeper_and_its_copies_ends_as_it_was(self, shelf: Shelf) -> None:
+        shelf.pair("2024/06/a.jpg", COPY)
+        assert shelf.pass_().files == 1
+        (shelf.root / "2024/06/.nomedia").touch()
+        for _ in range(3):
+            assert shelf.pass_().files == 0
+            shelf.clock.advance(100)
+        assert {"2024/06/a.jpg", COPY} <= shelf.files() and rows(shelf) == set()
+        assert shelf.library.rescue() == []
+
     @pytest.mark.parametrize("whole", [True, False])
     @pytest.mark.parametrize("place", PLACES)
     def test_what_happens_in_such_a_place_is_no_news(self, shelf: Shelf, place: str, whole: bool) -> None:
