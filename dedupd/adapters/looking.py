@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from fnmatch import fnmatch
 
@@ -60,10 +60,9 @@ class Look:
                 if folder and not self._opens(folder, (), names):
                     return [], []
                 for entry in found:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
                     with suppress(FileNotFoundError):  # gone while we look: the others are there
-                        self._sort(
-                            entry, f"{folder}/{entry.name}" if folder else entry.name, names, files, below
-                        )
+                        self._sort(entry, path, names, files, below)
         except (FileNotFoundError, NotADirectoryError):
             return [], []
         except OSError as error:
@@ -75,7 +74,7 @@ class Look:
         self,
         entry: os.DirEntry[str],
         path: str,
-        beside: Collection[str],
+        beside: Container[str],
         files: list[FoundFile],
         below: list[str],
     ) -> None:
@@ -95,7 +94,7 @@ class Look:
         ):
             files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
 
-    def _opens(self, path: str, beside: Collection[str] | _There, inside: Collection[str] | _There) -> bool:
+    def _opens(self, path: str, beside: Container[str], inside: Container[str]) -> bool:
         """False for a folder that is not gone into; people are told of those that belong to somebody else."""
         if _ignored(path, self._scope):
             return False
