@@ -32,6 +32,7 @@ from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
+from dedupd.core.foreign import Scope
 from dedupd.core.month import Month, month_folder
 from dedupd.core.records import GroupRow, MonthRow, RootRow
 from dedupd.core.relations import MEASURES
@@ -41,6 +42,7 @@ from dedupd.errors import RootError, StateError, UsageError, VisionError
 from dedupd.pipeline import consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
+from dedupd.pipeline.foreign import not_looked_at
 from dedupd.pipeline.ingest import ingest
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
@@ -83,6 +85,8 @@ class ScanOutcome:
     problems: tuple[str, ...]
     waiting: int
     """Files that would move, but nobody said yes."""
+    not_looked_at: str = ""
+    """One sentence on folders that are none of the library; '' without any."""
 
 
 class Library:
@@ -113,7 +117,7 @@ class Library:
         """Everything that goes by the settings and remembers nothing but what people were told."""
         settings = self.settings
         self.known = Roots(
-            map(str, settings.roots), self.ledger, self.disk, self.clock, settings.ignore, self._hold
+            map(str, settings.roots), self.ledger, self.disk, self.clock, _scope(settings), self._hold
         )
         self.movement = Movement(
             self.ledger, self.mover, self.disk, self.clock, settings, self.known,
@@ -318,7 +322,7 @@ class Library:
         """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
         annotator = Annotator(
-            self.ledger, self.vision, self.disk, SidecarFiles(), self.settings.ignore,
+            self.ledger, self.vision, self.disk, SidecarFiles(), self.known.scope,
             on=self.settings.metadata == "sidecar",
         )  # fmt: skip
         for root in self.ledger.inventory.roots():
@@ -484,6 +488,7 @@ class Library:
         return ScanOutcome(
             report=self.report(), months=tuple(self._month_results(touched, chosen)), moved=moved,
             problems=(*self.problems.values(), *changes.problems), waiting=waiting,
+            not_looked_at=not_looked_at(self.ledger, self.roots),
         )  # fmt: skip
 
     def _proposed(self, months: Iterable[Month] | None) -> int:
@@ -603,6 +608,11 @@ def _eyes(settings: Settings) -> tuple[object, ...]:
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
 
 
+def _scope(settings: Settings) -> Scope:
+    """What of a root is looked at."""
+    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults)
+
+
 def _same_model(asked: str, recorded: str) -> bool:
     """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
     known = parse_model(asked).id or "hashes"
@@ -638,7 +648,7 @@ class LibraryView:
 
     def __init__(self, settings: Settings, where: Places) -> None:
         """Raises StateError when there is no ledger yet or it cannot be read."""
-        self.settings, self._places = settings, where
+        self.settings, self._places, self.scope = settings, where, _scope(settings)
         self._vision: VisionWorker | None = None
         if not where.ledger.exists():
             raise StateError(

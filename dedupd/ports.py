@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
@@ -191,19 +192,34 @@ class Disk(Protocol):
         ...
 
     def walk(
-        self, root: str, under: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+        self,
+        root: str,
+        under: str,
+        scope: Scope,
+        on_problem: Callable[[str, str], None],
+        on_foreign: Callable[[str, Foreign], None] = ...,
     ) -> Iterator[FoundFile]:
         """Regular files below `under`, folder by folder; no symlink followed, no other device entered.
 
-        Skips duplicates/, duplicates_summary/, dot-files, half-written names and photo-library packages.
-        An unreadable folder is told as on_problem(folder, sentence).
+        Skips duplicates/, duplicates_summary/, dot-files, half-written names and what `scope` leaves out.
+        An unreadable folder is told as on_problem(folder, sentence), one that belongs to another program, a bin
+        and the like (core/foreign.py) as on_foreign(folder, kind).
         """
         ...
 
     def list_folder(
-        self, root: str, folder: str, ignore: Sequence[str], on_problem: Callable[[str, str], None]
+        self,
+        root: str,
+        folder: str,
+        scope: Scope,
+        on_problem: Callable[[str, str], None],
+        on_foreign: Callable[[str, Foreign], None] = ...,
     ) -> Iterator[FoundFile]:
         """The same for one folder, not below it; a folder that is gone is empty."""
+        ...
+
+    def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
+        """Of which kind the folder is that this one is or lies in, when that is none of the library."""
         ...
 
     def stat(self, root: str, path: str) -> FileStat | None:

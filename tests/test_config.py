@@ -64,6 +64,7 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         embedder = "lite0"
         batch_size = 16
         ignore = ["*.gif"]
+        ignore_defaults = false
         protected = ["{pictures}/best"]
         allow_shared_roots = true
         metadata = "off"
@@ -84,6 +85,7 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         embedder="lite0",
         batch_size=16,
         ignore=("*.gif",),
+        ignore_defaults=False,
         protected=(pictures / "best",),
         allow_shared_roots=True,
         metadata="off",
@@ -127,6 +129,7 @@ def test_the_command_line_wins_over_the_file(
         ("embedder = 'timm:a@relative.pt'", ["embedder must be"]),
         ("ignore = '*.gif'", ["ignore must be a list of texts"]),
         ("ignore = ['']", ["ignore must be a list of texts"]),
+        ("ignore_defaults = 'no'", ["ignore_defaults must be true or false"]),
         ("allow_shared_roots = 'yes'", ["must be true or false"]),
         ("roots = '/photos'", ["roots must be a list of folders"]),
         ("roots = [1]", ["roots must be a list of folders"]),

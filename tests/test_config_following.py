@@ -96,6 +96,7 @@ def test_what_changed_is_named(tmp_path: Path) -> None:
         {"keep_policy": "newest"},
         {"ignore": ("07",)},
         {"ignore": ("*small*",)},
+        {"ignore_defaults": False},
         {"protected": ("2024/07",)},
         {"schedule": Schedule(settle_seconds=3600.0)},
         {"metadata": "off"},
@@ -115,6 +116,7 @@ def test_followed_it_is_as_started_with_it(tmp_path: Path, changes: dict[str, An
         shelf.pair("2024/06/a.jpg", "2024/06/a small.jpg")
         shelf.pair("2024/06/b.jpg", "2024/07/b small.jpg", "hill")
         shelf.add("2024/06/c.jpg", "hill", exposure="2")
+        shelf.pair("#recycle/d.jpg", "2024/06/d small.jpg", "sea")
         shelf.look()
         if shelf is followed:
             assert shelf.library.follow(replace(shelf.library.settings, **changed)) == []

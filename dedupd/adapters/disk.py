@@ -13,33 +13,23 @@ import pwd
 import stat as modes
 import sys
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from fnmatch import fnmatch
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.looking import Look, OnForeign, OnProblem, file_stat
+from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import FileStat
-from dedupd.core.relocation import DUPLICATES, is_held
-from dedupd.core.settling import passed_over
+from dedupd.core.relocation import is_held
 from dedupd.errors import RootError
 from dedupd.ports import FoundFile, RootIdentity
 
 MARKER = ".dedupd-root.json"
-OUR_FOLDERS = frozenset({"duplicates", "duplicates_summary"})
-PACKAGES = (
-    ".photoslibrary",
-    ".aplibrary",
-    ".migratedphotolibrary",
-    ".lrdata",
-    ".lrlibrary",
-    ".app",
-    ".cocatalog",
-)
-"""Folders that belong to another program: its database and its files must stay in step."""
 
-OnProblem = Callable[[str, str], None]
-"""on_problem(folder, sentence): what lies in and below this folder is unknown."""
+
+def _unheard(folder: str, what: object) -> None:
+    pass
 
 
 class LocalDisk:
@@ -108,31 +98,39 @@ class LocalDisk:
         return new
 
     def walk(
-        self, root: str, under: str, ignore: Sequence[str], on_problem: OnProblem
+        self, root: str, under: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
     ) -> Iterator[FoundFile]:
-        waiting = [under]
         with _opened(root, on_problem) as top:
-            while waiting and top is not None:
-                folder = waiting.pop()
-                files, below = _look(top, folder, ignore, on_problem)
+            if top is None:
+                return
+            look = Look(top, scope, on_problem, on_foreign)
+            waiting = [under] if look.enters(under) else []
+            while waiting:
+                files, below = look.at(waiting.pop())
                 yield from files
                 waiting += reversed(below)
 
     def list_folder(
-        self, root: str, folder: str, ignore: Sequence[str], on_problem: OnProblem
+        self, root: str, folder: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
     ) -> Iterator[FoundFile]:
-        if not _searchable(folder, ignore):
-            return
         with _opened(root, on_problem) as top:
             if top is not None:
-                yield from _look(top, folder, ignore, on_problem)[0]
+                look = Look(top, scope, on_problem, on_foreign)
+                yield from look.at(folder)[0] if look.enters(folder) else ()
+
+    def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
+        found: list[Foreign] = []
+        with _opened(root, _unheard) as top:
+            if top is not None:
+                Look(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
+        return found[0] if found else None
 
     def held(self, root: str) -> Iterator[FoundFile]:
         waiting = [""]
         with _opened(root, _unheard) as top:
-            while waiting and top is not None:
-                folder = waiting.pop()
-                files, below = _look(top, folder, (), _unheard, held=True)
+            look = Look(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
+            while waiting and look is not None:
+                files, below = look.at(waiting.pop())
                 yield from (file for file in files if is_held(file.path))
                 waiting += below
 
@@ -161,10 +159,6 @@ class LocalDisk:
             raise OSError(errno.ENOENT, str(error), path) from error
 
 
-def _unheard(folder: str, sentence: str) -> None:
-    pass
-
-
 @contextmanager
 def _opened(root: str, on_problem: OnProblem) -> Generator[Root | None]:
     try:
@@ -177,68 +171,6 @@ def _opened(root: str, on_problem: OnProblem) -> Generator[Root | None]:
         yield top
 
 
-def _look(
-    top: Root, folder: str, ignore: Sequence[str], on_problem: OnProblem, *, held: bool = False
-) -> tuple[list[FoundFile], list[str]]:
-    """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""
-    files: list[FoundFile] = []
-    below: list[str] = []
-    at = f"{top.path}/{folder}" if folder else top.path
-    try:
-        with top.folder(folder) as fd, os.scandir(fd) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                with suppress(FileNotFoundError):  # gone while we look: the others are there
-                    _sort(top, entry, path, ignore, on_problem, files, below, held)
-    except (FileNotFoundError, NotADirectoryError):
-        return [], []
-    except OSError as error:
-        if error.errno == errno.EXDEV:
-            on_problem(folder, _elsewhere(at))
-        elif error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
-            on_problem(
-                folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
-            )
-        return [], []
-    return files, below
-
-
-def _elsewhere(at: str) -> str:
-    """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
-    return f"{at} is another file system: name it as a root of its own"
-
-
-def _sort(
-    top: Root,
-    entry: os.DirEntry[str],
-    path: str,
-    ignore: Sequence[str],
-    on_problem: OnProblem,
-    files: list[FoundFile],
-    below: list[str],
-    held: bool,
-) -> None:
-    if entry.is_symlink() or _ignored(path, ignore):
-        return
-    if entry.is_dir(follow_symlinks=False):
-        if _closed(entry.name) and not (held and entry.name.casefold() == DUPLICATES):
-            return
-        if entry.stat(follow_symlinks=False).st_dev == top.dev:
-            below.append(path)
-        else:
-            on_problem(path, _elsewhere(f"{top.path}/{path}"))
-    elif entry.is_file(follow_symlinks=False) and not passed_over(entry.name):
-        files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
-
-
-def file_stat(found: os.stat_result) -> FileStat:
-    """lstat's answer as a value."""
-    return FileStat(
-        size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
-        dev=found.st_dev, ino=found.st_ino, nlink=found.st_nlink,
-    )  # fmt: skip
-
-
 def _own_group(gid: int) -> bool:
     """Most systems give each user a group of the same name, with nobody else in it."""
     try:
@@ -246,21 +178,6 @@ def _own_group(gid: int) -> bool:
         return group.gr_name == pwd.getpwuid(os.getuid()).pw_name and not set(group.gr_mem) - {group.gr_name}
     except KeyError:
         return False
-
-
-def _closed(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in OUR_FOLDERS or name.casefold().endswith(PACKAGES)
-
-
-def _searchable(folder: str, ignore: Sequence[str]) -> bool:
-    parts = folder.split("/") if folder else []
-    return not any(
-        _closed(part) or _ignored("/".join(parts[: n + 1]), ignore) for n, part in enumerate(parts)
-    )
-
-
-def _ignored(path: str, ignore: Sequence[str]) -> bool:
-    return any(fnmatch(path, pattern) or fnmatch(path.rpartition("/")[2], pattern) for pattern in ignore)
 
 
 def _mac_hint() -> str:

@@ -27,6 +27,8 @@ from watchdog.events import (
 )  # fmt: skip
 from watchdog.observers import Observer
 
+from dedupd.core.foreign import MARKERS
+
 _KINDS: list[type[FileSystemEvent]] = [
     FileCreatedEvent, FileClosedEvent, FileMovedEvent, FileDeletedEvent, DirCreatedEvent, DirMovedEvent, DirDeletedEvent,
 ]  # fmt: skip
@@ -107,7 +109,8 @@ class _Handler(FileSystemEventHandler):
                 at = os.fsdecode(path)
                 if event.is_directory:
                     self._on_folder(at, True)
-                self._on_folder(os.path.dirname(at), False)
+                # A .nomedia that came or went speaks for everything below its folder.
+                self._on_folder(os.path.dirname(at), os.path.basename(at) in MARKERS)
 
 
 class _LossEars(logging.Handler):

@@ -82,6 +82,8 @@ def _print_status(view: StatusView) -> None:
             f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}"
         )
     answer(f"photos     {view.photos}, {view.skipped} left alone")
+    if view.not_looked_at:
+        answer(f"closed     {view.not_looked_at}")
     answer(
         f"waiting    {view.groups_waiting} group(s) for you, {view.months_waiting} month(s) for the next clustering"
     )

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +72,10 @@ def _state(settings: Settings, where: Places) -> Iterator[Finding]:
         good = os.access(where.state, os.W_OK) and free > 500e6
         yield Finding(what="state", good=good, told=f"{where.state}, {human_bytes(free)} free")
         if where.ledger.exists():
-            LibraryView(settings, where).close()
-            yield Finding(what="ledger", good=True, told="opens")
+            with closing(LibraryView(settings, where)) as view:
+                yield Finding(what="ledger", good=True, told="opens")
+                if told := view.status().not_looked_at:
+                    yield Finding(what="closed", good=True, told=told)
     except (OSError, DedupdError) as error:
         yield Finding(what="state", good=False, told=f"{where.state}: {error}")
 

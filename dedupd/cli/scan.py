@@ -81,6 +81,8 @@ def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:
     )
     if report["skipped"]:
         answer(f"{len(report['skipped'])} file(s) left alone: {_reasons(report['skipped'])}")
+    if outcome.not_looked_at:
+        answer(outcome.not_looked_at)
     if outcome.moved.files:
         answer("Put everything of this run back with `dedupd undo --last`.")
 

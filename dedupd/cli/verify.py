@@ -23,7 +23,8 @@ def verify(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view, progress_bar(quiet=arguments.json) as progress:
         held = len(view.ledger.journal.moves(held=True))
-        found = list(breaches(view.ledger, view.disk, FileMover(SystemClock()), view.roots, progress))
+        hands = FileMover(SystemClock())
+        found = list(breaches(view.ledger, view.disk, hands, view.roots, view.scope, progress))
         index = check_index(view.ledger, lambda model, recipe: listed(places.index, model, recipe))
     if arguments.json:
         answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found],

@@ -147,6 +147,13 @@ _OPTIONS = (
         note='Files and folders not to look at, as globs below a root: "Screenshots", "*.gif".',
     ),
     _Option(
+        key="ignore_defaults",
+        read=_switch,
+        note="Leave alone what belongs to other programs (thumbnails and caches of a NAS or photo program), recycle bins, "
+        "snapshots and folders that hold a .nomedia; `dedupd status` counts them. Libraries of Photos, Lightroom and "
+        "the like, and hidden folders, stay closed even with false.",
+    ),
+    _Option(
         key="protected",
         read=_folders,
         note="Folders below a root that nothing is ever moved from; their photos are kept first.",

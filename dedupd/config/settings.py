@@ -59,6 +59,8 @@ class Settings:
     batch_size: int = 8
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
+    ignore_defaults: bool = True
+    """Whether folders of other programs, bins and snapshots (core/foreign.py) are left alone too."""
     protected: tuple[Path, ...] = ()
     """Folders never moved from and preferred as keeper."""
     allow_shared_roots: bool = False
@@ -81,7 +83,8 @@ class Settings:
     def decisive(self) -> str:
         """Equal for settings that decide alike what is a duplicate, what moves and what stays."""
         by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots, self.metadata)
-        return repr((*by_hand, self.tiers, self.ignore, [str(folder) for folder in self.protected]))
+        places = (self.ignore, self.ignore_defaults, [str(folder) for folder in self.protected])
+        return repr((*by_hand, self.tiers, *places))
 
 
 def _flat(settings: Settings) -> Iterator[tuple[str, str]]:

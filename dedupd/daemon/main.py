@@ -15,8 +15,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from dedupd.adapters.disk import OUR_FOLDERS
 from dedupd.adapters.lock import Locks, hold
+from dedupd.adapters.looking import looked_at
 from dedupd.adapters.watcher import Watcher
 from dedupd.config import Places, Settings
 from dedupd.config.following import LEFT_ALONE_SECONDS, ConfigFile
@@ -192,9 +192,9 @@ class Daemon:
     # ---- hints and passes
 
     def _hint(self, folder: str, whole: bool) -> None:
-        """Something changed there. Our own moves end in duplicates/, which nobody looks at."""
+        """Something changed there. Our own moves end in duplicates/, a NAS makes thumbnails all day: nobody looks there."""
         root = next((str(r) for r in self.settings.roots if _below(folder, str(r))), None)
-        if root is None or not OUR_FOLDERS.isdisjoint(os.path.relpath(folder, root).split(os.sep)):
+        if root is None or not looked_at(_relative(folder, root), self._library.known.scope):
             return
         now = self._loop.time()
         if not self._hints:
@@ -211,8 +211,7 @@ class Daemon:
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
         changed = False
         for root in library.roots:
-            inside = {os.path.relpath(f, root.path): w for f, w in hints.items() if _below(f, root.path)}
-            folders = {"" if folder == "." else folder: whole for folder, whole in inside.items()}
+            folders = {_relative(f, root.path): w for f, w in hints.items() if _below(f, root.path)}
             if folders:
                 changed |= library.reconcile_folders(root, folders).any
         if changed:
@@ -416,6 +415,11 @@ def _identity(root: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _relative(folder: str, root: str) -> str:
+    """As the library names folders: '' for the root itself."""
+    return folder[len(root) :].strip("/")
 
 
 def _below(folder: str, root: str) -> bool:

@@ -9,10 +9,11 @@ then the month's summary tells what the copies know. Must never touch a photo.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from dedupd.core.foreign import Scope
 from dedupd.core.metadata import Description, joined, lacking
 from dedupd.core.photo import Relation
 from dedupd.core.records import FileRow, RootRow, SidecarRow
@@ -68,10 +69,10 @@ class Annotator:
     """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
-        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, ignore: Sequence[str], *, on: bool
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, scope: Scope, *, on: bool
     ) -> None:  # fmt: skip
         self._ledger, self._vision, self._disk, self._store = ledger, vision, disk, store
-        self._ignore, self._on = ignore, on
+        self._scope, self._on = scope, on
 
     def settle(
         self, root: RootRow, *, see: bool = True, on_progress: Progress = lambda phase, done, total: None
@@ -82,7 +83,7 @@ class Annotator:
         """
         said: list[str] = []
         waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
-        companions = Companions(self._ledger, self._disk, root, self._ignore)
+        companions = Companions(self._ledger, self._disk, root, self._scope)
         for start in range(0, len(waiting), BATCH):
             on_progress("annotate", start, len(waiting))
             cases = [c for row in waiting[start : start + BATCH] if (c := self._case(root, row, companions))]

@@ -121,7 +121,7 @@ class Movement:
             result.messages.append(obstacle)
             return
         self._make_whole()
-        companions = Companions(self._ledger, self._disk, root, self._settings.ignore)
+        companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         orders: list[MoveOrder] = []
         for group, members in chosen:
             found, stays = orders_for(self._ledger, companions, root, group, members, self._settings.protects)
@@ -166,16 +166,22 @@ class Movement:
         return ""
 
     def rescue(self) -> list[str]:
-        """P8: held copies whose keeper vanished or changed come back at once. Returns sentences for people."""
+        """P8: held copies whose keeper vanished, changed or is none of the library come back at once. Returns sentences for people."""
         said: list[str] = []
         for root in self._roots.all:
             known = self._roots.surely(root, mark=True) if self._keepers_lost(root) else None
             if known is None:
                 continue
             # A keeper that was only renamed is found by a full look, and then it is not lost.
-            reconcile(known, self._ledger, self._disk, self._clock, self._settings.ignore)
+            reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope)
+            back: dict[str, list[Move]] = {}
             for group in self._keepers_lost(known):
-                said += self._bring_back(group)
+                for move in self._bring_back(group, said):
+                    back.setdefault(self._why_back(root, move), []).append(move)
+            said += [
+                f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
+                for why, moves in back.items()
+            ]
             self._annotate(see=False)
         return said
 
@@ -189,26 +195,30 @@ class Movement:
             and (changed or path is None or self._disk.gone(root.path, path))
         ]
 
-    def _bring_back(self, group: int) -> list[str]:
+    def _bring_back(self, group: int, said: list[str]) -> list[Move]:
+        """The copies that came back; what could not is said."""
         held = self._ledger.journal.moves(group=group, held=True)
         try:
             ended = relocate.undo(held, self._mover, self._in_step, self._clock, goal=Goal.RETURNED)
         except RootError as error:
-            return [str(error)]
+            said.append(str(error))
+            return []
         back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
         if len(back) < len(ended):
             self._rescue_after[group] = self._clock.monotonic() + RESCUE_AGAIN_SECONDS
-        said = [
+        said += [
             f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
             for m in ended
             if m not in back
         ]
-        if back:
-            first = back[0].restored or back[0].src
-            said.append(
-                f"{back[0].keeper} is gone or was changed, so {len(back)} file(s) came back, first {first}"
-            )
-        return said
+        return back
+
+    def _why_back(self, root: RootRow, move: Move) -> str:
+        """One clause. An older dedupd kept photos in places that are none of the library: one sentence for each kind."""
+        kind = self._disk.foreign(root.path, move.keeper.rpartition("/")[0], self._roots.scope)
+        if kind is None:
+            return f"{move.keeper} is gone or was changed"
+        return f"what was kept for them is none of your library ({kind.kind}: {kind.clause})"
 
     def consent(self) -> None:
         """`run --yes`: the first moves of each root may go (P12); the breaker counts once they are through."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, destination
@@ -33,32 +34,34 @@ class NotYet(Stays):
 class Companions:
     """Which files share a photo's fate, and whether its keeper has the same. Reads each folder once.
 
-    With `ignore` (the settings' patterns) the names are read from the disk: a move must not leave a companion
-    behind that came a moment ago. Without, they are the ledger's.
+    With `scope` the names are read from the disk: a move must not leave a companion behind that came a moment
+    ago, nor take or keep what is none of the library since then (P17). Without, they are the ledger's.
     """
 
-    def __init__(
-        self, ledger: Ledger, disk: Disk, root: RootRow, ignore: Sequence[str] | None = None
-    ) -> None:
-        self._ledger, self._disk, self._root, self._ignore = ledger, disk, root, ignore
-        self._folders: dict[str, dict[str, Unit]] = {}
+    def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, scope: Scope | None = None) -> None:
+        self._ledger, self._disk, self._root, self._scope = ledger, disk, root, scope
+        self._folders: dict[str, tuple[frozenset[str], dict[str, Unit]]] = {}
 
     def unit(self, path: str) -> Unit:
-        """The unit whose photo lies at `path`."""
+        """The unit whose photo lies at `path`. Raises NotYet when the disk shows no such photo of the library."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            self._folders[folder] = units_in(self._names(folder))
-        return self._folders[folder].get(path) or Unit(photo=path)
+            names = frozenset(self._names(folder))
+            self._folders[folder] = names, units_in(names)
+        names, units = self._folders[folder]
+        if self._scope is not None and path not in names:
+            raise NotYet(f"{path!r} is not there, or in a folder that is not looked at")
+        return units.get(path) or Unit(photo=path)
 
     def _names(self, folder: str) -> list[str]:
-        if self._ignore is None:
+        if self._scope is None:
             rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
             return [r.path for r in rows if r.absent_since is None]
 
         def unreadable(at: str, sentence: str) -> None:
             raise NotYet(sentence)
 
-        return [f.path for f in self._disk.list_folder(self._root.path, folder, self._ignore, unreadable)]
+        return [f.path for f in self._disk.list_folder(self._root.path, folder, self._scope, unreadable)]
 
     def beside(self, keeper: str, path: str) -> list[FileRow]:
         """The companions that move with the photo at `path`, their contents known. Raises Stays."""

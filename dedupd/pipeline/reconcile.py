@@ -6,17 +6,19 @@ Cost follows the folders looked at; memory follows the largest single folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
 from dedupd.pipeline.aside import look_aside, taken_back
+from dedupd.pipeline.foreign import note
 from dedupd.ports import Clock, Disk, FoundFile
 
 if TYPE_CHECKING:
@@ -34,12 +36,14 @@ class Changes:
     changed: int = 0
     renamed: int = 0
     absent: int = 0
+    left: int = 0
+    """Files that are none of the library any more, and lie where they lay."""
     files: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
     def any(self) -> bool:
-        return bool(self.new or self.changed or self.renamed or self.absent)
+        return bool(self.new or self.changed or self.renamed or self.absent or self.left)
 
 
 def identify(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> RootRow:
@@ -100,31 +104,35 @@ def reconcile(
     ledger: Ledger,
     disk: Disk,
     clock: Clock,
-    ignore: Iterable[str],
+    scope: Scope,
     on_progress: Callable[[int], None] = lambda done: None,
     under: str = "",
 ) -> Changes:
     """Walk the root (or what lies under one of its folders) and bring the ledger up to date with it."""
     changes = Changes()
-    unreadable: list[str] = []
+    unreadable: set[str] = set()
+    foreign: dict[str, Foreign] = {}
 
     def problem(folder: str, sentence: str) -> None:
-        unreadable.append(folder)
+        unreadable.add(folder)
         changes.problems.append(sentence)
 
     diff = _Diff(root, ledger, disk, clock, changes)
     visited: set[str] = set()
-    found = disk.walk(root.path, under, tuple(ignore), problem)
+    found = disk.walk(root.path, under, scope, problem, foreign.__setitem__)
     for folder, files in _by_folder(found):
         visited.add(folder)
         diff.folder(folder, files)
         on_progress(changes.files)
     for folder in ledger.inventory.folders(root.id, under):
-        if folder not in visited and not any(_inside(folder, f) for f in unreadable):
+        if _within(folder, foreign):
+            diff.foreign(folder)
+        elif folder not in visited and not _within(folder, unreadable):
             diff.folder(folder, [])
     itself = _still_itself(root, disk)
     diff.finish(believe_absence=itself)
     if not under and itself:
+        note(ledger, root, foreign)
         changes.absent += look_aside(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
     return changes
 
@@ -134,32 +142,35 @@ def reconcile_folders(
     ledger: Ledger,
     disk: Disk,
     clock: Clock,
-    ignore: Iterable[str],
+    scope: Scope,
     folders: Mapping[str, bool],
 ) -> Changes:
     """The same for what events hint at: folder -> whether everything below it may have changed too."""
     changes = Changes()
     diff = _Diff(root, ledger, disk, clock, changes)
-    closed: list[str] = []
+    unreadable: set[str] = set()
+    foreign: dict[str, Foreign] = {}
 
     def problem(folder: str, sentence: str) -> None:
-        closed.append(folder)
+        unreadable.add(folder)
         changes.problems.append(sentence)
 
-    for folder in _with_those_below(root, ledger, disk, tuple(ignore), folders):
-        files = list(disk.list_folder(root.path, folder, tuple(ignore), problem))
-        if folder not in closed:
+    for folder in _with_those_below(root, ledger, disk, scope, folders):
+        files = list(disk.list_folder(root.path, folder, scope, problem, foreign.__setitem__))
+        if _within(folder, foreign):
+            diff.foreign(folder)
+        elif folder not in unreadable:
             diff.folder(folder, files)
     diff.finish(believe_absence=_still_itself(root, disk))
     return changes
 
 
 def _with_those_below(
-    root: RootRow, ledger: Ledger, disk: Disk, ignore: tuple[str, ...], folders: Mapping[str, bool]
+    root: RootRow, ledger: Ledger, disk: Disk, scope: Scope, folders: Mapping[str, bool]
 ) -> list[str]:
     found = set(folders)
     for folder in (f for f, whole in folders.items() if whole):
-        walked = disk.walk(root.path, folder, ignore, lambda at, sentence: None)
+        walked = disk.walk(root.path, folder, scope, lambda at, sentence: None)
         found |= {file.path.rpartition("/")[0] for file in walked}
         found |= set(ledger.inventory.folders(root.id, folder))
     return sorted(found)
@@ -170,8 +181,11 @@ def _by_folder(found: Iterator[FoundFile]) -> Iterator[tuple[str, list[FoundFile
         yield folder, list(files)
 
 
-def _inside(folder: str, closed: str) -> bool:
-    return closed == "" or folder == closed or folder.startswith(closed + "/")
+def _within(folder: str, places: Container[str]) -> bool:
+    """Whether the folder is one of these or lies below one."""
+    while folder and folder not in places:
+        folder = folder.rpartition("/")[0]
+    return folder in places
 
 
 class _Diff:
@@ -182,6 +196,7 @@ class _Diff:
         self._files = ledger.inventory
         self._perhaps_renamed: list[tuple[FoundFile, bool]] = []
         self._gone: dict[int, FileRow] = {}
+        self._left: list[FileRow] = []
 
     def folder(self, folder: str, found: list[FoundFile]) -> None:
         self._changes.files += len(found)
@@ -199,6 +214,10 @@ class _Diff:
                     self._add(file, companion)
         for row in known.values():
             self._gone[row.id] = row
+
+    def foreign(self, folder: str) -> None:
+        """What an older look took for photos here is none of the library (P17): it leaves, and nobody deleted it."""
+        self._left += self._files.files_in_folder(self._root.id, folder)
 
     def _add(self, file: FoundFile, companion: bool) -> None:
         self._changes.new += 1
@@ -239,6 +258,10 @@ class _Diff:
             for row in self._gone.values():
                 if believe_absence and row.id not in begun:
                     self._absent(row, now)
+            for row in self._left:
+                if believe_absence and row.id not in begun:
+                    self._changes.left += 1
+                    self._forget(row)
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         for row in self._files.files_by_inode(self._root.id, file.stat):
@@ -282,6 +305,12 @@ class _Diff:
         elif not 0 <= now - row.absent_since < FORGET_ABSENT_AFTER:
             self._ledger.judgement.void(row.id)
             self._files.remove_file(row.id)
+
+    def _forget(self, row: FileRow) -> None:
+        """Held copies of it have no keeper from now on: the rescue brings them back (P8)."""
+        self._affected(row)
+        self._ledger.judgement.void(row.id)
+        self._files.remove_file(row.id)
 
     def _affected(self, row: FileRow) -> None:
         """Its month is to be grouped again, and each month whose groups it had a part in."""

@@ -18,6 +18,7 @@ from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.consent import waits
+from dedupd.pipeline.foreign import not_looked_at
 from dedupd.pipeline.learning import told
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
@@ -267,7 +268,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
             for r in roots
         ],
         last_run=max((m.clustered_at or 0.0 for m in ledger.inventory.months()), default=0.0) or None,
-        version=__version__,
+        version=__version__, not_looked_at=not_looked_at(ledger, roots),
     )  # fmt: skip
 
 

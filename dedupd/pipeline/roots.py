@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from dedupd.core.foreign import Scope
 from dedupd.core.records import RootRow
 from dedupd.errors import AlreadyRunning, RootError
 from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
@@ -33,17 +34,11 @@ class Roots:
         ledger: Ledger,
         disk: Disk,
         clock: Clock,
-        ignore: Iterable[str],
+        scope: Scope,
         hold: Callable[[str], None],
     ) -> None:
         """`hold` takes the lock of a root that came later. Raises AlreadyRunning when somebody else has it."""
-        self._ledger, self._disk, self._clock, self._ignore, self._hold = (
-            ledger,
-            disk,
-            clock,
-            tuple(ignore),
-            hold,
-        )
+        self._ledger, self._disk, self._clock, self.scope, self._hold = ledger, disk, clock, scope, hold
         self.problems: dict[str, str] = {}
         """What a person should know, by subject; replaced when the subject is looked at again."""
         with ledger.transaction():
@@ -62,7 +57,7 @@ class Roots:
             if known is None:
                 continue
             found = reconcile(
-                known, self._ledger, self._disk, self._clock, self._ignore,
+                known, self._ledger, self._disk, self._clock, self.scope,
                 lambda done, before=total.files: on_progress("look", before + done, 0),
             )  # fmt: skip
             _add(total, found)
@@ -73,7 +68,7 @@ class Roots:
         known = self.surely(root, mark=True)
         if known is None:
             return Changes()
-        return reconcile_folders(known, self._ledger, self._disk, self._clock, self._ignore, folders)
+        return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
 
     def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
         """The root when it is there and itself; else None, and people are told why."""
@@ -93,6 +88,6 @@ class Roots:
 
 
 def _add(total: Changes, found: Changes) -> None:
-    for name in ("new", "changed", "renamed", "absent", "files"):
+    for name in ("new", "changed", "renamed", "absent", "left", "files"):
         setattr(total, name, getattr(total, name) + getattr(found, name))
     total.problems += found.problems

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.core.records import RootRow
 from dedupd.core.relocation import Move
@@ -24,7 +25,7 @@ class Breach:
     """One promise that does not hold."""
 
     promise: str
-    """'P1' … 'P15' of DESIGN.md."""
+    """'P1' … 'P17' of DESIGN.md."""
     path: str
     told: str
     """What is wrong, one sentence."""
@@ -75,7 +76,7 @@ class Receipts(Protocol):
 
 
 def verify(
-    ledger: Ledger, disk: Disk, receipts: Receipts, roots: Sequence[RootRow],
+    ledger: Ledger, disk: Disk, receipts: Receipts, roots: Sequence[RootRow], scope: Scope,
     on_progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> Iterator[Breach]:  # fmt: skip
     """Every breach found, one root after the other. Hashes each held file and each keeper once."""
@@ -109,8 +110,9 @@ def verify(
                 mend="mount the right disk; nothing moves until then",
             )  # fmt: skip
             continue
-        yield from _held(ledger, disk, receipts, root, on_progress)
+        yield from _held(ledger, disk, receipts, root, scope, on_progress)
         yield from _known(ledger, disk, root)
+        yield from _foreign(ledger, disk, root, scope)
 
 
 def _held(
@@ -118,6 +120,7 @@ def _held(
     disk: Disk,
     receipts: Receipts,
     root: RootRow,
+    scope: Scope,
     on_progress: Callable[[str, int, int], None],
 ) -> Iterator[Breach]:
     held = ledger.journal.moves(root=root.path, held=True)
@@ -142,7 +145,8 @@ def _held(
                 mend=f"dedupd undo '{move.dst}'",
             )  # fmt: skip
     for move in told.values():
-        if disk.stat(root.path, move.dst) is not None:
+        thrown_away = disk.foreign(root.path, move.dst.rpartition("/")[0], scope) is not None
+        if disk.stat(root.path, move.dst) is not None and not thrown_away:
             yield Breach(
                 promise="P4", path=move.dst, told="its receipt says it was moved, and the ledger does not know of it",
                 mend=f"dedupd undo --from '{root.path}'",
@@ -209,6 +213,16 @@ def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
                     told="it is not there any more" if now is None else "it changed since it was looked at",
                     mend="`dedupd scan`, or `dedupd scan-now` with the daemon running",
                 )  # fmt: skip
+
+
+def _foreign(ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> Iterator[Breach]:
+    """No row, and so no keeper, where the library is not (P17)."""
+    for folder in ledger.inventory.folders(root.id):
+        if kind := disk.foreign(root.path, folder, scope):
+            yield Breach(
+                promise="P17", path=folder, told=f"its photos are counted, and it is none of the library ({kind.kind})",
+                mend="`dedupd scan`, or `dedupd scan-now` with the daemon running",
+            )  # fmt: skip
 
 
 def _content(disk: Disk, root: RootRow, path: str) -> str:

@@ -207,6 +207,8 @@ class StatusView(Struct, kw_only=True):
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     skipped: int = 0
+    not_looked_at: str = ""
+    """One sentence on folders that belong to other programs, bins and the like; '' without any."""
     waiting_to_move: int = 0
     """Files that would move as soon as somebody says yes."""
     bytes_to_move: int = 0

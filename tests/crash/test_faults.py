@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.adapters.disk import LocalDisk
+from dedupd.core.foreign import Scope
 from dedupd.core.relocation import Move, MoveState
 from tests.crash.killing import run
 from tests.crash.rig import Rig, at_step, only
@@ -176,11 +177,13 @@ class TestDisks:
         assert os.stat(rig.root / "2024/07").st_dev == os.stat(rig.root).st_dev
         told: list[str] = []
         disk = LocalDisk()
-        found = disk.walk(str(rig.root), "", (), lambda folder, sentence: told.append(sentence))
+        found = disk.walk(str(rig.root), "", Scope(), lambda folder, sentence: told.append(sentence))
         assert [file.path for file in found] == [KEEPER]
         assert told == [f"{rig.root}/2024/07 is another file system: name it as a root of its own"]
         told.clear()
-        heard = disk.list_folder(str(rig.root), "2024/07/trip", (), lambda _, sentence: told.append(sentence))
+        heard = disk.list_folder(
+            str(rig.root), "2024/07/trip", Scope(), lambda _, sentence: told.append(sentence)
+        )
         assert list(heard) == [] and len(told) == 1
         with pytest.raises(OSError, match=r"cross-device"):
             disk.content(str(rig.root), "2024/07/trip/a.jpg")

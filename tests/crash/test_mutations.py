@@ -33,6 +33,8 @@ DURABILITY, PIPELINE, FAULTS = (
 
 
 ORDERS = "pipeline/test_orders.py::"
+LOOKING, RECONCILE = "adapters/looking.py", "pipeline/reconcile.py"
+FOREIGN, LOOKS = "pipeline/test_foreign.py::", "adapters/test_looking.py::"
 SIDECARS, ANNOTATE = "adapters/sidecars.py", "pipeline/test_annotate.py::"
 
 
@@ -80,7 +82,18 @@ MUTATIONS = [
     drop("protected folders", "pipeline/orders.py", "if protects(os.path.join(root.path, file.path)):", ORDERS + "test_nothing_leaves_a_protected_folder_even_on_a_persons_yes", "if False:"),
     drop("shared roots", "pipeline/movement.py", "if not self._settings.allow_shared_roots and self._disk.shared(root.path):", ORDERS + "test_where_others_can_write_nothing_moves_unless_it_is_allowed", "if False:"),
     drop("a person's no", "pipeline/orders.py", 'raise NotYet("a person said that it stays")', ORDERS + "test_a_persons_no_binds_at_the_move_whatever_was_proposed"),
-    drop("companions are seen at the move", "pipeline/movement.py", "Companions(self._ledger, self._disk, root, self._settings.ignore)", ORDERS + "test_a_raw_that_came_a_moment_ago_keeps_its_picture_here", "Companions(self._ledger, self._disk, root)"),
+    drop("companions are seen at the move", "pipeline/movement.py", "Companions(self._ledger, self._disk, root, self._roots.scope)", ORDERS + "test_a_raw_that_came_a_moment_ago_keeps_its_picture_here", "Companions(self._ledger, self._disk, root)"),
+    # what is none of the library
+    drop("bins are not walked into", LOOKING, "        if kind is not None:\n", LOOKS + "test_a_walk_enters_none_of_them_and_all_others", "        if False:\n"),
+    drop("a layout beside", LOOKING, "self._opens(path, beside, ())", LOOKS + "test_a_walk_enters_none_of_them_and_all_others", "self._opens(path, (), ())"),
+    drop("markers inside", LOOKING, "self._opens(folder, (), names)", LOOKS + "test_a_walk_enters_none_of_them_and_all_others", "self._opens(folder, (), ())"),
+    drop("the way to a folder", LOOKING, "if not self._opens(path, _There(self._top, parent), _There(self._top, path)):", LOOKS + "test_folder_by_folder_the_same_is_found", "if False:"),
+    drop("events go where walks go", LOOKING, "        or foreign(path, defaults=scope.defaults) is not None\n", LOOKS + "test_events_go_where_walks_go", ""),
+    drop("markers are heard", "adapters/watcher.py", "os.path.basename(at) in MARKERS", LOOKS + "test_a_marker_that_comes_or_goes_speaks_for_all_below", "False"),
+    drop("no held copy in a bin", LOOKING, "beside, inside = (), ()", FOREIGN + "TestHeldCopies::test_a_nomedia_hides_none_from_undo"),
+    drop("seen once more at the move", "pipeline/orders.py", "if self._scope is not None and path not in names:", FOREIGN + "test_a_marker_that_came_after_the_last_look_stops_the_move", "if False:"),
+    drop("what was indexed leaves", RECONCILE, "                    self._forget(row)\n", FOREIGN + "TestUpgrade::test_what_was_indexed_there_leaves_at_the_first_look", ""),
+    drop("only from a root that is itself", RECONCILE, "                if believe_absence and row.id not in begun:\n                    self._changes.left += 1", FOREIGN + "TestUpgrade::test_nothing_leaves_while_the_disk_is_pulled_out", "                if True:\n                    self._changes.left += 1"),
     # what a power cut relies on
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),

@@ -14,6 +14,7 @@ from dedupd.adapters import sidecars, steps
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.sidecars import SidecarFiles
+from dedupd.core.foreign import Scope
 from dedupd.core.metadata import Description
 from dedupd.core.relocation import MoveState
 from dedupd.core.xmp import from_xmp, to_xmp
@@ -50,7 +51,7 @@ def summary(shelf: Shelf) -> dict[str, Any]:
 
 
 def breaches(shelf: Shelf) -> list[str]:
-    found = verify(shelf.ledger, shelf.library.disk, FileMover(SystemClock()), shelf.library.roots)
+    found = verify(shelf.ledger, shelf.library.disk, FileMover(SystemClock()), shelf.library.roots, Scope())
     return [f"{b.promise} {b.path} {b.told}" for b in found]
 
 

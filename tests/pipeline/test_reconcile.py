@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from tests.support.shelf import Shelf
 
@@ -68,7 +69,9 @@ class TestAbsence:
         shelf.look()
         os.rename(shelf.root / "2024/06", tmp_path / "elsewhere")
         (shelf.root / "2024/06").symlink_to(tmp_path / "elsewhere")
-        found = list(shelf.library.disk.list_folder(str(shelf.root), "2024/06", (), lambda at, why: None))
+        found = list(
+            shelf.library.disk.list_folder(str(shelf.root), "2024/06", Scope(), lambda at, why: None)
+        )
         assert found == []
 
 

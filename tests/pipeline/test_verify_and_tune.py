@@ -33,7 +33,9 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 def breaches(library: Library) -> list[Breach]:
-    return list(verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots))
+    return list(
+        verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots, library.known.scope)
+    )
 
 
 def held(library: Library) -> Path:
@@ -48,6 +50,23 @@ def test_after_a_scan_every_promise_holds(library: Library) -> None:
 def test_a_keeper_that_is_gone_breaks_p8(library: Library) -> None:
     Path(library.roots[0].path, "2024/06/IMG_1.jpg").unlink()
     assert "P8" in {b.promise for b in breaches(library)}
+
+
+def test_a_keeper_in_a_folder_that_is_none_of_the_library_breaks_p17(library: Library) -> None:
+    Path(library.roots[0].path, "2024/06/.nomedia").touch()
+    assert [(b.promise, b.path) for b in breaches(library)] == [("P17", "2024/06")]
+
+
+def test_held_copies_that_a_nas_keeps_in_its_bin_are_no_breach(library: Library) -> None:
+    """Their receipts went with them; their owner threw them away."""
+    bin_ = Path(library.roots[0].path, "#recycle/2024/06")
+    bin_.mkdir(parents=True)
+    held(library).parent.rename(bin_ / "duplicates")
+    library.reconcile()
+    library.ledger._link.execute("UPDATE files SET absent_since=1 WHERE state='held'")
+    library.reconcile()
+    assert library.held(everything=True) == []
+    assert breaches(library) == []
 
 
 def test_a_keeper_with_other_bytes_breaks_p8(library: Library) -> None:
