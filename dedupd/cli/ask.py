@@ -181,6 +181,11 @@ def show(arguments: argparse.Namespace) -> int:
         answer("kept because: " + "; ".join(found.group.reasons))
     for photo in found.photos:
         answer(_photo_line(photo))
+    for path, proof in found.group.evidence.items():
+        if proof.only_here:
+            answer(
+                f"moving {visible(path)} would put out of sight what only it has: it {'; it '.join(proof.only_here)}"
+            )
     return int(ExitCode.OK)
 
 
@@ -193,4 +198,5 @@ def _photo_line(photo: PhotoView) -> str:
     ]
     if photo.jpeg_quality:
         facts.append(f"quality {photo.jpeg_quality:.0f}")
+    facts += photo.holds
     return f"  {photo.role:<9} {visible(photo.where)}  " + ", ".join(f for f in facts if f)

@@ -10,7 +10,7 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dedupd.core.dominance import NOTHING, WAIVED, Loss, lost, preferred
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
@@ -257,7 +257,17 @@ class _Grouping:
 
     def _member(self, node: Node, edge: Edge, keeper: Node) -> Member:
         obstacle = self._obstacle(node, edge, keeper)
-        return Member(node=node, edge=edge, unattended=not obstacle, why=obstacle or edge.why)
+        evidence = replace(
+            edge.evidence,
+            only_here=tuple(loss.clause for loss in self._lost(edge, node, keeper)),
+            only_in_keeper=tuple(loss.clause for loss in self._lost(edge, keeper, node)),
+        )
+        return Member(
+            node=node,
+            edge=replace(edge, evidence=evidence),
+            unattended=not obstacle,
+            why=obstacle or edge.why,
+        )
 
     def _order(self, relations: set[Relation]) -> list[Node]:
         """Keepers first: pinned, then by rank, except that whoever holds all of another comes before it (P16).

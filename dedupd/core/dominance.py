@@ -125,6 +125,26 @@ def lost(
     return tuple(loss for loss in found if loss.aspect not in waived)
 
 
+def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
+    """What a picture wears beside its size and format: 'lossless', '16 bits', '2.4 s of film', 'gain map', 'no colours'.
+
+    `other`: the picture it was compared with; only beside one that has them are missing colours worth a word.
+    """
+    found = [f"{holding.depth} bits"] if holding.depth > 8 else []
+    found += ["lossless"] if holding.lossless else []
+    found += [f"{holding.palette} colours"] if holding.palette else []
+    found += ["transparent"] if holding.transparent else []
+    if holding.clip:
+        found.append(f"{holding.clip_seconds:.1f} s of film" if holding.clip_seconds else "film")
+    found += holding.further
+    found += ["enlarged"] if holding.enlarged >= _MADE_UP else []
+    found += ["blurred"] if holding.blurred else []
+    found += ["framed"] if holding.framed >= _FRAMED else []
+    if other is not None and other.colour >= _COLOURFUL and holding.colour < _FEWER_COLOURS * other.colour:
+        found.append("no colours")
+    return tuple(found)
+
+
 def dominates(one: Traits, other: Traits, edge: Edge, *, waived: frozenset[Aspect] = NOTHING) -> bool:
     """Whether `one` holds all that `other` holds, and more."""
     return not lost(edge, other, one, waived=waived) and bool(lost(edge, one, other, waived=waived))

@@ -198,6 +198,9 @@ class Evidence:
     confidence: float = 0.0
     """Probability, 0-1, that a careful person would call the two duplicates."""
     model: str = ""
+    only_here: tuple[str, ...] = ()
+    """Of a group's member: what it holds and its keeper lacks, one clause each."""
+    only_in_keeper: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dedupd import __version__
+from dedupd.core.dominance import badges
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
@@ -143,18 +144,21 @@ class Reviewer:
         traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
         moves = self._held_moves(group)
         roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
+        worn = _worn(group, files)
         photos = [
-            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id))
+            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id), worn.get(id, ()))
             for id, role in roles.items()
             if id in files
         ]
         return GroupDetail(group=view, photos=photos)
 
-    def _photo(self, file: FileRow, role: str, seen: Traits | None, move: Move | None) -> PhotoView:
+    def _photo(
+        self, file: FileRow, role: str, seen: Traits | None, move: Move | None, holds: Sequence[str]
+    ) -> PhotoView:
         view = PhotoView(
             file=file.id, path=move.src if move else file.path, role=role, size=file.stat.size,
             where=os.path.join(self._roots[file.root].path, file.path), mtime=file.stat.mtime_ns / 1e9,
-            move=move.id if move else None,
+            move=move.id if move else None, holds=list(holds),
         )  # fmt: skip
         if seen is not None:
             view.width, view.height, view.format, view.captured = (
@@ -210,6 +214,21 @@ class Reviewer:
             LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
             for v in self._ledger.judgement.verdicts()
         ]
+
+
+def _worn(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
+    """File id -> what its picture holds, as far as pairs with the keeper were measured."""
+    found: dict[int, tuple[str, ...]] = {}
+    keeper = files.get(group.keeper)
+    for member in group.members:
+        m, file = member.evidence.measures, files.get(member.file)
+        if m is None or m.holds_a is None or m.holds_b is None or keeper is None or file is None:
+            continue
+        member_is_a = (file.content or "") < (keeper.content or "")
+        mine, its = (m.holds_a, m.holds_b) if member_is_a else (m.holds_b, m.holds_a)
+        found[file.id] = badges(mine, its)
+        found[keeper.id] = max(found.get(keeper.id, ()), badges(its, mine), key=len)
+    return found
 
 
 def _add_member(
@@ -320,6 +339,7 @@ def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView
     view = EvidenceView(
         relation=str(member.relation), cosine=proof.cosine, hash_distance=proof.hash_distance,
         seconds_apart=proof.seconds_apart, confidence=proof.confidence,
+        only_here=list(proof.only_here), only_in_keeper=list(proof.only_in_keeper),
     )  # fmt: skip
     if member.relation is Relation.EXACT:
         view.overlap, view.residual = 1.0, 0.0
@@ -343,6 +363,12 @@ _REPORTED = (
     "evidence",
 )
 """What the report says of a group; scripts rely on these, no more and no less."""
+
+
+def _reported(view: dict[str, Any]) -> dict[str, Any]:
+    """Evidence with its reason, as the contract has it."""
+    evidence = {path: {**proof, "why": view["why"].get(path, "")} for path, proof in view["evidence"].items()}
+    return {key: view[key] for key in _REPORTED} | {"evidence": evidence}
 
 
 def build_report(
@@ -372,5 +398,5 @@ def build_report(
         "skipped": [
             {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
         ],
-        "groups": [{key: view[key] for key in _REPORTED} for view in map(msgspec.to_builtins, groups)],
+        "groups": [_reported(view) for view in map(msgspec.to_builtins, groups)],
     }

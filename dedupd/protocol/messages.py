@@ -50,6 +50,10 @@ class EvidenceView(Struct, kw_only=True):
     """Worst local difference left after alignment, grey units normalised to std 50."""
     seconds_apart: float | None = None
     confidence: float | None = None
+    only_here: list[str] = field(default_factory=list)
+    """What the member holds and the keeper lacks, one clause each: 'has the colours'. Lost from sight when it moves."""
+    only_in_keeper: list[str] = field(default_factory=list)
+    """What the keeper holds and the member lacks."""
 
 
 class GroupView(Struct, kw_only=True):
@@ -109,6 +113,8 @@ class PhotoView(Struct, kw_only=True):
     companions: list[str] = field(default_factory=list)
     move: int | None = None
     """Id of the move when it lies in duplicates/."""
+    holds: list[str] = field(default_factory=list)
+    """What it holds besides its first picture's pixels, a word or two each: 'lossless', '2.4 s of film', 'gain map'."""
 
 
 class GroupDetail(Struct, kw_only=True):

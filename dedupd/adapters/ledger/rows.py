@@ -64,6 +64,8 @@ def evidence_from_json(text: str) -> Evidence:
     raw: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in _EVIDENCE}
     if raw.get("measures") is not None:
         raw["measures"] = _measures(raw["measures"])
+    for side in ("only_here", "only_in_keeper"):
+        raw[side] = tuple(raw.get(side, ()))
     return Evidence(**raw)
 
 
