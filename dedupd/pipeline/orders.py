@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os.path
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, destination
-from dedupd.core.units import Unit, travels_alone, units_in
+from dedupd.core.units import Shot, Unit, is_edit, travels_alone, units_in
 from dedupd.ports import Disk
 
 if TYPE_CHECKING:
@@ -44,11 +44,44 @@ class Companions:
         self._folders: dict[str, dict[str, Unit]] = {}
 
     def unit(self, path: str) -> Unit:
-        """The unit whose photo lies at `path`."""
+        """The unit whose photo lies at `path`, with the edits that names alone do not tell."""
+        unit = self._named(path)
+        companions, stay = set(unit.companions), unit.stay
+        for version in unit.versions:
+            edit = self._is_edit(path, version)
+            if edit:
+                companions |= set(self.unit(version).files)
+                stay = stay or self._named(version).stay
+            elif edit is None:
+                stay = stay or f"{_name(version)!r} may be its edited version and was not seen yet"
+        for original in unit.originals:
+            edit = self._is_edit(original, path)
+            if edit:
+                stay = stay or f"it is the edited version of {_name(original)!r}"
+            elif edit is None:
+                stay = stay or f"it may be the edited version of {_name(original)!r}, which was not seen yet"
+        return replace(unit, companions=tuple(sorted(companions)), stay=stay)
+
+    def _named(self, path: str) -> Unit:
+        """What names alone say of it."""
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
             self._folders[folder] = units_in(self._names(folder))
         return self._folders[folder].get(path) or Unit(photo=path)
+
+    def _is_edit(self, original: str, version: str) -> bool | None:
+        """See core.units.is_edit; a person who said that the two are the same has decided it."""
+        one, other = self._shot(original), self._shot(version)
+        if one and other and self._ledger.judgement.said("same", one.content, other.content):
+            return False
+        return is_edit(one, other)
+
+    def _shot(self, path: str) -> Shot | None:
+        row = self._ledger.inventory.file_at(self._root.id, path)
+        if row is None or row.content is None or not _indexed(row):
+            return None
+        seen = self._ledger.inventory.traits([row.content]).get(row.content)
+        return seen and Shot(content=row.content, captured=seen.captured, camera=seen.camera)
 
     def _names(self, folder: str) -> list[str]:
         if self._ignore is None:
@@ -69,9 +102,7 @@ class Companions:
         twins: set[str | None] = {self._known(p).content for p in self.unit(keeper).companions if rows}
         for row in rows:
             if row.content not in twins and not travels_alone(row.path):
-                raise Stays(
-                    f"{row.path.rpartition('/')[2]!r} belongs to it and its keeper has nothing like it"
-                )
+                raise Stays(f"{_name(row.path)!r} belongs to it and its keeper has nothing like it")
         return rows
 
     def twin(self, keeper: str, content: str | None) -> str:
@@ -148,6 +179,10 @@ def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow
     ):
         raise NotYet("a person said that it stays")
     return file
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _indexed(file: FileRow) -> bool:
