@@ -19,6 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.holding import placeholder
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, is_held
 from dedupd.core.settling import passed_over
@@ -152,6 +153,12 @@ class LocalDisk:
         except RootError:
             return False
         return found is None or not modes.S_ISREG(found.st_mode)
+
+    def local(self, root: str, path: str) -> bool:
+        try:
+            return not placeholder(os.lstat(os.path.join(root, path)))
+        except OSError:
+            return True
 
     def content(self, root: str, path: str) -> str:
         try:

@@ -127,7 +127,7 @@ class _Grouping:
                 continue
             home = (
                 None
-                if node.pinned or self._busy(node)
+                if node.pinned or node.belongs_to or self._busy(node)
                 else self._home(node, keepers, relations, moving=moving)
             )
             if home is None:
@@ -253,7 +253,11 @@ class _Grouping:
             if any(e.relation is Relation.BURST for e in edges)
         }
         return {
-            node.id: (not node.pinned, *rank_key(node, self.policy, in_burst=node.content in bursts))
+            node.id: (
+                not node.pinned,
+                not node.belongs_to,
+                *rank_key(node, self.policy, in_burst=node.content in bursts),
+            )
             for node in nodes
         }
 

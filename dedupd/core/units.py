@@ -1,6 +1,7 @@
 """Units: which files of a folder are one photo and share one fate (P10).
 
-Owns the knowledge of names: RAW+JPEG, Live Photos and motion photos, sidecars, edits, Google's JSON, burst covers.
+Owns the knowledge of names: RAW+JPEG, Live Photos and motion photos, sidecars, edits, Google's JSON, burst covers,
+videos that stand alone.
 Must never look at a file. Where names leave a doubt, every photo concerned gets a reason to stay. Where a name only
 proposes an edit (`anna-maria.jpg` beside `anna.jpg`), what was seen of the two photos decides: see `is_edit`.
 """
@@ -24,9 +25,14 @@ RAWS = frozenset((
     "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",
     "srw", "x3f",
 ))  # fmt: skip
-"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is not decoded yet."""
-VIDEOS = frozenset(("mov", "mp4", "m4v"))
-"""Moving halves of Live Photos and motion photos."""
+"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is matched by its bytes."""
+CLIPS = frozenset(("mov", "mp4", "m4v"))
+"""Extensions of moving halves of Live Photos and motion photos, or of videos of their own."""
+VIDEOS = CLIPS | frozenset((
+    "360", "3g2", "3gp", "3gpp", "asf", "avi", "dv", "flv", "insv", "lrv", "m2t", "m2ts", "m2v", "mkv", "mod", "mp", "mpeg",
+    "mpg", "mts", "mv", "mxf", "ogv", "qt", "tod", "ts", "vob", "webm", "wmv",
+))  # fmt: skip
+"""Extensions of videos."""
 SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "json"))
 """Files about a photo."""
 
@@ -69,10 +75,10 @@ _GOOGLE_CUT = 46
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One photo and the files that share its fate; paths as they were given."""
+    """One photo, or one video, and the files that share its fate; paths as they were given."""
 
     photo: str
-    """The file that is compared: the JPEG of RAW+JPEG, the still of a Live Photo, the original of an edit."""
+    """The file that is compared: the JPEG of RAW+JPEG, the still of a Live Photo, the original of an edit; or the video."""
     companions: tuple[str, ...] = ()
     """RAW, moving half, sidecars, edits; sorted."""
     edits: tuple[str, ...] = ()
@@ -149,7 +155,12 @@ def is_companion(path: str) -> bool:
 
 def is_clip(path: str) -> bool:
     """True when the name can be that of the moving half of a photo."""
-    return extension(path) in VIDEOS or _MOTION_CLIP.fullmatch(_name(path)) is not None
+    return extension(path) in CLIPS or _MOTION_CLIP.fullmatch(_name(path)) is not None
+
+
+def is_video(path: str) -> bool:
+    """True when the name is that of a video: one of its own, or the moving half of a photo."""
+    return extension(path) in VIDEOS or is_clip(path)
 
 
 def travels_alone(path: str) -> bool:
@@ -160,8 +171,8 @@ def travels_alone(path: str) -> bool:
 def units_in(paths: Iterable[str]) -> dict[str, Unit]:
     """The units among these files (relative paths, of one folder or of many) by the path of their photo.
 
-    Every picture and every RAW is in exactly one unit. Files that belong to no photo (a video alone,
-    an orphan sidecar) are in none. Independent of the order of `paths`.
+    Every picture, RAW and video is in exactly one unit. Files that belong to none (an orphan sidecar) are in none.
+    Independent of the order of `paths`.
     """
     folders: dict[str, list[str]] = {}
     for path in sorted(set(paths)):
@@ -180,11 +191,12 @@ class _Folder:
 
     def __init__(self, files: list[str]) -> None:
         self._photos = [path for path in files if is_photo(path)]
-        self._clips = [path for path in files if is_clip(path) and not is_photo(path)]
+        self._videos = [path for path in files if is_video(path) and not is_photo(path)]
         self._sidecars = [path for path in files if extension(path) in SIDECARS]
         self._owner: dict[str, _Draft] = {}
         self._by_stem: dict[str, list[_Draft]] = {}
         self._by_shot: dict[str, list[_Draft]] = {}
+        self._videos_by_stem: dict[str, list[_Draft]] = {}
         self._names: dict[str, list[str]] = {}
         for path in files:
             self._names.setdefault(_key(_name(path)), []).append(path)
@@ -197,8 +209,8 @@ class _Folder:
         self._join_originals()
         self._join_edits()
         self._index_stems()
-        for path in self._clips:
-            self._attach(path, self._owners_of_clip(path))
+        for path in self._videos:
+            self._place_video(path)
         self._google = _GoogleNames(self._owner)
         for path in self._sidecars:
             self._attach(path, self._owners_of_sidecar(path))
@@ -285,7 +297,7 @@ class _Folder:
 
     def _propose_edits(self) -> None:
         """Edits by their names, when they are: whoever knows what was seen in the photos asks `is_edit`."""
-        for draft in self._drafts():
+        for draft in filter(lambda draft: is_photo(draft.photo), self._drafts()):
             original = _perhaps_original_stem(unicodedata.normalize("NFC", _stem(draft.photo)))
             for path in self._stems.get(_key(original or ""), ()):
                 owner = self._owner[path]
@@ -299,6 +311,16 @@ class _Folder:
             _add(self._by_stem, stem, draft)
             for shot in _shots(stem):
                 _add(self._by_shot, shot, draft)
+
+    def _place_video(self, path: str) -> None:
+        """With its photo; else it is a unit of its own, which stays when it could belong to more than one photo."""
+        owners = self._owners_of_clip(path) if is_clip(path) else []
+        if len(owners) != 1:
+            alone = _Draft(path)
+            self._own(alone)
+            _add(self._videos_by_stem, _stem(path), alone)
+            owners = [*owners, alone] if owners else []
+        self._attach(path, owners)
 
     def _owners_of_clip(self, path: str) -> list[_Draft]:
         stems = list(_stems_of_clip(unicodedata.normalize("NFC", _name(path))))
@@ -317,14 +339,18 @@ class _Folder:
         if match and (named := self._named(match["stem"] + match["ext"])):
             return named
         if match := _APPLE_ORIGINAL_ADJUSTMENT.fullmatch(base):
-            return self._by_stem.get(_key(match["head"] + match["number"]), [])
-        return self._by_stem.get(_key(base), [])
+            return self._called(match["head"] + match["number"])
+        return self._called(base)
+
+    def _called(self, stem: str) -> list[_Draft]:
+        """Photos of this stem, else videos."""
+        return self._by_stem.get(_key(stem)) or self._videos_by_stem.get(_key(stem), [])
 
     def _owners_of_json(self, base: str) -> list[_Draft]:
         """'a.jpg.json', 'a.jpg.supplemental-metadata.json' (both cut), 'a.jpg(1).json' for 'a(1).jpg'."""
         about = self._google.about(*_numbered(base))
         owners = {id(draft): draft for path in about if (draft := self._owner.get(path))}
-        return list(owners.values()) or self._by_stem.get(_key(base), [])
+        return list(owners.values()) or self._called(base)
 
     def _named(self, name: str) -> list[_Draft]:
         """Owners of the files of this name: of exactly this one, else of those that differ in case or Unicode form."""

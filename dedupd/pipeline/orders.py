@@ -62,12 +62,19 @@ class Companions:
                 stay = stay or f"it may be the edited version of {_name(original)!r}, which was not seen yet"
         return replace(unit, companions=tuple(sorted(companions)), stay=stay)
 
+    def owner(self, path: str) -> str:
+        """The photo that the companion at `path` belongs to; '' when it belongs to none."""
+        units = self._in_folder(path.rpartition("/")[0])
+        return next((unit.photo for unit in units.values() if path in unit.companions), "")
+
     def _named(self, path: str) -> Unit:
         """What names alone say of it."""
-        folder = path.rpartition("/")[0]
+        return self._in_folder(path.rpartition("/")[0]).get(path) or Unit(photo=path)
+
+    def _in_folder(self, folder: str) -> dict[str, Unit]:
         if folder not in self._folders:
             self._folders[folder] = units_in(self._names(folder))
-        return self._folders[folder].get(path) or Unit(photo=path)
+        return self._folders[folder]
 
     def _is_edit(self, original: str, version: str) -> bool | None:
         """See core.units.is_edit; a person who said that the two are the same has decided it."""
@@ -103,6 +110,8 @@ class Companions:
         for row in rows:
             if row.content not in twins and not travels_alone(row.path):
                 raise Stays(f"{_name(row.path)!r} belongs to it and its keeper has nothing like it")
+            if self._ledger.journal.keeps(self._root.path, row.path, row.id):
+                raise Stays(f"{_name(row.path)!r} belongs to it and keeps copies in duplicates/")
         return rows
 
     def twin(self, keeper: str, content: str | None) -> str:
@@ -118,6 +127,8 @@ class Companions:
         row = self._ledger.inventory.file_at(self._root.id, path)
         if row is None or row.absent_since is not None:
             raise NotYet(f"its companion {path!r} has not been seen yet")
+        if not self._disk.local(self._root.path, path):
+            raise NotYet(f"the bytes of its companion {path!r} are in the cloud only")
         if row.content is None:
             try:
                 content = self._disk.content(self._root.path, path)
@@ -166,10 +177,12 @@ def orders_for(
 def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
     """The file of this member, proven against the keeper as both are now, and free to go. Raises Stays."""
     file = ledger.inventory.file(member.file)
-    if keeper is None or keeper.content is None or not _indexed(keeper):
+    if keeper is None or keeper.content is None or not _read(keeper, beside=True):
         raise NotYet("its keeper is not there, or is being looked at again")
-    if file is None or file.content is None or not _indexed(file):
+    if file is None or file.content is None or not _read(file):
         raise NotYet("it is not there any more, or is being looked at again")
+    if _indexed(file) != _indexed(keeper):
+        raise Stays("only one of the two was seen, the other is known by its bytes alone")
     if file.content != keeper.content:
         a, b = sorted((file.content, keeper.content))
         if not ledger.judgement.has_pair(a, b) and not ledger.judgement.said("same", a, b):
@@ -183,6 +196,12 @@ def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _read(file: FileRow, *, beside: bool = False) -> bool:
+    """Whether its bytes are known and it is there. `beside`: as a clip or RAW beside its photo too."""
+    known = {FileState.INDEXED, FileState.UNDECODED, *([FileState.COMPANION] if beside else [])}
+    return file.state in known and file.absent_since is None
 
 
 def _indexed(file: FileRow) -> bool:

@@ -207,6 +207,8 @@ class StatusView(Struct, kw_only=True):
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     skipped: int = 0
+    undecoded: int = 0
+    """Videos, RAW and JPEG XL that stand alone: matched by their bytes, and no `photos`."""
     waiting_to_move: int = 0
     """Files that would move as soon as somebody says yes."""
     bytes_to_move: int = 0

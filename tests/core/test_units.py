@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedupd.core.units import Shot, Unit, companions_in, is_edit, is_photo, travels_alone, units_in
+from dedupd.core.units import Shot, Unit, companions_in, is_edit, is_photo, is_video, travels_alone, units_in
 
 
 def shape(*paths: str) -> dict[str, tuple[str, ...]]:
@@ -274,7 +274,7 @@ def test_stays_apart(files: tuple[str, ...]) -> None:
 )
 def test_a_doubt_holds_every_photo_it_concerns(files: tuple[str, ...]) -> None:
     found = units_in(files)
-    photos = [path for path in files if is_photo(path)]
+    photos = [path for path in files if is_photo(path) or is_video(path)]
     assert {path for path, unit in found.items() if unit.stay} == set(photos)
     assert all(not unit.companions for unit in found.values())
 
@@ -320,11 +320,28 @@ def test_frames_of_two_bursts_that_count_alike_are_no_burst() -> None:
     assert not any(unit.stay for unit in units_in(names).values())
 
 
-@pytest.mark.parametrize(
-    "path", ["movie.mp4", "x.xmp", "metadata.json", "notes.txt", ".hidden", "noext", "IMG_1.AAE"]
-)
+@pytest.mark.parametrize("path", ["x.xmp", "metadata.json", "notes.txt", ".hidden", "noext", "IMG_1.AAE"])
 def test_no_photo_no_unit(path: str) -> None:
     assert units_in([path]) == {} and companions_in([path, "other.jpg"]) == set()
+
+
+@pytest.mark.parametrize(
+    ("files", "video"),
+    [
+        (("movie.mp4",), "movie.mp4"),
+        (("MVI_1.AVI", "MVI_1.THM"), "MVI_1.AVI"),
+        (("VID_1.mp4", "VID_1.mp4.supplemental-metadata.json"), "VID_1.mp4"),
+        (("caf\u00e9.MTS", "cafe\u0301.MTS.xmp"), "caf\u00e9.MTS"),
+        ((f"{PXL}.MP",), f"{PXL}.MP"),
+        ((MVIMG,), MVIMG),
+    ],
+)
+def test_a_video_without_a_photo_is_a_unit_of_its_own(files: tuple[str, ...], video: str) -> None:
+    assert shape(*files) == {video: tuple(sorted(set(files) - {video}))}
+
+
+def test_a_film_beside_a_photo_of_its_name_is_no_clip_of_it() -> None:
+    assert shape("IMG_1.jpg", "IMG_1.avi", "IMG_1.xmp") == {"IMG_1.jpg": ("IMG_1.xmp",), "IMG_1.avi": ()}
 
 
 def test_folders_are_worlds_of_their_own() -> None:
@@ -359,7 +376,7 @@ def test_every_photo_is_in_one_unit_and_no_file_in_two(names: list[str], chance:
     found = units_in(names)
     files = [file for unit in found.values() for file in unit.files]
     assert len(files) == len(set(files)) and set(files) <= set(names)
-    assert {name for name in names if is_photo(name)} <= set(files)
+    assert {name for name in names if is_photo(name) or is_video(name)} <= set(files)
     assert all(set(unit.edits) <= set(unit.companions) for unit in found.values())
     # What is proposed leads from photo to photo, both ways, and ends: an edit's name is the longer one.
     asked = {(unit.photo, version) for unit in found.values() for version in unit.versions}
