@@ -36,6 +36,11 @@ VIDEOS = CLIPS | frozenset((
 SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "json"))
 """Files about a photo."""
 
+DISCS = frozenset(("video_ts", "bdmv", "avchd", "m4root", "xdroot"))
+"""Folders of a DVD, a Blu-ray or a camera's card: their files are found by name and place."""
+_PROXY = "lrv"
+"""The small version that an action camera records beside its video: GX010001.MP4 with GL010001.LRV or GX010001.LRV."""
+
 _EDIT_WORDS = (
     "edited", "effects", "smile", "mix", "bearbeitet", "modifié", "editado", "editada", "ha editado", "editat",
     "modificato", "modificata", "ha modificato", "bewerkt", "edytowane", "redigerad", "redigeret", "編集済み",
@@ -209,7 +214,7 @@ class _Folder:
         self._join_originals()
         self._join_edits()
         self._index_stems()
-        for path in self._videos:
+        for path in sorted(self._videos, key=lambda path: extension(path) == _PROXY):
             self._place_video(path)
         self._google = _GoogleNames(self._owner)
         for path in self._sidecars:
@@ -313,10 +318,15 @@ class _Folder:
                 _add(self._by_shot, shot, draft)
 
     def _place_video(self, path: str) -> None:
-        """With its photo; else it is a unit of its own, which stays when it could belong to more than one photo."""
+        """With its photo or film; else it is a unit of its own, which stays when it could belong to more than one."""
         owners = self._owners_of_clip(path) if is_clip(path) else []
+        if extension(path) == _PROXY:
+            owners = [
+                d for stem in _stems_of_proxy(_stem(path)) for d in self._videos_by_stem.get(_key(stem), ())
+            ]
         if len(owners) != 1:
-            alone = _Draft(path)
+            disc = next((part for part in path.split("/")[:-1] if part.casefold() in DISCS), "")
+            alone = _Draft(path, stay=f"it is a part of {disc}" if disc else "")
             self._own(alone)
             _add(self._videos_by_stem, _stem(path), alone)
             owners = [*owners, alone] if owners else []
@@ -459,6 +469,12 @@ def _stems_of_clip(name: str) -> Iterator[str]:
     if match := _APPLE_EDIT.fullmatch(bare):
         yield match["head"] + match["number"]
     yield from _shots(stem)
+
+
+def _stems_of_proxy(stem: str) -> Iterator[str]:
+    yield stem
+    if stem[:2].casefold() == "gl":
+        yield from (start + stem[2:] for start in ("gx", "gh"))
 
 
 def _shots(stem: str) -> Iterator[str]:

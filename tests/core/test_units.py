@@ -334,10 +334,21 @@ def test_no_photo_no_unit(path: str) -> None:
         (("caf\u00e9.MTS", "cafe\u0301.MTS.xmp"), "caf\u00e9.MTS"),
         ((f"{PXL}.MP",), f"{PXL}.MP"),
         ((MVIMG,), MVIMG),
+        (("GOPR0001.MP4", "GOPR0001.LRV", "GOPR0001.THM"), "GOPR0001.MP4"),
+        (("GX010001.MP4", "GL010001.LRV", "GX010001.THM"), "GX010001.MP4"),
+        (("GH010001.MP4", "gl010001.lrv"), "GH010001.MP4"),
+        (("GL010001.LRV",), "GL010001.LRV"),
     ],
 )
 def test_a_video_without_a_photo_is_a_unit_of_its_own(files: tuple[str, ...], video: str) -> None:
     assert shape(*files) == {video: tuple(sorted(set(files) - {video}))}
+
+
+@pytest.mark.parametrize(
+    "path", ["DVD/VIDEO_TS/VTS_01_1.VOB", "Card/AVCHD/BDMV/STREAM/00001.MTS", "PRIVATE/M4ROOT/CLIP/C0001.MP4", "bdmv/1.m2ts"]
+)  # fmt: skip
+def test_what_a_disc_or_card_is_made_of_stays(path: str) -> None:
+    assert units_in([path])[path].stay.startswith("it is a part of ")
 
 
 def test_a_film_beside_a_photo_of_its_name_is_no_clip_of_it() -> None:
