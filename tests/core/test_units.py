@@ -230,6 +230,11 @@ def test_both_unicode_forms_pair_alike_and_mixed() -> None:
         assert shape(*files) == {files[0]: tuple(sorted(files[1:]))}
 
 
+def test_googles_cut_counts_letters_and_not_their_parts() -> None:
+    """Thirty letters are no name that was cut at 46, though they are sixty when accents stand apart."""
+    assert shape("\u00e9" * 30 + "b.jpg", "e\u0301" * 30 + ".json") == {"\u00e9" * 30 + "b.jpg": ()}
+
+
 def test_two_photos_of_one_name_in_two_unicode_forms_are_no_reason_to_guess() -> None:
     files = ("caf\u00e9.jpg", "cafe\u0301.jpg", "CAF\u00c9.jpg.xmp")
     assert all(unit.stay and not unit.companions for unit in units_in(files).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def test_twins_move_and_come_back(shelf: Shelf, name: str, data: bytes) -> None:
     assert shelf.files() == {f"2024/06/{name}", f"2024/06/duplicates/b/{name}"}
     assert shelf.group().members[0].relation == "exact" and shelf.census() == before
     shelf.library.undo(shelf.library.held(everything=True))
+    assert set(states(shelf).values()) == {"undecoded"}
     for _ in range(2):
         assert shelf.pass_().files == 0
     assert states(shelf) == {f"2024/06/{name}": "undecoded", f"2024/06/b/{name}": "undecoded"}
@@ -110,6 +112,17 @@ def test_a_lone_twin_of_a_clip_moves_beside_it_and_the_clip_never(
     assert shelf.pass_().files == 0
 
 
+def test_two_photos_with_one_clip_are_no_reason_to_move_a_clip(shelf: Shelf) -> None:
+    for name, scene in (("IMG_1", "lake"), ("IMG_2", "hill")):
+        shelf.add(f"2024/06/{name}.jpg", scene)
+        put(shelf, f"2024/06/{name}.mov", mp4())
+    put(shelf, "2024/06/lone.mov", mp4())
+    shelf.look()
+    assert shelf.proposals().keys() == {"2024/06/lone.mov"}
+    assert [len(view.review) for view in shelf.views()] == [0]
+    assert shelf.pass_().files == 1
+
+
 def test_a_clip_that_keeps_copies_stays_and_so_does_its_photo(shelf: Shelf) -> None:
     shelf.add("2024/06/b/IMG_1.jpg", rendering="small", width=800, height=600)
     put(shelf, "2024/06/b/IMG_1.mov", mp4())
@@ -153,7 +166,14 @@ def test_a_clip_that_may_belong_to_two_photos_stays(shelf: Shelf) -> None:
     assert shelf.member().why == "IMG_1.mov could belong to more than one photo"
 
 
-def test_the_index_is_never_asked_for_them(shelf: Shelf) -> None:
+def test_the_index_is_never_asked_for_them(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def missing(contents: Sequence[str]) -> list[str]:
+        asked.extend(contents)
+        return [content for content in contents if content not in shelf.vision.index]
+
+    monkeypatch.setattr(shelf.vision, "missing", missing)
     put(shelf, "2024/06/a.mp4", mp4())
     put(shelf, "2024/06/b.mp4", mp4(2))
     shelf.add("2024/06/a.jpg")
@@ -164,8 +184,11 @@ def test_the_index_is_never_asked_for_them(shelf: Shelf) -> None:
         shelf.again()
         shelf.pass_()
         shelf.library.cluster(everything=True)
-    assert shelf.vision.looked == looked
+    assert shelf.vision.looked == looked and set(asked) == set(shelf.vision.index)
     assert shelf.ledger.inventory.other_recipe(shelf.vision.recipe, shelf.vision.model) == []
+    put(shelf, "2024/06/c.mp4", mp4(3))  # when the index is known to be whole, what is new is asked about
+    shelf.pass_()
+    assert set(asked) == set(shelf.vision.index)
 
 
 def test_clips_are_read_only_when_something_that_stands_alone_is_as_large(shelf: Shelf) -> None:
@@ -202,6 +225,8 @@ def test_a_companion_whose_bytes_are_in_the_cloud_is_not_opened(shelf: Shelf) ->
         os.truncate(shelf.path(f"{folder}/IMG_1.mov"), 1 << 20)
     assert shelf.pass_().files == 0
     assert "in the cloud only" in shelf.member().why
+    rows = shelf.ledger.inventory.files(shelf.row.id)
+    assert {f.content for f in rows if f.path.endswith("mov")} == {None}
 
 
 def test_what_is_counted(shelf: Shelf) -> None:
@@ -274,14 +299,14 @@ def test_a_ledger_of_before_learns_of_them_once(shelf: Shelf) -> None:
 
 def test_a_decoded_picture_never_gives_way_to_what_nobody_decodes(shelf: Shelf) -> None:
     """One content, seen as a picture under one name and read under the other: neither moves by itself."""
-    put(shelf, "2024/06/a.dng", raw())
-    shelf.add("2024/06/b.jpg")
+    for name in ("a.dng", "b.jpg"):
+        shelf.add(f"2024/06/{name}")
     shelf.look()
     rows = {f.path: f for f in shelf.ledger.inventory.files(shelf.row.id)}
     content = rows["2024/06/a.dng"].content or ""
     with shelf.ledger.transaction():
         shelf.ledger.inventory.read_file(
-            rows["2024/06/b.jpg"].id, FileState.INDEXED, content, "2024-06", "folder"
+            rows["2024/06/a.dng"].id, FileState.UNDECODED, content, "2024-06", "folder"
         )
         shelf.ledger.inventory.change_month(shelf.row.id, "2024-06", 0.0)
     shelf.library.cluster()
