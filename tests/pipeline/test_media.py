@@ -186,8 +186,14 @@ def test_the_index_is_never_asked_for_them(shelf: Shelf, monkeypatch: pytest.Mon
         shelf.library.cluster(everything=True)
     assert shelf.vision.looked == looked and set(asked) == set(shelf.vision.index)
     assert shelf.ledger.inventory.other_recipe(shelf.vision.recipe, shelf.vision.model) == []
-    put(shelf, "2024/06/c.mp4", mp4(3))  # when the index is known to be whole, what is new is asked about
-    shelf.pass_()
+    shelf.library.scan(dry_run=True)
+    for name, seed in (
+        ("c.mp4", 3),
+        ("d.mp4", 4),
+    ):  # once the index is known to be whole, what is new is asked about
+        put(shelf, f"2024/06/{name}", mp4(seed))
+        shelf.add(f"2024/06/new {seed}.jpg", f"scene {seed}")
+        shelf.pass_()
     assert set(asked) == set(shelf.vision.index)
 
 
