@@ -43,7 +43,7 @@ from dedupd.pipeline import consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.foreign import not_looked_at
-from dedupd.pipeline.ingest import ingest
+from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide
@@ -243,6 +243,7 @@ class Library:
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
         """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month."""
+        know_media(self.ledger)
         self._see()
         wanted = None if months is None else set(months)
 

@@ -238,6 +238,10 @@ class Disk(Protocol):
         """True when other users can write in this root."""
         ...
 
+    def local(self, root: str, path: str) -> bool:
+        """False for a file whose bytes are in the cloud only: opening it would download it."""
+        ...
+
     def content(self, root: str, path: str) -> str:
         """BLAKE3 of the file's bytes, 64 hex digits. Raises OSError."""
         ...

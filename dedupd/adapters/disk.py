@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.holding import placeholder
 from dedupd.adapters.looking import Look, OnForeign, OnProblem, file_stat
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import FileStat
@@ -150,6 +151,12 @@ class LocalDisk:
         except RootError:
             return False
         return found is None or not modes.S_ISREG(found.st_mode)
+
+    def local(self, root: str, path: str) -> bool:
+        try:
+            return not placeholder(os.lstat(os.path.join(root, path)))
+        except OSError:
+            return True
 
     def content(self, root: str, path: str) -> str:
         try:

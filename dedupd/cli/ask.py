@@ -81,7 +81,8 @@ def _print_status(view: StatusView) -> None:
         answer(
             f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}"
         )
-    answer(f"photos     {view.photos}, {view.skipped} left alone")
+    alone = f", {view.undecoded} videos and raw files known by their bytes alone" if view.undecoded else ""
+    answer(f"photos     {view.photos}{alone}, {view.skipped} left alone")
     if view.not_looked_at:
         answer(f"closed     {view.not_looked_at}")
     answer(
@@ -191,7 +192,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _photo_line(photo: PhotoView) -> str:
     facts = [
-        f"{photo.width}x{photo.height}",
+        f"{photo.width}x{photo.height}" if photo.width else "",
         photo.format,
         human_bytes(photo.size),
         photo.camera.replace("|", " ").strip(),

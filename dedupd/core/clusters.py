@@ -150,7 +150,7 @@ class _Grouping:
                 continue
             home = (
                 None
-                if node.pinned or self._busy(node)
+                if node.pinned or node.belongs_to or self._busy(node)
                 else self._home(node, keepers, relations, moving=moving)
             )
             if home is None:
@@ -280,7 +280,7 @@ class _Grouping:
         for more, less, holds_all in sorted(set(self._before(relations))):
             for first in self.copies[more]:
                 for second in self.copies[less]:
-                    if key[second.id][:2] >= key[first.id][:2]:
+                    if key[second.id][:3] >= key[first.id][:3]:
                         after[first.id].append((second, holds_all))
                         waiting[second.id][holds_all] += 1
         by_id = {node.id: node for node in self.nodes}
@@ -313,7 +313,7 @@ class _Grouping:
         for node in self.nodes:
             derived = node.content in self.derived
             protected, *rank = rank_key(node, self.policy, in_burst=node.content in bursts and not derived)
-            keys[node.id] = (not node.pinned, protected, derived, *rank)
+            keys[node.id] = (not node.pinned, not node.belongs_to, protected, derived, *rank)
         return keys
 
     def _before(self, relations: set[Relation]) -> Iterator[tuple[str, str, bool]]:

@@ -43,6 +43,8 @@ class Node:
     """Somebody put it back: never moves unattended again."""
     companions: int = 0
     """Files that belong to it: RAW, Live Photo clip, sidecars."""
+    belongs_to: str = ""
+    """The photo it is the clip or RAW of: before its lone twins, never a member, because it goes with that photo alone."""
 
 
 _EDITORS = re.compile(
@@ -103,6 +105,7 @@ def editor(traits: Traits) -> str:
 def _differences(keeper: Node, other: Node) -> list[tuple[bool, str]]:
     k, o = keeper.traits, other.traits
     return [
+        (bool(keeper.belongs_to), f"belongs to {keeper.belongs_to.rpartition('/')[2]!r}"),
         (keeper.pinned and not other.pinned, "already keeps copies in duplicates/"),
         (keeper.protected and not other.protected, "lies in a protected folder"),
         (_strangeness(keeper) < _strangeness(other), _original_clause(keeper, other)),

@@ -33,12 +33,18 @@ class FileState(StrEnum):
     """Found on disk; its bytes have not been looked at yet."""
     INDEXED = "indexed"
     """Decoded, fingerprinted and stored."""
+    UNDECODED = "undecoded"
+    """Media that nobody decodes (RAW, JPEG XL, video), read to its end: matched by its bytes alone."""
     SKIPPED = "skipped"
     """Left alone; the reason says why."""
     COMPANION = "companion"
     """A sidecar or paired file: shares the fate of its photo, never compared by itself."""
     HELD = "held"
     """Lies in duplicates/, moved there by dedupd."""
+
+
+BYTES_ALONE = "bytes"
+"""The recipe of a content that was read and not decoded: no index holds it, and nothing is like it but its own bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +54,11 @@ class Traits:
     content: str
     """BLAKE3 of the bytes, 64 hex digits."""
     recipe: str
-    """Version of decode and hash; another recipe means: measure again."""
+    """Version of decode and hash; another recipe means: measure again. BYTES_ALONE: it was not decoded."""
     model: str
     """Id of the embedder that made the vector; '' when hashes alone were computed."""
     format: str
-    """By content, not by name: JPEG, PNG, WEBP, TIFF, GIF, BMP, AVIF, HEIF, JPEG2000."""
+    """By content, not by name: JPEG, PNG, WEBP, TIFF, GIF, BMP, AVIF, HEIF, JPEG2000; else what core.media calls it."""
     width: int
     """Pixels, after EXIF orientation."""
     height: int
@@ -84,9 +90,16 @@ class Traits:
     simhash: str = ""
     """Signs of 128 random projections of the vector (SimHash, Charikar 2002), hex; '' without a vector. Of one model."""
 
+    @property
+    def decoded(self) -> bool:
+        """Whether its picture was seen."""
+        return self.recipe != BYTES_ALONE
+
 
 IN_THE_CLOUD = "cloud placeholder"
 """Why a file whose bytes are elsewhere is not opened."""
+RAW_UNDECODED = "raw photo, not decoded yet"
+NO_PICTURE = "not a picture dedupd reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +107,7 @@ class Unreadable:
     """A file the worker could not turn into a picture; it stays where it is."""
 
     reason: str
-    """One clause for people: 'truncated', 'not a picture', 'raw photo, not decoded yet'."""
+    """One clause for people: 'truncated', RAW_UNDECODED, NO_PICTURE, …"""
     content: str = ""
     """BLAKE3 when the bytes could at least be read, else ''."""
     retry: bool = False

@@ -1,7 +1,9 @@
 """Units: which files of a folder are one photo and share one fate (P10).
 
-Owns the knowledge of names: RAW+JPEG, Live Photos, sidecars, edits, Google's JSON, burst covers.
-Must never look at a file. Where names leave a doubt, every photo concerned gets a reason to stay.
+Owns the knowledge of names: RAW+JPEG, Live Photos and motion photos, sidecars, edits, Google's JSON, burst covers,
+videos that stand alone.
+Must never look at a file. Where names leave a doubt, every photo concerned gets a reason to stay. Where a name only
+proposes an edit (`anna-maria.jpg` beside `anna.jpg`), what was seen of the two photos decides: see `is_edit`.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 PHOTOS = frozenset((
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "gif", "bmp", "avif", "heic", "heif", "hif",
@@ -22,20 +25,52 @@ RAWS = frozenset((
     "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",
     "srw", "x3f",
 ))  # fmt: skip
-"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is not decoded yet."""
-VIDEOS = frozenset(("mov", "mp4", "m4v"))
-"""Moving halves of Live Photos and motion photos."""
+"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is matched by its bytes."""
+CLIPS = frozenset(("mov", "mp4", "m4v"))
+"""Extensions of moving halves of Live Photos and motion photos, or of videos of their own."""
+VIDEOS = CLIPS | frozenset((
+    "360", "3g2", "3gp", "3gpp", "asf", "avi", "dv", "flv", "insv", "lrv", "m2t", "m2ts", "m2v", "mkv", "mod", "mp", "mpeg",
+    "mpg", "mts", "mv", "mxf", "ogv", "qt", "tod", "ts", "vob", "webm", "wmv",
+))  # fmt: skip
+"""Extensions of videos."""
 SIDECARS = frozenset(("xmp", "aae", "thm", "pp3", "dop", "on1", "vrd", "nksc", "json"))
 """Files about a photo."""
 
+DISCS = frozenset(("video_ts", "bdmv", "avchd", "m4root", "xdroot"))
+"""Folders of a DVD, a Blu-ray or a camera's card: their files are found by name and place."""
+_PROXY = "lrv"
+"""The small version that an action camera records beside its video: GX010001.MP4 with GL010001.LRV or GX010001.LRV."""
+
 _EDIT_WORDS = (
-    "edited|effects|bearbeitet|modifié|editado|editada|modificato|modificata|bewerkt|edytowane|redigerad"
-    "|redigeret"
+    "edited", "effects", "smile", "mix", "bearbeitet", "modifié", "editado", "editada", "ha editado", "editat",
+    "modificato", "modificata", "ha modificato", "bewerkt", "edytowane", "redigerad", "redigeret", "編集済み",
+)  # fmt: skip
+"""What Google writes behind the name of an edited photo: enough to tell an edit by its name alone."""
+_COPY_WORDS = frozenset((
+    "copy", "copie", "kopie", "copia", "kopia", "small", "thumb", "thumbnail", "resized", "scaled", "compressed", "min",
+))  # fmt: skip
+"""What programs write behind the name of a mere copy."""
+_EDIT_SUFFIX = re.compile(
+    rf"(?P<stem>.+)-(?:{'|'.join(_EDIT_WORDS)})(?P<copy>\(\d+\))?", re.IGNORECASE | re.DOTALL
 )
-_EDIT_SUFFIX = re.compile(rf"(?P<stem>.+)-(?:{_EDIT_WORDS})(?P<copy>\(\d+\))?", re.IGNORECASE)
+_WORD_SUFFIX = re.compile(r"(?P<stem>.+)-(?P<word>[^-()\d_.]*)(?P<copy>\(\d+\))?", re.DOTALL)
+_SAVED_AGAIN = re.compile(r"(?P<stem>.+)~\d+(?P<copy>\(\d+\))?", re.DOTALL)
+_TAKEOUT_CUT = 46
+"""A stem of so many characters may be one that Google cut: at 51 with the extension."""
 _APPLE_EDIT = re.compile(r"(?P<head>.*IMG_)E(?P<number>\d{4,}.*)", re.IGNORECASE)
 _APPLE_ORIGINAL_ADJUSTMENT = re.compile(r"(?P<head>.*IMG_)O(?P<number>\d{4,}.*)", re.IGNORECASE)
-_BURST = re.compile(r"(?P<burst>.*BURST\d+)(?P<rest>.*)", re.IGNORECASE)
+_MOTION_CLIP = re.compile(r".+\.(?:MP|MV)(?:~\d+)?|MVIMG_\d{8}_\d{6}[^.]*", re.IGNORECASE)
+"""The moving half of a Pixel's photo: PXL_….MP beside PXL_….MP.jpg, and its edit's; older ones have no suffix at all."""
+_MOTION_EDIT = re.compile(r"(?P<stem>.+\.(?:MP|MV))~\d+", re.IGNORECASE)
+_NUMBERED_CLIP = re.compile(r"(?P<stem>.+)(?P<copy>\(\d+\))(?P<tail>\.(?:MP|MV)(?:~\d+)?)", re.IGNORECASE)
+_PIXEL = re.compile(r"(?P<shot>(?:PXL|MVIMG)_\d{8}_\d{6,9})(?:\.[A-Z][A-Z0-9_-]*)*", re.IGNORECASE)
+"""A shot by its millisecond, and what the camera made of it: .MP, .NIGHT, .PANO, .LS, .RAW-01.COVER, …"""
+_PIXEL_ORIGINAL = re.compile(r"(?P<shot>.+?\.[A-Z_]+)(?:-\d\d)?(?:\.MP)?\.ORIGINAL", re.IGNORECASE)
+_PIXEL_COVER = re.compile(r"(?P<shot>.+?\.[A-Z_]+)(?:-\d\d)?(?:\.MP)?(?:\.COVER)?", re.IGNORECASE)
+_HEVC = "_hevc"
+_BURST = re.compile(r"(?P<before>.*)BURST[-_]?(?P<stamp>\d*)", re.IGNORECASE)
+_BURST_STAMP = 8
+"""Digits behind BURST from which they are the time of the whole burst; fewer only count its frames."""
 _COPY_NUMBER = re.compile(r"(?P<name>.*?)(?P<copy>\(\d+\))?", re.DOTALL)
 _VIRTUAL_COPY = re.compile(r"(?P<stem>.+)_\d\d(?P<ext>\.[^.]+)")
 _GOOGLE = "supplemental-metadata"
@@ -45,16 +80,20 @@ _GOOGLE_CUT = 46
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One photo and the files that share its fate; paths as they were given."""
+    """One photo, or one video, and the files that share its fate; paths as they were given."""
 
     photo: str
-    """The file that is compared: the JPEG of RAW+JPEG, the still of a Live Photo, the original of an edit."""
+    """The file that is compared: the JPEG of RAW+JPEG, the still of a Live Photo, the original of an edit; or the video."""
     companions: tuple[str, ...] = ()
     """RAW, moving half, sidecars, edits; sorted."""
     edits: tuple[str, ...] = ()
     """Those companions that are pictures of their own: edited versions of the photo."""
     stay: str = ""
     """Why this unit must not move, one clause; '' when nothing speaks against it."""
+    versions: tuple[str, ...] = ()
+    """Photos with units of their own that may be edits of this one: their names alone do not say (`is_edit` does)."""
+    originals: tuple[str, ...] = ()
+    """The other way round: photos that this one may be an edit of."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -67,7 +106,36 @@ class _Draft:
     photo: str
     companions: set[str] = field(default_factory=set)
     edits: set[str] = field(default_factory=set)
+    versions: set[str] = field(default_factory=set)
+    originals: set[str] = field(default_factory=set)
     stay: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """When and with what a photo was taken, and its bytes: what tells an edit from a photo that is named like one."""
+
+    content: str
+    captured: float | None
+    camera: str
+
+
+_SAME_SECOND = 1.0
+"""Editors drop the fractions of a second."""
+
+
+def is_edit(original: Shot | None, version: Shot | None) -> bool | None:
+    """Whether a photo that is named like an edit of `original` is one: another file of the same shot.
+
+    None while one of the two was not looked at: until then both stay.
+    """
+    if original is None or version is None:
+        return None
+    if original.content == version.content or not original.camera or original.camera != version.camera:
+        return False
+    if original.captured is None or version.captured is None:
+        return False
+    return abs(original.captured - version.captured) <= _SAME_SECOND
 
 
 def extension(path: str) -> str:
@@ -87,7 +155,17 @@ def is_raw(path: str) -> bool:
 
 def is_companion(path: str) -> bool:
     """True when the name can only be that of a companion: a moving half or a sidecar."""
-    return extension(path) in VIDEOS or extension(path) in SIDECARS
+    return is_clip(path) or extension(path) in SIDECARS
+
+
+def is_clip(path: str) -> bool:
+    """True when the name can be that of the moving half of a photo."""
+    return extension(path) in CLIPS or _MOTION_CLIP.fullmatch(_name(path)) is not None
+
+
+def is_video(path: str) -> bool:
+    """True when the name is that of a video: one of its own, or the moving half of a photo."""
+    return extension(path) in VIDEOS or is_clip(path)
 
 
 def travels_alone(path: str) -> bool:
@@ -98,8 +176,8 @@ def travels_alone(path: str) -> bool:
 def units_in(paths: Iterable[str]) -> dict[str, Unit]:
     """The units among these files (relative paths, of one folder or of many) by the path of their photo.
 
-    Every picture and every RAW is in exactly one unit. Files that belong to no photo (a video alone,
-    an orphan sidecar) are in none. Independent of the order of `paths`.
+    Every picture, RAW and video is in exactly one unit. Files that belong to none (an orphan sidecar) are in none.
+    Independent of the order of `paths`.
     """
     folders: dict[str, list[str]] = {}
     for path in sorted(set(paths)):
@@ -118,32 +196,39 @@ class _Folder:
 
     def __init__(self, files: list[str]) -> None:
         self._photos = [path for path in files if is_photo(path)]
-        self._others = [path for path in files if is_companion(path)]
+        self._videos = [path for path in files if is_video(path) and not is_photo(path)]
+        self._sidecars = [path for path in files if extension(path) in SIDECARS]
         self._owner: dict[str, _Draft] = {}
         self._by_stem: dict[str, list[_Draft]] = {}
-        self._names = {_key(_name(path)): path for path in files}
+        self._by_shot: dict[str, list[_Draft]] = {}
+        self._videos_by_stem: dict[str, list[_Draft]] = {}
+        self._names: dict[str, list[str]] = {}
+        for path in files:
+            self._names.setdefault(_key(_name(path)), []).append(path)
         self._stems: dict[str, list[str]] = {}
 
     def units(self) -> list[Unit]:
         self._pair_raws()
         for path in self._owner:
             self._stems.setdefault(_key(_stem(path)), []).append(path)
+        self._join_originals()
         self._join_edits()
         self._index_stems()
-        for path in self._others:
-            if extension(path) in VIDEOS:
-                self._attach(path, self._by_stem.get(_key(_stem(path)), []))
+        for path in sorted(self._videos, key=lambda path: extension(path) == _PROXY):
+            self._place_video(path)
         self._google = _GoogleNames(self._owner)
-        for path in self._others:
-            if extension(path) in SIDECARS:
-                self._attach(path, self._owners_of_sidecar(path))
+        for path in self._sidecars:
+            self._attach(path, self._owners_of_sidecar(path))
         self._keep_covers()
+        self._propose_edits()
         return [
             Unit(
                 photo=d.photo,
                 companions=tuple(sorted(d.companions)),
                 edits=tuple(sorted(d.edits)),
                 stay=d.stay,
+                versions=tuple(sorted(d.versions)),
+                originals=tuple(sorted(d.originals)),
             )
             for d in self._drafts()
         ]
@@ -166,56 +251,123 @@ class _Folder:
             if raws and pictures:
                 self._doubt(shot, raws[0])
 
-    def _join_edits(self) -> None:
+    def _join_originals(self) -> None:
+        """What a Pixel made of a shot (COVER) and what it made that of (ORIGINAL)."""
+        covers: dict[str, list[str]] = {}
         for path in self._photos:
-            original = _original_stem(unicodedata.normalize("NFC", _stem(path)))
-            draft = self._owner[path]
-            if original is None or draft.photo != path:
+            stem = _stem(path)
+            cover = None if _PIXEL_ORIGINAL.fullmatch(stem) else _PIXEL_COVER.fullmatch(stem)
+            if cover and self._owner[path].photo == path:
+                covers.setdefault(_key(cover["shot"]), []).append(path)
+        for path in self._photos:
+            original = _PIXEL_ORIGINAL.fullmatch(_stem(path))
+            if original and self._owner[path].photo == path:
+                shown = covers.get(_key(original["shot"]), [])
+                self._join(path, [self._owner[cover] for cover in shown])
+
+    def _join_edits(self) -> None:
+        described = self._described()
+        for path in self._photos:
+            if self._owner[path].photo != path:
                 continue
-            named = (self._owner[p] for p in self._stems.get(_key(original), ()))
-            owners = {id(o): o for o in named if o is not draft}
-            if len(owners) == 1:
-                owner = next(iter(owners.values()))
-                owner.edits |= {path} | draft.edits
-                owner.companions |= {path} | draft.companions
-                owner.stay = owner.stay or draft.stay
-                for file in (path, *draft.companions):
-                    self._owner[file] = owner
-            elif owners:
-                self._doubt([path, *(o.photo for o in owners.values())], path)
+            stem = unicodedata.normalize("NFC", _stem(path))
+            original = _original_stem(stem)
+            if original is None and described and path not in described:
+                # Google describes every photo but the edited ones, whose original it describes.
+                named = _perhaps_original_stem(stem)
+                original = named if described.intersection(self._stems.get(_key(named or ""), ())) else None
+            if original is not None:
+                owners = {id(o): o for p in self._stems.get(_key(original), ()) if (o := self._owner[p])}
+                self._join(path, owners.values())
+
+    def _join(self, path: str, owners: Iterable[_Draft]) -> None:
+        """The photo at `path`, with all that belongs to it, becomes part of its one owner's unit."""
+        draft = self._owner[path]
+        others = [owner for owner in owners if owner is not draft]
+        if len(others) == 1:
+            owner = others[0]
+            owner.edits |= draft.edits | (set[str]() if is_raw(path) else {path})
+            owner.companions |= {path} | draft.companions
+            owner.stay = owner.stay or draft.stay
+            for file in (path, *draft.companions):
+                self._owner[file] = owner
+        elif others:
+            self._doubt([path, *(o.photo for o in others)], path)
+
+    def _described(self) -> set[str]:
+        """Photos that a JSON of Google's is about, by its full name."""
+        jsons = [path for path in self._sidecars if extension(path) == "json"]
+        google = _GoogleNames(self._photos) if jsons else None
+        return {photo for path in jsons if google for photo in google.about(*_numbered(_stem(path)))}
+
+    def _propose_edits(self) -> None:
+        """Edits by their names, when they are: whoever knows what was seen in the photos asks `is_edit`."""
+        for draft in filter(lambda draft: is_photo(draft.photo), self._drafts()):
+            original = _perhaps_original_stem(unicodedata.normalize("NFC", _stem(draft.photo)))
+            for path in self._stems.get(_key(original or ""), ()):
+                owner = self._owner[path]
+                if owner is not draft:
+                    owner.versions.add(draft.photo)
+                    draft.originals.add(owner.photo)
 
     def _index_stems(self) -> None:
         for path, draft in self._owner.items():
-            drafts = self._by_stem.setdefault(_key(_stem(path)), [])
-            if draft not in drafts:
-                drafts.append(draft)
+            stem = _stem(path)
+            _add(self._by_stem, stem, draft)
+            for shot in _shots(stem):
+                _add(self._by_shot, shot, draft)
+
+    def _place_video(self, path: str) -> None:
+        """With its photo or film; else it is a unit of its own, which stays when it could belong to more than one."""
+        owners = self._owners_of_clip(path) if is_clip(path) else []
+        if extension(path) == _PROXY:
+            owners = [
+                d for stem in _stems_of_proxy(_stem(path)) for d in self._videos_by_stem.get(_key(stem), ())
+            ]
+        if len(owners) != 1:
+            disc = next((part for part in path.split("/")[:-1] if part.casefold() in DISCS), "")
+            alone = _Draft(path, stay=f"it is a part of {disc}" if disc else "")
+            self._own(alone)
+            _add(self._videos_by_stem, _stem(path), alone)
+            owners = [*owners, alone] if owners else []
+        self._attach(path, owners)
+
+    def _owners_of_clip(self, path: str) -> list[_Draft]:
+        stems = list(_stems_of_clip(unicodedata.normalize("NFC", _name(path))))
+        for by, stem in product((self._by_stem, self._by_shot), stems):
+            if drafts := by.get(_key(stem)):
+                return drafts
+        return []
 
     def _owners_of_sidecar(self, path: str) -> list[_Draft]:
         base = _stem(path)
         if named := self._named(base):
-            return [named]
+            return named
         if extension(path) == "json":
             return self._owners_of_json(base)
         match = _VIRTUAL_COPY.fullmatch(base)
         if match and (named := self._named(match["stem"] + match["ext"])):
-            return [named]
+            return named
         if match := _APPLE_ORIGINAL_ADJUSTMENT.fullmatch(base):
-            return self._by_stem.get(_key(match["head"] + match["number"]), [])
-        return self._by_stem.get(_key(base), [])
+            return self._called(match["head"] + match["number"])
+        return self._called(base)
+
+    def _called(self, stem: str) -> list[_Draft]:
+        """Photos of this stem, else videos."""
+        return self._by_stem.get(_key(stem)) or self._videos_by_stem.get(_key(stem), [])
 
     def _owners_of_json(self, base: str) -> list[_Draft]:
         """'a.jpg.json', 'a.jpg.supplemental-metadata.json' (both cut), 'a.jpg(1).json' for 'a(1).jpg'."""
-        match = _COPY_NUMBER.fullmatch(base)
-        assert match is not None
-        name, copy = match["name"], match["copy"] or ""
-        owners = {
-            id(draft): draft for path in self._google.about(name, copy) if (draft := self._owner.get(path))
-        }
-        return list(owners.values()) or self._by_stem.get(_key(base), [])
+        about = self._google.about(*_numbered(base))
+        owners = {id(draft): draft for path in about if (draft := self._owner.get(path))}
+        return list(owners.values()) or self._called(base)
 
-    def _named(self, name: str) -> _Draft | None:
-        path = self._names.get(_key(name))
-        return self._owner.get(path) if path is not None else None
+    def _named(self, name: str) -> list[_Draft]:
+        """Owners of the files of this name: of exactly this one, else of those that differ in case or Unicode form."""
+        paths = self._names.get(_key(name), [])
+        exact = [path for path in paths if _name(path) == name]
+        owners = (self._owner.get(path) for path in exact or paths)
+        return list({id(draft): draft for draft in owners if draft}.values())
 
     def _own(self, draft: _Draft) -> None:
         for path in (draft.photo, *draft.companions):
@@ -237,9 +389,8 @@ class _Folder:
         bursts: dict[str, list[_Draft]] = {}
         for draft in self._drafts():
             if match := _BURST.match(_stem(draft.photo)):
-                bursts.setdefault(_key(match["burst"][match["burst"].upper().rfind("BURST") :]), []).append(
-                    draft
-                )
+                stamped = len(match["stamp"]) >= _BURST_STAMP
+                bursts.setdefault(_key(match["stamp"] if stamped else match["before"]), []).append(draft)
         for frames in bursts.values():
             for draft in frames if len(frames) > 1 else []:
                 if "COVER" in _stem(draft.photo).upper():
@@ -262,6 +413,7 @@ class _GoogleNames:
 
     def about(self, name: str, copy: str) -> Iterable[str]:
         """Files described by a JSON named `name`, its '(1)' taken off as `copy`."""
+        name = unicodedata.normalize("NFC", name)
         cut = _key(name)
         for dot in (*(at for at, letter in enumerate(cut) if letter == "."), len(cut)):
             if dot == len(cut) or _GOOGLE.startswith(cut[dot + 1 :]):
@@ -275,12 +427,76 @@ class _GoogleNames:
 
 
 def _original_stem(stem: str) -> str | None:
-    """The stem of the photo that this one is an edit of, by Apple's or Google's naming; None for no edit."""
+    """The stem of the photo that this one surely is an edit of, by Apple's or Google's naming; None for no edit."""
     if match := _APPLE_EDIT.fullmatch(stem):
         return match["head"] + match["number"]
     if match := _EDIT_SUFFIX.fullmatch(stem):
         return match["stem"] + (match["copy"] or "")
-    return None
+    if match := _MOTION_EDIT.fullmatch(stem):
+        return match["stem"]
+    match = _WORD_SUFFIX.fullmatch(stem)
+    if match is None or len(stem.removesuffix(match["copy"] or "")) < _TAKEOUT_CUT:
+        return None
+    cut = any(word.startswith(match["word"].casefold()) for word in _EDIT_WORDS)
+    return match["stem"] + (match["copy"] or "") if cut else None
+
+
+def _perhaps_original_stem(stem: str) -> str | None:
+    """The stem of the photo that this one may be an edit of: Google writes '-edited' in every language there is."""
+    if match := _SAVED_AGAIN.fullmatch(stem):
+        return match["stem"] + (match["copy"] or "")
+    match = _WORD_SUFFIX.fullmatch(stem)
+    if match is None or match["word"].casefold() in _COPY_WORDS or not _is_word(match["word"]):
+        return None
+    return match["stem"] + (match["copy"] or "")
+
+
+def _is_word(text: str) -> bool:
+    """Letters of any script with their marks, perhaps in several words."""
+    return text[:1].isalpha() and all(unicodedata.category(c)[0] in "LM" or c in " '’" for c in text)
+
+
+def _stems_of_clip(name: str) -> Iterator[str]:
+    """Stems that the photo of a moving half may have, surest first."""
+    if _MOTION_CLIP.fullmatch(name):
+        yield name
+        if match := _NUMBERED_CLIP.fullmatch(name):
+            yield match["stem"] + match["tail"] + match["copy"]
+    stem = _stem(name)
+    yield stem
+    bare = stem[: -len(_HEVC)] if stem.casefold().endswith(_HEVC) else stem
+    yield bare
+    if match := _APPLE_EDIT.fullmatch(bare):
+        yield match["head"] + match["number"]
+    yield from _shots(stem)
+
+
+def _stems_of_proxy(stem: str) -> Iterator[str]:
+    yield stem
+    if stem[:2].casefold() == "gl":
+        yield from (start + stem[2:] for start in ("gx", "gh"))
+
+
+def _shots(stem: str) -> Iterator[str]:
+    """What a Pixel's photo, edit and clips of one shot have in common."""
+    if match := _SAVED_AGAIN.fullmatch(stem):
+        stem = match["stem"]
+        yield stem
+    if match := _PIXEL.fullmatch(stem):
+        yield match["shot"]
+
+
+def _numbered(base: str) -> tuple[str, str]:
+    """'a.jpg', '(1)' of 'a.jpg(1)'; the number is '' when there is none."""
+    match = _COPY_NUMBER.fullmatch(base)
+    assert match is not None
+    return match["name"], match["copy"] or ""
+
+
+def _add(to: dict[str, list[_Draft]], name: str, draft: _Draft) -> None:
+    drafts = to.setdefault(_key(name), [])
+    if draft not in drafts:
+        drafts.append(draft)
 
 
 def _name(path: str) -> str:

@@ -103,7 +103,7 @@ class Calibration:
 
     def _request(self, content: str) -> LookRequest | None:
         online = {r.id: r.path for r in self._ledger.inventory.roots() if r.online}
-        for file in self._ledger.inventory.live_with_content(content):
+        for file in self._ledger.inventory.seen_with_content(content):
             if file.root in online:
                 return LookRequest(
                     key=file.id, path=os.path.join(online[file.root], file.path), stat=file.stat

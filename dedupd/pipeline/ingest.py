@@ -1,16 +1,19 @@
 """Seen files become indexed ones: decoded, fingerprinted, embedded, stored; their months marked changed.
 
+Media that nobody decodes (core.media) is read to its end instead, once for each stat: its bytes are all that is known.
+
 Must never move a file. The index is durable before the ledger records "indexed" (the Vision port promises it).
 """
 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from dedupd.core.media import perhaps
 from dedupd.core.month import month_of, named_month
-from dedupd.core.photo import IN_THE_CLOUD, FileState, Unreadable
+from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
 from dedupd.core.records import FileRow
 from dedupd.ports import Clock, Look, LookRequest, Vision
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Files handed to the worker at a time: enough to keep its decoders busy, few enough to stop soon."""
+_MEDIA = "1"
+"""Version of what core.media knows: with another one, what was left alone is asked about once more."""
 
 
 def ingest(
@@ -41,7 +46,7 @@ def ingest(
     photos = 0
     for start in range(0, len(waiting), BATCH):
         if stop():
-            break
+            return photos
         photos += look_at(
             ledger,
             vision,
@@ -49,7 +54,39 @@ def ingest(
             waiting[start : start + BATCH],
             lambda n, at=start: on_progress(at + n, len(waiting)),
         )
+    beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
+    for start in range(0, len(beside), BATCH):
+        if stop():
+            break
+        read_beside(ledger, vision, clock, beside[start : start + BATCH])
     return photos
+
+
+def know_media(ledger: Ledger) -> None:
+    """Once: an older dedupd left media alone that is matched by its bytes now. What else it left alone stays so."""
+    if ledger.get("media") == _MEDIA:
+        return
+    with ledger.transaction():
+        for file in ledger.inventory.in_state(FileState.SKIPPED):
+            if file.reason in (NO_PICTURE, RAW_UNDECODED) and perhaps(file.path):
+                ledger.inventory.set_state(file.id, FileState.SEEN)
+        ledger.put("media", _MEDIA)
+
+
+def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:
+    """Read clips and RAWs of photos that are as large as media that stands alone: that may be their copy."""
+    by_key = {f.id: f for f in files}
+    looks = list(vision.look(_requests(ledger, files)))
+    with ledger.transaction():
+        for look in looks:
+            file, result = by_key[look.key], look.result
+            if isinstance(result, Unreadable) and not result.content:
+                if not result.retry or result.reason == IN_THE_CLOUD:
+                    ledger.inventory.set_state(file.id, FileState.COMPANION, result.reason)
+                continue
+            ledger.inventory.companion_content(file.id, result.content)
+            for twin in ledger.inventory.live_with_content(result.content):
+                ledger.inventory.change_month(twin.root, twin.month, clock.now())
 
 
 def look_at(
@@ -60,17 +97,20 @@ def look_at(
     on_done: Callable[[int], None] = lambda n: None,
 ) -> int:
     """Look at these files and record what was seen, in one transaction."""
-    roots = {r.id: r.path for r in ledger.inventory.roots()}
     by_key = {f.id: f for f in files}
-    requests = [LookRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
     looks: list[Look] = []
-    for look in vision.look(requests):
+    for look in vision.look(_requests(ledger, files)):
         looks.append(look)
         on_done(len(looks))
     with ledger.transaction():
         for look in looks:
             _record(ledger, clock, by_key[look.key], look)
     return sum(not isinstance(look.result, Unreadable) for look in looks)
+
+
+def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[LookRequest]:
+    roots = {r.id: r.path for r in ledger.inventory.roots()}
+    return [LookRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
 
 
 def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
@@ -87,9 +127,8 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
     traits = look.result
     month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9)
     ledger.inventory.add_traits(traits)
-    unchanged = (
-        file.content == traits.content and file.month == str(month) and file.state == FileState.INDEXED
-    )
-    ledger.inventory.indexed_file(file.id, traits.content, str(month), source)
+    state = FileState.INDEXED if traits.decoded else FileState.UNDECODED
+    unchanged = file.content == traits.content and file.month == str(month) and file.state == state
+    ledger.inventory.read_file(file.id, state, traits.content, str(month), source)
     if not unchanged:
         ledger.inventory.change_month(file.root, str(month), clock.now())

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os.path
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, destination
-from dedupd.core.units import Unit, travels_alone, units_in
+from dedupd.core.units import Shot, Unit, is_edit, travels_alone, units_in
 from dedupd.ports import Disk
 
 if TYPE_CHECKING:
@@ -43,15 +43,58 @@ class Companions:
         self._folders: dict[str, tuple[frozenset[str], dict[str, Unit]]] = {}
 
     def unit(self, path: str) -> Unit:
-        """The unit whose photo lies at `path`. Raises NotYet when the disk shows no such photo of the library."""
-        folder = path.rpartition("/")[0]
+        """The unit whose photo lies at `path`, with the edits that names alone do not tell.
+
+        Raises NotYet when the disk shows no such photo of the library.
+        """
+        if self._scope is not None and path not in self._in_folder(path.rpartition("/")[0])[0]:
+            raise NotYet(f"{path!r} is not there, or in a folder that is not looked at")
+        unit = self._named(path)
+        companions, stay = set(unit.companions), unit.stay
+        for version in unit.versions:
+            edit = self._is_edit(path, version)
+            if edit:
+                companions |= set(self.unit(version).files)
+                stay = stay or self._named(version).stay
+            elif edit is None:
+                stay = stay or f"{_name(version)!r} may be its edited version and was not seen yet"
+        for original in unit.originals:
+            edit = self._is_edit(original, path)
+            if edit:
+                stay = stay or f"it is the edited version of {_name(original)!r}"
+            elif edit is None:
+                stay = stay or f"it may be the edited version of {_name(original)!r}, which was not seen yet"
+        return replace(unit, companions=tuple(sorted(companions)), stay=stay)
+
+    def owner(self, path: str) -> str:
+        """The photo that the companion at `path` belongs to; '' when it belongs to none."""
+        _, units = self._in_folder(path.rpartition("/")[0])
+        return next((unit.photo for unit in units.values() if path in unit.companions), "")
+
+    def _named(self, path: str) -> Unit:
+        """What names alone say of it."""
+        return self._in_folder(path.rpartition("/")[0])[1].get(path) or Unit(photo=path)
+
+    def _in_folder(self, folder: str) -> tuple[frozenset[str], dict[str, Unit]]:
+        """The names in it, and the units they make."""
         if folder not in self._folders:
             names = frozenset(self._names(folder))
             self._folders[folder] = names, units_in(names)
-        names, units = self._folders[folder]
-        if self._scope is not None and path not in names:
-            raise NotYet(f"{path!r} is not there, or in a folder that is not looked at")
-        return units.get(path) or Unit(photo=path)
+        return self._folders[folder]
+
+    def _is_edit(self, original: str, version: str) -> bool | None:
+        """See core.units.is_edit; a person who said that the two are the same has decided it."""
+        one, other = self._shot(original), self._shot(version)
+        if one and other and self._ledger.judgement.said("same", one.content, other.content):
+            return False
+        return is_edit(one, other)
+
+    def _shot(self, path: str) -> Shot | None:
+        row = self._ledger.inventory.file_at(self._root.id, path)
+        if row is None or row.content is None or not _indexed(row):
+            return None
+        seen = self._ledger.inventory.traits([row.content]).get(row.content)
+        return seen and Shot(content=row.content, captured=seen.captured, camera=seen.camera)
 
     def _names(self, folder: str) -> list[str]:
         if self._scope is None:
@@ -72,9 +115,9 @@ class Companions:
         twins: set[str | None] = {self._known(p).content for p in self.unit(keeper).companions if rows}
         for row in rows:
             if row.content not in twins and not travels_alone(row.path):
-                raise Stays(
-                    f"{row.path.rpartition('/')[2]!r} belongs to it and its keeper has nothing like it"
-                )
+                raise Stays(f"{_name(row.path)!r} belongs to it and its keeper has nothing like it")
+            if self._ledger.journal.keeps(self._root.path, row.path, row.id):
+                raise Stays(f"{_name(row.path)!r} belongs to it and keeps copies in duplicates/")
         return rows
 
     def twin(self, keeper: str, content: str | None) -> str:
@@ -90,6 +133,8 @@ class Companions:
         row = self._ledger.inventory.file_at(self._root.id, path)
         if row is None or row.absent_since is not None:
             raise NotYet(f"its companion {path!r} has not been seen yet")
+        if not self._disk.local(self._root.path, path):
+            raise NotYet(f"the bytes of its companion {path!r} are in the cloud only")
         if row.content is None:
             try:
                 content = self._disk.content(self._root.path, path)
@@ -138,10 +183,12 @@ def orders_for(
 def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
     """The file of this member, proven against the keeper as both are now, and free to go. Raises Stays."""
     file = ledger.inventory.file(member.file)
-    if keeper is None or keeper.content is None or not _indexed(keeper):
+    if keeper is None or keeper.content is None or not _read(keeper, beside=True):
         raise NotYet("its keeper is not there, or is being looked at again")
-    if file is None or file.content is None or not _indexed(file):
+    if file is None or file.content is None or not _read(file):
         raise NotYet("it is not there any more, or is being looked at again")
+    if _indexed(file) != _indexed(keeper):
+        raise Stays("only one of the two was seen, the other is known by its bytes alone")
     if file.content != keeper.content:
         a, b = sorted((file.content, keeper.content))
         if not ledger.judgement.has_pair(a, b) and not ledger.judgement.said("same", a, b):
@@ -151,6 +198,16 @@ def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow
     ):
         raise NotYet("a person said that it stays")
     return file
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _read(file: FileRow, *, beside: bool = False) -> bool:
+    """Whether its bytes are known and it is there. `beside`: as a clip or RAW beside its photo too."""
+    known = {FileState.INDEXED, FileState.UNDECODED, *([FileState.COMPANION] if beside else [])}
+    return file.state in known and file.absent_since is None
 
 
 def _indexed(file: FileRow) -> bool:

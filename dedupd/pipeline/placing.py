@@ -75,7 +75,7 @@ def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
 def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     if file.state != FileState.HELD or file.path != move.dst:
         return
-    state = FileState.INDEXED if move.primary else FileState.COMPANION
+    state = _state(ledger, file) if move.primary else FileState.COMPANION
     ledger.inventory.placed_file(file.id, move.restored or move.src, state)
     ledger.inventory.change_month(file.root, file.month, now)
     if not move.primary:
@@ -85,6 +85,12 @@ def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
         ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")
     else:
         ledger.judgement.remove_member(move.group, file.id)
+
+
+def _state(ledger: Ledger, file: FileRow) -> FileState:
+    seen = ledger.inventory.traits([file.content] if file.content else [])
+    undecoded = any(not traits.decoded for traits in seen.values())
+    return FileState.UNDECODED if undecoded else FileState.INDEXED
 
 
 def _own_month(path: str, file: FileRow) -> tuple[str, str]:

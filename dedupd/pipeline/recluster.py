@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.clusters import Member, Node, Star, stars
-from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
+from dedupd.core.month import month_of
+from dedupd.core.photo import Candidate, Edge, FileState, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
@@ -56,7 +57,8 @@ class Comparison:
 
         False when it was stopped before the end; what was measured till then is kept.
         """
-        contents = sorted({f.content for f in self._ledger.inventory.live_in_month(root, month) if f.content})
+        files = self._ledger.inventory.live_in_month(root, month)
+        contents = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
         if not contents:
             return True
         self._roots = {r.id: r for r in self._ledger.inventory.roots()}
@@ -108,7 +110,7 @@ class Comparison:
         if not lost or self._shadow:
             self._index_checked = True
             return set(lost)
-        files = [f for content in lost for f in self._ledger.inventory.live_with_content(content)[:1]]
+        files = [f for content in lost for f in self._ledger.inventory.seen_with_content(content)[:1]]
         files = [f for f in files if self._roots[f.root].online]
         for at in range(0, len(files), BATCH):
             look_at(self._ledger, self.vision, self._clock, files[at : at + BATCH])
@@ -195,7 +197,7 @@ class Comparison:
         return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1], burst=burst)
 
     def _path(self, content: str) -> str:
-        for file in self._ledger.inventory.live_with_content(content):
+        for file in self._ledger.inventory.seen_with_content(content):
             if self._roots[file.root].online:
                 return os.path.join(self._roots[file.root].path, file.path)
         return ""
@@ -311,8 +313,10 @@ class _Related:
 
     def _live(self, content: str) -> list[FileRow]:
         if content not in self._files:
-            rows = self._ledger.inventory.live_with_content(content)
-            self._files[content] = [f for f in rows if f.root == self._root]
+            rows = [f for f in self._ledger.inventory.live_with_content(content) if f.root == self._root]
+            if any(f.state == FileState.UNDECODED for f in rows):
+                rows += self._ledger.inventory.companions_with_content(self._root, content)
+            self._files[content] = rows
         return self._files[content]
 
     def _months(self, content: str) -> set[str]:
@@ -348,16 +352,22 @@ def _nodes(
         group = ledger.judgement.group_of_keeper(root.id, file.id)
         nodes.append(
             Node(
-                id=file.id, root=root.id, month=file.month, path=file.path, content=file.content,
+                id=file.id, root=root.id, month=file.month or _own_month(file), path=file.path, content=file.content,
                 traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
                 protected=settings.protects(os.path.join(root.path, file.path)),
                 pinned=group is not None and any(m.role == "moved" for m in group.members),
                 stay="it has other hard links" if file.stat.nlink > 1 else unit.stay,
+                belongs_to=companions.owner(file.path) if file.state == FileState.COMPANION else "",
                 kept_by_person=file.content in kept,
                 companions=len(unit.companions),
             )
         )  # fmt: skip
     return nodes
+
+
+def _own_month(file: FileRow) -> str:
+    """A companion gets its month when it is to keep copies of its own."""
+    return str(month_of(file.path, None, file.stat.mtime_ns / 1e9)[0])
 
 
 def _store(

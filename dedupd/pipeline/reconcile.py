@@ -234,8 +234,8 @@ class _Diff:
         if companion != (row.state == FileState.COMPANION):
             self._affected(row)
             self._files.set_state(row.id, _first_state(companion))
-        elif row.state == FileState.SKIPPED and row.stat.ctime_ns != file.stat.ctime_ns:
-            self._files.set_state(row.id, FileState.SEEN)  # its permissions may be others now
+        elif row.reason and row.stat.ctime_ns != file.stat.ctime_ns:
+            self._files.set_state(row.id, _first_state(companion))  # its permissions may be others now
 
     def _changed(self, file: FoundFile, row: FileRow, companion: bool) -> None:
         self._changes.changed += 1

@@ -278,6 +278,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         model=model, attention=attention,
         paused=ledger.get("paused") == "yes",
         skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
+        undecoded=sum(ledger.inventory.count(r.id, FileState.UNDECODED) for r in roots),
         waiting_to_move=sum(n for n, _ in proposed.values()), bytes_to_move=sum(b for _, b in proposed.values()),
         root_details=[
             RootView(
@@ -389,6 +390,7 @@ def build_report(
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "root": roots[0].path if one else [r.path for r in roots],
+        # Pictures that were seen, in duplicates/ too; videos, RAW and other media known by their bytes alone are none.
         "total_images": sum(ledger.inventory.count(r.id) + ledger.inventory.held_photos(r.id) for r in roots),
         "duplicate_groups": len({g.id for g in groups if g.duplicates}),
         "total_duplicates": sum(len(g.duplicates) for g in groups),

@@ -77,7 +77,7 @@ class Shadow:
 
     def _file(self, content: str) -> FileRow | None:
         online = {r.id for r in self._ledger.inventory.roots() if r.online}
-        rows = self._ledger.inventory.live_with_content(content)
+        rows = self._ledger.inventory.seen_with_content(content)
         return next((f for f in rows if f.root in online), None)
 
     def _look_at(self, contents: Sequence[str], on_step: Step) -> None:

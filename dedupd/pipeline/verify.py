@@ -197,14 +197,14 @@ def _one_held(
         )  # fmt: skip
     elif not ledger.inventory.traits([move.keeper_content]):
         yield Breach(
-            promise="P2", path=move.dst, told=f"its keeper {keeper} was never decoded to the end",
+            promise="P2", path=move.dst, told=f"its keeper {keeper} was never read to the end",
             mend=f"dedupd undo '{move.dst}'",
         )  # fmt: skip
 
 
 def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
     """No row without a file: numbers are what a fresh look finds (P15)."""
-    for state in (FileState.INDEXED, FileState.SKIPPED, FileState.COMPANION):
+    for state in (FileState.INDEXED, FileState.UNDECODED, FileState.SKIPPED, FileState.COMPANION):
         for file in ledger.inventory.in_state(state, root.id):
             now = disk.stat(root.path, file.path)
             if now is None or (now.size, now.mtime_ns) != (file.stat.size, file.stat.mtime_ns):

@@ -215,6 +215,8 @@ class StatusView(Struct, kw_only=True):
     skipped: int = 0
     not_looked_at: str = ""
     """One sentence on folders that belong to other programs, bins and the like; '' without any."""
+    undecoded: int = 0
+    """Videos, RAW and JPEG XL that stand alone: matched by their bytes, and no `photos`."""
     waiting_to_move: int = 0
     """Files that would move as soon as somebody says yes."""
     bytes_to_move: int = 0

@@ -184,7 +184,7 @@ def bar(share: float, width: int) -> str:
 
 def pixels(photo: PhotoView) -> str:
     if not photo.width:
-        return ""
+        return plain(photo.format)  # nobody decodes it: there is no picture, only what it is
     return f"{photo.width}×{photo.height} · {photo.width * photo.height / 1e6:.1f} MP"
 
 

@@ -42,7 +42,7 @@ def _month(ledger: Ledger, root: int, month: str, number: int) -> MoveOrder:
         for n, stat in enumerate(stats)
     ]
     for id in ids:
-        ledger.inventory.indexed_file(id, f"content {id}", month, "folder")
+        ledger.inventory.read_file(id, FileState.INDEXED, f"content {id}", month, "folder")
     ledger.inventory.placed_file(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
     ledger.inventory.change_month(root, month, 0.0)
     member = MemberRow(file=ids[1], role="moved", relation=Relation.COPY, evidence=Evidence(), why="")

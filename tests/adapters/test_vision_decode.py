@@ -16,7 +16,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from dedupd.adapters.vision import decode as decode_module
-from dedupd.adapters.vision.decode import Refused, decode, decode_for_proof, opened
+from dedupd.adapters.vision.decode import Refused, content_of, decode, decode_for_proof, opened
 from dedupd.core.photo import FileStat
 
 
@@ -248,6 +248,24 @@ def test_a_cloud_placeholder_is_not_opened(tmp_path: Path) -> None:
         file.truncate(1 << 20)
     refused = refusal(tmp_path / "a.jpg")
     assert (refused.reason, refused.retry) == ("cloud placeholder", True)
+
+
+def test_reading_a_long_film_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that says nothing for a minute is taken for hung."""
+    (tmp_path / "film.mp4").write_bytes(bytes(3 << 20))
+    monkeypatch.setattr(decode_module, "_SIGN_OF_LIFE", 1)
+    signs: list[str] = []
+    with opened(os.fspath(tmp_path / "film.mp4")) as file:
+        content_of(file, lambda: signs.append("alive"))
+        assert file.tell() == 0
+    assert len(signs) == 3
+
+
+@pytest.mark.parametrize("suffix", ["fff", "gpr", "ptx", "k25", "dng"])
+def test_the_preview_in_a_raw_is_not_taken_for_the_photo(tmp_path: Path, suffix: str) -> None:
+    """Many RAWs are TIFFs whose first picture is a small preview."""
+    photo(64, 48).save(tmp_path / f"a.{suffix}", format="TIFF")
+    assert refusal(tmp_path / f"a.{suffix}").reason == "raw photo, not decoded yet"
 
 
 def test_proof_pictures_agree_across_resolutions(tmp_path: Path) -> None:

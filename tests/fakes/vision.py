@@ -15,6 +15,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.metadata import Description
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
@@ -85,6 +86,8 @@ class FakeVision(Vision):
         content = blake3(data).hexdigest()
         if content in self.index:
             return Look(key=request.key, result=self._traits(content), decoded=False)
+        if kind := kind_of(data[:HEAD], request.path):
+            return Look(key=request.key, result=traits_of(content, kind), decoded=False)
         if not data.startswith(_MAGIC):
             return Look(
                 key=request.key, result=Unreadable(reason="not a picture dedupd reads", content=content)

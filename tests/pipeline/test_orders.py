@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dedupd.core.month import Month
 from tests.support.shelf import Shelf
@@ -151,3 +156,118 @@ def test_moving_a_twin_aside_changes_no_relation_of_the_others(shelf: Shelf) -> 
     before = shelf.stars()
     shelf.library.cluster(everything=True)
     assert shelf.stars() == before
+
+
+SHOT: dict[str, Any] = {"captured": 1_700_000_000.0, "camera": "Maker|Model"}
+
+
+class TestEditsByNameAndShot:
+    """`-muokattu` is no word that dedupd knows: the name proposes an edit, capture time and camera confirm it."""
+
+    def test_it_stays_beside_its_original_and_says_why(self, shelf: Shelf) -> None:
+        shelf.add("2024/06/a.jpg", **SHOT)
+        shelf.small("2024/06/a-muokattu.jpg", **SHOT)
+        assert shelf.pass_().files == 0
+        assert shelf.member().why == "it is the edited version of 'a.jpg'"
+
+    @pytest.mark.parametrize(
+        "other", [{"captured": 1_700_000_002.0, "camera": "Maker|Model"}, {"camera": "Maker|Model"}, {}]
+    )
+    def test_what_is_merely_named_like_one_moves(self, shelf: Shelf, other: dict[str, Any]) -> None:
+        shelf.add("2024/06/a.jpg", camera="Maker|Model")
+        shelf.small("2024/06/a-maria.jpg", **other)
+        assert shelf.pass_().files == 1
+
+    def test_the_same_bytes_are_no_edit(self, shelf: Shelf) -> None:
+        shelf.add("2024/06/a.jpg", **SHOT)
+        shelf.add("2024/06/a-muokattu.jpg", **SHOT)
+        assert shelf.pass_().files == 1
+
+    def test_the_original_moves_with_it_or_not_at_all(self, shelf: Shelf) -> None:
+        shelf.again(protected=(shelf.root / "2024/06/best",))
+        shelf.add("2024/06/best/a.jpg", **SHOT)
+        shelf.add("2024/06/b/a.jpg", **SHOT)
+        shelf.add("2024/06/b/a-muokattu.jpg", rendering="warmer", **SHOT)
+        assert shelf.pass_().files == 0
+        shelf.add("2024/06/best/a-muokattu.jpg", rendering="warmer", **SHOT)
+        assert shelf.pass_().files == 2
+        held = {"2024/06/duplicates/b/a.jpg", "2024/06/duplicates/b/a-muokattu.jpg"}
+        assert shelf.files() == {"2024/06/best/a.jpg", "2024/06/best/a-muokattu.jpg", *held}
+        assert shelf.library.undo(shelf.library.held(last=True)).restored == 2
+        for _ in range(2):
+            assert shelf.pass_().files == 0
+        assert not any("duplicates" in path for path in shelf.files())
+
+    def test_until_both_were_seen_both_stay(self, shelf: Shelf) -> None:
+        shelf.again(protected=(shelf.root / "2024/06/best",))
+        shelf.add("2024/06/best/a.jpg", **SHOT)
+        shelf.add("2024/06/b/a.jpg", **SHOT)
+        shelf.add("2024/06/b/a-muokattu.jpg", **SHOT, rendering="warmer")
+        shelf.vision.clouds = {"a-muokattu.jpg"}
+        assert shelf.pass_().files == 0
+        assert shelf.member().why == "'a-muokattu.jpg' may be its edited version and was not seen yet"
+
+    def test_a_doubt_about_the_edit_holds_its_original_too(self, shelf: Shelf) -> None:
+        shelf.again(protected=(shelf.root / "2024/06/best",))
+        for folder in ("best", "b"):
+            shelf.add(f"2024/06/{folder}/a.jpg", **SHOT)
+            shelf.add(f"2024/06/{folder}/a-muokattu.jpg", rendering="warmer", **SHOT)
+            shelf.add(f"2024/06/{folder}/a-muokattu.png", rendering="warm", **SHOT)
+        (shelf.root / "2024/06/b/a-muokattu.mov").write_bytes(b"whose is it")
+        assert shelf.pass_().files == 0
+        (shelf.root / "2024/06/b/a-muokattu.mov").unlink()
+        assert shelf.pass_().files == 3
+
+    def test_a_person_decides_otherwise(self, shelf: Shelf) -> None:
+        shelf.add("2024/06/a.jpg", **SHOT)
+        shelf.small("2024/06/a-muokattu.jpg", **SHOT)
+        shelf.pass_()
+        assert shelf.library.approve([shelf.group().id]).files == 1
+
+
+PXL = "PXL_20230501_090000000"
+BESIDE = [
+    (f"{PXL}.MP.jpg", f"{PXL}.MP", f"{PXL}.MP~2.jpg", f"{PXL}.MP~2"),
+    (f"{PXL}.MV.jpg", f"{PXL}.MV"),
+    ("MVIMG_20180101_120000.jpg", "MVIMG_20180101_120000"),
+    ("IMG_1234.jpg", "IMG_1234_HEVC.MOV", "IMG_E1234.jpg"),
+    (f"{PXL}.RAW-01.COVER.jpg", f"{PXL}.RAW-02.ORIGINAL.dng"),
+    (f"{PXL}.PORTRAIT-01.COVER.jpg", f"{PXL}.PORTRAIT-02.ORIGINAL.jpg"),
+    ("caf\u00e9.jpg", "cafe\u0301.MP", "cafe\u0301.jpg.json", "cafe\u0301-yo\u0301.jpg"),
+]
+
+
+@given(
+    st.sampled_from(BESIDE),
+    st.sets(st.integers(1, 3)),
+    st.randoms(),
+)
+@settings(max_examples=25)
+def test_the_files_of_a_unit_never_part(
+    names: tuple[str, ...], twins: set[int], chance: random.Random
+) -> None:
+    """Two folders with one shot each; in the folder that keeps, only some of its companions. In whatever order they come."""
+    with tempfile.TemporaryDirectory() as folder:
+        shelf = Shelf(Path(folder), protected=(Path(folder) / "Pictures/2023/05/best",))
+        shelf.add(f"2023/05/best/{names[0]}", **SHOT)
+        coming = [f"2023/05/best/{name}" for n, name in enumerate(names) if n in twins]
+        coming += [f"2023/05/b/{name}" for name in names]
+        chance.shuffle(coming)
+        for path in coming:
+            scene = path.rpartition("/")[2]
+            if path.endswith(names[0]):
+                shelf.add(path, **SHOT)
+            elif path.endswith("jpg"):
+                shelf.add(path, rendering=scene, **SHOT)
+            else:
+                shelf.path(path).parent.mkdir(parents=True, exist_ok=True)
+                shelf.path(path).write_bytes(scene.encode())
+            if chance.random() < 0.3:
+                shelf.look()
+        shelf.pass_()
+        files = shelf.files()
+        shelf.close()
+    together = {f"2023/05/b/{name}" in files for name in names}
+    assert len(together) == 1
+    whole = set(range(1, len(names))) <= twins | {n for n, name in enumerate(names) if name.endswith("json")}
+    assert together == {not whole}

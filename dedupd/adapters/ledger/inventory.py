@@ -19,12 +19,14 @@ from dedupd.adapters.ledger.rows import (
     traits_to_json,
     unsigned,
 )
-from dedupd.core.photo import FileStat, FileState, Traits
+from dedupd.core.photo import BYTES_ALONE, FileStat, FileState, Traits
 from dedupd.core.records import FileRow, MonthRow, RootRow
 
 _FILE = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
 _LIVE = "absent_since IS NULL AND +state = 'indexed'"
 """The + keeps SQLite from going through every photo by its state where a month or a content names a few."""
+_READ = "absent_since IS NULL AND +state IN ('indexed', 'undecoded')"
+"""Media that nobody decodes too."""
 
 
 def _file(row: Sequence[Any]) -> FileRow:
@@ -222,25 +224,46 @@ class Inventory:
         return {(r[0], r[1]): (r[2], r[3]) for r in rows}
 
     def held_photos(self, root: int) -> int:
-        """Photos (not their sidecars) in duplicates/."""
+        """Pictures that were seen (not sidecars, nor media that nobody decodes) in duplicates/."""
         return self._link.execute(
             "SELECT count(*) FROM files f JOIN contents c ON c.content=f.content "
-            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL",
-            (root,),
+            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL AND c.recipe!=?",
+            (root, BYTES_ALONE),
         ).fetchone()[0]
 
     def set_state(self, id: int, state: FileState, reason: str = "") -> None:
         self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, sentence(reason), id))
 
-    def indexed_file(self, id: int, content: str, month: str, source: str) -> None:
+    def read_file(self, id: int, state: FileState, content: str, month: str, source: str) -> None:
+        """Its bytes are known: `state` says whether its picture is too."""
         self._link.execute(
-            "UPDATE files SET state='indexed', reason='', content=?, month=?, month_source=? WHERE id=?",
-            (content, month, source, id),
+            "UPDATE files SET state=?, reason='', content=?, month=?, month_source=? WHERE id=?",
+            (state, content, month, source, id),
         )
 
     def companion_content(self, id: int, content: str) -> None:
         """What a sidecar or paired file holds; forgotten when the file changes."""
         self._link.execute("UPDATE files SET content=? WHERE id=?", (content, id))
+
+    def companions_to_read(self) -> list[FileRow]:
+        """Companions whose bytes matter and are not known: as large as media that stands alone, or the keeper of some."""
+        columns = ", ".join(f"f.{column}" for column in _FILE.split(", "))
+        rows = self._link.execute(
+            f"SELECT DISTINCT {columns} FROM files o CROSS JOIN files f INDEXED BY files_unread ON f.root=o.root AND f.size=o.size "
+            "AND f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason='' "
+            "WHERE o.state='undecoded' AND o.absent_since IS NULL "
+            f"UNION SELECT {columns} FROM files f INDEXED BY files_unread JOIN groups g ON g.keeper=f.id "
+            "WHERE f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason=''"
+        )
+        return [_file(r) for r in rows]
+
+    def companions_with_content(self, root: int, content: str) -> list[FileRow]:
+        """Companions of this root that hold these bytes."""
+        rows = self._link.execute(
+            f"SELECT {_FILE} FROM files WHERE content=? AND root=? AND +state='companion' AND absent_since IS NULL",
+            (content, root),
+        )
+        return [_file(r) for r in rows]
 
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
@@ -263,8 +286,9 @@ class Inventory:
         return [_file(r) for r in rows]
 
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
+        """Photos, and media that nobody decodes."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_LIVE}", (root, month)
+            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_READ}", (root, month)
         )
         return [_file(r) for r in rows]
 
@@ -277,6 +301,12 @@ class Inventory:
         return [_file(r) for r in rows]
 
     def live_with_content(self, content: str) -> list[FileRow]:
+        """Photos of these bytes, or media that nobody decodes."""
+        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_READ}", (content,))
+        return [_file(r) for r in rows]
+
+    def seen_with_content(self, content: str) -> list[FileRow]:
+        """Photos of these bytes: their pictures can be looked at again."""
         rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_LIVE}", (content,))
         return [_file(r) for r in rows]
 
@@ -284,7 +314,7 @@ class Inventory:
         """Months of the files of this root with these bytes, in duplicates/ too."""
         rows = self._link.execute(
             "SELECT DISTINCT month FROM files WHERE content=? AND +root=? AND absent_since IS NULL "
-            "AND +state IN ('indexed', 'held')",
+            "AND +state IN ('indexed', 'undecoded', 'held')",
             (content, root),
         )
         return {r[0] for r in rows}
@@ -323,7 +353,7 @@ class Inventory:
         )
 
     def other_recipe(self, recipe: str, model: str) -> list[FileRow]:
-        """Live files whose content was measured under another recipe or model."""
+        """Live photos whose content was measured under another recipe or model."""
         rows = self._link.execute(
             f"SELECT {', '.join('f.' + c for c in _FILE.split(', '))} FROM files f LEFT JOIN contents c ON c.content=f.content "
             "WHERE f.absent_since IS NULL AND f.state='indexed' AND (c.content IS NULL OR c.recipe!=? OR c.model!=?)",
@@ -339,6 +369,7 @@ class Inventory:
         )
 
     def live_contents(self) -> list[str]:
+        """Contents of live photos: what the index holds when it is whole."""
         return [r[0] for r in self._link.execute(f"SELECT DISTINCT content FROM files WHERE {_LIVE}")]
 
     # ---- months

@@ -250,7 +250,7 @@ class Judgement:
         """Months of this root whose groups may change when this file does: of its group, of its twins, of its measured pairs."""
         rows = self._link.execute(
             "SELECT month FROM groups WHERE keeper=:file OR id IN (SELECT grp FROM members WHERE file=:file) "
-            "UNION SELECT month FROM files WHERE +root=:root AND +state='indexed' AND content IN "
+            "UNION SELECT month FROM files WHERE +root=:root AND +state IN ('indexed', 'undecoded') AND content IN "
             "(SELECT b FROM pairs WHERE a=:content UNION SELECT a FROM pairs WHERE b=:content UNION SELECT :content)",
             {"root": root, "file": file, "content": content},
         )

@@ -71,6 +71,9 @@ CREATE INDEX IF NOT EXISTS moves_held ON moves(root) WHERE goal='moved' AND stat
 """
 )
 
+_UNREAD = """
+CREATE INDEX IF NOT EXISTS files_unread ON files(root, size) WHERE state='companion' AND content IS NULL;
+"""
 _TO_2 = """
 ALTER TABLE pairs RENAME TO pairs_1;
 ALTER TABLE compared RENAME TO compared_1;
@@ -127,7 +130,7 @@ def _prepare(link: sqlite3.Connection) -> None:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
-    link.executescript(sidecars.SCHEMA)  # younger than the first ledgers
+    link.executescript(sidecars.SCHEMA + _UNREAD)  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
 

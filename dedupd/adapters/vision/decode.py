@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat as stat_module
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from dedupd.adapters.vision.container import holding
-from dedupd.core.photo import IN_THE_CLOUD, FileStat, Holding
+from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileStat, Holding
+from dedupd.core.units import RAWS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000")
 MAX_PIXELS = 250_000_000
@@ -39,10 +40,7 @@ GREY = (128, 128, 128)
 _OPAQUE = 250
 """Of 255: what no eye sees through."""
 
-RAW_SUFFIXES = (
-    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos", ".mrw"),
-    *(".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
-)
+RAW_SUFFIXES = tuple(f".{extension}" for extension in sorted(RAWS))
 _RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 _TAG_DNG_VERSION = 50706
 _TAG_PHOTOMETRIC = 262
@@ -50,6 +48,8 @@ _RAW_PHOTOMETRIC = (32803, 34892)
 _TAG_ORIENTATION = 0x0112
 _SF_DATALESS = 0x40000000
 _BLOCK = 1 << 20
+_SIGN_OF_LIFE = 64
+"""Blocks."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -143,14 +143,21 @@ def _check(status: os.stat_result, expected: FileStat | None) -> None:
         raise Refused(IN_THE_CLOUD, retry=True)
 
 
-def content_of(file: BinaryIO) -> str:
-    """BLAKE3 of the whole file, 64 hex digits; leaves the file at its start."""
+def content_of(file: BinaryIO, alive: Callable[[], None] = lambda: None) -> str:
+    """BLAKE3 of the whole file, 64 hex digits; leaves the file at its start.
+
+    `alive` is called now and then: an hour of video on a slow disk takes its time, and hangs nobody.
+    """
     hasher = blake3()
     block = bytearray(_BLOCK)
     view = memoryview(block)
     file.seek(0)
+    read = 0
     while count := file.readinto(block):  # type: ignore[attr-defined]
         hasher.update(view[:count])
+        read += 1
+        if read % _SIGN_OF_LIFE == 0:
+            alive()
     file.seek(0)
     return hasher.hexdigest()
 
@@ -182,7 +189,7 @@ def decode(
 
 def _decode(image: Image.Image, path: str, short_side: int, long_side: int, found: Holding) -> Picture:
     if PurePath(path).suffix.lower() in RAW_SUFFIXES or _is_raw_tiff(image):
-        raise Refused("raw photo, not decoded yet")
+        raise Refused(RAW_UNDECODED)
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Refused(f"too large: {width * height // 1_000_000} Mpixel")
@@ -306,8 +313,8 @@ def _name_unknown(file: BinaryIO, path: str) -> str:
         return "empty file"
     raw = head.startswith(_RAW_MAGIC) or head[8:10] == b"CR" or head[4:12] == b"ftypcrx "
     if raw or PurePath(path).suffix.lower() in RAW_SUFFIXES:
-        return "raw photo, not decoded yet"
-    return "not a picture dedupd reads"
+        return RAW_UNDECODED
+    return NO_PICTURE
 
 
 def decode_for_proof(path: str, side: int = 400, expected: FileStat | None = None) -> NDArray[np.uint8]:

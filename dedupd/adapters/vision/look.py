@@ -22,6 +22,7 @@ from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embed import Embedder
 from dedupd.adapters.vision.traits import measure
+from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError
 
@@ -69,14 +70,19 @@ class Looker:
         _Request(self, self._index).run(deque(files))
 
     def see(self, file: messages.FileToLook) -> _Sight:
-        """In a decoding thread: hash, and decode what the index does not hold."""
-        self._send(messages.Begun(key=file.key))
+        """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
+        begun = messages.Begun(key=file.key)
+        self._send(begun)
         path, content = fsdecode(file.path), ""
         try:
             with opened(path, file.stat) as stream:
-                content = content_of(stream)
+                content = content_of(stream, lambda: self._send(begun))
                 if self._index.holds(content):
                     return _Sight(key=file.key, content=content)
+                head = stream.read(HEAD)
+                stream.seek(0)
+                if kind := kind_of(head, path):
+                    return _Sight(key=file.key, content=content, traits=traits_of(content, kind))
                 embedder = self._embedder()
                 side = max(SHORT_SIDE, embedder.side if embedder else 0)
                 picture = decode(stream, path, short_side=side)
@@ -170,6 +176,8 @@ class _Request:
             self._looker.send(
                 messages.Looked(key=sight.key, traits=None, unreadable=sight.unreadable, decoded=True)
             )
+        elif sight.traits is not None and not sight.traits.decoded:
+            self._answer(sight.key, sight.traits, decoded=False)
         elif sight.content in self._waiting:
             self._waiting[sight.content].append(sight.key)
         elif sight.traits is None:

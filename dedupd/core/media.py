@@ -1,0 +1,83 @@
+"""Media that dedupd does not decode: camera RAW, JPEG XL, video. Same bytes are same bytes all the same.
+
+Owns how such a file is told, by its first bytes and its name together. Must never open a file, and never takes a
+document for media (PDF, office files, archives, programs; PSD and SVG too: somebody's work, not a camera's).
+"""
+
+from __future__ import annotations
+
+from dedupd.core.photo import BYTES_ALONE, Traits
+from dedupd.core.units import extension, is_raw, is_video
+
+HEAD = 400
+"""First bytes of a file that tell its container."""
+
+_RAW = (
+    b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM",
+    b"ARRI",
+)  # fmt: skip
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+_VIDEO = (
+    (b"\x1aE\xdf\xa3", "Matroska video"),
+    (b"0&\xb2u\x8ef\xcf\x11", "Windows Media video"),
+    (b"\0\0\x01\xba", "MPEG video"),
+    (b"\0\0\x01\xb3", "MPEG video"),
+    (b"FLV\x01", "Flash video"),
+    (b"OggS", "Ogg video"),
+    (b"\x1f\x07\0", "DV video"),
+    (b"\x06\x0e+4", "MXF video"),
+)
+_STILL_BRANDS = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"mif2",
+    b"msf1",
+    b"avif",
+    b"avis",
+    b"crx ",
+)
+"""Brands of pictures that wear the container of MP4."""
+_OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_PACKET, _STAMPED_PACKET = 188, 192
+"""Bytes of a packet of an MPEG transport stream; camcorders put a time stamp of four bytes before each."""
+
+
+def kind_of(head: bytes, path: str) -> str:
+    """What the file at `path` is, for people, when its name and its first `HEAD` bytes agree; '' when it is no such media."""
+    if is_raw(path):
+        return "raw photo" if head.startswith(_RAW) or head[4:12] == b"ftypcrx " else ""
+    if extension(path) == "jxl":
+        return "JPEG XL" if head.startswith(_JPEG_XL) else ""
+    return _video(head) if is_video(path) else ""
+
+
+def perhaps(path: str) -> bool:
+    """Whether a file of this name can be such media."""
+    return is_raw(path) or is_video(path) or extension(path) == "jxl"
+
+
+def traits_of(content: str, kind: str) -> Traits:
+    """What is known of such a file: its bytes. Nothing in it can be likened to anything."""
+    return Traits(
+        content=content, recipe=BYTES_ALONE, model="", format=kind, width=0, height=0, phash=0, dhash=0
+    )  # fmt: skip
+
+
+def _video(head: bytes) -> str:
+    if head[4:8] == b"ftyp":
+        return (
+            "" if head[8:12] in _STILL_BRANDS else "QuickTime video" if head[8:12] == b"qt  " else "MP4 video"
+        )
+    if head[4:8] in _OLD_QUICKTIME:
+        return "QuickTime video"
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return "AVI video"
+    for start, packet in ((0, _PACKET), (4, _STAMPED_PACKET)):
+        if head[start::packet] == b"GGG":
+            return "MPEG transport stream"
+    return next((kind for magic, kind in _VIDEO if head.startswith(magic)), "")
