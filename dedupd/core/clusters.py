@@ -10,7 +10,7 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dedupd.core.dominance import NOTHING, WAIVED, Loss, lost, preferred
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
@@ -37,6 +37,9 @@ class Member:
     unattended: bool
     """True: moves without a person; False: waits for review."""
     why: str
+    only_here: tuple[str, ...] = ()
+    """What it holds and the keeper lacks, one clause each."""
+    only_in_keeper: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,16 +260,13 @@ class _Grouping:
 
     def _member(self, node: Node, edge: Edge, keeper: Node) -> Member:
         obstacle = self._obstacle(node, edge, keeper)
-        evidence = replace(
-            edge.evidence,
-            only_here=tuple(loss.clause for loss in self._lost(edge, node, keeper)),
-            only_in_keeper=tuple(loss.clause for loss in self._lost(edge, keeper, node)),
-        )
         return Member(
             node=node,
-            edge=replace(edge, evidence=evidence),
+            edge=edge,
             unattended=not obstacle,
             why=obstacle or edge.why,
+            only_here=tuple(loss.clause for loss in self._lost(edge, node, keeper)),
+            only_in_keeper=tuple(loss.clause for loss in self._lost(edge, keeper, node)),
         )
 
     def _order(self, relations: set[Relation]) -> list[Node]:

@@ -154,7 +154,9 @@ def _strangeness(node: Node) -> int:
 
 
 def _format(traits: Traits) -> int:
-    return _FORMAT_RANK.get(traits.format.upper(), 4)
+    """A HEIC that knows no camera was converted: no better than the JPEG it was made from."""
+    rank = _FORMAT_RANK.get(traits.format.upper(), 4)
+    return max(rank, _FORMAT_RANK["JPEG"]) if not traits.camera else rank
 
 
 def _quality(traits: Traits) -> float:

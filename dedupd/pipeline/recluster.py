@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
@@ -432,7 +432,9 @@ def members_of(ledger: Ledger, star: Star, companions: Companions) -> Iterable[M
             file=member.node.id,
             role=role,
             relation=member.edge.relation,
-            evidence=member.edge.evidence,
+            evidence=replace(
+                member.edge.evidence, only_here=member.only_here, only_in_keeper=member.only_in_keeper
+            ),
             why=why,
         )
 
