@@ -43,6 +43,7 @@ from dedupd.pipeline import consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.foreign import not_looked_at
+from dedupd.pipeline.held_better import look_again
 from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
@@ -125,7 +126,7 @@ class Library:
         )  # fmt: skip
         self.verdicts = Verdicts(
             self.ledger, self.disk, self.clock, settings, self.known, self.movement,
-            regroup=self.cluster, annotate=self.annotate,
+            regroup=self.cluster, annotate=self.annotate, settle=self._wait_until_quiet,
         )  # fmt: skip
         self.problems = self.known.problems
         self.reconcile, self.reconcile_folders = self.known.reconcile, self.known.reconcile_folders
@@ -133,6 +134,7 @@ class Library:
         self.undo, self.held = self.movement.undo, self.movement.held
         self.consent, self.months_of = self.movement.consent, self.movement.months_of
         self.approve, self.approve_all = self.verdicts.approve, self.verdicts.approve_all
+        self.exchange = self.verdicts.exchange
         self.reject, self.judge, self.keep = self.verdicts.reject, self.verdicts.judge, self.verdicts.keep
         self.forget, self.learn = self.verdicts.forget, self.verdicts.learn
 
@@ -335,6 +337,17 @@ class Library:
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)
 
+    def look_again(self, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False) -> int:
+        """Compare what an older dedupd moved with what it left, each pair once. Returns how many hold what theirs lacks."""
+        online = [r.path for r in self.roots if r.online]
+        try:
+            return look_again(
+                self.ledger, self.vision, online, lambda done, total: on_progress("again", done, total), stop
+            )
+        except VisionError as error:
+            log.warning("what moved before is looked at later: %s", error)
+            return 0
+
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:
         """Rewrite the logs of these months."""
         written: list[MonthSummary] = []
@@ -477,6 +490,7 @@ class Library:
             for sentence in self.rescue():
                 changes.problems.append(sentence)
         touched = self.cluster(chosen, on_progress=on_progress)
+        self.look_again(on_progress=on_progress)
         moved = Moved()
         proposed = self._proposed(chosen)
         if proposed and not dry_run and (yes or (ask is not None and ask(proposed, self.report()))):

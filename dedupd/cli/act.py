@@ -42,13 +42,19 @@ from dedupd.protocol.messages import (
 
 
 def approve(arguments: argparse.Namespace) -> int:
-    if bool(arguments.groups) == arguments.all:
-        raise UsageError("name the groups to approve, as in `dedupd approve 12 15`, or say --all")
-    request = Approve(groups=_refs(arguments.groups), all=arguments.all, key=_key())
     ids = list(arguments.groups)
-    return _act(
-        arguments, request, lambda library: library.approve_all() if arguments.all else library.approve(ids)
-    )
+    if arguments.all and (ids or arguments.held_better):
+        raise UsageError("--all stands alone: it is the yes to all that is proposed")
+    if not (ids or arguments.all or arguments.held_better):
+        raise UsageError("name the groups to approve, as in `dedupd approve 12 15`, or say --all")
+    request = Approve(groups=_refs(ids), all=arguments.all, held_better=arguments.held_better, key=_key())
+
+    def here(library: Library) -> Moved:
+        if arguments.held_better:
+            return library.exchange(ids or None)
+        return library.approve_all() if arguments.all else library.approve(ids)
+
+    return _act(arguments, request, here)
 
 
 def reject(arguments: argparse.Namespace) -> int:

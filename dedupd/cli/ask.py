@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
@@ -128,6 +129,8 @@ def groups(arguments: argparse.Namespace) -> int:
     """With --json the report of DESIGN section 5, of one month if asked."""
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view:
+        if arguments.held_better:
+            return _held_better(view, as_json=arguments.json)
         if arguments.json:
             answer_json(view.report(arguments.month))
             return int(ExitCode.OK)
@@ -136,6 +139,22 @@ def groups(arguments: argparse.Namespace) -> int:
         _print_group(group)
     if not found:
         answer("no duplicates" + (f" in {Month.parse(arguments.month).label}" if arguments.month else ""))
+    return int(ExitCode.OK)
+
+
+def _held_better(view: LibraryView, *, as_json: bool) -> int:
+    """What an older dedupd moved beside a lesser photo, and what each of the two holds."""
+    found = view.ledger.held_checks.better()
+    if as_json:
+        answer_json([asdict(better) for better in found])
+        return int(ExitCode.OK)
+    for better in found:
+        answer(f"group {better.group}  {visible(better.held)}  kept: {visible(better.keeper)}")
+        answer(f"    it {'; it '.join(better.only_here)}")
+        if better.only_in_keeper:
+            answer(f"    the kept one {'; it '.join(better.only_in_keeper)}")
+    if not found:
+        answer("nothing in duplicates/ holds more than the photo that stayed")
     return int(ExitCode.OK)
 
 

@@ -174,6 +174,11 @@ def _asking(commands: Commands) -> None:
         commands, "groups", "ask:groups", "the groups of duplicates, and why", "dedupd groups --month 2024-06"
     )
     groups.add_argument("--month", type=_month, metavar="YYYY-MM")
+    groups.add_argument(
+        "--held-better",
+        action="store_true",
+        help="only files in duplicates/ that hold more than the photo that stayed (moved by an older dedupd)",
+    )
     _json(groups)
     show = _command(
         commands, "show", "ask:show", "one group with its pictures and evidence", "dedupd show 12"
@@ -235,6 +240,12 @@ def _acting(commands: Commands) -> None:
         "--all",
         action="store_true",
         help="everything proposed moves, and these folders need no first yes again",
+    )
+    approve.add_argument(
+        "--held-better",
+        action="store_true",
+        help="what an older dedupd moved though it holds more than the photo that stayed comes back, and the lesser one"
+        " moves aside (of these groups, or of all)",
     )
     _json(approve)
     reject = _command(

@@ -121,3 +121,31 @@ class MonthRow:
     waiting: bool
     changed_at: float | None
     clustered_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPair:
+    """A held copy and its keeper, where they lie now."""
+
+    root: str
+    """Absolute."""
+    held: str
+    content: str
+    keeper: str
+    keeper_content: str
+    relation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBetter:
+    """A file in duplicates/ that holds something its keeper lacks: moved by a dedupd that knew less."""
+
+    group: int
+    root: str
+    file: int
+    src: str
+    """Where it lay before."""
+    held: str
+    keeper: str
+    only_here: tuple[str, ...]
+    only_in_keeper: tuple[str, ...]

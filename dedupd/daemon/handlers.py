@@ -354,6 +354,8 @@ class Handlers:
         )
 
     def _approving(self, request: Approve) -> Callable[[Library], Moved]:
+        if request.held_better:
+            return lambda library: library.exchange([g.id for g in request.groups] or None)
         if request.all:
             return lambda library: library.approve_all()
         return lambda library: library.approve([g.id for g in request.groups])

@@ -249,6 +249,8 @@ class Daemon:
             self._soon(self.recluster)
             return
         self.after_moves(library, library.move(on_progress=self.engine.report), touched)
+        if library.look_again(on_progress=self.engine.report, stop=self.engine.should_yield):
+            self._soon(self.tell_status)
 
     def _retry(self) -> None:
         if not self.paused:

@@ -247,6 +247,23 @@ class Movement:
         self.put_back(moves, result)
         return result
 
+    def bring_back(self, moves: Sequence[Move], result: Moved) -> None:
+        """Put these files back without a word about them: they are grouped anew, and may move again."""
+        ended: list[Move] = []
+        for root in sorted({m.root for m in moves}):
+            try:
+                self._hold(root)
+                ended += relocate.undo(
+                    [m for m in moves if m.root == root], self._mover, self._in_step, self._clock,
+                    goal=Goal.RETURNED,
+                )  # fmt: skip
+            except (RootError, AlreadyRunning) as error:
+                result.messages.append(str(error))
+        back = [m for m in ended if m.goal is Goal.RETURNED and m.state is MoveState.DONE]
+        result.restored += len(back)
+        result.moves += back
+        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
+
     def put_back(self, moves: Sequence[Move], result: Moved) -> None:
         if not moves:
             return

@@ -20,6 +20,7 @@ from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.consent import waits
 from dedupd.pipeline.foreign import not_looked_at
+from dedupd.pipeline.held_better import told as told_better
 from dedupd.pipeline.learning import told
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
@@ -264,6 +265,9 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         sentence = waits(ledger, root, proposed[root.id][0], now)
         attention += [sentence] if sentence and root.online else []
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
+    paths = {r.path for r in roots}
+    better = [b for b in ledger.held_checks.better() if b.root in paths]
+    attention += [told_better(better)] if better else []
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
@@ -276,6 +280,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=attention,
+        held_better=len(better),
         paused=ledger.get("paused") == "yes",
         skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
         undecoded=sum(ledger.inventory.count(r.id, FileState.UNDECODED) for r in roots),

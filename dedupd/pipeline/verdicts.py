@@ -27,11 +27,13 @@ class Verdicts:
 
     def __init__(
         self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
-        regroup: Callable[[], object], annotate: Callable[..., None],
+        regroup: Callable[[], object], annotate: Callable[..., None], settle: Callable[[], None],
     ) -> None:  # fmt: skip
-        """`regroup` groups the months that changed, `annotate` settles sidecars."""
+        """`regroup` groups the months that changed, `annotate` settles sidecars, `settle` waits until files that would
+        move are quiet."""
         self._ledger, self._disk, self._clock, self._settings = ledger, disk, clock, settings
         self._roots, self._movement, self._regroup, self._annotate = roots, movement, regroup, annotate
+        self._settle = settle
 
     def approve(self, groups: Sequence[int]) -> Moved:
         """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
@@ -73,6 +75,31 @@ class Verdicts:
         result = self._movement.move(yes=True)
         for root in asked:
             consent.say_yes(self._ledger, root, self._clock.now())
+        return result
+
+    def exchange(self, groups: Sequence[int] | None = None) -> Moved:
+        """A person's yes to what is held better: each comes back, its group is formed anew, and the lesser one moves aside.
+
+        `groups`: only these; None: all. Where each holds something, both stay and the group waits in review.
+        """
+        result = Moved()
+        chosen = [b for b in self._ledger.held_checks.better() if groups is None or b.group in groups]
+        for group in sorted({b.group for b in chosen}):
+            self._movement.bring_back(self._ledger.journal.moves(group=group, held=True), result)
+        self._regroup()
+        self._settle()
+        for better in chosen:
+            file = self._ledger.inventory.file(better.file)
+            root = next((r for r in self._roots.all if file is not None and r.id == file.root), None)
+            group = (
+                None
+                if root is None or file is None
+                else self._ledger.judgement.group_of_keeper(root.id, file.id)
+            )
+            if root is not None and group is not None:
+                members = [m for m in group.members if m.role == "duplicate"]
+                self._movement.relocate(root, [(group, members)], result, asked=True)
+        self._annotate()
         return result
 
     def reject(self, groups: Sequence[int]) -> Moved:

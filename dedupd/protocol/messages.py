@@ -209,6 +209,8 @@ class StatusView(Struct, kw_only=True):
     groups_waiting: int = 0
     moved: int = 0
     bytes_saved: int = 0
+    held_better: int = 0
+    """Files in duplicates/ that hold more than their keeper: moved by an older dedupd, and wait for a yes."""
     model: str = ""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
@@ -507,12 +509,17 @@ class GroupRef(Struct, kw_only=True):
 
 
 class Approve(Request, kw_only=True):
-    """Yes: the group's duplicates and review members move. `all`: everything proposed (not review), and the roots' consent."""
+    """Yes: the group's duplicates and review members move. `all`: everything proposed (not review), and the roots' consent.
+
+    `held_better`: instead, what is held better than its keeper comes back and the lesser one moves aside; of these groups,
+    or of all when none is named.
+    """
 
     method = "approve"
     result = Acted
     groups: list[GroupRef] = field(default_factory=list)
     all: bool = False
+    held_better: bool = False
     key: Key = ""
 
 

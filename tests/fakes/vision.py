@@ -23,7 +23,7 @@ from dedupd.core.xmp import from_xmp
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
 
 _MAGIC = b"pseudo-photo\n"
-_COPY = Measures(
+COPY = Measures(
     method="identity",
     inliers=200,
     overlap_a=1.0,
@@ -36,7 +36,7 @@ _COPY = Measures(
     extra={"local": 0.95, "fine_ncc": 0.9, "tone": 0.02, "flow50": 0.05},
 )
 _SAME_SCENE = replace(
-    _COPY, method="orb", inliers=60, ncc=0.8, mean=6.0, worst=45.0, band_ncc=0.4, extra={"local": 0.2}
+    COPY, method="orb", inliers=60, ncc=0.8, mean=6.0, worst=45.0, band_ncc=0.4, extra={"local": 0.2}
 )
 
 
@@ -65,6 +65,8 @@ class FakeVision(Vision):
         self.measures: dict[frozenset[str], Measures] = {}
         self.looked: list[int] = []
         """Keys in the order they were answered, for tests that count work."""
+        self.proved: list[tuple[str, str]] = []
+        """Pairs in the order they were measured."""
 
     def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
         for request in requests:
@@ -151,11 +153,12 @@ class FakeVision(Vision):
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
         for request in requests:
+            self.proved.append((request.a, request.b))
             a, b = self._found(request.path_a, request.a), self._found(request.path_b, request.b)
             if a is None or b is None:
                 yield Proof(a=request.a, b=request.b, measures=None, error="changed since it was looked at")
                 continue
-            usual = _COPY if a["exposure"] == b["exposure"] else _SAME_SCENE
+            usual = COPY if a["exposure"] == b["exposure"] else _SAME_SCENE
             if a["scene"] != b["scene"]:
                 usual = Measures()
             measures = self.measures.get(frozenset((request.a, request.b)), usual)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from dedupd.adapters.ledger import journal, sidecars
+from dedupd.adapters.ledger import held_checks, journal, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
 VERSION = 2
@@ -130,7 +130,7 @@ def _prepare(link: sqlite3.Connection) -> None:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
-    link.executescript(sidecars.SCHEMA + _UNREAD)  # younger than the first ledgers
+    link.executescript(sidecars.SCHEMA + held_checks.SCHEMA + _UNREAD)  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
 

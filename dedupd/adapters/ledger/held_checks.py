@@ -1,0 +1,79 @@
+"""What was found when held copies were compared once more with their keepers: moves of a dedupd that knew less (P16).
+
+Owns the table `held_checks`; a row can be made again by looking again. Must never touch a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+
+from dedupd.core.records import HeldBetter, HeldPair
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS held_checks(
+    content TEXT NOT NULL, keeper_content TEXT NOT NULL, rules TEXT NOT NULL, only_here TEXT NOT NULL,
+    only_in_keeper TEXT NOT NULL, PRIMARY KEY(content, keeper_content)) WITHOUT ROWID;
+"""
+
+_HELD = "m.goal='moved' AND m.state='done' AND m.is_primary=1 AND m.content!=m.keeper_content"
+# A move of today carries what both hold, and a person who said "the same" saw what would be lost.
+_KNEW_LESS = "json_extract(m.evidence, '$.measures.holds_a') IS NULL"
+_NOBODY_SAID = (
+    "NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.kind='same' AND v.a=min(m.content, m.keeper_content) "
+    "AND v.b=max(m.content, m.keeper_content))"
+)
+
+
+class HeldChecks:
+    """Queries and changes over checks. Writers hold a Ledger.transaction()."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    def unchecked(self, rules: str, limit: int) -> list[HeldPair]:
+        """Held copies that nobody compared with their keeper under these rules, the oldest moves first."""
+        rows = self._link.execute(
+            "SELECT min(m.id), m.root, m.dst, m.content, m.keeper, m.keeper_content, m.relation FROM moves m "
+            "LEFT JOIN held_checks c ON c.content=m.content AND c.keeper_content=m.keeper_content AND c.rules=? "
+            f"WHERE {_HELD} AND c.content IS NULL AND {_KNEW_LESS} AND {_NOBODY_SAID} "
+            "GROUP BY m.content, m.keeper_content ORDER BY min(m.id) LIMIT ?",
+            (rules, limit),
+        )
+        return [
+            HeldPair(
+                root=os.fsdecode(r[1]), held=os.fsdecode(r[2]), content=r[3], keeper=os.fsdecode(r[4]),
+                keeper_content=r[5], relation=r[6],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def put(
+        self, pair: HeldPair, rules: str, only_here: Sequence[str], only_in_keeper: Sequence[str]
+    ) -> None:
+        self._link.execute(
+            "INSERT OR REPLACE INTO held_checks VALUES(?,?,?,?,?)",
+            (
+                pair.content, pair.keeper_content, rules, json.dumps(list(only_here)),
+                json.dumps(list(only_in_keeper)),
+            ),
+        )  # fmt: skip
+
+    def better(self) -> list[HeldBetter]:
+        """Files in duplicates/ that hold what their keeper lacks, by group; none in a ledger of an older dedupd."""
+        if not self._link.execute("SELECT 1 FROM sqlite_master WHERE name='held_checks'").fetchone():
+            return []
+        rows = self._link.execute(
+            "SELECT m.grp, m.root, m.file, m.src, m.dst, m.keeper, c.only_here, c.only_in_keeper FROM held_checks c "
+            "JOIN moves m ON m.content=c.content AND m.keeper_content=c.keeper_content "
+            f"WHERE c.only_here!='[]' AND {_HELD} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
+        )
+        return [
+            HeldBetter(
+                group=r[0], root=os.fsdecode(r[1]), file=r[2], src=os.fsdecode(r[3]), held=os.fsdecode(r[4]),
+                keeper=os.fsdecode(r[5]), only_here=tuple(json.loads(r[6])), only_in_keeper=tuple(json.loads(r[7])),
+            )
+            for r in rows
+        ]  # fmt: skip

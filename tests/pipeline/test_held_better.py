@@ -1,0 +1,129 @@
+"""What an older dedupd moved beside a lesser photo: found by one look, told, and exchanged on a person's yes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from dedupd.core.photo import Holding
+from tests.fakes.vision import COPY
+from tests.support.shelf import Shelf
+
+PLAIN = Holding()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    with_shelf = Shelf(tmp_path)
+    yield with_shelf
+    with_shelf.close()
+
+
+def content(path: Path) -> str:
+    return blake3(path.read_bytes()).hexdigest()
+
+
+def holds(shelf: Shelf, path: Path, other: Path, mine: Holding, its: Holding) -> None:
+    """What measuring this pair finds."""
+    a, b = content(path), content(other)
+    one, two = (mine, its) if a < b else (its, mine)
+    shelf.vision.measures[frozenset((a, b))] = replace(COPY, holds_a=one, holds_b=two)
+
+
+def moved_before(shelf: Shelf, mine: Holding, its: Holding = PLAIN) -> tuple[Path, Path]:
+    """The keeper and the moved copy, as a dedupd left them that knew nothing of what files hold."""
+    keeper = shelf.add("2024/06/kept.jpg", camera="M|1|", captured=5.0)
+    moved = shelf.add("2024/06/moved.jpg", rendering="other", jpeg_quality=88.0)
+    a, b = content(keeper), content(moved)
+    shelf.vision.measures[frozenset((a, b))] = replace(COPY, holds_a=None, holds_b=None)
+    shelf.clock.advance(60)
+    shelf.pass_()
+    held = shelf.path("2024/06/duplicates/moved.jpg")
+    assert held.exists()
+    holds(shelf, held, keeper, mine, its)
+    shelf.ledger.put("rules", "of an older dedupd")
+    return keeper, held
+
+
+def test_what_holds_more_is_found_and_told_and_stays_where_it_is(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(colour=20.0))
+    assert shelf.library.look_again() == 1
+    (better,) = shelf.ledger.held_checks.better()
+    assert (better.src, better.only_here) == ("2024/06/moved.jpg", ("has the colours",))
+    assert shelf.path("2024/06/duplicates/moved.jpg").exists(), "nothing moves by itself"
+    shelf.clock.advance(60)
+    shelf.pass_()
+    assert shelf.path("2024/06/duplicates/moved.jpg").exists()
+    looked = len(shelf.vision.proved)
+    assert shelf.library.look_again() == 0
+    assert len(shelf.vision.proved) == looked, "each pair is looked at once"
+
+
+def test_on_a_yes_the_better_one_comes_back_and_the_lesser_moves_aside(shelf: Shelf) -> None:
+    keeper, held = moved_before(shelf, Holding(clip="film", clip_seconds=2.4))
+    before = shelf.census()
+    shelf.library.look_again()
+    done = shelf.library.exchange()
+    assert (done.restored, done.files) == (1, 1)
+    assert shelf.files() >= {"2024/06/moved.jpg", "2024/06/duplicates/kept.jpg"}
+    assert not keeper.exists()
+    assert not held.exists()
+    assert shelf.census() == before
+    assert shelf.ledger.held_checks.better() == []
+    assert not shelf.ledger.judgement.verdicts("different"), "nobody said that they differ"
+
+
+def test_where_each_holds_something_both_stay_and_wait(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(colour=20.0), Holding(depth=16))
+    shelf.library.look_again()
+    shelf.library.exchange()
+    assert shelf.files() >= {"2024/06/moved.jpg", "2024/06/kept.jpg"}
+    (view,) = shelf.views()
+    assert view.review
+    assert not view.duplicates
+
+
+def test_other_groups_are_left_alone(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(colour=20.0))
+    shelf.library.look_again()
+    (better,) = shelf.ledger.held_checks.better()
+    assert shelf.library.exchange([better.group + 1]).restored == 0
+    assert shelf.path("2024/06/duplicates/moved.jpg").exists()
+
+
+def test_what_lost_nothing_is_not_told(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(), Holding(colour=20.0))
+    assert shelf.library.look_again() == 0
+    assert shelf.ledger.held_checks.better() == []
+
+
+def test_what_a_person_moved_knowingly_is_not_told(shelf: Shelf) -> None:
+    keeper, held = moved_before(shelf, Holding(colour=20.0))
+    with shelf.ledger.transaction():
+        a, b = sorted((content(keeper), content(held)))
+        shelf.ledger.judgement.add_verdict("same", a, b, [], 1.0)
+    assert shelf.library.look_again() == 0
+    assert shelf.ledger.held_checks.better() == []
+
+
+def test_what_cannot_be_read_now_is_asked_about_again(shelf: Shelf) -> None:
+    _, held = moved_before(shelf, Holding(colour=20.0))
+    data = held.read_bytes()
+    held.unlink()
+    assert shelf.library.look_again() == 0
+    held.write_bytes(data)
+    assert shelf.library.look_again() == 1
+
+
+def test_status_counts_it_and_says_what_to_do(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(colour=20.0))
+    shelf.library.look_again()
+    from dedupd.pipeline.review import status_view
+
+    view = status_view(shelf.ledger, shelf.library.roots, daemon="stopped", now=shelf.clock.now())
+    assert view.held_better == 1
+    assert any("dedupd approve --held-better" in sentence for sentence in view.attention)
