@@ -40,7 +40,7 @@ def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
     return known if similar is None else replace(known, similar=similar)
 
 
-MEASURES = "4"
+MEASURES = "5"
 """Version of what `Measures` holds: pairs measured under another are measured again."""
 
 # The bars of an unattended copy. They were read on 957 labelled photos, 1380 generated copies of 40 kinds and 1100
@@ -83,6 +83,8 @@ _SAME_INSTANT = 1.0
 _BRACKET_TONE = 0.2
 _BEYOND = 0.03
 """Share of the mover's picture that the keeper may lack: rounding of the fit, the letters of a caption bar."""
+_ON_A_SCREEN = 0.75
+"""Share of a screenshot that its photo fills at most: a portrait 0.61, a landscape 0.35. Within a border of 5 % 0.8."""
 _WRITTEN = 0.002
 """Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
@@ -92,7 +94,13 @@ _MORE_LIKELY_THAN_NOT = 0.5
 _WRITING = 0.47
 """Share of the strokes that differ on even ground. Bursts: at most 0.43. Wrong: another page in the same place, 0.5."""
 _FIXED_CAMERA_SECONDS = 1.0
-_BURST_REVIEW_SECONDS = 45.0
+_ONE_SUBJECT_SECONDS = 3.0
+_ONE_SUBJECT = 0.75
+"""Cosine: what one camera saw this soon after is asked about, also when a hand moved so far that nothing can be laid over it."""
+_STOOD_STILL, _SAME_VIEW = 0.98, 0.9
+"""Pages, receipts, chats of one layout fill one frame, to 1 % of it. By hand, frames of one burst are 2 to 20 % apart."""
+ONE_MOMENT_SECONDS = 45.0
+"""Photos whose clocks are further apart are no burst and, across months, nothing to each other."""
 
 
 _SHOWS_THROUGH = 0.7
@@ -141,7 +149,7 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     if same_month:
         return True
     if a.captured is not None and b.captured is not None:
-        return abs(a.captured - b.captured) <= _BURST_REVIEW_SECONDS
+        return abs(a.captured - b.captured) <= ONE_MOMENT_SECONDS
     return hash_distance <= _TWIN_BITS or not twins(a, b)
 
 
@@ -218,7 +226,8 @@ def classify(
 def contained(edge: Edge, mover: str) -> bool:
     """Whether the content at the other end shows (nearly) all of the picture in `mover`.
 
-    A plain border or caption bar around `mover` is not picture.
+    A plain border or caption bar around `mover` is not picture. A keeper that is mostly margin is a screen that the
+    picture was shown on, never a keeper of the picture itself.
     """
     m = edge.evidence.measures
     if edge.relation is Relation.EXACT:
@@ -226,10 +235,13 @@ def contained(edge: Edge, mover: str) -> bool:
     if m is None:
         return False
     side, overlap = ("a", m.overlap_a) if mover == edge.a else ("b", m.overlap_b)
+    across, seen = ("b", m.overlap_b) if mover == edge.a else ("a", m.overlap_a)
     if edge.relation is Relation.BURST:
         return overlap >= 0.8
     extra = m.extra or {}
     if _overlaid(m, extra) and not _closely_alike(m, extra, _FINE_WORST) and _painted(extra) != side:
+        return False
+    if seen < _ON_A_SCREEN and extra.get(f"beyond_{across}", 1 - seen) <= _BEYOND:
         return False
     return extra.get(f"beyond_{side}", 1 - overlap) <= _BEYOND
 
@@ -415,12 +427,12 @@ def _other_text(p: _Pair) -> bool:
 
 
 def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
-    if p.apart is None or not p.same_camera or p.apart > _BURST_REVIEW_SECONDS:
+    if p.apart is None or not p.same_camera or p.apart > ONE_MOMENT_SECONDS:
         return None
     if p.apart > 3 and ((p.text and _other_text(p)) or (p.cosine is not None and p.cosine < 0.85)):
         return None
-    m = p.m
-    if not alike_as_a_burst(m):
+    one_subject = p.apart <= _ONE_SUBJECT_SECONDS and p.cosine is not None and p.cosine >= _ONE_SUBJECT
+    if not (alike_as_a_burst(p.m) or one_subject):
         return None
     taken = f"same camera, {_duration(p.apart)} apart"
     doubts = list(_burst_doubts(p, p.apart, thresholds))
@@ -433,7 +445,11 @@ _UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one
 def _graded(p: _Pair, thresholds: Thresholds) -> bool:
     """Whether all that speaks against a burst is a matter of degree. An embedder without a bar of its own has no degrees."""
     doubts = _burst_doubts(p, p.apart or 0.0, thresholds)
-    return thresholds.burst is not None and all(doubt in {_UNLIKE, _TOO_LONG, _REFRAMED} for doubt in doubts)
+    return (
+        thresholds.burst is not None
+        and alike_as_a_burst(p.m)
+        and all(doubt in {_UNLIKE, _TOO_LONG, _REFRAMED} for doubt in doubts)
+    )
 
 
 def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[str]:
@@ -462,7 +478,7 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
 
 
 def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding | None:
-    if not same_month or p.flat or (p.text and _other_text(p)):
+    if not same_month or p.flat or (p.text and _other_text(p) and not _by_hand(p)):
         return None
     if p.cosine is None:
         alike = p.hash_distance <= 4 or (p.aligned and p.m.ncc > 0.85 and p.m.band_ncc > 0.5)
@@ -474,6 +490,13 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
     if thresholds.similar is None or p.cosine < thresholds.similar:
         return None
     return Relation.SIMILAR, False, f"looks alike (cosine {p.cosine:.2f})"
+
+
+def _by_hand(p: _Pair) -> bool:
+    """Whether one view was taken twice by a hand that moved, with no clock that says otherwise."""
+    if p.apart is not None and p.apart > ONE_MOMENT_SECONDS:
+        return False
+    return p.aligned and min(p.m.overlap_a, p.m.overlap_b) < _STOOD_STILL and p.m.ncc >= _SAME_VIEW
 
 
 def _duration(seconds: float) -> str:
