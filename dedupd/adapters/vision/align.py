@@ -9,13 +9,16 @@ One thread. Worker process only.
 # pyright: reportAttributeAccessIssue=false, reportUnnecessaryComparison=false
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.vision.inside import inside
 from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
 from dedupd.core.photo import Measures
 
@@ -27,6 +30,10 @@ cv2.setNumThreads(1)
 _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
+_SURE, _FEW = 12, 250
+"""Matched features that are enough, and features of a picture that are few: a bubble in the sky."""
+_ALIKE = 0.75
+"""Correlation of the fine structure below which another way to lay the pictures is tried."""
 _GAPS = np.ones((7, 7), np.uint8)
 
 
@@ -52,6 +59,20 @@ class Prepared:
     def features(self) -> tuple[Plane, Pixels | None]:
         points, descriptors = _ORB.detectAndCompute(self.grey, None)
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
+
+    @cached_property
+    def within(self) -> tuple[Prepared, Affine] | None:
+        """What plain margins surround, enlarged to the size of the whole, and where it lies; None without margins."""
+        box = inside(self.rgb)
+        if box is None:
+            return None
+        left, top, right, bottom = box
+        k = max(self.width, self.height) / max(right - left, bottom - top)
+        size = (round((right - left) * k), round((bottom - top) * k))
+        cut = cv2.resize(self.rgb[top:bottom, left:right], size, interpolation=cv2.INTER_LINEAR)
+        sx, sy = (right - left) / size[0], (bottom - top) / size[1]
+        place = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2]], np.float64)
+        return Prepared(np.asarray(cut, np.uint8)), place
 
     @cached_property
     def mirrored_features(self) -> tuple[Plane, Pixels | None]:
@@ -101,6 +122,8 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
             found.append(_Laid(a, b, fit).refined())
             if fit.inliers >= 40:
                 break
+    if not any(laid.convincing for laid in found):
+        found += [_Laid(a, b, fit).refined() for fit in _other_fits(a, b)]
     found = [laid for laid in found if laid.comparable]
     if not found:
         return None, Measures()
@@ -145,6 +168,21 @@ def _identity(a: Prepared, b: Prepared) -> _Fit | None:
     sx, sy = b.width / w, b.height / h
     scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]], np.float64)
     return _Fit("identity", orientation, 0, _compose(scale, turn))
+
+
+def _other_fits(a: Prepared, b: Prepared) -> Iterator[_Fit]:
+    """Of what margins surround: on a screen or in a frame a picture is too small to be found by its features. And
+    from b to a, which matches other features and counts three pixels at the other scale."""
+    if min(len(a.features[0]), len(b.features[0])) < _FEW:
+        back = _orb(b, a, mirror=False)
+        if back is not None:
+            yield replace(back, orientation=-back.orientation % 4, transform=_inverse(back.transform))
+    whole = np.eye(2, 3)
+    sides = [[(picture, whole), *([picture.within] if picture.within else [])] for picture in (a, b)]
+    for (one, of_a), (other, of_b) in list(product(*sides))[1:]:
+        for fit in (_identity(one, other), _orb(one, other, mirror=False)):
+            if fit is not None:
+                yield replace(fit, transform=_compose(of_b, _compose(fit.transform, _inverse(of_a))))
 
 
 def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
@@ -223,6 +261,12 @@ class _Laid:
         overlay = self.residual.overlay(rest, local, max(1.0, max(self.mask.shape) / 400))
         around = overlay.get("around", local.lowest)
         return 100 * (1 - local.lowest), 100 * (1 - around), overlay
+
+    @property
+    def convincing(self) -> bool:
+        """Whether it is the right way to lay them, beyond doubt."""
+        found = self.fit.method == "identity" or self.fit.inliers >= _SURE
+        return found and self.comparable and self.residual.bands[0] >= _ALIKE
 
     @property
     def misfit(self) -> float:
