@@ -83,8 +83,8 @@ _SAME_INSTANT = 1.0
 _BRACKET_TONE = 0.2
 _BEYOND = 0.03
 """Share of the mover's picture that the keeper may lack: rounding of the fit, the letters of a caption bar."""
-_ON_A_SCREEN = 0.75
-"""Share of a screenshot that its photo fills at most: a portrait 0.61, a landscape 0.35. Within a border of 5 % 0.8."""
+_ON_A_SCREEN = 0.95
+"""Share of what plain margins surround that the other shows too: then the margins are a screen or a frame."""
 _WRITTEN = 0.002
 """Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
@@ -226,8 +226,8 @@ def classify(
 def contained(edge: Edge, mover: str) -> bool:
     """Whether the content at the other end shows (nearly) all of the picture in `mover`.
 
-    A plain border or caption bar around `mover` is not picture. A keeper that is mostly margin is a screen that the
-    picture was shown on, never a keeper of the picture itself.
+    A plain border or caption bar around `mover` is not picture. A keeper whose margins surround just `mover` is a
+    screen that the picture was shown on, never a keeper of the picture itself.
     """
     m = edge.evidence.measures
     if edge.relation is Relation.EXACT:
@@ -235,13 +235,13 @@ def contained(edge: Edge, mover: str) -> bool:
     if m is None:
         return False
     side, overlap = ("a", m.overlap_a) if mover == edge.a else ("b", m.overlap_b)
-    across, seen = ("b", m.overlap_b) if mover == edge.a else ("a", m.overlap_a)
+    keeper = "b" if mover == edge.a else "a"
     if edge.relation is Relation.BURST:
         return overlap >= 0.8
     extra = m.extra or {}
     if _overlaid(m, extra) and not _closely_alike(m, extra, _FINE_WORST) and _painted(extra) != side:
         return False
-    if seen < _ON_A_SCREEN and extra.get(f"beyond_{across}", 1 - seen) <= _BEYOND:
+    if extra.get(f"inside_{keeper}", 0.0) >= _ON_A_SCREEN:
         return False
     return extra.get(f"beyond_{side}", 1 - overlap) <= _BEYOND
 

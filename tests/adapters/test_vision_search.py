@@ -194,7 +194,9 @@ def test_across_months_two_clocks_must_tell_of_one_moment(
 ) -> None:
     index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
     near, far = np.repeat(far_hashes(1), 2, axis=0), far_hashes(2, seed=1)
-    vectors = np.eye(2, DIMENSIONS, dtype=np.float32) if inside else np.ones((2, DIMENSIONS), np.float32) / 16
+    vectors = (
+        np.eye(2, DIMENSIONS, dtype=np.float32) if inside else np.full((2, DIMENSIONS), 1 / 16, np.float32)
+    )
     names = store(index, vectors, far if inside else near, captured=clocks)
     if inside:
         store(insides, None, near, captured=clocks)

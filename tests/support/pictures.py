@@ -75,7 +75,7 @@ def small_gallery(root: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
-    """How a phone shows a photo: in the dark or not, bare, with a gallery's bars, or with bars of another colour."""
+    """How a phone shows a photo: in the dark or not, bare, with a gallery's bars or film strip, or with bars of another colour."""
 
     dark: bool
     bars: str = "none"
@@ -101,6 +101,9 @@ def on_a_screen(photo: Image.Image, screen: Screen) -> tuple[Image.Image, tuple[
     draw.text((40, 24), "12:47", fill=ink, font=ImageFont.load_default(44))
     for battery in range(3):
         draw.rectangle((wide - 70 - 70 * battery, 30, wide - 30 - 70 * battery, 58), outline=ink, width=4)
+    if screen.bars == "film":
+        for other in range(12):
+            shot.paste(picture(900 + other, (70, 91)), (75 + 76 * other, high - 320))
     if screen.bars == "gallery":
         draw.text((wide // 2 - 130, 140), "12 May 2021", fill=ink, font=ImageFont.load_default(48))
         for button in range(4):

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision.inside import inside
+from dedupd.adapters.vision.inside import Box, inside
 from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
 from dedupd.core.photo import Measures
 
@@ -34,6 +34,9 @@ _SURE, _FEW = 12, 250
 """Matched features that are enough, and features of a picture that are few: a bubble in the sky."""
 _ALIKE = 0.75
 """Correlation of the fine structure below which another way to lay the pictures is tried."""
+_BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
+"""Share that a photo fills at most of a screen, or of what surrounds it on all sides or on one: more is a border of a
+few per cent, or a caption."""
 _GAPS = np.ones((7, 7), np.uint8)
 
 
@@ -61,12 +64,16 @@ class Prepared:
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
 
     @cached_property
+    def inside(self) -> Box | None:
+        """What plain margins surround."""
+        return inside(self.rgb)
+
+    @cached_property
     def within(self) -> tuple[Prepared, Affine] | None:
-        """What plain margins surround, enlarged to the size of the whole, and where it lies; None without margins."""
-        box = inside(self.rgb)
-        if box is None:
+        """The same enlarged to the size of the whole, and where it lies; None without margins."""
+        if self.inside is None:
             return None
-        left, top, right, bottom = box
+        left, top, right, bottom = self.inside
         k = max(self.width, self.height) / max(right - left, bottom - top)
         size = (round((right - left) * k), round((bottom - top) * k))
         cut = cv2.resize(self.rgb[top:bottom, left:right], size, interpolation=cv2.INTER_LINEAR)
@@ -367,6 +374,18 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> tup
     return beyond, margin
 
 
+def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:
+    """Of what wide plain margins of `picture` surround, the share that `other` shows too; 0 without such margins."""
+    if picture.inside is None:
+        return 0.0
+    seen = _footprint(other, other_to_picture, (picture.width, picture.height)) > 0
+    left, top, right, bottom = picture.inside
+    bars = min(top, picture.height - bottom) > 0 or min(left, picture.width - right) > 0
+    border = min(top, picture.height - bottom, left, picture.width - right) > 0
+    most = _IN_A_BORDER if border or not bars else _BETWEEN_BARS
+    return float(seen[top:bottom, left:right].mean()) if seen.mean() < most else 0.0
+
+
 def _measures(laid: _Laid) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
@@ -386,6 +405,8 @@ def _measures(laid: _Laid) -> Measures:
         "beyond_b": beyond_b,
         "margin_a": margin_a,
         "margin_b": margin_b,
+        "inside_a": _shown_inside(laid.a, laid.b, _inverse(t)),
+        "inside_b": _shown_inside(laid.b, laid.a, t),
         **laid.flow,
         "bad": residual.bad(rest),
         **(residual.overlay(rest, local) if local.unlike > 0 and rest.mean < 5 else {}),
