@@ -45,8 +45,10 @@ def test_it_comes_up_also_from_another_month(converted: House, made: Made) -> No
     wanted: list[set[str]] = []
     for number in range(4):
         photo = picture(40 + number, (960, 720) if number < 2 else (720, 960))
-        there = ("2019/03", "2023/11")[number % 2]
-        names = f"2019/03/IMG_{number}.jpg", f"{there}/made_{number}.jpg"
+        # A month for each: generated scenes resemble each other more than photos do.
+        here = f"2019/0{number + 1}"
+        there = (here, f"2023/0{number + 5}")[number % 2]
+        names = f"{here}/IMG_{number}.jpg", f"{there}/made_{number}.jpg"
         save(house.root / names[0], photo, quality=92)
         save(house.root / names[1], made(photo, number), quality=85)
         wanted.append(set(names))
