@@ -56,6 +56,7 @@ _LOCAL_FAINT = 0.6
 _BAND_NCC = 0.85
 _FINE_NCC = 0.55
 """Copies above 0.78 (JPEG quality 25). Wrong, among photos of one scene: 0.56 once, else below 0.5."""
+_FEW_DETAILS = 0.95
 _BAND_STD = 1.0
 """Below it sky, fog and night agree with any other."""
 _LEAST_SIDE = 24
@@ -307,12 +308,19 @@ _Finding = tuple[Relation, bool, str]
 
 def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
     """A copy when proven, else the proven `burst`, else a copy to ask about when it looks like one."""
-    if not p.aligned or p.flat:
+    if p.flat or not (p.aligned or _few_details_agree(p)):
         return burst
+    if not p.aligned:
+        return burst or ((Relation.COPY, False, "few details to lay it by") if _looks_copied(p) else None)
     doubts = list(_doubts(p))
     if not doubts and not (burst and _both_show_more(p)):
         return Relation.COPY, True, f"lies over it pixel by pixel (worst local difference {p.m.worst:.1f})"
     return burst or ((Relation.COPY, False, doubts[0]) if _looks_copied(p) else None)
+
+
+def _few_details_agree(p: _Pair) -> bool:
+    """A bubble in the sky, small: its features are few, and all that is seen agrees in the finest structure."""
+    return p.m.method == "orb" and p.m.band_ncc >= _FEW_DETAILS and p.extra.get("fine_ncc", 0.0) >= _BAND_NCC
 
 
 def _both_show_more(p: _Pair) -> bool:

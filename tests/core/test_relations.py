@@ -532,3 +532,10 @@ def test_text_in_a_frame_that_moved_by_hand_is_asked_about() -> None:
         assert outcome(judge(sign, again, layout, cosine=0.93)) == "none"
     an_hour = replace(sign, captured=1000.0), replace(again, captured=4600.0)
     assert outcome(judge(*an_hour, moved, cosine=0.93)) == "none"
+
+
+def test_few_details_that_agree_to_the_finest_are_asked_about() -> None:
+    bubble = measured(method="orb", inliers=10, overlap_b=0.5)
+    assert outcome(judge(m=bubble)) == "copy"
+    for doubtful in (replace(bubble, band_ncc=0.9), measured(method="orb", inliers=10, fine_ncc=0.8)):
+        assert outcome(judge(m=doubtful, cosine=0.8)) == "none"
