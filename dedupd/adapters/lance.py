@@ -93,6 +93,8 @@ class Rows:
     """(N, D)."""
     sketches: NDArray[np.float32] | None
     """(N, SKETCH) unit vectors."""
+    captured: NDArray[np.float64]
+    """(N,) seconds; NaN when nobody knows."""
     ids: NDArray[np.uint64]
     """Lance row ids, valid until the next commit."""
 
@@ -269,9 +271,9 @@ class PhotoIndex:
             [self._rows(batch) for batch in self._batches(contents, self._columns("vector", "sketch"))]
         )
 
-    def scan(self) -> Iterator[Rows]:
+    def scan(self, *, sketches: bool = True) -> Iterator[Rows]:
         """The whole table in blocks: hashes and sketches, no vectors."""
-        for batch in self._read(lambda query: query, self._columns("sketch")):
+        for batch in self._read(lambda query: query, self._columns(*(["sketch"] if sketches else []))):
             yield self._rows(batch)
 
     def vectors_by_id(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
@@ -281,7 +283,7 @@ class PhotoIndex:
         return table.column("_rowid").to_numpy(), _from_list_column(table.column("vector"), self._dimensions)
 
     def _columns(self, *vectors: str) -> list[str]:
-        return ["content", "phashes", *(vectors if self._dimensions else ())]
+        return ["content", "captured", "phashes", *(vectors if self._dimensions else ())]
 
     def _batches(self, contents: Sequence[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
         wanted = [content for content in dict.fromkeys(contents) if content in self._known]
@@ -316,6 +318,7 @@ class PhotoIndex:
             if "vector" in names
             else None,
             sketches=_from_list_column(batch.column("sketch"), SKETCH) if "sketch" in names else None,
+            captured=batch.column("captured").to_numpy(zero_copy_only=False),
             ids=batch.column("_rowid").to_numpy(),
         )
 
@@ -440,12 +443,13 @@ def _concatenate(parts: list[Rows]) -> Rows:
         arrays = [getattr(part, name) for part in parts]
         return None if not arrays or arrays[0] is None else np.concatenate(arrays)[first]
 
-    phashes, ids = joined("phashes"), joined("ids")
+    phashes, captured, ids = joined("phashes"), joined("captured"), joined("ids")
     return Rows(
         contents=[contents[place] for place in first],
         phashes=np.empty((0, 8), np.uint64) if phashes is None else phashes,
         vectors=joined("vectors"),
         sketches=joined("sketches"),
+        captured=np.empty(0) if captured is None else captured,
         ids=np.empty(0, np.uint64) if ids is None else ids,
     )
 

@@ -50,6 +50,8 @@ class Loss:
 _BEYOND = 0.03
 """Share of a picture that the other may lack: rounding of the fit, the letters of a caption bar."""
 _BURST_OVERLAP = 0.8
+_ON_A_SCREEN = 0.95
+"""Share of what plain margins surround that the other shows too: then the margins are a screen or a frame."""
 _LARGER = 1.1
 """Ratio of pixels a length from which one is larger."""
 _MADE_UP, _PERHAPS = 0.9, 0.6
@@ -88,6 +90,8 @@ class Side:
     """Share of it that is more of the scene than the other shows; a frame is none."""
     marked: bool
     """A stamp, a signature or a watermark was laid over it."""
+    screen: float
+    """Share of what its wide plain margins surround that the other shows too: a screen that the other was shown on."""
 
 
 def sides(edge: Edge, mover: Traits, keeper: Traits) -> tuple[Side, Side]:
@@ -102,6 +106,7 @@ def sides(edge: Edge, mover: Traits, keeper: Traits) -> tuple[Side, Side]:
             overlap=overlap,
             beyond=extra.get(f"beyond_{name}", 1 - overlap),
             marked=painted == name,
+            screen=extra.get(f"inside_{name}", 0.0),
         )
         for name, traits, holding, overlap in (
             ("a", mover if mover.content == edge.a else keeper, m.holds_a, m.overlap_a),
@@ -220,6 +225,8 @@ def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:
         return
     if mover.beyond > _BEYOND:
         yield Loss(aspect=Aspect.AREA, clause=f"shows {mover.beyond:.0%} more than the keeper does")
+    elif keeper.screen >= _ON_A_SCREEN:
+        yield Loss(aspect=Aspect.AREA, clause="is the photo itself, not a screen that shows it")
     if keeper.marked:
         yield Loss(aspect=Aspect.MARKS, clause="has nothing written over it")
 

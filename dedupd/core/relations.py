@@ -40,7 +40,7 @@ def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
     return known if similar is None else replace(known, similar=similar)
 
 
-MEASURES = "5"
+MEASURES = "6"
 """Version of what `Measures` holds: pairs measured under another are measured again."""
 
 # The bars of an unattended copy. They were read on 957 labelled photos, 1380 generated copies of 40 kinds and 1100
@@ -56,6 +56,7 @@ _LOCAL_FAINT = 0.6
 _BAND_NCC = 0.85
 _FINE_NCC = 0.55
 """Copies above 0.78 (JPEG quality 25). Wrong, among photos of one scene: 0.56 once, else below 0.5."""
+_FEW_DETAILS = 0.95
 _BAND_STD = 1.0
 """Below it sky, fog and night agree with any other."""
 _LEAST_SIDE = 24
@@ -92,7 +93,13 @@ _MORE_LIKELY_THAN_NOT = 0.5
 _WRITING = 0.47
 """Share of the strokes that differ on even ground. Bursts: at most 0.43. Wrong: another page in the same place, 0.5."""
 _FIXED_CAMERA_SECONDS = 1.0
-_BURST_REVIEW_SECONDS = 45.0
+_ONE_SUBJECT_SECONDS = 3.0
+_ONE_SUBJECT = 0.75
+"""Cosine: what one camera saw this soon after is asked about, also when a hand moved so far that nothing can be laid over it."""
+_STOOD_STILL, _SAME_VIEW = 0.98, 0.9
+"""Pages, receipts, chats of one layout fill one frame, to 1 % of it. By hand, frames of one burst are 2 to 20 % apart."""
+ONE_MOMENT_SECONDS = 45.0
+"""Photos whose clocks are further apart are no burst and, across months, nothing to each other."""
 
 
 _SHOWS_THROUGH = 0.7
@@ -141,7 +148,7 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     if same_month:
         return True
     if a.captured is not None and b.captured is not None:
-        return abs(a.captured - b.captured) <= _BURST_REVIEW_SECONDS
+        return abs(a.captured - b.captured) <= ONE_MOMENT_SECONDS
     return hash_distance <= _TWIN_BITS or not twins(a, b)
 
 
@@ -282,12 +289,19 @@ _Finding = tuple[Relation, bool, str]
 
 def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
     """A copy when proven, else the proven `burst`, else a copy to ask about when it looks like one."""
-    if not p.aligned or p.flat:
+    if p.flat or not (p.aligned or _few_details_agree(p)):
         return burst
+    if not p.aligned:
+        return burst or ((Relation.COPY, False, "few details to lay it by") if _looks_copied(p) else None)
     doubts = list(_doubts(p))
     if not doubts and not (burst and _both_show_more(p)):
         return Relation.COPY, True, f"lies over it pixel by pixel (worst local difference {p.m.worst:.1f})"
     return burst or ((Relation.COPY, False, doubts[0]) if _looks_copied(p) else None)
+
+
+def _few_details_agree(p: _Pair) -> bool:
+    """A bubble in the sky, small: its features are few, and all that is seen agrees in the finest structure."""
+    return p.m.method == "orb" and p.m.band_ncc >= _FEW_DETAILS and p.extra.get("fine_ncc", 0.0) >= _BAND_NCC
 
 
 def _both_show_more(p: _Pair) -> bool:
@@ -402,12 +416,12 @@ def _other_text(p: _Pair) -> bool:
 
 
 def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
-    if p.apart is None or not p.same_camera or p.apart > _BURST_REVIEW_SECONDS:
+    if p.apart is None or not p.same_camera or p.apart > ONE_MOMENT_SECONDS:
         return None
     if p.apart > 3 and ((p.text and _other_text(p)) or (p.cosine is not None and p.cosine < 0.85)):
         return None
-    m = p.m
-    if not alike_as_a_burst(m):
+    one_subject = p.apart <= _ONE_SUBJECT_SECONDS and p.cosine is not None and p.cosine >= _ONE_SUBJECT
+    if not (alike_as_a_burst(p.m) or one_subject):
         return None
     taken = f"same camera, {_duration(p.apart)} apart"
     doubts = list(_burst_doubts(p, p.apart, thresholds))
@@ -420,7 +434,11 @@ _UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one
 def _graded(p: _Pair, thresholds: Thresholds) -> bool:
     """Whether all that speaks against a burst is a matter of degree. An embedder without a bar of its own has no degrees."""
     doubts = _burst_doubts(p, p.apart or 0.0, thresholds)
-    return thresholds.burst is not None and all(doubt in {_UNLIKE, _TOO_LONG, _REFRAMED} for doubt in doubts)
+    return (
+        thresholds.burst is not None
+        and alike_as_a_burst(p.m)
+        and all(doubt in {_UNLIKE, _TOO_LONG, _REFRAMED} for doubt in doubts)
+    )
 
 
 def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[str]:
@@ -449,7 +467,7 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
 
 
 def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding | None:
-    if not same_month or p.flat or (p.text and _other_text(p)):
+    if not same_month or p.flat or (p.text and _other_text(p) and not _by_hand(p)):
         return None
     if p.cosine is None:
         alike = p.hash_distance <= 4 or (p.aligned and p.m.ncc > 0.85 and p.m.band_ncc > 0.5)
@@ -461,6 +479,13 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
     if thresholds.similar is None or p.cosine < thresholds.similar:
         return None
     return Relation.SIMILAR, False, f"looks alike (cosine {p.cosine:.2f})"
+
+
+def _by_hand(p: _Pair) -> bool:
+    """Whether one view was taken twice by a hand that moved, with no clock that says otherwise."""
+    if p.apart is not None and p.apart > ONE_MOMENT_SECONDS:
+        return False
+    return p.aligned and min(p.m.overlap_a, p.m.overlap_b) < _STOOD_STILL and p.m.ncc >= _SAME_VIEW
 
 
 def _duration(seconds: float) -> str:

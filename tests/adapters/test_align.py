@@ -16,7 +16,7 @@ from dedupd.adapters.vision.decode import area_resize
 from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for, worth_a_closer_look
-from tests.support.pictures import picture
+from tests.support.pictures import Screen, on_a_screen, picture
 
 Change = Callable[[Image.Image], Image.Image]
 SCENE = picture(5, (960, 720))
@@ -247,3 +247,37 @@ def test_blank_and_tiny_pictures_are_measured_without_an_error(shape: tuple[int,
 def test_prepared_pictures_measure_the_same() -> None:
     a, b = pixels(SCENE), pixels(crop(SCENE, 0.1))
     assert measure(Prepared(a), Prepared(b)) == measure(a, b)
+
+
+@pytest.mark.parametrize("seed", [3, 8, 12, 19])
+@pytest.mark.parametrize("bars", ["none", "gallery"])
+def test_a_photo_is_laid_over_its_small_self_on_a_large_screen(seed: int, bars: str) -> None:
+    photo = picture(seed, (960, 400)).filter(ImageFilter.GaussianBlur(2.5))
+    screen = Screen(dark=True, bars=bars, size=(1080, 2600))
+    shot, (left, top, right, bottom) = on_a_screen(photo, screen)
+    m = measure(pixels(photo), pixels(shot))
+    assert m.method == "identity" or m.inliers >= 12
+    assert m.overlap_a > 0.95
+    assert abs(m.overlap_b - (right - left) * (bottom - top) / (1080 * 2600)) < 0.02
+    assert m.band_ncc > 0.75
+
+
+@pytest.mark.parametrize("seed", [3, 8, 12, 19])
+def test_another_photo_on_the_screen_is_no_copy(seed: int) -> None:
+    shot, _ = on_a_screen(picture(seed + 1, (960, 400)), Screen(dark=True, size=(1080, 2600)))
+    edge = judged(picture(seed, (960, 400)), shot, text=True)
+    assert edge is None or edge.relation is Relation.SIMILAR
+
+
+@pytest.mark.parametrize("seed", [3, 8, 12, 19])
+@pytest.mark.parametrize("bars", ["none", "gallery", "film"])
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (360, 640)])
+def test_a_picture_never_moves_beside_a_screen_that_shows_it(
+    seed: int, bars: str, size: tuple[int, int]
+) -> None:
+    photo = picture(seed, size)
+    edge = judged(photo, on_a_screen(photo, Screen(dark=seed % 2 == 0, bars=bars))[0], text=True)
+    assert edge is not None
+    assert not contained(edge, "a")
+    if bars == "none":
+        assert contained(edge, "b")

@@ -32,9 +32,9 @@ def test_answers_come_while_files_are_read_and_at_the_latest_after_some_seconds(
         )  # fmt: skip
         files.append(messages.FileToLook(key=key, path=os.fsencode(tmp_path / f"{key}.jpg"), stat=stat))
     told: list[messages.Message] = []
-    index = PhotoIndex(tmp_path / "index", "", RECIPE, lambda: 0)
+    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
     with ThreadPoolExecutor(1) as decoders:
-        look.Looker(index, lambda: None, "", 2, decoders, told.append).look(files)
+        look.Looker(index, insides, lambda: None, "", 2, decoders, told.append).look(files)
     answers = [place for place, each in enumerate(told) if isinstance(each, messages.Looked)]
     last_begun = max(place for place, each in enumerate(told) if isinstance(each, messages.Begun))
     assert len(answers) == len(index) == FILES

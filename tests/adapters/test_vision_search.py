@@ -25,7 +25,11 @@ def content(number: int) -> str:
 
 
 def store(
-    index: PhotoIndex, vectors: NDArray[np.float32] | None, phashes: NDArray[np.uint64], start: int = 0
+    index: PhotoIndex,
+    vectors: NDArray[np.float32] | None,
+    phashes: NDArray[np.uint64],
+    start: int = 0,
+    captured: tuple[float | None, ...] = (),
 ) -> list[str]:
     rows: list[Row] = []
     for number, turned in enumerate(phashes):
@@ -38,16 +42,26 @@ def store(
             height=3,
             phash=int(turned[0]),
             dhash=0,
+            captured=captured[number] if captured else None,
         )
         rows.append(Row(traits=traits, phashes=turned, vector=None if vectors is None else vectors[number]))
     index.add(rows)
     return [each.traits.content for each in rows]
 
 
+def empty(folder: Path) -> PhotoIndex:
+    """Of a library without a margin anywhere."""
+    return PhotoIndex(folder, "inside", "1", lambda: 0)
+
+
 def found(
-    index: PhotoIndex, fresh: list[str], among: list[str] | None, bar: float | None = BAR
+    index: PhotoIndex,
+    fresh: list[str],
+    among: list[str] | None,
+    bar: float | None = BAR,
+    insides: PhotoIndex | None = None,
 ) -> list[Candidate]:
-    parts = search.propose(index, fresh, among, bar)
+    parts = search.propose(index, insides or empty(index.path.parent), fresh, among, bar)
     return sorted((pair for part in parts for pair in part), key=lambda pair: (pair.a, pair.b))
 
 
@@ -122,6 +136,72 @@ def test_a_pair_near_by_hash_alone_carries_its_exact_cosine(tmp_path: Path, amon
     names = store(index, vectors, phashes)
     (pair,) = found(index, names, names if among == "within" else None)
     assert (pair.cosine, pair.hash_distance) == (0.0, 0)
+
+
+@pytest.mark.parametrize("framed", ["one", "other", "both"])
+@pytest.mark.parametrize(("bits", "near"), [(RADIUS, True), (RADIUS + 1, False)])
+def test_what_margins_surround_proposes_and_the_numbers_stay_those_of_the_whole(
+    tmp_path: Path, among: str, framed: str, bits: int, *, near: bool
+) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes, within = far_hashes(3), far_hashes(3, seed=1)
+    vectors = np.eye(3, DIMENSIONS, dtype=np.float32)
+    names = store(index, vectors, phashes)
+    seen = {"one": within[0], "other": phashes[0], "both": within[0]}[framed].copy()
+    seen[0] ^= np.uint64(sum(1 << place for place in range(bits)))
+    if framed != "other":
+        store(insides, None, within[:1])
+    if framed != "one":
+        store(insides, None, np.stack([seen]), start=1)
+    else:
+        phashes = phashes.copy()
+        phashes[1] = seen
+        index = PhotoIndex(tmp_path / "again", "m", "1", lambda: DIMENSIONS)
+        names = store(index, vectors, phashes)
+    others = names if among == "within" else None
+    pairs = found(index, names, others, insides=insides)
+    assert [(pair.a, pair.b) for pair in pairs] == ([tuple(sorted(names[:2]))] if near else [])
+    assert all(pair.cosine == 0.0 and pair.hash_distance > RADIUS for pair in pairs)
+    assert pairs == found(index, [names[1]], others, insides=insides)
+
+
+def test_a_pair_near_as_a_whole_and_inside_is_proposed_once(tmp_path: Path, among: str) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes = far_hashes(2)
+    phashes[1] = phashes[0]
+    names = store(index, families(2), phashes)
+    store(insides, None, phashes)
+    (pair,) = found(index, names, names if among == "within" else None, insides=insides)
+    assert pair.hash_distance == 0
+
+
+def test_what_outlived_its_row_is_no_candidate(tmp_path: Path, among: str) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes = far_hashes(2)
+    phashes[1] = phashes[0]
+    names = store(index, families(2)[:1], phashes[:1])
+    store(insides, None, phashes)
+    assert found(index, names, names if among == "within" else None, insides=insides) == []
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("clocks", "across"),
+    [((100.0, 144.0), True), ((100.0, 146.0), False), ((100.0, None), True), ((None, None), True)],
+)
+def test_across_months_two_clocks_must_tell_of_one_moment(
+    tmp_path: Path, clocks: tuple[float | None, float | None], *, across: bool, inside: bool
+) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    near, far = np.repeat(far_hashes(1), 2, axis=0), far_hashes(2, seed=1)
+    vectors = (
+        np.eye(2, DIMENSIONS, dtype=np.float32) if inside else np.full((2, DIMENSIONS), 1 / 16, np.float32)
+    )
+    names = store(index, vectors, far if inside else near, captured=clocks)
+    if inside:
+        store(insides, None, near, captured=clocks)
+    assert len(found(index, names, None, insides=insides)) == across
+    assert len(found(index, names, names, insides=insides)) == 1
 
 
 @settings(max_examples=30, deadline=None)

@@ -493,3 +493,46 @@ def test_what_is_worth_aligning_across_months() -> None:
     assert relatable(A, twin, 6, same_month=False) and relatable(A, twin, 18, same_month=True)
     assert not relatable(A, twin, 8, same_month=False)
     assert not relatable(replace(A, texture=0.1), B, 0, same_month=True)
+
+
+LOST = Measures()
+"""Nothing of one could be laid over the other."""
+
+
+@pytest.mark.parametrize("m", [LOST, replace(FRAME, ncc=0.5), replace(FRAME, overlap_a=0.4, overlap_b=0.4)])
+@pytest.mark.parametrize("apart", [0.0, 0.4, 1.0, 3.0])
+def test_one_camera_a_moment_later_is_asked_about_however_far_the_hand_moved(
+    m: Measures, apart: float
+) -> None:
+    a, b = replace(A, **SHOT), replace(B, **{**SHOT, "captured": 1000.0 + apart})
+    edge = judge(a, b, m, cosine=0.78)
+    assert edge is not None
+    assert (edge.relation, edge.unattended, edge.graded) == (Relation.BURST, False, False)
+
+
+@pytest.mark.parametrize(
+    ("later", "cosine"), [({"captured": 1003.2}, 0.78), ({}, 0.74), ({"camera": "Maker|Two|9"}, 0.78)]
+)
+def test_another_moment_camera_or_subject_is_not(later: dict[str, object], cosine: float) -> None:
+    a, b = replace(A, **SHOT), replace(B, **(SHOT | later))
+    assert outcome(judge(a, b, LOST, cosine=cosine)) == "none"
+
+
+def test_text_in_a_frame_that_moved_by_hand_is_asked_about() -> None:
+    sign, again = replace(A, text_like=True), replace(B, text_like=True)
+    differs = {**CLEAN, "local": -0.3, "unlike": 0.08, "fine_ncc": 0.2}
+    moved = replace(
+        FRAME, method="orb", inliers=60, overlap_b=0.92, ncc=0.96, fine_worst=120.0, extra=differs
+    )
+    assert outcome(judge(sign, again, moved, cosine=0.93)) == "similar"
+    for layout in (replace(moved, overlap_b=0.99), replace(moved, ncc=0.85), replace(moved, inliers=9)):
+        assert outcome(judge(sign, again, layout, cosine=0.93)) == "none"
+    an_hour = replace(sign, captured=1000.0), replace(again, captured=4600.0)
+    assert outcome(judge(*an_hour, moved, cosine=0.93)) == "none"
+
+
+def test_few_details_that_agree_to_the_finest_are_asked_about() -> None:
+    bubble = measured(method="orb", inliers=10, overlap_b=0.5)
+    assert outcome(judge(m=bubble)) == "copy"
+    for doubtful in (replace(bubble, band_ncc=0.9), measured(method="orb", inliers=10, fine_ncc=0.8)):
+        assert outcome(judge(m=doubtful, cosine=0.8)) == "none"

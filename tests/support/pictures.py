@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 TAG_ORIENTATION, TAG_MAKE, TAG_MODEL, TAG_SOFTWARE = 0x0112, 0x010F, 0x0110, 0x0131
 IFD_EXIF, TAG_TAKEN, TAG_SUBSEC = 0x8769, 0x9003, 0x9291
@@ -70,3 +71,43 @@ def small_gallery(root: Path) -> Path:
     save(june / "IMG_0003.png", picture(3))
     save(july / "IMG_0004.jpg", picture(4), taken=noon.replace(month=7), camera=camera)
     return root
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """How a phone shows a photo: in the dark or not, bare, with a gallery's bars or film strip, or with bars of another colour."""
+
+    dark: bool
+    bars: str = "none"
+    size: tuple[int, int] = (1080, 2340)
+
+    def __str__(self) -> str:
+        return f"{'dark' if self.dark else 'light'}-{self.bars}"
+
+
+def on_a_screen(photo: Image.Image, screen: Screen) -> tuple[Image.Image, tuple[int, int, int, int]]:
+    """A screenshot of the photo filling the width, and where it lies there."""
+    wide, high = screen.size
+    ground, ink = ((0, 0, 0), (235, 235, 235)) if screen.dark else ((255, 255, 255), (20, 20, 20))
+    shot = Image.new("RGB", screen.size, ground)
+    draw = ImageDraw.Draw(shot)
+    if screen.bars == "other":
+        bar = (34, 34, 38) if screen.dark else (225, 225, 230)
+        draw.rectangle((0, 0, wide, 95), fill=bar)
+        draw.rectangle((0, high - 140, wide, high), fill=bar)
+    shown = photo.resize((wide, round(photo.height * wide / photo.width)), Image.Resampling.LANCZOS)
+    top = (high - shown.height) // 2
+    shot.paste(shown, (0, top))
+    draw.text((40, 24), "12:47", fill=ink, font=ImageFont.load_default(44))
+    for battery in range(3):
+        draw.rectangle((wide - 70 - 70 * battery, 30, wide - 30 - 70 * battery, 58), outline=ink, width=4)
+    if screen.bars == "film":
+        for other in range(12):
+            shot.paste(picture(900 + other, (70, 91)), (75 + 76 * other, high - 320))
+    if screen.bars == "gallery":
+        draw.text((wide // 2 - 130, 140), "12 May 2021", fill=ink, font=ImageFont.load_default(48))
+        for button in range(4):
+            middle = wide * (2 * button + 1) // 8
+            draw.ellipse((middle - 28, high - 190, middle + 28, high - 134), outline=ink, width=5)
+    draw.rounded_rectangle((wide // 2 - 150, high - 30, wide // 2 + 150, high - 22), 4, fill=ink)
+    return shot, (0, top, wide, top + shown.height)

@@ -9,14 +9,17 @@ One thread. Worker process only.
 # pyright: reportAttributeAccessIssue=false, reportUnnecessaryComparison=false
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.vision import detail
+from dedupd.adapters.vision.inside import Box, inside
 from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
 from dedupd.core.photo import Holding, Measures
 
@@ -28,6 +31,13 @@ cv2.setNumThreads(1)
 _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
+_SURE, _FEW = 12, 250
+"""Matched features that are enough, and features of a picture that are few: a bubble in the sky."""
+_ALIKE = 0.75
+"""Correlation of the fine structure below which another way to lay the pictures is tried."""
+_BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
+"""Share that a photo fills at most of a screen, or of what surrounds it on all sides or on one: more is a border of a
+few per cent, or a caption."""
 _GAPS = np.ones((7, 7), np.uint8)
 _FILL_ALIKE = 0.7
 """Correlation of a blurred fill with the enlarged picture."""
@@ -63,6 +73,24 @@ class Prepared:
     def features(self) -> tuple[Plane, Pixels | None]:
         points, descriptors = _ORB.detectAndCompute(self.grey, None)
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
+
+    @cached_property
+    def inside(self) -> Box | None:
+        """What plain margins surround."""
+        return inside(self.rgb)
+
+    @cached_property
+    def within(self) -> tuple[Prepared, Affine] | None:
+        """The same enlarged to the size of the whole, and where it lies; None without margins."""
+        if self.inside is None:
+            return None
+        left, top, right, bottom = self.inside
+        k = max(self.width, self.height) / max(right - left, bottom - top)
+        size = (round((right - left) * k), round((bottom - top) * k))
+        cut = cv2.resize(self.rgb[top:bottom, left:right], size, interpolation=cv2.INTER_LINEAR)
+        sx, sy = (right - left) / size[0], (bottom - top) / size[1]
+        place = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2]], np.float64)
+        return Prepared(np.asarray(cut, np.uint8)), place
 
     @cached_property
     def mirrored_features(self) -> tuple[Plane, Pixels | None]:
@@ -113,6 +141,8 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
             found.append(_Laid(a, b, fit).refined())
             if fit.inliers >= 40:
                 break
+    if not any(laid.convincing for laid in found):
+        found += [_Laid(a, b, fit).refined() for fit in _other_fits(a, b)]
     found = [laid for laid in found if laid.comparable]
     if not found:
         return None, Measures()
@@ -157,6 +187,21 @@ def _identity(a: Prepared, b: Prepared) -> _Fit | None:
     sx, sy = b.width / w, b.height / h
     scale = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]], np.float64)
     return _Fit("identity", orientation, 0, _compose(scale, turn))
+
+
+def _other_fits(a: Prepared, b: Prepared) -> Iterator[_Fit]:
+    """Of what margins surround: on a screen or in a frame a picture is too small to be found by its features. And
+    from b to a, which matches other features and counts three pixels at the other scale."""
+    if min(len(a.features[0]), len(b.features[0])) < _FEW:
+        back = _orb(b, a, mirror=False)
+        if back is not None:
+            yield replace(back, orientation=-back.orientation % 4, transform=_inverse(back.transform))
+    whole = np.eye(2, 3)
+    sides = [[(picture, whole), *([picture.within] if picture.within else [])] for picture in (a, b)]
+    for (one, of_a), (other, of_b) in list(product(*sides))[1:]:
+        for fit in (_identity(one, other), _orb(one, other, mirror=False)):
+            if fit is not None:
+                yield replace(fit, transform=_compose(of_b, _compose(fit.transform, _inverse(of_a))))
 
 
 def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
@@ -235,6 +280,12 @@ class _Laid:
         overlay = self.residual.overlay(rest, local, max(1.0, max(self.mask.shape) / 400))
         around = overlay.get("around", local.lowest)
         return 100 * (1 - local.lowest), 100 * (1 - around), overlay
+
+    @property
+    def convincing(self) -> bool:
+        """Whether it is the right way to lay them, beyond doubt."""
+        found = self.fit.method == "identity" or self.fit.inliers >= _SURE
+        return found and self.comparable and self.residual.bands[0] >= _ALIKE
 
     @property
     def misfit(self) -> float:
@@ -375,6 +426,18 @@ def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
     return outside if alike > _FILL_ALIKE and smooth else None
 
 
+def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:
+    """Of what wide plain margins of `picture` surround, the share that `other` shows too; 0 without such margins."""
+    if picture.inside is None:
+        return 0.0
+    seen = _footprint(other, other_to_picture, (picture.width, picture.height)) > 0
+    left, top, right, bottom = picture.inside
+    bars = min(top, picture.height - bottom) > 0 or min(left, picture.width - right) > 0
+    border = min(top, picture.height - bottom, left, picture.width - right) > 0
+    most = _IN_A_BORDER if border or not bars else _BETWEEN_BARS
+    return float(seen[top:bottom, left:right].mean()) if seen.mean() < most else 0.0
+
+
 def _measures(laid: _Laid) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
@@ -393,6 +456,8 @@ def _measures(laid: _Laid) -> Measures:
         "beyond_b": beyond_b.more,
         "margin_a": beyond_a.margin,
         "margin_b": beyond_b.margin,
+        "inside_a": _shown_inside(laid.a, laid.b, _inverse(t)),
+        "inside_b": _shown_inside(laid.b, laid.a, t),
         **laid.flow,
         "bad": residual.bad(rest),
         **(residual.overlay(rest, local) if local.unlike > 0 and rest.mean < 5 else {}),

@@ -21,7 +21,7 @@ from dedupd.adapters.lance import PhotoIndex, Row, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embed import Embedder
-from dedupd.adapters.vision.traits import measure
+from dedupd.adapters.vision.traits import measure, phashes_inside
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError
@@ -43,6 +43,8 @@ class _Sight:
     traits: Traits | None = None
     """None with a content: its row is in the index already."""
     phashes: NDArray[np.uint64] | None = None
+    within: NDArray[np.uint64] | None = None
+    """Those of what plain margins surround."""
     prepared: NDArray[Any] | None = None
 
 
@@ -52,6 +54,7 @@ class Looker:
     def __init__(
         self,
         index: PhotoIndex,
+        insides: PhotoIndex,
         embedder: Callable[[], Embedder | None],
         model: str,
         batch_size: int,
@@ -59,6 +62,7 @@ class Looker:
         send: Send,
     ) -> None:
         self._index = index
+        self._insides = insides
         self._embedder = embedder
         self._model = model
         self._batch_size = max(1, batch_size)
@@ -67,7 +71,7 @@ class Looker:
 
     def look(self, files: Iterable[messages.FileToLook]) -> None:
         """Answer every file with Looked, in the order they get ready."""
-        _Request(self, self._index).run(deque(files))
+        _Request(self, self._index, self._insides).run(deque(files))
 
     def see(self, file: messages.FileToLook) -> _Sight:
         """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
@@ -87,8 +91,10 @@ class Looker:
                 side = max(SHORT_SIDE, embedder.side if embedder else 0)
                 picture = decode(stream, path, short_side=side)
             traits, phashes = measure(picture, content, self._model)
-            prepared = embedder.prepare(picture.image) if embedder else None
-            return _Sight(key=file.key, content=content, traits=traits, phashes=phashes, prepared=prepared)
+            return _Sight(
+                key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
+                prepared=embedder.prepare(picture.image) if embedder else None,
+            )  # fmt: skip
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content
@@ -143,11 +149,14 @@ class Looker:
 class _Request:
     """One LookAt on its way: sights to embed, rows to commit, keys to answer."""
 
-    def __init__(self, looker: Looker, index: PhotoIndex) -> None:
+    def __init__(self, looker: Looker, index: PhotoIndex, insides: PhotoIndex) -> None:
         self._looker = looker
         self._index = index
+        self._insides = insides
         self._to_embed: list[_Sight] = []
         self._to_commit: list[Row] = []
+        self._framed: list[Row] = []
+        """What plain margins surround, of those rows."""
         self._known: list[_Sight] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
         """Keys of contents that are decoded and not yet on disk; the first decoded it."""
@@ -196,10 +205,18 @@ class _Request:
     def _embed(self) -> None:
         if self._to_embed:
             self._to_commit += self._looker.embed(self._to_embed)
+            self._framed += [
+                Row(traits=sight.traits, phashes=sight.within, vector=None)
+                for sight in self._to_embed
+                if sight.traits is not None and sight.within is not None
+            ]
             self._to_embed = []
 
     def _commit(self) -> None:
         rows, self._to_commit = self._to_commit, []
+        framed, self._framed = self._framed, []
+        # First: whatever has a row is not looked at again.
+        self._insides.add(framed)
         self._index.add(rows)
         self._committed = time.monotonic()
         for row in rows:

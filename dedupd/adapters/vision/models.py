@@ -64,7 +64,7 @@ class ModelListing:
 
 
 HASHES = Model(id="", engine="hashes", calibrated=True)
-_LITE0_MODEL = Model(id=LITE0, engine="lite0", near_cosine=0.70, far_cosine=0.78, calibrated=True)
+_LITE0_MODEL = Model(id=LITE0, engine="lite0", near_cosine=0.70, far_cosine=0.73, calibrated=True)
 
 
 def parse(setting: str) -> Model:

@@ -3,11 +3,13 @@
 Owns the candidate rule and its arithmetic; must never decide what a pair is. Worker process only.
 Nothing is cut to the k nearest: a pair is proposed when it is within the bars, or not at all; and
 the answer is the same from whichever side, and in whichever company, it is asked.
+What plain margins surround proposes too: a screenshot of a photo resembles it there and nowhere else. The numbers
+of a pair are always those of the whole pictures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.lance import SKETCH, PhotoIndex, Rows
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate
+from dedupd.core.relations import ONE_MOMENT_SECONDS
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
@@ -54,11 +57,17 @@ class _Pairs:
 
 
 def propose(
-    index: PhotoIndex, fresh: Sequence[str], among: Sequence[str] | None, bar: float | None
+    index: PhotoIndex,
+    insides: PhotoIndex,
+    fresh: Sequence[str],
+    among: Sequence[str] | None,
+    bar: float | None,
 ) -> Iterator[list[Candidate]]:
     """Candidates of each `fresh` with each of `among` (None: the whole index), in parts, each pair once.
 
-    `bar` is the least cosine, None for hashes alone.
+    `insides` holds the hashes of what plain margins surround, of the pictures that have such margins.
+    `bar` is the least cosine, None for hashes alone. Across the whole index two photos that both know when they
+    were taken, and that it was not at one moment, are no pair: most of a library, and never anything to each other.
     """
     rows = index.rows(fresh)
     if not rows.contents:
@@ -67,9 +76,7 @@ def propose(
     met_twice = set(rows.contents) if among is None else set(rows.contents) & set(among)
     parts = _across(index, rows, bar) if among is None else _within(rows, index.rows(among), bar)
     for pairs in parts:
-        keep = pairs.distances <= RADIUS
-        if pairs.cosines is not None and bar is not None:
-            keep |= pairs.cosines >= bar
+        keep = _within_bars(pairs.distances, pairs.cosines, bar)
         found: list[Candidate] = []
         for number in map(int, np.nonzero(keep)[0]):
             one, other = rows.contents[int(pairs.fresh[number])], pairs.others[number]
@@ -79,6 +86,63 @@ def propose(
             cosine = None if pairs.cosines is None else float(pairs.cosines[number])
             found.append(Candidate(a=a, b=b, cosine=cosine, hash_distance=int(pairs.distances[number])))
         yield found
+    met = sorted(_meeting_inside(index, insides, rows, among))
+    for start in range(0, len(met), _OTHER_BLOCK):
+        yield _not_by_themselves(index, met[start : start + _OTHER_BLOCK], bar)
+
+
+def _within_bars(
+    distances: NDArray[np.uint8], cosines: NDArray[np.float64] | None, bar: float | None
+) -> NDArray[np.bool_]:
+    keep = distances <= RADIUS
+    return keep if cosines is None or bar is None else keep | (cosines >= bar)
+
+
+def _meeting_inside(
+    index: PhotoIndex, insides: PhotoIndex, rows: Rows, among: Sequence[str] | None
+) -> set[tuple[str, str]]:
+    """Pairs (a < b) that agree when one or both are seen without their margins."""
+
+    def blocks(of: PhotoIndex) -> Iterable[Rows]:
+        return of.scan(sketches=False) if among is None else [of.rows(among)]
+
+    framed = insides.rows(rows.contents)
+    looks = [(framed, insides), (rows, insides), *([(framed, index)] if framed.contents else [])]
+    met: set[tuple[str, str]] = set()
+    for mine, of in looks:
+        for theirs in blocks(of):
+            for near in _near(mine.phashes, theirs.phashes, None, None, None):
+                if among is None:
+                    near = _of_one_moment(near, mine, theirs)  # noqa: PLW2901
+                for one, other in zip(near.fresh, near.other, strict=True):
+                    a, b = mine.contents[int(one)], theirs.contents[int(other)]
+                    if a != b:
+                        met.add((min(a, b), max(a, b)))
+    return met
+
+
+def _not_by_themselves(
+    index: PhotoIndex, met: Sequence[tuple[str, str]], bar: float | None
+) -> list[Candidate]:
+    """The candidates of these pairs but for those that the whole pictures propose."""
+    rows = index.rows(sorted({content for pair in met for content in pair}))
+    places = {content: place for place, content in enumerate(rows.contents)}
+    # What was cut out of a picture may outlive its row: a crash came between.
+    pairs = [(a, b) for a, b in met if a in places and b in places]
+    left, right = (np.array([places[pair[side]] for pair in pairs], np.intp) for side in (0, 1))
+    distances = _distances(rows.phashes[left], rows.phashes[right])
+    cosines = None if rows.vectors is None else _cosines(rows.vectors, left, rows.vectors, right)
+    known = _within_bars(distances, cosines, bar)
+    return [
+        Candidate(
+            a=a,
+            b=b,
+            cosine=None if cosines is None else float(cosines[number]),
+            hash_distance=int(distances[number]),
+        )
+        for number, (a, b) in enumerate(pairs)
+        if not known[number]
+    ]
 
 
 def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[list[float | None]]:
@@ -113,7 +177,8 @@ def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs
     loose = None if bar is None else bar - _SLACK_SIGMAS * (1 - bar * bar) / sqrt(SKETCH)
     waiting: list[tuple[_Near, list[str], RowIds]] = []
     for others in index.scan():
-        for near in _near(rows.phashes, others.phashes, rows.sketches, others.sketches, loose):
+        for each in _near(rows.phashes, others.phashes, rows.sketches, others.sketches, loose):
+            near = _of_one_moment(each, rows, others)
             names = [others.contents[int(place)] for place in near.other]
             waiting.append((near, names, others.ids[near.other]))
             # Reading vectors by id costs per call more than per vector.
@@ -122,6 +187,13 @@ def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs
                 waiting = []
     if waiting:
         yield _exact(index, rows, waiting)
+
+
+def _of_one_moment(near: _Near, rows: Rows, others: Rows) -> _Near:
+    """Those that were, or may have been, taken at one moment."""
+    apart = np.abs(rows.captured[near.fresh] - others.captured[near.other])
+    keep = ~(apart > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
+    return _Near(fresh=near.fresh[keep], other=near.other[keep], distances=near.distances[keep])
 
 
 def _exact(index: PhotoIndex, rows: Rows, waiting: list[tuple[_Near, list[str], RowIds]]) -> _Pairs:
@@ -169,6 +241,12 @@ def _near(
             fresh, other = np.nonzero(close)
             if len(fresh):
                 yield _Near(fresh=fresh + f, other=other + o, distances=distances[fresh, other])
+
+
+def _distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """(P,) distances of P pairs of (P, 8) hashes, as `hash_distances` tells them."""
+    mine, theirs = np.bitwise_count(one ^ other[:, :1]), np.bitwise_count(other ^ one[:, :1])
+    return np.minimum(mine.min(axis=1, initial=64), theirs.min(axis=1, initial=64)).astype(np.uint8)
 
 
 def hash_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:

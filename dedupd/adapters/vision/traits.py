@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.vision.decode import Picture, area_resize
 from dedupd.adapters.vision.exif import read_facts
 from dedupd.adapters.vision.hashes import RECIPE, dhash, phashes
+from dedupd.adapters.vision.inside import inside
 from dedupd.core.photo import Traits
 
 _SIDE = 400
@@ -49,6 +50,12 @@ def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray
         text_like=text_like(grey),
     )
     return traits, turned
+
+
+def phashes_inside(picture: Picture) -> NDArray[np.uint64] | None:
+    """(8,) perceptual hashes of what plain margins surround; None when there are none."""
+    box = inside(np.asarray(picture.image))
+    return None if box is None else phashes(picture.image.crop(box))
 
 
 def jpeg_quality(tables: dict[int, list[int]] | None) -> float | None:

@@ -58,6 +58,7 @@ class Eyes:
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
         from dedupd.adapters.vision.hashes import RECIPE
+        from dedupd.adapters.vision.inside import INSIDE
         from dedupd.adapters.vision.models import choose
 
         self._pipe = pipe
@@ -72,6 +73,7 @@ class Eyes:
         self.ready = messages.Ready(
             model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
+        self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
         self._threads = ThreadPoolExecutor(_thread_count(), "see")
 
@@ -81,6 +83,14 @@ class Eyes:
             from dedupd.adapters.lance import PhotoIndex
 
             return PhotoIndex(self._index_dir, self.model.id, self.ready.recipe, self._dimensions, _note)
+
+    @cached_property
+    def insides(self) -> PhotoIndex:
+        """What plain margins surround: hashes of the few pictures that have such margins, whatever the model."""
+        with self._busy("opening the index"):
+            from dedupd.adapters.lance import PhotoIndex
+
+            return PhotoIndex(self._index_dir, self._insides_name, self.ready.recipe, lambda: 0, _note)
 
     def _dimensions(self) -> int:
         embedder = self.embedder()
@@ -144,8 +154,9 @@ class Eyes:
             from dedupd.adapters.vision.look import Looker
 
             return Looker(
-                self.index, self.embedder, self.model.id, self._batch_size, self._threads, self._pipe.send
-            )
+                self.index, self.insides, self.embedder, self.model.id, self._batch_size, self._threads,
+                self._pipe.send,
+            )  # fmt: skip
 
     def _missing(self, request: messages.Missing) -> None:
         with self._busy("opening the index"):
@@ -156,7 +167,8 @@ class Eyes:
         with self._busy("tidying the index"):
             from dedupd.adapters.lance import remove_others
 
-            remove_others(self._index_dir, {self.model.id, *request.keep}, self.ready.recipe)
+            kept = {self.model.id, self._insides_name, *request.keep}
+            remove_others(self._index_dir, kept, self.ready.recipe)
 
     def _propose(self, request: messages.Propose) -> None:
         with self._busy("searching"):
@@ -169,7 +181,7 @@ class Eyes:
         bar = own if own is None or request.bar is None else request.bar
         if bar is not None and request.min_cosine is not None:
             bar = min(bar, request.min_cosine)
-        for pairs in propose(self.index, request.fresh, request.among, bar):
+        for pairs in propose(self.index, self.insides, request.fresh, request.among, bar):
             for start in range(0, len(pairs), _CANDIDATES_AT_ONCE):
                 self._pipe.send(messages.Candidates(pairs=pairs[start : start + _CANDIDATES_AT_ONCE]))
 
