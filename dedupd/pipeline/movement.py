@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
-from dedupd.errors import AlreadyRunning, RootError
+from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
@@ -94,7 +94,7 @@ class Movement:
                 continue
             self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
-            not_yet = any(m.root == root.path and "quiet" in m.error for m in result.refused)
+            not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
                 root.backlog_done_at is None
                 and not not_yet

@@ -10,12 +10,11 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place, destination
-from dedupd.errors import MoveRefused
+from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock, Progress
 
 CHUNK = 48
@@ -30,11 +29,10 @@ class Hold(Protocol):
     """Files of one root held by the mover between proof and rename (adapters/files.py: Grip)."""
 
     orders: list[MoveOrder]
-    refused: list[tuple[MoveOrder, str]]
+    refused: list[tuple[MoveOrder, MoveRefused]]
     moves: list[Move]
     settled: list[Move]
     unmoved: list[Move]
-    collided: set[str]
 
     def carry(self, moves: Sequence[Move]) -> list[Move]:
         """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
@@ -132,10 +130,11 @@ def relocate(
     batch = batch or uuid.uuid4().hex
     rows: dict[tuple[str, str], Move] = {}
     done = 0
-    refused = {(order.root, order.unit): reason for order, reason in _contradictions(orders, journal)}
+    refused = {(order.root, order.unit): why for order, why in _contradictions(orders, journal)}
     for order in orders:
-        if reason := refused.get((order.root, order.unit)):
-            rows[order.root, order.src] = _refusal(order, batch, reason, clock.now())
+        if sentence := refused.get((order.root, order.unit)):
+            why = MoveRefused(sentence, Refusal.CONTRADICTION)
+            rows[order.root, order.src] = _refusal(order, batch, why, clock.now())
     waiting = [order for order in orders if (order.root, order.unit) not in refused]
     for chunk in _chunks(waiting, lambda order: (order.root, order.unit), lambda order: order.root):
         for move in _move_chunk(chunk, mover, journal, clock, batch):
@@ -224,8 +223,8 @@ def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterat
             yield order, f"it is the keeper of {len(held)} held copies"
 
 
-def _refusal(order: MoveOrder, batch: str, reason: str, at: float) -> Move:
-    return replace(order.as_move(batch, at), state=MoveState.ABORTED, error=reason)
+def _refusal(order: MoveOrder, batch: str, why: MoveRefused, at: float) -> Move:
+    return order.as_move(batch, at).refused(why, MoveState.ABORTED)
 
 
 def _move_chunk(
@@ -237,7 +236,8 @@ def _move_chunk(
             ended |= {order.src: _refusal(order, batch, why, clock.now()) for order, why in hold.refused}
             rows = _journaled(hold, journal, batch, clock.now()) if hold.orders else []
         ended |= {row.src: row for row in rows}
-        waiting = [order for order in waiting if order.unit in hold.collided]
+        collided = {row.unit for row in rows if row.refusal is Refusal.NAME_TAKEN}
+        waiting = [order for order in waiting if order.unit in collided]
         if not waiting:
             break
     if not mover.halted:  # what could neither stay nor go back: end it as after a crash
@@ -264,7 +264,7 @@ def _bring_chunk(
             if journal is not None:
                 journal.finish(rows)
             ended |= {_key(row): row for row in (*rows, *hold.unmoved)}
-        waiting = [row for row in rows if row.unit in hold.collided and row.error]
+        waiting = [row for row in rows if row.refusal is Refusal.NAME_TAKEN]
         if not waiting:
             break
     return list(ended.values())
@@ -287,13 +287,16 @@ def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: C
 def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
     if place is Place.NOWHERE:
         lost = f"neither {move.src} nor {move.dst} holds the content {move.content}: look for it by hand"
-        return replace(move, state=MoveState.ATTENTION, error=lost)
+        return move.refused(MoveRefused(lost, Refusal.GONE), MoveState.ATTENTION)
     if place is Place.BOTH:
         try:
             mover.untwin(move)
-        except (MoveRefused, OSError) as error:
-            return replace(move, state=MoveState.ATTENTION, error=str(error))
-    return replace(move, state=MoveState.ABORTED, error="the move was interrupted; the file is where it was")
+        except MoveRefused as why:
+            return move.refused(why, MoveState.ATTENTION)
+        except OSError as error:
+            return move.refused(MoveRefused(str(error), Refusal.FAILED), MoveState.ATTENTION)
+    stopped = MoveRefused("the move was interrupted; the file is where it was", Refusal.INTERRUPTED)
+    return move.refused(stopped, MoveState.ABORTED)
 
 
 def _key(move: Move) -> tuple[str, str, int]:

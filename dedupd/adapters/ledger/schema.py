@@ -12,7 +12,7 @@ from pathlib import Path
 from dedupd.adapters.ledger import journal, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = (
     """
@@ -95,6 +95,11 @@ UPDATE meta SET value=(SELECT value FROM meta WHERE key='recipe') WHERE key='rul
 UPDATE meta SET value='2' WHERE key='version';
 """
 """Until then a ledger knew the pairs of one model only."""
+_TO_3 = """
+ALTER TABLE moves ADD COLUMN refusal TEXT NOT NULL DEFAULT '';
+UPDATE meta SET value='3' WHERE key='version';
+"""
+"""Until then why a move was refused was a sentence alone."""
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -130,6 +135,8 @@ def _prepare(link: sqlite3.Connection) -> None:
     link.executescript(sidecars.SCHEMA)  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
+    if _version(link) == 2:
+        link.executescript("BEGIN IMMEDIATE;" + _TO_3 + "COMMIT;")
 
 
 def _version(link: sqlite3.Connection) -> int:
