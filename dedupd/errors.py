@@ -120,8 +120,27 @@ class Refusal(StrEnum):
     TAKEN_OUT = "taken out"
     """Its owner took it out of duplicates/."""
     DISK_FAILED = "disk failed"
+    STAYS = "stays"
+    """What belongs to it cannot go along, or a person keeps it."""
     FAILED = "failed"
     """The system said no in another way."""
+
+    @property
+    def lasting(self) -> bool:
+        """True for what no waiting mends: tried again when the file or its keeper changes, or a person says so."""
+        return self in _LASTING
+
+
+_LASTING = frozenset(
+    {
+        Refusal.HARD_LINK,
+        Refusal.PLACEHOLDER,
+        Refusal.IN_THE_WAY,
+        Refusal.OTHER_DISK,
+        Refusal.NOT_ALLOWED,
+        Refusal.FAILED,
+    }
+)
 
 
 class MoveRefused(DedupdError):

@@ -44,6 +44,8 @@ class Moved:
     messages: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
+    stayed: int = 0
+    """Photos that were to move and did not, for whatever reason."""
 
 
 class Movement:
@@ -119,6 +121,7 @@ class Movement:
         obstacle = self._obstacle(root)
         if obstacle:
             result.messages.append(obstacle)
+            result.stayed += sum(len(members) for _, members in chosen)
             return
         self._make_whole()
         companions = Companions(self._ledger, self._disk, root, self._settings.ignore)
@@ -130,6 +133,9 @@ class Movement:
                 for file, why in stays.items():
                     if asked:
                         result.messages.append(f"{self._path(file)} stays: {why}")
+                        self._ledger.refusals.put(
+                            file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
+                        )
                     if not isinstance(why, NotYet):
                         self._ledger.judgement.set_role(group.id, file, "review", str(why))
         again = {
@@ -147,6 +153,8 @@ class Movement:
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
         result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+        moved = sum(m.held and m.primary for m in ended)
+        result.stayed += sum(len(members) for _, members in chosen) - moved
 
     def _path(self, file: int) -> str:
         row = self._ledger.inventory.file(file)

@@ -17,7 +17,7 @@ from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.calibrate import bars_in_force
-from dedupd.pipeline.consent import waits
+from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.learning import told
 from dedupd.pipeline.orders import Companions
 from dedupd.ports import Disk
@@ -243,6 +243,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
     for root in roots:
         sentence = waits(ledger, root, proposed[root.id][0], now)
         attention += [sentence] if sentence and root.online else []
+        attention += cannot_move(ledger, root)
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
@@ -370,6 +371,11 @@ def build_report(
         "model": ledger.get("model"),
         "skipped": [
             {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+        ],
+        "refused": [
+            {"path": row.path if one else os.path.join(root.path, row.path), "reason": row.reason}
+            for root in roots
+            for row in ledger.refusals.standing(root.id)
         ],
         "groups": [{key: view[key] for key in _REPORTED} for view in map(msgspec.to_builtins, groups)],
     }

@@ -6,6 +6,7 @@
     judgement.py  measured pairs, groups, verdicts
     journal.py    the move journal
     sidecars.py   what stands beside keepers, and what is owed
+    refusals.py   what was to move and could not
 
 Owns durability; must never decide anything.
 """
@@ -22,6 +23,7 @@ from typing import Self
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.schema import connect, translated
 from dedupd.adapters.ledger.sidecars import Sidecars
 
@@ -29,7 +31,7 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """One connection and its four parts. Use one per thread; only the pipeline's may write."""
+    """One connection and its parts. Use one per thread; only the pipeline's may write."""
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         """Raises LedgerDamaged or StateError, one sentence each."""
@@ -39,6 +41,7 @@ class Ledger:
         self.judgement = Judgement(self._link)
         self.journal = Journal(self._link)
         self.sidecars = Sidecars(self._link)
+        self.refusals = Refusals(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from dedupd.adapters.ledger import journal, sidecars
+from dedupd.adapters.ledger import journal, refusals, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
 VERSION = 3
@@ -132,7 +132,7 @@ def _prepare(link: sqlite3.Connection) -> None:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
-    link.executescript(sidecars.SCHEMA)  # younger than the first ledgers
+    link.executescript(sidecars.SCHEMA + refusals.SCHEMA)  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
     if _version(link) == 2:
