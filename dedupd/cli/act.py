@@ -137,13 +137,14 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
             library.summarise(library.months_of(moved, library.cluster()))
             acted = Acted(
                 moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves],
-                lessons=lessons,
+                lessons=lessons, stayed=moved.stayed,
             )  # fmt: skip
     if arguments.json:
         answer_json(msgspec.to_builtins(acted))
     else:
         _print(acted)
-    return int(ExitCode.FAILED if acted.messages and not (acted.moved or acted.restored) else ExitCode.OK)
+    nothing_done = acted.messages and not (acted.moved or acted.restored)
+    return int(ExitCode.FAILED if acted.stayed or nothing_done else ExitCode.OK)
 
 
 def _print(acted: Acted) -> None:
