@@ -89,8 +89,10 @@ def test_a_ledger_of_sentences_alone_keeps_its_moves_and_takes_kinds(tmp_path: P
             "INSERT INTO moves VALUES(1,'b',1,'1:2',2,?,'',?,?,'',1,1,1,1,?,?,?,'exact','',1,'moved','aborted','it is busy',0)",
             (b"/p", b"a.jpg", b"duplicates/a.jpg", A, b"k.jpg", A),
         )
+        link.execute("INSERT INTO roots(path, uuid) VALUES(?, '0A1B')", (b"/p",))
         link.commit()
     with Ledger(path) as ledger:
+        assert [root.uuid for root in ledger.inventory.roots()] == ["0a1b"]  # as the marker is read now
         assert ledger.journal.moves() == [replace(move, id=1)]
         ledger.journal.finish([replace(move, id=1, refusal=Refusal.BUSY)])
     with Ledger(path, read_only=True) as ledger:

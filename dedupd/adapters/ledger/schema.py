@@ -97,9 +97,11 @@ UPDATE meta SET value='2' WHERE key='version';
 """Until then a ledger knew the pairs of one model only."""
 _TO_3 = """
 ALTER TABLE moves ADD COLUMN refusal TEXT NOT NULL DEFAULT '';
+UPDATE moves SET root_id=lower(root_id);
+UPDATE roots SET uuid=lower(uuid);
 UPDATE meta SET value='3' WHERE key='version';
 """
-"""Until then why a move was refused was a sentence alone."""
+"""Until then why a move was refused was a sentence alone, and a root's name was as its marker spells it."""
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
