@@ -36,6 +36,7 @@ from dedupd.adapters.holding import (
 )
 from dedupd.adapters.renaming import rename, unlink_twin
 from dedupd.core.photo import FileStat
+from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import (
     Goal,
     Move,
@@ -134,6 +135,30 @@ class FileMover:
             unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
+    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+        """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
+
+        With the ledger gone a receipt is believed so far and no farther: nothing is taken away. OSError, RootError.
+        """
+        data = row.text.encode("utf-8", "surrogatepass")
+        with Root(root) as top:
+            before = top.lstat(row.path)
+            if before is None or before.st_nlink != 1 or before.st_size != len(data) or not data:
+                return ""
+            if not stat.S_ISREG(before.st_mode) or placeholder(before):
+                return ""
+            with top.opened(row.path) as fd:
+                if os.pread(fd, len(data) + 1, 0) != data or identity(os.fstat(fd)) != identity(before):
+                    return ""
+            name, number = f"{folder}/{row.path.rpartition('/')[2]}", 0
+            while top.lstat(numbered(name, number)) is not None:
+                number += 1
+            rename(top, row.path, numbered(name, number))
+            self.sync_folders(top, [row.path, name])
+            with suppress(OSError), top.folder(folder) as fd:
+                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+            return numbered(name, number)
+
     def receipts(self, root: str) -> list[Move]:
         """Every move that the receipts under `root` tell of, oldest first; INTENT without a completion."""
         with Root(root) as opened:
@@ -203,7 +228,7 @@ class Grip:
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
         self._renamed: list[tuple[str, str]] = []
-        self._before: dict[tuple[str, int], Move] = {}
+        self._before: dict[tuple[str, int, str], Move] = {}
 
     # ---- aside
 
@@ -308,7 +333,7 @@ class Grip:
                     unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
-                    self._before[move.batch, move.id] = move
+                    self._before[move.batch, move.id, move.dst] = move
                     continue
             if content_at(self._root, target, move):
                 done = replace(move, goal=goal, state=MoveState.DONE, restored=target)
@@ -345,7 +370,7 @@ class Grip:
             rename(self._root, move.dst, move.restored)
             steps.step("brought back")
         except (MoveRefused, OSError) as error:
-            return self._before[move.batch, move.id].refused(_refused(error))
+            return self._before[move.batch, move.id, move.dst].refused(_refused(error))
         return replace(move, state=MoveState.DONE)
 
     # ---- both ways

@@ -10,9 +10,11 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from dedupd.core.photo import FileStat
+from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place, destination
 from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock, Progress
@@ -71,6 +73,10 @@ class Mover(Protocol):
 
     def untwin(self, move: Move) -> None:
         """Take away the second name an interrupted link left. MoveRefused, OSError."""
+        ...
+
+    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+        """Move a receipted sidecar into duplicates/ while it is whole and ours; where to, '' if it stays. OSError, RootError."""
         ...
 
     def receipts(self, root: str) -> list[Move]:
@@ -186,10 +192,29 @@ def undo(
     return [rows[_key(move)] for move in moves]
 
 
-def undo_from_receipts(root: str, mover: Mover, clock: Clock, on_progress: Progress = _silent) -> list[Move]:
-    """Bring back everything the receipts under `root` tell of, with the ledger gone. Raises RootError."""
-    held = [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
-    return undo(held, mover, None, clock, on_progress)
+def told_by_receipts(root: str, mover: Mover) -> list[Move]:
+    """The moves that the receipts under `root` tell of and that were not taken back, oldest first. Raises RootError."""
+    return [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
+
+
+def undo_from_receipts(
+    root: str,
+    mover: Mover,
+    clock: Clock,
+    on_progress: Progress = _silent,
+    moves: Sequence[Move] | None = None,
+) -> list[Move]:
+    """Bring back what the receipts under `root` tell of (or these `moves` of it), with the ledger gone. RootError.
+
+    By the bytes, whatever the root's marker says by now. The files of a unit come back under one number; where one
+    of them cannot, each comes back by itself.
+    """
+    wanted = told_by_receipts(root, mover) if moves is None else moves
+    ended = undo([replace(move, root_id="") for move in wanted], mover, None, clock, on_progress)
+    stuck = [row for row in ended if row.refusal is not None and row.state is not MoveState.ATTENTION]
+    alone = undo([replace(row, unit=str(n)) for n, row in enumerate(stuck)], mover, None, clock)
+    better = {_key(row): row for row in alone}
+    return [better.get(_key(row), row) for row in ended]
 
 
 def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
@@ -255,7 +280,7 @@ def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[
 def _bring_chunk(
     waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal
 ) -> list[Move]:
-    ended: dict[tuple[str, str, int], Move] = {}
+    ended: dict[tuple[str, str, int, str], Move] = {}
     for _ in range(_TRIES):
         with mover.take_back(waiting, goal) as hold:
             if journal is not None and hold.moves:
@@ -299,8 +324,9 @@ def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
     return move.refused(stopped, MoveState.ABORTED)
 
 
-def _key(move: Move) -> tuple[str, str, int]:
-    return (move.root, move.batch, move.id)
+def _key(move: Move) -> tuple[str, str, int, str]:
+    """Its place too: a folder that its owner copied has receipts of the same numbers."""
+    return (move.root, move.batch, move.id, move.dst)
 
 
 def _units(moves: Iterable[Move]) -> list[list[Move]]:

@@ -34,6 +34,7 @@ DURABILITY, PIPELINE, FAULTS = (
 
 ORDERS = "pipeline/test_orders.py::"
 SIDECARS, ANNOTATE = "adapters/sidecars.py", "pipeline/test_annotate.py::"
+FUZZ = "adapters/test_receipts_fuzz.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ MUTATIONS = [
     drop("receipts are plain files", RECEIPTS, "if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:", MOVES + "test_receipts_are_never_written_into_another_file", "if False:"),
     drop("receipts follow no link", RECEIPTS, "os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC", MOVES + "test_receipts_are_never_written_into_another_file", "os.O_RDWR | os.O_APPEND | os.O_CLOEXEC"),
     drop("torn lines stay alone", RECEIPTS, 'text = b"\\n" + text', MOVES + "test_a_torn_receipt_harms_no_other"),
-    drop("receipts stay in their folder", RECEIPTS, 'if not line["src"].startswith(above) or is_held(line["src"]):', MOVES + "test_receipts_that_point_elsewhere_are_ignored", "if False:"),
+    drop("receipts stay in their folder", RECEIPTS, 'if not intent.src.startswith(there[: -len(DUPLICATES)]):', MOVES + "test_receipts_that_point_elsewhere_are_ignored", "if False:"),
     drop("folder modes", FILES, "os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))", MOVES + "test_new_folders_have_their_parents_mode"),
     # sidecars
     drop("sidecars replace nothing", SIDECARS, "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW", ANNOTATE + "test_a_name_taken_at_the_last_moment", "os.O_WRONLY | os.O_CREAT | os.O_TRUNC"),
@@ -126,7 +127,13 @@ MUTATIONS = [
     drop("no second name of a sidecar", SIDECARS, "or found.st_nlink != 1 or", ANNOTATE + "test_what_is_no_plain_file_is_left_alone", "or"),
     drop("sidecars of this disk", SIDECARS, "if root_id and marker_of(top) != root_id:", ANNOTATE + "test_another_disk_at_the_roots_path_gets_none", "if False:"),
     drop("sidecars receipted first", SIDECARS, '                    receipts.append(fd, [receipts.sidecar("sidecar", row, folder)])\n', ANNOTATE + "test_with_the_ledger_gone_the_receipts_take_it_away", "                    pass\n"),
-    drop("receipts of sidecars stay in their folder", RECEIPTS, 'if not path.startswith(above) or not path.endswith(".xmp"):', ANNOTATE + "test_receipts_of_a_sidecar_never_point_at_anything_else", "if False:"),
+    drop("receipts of sidecars stay in their folder", RECEIPTS, 'if not receipt.path.endswith(".xmp") or not _plain(receipt.path) or is_held(receipt.path):', FUZZ + "test_no_line_lays_a_photo_aside", "if False:"),
+    drop("receipts are typed", RECEIPTS, "except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):", FUZZ + "test_one_odd_line_holds_up_no_other", "except ZeroDivisionError:"),
+    drop("receipts name what a disk could know", RECEIPTS, "if not (_plain(intent.src) and _plain(intent.dst)) or is_held(intent.src)", FUZZ + "test_one_odd_line_holds_up_no_other", "if is_held(intent.src)"),
+    drop("receipts are told apart by name", RECEIPTS, "return receipt.batch, receipt.id, name or folders", FUZZ + "test_a_line_that_takes_the_number_of_a_move_hides_it_not", "return receipt.batch, receipt.id, ''"),
+    drop("by itself where a unit cannot", RELOCATE, "return [better.get(_key(row), row) for row in ended]", FUZZ + "test_one_that_cannot_come_back_holds_up_none_of_its_unit", "return ended"),
+    drop("only a keeper's sidecar", "pipeline/annotate.py", 'if row.path.removesuffix(".xmp") in alone:', FUZZ + "test_a_users_own_sidecar_stays_whatever_a_line_says", "if True:"),
+    drop("only the very bytes", FILES, "if os.pread(fd, len(data) + 1, 0) != data or", FUZZ + "test_a_sidecar_of_other_bytes_stays", "if"),
     drop("no half sidecar on a full disk", SIDECARS, "            _drop(fd, folder, name)\n", ANNOTATE + "test_a_disk_that_takes_no_more_leaves_nothing_half", "            pass\n"),
     drop("sidecars owed with the move", "pipeline/placing.py", "ledger.sidecars.owe(file.root, move.group)", ANNOTATE + "test_what_the_copy_knows_stands_beside_the_keeper_whose_bytes_stay"),
     drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            steps.step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            steps.step(\"sidecar written\")"),
