@@ -19,7 +19,7 @@ Each message is one sentence: what, where, what to do. Must stay light to import
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -93,5 +93,59 @@ class ProtocolError(DedupdError):
     """A peer broke the socket's protocol."""
 
 
+class Refusal(StrEnum):
+    """Which check said no to a move. What follows is decided by this; the sentence is for people alone."""
+
+    NOT_QUIET = "not quiet"
+    """Changed less than the settle time ago."""
+    BUSY = "busy"
+    """Another program has it open for writing."""
+    CHANGED = "changed"
+    """Not the file that was looked at any more."""
+    OTHER_BYTES = "other bytes"
+    """The same by size and times, and yet not the recorded content."""
+    GONE = "gone"
+    HARD_LINK = "hard link"
+    PLACEHOLDER = "cloud placeholder"
+    NAME_TAKEN = "name taken"
+    IN_THE_WAY = "in the way"
+    """A file or a link stands where a folder is to be."""
+    NO_SPACE = "no space"
+    OTHER_DISK = "other disk"
+    NOT_ALLOWED = "not allowed"
+    OTHER_ROOT = "other root"
+    CONTRADICTION = "contradiction"
+    """The order itself cannot be meant: a keeper that moves, a copy without one."""
+    INTERRUPTED = "interrupted"
+    TAKEN_OUT = "taken out"
+    """Its owner took it out of duplicates/."""
+    DISK_FAILED = "disk failed"
+    STAYS = "stays"
+    """What belongs to it cannot go along, or a person keeps it."""
+    FAILED = "failed"
+    """The system said no in another way."""
+
+    @property
+    def lasting(self) -> bool:
+        """True for what no waiting mends: tried again when the file or its keeper changes, or a person says so."""
+        return self in _LASTING
+
+
+_LASTING = frozenset(
+    {
+        Refusal.HARD_LINK,
+        Refusal.PLACEHOLDER,
+        Refusal.IN_THE_WAY,
+        Refusal.OTHER_DISK,
+        Refusal.NOT_ALLOWED,
+        Refusal.FAILED,
+    }
+)
+
+
 class MoveRefused(DedupdError):
     """A check of the move protocol said no; the photo stays where it is."""
+
+    def __init__(self, sentence: str, kind: Refusal) -> None:
+        super().__init__(sentence)
+        self.kind = kind

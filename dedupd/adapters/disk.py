@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dedupd.adapters.beneath import Root, content_of
+from dedupd.adapters.beneath import MARKER, Root, content_of, marker_at
 from dedupd.adapters.holding import placeholder
 from dedupd.adapters.looking import Look, OnForeign, OnProblem, file_stat
 from dedupd.core.foreign import Foreign, Scope
@@ -25,8 +25,6 @@ from dedupd.core.photo import FileStat
 from dedupd.core.relocation import is_held
 from dedupd.errors import RootError
 from dedupd.ports import FoundFile, RootIdentity
-
-MARKER = ".dedupd-root.json"
 
 
 def _unheard(folder: str, what: object) -> None:
@@ -55,16 +53,16 @@ class LocalDisk:
 
     def _marker(self, root: str) -> str:
         try:
-            text = Path(root, MARKER).read_text("utf-8")
-        except FileNotFoundError:
-            return ""
+            folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return marker_at(folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise RootError(f"{root}/{MARKER} cannot be read ({error.strerror}): make it readable") from None
-        try:
-            return str(json.loads(text)["uuid"])
-        except (ValueError, KeyError, TypeError):
+        except ValueError as error:
             raise RootError(
-                f"{root}/{MARKER} is damaged: restore it from a backup, or delete it to let dedupd know this folder anew"
+                f"{root}/{MARKER} is damaged ({error}): restore it from a backup, or delete it to let dedupd know this folder anew"
             ) from None
 
     def shared(self, root: str) -> bool:
@@ -82,8 +80,9 @@ class LocalDisk:
         text = json.dumps(
             {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
         )
-        draft = Path(root, f"{MARKER}.{os.getpid()}.tmp")
+        draft = Path(root, f"{MARKER}.{uuid.uuid4().hex}.tmp")
         try:
+            _drop_drafts(root)
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
                 file.write(text + "\n")
                 file.flush()
@@ -164,6 +163,13 @@ class LocalDisk:
                 return content_of(fd)
         except RootError as error:
             raise OSError(errno.ENOENT, str(error), path) from error
+
+
+def _drop_drafts(root: str) -> None:
+    """What a crash left of earlier markers. One that another process is writing now fails there, and is tried again."""
+    for draft in Path(root).glob(f"{MARKER}.*.tmp"):
+        if draft.is_file() and not draft.is_symlink():
+            os.unlink(draft)
 
 
 @contextmanager

@@ -27,15 +27,16 @@ from dedupd.adapters.holding import (
     Quiet,
     check_order,
     content_at,
-    disturbed,
     hold,
     identity,
     inode_at,
     placeholder,
     same_root,
+    undisturbed,
 )
 from dedupd.adapters.renaming import rename, unlink_twin
 from dedupd.core.photo import FileStat
+from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import (
     Goal,
     Move,
@@ -45,7 +46,7 @@ from dedupd.core.relocation import (
     duplicates_folder,
     numbered,
 )
-from dedupd.errors import MoveRefused, RootError
+from dedupd.errors import MoveRefused, Refusal, RootError
 from dedupd.ports import Clock
 
 _T = TypeVar("_T")
@@ -71,7 +72,7 @@ class FileMover:
                 try:
                     grip.orders += grip.prove(unit)
                 except (MoveRefused, OSError) as error:
-                    grip.refused += [(order, _reason(error)) for order in unit]
+                    grip.refused += [(order, _refused(error)) for order in unit]
         return grip
 
     def take_back(self, moves: Sequence[Move], goal: Goal) -> Grip:
@@ -86,7 +87,7 @@ class FileMover:
                 try:
                     grip.find(unit, goal)
                 except (MoveRefused, OSError) as error:
-                    grip.unmoved += [replace(move, error=_reason(error)) for move in unit]
+                    grip.unmoved += [move.refused(_refused(error)) for move in unit]
         return grip
 
     def whereabouts(self, move: Move) -> Place:
@@ -120,8 +121,8 @@ class FileMover:
             try:
                 self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
             except OSError as error:
-                return [replace(move, error=_reason(error)) for move in moves]
-            done = [replace(move, state=MoveState.DONE, error="") for move in moves]
+                return [move.refused(_refused(error)) for move in moves]
+            done = [replace(move, state=MoveState.DONE, error="", refusal=None) for move in moves]
             self.complete(root, done)
             return done
 
@@ -133,6 +134,30 @@ class FileMover:
         with Root(move.root) as root:
             unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
+
+    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+        """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
+
+        With the ledger gone a receipt is believed so far and no farther: nothing is taken away. OSError, RootError.
+        """
+        data = row.text.encode("utf-8", "surrogatepass")
+        with Root(root) as top:
+            before = top.lstat(row.path)
+            if before is None or before.st_nlink != 1 or before.st_size != len(data) or not data:
+                return ""
+            if not stat.S_ISREG(before.st_mode) or placeholder(before):
+                return ""
+            with top.opened(row.path) as fd:
+                if os.pread(fd, len(data) + 1, 0) != data or identity(os.fstat(fd)) != identity(before):
+                    return ""
+            name, number = f"{folder}/{row.path.rpartition('/')[2]}", 0
+            while top.lstat(numbered(name, number)) is not None:
+                number += 1
+            rename(top, row.path, numbered(name, number))
+            self.sync_folders(top, [row.path, name])
+            with suppress(OSError), top.folder(folder) as fd:
+                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+            return numbered(name, number)
 
     def receipts(self, root: str) -> list[Move]:
         """Every move that the receipts under `root` tell of, oldest first; INTENT without a completion."""
@@ -193,32 +218,32 @@ class Grip:
 
     def __init__(self, mover: FileMover, root: Root) -> None:
         self.orders: list[MoveOrder] = []
-        self.refused: list[tuple[MoveOrder, str]] = []
+        self.refused: list[tuple[MoveOrder, MoveRefused]] = []
         self.moves: list[Move] = []
         self.settled: list[Move] = []
         self.unmoved: list[Move] = []
-        self.collided: set[str] = set()
-        """Units whose chosen name was taken before the rename: take them again."""
         self._mover, self._root = mover, root
         self._items: dict[str, _Item] = {}
         self._held: dict[str, Held] = {}
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
         self._renamed: list[tuple[str, str]] = []
-        self._before: dict[tuple[str, int], Move] = {}
+        self._before: dict[tuple[str, int, str], Move] = {}
 
     # ---- aside
 
     def prove(self, unit: Sequence[MoveOrder]) -> list[MoveOrder]:
         """Hold the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
         if self._mover.halted:
-            raise MoveRefused(self._mover.halted)
+            raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
         for order in unit:
             check_order(self._root, order)
             keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
             file = self._hold(order.src, order.stat, order.content)
             if identity(file.stat) == identity(keeper.stat):
-                raise MoveRefused(f"{order.src} and its keeper {order.keeper} are one and the same file")
+                raise MoveRefused(
+                    f"{order.src} and its keeper {order.keeper} are one and the same file", Refusal.HARD_LINK
+                )
             self._items[order.src] = _Item(file=file, keeper=keeper)
         steps.step("proven")
         names = self._free_names(
@@ -235,21 +260,21 @@ class Grip:
         unannounced = self._announce(moves)
         rows: list[Move] = []
         for unit in _by(moves, lambda move: move.unit):
-            said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), "")
+            said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), None)
             rows += _aborted(unit, said_no) if said_no else self._move_unit(unit)
         try:
             self._mover.sync_folders(self._root, [path for pair in self._renamed for path in pair])
         except OSError as error:
             unsure = {src for src, _ in self._renamed}
-            reason = _reason(error)
-            rows = [replace(m, state=MoveState.INTENT, error=reason) if m.src in unsure else m for m in rows]
+            why = _refused(error)
+            rows = [m.refused(why, MoveState.INTENT) if m.src in unsure else m for m in rows]
         ended = [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
         self._mover.complete(self._root, ended)
         return rows
 
-    def _announce(self, moves: Sequence[Move]) -> dict[str, str]:
+    def _announce(self, moves: Sequence[Move]) -> dict[str, MoveRefused]:
         """Make the folders and fsync the receipts of intent; says for each `dst` why that failed."""
-        failed: dict[str, str] = {}
+        failed: dict[str, MoveRefused] = {}
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
             try:
                 for move in own:
@@ -258,7 +283,7 @@ class Grip:
                     receipts.append(fd, [receipts.intent(move) for move in own])
                 steps.step("intent receipted")
             except OSError as error:
-                failed |= {move.dst: _reason(error) for move in own}
+                failed |= {move.dst: _refused(error) for move in own}
         return failed
 
     def _move_unit(self, unit: Sequence[Move]) -> list[Move]:
@@ -266,33 +291,27 @@ class Grip:
         try:
             for move in unit:
                 item = self._items[move.src]
-                self._refuse_if(disturbed(self._root, item.file, move.src))
-                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
+                undisturbed(self._root, item.file, move.src)
+                undisturbed(self._root, item.keeper, move.keeper)
                 steps.step("checked before rename")
                 rename(self._root, move.src, move.dst)
                 moved.append(move)
                 self._renamed.append((move.src, move.dst))
                 steps.step("renamed")
-                self._refuse_if(disturbed(self._root, item.file, move.dst))
-                self._refuse_if(disturbed(self._root, item.keeper, move.keeper))
+                undisturbed(self._root, item.file, move.dst)
+                undisturbed(self._root, item.keeper, move.keeper)
         except (MoveRefused, OSError) as error:
-            if isinstance(error, FileExistsError):
-                self.collided.add(unit[0].unit)
-            return self._put_back(unit, moved, _reason(error))
+            return self._put_back(unit, moved, _refused(error))
         return [replace(move, state=MoveState.DONE) for move in unit]
 
-    def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], reason: str) -> list[Move]:
+    def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
         try:
             for move in reversed(moved):
                 rename(self._root, move.dst, move.src)
                 steps.step("put back")
         except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
-            return [replace(move, error=reason) for move in unit]
-        return _aborted(unit, reason)
-
-    def _refuse_if(self, reason: str) -> None:
-        if reason:
-            raise MoveRefused(reason)
+            return [move.refused(why) for move in unit]
+        return _aborted(unit, why)
 
     # ---- back
 
@@ -301,28 +320,33 @@ class Grip:
         held: list[Move] = []
         settled: list[Move] = []
         if self._mover.halted:
-            raise MoveRefused(self._mover.halted)
+            raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
         for move in unit:
             if move.root_id and marker_of(self._root) not in ("", move.root_id):
-                raise MoveRefused(f"{self._root.path} is another root than the one the file was moved in")
+                raise MoveRefused(
+                    f"{self._root.path} is another root than the one the file was moved in",
+                    Refusal.OTHER_ROOT,
+                )
             target = move.restored or move.src
             if content_at(self._root, move.dst, move):
                 if inode_at(self._root, target, move):
                     unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
-                    self._before[move.batch, move.id] = move
+                    self._before[move.batch, move.id, move.dst] = move
                     continue
             if content_at(self._root, target, move):
-                settled.append(replace(move, goal=goal, state=MoveState.DONE, restored=target))
+                done = replace(move, goal=goal, state=MoveState.DONE, restored=target)
+                settled.append(replace(done, error="", refusal=None))
             else:
-                error = (
-                    f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand"
+                lost = MoveRefused(
+                    f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand",
+                    Refusal.GONE,
                 )
-                settled.append(replace(move, goal=goal, state=MoveState.ATTENTION, error=error))
+                settled.append(replace(move.refused(lost, MoveState.ATTENTION), goal=goal))
         names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
         self.moves += [
-            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="")
+            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="", refusal=None)
             for move, name in zip(held, names, strict=True)
         ]
         self.settled += settled
@@ -334,21 +358,19 @@ class Grip:
         try:
             self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
         except OSError as error:
-            return [replace(move, error=_reason(error)) for move in moves]
+            return [move.refused(_refused(error)) for move in moves]
         self._mover.complete(self._root, back)
         return rows
 
     def _bring(self, move: Move) -> Move:
         try:
             if not content_at(self._root, move.dst, move):
-                raise MoveRefused(f"{move.dst} was changed or taken away meanwhile")
+                raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
             self._make_folder(move.restored.rpartition("/")[0])
             rename(self._root, move.dst, move.restored)
             steps.step("brought back")
         except (MoveRefused, OSError) as error:
-            if isinstance(error, FileExistsError):
-                self.collided.add(move.unit)
-            return replace(self._before[move.batch, move.id], error=_reason(error))
+            return self._before[move.batch, move.id, move.dst].refused(_refused(error))
         return replace(move, state=MoveState.DONE)
 
     # ---- both ways
@@ -360,7 +382,7 @@ class Grip:
                 self._root, path, expected, content, self._mover.quiet, self._mover.sync
             )
         elif held.content != content:
-            raise MoveRefused(f"{path} does not hold the bytes that were recorded")
+            raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
         return held
 
     def _free_names(self, paths: Sequence[str], stem: str) -> list[str]:
@@ -414,8 +436,8 @@ def _closing_on_error(grip: Grip) -> Generator[Grip]:
         raise
 
 
-def _aborted(moves: Sequence[Move], reason: str) -> list[Move]:
-    return [replace(move, state=MoveState.ABORTED, error=reason) for move in moves]
+def _aborted(moves: Sequence[Move], why: MoveRefused) -> list[Move]:
+    return [move.refused(why, MoveState.ABORTED) for move in moves]
 
 
 def _stem(primaries: Sequence[str]) -> str:
@@ -431,11 +453,27 @@ def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
     return list(groups.values())
 
 
-def _reason(error: Exception) -> str:
-    """One clause for people; foreign errors name the file and the system's words."""
-    if isinstance(error, OSError) and not isinstance(error, MoveRefused):
-        name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
-        if error.errno == errno.EXDEV:
-            return f"{name} lies on another file system than its destination"
-        return f"{name}: {error.strerror}" if name else str(error.strerror)
-    return str(error)
+_KINDS = {
+    errno.EEXIST: Refusal.NAME_TAKEN,
+    errno.ENOTDIR: Refusal.IN_THE_WAY,
+    errno.ELOOP: Refusal.IN_THE_WAY,
+    errno.ENOSPC: Refusal.NO_SPACE,
+    errno.EDQUOT: Refusal.NO_SPACE,
+    errno.EXDEV: Refusal.OTHER_DISK,
+    errno.EACCES: Refusal.NOT_ALLOWED,
+    errno.EPERM: Refusal.NOT_ALLOWED,
+    errno.EROFS: Refusal.NOT_ALLOWED,
+    errno.ENOENT: Refusal.GONE,
+    errno.EIO: Refusal.DISK_FAILED,
+}
+
+
+def _refused(error: MoveRefused | OSError) -> MoveRefused:
+    """The system's no as one of ours: its kind, and one clause that names the file and says it in its own words."""
+    if isinstance(error, MoveRefused):
+        return error
+    name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
+    kind = _KINDS.get(error.errno or 0, Refusal.FAILED)
+    if kind is Refusal.OTHER_DISK:
+        return MoveRefused(f"{name} lies on another file system than its destination", kind)
+    return MoveRefused(f"{name}: {error.strerror}" if name else str(error.strerror), kind)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from dedupd.adapters.beneath import Root, content_of, marker_of
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held
-from dedupd.errors import MoveRefused
+from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock
 
 _SF_DATALESS = 0x40000000
@@ -71,16 +71,18 @@ def hold(
     """
     found = root.lstat(path)
     if found is None:
-        raise MoveRefused(f"{path} is gone")
+        raise MoveRefused(f"{path} is gone", Refusal.GONE)
     _check(path, found, expected)
     fd = root.open(path)
     try:
         _check(path, os.fstat(fd), expected)
         leased = _lease(path, fd)
         if not quiet.settled(os.fstat(fd)):
-            raise MoveRefused(f"{path} was changed a moment ago: it may move once it is quiet")
+            raise MoveRefused(
+                f"{path} was changed a moment ago: it may move once it is quiet", Refusal.NOT_QUIET
+            )
         if content_of(fd) != content:
-            raise MoveRefused(f"{path} does not hold the bytes that were recorded")
+            raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
         sync(fd)
         held = Held(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=leased)
         _check(path, held.stat, expected)
@@ -90,32 +92,36 @@ def hold(
         raise
 
 
-def disturbed(root: Root, held: Held, path: str) -> str:
-    """What keeps `path` from being the held file, untouched since it was proven; '' when nothing does."""
+def undisturbed(root: Root, held: Held, path: str) -> None:
+    """MoveRefused unless `path` is the held file, untouched since it was proven."""
     found = root.lstat(path)
     if found is None or identity(found) != identity(held.stat):
-        return f"{path} was replaced or taken away meanwhile"
+        raise MoveRefused(f"{path} was replaced or taken away meanwhile", Refusal.CHANGED)
     if not same_bytes(found, held.stat) or not same_bytes(os.fstat(held.fd), held.stat):
-        return f"{path} was changed meanwhile"
+        raise MoveRefused(f"{path} was changed meanwhile", Refusal.CHANGED)
     if found.st_nlink != 1:
-        return f"{path} got a second name meanwhile"
+        raise MoveRefused(f"{path} got a second name meanwhile", Refusal.HARD_LINK)
     if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
-        return f"{path} is being opened for writing"
-    return ""
+        raise MoveRefused(f"{path} is being opened for writing", Refusal.BUSY)
 
 
 def check_order(root: Root, order: MoveOrder) -> None:
     """What must be true of an order before its files are even opened. Raises MoveRefused."""
     if order.root_id and marker_of(root) != order.root_id:
-        raise MoveRefused(f"{root.path} is not the folder or disk it was: mount the right one")
+        raise MoveRefused(
+            f"{root.path} is not the folder or disk it was: mount the right one", Refusal.OTHER_ROOT
+        )
+    wrong = ""
     if not order.content or not order.keeper_content:
-        raise MoveRefused(f"{order.src} or its keeper has no recorded content")
-    if order.primary and order.relation == "exact" and order.content != order.keeper_content:
-        raise MoveRefused(f"{order.src} is not the same bytes as {order.keeper}")
-    if is_held(order.src) or is_held(order.keeper):
-        raise MoveRefused(f"{order.src} or its keeper lies in a {DUPLICATES} folder already")
-    if DUPLICATES not in order.dst.split("/")[:-1]:
-        raise MoveRefused(f"{order.dst} is not in a {DUPLICATES} folder")
+        wrong = f"{order.src} or its keeper has no recorded content"
+    elif order.primary and order.relation == "exact" and order.content != order.keeper_content:
+        wrong = f"{order.src} is not the same bytes as {order.keeper}"
+    elif is_held(order.src) or is_held(order.keeper):
+        wrong = f"{order.src} or its keeper lies in a {DUPLICATES} folder already"
+    elif DUPLICATES not in order.dst.split("/")[:-1]:
+        wrong = f"{order.dst} is not in a {DUPLICATES} folder"
+    if wrong:
+        raise MoveRefused(wrong, Refusal.CONTRADICTION)
 
 
 def same_root(root: Root, move: Move) -> bool:
@@ -162,15 +168,17 @@ def placeholder(found: os.stat_result) -> bool:
 
 def _check(path: str, found: os.stat_result, expected: FileStat) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise MoveRefused(f"{path} is not a regular file")
+        raise MoveRefused(f"{path} is not a regular file", Refusal.CHANGED)
     if (found.st_dev, found.st_ino) != (expected.dev, expected.ino):
-        raise MoveRefused(f"{path} is another file than the one that was looked at")
+        raise MoveRefused(f"{path} is another file than the one that was looked at", Refusal.CHANGED)
     if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime_ns):
-        raise MoveRefused(f"{path} was changed since it was looked at")
+        raise MoveRefused(f"{path} was changed since it was looked at", Refusal.CHANGED)
     if found.st_nlink != 1:
-        raise MoveRefused(f"{path} has a second name (hard link): moving it would free nothing")
+        raise MoveRefused(
+            f"{path} has a second name (hard link): moving it would free nothing", Refusal.HARD_LINK
+        )
     if placeholder(found):
-        raise MoveRefused(f"{path} is a placeholder: its bytes are in the cloud only")
+        raise MoveRefused(f"{path} is a placeholder: its bytes are in the cloud only", Refusal.PLACEHOLDER)
 
 
 def _lease(path: str, fd: int) -> bool:
@@ -186,6 +194,6 @@ def _lease(path: str, fd: int) -> bool:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EBUSY):
-            raise MoveRefused(f"{path} is open for writing in another program") from error
+            raise MoveRefused(f"{path} is open for writing in another program", Refusal.BUSY) from error
         return False
     return True

@@ -37,6 +37,16 @@ class Locks:
 
 
 @contextmanager
+def hold_root(root: Path) -> Generator[None]:
+    """Hold one root without any state: for what goes by receipts alone. AlreadyRunning, RootError, StateError."""
+    runtime = runtime_folder()
+    for folder in (runtime.parent, runtime):
+        private_folder(folder)
+    with root_lock(root, runtime / "roots"):
+        yield
+
+
+@contextmanager
 def hold(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
     """Hold the state folder and every root that is there; a missing one is offline, not in the way.
 

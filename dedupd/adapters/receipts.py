@@ -13,13 +13,17 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
 
 from dedupd.adapters.beneath import Root
 from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder, is_held
 
 NAME = ".dedupd-receipts.jsonl"
+_LONGEST_LINE = 32 << 20
+"""A sidecar's text is at most 4 MiB, and each of its characters six in JSON."""
 
 
 def intent(move: Move) -> dict[str, Any]:
@@ -53,6 +57,62 @@ def sidecar(kind: str, row: SidecarRow, folder: str) -> dict[str, Any]:
     return line | {"text": row.text} if kind == "sidecar" else line
 
 
+class _Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """What `intent` wrote, as it is believed when it comes back: every field of its type."""
+
+    id: int
+    batch: str
+    at: float
+    group: int
+    unit: str
+    file: int
+    src: str
+    dst: str
+    content: str
+    size: int
+    mtime_ns: int
+    dev: int
+    ino: int
+    primary: bool
+    keeper: str
+    keeper_content: str
+    relation: str
+    evidence: str
+    root_id: str
+
+
+class _Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """What `completion` wrote."""
+
+    receipt: str
+    id: int
+    batch: str
+    dst: str
+    restored: str = ""
+    error: str = ""
+
+
+class _Sidecar(msgspec.Struct, frozen=True, kw_only=True):
+    """What `sidecar` wrote."""
+
+    receipt: str
+    id: int
+    folder: str
+    path: str
+    text: str = ""
+
+
+_Receipt = TypeVar("_Receipt", _Intent, _Ended, _Sidecar)
+
+
+def _as(kind: type[_Receipt], line: dict[str, Any]) -> _Receipt | None:
+    """The line as this kind of receipt; None for what only looks like one."""
+    try:
+        return msgspec.convert(line, kind)
+    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
+        return None
+
+
 def sidecars(root: Root) -> list[tuple[str, SidecarRow]]:
     """Every sidecar that the receipts below `root` tell of and that was not taken away again; begun ones too.
 
@@ -63,21 +123,32 @@ def sidecars(root: Root) -> list[tuple[str, SidecarRow]]:
 
 def _sidecars(folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[SidecarRow]:
     found: dict[str, SidecarRow] = {}
-    for line in lines:
-        kind, path, there = line.get("receipt"), line.get("path"), line.get("folder")
-        if not isinstance(path, str) or not isinstance(there, str) or is_held(path):
+    for receipt in filter(None, (_as(_Sidecar, line) for line in lines)):
+        if not receipt.path.endswith(".xmp") or not _plain(receipt.path) or is_held(receipt.path):
             continue
-        above, below = there[: -len(DUPLICATES)], folder[: -len(DUPLICATES)]
-        if not path.startswith(above) or not path.endswith(".xmp"):
-            continue
-        here = below + path[len(above) :]
-        if kind == "sidecar" and isinstance(line.get("text"), str):
-            found[here] = SidecarRow(group=line["id"], root=0, state="writing", path=here, text=line["text"])
-        elif kind == "sidecar-written" and here in found:
+        here = _followed(receipt.path, receipt.folder, folder)
+        if receipt.receipt == "sidecar" and receipt.text:
+            row = SidecarRow(group=receipt.id, root=0, state="writing", path=here, text=receipt.text)
+            found[here] = row
+        elif receipt.receipt == "sidecar-written" and here in found:
             found[here] = replace(found[here], state="settled")
-        elif kind == "sidecar-removed":
+        elif receipt.receipt == "sidecar-removed":
             found.pop(here, None)
     return found.values()
+
+
+def _plain(path: str) -> bool:
+    """True for a relative path that a file system could know and that leads nowhere else."""
+    try:
+        return b"\0" not in os.fsencode(path) and not {"", ".", ".."}.intersection(path.split("/"))
+    except UnicodeEncodeError:
+        return False
+
+
+def _followed(path: str, there: str, here: str) -> str:
+    """Where `path` is now that the receipts of the duplicates/ folder `there` lie in `here` (a month renamed by hand)."""
+    above = there[: -len(DUPLICATES)]
+    return here[: -len(DUPLICATES)] + path[len(above) :] if path.startswith(above) else path
 
 
 def append(folder: int, lines: Sequence[dict[str, Any]]) -> None:
@@ -111,76 +182,96 @@ def read(root: Root) -> list[Move]:
     """Every move the receipts below `root` tell of, oldest first, with where it stands.
 
     A move whose completion is missing comes back as INTENT: only the disk can say. Receipts that travelled
-    with their folder (a month renamed by hand) speak of where they lie now. Torn or foreign lines are left.
+    with their folder (a month renamed by hand) speak of where they lie now. Torn, foreign and odd lines are left.
     """
     found = [move for folder, lines in _files(root) for move in _moves(root, folder, lines)]
     return sorted(found, key=lambda move: (move.at, move.batch, move.id))
 
 
 def _moves(root: Root, folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[Move]:
-    moves: dict[tuple[str, int], Move] = {}
+    moves: dict[tuple[str, int, str], Move] = {}
     for line in lines:
-        key = (str(line.get("batch")), line["id"])
         if line.get("receipt") == "intent":
-            move = _from_intent(root, folder, line)
-            if move is not None:
-                moves[key] = move
-        elif key in moves:
-            moves[key] = _completed(moves[key], line)
+            intent = _as(_Intent, line)
+            if intent is not None and (move := _from_intent(root, folder, intent)) is not None:
+                moves[_which(intent)] = move
+        elif (ended := _as(_Ended, line)) is not None and (move := moves.get(_which(ended))) is not None:
+            moves[_which(ended)] = _completed(move, ended)
     return moves.values()
 
 
-def _from_intent(root: Root, folder: str, line: dict[str, Any]) -> Move | None:
-    try:
-        there, here = duplicates_folder(line["dst"]), folder
-        dst = here + line["dst"][len(there) :]
-        above, below = there[: -len(DUPLICATES)], here[: -len(DUPLICATES)]
-        if not line["src"].startswith(above) or is_held(line["src"]):
-            return None
-        return Move(
-            id=line["id"], batch=line["batch"], group=line["group"], unit=line["unit"], file=line["file"],
-            root=root.path, src=below + line["src"][len(above) :], dst=dst, size=line["size"],
-            mtime_ns=line["mtime_ns"], dev=line["dev"], ino=line["ino"], content=line["content"],
-            keeper=line["keeper"], keeper_content=line["keeper_content"], relation=line["relation"],
-            evidence=line["evidence"], primary=line["primary"], root_id=line["root_id"], at=line["at"],
-            goal=Goal.MOVED, state=MoveState.INTENT,
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError):
+def _which(receipt: _Intent | _Ended) -> tuple[str, int, str]:
+    """Which move a line is about: also by its name, so that no odd line hides another's move."""
+    folders, _, name = receipt.dst.partition(f"{DUPLICATES}/")
+    return receipt.batch, receipt.id, name or folders
+
+
+def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
+    """None for a line that speaks of other folders than the one it lies in."""
+    if not (_plain(intent.src) and _plain(intent.dst)) or is_held(intent.src) or not is_held(intent.dst):
         return None
+    try:
+        there = duplicates_folder(intent.dst)
+    except ValueError:
+        return None
+    if not intent.src.startswith(there[: -len(DUPLICATES)]):
+        return None
+    return Move(
+        id=intent.id, batch=intent.batch, group=intent.group, unit=intent.unit, file=intent.file,
+        root=root.path, src=_followed(intent.src, there, folder), dst=folder + intent.dst[len(there) :],
+        size=intent.size, mtime_ns=intent.mtime_ns, dev=intent.dev, ino=intent.ino, content=intent.content,
+        keeper=_followed(intent.keeper, there, folder), keeper_content=intent.keeper_content,
+        relation=intent.relation, evidence=intent.evidence, primary=intent.primary,
+        root_id=intent.root_id.lower(), at=intent.at, goal=Goal.MOVED, state=MoveState.INTENT,
+    )  # fmt: skip
 
 
-def _completed(move: Move, line: dict[str, Any]) -> Move:
-    kind = line.get("receipt")
-    if kind in tuple(Goal):
-        return replace(move, goal=Goal(kind), state=MoveState.DONE, restored=str(line.get("restored", "")))
-    if kind in (MoveState.ABORTED, MoveState.ATTENTION):
-        return replace(move, state=MoveState(kind), error=str(line.get("error", "")))
+def _completed(move: Move, ended: _Ended) -> Move:
+    if ended.receipt in tuple(Goal):
+        restored = ended.restored if _plain(ended.restored) else ""
+        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored)
+    if ended.receipt in (MoveState.ABORTED, MoveState.ATTENTION):
+        return replace(move, state=MoveState(ended.receipt), error=ended.error)
     return move
 
 
 def _files(root: Root) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    for folder in _duplicates_folders(root, ""):
-        with suppress(OSError), os.fdopen(root.open(f"{folder}/{NAME}"), "rb") as file:
-            yield folder, list(_parsed(file))
+    for folder in _duplicates_folders(root):
+        with suppress(OSError), root.opened(f"{folder}/{NAME}") as fd:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                with os.fdopen(fd, "rb", closefd=False) as file:
+                    yield folder, list(_parsed(_lines(file)))
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Line by line; one that is longer than any of ours is passed over without being held in memory."""
+    whole = True
+    while part := file.readline(_LONGEST_LINE):
+        ends = part.endswith(b"\n")
+        if whole and (ends or len(part) < _LONGEST_LINE):
+            yield part
+        whole = ends
 
 
 def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             value: Any = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict) and isinstance(value.get("id"), int):  # pyright: ignore[reportUnknownMemberType]
+        if isinstance(value, dict):
             yield value
 
 
-def _duplicates_folders(root: Root, folder: str) -> Iterator[str]:
-    inner: list[str] = []
-    with suppress(OSError), root.folder(folder) as fd, os.scandir(fd) as entries:
-        inner = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    for name in inner:
-        path = f"{folder}/{name}" if folder else name
-        if name.casefold() == DUPLICATES:
-            yield path
-        else:
-            yield from _duplicates_folders(root, path)
+def _duplicates_folders(root: Root) -> Iterator[str]:
+    """In the order of their paths, however deep: a folder is looked at when its turn comes, not from within another."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        if folder.rpartition("/")[2].casefold() == DUPLICATES:
+            yield folder
+            continue
+        inner: list[str] = []
+        with suppress(OSError), root.folder(folder) as fd, os.scandir(fd) as entries:
+            inner = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        waiting += [f"{folder}/{name}" if folder else name for name in sorted(inner, reverse=True)]

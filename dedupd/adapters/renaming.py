@@ -15,7 +15,7 @@ from contextlib import suppress
 from dedupd.adapters import steps
 from dedupd.adapters.beneath import Root, content_of
 from dedupd.adapters.holding import identity
-from dedupd.errors import MoveRefused
+from dedupd.errors import MoveRefused, Refusal
 
 _RENAME_NOREPLACE, _RENAME_EXCL = 1, 4
 _FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -72,10 +72,12 @@ def _identity_at(folder: int, name: str) -> tuple[int, int]:
 def unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
     kept, dropped = root.lstat(keep), root.lstat(drop)
     if kept is None or dropped is None or identity(kept) != identity(dropped) or kept.st_nlink < 2:
-        raise MoveRefused(f"{keep} and {drop} are not two names of one file: look at both by hand")
+        raise MoveRefused(
+            f"{keep} and {drop} are not two names of one file: look at both by hand", Refusal.CHANGED
+        )
     with root.opened(keep) as fd:
         if content_of(fd) != content:
-            raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand")
+            raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand", Refusal.CHANGED)
     folder, _, name = drop.rpartition("/")
     with root.folder(folder) as fd:
         os.unlink(name, dir_fd=fd)

@@ -11,20 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.files import FileMover
 from dedupd.adapters.lock import hold
-from dedupd.adapters.sidecars import SidecarFiles
-from dedupd.cli.console import answer, answer_json, progress_bar, tell
+from dedupd.cli.console import answer, answer_json, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings
-from dedupd.core.relocation import MoveState
 from dedupd.core.summary import visible
 from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
-from dedupd.pipeline.annotate import withdraw_by_receipts
-from dedupd.pipeline.relocate import undo_from_receipts
 from dedupd.protocol.messages import (
     Acted,
     Approve,
@@ -64,14 +58,16 @@ def reject(arguments: argparse.Namespace) -> int:
 
 def undo(arguments: argparse.Namespace) -> int:
     if arguments.from_root is not None:
-        return _undo_from(arguments.from_root.expanduser().absolute(), ask_first=not arguments.yes)
+        from dedupd.cli.last_resort import undo_from
+
+        return undo_from(arguments)
     ways = [bool(arguments.paths), arguments.last, bool(arguments.month), arguments.all]
     if sum(ways) != 1:
         raise UsageError("say what to put back: paths, --last, --month YYYY-MM or --all")
     settings, places = opened(arguments)
     moves = _moves_of(settings, places, arguments.paths) if arguments.paths else []
     if arguments.all and not arguments.yes:
-        _confirm("put every moved file back")
+        confirm("put every moved file back")
     request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=_key())
 
     def here(library: Library) -> Moved:
@@ -105,23 +101,8 @@ def _resolve(settings: Settings, places: Places, path: str) -> Resolved:
             return view.resolve(path)
 
 
-def _undo_from(root: Path, *, ask_first: bool) -> int:
-    """From the receipts alone: the state is lost, or another machine's."""
-    if ask_first:
-        _confirm(f"put back everything that the receipts under {root} tell of")
-    clock = SystemClock()
-    with progress_bar() as progress:
-        ended = undo_from_receipts(str(root), FileMover(clock), clock, progress)
-    withdraw_by_receipts(str(root), SidecarFiles(), ended)
-    back = [m for m in ended if m.state is MoveState.DONE and not m.held]
-    for move in ended:
-        if move not in back:
-            tell(f"note: {visible(move.dst)} could not be put back: {visible(move.error)}")
-    answer(f"Put {len(back)} file(s) back.")
-    return int(ExitCode.OK if len(back) == len(ended) else ExitCode.FAILED)
-
-
-def _confirm(what: str) -> None:
+def confirm(what: str) -> None:
+    """Ask a person. Raises ConsentNeeded without a yes."""
     if not sys.stdin.isatty():
         raise ConsentNeeded(f"this would {what}, and nobody can be asked: add --yes")
     sys.stderr.write(f"This will {what}. Go on? [y/N] ")
@@ -143,13 +124,14 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
             library.summarise(library.months_of(moved, library.cluster()))
             acted = Acted(
                 moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves],
-                lessons=lessons,
+                lessons=lessons, stayed=moved.stayed,
             )  # fmt: skip
     if arguments.json:
         answer_json(msgspec.to_builtins(acted))
     else:
         _print(acted)
-    return int(ExitCode.FAILED if acted.messages and not (acted.moved or acted.restored) else ExitCode.OK)
+    nothing_done = acted.messages and not (acted.moved or acted.restored)
+    return int(ExitCode.FAILED if acted.stayed or nothing_done else ExitCode.OK)
 
 
 def _print(acted: Acted) -> None:

@@ -22,7 +22,7 @@ from dedupd.protocol.messages import Acted, Scan
 
 
 def scan(arguments: argparse.Namespace) -> int:
-    """One pass over the roots. Exit 3 when moves wait and nobody could be asked."""
+    """One pass over the roots. Exit 1 when something approved did not move, 3 when nobody could be asked."""
     settings, places = opened(arguments)
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
@@ -42,6 +42,8 @@ def scan(arguments: argparse.Namespace) -> int:
     _print(outcome, dry_run=arguments.dry_run)
     if not online:
         raise RootError("no folder could be scanned: see above")
+    if outcome.moved.stayed:
+        return int(ExitCode.FAILED)
     if outcome.waiting and not arguments.yes and not arguments.dry_run:
         if sys.stdin.isatty():
             return int(ExitCode.OK)
@@ -146,6 +148,8 @@ def _by_the_daemon(
         raise AlreadyRunning(str(refusal)) from busy
     for message in done.messages:
         answer(visible(message))
+    if done.stayed:
+        return int(ExitCode.FAILED)
     if done.waiting and not arguments.yes and not arguments.dry_run:
         raise ConsentNeeded(
             f"{done.waiting} file(s) are ready to move: look with `dedupd groups`, then run this with --yes"

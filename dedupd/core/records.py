@@ -82,6 +82,20 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRow:
+    """A file that was to move beside this keeper and could not."""
+
+    file: int
+    keeper: int
+    path: str
+    kind: str
+    """An errors.Refusal, perhaps one of a newer dedupd."""
+    lasting: bool
+    """No waiting mends it: it waits for a person, or for another file or keeper in its place."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarRow:
     """What of a group's knowledge stands beside its keeper."""
 

@@ -5,11 +5,12 @@ Must never touch a file. The journal stores these rows, adapters/files.py acts o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dedupd.core.month import month_folder
 from dedupd.core.photo import FileStat
+from dedupd.errors import MoveRefused, Refusal
 
 DUPLICATES = "duplicates"
 """Name of the folders that hold what was moved; never searched, watched or clustered."""
@@ -116,6 +117,9 @@ class Move:
     goal: Goal
     state: MoveState
     error: str = ""
+    """For people: why it is not where it was meant to be."""
+    refusal: Refusal | None = None
+    """The same for decisions."""
     at: float = 0.0
     """Wall clock of the intent."""
     restored: str = ""
@@ -128,6 +132,10 @@ class Move:
     def held(self) -> bool:
         """True while the file lies in duplicates/ as the journal meant it to."""
         return self.goal is Goal.MOVED and self.state is MoveState.DONE
+
+    def refused(self, why: MoveRefused, state: MoveState | None = None) -> Move:
+        """The same row with the reason why it did not come further; in `state`, if given."""
+        return replace(self, state=state or self.state, error=str(why), refusal=why.kind)
 
 
 def destination(path: str) -> str:

@@ -279,7 +279,7 @@ class Handlers:
             outcome.waiting,
             [m.line for m in outcome.months if m.moved or m.groups],
         )
-        acted.messages += outcome.problems
+        acted.messages += [*outcome.moved.messages, *outcome.problems]
         return acted
 
     async def _check_settings(self, theirs: str | None) -> None:
@@ -452,5 +452,5 @@ def _checked(library: Library, ref: GroupRef) -> GroupRow:
 def _acted(moved: Moved) -> Acted:
     return Acted(
         moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
-        moves=[m.id for m in moved.moves],
+        moves=[m.id for m in moved.moves], stayed=moved.stayed,
     )  # fmt: skip

@@ -28,7 +28,7 @@ from dedupd.daemon.heartbeat import Heartbeat
 from dedupd.daemon.schedule import Schedule
 from dedupd.daemon.server import Server
 from dedupd.daemon.whereabouts import record_socket
-from dedupd.errors import DedupdError, ExitCode, UsageError
+from dedupd.errors import DedupdError, ExitCode, Refusal, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.protocol.messages import (
     Attention,
@@ -288,9 +288,10 @@ class Daemon:
                 self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored)
             )
             log.info("moved %d file(s), put back %d", moved.files, moved.restored)
-        if any("quiet" in m.error for m in moved.refused):
+        kinds = {m.refusal for m in moved.refused}
+        if Refusal.NOT_QUIET in kinds:
             self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
-        elif any("open for writing" in m.error for m in moved.refused):
+        elif Refusal.BUSY in kinds:
             self._soon(self.schedule.later, "retry", BUSY_SECONDS, self._retry)
         self._soon(self.tell_status)
 

@@ -9,7 +9,8 @@ then the month's summary tells what the copies know. Must never touch a photo.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,11 +18,12 @@ from dedupd.core.foreign import Scope
 from dedupd.core.metadata import Description, joined, lacking
 from dedupd.core.photo import Relation
 from dedupd.core.records import FileRow, RootRow, SidecarRow
-from dedupd.core.relocation import Move, duplicates_folder
+from dedupd.core.relocation import Move, MoveState, duplicates_folder
 from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError
 from dedupd.pipeline.orders import Companions, Stays
+from dedupd.pipeline.relocate import Mover
 from dedupd.ports import Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
@@ -222,17 +224,19 @@ class Annotator:
             self._ledger.sidecars.put(row)
 
 
-def withdraw_by_receipts(root: str, store: SidecarStore, ended: Iterable[Move]) -> int:
-    """With the ledger gone: take away the sidecars of groups of which nothing is held any more. Returns how many.
+def withdraw_by_receipts(
+    root: str, store: SidecarStore, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
+) -> int:
+    """With the ledger gone: lay aside the sidecars of keepers of which nothing is held any more. Returns how many.
 
-    `ended`: what became of every move that the receipts told of. Raises RootError.
+    Only one that the receipts name, beside the keeper of a move in `scope`, whole and unchanged. Raises RootError.
     """
-    held = {move.group for move in ended if move.held or move.error}
+    told = mover.receipts(root)
+    held = {move.keeper for move in told if move.held or move.state is MoveState.INTENT}
+    alone = {move.keeper for move in told if scope(move)} - held
     count = 0
     for folder, row in store.receipts(root):
-        if row.group not in held:
-            try:
-                count += store.remove(root, "", row, folder, torn=row.state == "writing")
-            except OSError:
-                continue
+        if row.path.removesuffix(".xmp") in alone:
+            with suppress(OSError):
+                count += bool(mover.lay_aside(root, row, folder))
     return count

@@ -14,6 +14,7 @@ from dedupd.core.month import month_of
 from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder
+from dedupd.errors import MoveRefused, Refusal
 from dedupd.pipeline.placing import people_said, place
 from dedupd.ports import Clock, Disk
 
@@ -61,7 +62,8 @@ def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
         rows = [*ledger.journal.moves(content=row.content, held=True), *ledger.journal.attention()]
         ours = {m.id: m for m in rows if m.file == row.id}
         undone = [
-            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, restored=path, error="") for m in ours.values()
+            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, restored=path, error="", refusal=None)
+            for m in ours.values()
         ]
         ledger.journal.finish(undone)
         place(ledger, undone, now)
@@ -95,7 +97,8 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
             ended = replace(move, goal=Goal.UNDONE, restored=next(iter(copies)).path)
             people_said(ledger, ended, now)
         else:
-            ended = replace(move, state=MoveState.ABORTED, error="taken out of duplicates/ by its owner")
+            gone = MoveRefused("taken out of duplicates/ by its owner", Refusal.TAKEN_OUT)
+            ended = move.refused(gone, MoveState.ABORTED)
             ledger.sidecars.forget(move.group)  # what it knew stands there alone now: its owner's to keep
         ledger.journal.finish([ended])
     ledger.inventory.change_month(row.root, row.month, now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
-from dedupd.core.records import GroupRow, RootRow
+from dedupd.core.records import GroupRow, RefusedRow, RootRow
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -47,11 +47,15 @@ def proposals(ledger: Ledger, root: RootRow, months: Collection[str] | None = No
 
 
 def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
-    """The same, held back by a missing first yes or by the breaker."""
-    found = proposals(ledger, root)
-    return Allowed(
-        root=root, groups=found.groups, files=found.files, waits=waits(ledger, root, found.files, now)
+    """The same without what cannot move and waits for a person, held back by a missing first yes or by the breaker."""
+    cannot = {(row.keeper, row.file) for row in ledger.refusals.standing(root.id) if row.lasting}
+    groups = tuple(
+        replace(g, members=left)
+        for g in proposals(ledger, root).groups
+        if (left := tuple(m for m in g.members if (g.keeper, m.file) not in cannot))
     )
+    files = sum(len(g.members) for g in groups)
+    return Allowed(root=root, groups=groups, files=files, waits=waits(ledger, root, files, now))
 
 
 def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
@@ -79,6 +83,19 @@ def _recently_moved(ledger: Ledger, root: RootRow, now: float) -> int:
     """Moves of the last hour since the last yes. A clock that jumped back counts them too: in doubt, ask."""
     said = root.breaker_ok_at if root.breaker_ok_at is not None and root.breaker_ok_at <= now else 0.0
     return ledger.journal.moved_since(root.path, max(now - BREAKER_SECONDS, said))
+
+
+def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
+    """One sentence for each kind of reason why files that are to move wait for a person to mend it."""
+    found: dict[str, list[RefusedRow]] = {}
+    for row in ledger.refusals.standing(root.id):
+        if row.lasting:
+            found.setdefault(row.kind, []).append(row)
+    return [
+        f"{len(rows)} file(s) in {root.path} cannot move, first {rows[0].path} ({rows[0].reason}): mend that, "
+        "then `dedupd approve --all`"
+        for rows in found.values()
+    ]
 
 
 def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:

@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
-from dedupd.errors import AlreadyRunning, RootError
+from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
@@ -44,6 +44,8 @@ class Moved:
     messages: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
+    stayed: int = 0
+    """Photos that were to move and did not, for whatever reason."""
 
 
 class Movement:
@@ -94,7 +96,7 @@ class Movement:
                 continue
             self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
-            not_yet = any(m.root == root.path and "quiet" in m.error for m in result.refused)
+            not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
                 root.backlog_done_at is None
                 and not not_yet
@@ -119,6 +121,7 @@ class Movement:
         obstacle = self._obstacle(root)
         if obstacle:
             result.messages.append(obstacle)
+            result.stayed += sum(len(members) for _, members in chosen)
             return
         self._make_whole()
         companions = Companions(self._ledger, self._disk, root, self._roots.scope)
@@ -130,6 +133,9 @@ class Movement:
                 for file, why in stays.items():
                     if asked:
                         result.messages.append(f"{self._path(file)} stays: {why}")
+                        self._ledger.refusals.put(
+                            file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
+                        )
                     if not isinstance(why, NotYet):
                         self._ledger.judgement.set_role(group.id, file, "review", str(why))
         again = {
@@ -147,6 +153,8 @@ class Movement:
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
         result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+        moved = sum(m.held and m.primary for m in ended)
+        result.stayed += sum(len(members) for _, members in chosen) - moved
 
     def _path(self, file: int) -> str:
         row = self._ledger.inventory.file(file)

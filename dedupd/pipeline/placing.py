@@ -12,6 +12,7 @@ from dedupd.core.month import month_of
 from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.errors import Refusal
 from dedupd.ports import Clock
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
             elif move.state is MoveState.DONE:
                 _back(ledger, move, file, now)
             elif move.state is MoveState.ABORTED and move.goal is Goal.MOVED and move.primary:
-                ledger.judgement.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
+                _stays(ledger, move, file, now)
 
 
 def people_said(ledger: Ledger, move: Move, now: float) -> None:
@@ -62,12 +63,20 @@ def people_said(ledger: Ledger, move: Move, now: float) -> None:
     ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
 
 
+def _stays(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
+    ledger.judgement.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
+    group = ledger.judgement.group(move.group)
+    if group is not None and move.refusal not in (None, Refusal.INTERRUPTED):
+        ledger.refusals.put(file.id, group.keeper, move.refusal, move.error, now)
+
+
 def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
     if file.path == move.dst and file.state == FileState.HELD:
         return
     ledger.inventory.placed_file(file.id, move.dst, FileState.HELD)
     if move.primary:
         ledger.judgement.set_role(move.group, file.id, "moved")
+        ledger.refusals.forget(file.id)
     elif not file.month:
         ledger.inventory.set_month(file.id, *_own_month(move.src, file))
 

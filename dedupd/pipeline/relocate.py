@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from dedupd.core.photo import FileStat
+from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place, destination
-from dedupd.errors import MoveRefused
+from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock, Progress
 
 CHUNK = 48
@@ -30,11 +31,10 @@ class Hold(Protocol):
     """Files of one root held by the mover between proof and rename (adapters/files.py: Grip)."""
 
     orders: list[MoveOrder]
-    refused: list[tuple[MoveOrder, str]]
+    refused: list[tuple[MoveOrder, MoveRefused]]
     moves: list[Move]
     settled: list[Move]
     unmoved: list[Move]
-    collided: set[str]
 
     def carry(self, moves: Sequence[Move]) -> list[Move]:
         """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
@@ -73,6 +73,10 @@ class Mover(Protocol):
 
     def untwin(self, move: Move) -> None:
         """Take away the second name an interrupted link left. MoveRefused, OSError."""
+        ...
+
+    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+        """Move a receipted sidecar into duplicates/ while it is whole and ours; where to, '' if it stays. OSError, RootError."""
         ...
 
     def receipts(self, root: str) -> list[Move]:
@@ -132,10 +136,11 @@ def relocate(
     batch = batch or uuid.uuid4().hex
     rows: dict[tuple[str, str], Move] = {}
     done = 0
-    refused = {(order.root, order.unit): reason for order, reason in _contradictions(orders, journal)}
+    refused = {(order.root, order.unit): why for order, why in _contradictions(orders, journal)}
     for order in orders:
-        if reason := refused.get((order.root, order.unit)):
-            rows[order.root, order.src] = _refusal(order, batch, reason, clock.now())
+        if sentence := refused.get((order.root, order.unit)):
+            why = MoveRefused(sentence, Refusal.CONTRADICTION)
+            rows[order.root, order.src] = _refusal(order, batch, why, clock.now())
     waiting = [order for order in orders if (order.root, order.unit) not in refused]
     for chunk in _chunks(waiting, lambda order: (order.root, order.unit), lambda order: order.root):
         for move in _move_chunk(chunk, mover, journal, clock, batch):
@@ -187,10 +192,29 @@ def undo(
     return [rows[_key(move)] for move in moves]
 
 
-def undo_from_receipts(root: str, mover: Mover, clock: Clock, on_progress: Progress = _silent) -> list[Move]:
-    """Bring back everything the receipts under `root` tell of, with the ledger gone. Raises RootError."""
-    held = [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
-    return undo(held, mover, None, clock, on_progress)
+def told_by_receipts(root: str, mover: Mover) -> list[Move]:
+    """The moves that the receipts under `root` tell of and that were not taken back, oldest first. Raises RootError."""
+    return [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
+
+
+def undo_from_receipts(
+    root: str,
+    mover: Mover,
+    clock: Clock,
+    on_progress: Progress = _silent,
+    moves: Sequence[Move] | None = None,
+) -> list[Move]:
+    """Bring back what the receipts under `root` tell of (or these `moves` of it), with the ledger gone. RootError.
+
+    By the bytes, whatever the root's marker says by now. The files of a unit come back under one number; where one
+    of them cannot, each comes back by itself.
+    """
+    wanted = told_by_receipts(root, mover) if moves is None else moves
+    ended = undo([replace(move, root_id="") for move in wanted], mover, None, clock, on_progress)
+    stuck = [row for row in ended if row.refusal is not None and row.state is not MoveState.ATTENTION]
+    alone = undo([replace(row, unit=str(n)) for n, row in enumerate(stuck)], mover, None, clock)
+    better = {_key(row): row for row in alone}
+    return [better.get(_key(row), row) for row in ended]
 
 
 def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
@@ -224,8 +248,8 @@ def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterat
             yield order, f"it is the keeper of {len(held)} held copies"
 
 
-def _refusal(order: MoveOrder, batch: str, reason: str, at: float) -> Move:
-    return replace(order.as_move(batch, at), state=MoveState.ABORTED, error=reason)
+def _refusal(order: MoveOrder, batch: str, why: MoveRefused, at: float) -> Move:
+    return order.as_move(batch, at).refused(why, MoveState.ABORTED)
 
 
 def _move_chunk(
@@ -237,7 +261,8 @@ def _move_chunk(
             ended |= {order.src: _refusal(order, batch, why, clock.now()) for order, why in hold.refused}
             rows = _journaled(hold, journal, batch, clock.now()) if hold.orders else []
         ended |= {row.src: row for row in rows}
-        waiting = [order for order in waiting if order.unit in hold.collided]
+        collided = {row.unit for row in rows if row.refusal is Refusal.NAME_TAKEN}
+        waiting = [order for order in waiting if order.unit in collided]
         if not waiting:
             break
     if not mover.halted:  # what could neither stay nor go back: end it as after a crash
@@ -255,7 +280,7 @@ def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[
 def _bring_chunk(
     waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal
 ) -> list[Move]:
-    ended: dict[tuple[str, str, int], Move] = {}
+    ended: dict[tuple[str, str, int, str], Move] = {}
     for _ in range(_TRIES):
         with mover.take_back(waiting, goal) as hold:
             if journal is not None and hold.moves:
@@ -264,7 +289,7 @@ def _bring_chunk(
             if journal is not None:
                 journal.finish(rows)
             ended |= {_key(row): row for row in (*rows, *hold.unmoved)}
-        waiting = [row for row in rows if row.unit in hold.collided and row.error]
+        waiting = [row for row in rows if row.refusal is Refusal.NAME_TAKEN]
         if not waiting:
             break
     return list(ended.values())
@@ -287,17 +312,21 @@ def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: C
 def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
     if place is Place.NOWHERE:
         lost = f"neither {move.src} nor {move.dst} holds the content {move.content}: look for it by hand"
-        return replace(move, state=MoveState.ATTENTION, error=lost)
+        return move.refused(MoveRefused(lost, Refusal.GONE), MoveState.ATTENTION)
     if place is Place.BOTH:
         try:
             mover.untwin(move)
-        except (MoveRefused, OSError) as error:
-            return replace(move, state=MoveState.ATTENTION, error=str(error))
-    return replace(move, state=MoveState.ABORTED, error="the move was interrupted; the file is where it was")
+        except MoveRefused as why:
+            return move.refused(why, MoveState.ATTENTION)
+        except OSError as error:
+            return move.refused(MoveRefused(str(error), Refusal.FAILED), MoveState.ATTENTION)
+    stopped = MoveRefused("the move was interrupted; the file is where it was", Refusal.INTERRUPTED)
+    return move.refused(stopped, MoveState.ABORTED)
 
 
-def _key(move: Move) -> tuple[str, str, int]:
-    return (move.root, move.batch, move.id)
+def _key(move: Move) -> tuple[str, str, int, str]:
+    """Its place too: a folder that its owner copied has receipts of the same numbers."""
+    return (move.root, move.batch, move.id, move.dst)
 
 
 def _units(moves: Iterable[Move]) -> list[list[Move]]:

@@ -18,7 +18,7 @@ from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.calibrate import bars_in_force
-from dedupd.pipeline.consent import waits
+from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign import not_looked_at
 from dedupd.pipeline.held_better import told as told_better
 from dedupd.pipeline.learning import told
@@ -264,6 +264,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
     for root in roots:
         sentence = waits(ledger, root, proposed[root.id][0], now)
         attention += [sentence] if sentence and root.online else []
+        attention += cannot_move(ledger, root)
     attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
     paths = {r.path for r in roots}
     better = [b for b in ledger.held_checks.better() if b.root in paths]
@@ -404,6 +405,11 @@ def build_report(
         "model": ledger.get("model"),
         "skipped": [
             {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+        ],
+        "refused": [
+            {"path": row.path if one else os.path.join(root.path, row.path), "reason": row.reason}
+            for root in roots
+            for row in ledger.refusals.standing(root.id)
         ],
         "groups": [_reported(view) for view in map(msgspec.to_builtins, groups)],
     }

@@ -251,6 +251,8 @@ class Acted(Struct, kw_only=True):
     restored: int = 0
     kept: int = 0
     waiting: int = 0
+    stayed: int = 0
+    """Photos that were to move and did not; the messages say why."""
     messages: list[str] = field(default_factory=list)
     """One sentence each, for people: what was refused and why."""
     moves: list[int] = field(default_factory=list)

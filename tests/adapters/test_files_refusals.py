@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dedupd.errors import RootError
+from dedupd.core.relocation import MoveState
+from dedupd.errors import Refusal, RootError
 from tests.crash.rig import Rig, only, stayed
 
 KEEPER, COPY = "2024/06/keep.jpg", "2024/06/trip/a.jpg"
@@ -82,6 +84,42 @@ def test_symbolic_link_in_its_place(rig: Rig, path: str) -> None:
     os.rename(rig.root / path, rig.root / "real.jpg")
     os.symlink(rig.root / "real.jpg", rig.root / path)
     stayed(rig, only(rig.relocate(order)), COPY, "not a regular file")
+
+
+@pytest.mark.parametrize(
+    ("meddle", "kind"),
+    [
+        (lambda rig: os.utime(rig.root / COPY, ns=(1, 1)), Refusal.CHANGED),
+        (lambda rig: rewrite(rig.root / COPY, b"edited"), Refusal.OTHER_BYTES),
+        (lambda rig: os.unlink(rig.root / COPY), Refusal.GONE),
+        (lambda rig: (rig.root / "2024/06/duplicates").write_text("notes"), Refusal.IN_THE_WAY),
+        (lambda rig: os.symlink("/", rig.root / "2024/06/duplicates"), Refusal.IN_THE_WAY),
+    ],
+    ids=["changed", "other bytes", "gone", "a file in the way", "a link in the way"],
+)
+def test_each_no_says_what_kind_it_is_also_to_the_journal(
+    rig: Rig, meddle: Callable[[Rig], object], kind: Refusal
+) -> None:
+    order = rig.order(COPY)
+    meddle(rig)
+    row = only(rig.relocate(order))
+    assert (row.state, row.refusal) == (MoveState.ABORTED, kind)
+    assert [move.refusal for move in rig.journal.moves()] == [kind] * (row.id > 0)
+
+
+def test_the_systems_no_has_a_kind_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = rig.order(COPY)
+    for code, kind in (
+        (errno.ENOSPC, Refusal.NO_SPACE),
+        (errno.EROFS, Refusal.NOT_ALLOWED),
+        (99, Refusal.FAILED),
+    ):
+
+        def fails(*_: object, code: int = code) -> None:
+            raise OSError(code, os.strerror(code), "there")
+
+        monkeypatch.setattr("dedupd.adapters.receipts.append", fails)
+        assert only(rig.relocate(order)).refusal is kind
 
 
 def test_fifo_in_its_place_does_not_hang(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from dedupd.adapters.ledger import Ledger
 from dedupd.core.photo import Measures
 from dedupd.core.records import PairRow
-from dedupd.errors import StateError
+from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.errors import Refusal, StateError
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 FIRST = """
+ALTER TABLE moves DROP COLUMN refusal;
 ALTER TABLE pairs RENAME TO p; ALTER TABLE compared RENAME TO c; DROP TABLE p; DROP TABLE c;
 CREATE TABLE pairs(
     a TEXT NOT NULL, b TEXT NOT NULL, cosine REAL, hash_distance INTEGER NOT NULL, measures TEXT,
@@ -68,6 +71,32 @@ def test_an_older_ledger_keeps_what_was_measured(tmp_path: Path) -> None:
             assert ledger.judgement.not_compared([A], "1:2024-06", "lite0-gem/1", "1|lite0-gem/1|None") == []
             assert ledger.get("rules") == "1"
     Ledger(path, read_only=True).close()
+
+
+def test_a_ledger_of_sentences_alone_keeps_its_moves_and_takes_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    move = Move(
+        id=0, batch="b", group=1, unit="1:2", file=2, root="/p", src="a.jpg", dst="duplicates/a.jpg", size=1,
+        mtime_ns=1, dev=1, ino=1, content=A, keeper="k.jpg", keeper_content=A, relation="exact",
+        goal=Goal.MOVED, state=MoveState.ABORTED, error="it is busy",
+    )  # fmt: skip
+    Ledger(path).close()
+    with closing(sqlite3.connect(path)) as link:
+        link.executescript(
+            "ALTER TABLE moves DROP COLUMN refusal; UPDATE meta SET value='2' WHERE key='version'"
+        )
+        link.execute(
+            "INSERT INTO moves VALUES(1,'b',1,'1:2',2,?,'',?,?,'',1,1,1,1,?,?,?,'exact','',1,'moved','aborted','it is busy',0)",
+            (b"/p", b"a.jpg", b"duplicates/a.jpg", A, b"k.jpg", A),
+        )
+        link.execute("INSERT INTO roots(path, uuid) VALUES(?, '0A1B')", (b"/p",))
+        link.commit()
+    with Ledger(path) as ledger:
+        assert [root.uuid for root in ledger.inventory.roots()] == ["0a1b"]  # as the marker is read now
+        assert ledger.journal.moves() == [replace(move, id=1)]
+        ledger.journal.finish([replace(move, id=1, refusal=Refusal.BUSY)])
+    with Ledger(path, read_only=True) as ledger:
+        assert [m.refusal for m in ledger.journal.moves()] == [Refusal.BUSY]
 
 
 def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:

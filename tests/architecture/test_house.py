@@ -148,3 +148,34 @@ def test_every_dependency_has_an_exact_version_that_works() -> None:
         distribution(requirement) for requirements in project().values() for requirement in requirements
     }
     assert wanted - pinned == set()
+
+
+SENTENCES = {"error", "why", "reason", "sentence"}
+
+
+def looks_into_a_sentence(source: str) -> Iterator[int]:
+    """Lines that decide by a word in what is meant for people."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Compare) or not isinstance(node.left, ast.Constant | ast.JoinedStr):
+            continue
+        for operator, text in zip(node.ops, node.comparators, strict=True):
+            name = (
+                text.attr
+                if isinstance(text, ast.Attribute)
+                else text.id
+                if isinstance(text, ast.Name)
+                else ""
+            )
+            if isinstance(operator, ast.In | ast.NotIn) and name in SENTENCES:
+                yield node.lineno
+
+
+def test_sentences_are_for_people_alone() -> None:
+    found = {module_name(path): list(looks_into_a_sentence(path.read_text())) for path in MODULES}
+    # The TUI leaves out sentences that name the TUI itself; nothing but what is shown hangs on it.
+    assert {name for name, lines in found.items() if lines} == {"tui/screens/months.py"}
+
+
+def test_the_probe_sees_a_decision_by_a_word() -> None:
+    assert list(looks_into_a_sentence('x = any("quiet" in m.error for m in rows)')) == [1]
+    assert list(looks_into_a_sentence('x = m.refusal is Refusal.NOT_QUIET or "a" in names')) == []

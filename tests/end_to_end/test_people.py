@@ -201,3 +201,56 @@ def test_a_damaged_ledger_moves_nothing_and_says_the_way_back(house: House, sett
     assert house.photos() == settled
     ledger.rename(house.folder / "damaged.db")
     assert house.cli("scan", "--dry-run", house.root).code == 0, "a new ledger starts afresh"
+
+
+def lost(house: House) -> None:
+    house.state.rename(house.folder / "lost")
+
+
+def test_the_last_resort_keeps_to_what_was_asked(house: House, settled: dict[str, str]) -> None:
+    house.add("2024/08/x.jpg", 9)
+    house.add("2024/08/x copy.jpg", 9)
+    everything = house.photos()
+    house.scan("--yes")
+    lost(house)
+    done = house.cli("undo", "--from", house.root, "--month", "2024-08", "--yes")
+    assert (done.code, done.out) == (0, "Put 1 file(s) back.\n")
+    named = house.root / "2024/06/a copy.jpg"
+    for path in (named, named.relative_to(house.root)):
+        done = house.cli("undo", "--from", house.root, "--yes", path)
+        assert done.code == (0 if path is named else 2)  # the second time nothing is told of it any more
+    assert (house.root / "2024/06/a copy.jpg").exists()
+    assert house.cli("undo", "--from", house.root, "--last", "--month", "2024-06", "--yes").code == 2
+    assert house.cli("undo", "--from", house.root, "--last", "--yes", "--json").json["restored"] == 2
+    assert house.photos() == everything
+
+
+def test_the_last_resort_waits_for_whoever_looks_after_the_root(
+    house: House, settled: dict[str, str]
+) -> None:
+    with house.daemon("--yes") as daemon:
+        daemon.settled(lambda s: s.moved == 3)
+        moved = house.photos()
+        done = house.cli("undo", "--from", house.root, "--yes")
+        assert (done.code, done.out) == (4, "")
+        assert "another dedupd already looks after" in done.err
+        assert house.photos() == moved
+
+
+@pytest.mark.parametrize("marker", ["none", "another", "nonsense"])
+def test_the_last_resort_asks_the_marker_and_goes_by_the_bytes(
+    house: House, settled: dict[str, str], marker: str
+) -> None:
+    house.scan("--yes")
+    lost(house)
+    at = house.root / ".dedupd-root.json"
+    at.unlink()
+    if marker != "none":
+        at.write_text('{"uuid": "holiday"}' if marker == "another" else "[" * 9000)
+    link = house.folder / "link"
+    link.symlink_to(house.root)
+    assert house.cli("undo", "--from", link).code == 3, "nobody can be asked"
+    done = house.cli("undo", "--from", link, "--yes")
+    assert (done.code, done.out) == (0, "Put 3 file(s) back.\n")
+    assert "3 file(s) were moved in another folder, or under another marker" in done.err
+    assert house.photos() == settled

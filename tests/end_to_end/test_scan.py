@@ -15,7 +15,7 @@ from tests.end_to_end.house import House
 
 REPORT = {
     "generated_at", "root", "total_images", "duplicate_groups", "total_duplicates", "bytes_saved", "keep_policy", "model",
-    "skipped", "groups",
+    "skipped", "refused", "groups",
 }  # fmt: skip
 GROUP = {
     "id", "root", "month", "relation", "state", "keep", "duplicates", "review", "moved_to", "evidence",
@@ -246,3 +246,28 @@ def test_an_index_that_is_deleted_or_damaged_costs_time_only(pair: House) -> Non
             file.write_bytes(b"")
     pair.add("2024/06/IMG_2 tiny.jpg", 2, size=(280, 210))
     assert pair.scan("--yes")["total_duplicates"] == second["total_duplicates"] + 1
+
+
+def test_approved_and_refused_is_exit_1_with_the_reason_in_the_report(pair: House) -> None:
+    at, report = pair.add("2024/06/duplicates", 3), pair.folder / "report.json"
+    at.write_text("my notes")
+    before = pair.photos()
+    scan = ("scan", pair.root, "--report", report)
+    assert pair.cli(*scan, "--dry-run").code == 0
+    assert json.loads(report.read_text())["refused"] == []
+    for command in ((*scan, "--yes"), ("approve", "--all"), ("approve", "1")):
+        done = pair.cli(*command)
+        assert done.code == 1, command
+        assert "IMG_1 copy.jpg stays: " in done.err
+        assert pair.photos() == before
+    (refused,) = json.loads(report.read_text())["refused"]
+    assert refused["path"] == "2024/06/IMG_1 copy.jpg"
+    assert "2024/06/duplicates: Not a directory" in refused["reason"]
+    with pair.daemon() as daemon:
+        daemon.settled()
+        assert pair.cli(*scan, "--yes").code == 1
+        assert pair.cli("approve", "--all").code == 1
+        at.unlink()
+        assert pair.cli("approve", "--all").code == 0
+        assert pair.cli(*scan, "--yes").code == 0
+    assert json.loads(report.read_text())["refused"] == []

@@ -241,10 +241,24 @@ def test_with_the_ledger_gone_the_receipts_take_it_away(shelf: Shelf) -> None:
     before = filled(shelf).census()
     shelf.pass_()
     (shelf.at / "state").rename(shelf.at / "lost")
-    ended = undo_from_receipts(str(shelf.root), shelf.library.mover, shelf.clock)
-    assert withdraw_by_receipts(str(shelf.root), SidecarFiles(), ended) == 1
+    undo_from_receipts(str(shelf.root), shelf.library.mover, shelf.clock)
+    told = shelf.path(SIDECAR).read_bytes()
+    assert withdraw_by_receipts(str(shelf.root), SidecarFiles(), shelf.library.mover) == 1
+    aside = shelf.path(f"2024/06/duplicates/{SIDECAR.rpartition('/')[2]}")
+    assert aside.read_bytes() == told  # not deleted: a receipt alone is not believed so far
+    aside.unlink()
     assert shelf.files() == {KEEPER, COPY} and shelf.census() == before
-    assert withdraw_by_receipts(str(shelf.root), SidecarFiles(), ended) == 0
+    assert withdraw_by_receipts(str(shelf.root), SidecarFiles(), shelf.library.mover) == 0
+
+
+def test_a_sidecar_beside_a_keeper_of_another_month_is_laid_aside_too(shelf: Shelf) -> None:
+    shelf.add("2024/05/a.jpg")
+    shelf.small("2024/06/b.jpg", said={"rating": 4})
+    shelf.pass_()
+    assert shelf.path("2024/05/a.jpg.xmp").exists()
+    undo_from_receipts(str(shelf.root), shelf.library.mover, shelf.clock)
+    assert withdraw_by_receipts(str(shelf.root), SidecarFiles(), shelf.library.mover) == 1
+    assert shelf.files() == {"2024/05/a.jpg", "2024/06/b.jpg", "2024/06/duplicates/a.jpg.xmp"}
 
 
 def test_receipts_of_a_sidecar_never_point_at_anything_else(shelf: Shelf) -> None:
@@ -262,8 +276,8 @@ def test_receipts_of_a_sidecar_never_point_at_anything_else(shelf: Shelf) -> Non
             ("2024/06/../../../d.xmp", "text"),
         ):
             file.write(json.dumps(lie | {"path": path, "text": text}) + "\n")
-    ended = undo_from_receipts(str(shelf.root), shelf.library.mover, shelf.clock)
-    withdraw_by_receipts(str(shelf.root), SidecarFiles(), ended)
+    undo_from_receipts(str(shelf.root), shelf.library.mover, shelf.clock)
+    withdraw_by_receipts(str(shelf.root), SidecarFiles(), shelf.library.mover)
     assert shelf.path("2024/06/c.jpg").exists() and shelf.path("2024/c.xmp").exists()
     assert (shelf.at / "d.xmp").exists()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dedupd.errors import Refusal
 from dedupd.pipeline import consent
 from tests.support.shelf import Shelf
 
@@ -47,3 +48,21 @@ def test_once_they_are_through_the_breaker_counts(shelf: Shelf) -> None:
     shelf.clock.advance(100)
     moved = shelf.pass_(yes=False)
     assert (moved.files, moved.waiting) == (0, consent.BREAKER_FILES + 1)
+
+
+@pytest.mark.parametrize("name", ["06 quiet lake", "06 open for writing", "06 loud lake"])
+def test_what_a_folder_is_called_decides_nothing(tmp_path: Path, name: str) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.pair(f"2024/{name}/a.jpg", f"2024/{name}/a-small.jpg")
+    shelf.path(f"2024/{name}/duplicates").write_text("my notes")
+    shelf.pair("2024/07/b.jpg", "2024/07/b-small.jpg", "harbour")
+    moved = shelf.pass_()
+    assert [m.refusal for m in moved.refused] == [Refusal.IN_THE_WAY]
+    assert (
+        shelf.row.backlog_done_at is not None
+    )  # nothing of the first moves is waited for: the breaker counts
+    for number in range(consent.BREAKER_FILES + 1):
+        shelf.pair(f"2024/08/{number}.jpg", f"2024/08/{number}-small.jpg", f"other {number}")
+    shelf.clock.advance(100)
+    assert shelf.pass_(yes=False).files == 0
+    shelf.close()

@@ -7,6 +7,7 @@
     journal.py    the move journal
     sidecars.py   what stands beside keepers, and what is owed
     held_checks.py  what older moves put aside, looked at once more
+    refusals.py   what was to move and could not
 
 Owns durability; must never decide anything.
 """
@@ -24,6 +25,7 @@ from dedupd.adapters.ledger.held_checks import HeldChecks
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.schema import connect, translated
 from dedupd.adapters.ledger.sidecars import Sidecars
 
@@ -42,6 +44,7 @@ class Ledger:
         self.journal = Journal(self._link)
         self.sidecars = Sidecars(self._link)
         self.held_checks = HeldChecks(self._link)
+        self.refusals = Refusals(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
-from dedupd.errors import LedgerDamaged, StateError
+from dedupd.errors import LedgerDamaged, Refusal, StateError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS moves(
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS moves(
     keeper_content TEXT NOT NULL CHECK(keeper_content != ''), relation TEXT NOT NULL, evidence TEXT NOT NULL,
     is_primary INTEGER NOT NULL, goal TEXT NOT NULL CHECK(goal IN ('moved', 'undone', 'returned')),
     state TEXT NOT NULL CHECK(state IN ('intent', 'done', 'aborted', 'attention')),
-    error TEXT NOT NULL DEFAULT '', at REAL NOT NULL);
+    error TEXT NOT NULL DEFAULT '', at REAL NOT NULL, refusal TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS moves_open ON moves(state) WHERE state IN ('intent', 'attention');
 CREATE INDEX IF NOT EXISTS moves_batch ON moves(batch);
 CREATE INDEX IF NOT EXISTS moves_group ON moves(grp);
@@ -37,7 +37,7 @@ CREATE INDEX IF NOT EXISTS moves_at ON moves(at);
 
 _COLUMNS = (
     "id, batch, grp, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content,"
-    " keeper, keeper_content, relation, evidence, is_primary, goal, state, error, at"
+    " keeper, keeper_content, relation, evidence, is_primary, goal, state, error, at, refusal"
 )
 _HELD = "goal='moved' AND state IN ('intent', 'done')"
 _OPEN = "state IN ('intent', 'attention')"
@@ -77,11 +77,14 @@ class Journal:
         self.finish(moves)
 
     def finish(self, moves: Sequence[Move]) -> None:
-        """Write goal, state, restored and error of these rows in one transaction; joins an open one."""
+        """Write goal, state, restored, error and refusal of these rows in one transaction; joins an open one."""
         with self._transaction():
             self._link.executemany(
-                "UPDATE moves SET goal=?, state=?, restored=?, error=? WHERE id=?",
-                [(m.goal, m.state, os.fsencode(m.restored), _text(m.error), m.id) for m in moves],
+                "UPDATE moves SET goal=?, state=?, restored=?, error=?, refusal=? WHERE id=?",
+                [
+                    (m.goal, m.state, os.fsencode(m.restored), _text(m.error), m.refusal or "", m.id)
+                    for m in moves
+                ],
             )
 
     def follow(self, moves: Sequence[Move]) -> None:
@@ -233,21 +236,28 @@ def _to_row(m: Move) -> tuple[Any, ...]:
         m.id, m.batch, m.group, _text(m.unit), m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
         os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino),
         m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, _text(m.evidence), m.primary, m.goal,
-        m.state, _text(m.error), m.at,
+        m.state, _text(m.error), m.at, m.refusal or "",
     )  # fmt: skip
 
 
 def _from_row(row: Sequence[Any]) -> Move:
     (id_, batch, group, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, content,
-     keeper, keeper_content, relation, evidence, primary, goal, state, error, at) = row  # fmt: skip
+     keeper, keeper_content, relation, evidence, primary, goal, state, error, at, refusal) = row  # fmt: skip
     return Move(
         id=id_, batch=batch, group=group, unit=unit, file=file, root=os.fsdecode(root), root_id=root_id,
         src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size,
         mtime_ns=mtime_ns, dev=_unsigned(dev), ino=_unsigned(ino),
         content=content, keeper=os.fsdecode(keeper),
         keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),
-        goal=Goal(goal), state=MoveState(state), error=error, at=at,
+        goal=Goal(goal), state=MoveState(state), error=error, at=at, refusal=_kind(refusal),
     )  # fmt: skip
+
+
+def _kind(text: str) -> Refusal | None:
+    """One that this dedupd does not know is a failure like others."""
+    if not text:
+        return None
+    return Refusal(text) if text in tuple(Refusal) else Refusal.FAILED
 
 
 def _text(text: str) -> str:

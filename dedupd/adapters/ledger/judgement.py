@@ -168,10 +168,11 @@ class Judgement:
         return {(r[0], r[1]): (r[2], r[3]) for r in rows}
 
     def proposed_totals(self, root: int) -> tuple[int, int]:
-        """Files of this root that would move unattended, and their bytes."""
+        """Files of this root that would move unattended, and their bytes; not what cannot move and waits for a person."""
         row = self._link.execute(
             "SELECT count(*), coalesce(sum(f.size), 0) FROM members m JOIN groups g ON g.id=m.grp "
-            "JOIN files f ON f.id=m.file WHERE m.role='duplicate' AND g.root=?",
+            "JOIN files f ON f.id=m.file WHERE m.role='duplicate' AND g.root=? "
+            "AND NOT EXISTS (SELECT 1 FROM refused r WHERE r.file=m.file AND r.keeper=g.keeper AND r.lasting)",
             (root,),
         ).fetchone()
         return row[0], row[1]

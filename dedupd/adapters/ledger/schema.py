@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from dedupd.adapters.ledger import held_checks, journal, sidecars
+from dedupd.adapters.ledger import held_checks, journal, refusals, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = (
     """
@@ -98,6 +98,13 @@ UPDATE meta SET value=(SELECT value FROM meta WHERE key='recipe') WHERE key='rul
 UPDATE meta SET value='2' WHERE key='version';
 """
 """Until then a ledger knew the pairs of one model only."""
+_TO_3 = """
+ALTER TABLE moves ADD COLUMN refusal TEXT NOT NULL DEFAULT '';
+UPDATE moves SET root_id=lower(root_id);
+UPDATE roots SET uuid=lower(uuid);
+UPDATE meta SET value='3' WHERE key='version';
+"""
+"""Until then why a move was refused was a sentence alone, and a root's name was as its marker spells it."""
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
@@ -130,9 +137,13 @@ def _prepare(link: sqlite3.Connection) -> None:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
-    link.executescript(sidecars.SCHEMA + held_checks.SCHEMA + _UNREAD)  # younger than the first ledgers
+    link.executescript(
+        sidecars.SCHEMA + held_checks.SCHEMA + refusals.SCHEMA + _UNREAD
+    )  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
+    if _version(link) == 2:
+        link.executescript("BEGIN IMMEDIATE;" + _TO_3 + "COMMIT;")
 
 
 def _version(link: sqlite3.Connection) -> int:

@@ -520,11 +520,15 @@ def _open_log(path: Path) -> IO[bytes] | int:
 
 
 def worker_environment() -> dict[str, str]:
-    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no hub."""
+    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no network."""
     home = str(Path(dedupd.__file__).resolve().parent.parent)
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
         "HF_HUB_OFFLINE": "1",
+        # Each library that would tell its maker of its use, when asked by its own switch and by the common one.
+        "ORT_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
         "LANCE_LOG": "error",
         "LANCE_CPU_THREADS": "2",
         "OMP_NUM_THREADS": "1",

@@ -83,6 +83,8 @@ class Lite0:
 
 
 def _onnx_runner(graph: Path) -> Any:
+    # Read when it is loaded; without it, it makes a lasting device id and calls its maker (P18).
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

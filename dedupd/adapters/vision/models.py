@@ -193,7 +193,7 @@ def pull(
             f"'{name}' needs no download: only open_clip:NAME/PRETRAINED and timm:NAME.TAG can be pulled"
         )
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
-    environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [
         sys.executable,
         "-m",
