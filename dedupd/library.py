@@ -111,6 +111,7 @@ class Library:
         self._asked = ""
         """The name the embedder in preparation was asked for by."""
         self._tidied = False
+        self._looked_again = False
         self._log = SummaryFiles(where.logs)
         self._furnish()
 
@@ -338,15 +339,25 @@ class Library:
                 log.warning("sidecars are written later: %s", error)
 
     def look_again(self, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False) -> int:
-        """Compare what an older dedupd moved with what it left, each pair once. Returns how many hold what theirs lacks."""
+        """Compare what an older dedupd moved with what it left, each pair once. Returns how many hold what theirs lacks.
+
+        What cannot be read is asked about again when dedupd is started anew.
+        """
+        if self._looked_again or self.ledger.get("looked_again") == MEASURES:
+            return 0
         online = [r.path for r in self.roots if r.online]
         try:
-            return look_again(
+            found = look_again(
                 self.ledger, self.vision, online, lambda done, total: on_progress("again", done, total), stop
             )
         except VisionError as error:
             log.warning("what moved before is looked at later: %s", error)
             return 0
+        if not stop():
+            self._looked_again = True
+            if not self.ledger.held_checks.unchecked(MEASURES, 1):
+                self.ledger.put("looked_again", MEASURES)
+        return found
 
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:
         """Rewrite the logs of these months."""

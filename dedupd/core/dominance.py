@@ -136,7 +136,8 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     `other`: the picture it was compared with; only beside one that has them are missing colours worth a word.
     """
     found = [f"{holding.depth} bits"] if holding.depth > 8 else []
-    found += ["lossless"] if holding.lossless else []
+    if holding.lossless:
+        found.append("lossless copy of a JPEG" if holding.was_jpeg else "lossless")
     found += [f"{holding.palette} colours"] if holding.palette else []
     found += ["transparent"] if holding.transparent else []
     if holding.clip:
@@ -287,6 +288,8 @@ def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Los
 def _coded(side: Side) -> int:
     """3 lossless, 2 no loss to be seen at full size, 1 some, 0 much. A palette of a photograph is a loss too."""
     if side.holding.lossless:
+        if side.holding.was_jpeg:
+            return _FINE
         photographic = side.holding.palette >= _PHOTOGRAPHIC_PALETTE and not side.traits.text_like
         return 1 if photographic else 3
     quality = side.traits.jpeg_quality

@@ -41,6 +41,8 @@ class Node:
     """Why it must not move without a person; '' when it may."""
     kept_by_person: bool = False
     """Somebody put it back: never moves unattended again."""
+    carries: int = 0
+    """Of its companions those that mean something without it: RAW, a film, an edit."""
     companions: int = 0
     """Files that belong to it: RAW, Live Photo clip, sidecars."""
     belongs_to: str = ""
@@ -109,7 +111,10 @@ def _differences(keeper: Node, other: Node) -> list[tuple[bool, str]]:
         (keeper.pinned and not other.pinned, "already keeps copies in duplicates/"),
         (keeper.protected and not other.protected, "lies in a protected folder"),
         (_strangeness(keeper) < _strangeness(other), _original_clause(keeper, other)),
-        (keeper.companions > other.companions, "comes with companions (RAW, Live Photo or sidecar)"),
+        (
+            keeper.companions > other.companions or keeper.carries > other.carries,
+            "comes with companions (RAW, Live Photo or sidecar)",
+        ),
         (_format(k) < _format(o), f"{k.format} rather than {o.format}"),
         (
             k.width * k.height > o.width * o.height,
@@ -136,6 +141,7 @@ def _original_clause(keeper: Node, other: Node) -> str:
 def _best(node: Node) -> RankKey:
     t = node.traits
     return (
+        -node.carries,
         _strangeness(node),
         -node.companions,
         _format(t),

@@ -147,6 +147,8 @@ class Holding:
     """Some of it can be seen through."""
     lossless: bool = False
     """Kept bit for bit since it was saved."""
+    was_jpeg: bool = False
+    """The blocks of a JPEG show in it: saved without loss, of a picture that had lost already."""
     further: tuple[str, ...] = ()
     """What is behind its first picture, sorted: '12 frames', '3 pages', 'stereo half', 'gain map', 'depth map' …"""
     clip: str = ""

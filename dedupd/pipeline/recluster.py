@@ -17,6 +17,7 @@ from dedupd.core.month import month_of
 from dedupd.core.photo import Candidate, Edge, FileState, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
+from dedupd.core.units import travels_alone
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
@@ -360,6 +361,7 @@ def _nodes(
                 belongs_to=companions.owner(file.path) if file.state == FileState.COMPANION else "",
                 kept_by_person=file.content in kept,
                 companions=len(unit.companions),
+                carries=sum(not travels_alone(path) for path in unit.companions),
             )
         )  # fmt: skip
     return nodes

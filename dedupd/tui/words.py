@@ -25,6 +25,7 @@ PHASES = {
     "look": "Looking through folders",
     "index": "Indexing photos",
     "prove": "Comparing pairs",
+    "again": "Looking at earlier moves",
     "annotate": "Keeping what copies know",
     "compare": "Comparing months",
     "group": "Grouping months",

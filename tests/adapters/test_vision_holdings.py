@@ -264,6 +264,16 @@ def test_a_lossless_master_is_never_moved_for_a_small_jpeg(
     assert found.first_holds_all
 
 
+@pytest.mark.parametrize("number", SCENES)
+def test_a_png_made_of_a_jpeg_is_no_better_than_it(tmp_path: Path, number: int) -> None:
+    lossy = Image.open(saved(tmp_path / "was.jpg", scene(number), quality=70)).crop((3, 5, 950, 710))
+    png = saved(tmp_path / "was.png", lossy)
+    found = compare(png, saved(tmp_path / "photo.jpg", scene(number).crop((3, 5, 950, 710)), quality=90))
+    assert found.holding.was_jpeg
+    assert "loss" not in found.lost() | found.lost_of_second()
+    assert not compare(saved(tmp_path / "master.png", scene(number)), tmp_path / "photo.jpg").holding.was_jpeg
+
+
 def test_a_lossy_webp_is_not_lossless(tmp_path: Path) -> None:
     found = compare(
         saved(tmp_path / "a.webp", scene(), quality=80), saved(tmp_path / "b.jpg", scene(), quality=88)

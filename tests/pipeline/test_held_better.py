@@ -59,6 +59,7 @@ def test_what_holds_more_is_found_and_told_and_stays_where_it_is(shelf: Shelf) -
     shelf.pass_()
     assert shelf.path("2024/06/duplicates/moved.jpg").exists()
     looked = len(shelf.vision.proved)
+    shelf.again()
     assert shelf.library.look_again() == 0
     assert len(shelf.vision.proved) == looked, "each pair is looked at once"
 
@@ -116,6 +117,7 @@ def test_what_cannot_be_read_now_is_asked_about_again(shelf: Shelf) -> None:
     held.unlink()
     assert shelf.library.look_again() == 0
     held.write_bytes(data)
+    shelf.again()
     assert shelf.library.look_again() == 1
 
 

@@ -538,6 +538,11 @@ def _with_detail(measures: Measures, a: Prepared, b: Prepared, known: dict[str, 
     found_a, found_b = detail.compare(one, two, _scaled(known, max(one.shape), max(two.shape)))
     return replace(
         measures,
-        holds_a=replace(measures.holds_a or a.holding, enlarged=found_a.enlarged, blurred=found_a.blurred),
-        holds_b=replace(measures.holds_b or b.holding, enlarged=found_b.enlarged, blurred=found_b.blurred),
+        holds_a=_with(measures.holds_a or a.holding, found_a, one),
+        holds_b=_with(measures.holds_b or b.holding, found_b, two),
     )
+
+
+def _with(holding: Holding, found: detail.Detail, whole: Pixels) -> Holding:
+    blocks = holding.lossless and detail.was_jpeg(whole)
+    return replace(holding, enlarged=found.enlarged, blurred=found.blurred, was_jpeg=blocks)

@@ -29,6 +29,9 @@ _WINDOW, _WHOLE = 224, 448
 """px of the smaller picture: side of each place looked at, and up to where it is looked at as a whole."""
 _INTERPOLATIONS = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
 _EDGE = 8
+_LEAST_BLOCKS, _BLOCKED = 128, 1.07
+"""px; and the ratio that tells blocks. 150 photos made smaller: at most 1.054. The same saved at JPEG quality 75: 95 % above
+1.13, at 85 95 % above 1.06, at 90 most."""
 _IN_STEP, _WEAKER = 0.55, 0.5
 """Saved at JPEG quality 60, sharpened, darkened: nine of ten correlate above 0.6, the weaker has more than 0.8 of the other's
 strength. Made larger from half the size, or blurred by 1.5 px: nine of ten below 0.4, with less than half the strength."""
@@ -61,6 +64,21 @@ class _Place:
     """The coarser picture brought onto that grid, one way of interpolation each."""
     step: float
     """Pixels of the grid a pixel of the coarser picture."""
+
+
+def was_jpeg(grey: Pixels) -> bool:
+    """Whether the 8x8 blocks of a JPEG show in (H, W) grey levels at their own size, wherever the blocks begin."""
+    if min(grey.shape) < _LEAST_BLOCKS:
+        return False
+    return min(_stands_out(grey), _stands_out(grey.T)) > _BLOCKED
+
+
+def _stands_out(grey: Pixels) -> float:
+    """How much larger the steps across every eighth column are than across the median one."""
+    x = grey[:, : (grey.shape[1] - 3) // 8 * 8 + 3].astype(np.float32)
+    steps = np.minimum(np.abs(x[:, :-3] - 3 * x[:, 1:-2] + 3 * x[:, 2:-1] - x[:, 3:]), 40).mean(axis=0)
+    columns = steps.reshape(-1, 8).mean(axis=0)
+    return float(columns.max() / (np.median(columns) + 1e-3))
 
 
 def compare(a: Pixels, b: Pixels, transform: Affine) -> tuple[Detail, Detail]:
