@@ -55,7 +55,7 @@ class Prepared:
 
     @cached_property
     def grey(self) -> Pixels:
-        return np.asarray(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+        return grey_of(self.rgb)
 
     @property
     def whole(self) -> Pixels:
@@ -97,6 +97,11 @@ class Prepared:
         """Of the mirrored picture, at its own coordinates."""
         points, descriptors = _ORB.detectAndCompute(cv2.flip(self.grey, 1), None)
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
+
+
+def grey_of(rgb: Pixels) -> Pixels:
+    """(H, W) grey levels of (H, W, 3) RGB."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

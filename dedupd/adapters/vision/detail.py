@@ -25,7 +25,7 @@ Affine = NDArray[np.float64]
 
 ENLARGED_FROM = 1.45
 """Ratio of pixels a length: below it enlarging and soft focus look alike, and nobody enlarges by so little."""
-_WINDOW, _WHOLE = 224, 448
+_WINDOW, _WHOLE = 160, 320
 """px of the smaller picture: side of each place looked at, and up to where it is looked at as a whole."""
 _INTERPOLATIONS = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
 _EDGE = 8
@@ -126,12 +126,11 @@ def _windows(width: int, height: int) -> list[tuple[int, int, int, int]]:
     if max(width, height) <= _WHOLE:
         return [(0, 0, width, height)]
     found: list[tuple[int, int, int, int]] = []
-    columns, rows = (3, 2) if width >= height else (2, 3)
     w, h = min(_WINDOW, width), min(_WINDOW, height)
-    for row in range(rows):
-        for column in range(columns):
-            x = round((column + 0.5) * width / columns - w / 2)
-            y = round((row + 0.5) * height / rows - h / 2)
+    for row in range(2):
+        for column in range(2):
+            x = round((column + 0.5) * width / 2 - w / 2)
+            y = round((row + 0.5) * height / 2 - h / 2)
             found.append((min(max(0, x), width - w), min(max(0, y), height - h), w, h))
     return found
 

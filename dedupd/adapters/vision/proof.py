@@ -48,7 +48,7 @@ class Gallery:
             raise _SeveralFrames
         pixels = np.asarray(whole.image)
         small = area_resize(pixels, side)
-        grey = None if side < FINE_SIDE or small is pixels else np.asarray(whole.image.convert("L"))
+        grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
         picture = align.Prepared(small, whole.holding, grey)
         with self._lock:
             if place not in self._pictures:
