@@ -83,9 +83,11 @@ def out_of_sight(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) 
     if not losses:
         return ""
     photo, clauses = losses[0]
-    name = squeeze(name_of(photo.path), max(12, width // 4))
-    who = f"{name} has" if len(losses) == 1 else f"{len(losses)} pictures have; {name}"
-    return f"a puts out of sight what only {who}: {'; '.join(clauses)}"
+    name = squeeze(name_of(photo.path), max(22, width // 4))
+    told = "; ".join(clauses)
+    if len(losses) == 1:
+        return f"a puts {name} out of sight, and it alone {told}"
+    return f"a puts {len(losses)} pictures out of sight that hold more than the keeper: {name} alone {told}"
 
 
 def would_change(group: GroupView, photo: PhotoView, lost: Sequence[str]) -> str:

@@ -252,10 +252,10 @@ def test_what_is_only_similar_stays_and_so_loses_nothing() -> None:
 def test_what_goes_out_of_sight_is_told_in_one_line() -> None:
     its = holding()
     line = out_of_sight(its.losses(), 200)
-    assert line == "a puts out of sight what only IMG_1003_WhatsApp.jpeg has: has the colours"
+    assert line == "a puts IMG_1003_WhatsApp.jpeg out of sight, and it alone has the colours"
     its.make_keeper(301)
     line = out_of_sight(its.losses(), 200)
-    assert line.startswith("a puts out of sight what only 2 pictures have; ")
+    assert line.startswith("a puts 2 pictures out of sight that hold more than the keeper: ")
     assert out_of_sight([], 200) == ""
 
 

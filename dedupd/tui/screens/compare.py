@@ -28,8 +28,8 @@ from dedupd.tui.words import STATES, evidence, group_title, name_of, size
 
 _ROOMY = 120
 """Columns from which on evidence is told in whole words."""
-_TALL = 30
-"""Lines from which on there are two for what would go out of sight."""
+_TALL = 36
+"""Lines from which on there is one more for reasons, and for what would go out of sight."""
 _AHEAD = 3
 """Groups fetched before they are asked for."""
 
@@ -216,14 +216,18 @@ class CompareScreen(Looking):
         if reasons:
             lines.append([("Keeper because: ", "good"), ("; ".join(reasons), "")])
         if photo.file != draft.keeper:
-            said = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
-            lines.append(
-                [(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")]
-            )
             # What was said beside the proposed keeper does not hold beside another.
-            said_why = group.why.get(photo.path, "") if keeper.path == group.keep else ""
-            why = [said_why, would_change(group, photo, draft.lost(photo.file))]
-            lines.append([(" — ".join(w for w in why if w), "accent")])
+            said = group.why.get(photo.path, "") if keeper.path == group.keep else ""
+            why = [said, would_change(group, photo, draft.lost(photo.file))]
+            lines.append(
+                [
+                    (f"{name_of(photo.path)}: ", "strong"),
+                    (" — ".join(w for w in why if w), "accent"),
+                ]
+            )
+            # Last, as what has no room is cut: a reason is worth more than its figures.
+            proof = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
+            lines.append([(" · ".join(proof) or "no evidence is recorded", "dim")])
         self._why.say(*lines)
         self._lost.say([(self._out_of_sight(draft), "warn")])
         self._sum_line.say(self._sum(draft, group))
