@@ -239,7 +239,9 @@ class _Grouping:
     def _said(self, losses: Sequence[Loss], of_keeper: Sequence[Loss]) -> str:
         """'it has the colours; its keeper is 4.0 times as large'."""
         mine = [f"it {loss.clause}" for loss in losses]
-        return "; ".join([*mine, *(f"its keeper {loss.clause}" for loss in of_keeper)])
+        # Clauses call the other one the keeper; here that is this one.
+        theirs = [f"its keeper {loss.clause.replace('the keeper', 'this one')}" for loss in of_keeper]
+        return "; ".join([*mine, *theirs])
 
     def _busy(self, node: Node) -> bool:
         return node.id in self.cluster and bool(self.cluster[node.id].members)
@@ -254,7 +256,10 @@ class _Grouping:
             ),
         )
         rival = min(members, key=lambda member: self.place[member.node.id])
-        held = [loss.clause for loss in self._lost(rival.edge, cluster.keeper, rival.node)]
+        held = [
+            loss.clause.replace("the keeper", "the other")
+            for loss in self._lost(rival.edge, cluster.keeper, rival.node)
+        ]
         why = [*held, *reasons(cluster.keeper, rival.node, self.policy)]
         return Star(keeper=cluster.keeper, members=tuple(members), reasons=tuple(why))
 

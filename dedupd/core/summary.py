@@ -191,7 +191,10 @@ def _line(file: SummaryFile, what: str, where: str) -> str:
 
 
 def proof(file: SummaryFile) -> str:
-    """Relation, reason and measures in one line."""
+    """Relation, reason, what only it holds, and measures in one line."""
     measured = (f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
-                for name, value in file.evidence.items() if value is not None and name != "relation")  # fmt: skip
-    return f"{file.relation}; {visible(file.why) or 'proven'}; {', '.join(measured)}"
+                for name, value in file.evidence.items() if name != "relation" and isinstance(value, int | float))  # fmt: skip
+    # A person may have moved it all the same: then the reason no longer says it.
+    lost = [f"it {clause}" for clause in file.evidence.get("only_here", ()) if clause not in file.why]
+    words = [file.relation, visible(file.why) or "proven", *map(visible, lost), ", ".join(measured)]
+    return "; ".join(word for word in words if word)

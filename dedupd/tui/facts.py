@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dedupd.protocol.messages import GroupView, PhotoView
-from dedupd.tui.words import camera_time, local_time, name_of, pixels, plain, size
+from dedupd.tui.words import camera_time, holds, local_time, name_of, pixels, plain, size, squeeze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ _FACTS: tuple[tuple[str, Value, Rank | None], ...] = (
     ("pixels", pixels, lambda p: p.width * p.height),
     ("size", lambda p: size(p.size), None),
     ("format", _format, lambda p: p.jpeg_quality or 0.0),
+    ("holds", holds, None),
     ("taken", lambda p: camera_time(p.captured), None),
     ("sharp", lambda p: f"{p.sharpness:.0f}", lambda p: p.sharpness),
     ("exif", _fields, lambda p: p.metadata_fields + p.has_gps * 0.5),
@@ -77,26 +78,33 @@ def _tone(
     return "good" if rank(photos[index]) > rank(photos[keeper]) else "bad"
 
 
-def would_change(group: GroupView, photo: PhotoView, keeper: PhotoView) -> str:
-    """One sentence: what would make dedupd decide otherwise about `photo`; '' when nothing is known."""
+def out_of_sight(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) -> str:
+    """One line: what `a` would move although its keeper lacks it; '' when it moves nothing of the kind."""
+    if not losses:
+        return ""
+    photo, clauses = losses[0]
+    name = squeeze(name_of(photo.path), max(22, width // 4))
+    told = "; ".join(clauses)
+    if len(losses) == 1:
+        return f"a puts {name} out of sight, and it alone {told}"
+    return f"a puts {len(losses)} pictures out of sight that hold more than the keeper: {name} alone {told}"
+
+
+def would_change(group: GroupView, photo: PhotoView, lost: Sequence[str]) -> str:
+    """One sentence: what would make dedupd decide otherwise about `photo`; '' when nothing is known.
+
+    lost: what it holds and its keeper lacks. Nothing else makes it the better one: what was enlarged has more pixels too.
+    """
     if photo.role == "moved":
         return "It lies in duplicates/; space marks it to come back, n parts it from its keeper for ever."
     evidence = group.evidence.get(photo.path)
     if photo.role == "review" and evidence is not None and evidence.relation == "similar":
         return "It is only alike, so it stays: space moves it, n parts it for ever."
+    instead = ", k keeps it instead" if lost else ""
     if photo.role == "review":
-        return "It never moves by itself: a moves it, space lets it stay, n parts it for ever."
-    better = [word for word, is_better in _advantages(photo, keeper) if is_better]
-    if better:
-        return f"It has {' and '.join(better)} than the keeper: k keeps it instead."
+        return f"It never moves by itself: a moves it{instead}, space lets it stay, n parts it for ever."
+    if lost:
+        return f"It {'; it '.join(lost)}: k keeps it instead."
     if group.state == "proposed":
         return "It waits for your yes alone; n parts it from its keeper for ever."
     return ""
-
-
-def _advantages(photo: PhotoView, keeper: PhotoView) -> list[tuple[str, bool]]:
-    return [
-        ("more pixels", photo.width * photo.height > keeper.width * keeper.height),
-        ("more metadata", photo.metadata_fields > keeper.metadata_fields),
-        ("clearly more sharpness", photo.sharpness > keeper.sharpness * 1.15 > 0),
-    ]

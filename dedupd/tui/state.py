@@ -5,6 +5,7 @@ The daemon is the truth: everything here may be thrown away and asked again.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,9 @@ WAITING = ("proposed", "review")
 """Group states that wait for a person."""
 PREDECIDED = ("exact", "copy")
 """Relations whose proposal rests on proof: a whole class may be approved with one key."""
+
+_NUMBER = re.compile(r"\d[\d.,]*(?:\s?%|\s?(?:s|min|h)\b)?")
+"""With the unit that changes with it: 90 s and 2 min are one kind of time apart."""
 
 MonthKey = tuple[str, str]
 """(root, month)."""
@@ -41,7 +45,9 @@ class Wanted:
     relation: str = ""
     """'' = every relation."""
     text: str = ""
-    """Every word must occur in some path of the group."""
+    """Every word must occur in some path of the group, or in a reason why something of it waits."""
+    reasons: frozenset[str] | None = None
+    """Only groups that wait for these kinds of reasons (`waits_for`) and no other; None: whatever they wait for."""
     order: Order = Order.BYTES
     settled: bool = False
     """Also those that wait for nobody."""
@@ -62,6 +68,37 @@ class Year:
 
 def waits(group: GroupView) -> bool:
     return group.state in WAITING
+
+
+def waits_for(group: GroupView) -> frozenset[str]:
+    """The kinds of reasons why its pictures wait for a person, one clause each; empty: they wait for a yes alone.
+
+    What the keeper holds besides is no reason, and numbers do not tell kinds apart.
+    """
+    clauses = (clause for path in group.review for clause in _reason(group, path))
+    return frozenset(kind_of(clause) for clause in clauses if not clause.startswith("its keeper "))
+
+
+def kind_of(clause: str) -> str:
+    """'shows 6% more than the keeper does' -> 'shows … more than the keeper does'."""
+    return _NUMBER.sub("…", clause)
+
+
+def lost_kinds(groups: Iterable[GroupView]) -> tuple[int, Counter[str]]:
+    """How many of `groups`, moved whole, put out of sight what their keepers lack; and what, by kind: in how many."""
+    lossy, kinds = 0, Counter[str]()
+    for group in groups:
+        paths = (p for p in (*group.duplicates, *group.review) if p not in group.moved_to)
+        proofs = (group.evidence[path] for path in paths if path in group.evidence)
+        found = {kind_of(clause) for proof in proofs for clause in proof.only_here}
+        kinds.update(sorted(found))
+        lossy += bool(found)
+    return lossy, kinds
+
+
+def _reason(group: GroupView, path: str) -> list[str]:
+    told = group.why.get(path, "")
+    return told.split("; ") if told else ["no reason is recorded"]
 
 
 def weight(group: GroupView) -> int:
@@ -90,6 +127,7 @@ def listed(
         for group in groups
         if (not wanted.relation or group.relation == wanted.relation)
         and (wanted.settled or waits(group) or group.id in sticky)
+        and (wanted.reasons is None or _of_class(group, wanted.reasons, sticky))
         and (not words or _mentions(group, words))
     ]
     if wanted.order is Order.TIME:
@@ -101,8 +139,14 @@ def listed(
     return found
 
 
+def _of_class(group: GroupView, reasons: frozenset[str], sticky: frozenset[int]) -> bool:
+    """What waits must wait for just these, else one key for the class would approve what nobody looked at."""
+    return waits_for(group) == reasons if waits(group) else group.id in sticky
+
+
 def _mentions(group: GroupView, words: Sequence[str]) -> bool:
-    text = "\n".join((group.keep, *group.duplicates, *group.review)).casefold()
+    reasons = (group.why.get(path, "") for path in group.review)
+    text = "\n".join((group.keep, *group.duplicates, *group.review, *reasons)).casefold()
     return all(word in text for word in words)
 
 

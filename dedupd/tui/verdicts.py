@@ -25,6 +25,9 @@ from dedupd.protocol.messages import (
 
 Acting = Approve | Reject | Judge | Undo | Forget
 
+UNCOMPARED = "may hold more, as it was never compared with this keeper"
+"""A member of a larger group for which a person chose another keeper than the one it was proven against."""
+
 
 class Mark(StrEnum):
     """What shall become of one picture."""
@@ -107,6 +110,22 @@ class Draft:
             return False
         self.keeper, self.marks = self._steps.pop()
         return True
+
+    def lost(self, file: int) -> list[str]:
+        """What this picture holds and its keeper, as marked, lacks; one clause each."""
+        known = self.group.evidence
+        mine, keepers = known.get(self.photos[file].path), known.get(self.photos[self.keeper].path)
+        if self.keeper == self._proposed_keeper or (keepers and keepers.relation == "exact"):
+            return list(mine.only_here) if mine else []
+        # The pair was compared the other way round; of same bytes it does not matter which.
+        if keepers and (file == self._proposed_keeper or (mine and mine.relation == "exact")):
+            return list(keepers.only_in_keeper)
+        return [UNCOMPARED]
+
+    def losses(self) -> list[tuple[PhotoView, list[str]]]:
+        """The pictures that the marks move although their keeper lacks something, each with what."""
+        found = [(self.photos[file], self.lost(file)) for file in self._marked(Mark.MOVE)]
+        return [(photo, clauses) for photo, clauses in found if clauses]
 
     def requests(self) -> list[Acting]:
         """What the marks ask of the daemon; empty when they change nothing."""

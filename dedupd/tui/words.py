@@ -189,6 +189,11 @@ def pixels(photo: PhotoView) -> str:
     return f"{photo.width}×{photo.height} · {photo.width * photo.height / 1e6:.1f} MP"
 
 
+def holds(photo: PhotoView) -> str:
+    """'lossless, 2.4 s of film'; '–' when there is nothing to tell."""
+    return plain(", ".join(photo.holds)) or "–"
+
+
 def evidence(view: EvidenceView | None, *, brief: bool = False) -> list[str]:
     """Why one member belongs to its keeper, one clause an entry; `brief` for narrow screens."""
     if view is None:

@@ -99,6 +99,14 @@ def test_an_uncropped_original_never_moves_beside_its_crop() -> None:
     assert shape(stars(nodes, [edge("c001", "c002", beyond=(0.0, 0.3))], [], MOVE)) == {1: [(2, False)]}
 
 
+def test_a_reason_says_which_of_the_two_is_meant() -> None:
+    (star,) = stars([node(1, pinned=True), node(2)], [edge("c001", "c002", beyond=(0.2, 0.3))], [], MOVE)
+    assert star.members[0].why == (
+        "it shows 30% more than the keeper does; its keeper shows 20% more than this one does"
+    )
+    assert star.reasons[0] == "shows 20% more than the other does"
+
+
 def test_two_pinned_keepers_stay_apart() -> None:
     assert stars([node(1, pinned=True), node(2, pinned=True)], [edge("c001", "c002")], [], MOVE) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.page import MARK, page
-from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup, visible
+from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup, proof, visible
 
 PLAIN = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "br", "span", "section", "div",
          "figure", "a", "img", "figcaption", "b", "main", "details", "summary", "ul", "li"}  # fmt: skip
@@ -81,6 +82,15 @@ def test_kept_moved_waiting_and_asked_are_told_with_evidence() -> None:
                   "1 left alone", "dedupd undo --month 2024-06", "no picture"):  # fmt: skip
         assert words in found.text, words
     assert text.count("<img") == 1
+
+
+def test_what_only_a_moved_one_holds_is_told_once_and_in_words() -> None:
+    evidence = {"relation": "copy", "cosine": 0.99, "only_here": ["has the colours"], "only_in_keeper": []}
+    file = SummaryFile(path="a", to="", relation="copy", evidence=evidence, why="approved", bytes=1)
+    assert proof(file) == "copy; approved; it has the colours; cosine 0.99"
+    waiting = "it has the colours; its keeper is 4.0 times as large"
+    assert proof(replace(file, why=waiting)) == f"copy; {waiting}; cosine 0.99"
+    assert proof(replace(file, evidence={}, why="")) == "copy; proven"
 
 
 def test_pictures_tell_their_kind_and_wait_until_they_are_seen() -> None:

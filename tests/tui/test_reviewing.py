@@ -214,6 +214,128 @@ async def test_a_group_that_changed_meanwhile_is_not_acted_on(reviewing: Reviewi
         await review.until(lambda: review.app.library.groups[group.id].version == group.version, "seen anew")
 
 
+# ---- what would be lost, and classes that wait for one reason ---------------------------------------
+
+
+def hold(fake: FakeDaemon, id: int, *clauses: str, keeper: str = "") -> None:
+    """The group's first member waits because it holds this; its keeper holds `keeper`."""
+    group, photo = fake.groups[id], fake.photos[id][1]
+    proof = group.evidence[photo.path]
+    proof.only_here, proof.only_in_keeper = list(clauses), [keeper] if keeper else []
+    told = [f"it {clause}" for clause in clauses] + ([f"its keeper {keeper}"] if keeper else [])
+    group.why[photo.path] = "; ".join(told)
+    if photo.path in group.duplicates:
+        group.duplicates.remove(photo.path)
+        group.review.append(photo.path)
+        photo.role = "review"
+        group.state = "proposed" if group.duplicates else "review"
+    photo.holds = ["lossless", "2.4 s of film"]
+
+
+def colourful(fake: FakeDaemon) -> None:
+    """Copies whose first member waits: two for its colours, one also for something else, one for another reason."""
+    hold(fake, 2, "has the colours", keeper="is 4.0 times as large")
+    hold(fake, 7, "has the colours", keeper="is 2.5 times as large")
+    hold(fake, 10, "has the colours", "has 2.4 s of film in it")
+    hold(fake, 15, "shows 6% more than the keeper does")
+
+
+async def stand(review: Review, id: int) -> None:
+    review.app.screen.stand_on(id)  # type: ignore[attr-defined]
+    await review.until(lambda: review.rows().current.id == id)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)])
+async def test_what_a_would_put_out_of_sight_is_said_before_a(
+    reviewing: Reviewing, size: tuple[int, int]
+) -> None:
+    async with reviewing(groups=16, size=size, prepare=colourful) as review:
+        await review.open_month()
+        await stand(review, 2)
+        await review.until(lambda: "has the colours" in review.words("#preview #why"), "the preview")
+        told = " ".join(review.words("#preview #why").split())
+        assert told.startswith("a puts IMG_1002_"), told
+        await review.press("enter")
+        await review.shown()
+        assert "lossless, 2.4 s of film" in review.text(), "each wears what it holds"
+        line = review.words("#lost")
+        assert line.startswith("a puts IMG_1002_")
+        assert line.endswith(" out of sight, and it alone has the colours")
+        assert "it alone has the colours" in review.text(), "and it is not cut"
+        await review.press("k")
+        assert "IMG_1002.jpg out of sight, and it alone is 4.0 times as large" in review.words("#lost")
+        await review.press("u", "space")
+        assert review.words("#lost") == "", "it stays"
+        await review.press("u", "n")
+        await review.settled()
+        assert review.group(2).state == "kept"
+
+
+async def test_a_class_that_waits_for_one_reason_is_approved_with_one_key(reviewing: Reviewing) -> None:
+    async with reviewing(groups=16, prepare=colourful) as review:
+        await review.open_month()
+        await stand(review, 7)
+        await review.press("e")
+        assert {g.id for g in review.rows().items} == {2, 7}
+        assert review.words("#tabs").startswith("only: it has the colours")
+        await review.press("A")
+        await review.asked()
+        await review.press("y")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Approve)
+        assert {ref.id for ref in request.groups} == {2, 7}
+        assert {g.id for g in review.rows().items} == {2, 7}, "nothing jumps under the cursor"
+        await review.press("e")
+        assert len(review.rows().items) == 16
+        assert not review.words("#tabs").startswith("only")
+
+
+async def test_only_what_waits_for_a_yes_is_a_class_too_and_esc_leaves_it(reviewing: Reviewing) -> None:
+    async with reviewing(groups=16, prepare=colourful) as review:
+        await review.open_month()
+        await stand(review, 1)
+        await review.press("e")
+        assert all(not g.review for g in review.rows().items)
+        assert "waits for your yes alone" in review.text()
+        await review.press("escape")
+        assert len(review.rows().items) == 16
+        assert isinstance(review.app.screen, GroupsScreen)
+
+
+async def test_the_sum_of_a_class_tells_what_it_puts_out_of_sight(reviewing: Reviewing) -> None:
+    def many(fake: FakeDaemon) -> None:
+        colourful(fake)
+        hold(fake, 3, "has transparency")
+        hold(fake, 11, "shows finer detail")
+
+    async with reviewing(groups=16, size=(80, 24), prepare=many) as review:
+        await review.open_month()
+        await review.press("3", "A")
+        await review.asked()
+        await review.calm()
+        text = review.text()
+        assert "6 groups would put out of sight what the keeper lacks:" in text
+        told = [line for line in text.splitlines() if "keeper does" in line or " has " in line]
+        assert "3 has the colours" in told[0], "the most frequent first"
+        assert "and 2 other kinds" in text
+        assert "Move them" in text, "the answer is in sight"
+        await review.press("escape")
+        await review.press("2", "A")
+        await review.asked()
+        assert "out of sight" not in review.text()
+
+
+async def test_the_sum_and_its_typed_word_are_in_sight_together(reviewing: Reviewing) -> None:
+    async with reviewing(groups=16, size=(80, 24), prepare=colourful) as review:
+        await review.open_month()
+        await review.press("A")
+        await review.asked()
+        await review.calm()
+        for words in ("16 groups", "not proven", "3 has the colours", "type approve", "takes all of it back"):
+            assert words in review.text(), words
+
+
 # ---- compare -------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dedupd.protocol.messages import (
     Acted,
     Approve,
+    EvidenceView,
     Forget,
     GroupDetail,
     GroupView,
@@ -17,9 +18,9 @@ from dedupd.protocol.messages import (
     Reject,
     Undo,
 )
-from dedupd.tui.facts import differing
-from dedupd.tui.state import Library, Order, Wanted, Year, by_year, listed, tally
-from dedupd.tui.verdicts import Action, Draft, Mark
+from dedupd.tui.facts import differing, out_of_sight, would_change
+from dedupd.tui.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
+from dedupd.tui.verdicts import UNCOMPARED, Action, Draft, Mark
 from dedupd.tui.view import FULL, View
 from tests.fakes.library import make_library
 
@@ -72,6 +73,61 @@ def test_settled_groups_are_hidden_unless_wanted_or_decided_just_now() -> None:
     assert {g.id for g in listed(groups, Wanted(), frozenset({2}))} == {0, 1, 2}
     assert {g.id for g in listed(groups, Wanted(settled=True))} == {0, 1, 2, 3}
     assert tally(groups, settled=False)["copy"] == 2
+
+
+def waiting(id: int, *reasons: str, only_here: tuple[str, ...] = (), state: str = "review") -> GroupView:
+    """A group whose members each wait for one of `reasons`."""
+    paths = [f"{id}-{at}.jpg" for at in range(len(reasons))]
+    proof = EvidenceView(relation="copy", only_here=list(only_here))
+    return GroupView(
+        id=id, root="/r", month="m", relation="copy", state=state, keep="k", review=paths,
+        why=dict(zip(paths, reasons, strict=True)), evidence=dict.fromkeys(paths, proof),
+    )  # fmt: skip
+
+
+def test_numbers_and_what_the_keeper_holds_tell_no_reasons_apart() -> None:
+    six = waiting(1, "it shows 6% more than the keeper does; its keeper is 4.0 times as large")
+    seven = waiting(2, "it shows 17% more than the keeper does")
+    assert waits_for(six) == waits_for(seven) == {"it shows … more than the keeper does"}
+    assert waits_for(waiting(3, "taken 88.0 s apart")) == waits_for(waiting(4, "taken 2 min apart"))
+    assert waits_for(waiting(5, "it has 2.4 s of film in it")) == {"it has … of film in it"}
+    assert waits_for(waiting(6, "it has the colours")) != waits_for(waiting(7, "it has other colours"))
+    assert waits_for(waiting(8)) == frozenset(), "a yes is all it waits for"
+    assert waits_for(waiting(9, "")), "a reason that an older daemon did not tell is one too"
+
+
+def test_a_class_is_what_waits_for_one_reason_and_for_no_other() -> None:
+    colours = waiting(1, "it has the colours")
+    groups = [
+        colours,
+        waiting(2, "it has the colours", "it has the colours; its keeper shows finer detail"),
+        waiting(3, "it has the colours; it is 2.0 times as large"),
+        waiting(4, "it has the colours", "somebody put it back"),
+        waiting(5),
+        waiting(6, "somebody put it back", state="settled"),
+    ]
+    wanted = Wanted(reasons=waits_for(colours))
+    assert {g.id for g in listed(groups, wanted)} == {1, 2}
+    assert {g.id for g in listed(groups, wanted.but(settled=True))} == {1, 2}
+    assert {g.id for g in listed(groups, wanted, frozenset({4, 6}))} == {1, 2, 6}, "4 waits, and for more"
+    assert {g.id for g in listed(groups, Wanted(reasons=waits_for(groups[4])))} == {5}
+
+
+def test_the_filter_finds_words_of_the_reason() -> None:
+    groups = [waiting(1, "it has the colours"), waiting(2, "somebody put it back")]
+    assert [g.id for g in listed(groups, Wanted(text="Colours"))] == [1]
+    assert [g.id for g in listed(groups, Wanted(text="back 2-0"))] == [2]
+
+
+def test_what_a_class_puts_out_of_sight_is_counted_by_kind() -> None:
+    groups = [
+        waiting(1, "x", only_here=("has the colours", "is 4.0 times as large")),
+        waiting(2, "x", "x", only_here=("is 1.5 times as large",)),
+        waiting(3, "x"),
+    ]
+    moved = waiting(4, "x", only_here=("has the colours",))
+    moved.moved_to = {"4-0.jpg": "duplicates/4-0.jpg"}
+    assert lost_kinds([*groups, moved]) == (2, {"is … times as large": 2, "has the colours": 1})
 
 
 def test_the_next_waiting_goes_round_and_skips_what_is_on_its_way() -> None:
@@ -151,6 +207,67 @@ def test_another_keeper_moves_the_old_one() -> None:
     assert request.keeper == new
     assert old in request.move
     assert new not in request.move
+
+
+def holding(id: int = COPY_OF_TWO) -> Draft:
+    """The first member and the keeper each hold something that the other lacks."""
+    its = draft(id)
+    proof = its.group.evidence[its.photos[id * 100 + 1].path]
+    proof.only_here, proof.only_in_keeper = ["has the colours"], ["is 4.0 times as large"]
+    return its
+
+
+def lost(its: Draft) -> dict[int, list[str]]:
+    return {photo.file: clauses for photo, clauses in its.losses()}
+
+
+def test_what_goes_out_of_sight_follows_the_marks() -> None:
+    its = holding()
+    keeper, first, second = its.photos
+    assert lost(its) == {first: ["has the colours"]}
+    its.toggle(first)
+    assert lost(its) == {}, "it stays"
+    its.toggle(first)
+    its.make_keeper(first)
+    assert lost(its) == {keeper: ["is 4.0 times as large"], second: [UNCOMPARED]}
+    its.make_keeper(keeper)
+    assert lost(its) == {first: ["has the colours"]}
+
+
+def test_of_same_bytes_it_does_not_matter_which_one_keeps() -> None:
+    its = draft(8)
+    keeper, first, _ = its.photos
+    its.make_keeper(first)
+    assert its.mark(keeper) is Mark.MOVE
+    assert lost(its) == {}
+
+
+def test_what_is_only_similar_stays_and_so_loses_nothing() -> None:
+    its = holding(5)
+    assert lost(its) == {}
+    its.toggle(501)
+    assert lost(its) == {501: ["has the colours"]}
+
+
+def test_what_goes_out_of_sight_is_told_in_one_line() -> None:
+    its = holding()
+    line = out_of_sight(its.losses(), 200)
+    assert line == "a puts IMG_1003_WhatsApp.jpeg out of sight, and it alone has the colours"
+    its.make_keeper(301)
+    line = out_of_sight(its.losses(), 200)
+    assert line.startswith("a puts 2 pictures out of sight that hold more than the keeper: ")
+    assert out_of_sight([], 200) == ""
+
+
+def test_only_what_the_rule_calls_more_makes_another_the_keeper() -> None:
+    its = draft()
+    enlarged = its.photos[301]
+    enlarged.width, enlarged.height, enlarged.sharpness, enlarged.metadata_fields = 9000, 6000, 999.0, 99
+    assert "k keeps" not in would_change(its.group, enlarged, its.lost(301))
+    its = holding()
+    assert "It has the colours: k keeps it instead." in would_change(
+        its.group, its.photos[301], its.lost(301)
+    )
 
 
 def test_the_keeper_is_never_marked_to_move() -> None:
@@ -246,6 +363,14 @@ def test_only_what_differs_is_told_and_better_or_worse_is_seen() -> None:
     assert "folder" not in facts, "the same for all"
     assert facts["pixels"].tones == ("", "bad")
     assert facts["exif"].values == ("38 fields, GPS", "4 fields")
+    assert "holds" not in facts
+
+
+def test_what_they_hold_is_told_where_it_differs() -> None:
+    photos = make_library(2, 1)[1].photos
+    photos[1].holds = ["no colours", "2.4 s of film"]
+    facts = {fact.label: fact for fact in differing(photos)}
+    assert facts["holds"].values == ("–", "no colours, 2.4 s of film")
 
 
 @given(st.lists(st.sampled_from(["in", "out", "left", "right", "up", "down"])))

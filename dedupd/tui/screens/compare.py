@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
-from dedupd.tui.facts import would_change
+from dedupd.tui.facts import out_of_sight, would_change
 from dedupd.tui.screens.base import HelpLines
 from dedupd.tui.screens.confirm import reject_all
 from dedupd.tui.screens.looking import Looking
@@ -28,6 +28,8 @@ from dedupd.tui.words import STATES, evidence, group_title, name_of, size
 
 _ROOMY = 120
 """Columns from which on evidence is told in whole words."""
+_TALL = 36
+"""Lines from which on there is one more for reasons, and for what would go out of sight."""
 _AHEAD = 3
 """Groups fetched before they are asked for."""
 
@@ -75,13 +77,15 @@ class CompareScreen(Looking):
         self.looked_at = 0
         """File id of the picture in focus."""
         self.stage = Stage()
-        self._why, self._sum_line = Words(id="why"), Words(id="sum")
+        self._why, self._lost, self._sum_line = Words(id="why"), Words(id="lost"), Words(id="sum")
         self._drafts: dict[int, Draft] = {}
 
     def compose(self) -> ComposeResult:
+        self._stretch()
         yield TopBar()
         yield self.stage
         yield self._why
+        yield self._lost
         yield self._sum_line
         yield Keys()
 
@@ -132,7 +136,11 @@ class CompareScreen(Looking):
         self.redraw()
 
     def on_resize(self) -> None:
+        self._stretch()
         self.call_after_refresh(self.redraw)
+
+    def _stretch(self) -> None:
+        self.set_class(self.review.size.height >= _TALL, "tall")
 
     def go(self, id: int) -> None:
         """Show another group; its marks, when there were any, are still there."""
@@ -159,6 +167,7 @@ class CompareScreen(Looking):
         self.draft = None
         gone = "This group is gone: its pictures were grouped otherwise. j shows the next, Esc the list."
         self._why.say([(gone if self.review.library.online else "No daemon answers.", "warn")])
+        self._lost.say()
         self._sum_line.say([(" gone ", "badge-warn")])
 
     def _present(self, detail: GroupDetail) -> None:
@@ -207,14 +216,29 @@ class CompareScreen(Looking):
         if reasons:
             lines.append([("Keeper because: ", "good"), ("; ".join(reasons), "")])
         if photo.file != draft.keeper:
-            said = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
+            # What was said beside the proposed keeper does not hold beside another.
+            said = group.why.get(photo.path, "") if keeper.path == group.keep else ""
+            why = [said, would_change(group, photo, draft.lost(photo.file))]
             lines.append(
-                [(f"{name_of(photo.path)}: ", "strong"), (" · ".join(said) or "no evidence is recorded", "")]
+                [
+                    (f"{name_of(photo.path)}: ", "strong"),
+                    (" — ".join(w for w in why if w), "accent"),
+                ]
             )
-            why = [group.why.get(photo.path, ""), would_change(group, photo, keeper)]
-            lines.append([(" — ".join(w for w in why if w), "accent")])
+            # Last, as what has no room is cut: a reason is worth more than its figures.
+            proof = evidence(group.evidence.get(photo.path), brief=self.review.size.width < _ROOMY)
+            lines.append([(" · ".join(proof) or "no evidence is recorded", "dim")])
         self._why.say(*lines)
+        self._lost.say([(self._out_of_sight(draft), "warn")])
         self._sum_line.say(self._sum(draft, group))
+
+    def _out_of_sight(self, draft: Draft) -> str:
+        """What `a` would put out of sight that no keeper has; '' where `a` moves nothing."""
+        library = self.review.library
+        if draft.group.id in library.acting:
+            return ""
+        idle = draft.untouched and not waits(library.groups.get(draft.group.id, draft.group))
+        return "" if idle else out_of_sight(draft.losses(), self.review.size.width)
 
     def _sum(self, draft: Draft, group: GroupView) -> Spans:
         library = self.review.library

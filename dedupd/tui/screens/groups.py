@@ -18,7 +18,19 @@ from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm, reject_all
-from dedupd.tui.state import PREDECIDED, MonthKey, Wanted, confidence, listed, members, tally, waits, weight
+from dedupd.tui.state import (
+    PREDECIDED,
+    MonthKey,
+    Wanted,
+    confidence,
+    listed,
+    lost_kinds,
+    members,
+    tally,
+    waits,
+    waits_for,
+    weight,
+)
 from dedupd.tui.verdicts import Action, Draft, new_key, ref
 from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
@@ -41,6 +53,8 @@ from dedupd.tui.words import (
 
 _PREVIEW_AFTER = 0.12
 """Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
+_KINDS = 4
+"""Lines for what a class puts out of sight."""
 _AT_ONCE = 500
 """Groups in one approving request, to stay far below the line cap."""
 
@@ -50,8 +64,9 @@ class GroupsScreen(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "approve", "Approve"),
-        Binding("n", "different", "Not duplicates"),
-        Binding("A", "approve_shown", "Approve class"),
+        Binding("n", "different", "Not dup."),
+        Binding("e", "alike", "Reason"),
+        Binding("A", "approve_shown", "All shown"),
         Binding("R", "reject", "Reject…", show=False),
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("s", "sort", "Sort", show=False),
@@ -67,10 +82,11 @@ class GroupsScreen(Page):
         ("Enter", "compare: the pictures side by side"),
         ("a", "approve: its duplicates move; on to the next that waits"),
         ("n", "not duplicates: bound for ever, by content"),
+        ("e", "only groups that wait for the same reason as this one; again: all"),
         ("A", "approve all groups that are listed (a class, a filter) after a look at the sum"),
         ("R", "reject the whole group, moved files come back (asks for a typed word)"),
         ("1 … 5", "all, exact, copies, bursts, similar"),
-        ("/", "filter by name; Esc clears it"),
+        ("/", "filter by words of the name or the reason; Esc clears it"),
         ("s", "sort by bytes, time, confidence"),
         ("w", "list the settled ones too"),
         ("g", "jump to a group by number or name"),
@@ -83,11 +99,15 @@ class GroupsScreen(Page):
         super().__init__()
         self.key = key
         self.wanted = Wanted()
+        self._of_class: set[int] = set()
+        """Groups that were listed since `e`: of those that no longer wait, only they stay."""
         self.sub_title = key[1]
         self._resting: Timer | None = None
         self._rows, self._preview = Doors[GroupView](self._draw, id="groups"), Preview(id="preview")
         self._tabs, self._empty = Words(id="tabs"), Words(id="empty")
-        self._filter = Input(placeholder="words that occur in the path; Enter keeps, Esc clears", id="filter")
+        self._filter = Input(
+            placeholder="words of the path or the reason; Enter keeps, Esc clears", id="filter"
+        )
 
     def compose(self) -> ComposeResult:
         self.widen()
@@ -117,7 +137,10 @@ class GroupsScreen(Page):
         rows = self._rows
         here = rows.current
         month = library.of_month(self.key)
-        groups = listed(month, self.wanted, frozenset(library.touched))
+        one_class = self.wanted.reasons is not None
+        sticky = library.touched & self._of_class if one_class else library.touched
+        groups = listed(month, self.wanted, frozenset(sticky))
+        self._of_class.update(g.id for g in groups)
         at = next((i for i, g in enumerate(groups) if here is not None and g.id == here.id), rows.cursor)
         rows.show(groups, at)
         self._show_tabs(month)
@@ -138,7 +161,9 @@ class GroupsScreen(Page):
             spans += [(f"{index} ", "dim"), (f"{name} {count}", tone), ("   ", "")]
         order = [(f"by {self.wanted.order}", "dim"), ("  settled too" if self.wanted.settled else "", "dim")]
         text = [(f"  “{self.wanted.text}”", "accent")] if self.wanted.text else []
-        self._tabs.say([*self._loading(len(groups)), *spans, *order, *text])
+        self._tabs.say(
+            [*self._loading(len(groups)), *_why_listed(self.wanted.reasons), *spans, *order, *text]
+        )
 
     def _loading(self, there: int) -> Spans:
         library = self.review.library
@@ -151,10 +176,10 @@ class GroupsScreen(Page):
     def _why_empty(self) -> list[Spans]:
         if self.key not in self.review.library.loaded:
             return [[("loading …" if self.review.library.online else "no daemon answers", "dim")]]
-        if self.wanted.text or self.wanted.relation:
+        if self.wanted.text or self.wanted.relation or self.wanted.reasons is not None:
             return [
                 [("Nothing like that waits here.", "dim")],
-                [("1 shows all relations, / changes the filter.", "dim")],
+                [("1 shows all relations, / changes the filter, e shows all reasons.", "dim")],
             ]
         return [
             [("Nothing waits in this month.", "good")],
@@ -295,6 +320,14 @@ class GroupsScreen(Page):
     def action_only(self, relation: str) -> None:
         self._want(relation=relation)
 
+    def action_alike(self) -> None:
+        """Only what waits for the same reason as the selected group; again: whatever it waits for."""
+        if self.wanted.reasons is not None:
+            self._want(reasons=None)
+        elif (group := self._current(waiting=True)) is not None:
+            self._of_class.clear()
+            self._want(reasons=waits_for(group))
+
     def action_sort(self) -> None:
         self._want(order=self.wanted.order.following())
 
@@ -317,6 +350,8 @@ class GroupsScreen(Page):
             self._filter.value, self._filter.display = "", False
             self._want(text="")
             self._rows.focus()
+        elif self.wanted.reasons is not None:
+            self._want(reasons=None)
         else:
             self.dismiss()
 
@@ -344,22 +379,51 @@ def _sign(group: GroupView, *, acting: bool) -> tuple[str, str]:
     }.get(group.state, (" ", ""))
 
 
+def _why_listed(reasons: frozenset[str] | None) -> Spans:
+    """Which class is listed; first in its line, which may be cut."""
+    if reasons is None:
+        return []
+    what = "; ".join(sorted(reasons)) or "waits for your yes alone"
+    return [("only: ", "dim"), (what, "accent"), ("  e shows all   ", "dim")]
+
+
 def _sum_up(groups: Sequence[GroupView], unproven: Sequence[GroupView]) -> Confirm:
     files, freed = sum(members(g) for g in groups), sum(weight(g) for g in groups)
-    lines: list[Spans] = [
-        [(plural(len(groups), "group"), "strong"), (", ", ""), (plural(files, "file"), "strong")],
-        [(f" {size(freed)}", "strong"), (" move into duplicates/", "")],
+    kinds = [
+        f"{count} {RELATION_NAMES.get(relation, relation)}"
+        for relation, count in tally(groups, settled=False).items()
+        if count
     ]
-    for relation, count in tally(groups, settled=False).items():
-        if count:
-            lines.append([(f"  {count} ", ""), (RELATION_NAMES.get(relation, relation), "dim")])
+    # On few lines: all of it, and the answer, must be seen at once.
+    lines: list[Spans] = [
+        [
+            (plural(len(groups), "group"), "strong"),
+            (": ", ""),
+            (f"{plural(files, 'file')}, {size(freed)}", "strong"),
+            (" move into duplicates/", ""),
+        ],
+        [("  " + ", ".join(kinds), "dim")],
+    ]
     if unproven:
-        lines += [
-            [],
+        lines.append(
             [
                 (f"{len(unproven)} of them are not proven copies. ", "bad"),
                 ("They look alike; only you can tell.", ""),
-            ],
-        ]
-    lines += [[], [("u takes all of it back.", "dim")]]
+            ]
+        )
+    lines += [*_losses(groups), [], [("u takes all of it back.", "dim")]]
     return Confirm("Approve all that is listed?", *lines, yes="Move them", word="approve" if unproven else "")
+
+
+def _losses(groups: Sequence[GroupView]) -> list[Spans]:
+    """How many of them put out of sight what their keepers lack, and what: the most frequent first."""
+    lossy, kinds = lost_kinds(groups)
+    if not lossy:
+        return []
+    head = f"{plural(lossy, 'group')} would put out of sight what the keeper lacks:"
+    lines: list[Spans] = [[(head, "warn")]]
+    shown = kinds.most_common(_KINDS if len(kinds) <= _KINDS else _KINDS - 1)
+    lines += [[(f"  {number(count):>5} ", "strong"), (kind, "warn")] for kind, count in shown]
+    if more := len(kinds) - len(shown):
+        lines.append([(f"        and {plural(more, 'other kind')}; e lists one class alone", "dim")])
+    return lines

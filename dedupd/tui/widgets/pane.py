@@ -15,7 +15,7 @@ from dedupd.tui.facts import Fact
 from dedupd.tui.verdicts import Mark
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import fit, name_of, squeeze
+from dedupd.tui.words import fit, holds, name_of, squeeze
 
 _MARKS = {
     Mark.KEEPER: (" ★ KEEPER ", "badge-good"),
@@ -51,7 +51,8 @@ class Pane(Vertical):
     ) -> None:
         """back: a moved file is marked to come back. index: its place in the facts' values. width: columns for words."""
         text, tone = (" ← COMES BACK ", "badge-good") if back else _MARKS[mark]
-        self._head.say([(text, tone)], [(squeeze(name_of(photo.path), width), "strong")])
+        worn = f"  {fit(holds(photo), width - len(text) - 2).rstrip()}" if photo.holds else ""
+        self._head.say([(text, tone), (worn, "accent")], [(squeeze(name_of(photo.path), width), "strong")])
         self._facts.say(*_facts(facts, index, width))
 
     def give_facts(self, lines: int) -> None:

@@ -8,9 +8,12 @@ from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView
+from dedupd.tui.facts import out_of_sight
+from dedupd.tui.state import waits
+from dedupd.tui.verdicts import Draft
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import evidence, fit, name_of, pixels, size, squeeze
+from dedupd.tui.words import evidence, fit, holds, name_of, pixels, size, squeeze
 
 if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp
@@ -36,7 +39,8 @@ class _Small(Vertical):
     def tell(self, photo: PhotoView, width: int) -> None:
         role, tone = ("keep", "good") if photo.role == "keeper" else _role(photo)
         name = squeeze(name_of(photo.path), max(6, width - len(role) - 1))
-        facts = fit(f"{size(photo.size)}  {pixels(photo)}", max(8, width))
+        worn = f"  {holds(photo)}" if photo.holds else ""
+        facts = fit(f"{size(photo.size)}  {pixels(photo)}{worn}", max(8, width))
         self.caption.say([(f"{role} ", tone), (name, "")], [(facts, "dim")])
 
 
@@ -91,7 +95,8 @@ def _role(photo: PhotoView) -> tuple[str, str]:
 
 def _reasons(detail: GroupDetail, width: int, room: int) -> list[Spans]:
     group = detail.group
-    lines: list[Spans] = []
+    lost = out_of_sight(Draft(detail).losses(), width) if waits(group) else ""
+    lines: list[Spans] = [[(lost, "warn")]] if lost else []
     if group.reasons:
         lines.append([("keeper: ", "good"), ("; ".join(group.reasons), "")])
     for path in (*group.duplicates, *group.review):
