@@ -373,8 +373,12 @@ _REPORTED = (
 
 
 def _reported(view: dict[str, Any]) -> dict[str, Any]:
-    """Evidence with its reason, as the contract has it."""
-    evidence = {path: {**proof, "why": view["why"].get(path, "")} for path, proof in view["evidence"].items()}
+    """Evidence with its reason, as the contract has it: what only one of the two holds is in the reason."""
+    evidence = {
+        path: {key: proof[key] for key in proof if key not in {"only_here", "only_in_keeper"}}
+        | {"why": view["why"].get(path, "")}
+        for path, proof in view["evidence"].items()
+    }
     return {key: view[key] for key in _REPORTED} | {"evidence": evidence}
 
 

@@ -21,7 +21,7 @@ GROUP = {
     "id", "root", "month", "relation", "state", "keep", "duplicates", "review", "moved_to", "evidence",
 }  # fmt: skip
 EVIDENCE = {
-    "relation", "cosine", "hash_distance", "overlap", "residual", "seconds_apart", "confidence",
+    "relation", "cosine", "hash_distance", "overlap", "residual", "seconds_apart", "confidence", "why",
 }  # fmt: skip
 STATUS = {
     "daemon", "busy", "roots", "photos", "months_waiting", "groups_waiting", "moved", "bytes_saved", "model", "attention",

@@ -12,7 +12,7 @@ from dedupd.core.photo import Candidate
 from dedupd.library import Library
 from dedupd.pipeline import shadow as shadows
 from dedupd.pipeline.tune import Difference, tune
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision
+from dedupd.ports import Look, LookRequest, Vision
 from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
@@ -25,7 +25,6 @@ class Stern(FakeVision):
     def __init__(self, model: str = OTHER, alike: tuple[str, ...] = ()) -> None:
         super().__init__(model=model)
         self.alike = alike
-        self.proved: list[tuple[str, str]] = []
         self.tidied: list[list[str]] = []
         self.bars: set[float | None] = set()
 
@@ -42,10 +41,6 @@ class Stern(FakeVision):
 
     def _shown(self, pair: Candidate) -> bool:
         return self.index[pair.a]["scene"] in self.alike
-
-    def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
-        self.proved += [(request.a, request.b) for request in requests]
-        return super().prove(requests)
 
     def tidy(self, keep: Sequence[str]) -> None:
         self.tidied.append(list(keep))
