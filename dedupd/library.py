@@ -32,6 +32,7 @@ from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.models import parse as parse_model
 from dedupd.config import Places, Settings, load, places
+from dedupd.core.dominance import waived_by
 from dedupd.core.foreign import Scope
 from dedupd.core.month import Month, month_folder
 from dedupd.core.records import GroupRow, MonthRow, RootRow
@@ -348,7 +349,12 @@ class Library:
         online = [r.path for r in self.roots if r.online]
         try:
             found = look_again(
-                self.ledger, self.vision, online, lambda done, total: on_progress("again", done, total), stop
+                self.ledger,
+                self.vision,
+                online,
+                waived_by(self.settings.keep_policy),
+                lambda done, total: on_progress("again", done, total),
+                stop,
             )
         except VisionError as error:
             log.warning("what moved before is looked at later: %s", error)

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.ledger.rows import measures_from_json
 from dedupd.core.calibration import FEATURES, Features, features
-from dedupd.core.photo import Candidate, Evidence, Measures, Relation, Traits
+from dedupd.core.photo import Candidate, Evidence, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for
 
 PRIOR_WIDTH = 2.0
@@ -47,7 +48,7 @@ def known(rows: Iterable[dict[str, Any]], model: str) -> Iterator[Known]:
         if row["label"] not in {"copy", "burst", "wrong"}:
             continue
         a, b = sorted((Traits(**row["a"]), Traits(**row["b"])), key=lambda traits: traits.content)
-        measures = None if row["measures"] is None else Measures(**row["measures"])
+        measures = None if row["measures"] is None else measures_from_json(json.dumps(row["measures"]))
         cosine = row["cosine"] if model else None
         proposed = Candidate(a=a.content, b=b.content, cosine=cosine, hash_distance=row["hash_distance"])
         edge = classify(a, b, proposed, measures, thresholds_for(model), same_month=True)

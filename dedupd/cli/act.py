@@ -23,6 +23,7 @@ from dedupd.protocol.messages import (
     Acted,
     Approve,
     Done,
+    Exchange,
     GroupRef,
     Pause,
     Reject,
@@ -41,14 +42,17 @@ def approve(arguments: argparse.Namespace) -> int:
         raise UsageError("--all stands alone: it is the yes to all that is proposed")
     if not (ids or arguments.all or arguments.held_better):
         raise UsageError("name the groups to approve, as in `dedupd approve 12 15`, or say --all")
-    request = Approve(groups=_refs(ids), all=arguments.all, held_better=arguments.held_better, key=_key())
+    refs, key = _refs(ids), _key()
+    yes: Request = Approve(groups=refs, all=arguments.all, key=key)
+    if arguments.held_better:
+        yes = Exchange(groups=refs, key=key)
 
     def here(library: Library) -> Moved:
         if arguments.held_better:
             return library.exchange(ids or None)
         return library.approve_all() if arguments.all else library.approve(ids)
 
-    return _act(arguments, request, here)
+    return _act(arguments, yes, here)
 
 
 def reject(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dedupd.core.dominance import NOTHING, WAIVED, Loss, lost, preferred
+from dedupd.core.dominance import Loss, lost, preferred, waived_by
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
 from dedupd.core.photo import Edge, Evidence, Relation
 
@@ -102,7 +102,7 @@ class _Grouping:
         metadata_counts: bool,
     ) -> None:
         self.vetoed, self.tiers, self.policy, self.metadata_counts = vetoed, tiers, policy, metadata_counts
-        self.waived = NOTHING if policy == "best" else WAIVED
+        self.waived = waived_by(policy)
         self.copies: dict[str, list[Node]] = defaultdict(list)
         for node in nodes:
             self.copies[node.content].append(node)

@@ -38,6 +38,11 @@ WAIVED = frozenset((Aspect.RESOLUTION, Aspect.LOSS))
 """What a person's own keep policy gives up. Never colours, further pictures, films, or parts of the scene."""
 
 
+def waived_by(policy: str) -> frozenset[Aspect]:
+    """What this keep policy gives up."""
+    return NOTHING if policy == "best" else WAIVED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """One thing that the file that moves holds and its keeper lacks."""

@@ -121,7 +121,7 @@ def _differences(keeper: Node, other: Node) -> list[tuple[bool, str]]:
             f"more pixels ({k.width}×{k.height}, not {o.width}×{o.height})",
         ),
         (
-            _quality(k) > _quality(o) + 2,
+            None not in (k.jpeg_quality, o.jpeg_quality) and _quality(k) > _quality(o) + 2,
             f"less compressed (quality {_quality(k):.0f}, not {_quality(o):.0f})",
         ),
         (k.metadata_fields > o.metadata_fields, "richer metadata"),

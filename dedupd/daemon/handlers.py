@@ -37,6 +37,7 @@ from dedupd.protocol.messages import (
     Calibrate,
     Done,
     DropModel,
+    Exchange,
     Failure,
     Forget,
     GetGroup,
@@ -354,11 +355,16 @@ class Handlers:
         )
 
     def _approving(self, request: Approve) -> Callable[[Library], Moved]:
-        if request.held_better:
-            return lambda library: library.exchange([g.id for g in request.groups] or None)
         if request.all:
             return lambda library: library.approve_all()
         return lambda library: library.approve([g.id for g in request.groups])
+
+    async def _exchange(self, request: Exchange) -> Acted:
+        ids = [g.id for g in request.groups] or None
+        return await self._once(
+            request.key,
+            lambda: self._judged("exchange", request.groups, lambda library: library.exchange(ids)),
+        )
 
     async def _reject(self, request: Reject) -> Acted:
         ids = [g.id for g in request.groups]

@@ -9,7 +9,7 @@ import os.path
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dedupd.core.dominance import lost
+from dedupd.core.dominance import NOTHING, Aspect, lost
 from dedupd.core.photo import Edge, Evidence, Relation
 from dedupd.core.records import HeldBetter, HeldPair
 from dedupd.core.relations import MEASURES
@@ -26,12 +26,14 @@ def look_again(
     ledger: Ledger,
     vision: Vision,
     online: Sequence[str],
+    waived: frozenset[Aspect] = NOTHING,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Compare held copies of older moves with their keepers, each pair once. Returns how many hold what theirs lacks.
 
-    What cannot be read now (a disk that is away) is asked about again the next time.
+    `waived`: what the person's keep policy gives up. What cannot be read now (a disk that is away) is asked about again the
+    next time.
     """
     waiting = [p for p in ledger.held_checks.unchecked(MEASURES, -1) if p.root in set(online)]
     found = 0
@@ -39,12 +41,12 @@ def look_again(
         if stop():
             break
         pairs = waiting[start : start + _AT_ONCE]
-        found += _look(ledger, vision, pairs)
+        found += _look(ledger, vision, pairs, waived)
         on_progress(start + len(pairs), len(waiting))
     return found
 
 
-def _look(ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair]) -> int:
+def _look(ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair], waived: frozenset[Aspect]) -> int:
     traits = ledger.inventory.traits(content for p in pairs for content in (p.content, p.keeper_content))
     known = {
         (p.content, p.keeper_content): p for p in pairs if p.content in traits and p.keeper_content in traits
@@ -60,10 +62,10 @@ def _look(ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair]) -> int:
             evidence=Evidence(measures=proof.measures),
         )  # fmt: skip
         held, keeper = traits[pair.content], traits[pair.keeper_content]
-        only_here = [loss.clause for loss in lost(edge, held, keeper)]
+        only_here = [loss.clause for loss in lost(edge, held, keeper, waived=waived)]
         with ledger.transaction():
             ledger.held_checks.put(
-                pair, MEASURES, only_here, [loss.clause for loss in lost(edge, keeper, held)]
+                pair, MEASURES, only_here, [loss.clause for loss in lost(edge, keeper, held, waived=waived)]
             )
         better += bool(only_here)
     return better
@@ -85,5 +87,5 @@ def told(found: Sequence[HeldBetter]) -> str:
     what = f"{first.held}: it {'; it '.join(first.only_here)}"
     return (
         f"{len(found)} file(s) in duplicates/ hold more than the photo that stayed (first {what}): "
-        "`dedupd groups --held-better` lists them, `dedupd approve --held-better` exchanges them"
+        "`dedupd groups --held-better` lists them, `dedupd approve --held-better` or x in `dedupd review` exchanges them"
     )

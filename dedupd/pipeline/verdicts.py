@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 
+_UNCOMPARED = ("may hold more, as it was never compared with this keeper",)
+
+
 class Verdicts:
     """The verdicts on one library."""
 
@@ -176,8 +179,16 @@ class Verdicts:
             raise UsageError(
                 f"file {keeper} is not in group {group.id}: look again with `dedupd show {group.id}`"
             )
-        swapped = [replace(chosen, file=group.keeper, role="review")]
-        others = [replace(m, role="review") for m in group.members if m.file != keeper]
+        # What was said of a pair is turned round with it; of the others it was said beside the old keeper.
+        seen = chosen.evidence
+        turned = replace(seen, only_here=seen.only_in_keeper, only_in_keeper=seen.only_here)
+        said = "you chose another keeper"
+        swapped = [replace(chosen, file=group.keeper, role="review", evidence=turned, why=said)]
+        others = [
+            replace(m, role="review", evidence=replace(m.evidence, only_here=_UNCOMPARED, only_in_keeper=()), why=said)
+            for m in group.members
+            if m.file != keeper
+        ]  # fmt: skip
         with self._ledger.transaction():
             self._ledger.judgement.remove_group(group.id)
             id = self._ledger.judgement.put_group(

@@ -511,17 +511,22 @@ class GroupRef(Struct, kw_only=True):
 
 
 class Approve(Request, kw_only=True):
-    """Yes: the group's duplicates and review members move. `all`: everything proposed (not review), and the roots' consent.
-
-    `held_better`: instead, what is held better than its keeper comes back and the lesser one moves aside; of these groups,
-    or of all when none is named.
-    """
+    """Yes: the group's duplicates and review members move. `all`: everything proposed (not review), and the roots' consent."""
 
     method = "approve"
     result = Acted
     groups: list[GroupRef] = field(default_factory=list)
     all: bool = False
-    held_better: bool = False
+    key: Key = ""
+
+
+class Exchange(Request, kw_only=True):
+    """Yes: what lies in duplicates/ and holds more than its keeper comes back, and the lesser one moves aside."""
+
+    method = "exchange"
+    result = Acted
+    groups: list[GroupRef] = field(default_factory=list)
+    """Of these groups alone; of all when none is named."""
     key: Key = ""
 
 
@@ -578,7 +583,7 @@ REQUESTS: dict[str, type[Request]] = {
     r.method: r
     for r in (
         SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings, Tune,
-        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Calibrate, Approve, Reject, Judge, Undo, Forget,
+        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Calibrate, Approve, Exchange, Reject, Judge, Undo, Forget,
     )
 }  # fmt: skip
 

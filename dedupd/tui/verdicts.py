@@ -13,6 +13,7 @@ from enum import StrEnum
 from dedupd.protocol.messages import (
     Acted,
     Approve,
+    Exchange,
     Forget,
     GroupDetail,
     GroupRef,
@@ -23,7 +24,7 @@ from dedupd.protocol.messages import (
     Undo,
 )
 
-Acting = Approve | Reject | Judge | Undo | Forget
+Acting = Approve | Exchange | Reject | Judge | Undo | Forget
 
 UNCOMPARED = "may hold more, as it was never compared with this keeper"
 """A member of a larger group for which a person chose another keeper than the one it was proven against."""

@@ -59,3 +59,23 @@ def test_an_unknown_embedder_gets_no_word_on_its_cosine() -> None:
     )
     assert low == high
     assert "photos" in calibration_for("lite0-gem/1").provenance
+
+
+def test_other_hues_make_it_less_sure() -> None:
+    for model in ("", "lite0-gem/1"):
+        weights = dict(zip(FEATURES, calibration_for(model).weights, strict=True))
+        assert weights["other_colours"] < -1
+    one = Traits(content="a", recipe="1", model="", format="JPEG", width=9, height=9, phash=0, dhash=0)
+    sure = [
+        calibration_for("").probability(
+            features(
+                one,
+                replace(one, content="b"),
+                Evidence(measures=Measures(method="identity", hues=hues)),
+                proven=False,
+            )
+        )
+        for hues in (1.0, 0.8, 0.2)
+    ]
+    assert sure == sorted(sure, reverse=True)
+    assert sure[0] > sure[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from datetime import datetime
 from typing import Any
 
@@ -271,3 +272,36 @@ def test_approved_and_refused_is_exit_1_with_the_reason_in_the_report(pair: Hous
         assert pair.cli("approve", "--all").code == 0
         assert pair.cli(*scan, "--yes").code == 0
     assert json.loads(report.read_text())["refused"] == []
+
+
+def test_what_an_older_dedupd_moved_beside_a_lesser_photo_is_exchanged_on_a_yes(house: House) -> None:
+    house.add("2024/06/large.jpg", 1, size=(960, 720))
+    house.add("2024/06/small.jpg", 1, size=(320, 240), quality=75)
+    house.configure(keep_policy="smallest")
+    house.scan("--yes")
+    assert (house.root / "2024/06/duplicates/large.jpg").exists(), "a person's own policy gives up resolution"
+    assert house.cli("status", "--json").json["held_better"] == 0
+    with sqlite3.connect(house.state / "ledger.db") as ledger:  # as a dedupd left it that did not look
+        ledger.execute(
+            "UPDATE moves SET evidence=json_remove(evidence, '$.measures.holds_a', '$.measures.holds_b')"
+        )
+        ledger.execute("DELETE FROM held_checks")
+        ledger.execute("DELETE FROM meta WHERE key='looked_again'")
+        ledger.execute("UPDATE meta SET value='older' WHERE key='rules'")
+    ledger.close()
+    house.configure(keep_policy="best")
+    before = house.photos()
+    house.scan("--yes")
+    assert house.photos() == before, "nothing is exchanged by itself"
+    status = house.cli("status", "--json").json
+    assert status["held_better"] == 1
+    assert any("dedupd approve --held-better" in sentence for sentence in status["attention"])
+    (better,) = house.cli("groups", "--held-better", "--json").json
+    assert (better["src"], better["keeper"]) == ("2024/06/large.jpg", "2024/06/small.jpg")
+    assert better["only_here"] == ["is 3.0 times as large"]
+    done = house.cli("approve", "--held-better")
+    assert done.code == 0, done.err
+    assert (house.root / "2024/06/large.jpg").exists()
+    assert (house.root / "2024/06/duplicates/small.jpg").exists()
+    assert house.cli("status", "--json").json["held_better"] == 0
+    assert house.cli("verify").code == 0

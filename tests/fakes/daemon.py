@@ -26,6 +26,7 @@ from dedupd.protocol.messages import (
     Acted,
     Approve,
     Done,
+    Exchange,
     Failure,
     Forget,
     GetGroup,
@@ -101,6 +102,7 @@ class FakeDaemon:
         self.paused = False
         self.progress: ProgressView | None = None
         self.attention: list[str] = []
+        self.held_better = 0
         self.settings = SettingsView(
             tiers={"exact": "move", "copy": "move", "burst": "move", "similar": "review"},
             threshold=0.9,
@@ -187,7 +189,7 @@ class FakeDaemon:
             return encode_error(id, Failure(code=INTERNAL_ERROR, message=str(error)))
 
     async def _handle(self, request: Request) -> msgspec.Struct:
-        acting = isinstance(request, Approve | Reject | Judge | Undo | Forget)
+        acting = isinstance(request, Approve | Exchange | Reject | Judge | Undo | Forget)
         if not acting:
             return self._answers[type(request)](self, request)
         await self.hold.wait()
@@ -216,6 +218,7 @@ class FakeDaemon:
             moved=sum(1 for m in self.moves if m.state == "moved"),
             bytes_saved=sum(m.size for m in self.moves if m.state == "moved"),
             model="lite0/1",
+            held_better=self.held_better,
             attention=self.attention,
             paused=self.paused,
             waiting_to_move=sum(len(g.duplicates) for g in proposed),
@@ -301,6 +304,11 @@ class FakeDaemon:
             )
             self._teach("same", group, acted)
             group.state = "settled"
+        return acted
+
+    def _exchange(self, request: Exchange) -> Acted:
+        acted = Acted(restored=self.held_better)
+        self.held_better = 0
         return acted
 
     def _reject(self, request: Reject) -> Acted:
@@ -436,6 +444,7 @@ class FakeDaemon:
         Resume: _pause,
         ScanNow: lambda self, request: Done(),
         Approve: _approve,
+        Exchange: _exchange,
         Reject: _reject,
         Judge: _judge,
         Undo: _undo,

@@ -97,3 +97,23 @@ def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
     assert not shelf.proposals()
     (why,) = [view.why[p] for view in shelf.views() for p in view.review if p == "2024/06/later_small.jpg"]
     assert "you said" in why
+
+
+def test_beside_another_keeper_what_was_said_of_the_pair_is_turned_round(shelf: Shelf) -> None:
+    shelf.pair("2024/06/large.jpg", "2024/06/small.jpg")
+    shelf.small("2024/06/smaller.jpg", rendering="again")
+    shelf.look()
+    group = shelf.group()
+    small, third = group.members
+    assert small.evidence.only_in_keeper == third.evidence.only_in_keeper == ("is 5.0 times as large",)
+    shelf.library.judge(group, keeper=small.file, move=[group.keeper], different=[], keep=[third.file])
+    [moved] = [m for m in shelf.group().members if m.role == "moved"]
+    assert moved.file == group.keeper
+    assert (moved.evidence.only_here, moved.evidence.only_in_keeper) == (("is 5.0 times as large",), ())
+    assert moved.why == "you chose another keeper"
+    [view] = shelf.views()
+    assert view.evidence["2024/06/large.jpg"].only_here == ["is 5.0 times as large"]
+    left = [m.evidence for m in shelf.group().members if m.file == third.file]
+    assert [(p.only_here, p.only_in_keeper) for p in left] == [
+        (("may hold more, as it was never compared with this keeper",), ())
+    ]

@@ -11,6 +11,7 @@ import pytest
 
 from dedupd.protocol.messages import (
     Approve,
+    Exchange,
     Forget,
     GetGroup,
     GroupView,
@@ -36,7 +37,7 @@ from tests.tui.conftest import Review, Reviewing
 
 
 def acting(fake: FakeDaemon) -> list[Request]:
-    return [r for r in fake.asked if isinstance(r, Approve | Reject | Judge | Undo | Forget)]
+    return [r for r in fake.asked if isinstance(r, Approve | Exchange | Reject | Judge | Undo | Forget)]
 
 
 async def only(review: Review, relation_key: str) -> GroupView:
@@ -85,6 +86,29 @@ async def test_the_first_yes_is_asked_for_with_counts_and_bytes(reviewing: Revie
         assert request.all
         await review.until(lambda: "ready to move" not in review.text(), "the banner goes")
         await review.until(lambda: review.app.library.status.bytes_saved > 0)
+
+
+async def test_what_is_held_better_is_exchanged_after_a_question(reviewing: Reviewing) -> None:
+    async with reviewing(
+        groups=8,
+    ) as review:
+        await review.press("x")
+        await review.calm()
+        assert acting(review.fake) == [], "there is nothing to exchange"
+        review.fake.held_better = 3
+        await review.fake.notify(StatusChanged(status=review.fake._status()))
+        await review.until(lambda: "3 moved files hold more" in review.text(), "the banner")
+        await review.press("x")
+        await review.asked()
+        await review.press("escape")
+        await review.calm()
+        assert acting(review.fake) == [], "no is no"
+        await review.press("x")
+        await review.asked()
+        await review.press("y")
+        await review.settled()
+        [request] = acting(review.fake)
+        assert isinstance(request, Exchange)
 
 
 async def test_jump_to_a_month(reviewing: Reviewing) -> None:

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from dedupd.protocol.messages import Approve, MonthView
+from dedupd.protocol.messages import Approve, Exchange, MonthView
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.state import Library, Year, by_year
 from dedupd.tui.verdicts import Action, new_key
@@ -26,6 +26,7 @@ class MonthsScreen(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "approve_all", "Approve all proposed"),
+        Binding("x", "exchange", "Exchange", show=False),
         Binding("g,slash", "jump", "Jump", show=False),
         Binding("w", "next_waiting", "Next waiting", show=False),
         Binding("q", "quit", "Quit", show=False),
@@ -34,6 +35,10 @@ class MonthsScreen(Page):
     HELP_LINES: ClassVar[HelpLines] = [
         ("Enter", "open the month's groups"),
         ("A", "approve everything that is proposed, after a look at counts and bytes"),
+        (
+            "x",
+            "exchange what was moved before though it holds more than the photo that stayed, after a question",
+        ),
         ("w", "to the next month with groups that wait"),
         ("g /", "jump to a month: 2024-06, 2019, June"),
     ]
@@ -235,6 +240,28 @@ class MonthsScreen(Page):
             label = f"approved all proposed ({plural(status.waiting_to_move, 'file')})"
             self.review.hands.act(Action(label=label, requests=(Approve(all=True, key=new_key()),)))
 
+    @work
+    async def action_exchange(self) -> None:
+        from dedupd.tui.screens.confirm import Confirm
+
+        count = self.review.library.status.held_better
+        if not count:
+            self.review.tell("Nothing in duplicates/ holds more than the photo that stayed.")
+            return
+        lines: list[Spans] = [
+            [
+                (plural(count, "file"), "strong"),
+                (" in duplicates/ hold more than the photo that stayed: ", ""),
+            ],
+            [("colours, pixels, a film … An older dedupd moved them.", "")],
+            [],
+            [("They come back, and what holds less moves aside instead.", "")],
+            [("Where each of two holds something, both stay and wait for you. Nothing is deleted.", "dim")],
+        ]
+        if await self.review.push_screen_wait(Confirm("Exchange them?", *lines, yes="Exchange")):
+            label = f"exchanged {plural(count, 'file')} that hold more"
+            self.review.hands.act(Action(label=label, requests=(Exchange(key=new_key()),)))
+
 
 def _banner(library: Library, *, can_start: bool) -> list[Spans]:
     status = library.status
@@ -255,6 +282,16 @@ def _banner(library: Library, *, can_start: bool) -> list[Spans]:
                 (f" {why}: press ", ""),
                 ("A", "key"),
                 (" to approve all proposed", ""),
+            ]
+        )
+    if status.held_better:
+        moved = plural(status.held_better, "moved file")
+        lines.append(
+            [
+                (f" {moved} hold more than the photo that stayed ", "badge-warn"),
+                (" press ", ""),
+                ("x", "key"),
+                (" to exchange them", ""),
             ]
         )
     # Who is here need not be sent here.
