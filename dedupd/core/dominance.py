@@ -77,6 +77,7 @@ _FINE_QUALITY, _COARSE_QUALITY = 70.0, 45.0
 _FINE = 2
 """The class of coding whose loss nobody sees. Lossless and fine at one size look alike, and which was made from which no
 pixel tells: a camera's JPEG and the PNG that a program saved of it, a scan and the JPEG exported from it. A person does."""
+_STARVING_QUALITY, _FEWEST_BITS = 60.0, 0.15
 _SAME_PIXELS = 0.5
 """Root mean square difference, grey levels: saved anew without loss to speak of."""
 _CLIP_SECONDS = 0.2
@@ -196,10 +197,13 @@ def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:
     for kind in mover.further:
         if kind not in keeper.further:
             yield Loss(aspect=Aspect.FURTHER, clause=f"has {_article(kind)} behind its picture")
+    if set(mover.further) <= set(keeper.further) and not set(mover.further_ids) <= set(keeper.further_ids):
+        yield Loss(aspect=Aspect.FURTHER, clause="has another picture behind its first")
 
 
 def _article(kind: str) -> str:
-    return kind if kind[:1].isdigit() or kind in {"layers", "sound"} else f"a {kind}"
+    bare = kind[:1].isdigit() or kind in {"layers", "sound"} or kind.startswith("a ")
+    return kind if bare else f"a {kind}"
 
 
 def _hues(m: Measures, relation: Relation) -> float | None:
@@ -283,11 +287,24 @@ def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Los
     same_size = 1 / _LARGER <= ratio <= _LARGER
     if same_size and rest is not None and rest <= _SAME_PIXELS:
         return
-    if one > other:
+    if same_size and _starved(keeper, mover):
+        yield Loss(aspect=Aspect.LOSS, clause="is much less compressed")
+    elif one > other:
         clause = "is saved without loss" if mover.holding.lossless else "is much less compressed"
         yield Loss(aspect=Aspect.LOSS, clause=clause)
     elif same_size and one == _FINE and other > _FINE and edge.relation is Relation.COPY:
         yield Loss(aspect=Aspect.LOSS, clause="may be the photo that the lossless one was made from")
+
+
+def _starved(side: Side, jpeg: Side) -> bool:
+    """Whether a WebP, HEIC or AVIF, which tells no quality, has far fewer bits than a JPEG of the same picture that looks well.
+
+    At like quality they take a half to a quarter.
+    """
+    quality, bits = jpeg.traits.jpeg_quality, side.holding.bits
+    if side.traits.jpeg_quality is not None or side.holding.lossless or quality is None or not bits:
+        return False
+    return quality >= _STARVING_QUALITY and bits < _FEWEST_BITS * jpeg.holding.bits
 
 
 def _coded(side: Side) -> int:

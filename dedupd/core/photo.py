@@ -151,6 +151,10 @@ class Holding:
     """The blocks of a JPEG show in it: saved without loss, of a picture that had lost already."""
     further: tuple[str, ...] = ()
     """What is behind its first picture, sorted: '12 frames', '3 pages', 'stereo half', 'gain map', 'depth map' …"""
+    further_ids: tuple[str, ...] = ()
+    """BLAKE3 of those that are files of their own, sorted."""
+    bits: float = 0.0
+    """Bits of the file a pixel of its first picture; 0: not known."""
     clip: str = ""
     """BLAKE3 of the film inside the file; '' without one."""
     clip_seconds: float = 0.0

@@ -51,12 +51,18 @@ def _look(ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair], waived: fro
     known = {
         (p.content, p.keeper_content): p for p in pairs if p.content in traits and p.keeper_content in traits
     }
-    by_pair = {(min(key), max(key)): pair for key, pair in known.items()}
+    by_pair: dict[tuple[str, str], list[HeldPair]] = {}
+    for (content, keeper_content), pair in known.items():
+        by_pair.setdefault((min(content, keeper_content), max(content, keeper_content)), []).append(pair)
     better = 0
-    for proof in vision.prove([_request(pair) for pair in by_pair.values()]):
-        if proof.measures is None:
-            continue
-        pair = by_pair[proof.a, proof.b]
+    measured = (
+        (pair, proof)
+        for proof in vision.prove([_request(pairs[0]) for pairs in by_pair.values()])
+        for pair in by_pair[proof.a, proof.b]
+    )
+    for pair, proof in measured:
+        if proof.measures is None or proof.measures.holds_a is None:
+            continue  # not now, or a picture of several frames: nothing is known, and nothing is said
         edge = Edge(
             a=proof.a, b=proof.b, relation=Relation(pair.relation), unattended=True,
             evidence=Evidence(measures=proof.measures),

@@ -421,7 +421,12 @@ def members_of(ledger: Ledger, star: Star, companions: Companions) -> Iterable[M
     """The star's members as they are written down: a person's word, settled copies and companions counted in."""
     for member in star.members:
         role, why = "duplicate" if member.unattended else "review", member.why
-        if role == "review" and not member.node.stay and _settled_before(ledger, star, member):
+        if (
+            role == "review"
+            and not member.node.stay
+            and not member.only_here
+            and _settled_before(ledger, star, member)
+        ):
             role, why = "duplicate", "the same bytes were settled beside this keeper before"
         if member.node.kept_by_person:
             role = "stays"

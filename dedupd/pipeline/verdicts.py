@@ -87,8 +87,13 @@ class Verdicts:
         """
         result = Moved()
         chosen = [b for b in self._ledger.held_checks.better() if groups is None or b.group in groups]
+        # A yes to these files is no yes to what is gathered beside them when the group is formed anew.
+        meant: set[int] = set()
         for group in sorted({b.group for b in chosen}):
-            self._movement.bring_back(self._ledger.journal.moves(group=group, held=True), result)
+            row = self._ledger.judgement.group(group)
+            held = self._ledger.journal.moves(group=group, held=True)
+            meant |= {m.file for m in held} | ({row.keeper} if row else set())
+            self._movement.bring_back(held, result)
         self._regroup()
         self._settle()
         for better in chosen:
@@ -100,8 +105,10 @@ class Verdicts:
                 else self._ledger.judgement.group_of_keeper(root.id, file.id)
             )
             if root is not None and group is not None:
-                members = [m for m in group.members if m.role == "duplicate"]
+                members = [m for m in group.members if m.role == "duplicate" and m.file in meant]
                 self._movement.relocate(root, [(group, members)], result, asked=True)
+            elif file is not None:
+                result.messages.append(f"{file.path} is back, and waits: the other may hold something too")
         self._annotate()
         return result
 

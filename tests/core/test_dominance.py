@@ -154,6 +154,23 @@ def test_compression_does_not_count_where_the_pixels_are_the_same_or_far_more() 
     assert aspects(lost(png, small, replace(OTHER, jpeg_quality=20.0))) == {"loss"}
 
 
+def test_a_webp_with_hardly_a_bit_a_pixel_never_takes_the_place_of_a_fine_jpeg() -> None:
+    webp = replace(PHOTO, format="WEBP", jpeg_quality=None)
+    starved = edge(replace(COLOURFUL, bits=0.15), replace(COLOURFUL, bits=2.0))
+    assert aspects(lost(starved, OTHER, webp)) == {"loss"}
+    assert lost(starved, webp, OTHER) == ()
+    usual = edge(replace(COLOURFUL, bits=0.8), replace(COLOURFUL, bits=2.0))
+    assert lost(usual, OTHER, webp) == lost(usual, webp, OTHER) == ()
+
+
+def test_further_pictures_of_one_kind_are_told_apart_by_their_bytes() -> None:
+    pair = edge(
+        replace(COLOURFUL, further=("gain map",), further_ids=("x",)),
+        replace(COLOURFUL, further=("gain map",), further_ids=("y",)),
+    )
+    assert aspects(lost(pair, PHOTO, OTHER)) == aspects(lost(pair, OTHER, PHOTO)) == {"further"}
+
+
 def test_a_palette_made_of_a_photo_is_no_better_for_being_lossless() -> None:
     pair = edge(replace(COLOURFUL, lossless=True, palette=64))
     assert lost(pair, PHOTO, OTHER) == ()

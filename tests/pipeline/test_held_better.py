@@ -88,6 +88,17 @@ def test_where_each_holds_something_both_stay_and_wait(shelf: Shelf) -> None:
     assert not view.duplicates
 
 
+def test_what_is_held_better_and_comes_back_is_not_settled_again(shelf: Shelf) -> None:
+    _, held = moved_before(shelf, Holding(colour=20.0))
+    again = shelf.path("2024/06/again.jpg")
+    again.write_bytes(held.read_bytes())  # a phone syncs it once more
+    shelf.clock.advance(60)
+    shelf.pass_()
+    assert again.exists()
+    (view,) = [v for v in shelf.views() if v.review]
+    assert view.review == ["2024/06/again.jpg"]
+
+
 def test_other_groups_are_left_alone(shelf: Shelf) -> None:
     moved_before(shelf, Holding(colour=20.0))
     shelf.library.look_again()

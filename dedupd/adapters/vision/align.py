@@ -39,6 +39,8 @@ _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
 """Share that a photo fills at most of a screen, or of what surrounds it on all sides or on one: more is a border of a
 few per cent, or a caption."""
 _GAPS = np.ones((7, 7), np.uint8)
+_ONE_COLOUR = 0.9
+"""Share of a plain margin, what is drawn on it left out, that is within 8 grey levels of its median colour."""
 _FILL_ALIKE = 0.7
 """Correlation of a blurred fill with the enlarged picture."""
 
@@ -397,7 +399,10 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> _Be
         off = np.abs(picture.rgb.astype(np.int16) - paint.astype(np.int16)).max(axis=2)
         near = cv2.dilate(part.astype(np.uint8), np.ones((19, 19), np.uint8)) > 0
         edge = off[rim & near]
-        plain = (off[part] < 24).mean() > 0.6 and edge.size > 0 and (edge > 20).mean() > 0.5
+        ground = off[part][off[part] < 24]
+        # A frame is one colour; a sky or a wall beside the cut has its shades.
+        flat = ground.size > 0.6 * part.sum() and (ground < 8).mean() > _ONE_COLOUR
+        plain = flat and edge.size > 0 and (edge > 20).mean() > 0.5
         drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
         beyond += float((drawn > 0).mean() if plain else part.mean())
         margin += float((drawn > 0).mean()) if plain else 0.0

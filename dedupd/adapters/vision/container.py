@@ -16,8 +16,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from blake3 import blake3
@@ -27,22 +26,14 @@ from dedupd.core.photo import Holding
 
 LARGEST = 512 << 20
 """Bytes read of one file: a motion photo is some 20 MB, a scan some 300."""
-_BRANDS = (
-    b"isom",
-    b"iso2",
-    b"iso4",
-    b"iso5",
-    b"iso6",
-    b"mp41",
-    b"mp42",
-    b"avc1",
-    b"qt  ",
-    b"3gp",
-    b"mmp4",
-    b"M4V ",
-)
-_FILM = re.compile(rb"[\0-\xff]{4}ftyp(?:" + b"|".join(_BRANDS) + rb")", re.DOTALL)
-_MOST_BOXES = 20_000
+_FILM = re.compile(rb"\0\0[\0-\x04][\0-\xff]ftyp[ -~]{4}", re.DOTALL)
+"""The first box of a film, of any brand."""
+_MOST_BOXES, _MOST_SEGMENTS, _MOST_PICTURES, _MOST_PAGES = 20_000, 1_000, 64, 200
+"""A real file has some dozens; a hostile one must not cost more than it weighs."""
+_HEAD = 1 << 18
+"""Bytes of a further picture in which its name stands."""
+_LEAST_UNKNOWN = 8_000
+_UNREADABLE = "a part that cannot be read"
 
 _GAIN_MAP, _DEPTH_MAP, _STEREO = "gain map", "depth map", "stereo half"
 _AUXILIARY = (
@@ -69,23 +60,25 @@ _JPEG_IN_TIFF = (6, 7, 34892, 50001)
 
 
 def holding(file: BinaryIO, image: Image.Image) -> Holding:
-    """What the opened, not yet decoded `image` of `file` holds; a broken part holds nothing. Leaves `file` where it was.
+    """What the opened, not yet decoded `image` of `file` holds. Leaves `file` where it was.
 
-    Transparency is left out: that only pixels tell.
+    A part that cannot be read counts as a further one: a file with it never moves beside one without. Transparency is left
+    out: that only pixels tell.
     """
     at = file.tell()
     try:
-        return _holding(file, image)
+        file.seek(0)
+        whole = file.read(LARGEST)
+        bits = round(8 * len(whole) / max(1, image.width * image.height), 3)
+        return replace(_holding(whole, image), bits=bits)
     except Exception:  # noqa: BLE001
         # Pillow and struct raise whatever a hostile container makes them raise.
-        return Holding()
+        return Holding(further=(_UNREADABLE,))
     finally:
         file.seek(at)
 
 
-def _holding(file: BinaryIO, image: Image.Image) -> Holding:
-    file.seek(0)
-    whole = file.read(LARGEST)
+def _holding(whole: bytes, image: Image.Image) -> Holding:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return _jpeg(whole)
     if image.format in {"HEIF", "AVIF"}:
@@ -136,7 +129,17 @@ class _Jpeg:
 
 def _jpeg(whole: bytes) -> Holding:
     found = _segments(whole)
-    behind = set(_further_pictures(whole, found)) | set(_named(whole[found.end :]))
+    clip, seconds = _film_in(whole, found.end)
+    behind, ids = set(_named(whole, found.end)), list[str]()
+    try:
+        for kind, part in _further_pictures(whole, found):
+            behind.add(kind)
+            ids.append(part)
+    except Exception:  # noqa: BLE001
+        # The index is broken; the film, which has been found, is not.
+        behind.add(_UNREADABLE)
+    if not clip and not ids and (size := _unknown_behind(whole, found.end)):
+        behind.add(f"{size} kB of something")
     if b"hdrgm:Version" in found.xmp and not behind & {_GAIN_MAP}:
         # A copy without its gain map may still carry the words: only a second picture is one.
         behind |= {_GAIN_MAP} if whole.find(b"\xff\xd8\xff", found.end) >= 0 else set()
@@ -144,13 +147,25 @@ def _jpeg(whole: bytes) -> Holding:
         behind.add(_DEPTH_MAP)
     if b"GImage:Data" in found.xmp or b"GImage:Data" in found.applications:
         behind.add("picture before its effect")
-    clip, seconds = _film_in(whole, found.end)
-    return Holding(depth=found.depth, further=tuple(sorted(behind)), clip=clip, clip_seconds=seconds)
+    return Holding(
+        depth=found.depth, further=tuple(sorted(behind)), further_ids=tuple(sorted(ids)), clip=clip,
+        clip_seconds=seconds,
+    )  # fmt: skip
+
+
+def _unknown_behind(whole: bytes, end: int) -> int:
+    """kB behind the picture that are no padding, no trailer of a phone's own words and no preview; 0 without any."""
+    rest = len(whole) - end
+    if rest < _LEAST_UNKNOWN or whole.startswith(b"\xff\xd8\xff", end) or b"SEFT" in whole[-64:]:
+        return 0
+    return rest // 1000 if any(whole[end : end + 65536]) else 0
 
 
 def _segments(whole: bytes) -> _Jpeg:
     found, at = _Jpeg(end=len(whole)), 2
-    while at + 4 <= len(whole) and whole[at] == 0xFF:
+    for _ in range(_MOST_SEGMENTS):
+        if at + 4 > len(whole) or whole[at] != 0xFF:
+            break
         marker = whole[at + 1]
         if marker == 0xFF:
             at += 1
@@ -173,8 +188,8 @@ def _segments(whole: bytes) -> _Jpeg:
     return found
 
 
-def _further_pictures(whole: bytes, found: _Jpeg) -> Iterator[str]:
-    """The pictures that the MPF index names behind the first, previews of it left out."""
+def _further_pictures(whole: bytes, found: _Jpeg) -> Iterator[tuple[str, str]]:
+    """(kind, BLAKE3) of the pictures that the MPF index names behind the first, previews of it left out."""
     if found.mpf is None:
         return
     base, body = found.mpf
@@ -184,15 +199,18 @@ def _further_pictures(whole: bytes, found: _Jpeg) -> Iterator[str]:
     directory.load(stream)
     entries = bytes(directory.get(0xB002, b""))
     order = "<" if body[:2] == b"II" else ">"
-    for at in range(16, len(entries) - 15, 16):
+    seen = {0}
+    for at in range(16, min(len(entries) - 15, 16 * _MOST_PICTURES), 16):
         attributes, size, offset = struct.unpack_from(order + "III", entries, at)
         start = base + offset
-        if not offset or not size or not whole.startswith(b"\xff\xd8", start):
+        if offset in seen or not size or not whole.startswith(b"\xff\xd8", start):
             continue  # named, and cut off by whoever copied the first picture
+        seen.add(offset)
         kind = attributes & 0xFFFFFF
         if kind & 0xFF0000 == _PREVIEWS:
             continue
-        yield _kind_of(kind, _segments(whole[start : start + size]))
+        part = whole[start : start + size]
+        yield _kind_of(kind, _segments(part[:_HEAD])), blake3(part).hexdigest()
 
 
 def _kind_of(kind: int, picture: _Jpeg) -> str:
@@ -208,10 +226,10 @@ def _auxiliary(words: bytes) -> str:
     return next((kind for word, kind in _AUXILIARY if word in lower), "")
 
 
-def _named(trailer: bytes) -> Iterator[str]:
+def _named(whole: bytes, end: int) -> Iterator[str]:
     """What Samsung's trailer names."""
-    if b"SEFT" in trailer[-64:]:
-        yield from (kind for word, kind in _SAMSUNG if word in trailer)
+    if end < len(whole) and b"SEFT" in whole[-64:]:
+        yield from (kind for word, kind in _SAMSUNG if whole.find(word, end) >= 0)
 
 
 # -- films ---------------------------------------------------------------------------------------
@@ -260,7 +278,9 @@ class _Box:
 def _boxes(whole: bytes, start: int, end: int) -> Iterator[_Box]:
     """The boxes side by side from `start`, up to the first whose length makes no sense."""
     at = start
-    while at + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if at + 8 > end:
+            return
         size, kind = struct.unpack_from(">I4s", whole, at)
         body = at + 8
         if size == 1 and at + 16 <= end:
@@ -291,7 +311,7 @@ class _Items:
 
 def _heif(whole: bytes) -> Holding:
     items = _Items()
-    for box in islice(_boxes(whole, 0, len(whole)), _MOST_BOXES):
+    for box in _boxes(whole, 0, len(whole)):
         if box.kind == b"meta":
             _read_meta(whole, box, items)
         elif box.kind == b"moov":
@@ -404,12 +424,13 @@ def _pages(image: Image.Image) -> tuple[str, ...]:
     """Pages that are no smaller version of the first."""
     count = 0
     with suppress(EOFError, OSError, ValueError, SyntaxError):
-        for number in range(min(int(getattr(image, "n_frames", 1)), 10_000)):
+        for number in range(_MOST_PAGES):
             image.seek(number)
             tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
             count += not int(tags.get(_NEW_SUBFILE, 0)) & 1
     image.seek(0)
-    return (f"{count} pages",) if count > 1 else ()
+    more = "or more " if count >= _MOST_PAGES else ""
+    return (f"{count} {more}pages",) if count > 1 else ()
 
 
 def _webp_lossless(whole: bytes) -> bool:

@@ -23,7 +23,7 @@ Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 Affine = NDArray[np.float64]
 
-ENLARGED_FROM = 1.45
+ENLARGED_FROM = 1.29
 """Ratio of pixels a length: below it enlarging and soft focus look alike, and nobody enlarges by so little."""
 _WINDOW, _WHOLE = 160, 320
 """px of the smaller picture: side of each place looked at, and up to where it is looked at as a whole."""
