@@ -48,7 +48,7 @@ from dedupd.pipeline.held_better import look_again
 from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
-from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.pipeline.recluster import Comparison, decide, forget_older_measures
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.summarise import summarise
@@ -104,6 +104,7 @@ class Library:
         self.disk = LocalDisk()
         _make_private(where.state)
         self.ledger = Ledger(where.ledger)
+        forget_older_measures(self.ledger, self.clock)
         self.mover = FileMover(self.clock, settings.schedule.settle_seconds)
         self.vision: Vision = vision or self._worker()
         self._compares: Comparison | None = None

@@ -86,11 +86,7 @@ class Comparison:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
         recipe = f"{seeing.recipe}.{MEASURES}"
         if self._ledger.get("rules") != recipe:
-            with self._ledger.transaction():
-                self._ledger.judgement.forget_pairs()
-                self._ledger.put("rules", recipe)
-                for row in self._ledger.inventory.months():  # groups without their proof could never move
-                    self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+            _forget_pairs(self._ledger, self._clock, recipe)
         own = own_thresholds(self._ledger, seeing.model)
         self._near, self._far = (own.candidate, own.across) if own else (None, None)
         return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
@@ -202,6 +198,21 @@ class Comparison:
             if self._roots[file.root].online:
                 return os.path.join(self._roots[file.root].path, file.path)
         return ""
+
+
+def forget_older_measures(ledger: Ledger, clock: Clock) -> None:
+    """Before anything may move: what an older dedupd measured is no proof for this one, not even until the next pass."""
+    recipe, _, measures = ledger.get("rules").rpartition(".")
+    if measures not in ("", MEASURES):
+        _forget_pairs(ledger, clock, f"{recipe}.{MEASURES}")
+
+
+def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
+    with ledger.transaction():
+        ledger.judgement.forget_pairs()
+        ledger.put("rules", rules)
+        for row in ledger.inventory.months():  # groups without their proof could never move
+            ledger.inventory.change_month(row.root, row.month, clock.now())
 
 
 def _measured(pair: Candidate, measures: Measures, model: str) -> PairRow:

@@ -32,6 +32,22 @@ def test_another_version_of_the_measures_measures_every_month_again(
     assert shelf.library.approve_all().files == 2
 
 
+def test_what_an_older_dedupd_proposed_does_not_move_before_it_is_compared_anew(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dedupd.library.MEASURES", "newer")
+    monkeypatch.setattr("dedupd.pipeline.recluster.MEASURES", "newer")
+    shelf.again()
+    before = shelf.files()
+    said = shelf.library.approve_all()  # the first thing after the upgrade
+    assert said.files == 0
+    assert shelf.files() == before
+    assert all("it was never compared with its keeper as that is now" in m for m in said.messages)
+    assert said.messages
+    shelf.library.cluster()
+    assert shelf.library.approve_all().files == 2
+
+
 def test_pairs_that_were_forgotten_leave_no_month_with_groups_that_cannot_move(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
