@@ -129,7 +129,7 @@ class Library:
         )  # fmt: skip
         self.verdicts = Verdicts(
             self.ledger, self.disk, self.clock, settings, self.known, self.movement,
-            regroup=self.cluster, annotate=self.annotate, settle=self._wait_until_quiet,
+            regroup=self.cluster, annotate=self.annotate,
         )  # fmt: skip
         self.problems = self.known.problems
         self.reconcile, self.reconcile_folders = self.known.reconcile, self.known.reconcile_folders

@@ -30,13 +30,11 @@ class Verdicts:
 
     def __init__(
         self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
-        regroup: Callable[[], object], annotate: Callable[..., None], settle: Callable[[], None],
+        regroup: Callable[[], object], annotate: Callable[..., None],
     ) -> None:  # fmt: skip
-        """`regroup` groups the months that changed, `annotate` settles sidecars, `settle` waits until files that would
-        move are quiet."""
+        """`regroup` groups the months that changed, `annotate` settles sidecars."""
         self._ledger, self._disk, self._clock, self._settings = ledger, disk, clock, settings
         self._roots, self._movement, self._regroup, self._annotate = roots, movement, regroup, annotate
-        self._settle = settle
 
     def approve(self, groups: Sequence[int]) -> Moved:
         """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
@@ -95,7 +93,8 @@ class Verdicts:
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
             self._movement.bring_back(held, result)
         self._regroup()
-        self._settle()
+        if result.restored:  # what came back was renamed just now, and only quiet files are keepers
+            self._clock.sleep(self._settings.schedule.settle_seconds + 0.05)
         for better in chosen:
             file = self._ledger.inventory.file(better.file)
             root = next((r for r in self._roots.all if file is not None and r.id == file.root), None)

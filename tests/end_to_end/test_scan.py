@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -274,7 +275,10 @@ def test_approved_and_refused_is_exit_1_with_the_reason_in_the_report(pair: Hous
     assert json.loads(report.read_text())["refused"] == []
 
 
-def test_what_an_older_dedupd_moved_beside_a_lesser_photo_is_exchanged_on_a_yes(house: House) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a daemon"])
+def test_what_an_older_dedupd_moved_beside_a_lesser_photo_is_exchanged_on_a_yes(
+    house: House, beside: bool
+) -> None:
     house.add("2024/06/large.jpg", 1, size=(960, 720))
     house.add("2024/06/small.jpg", 1, size=(320, 240), quality=75)
     house.configure(keep_policy="smallest")
@@ -289,7 +293,9 @@ def test_what_an_older_dedupd_moved_beside_a_lesser_photo_is_exchanged_on_a_yes(
         ledger.execute("DELETE FROM meta WHERE key='looked_again'")
         ledger.execute("UPDATE meta SET value='older' WHERE key='rules'")
     ledger.close()
-    house.configure(keep_policy="best")
+    house.configure(
+        keep_policy="best", schedule={"settle_seconds": 2.0}
+    )  # longer than it takes to group them anew
     before = house.photos()
     house.scan("--yes")
     assert house.photos() == before, "nothing is exchanged by itself"
@@ -299,7 +305,10 @@ def test_what_an_older_dedupd_moved_beside_a_lesser_photo_is_exchanged_on_a_yes(
     (better,) = house.cli("groups", "--held-better", "--json").json
     assert (better["src"], better["keeper"]) == ("2024/06/large.jpg", "2024/06/small.jpg")
     assert better["only_here"] == ["is 3.0 times as large"]
-    done = house.cli("approve", "--held-better")
+    with house.daemon() if beside else nullcontext() as daemon:
+        if daemon is not None:
+            daemon.settled(lambda s: s.held_better == 1)
+        done = house.cli("approve", "--held-better")
     assert done.code == 0, done.err
     assert (house.root / "2024/06/large.jpg").exists()
     assert (house.root / "2024/06/duplicates/small.jpg").exists()
