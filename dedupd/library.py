@@ -172,6 +172,8 @@ class Library:
         if _eyes(now) != _eyes(before) and isinstance(self.vision, VisionWorker):
             self.vision.rest()
             self.vision = self._worker()
+        if now.keep_policy != before.keep_policy:
+            self._looked_again = False
         if now.threshold != before.threshold:
             self._compares = None
             if self._shadow is not None:  # goes on from the ledger when it is asked for again
@@ -345,7 +347,7 @@ class Library:
 
         What cannot be read is asked about again when dedupd is started anew.
         """
-        if self._looked_again or self.ledger.get("looked_again") == MEASURES:
+        if self._looked_again:
             return 0
         online = [r.path for r in self.roots if r.online]
         try:
@@ -360,10 +362,7 @@ class Library:
         except VisionError as error:
             log.warning("what moved before is looked at later: %s", error)
             return 0
-        if not stop():
-            self._looked_again = True
-            if not self.ledger.held_checks.unchecked(MEASURES, 1):
-                self.ledger.put("looked_again", MEASURES)
+        self._looked_again = not stop()
         return found
 
     def summarise(self, touched: dict[int, set[str]]) -> list[MonthSummary]:

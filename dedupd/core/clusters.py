@@ -116,6 +116,7 @@ class _Grouping:
         self.taken: set[int] = set()
         self.derived: dict[str, str] = {}
         """Content -> the content that it is a copy of, of those that are there: an edit, a smaller one."""
+        self.originals: set[str] = set()
         self.nodes = nodes
         self._lay(self._order({Relation.COPY}))
 
@@ -144,6 +145,7 @@ class _Grouping:
             before = min(copies, key=lambda c: (first[c], c), default="")
             if before and first[before] < first[content]:
                 self.derived[content] = before
+        self.originals = set(self.derived.values())
 
     def _gather(self, order: list[Node], relations: set[Relation], *, moving: bool) -> None:
         """Each free node joins the best keeper before it in `order`, or becomes a keeper itself."""
@@ -223,7 +225,7 @@ class _Grouping:
             return "the camera numbered them too far apart for one burst"
         if node.content in self.derived:
             return "an edited or smaller version belongs beside its own original"
-        if node.content in self.derived.values():
+        if node.content in self.originals:
             return "a version of it waits beside it"
         return ""
 
@@ -238,10 +240,9 @@ class _Grouping:
 
     def _said(self, losses: Sequence[Loss], of_keeper: Sequence[Loss]) -> str:
         """'it has the colours; its keeper is 4.0 times as large'."""
-        mine = [f"it {loss.clause}" for loss in losses]
-        # Clauses call the other one the keeper; here that is this one.
-        theirs = [f"its keeper {loss.clause.replace('the keeper', 'this one')}" for loss in of_keeper]
-        return "; ".join([*mine, *theirs])
+        return "; ".join(
+            [*(f"it {loss.clause}" for loss in losses), *(f"its keeper {loss.clause}" for loss in of_keeper)]
+        )
 
     def _busy(self, node: Node) -> bool:
         return node.id in self.cluster and bool(self.cluster[node.id].members)
@@ -256,10 +257,7 @@ class _Grouping:
             ),
         )
         rival = min(members, key=lambda member: self.place[member.node.id])
-        held = [
-            loss.clause.replace("the keeper", "the other")
-            for loss in self._lost(rival.edge, cluster.keeper, rival.node)
-        ]
+        held = [loss.clause for loss in self._lost(rival.edge, cluster.keeper, rival.node)]
         why = [*held, *reasons(cluster.keeper, rival.node, self.policy)]
         return Star(keeper=cluster.keeper, members=tuple(members), reasons=tuple(why))
 

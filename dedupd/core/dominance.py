@@ -49,7 +49,7 @@ class Loss:
 
     aspect: Aspect
     clause: str
-    """Said of the file that moves: 'has the colours', 'has 2.4 s of film'."""
+    """Said of the file that holds it, and of no other: 'has the colours', 'has 2.4 s of film'."""
 
 
 _BEYOND = 0.03
@@ -100,26 +100,25 @@ class Side:
     """Share of what its wide plain margins surround that the other shows too: a screen that the other was shown on."""
 
 
-def sides(edge: Edge, mover: Traits, keeper: Traits) -> tuple[Side, Side]:
+def _sides(edge: Edge, mover: Traits, keeper: Traits) -> tuple[Side, Side]:
     """(mover, keeper) of a typed pair."""
     m = edge.evidence.measures or Measures(overlap_a=1.0, overlap_b=1.0)
+    one, other = ("a", "b") if mover.content == edge.a else ("b", "a")
+    return _side(one, mover, m), _side(other, keeper, m)
+
+
+def _side(end: str, traits: Traits, m: Measures) -> Side:
+    """The 'a' or 'b' end of what was measured."""
+    holding, overlap = (m.holds_a, m.overlap_a) if end == "a" else (m.holds_b, m.overlap_b)
     extra = m.extra or {}
-    painted = laid_over(m)
-    found = {
-        name: Side(
-            traits=traits,
-            holding=holding or Holding(),
-            overlap=overlap,
-            beyond=extra.get(f"beyond_{name}", 1 - overlap),
-            marked=painted == name,
-            screen=extra.get(f"inside_{name}", 0.0),
-        )
-        for name, traits, holding, overlap in (
-            ("a", mover if mover.content == edge.a else keeper, m.holds_a, m.overlap_a),
-            ("b", keeper if mover.content == edge.a else mover, m.holds_b, m.overlap_b),
-        )
-    }
-    return (found["a"], found["b"]) if mover.content == edge.a else (found["b"], found["a"])
+    return Side(
+        traits=traits,
+        holding=holding or Holding(),
+        overlap=overlap,
+        beyond=extra.get(f"beyond_{end}", 1 - overlap),
+        marked=laid_over(m) == end,
+        screen=extra.get(f"inside_{end}", 0.0),
+    )
 
 
 def lost(
@@ -131,7 +130,7 @@ def lost(
     """
     if edge.relation is Relation.EXACT or mover.content == keeper.content:
         return ()
-    one, other = sides(edge, mover, keeper)
+    one, other = _sides(edge, mover, keeper)
     found = (*_lost(one, other, edge), *(_facts(one, other) if metadata else ()))
     return tuple(loss for loss in found if loss.aspect not in waived)
 
@@ -231,17 +230,17 @@ def _colour(mover: Holding, keeper: Holding, hues: float | None) -> Iterator[Los
 def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:
     if relation is Relation.BURST:
         if mover.overlap < _BURST_OVERLAP:
-            yield Loss(aspect=Aspect.AREA, clause="shows more than the keeper does")
+            yield Loss(aspect=Aspect.AREA, clause="shows more of the scene")
         return
     if mover.beyond > _BEYOND:
-        yield Loss(aspect=Aspect.AREA, clause=f"shows {mover.beyond:.0%} more than the keeper does")
+        yield Loss(aspect=Aspect.AREA, clause=f"shows {mover.beyond:.0%} more of the scene")
     elif keeper.screen >= _ON_A_SCREEN:
         yield Loss(aspect=Aspect.AREA, clause="is the photo itself, not a screen that shows it")
     if keeper.marked:
         yield Loss(aspect=Aspect.MARKS, clause="has nothing written over it")
 
 
-def density(mover: Side, keeper: Side) -> float:
+def _density(mover: Side, keeper: Side) -> float:
     """Pixels a length of the mover for one of the keeper, over what both show."""
     shown = max(mover.overlap, 0.01) * mover.traits.width * mover.traits.height
     other = max(keeper.overlap, 0.01) * keeper.traits.width * keeper.traits.height
@@ -249,13 +248,13 @@ def density(mover: Side, keeper: Side) -> float:
 
 
 def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
-    one, other, ratio = mover.holding, keeper.holding, density(mover, keeper)
+    one, other, ratio = mover.holding, keeper.holding, _density(mover, keeper)
     if ratio > _LARGER:
         if one.enlarged < _MADE_UP:
             yield Loss(aspect=Aspect.RESOLUTION, clause=f"is {ratio:.1f} times as large")
     elif other.enlarged >= _PERHAPS:
-        made = "was" if other.enlarged >= _MADE_UP else "may have been"
-        yield Loss(aspect=Aspect.RESOLUTION, clause=f"is sharp, and the keeper {made} enlarged")
+        made = "was not enlarged" if other.enlarged >= _MADE_UP else "may be the one that was not enlarged"
+        yield Loss(aspect=Aspect.RESOLUTION, clause=made)
     if other.blurred and not one.blurred:
         yield Loss(aspect=Aspect.RESOLUTION, clause="shows finer detail")
     if one.transparent and not other.transparent:

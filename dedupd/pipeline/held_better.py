@@ -6,7 +6,7 @@ Owns the look and the words for it. Must never move a file: what is found waits 
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.core.dominance import NOTHING, Aspect, lost
@@ -18,6 +18,7 @@ from dedupd.ports import ProofRequest, Vision
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
+_ALL_LOOKED_AT = "looked_again"
 _AT_ONCE = 32
 """Pairs measured before people and sweeps come in between."""
 
@@ -32,49 +33,53 @@ def look_again(
 ) -> int:
     """Compare held copies of older moves with their keepers, each pair once. Returns how many hold what theirs lacks.
 
-    `waived`: what the person's keep policy gives up. What cannot be read now (a disk that is away) is asked about again the
-    next time.
+    `waived`: what the person's keep policy gives up; another policy looks anew. What cannot be read now (a disk that is away)
+    is asked about again the next time.
     """
-    waiting = [p for p in ledger.held_checks.unchecked(MEASURES, -1) if p.root in set(online)]
+    rules = f"{MEASURES} without {', '.join(sorted(waived))}" if waived else MEASURES
+    if ledger.get(_ALL_LOOKED_AT) == rules:
+        return 0
+    ledger.put("held_rules", rules)  # what `better` goes by
+    waiting = [p for p in ledger.held_checks.unchecked(rules, -1) if p.root in set(online)]
     found = 0
     for start in range(0, len(waiting), _AT_ONCE):
         if stop():
             break
         pairs = waiting[start : start + _AT_ONCE]
-        found += _look(ledger, vision, pairs, waived)
+        for pair, only_here, only_in_keeper in _compared(ledger, vision, pairs, waived):
+            with ledger.transaction():
+                ledger.held_checks.put(pair, rules, only_here, only_in_keeper)
+            found += bool(only_here)
         on_progress(start + len(pairs), len(waiting))
+    if not ledger.held_checks.unchecked(rules, 1):
+        ledger.put(_ALL_LOOKED_AT, rules)
     return found
 
 
-def _look(ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair], waived: frozenset[Aspect]) -> int:
+def _compared(
+    ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair], waived: frozenset[Aspect]
+) -> Iterator[tuple[HeldPair, list[str], list[str]]]:
+    """Each pair that could be measured, what only the held one holds, and what only its keeper does."""
     traits = ledger.inventory.traits(content for p in pairs for content in (p.content, p.keeper_content))
-    known = {
-        (p.content, p.keeper_content): p for p in pairs if p.content in traits and p.keeper_content in traits
-    }
-    by_pair: dict[tuple[str, str], list[HeldPair]] = {}
-    for (content, keeper_content), pair in known.items():
-        by_pair.setdefault((min(content, keeper_content), max(content, keeper_content)), []).append(pair)
-    better = 0
-    measured = (
-        (pair, proof)
-        for proof in vision.prove([_request(pairs[0]) for pairs in by_pair.values()])
-        for pair in by_pair[proof.a, proof.b]
-    )
-    for pair, proof in measured:
+    by_contents: dict[tuple[str, str], list[HeldPair]] = {}
+    for pair in pairs:
+        if pair.content in traits and pair.keeper_content in traits:
+            a, b = sorted((pair.content, pair.keeper_content))
+            by_contents.setdefault((a, b), []).append(pair)  # held either way round, in two roots
+    for proof in vision.prove([_request(same[0]) for same in by_contents.values()]):
         if proof.measures is None or proof.measures.holds_a is None:
             continue  # not now, or a picture of several frames: nothing is known, and nothing is said
-        edge = Edge(
-            a=proof.a, b=proof.b, relation=Relation(pair.relation), unattended=True,
-            evidence=Evidence(measures=proof.measures),
-        )  # fmt: skip
-        held, keeper = traits[pair.content], traits[pair.keeper_content]
-        only_here = [loss.clause for loss in lost(edge, held, keeper, waived=waived)]
-        with ledger.transaction():
-            ledger.held_checks.put(
-                pair, MEASURES, only_here, [loss.clause for loss in lost(edge, keeper, held, waived=waived)]
+        for pair in by_contents[proof.a, proof.b]:
+            edge = Edge(
+                a=proof.a, b=proof.b, relation=Relation(pair.relation), unattended=True,
+                evidence=Evidence(measures=proof.measures),
+            )  # fmt: skip
+            held, keeper = traits[pair.content], traits[pair.keeper_content]
+            yield (
+                pair,
+                [loss.clause for loss in lost(edge, held, keeper, waived=waived)],
+                [loss.clause for loss in lost(edge, keeper, held, waived=waived)],
             )
-        better += bool(only_here)
-    return better
 
 
 def _request(pair: HeldPair) -> ProofRequest:

@@ -255,24 +255,8 @@ class Movement:
         self.put_back(moves, result)
         return result
 
-    def bring_back(self, moves: Sequence[Move], result: Moved) -> None:
-        """Put these files back without a word about them: they are grouped anew, and may move again."""
-        ended: list[Move] = []
-        for root in sorted({m.root for m in moves}):
-            try:
-                self._hold(root)
-                ended += relocate.undo(
-                    [m for m in moves if m.root == root], self._mover, self._in_step, self._clock,
-                    goal=Goal.RETURNED,
-                )  # fmt: skip
-            except (RootError, AlreadyRunning) as error:
-                result.messages.append(str(error))
-        back = [m for m in ended if m.goal is Goal.RETURNED and m.state is MoveState.DONE]
-        result.restored += len(back)
-        result.moves += back
-        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
-
-    def put_back(self, moves: Sequence[Move], result: Moved) -> None:
+    def put_back(self, moves: Sequence[Move], result: Moved, goal: Goal = Goal.UNDONE) -> None:
+        """`goal` RETURNED: without a word about them, so that they are grouped anew, and may move again."""
         if not moves:
             return
         units = {(m.batch, m.unit) for m in moves}
@@ -287,13 +271,13 @@ class Movement:
             try:
                 self._hold(root)
                 ended += relocate.undo(
-                    [m for m in whole if m.root == root], self._mover, self._in_step, self._clock
+                    [m for m in whole if m.root == root], self._mover, self._in_step, self._clock, goal=goal
                 )
             except (RootError, AlreadyRunning) as error:
                 result.messages.append(str(error))
         place(self._ledger, ended, self._clock.now())
         self._annotate()
-        back = [m for m in ended if m.goal is Goal.UNDONE and m.state is MoveState.DONE]
+        back = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.restored += len(back)
         result.moves += back
         result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dedupd.config import Settings
 from dedupd.core.records import GroupRow
+from dedupd.core.relocation import Goal
 from dedupd.errors import UsageError
 from dedupd.pipeline import consent
 from dedupd.pipeline.movement import Moved, Movement
@@ -91,7 +92,7 @@ class Verdicts:
             row = self._ledger.judgement.group(group)
             held = self._ledger.journal.moves(group=group, held=True)
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
-            self._movement.bring_back(held, result)
+            self._movement.put_back(held, result, Goal.RETURNED)
         self._regroup()
         if result.restored:  # what came back was renamed just now, and only quiet files are keepers
             self._clock.sleep(self._settings.schedule.settle_seconds + 0.05)

@@ -101,10 +101,8 @@ def test_an_uncropped_original_never_moves_beside_its_crop() -> None:
 
 def test_a_reason_says_which_of_the_two_is_meant() -> None:
     (star,) = stars([node(1, pinned=True), node(2)], [edge("c001", "c002", beyond=(0.2, 0.3))], [], MOVE)
-    assert star.members[0].why == (
-        "it shows 30% more than the keeper does; its keeper shows 20% more than this one does"
-    )
-    assert star.reasons[0] == "shows 20% more than the other does"
+    assert star.members[0].why == ("it shows 30% more of the scene; its keeper shows 20% more of the scene")
+    assert star.reasons[0] == "shows 20% more of the scene"
 
 
 def test_two_pinned_keepers_stay_apart() -> None:

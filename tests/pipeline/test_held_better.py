@@ -99,6 +99,32 @@ def test_what_is_held_better_and_comes_back_is_not_settled_again(shelf: Shelf) -
     assert view.review == ["2024/06/again.jpg"]
 
 
+def test_another_policy_of_the_person_looks_anew(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(lossless=True))
+    shelf.again(keep_policy="smallest")
+    assert shelf.library.look_again() == 0, "a person's own policy gives up loss"
+    assert shelf.ledger.held_checks.better() == []
+    shelf.again(keep_policy="best")
+    assert shelf.library.look_again() == 1
+    assert len(shelf.ledger.held_checks.better()) == 1
+    shelf.again(keep_policy="smallest")
+    shelf.library.look_again()
+    assert shelf.ledger.held_checks.better() == []
+
+
+def test_a_yes_to_an_exchange_is_no_yes_to_what_came_since(shelf: Shelf) -> None:
+    _, held = moved_before(shelf, Holding(colour=20.0))
+    shelf.library.look_again()
+    later = shelf.add("2024/06/later.jpg", rendering="third", jpeg_quality=70.0, width=800, height=600)
+    for other in (held, shelf.path("2024/06/kept.jpg")):
+        holds(shelf, later, other, Holding(), Holding(colour=20.0 if other == held else 0.0))
+    shelf.look()
+    done = shelf.library.exchange()
+    assert later.exists(), "nobody was asked about this one"
+    assert not shelf.path("2024/06/kept.jpg").exists()
+    assert done.files == 1
+
+
 def test_other_groups_are_left_alone(shelf: Shelf) -> None:
     moved_before(shelf, Holding(colour=20.0))
     shelf.library.look_again()

@@ -261,7 +261,7 @@ def colourful(fake: FakeDaemon) -> None:
     hold(fake, 2, "has the colours", keeper="is 4.0 times as large")
     hold(fake, 7, "has the colours", keeper="is 2.5 times as large")
     hold(fake, 10, "has the colours", "has 2.4 s of film in it")
-    hold(fake, 15, "shows 6% more than the keeper does")
+    hold(fake, 15, "shows 6% more of the scene")
 
 
 async def stand(review: Review, id: int) -> None:

@@ -86,9 +86,9 @@ def waiting(id: int, *reasons: str, only_here: tuple[str, ...] = (), state: str 
 
 
 def test_numbers_and_what_the_keeper_holds_tell_no_reasons_apart() -> None:
-    six = waiting(1, "it shows 6% more than the keeper does; its keeper is 4.0 times as large")
-    seven = waiting(2, "it shows 17% more than the keeper does")
-    assert waits_for(six) == waits_for(seven) == {"it shows … more than the keeper does"}
+    six = waiting(1, "it shows 6% more of the scene; its keeper is 4.0 times as large")
+    seven = waiting(2, "it shows 17% more of the scene")
+    assert waits_for(six) == waits_for(seven) == {"it shows … more of the scene"}
     assert waits_for(waiting(3, "taken 88.0 s apart")) == waits_for(waiting(4, "taken 2 min apart"))
     assert waits_for(waiting(5, "it has 2.4 s of film in it")) == {"it has … of film in it"}
     assert waits_for(waiting(6, "it has the colours")) != waits_for(waiting(7, "it has other colours"))

@@ -62,13 +62,16 @@ class HeldChecks:
         )  # fmt: skip
 
     def better(self) -> list[HeldBetter]:
-        """Files in duplicates/ that hold what their keeper lacks, by group; none in a ledger of an older dedupd."""
+        """Files in duplicates/ that hold what their keeper lacks, by group, as the rules in force have it; none in a ledger
+        of an older dedupd.
+        """
         if not self._link.execute("SELECT 1 FROM sqlite_master WHERE name='held_checks'").fetchone():
             return []
         rows = self._link.execute(
             "SELECT m.grp, m.root, m.file, m.src, m.dst, m.keeper, c.only_here, c.only_in_keeper FROM held_checks c "
             "JOIN moves m ON m.content=c.content AND m.keeper_content=c.keeper_content "
-            f"WHERE c.only_here!='[]' AND {_HELD} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
+            f"WHERE c.only_here!='[]' AND c.rules=(SELECT value FROM meta WHERE key='held_rules') "
+            f"AND {_HELD} AND {_NOBODY_SAID} ORDER BY m.grp, m.id"
         )
         return [
             HeldBetter(

@@ -43,7 +43,8 @@ class Gallery:
             if place in self._pictures:
                 self._pictures.move_to_end(place)
                 return self._pictures[place]
-        whole = _read(path, content, 2 * side, holds=True)
+        # What the file holds is asked once, at the first look.
+        whole = _read(path, content, 2 * side, holds=side == SIDE)
         if whole.several:
             raise _SeveralFrames
         pixels = np.asarray(whole.image)
