@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.decode import Refused, decode, opened
@@ -107,6 +107,31 @@ def test_light_edits_lose_no_colour(tmp_path: Path, number: int, edit: str) -> N
         found.other,
         found.edge.evidence,
     )
+
+
+@pytest.mark.parametrize("number", SCENES)
+@pytest.mark.parametrize("side", [130, 260])
+def test_a_thing_that_lost_its_colour_is_seen_however_small(tmp_path: Path, number: int, side: int) -> None:
+    bright = scene(number)
+    ImageDraw.Draw(bright).ellipse((300, 200, 300 + side, 200 + side), fill=(200, 30, 40))
+    place = (300, 200, 300 + side, 200 + side)
+    faded = bright.copy()
+    faded.paste(bright.crop(place).convert("L").convert("RGB"), place)
+    photo = saved(tmp_path / "photo.jpg", bright, quality=90)
+    found = compare(photo, saved(tmp_path / "faded.jpg", faded, quality=95))
+    assert "colour" in found.lost()
+
+
+@pytest.mark.parametrize("number", SCENES)
+def test_one_coloured_thing_in_a_grey_picture_is_a_colour(tmp_path: Path, number: int) -> None:
+    grey = scene(number).convert("L").convert("RGB")
+    chosen = grey.copy()
+    ImageDraw.Draw(chosen).ellipse((300, 200, 430, 330), fill=(200, 30, 40))
+    mono = chosen.convert("L")
+    found = compare(
+        saved(tmp_path / "chosen.jpg", chosen, quality=90), saved(tmp_path / "mono.jpg", mono, quality=96)
+    )
+    assert found.first_holds_all, (found.lost(), found.lost_of_second())
 
 
 # -- true size

@@ -191,6 +191,35 @@ def test_a_person_s_own_policy_gives_up_resolution_and_loss_alone() -> None:
     assert frozenset((Aspect.RESOLUTION, Aspect.LOSS)) == WAIVED
 
 
+def test_a_coloured_stamp_is_not_another_colour() -> None:
+    strokes = {
+        "sign": 1.0,
+        "strokes_a": 30.0,
+        "strokes_b": 3.0,
+        "thick": 0.0,
+        "around": 0.95,
+        "ground": 2.0,
+        "ink": 0.0,
+    }
+    line = {"y0": 0.9, "y1": 0.95, "x0": 0.7, "x1": 0.95, "unlike": 0.01, "through": 0.0, "local": 0.1}
+    extra = {**strokes, **line, "hues_most": 0.99, "fine_around": 1.0, "colour_alone_a": 60.0}
+    pair = edge(hues=0.6, extra=extra, mean=0.5, worst=30.0, fine_worst=40.0)
+    assert lost(pair, PHOTO, OTHER) == (), "the stamped one"
+    assert aspects(lost(pair, OTHER, PHOTO)) == {"marks"}
+
+
+def test_a_part_with_other_colours_is_lost() -> None:
+    assert aspects(lost(edge(extra={"colour_alone_a": 21.0}), PHOTO, OTHER)) == {"colour"}
+    assert lost(edge(extra={"colour_alone_a": 21.0}), OTHER, PHOTO) == ()
+    assert lost(edge(extra={"colour_alone_a": 19.0}), PHOTO, OTHER) == ()
+
+
+def test_another_moment_has_its_own_colours_but_not_none() -> None:
+    moved = edge(relation=Relation.BURST, hues=0.5, extra={"colour_alone_a": 90.0})
+    assert lost(moved, PHOTO, OTHER) == ()
+    assert aspects(lost(edge(COLOURFUL, Holding(), Relation.BURST), PHOTO, OTHER)) == {"colour"}
+
+
 def test_of_a_burst_the_other_moment_is_given_up_and_nothing_else() -> None:
     pair = edge(relation=Relation.BURST, overlap_a=0.85, extra={"beyond_a": 0.15})
     assert lost(pair, PHOTO, OTHER) == ()

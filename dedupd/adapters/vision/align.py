@@ -455,13 +455,15 @@ def _measures(laid: _Laid) -> Measures:
     local = residual.quick_local if rest is residual.quick else residual.local(rest)
     t = laid.fit.transform
     beyond_a, beyond_b = _beyond(laid.a, laid.b, _inverse(t)), _beyond(laid.b, laid.a, t)
-    colours = residual.colours()
+    colours, (alone_a, alone_b) = residual.colours(), residual.colour_alone()
     extra = {
         "fine_ncc": fine_ncc,
         "tone": rest.tone,
         "local": local.lowest,
         "unlike": local.unlike,
         "hues_most": colours.hues_most,
+        "colour_alone_a": alone_a,
+        "colour_alone_b": alone_b,
         "beyond_a": beyond_a.more,
         "beyond_b": beyond_b.more,
         "margin_a": beyond_a.margin,

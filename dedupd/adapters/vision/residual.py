@@ -38,6 +38,7 @@ _STROKE, _EVEN = 16, 12
 """Grey levels: how far a stroke stands out, and how far its ground may vary."""
 _FEWEST_STROKES = 50
 """Pixels: two small letters."""
+_FITTING, _LEFT = 0.8, 0.4
 _RIM = np.ones((7, 7), np.uint8)
 _GREYISH = 2.0
 """Own chroma below this is rounding and compression."""
@@ -255,6 +256,39 @@ class Residual:
             size_a, size_b, tint_a, tint_b, _in_step(own_a, own_b), _in_step(own_a[most], own_b[most])
         )
 
+    def colour_alone(self) -> tuple[float, float]:
+        """Of a, and of b: the chroma in its worst block that a smooth map from the other does not give, grey units at standard
+        deviation 50. A thing that lost its colour or has another one shows here, however small a part of the picture it is."""
+        (plane_a, x_a), (plane_b, x_b) = (
+            _chroma_plane(colours, low, self.small)
+            for colours, low in ((self.colours_a, self.low_a), (self.colours_b, self.low_b))
+        )
+        return self._not_given(plane_a, plane_b, x_b), self._not_given(plane_b, plane_a, x_a)
+
+    def _not_given(self, wanted: Plane, given: Plane, luma: Plane) -> float:
+        terms = np.concatenate([np.stack([np.ones_like(luma), luma, luma * luma], -1), given], -1)
+        sample, target = terms[self.small][::3], wanted[self.small][::3]
+        weights = _ridge(sample, target)
+        # Once more without what fits worst: what lost its colour must not bend the map of everything else.
+        off = ((target - sample @ weights) ** 2).sum(axis=1)
+        kept = off <= np.quantile(off, _FITTING)
+        rest = wanted - terms @ _ridge(sample[kept], target[kept])
+        mine, its, left = (self._in_blocks(plane) for plane in (wanted, given, rest))
+        # A strong edit clips bright colours, and leaves most of them: gone or another is what points elsewhere.
+        scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
+        gone = (mine * its).sum(axis=2) < _LEFT * scale * (mine**2).sum(axis=2)
+        inside = np.where(gone, np.sqrt((left**2).sum(axis=2)), 0)[self.count > 0.6]
+        return (
+            float(np.partition(inside, -1 - inside.size // 500)[-1 - inside.size // 500])
+            if inside.size
+            else 0.0
+        )
+
+    def _in_blocks(self, plane: Plane) -> Plane:
+        """(H, W, C): the mean around every second pixel, inside the overlap."""
+        inside = np.where(self.small[..., None], plane, 0)
+        return cv2.blur(inside, (self.box, self.box)) / np.maximum(self.count, 1e-3)[..., None]
+
     def bad(self, rest: Rest) -> float:
         """Share of the overlap whose blocks differ."""
         return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())
@@ -306,6 +340,18 @@ class Residual:
 
 def _in_step(x: Plane, y: Plane) -> float:
     return float((x * y).sum() / (np.sqrt((x**2).sum() * (y**2).sum()) + 1e-6))
+
+
+def _chroma_plane(colours: Plane, luma: Plane, where: Mask) -> tuple[Plane, Plane]:
+    """(H, W, 2) red-luma and blue-luma, and (H, W) luma, both by the spread of the luma inside."""
+    mean, spread = float(luma[where].mean()), max(10.0, float(luma[where].std()))
+    chroma = (colours[..., ::2] - luma[..., None]) * (NORMAL_STD / spread)
+    return np.asarray(chroma, np.float32), np.asarray((luma - mean) / spread, np.float32)
+
+
+def _ridge(x: Plane, y: Plane) -> Plane:
+    gram = x.T @ x + np.eye(x.shape[1], dtype=np.float32) * (1e-3 * len(x))
+    return np.asarray(np.linalg.solve(gram, x.T @ y), np.float32)
 
 
 def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:
