@@ -209,9 +209,9 @@ def test_a_coloured_stamp_is_not_another_colour() -> None:
 
 
 def test_a_part_with_other_colours_is_lost() -> None:
-    assert aspects(lost(edge(extra={"colour_alone_a": 21.0}), PHOTO, OTHER)) == {"colour"}
-    assert lost(edge(extra={"colour_alone_a": 21.0}), OTHER, PHOTO) == ()
-    assert lost(edge(extra={"colour_alone_a": 19.0}), PHOTO, OTHER) == ()
+    assert aspects(lost(edge(extra={"colour_alone_a": 25.0}), PHOTO, OTHER)) == {"colour"}
+    assert lost(edge(extra={"colour_alone_a": 25.0}), OTHER, PHOTO) == ()
+    assert lost(edge(extra={"colour_alone_a": 23.0}), PHOTO, OTHER) == ()
 
 
 def test_another_moment_has_its_own_colours_but_not_none() -> None:
