@@ -51,6 +51,7 @@ from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide, forget_older_measures
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.slices import Stop, never, wait
 from dedupd.pipeline.summarise import summarise
 from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
@@ -125,7 +126,7 @@ class Library:
         )
         self.movement = Movement(
             self.ledger, self.mover, self.disk, self.clock, settings, self.known,
-            make_whole=lambda: self._comparison().make_whole(), annotate=self.annotate, hold=self._hold,
+            make_whole=lambda stop: self._comparison().make_whole(stop), annotate=self.annotate, hold=self._hold,
         )  # fmt: skip
         self.verdicts = Verdicts(
             self.ledger, self.disk, self.clock, settings, self.known, self.movement,
@@ -247,7 +248,7 @@ class Library:
         *,
         months: Iterable[Month] | None = None,
         on_progress: Progress = quiet,
-        stop: Callable[[], bool] = lambda: False,
+        stop: Stop = never,
     ) -> int:
         """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month."""
         know_media(self.ledger)
@@ -282,7 +283,7 @@ class Library:
 
     def cluster(
         self, months: Iterable[Month] | None = None, *, everything: bool = False, on_progress: Progress = quiet,
-        stop: Callable[[], bool] = lambda: False,
+        stop: Stop = never,
     ) -> dict[int, set[str]]:  # fmt: skip
         """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched."""
         wanted = None if months is None else {str(m) for m in months}
@@ -300,7 +301,7 @@ class Library:
             raise
 
     def _cluster(
-        self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Callable[[], bool]
+        self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Stop
     ) -> dict[int, set[str]]:  # fmt: skip
         comparison = self._comparison()
         touched: dict[int, set[str]] = {}
@@ -326,23 +327,23 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def annotate(self, *, see: bool = True, on_progress: Progress = quiet) -> None:
+    def annotate(self, *, see: bool = True, on_progress: Progress = quiet, stop: Stop = never) -> None:
         """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
         annotator = Annotator(
-            self.ledger, self.vision, self.disk, SidecarFiles(), self.known.scope,
+            self.ledger, self.vision, self.disk, SidecarFiles(), self.known.scope, self.clock,
             on=self.settings.metadata == "sidecar",
         )  # fmt: skip
         for root in self.ledger.inventory.roots():
             if root.id not in waiting or self.known.surely(root, mark=False) is None:
                 continue
             try:
-                for sentence in annotator.settle(root, see=see, on_progress=on_progress):
+                for sentence in annotator.settle(root, see=see, on_progress=on_progress, stop=stop):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)
 
-    def look_again(self, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False) -> int:
+    def look_again(self, *, on_progress: Progress = quiet, stop: Stop = never) -> int:
         """Compare what an older dedupd moved with what it left, each pair once. Returns how many hold what theirs lacks.
 
         What cannot be read is asked about again when dedupd is started anew.
@@ -397,9 +398,7 @@ class Library:
         except VisionError as error:  # perhaps the very reason to choose another
             self.problems["embedder"] = str(error)
 
-    def prepare_model(
-        self, name: str, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False
-    ) -> bool:
+    def prepare_model(self, name: str, *, on_progress: Progress = quiet, stop: Stop = never) -> bool:
         """See and compare every photo with another embedder, in the shadow of the one in force; nothing changes yet.
 
         False when it was stopped: call it again to go on, after a restart too. `pipeline.tune` says what the switch
@@ -447,9 +446,7 @@ class Library:
         self.summarise(touched)
         return chosen.model
 
-    def calibrate(
-        self, *, on_progress: Progress = quiet, stop: Callable[[], bool] = lambda: False
-    ) -> OwnThresholds | None:
+    def calibrate(self, *, on_progress: Progress = quiet, stop: Stop = never) -> OwnThresholds | None:
         """Measure the thresholds of the embedder in force on these photos; all months wait to be grouped by them.
 
         Shipped ones stay in force: then this only measures. None when it was stopped: call it again to go on.
@@ -492,27 +489,28 @@ class Library:
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
         ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
+        stop: Stop = never,
     ) -> ScanOutcome:  # fmt: skip
         """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
 
         Without `yes` and without `ask` nothing moves; `waiting` says how many files would. A dry run keeps
-        the index and touches nothing under the roots.
+        the index and touches nothing under the roots. Stopped before its end, it moves nothing more.
         """
         chosen = None if months is None else list(months)
         if not dry_run:
             self.recover()
-        changes = self.reconcile(mark=not dry_run, on_progress=on_progress)
-        self.ingest(months=chosen, on_progress=on_progress)
+        changes = self.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
+        self.ingest(months=chosen, on_progress=on_progress, stop=stop)
         if not dry_run:
             for sentence in self.rescue():
                 changes.problems.append(sentence)
-        touched = self.cluster(chosen, on_progress=on_progress)
-        self.look_again(on_progress=on_progress)
+        touched = self.cluster(chosen, on_progress=on_progress, stop=stop)
+        self.look_again(on_progress=on_progress, stop=stop)
         moved = Moved()
-        proposed = self._proposed(chosen)
+        proposed = 0 if stop() else self._proposed(chosen)
         if proposed and not dry_run and (yes or (ask is not None and ask(proposed, self.report()))):
-            self._wait_until_quiet()
-            moved = self.move(yes=True, months=chosen, on_progress=on_progress)
+            self._wait_until_quiet(stop)
+            moved = self.move(yes=True, months=chosen, on_progress=on_progress, stop=stop)
         waiting = 0 if dry_run else self._proposed(chosen)
         touched = self.months_of(moved, touched)
         if not dry_run:
@@ -545,7 +543,7 @@ class Library:
             self._compares = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
         return self._compares
 
-    def _wait_until_quiet(self) -> None:
+    def _wait_until_quiet(self, stop: Stop) -> None:
         """A move needs files unchanged for the settle time; photos copied seconds ago are waited for, once."""
         proposed = (g for r in self.roots if r.online for g in consent.proposals(self.ledger, r).groups)
         files = self.ledger.inventory.files_by_id(
@@ -554,7 +552,7 @@ class Library:
         age = self.clock.now() - max((f.stat.ctime_ns / 1e9 for f in files.values()), default=0.0)
         settle = self.settings.schedule.settle_seconds
         if 0 <= age < settle:
-            self.clock.sleep(settle - age + 0.05)
+            wait(settle - age + 0.05, self.clock, stop)
 
     def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
         """File id -> path of a picture of at most `side` px; made on demand, kept in the cache."""

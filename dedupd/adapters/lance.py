@@ -120,6 +120,7 @@ class PhotoIndex:
         self.path = index_dir.absolute() / _folder_name(model, recipe)
         self._synced: dict[str, set[tuple[str, int]]] = {}
         """By folder: names and inodes of files known to be on disk."""
+        self._kept: tuple[tuple[str, ...], Rows] | None = None
         self._commits = 0
         self._compacted = 0
         """Rows there were at the last compaction, or when the table was opened."""
@@ -157,6 +158,7 @@ class PhotoIndex:
         self._log(f"index moved to {aside}; photos will be looked at again")
         self.path.mkdir()
         self._synced.clear()
+        self._kept = None
         self._open()
 
     def _open(self) -> None:
@@ -207,6 +209,7 @@ class PhotoIndex:
                 fresh[row.traits.content] = row
         if not fresh:
             return
+        self._kept = None
         try:
             self._table.add(self._to_arrow(list(fresh.values())))
             self._commits += 1
@@ -270,6 +273,14 @@ class PhotoIndex:
         return _concatenate(
             [self._rows(batch) for batch in self._batches(contents, self._columns("vector", "sketch"))]
         )
+
+    def rows_kept(self, contents: Sequence[str]) -> Rows:
+        """The same; remembered for whoever asks for just these next, until the table changes."""
+        wanted = tuple(contents)
+        if self._kept is None or self._kept[0] != wanted:
+            self._kept = None  # not two of them at a time
+            self._kept = (wanted, self.rows(wanted))
+        return self._kept[1]
 
     def scan(self, *, sketches: bool = True) -> Iterator[Rows]:
         """The whole table in blocks: hashes and sketches, no vectors."""

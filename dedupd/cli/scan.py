@@ -140,6 +140,9 @@ def _by_the_daemon(
             from dedupd.cli.ask import report_of
 
             _write_report(arguments.report, report_of(settings, places))
+    except KeyboardInterrupt:
+        tell("the daemon ends this scan too; `dedupd undo --last` puts back what it moved")
+        raise
     except NoDaemon:
         raise busy from None
     except Refused as refusal:

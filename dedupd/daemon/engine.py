@@ -1,14 +1,15 @@
 """The one pipeline thread: owns the library, does one task at a time, in the order of urgency.
 
-Nothing else in the daemon writes the ledger or moves a file. A person's act goes before housekeeping; long
-passes stop between files when something more urgent waits, and go on afterwards.
+Nothing else in the daemon writes the ledger or moves a file. A long task asks `give_way` at its safe points: what
+is more urgent is done there, in the middle of it, and then it goes on. So nothing that it did is lost, and nobody
+waits for its end.
 """
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -31,15 +32,19 @@ STUCK_SECONDS = 900.0
 
 
 class Urgency(IntEnum):
-    """Smaller goes first."""
+    """Smaller goes first, and comes in between what is larger."""
 
-    STOP = 0
-    PERSON = 1
-    """Somebody waits for the answer."""
-    RESCUE = 2
-    PASS = 3
+    GLANCE = 0
+    """Done at once, and no photo is touched: small pictures, a pause."""
+    RESCUE = 1
+    """What keeps copies that nobody else holds (P8)."""
+    PERSON = 2
+    """An act that somebody waits for."""
+    SCAN = 3
+    """A pass that somebody waits for."""
+    PASS = 4
     """Looking, indexing, clustering, moving."""
-    SHADOW = 4
+    SHADOW = 5
     """Another embedder in preparation: whatever else there is to do comes first."""
 
 
@@ -49,6 +54,7 @@ class _Task:
     number: int
     name: str = field(compare=False)
     act: Callable[[Library], Any] = field(compare=False)
+    alone: bool = field(compare=False)
     answer: Future[Any] = field(compare=False)
 
 
@@ -62,10 +68,12 @@ class Engine:
         on_error: Callable[[str], None],
     ) -> None:
         self._make, self._on_progress, self._on_error = make, on_progress, on_error
-        self._tasks: queue.PriorityQueue[_Task] = queue.PriorityQueue()
+        self._tasks: list[_Task] = []
+        """What waits, in order."""
+        self._waiting = threading.Condition()
         self._numbers = itertools.count()
-        self._queued: set[str] = set()
-        self._guard = threading.Lock()
+        self._running: list[_Task] = []
+        """The task at work, behind those in the middle of which it came."""
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._started: Future[Library] = Future()
         self._stopping = threading.Event()
@@ -73,7 +81,6 @@ class Engine:
         self.progress: ProgressView | None = None
         self.last_beat = time.monotonic()
         """When the thread last showed life: a heartbeat that only proves the loop lives proves nothing."""
-        self.working = False
 
     def start(self) -> Library:
         """Open the library in the thread and wait for it. Raises what opening raised."""
@@ -81,33 +88,55 @@ class Engine:
         return self._started.result()
 
     def submit(
-        self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False
-    ) -> Future[Any]:
-        """Queue a task. `once`: when one of this name waits already, that one is enough."""
+        self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False,
+        alone: bool = False,
+    ) -> Future[Any]:  # fmt: skip
+        """Queue a task. `once`: when one of this name waits already, that one is enough. `alone`: never in the middle
+        of another task, which ends early for it if it is a pass; for what changes the library under a task's feet.
+        """
         answer: Future[Any] = Future()
-        with self._guard:
-            if once and name in self._queued:
+        with self._waiting:
+            if once and any(task.name == name for task in self._tasks):
                 answer.set_result(None)
                 return answer
-            self._queued.add(name)
-        self._tasks.put(_Task(urgency, next(self._numbers), name, act, answer))
+            bisect.insort(self._tasks, _Task(urgency, next(self._numbers), name, act, alone, answer))
+            self._waiting.notify()
         return answer
 
     @property
+    def working(self) -> bool:
+        return bool(self._running)
+
+    @property
     def busy(self) -> bool:
-        return self.working or not self._tasks.empty()
+        return bool(self._running or self._tasks)
 
     def alive(self) -> bool:
         """False when a task has shown no life for so long that only a restart helps."""
-        return not self.working or time.monotonic() - self.last_beat < STUCK_SECONDS
+        return not self._running or time.monotonic() - self.last_beat < STUCK_SECONDS
 
-    def should_yield(self) -> bool:
-        """True when the running pass should stop at the next file: somebody waits, or the daemon ends."""
+    def give_way(self, *, photos: bool = True) -> bool:
+        """At a safe point of the running task: do what is more urgent than it, or of that only what touches no photo.
+
+        True when the running task should end here: the daemon ends, or what waits must be done alone.
+        """
         self.last_beat = time.monotonic()
-        if self._stopping.is_set():
-            return True
-        with self._tasks.mutex:
-            return bool(self._tasks.queue) and self._tasks.queue[0].urgency < Urgency.PASS
+        at_work = self._running[-1].urgency
+        while not self._stopping.is_set():
+            task, wanted = self._more_urgent(at_work if photos else min(at_work, Urgency.RESCUE))
+            if task is None:
+                return wanted and at_work >= Urgency.PASS
+            self._do(task)
+        return True
+
+    def _more_urgent(self, than: Urgency) -> tuple[_Task | None, bool]:
+        """The first task that may come in now, and whether one waits that may not."""
+        with self._waiting:
+            urgent = [task for task in self._tasks if task.urgency < than]
+            chosen = next((task for task in urgent if not task.alone), None)
+            if chosen is not None:
+                self._tasks.remove(chosen)
+            return chosen, bool(urgent)
 
     def report(self, phase: str, done: int, total: int) -> None:
         """The progress callback handed to the library."""
@@ -116,8 +145,9 @@ class Engine:
 
     def stop(self, timeout: float | None = None) -> bool:
         """Finish the running step and end. True when the thread ended in time."""
-        self._stopping.set()
-        self.submit("stop", lambda library: None, Urgency.STOP)
+        with self._waiting:
+            self._stopping.set()
+            self._waiting.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -132,21 +162,27 @@ class Engine:
             self._started.set_exception(error)
             return
         self._started.set_result(library)
+        self._library = library
         try:
-            while True:
-                task = self._tasks.get()
-                if task.urgency is Urgency.STOP:
-                    break
-                self._do(library, task)
+            while (task := self._next()) is not None:
+                self._do(task)
+                # An error holds this frame, the frame its task, the task its error: refusals would pile up with all they name.
+                del task
         finally:
             library.close()
 
-    def _do(self, library: Library, task: _Task) -> None:
-        with self._guard:
-            self._queued.discard(task.name)
-        self.working = True
+    def _next(self) -> _Task | None:
+        """The next task, waited for; None at the end of the daemon."""
+        with self._waiting:
+            self._waiting.wait_for(lambda: self._tasks or self._stopping.is_set())
+            return None if self._stopping.is_set() else self._tasks.pop(0)
+
+    def _do(self, task: _Task) -> None:
+        if not task.answer.set_running_or_notify_cancel():
+            return  # whoever asked left before it began
+        self._running.append(task)
         try:
-            task.answer.set_result(task.act(library))
+            task.answer.set_result(task.act(self._library))
         except DedupdError as error:
             self._failed(task, error)
             self._on_error(str(error))
@@ -157,14 +193,13 @@ class Engine:
                 f"an internal error stopped '{task.name}' ({type(error).__name__}): see the daemon's log"
             )
         finally:
-            self.working = False
+            self._running.pop()
             self.last_beat = time.monotonic()
             if self.progress is not None:
                 self._tell(None)
                 self._progress = _Pace(
                     self._tell
                 )  # the next task's first word is told, however soon it comes
-            # An error holds this frame, the frame its task, the task its error: refusals would pile up with all they name.
             del task
 
     def _failed(self, task: _Task, error: Exception) -> None:

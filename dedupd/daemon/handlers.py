@@ -6,6 +6,7 @@ Must never touch a file or the ledger's writer itself.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,8 @@ from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.server import Failed, Unlike, failure_of
 from dedupd.errors import DedupdError
-from dedupd.library import Library, LibraryView, Moved
+from dedupd.library import Library, LibraryView, Moved, ScanOutcome
+from dedupd.pipeline.slices import Stop
 from dedupd.pipeline.tune import tune
 from dedupd.protocol.codec import encode_result
 from dedupd.protocol.messages import (
@@ -82,6 +84,8 @@ if TYPE_CHECKING:
     from dedupd.daemon.main import Daemon
 
 T = TypeVar("T")
+Act = Callable[[Library, Stop], Moved]
+"""What a person asked for, that lets others in at its safe points."""
 REMEMBERED_KEYS = 512
 """Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
 PAGE = 500
@@ -119,8 +123,15 @@ class Handlers:
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, ask)
 
-    async def _act(self, name: str, act: Callable[[Library], T], urgency: Urgency = Urgency.PERSON) -> T:
-        return await asyncio.wrap_future(self._daemon.engine.submit(name, act, urgency))
+    async def _act(
+        self,
+        name: str,
+        act: Callable[[Library], T],
+        urgency: Urgency = Urgency.PERSON,
+        *,
+        alone: bool = False,
+    ) -> T:
+        return await asyncio.wrap_future(self._daemon.engine.submit(name, act, urgency, alone=alone))
 
     async def _once(self, key: str, act: Callable[[], Awaitable[Acted]]) -> Acted:
         """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
@@ -233,20 +244,20 @@ class Handlers:
     async def _thumbnails(self, request: GetThumbnails) -> Thumbnails:
         return Thumbnails(
             paths=await self._act(
-                "thumbnails", lambda library: library.thumbnails(request.files, request.side)
+                "thumbnails", lambda library: library.thumbnails(request.files, request.side), Urgency.GLANCE
             )
         )
 
     # ---- acting
 
     async def _pause(self, request: Pause) -> Done:
-        await self._act("pause", lambda library: library.ledger.put("paused", "yes"))
-        self._daemon.paused = True
+        self._daemon.paused = True  # what runs now ends at its next safe point
+        await self._act("pause", lambda library: library.ledger.put("paused", "yes"), Urgency.GLANCE)
         self._daemon.tell_status()
         return Done(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
 
     async def _resume(self, request: Resume) -> Done:
-        await self._act("resume", lambda library: library.ledger.put("paused", "no"))
+        await self._act("resume", lambda library: library.ledger.put("paused", "no"), Urgency.GLANCE)
         self._daemon.paused = False
         self._daemon.look_everywhere()
         self._daemon.tell_status()
@@ -269,12 +280,17 @@ class Handlers:
             )
         await self._check_settings(request.settings)
         months = [_month(request.month)] if request.month else None
-        outcome = await self._act(
-            "scan",
-            lambda library: self._daemon.scan(
-                library, months=months, dry_run=request.dry_run, yes=request.yes
-            ),
-        )
+        left = threading.Event()
+
+        def scan(library: Library) -> ScanOutcome:
+            return self._daemon.scan(
+                library, months=months, dry_run=request.dry_run, yes=request.yes, left=left.is_set
+            )
+
+        try:
+            outcome = await self._act("scan", scan, Urgency.SCAN, alone=True)
+        finally:
+            left.set()
         acted = _acted(outcome.moved)
         acted.waiting, acted.messages = (
             outcome.waiting,
@@ -321,14 +337,8 @@ class Handlers:
             self._daemon.engine.report(phase, done, total)
 
         def work(library: Library) -> Prepared:
-            end = time.monotonic() + SLICE_SECONDS
-            engine = self._daemon.engine
-            act(
-                library,
-                reached,
-                on_progress=note,
-                stop=lambda: time.monotonic() > end or engine.should_yield(),
-            )
+            end, daemon = time.monotonic() + SLICE_SECONDS, self._daemon
+            act(library, reached, on_progress=note, stop=daemon.safe_points(lambda: time.monotonic() > end))
             return reached
 
         return await self._act(name, work, Urgency.SHADOW)
@@ -336,17 +346,17 @@ class Handlers:
     async def _switch_model(self, request: SwitchModel) -> Done:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
-            if not library.prepare_model(request.model, stop=lambda: time.monotonic() > end):
+            if not library.prepare_model(request.model, stop=lambda *, photos=True: time.monotonic() > end):
                 raise Failed(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
             return library.switch_model(request.model, on_progress=self._daemon.engine.report)
 
-        model = await self._act("switch model", switch)
+        model = await self._act("switch model", switch, alone=True)
         self._daemon.broadcast.send(Resync())
         self._daemon.regroup()
         return Done(message=f"{model or 'hashes'} is in force")
 
     async def _drop_model(self, request: DropModel) -> Done:
-        dropped = await self._act("drop model", lambda library: library.drop_model())
+        dropped = await self._act("drop model", lambda library: library.drop_model(), alone=True)
         return Done(message=f"{dropped} is forgotten" if dropped else "")
 
     async def _approve(self, request: Approve) -> Acted:
@@ -354,26 +364,30 @@ class Handlers:
             request.key, lambda: self._judged("approve", request.groups, self._approving(request))
         )
 
-    def _approving(self, request: Approve) -> Callable[[Library], Moved]:
+    def _approving(self, request: Approve) -> Act:
+        told, ids = self._daemon.engine.report, [g.id for g in request.groups]
         if request.all:
-            return lambda library: library.approve_all()
-        return lambda library: library.approve([g.id for g in request.groups])
+            return lambda library, stop: library.approve_all(on_progress=told, stop=stop)
+        return lambda library, stop: library.approve(ids, on_progress=told, stop=stop)
 
     async def _exchange(self, request: Exchange) -> Acted:
         ids = [g.id for g in request.groups] or None
         return await self._once(
             request.key,
-            lambda: self._judged("exchange", request.groups, lambda library: library.exchange(ids)),
+            lambda: self._judged(
+                "exchange", request.groups, lambda library, stop: library.exchange(ids, stop=stop)
+            ),
         )
 
     async def _reject(self, request: Reject) -> Acted:
         ids = [g.id for g in request.groups]
         return await self._once(
-            request.key, lambda: self._judged("reject", request.groups, lambda library: library.reject(ids))
+            request.key,
+            lambda: self._judged("reject", request.groups, lambda library, stop: library.reject(ids)),
         )
 
     async def _judge(self, request: Judge) -> Acted:
-        def judge(library: Library) -> Moved:
+        def judge(library: Library, stop: Stop) -> Moved:
             return library.judge(
                 _checked(library, request.group), keeper=request.keeper, move=request.move,
                 different=request.different, keep=request.keep,
@@ -382,28 +396,34 @@ class Handlers:
         return await self._once(request.key, lambda: self._judged("judge", [request.group], judge))
 
     async def _undo(self, request: Undo) -> Acted:
-        def undo(library: Library) -> Moved:
+        def undo(library: Library, stop: Stop) -> Moved:
             moves = library.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
                 ids=request.moves or None,
             )  # fmt: skip
-            return library.undo(moves)
+            return library.undo(moves, on_progress=self._daemon.engine.report, stop=stop)
 
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 
     async def _forget(self, request: Forget) -> Acted:
         lessons = [*([] if request.lesson is None else [request.lesson]), *request.lessons]
-        return await self._once(
-            request.key, lambda: self._judged("forget", [], lambda library: library.forget(*lessons))
-        )
 
-    async def _judged(self, name: str, groups: Sequence[GroupRef], act: Callable[[Library], Moved]) -> Acted:
+        def forget(library: Library, stop: Stop) -> Moved:
+            end = time.monotonic() + SLICE_SECONDS
+            return library.forget(
+                *lessons, stop=self._daemon.safe_points(lambda: time.monotonic() > end)
+            )  # the pass that follows groups the rest
+
+        return await self._once(request.key, lambda: self._judged("forget", [], forget))
+
+    async def _judged(self, name: str, groups: Sequence[GroupRef], act: Act) -> Acted:
         """Run a person's act between two looks at the verdicts, so that the client can take this very act back."""
 
         def run(library: Library) -> tuple[Moved, list[int]]:
             for group in groups:
                 _checked(library, group)
-            moved, lessons = library.taught_by(act)
+            stop = self._daemon.safe_points()
+            moved, lessons = library.taught_by(lambda library: act(library, stop))
             self._daemon.after_moves(library, moved)
             return moved, lessons
 

@@ -30,6 +30,7 @@ from dedupd.daemon.server import Server
 from dedupd.daemon.whereabouts import record_socket
 from dedupd.errors import DedupdError, ExitCode, Refusal, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline.slices import Stop
 from dedupd.protocol.messages import (
     Attention,
     MonthChanged,
@@ -215,7 +216,7 @@ class Daemon:
             if folders:
                 changed |= library.reconcile_folders(root, folders).any
         if changed:
-            library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
+            library.ingest(on_progress=self.engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self.tell_status)
 
@@ -225,7 +226,7 @@ class Daemon:
             self.engine.submit("reconcile", self._reconcile, once=True)
 
     def _reconcile(self, library: Library) -> None:
-        self._unread = library.reconcile(on_progress=self.engine.report).problems
+        self._unread = library.reconcile(on_progress=self.engine.report, stop=self.safe_points()).problems
         self._rescue(library)
         self._pass(library)
 
@@ -238,30 +239,43 @@ class Daemon:
             self.engine.submit("pass", self._pass, once=True)
 
     def _pass(self, library: Library) -> None:
-        """Index, cluster, move, summarise; gives way to people and goes on afterwards."""
+        """Index, cluster, move, summarise. Ended before its end by what must be done alone, it is begun again after that."""
         if self.paused:
             return
-        library.ingest(on_progress=self.engine.report, stop=self.engine.should_yield)
-        touched = library.cluster(on_progress=self.engine.report, stop=self.engine.should_yield)
-        if self.engine.should_yield():
-            # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
-            self.after_moves(library, Moved(), touched)
-            self._soon(self.recluster)
-            return
-        self.after_moves(library, library.move(on_progress=self.engine.report), touched)
-        if library.look_again(on_progress=self.engine.report, stop=self.engine.should_yield):
+        stop, told = self.safe_points(), self.engine.report
+        library.ingest(on_progress=told, stop=stop)
+        touched = library.cluster(on_progress=told, stop=stop)
+        # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
+        moved = Moved() if stop() else library.move(on_progress=told, stop=stop)
+        self.after_moves(library, moved, touched)
+        if not stop() and library.look_again(on_progress=told, stop=stop):
             self._soon(self.tell_status)
+        if stop():
+            self._soon(self.recluster)
+
+    def safe_points(self, ended: Callable[[], bool] = lambda: False) -> Stop:
+        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good."""
+        return _SafePoints(self.engine, lambda paused=self.paused: (self.paused and not paused) or ended())
 
     def _retry(self) -> None:
         if not self.paused:
-            self.engine.submit("retry", lambda library: self.after_moves(library, library.move()), once=True)
+            self.engine.submit("retry", self._move_again, once=True)
+
+    def _move_again(self, library: Library) -> None:
+        self.after_moves(library, library.move(stop=self.safe_points()))
 
     def scan(
-        self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool
-    ) -> ScanOutcome:
-        """`dedupd scan` asked of the daemon: one full pass, answered with what it did."""
-        outcome = library.scan(months=months, dry_run=dry_run, yes=yes, on_progress=self.engine.report)
+        self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
+        left: Callable[[], bool],
+    ) -> ScanOutcome:  # fmt: skip
+        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it."""
+        stop = self.safe_points(left)
+        outcome = library.scan(
+            months=months, dry_run=dry_run, yes=yes, on_progress=self.engine.report, stop=stop
+        )
         self.after_moves(library, outcome.moved)
+        if stop():  # what it began is not left half compared
+            self._soon(self.recluster)
         return outcome
 
     def _sweep(self) -> None:
@@ -314,7 +328,9 @@ class Daemon:
                     return
                 if wanted != before:
                     act = partial(Library.follow, settings=wanted)
-                    said = await asyncio.wrap_future(self.engine.submit("follow", act, Urgency.PERSON))
+                    said = await asyncio.wrap_future(
+                        self.engine.submit("follow", act, Urgency.PERSON, alone=True)
+                    )
             except DedupdError as error:
                 said = [f"the settings stay as they were: {error}"]
             self.settings, self._unfollowed = self._library.settings, said
@@ -403,6 +419,19 @@ class Daemon:
 
     def _send(self, notice: Notice) -> None:
         self.broadcast.send(notice)
+
+
+class _SafePoints:
+    """One long task's `Stop`. Once it said that the task ends, it says so again."""
+
+    def __init__(self, engine: Engine, ended: Callable[[], bool]) -> None:
+        self._engine, self._told_to_end = engine, ended
+        self._ended = False
+
+    def __call__(self, *, photos: bool = True) -> bool:
+        if not self._ended:
+            self._ended = self._engine.give_way(photos=photos) or self._told_to_end()
+        return self._ended
 
 
 def _leave() -> None:

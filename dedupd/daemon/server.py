@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import select
 import socket
 import stat as modes
 import struct
@@ -35,6 +36,7 @@ from dedupd.protocol.messages import (
     Done,
     Failure,
     Request,
+    Scan,
     Subscribe,
 )  # fmt: skip
 
@@ -43,6 +45,8 @@ FIRST_LINE_SECONDS = 10.0
 """A client that says nothing by then makes room for another."""
 WRITE_SECONDS = 30.0
 """A client that reads nothing for so long loses its place."""
+LISTENS_SECONDS = 0.5
+"""How often whoever asked for a scan is checked to be still there."""
 
 FULL = Failure(
     code=REFUSED,
@@ -175,13 +179,21 @@ class _Client:
             )  # a long list of ids waits for its turn as what it means, not as what it was said in
             if request is None:
                 raise Failed(METHOD_NOT_FOUND, f"there is no method {method!r}")
-            result = self._subscribe() if isinstance(request, Subscribe) else await self._answer(request)
+            match request:
+                case Subscribe():
+                    result = self._subscribe()
+                case Scan():
+                    result = await self._scanned(request)
+                case _:
+                    result = await self._answer(request)
             reply = encode_result(id, result)
             if len(reply) > MAX_LINE:
                 raise Failed(REFUSED, "the answer is too long for one message: ask for fewer with `limit`")
         except Unlike as error:
             await self._send(encode_error(id, failure_of(error)))
             return False
+        except ConnectionAbortedError:
+            raise
         except DedupdError as error:
             reply = encode_error(id, failure_of(error))
         except UnicodeError:  # half a surrogate pair: no name, month or path holds one
@@ -196,6 +208,24 @@ class _Client:
         if asked:
             await self._send(reply)
         return True
+
+    async def _scanned(self, request: Scan) -> msgspec.Struct:
+        """The answer; given up when nobody is there to hear it, for it may take hours."""
+        answer = asyncio.ensure_future(self._answer(request))
+        try:
+            while not (await asyncio.wait({answer}, timeout=LISTENS_SECONDS))[0]:
+                if self._left():
+                    raise ConnectionAbortedError
+            return answer.result()
+        finally:
+            answer.cancel()
+
+    def _left(self) -> bool:
+        """Whether the other end is closed. One that only says no more may still listen."""
+        link: socket.socket = self._writer.get_extra_info("socket")
+        poll = select.poll()
+        poll.register(link.fileno(), 0)
+        return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
     def _subscribe(self) -> Done:
         if self._subscriber is None:

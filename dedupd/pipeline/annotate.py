@@ -24,13 +24,14 @@ from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError
 from dedupd.pipeline.orders import Companions, Stays
 from dedupd.pipeline.relocate import Mover
-from dedupd.ports import Disk, LookRequest, Progress, Vision
+from dedupd.pipeline.slices import Stop, never, slices
+from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
-BATCH = 64
-"""Groups whose files are read at a time."""
+BATCH = (8, 64)
+"""Groups whose files are read at a time, fewest and most."""
 
 
 class SidecarStore(Protocol):
@@ -71,14 +72,16 @@ class Annotator:
     """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
-        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, scope: Scope, *, on: bool
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, scope: Scope, clock: Clock, *,
+        on: bool,
     ) -> None:  # fmt: skip
-        self._ledger, self._vision, self._disk, self._store = ledger, vision, disk, store
+        self._ledger, self._vision, self._disk, self._store, self._clock = ledger, vision, disk, store, clock
         self._scope, self._on = scope, on
 
     def settle(
-        self, root: RootRow, *, see: bool = True, on_progress: Progress = lambda phase, done, total: None
-    ) -> list[str]:
+        self, root: RootRow, *, see: bool = True, on_progress: Progress = lambda phase, done, total: None,
+        stop: Stop = never,
+    ) -> list[str]:  # fmt: skip
         """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know.
 
         Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
@@ -86,9 +89,13 @@ class Annotator:
         said: list[str] = []
         waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
         companions = Companions(self._ledger, self._disk, root, self._scope)
-        for start in range(0, len(waiting), BATCH):
-            on_progress("annotate", start, len(waiting))
-            cases = [c for row in waiting[start : start + BATCH] if (c := self._case(root, row, companions))]
+        done = 0
+        for part in slices(waiting, self._clock, *BATCH):
+            if stop():
+                break
+            on_progress("annotate", done, len(waiting))
+            done += len(part)
+            cases = [c for row in part if (c := self._case(root, row, companions))]
             if not see:
                 cases = [case for case in cases if not self._speaking(case)]
             self._read(root, cases)

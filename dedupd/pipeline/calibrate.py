@@ -23,6 +23,7 @@ from dedupd.core.thresholds import (
     framed_alike,
     shipped,
 )
+from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, LookRequest, ProofRequest, Vision
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Calibration:
         self._copied = 0
         self._copies: list[float] = []
 
-    def advance(self, on_step: Step, stop: Callable[[], bool] = lambda: False) -> OwnThresholds | None:
+    def advance(self, on_step: Step, stop: Stop = never) -> OwnThresholds | None:
         """Some more of the way; the thresholds at its end, written down unless dedupd brings its own. None: stopped.
 
         Raises NotCalibrated when the library is too small, or the model tells nothing apart.

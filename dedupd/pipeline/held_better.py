@@ -13,6 +13,7 @@ from dedupd.core.dominance import NOTHING, Aspect, lost
 from dedupd.core.photo import Edge, Evidence, Relation
 from dedupd.core.records import HeldBetter, HeldPair
 from dedupd.core.relations import MEASURES
+from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import ProofRequest, Vision
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def look_again(
     online: Sequence[str],
     waived: frozenset[Aspect] = NOTHING,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> int:
     """Compare held copies of older moves with their keepers, each pair once. Returns how many hold what theirs lacks.
 

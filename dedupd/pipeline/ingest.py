@@ -15,13 +15,14 @@ from dedupd.core.media import perhaps
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
 from dedupd.core.records import FileRow
+from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Look, LookRequest, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
-BATCH = 256
-"""Files handed to the worker at a time: enough to keep its decoders busy, few enough to stop soon."""
+BATCH = (16, 256)
+"""Files handed to the worker at a time, fewest and most: enough to keep its decoders busy."""
 _MEDIA = "1"
 """Version of what core.media knows: with another one, what was left alone is asked about once more."""
 
@@ -31,7 +32,7 @@ def ingest(
     vision: Vision,
     clock: Clock,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     choose: Callable[[str], bool] = lambda path: True,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
@@ -43,22 +44,19 @@ def ingest(
     waiting = [f for f in waiting if roots[f.root].online and choose(f.path)]
     if waiting:
         on_progress(0, len(waiting))
-    photos = 0
-    for start in range(0, len(waiting), BATCH):
+    photos, done = 0, 0
+    for part in slices(waiting, clock, *BATCH):
         if stop():
             return photos
         photos += look_at(
-            ledger,
-            vision,
-            clock,
-            waiting[start : start + BATCH],
-            lambda n, at=start: on_progress(at + n, len(waiting)),
-        )
+            ledger, vision, clock, part, lambda n, at=done: on_progress(at + n, len(waiting))
+        )  # fmt: skip
+        done += len(part)
     beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
-    for start in range(0, len(beside), BATCH):
+    for part in slices(beside, clock, *BATCH):
         if stop():
             break
-        read_beside(ledger, vision, clock, beside[start : start + BATCH])
+        read_beside(ledger, vision, clock, part)
     return photos
 
 

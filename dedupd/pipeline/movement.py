@@ -9,25 +9,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.month import Month
-from dedupd.core.records import GroupRow, RootRow
+from dedupd.core.records import GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
+from dedupd.pipeline.consent import Allowed
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
 from dedupd.pipeline.reconcile import reconcile
-from dedupd.pipeline.relocate import Mover
+from dedupd.pipeline.relocate import Mover, new_batch
 from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.movement")
+GROUPS = (8, 512)
+"""Groups that move, or units that come back, before somebody else may come in: fewest and most."""
 RESCUE_AGAIN_SECONDS = 600.0
 """How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
 
@@ -53,9 +57,9 @@ class Movement:
 
     def __init__(
         self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
-        make_whole: Callable[[], None], annotate: Callable[..., None], hold: Callable[[str], None],
+        make_whole: Callable[[Stop], bool], annotate: Callable[..., None], hold: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """`make_whole` brings a damaged index back, `annotate` settles sidecars, `hold` takes a root's lock."""
+        """`make_whole` brings a damaged index back (False: stopped before that), `annotate` settles sidecars, `hold` takes a root's lock."""
         self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
         self._settings, self._roots = settings, roots
         self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
@@ -77,11 +81,16 @@ class Movement:
         return ended
 
     def move(
-        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = quiet
-    ) -> Moved:
-        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included."""
+        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> Moved:  # fmt: skip
+        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included.
+
+        Stopped before the end, the rest waits for the next round, and counts as stayed when it was a person who asked.
+        """
         result = Moved()
         wanted = None if months is None else {str(m) for m in months}
+        batch = new_batch()
         for root in self._roots.all:
             if not root.online:
                 continue
@@ -94,36 +103,66 @@ class Movement:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            self.relocate(root, [(g, g.members) for g in found.groups], result, on_progress, asked=yes)
+            whole = self._move_groups(root, found, result, on_progress, stop, batch, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
-                root.backlog_done_at is None
+                whole
+                and root.backlog_done_at is None
                 and not not_yet
                 and self._ledger.journal.moved_since(root.path, 0.0)
             ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
-        self._annotate(on_progress=on_progress)
+        self._annotate(on_progress=on_progress, stop=stop)
         return result
 
-    def relocate(
-        self,
-        root: RootRow,
-        chosen: Sequence[tuple[GroupRow, Sequence[Any]]],
-        result: Moved,
-        on_progress: Progress = quiet,
-        *,
+    def _move_groups(
+        self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, batch: str, *,
         asked: bool,
-    ) -> None:
+    ) -> bool:  # fmt: skip
+        """Slice by slice. False when it was stopped before the end."""
+        done = 0
+
+        def told(phase: str, moved: int, of: int) -> None:
+            on_progress(phase, done + moved, found.files)
+
+        for groups in slices(found.groups, self._clock, *GROUPS):
+            if stop():
+                if asked:
+                    result.stayed += found.files - done
+                    result.messages.append(
+                        f"{found.files - done} file(s) in {root.path} stay: dedupd was stopped"
+                    )
+                return False
+            self.relocate(root, self._as_they_are(groups), result, told, asked=asked, batch=batch, stop=stop)
+            done += sum(len(group.members) for group in groups)
+        return True
+
+    def _as_they_are(self, groups: Sequence[GroupRow]) -> list[tuple[GroupRow, list[MemberRow]]]:
+        """What is still to move of these groups: between two slices a person may have said no, or another keeper."""
+        found: list[tuple[GroupRow, list[MemberRow]]] = []
+        for group in groups:
+            now = self._ledger.judgement.group(group.id)
+            if now is not None and now.keeper == group.keeper:
+                chosen = {m.file for m in group.members}
+                found.append((now, [m for m in now.members if m.role == "duplicate" and m.file in chosen]))
+        return [(group, members) for group, members in found if members]
+
+    def relocate(
+        self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved,
+        on_progress: Progress = quiet, *, asked: bool, batch: str = "", stop: Stop = never,
+    ) -> None:  # fmt: skip
         """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
         if not chosen:
             return
         obstacle = self._obstacle(root)
+        if not obstacle and not self._make_whole(stop):
+            obstacle = "the index is being made whole, and nothing moves before that: try it again later"
         if obstacle:
-            result.messages.append(obstacle)
+            if obstacle not in result.messages:
+                result.messages.append(obstacle)
             result.stayed += sum(len(members) for _, members in chosen)
             return
-        self._make_whole()
         companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         orders: list[MoveOrder] = []
         for group, members in chosen:
@@ -141,7 +180,7 @@ class Movement:
         again = {
             o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
         }
-        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress)
+        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress, batch)
         place(self._ledger, ended, self._clock.now())  # what was refused before anything was journaled
         if settled := sorted(m.src for m in ended if m.held and m.src in again):
             log.info(
@@ -249,34 +288,49 @@ class Movement:
         row = self._ledger.inventory.file(move.file)
         return row.month if row else ""
 
-    def undo(self, moves: Sequence[Move]) -> Moved:
+    def undo(self, moves: Sequence[Move], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
         """Put these files back; what a person put back never moves again (P11)."""
         result = Moved()
-        self.put_back(moves, result)
+        self.put_back(moves, result, on_progress=on_progress, stop=stop)
         return result
 
-    def put_back(self, moves: Sequence[Move], result: Moved, goal: Goal = Goal.UNDONE) -> None:
+    def put_back(
+        self, moves: Sequence[Move], result: Moved, goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> None:  # fmt: skip
         """`goal` RETURNED: without a word about them, so that they are grouped anew, and may move again."""
-        if not moves:
-            return
-        units = {(m.batch, m.unit) for m in moves}
-        whole = [
-            m
-            for batch in {m.batch for m in moves}
-            for m in self._ledger.journal.moves(batch=batch, held=True)
-            if (m.batch, m.unit) in units
-        ]
+        units: dict[tuple[str, str, str], list[Move]] = {}
+        wanted = {(m.batch, m.unit) for m in moves}
+        for batch in sorted({m.batch for m in moves}):
+            for m in self._ledger.journal.moves(batch=batch, held=True):
+                if (m.batch, m.unit) in wanted:
+                    units.setdefault((m.root, m.batch, m.unit), []).append(m)
+        done, total = 0, sum(map(len, units.values()))
+        for part in slices(sorted(units), self._clock, *GROUPS):
+            if stop():
+                result.messages.append(f"{total - done} file(s) are not put back: dedupd was stopped")
+                break
+            chosen = [m for unit in part for m in units[unit]]
+            self._put_back(
+                chosen, result, goal, lambda phase, n, of, at=done: on_progress(phase, at + n, total)
+            )
+            done += len(chosen)
+        if moves:
+            self._annotate(stop=stop)
+
+    def _put_back(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
+        """Whole units. What came back by itself since they were read is left out."""
+        held = {m.id for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
         ended: list[Move] = []
-        for root in sorted({m.root for m in whole}):
+        for root in sorted({m.root for m in chosen}):
+            rows = [m for m in chosen if m.root == root and m.id in held]
             try:
                 self._hold(root)
-                ended += relocate.undo(
-                    [m for m in whole if m.root == root], self._mover, self._in_step, self._clock, goal=goal
-                )
+                ended += relocate.undo(rows, self._mover, self._in_step, self._clock, on_progress, goal)
             except (RootError, AlreadyRunning) as error:
-                result.messages.append(str(error))
+                if str(error) not in result.messages:
+                    result.messages.append(str(error))
         place(self._ledger, ended, self._clock.now())
-        self._annotate()
         back = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.restored += len(back)
         result.moves += back

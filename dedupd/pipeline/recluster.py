@@ -22,15 +22,16 @@ from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.learning import lessons_of, typed
 from dedupd.pipeline.orders import Companions, Stays
+from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, ProofRequest, Vision, VisionStatus
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
-PROOFS = 64
-"""Pairs handed to the worker at a time."""
-FRESH = 256
-"""Contents searched for across the library at a time: look-alikes of a thousand screenshots would fill the memory."""
+PROOFS = (8, 256)
+"""Pairs handed to the worker at a time, fewest and most."""
+FRESH = (16, 256)
+"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory."""
 Step = Callable[[str, int, int], None]
 
 
@@ -51,12 +52,11 @@ class Comparison:
         self._roots = {r.id: r for r in ledger.inventory.roots()}
 
     def month(
-        self, root: int, month: str, on_step: Step = lambda phase, done, total: None,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> bool:  # fmt: skip
+        self, root: int, month: str, on_step: Step = lambda phase, done, total: None, stop: Stop = never
+    ) -> bool:
         """Compare what is new in this month with the month, and what is new at all with the whole library.
 
-        False when it was stopped before the end; what was measured till then is kept.
+        False when it was stopped before the end; what was searched for and measured till then is kept.
         """
         files = self._ledger.inventory.live_in_month(root, month)
         contents = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
@@ -67,19 +67,34 @@ class Comparison:
         self._model = seeing.model
         rules = self._rules(seeing)
         within = f"{rules}|{self._threshold}"
-        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", self._model, within)
+        place = f"{root}:{month}"
+        fresh = self._ledger.judgement.not_compared(contents, place, self._model, within)
         new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
         if not fresh and not new:
             return True
-        lacking = self._restore_index({*fresh, *new})
-        unproven = self._prove(self._candidates(fresh, contents, new), on_step, stop)
-        if unproven is None:
+        lacking = self._restore_index({*fresh, *new}, stop)
+        if lacking is None:
             return False
-        unproven |= lacking
-        with self._ledger.transaction():
-            for of, place, under in ((fresh, f"{root}:{month}", within), (new, "", rules)):
-                proven = [c for c in of if c not in unproven]
-                self._ledger.judgement.compared(proven, place, self._model, under)
+        course = _Course(on_step, len(fresh) + len(new))
+        in_month = _Search(fresh=fresh, among=contents, place=place, rules=within)
+        anywhere = _Search(fresh=new, among=None, place="", rules=rules)
+        return all(self._compare(search, lacking, course, stop) for search in (in_month, anywhere))
+
+    def _compare(self, search: _Search, lacking: set[str], course: _Course, stop: Stop) -> bool:
+        """Block by block: a content whose pairs are all measured is searched for no more. False when it was stopped.
+
+        However often it is stopped, something is done each time it is called.
+        """
+        for number, block in enumerate(slices(search.fresh, self._clock, *FRESH)):
+            if number and stop():
+                return False
+            unproven = self._prove(self._candidates(block, search), course, len(block), stop)
+            if unproven is None:
+                return False
+            done = [c for c in block if c not in unproven and c not in lacking]
+            with self._ledger.transaction():
+                self._ledger.judgement.compared(done, search.place, self._model, search.rules)
+            course.block_done(len(block))
         return True
 
     def _rules(self, seeing: VisionStatus) -> str:
@@ -91,16 +106,18 @@ class Comparison:
         self._near, self._far = (own.candidate, own.across) if own else (None, None)
         return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
 
-    def make_whole(self) -> None:
-        """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks."""
-        if not self._index_checked:
-            self._restore_index(())
+    def make_whole(self, stop: Stop = never) -> bool:
+        """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks.
 
-    def _restore_index(self, fresh: Iterable[str]) -> set[str]:
+        False when it was stopped before that.
+        """
+        return self._index_checked or self._restore_index((), stop) is not None
+
+    def _restore_index(self, fresh: Iterable[str], stop: Stop) -> set[str] | None:
         """A lost or older index costs time only: look again at what it does not hold.
 
         All is asked about once; later only what is to be compared: a copy that came back, a disk that was away.
-        Returns what it lacks even so.
+        Returns what it lacks even so; None when it was stopped.
         """
         live = sorted(fresh) if self._index_checked else self._ledger.inventory.live_contents()
         lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
@@ -109,19 +126,20 @@ class Comparison:
             return set(lost)
         files = [f for content in lost for f in self._ledger.inventory.seen_with_content(content)[:1]]
         files = [f for f in files if self._roots[f.root].online]
-        for at in range(0, len(files), BATCH):
-            look_at(self._ledger, self.vision, self._clock, files[at : at + BATCH])
+        for part in slices(files, self._clock, *BATCH):
+            if stop():
+                return None
+            look_at(self._ledger, self.vision, self._clock, part)
         self._index_checked = True
         return set(self.vision.missing(lost))
 
-    def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
+    def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
-        if fresh:
-            near = self.vision.propose(fresh, month, self._threshold, self._near)
-            self._gather(found, near, same_month=True)
-        for at in range(0, len(new), FRESH):
-            far = self.vision.propose(new[at : at + FRESH], None, None, self._far)
-            self._gather(found, far, same_month=False)
+        if search.among is not None:
+            pairs = self.vision.propose(block, search.among, self._threshold, self._near)
+        else:
+            pairs = self.vision.propose(block, None, None, self._far)
+        self._gather(found, pairs, same_month=search.among is not None)
         return sorted(found.values(), key=lambda p: (p.a, p.b))
 
     def _gather(
@@ -154,23 +172,27 @@ class Comparison:
                     self._ledger.judgement.put_pair(_measured(pair, measures, self._model))
         return left
 
-    def _prove(self, pairs: Sequence[Candidate], on_step: Step, stop: Callable[[], bool]) -> set[str] | None:
+    def _prove(
+        self, pairs: Sequence[Candidate], course: _Course, contents: int, stop: Stop
+    ) -> set[str] | None:
         """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable.
 
         None when it was stopped.
         """
         unproven: set[str] = set()
         pairs = self._measured_before(pairs)
-        for start in range(0, len(pairs), PROOFS):
-            if stop():
+        done = 0
+        for part in slices(pairs, self._clock, *PROOFS):
+            if done and stop():
                 return None
-            chunk = {(p.a, p.b): p for p in pairs[start : start + PROOFS]}
+            chunk = {(p.a, p.b): p for p in part}
             traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
             requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
             self._not_now(chunk, requests)
             measured: list[PairRow] = []
-            for done, proof in enumerate(self.vision.prove(requests), start + 1):
-                on_step("prove", done, len(pairs))
+            for proof in self.vision.prove(requests):
+                done += 1
+                course.within_block(contents * done / len(pairs))
                 if proof.measures is None:
                     unproven |= {proof.a, proof.b}
                 else:
@@ -198,6 +220,32 @@ class Comparison:
             if self._roots[file.root].online:
                 return os.path.join(self._roots[file.root].path, file.path)
         return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """Contents to be compared with all of a place."""
+
+    fresh: Sequence[str]
+    among: Sequence[str] | None
+    """Contents of the month; None: of the whole library."""
+    place: str
+    """What the ledger calls that: `root:month`, or '' for the whole library."""
+    rules: str
+
+
+class _Course:
+    """How far the comparison of a month has come, in contents."""
+
+    def __init__(self, on_step: Step, total: int) -> None:
+        self._on_step, self._total, self._done = on_step, total, 0
+
+    def within_block(self, contents: float) -> None:
+        self._on_step("prove", self._done + int(contents), self._total)
+
+    def block_done(self, contents: int) -> None:
+        self._done += contents
+        self.within_block(0)
 
 
 def forget_older_measures(ledger: Ledger, clock: Clock) -> None:

@@ -19,6 +19,7 @@ from dedupd.core.units import companions_in
 from dedupd.errors import RootError
 from dedupd.pipeline.aside import look_aside, taken_back
 from dedupd.pipeline.foreign import note
+from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, FoundFile
 
 if TYPE_CHECKING:
@@ -107,8 +108,12 @@ def reconcile(
     scope: Scope,
     on_progress: Callable[[int], None] = lambda done: None,
     under: str = "",
+    stop: Stop = never,
 ) -> Changes:
-    """Walk the root (or what lies under one of its folders) and bring the ledger up to date with it."""
+    """Walk the root (or what lies under one of its folders) and bring the ledger up to date with it.
+
+    Stopped before its end, it has noted what is new, and believes in nothing that it did not come to see.
+    """
     changes = Changes()
     unreadable: set[str] = set()
     foreign: dict[str, Foreign] = {}
@@ -124,6 +129,8 @@ def reconcile(
         visited.add(folder)
         diff.folder(folder, files)
         on_progress(changes.files)
+        if stop(photos=False):  # what was listed must not be moved meanwhile
+            return changes
     for folder in ledger.inventory.folders(root.id, under):
         if _within(folder, foreign):
             diff.foreign(folder)

@@ -119,6 +119,11 @@ def _silent(phase: str, done: int, total: int) -> None:
     pass
 
 
+def new_batch() -> str:
+    """A name for the moves of one act: `undo --last` takes back all of it."""
+    return uuid.uuid4().hex
+
+
 def relocate(
     orders: Sequence[MoveOrder],
     mover: Mover,
@@ -133,7 +138,7 @@ def relocate(
     (the file is where it was; id 0 when a check said no before anything was journaled), or INTENT when the
     disk failed half-way: `recover` will look. Raises RootError and StateError; what was done is journaled.
     """
-    batch = batch or uuid.uuid4().hex
+    batch = batch or new_batch()
     rows: dict[tuple[str, str], Move] = {}
     done = 0
     refused = {(order.root, order.unit): why for order, why in _contradictions(orders, journal)}

@@ -12,6 +12,7 @@ from dedupd.core.foreign import Scope
 from dedupd.core.records import RootRow
 from dedupd.errors import AlreadyRunning, RootError
 from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
+from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk
 
 if TYPE_CHECKING:
@@ -49,16 +50,18 @@ class Roots:
         """As the ledger knows them now."""
         return [r for r in self._ledger.inventory.roots() if r.id in self._ids]
 
-    def reconcile(self, *, mark: bool = True, on_progress: Progress = quiet) -> Changes:
+    def reconcile(self, *, mark: bool = True, on_progress: Progress = quiet, stop: Stop = never) -> Changes:
         """Compare every root with the ledger. A root that is not surely itself is left alone and told of."""
         total = Changes()
         for root in self.all:
+            if stop():
+                break
             known = self.surely(root, mark=mark)
             if known is None:
                 continue
             found = reconcile(
                 known, self._ledger, self._disk, self._clock, self.scope,
-                lambda done, before=total.files: on_progress("look", before + done, 0),
+                lambda done, before=total.files: on_progress("look", before + done, 0), stop=stop,
             )  # fmt: skip
             _add(total, found)
         return total

@@ -16,13 +16,15 @@ from dedupd.core.records import FileRow, RootRow
 from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
 from dedupd.pipeline.calibrate import Calibration, own_thresholds
-from dedupd.pipeline.ingest import BATCH
 from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, LookRequest, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
+BATCH = 64
+"""Files looked at before somebody else may come in."""
 IN_SHADOW = "shadow"
 """The ledger's entry that names the model in preparation."""
 Step = Callable[[str, int, int], None]
@@ -49,7 +51,7 @@ class Shadow:
     def model(self) -> str:
         return self.seeing.model
 
-    def advance(self, on_step: Step, stop: Callable[[], bool] = lambda: False) -> bool:
+    def advance(self, on_step: Step, stop: Stop = never) -> bool:
         """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
         return (
             self._look(on_step, stop)
@@ -59,7 +61,7 @@ class Shadow:
 
     # ---- looking
 
-    def _look(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+    def _look(self, on_step: Step, stop: Stop) -> bool:
         while self._waiting or self._find_lacking():
             if stop():
                 return False
@@ -95,7 +97,7 @@ class Shadow:
 
     # ---- calibrating
 
-    def _calibrate(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+    def _calibrate(self, on_step: Step, stop: Stop) -> bool:
         """Thresholds are never another model's. Without any it will only propose, and status says so."""
         if not self._calibrated:
             try:
@@ -109,7 +111,7 @@ class Shadow:
 
     # ---- comparing
 
-    def _compare_months(self, on_step: Step, stop: Callable[[], bool]) -> bool:
+    def _compare_months(self, on_step: Step, stop: Stop) -> bool:
         online = {r.id for r in self._ledger.inventory.roots() if r.online}
         months = [m for m in self._ledger.inventory.months() if m.root in online]
         for done, row in enumerate(months):

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
-from dedupd.core.records import GroupRow
+from dedupd.core.records import GroupRow, MemberRow
 from dedupd.core.relocation import Goal
 from dedupd.errors import UsageError
 from dedupd.pipeline import consent
-from dedupd.pipeline.movement import Moved, Movement
+from dedupd.pipeline.movement import GROUPS, Moved, Movement
 from dedupd.pipeline.recluster import decide
-from dedupd.pipeline.roots import Roots
+from dedupd.pipeline.relocate import new_batch
+from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.slices import Stop, never, slices, wait
 from dedupd.ports import Clock, Disk
 
 if TYPE_CHECKING:
@@ -31,26 +33,45 @@ class Verdicts:
 
     def __init__(
         self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
-        regroup: Callable[[], object], annotate: Callable[..., None],
+        regroup: Callable[..., object], annotate: Callable[..., None],
     ) -> None:  # fmt: skip
         """`regroup` groups the months that changed, `annotate` settles sidecars."""
         self._ledger, self._disk, self._clock, self._settings = ledger, disk, clock, settings
         self._roots, self._movement, self._regroup, self._annotate = roots, movement, regroup, annotate
 
-    def approve(self, groups: Sequence[int]) -> Moved:
+    def approve(self, groups: Sequence[int], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
         """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
         result = Moved()
-        for id in groups:
-            group = self._ledger.judgement.group(id)
-            if group is None:
-                result.messages.append(f"there is no group {id} any more")
-                continue
-            members = [m for m in group.members if m.role in {"duplicate", "review"}]
-            self.move_members(group, members, result)
+        batch, done = new_batch(), 0
+        for part in slices(groups, self._clock, *GROUPS):
+            if stop():
+                result.stayed += len(groups) - done
+                result.messages.append(f"{len(groups) - done} group(s) stay as they are: dedupd was stopped")
+                break
+            chosen: list[tuple[GroupRow, list[MemberRow]]] = []
+            for id in part:
+                group = self._ledger.judgement.group(id)
+                if group is None:
+                    result.messages.append(f"there is no group {id} any more")
+                    continue
+                chosen.append((group, [m for m in group.members if m.role in {"duplicate", "review"}]))
+            self._move(chosen, result, batch, stop)
+            done += len(part)
+            on_progress("move", done, len(groups))
+        self._annotate(stop=stop)
         return result
 
-    def move_members(self, group: GroupRow, members: Sequence[Any], result: Moved) -> None:
+    def _move(
+        self, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved, batch: str, stop: Stop
+    ) -> None:
         """Move these members on a person's word."""
+        for group, members in chosen:
+            self._are_the_same(group, members)
+        for root in self._roots.all:
+            here = [(group, members) for group, members in chosen if group.root == root.id]
+            self._movement.relocate(root, here, result, asked=True, batch=batch, stop=stop)
+
+    def _are_the_same(self, group: GroupRow, members: Sequence[MemberRow]) -> None:
         keeper = self._ledger.inventory.file(group.keeper)
         files = self._ledger.inventory.files_by_id(m.file for m in members)
         with self._ledger.transaction():
@@ -61,12 +82,8 @@ class Verdicts:
                     self._ledger.judgement.add_verdict(
                         "same", keeper.content, file.content, [keeper.path, file.path], self._clock.now()
                     )
-        root = next((r for r in self._roots.all if r.id == group.root), None)
-        if root is not None:
-            self._movement.relocate(root, [(group, members)], result, asked=True)
-            self._annotate()
 
-    def approve_all(self) -> Moved:
+    def approve_all(self, *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
         """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
 
         A root that proposes nothing yet is not meant: nobody can have looked.
@@ -74,12 +91,12 @@ class Verdicts:
         asked = [r for r in self._roots.all if r.online and consent.proposals(self._ledger, r).files]
         for root in asked:
             consent.say_yes(self._ledger, root, self._clock.now())
-        result = self._movement.move(yes=True)
+        result = self._movement.move(yes=True, on_progress=on_progress, stop=stop)
         for root in asked:
             consent.say_yes(self._ledger, root, self._clock.now())
         return result
 
-    def exchange(self, groups: Sequence[int] | None = None) -> Moved:
+    def exchange(self, groups: Sequence[int] | None = None, *, stop: Stop = never) -> Moved:
         """A person's yes to what is held better: each comes back, its group is formed anew, and the lesser one moves aside.
 
         `groups`: only these; None: all. Where each holds something, both stay and the group waits in review.
@@ -93,9 +110,16 @@ class Verdicts:
             held = self._ledger.journal.moves(group=group, held=True)
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
             self._movement.put_back(held, result, Goal.RETURNED)
-        self._regroup()
+            if stop():
+                result.messages.append(
+                    "not all is exchanged: dedupd was stopped; what came back waits in review"
+                )
+                self._annotate()
+                return result
+        self._regroup(stop=stop)
         if result.restored:  # what came back was renamed just now, and only quiet files are keepers
-            self._clock.sleep(self._settings.schedule.settle_seconds + 0.05)
+            wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
+        batch = new_batch()
         for better in chosen:
             file = self._ledger.inventory.file(better.file)
             root = next((r for r in self._roots.all if file is not None and r.id == file.root), None)
@@ -106,7 +130,7 @@ class Verdicts:
             )
             if root is not None and group is not None:
                 members = [m for m in group.members if m.role == "duplicate" and m.file in meant]
-                self._movement.relocate(root, [(group, members)], result, asked=True)
+                self._movement.relocate(root, [(group, members)], result, asked=True, batch=batch, stop=stop)
             elif file is not None:
                 result.messages.append(f"{file.path} is back, and waits: the other may hold something too")
         self._annotate()
@@ -175,7 +199,9 @@ class Verdicts:
         self.keep(keep)
         if keeper is not None and keeper != group.keeper:
             group = self._with_keeper(group, keeper)
-        self.move_members(group, [m for m in group.members if m.file in move and m.role != "moved"], result)
+        members = [m for m in group.members if m.file in move and m.role != "moved"]
+        self._move([(group, members)], result, new_batch(), never)
+        self._annotate()
         return result
 
     def _with_keeper(self, group: GroupRow, keeper: int) -> GroupRow:
@@ -216,8 +242,8 @@ class Verdicts:
                             self._ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
                     self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
 
-    def forget(self, *lessons: int) -> Moved:
-        """Take verdicts back, as if they had never been said."""
+    def forget(self, *lessons: int, stop: Stop = never) -> Moved:
+        """Take verdicts back, as if they had never been said. What is not grouped anew before `stop` is in the next pass."""
         unknown: list[str] = []
         with self._ledger.transaction():
             for lesson in lessons:
@@ -228,7 +254,7 @@ class Verdicts:
                 for content in (verdict.a, verdict.b):
                     for file in self._ledger.inventory.live_with_content(content) if content else ():
                         self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
-        self._regroup()
+        self._regroup(stop=stop)
         return Moved(messages=unknown)
 
     def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:

@@ -59,7 +59,7 @@ def rig() -> Iterator[Rig]:
     made.engine.stop(PATIENCE)
 
 
-def test_people_go_first_then_rescue_then_passes_in_their_order(rig: Rig) -> None:
+def test_rescue_goes_first_then_people_then_passes_in_their_order(rig: Rig) -> None:
     _, free = rig.busy()
     order: list[str] = []
     asked = [("a", Urgency.PASS), ("b", Urgency.PASS), ("c", Urgency.RESCUE), ("d", Urgency.PERSON)]
@@ -67,7 +67,7 @@ def test_people_go_first_then_rescue_then_passes_in_their_order(rig: Rig) -> Non
     free.set()
     for future in done:
         future.result(PATIENCE)
-    assert order == ["d", "c", "a", "b"]
+    assert order == ["c", "d", "a", "b"]
 
 
 def test_a_task_that_waits_already_is_enough(rig: Rig) -> None:
@@ -83,19 +83,94 @@ def test_a_task_that_waits_already_is_enough(rig: Rig) -> None:
     assert runs == [1, 3]
 
 
-def test_a_pass_gives_way_to_people_and_to_the_end_but_not_to_passes(rig: Rig) -> None:
-    seen: list[bool] = []
+def test_what_is_more_urgent_comes_in_at_a_safe_point_and_the_pass_goes_on(rig: Rig) -> None:
+    done: list[str] = []
+
+    def walk(library: Library) -> list[bool]:
+        rig.engine.submit("another", lambda _: done.append("another"), Urgency.PASS)
+        for name, urgency in (
+            ("person", Urgency.PERSON),
+            ("sweep", Urgency.RESCUE),
+            ("look", Urgency.GLANCE),
+        ):
+            rig.engine.submit(name, lambda _, n=name: done.append(n), urgency)
+        ends = [rig.engine.give_way(photos=False)]
+        assert done == ["look"], "what touches photos must not come in while folders are listed"
+        ends.append(rig.engine.give_way())
+        done.append("walk")
+        return ends
+
+    assert rig.do(walk) == [False, False]
+    rig.do()
+    assert done == ["look", "sweep", "person", "walk", "another"]
+
+
+def test_an_act_lets_in_rescue_and_glances_but_no_other_act(rig: Rig) -> None:
+    done: list[str] = []
+
+    def act(library: Library) -> bool:
+        for name, urgency in (("undo", Urgency.PERSON), ("sweep", Urgency.RESCUE), ("look", Urgency.GLANCE)):
+            rig.engine.submit(name, lambda _, n=name: done.append(n), urgency)
+        end = rig.engine.give_way()
+        done.append("act")
+        return end
+
+    assert rig.engine.submit("act", act, Urgency.PERSON).result(PATIENCE) is False
+    rig.do()
+    assert done == ["look", "sweep", "act", "undo"]
+
+
+@pytest.mark.parametrize("running", [Urgency.SCAN, Urgency.PASS])
+def test_what_must_be_done_alone_ends_a_pass_but_no_scan_that_somebody_waits_for(
+    rig: Rig, running: Urgency
+) -> None:
+    done: list[str] = []
+
+    def walk(library: Library) -> bool:
+        rig.engine.submit("settings", lambda _: done.append("settings"), Urgency.PERSON, alone=True)
+        rig.engine.submit("act", lambda _: done.append("act"), Urgency.PERSON)
+        end = rig.engine.give_way()
+        done.append("walk")
+        return end
+
+    assert rig.engine.submit("walk", walk, running).result(PATIENCE) is (running is Urgency.PASS)
+    rig.do()
+    assert done == ["act", "walk", "settings"]
+
+
+def test_a_task_in_the_middle_of_another_fails_by_itself(rig: Rig) -> None:
+    def fail(library: Library) -> None:
+        raise StateError("the disk is full")
+
+    def walk(library: Library) -> bool:
+        failing = rig.engine.submit("act", fail, Urgency.PERSON)
+        assert not rig.engine.give_way()
+        return isinstance(failing.exception(), StateError) and rig.engine.working
+
+    assert rig.do(walk)
+
+
+def test_the_end_of_the_daemon_ends_whatever_runs(rig: Rig) -> None:
+    begun = threading.Event()
 
     def walk(library: Library) -> None:
-        rig.engine.submit("another", lambda _: None, Urgency.PASS)
-        seen.append(rig.engine.should_yield())
-        rig.engine.submit("person", lambda _: None, Urgency.PERSON)
-        seen.append(rig.engine.should_yield())
+        begun.set()
+        while not rig.engine.give_way():
+            pass
 
-    rig.do(walk)
-    assert seen == [False, True]
+    rig.engine.submit("walk", walk, Urgency.PERSON)
+    assert begun.wait(PATIENCE)
     assert rig.engine.stop(PATIENCE)
-    assert rig.engine.should_yield()
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun(rig: Rig) -> None:
+    _, free = rig.busy()
+    ran: list[int] = []
+    left = rig.engine.submit("act", lambda _: ran.append(1), Urgency.PERSON)
+    assert left.cancel()
+    free.set()
+    rig.do()
+    assert ran == []
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is full"), OSError(5, "broken"), ValueError("a bug")])

@@ -69,12 +69,14 @@ def propose(
     `bar` is the least cosine, None for hashes alone. Across the whole index two photos that both know when they
     were taken, and that it was not at one moment, are no pair: most of a library, and never anything to each other.
     """
+    # A month is searched block by block, and read once.
+    others = None if among is None else index.rows_kept(among)
     rows = index.rows(fresh)
     if not rows.contents:
         return
     # A pair of these is met from both sides, and counts when the smaller id is the fresh one.
     met_twice = set(rows.contents) if among is None else set(rows.contents) & set(among)
-    parts = _across(index, rows, bar) if among is None else _within(rows, index.rows(among), bar)
+    parts = _across(index, rows, bar) if others is None else _within(rows, others, bar)
     for pairs in parts:
         keep = _within_bars(pairs.distances, pairs.cosines, bar)
         found: list[Candidate] = []
@@ -104,7 +106,7 @@ def _meeting_inside(
     """Pairs (a < b) that agree when one or both are seen without their margins."""
 
     def blocks(of: PhotoIndex) -> Iterable[Rows]:
-        return of.scan(sketches=False) if among is None else [of.rows(among)]
+        return of.scan(sketches=False) if among is None else [of.rows_kept(among)]
 
     framed = insides.rows(rows.contents)
     looks = [(framed, insides), (rows, insides), *([(framed, index)] if framed.contents else [])]

@@ -1,0 +1,50 @@
+"""Long work in slices: people, sweeps and the end come in between, and nothing done is lost.
+
+Owns how large a slice is. Must never hold work back: it only says where one slice ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from dedupd.ports import Clock
+
+SLICE_SECONDS = 2.0
+"""Somebody who waits for an answer waits about this long, whatever the daemon is busy with."""
+
+T = TypeVar("T")
+
+
+class Stop(Protocol):
+    """Asked at safe points of long work, where the ledger says all that was done: who waits may be let in there."""
+
+    def __call__(self, *, photos: bool = True) -> bool:
+        """True: end here. `photos` False: whoever is let in must leave photos and their rows as they are."""
+        ...
+
+
+def never(*, photos: bool = True) -> bool:
+    return False
+
+
+def slices(items: Sequence[T], clock: Clock, fewest: int, most: int) -> Iterator[Sequence[T]]:
+    """`items` in order, in parts of `fewest` to `most` that take about SLICE_SECONDS each, whatever one of them costs.
+
+    Measured from part to part: each is at most twice as long as the one before.
+    """
+    size, start = fewest, 0
+    while start < len(items):
+        begun = clock.monotonic()
+        yield items[start : start + size]
+        start += size
+        took = clock.monotonic() - begun
+        wanted = 2 * size if took <= 0 else int(size * SLICE_SECONDS / took)
+        size = max(fewest, min(most, 2 * size, wanted))
+
+
+def wait(seconds: float, clock: Clock, stop: Stop) -> None:
+    """Sleep, and let who waits come in meanwhile; shorter when `stop` says so."""
+    end = clock.monotonic() + seconds
+    while not stop() and (left := end - clock.monotonic()) > 0:
+        clock.sleep(min(left, SLICE_SECONDS / 8))
