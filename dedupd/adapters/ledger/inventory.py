@@ -257,14 +257,6 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
-    def companions_with_content(self, root: int, content: str) -> list[FileRow]:
-        """Companions of this root that hold these bytes."""
-        rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE content=? AND root=? AND +state='companion' AND absent_since IS NULL",
-            (content, root),
-        )
-        return [_file(r) for r in rows]
-
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
             "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?",
@@ -302,22 +294,47 @@ class Inventory:
 
     def live_with_content(self, content: str) -> list[FileRow]:
         """Photos of these bytes, or media that nobody decodes."""
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_READ}", (content,))
-        return [_file(r) for r in rows]
+        return self.live_with_contents([content])[content]
+
+    def live_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, or media that nobody decodes, in the order of their ids."""
+        return self._with_contents(contents, _READ)
 
     def seen_with_content(self, content: str) -> list[FileRow]:
         """Photos of these bytes: their pictures can be looked at again."""
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_LIVE}", (content,))
-        return [_file(r) for r in rows]
+        return self.seen_with_contents([content])[content]
 
-    def months_of(self, root: int, content: str) -> set[str]:
-        """Months of the files of this root with these bytes, in duplicates/ too."""
-        rows = self._link.execute(
-            "SELECT DISTINCT month FROM files WHERE content=? AND +root=? AND absent_since IS NULL "
-            "AND +state IN ('indexed', 'undecoded', 'held')",
-            (content, root),
-        )
-        return {r[0] for r in rows}
+    def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, in the order of their ids: their pictures can be looked at again."""
+        return self._with_contents(contents, _LIVE)
+
+    def companions_with_contents(self, root: int, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content the companions of this root that hold it."""
+        return self._with_contents(contents, "+root=? AND +state='companion' AND absent_since IS NULL", root)
+
+    def _with_contents(self, contents: Iterable[str], where: str, *values: int) -> dict[str, list[FileRow]]:
+        found: dict[str, list[FileRow]] = {content: [] for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT {_FILE} FROM files WHERE content IN ({marks}) AND {where} ORDER BY +id",
+                (*chunk, *values),
+            )
+            for row in rows:
+                found[row[9]].append(_file(row))
+        return found
+
+    def months_of_contents(self, root: int, contents: Iterable[str]) -> dict[str, set[str]]:
+        """Of each content the months of this root's files that hold it, in duplicates/ too."""
+        found: dict[str, set[str]] = {content: set() for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT content, month FROM files WHERE content IN ({marks}) AND +root=? AND absent_since IS NULL "
+                "AND +state IN ('indexed', 'undecoded', 'held')",
+                (*chunk, root),
+            )
+            for content, month in rows:
+                found[content].add(month)
+        return found
 
     def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
         where = "" if root is None else " AND root=:root"
