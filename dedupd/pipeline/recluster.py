@@ -100,19 +100,27 @@ class Comparison:
         """A lost or older index costs time only: look again at what it does not hold.
 
         All is asked about once; later only what is to be compared: a copy that came back, a disk that was away.
-        Returns what it lacks even so.
+        Returns what of `fresh` it lacks even so.
         """
-        live = sorted(fresh) if self._index_checked else self._ledger.inventory.live_contents()
-        lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
-        if not lost or self._shadow:
-            self._index_checked = True
-            return set(lost)
-        files = [f for content in lost for f in self._ledger.inventory.seen_with_content(content)[:1]]
-        files = [f for f in files if self._roots[f.root].online]
+        fresh = set(fresh)
+        few = sorted(fresh)
+        pages = (few[at : at + 4096] for at in range(0, len(few), 4096))
+        lacking: set[str] = set()
+        for page in pages if self._index_checked else self._ledger.inventory.live_pages():
+            lost = self.vision.missing(page)
+            if lost and not self._shadow:
+                lost = self._look_again(lost)
+            lacking.update(c for c in lost if c in fresh)
+        self._index_checked = True
+        return lacking
+
+    def _look_again(self, lost: Sequence[str]) -> list[str]:
+        """At what the index does not hold, where it lies on a disk that is here. Returns what it lacks even so."""
+        seen = self._ledger.inventory.seen_with_contents(lost)
+        files = [at[0] for at in seen.values() if at and self._roots[at[0].root].online]
         for at in range(0, len(files), BATCH):
             look_at(self._ledger, self.vision, self._clock, files[at : at + BATCH])
-        self._index_checked = True
-        return set(self.vision.missing(lost))
+        return self.vision.missing(lost)
 
     def _candidates(self, fresh: Sequence[str], month: Sequence[str], new: Sequence[str]) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}

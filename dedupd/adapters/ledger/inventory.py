@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.rows import (
@@ -145,12 +145,12 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
-    def held(self, root: int) -> list[FileRow]:
-        """What dedupd moved aside, those not seen there any more too."""
-        rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND state='held' ORDER BY path", (root,)
-        )
-        return [_file(r) for r in rows]
+    def held(self, root: int) -> Iterator[FileRow]:
+        """What dedupd moved aside, those not seen there any more too; read as it is asked for."""
+        ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
+        for chunk, _ in chunks([r[0] for r in ids]):
+            rows = self.files_by_id(chunk)
+            yield from (rows[id] for id in chunk if id in rows)
 
     def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
         done = self._link.execute(
@@ -270,12 +270,20 @@ class Inventory:
         self._link.execute("DELETE FROM files WHERE id=?", (id,))
         self._link.execute("DELETE FROM members WHERE file=?", (id,))
 
-    def to_look_at(self) -> list[FileRow]:
-        """Files whose bytes nobody has looked at yet."""
+    def to_look_at(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
+        """Files of a root whose bytes nobody has looked at yet, by id from the one after `after` on: a first import is
+        all of a library, so that nobody may read it at once.
+        """
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE state='seen' AND absent_since IS NULL ORDER BY root, path"
+            f"SELECT {_FILE} FROM files WHERE state='seen' AND root=? AND absent_since IS NULL AND id>? ORDER BY id LIMIT ?",
+            (root, after, limit),
         )
         return [_file(r) for r in rows]
+
+    def anything_to_look_at(self) -> bool:
+        """Whether there is a file whose bytes nobody has looked at yet."""
+        found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
+        return found.fetchone() is not None
 
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
         """Photos, and media that nobody decodes."""
@@ -385,9 +393,24 @@ class Inventory:
             {"model": model},
         )
 
-    def live_contents(self) -> list[str]:
-        """Contents of live photos: what the index holds when it is whole."""
-        return [r[0] for r in self._link.execute(f"SELECT DISTINCT content FROM files WHERE {_LIVE}")]
+    def live_contents(self, after: str = "", limit: int = -1) -> list[str]:
+        """Contents of live photos, in order, from the one after `after` on: what the index holds when it is whole."""
+        rows = self._link.execute(
+            f"SELECT DISTINCT content FROM files WHERE content>? AND {_LIVE} ORDER BY content LIMIT ?",
+            (after, limit),
+        )
+        return [r[0] for r in rows]
+
+    def live_pages(self, size: int = 4096) -> Iterator[list[str]]:
+        """The same, some at a time: all of a large library take hundreds of megabytes."""
+        after = ""
+        while page := self.live_contents(after, size):
+            yield page
+            after = page[-1]
+
+    def count_contents(self) -> int:
+        """How many contents the live photos have."""
+        return self._link.execute(f"SELECT count(DISTINCT content) FROM files WHERE {_LIVE}").fetchone()[0]
 
     # ---- months
 
