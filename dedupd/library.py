@@ -257,7 +257,7 @@ class Library:
 
         def choose(path: str) -> bool:
             folder = month_folder(path)
-            return wanted is None or folder is None or folder[0] in wanted
+            return folder is None or folder[0] in (wanted or ())
 
         return ingest(
             self.ledger,
@@ -265,12 +265,12 @@ class Library:
             self.clock,
             lambda done, total: on_progress("index", done, total),
             stop,
-            choose,
+            None if wanted is None else choose,
         )
 
     def _see(self) -> None:
         """Find out which embedder is in force, record the choice once, and re-look at what another one saw."""
-        if not self.ledger.inventory.to_look_at() and self.ledger.get("recipe"):
+        if not self.ledger.inventory.anything_to_look_at() and self.ledger.get("recipe"):
             return
         seeing = self.vision.status()
         if seeing.note:

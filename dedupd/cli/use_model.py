@@ -88,7 +88,7 @@ def _use(arguments: argparse.Namespace, settings: Settings, places: Places, hand
     with progress_bar() as progress:
         hands.prepare(name, progress)
         with closing(LibraryView(settings, places)) as view:
-            model, photos = in_preparation(view.ledger), len(view.ledger.inventory.live_contents())
+            model, photos = in_preparation(view.ledger), view.ledger.inventory.count_contents()
             if model is None:
                 answer(f"{visible(name)} is in use already")
                 return int(ExitCode.OK)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections import defaultdict
+from bisect import insort
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dedupd.core.dominance import Loss, lost, preferred, waived_by
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
-from dedupd.core.photo import Edge, Evidence, Relation
+from dedupd.core.photo import Edge, Evidence, Relation, Traits
 
 __all__ = ["Member", "Node", "Star", "stars"]
 
@@ -111,6 +112,9 @@ class _Grouping:
             if edge.a in self.copies and edge.b in self.copies:
                 self.edges[edge.a].append(edge)
                 self.edges[edge.b].append(edge)
+        self.same_bytes = {
+            content: _exact(content) for content, files in self.copies.items() if len(files) > 1
+        }
         self.losses: dict[tuple[str, str, Relation], tuple[Loss, ...]] = {}
         self.cluster: dict[int, _Cluster] = {}
         self.taken: set[int] = set()
@@ -149,7 +153,7 @@ class _Grouping:
 
     def _gather(self, order: list[Node], relations: set[Relation], *, moving: bool) -> None:
         """Each free node joins the best keeper before it in `order`, or becomes a keeper itself."""
-        keepers: set[int] = set()
+        keepers: dict[str, list[Node]] = defaultdict(list)
         for node in order:
             if node.id in self.taken:
                 continue
@@ -159,7 +163,7 @@ class _Grouping:
                 else self._home(node, keepers, relations, moving=moving)
             )
             if home is None:
-                keepers.add(node.id)
+                insort(keepers[node.content], node, key=self._placed)
                 continue
             cluster, edge = home
             cluster.members.append((node, edge))
@@ -167,38 +171,60 @@ class _Grouping:
             cluster.similar += edge.relation is Relation.SIMILAR
             self.taken.add(node.id)
 
+    def _placed(self, node: Node) -> int:
+        return self.place[node.id]
+
     def _home(
-        self, node: Node, keepers: set[int], relations: set[Relation], *, moving: bool
+        self, node: Node, keepers: Mapping[str, list[Node]], relations: set[Relation], *, moving: bool
     ) -> tuple[_Cluster, Edge] | None:
         best: tuple[tuple[float, ...], _Cluster, Edge] | None = None
-        for keeper, edge in self._neighbours(node):
-            if keeper.id not in keepers or edge.relation not in relations:
+        for content, edge in self._neighbours(node):
+            if content not in keepers or edge.relation not in relations:
                 continue
-            if moving and self._obstacle(node, edge, keeper):
+            if moving and self._obstacle(node, edge, keepers[content][0].traits):
                 continue
-            cluster = self.cluster.setdefault(keeper.id, _Cluster(keeper, contents={keeper.content: 1}))
-            if not self._welcome(node, edge, cluster):
+            cluster = self._first_open(node, edge, keepers[content], moving=moving)
+            if cluster is None:
                 continue
-            score = (float(_STRENGTH[edge.relation]), edge.evidence.confidence, -float(self.place[keeper.id]))
+            place = self.place[cluster.keeper.id]
+            score = (float(_STRENGTH[edge.relation]), edge.evidence.confidence, -float(place))
             if best is None or score > best[0]:
                 best = (score, cluster, edge)
         return (best[1], best[2]) if best else None
+
+    def _first_open(
+        self, node: Node, edge: Edge, keepers: Iterable[Node], *, moving: bool
+    ) -> _Cluster | None:
+        """Of these files of one content, best first, the first that takes `node` in."""
+        for keeper in keepers:
+            if moving and self._obstacle_beside(node, edge, keeper):
+                continue
+            cluster = self.cluster.setdefault(keeper.id, _Cluster(keeper, contents={keeper.content: 1}))
+            if self._welcome(node, edge, cluster):
+                return cluster
+        return None
 
     def _welcome(self, node: Node, edge: Edge, cluster: _Cluster) -> bool:
         if edge.relation is Relation.SIMILAR and cluster.similar >= SIMILAR_LIMIT:
             return False
         return self.vetoed.get(node.content, set()).isdisjoint(cluster.contents)
 
-    def _neighbours(self, node: Node) -> Iterator[tuple[Node, Edge]]:
-        for twin in self.copies[node.content]:
-            if twin.id != node.id and self.tiers.get(Relation.EXACT, "review") != "off":
-                yield twin, _exact(node.content)
+    def _neighbours(self, node: Node) -> Iterator[tuple[str, Edge]]:
+        """The contents it is related to, its own among them when other files hold it; each once."""
+        vetoed = self.vetoed.get(node.content, ())
+        twins = self.same_bytes.get(node.content)
+        if (
+            twins is not None
+            and node.content not in vetoed
+            and self.tiers.get(Relation.EXACT, "review") != "off"
+        ):
+            yield node.content, twins
         for edge in self.edges.get(node.content, ()):
-            for other in self.copies[edge.other(node.content)]:
+            if (other := edge.other(node.content)) not in vetoed:
                 yield other, edge
 
-    def _obstacle(self, node: Node, edge: Edge, keeper: Node) -> str:
-        """What keeps `node` from moving beside `keeper` without a person; '' when nothing does."""
+    def _obstacle(self, node: Node, edge: Edge, keeper: Traits) -> str:
+        """What keeps `node` from moving beside any file of that content without a person; '' when nothing does."""
         if not edge.unattended:
             return edge.why or "not proven beyond doubt"
         if node.protected:
@@ -209,8 +235,12 @@ class _Grouping:
             return node.stay
         if self.tiers.get(edge.relation, "review") != "move":
             return f"{edge.relation} pairs are reviewed (tiers)"
-        if losses := self._lost(edge, node, keeper):
-            return self._said(losses, self._lost(edge, keeper, node))
+        if losses := self._lost(edge, node.traits, keeper):
+            return self._said(losses, self._lost(edge, keeper, node.traits))
+        return ""
+
+    def _obstacle_beside(self, node: Node, edge: Edge, keeper: Node) -> str:
+        """What keeps it from moving beside this very file."""
         if edge.relation is Relation.BURST and (why := self._no_burst(node, keeper)):
             return why
         if edge.relation is not Relation.EXACT and self.place[node.id] < self.place[keeper.id]:
@@ -229,13 +259,11 @@ class _Grouping:
             return "a version of it waits beside it"
         return ""
 
-    def _lost(self, edge: Edge, mover: Node, keeper: Node) -> tuple[Loss, ...]:
-        """What would be lost if `mover` moved beside `keeper`."""
+    def _lost(self, edge: Edge, mover: Traits, keeper: Traits) -> tuple[Loss, ...]:
+        """What would be lost if a file of `mover` moved beside one of `keeper`."""
         key = (mover.content, keeper.content, edge.relation)
         if key not in self.losses:
-            self.losses[key] = lost(
-                edge, mover.traits, keeper.traits, waived=self.waived, metadata=self.metadata_counts
-            )
+            self.losses[key] = lost(edge, mover, keeper, waived=self.waived, metadata=self.metadata_counts)
         return self.losses[key]
 
     def _said(self, losses: Sequence[Loss], of_keeper: Sequence[Loss]) -> str:
@@ -257,19 +285,19 @@ class _Grouping:
             ),
         )
         rival = min(members, key=lambda member: self.place[member.node.id])
-        held = [loss.clause for loss in self._lost(rival.edge, cluster.keeper, rival.node)]
+        held = [loss.clause for loss in self._lost(rival.edge, cluster.keeper.traits, rival.node.traits)]
         why = [*held, *reasons(cluster.keeper, rival.node, self.policy)]
         return Star(keeper=cluster.keeper, members=tuple(members), reasons=tuple(why))
 
     def _member(self, node: Node, edge: Edge, keeper: Node) -> Member:
-        obstacle = self._obstacle(node, edge, keeper)
+        obstacle = self._obstacle(node, edge, keeper.traits) or self._obstacle_beside(node, edge, keeper)
         return Member(
             node=node,
             edge=edge,
             unattended=not obstacle,
             why=obstacle or edge.why,
-            only_here=tuple(loss.clause for loss in self._lost(edge, node, keeper)),
-            only_in_keeper=tuple(loss.clause for loss in self._lost(edge, keeper, node)),
+            only_here=tuple(loss.clause for loss in self._lost(edge, node.traits, keeper.traits)),
+            only_in_keeper=tuple(loss.clause for loss in self._lost(edge, keeper.traits, node.traits)),
         )
 
     def _order(self, relations: set[Relation]) -> list[Node]:
@@ -278,32 +306,20 @@ class _Grouping:
         A small copy with richer metadata would otherwise keep, and its original, which may not move beside it, would stay.
         """
         key = self._keys(in_burst=Relation.BURST in relations)
-        after: dict[int, list[tuple[Node, bool]]] = defaultdict(list)
-        waiting: dict[int, list[int]] = {node.id: [0, 0] for node in self.nodes}
-        for more, less, holds_all in sorted(set(self._before(relations))):
-            for first in self.copies[more]:
-                for second in self.copies[less]:
-                    if key[second.id][:3] >= key[first.id][:3]:
-                        after[first.id].append((second, holds_all))
-                        waiting[second.id][holds_all] += 1
-        by_id = {node.id: node for node in self.nodes}
-        ready = [(key[i], i) for i, counts in waiting.items() if not any(counts)]
-        heapq.heapify(ready)
+        line = _Line(self.copies, key, sorted(set(self._before(relations))))
+        left = {node.id: node for node in self.nodes}
+        heap = [(line.wait(id), key[id], id) for id in left]
+        heapq.heapify(heap)
         order: list[Node] = []
-        left = set(by_id)
         while left:
-            chosen = heapq.heappop(ready)[1] if ready else self._out_of_a_circle(left, waiting, key)
-            left.discard(chosen)
-            order.append(by_id[chosen])
-            for second, holds_all in after[chosen]:
-                waiting[second.id][holds_all] -= 1
-                if not any(waiting[second.id]) and second.id in left:
-                    heapq.heappush(ready, (key[second.id], second.id))
+            chosen = left.pop(heapq.heappop(heap)[2], None)
+            if chosen is None:
+                continue  # it was pushed once more when it waited for less, and has its place
+            order.append(chosen)
+            for id in line.place(chosen):
+                if id in left:
+                    heapq.heappush(heap, (line.wait(id), key[id], id))
         return order
-
-    def _out_of_a_circle(self, left: set[int], waiting: dict[int, list[int]], key: dict[int, RankKey]) -> int:
-        """Near-equal ones can each be preferred to the next: the best that nobody left holds all of goes first."""
-        return min(left, key=lambda i: (waiting[i][True] > 0, key[i], i))
 
     def _keys(self, *, in_burst: bool) -> dict[int, RankKey]:
         """Sharpness counts among the frames of a burst alone, and there only between originals."""
@@ -328,7 +344,7 @@ class _Grouping:
             for edge in edges:
                 if edge.a != content or edge.relation not in relations:
                     continue
-                one, other = self.copies[edge.a][0], self.copies[edge.b][0]
+                one, other = self.copies[edge.a][0].traits, self.copies[edge.b][0].traits
                 in_one, in_other = self._lost(edge, one, other), self._lost(edge, other, one)
                 if bool(in_one) != bool(in_other):
                     yield (edge.a, edge.b, True) if in_one else (edge.b, edge.a, True)
@@ -338,6 +354,61 @@ class _Grouping:
                     yield edge.a, edge.b, False
                 elif self.derived.get(edge.a) == edge.b:
                     yield edge.b, edge.a, False
+
+
+class _Line:
+    """Which files still wait for others to be placed before them.
+
+    A content waits for a content, however many files either has: each of its files for all that are of its own class or
+    a better one (pinned, companion, protected), because those of a lesser class come after it in any case.
+    """
+
+    def __init__(
+        self,
+        copies: Mapping[str, list[Node]],
+        key: Mapping[int, RankKey],
+        before: Sequence[tuple[str, str, bool]],
+    ) -> None:
+        self._class: dict[int, RankKey] = {id: rank[:3] for id, rank in key.items()}
+        self._files: dict[str, dict[RankKey, list[int]]] = {}
+        for content in {content for more, less, _ in before for content in (more, less)}:
+            by_class = self._files[content] = defaultdict(list)
+            for node in copies[content]:
+                by_class[self._class[node.id]].append(node.id)
+        self._left = {c: Counter({rank: len(ids) for rank, ids in f.items()}) for c, f in self._files.items()}
+        self._after: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+        self._waiting: dict[int, list[int]] = {id: [0, 0] for id in key}
+        """File -> how many contents it waits for: merely preferred ones, and those that hold all of it."""
+        for more, less, holds_all in before:
+            self._after[more].append((less, holds_all))
+            for rank, ids in self._files[less].items():
+                if self._some_left(more, rank):
+                    for id in ids:
+                        self._waiting[id][holds_all] += 1
+
+    def wait(self, id: int) -> int:
+        """0: its turn may come. Near-equal ones can each be preferred to the next: of such a circle the ones that nobody
+        left holds all of (1) go before the others (2).
+        """
+        preferred, holding = self._waiting[id]
+        return 2 if holding else 1 if preferred else 0
+
+    def place(self, node: Node) -> Iterator[int]:
+        """This file has its place. Yields those that wait for less now."""
+        if node.content not in self._after:
+            return
+        own = self._class[node.id]
+        self._left[node.content][own] -= 1
+        for less, holds_all in self._after[node.content]:
+            for rank, ids in self._files[less].items():
+                if rank < own or self._some_left(node.content, rank):
+                    continue
+                for id in ids:
+                    self._waiting[id][holds_all] -= 1
+                    yield id
+
+    def _some_left(self, content: str, rank: RankKey) -> bool:
+        return any(count and other <= rank for other, count in self._left[content].items())
 
 
 def numbers_apart(one: str, other: str) -> int:

@@ -93,9 +93,7 @@ class Calibration:
     def _choose(self) -> list[str]:
         """Contents are hashes: the first in their order are a fair sample, and the same each time."""
         sample: list[str] = []
-        live = sorted(self._ledger.inventory.live_contents())
-        for start in range(0, len(live), SAMPLE):
-            chunk = live[start : start + SAMPLE]
+        for chunk in self._ledger.inventory.live_pages(SAMPLE):
             lacking = set(self._vision.missing(chunk))
             sample += [c for c in chunk if c not in lacking and self._request(c) is not None]
             if len(sample) >= SAMPLE:
@@ -133,9 +131,8 @@ class Calibration:
         return self._cosines([pair for pair, m in self._measured(near) if framed_alike(m)])
 
     def _dated(self) -> Iterator[tuple[str, float, str]]:
-        live = self._ledger.inventory.live_contents()
-        for start in range(0, len(live), 4096):
-            for content, traits in self._ledger.inventory.traits(live[start : start + 4096]).items():
+        for page in self._ledger.inventory.live_pages():
+            for content, traits in self._ledger.inventory.traits(page).items():
                 if traits.captured is not None and traits.camera:
                     yield traits.camera, traits.captured, content
 

@@ -8,7 +8,7 @@ Must never move a file. The index is durable before the ledger records "indexed"
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.core.media import perhaps
@@ -33,24 +33,29 @@ def ingest(
     clock: Clock,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Stop = never,
-    choose: Callable[[str], bool] = lambda path: True,
+    choose: Callable[[str], bool] | None = None,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
-    waiting = ledger.inventory.to_look_at()
     roots = {r.id: r for r in ledger.inventory.roots()}
-    waiting = [f for f in waiting if roots[f.root].online and choose(f.path)]
-    if waiting:
-        on_progress(0, len(waiting))
-    photos, done = 0, 0
+    online = [id for id, root in roots.items() if root.online]
+    waiting = _waiting(ledger, online, choose)
+    total = (
+        sum(ledger.inventory.count(id, FileState.SEEN) for id in online)
+        if choose is None
+        else sum(1 for _ in _waiting(ledger, online, choose))
+    )
+    if total:
+        on_progress(0, total)
+    photos = done = 0
     for part in slices(waiting, clock, *BATCH):
         if stop():
             return photos
         photos += look_at(
-            ledger, vision, clock, part, lambda n, at=done: on_progress(at + n, len(waiting))
-        )  # fmt: skip
+            ledger, vision, clock, part, lambda n, at=done: on_progress(at + n, max(total, at + n))
+        )
         done += len(part)
     beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
     for part in slices(beside, clock, *BATCH):
@@ -58,6 +63,15 @@ def ingest(
             break
         read_beside(ledger, vision, clock, part)
     return photos
+
+
+def _waiting(ledger: Ledger, roots: Iterable[int], choose: Callable[[str], bool] | None) -> Iterator[FileRow]:
+    """What of these roots is to be looked at, read as it is asked for; what comes meanwhile too, each file once."""
+    for root in roots:
+        after = 0
+        while page := ledger.inventory.to_look_at(root, after, BATCH[1]):
+            after = page[-1].id
+            yield from (f for f in page if choose is None or choose(f.path))
 
 
 def know_media(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ clustering again (other thresholds, another verdict) decodes nothing and gives t
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -117,21 +117,31 @@ class Comparison:
         """A lost or older index costs time only: look again at what it does not hold.
 
         All is asked about once; later only what is to be compared: a copy that came back, a disk that was away.
-        Returns what it lacks even so; None when it was stopped.
+        Returns what of `fresh` it lacks even so; None when it was stopped.
         """
-        live = sorted(fresh) if self._index_checked else self._ledger.inventory.live_contents()
-        lost = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
-        if not lost or self._shadow:
-            self._index_checked = True
-            return set(lost)
-        files = [f for content in lost for f in self._ledger.inventory.seen_with_content(content)[:1]]
-        files = [f for f in files if self._roots[f.root].online]
+        fresh = set(fresh)
+        few = sorted(fresh)
+        pages = (few[at : at + 4096] for at in range(0, len(few), 4096))
+        lacking: set[str] = set()
+        for page in pages if self._index_checked else self._ledger.inventory.live_pages():
+            lost = self.vision.missing(page)
+            if lost and not self._shadow:
+                if not self._look_again(lost, stop):
+                    return None
+                lost = self.vision.missing(lost)
+            lacking.update(c for c in lost if c in fresh)
+        self._index_checked = True
+        return lacking
+
+    def _look_again(self, lost: Sequence[str], stop: Stop) -> bool:
+        """At what the index does not hold, where it lies on a disk that is here. False when it was stopped."""
+        seen = self._ledger.inventory.seen_with_contents(lost)
+        files = [at[0] for at in seen.values() if at and self._roots[at[0].root].online]
         for part in slices(files, self._clock, *BATCH):
             if stop():
-                return None
+                return False
             look_at(self._ledger, self.vision, self._clock, part)
-        self._index_checked = True
-        return set(self.vision.missing(lost))
+        return True
 
     def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
@@ -146,13 +156,9 @@ class Comparison:
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], *, same_month: bool
     ) -> None:
         """Add the pairs that were not measured yet and that measuring could relate."""
-        unmeasured = [
-            p
-            for p in pairs
-            if p.a != p.b
-            and (p.a, p.b) not in found
-            and not self._ledger.judgement.has_pair(p.a, p.b, self._model)
-        ]
+        fresh = {(p.a, p.b): p for p in pairs if p.a != p.b and (p.a, p.b) not in found}
+        known = self._ledger.judgement.known_pairs(fresh, self._model)
+        unmeasured = [pair for ends, pair in fresh.items() if ends not in known]
         traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
         for pair in unmeasured:
             a, b = traits.get(pair.a), traits.get(pair.b)
@@ -162,15 +168,12 @@ class Comparison:
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""
-        left: list[Candidate] = []
-        with self._ledger.transaction():
-            for pair in pairs:
-                measures = self._ledger.judgement.measures(pair.a, pair.b)
-                if measures is None:
-                    left.append(pair)
-                else:
-                    self._ledger.judgement.put_pair(_measured(pair, measures, self._model))
-        return left
+        known = self._ledger.judgement.measures_of((p.a, p.b) for p in pairs)
+        taken = [_measured(p, known[p.a, p.b], self._model) for p in pairs if (p.a, p.b) in known]
+        if taken:
+            with self._ledger.transaction():
+                self._ledger.judgement.put_pairs(taken)
+        return [p for p in pairs if (p.a, p.b) not in known]
 
     def _prove(
         self, pairs: Sequence[Candidate], course: _Course, contents: int, stop: Stop
@@ -187,8 +190,9 @@ class Comparison:
                 return None
             chunk = {(p.a, p.b): p for p in part}
             traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
-            requests = [r for p in chunk.values() if (r := self._request(p, traits)) is not None]
-            self._not_now(chunk, requests)
+            paths = self._paths(c for pair in chunk for c in pair)
+            requests = [r for p in chunk.values() if (r := self._request(p, traits, paths)) is not None]
+            self._not_now(chunk, paths)
             measured: list[PairRow] = []
             for proof in self.vision.prove(requests):
                 done += 1
@@ -198,28 +202,32 @@ class Comparison:
                 else:
                     measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
             with self._ledger.transaction():
-                for pair in measured:
-                    self._ledger.judgement.put_pair(pair)
+                self._ledger.judgement.put_pairs(measured)
         return unproven
 
-    def _not_now(self, pairs: Iterable[tuple[str, str]], requests: Sequence[ProofRequest]) -> None:
+    def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> None:
         """What is held or gone cannot be compared with what is new: it is compared when it comes back."""
-        away = {c for pair in set(pairs) - {(r.a, r.b) for r in requests} for c in pair if not self._path(c)}
-        with self._ledger.transaction():
-            self._ledger.judgement.forget_compared(away)
+        away = {c for pair in pairs for c in pair if c not in paths}
+        if away:
+            with self._ledger.transaction():
+                self._ledger.judgement.forget_compared(away)
 
-    def _request(self, pair: Candidate, traits: dict[str, Traits]) -> ProofRequest | None:
-        paths = [self._path(pair.a), self._path(pair.b)]
-        if not all(paths) or pair.a not in traits or pair.b not in traits:
+    def _request(
+        self, pair: Candidate, traits: Mapping[str, Traits], paths: Mapping[str, str]
+    ) -> ProofRequest | None:
+        if not {pair.a, pair.b} <= traits.keys() & paths.keys():
             return None
         burst = may_be_burst(traits[pair.a], traits[pair.b])
-        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[0], path_b=paths[1], burst=burst)
+        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=burst)
 
-    def _path(self, content: str) -> str:
-        for file in self._ledger.inventory.seen_with_content(content):
-            if self._roots[file.root].online:
-                return os.path.join(self._roots[file.root].path, file.path)
-        return ""
+    def _paths(self, contents: Iterable[str]) -> dict[str, str]:
+        """Where each of these contents can be read now; those that can be read nowhere are left out."""
+        found: dict[str, str] = {}
+        for content, files in self._ledger.inventory.seen_with_contents(contents).items():
+            at = next((f for f in files if self._roots[f.root].online), None)
+            if at is not None:
+                found[content] = os.path.join(self._roots[at.root].path, at.path)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,47 +326,52 @@ class _Related:
         self.taught: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
         self._traits: dict[str, Traits] = {}
-        self._in_months: dict[str, set[str]] = {}
+        self._months: dict[str, set[str]] = {}
+        """Months a content was taken in, its held twins counted: moving one aside changes no relation."""
 
     def to(self, month: str) -> tuple[list[FileRow], list[Edge]]:
-        edges: dict[tuple[str, str], Edge] = {}
-        queue: list[str] = []
+        """Wave by wave, each with a few questions however many contents are in it."""
+        edges: dict[tuple[str, str], Edge | None] = {}
         known: set[str] = set()
+        wave = {f.content for f in self._ledger.inventory.live_in_month(self._root, month) if f.content}
+        wave |= self._grouped(self._ledger.judgement.groups(self._root, month))
+        while wave:
+            known |= wave
+            pairs = self._ledger.judgement.pairs_among(wave, self._thresholds.model)
+            self._read({*wave, *(end for pair in pairs for end in (pair.a, pair.b))})
+            found = {(p.a, p.b): self._edge(p) for p in pairs if (p.a, p.b) not in edges}
+            edges |= found
+            files = (file.id for content in wave for file in self._files[content])
+            reached = self._grouped(self._ledger.judgement.groups_with_files(files))
+            reached |= {end for edge in found.values() if edge for end in (edge.a, edge.b)}
+            wave = reached - known
+        files = [f for content in sorted(known) for f in self._files[content]]
+        return files, [edge for edge in edges.values() if edge]
 
-        def reach(contents: Iterable[str | None]) -> None:
-            found = sorted({c for c in contents if c and c not in known})
-            known.update(found)
-            queue.extend(found)
-
-        reach(f.content for f in self._ledger.inventory.live_in_month(self._root, month))
-        reach(self._grouped(self._ledger.judgement.groups(self._root, month)))
-        while queue:
-            content = queue.pop()
-            for edge in self._edges(content):
-                edges[edge.a, edge.b] = edge
-                reach([edge.other(content)])
-            for file in self._live(content):
-                reach(self._grouped(self._ledger.judgement.groups_with_file(file.id)))
-        return [f for content in sorted(known) for f in self._live(content)], list(edges.values())
-
-    def _grouped(self, groups: Iterable[GroupRow]) -> set[str | None]:
+    def _grouped(self, groups: Iterable[GroupRow]) -> set[str]:
         """Contents that are in these groups now: a group that dissolves leaves none of its files behind."""
         ids = {
             file for g in groups if g.root == self._root for file in (g.keeper, *(m.file for m in g.members))
         }
-        return {f.content for f in self._ledger.inventory.files_by_id(ids).values()}
+        return {f.content for f in self._ledger.inventory.files_by_id(ids).values() if f.content}
 
-    def _edges(self, content: str) -> Iterable[Edge]:
-        for pair in self._ledger.judgement.pairs_of(content, self._thresholds.model):
-            if not self._live(pair.a) or not self._live(pair.b):
-                continue
-            a, b = self._seen(pair.a), self._seen(pair.b)
-            if a is None or b is None:
-                continue
-            same_month = bool(self._months(pair.a) & self._months(pair.b))
-            edge = self._judged(typed(pair, a, b, self._thresholds, same_month=same_month), a, b)
-            if edge is not None:
-                yield edge
+    def _read(self, contents: set[str]) -> None:
+        """What the ledger knows of these contents in this root."""
+        new = sorted(contents - self._files.keys())
+        self._traits |= self._ledger.inventory.traits(new)
+        self._months |= self._ledger.inventory.months_of_contents(self._root, new)
+        live = self._ledger.inventory.live_with_contents(new)
+        self._files |= {c: [f for f in files if f.root == self._root] for c, files in live.items()}
+        undecoded = [c for c in new if any(f.state == FileState.UNDECODED for f in self._files[c])]
+        for content, beside in self._ledger.inventory.companions_with_contents(self._root, undecoded).items():
+            self._files[content] += beside
+
+    def _edge(self, pair: PairRow) -> Edge | None:
+        a, b = self._traits.get(pair.a), self._traits.get(pair.b)
+        if a is None or b is None or not self._files[pair.a] or not self._files[pair.b]:
+            return None
+        same_month = not self._months[pair.a].isdisjoint(self._months[pair.b])
+        return self._judged(typed(pair, a, b, self._thresholds, same_month=same_month), a, b)
 
     def _judged(self, edge: Edge | None, a: Traits, b: Traits) -> Edge | None:
         """What people said of this pair; of pairs like it, when nobody judged it."""
@@ -370,25 +383,6 @@ class _Related:
         if left is None or (edge.unattended and not left.unattended):
             self.taught.add((edge.a, edge.b))
         return left
-
-    def _live(self, content: str) -> list[FileRow]:
-        if content not in self._files:
-            rows = [f for f in self._ledger.inventory.live_with_content(content) if f.root == self._root]
-            if any(f.state == FileState.UNDECODED for f in rows):
-                rows += self._ledger.inventory.companions_with_content(self._root, content)
-            self._files[content] = rows
-        return self._files[content]
-
-    def _months(self, content: str) -> set[str]:
-        """Months this content was taken in, its held twins counted: moving one aside changes no relation."""
-        if content not in self._in_months:
-            self._in_months[content] = self._ledger.inventory.months_of(self._root, content)
-        return self._in_months[content]
-
-    def _seen(self, content: str) -> Traits | None:
-        if content not in self._traits:
-            self._traits.update(self._ledger.inventory.traits([content]))
-        return self._traits.get(content)
 
 
 def _approved(edge: Edge) -> Edge:
@@ -404,18 +398,18 @@ def _nodes(
 ) -> list[Node]:
     traits = ledger.inventory.traits(f.content for f in files if f.content)
     kept = {v.a for v in ledger.judgement.verdicts("keep")} | ledger.inventory.held_and_missing(root.id)
+    groups = ledger.judgement.groups_of_keepers(root.id, (file.id for file in files))
     nodes: list[Node] = []
     for file in files:
         if file.content not in traits:
             continue
         unit = companions.unit(file.path)
-        group = ledger.judgement.group_of_keeper(root.id, file.id)
         nodes.append(
             Node(
                 id=file.id, root=root.id, month=file.month or _own_month(file), path=file.path, content=file.content,
                 traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
                 protected=settings.protects(os.path.join(root.path, file.path)),
-                pinned=group is not None and any(m.role == "moved" for m in group.members),
+                pinned=bool(_moved(groups.get(file.id))),
                 stay="it has other hard links" if file.stat.nlink > 1 else unit.stay,
                 belongs_to=companions.owner(file.path) if file.state == FileState.COMPANION else "",
                 kept_by_person=file.content in kept,
@@ -443,18 +437,18 @@ def _store(
     touched = {month}
     now = clock.now()
     found, files = drawn.stars, drawn.files
-    members = {star.keeper.id: list(members_of(ledger, star, companions)) for star in found}
+    rows = list(zip(found, members_of(ledger, found, companions), strict=True))
     with ledger.transaction():
         ledger.judgement.put_taught(root, month, drawn.taught)
         before = {g.id: g for g in ledger.judgement.groups(root, month)}
-        before |= {g.id: g for f in files for g in ledger.judgement.groups_with_file(f.id)}
+        before |= {g.id: g for g in ledger.judgement.groups_with_files(f.id for f in files)}
+        by_keeper = {g.keeper: g for g in before.values() if g.root == root}
         current: set[int] = set()
-        for star in found:
-            old = ledger.judgement.group_of_keeper(root, star.keeper.id)
-            here = {m.file for m in members[star.keeper.id]}
-            moved = [m for m in _moved(old) if m.file not in here]
+        for star, members in rows:
+            here = {m.file for m in members}
+            moved = [m for m in _moved(by_keeper.get(star.keeper.id)) if m.file not in here]
             id = ledger.judgement.put_group(
-                root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *members[star.keeper.id]], now
+                root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *members], now, by_keeper
             )
             current.add(id)
             touched |= {star.keeper.month, *(m.node.month for m in star.members)}
@@ -476,36 +470,38 @@ def _moved(group: GroupRow | None) -> list[MemberRow]:
     return [] if group is None else [m for m in group.members if m.role == "moved"]
 
 
-def members_of(ledger: Ledger, star: Star, companions: Companions) -> Iterable[MemberRow]:
-    """The star's members as they are written down: a person's word, settled copies and companions counted in."""
-    for member in star.members:
-        role, why = "duplicate" if member.unattended else "review", member.why
-        if (
-            role == "review"
-            and not member.node.stay
-            and not member.only_here
-            and _settled_before(ledger, star, member)
-        ):
-            role, why = "duplicate", "the same bytes were settled beside this keeper before"
-        if member.node.kept_by_person:
-            role = "stays"
-        elif role == "duplicate" and member.node.companions:
-            try:
-                companions.beside(star.keeper.path, member.node.path)
-            except Stays as clause:
-                role, why = "review", str(clause)
-        yield MemberRow(
-            file=member.node.id,
-            role=role,
-            relation=member.edge.relation,
-            evidence=replace(
-                member.edge.evidence, only_here=member.only_here, only_in_keeper=member.only_in_keeper
-            ),
-            why=why,
-        )
+def members_of(ledger: Ledger, found: Sequence[Star], companions: Companions) -> Iterator[list[MemberRow]]:
+    """Each star's members as they are written down: a person's word, settled copies and companions counted in."""
+    waiting = {m.node.content for star in found for m in star.members if _may_be_settled(m)}
+    settled = ledger.journal.held_beside(sorted(waiting))
+    for star in found:
+        yield [_row(star, member, companions, settled) for member in star.members]
 
 
-def _settled_before(ledger: Ledger, star: Star, member: Member) -> bool:
-    """A copy that lies in duplicates/ already came back by a phone's sync or another export: no new question."""
-    held = ledger.journal.moves(content=member.node.content, held=True)
-    return any(m.keeper_content == star.keeper.content for m in held)
+def _may_be_settled(member: Member) -> bool:
+    return not (member.unattended or member.node.stay or member.only_here)
+
+
+def _row(star: Star, member: Member, companions: Companions, settled: set[tuple[str, str]]) -> MemberRow:
+    """`settled`: a copy of these bytes lies in duplicates/ beside this keeper, and came back by a phone's sync or
+    another export: no new question.
+    """
+    role, why = "duplicate" if member.unattended else "review", member.why
+    if _may_be_settled(member) and (member.node.content, star.keeper.content) in settled:
+        role, why = "duplicate", "the same bytes were settled beside this keeper before"
+    if member.node.kept_by_person:
+        role = "stays"
+    elif role == "duplicate" and member.node.companions:
+        try:
+            companions.beside(star.keeper.path, member.node.path)
+        except Stays as clause:
+            role, why = "review", str(clause)
+    return MemberRow(
+        file=member.node.id,
+        role=role,
+        relation=member.edge.relation,
+        evidence=replace(
+            member.edge.evidence, only_here=member.only_here, only_in_keeper=member.only_in_keeper
+        ),
+        why=why,
+    )

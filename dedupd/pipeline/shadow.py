@@ -8,7 +8,7 @@ in one transaction, and moves nothing.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
@@ -39,6 +39,9 @@ class Shadow:
         self.seeing = vision.status()
         self._compare = Comparison(ledger, vision, clock, threshold, shadow=True)
         self._waiting: list[str] = []
+        self._pages: Iterator[list[str]] | None = None
+        self._lacked = False
+        """Whether this round through the library found anything."""
         self._seen, self._total = 0, 0
         self._given_up: set[str] = set()
         """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
@@ -70,12 +73,21 @@ class Shadow:
         return True
 
     def _find_lacking(self) -> bool:
-        """What this model has not seen yet, as far as it lies on a disk that is here."""
-        live = self._ledger.inventory.live_contents()
-        lacking = [c for at in range(0, len(live), 4096) for c in self.vision.missing(live[at : at + 4096])]
-        self._waiting = sorted(c for c in lacking if c not in self._given_up and self._file(c) is not None)
-        self._seen, self._total = len(live) - len(self._waiting), len(live)
-        return bool(self._waiting)
+        """Some of what this model has not seen yet, as far as it lies on a disk that is here; False when a whole round
+        found nothing.
+        """
+        if self._pages is None:
+            self._pages, self._seen, self._lacked = self._ledger.inventory.live_pages(), 0, False
+            self._total = self._ledger.inventory.count_contents()
+        for page in self._pages:
+            lacking = [c for c in self.vision.missing(page) if c not in self._given_up]
+            self._waiting = [c for c in lacking if self._file(c) is not None]
+            self._seen += len(page) - len(self._waiting)
+            if self._waiting:
+                self._lacked = True
+                return True
+        self._pages = None
+        return self._lacked and self._find_lacking()
 
     def _file(self, content: str) -> FileRow | None:
         online = {r.id for r in self._ledger.inventory.roots() if r.online}

@@ -5,7 +5,8 @@ Owns how large a slice is. Must never hold work back: it only says where one sli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from dedupd.ports import Clock
@@ -28,17 +29,17 @@ def never(*, photos: bool = True) -> bool:
     return False
 
 
-def slices(items: Sequence[T], clock: Clock, fewest: int, most: int) -> Iterator[Sequence[T]]:
+def slices(items: Iterable[T], clock: Clock, fewest: int, most: int) -> Iterator[list[T]]:
     """`items` in order, in parts of `fewest` to `most` that take about SLICE_SECONDS each, whatever one of them costs.
 
     Measured from part to part: each is at most twice as long as the one before.
     """
-    size, start = fewest, 0
-    while start < len(items):
-        begun = clock.monotonic()
-        yield items[start : start + size]
-        start += size
-        took = clock.monotonic() - begun
+    size, left = fewest, iter(items)
+    begun = clock.monotonic()
+    while part := list(islice(left, size)):
+        yield part
+        now = clock.monotonic()
+        took, begun = now - begun, now
         wanted = 2 * size if took <= 0 else int(size * SLICE_SECONDS / took)
         size = max(fewest, min(most, 2 * size, wanted))
 

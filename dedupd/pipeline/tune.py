@@ -96,9 +96,9 @@ def _replay(
     drawn = draw(ledger, disk, settings, root, month, model)
     paths = {file.id: os.path.join(top, file.path) for file in drawn.files}
     companions = Companions(ledger, disk, root)
-    for star in drawn.stars:
-        places = {"duplicate": outcome.moves, "review": outcome.review}
-        for member in members_of(ledger, star, companions):
+    places = {"duplicate": outcome.moves, "review": outcome.review}
+    for star, members in zip(drawn.stars, members_of(ledger, drawn.stars, companions), strict=True):
+        for member in members:
             if member.role in places:
                 outcome.groups.add(paths[star.keeper.id])
                 places[member.role][paths[member.file]] = paths[star.keeper.id]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -210,6 +212,22 @@ def test_a_family_of_look_alikes_stays_in_small_groups() -> None:
     found = stars(nodes, edges, [], MOVE)
     assert len(found) > 3
     assert max(len(star.members) for star in found) <= SIMILAR_LIMIT
+
+
+@pytest.mark.parametrize("tier", ["move", "review"])
+def test_thousands_of_files_of_the_same_bytes_take_no_time_to_group(tier: str) -> None:
+    nodes = [node(i, "x" if i % 2 else "y", side=100 + i % 2) for i in range(4000)]
+    before = time.process_time()
+    (star,) = stars(nodes, [edge("x", "y")], [], {**MOVE, Relation.EXACT: tier})
+    assert len(star.members) == 3999
+    assert time.process_time() - before < 10, "by the square of their number it takes minutes"
+
+
+def test_however_many_copies_of_a_crop_there_are_the_original_keeps() -> None:
+    crops = [replace(node(i, "crop"), traits=replace(traits("crop"), camera="M|1|")) for i in (1, 2, 3)]
+    whole = [node(i, "whole") for i in (4, 5)]
+    (star,) = stars([*crops, *whole], [edge("whole", "crop", beyond=(0.2, 0.0))], [], MOVE)
+    assert shape([star]) == {4: [(5, True), (1, True), (2, True), (3, True)]}
 
 
 RELATIONS = st.sampled_from([Relation.COPY, Relation.BURST, Relation.SIMILAR])

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from dedupd.adapters.ledger import Ledger
+from dedupd.pipeline.ingest import ingest
+from dedupd.pipeline.recluster import Comparison
+from dedupd.ports import Look, LookRequest
+from tests.fakes.clock import FakeClock
+from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
 SMALL, LARGE = 3, 30
@@ -44,3 +52,66 @@ def test_one_more_photo_in_a_library_ten_times_as_large(tmp_path: Path) -> None:
     small, large = (steps_of_one_more(tmp_path / str(months), months) for months in (SMALL, LARGE))
     per_month = (large - small) / (LARGE - SMALL)
     assert per_month < 75, "a month more costs a look at its line of the list of months, not at its photos"
+
+
+def statements_of_one_more(at: Path, photos: int) -> int:
+    """Statements for all the grouping of one photo that was dropped into a month."""
+    shelf = Shelf(at)
+    for number in range(photos):
+        shelf.pair(f"2000/01/a{number}.jpg", f"2000/01/b{number}.jpg", f"scene {number}")
+    shelf.pass_(yes=False)
+    shelf.small("2000/01/c.jpg", "scene 0", rendering="again")
+    shelf.library.reconcile_folders(shelf.library.roots[0], {"2000/01": False})
+    shelf.library.ingest()
+    asked: list[str] = []
+    shelf.ledger._link.set_trace_callback(asked.append)
+    shelf.library.cluster()
+    shelf.ledger._link.set_trace_callback(None)
+    assert len(shelf.proposals()) == photos + 1
+    shelf.close()
+    return len(asked)
+
+
+def test_one_more_photo_in_a_month_of_many_asks_no_more_questions(tmp_path: Path) -> None:
+    few, many = (statements_of_one_more(tmp_path / str(photos), photos) for photos in (2, 62))
+    assert many - few < 10, "what is asked of each photo of the month is asked of all at once"
+
+
+class Blind(FakeVision):
+    """Sees nothing, and holds everything."""
+
+    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+        self.looked += [request.key for request in requests]
+        return iter(())
+
+    def missing(self, contents: Sequence[str]) -> list[str]:
+        return []
+
+
+def peak(act: Callable[[], object]) -> float:
+    """Megabytes that it needed at most."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_what_waits_nor_with_the_library(tmp_path: Path) -> None:
+    photos, eyes, clock = 20_000, Blind(), FakeClock()
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        root = ledger.inventory.add_root(str(tmp_path)).id
+        with ledger.transaction():
+            ledger._link.executemany(
+                "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, state) "
+                "VALUES(?, ?, x'', 1, 1, 1, 1, 1, 1, ?, '2000-01', ?)",
+                [
+                    (root, f"{state}{n}".encode(), f"{n:064x}", state)
+                    for n in range(photos)
+                    for state in ("seen", "indexed")
+                ],
+            )
+        assert peak(lambda: ingest(ledger, eyes, clock)) < 3
+        assert len(set(eyes.looked)) == len(eyes.looked) == photos
+        assert peak(lambda: Comparison(ledger, eyes, clock).make_whole()) < 1.5

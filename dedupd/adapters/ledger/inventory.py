@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.rows import (
@@ -145,12 +145,12 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
-    def held(self, root: int) -> list[FileRow]:
-        """What dedupd moved aside, those not seen there any more too."""
-        rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND state='held' ORDER BY path", (root,)
-        )
-        return [_file(r) for r in rows]
+    def held(self, root: int) -> Iterator[FileRow]:
+        """What dedupd moved aside, those not seen there any more too; read as it is asked for."""
+        ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
+        for chunk, _ in chunks([r[0] for r in ids]):
+            rows = self.files_by_id(chunk)
+            yield from (rows[id] for id in chunk if id in rows)
 
     def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
         done = self._link.execute(
@@ -257,14 +257,6 @@ class Inventory:
         )
         return [_file(r) for r in rows]
 
-    def companions_with_content(self, root: int, content: str) -> list[FileRow]:
-        """Companions of this root that hold these bytes."""
-        rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE content=? AND root=? AND +state='companion' AND absent_since IS NULL",
-            (content, root),
-        )
-        return [_file(r) for r in rows]
-
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
             "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?",
@@ -278,12 +270,20 @@ class Inventory:
         self._link.execute("DELETE FROM files WHERE id=?", (id,))
         self._link.execute("DELETE FROM members WHERE file=?", (id,))
 
-    def to_look_at(self) -> list[FileRow]:
-        """Files whose bytes nobody has looked at yet."""
+    def to_look_at(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
+        """Files of a root whose bytes nobody has looked at yet, by id from the one after `after` on: a first import is
+        all of a library, so that nobody may read it at once.
+        """
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE state='seen' AND absent_since IS NULL ORDER BY root, path"
+            f"SELECT {_FILE} FROM files WHERE state='seen' AND root=? AND absent_since IS NULL AND id>? ORDER BY id LIMIT ?",
+            (root, after, limit),
         )
         return [_file(r) for r in rows]
+
+    def anything_to_look_at(self) -> bool:
+        """Whether there is a file whose bytes nobody has looked at yet."""
+        found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
+        return found.fetchone() is not None
 
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
         """Photos, and media that nobody decodes."""
@@ -302,22 +302,47 @@ class Inventory:
 
     def live_with_content(self, content: str) -> list[FileRow]:
         """Photos of these bytes, or media that nobody decodes."""
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_READ}", (content,))
-        return [_file(r) for r in rows]
+        return self.live_with_contents([content])[content]
+
+    def live_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, or media that nobody decodes, in the order of their ids."""
+        return self._with_contents(contents, _READ)
 
     def seen_with_content(self, content: str) -> list[FileRow]:
         """Photos of these bytes: their pictures can be looked at again."""
-        rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE content=? AND {_LIVE}", (content,))
-        return [_file(r) for r in rows]
+        return self.seen_with_contents([content])[content]
 
-    def months_of(self, root: int, content: str) -> set[str]:
-        """Months of the files of this root with these bytes, in duplicates/ too."""
-        rows = self._link.execute(
-            "SELECT DISTINCT month FROM files WHERE content=? AND +root=? AND absent_since IS NULL "
-            "AND +state IN ('indexed', 'undecoded', 'held')",
-            (content, root),
-        )
-        return {r[0] for r in rows}
+    def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, in the order of their ids: their pictures can be looked at again."""
+        return self._with_contents(contents, _LIVE)
+
+    def companions_with_contents(self, root: int, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content the companions of this root that hold it."""
+        return self._with_contents(contents, "+root=? AND +state='companion' AND absent_since IS NULL", root)
+
+    def _with_contents(self, contents: Iterable[str], where: str, *values: int) -> dict[str, list[FileRow]]:
+        found: dict[str, list[FileRow]] = {content: [] for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT {_FILE} FROM files WHERE content IN ({marks}) AND {where} ORDER BY +id",
+                (*chunk, *values),
+            )
+            for row in rows:
+                found[row[9]].append(_file(row))
+        return found
+
+    def months_of_contents(self, root: int, contents: Iterable[str]) -> dict[str, set[str]]:
+        """Of each content the months of this root's files that hold it, in duplicates/ too."""
+        found: dict[str, set[str]] = {content: set() for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT content, month FROM files WHERE content IN ({marks}) AND +root=? AND absent_since IS NULL "
+                "AND +state IN ('indexed', 'undecoded', 'held')",
+                (*chunk, root),
+            )
+            for content, month in rows:
+                found[content].add(month)
+        return found
 
     def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
         where = "" if root is None else " AND root=:root"
@@ -368,9 +393,24 @@ class Inventory:
             {"model": model},
         )
 
-    def live_contents(self) -> list[str]:
-        """Contents of live photos: what the index holds when it is whole."""
-        return [r[0] for r in self._link.execute(f"SELECT DISTINCT content FROM files WHERE {_LIVE}")]
+    def live_contents(self, after: str = "", limit: int = -1) -> list[str]:
+        """Contents of live photos, in order, from the one after `after` on: what the index holds when it is whole."""
+        rows = self._link.execute(
+            f"SELECT DISTINCT content FROM files WHERE content>? AND {_LIVE} ORDER BY content LIMIT ?",
+            (after, limit),
+        )
+        return [r[0] for r in rows]
+
+    def live_pages(self, size: int = 4096) -> Iterator[list[str]]:
+        """The same, some at a time: all of a large library take hundreds of megabytes."""
+        after = ""
+        while page := self.live_contents(after, size):
+            yield page
+            after = page[-1]
+
+    def count_contents(self) -> int:
+        """How many contents the live photos have."""
+        return self._link.execute(f"SELECT count(DISTINCT content) FROM files WHERE {_LIVE}").fetchone()[0]
 
     # ---- months
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from dedupd.adapters.ledger.rows import chunks
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import LedgerDamaged, Refusal, StateError
 
@@ -137,6 +138,18 @@ class Journal:
             return self._select(" AND ".join(where), values)
         found = (self._select(" AND ".join([*where, "id=?"]), [*values, id]) for id in sorted(set(ids)))
         return [move for rows in found for move in rows]
+
+    def held_beside(self, contents: Iterable[str]) -> set[tuple[str, str]]:
+        """(content, content of its keeper) of each of these that lies in duplicates/."""
+        found: set[tuple[str, str]] = set()
+        for chunk, marks in chunks(contents):
+            found.update(
+                self._link.execute(
+                    f"SELECT content, keeper_content FROM moves WHERE content IN ({marks}) AND goal='moved' AND state='done'",
+                    chunk,
+                )
+            )
+        return found
 
     def held_at(self, root: str, path: str) -> list[Move]:
         """Rows whose file lies in duplicates/ and was or is at this path."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.rows import (
     chunks,
     evidence_from_json,
     evidence_to_json,
+    listed,
     measures_from_json,
     pair_from_row,
     pair_to_row,
@@ -54,6 +55,44 @@ class Judgement:
         ).fetchone()
         return None if found is None else pair_from_row(found)
 
+    def pairs_among(self, contents: Iterable[str], model: str) -> list[PairRow]:
+        """Every measured pair of this model that one of these contents is in, each once."""
+        found: dict[tuple[str, str], PairRow] = {}
+        for chunk, marks in chunks(contents):
+            for end in ("a", "b"):
+                rows = self._link.execute(
+                    f"SELECT {_PAIR} FROM pairs WHERE {end} IN ({marks}) AND model=?", (*chunk, model)
+                )
+                found |= {(r[0], r[1]): pair_from_row(r) for r in rows if (r[0], r[1]) not in found}
+        return list(found.values())
+
+    def known_pairs(self, pairs: Iterable[tuple[str, str]], model: str) -> set[tuple[str, str]]:
+        """Those of the pairs (a < b) that this model proposed and that were measured."""
+        found: set[tuple[str, str]] = set()
+        for chunk, marks in listed(pairs, 2):
+            rows = self._link.execute(
+                f"WITH asked(a, b) AS (VALUES {marks}) SELECT p.a, p.b FROM asked CROSS JOIN pairs p "
+                "ON p.a=asked.a AND p.b=asked.b AND p.model=?",
+                (*chunk, model),
+            )
+            found.update((r[0], r[1]) for r in rows)
+        return found
+
+    def measures_of(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Measures]:
+        """What was measured of each of the pairs (a < b), whichever model proposed it."""
+        found: dict[tuple[str, str], Measures] = {}
+        for chunk, marks in listed(pairs, 2):
+            rows = self._link.execute(
+                f"WITH asked(a, b) AS (VALUES {marks}) SELECT p.a, p.b, p.measures FROM asked CROSS JOIN pairs p "
+                "ON p.a=asked.a AND p.b=asked.b AND p.measures IS NOT NULL",
+                chunk,
+            )
+            found |= {(r[0], r[1]): measures_from_json(r[2]) for r in rows if (r[0], r[1]) not in found}
+        return found
+
+    def put_pairs(self, pairs: Iterable[PairRow]) -> None:
+        self._link.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", map(pair_to_row, pairs))
+
     def put_pair(self, pair: PairRow) -> None:
         self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
 
@@ -82,14 +121,14 @@ class Judgement:
 
     def not_compared(self, contents: Sequence[str], month: str, model: str, rules: str) -> list[str]:
         """Those contents that were not compared with this month ('' = the whole library) under these rules."""
-        return [
-            c
-            for c in contents
-            if not self._link.execute(
-                "SELECT 1 FROM compared WHERE content=? AND month=? AND model=? AND rules=?",
-                (c, month, model, rules),
-            ).fetchone()
-        ]
+        known: set[str] = set()
+        for chunk, marks in chunks(contents):
+            rows = self._link.execute(
+                f"SELECT content FROM compared WHERE content IN ({marks}) AND month=? AND model=? AND rules=?",
+                (*chunk, month, model, rules),
+            )
+            known.update(r[0] for r in rows)
+        return [c for c in contents if c not in known]
 
     def compared(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
         self._link.executemany(
@@ -189,6 +228,28 @@ class Judgement:
         """As keeper or as member."""
         return self._groups("WHERE keeper=? OR id IN (SELECT grp FROM members WHERE file=?)", (file, file))
 
+    def groups_with_files(self, files: Iterable[int]) -> list[GroupRow]:
+        """Groups that any of these files keeps or is a member of, each once; newest month first, then id."""
+        ids: set[int] = set()
+        for chunk, marks in chunks(files):
+            rows = self._link.execute(
+                f"SELECT id FROM groups WHERE keeper IN ({marks}) UNION SELECT grp FROM members WHERE file IN ({marks})",
+                (*chunk, *chunk),
+            )
+            ids.update(r[0] for r in rows)
+        found = [
+            g for part, marks in chunks(sorted(ids)) for g in self._groups(f"WHERE id IN ({marks})", part)
+        ]
+        return sorted(found, key=lambda g: (g.month, -g.id), reverse=True)
+
+    def groups_of_keepers(self, root: int, keepers: Iterable[int]) -> dict[int, GroupRow]:
+        """Keeper -> its group, of those that have one in this root."""
+        return {
+            g.keeper: g
+            for part, marks in chunks(keepers)
+            for g in self._groups(f"WHERE root=? AND keeper IN ({marks})", (root, *part))
+        }
+
     def put_group(
         self,
         root: int,
@@ -197,9 +258,13 @@ class Judgement:
         reasons: Sequence[str],
         members: Sequence[MemberRow],
         at: float,
+        known: Mapping[int, GroupRow] | None = None,
     ) -> int:
-        """Insert or update the star of this keeper; the version grows only when something changed."""
-        old = self.group_of_keeper(root, keeper)
+        """Insert or update the star of this keeper; the version grows only when something changed.
+
+        `known`: keeper -> its group as it is now, from a caller who read many at once.
+        """
+        old = self.group_of_keeper(root, keeper) if known is None else known.get(keeper)
         new = (month, tuple(reasons), tuple(sorted(members, key=lambda m: m.file)))
         if old is not None and (old.month, old.reasons, old.members) == new:
             return old.id

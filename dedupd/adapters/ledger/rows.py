@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from itertools import islice
 from typing import Any, TypeVar
@@ -21,6 +21,13 @@ def chunks(values: Iterable[_T]) -> Iterator[tuple[list[_T], str]]:
     waiting = iter(values)
     while chunk := list(islice(waiting, _VARIABLES)):
         yield chunk, ",".join("?" * len(chunk))
+
+
+def listed(values: Iterable[Sequence[str]], width: int) -> Iterator[tuple[list[str], str]]:
+    """Each some of the tuples as one flat list, with the marks for their VALUES …."""
+    waiting, one = iter(values), f"({','.join('?' * width)})"
+    while chunk := list(islice(waiting, _VARIABLES // width)):
+        yield [part for value in chunk for part in value], ",".join([one] * len(chunk))
 
 
 def sentence(text: str) -> str:
