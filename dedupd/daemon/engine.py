@@ -144,6 +144,9 @@ class Engine:
     def _do(self, library: Library, task: _Task) -> None:
         with self._guard:
             self._queued.discard(task.name)
+        # From here on nobody can cancel it. Who asked is gone already: nobody waits for what was not begun.
+        if not task.answer.set_running_or_notify_cancel():
+            return
         self.working = True
         try:
             task.answer.set_result(task.act(library))
