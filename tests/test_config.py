@@ -371,3 +371,9 @@ def test_models_are_named_as_models_use_names_them(tmp_path: Path, name: str) ->
     file = tmp_path / "config.toml"
     file.write_text(f'embedder = "{name}"\n')
     assert load(file).embedder == name
+
+
+def test_a_state_folder_that_a_person_chose_is_known_as_theirs(tmp_path: Path) -> None:
+    assert places(tmp_path / "state", env={}).named
+    assert places(env={"DEDUPD_STATE_DIR": str(tmp_path)}).named
+    assert not places(env={}).named

@@ -179,6 +179,16 @@ def test_only_the_file_being_read_is_suspected_not_those_that_were_answered(tmp_
     assert told == ["vision worker crashed (SIGSEGV); 1 files to try one by one"] * 2
 
 
+def test_what_the_worker_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    vision = make(tmp_path)
+    look(vision, photo(tmp_path / "a.jpg", 1))
+    vision.rest()
+    os.umask(before)
+    for folder in (tmp_path / "index", tmp_path / "cache"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def pair(a: Path, b: Path) -> ProofRequest:
     contents = (blake3(path.read_bytes()).hexdigest() for path in (a, b))
     return ProofRequest(a=next(contents), b=next(contents), path_a=os.fspath(a), path_b=os.fspath(b))

@@ -506,7 +506,7 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
 def _open_log(path: Path) -> IO[bytes] | int:
     """Decoders grumble about every odd file: the log starts anew when it has grown."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         grown = path.exists() and path.stat().st_size > _LOG_BYTES
         return path.open("wb" if grown else "ab")
     except OSError:
