@@ -14,6 +14,7 @@ import msgspec
 from dedupd.adapters.lock import hold
 from dedupd.cli.console import answer, answer_json, tell
 from dedupd.cli.opening import opened, opened_for_acting
+from dedupd.cli.stopping import telling_what_moved
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
@@ -121,7 +122,11 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
     try:
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:
-        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+        with (
+            hold(places, settings.roots) as locks,
+            Library(settings, places, locks=locks) as library,
+            telling_what_moved(library),
+        ):
             library.recover()
             library.reconcile()
             moved, lessons = library.taught_by(here)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd import __version__
+from dedupd.cli.stopping import ended, stoppable
 from dedupd.errors import DedupdError, ExitCode
 
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
@@ -26,13 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code (errors.ExitCode)."""
     arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        with stoppable():
+            return int(arguments.command(arguments))
     except DedupdError as error:
         _say(f"dedupd: {error}")
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        _say("dedupd: stopped; nothing is lost, run it again to go on")
-        return 130
+    except KeyboardInterrupt as stop:
+        sentence, status = ended(stop)
+        _say(f"dedupd: {sentence}")
+        return status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.OK)

@@ -12,6 +12,7 @@ from typing import Any
 from dedupd.adapters.lock import hold
 from dedupd.cli.console import answer, progress_bar, tell
 from dedupd.cli.opening import opened
+from dedupd.cli.stopping import telling_what_moved
 from dedupd.client.connection import Refused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
@@ -30,6 +31,7 @@ def scan(arguments: argparse.Namespace) -> int:
             hold(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             progress_bar() as progress,
+            telling_what_moved(library),
         ):
             outcome = library.scan(
                 dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,

@@ -7,6 +7,7 @@ relocate.py owns the order of each single move. Must never move while the index 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ class Moved:
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
     """Photos that were to move and did not, for whatever reason."""
+    batch: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
 
 
 class Movement:
@@ -141,7 +144,7 @@ class Movement:
         again = {
             o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
         }
-        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress)
+        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress, result.batch)
         place(self._ledger, ended, self._clock.now())  # what was refused before anything was journaled
         if settled := sorted(m.src for m in ended if m.held and m.src in again):
             log.info(

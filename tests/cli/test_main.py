@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,44 @@ def test_every_error_has_its_exit_code(
     monkeypatch.setattr(command_line, "_later", lambda run: command)
     assert run("status") == code
     assert capsys.readouterr().err.startswith("dedupd: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_unwinds_the_command_and_is_one_sentence(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[str] = []
+
+    def command(arguments: argparse.Namespace) -> int:
+        try:
+            signal.raise_signal(number)
+        finally:
+            left.append("in order")
+        return 0
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    before = signal.getsignal(number)
+    assert run("status") == code
+    assert capsys.readouterr().err == "dedupd: stopped; nothing is lost, run it again to go on\n"
+    assert left == ["in order"]
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        signal.raise_signal(signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("status") == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_error_about_a_strange_name_can_be_printed(
