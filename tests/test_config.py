@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.config import Schedule, Settings, Tiers, example_config, load, places
+from dedupd.config.change import change
 from dedupd.config.places import SOCKET_PATH_LIMIT
 from dedupd.errors import ConfigError, ExitCode
 
@@ -46,6 +47,27 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no file"):
         load(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_a_byte_order_mark_is_no_part_of_the_settings(tmp_path: Path, mark: str) -> None:
+    file = write(tmp_path, f"{mark}batch_size = 3\n")
+    assert load(file).batch_size == 3
+    change(file, {"batch_size": 4})
+    assert load(file).batch_size == 4
+
+
+def test_a_pipe_in_its_place_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    for read in (lambda file: load(file), lambda file: change(file, {"batch_size": 4})):
+        with pytest.raises(ConfigError, match="is a pipe"):
+            read(tmp_path / "config.toml")
+
+
+def test_a_file_without_an_end_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="larger than any settings"):
+        load(Path("/dev/zero"))
+    assert load(Path("/dev/null")) == Settings(source=Path("/dev/null"))
 
 
 def test_the_file_of_the_places_is_read(tmp_path: Path) -> None:
@@ -168,7 +190,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match="is not valid TOML"):
+    with pytest.raises(ConfigError, match="is not UTF-8"):
         load(tmp_path / "config.toml")
 
 
@@ -349,3 +371,9 @@ def test_models_are_named_as_models_use_names_them(tmp_path: Path, name: str) ->
     file = tmp_path / "config.toml"
     file.write_text(f'embedder = "{name}"\n')
     assert load(file).embedder == name
+
+
+def test_a_state_folder_that_a_person_chose_is_known_as_theirs(tmp_path: Path) -> None:
+    assert places(tmp_path / "state", env={}).named
+    assert places(env={"DEDUPD_STATE_DIR": str(tmp_path)}).named
+    assert not places(env={}).named

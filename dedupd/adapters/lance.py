@@ -8,12 +8,14 @@ answer for a row that is not on disk. Imported only by the vision worker: one pr
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from functools import cache
@@ -44,6 +46,15 @@ _KEEP_VERSIONS = timedelta(hours=1)
 """Older versions are what recovery falls back on."""
 _FOLDER = re.compile(r"[A-Za-z0-9.-]+\.r[A-Za-z0-9.-]+")
 _MANIFESTS_TO_TRY = 5
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EACCES, errno.EPERM,
+        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ETIMEDOUT, errno.ESTALE,
+    }
+)  # fmt: skip
+"""Errors that say nothing of what lies on the disk: too many open files, no memory, no right, no space ..."""
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How Rust words each error of the system; lancedb hands on no more than the words."""
 _FEW = 2000
 _BATCH = 8192
 _TRAIT_TYPES: dict[str, pa.DataType] = {
@@ -103,7 +114,8 @@ class PhotoIndex:
     """The table of one embedder and recipe.
 
     Opening never fails for what it finds: a damaged newest version is set aside, anything else
-    unreadable is moved to `<name>.broken-<n>` and an empty table takes its place.
+    unreadable is moved to `<name>.broken-<n>` and an empty table takes its place. What the machine
+    refuses is no damage: VisionError, and everything stays where it is.
     """
 
     def __init__(
@@ -141,13 +153,20 @@ class PhotoIndex:
             try:
                 self._open()
             except Exception as error:  # noqa: BLE001
-                # lancedb raises many kinds; each means that this version cannot be used.
+                # lancedb raises many kinds; each but the machine's means that this version cannot be used.
+                self._raise_if_of_the_machine(error)
                 self._log(f"index version unusable: {error}")
                 if not self._set_newest_version_aside():
                     break
             else:
                 return
         self.set_aside()
+
+    def _raise_if_of_the_machine(self, error: Exception) -> None:
+        if reason := _reason_of_the_machine(error):
+            raise VisionError(
+                f"the index in {self.path} cannot be read now ({reason}): it stays as it is, and is tried again"
+            ) from error
 
     def set_aside(self) -> None:
         """Move the whole folder out of the way and start with an empty table."""
@@ -290,7 +309,8 @@ class PhotoIndex:
     def vectors_by_id(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """(ids in the order found, (N, D) vectors) of row ids that `scan` gave."""
         query = self._table.take_row_ids([int(each) for each in ids]).select(["vector"]).with_row_id()
-        table = query.to_arrow()
+        with self._reading():
+            table = query.to_arrow()
         return table.column("_rowid").to_numpy(), _from_list_column(table.column("vector"), self._dimensions)
 
     def _columns(self, *vectors: str) -> list[str]:
@@ -309,10 +329,17 @@ class PhotoIndex:
             yield from self._read(lambda query, chosen=chosen: query.where(f"content IN ({chosen})"), columns)
 
     def _read(self, narrow: Callable[[Any], Any], columns: list[str]) -> Iterator[pa.RecordBatch]:
-        try:
+        with self._reading():
             query = narrow(self._table.search()).select(columns).with_row_id(True)
             yield from query.to_batches(_BATCH)
-        except (OSError, RuntimeError) as error:
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        """What cannot be read is set aside, unless the machine is the reason. VisionError either way."""
+        try:
+            yield
+        except (OSError, RuntimeError, MemoryError) as error:
+            self._raise_if_of_the_machine(error)
             self._log(f"index unreadable: {error}")
             self.set_aside()
             raise VisionError(
@@ -343,12 +370,21 @@ def contents_of(index_dir: Path, model: str, recipe: str) -> list[str]:
         table: Any = lancedb.connect(os.fspath(path)).open_table(_TABLE)
         found: list[str] = table.search().select(["content"]).to_arrow().column("content").to_pylist()
     except Exception as error:  # noqa: BLE001
-        # lancedb raises many kinds; each means that this table cannot be read.
-        first = (str(error).splitlines() or ["no reason given"])[0][:200]
-        raise VisionError(
-            f"the index in {path} cannot be read ({first}): the next scan makes it anew"
-        ) from None
+        # lancedb raises many kinds; each but the machine's means that this table cannot be read.
+        reason = _reason_of_the_machine(error)
+        first = reason or (str(error).splitlines() or ["no reason given"])[0][:200]
+        ahead = "it is tried again" if reason else "the next scan makes it anew"
+        raise VisionError(f"the index in {path} cannot be read ({first}): {ahead}") from None
     return found
+
+
+def _reason_of_the_machine(error: Exception) -> str:
+    """Why the machine could not read, as a clause; '' when the files themselves may be the reason."""
+    told = _OS_ERROR.search(str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None)
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    return os.strerror(number) if number in _OF_THE_MACHINE else ""
 
 
 class ContentSet:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from dedupd.config import Places
@@ -68,6 +68,7 @@ def hold(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
 def state_lock(places: Places) -> Generator[None]:
     """Hold the state folder, made (0700) when missing. AlreadyRunning; StateError when it cannot be used."""
     private_folder(places.state)
+    _close_to_others(places)
     held = f"another dedupd already works with {places.state}; ask it with `dedupd status`, or stop it first"
     with _held(places.lock, held):
         yield
@@ -117,6 +118,20 @@ def private_folder(folder: Path) -> None:
         raise StateError(
             f"others can write to dedupd's folder {folder}; run `chmod go-w {folder}` or choose another"
         )
+
+
+def _close_to_others(places: Places) -> None:
+    """What dedupd made there tells and shows a family's photos: for their owner alone, also when an older one made it.
+
+    A folder that a person named may hold more than that, and keeps its mode.
+    """
+    journals = (places.ledger.with_name(places.ledger.name + end) for end in ("-wal", "-shm"))
+    own = [places.ledger, *journals, places.index, places.cache, places.logs]
+    for path in own if places.named else [places.state, *own]:
+        with suppress(OSError):  # not there yet, or on a disk that knows no modes
+            found = path.lstat()
+            if found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):
+                path.chmod(found.st_mode & 0o700)
 
 
 @contextmanager

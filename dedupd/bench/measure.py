@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dedupd.bench import others
 from dedupd.bench.score import Score, score
 from dedupd.errors import UsageError
@@ -72,15 +74,34 @@ def measure(folder: Path, truth: Path, on_progress: Progress) -> Measurement:
     )  # fmt: skip
 
 
+class _Label(msgspec.Struct, kw_only=True):
+    """One file of truth.json, as far as bench/score.py asks for it."""
+
+    path: str
+    group_id: str | int
+    relation: str
+    scene_id: str | int | None = None
+    pair_id: str | int | None = None
+    cross: str | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class _Truth(msgspec.Struct):
+    files: list[_Label]
+
+
 def _labels(truth: Path) -> list[dict[str, Any]]:
+    """All of them looked at before a run that takes long. UsageError."""
     try:
-        document = json.loads(truth.read_text("utf-8"))
-        return list(document["files"])
+        document = msgspec.convert(json.loads(truth.read_text("utf-8")), _Truth)
+        return [msgspec.structs.asdict(label) for label in document.files]
     except OSError as error:
         raise UsageError(
             f"the labels {truth} cannot be read ({error.strerror}): name them with --truth"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f'{truth} has no list "files" of labels: {error}') from None
 
 
@@ -104,7 +125,7 @@ def _others(
     folder: Path, labels: list[dict[str, Any]], prefix: str, scratch: Path, on_progress: Progress
 ) -> Iterator[Other]:
     tools = others.installed()
-    pixels = {str(e["path"]): int(e.get("width", 0)) * int(e.get("height", 0)) for e in labels}
+    pixels = {str(e["path"]): (e["width"] or 0) * (e["height"] or 0) for e in labels}
     for done, tool in enumerate(tools):
         on_progress("other tools", done, len(tools))
         found = others.ask(tool, folder, scratch)

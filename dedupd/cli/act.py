@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import uuid
 from collections.abc import Callable
 from contextlib import closing
@@ -12,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from dedupd.adapters.lock import hold
-from dedupd.cli.console import answer, answer_json, tell
+from dedupd.cli.console import answer, answer_json, can_ask, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
+from dedupd.cli.stopping import telling_what_moved
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
@@ -107,11 +107,9 @@ def _resolve(settings: Settings, places: Places, path: str) -> Resolved:
 
 def confirm(what: str) -> None:
     """Ask a person. Raises ConsentNeeded without a yes."""
-    if not sys.stdin.isatty():
+    if not can_ask():
         raise ConsentNeeded(f"this would {what}, and nobody can be asked: add --yes")
-    sys.stderr.write(f"This will {what}. Go on? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not says_yes(f"This will {what}. Go on?"):
         raise ConsentNeeded("nothing was done")
 
 
@@ -121,7 +119,11 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
     try:
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:
-        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+        with (
+            hold(places, settings.roots) as locks,
+            Library(settings, places, locks=locks) as library,
+            telling_what_moved(library),
+        ):
             library.recover()
             library.reconcile()
             moved, lessons = library.taught_by(here)

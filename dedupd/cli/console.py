@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
+
+from dedupd.errors import DedupdError
 
 Progress = Callable[[str, int, int], None]
 
@@ -20,18 +23,69 @@ PLAIN_SECONDS = 10.0
 
 
 def answer(text: str) -> None:
-    """One line of the answer; names may hold bytes that are no text."""
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    """One line of the answer; names may hold bytes that are no text. Raises DedupdError when it cannot be written."""
+    with _delivering() as out:
+        out.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def answer_json(value: Any) -> None:
-    """The answer for scripts."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=True) + "\n")
+    """The answer for scripts. Raises DedupdError when it cannot be written."""
+    answer(json.dumps(value, indent=1, ensure_ascii=True))
+
+
+def deliver() -> None:
+    """What was answered leaves now: the end of a process is too late to say that it could not. Raises DedupdError."""
+    if _stream("stdout") is not None:
+        with _delivering() as out:
+            out.flush()
+
+
+@contextmanager
+def _delivering() -> Generator[TextIO]:
+    """stdout. A reader who left has read enough (`| head`): the command goes on and ends as usual."""
+    out = _stream("stdout")
+    if out is None:
+        raise DedupdError("stdout is closed, so there is nowhere to answer")
+    try:
+        yield out
+    except OSError as error:
+        _to_nobody(out)
+        if not isinstance(error, BrokenPipeError):
+            raise DedupdError(
+                f"the answer cannot be written ({error.strerror}): make room for it, or send it elsewhere"
+            ) from None
 
 
 def tell(text: str) -> None:
-    """Narration."""
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    """Narration. Work goes on without it."""
+    err = _stream("stderr")
+    if err is not None:
+        try:
+            err.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        except OSError:
+            _to_nobody(err)
+
+
+def can_ask() -> bool:
+    """Whether somebody sits here to be asked."""
+    return all(stream is not None and stream.isatty() for stream in map(_stream, ("stdin", "stderr")))
+
+
+def says_yes(question: str) -> bool:
+    """Ask them."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _to_nobody(stream: TextIO) -> None:
+    """What it holds would fail once more at the end of the process, and become its exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _stream(name: str) -> TextIO | None:
+    """None where whoever started the process had closed it (`>&-`)."""
+    return getattr(sys, name)
 
 
 @contextmanager
@@ -39,7 +93,7 @@ def progress_bar(*, quiet: bool = False) -> Generator[Progress]:
     """Phases with rate and ETA: bars on a terminal, a line now and then elsewhere."""
     if quiet:
         yield lambda phase, done, total: None
-    elif sys.stderr.isatty():
+    elif (err := _stream("stderr")) is not None and err.isatty():
         with _bars() as report:
             yield report
     else:

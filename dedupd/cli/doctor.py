@@ -16,7 +16,8 @@ from dedupd.adapters.disk import LocalDisk
 from dedupd.adapters.vision.models import list_models
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
-from dedupd.cli.service import write_config
+from dedupd.cli.sandbox import in_force, refused_lines
+from dedupd.cli.service import UNIT, Host, write_config
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings, places
 from dedupd.core.summary import human_bytes, visible
@@ -45,7 +46,14 @@ def init(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     """Exit 1 when something keeps dedupd from working."""
     settings, where = opened(arguments)
-    findings = [*_packages(), *_state(settings, where), *_roots(settings), *_models(), *_daemon(where)]
+    findings = [
+        *_packages(),
+        *_state(settings, where),
+        *_roots(settings),
+        *_models(),
+        *_daemon(where),
+        *_service(),
+    ]
     if arguments.json:
         answer_json([{"what": f.what, "ok": f.good, "told": f.told} for f in findings])
     else:
@@ -110,6 +118,22 @@ def _models() -> Iterator[Finding]:
     here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
     told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
     yield Finding(what="models", good=True, told=told)
+
+
+def _service() -> Iterator[Finding]:
+    """What systemd says of the unit's sandbox; nothing where there is no user manager to ask."""
+    host = Host()
+    refused = refused_lines(host) if host.platform.startswith("linux") else None
+    if refused is None:
+        return
+    told = "systemd can set up the whole sandbox of the unit"
+    if refused:
+        off = " ".join(f"{line.partition('=')[0]}=no" for line in refused)
+        told = (
+            f"systemd cannot set up {' and '.join(refused)} here: for the service, write [Service] and {off}, "
+            f"one a line, by `systemctl --user edit {UNIT}`; the rest of the sandbox stands"
+        )
+    yield Finding(what="service", good=not in_force(host, refused), told=told)
 
 
 def _daemon(where: Places) -> Iterator[Finding]:

@@ -7,14 +7,14 @@ and an exit code; a traceback is a bug.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd import __version__
-from dedupd.errors import DedupdError, ExitCode
+from dedupd.cli.console import deliver, tell
+from dedupd.cli.stopping import ended, stoppable
+from dedupd.errors import DedupdError
 
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
 Command = Callable[[argparse.Namespace], int]
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code (errors.ExitCode)."""
     arguments = _parser().parse_args(argv)
+    status = _status_of(lambda: arguments.command(arguments))
+    return _status_of(deliver) or status
+
+
+def _status_of(act: Callable[[], int | None]) -> int:
     try:
-        return int(arguments.command(arguments))
+        with stoppable():
+            return int(act() or 0)
     except DedupdError as error:
-        _say(f"dedupd: {error}")
+        tell(f"dedupd: {error}")
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        _say("dedupd: stopped; nothing is lost, run it again to go on")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+    except KeyboardInterrupt as stop:
+        sentence, status = ended(stop)
+        tell(f"dedupd: {sentence}")
+        return status
 
 
 def _parser() -> argparse.ArgumentParser:

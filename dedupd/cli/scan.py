@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from dedupd.adapters.lock import hold
-from dedupd.cli.console import answer, progress_bar, tell
+from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
+from dedupd.cli.stopping import telling_what_moved
 from dedupd.client.connection import Refused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
@@ -30,10 +30,11 @@ def scan(arguments: argparse.Namespace) -> int:
             hold(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             progress_bar() as progress,
+            telling_what_moved(library),
         ):
             outcome = library.scan(
                 dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,
-                ask=_asker(progress) if sys.stdin.isatty() and sys.stderr.isatty() else None,
+                ask=_ask_person if can_ask() else None,
             )  # fmt: skip
             online = any(root.online for root in library.roots)
     except AlreadyRunning as busy:
@@ -45,7 +46,7 @@ def scan(arguments: argparse.Namespace) -> int:
     if outcome.moved.stayed:
         return int(ExitCode.FAILED)
     if outcome.waiting and not arguments.yes and not arguments.dry_run:
-        if sys.stdin.isatty():
+        if can_ask():
             return int(ExitCode.OK)
         raise ConsentNeeded(
             f"{outcome.waiting} file(s) are ready to move and nobody could be asked: "
@@ -54,16 +55,11 @@ def scan(arguments: argparse.Namespace) -> int:
     return int(ExitCode.OK)
 
 
-def _asker(progress: Any) -> Any:
-    def ask_person(files: int, report: dict[str, Any]) -> bool:
-        size = human_bytes(report["bytes_saved"])
-        tell("")
-        tell(f"{files} duplicate file(s) ({size}) would move into duplicates/ folders; each can be put back.")
-        sys.stderr.write("Move them now? [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-    return ask_person
+def _ask_person(files: int, report: dict[str, Any]) -> bool:
+    size = human_bytes(report["bytes_saved"])
+    tell("")
+    tell(f"{files} duplicate file(s) ({size}) would move into duplicates/ folders; each can be put back.")
+    return says_yes("Move them now?")
 
 
 def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:

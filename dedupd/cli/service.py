@@ -240,12 +240,44 @@ def _install_unit(where: Places, settings: Settings, host: Host) -> None:
     for command in (["daemon-reload"], ["enable", UNIT], ["restart", UNIT]):
         code, said = host.call(["systemctl", "--user", *command])
         if code:
-            why = said.splitlines()[0] if said else f"exit status {code}"
             raise StateError(
-                f"{host.units / UNIT} is written, but systemd could not start it ({why}): log in to a desktop or "
-                "by ssh and run `dedupd service install` again, or start `dedupd run` yourself"
+                f"{host.units / UNIT} is written, but systemd could not start it: {_why_not(command[0], code, said, host)}"
             )
     tell("To keep it running while you are logged out: loginctl enable-linger")
+
+
+def _why_not(step: str, code: int, said: str, host: Host) -> str:
+    """What stopped this step, and what to do: the reason that systemd keeps with the unit, not the one it prints."""
+    first = said.splitlines()[0] if said else f"exit status {code}"
+    if step == "daemon-reload":  # nobody answers: there is no user manager without a login
+        return (
+            f"{first}; log in to a desktop or by ssh and run `dedupd service install` again, "
+            "or start `dedupd run` yourself"
+        )
+    _, shown = host.call(["systemctl", "--user", "show", "-p", "Result", "-p", "ExecMainStatus", UNIT])
+    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    ended = facts.get("ExecMainStatus", "0")
+    if step != "restart" or not ended.isdigit():
+        return first
+    return _reason(int(ended), facts.get("Result", "")) or first
+
+
+def _reason(status: int, result: str) -> str:
+    match status:
+        case _ if result in ("timeout", "watchdog"):
+            return f"it gave no sign of life in time ({result}); `dedupd run` in a terminal shows what takes so long"
+        case 0:
+            return ""
+        case ExitCode.USAGE:
+            return "dedupd cannot follow its settings; `dedupd run` in a terminal says which"
+        case ExitCode.LOCKED:
+            return "another dedupd works with these folders already; stop it first"
+        case 226:
+            return "it cannot set up the unit's sandbox here (226/NAMESPACE); `dedupd doctor` says which lines of it"
+        case _ if status >= 200:
+            return f"it could not prepare the process (status {status}); `systemctl --user status dedupd` says why"
+        case _:
+            return f"dedupd ended with status {status} at once; `dedupd run` in a terminal says why"
 
 
 def _verify(unit: Path, host: Host) -> None:

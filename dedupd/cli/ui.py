@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dedupd.cli.console import answer, tell
+from dedupd.cli.console import answer, deliver, tell
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _serve(args: argparse.Namespace) -> int:
         "Open that address in a browser on this machine; Ctrl+C here ends it. "
         f"From another: ssh -L {door.port}:127.0.0.1:{door.port}, then the same address."
     )
-    sys.stdout.flush()
+    deliver()
     door.serve()
     return ExitCode.OK
 

@@ -6,12 +6,11 @@ The daemon does the work when one runs; else it is done here, under the lock.
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import closing
 from typing import Any, Protocol
 
 from dedupd.adapters.lock import hold
-from dedupd.cli.console import Progress, answer, answer_json, progress_bar, tell
+from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.tune import as_json, print_change
 from dedupd.client.connection import Refused, ask
@@ -121,10 +120,8 @@ def _use(arguments: argparse.Namespace, settings: Settings, places: Places, hand
 
 def _asked(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
     """Raises ConsentNeeded when nobody can be asked."""
-    if not arguments.json and sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write("Switch? [y/N] ")
-        sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    if not arguments.json and can_ask():
+        return says_yes("Switch?")
     if arguments.json:
         answer_json({**facts, "switched": False})
     raise ConsentNeeded(

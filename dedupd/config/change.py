@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from dedupd.config.file import check
+from dedupd.config.file import check, text_of
 from dedupd.errors import ConfigError
 
 
@@ -22,7 +22,7 @@ def change(path: Path, changes: Mapping[str, str | float]) -> None:
     check(changes, path)
     path = path.expanduser().resolve()  # a link into somebody's dotfiles stays one
     try:
-        document = tomlkit.parse(path.read_text("utf-8") if path.exists() else "")
+        document = tomlkit.parse(text_of(path) if path.exists() else "")
         for name, value in changes.items():
             table, _, key = name.rpartition(".")
             place = document.setdefault(table, tomlkit.table()) if table else document

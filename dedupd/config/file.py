@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISFIFO
 from typing import Any, Literal, cast, get_args
 
 from dedupd.config.places import Places, absolute
@@ -206,6 +207,8 @@ _OPTIONS = (
         note="The worker process leaves after this long without work.",
     ),
 )
+_LARGEST = 1 << 20
+"""Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
 _TABLES = ("tiers", "schedule")
 _FLAGS = {"embedder": "--model"}
@@ -273,15 +276,31 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
 
 def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        return tomllib.loads(text_of(path))
     except FileNotFoundError as error:
         if must_exist:
             raise ConfigError(f"there is no file {path}; `dedupd init` writes one") from error
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 ({error.reason}): save it with that encoding") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def text_of(path: Path) -> str:
+    """What a config.toml says, without the mark that some editors put before it. Never waits.
+
+    Raises ConfigError for a pipe or an endless file, OSError, UnicodeDecodeError.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            raise ConfigError(f"{path} is a pipe, and settings are read again and again: name a file")
+        raw = file.read(_LARGEST + 1) or b""
+    if len(raw) > _LARGEST:
+        raise ConfigError(f"{path} is larger than any settings are: name the config.toml itself")
+    return raw.decode("utf-8-sig")
 
 
 def _flat(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:

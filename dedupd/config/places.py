@@ -24,6 +24,8 @@ class Places:
     state: Path
     config: Path
     socket: Path
+    named: bool = False
+    """A person chose the state folder, so its mode is theirs too."""
 
     @property
     def ledger(self) -> Path:
@@ -81,7 +83,7 @@ def places(
     )
     if len(os.fsencode(socket)) > SOCKET_PATH_LIMIT:
         socket = runtime_folder() / f"{hashlib.sha256(os.fsencode(state)).hexdigest()[:16]}.sock"
-    return Places(state=state, config=file, socket=socket)
+    return Places(state=state, config=file, socket=socket, named=asked is not None)
 
 
 def runtime_folder() -> Path:

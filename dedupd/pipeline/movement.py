@@ -50,6 +50,8 @@ class Moved:
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
     """Photos that were to move and did not, for whatever reason."""
+    batch: str = field(default_factory=new_batch)
+    """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
 
 
 class Movement:
@@ -90,7 +92,6 @@ class Movement:
         """
         result = Moved()
         wanted = None if months is None else {str(m) for m in months}
-        batch = new_batch()
         for root in self._roots.all:
             if not root.online:
                 continue
@@ -103,7 +104,7 @@ class Movement:
                 result.waiting += found.files
                 result.messages.append(found.waits)
                 continue
-            whole = self._move_groups(root, found, result, on_progress, stop, batch, asked=yes)
+            whole = self._move_groups(root, found, result, on_progress, stop, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
@@ -117,7 +118,7 @@ class Movement:
         return result
 
     def _move_groups(
-        self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, batch: str, *,
+        self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, *,
         asked: bool,
     ) -> bool:  # fmt: skip
         """Slice by slice. False when it was stopped before the end."""
@@ -134,7 +135,7 @@ class Movement:
                         f"{found.files - done} file(s) in {root.path} stay: dedupd was stopped"
                     )
                 return False
-            self.relocate(root, self._as_they_are(groups), result, told, asked=asked, batch=batch, stop=stop)
+            self.relocate(root, self._as_they_are(groups), result, told, asked=asked, stop=stop)
             done += sum(len(group.members) for group in groups)
         return True
 
@@ -150,7 +151,7 @@ class Movement:
 
     def relocate(
         self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved,
-        on_progress: Progress = quiet, *, asked: bool, batch: str = "", stop: Stop = never,
+        on_progress: Progress = quiet, *, asked: bool, stop: Stop = never,
     ) -> None:  # fmt: skip
         """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
         if not chosen:
@@ -180,7 +181,7 @@ class Movement:
         again = {
             o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
         }
-        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress, batch)
+        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress, result.batch)
         place(self._ledger, ended, self._clock.now())  # what was refused before anything was journaled
         if settled := sorted(m.src for m in ended if m.held and m.src in again):
             log.info(

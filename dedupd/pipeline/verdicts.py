@@ -16,7 +16,6 @@ from dedupd.errors import UsageError
 from dedupd.pipeline import consent
 from dedupd.pipeline.movement import GROUPS, Moved, Movement
 from dedupd.pipeline.recluster import decide
-from dedupd.pipeline.relocate import new_batch
 from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices, wait
 from dedupd.ports import Clock, Disk
@@ -42,7 +41,7 @@ class Verdicts:
     def approve(self, groups: Sequence[int], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
         """A person's yes: everything of these groups moves, review members too, and is remembered as 'same'."""
         result = Moved()
-        batch, done = new_batch(), 0
+        done = 0
         for part in slices(groups, self._clock, *GROUPS):
             if stop():
                 result.stayed += len(groups) - done
@@ -55,21 +54,21 @@ class Verdicts:
                     result.messages.append(f"there is no group {id} any more")
                     continue
                 chosen.append((group, [m for m in group.members if m.role in {"duplicate", "review"}]))
-            self._move(chosen, result, batch, stop)
+            self._move(chosen, result, stop)
             done += len(part)
             on_progress("move", done, len(groups))
         self._annotate(stop=stop)
         return result
 
     def _move(
-        self, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved, batch: str, stop: Stop
+        self, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved, stop: Stop
     ) -> None:
         """Move these members on a person's word."""
         for group, members in chosen:
             self._are_the_same(group, members)
         for root in self._roots.all:
             here = [(group, members) for group, members in chosen if group.root == root.id]
-            self._movement.relocate(root, here, result, asked=True, batch=batch, stop=stop)
+            self._movement.relocate(root, here, result, asked=True, stop=stop)
 
     def _are_the_same(self, group: GroupRow, members: Sequence[MemberRow]) -> None:
         keeper = self._ledger.inventory.file(group.keeper)
@@ -119,7 +118,6 @@ class Verdicts:
         self._regroup(stop=stop)
         if result.restored:  # what came back was renamed just now, and only quiet files are keepers
             wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
-        batch = new_batch()
         for better in chosen:
             file = self._ledger.inventory.file(better.file)
             root = next((r for r in self._roots.all if file is not None and r.id == file.root), None)
@@ -130,7 +128,7 @@ class Verdicts:
             )
             if root is not None and group is not None:
                 members = [m for m in group.members if m.role == "duplicate" and m.file in meant]
-                self._movement.relocate(root, [(group, members)], result, asked=True, batch=batch, stop=stop)
+                self._movement.relocate(root, [(group, members)], result, asked=True, stop=stop)
             elif file is not None:
                 result.messages.append(f"{file.path} is back, and waits: the other may hold something too")
         self._annotate()
@@ -200,7 +198,7 @@ class Verdicts:
         if keeper is not None and keeper != group.keeper:
             group = self._with_keeper(group, keeper)
         members = [m for m in group.members if m.file in move and m.role != "moved"]
-        self._move([(group, members)], result, new_batch(), never)
+        self._move([(group, members)], result, never)
         self._annotate()
         return result
 

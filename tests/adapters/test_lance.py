@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -219,6 +221,63 @@ def test_damage_found_while_reading_empties_the_index(tmp_path: Path, index: Pho
     with pytest.raises(VisionError, match="set aside"):
         index.rows([content(1)])
     assert index.lacks([content(1)]) == [content(1)]
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process has no descriptor left to open a file with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_too_many_open_files_are_no_damage(tmp_path: Path, index: PhotoIndex) -> None:
+    """Nothing on the disk is wrong then: hours of looking must not be thrown away for it."""
+    for number in range(3):
+        index.add([row(number)])
+    before = sorted(files(tmp_path))
+    asked: list[Callable[[], object]] = [
+        lambda: opened(tmp_path),
+        lambda: index.rows([content(1)]),
+        lambda: index.vectors_by_id(np.array([1 << 32], np.uint64)),  # the first of the second commit
+    ]
+    for ask in asked:
+        with no_more_files(), pytest.raises(VisionError, match=r"cannot be read now \(Too many open files\)"):
+            ask()
+        assert sorted(files(tmp_path)) == before
+    assert len(opened(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "of_the_machine"),
+    [
+        (MemoryError("malloc of size 1073741824 failed"), True),
+        (PermissionError(13, "Permission denied"), True),
+        (RuntimeError("lance error: LanceError(IO): No space left on device (os error 28), x.rs:1:2"), True),
+        (RuntimeError("lance error: LanceError(IO): Input/output error (os error 5), x.rs:1:2"), False),
+        (RuntimeError("lance error: Not found: No such file or directory (os error 2), x.rs:1:2"), False),
+        (ValueError("Invalid magic number"), False),
+    ],
+)
+def test_only_what_lies_on_the_disk_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, of_the_machine: bool
+) -> None:
+    opened(tmp_path).add([row(1)])
+
+    def refuse(self: PhotoIndex) -> None:
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(PhotoIndex, "_open", refuse)
+    if of_the_machine:
+        with pytest.raises(VisionError, match="stays as it is"):
+            opened(tmp_path)
+    else:
+        opened(tmp_path)
+    assert any(tmp_path.rglob("*.broken*")) is not of_the_machine
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -106,3 +107,16 @@ def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     for read_only in (False, True):
         with pytest.raises(StateError, match="newer dedupd"):
             Ledger(path, read_only=read_only)
+
+
+def test_a_new_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It names photos, and its folder may be one that others can read."""
+    before = os.umask(0o022)
+    try:
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            ledger.put("model", "m")
+            assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+                "ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600,
+            }  # fmt: skip
+    finally:
+        os.umask(before)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,23 @@ def test_the_state_folder_is_made_private(home: Places) -> None:
     with state_lock(home):
         assert home.state.stat().st_mode & 0o777 == 0o700
         assert home.lock.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("named", "mode"), [(False, 0o700), (True, 0o755)])
+def test_what_was_open_to_others_is_closed_but_for_the_folder_that_a_person_named(
+    home: Places, named: bool, mode: int
+) -> None:
+    """An older dedupd, or `mkdir` before the first start, left photo names and small pictures to all who log in."""
+    home.state.mkdir()
+    for folder in (home.index, home.cache, home.logs):
+        folder.mkdir()
+    for file in (home.ledger, home.state / "ledger.db-wal"):
+        file.touch()
+    for path in (home.state, *home.state.iterdir()):
+        path.chmod(0o755)
+    with state_lock(replace(home, named=named)):
+        assert home.state.stat().st_mode & 0o777 == mode
+        assert not any(path.stat().st_mode & 0o077 for path in home.state.iterdir())
 
 
 def test_a_folder_that_others_can_write_to_is_refused(tmp_path: Path) -> None:

@@ -55,6 +55,12 @@ class Poisoner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 os.kill(os.getpid(), signal.SIGKILL)
             return real(file, path, **sides)
         module.decode = decode
+        found = module.opened
+        def opened(path, *expected):
+            if os.path.basename(path).startswith("segv"):
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return found(path, *expected)
+        module.opened = opened
 
 sys.meta_path.insert(0, Poisoner())
 '''
@@ -158,6 +164,29 @@ def test_a_pair_that_crashes_the_worker_costs_one_pair(tmp_path: Path, vision: V
     crashed, proven = (answers[each.a, each.b] for each in pairs)
     assert (crashed.measures, "crashed" in crashed.error) == (None, True)
     assert proven.measures is not None
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_only_the_file_being_read_is_suspected_not_those_that_were_answered(tmp_path: Path) -> None:
+    told: list[str] = []
+    vision = make(tmp_path, log=told.append)
+    paths = [
+        photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.jpg", "segv.jpg", "c.jpg"])
+    ]
+    answers = vision.describe([request(key, path) for key, path in enumerate(paths)])
+    vision.rest()
+    assert sorted(answers) == [0, 1, 2, 3]
+    assert told == ["vision worker crashed (SIGSEGV); 1 files to try one by one"] * 2
+
+
+def test_what_the_worker_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    vision = make(tmp_path)
+    look(vision, photo(tmp_path / "a.jpg", 1))
+    vision.rest()
+    os.umask(before)
+    for folder in (tmp_path / "index", tmp_path / "cache"):
+        assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def pair(a: Path, b: Path) -> ProofRequest:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dedupd.cli import main as command_line
+from dedupd.cli.console import can_ask
 from dedupd.cli.main import main
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
 
@@ -89,6 +96,87 @@ def test_every_error_has_its_exit_code(
     monkeypatch.setattr(command_line, "_later", lambda run: command)
     assert run("status") == code
     assert capsys.readouterr().err.startswith("dedupd: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_unwinds_the_command_and_is_one_sentence(
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[str] = []
+
+    def command(arguments: argparse.Namespace) -> int:
+        try:
+            signal.raise_signal(number)
+        finally:
+            left.append("in order")
+        return 0
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    before = signal.getsignal(number)
+    assert run("status") == code
+    assert capsys.readouterr().err == "dedupd: stopped; nothing is lost, run it again to go on\n"
+    assert left == ["in order"]
+    assert signal.getsignal(number) is before
+
+
+def dedupd(*words: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dedupd", *words]
+    return subprocess.run(command, text=True, stderr=subprocess.PIPE, check=False, **streams)
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("groups",)])
+def test_an_answer_that_cannot_be_written_is_one_sentence(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = dedupd(*words, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    if words[0] == "status":
+        assert "the answer cannot be written (No space left on device)" in done.stderr
+
+
+def test_a_closed_stdout_is_one_sentence() -> None:
+    done = dedupd("status", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (1, "dedupd: stdout is closed, so there is nowhere to answer\n")
+
+
+def test_a_reader_who_left_changes_nothing() -> None:
+    """`dedupd status | head -1`: quietly, and with the exit code it would have had."""
+    read, write = os.pipe()
+    os.close(read)
+    done = dedupd("status", stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+@pytest.mark.parametrize("close", [None, lambda: os.close(2)], ids=["full", "closed"])
+def test_work_goes_on_when_nobody_can_be_told(close: Callable[[], None] | None) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dedupd", "pause"], stderr=full, preexec_fn=close, check=False
+        )
+    assert done.returncode == 5
+
+
+def test_without_a_stdin_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not can_ask()
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under nohup."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        signal.raise_signal(signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("status") == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_error_about_a_strange_name_can_be_printed(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.cli.sandbox import in_force, refused_lines
 from dedupd.cli.service import (
     Host,
     install,
@@ -168,6 +169,58 @@ def test_where_systemd_does_not_run_it_is_told(
         install(where, settings, linux)
     assert "Failed to connect to bus" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("Result=exit-code\nExecMainStatus=226", "cannot set up the unit's sandbox here (226/NAMESPACE); `dedupd doctor`"),
+        ("Result=exit-code\nExecMainStatus=203", "could not prepare the process (status 203)"),
+        ("Result=exit-code\nExecMainStatus=2", "dedupd cannot follow its settings"),
+        ("Result=exit-code\nExecMainStatus=4", "another dedupd works with these folders"),
+        ("Result=exit-code\nExecMainStatus=1", "dedupd ended with status 1 at once"),
+        ("Result=timeout\nExecMainStatus=15", "no sign of life in time (timeout)"),
+        ("", "Job for dedupd.service failed."),
+    ],
+)  # fmt: skip
+def test_why_it_does_not_start_is_what_systemd_knows_of_it(
+    shown: str, told: str, linux: Host, where: Places, settings: Settings, programs: Programs
+) -> None:
+    programs.answers = {"restart": (1, "Job for dedupd.service failed.\nSee"), "show": (0, shown)}
+    with pytest.raises(StateError, match="is written, but systemd could not start it") as caught:
+        install(where, settings, linux)
+    assert told in str(caught.value)
+    assert "log in" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ({}, []),
+        ({"ProtectKernelLogs": (226, ""), "ProtectClock": (226, "")}, ["ProtectKernelLogs=yes", "ProtectClock=yes"]),
+        ({"": (1, "Failed to connect to bus")}, None),
+        ({"": (127, "systemd-run is not installed")}, None),
+    ],
+)  # fmt: skip
+def test_the_lines_of_the_sandbox_that_a_machine_refuses_are_found_one_by_one(
+    answers: dict[str, tuple[int, str]], found: list[str] | None, linux: Host, programs: Programs
+) -> None:
+    programs.answers = answers
+    assert refused_lines(linux) == found
+    whole = programs.asked[0]
+    assert "ProtectSystem=strict" in whole and "SystemCallFilter=~@privileged" in whole
+    assert not [asked for asked in programs.asked[1:] if "-p PrivateUsers=yes -p " not in asked]
+
+
+def test_a_line_that_its_owner_switched_off_is_in_no_ones_way(
+    linux: Host, where: Places, settings: Settings, programs: Programs
+) -> None:
+    lines = ["ProtectKernelLogs=yes", "ProtectClock=yes"]
+    assert in_force(linux, lines) == []  # nothing is installed
+    install(where, settings, linux)
+    assert in_force(linux, lines) == lines
+    programs.answers["show"] = (0, "ProtectKernelLogs=no\nProtectClock=yes\nId=dedupd.service")
+    assert in_force(linux, lines) == ["ProtectClock=yes"]
 
 
 def test_a_service_without_roots_is_refused(linux: Host, where: Places) -> None:

@@ -186,6 +186,20 @@ def test_a_task_that_fails_is_told_and_the_next_one_runs(rig: Rig, error: Except
     assert "a bug" not in sentence
 
 
+def test_who_waits_may_go_away_and_the_next_task_runs(rig: Rig) -> None:
+    """Clients are cut off when the daemon ends, and their tasks with them: one begun is finished, one that waits is not."""
+    _, free = rig.busy()
+    running = rig.engine.submit("running", lambda library: waiting.cancel())
+    ran: list[int] = []
+    waiting = rig.engine.submit("waiting", lambda library: ran.append(1))
+    begun = rig.engine.submit("begun", lambda library: begun.cancel())
+    free.set()
+    assert running.result(PATIENCE)
+    assert begun.result(PATIENCE) is False
+    assert rig.do(lambda library: "alive") == "alive"
+    assert ran == []
+
+
 def test_what_opening_raises_reaches_who_starts_it() -> None:
     def fail() -> Library:
         raise StateError("no room")

@@ -6,7 +6,9 @@ connection is therefore asked what it really runs with.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from dedupd.adapters.ledger import held_checks, journal, refusals, sidecars
@@ -119,6 +121,8 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
                 f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
             )
         else:
+            with suppress(OSError):  # it is there, or sqlite says why it cannot be
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             link = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         link.execute("PRAGMA busy_timeout=5000")
         if not read_only:

@@ -39,7 +39,7 @@ _LEAVE_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
 _PART = 1 << 16
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=messages.Answer)
 Answer = TypeVar("Answer")
 
 
@@ -386,16 +386,10 @@ class _Course:
                 self._begun[key] = self._in_danger[key] = None
             case messages.Decoded(key=key):
                 self._in_danger.pop(key, None)
-            case (
-                messages.Looked(key=key)
-                | messages.Copied(key=key)
-                | messages.Proven(key=key)
-                | messages.Shrunk(key=key)
-            ):
-                for keys in (self.unanswered, self._begun, self._in_danger):
-                    keys.pop(key, None)
             case _:
-                pass
+                if isinstance(reply, messages.Answer):
+                    for keys in (self.unanswered, self._begun, self._in_danger):
+                        keys.pop(reply.key, None)
 
     def suspects(self) -> list[int]:
         """Items the worker may have died of: those being decoded, else those begun and not answered."""
@@ -512,7 +506,7 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
 def _open_log(path: Path) -> IO[bytes] | int:
     """Decoders grumble about every odd file: the log starts anew when it has grown."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         grown = path.exists() and path.stat().st_size > _LOG_BYTES
         return path.open("wb" if grown else "ab")
     except OSError:

@@ -11,6 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
+from dedupd.adapters.vision.child import end_with_parent
+
 _EVERY_SECONDS = 0.5
 
 
@@ -55,6 +57,7 @@ def _report(cache: Path, done: threading.Event) -> None:
 
 def main() -> None:
     """Download, then say how it went."""
+    end_with_parent()
     try:
         _download(*sys.argv[1:4])
     except Exception as error:  # noqa: BLE001

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dedupd.adapters.vision.child import end_with_parent
 from dedupd.adapters.vision.models import LITE0
 from dedupd.errors import VisionError
 
@@ -102,10 +103,13 @@ def _graph(cache_dir: Path) -> Path:
     if found is None:
         # In a child: torch would stay in this process's memory for good.
         command = [sys.executable, "-m", "dedupd.adapters.vision.lite0", os.fspath(cache_dir)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as child:
+            said = child.stderr.read() if child.stderr else ""
         found = _find_graph(cache_dir)
         if found is None:
-            lines = made.stderr.strip().splitlines() or ["no message"]
+            lines = said.strip().splitlines() or ["no message"]
             raise VisionError(f"EfficientNet-Lite0 could not be converted in {cache_dir}: {lines[-1]}")
     return found
 
@@ -239,6 +243,8 @@ def convert(cache_dir: Path) -> Path:
     layers = read_layers()
     graph = build_graph(layers)
     cache_dir.mkdir(parents=True, exist_ok=True)
+    for left in cache_dir.glob("lite0-*.part"):  # of a conversion that was killed: one works with this cache
+        left.unlink(missing_ok=True)
     path = cache_dir / f"lite0-{WEIGHTS_SHA256[:12]}-{hashlib.sha256(graph).hexdigest()[:16]}.onnx"
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
@@ -265,4 +271,5 @@ def _compare(layers: list[Layer], graph: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     convert(Path(sys.argv[1]))

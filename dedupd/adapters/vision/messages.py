@@ -233,6 +233,9 @@ Reply = (
     | Failed
 )
 
+Answer = Looked | Copied | Proven | Shrunk | Described
+"""The last word on one item of a request."""
+
 _encoder = msgspec.msgpack.Encoder()
 requests = msgspec.msgpack.Decoder(Request)
 replies = msgspec.msgpack.Decoder(Reply)

@@ -267,6 +267,7 @@ def _limit_itself() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICE)
+    os.umask(0o077)  # index and cache tell and show a family's photos
 
 
 def _take_over_stdio() -> tuple[Pipe, queue.SimpleQueue[messages.Request]]:

@@ -1,0 +1,45 @@
+"""Which lines of the unit's sandbox this machine can set up: some kernels and containers refuse one or two.
+
+Owns the trial, a process that does nothing under systemd's own hands. Must never change the unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dedupd.cli.service import UNIT, Host, shipped
+
+_SANDBOX = re.compile(
+    r"^((?:Private|Protect|Restrict|Lock|NoNew|Capability|SystemCall)\w+)=(.*)$", re.MULTILINE
+)
+_NAMESPACES = "PrivateUsers=yes"
+"""A user manager may sandbox inside a user namespace only: each line is tried within one."""
+_CANNOT_PREPARE = range(200, 246)
+"""Exit statuses by which systemd says that it could not make what surrounds the process (226/NAMESPACE ...)."""
+
+
+def refused_lines(host: Host) -> list[str] | None:
+    """The lines that systemd cannot do here, each by itself; None where no user manager answers."""
+    lines = [match[0] for match in _SANDBOX.finditer(shipped("systemd", UNIT).decode())]
+    whole = _try(host, lines)
+    if whole == 0:
+        return []
+    if whole not in _CANNOT_PREPARE:
+        return None
+    return [line for line in lines if _try(host, [_NAMESPACES, line]) in _CANNOT_PREPARE]
+
+
+def in_force(host: Host, lines: Sequence[str]) -> list[str]:
+    """Those of the lines that the installed service is started with: its owner may have switched some off."""
+    if not (host.units / UNIT).exists():
+        return []
+    _, said = host.call(["systemctl", "--user", "show", UNIT])
+    off = {line.partition("=")[0] for line in said.splitlines() if line.endswith("=no")}
+    return [line for line in lines if line.partition("=")[0] not in off]
+
+
+def _try(host: Host, lines: Sequence[str]) -> int:
+    properties = [word for line in lines for word in ("-p", line)]
+    code, _ = host.call(["systemd-run", "--user", "--wait", "--collect", "--quiet", *properties, "/bin/true"])
+    return code

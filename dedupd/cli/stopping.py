@@ -1,0 +1,71 @@
+"""What happens when a person or the system stops a command: Ctrl-C, SIGTERM, a terminal that was closed.
+
+Owns the words. Must never end anything by itself: what runs is unwound, so that locks, transactions and temporary
+folders are left in order.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from dedupd.library import Library
+
+_STOPS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(KeyboardInterrupt):
+    """As Ctrl-C; its text is what a person should know, '' for the usual."""
+
+    def __init__(self, text: str, number: int = signal.SIGINT) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Generator[None]:
+    """Within, SIGTERM and SIGHUP unwind as Ctrl-C does. One that is ignored (nohup) stays so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [number for number in _STOPS if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped("", number)
+
+
+def ended(stop: KeyboardInterrupt) -> tuple[str, int]:
+    """The sentence and the exit status of a command that was stopped."""
+    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+    return f"stopped; {str(stop) or 'nothing is lost, run it again to go on'}", 128 + number
+
+
+@contextmanager
+def telling_what_moved(library: Library) -> Generator[None]:
+    """Stopped within: the sentence says how many files this command had moved, and how they come back."""
+    since, journal = library.clock.now(), library.ledger.journal
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        moved = sum(move.at >= since for move in journal.moves(batch=journal.last_batch(), held=True))
+        begun = len(journal.open_moves())
+        told = [f"{moved} file(s) had moved, `dedupd undo --last` puts them back"] * bool(moved)
+        told += [f"{begun} more were on their way, the next command ends or takes back each"] * bool(begun)
+        if not told:
+            raise
+        text = "; ".join([*told, "run it again to go on"])
+        raise Stopped(text, stop.number if isinstance(stop, Stopped) else signal.SIGINT) from None
