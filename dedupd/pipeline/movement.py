@@ -187,6 +187,8 @@ class Movement:
         said: list[str] = []
         for root in self._roots.all:
             self.keepers.hint(root, hints.get(root.id, {}))
+            if not root.online and root.id not in heard:
+                continue  # the look that finds it again asks about all
             due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)
             said += self._rescue(root, due)
         return said

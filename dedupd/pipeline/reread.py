@@ -58,13 +58,8 @@ class Rereader:
     """The reading of one library. A file that is half read is gone on with in the next slice, from its start after a restart."""
 
     def __init__(self, ledger: Ledger, disk: Disk, clock: Clock, roots: Roots, keepers: Keepers) -> None:
-        self._ledger, self._disk, self._clock, self._roots, self._keepers = (
-            ledger,
-            disk,
-            clock,
-            roots,
-            keepers,
-        )
+        self._ledger, self._disk, self._clock = ledger, disk, clock
+        self._roots, self._keepers = roots, keepers
         self._current: _Current | None = None
         self._all_bytes = 0
         """Of all keepers, while a day's share is being read; else 0."""
@@ -79,7 +74,8 @@ class Rereader:
                 if file is None:
                     break
                 self._begin(file, found)
-                left -= BLOCK_BYTES // 16  # a small file costs its opening
+                # To open a small file costs more than to read it, and to look at a folder instead more than that.
+                left -= BLOCK_BYTES if self._current is None else BLOCK_BYTES // 16
             if self._current is not None:
                 left -= self._go_on(self._current, found)
         return found
@@ -116,18 +112,27 @@ class Rereader:
 
     def _begin(self, file: int, found: Reread) -> None:
         """Open it, unless what lies there tells without being read."""
-        self._ledger.rereading.forget(file)
         row = self._ledger.inventory.file(file)
         root = None if row is None else next((r for r in self._roots.all if r.id == row.root), None)
-        if row is None or root is None or not row.content or row.absent_since is not None:
-            return  # it is on its way out, or to be read anyway
-        if row.state in (FileState.HELD, FileState.SEEN) or not self._disk.local(root.path, row.path):
-            return  # what lies in the cloud is never fetched
+        if row is None or root is None or not self._worth(root, row):
+            self._settled(file)
+            return
         now = self._disk.stat(root.path, row.path)
-        if now is None or not same_bytes(now, row.stat):
+        if now is None or not same_bytes(row.stat, now) or now.dev != row.stat.dev:
             self._look(root, row, found)
         else:
             self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
+
+    def _worth(self, root: RootRow, row: FileRow) -> bool:
+        """False for what is on its way out, read in the next pass anyway, or in the cloud: that is never fetched."""
+        settled = (
+            row.content and row.absent_since is None and row.state not in (FileState.HELD, FileState.SEEN)
+        )
+        return bool(settled) and self._disk.local(root.path, row.path)
+
+    def _settled(self, file: int) -> None:
+        with self._ledger.transaction():
+            self._ledger.rereading.forget(file)
 
     # ---- reading
 
@@ -144,32 +149,38 @@ class Rereader:
         return read
 
     def _failed(self, current: _Current, error: OSError, found: Reread) -> None:
+        row = current.row
         if error.errno in (errno.ENOENT, errno.ESTALE, errno.ENOTDIR, errno.ELOOP):
-            self._look(current.root, current.row, found)
+            self._look(current.root, row, found)
             return
-        log.warning("%s cannot be read again (%s)", current.row.path, error.strerror)
-        for group in self._groups(current.row):
+        self._settled(row.id)
+        log.warning("%s cannot be read again (%s)", row.path, error.strerror)
+        for group in self._groups(row):
             held = self._ledger.journal.moves(group=group, held=True)
             found.said += [
-                f"{current.row.path} cannot be read ({error.strerror}), and a copy of it lies in duplicates/: check the "
+                f"{row.path} cannot be read ({error.strerror}), and a copy of it lies in duplicates/: check the "
                 f"disk; `dedupd undo '{move.dst}'` brings the copy back"
                 for move in held[:1]
             ]
 
     def _ended(self, current: _Current, found: Reread) -> None:
         """Compare, with what the ledger says now: it may have learned better meanwhile."""
-        row, stat = self._ledger.inventory.file(current.row.id), current.reading.stat
-        if row is None or stat is None or row.content != current.row.content or row.path != current.row.path:
-            return
-        if not same_bytes(stat, row.stat):
+        row = self._ledger.inventory.file(current.row.id)
+        stat, content = current.reading.stat, current.reading.content
+        if row is None or stat is None or (row.content, row.path) != (current.row.content, current.row.path):
+            self._settled(current.row.id)
+        elif not same_bytes(row.stat, stat):
             self._look(current.root, row, found)
-        elif current.reading.content != row.content and self._roots.surely(current.root, mark=False):
-            self._other_bytes(current.root, row, stat, current.reading.content, found)
+        elif content == row.content:
+            self._settled(row.id)
+        elif self._roots.surely(current.root, mark=False) is not None:
+            self._other_bytes(current.root, row, stat, content, found)
 
     def _other_bytes(self, root: RootRow, row: FileRow, stat: FileStat, content: str, found: Reread) -> None:
         log.warning("%s holds other bytes than those that were recorded", row.path)
         state = FileState.COMPANION if row.state == FileState.COMPANION else FileState.SEEN
         with self._ledger.transaction():
+            self._ledger.rereading.forget(row.id)
             note_changed(self._ledger, row, stat, state, self._clock.now(), content)
         found.changed = True
         for group in self._groups(row):
@@ -180,7 +191,10 @@ class Rereader:
             )
 
     def _look(self, root: RootRow, row: FileRow, found: Reread) -> None:
-        """Its folder tells more than its bytes: it changed openly, or is not there."""
+        """Its folder tells more than its bytes: it changed openly, or is not there. Without its root it stays in doubt (P9)."""
+        if self._roots.surely(root, mark=False) is None:
+            return
+        self._settled(row.id)
         folder = row.path.rpartition("/")[0]
         found.changed |= self._roots.reconcile_folders(root, {folder: False}).any
         self._keepers.hint(root, {folder: False})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
@@ -46,9 +45,8 @@ def test_one_that_changes_meanwhile_has_no_content(tmp_path: Path, photo: Path, 
         photo.unlink()
     if how == "a link":
         photo.symlink_to("/etc/hostname")
-    with pytest.raises(OSError) as refused:
+    with pytest.raises(OSError, match=r"changed while|No such file|symbolic links"):
         reading.go_on(1)
-    assert refused.value.errno in (errno.ESTALE, errno.ENOENT, errno.ELOOP)
 
 
 def test_a_root_that_is_away_is_no_traceback(tmp_path: Path) -> None:

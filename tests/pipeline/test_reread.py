@@ -206,6 +206,22 @@ class TestDoubt:
         (now,) = shelf.ledger.inventory.in_state(FileState.COMPANION)
         assert now.content not in (None, row.content)
 
+    def test_it_outlives_a_restart_in_the_middle_and_a_disk_that_leaves(
+        self, settled: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rewrite(settled.path(KEEPER))
+        settled.library.reconcile()
+        monkeypatch.setattr(reread, "BLOCK_BYTES", 16)
+        settled.library.reread(limit=16)
+        settled.again()
+        settled.library.reread(limit=16)
+        os.rename(settled.root, settled.at / "away")
+        for _ in range(2):
+            assert not settled.library.reread().changed
+        os.rename(settled.at / "away", settled.root)
+        settled.library.reconcile()
+        assert settled.library.reread().changed
+
 
 class TestRefused:
     def test_a_move_refused_for_other_bytes_has_the_file_looked_at_again(self, shelf: Shelf) -> None:
