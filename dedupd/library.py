@@ -49,6 +49,7 @@ from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide, forget_older_measures
+from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.slices import Stop, never, wait
@@ -58,6 +59,8 @@ from dedupd.ports import Clock, Vision
 from dedupd.protocol.messages import GroupView, Resolved, Side, StatusView
 
 log = logging.getLogger("dedupd.library")
+SCAN_REREADS = 1 << 30
+"""Bytes that a scan reads again of what is in doubt; a daemon has more time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,8 @@ class Library:
         self.reconcile, self.reconcile_folders = self.known.reconcile, self.known.reconcile_folders
         self.recover, self.move, self.rescue = self.movement.recover, self.movement.move, self.movement.rescue
         self.undo, self.held = self.movement.undo, self.movement.held
+        self.sweep = self.movement.sweep
+        self.reread = Rereader(self.ledger, self.disk, self.clock, self.known, self.movement.keepers).slice
         self.consent, self.months_of = self.movement.consent, self.movement.months_of
         self.approve, self.approve_all = self.verdicts.approve, self.verdicts.approve_all
         self.exchange = self.verdicts.exchange
@@ -500,6 +505,8 @@ class Library:
         if not dry_run:
             self.recover()
         changes = self.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
+        if not dry_run:
+            changes.problems += self.reread(stop, SCAN_REREADS).said
         self.ingest(months=chosen, on_progress=on_progress, stop=stop)
         if not dry_run:
             for sentence in self.rescue():

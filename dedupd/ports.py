@@ -177,6 +177,22 @@ class RootIdentity:
     dev: int
 
 
+class Reading(Protocol):
+    """A file that is read to its end bit by bit; it is closed in between, so that a disk can leave."""
+
+    stat: FileStat | None
+    """As it was when the reading began."""
+
+    def go_on(self, limit: int) -> int:
+        """Read at most so many bytes further. Returns how many; 0: that was its end. Raises OSError, also when it changed."""
+        ...
+
+    @property
+    def content(self) -> str:
+        """BLAKE3 of what was read, 64 hex digits."""
+        ...
+
+
 class Disk(Protocol):
     """Looking at the roots; never changes a photo. Paths relative to the root, '/' between parts."""
 
@@ -244,4 +260,8 @@ class Disk(Protocol):
 
     def content(self, root: str, path: str) -> str:
         """BLAKE3 of the file's bytes, 64 hex digits. Raises OSError."""
+        ...
+
+    def reading(self, root: str, path: str) -> Reading:
+        """The same in slices, from the disk itself and not from what the system remembers of it."""
         ...

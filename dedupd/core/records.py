@@ -82,6 +82,19 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRow:
+    """A group that holds copies, and what the ledger knows of its keeper."""
+
+    group: int
+    path: str | None
+    """Where the keeper lies; None when it is none of the library any more."""
+    changed: bool
+    """Its bytes are others than those its copies moved beside."""
+    unread: bool
+    """Its bytes are not known at this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRow:
     """A file that was to move beside this keeper and could not."""
 

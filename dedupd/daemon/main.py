@@ -30,6 +30,7 @@ from dedupd.daemon.server import Server
 from dedupd.daemon.whereabouts import record_socket
 from dedupd.errors import DedupdError, ExitCode, Refusal, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline.reread import Reread
 from dedupd.pipeline.slices import Stop
 from dedupd.protocol.messages import (
     Attention,
@@ -90,6 +91,9 @@ class Daemon:
         """Root -> why its changes are found by the regular looks only."""
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._hints: dict[str, bool] = {}
+        self._unswept: dict[str, bool] = {}
+        """Changed folders whose keepers were not looked at since; written on the loop, read by the engine."""
+        self._guard = threading.Lock()
         self._first_hint = 0.0
         self._stopped = asyncio.Event()
         self._roots: dict[str, tuple[int, int] | None] = {}
@@ -201,6 +205,8 @@ class Daemon:
         if not self._hints:
             self._first_hint = now
         self._hints[folder] = self._hints.get(folder, False) or whole
+        with self._guard:
+            self._unswept[folder] = self._unswept.get(folder, False) or whole
         wait = min(HINT_SECONDS, max(0.0, self._first_hint + HINT_LIMIT_SECONDS - now))
         self.schedule.later("hints", wait, self._look_at_hints)
 
@@ -212,9 +218,9 @@ class Daemon:
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
         changed = False
         for root in library.roots:
-            folders = {_relative(f, root.path): w for f, w in hints.items() if _below(f, root.path)}
-            if folders:
+            if folders := _folders_of(root.path, hints):
                 changed |= library.reconcile_folders(root, folders).any
+                library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if changed:
             library.ingest(on_progress=self.engine.report, stop=self.safe_points())
             self._soon(self.regroup)
@@ -227,7 +233,7 @@ class Daemon:
 
     def _reconcile(self, library: Library) -> None:
         self._unread = library.reconcile(on_progress=self.engine.report, stop=self.safe_points()).problems
-        self._rescue(library)
+        self._tell_rescued(library.rescue())
         self._pass(library)
 
     def regroup(self) -> None:
@@ -282,7 +288,25 @@ class Daemon:
         self.engine.submit("sweep", self._rescue, Urgency.RESCUE, once=True)
 
     def _rescue(self, library: Library) -> None:
-        said = library.rescue()
+        """Read a little again, then look at the keepers that events, doubts or the slow round name (P8).
+
+        That they are there is looked at while paused, too.
+        """
+        again = Reread() if self.paused else library.reread(self.safe_points())
+        with self._guard:
+            hints, self._unswept = self._unswept, {}
+        folders = {root.id: _folders_of(root.path, hints) for root in library.roots}
+        heard = {root.id for root in library.roots if self._hears(root.path)}
+        said = [*again.said, *library.sweep(folders, heard)]
+        self._tell_rescued(said)
+        if again.changed:
+            self._soon(self.regroup)
+
+    def _hears(self, root: str) -> bool:
+        """Whether events tell of every change in this root."""
+        return self._roots.get(root) is not None and not self._unwatched.get(root)
+
+    def _tell_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:
             self._rescued.append(sentence)
             self._soon(self._send, Attention(message=sentence))
@@ -447,6 +471,10 @@ def _identity(root: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _folders_of(root: str, hints: dict[str, bool]) -> dict[str, bool]:
+    return {_relative(folder, root): whole for folder, whole in hints.items() if _below(folder, root)}
 
 
 def _relative(folder: str, root: str) -> str:

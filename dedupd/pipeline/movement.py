@@ -7,17 +7,18 @@ relocate.py owns the order of each single move. Must never move while the index 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.month import Month
-from dedupd.core.records import GroupRow, MemberRow, RootRow
+from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.consent import Allowed
+from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
 from dedupd.pipeline.reconcile import reconcile
@@ -66,6 +67,7 @@ class Movement:
         self._settings, self._roots = settings, roots
         self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
         self._in_step = InStep(ledger, clock)
+        self.keepers = Keepers(ledger, clock)
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which bringing its copies back is not tried again."""
 
@@ -214,34 +216,53 @@ class Movement:
         return ""
 
     def rescue(self) -> list[str]:
-        """P8: held copies whose keeper vanished, changed or is none of the library come back at once. Returns sentences for people."""
+        """P8: held copies whose keeper vanished, changed or is none of the library come back at once. Returns sentences for people.
+
+        Every keeper is looked at.
+        """
+        return [told for root in self._roots.all for told in self._rescue(root, self.keepers.all(root))]
+
+    def sweep(self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int]) -> list[str]:
+        """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
         said: list[str] = []
         for root in self._roots.all:
-            known = self._roots.surely(root, mark=True) if self._keepers_lost(root) else None
-            if known is None:
-                continue
-            # A keeper that was only renamed is found by a full look, and then it is not lost.
-            reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope)
-            back: dict[str, list[Move]] = {}
-            for group in self._keepers_lost(known):
-                for move in self._bring_back(group, said):
-                    back.setdefault(self._why_back(root, move), []).append(move)
-            said += [
-                f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
-                for why, moves in back.items()
-            ]
-            self._annotate(see=False)
+            self.keepers.hint(root, hints.get(root.id, {}))
+            if not root.online and root.id not in heard:
+                continue  # the look that finds it again asks about all
+            due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)
+            said += self._rescue(root, due)
         return said
 
-    def _keepers_lost(self, root: RootRow) -> list[int]:
-        """Groups with held copies whose keeper is gone; those that could not be helped wait a while."""
-        now = self._clock.monotonic()
-        return [
-            group
-            for group, path, changed in self._ledger.judgement.keepers_with_copies(root.id)
-            if now >= self._rescue_after.get(group, now)
-            and (changed or path is None or self._disk.gone(root.path, path))
+    def _rescue(self, root: RootRow, rows: Sequence[KeptRow]) -> list[str]:
+        lost = self._lost(root, rows)
+        known = self._roots.surely(root, mark=True) if lost else None
+        if known is None:
+            return []
+        # A keeper that was only renamed is found by a full look, and then it is not lost.
+        reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope)
+        said: list[str] = []
+        back: dict[str, list[Move]] = {}
+        for group in self._lost(known, self.keepers.all(known)):
+            for move in self._bring_back(group, said):
+                back.setdefault(self._why_back(root, move), []).append(move)
+        said += [
+            f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
+            for why, moves in back.items()
         ]
+        self._annotate(see=False)
+        return said
+
+    def _lost(self, root: RootRow, rows: Sequence[KeptRow]) -> list[int]:
+        """Groups of these whose keeper is gone; those that could not be helped wait a while. What is open is asked again."""
+        now = self._clock.monotonic()
+        lost: list[int] = []
+        for row in rows:
+            gone = row.changed or row.path is None or self._disk.gone(root.path, row.path)
+            if gone or row.unread:
+                self.keepers.again(root, row.group)
+            if gone and now >= self._rescue_after.get(row.group, now):
+                lost.append(row.group)
+        return lost
 
     def _bring_back(self, group: int, said: list[str]) -> list[Move]:
         """The copies that came back; what could not is said."""

@@ -18,6 +18,9 @@ from dedupd.ports import Clock
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
+_OTHERS = (Refusal.CHANGED, Refusal.OTHER_BYTES, Refusal.GONE)
+"""The disk contradicts the ledger."""
+
 
 class InStep:
     """The move journal for pipeline.relocate: how a move ended and where its file lies now are one commit."""
@@ -52,6 +55,14 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
                 _back(ledger, move, file, now)
             elif move.state is MoveState.ABORTED and move.goal is Goal.MOVED and move.primary:
                 _stays(ledger, move, file, now)
+            if file is not None and move.refusal in _OTHERS:
+                _doubt(ledger, move, file, now)
+
+
+def _doubt(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
+    """It or its keeper holds something else than the ledger believes: which of them, a look at both will tell."""
+    keeper = ledger.inventory.file_at(file.root, move.keeper)
+    ledger.rereading.doubt([f.id for f in (file, keeper) if f is not None], now)
 
 
 def people_said(ledger: Ledger, move: Move, now: float) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FORGET_ABSENT_AFTER = 60.0
 """Seconds a file must stay away, in two looks, before its row goes."""
+MANY_DOUBTS = 32
+"""More doubts than this in one look, and in more than half of its files: what befell them all befell no bytes."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ def _surely(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[s
 
 def _there(root: RootRow, row: FileRow, disk: Disk) -> bool:
     now = disk.stat(root.path, row.path)
-    return now is not None and _same_bytes(row.stat, now)
+    return now is not None and same_bytes(row.stat, now)
 
 
 def _still_itself(root: RootRow, disk: Disk) -> bool:
@@ -204,21 +206,26 @@ class _Diff:
         self._perhaps_renamed: list[tuple[FoundFile, bool]] = []
         self._gone: dict[int, FileRow] = {}
         self._left: list[FileRow] = []
+        self._began, self._doubts = clock.now(), 0
 
     def folder(self, folder: str, found: list[FoundFile]) -> None:
         self._changes.files += len(found)
         known = {row.path: row for row in self._files.files_in_folder(self._root.id, folder)}
         companions = companions_in([f.path for f in found])
+        doubted: list[int] = []
         with self._ledger.transaction():
             for file in found:
                 row = known.pop(file.path, None)
                 companion = file.path in companions
                 if row is not None:
                     self._known(file, row, companion)
+                    if row.content and _doubtful(row.stat, file.stat):
+                        doubted.append(row.id)
                 elif self._files.files_by_inode(self._root.id, file.stat):
                     self._perhaps_renamed.append((file, companion))
                 else:
                     self._add(file, companion)
+            self._doubt(doubted)
         for row in known.values():
             self._gone[row.id] = row
 
@@ -230,8 +237,12 @@ class _Diff:
         self._changes.new += 1
         self._files.add_file(self._root.id, file.path, file.stat, _first_state(companion))
 
+    def _doubt(self, files: list[int]) -> None:
+        self._doubts += len(files)
+        self._ledger.rereading.doubt(files, self._began)
+
     def _known(self, file: FoundFile, row: FileRow, companion: bool) -> None:
-        if not _same_bytes(row.stat, file.stat):
+        if not _same_times(row.stat, file.stat) or self._replaced_by_a_held_one(file, row):
             self._changed(file, row, companion)
             return
         if row.stat != file.stat or row.absent_since is not None:
@@ -241,18 +252,22 @@ class _Diff:
         if companion != (row.state == FileState.COMPANION):
             self._affected(row)
             self._files.set_state(row.id, _first_state(companion))
-        elif row.reason and row.stat.ctime_ns != file.stat.ctime_ns:
+        elif row.reason and (row.stat.ctime_ns, row.stat.ino) != (file.stat.ctime_ns, file.stat.ino):
             self._files.set_state(row.id, _first_state(companion))  # its permissions may be others now
 
     def _changed(self, file: FoundFile, row: FileRow, companion: bool) -> None:
         self._changes.changed += 1
-        self._affected(row)
-        self._ledger.judgement.void(row.id)
-        if any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat)):
+        note_changed(self._ledger, row, file.stat, _first_state(companion), self._clock.now())
+        if self._holds_a_held_one(file):
             self._files.remove_file(row.id)
             self._perhaps_renamed.append((file, companion))
-        else:
-            self._files.changed_file(row.id, file.stat, _first_state(companion))
+
+    def _replaced_by_a_held_one(self, file: FoundFile, row: FileRow) -> bool:
+        return row.stat.ino != file.stat.ino and self._holds_a_held_one(file)
+
+    def _holds_a_held_one(self, file: FoundFile) -> bool:
+        """Its owner moved a held copy back, over what lay here."""
+        return any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat))
 
     def finish(self, *, believe_absence: bool) -> None:
         """Match new paths with vanished ones (a rename keeps inode, size, mtime), then record the rest."""
@@ -269,6 +284,8 @@ class _Diff:
                 if believe_absence and row.id not in begun:
                     self._changes.left += 1
                     self._forget(row)
+            if self._doubts > max(MANY_DOUBTS, self._changes.files // 2):
+                self._ledger.rereading.forget_all(self._root.id, self._began)
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         for row in self._files.files_by_inode(self._root.id, file.stat):
@@ -293,6 +310,8 @@ class _Diff:
         known = row.content and row.state != FileState.SKIPPED
         self._files.renamed_file(row.id, file.path, str(month) if known else named_month(file.path), source)
         self._files.same_file(row.id, file.stat)
+        if row.content and _doubtful(row.stat, file.stat):
+            self._doubt([row.id])
         self._ledger.sidecars.follow(self._root.id, row.path, file.path)
         if companion != (row.state == FileState.COMPANION):
             self._files.set_state(row.id, _first_state(companion))
@@ -320,16 +339,49 @@ class _Diff:
         self._files.remove_file(row.id)
 
     def _affected(self, row: FileRow) -> None:
-        """Its month is to be grouped again, and each month whose groups it had a part in."""
-        beside = self._ledger.judgement.months_beside(self._root.id, row.id, row.content)
-        for month in {row.month, *beside}:
-            self._files.change_month(self._root.id, month, self._clock.now())
+        _affected(self._ledger, row, self._clock.now())
+
+
+def note_changed(
+    ledger: Ledger, row: FileRow, stat: FileStat, state: FileState, now: float, content: str | None = None
+) -> None:
+    """It holds other bytes than those that were recorded (`content`, if they were read): it is looked at anew."""
+    _affected(ledger, row, now)
+    ledger.judgement.void(row.id)
+    ledger.inventory.changed_file(row.id, stat, state, content)
+
+
+def _affected(ledger: Ledger, row: FileRow, now: float) -> None:
+    """Its month is to be grouped again, and each month whose groups it had a part in."""
+    beside = ledger.judgement.months_beside(row.root, row.id, row.content)
+    for month in {row.month, *beside}:
+        ledger.inventory.change_month(row.root, month, now)
 
 
 def _first_state(companion: bool) -> FileState:
     return FileState.COMPANION if companion else FileState.SEEN
 
 
-def _same_bytes(a: FileStat, b: FileStat) -> bool:
+def _same_times(a: FileStat, b: FileStat) -> bool:
+    return (a.size, a.mtime_ns) == (b.size, b.mtime_ns)
+
+
+def _doubtful(before: FileStat, now: FileStat) -> bool:
+    """The size and mtime of before, and yet perhaps other bytes: `exiftool -P`, `rsync --inplace -t` and the like.
+
+    Each such file is read again (not decoded), slowly, and what stands here now is adopted at once: one change is
+    one doubt, and nothing is doubted after an upgrade, because the last look of any dedupd recorded these numbers.
+    chmod, chown, a rename, a hard link and xattrs change ctime too; a mount may number all files anew (exFAT, some
+    network mounts). Such things happen to many files at once, and then nobody is doubted (MANY_DOUBTS): keepers of
+    held copies are read once a month anyway. A file system without a ctime of its own (FAT, exFAT, sshfs) shows
+    that of the last change until it forgets it, then mtime in its place: that is no change.
+    """
+    if not _same_times(before, now):
+        return False
+    return before.ino != now.ino or now.ctime_ns not in (before.ctime_ns, now.mtime_ns)
+
+
+def same_bytes(a: FileStat, b: FileStat) -> bool:
+    """Surely the file that was looked at, by all that a look can tell."""
     # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9).
     return (a.size, a.mtime_ns, a.ino) == (b.size, b.mtime_ns, b.ino)

@@ -14,6 +14,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.records import RootRow
 from dedupd.core.relocation import Move
 from dedupd.errors import RootError, VisionError
+from dedupd.pipeline.reconcile import same_bytes
 from dedupd.ports import Disk
 
 if TYPE_CHECKING:
@@ -191,9 +192,14 @@ def _one_held(
         keepers[keeper] = _content(disk, root, keeper)
     if keepers[keeper] != move.keeper_content:
         state = "has changed" if keepers[keeper] else "is gone"
+        now = disk.stat(root.path, keeper)
+        unseen = row is not None and now is not None and same_bytes(row.stat, now)
+        when = (
+            "as soon as it has read the keeper again (each is, once a month)" if unseen else "within a minute"
+        )
         yield Breach(
             promise="P8", path=move.dst, told=f"its keeper {keeper} {state}",
-            mend=f"the daemon brings it back within a minute; or now: dedupd undo '{move.dst}'",
+            mend=f"the daemon brings it back {when}; or now: dedupd undo '{move.dst}'",
         )  # fmt: skip
     elif not ledger.inventory.traits([move.keeper_content]):
         yield Breach(

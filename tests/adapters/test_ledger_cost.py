@@ -11,11 +11,12 @@ import pytest
 
 from dedupd.adapters.ledger import Ledger
 from dedupd.core.photo import Evidence, FileStat, FileState, Relation
-from dedupd.core.records import MemberRow
+from dedupd.core.records import MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, MoveState
 
 SMALL, LARGE = 6, 96
 """Months of ten photos each; of each month one is held."""
+ROOT = RootRow(id=1, path="/r")
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,11 @@ def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
         lambda ledger: ledger.judgement.page([1], "2000-03", None, None, 0, 9),
         lambda ledger: ledger.judgement.groups_with_file(1),
         lambda ledger: ledger.judgement.proposed(1),
+        lambda ledger: ledger.judgement.kept(ROOT, groups=[3, 4]),
+        lambda ledger: ledger.judgement.kept(ROOT, after=2, limit=3),
+        lambda ledger: ledger.judgement.groups_kept_in(ROOT, "2000-03", whole=True),
+        lambda ledger: ledger.judgement.groups_kept_in(ROOT, "2000-03", whole=False),
+        lambda ledger: ledger.rereading.next_keeper(2),
         lambda ledger: ledger.journal.open_moves(),
         lambda ledger: ledger.journal.attention(),
         lambda ledger: ledger.journal.keeps("/r", "2000-03/0.jpg", 21),

@@ -98,7 +98,7 @@ def test_a_held_file_moved_back_or_deleted_by_hand(house: House, settled: dict[s
     assert house.cli("verify").code == 0
 
 
-@pytest.mark.parametrize("how", ["deleted", "overwritten"])
+@pytest.mark.parametrize("how", ["deleted", "overwritten", "in place"])
 def test_when_the_keeper_is_lost_the_best_held_copy_comes_back(house: House, how: str) -> None:
     house.add("2024/06/a.jpg", 1, size=(640, 480))
     house.add("2024/06/a small.jpg", 1, size=(320, 240))
@@ -106,8 +106,14 @@ def test_when_the_keeper_is_lost_the_best_held_copy_comes_back(house: House, how
     best = house.photos()["2024/06/a middle.jpg"]
     with house.daemon("--yes") as daemon:
         daemon.settled(lambda s: s.moved == 2)
+        keeper = house.root / "2024/06/a.jpg"
         if how == "deleted":
-            (house.root / "2024/06/a.jpg").unlink()
+            keeper.unlink()
+        elif how == "in place":  # size and mtime stay
+            before = keeper.stat()
+            with keeper.open("r+b") as file:
+                file.write(bytes(before.st_size))
+            os.utime(keeper, ns=(before.st_atime_ns, before.st_mtime_ns))
         else:
             house.add("2024/06/a.jpg", 7)
         daemon.until(lambda s: any("came back" in sentence for sentence in s.attention))

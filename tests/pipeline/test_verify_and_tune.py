@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_a_keeper_with_other_bytes_breaks_p8(library: Library) -> None:
     with Path(library.roots[0].path, "2024/06/IMG_1.jpg").open("ab") as file:
         file.write(b"edited")
     assert "P8" in {b.promise for b in breaches(library)}
+
+
+def test_what_it_says_of_a_keeper_whose_size_and_times_do_not_tell_is_true(library: Library) -> None:
+    keeper = Path(library.roots[0].path, "2024/06/IMG_1.jpg")
+    before = keeper.stat()
+    keeper.write_bytes(bytes(before.st_size))
+    os.utime(keeper, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (told,) = (b for b in breaches(library) if b.promise == "P8")
+    assert "once a month" in told.mend
+    keeper.unlink()
+    assert any("within a minute" in b.mend for b in breaches(library) if b.promise == "P8")
 
 
 def test_a_held_file_that_vanished_breaks_p1(library: Library) -> None:

@@ -8,6 +8,7 @@
     sidecars.py   what stands beside keepers, and what is owed
     held_checks.py  what older moves put aside, looked at once more
     refusals.py   what was to move and could not
+    rereading.py  whose bytes are to be read again
 
 Owns durability; must never decide anything.
 """
@@ -26,6 +27,7 @@ from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.judgement import Judgement
 from dedupd.adapters.ledger.refusals import Refusals
+from dedupd.adapters.ledger.rereading import Rereading
 from dedupd.adapters.ledger.schema import connect, translated
 from dedupd.adapters.ledger.sidecars import Sidecars
 
@@ -45,6 +47,7 @@ class Ledger:
         self.sidecars = Sidecars(self._link)
         self.held_checks = HeldChecks(self._link)
         self.refusals = Refusals(self._link)
+        self.rereading = Rereading(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

@@ -160,16 +160,16 @@ class Inventory:
         )
         return int(done.lastrowid or 0)
 
-    def changed_file(self, id: int, stat: FileStat, state: FileState, reason: str = "") -> None:
-        """Its bytes may be others now: forget its content and look again."""
+    def changed_file(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
+        """Its bytes may be others now: forget its content (or take the one that was just read) and look again."""
         self._link.execute(
-            "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason=?, content=NULL,"
+            "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason='', content=?,"
             " absent_since=NULL WHERE id=?",
-            (*_stat(stat), state, sentence(reason), id),
+            (*_stat(stat), state, content, id),
         )
 
     def same_file(self, id: int, stat: FileStat) -> None:
-        """Present, same bytes; only ctime or link count may have changed."""
+        """Present, with the same size and mtime; whether its bytes are the same is for the caller to ask."""
         self._link.execute(
             "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
             (*_stat(stat)[2:], id),

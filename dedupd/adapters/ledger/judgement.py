@@ -22,10 +22,11 @@ from dedupd.adapters.ledger.rows import (
     sentence,
 )
 from dedupd.core.photo import Measures, Relation
-from dedupd.core.records import GroupRow, MemberRow, PairRow, VerdictRow
+from dedupd.core.records import GroupRow, KeptRow, MemberRow, PairRow, RootRow, VerdictRow
 
 _PAIR = "a, b, model, cosine, hash_distance, measures"
 _VERDICT = "id, kind, a, b, paths, at"
+_MOVED = "m.goal='moved' AND m.state='done'"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
 
 _WEAKEST = "CASE WHEN max(m.relation='similar') THEN 'similar' WHEN max(m.relation='burst') THEN 'burst' WHEN max(m.relation='copy') THEN 'copy' ELSE 'exact' END"
@@ -322,18 +323,62 @@ class Judgement:
         )
         return [r[0] for r in rows]
 
-    def keepers_with_copies(self, root: int) -> list[tuple[int, str | None, bool]]:
-        """(group, where its keeper lies or None, whether its bytes are others now) for each group that holds copies.
+    def kept(
+        self, root: RootRow, *, groups: Iterable[int] | None = None, after: int = 0, limit: int = -1
+    ) -> list[KeptRow]:
+        """Groups of this root that hold copies, in the order of their ids: these, or the first so many behind `after`.
 
-        One query, because it is asked every half minute. From the moves, so that no held file is ever forgotten.
+        From the moves, so that no held file is ever forgotten.
         """
+        if groups is not None:
+            return [
+                row
+                for part, marks in chunks(sorted(groups))
+                for row in self._kept(f"+m.root=? AND m.grp IN ({marks})", (os.fsencode(root.path), *part))
+            ]
+        # The + leads a part of them along the index of groups; all of them lie in the index of what is held.
+        by_group = "+" if after or limit >= 0 else ""
+        return self._kept(f"{by_group}m.root=? AND m.grp>?", (os.fsencode(root.path), after), limit)
+
+    def _kept(self, where: str, values: Sequence[Any], limit: int = -1) -> list[KeptRow]:
         rows = self._link.execute(
-            "SELECT m.grp, f.path, max(coalesce(f.content != m.keeper_content, 0)) FROM roots r "
-            "JOIN moves m ON m.root=r.path AND m.goal='moved' AND m.state='done' "
-            "LEFT JOIN groups g ON g.id=m.grp LEFT JOIN files f ON f.id=g.keeper WHERE r.id=? GROUP BY m.grp",
-            (root,),
+            "SELECT m.grp, f.path, max(coalesce(f.content != m.keeper_content, 0)), "
+            "max(coalesce(f.content IS NULL AND f.reason='', 0)) FROM moves m "
+            "LEFT JOIN groups g ON g.id=m.grp LEFT JOIN files f ON f.id=g.keeper "
+            f"WHERE {where} AND {_MOVED} GROUP BY m.grp ORDER BY m.grp LIMIT ?",
+            (*values, limit),
         )
-        return [(r[0], None if r[1] is None else os.fsdecode(r[1]), bool(r[2])) for r in rows]
+        return [
+            KeptRow(
+                group=r[0], path=None if r[1] is None else os.fsdecode(r[1]), changed=bool(r[2]), unread=bool(r[3])
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def groups_kept_in(self, root: RootRow, folder: str, *, whole: bool) -> set[int]:
+        """Groups whose held copies have their keeper in this folder ('' = the root); `whole`: or anywhere below it.
+
+        By the name it has in the journal and by the one it has now: they differ while its new bytes are not known.
+        """
+        at = os.fsencode(folder)
+        inside = at + b"/" if folder else b""
+        values = {
+            "root": root.id, "at": at, "path": os.fsencode(root.path), "from": inside, "length": len(inside) + 1,
+            "end": at + b"0" if folder else b"\xff" * 256,
+        }  # fmt: skip
+        below = (
+            "f.folder=:at"
+            if not whole
+            else "f.folder>=:at AND f.folder<:end AND (f.folder=:at OR f.folder>=:from)"
+        )
+        direct = "" if whole else "AND instr(substr(m.keeper, :length), x'2f')=0 "
+        rows = self._link.execute(
+            f"SELECT m.grp FROM moves m WHERE m.root=:path AND m.keeper>=:from AND m.keeper<:end {direct}AND {_MOVED} "
+            "UNION SELECT m.grp FROM files f CROSS JOIN groups g ON g.keeper=f.id "
+            f"CROSS JOIN moves m ON m.grp=g.id AND {_MOVED} WHERE f.root=:root AND {below}",
+            values,
+        )
+        return {r[0] for r in rows}
 
     def remove_group(self, id: int) -> None:
         self._link.execute("DELETE FROM members WHERE grp=?", (id,))

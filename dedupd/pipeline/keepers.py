@@ -1,0 +1,72 @@
+"""Which keepers of held copies are to be looked at now, and which later (P8).
+
+Events name folders: the keepers in them are looked at in the next sweep. What events missed a slow round finds, a
+few keepers each sweep. Keepers whose answer is open are asked about again. Must never look at a disk itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dedupd.core.records import KeptRow, RootRow
+from dedupd.ports import Clock
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+ROUND_KEEPERS = 200
+"""Of the slow round, in one sweep: 50,000 keepers take two hours."""
+ROUND_SECONDS = 6 * 3600.0
+"""From the beginning of one round to that of the next: in between a disk may sleep. Every full look counts as one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """Where the slow round of a root stands."""
+
+    began: float
+    after: int | None = 0
+    """The last group of it that was looked at; None when it is through."""
+    waiting: set[int] = field(default_factory=set[int])
+    """Groups to be looked at in the next sweep, whatever the round says."""
+
+
+class Keepers:
+    """The keepers of one library. What it remembers is lost with the process: each start begins with a full look."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._rounds: dict[int, _Round] = {}
+
+    def hint(self, root: RootRow, folders: Mapping[str, bool]) -> None:
+        """Something changed in these folders (True: perhaps in all below them)."""
+        waiting = self._round(root).waiting
+        for folder, whole in folders.items():
+            waiting |= self._ledger.judgement.groups_kept_in(root, folder, whole=whole)
+
+    def again(self, root: RootRow, group: int) -> None:
+        """It could not be answered or helped yet: look at it in the next sweep too."""
+        self._round(root).waiting.add(group)
+
+    def all(self, root: RootRow) -> list[KeptRow]:
+        """Every one, at once."""
+        self._rounds[root.id] = _Round(began=self._clock.monotonic(), after=None)
+        return self._ledger.judgement.kept(root)
+
+    def due(self, root: RootRow) -> list[KeptRow]:
+        """Those of the hints, those whose answer is open, and some of the round."""
+        now, at = self._clock.monotonic(), self._round(root)
+        asked, at.waiting = at.waiting, set()
+        rows = self._ledger.judgement.kept(root, groups=asked) if asked else []
+        if at.after is None and now - at.began >= ROUND_SECONDS:
+            at.began, at.after = now, 0
+        if at.after is not None:
+            some = self._ledger.judgement.kept(root, after=at.after, limit=ROUND_KEEPERS)
+            at.after = some[-1].group if len(some) == ROUND_KEEPERS else None
+            rows += [row for row in some if row.group not in asked]
+        return rows
+
+    def _round(self, root: RootRow) -> _Round:
+        return self._rounds.setdefault(root.id, _Round(began=self._clock.monotonic()))

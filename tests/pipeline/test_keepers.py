@@ -1,0 +1,121 @@
+"""Which keepers are looked at when: those that events name soon, all others slowly, none of them never (P8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dedupd.pipeline import keepers
+from tests.support.shelf import Shelf
+
+MONTHS = ("2024/05", "2024/06", "2024/06/trip", "2024/061", "2024/07", "")
+
+
+def kept_in(folder: str) -> str:
+    return f"{folder}/a.jpg".lstrip("/")
+
+
+@pytest.fixture
+def settled(shelf: Shelf) -> Shelf:
+    """In each folder a keeper, whose copy lies in duplicates/; all were looked at."""
+    for number, folder in enumerate(MONTHS):
+        shelf.pair(kept_in(folder), f"{folder}/b.jpg".lstrip("/"), f"scene {number}")
+    assert shelf.pass_().files == len(MONTHS)
+    assert shelf.library.rescue() == []
+    return shelf
+
+
+@pytest.fixture
+def asked(settled: Shelf, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every path that the disk is asked about: whether it is gone."""
+    paths: set[str] = set()
+
+    def gone(root: str, path: str, real: Callable[[str, str], bool] = settled.library.disk.gone) -> bool:
+        paths.add(path)
+        return real(root, path)
+
+    monkeypatch.setattr(settled.library.disk, "gone", gone)
+    return paths
+
+
+def sweep(shelf: Shelf, folders: dict[str, bool] | None = None, *, heard: bool = True) -> list[str]:
+    return shelf.library.sweep({shelf.row.id: folders or {}}, {shelf.row.id} if heard else set())
+
+
+@pytest.mark.parametrize(
+    ("folder", "whole", "near"),
+    [
+        ("2024/06", False, {"2024/06"}),
+        ("2024/06", True, {"2024/06", "2024/06/trip"}),
+        ("", False, {""}),
+        ("", True, set(MONTHS)),
+        ("2023", True, set[str]()),
+    ],
+)
+def test_exactly_the_keepers_below_what_changed_are_looked_at(
+    settled: Shelf, asked: set[str], folder: str, whole: bool, near: set[str]
+) -> None:
+    assert sweep(settled, {folder: whole}) == []
+    assert asked == {kept_in(at) for at in near}
+
+
+def test_one_that_is_lost_there_has_its_copy_back_in_the_next_sweep(settled: Shelf) -> None:
+    settled.path("2024/06/a.jpg").unlink()
+    assert sweep(settled, {"2024/05": True}) == []
+    (said,) = sweep(settled, {"2024/06": False})
+    assert said.endswith("first 2024/06/b.jpg")
+    assert "2024/06/b.jpg" in settled.files()
+
+
+def test_without_news_nobody_is_asked_until_the_next_round_which_finds_what_events_missed(
+    settled: Shelf, asked: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keepers, "ROUND_KEEPERS", 2)
+    last = max(settled.views(), key=lambda view: view.id)
+    settled.path(last.keep).unlink()
+    settled.clock.advance(keepers.ROUND_SECONDS - 1)
+    assert sweep(settled) == [] and asked == set()
+    settled.clock.advance(1)
+    said: list[str] = []
+    for so_far in (2, 4):
+        said += sweep(settled)
+        assert said == [] and len(asked) == so_far
+    assert len(sweep(settled)) == 1 and last.keep.replace("a.jpg", "b.jpg") in settled.files()
+    asked.clear()
+    assert sweep(settled) == [] and asked == set()
+
+
+def test_where_no_events_come_all_are_looked_at_each_time(settled: Shelf, asked: set[str]) -> None:
+    assert sweep(settled, heard=False) == []
+    assert asked == {kept_in(folder) for folder in MONTHS}
+    settled.path("2024/07/a.jpg").unlink()
+    assert len(sweep(settled, heard=False)) == 1
+
+
+def test_one_that_changed_is_asked_about_until_its_bytes_are_known(settled: Shelf) -> None:
+    settled.add("2024/06/a.jpg", "town")
+    settled.library.reconcile_folders(settled.row, {"2024/06": False})
+    for _ in range(2):
+        assert sweep(settled, {"2024/06": False}) == []
+    settled.library.ingest()
+    assert len(sweep(settled)) == 1 and "2024/06/b.jpg" in settled.files()
+
+
+def test_one_that_left_the_library_is_found_by_where_it_lay(settled: Shelf) -> None:
+    settled.path("2024/06/.nomedia").touch()
+    settled.library.reconcile_folders(settled.row, {"2024/06": True})
+    (said,) = sweep(settled, {"2024/06": True})
+    assert "so 2 file(s) came back" in said
+    assert {"2024/06/b.jpg", "2024/06/trip/b.jpg"} <= settled.files()
+
+
+def test_a_rescue_that_failed_is_tried_again_later(settled: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled.path("2024/06/a.jpg").unlink()
+    with monkeypatch.context() as full:
+        full.setattr(settled.library.mover, "halted", "the disk failed to write")
+        (said,) = sweep(settled, {"2024/06": False})
+        assert "could not be brought back" in said
+        assert sweep(settled) == []
+    settled.clock.advance(601)
+    assert len(sweep(settled)) == 1 and "2024/06/b.jpg" in settled.files()
