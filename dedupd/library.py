@@ -700,8 +700,9 @@ class LibraryView:
     def reviewer(self) -> Reviewer:
         return Reviewer(self.ledger, self.disk)
 
-    def status(self, daemon: str = "stopped") -> StatusView:
-        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time())
+    def status(self, daemon: str = "stopped", beside: Sequence[str] = ()) -> StatusView:
+        """`beside`: sentences that only a running daemon knows."""
+        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
 
     def group_rows(
         self, *, month: str | None = None, root: str | None = None, relation: str | None = None,

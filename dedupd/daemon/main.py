@@ -367,17 +367,18 @@ class Daemon:
         view.progress = self.engine.progress
         view.next_run = self.schedule.next_run()
         view.pid = self.pid
-        library = self._library.problems.values()
-        known = [
-            *self._unfollowed,
-            *library,
-            *self._unwatched.values(),
-            *self._unread,
-            *self._round,
-            *self._rescued,
-        ]
-        view.attention = list(dict.fromkeys(p for p in (*view.attention, *known) if p))
         return view
+
+    def attention(self) -> list[str]:
+        """Sentences that nobody else knows, gravest first: not all of them may be told."""
+        return [
+            *self._rescued,
+            *self._unfollowed,
+            *self._unwatched.values(),
+            *self._round,
+            *self._library.problems.values(),
+            *self._unread,
+        ]
 
     def tell_status(self) -> None:
         self._spawn(self._tell_status())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dedupd.config import Settings
+from dedupd.core.attention import Trouble, contradicted, gathered
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
@@ -72,8 +73,8 @@ class Movement:
             self._clock.now(),
         )
         self._annotate(see=False)
-        for move in self._ledger.journal.attention():
-            self._roots.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
+        for sentence in contradicted(self._ledger.journal.attention()):
+            self._roots.problems[sentence] = sentence
         return ended
 
     def move(
@@ -115,7 +116,7 @@ class Movement:
         *,
         asked: bool,
     ) -> None:
-        """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
+        """`asked`: a person did, and hears of what stays and why; unattended, what is to wait is tried again."""
         if not chosen:
             return
         obstacle = self._obstacle(root)
@@ -126,13 +127,15 @@ class Movement:
         self._make_whole()
         companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         orders: list[MoveOrder] = []
+        troubles: list[Trouble] = []
         for group, members in chosen:
             found, stays = orders_for(self._ledger, companions, root, group, members, self._settings.protects)
             orders += found
             with self._ledger.transaction():
                 for file, why in stays.items():
                     if asked:
-                        result.messages.append(f"{self._path(file)} stays: {why}")
+                        path = self._path(file)
+                        troubles.append(Trouble(path, f"{path} stays: {why}"))
                         self._ledger.refusals.put(
                             file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
                         )
@@ -152,7 +155,12 @@ class Movement:
         result.moves += [m for m in ended if m.held]
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
-        result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+        troubles += [
+            Trouble(m.src, f"{m.src} stays: {m.error}", m.refusal or "")
+            for m in ended
+            if not m.held and m.primary
+        ]
+        result.messages += gathered(troubles)
         moved = sum(m.held and m.primary for m in ended)
         result.stayed += sum(len(members) for _, members in chosen) - moved
 
@@ -280,14 +288,20 @@ class Movement:
         back = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.restored += len(back)
         result.moves += back
-        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
+        result.messages += gathered(
+            Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
+            for m in ended
+            if m not in back
+        )
 
     def held(
         self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
-        ids: Iterable[int] | None = None,
+        ids: Iterable[int] | None = None, batches: Sequence[str] = (),
     ) -> list[Move]:  # fmt: skip
-        """The moves an undo means: of a month, the last batch, a group, given ids, or all that lie in duplicates/ now."""
+        """The moves an undo means: of a month, the last batch, a group, given ids or batches, or all that lie in duplicates/ now."""
         journal = self._ledger.journal
+        if batches:
+            return [move for batch in batches for move in journal.moves(batch=batch, held=True)]
         if last:
             batch = journal.last_batch()
             return journal.moves(batch=batch, held=True) if batch else []
