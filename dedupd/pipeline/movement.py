@@ -61,6 +61,7 @@ class Movement:
         self._settings, self._roots = settings, roots
         self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
         self._in_step = InStep(ledger, clock)
+        self._lately = consent.Lately(ledger, clock)
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which bringing its copies back is not tried again."""
 
@@ -82,6 +83,7 @@ class Movement:
     ) -> Moved:
         """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included."""
         result = Moved()
+        lately = self._lately.newest()
         wanted = None if months is None else {str(m) for m in months}
         for root in self._roots.all:
             if not root.online:
@@ -89,7 +91,7 @@ class Movement:
             found = (
                 consent.proposals(self._ledger, root, wanted)
                 if yes
-                else consent.allowed(self._ledger, root, self._clock.now())
+                else consent.allowed(self._ledger, root, self._clock.now(), lately)
             )
             if found.waits:
                 result.waiting += found.files
@@ -104,6 +106,7 @@ class Movement:
                 and self._ledger.journal.moved_since(root.path, 0.0)
             ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
+        self._lately.note()
         self._annotate(on_progress=on_progress)
         return result
 

@@ -299,7 +299,9 @@ class _Diff:
             self._changes.absent += 1
             self._affected(row)
             self._files.absent_file(row.id, now)
-        elif not 0 <= now - row.absent_since < FORGET_ABSENT_AFTER:
+        elif now < row.absent_since:  # the clock was set back: how long it is gone is not known
+            self._files.absent_file(row.id, now)
+        elif now - row.absent_since >= FORGET_ABSENT_AFTER:
             self._ledger.judgement.void(row.id)
             self._files.remove_file(row.id)
 
