@@ -556,10 +556,13 @@ class Library:
         files = self.ledger.inventory.files_by_id(
             id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
         )
-        age = self.clock.now() - max((f.stat.ctime_ns / 1e9 for f in files.values()), default=0.0)
-        settle = self.settings.schedule.settle_seconds
-        if 0 <= age < settle:
-            wait(settle - age + 0.05, self.clock, stop)
+        now, settle = self.clock.now(), self.settings.schedule.settle_seconds
+        for file in files.values():
+            if file.stat.ctime_ns / 1e9 > now:  # the clock was set back since
+                self.mover.quiet.watch(file.stat)
+        age = now - max((f.stat.ctime_ns / 1e9 for f in files.values()), default=0.0)
+        if age < settle:
+            wait(settle - max(age, 0.0) + 0.05, self.clock, stop)
 
     def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
         """File id -> path of a picture of at most `side` px; made on demand, kept in the cache."""
@@ -705,8 +708,9 @@ class LibraryView:
     def reviewer(self) -> Reviewer:
         return Reviewer(self.ledger, self.disk)
 
-    def status(self, daemon: str = "stopped") -> StatusView:
-        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time())
+    def status(self, daemon: str = "stopped", beside: Sequence[str] = ()) -> StatusView:
+        """`beside`: sentences that only a running daemon knows."""
+        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
 
     def group_rows(
         self, *, month: str | None = None, root: str | None = None, relation: str | None = None,

@@ -26,6 +26,10 @@ class Clock(Protocol):
         """Seconds that never run backwards. For every duration and every wait."""
         ...
 
+    def since_boot(self) -> float:
+        """The same, the time that the machine slept included."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Wait."""
         ...

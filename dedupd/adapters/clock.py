@@ -14,5 +14,9 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def since_boot(self) -> float:
+        # macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC, unlike time.monotonic(), goes on while it sleeps.
+        return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -61,6 +61,11 @@ class Quiet:
         key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         return mono - self._first_seen.setdefault(key, mono) >= self.seconds
 
+    def watch(self, stat: FileStat) -> None:
+        """Its wait begins now: of a file whose stamps lie in the future, only watching tells that it is quiet."""
+        key = (stat.dev, stat.ino, stat.size, stat.mtime_ns, stat.ctime_ns)
+        self._first_seen.setdefault(key, self._clock.monotonic())
+
 
 def hold(
     root: Root, path: str, expected: FileStat, content: str, quiet: Quiet, sync: Callable[[int], None]

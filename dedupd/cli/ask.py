@@ -103,9 +103,16 @@ def _print_status(view: StatusView) -> None:
 
 def months(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
-    found = _asked(
-        settings, places, GetMonths(), Months, lambda state: Months(months=state.reviewer.months())
-    ).months
+    found: list[MonthView] = []
+    offset: int | None = 0
+    while offset is not None:
+
+        def rest(state: LibraryView, offset: int = offset) -> Months:
+            return Months(months=state.reviewer.months()[offset:])
+
+        page = _asked(settings, places, GetMonths(offset=offset), Months, rest)
+        found += page.months
+        offset = page.next_offset
     if arguments.json:
         answer_json([msgspec.to_builtins(m) for m in found])
         return int(ExitCode.OK)

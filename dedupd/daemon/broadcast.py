@@ -6,10 +6,12 @@ Must never wait for a client and never grow with one that does not read: that on
 from __future__ import annotations
 
 import asyncio
+import logging
 
-from dedupd.protocol.codec import encode_notice
+from dedupd.protocol.codec import TooLong, encode_notice
 from dedupd.protocol.messages import MonthChanged, Notice, Progressed, Resync, StatusChanged
 
+log = logging.getLogger("dedupd.server")
 BACKLOG = 256
 """Notices kept for one client."""
 
@@ -40,7 +42,7 @@ class Subscriber:
                 self._ready.clear()
                 waiting, self._waiting = self._waiting, {}
                 for notice in waiting.values():
-                    self._writer.write(encode_notice(notice))
+                    self._writer.write(_line(notice))
                     async with asyncio.timeout(self._patience):
                         await self._writer.drain()
         except TimeoutError:
@@ -64,6 +66,15 @@ class Broadcast:
     def send(self, notice: Notice) -> None:
         for subscriber in self._subscribers:
             subscriber.offer(notice)
+
+
+def _line(notice: Notice) -> bytes:
+    """b'' for what fits into no message: a client would hang up on it, and hear nothing more."""
+    try:
+        return encode_notice(notice)
+    except TooLong as error:
+        log.warning("subscribers are not told of %r: %s", notice.method, error)
+        return b""
 
 
 def _key(notice: Notice) -> object:

@@ -21,15 +21,15 @@ from dedupd import __version__
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
+from dedupd.daemon.fitting import fitting, page, shortened, shortened_detail, told
 from dedupd.daemon.server import Failed, Unlike, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, LibraryView, Moved, ScanOutcome
 from dedupd.pipeline.slices import Stop
 from dedupd.pipeline.tune import tune
-from dedupd.protocol.codec import encode_result
 from dedupd.protocol.messages import (
     INVALID_PARAMS,
-    MAX_LINE,
+    MANY_IDS,
     NOT_FOUND,
     PROTOCOL,
     REFUSED,
@@ -53,7 +53,6 @@ from dedupd.protocol.messages import (
     GroupDetail,
     GroupRef,
     GroupsPage,
-    GroupView,
     Hello,
     Judge,
     Lessons,
@@ -89,8 +88,7 @@ Act = Callable[[Library, Stop], Moved]
 REMEMBERED_KEYS = 512
 """Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
 PAGE = 500
-ROOM = MAX_LINE * 9 // 10
-"""Bytes of groups in one message; the rest is for what stands around them."""
+MANY_BATCHES = 2_000
 SLICE_SECONDS = 3.0
 """Another model is prepared so long at a time: passes and people come in between."""
 
@@ -159,26 +157,31 @@ class Handlers:
         return Hello(protocol=PROTOCOL, version=__version__, pid=self._daemon.pid)
 
     async def _status(self, request: GetStatus) -> StatusView:
-        return self._daemon.complete(await self._read(lambda view: view.status("running")))
+        known = self._daemon.attention()
+        return self._daemon.complete(await self._read(lambda view: view.status("running", known)))
 
     async def _months(self, request: GetMonths) -> Months:
-        return Months(months=await self._read(lambda view: view.reviewer.months()))
+        months, after = page(await self._read(lambda view: view.reviewer.months()), request.offset)
+        return Months(months=months, next_offset=after)
 
     async def _groups(self, request: GetGroups) -> GroupsPage:
         limit = max(1, min(request.limit, PAGE))
 
-        def page(view: LibraryView) -> GroupsPage:
+        def look(view: LibraryView) -> GroupsPage:
             rows, total = view.group_rows(
                 month=request.month, root=request.root, relation=request.relation, state=request.state,
                 offset=request.offset, limit=limit,
             )  # fmt: skip
+            groups = [shortened(group) for group in view.reviewer.groups(rows)]
+            count = fitting(groups)
+            shown = limit
+            if count < len(groups):  # the next page begins with the first that found no room
+                shown = next(at for at, row in enumerate(rows) if row.id == groups[count].id)
             return GroupsPage(
-                groups=view.reviewer.groups(rows),
-                total=total,
-                next_offset=_next(request.offset, limit, total),
+                groups=groups[:count], total=total, next_offset=_next(request.offset, shown, total)
             )
 
-        return await self._read(page)
+        return await self._read(look)
 
     async def _group(self, request: GetGroup) -> GroupDetail:
         def detail(view: LibraryView) -> GroupDetail | None:
@@ -188,21 +191,25 @@ class Handlers:
         found = await self._read(detail)
         if found is None:
             raise Failed(NOT_FOUND, f"there is no group {request.id} any more")
-        return found
+        return shortened_detail(found)
 
     async def _moves(self, request: GetMoves) -> MovesPage:
         limit = max(1, min(request.limit, PAGE))
 
-        def page(view: LibraryView) -> MovesPage:
+        def look(view: LibraryView) -> MovesPage:
             rows, total = view.ledger.journal.page(request.group, request.month, request.offset, limit)
+            moves = view.reviewer.moves(rows)
+            count = fitting(moves)
             return MovesPage(
-                moves=view.reviewer.moves(rows), total=total, next_offset=_next(request.offset, limit, total)
-            )
+                moves=moves[:count], total=total,
+                next_offset=_next(request.offset, limit if count == len(moves) else count, total),
+            )  # fmt: skip
 
-        return await self._read(page)
+        return await self._read(look)
 
     async def _lessons(self, request: GetLessons) -> Lessons:
-        return Lessons(lessons=await self._read(lambda view: view.reviewer.lessons()))
+        lessons, after = page(await self._read(lambda view: view.reviewer.lessons()), request.offset)
+        return Lessons(lessons=lessons, next_offset=after)
 
     async def _settings(self, request: GetSettings) -> SettingsView:
         settings = self._daemon.settings
@@ -242,11 +249,11 @@ class Handlers:
         return await self._read(lambda view: view.resolve(request.path))
 
     async def _thumbnails(self, request: GetThumbnails) -> Thumbnails:
-        return Thumbnails(
-            paths=await self._act(
-                "thumbnails", lambda library: library.thumbnails(request.files, request.side), Urgency.GLANCE
-            )
+        made = await self._act(
+            "thumbnails", lambda library: library.thumbnails(request.files, request.side), Urgency.GLANCE
         )
+        paths = list(made.items())
+        return Thumbnails(paths=dict(paths[: fitting(paths)]))
 
     # ---- acting
 
@@ -292,11 +299,9 @@ class Handlers:
         finally:
             left.set()
         acted = _acted(outcome.moved)
-        acted.waiting, acted.messages = (
-            outcome.waiting,
-            [m.line for m in outcome.months if m.moved or m.groups],
-        )
-        acted.messages += [*outcome.moved.messages, *outcome.problems]
+        acted.waiting = outcome.waiting
+        lines = [m.line for m in outcome.months if m.moved or m.groups]
+        acted.messages = told([*lines, *acted.messages, *outcome.problems])
         return acted
 
     async def _check_settings(self, theirs: str | None) -> None:
@@ -399,7 +404,7 @@ class Handlers:
         def undo(library: Library, stop: Stop) -> Moved:
             moves = library.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
-                ids=request.moves or None,
+                ids=request.moves or None, batches=request.batches,
             )  # fmt: skip
             return library.undo(moves, on_progress=self._daemon.engine.report, stop=stop)
 
@@ -429,9 +434,7 @@ class Handlers:
 
         moved, lessons = await self._act(name, run)
         self._daemon.regroup()  # a verdict changes months; what it decided itself is done already
-        acted = _acted(moved)
-        acted.lessons = lessons
-        return acted
+        return _acted(moved, lessons)
 
 
 async def _outcome(act: Callable[[], Awaitable[Acted]]) -> Acted | Failure:
@@ -440,16 +443,6 @@ async def _outcome(act: Callable[[], Awaitable[Acted]]) -> Acted | Failure:
         return await act()
     except DedupdError as error:
         return failure_of(error)
-
-
-def fitting(views: Sequence[GroupView]) -> int:
-    """How many of these, at least one, fit into one message: groups of many pictures make a page a shorter one."""
-    size = 0
-    for count, view in enumerate(views):
-        size += len(encode_result(0, view))
-        if size > ROOM and count:
-            return count
-    return len(views)
 
 
 def _next(offset: int, limit: int, total: int) -> int | None:
@@ -475,8 +468,23 @@ def _checked(library: Library, ref: GroupRef) -> GroupRow:
     return row
 
 
-def _acted(moved: Moved) -> Acted:
-    return Acted(
+def _acted(moved: Moved, lessons: Sequence[int] = ()) -> Acted:
+    """What an act did. Ids without end are not listed; Undo knows the batches of moves."""
+    acted = Acted(
         moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
-        moves=[m.id for m in moved.moves], stayed=moved.stayed,
+        moves=[m.id for m in moved.moves], lessons=list(lessons), stayed=moved.stayed,
     )  # fmt: skip
+    if len(acted.moves) > MANY_IDS:
+        acted.moves, acted.batches = [], list(dict.fromkeys(m.batch for m in moved.moves))
+    if len(acted.batches) > MANY_BATCHES:
+        acted.batches = []
+        acted.messages.append(
+            "too many moves to take back in one step: `dedupd undo --month` does it by month"
+        )
+    if len(acted.lessons) > MANY_IDS:
+        acted.lessons = []
+        acted.messages.append(
+            f"{len(lessons)} verdicts were stored: the history in `dedupd review` lists them"
+        )
+    acted.messages = told(acted.messages)
+    return acted

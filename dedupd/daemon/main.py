@@ -49,6 +49,8 @@ STOP_SECONDS = 8.0
 RESCUES_TOLD = 20
 BUSY_SECONDS = 30.0
 """A file that another program writes is asked about again after this long."""
+UNWATCHED_SECONDS = 600.0
+"""How often a root is looked at of which not every folder is watched."""
 HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
 """Changed folders are looked at this long after the last event, and not later than the limit after the first."""
 
@@ -88,7 +90,9 @@ class Daemon:
         self._unread: list[str] = []
         """Folders the last full look could not read."""
         self._unwatched: dict[str, str] = {}
-        """Root -> why its changes are found by the regular looks only."""
+        """Root -> why changes in it, or in some of its folders, are found by regular looks only; '' when all is watched."""
+        self._looked: dict[str, float] = {}
+        """Root -> when all of it was last looked at because it came, or because not all of it is watched."""
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._hints: dict[str, bool] = {}
         self._unswept: dict[str, bool] = {}
@@ -386,18 +390,30 @@ class Daemon:
         finally:
             self._asked.discard(root)
         self._roots[root] = now
-        if now != before:
-            self._unwatched[root] = unwatched
-            if before != (0, 0):
-                self.look_everywhere()
+        was, self._unwatched[root] = self._unwatched.get(root, ""), unwatched
+        if unwatched and not was:
+            log.warning("%s", unwatched)
+        if now == before:
+            if was or unwatched:
+                self._look_at_unwatched(root, heard=not unwatched)
+            return
+        self._looked[root] = self._loop.time()
+        if before != (0, 0):
+            self.look_everywhere()
 
     def _watch_anew(self, root: str, before: tuple[int, int] | None) -> tuple[tuple[int, int] | None, str]:
-        """Which folder stands there now, watched when it is another than before; one sentence when it cannot be."""
+        """Which folder stands there now, watched as far as the system lets it; one sentence when not all of it is."""
         now = _identity(root)
-        if now == before:
-            return now, ""
-        self.watcher.unwatch(root)
+        if now != before:
+            self.watcher.unwatch(root)
         return now, "" if now is None else self.watcher.watch(root)
+
+    def _look_at_unwatched(self, root: str, *, heard: bool) -> None:
+        """Of what is not watched nobody tells: it is looked at more often, and once more when it is heard at last."""
+        now = self._loop.time()
+        if heard or now - self._looked[root] > UNWATCHED_SECONDS:
+            self._looked[root] = now
+            self._hint(root, True)
 
     # ---- what clients are told
 
@@ -407,17 +423,18 @@ class Daemon:
         view.progress = self.engine.progress
         view.next_run = self.schedule.next_run()
         view.pid = self.pid
-        library = self._library.problems.values()
-        known = [
-            *self._unfollowed,
-            *library,
-            *self._unwatched.values(),
-            *self._unread,
-            *self._round,
-            *self._rescued,
-        ]
-        view.attention = list(dict.fromkeys(p for p in (*view.attention, *known) if p))
         return view
+
+    def attention(self) -> list[str]:
+        """Sentences that nobody else knows, gravest first: not all of them may be told."""
+        return [
+            *self._rescued,
+            *self._unfollowed,
+            *self._unwatched.values(),
+            *self._round,
+            *self._library.problems.values(),
+            *self._unread,
+        ]
 
     def tell_status(self) -> None:
         self._spawn(self._tell_status())

@@ -1,11 +1,16 @@
 """APScheduler: when things are due. Its jobs only enqueue; the engine owns the work.
 
-Must never do work in a job: AsyncIOScheduler cancels running jobs at shutdown.
+Must never do work in a job: AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall clock decide how long
+an interval lasts: APScheduler knows no other clock, so whoever sets it back (NTP, another system, a dead battery) would stop
+every interval for as long, the rescues of P8 among them.
 """
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,10 +18,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from dedupd import config
 
+log = logging.getLogger("dedupd.schedule")
 Job = Callable[[], None]
 SWEEP_SECONDS = 30
 """How often keepers of held copies are looked at (P8: back within a minute)."""
@@ -24,6 +29,11 @@ ROOTS_SECONDS = 15
 """How often roots are checked to be there and themselves."""
 CONFIG_SECONDS = 2
 """How often config.toml is checked for a change."""
+CLOCK_SECONDS = 2
+"""How often the wall clock is compared with the one that nobody sets."""
+SET_SECONDS = 1.0
+"""More than this between the two, and somebody set it; or the machine slept."""
+NIGHTLY = "nightly"
 
 
 class Schedule:
@@ -35,6 +45,9 @@ class Schedule:
             timezone=datetime.now().astimezone().tzinfo,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
+        self._ahead = -math.inf
+        """The wall clock less the loop's, when they were compared last."""
+        self._tick: asyncio.TimerHandle | None = None
 
     def start(self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job, config: Job) -> None:
         """Begin. `recluster` and `reconcile` are due as the settings say, the others at fixed intervals."""
@@ -44,9 +57,10 @@ class Schedule:
             ("roots", roots, ROOTS_SECONDS),
             ("config", config, CONFIG_SECONDS),
         ):
-            self._every(id, job, IntervalTrigger(seconds=seconds))
+            self._add(id, job, Every(seconds))
         self._follow()
         self._jobs.start()
+        self._watch_clock()
 
     def follow(self, when: config.Schedule) -> None:
         """Another timetable; its intervals begin now."""
@@ -56,18 +70,20 @@ class Schedule:
 
     def _follow(self) -> None:
         when = self._when
-        self._every("interval", self._recluster, IntervalTrigger(seconds=round(60 * when.interval_minutes)))
-        self._every("reconcile", self._reconcile, IntervalTrigger(seconds=round(60 * when.reconcile_minutes)))
+        for id, job, minutes in (
+            ("interval", self._recluster, when.interval_minutes),
+            ("reconcile", self._reconcile, when.reconcile_minutes),
+        ):
+            self._add(id, job, Every(max(1, round(60 * minutes))))
         if when.nightly:
             hour, minute = when.nightly.split(":")
             # jitter: a household's machines on one NAS need not all begin at the same second
-            self._every(
-                "nightly", self._recluster, CronTrigger(hour=int(hour), minute=int(minute), jitter=120)
-            )
-        elif self._jobs.get_job("nightly"):
-            self._jobs.remove_job("nightly")
+            self._add(NIGHTLY, self._recluster, Daily(hour=int(hour), minute=int(minute), jitter=120))
+        elif self._jobs.get_job(NIGHTLY):
+            self._jobs.remove_job(NIGHTLY)
 
-    def _every(self, id: str, job: Job, trigger: BaseTrigger) -> None:
+    def _add(self, id: str, job: Job, trigger: BaseTrigger) -> None:
+        self._compare_clocks()
         self._jobs.add_job(_enqueue(job), trigger, id=id, replace_existing=True)
 
     def when_quiet(self, job: Job) -> None:
@@ -77,21 +93,65 @@ class Schedule:
     def later(self, id: str, seconds: float, job: Job) -> None:
         """Run once after `seconds`; a later call with the same id pushes it back."""
         due = datetime.now(UTC) + timedelta(seconds=seconds)
-        self._jobs.add_job(_enqueue(job), DateTrigger(due), id=id, replace_existing=True)
+        self._add(id, job, DateTrigger(due))
 
     def next_run(self) -> float | None:
         """Wall clock of the next clustering."""
         due = [
             job.next_run_time.timestamp()
             for job in self._jobs.get_jobs()
-            if job.id in {"quiet", "interval", "nightly"} and job.next_run_time is not None
+            if job.id in {"quiet", "interval", NIGHTLY} and job.next_run_time is not None
         ]
         return min(due, default=None)
 
     def stop(self) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
         if self._jobs.running:
             self._jobs.remove_all_jobs()
             self._jobs.shutdown(wait=False)
+
+    def _watch_clock(self) -> None:
+        """Now and again by the loop's own clock, which nobody sets."""
+        self._compare_clocks()
+        self._tick = asyncio.get_running_loop().call_later(CLOCK_SECONDS, self._watch_clock)
+
+    def _compare_clocks(self) -> None:
+        """When the wall clock was set back, what is due in some seconds stays so, and the night is another.
+
+        Set ahead, or after a sleep, there is nothing to do: what is overdue runs at once, and once.
+        """
+        loop = asyncio.get_running_loop()
+        before, self._ahead = self._ahead, datetime.now(UTC).timestamp() - loop.time()
+        back = before - self._ahead
+        if back <= SET_SECONDS:
+            return
+        log.info("the clock was set back by %.0f s: what is due is laid anew", back)
+        for job in self._jobs.get_jobs():
+            if job.id == NIGHTLY:
+                job.reschedule(job.trigger)
+            elif job.next_run_time is not None:
+                job.modify(next_run_time=job.next_run_time - timedelta(seconds=back))
+
+
+class Every(BaseTrigger):
+    """So many seconds after the last run, whatever was missed.
+
+    APScheduler's own triggers count on from the run before, and list each that a clock set ahead by decades has missed.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        return now + self._interval
+
+
+class Daily(CronTrigger):
+    """The next time of day from now on, whatever was missed."""
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        return super().get_next_fire_time(None, now + timedelta(microseconds=1))
 
 
 def _enqueue(job: Job) -> Callable[[], object]:

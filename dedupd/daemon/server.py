@@ -23,7 +23,7 @@ import msgspec
 
 from dedupd.daemon.broadcast import Broadcast, Subscriber
 from dedupd.errors import DedupdError, StateError
-from dedupd.protocol.codec import Id, Misspoken, encode_error, encode_result, parse, request_of
+from dedupd.protocol.codec import Id, Misspoken, TooLong, encode_error, encode_result, parse, request_of
 from dedupd.protocol.messages import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -167,7 +167,7 @@ class _Client:
     async def _one(self, line: bytes) -> bool:
         """Answer one line. False: this client is not listened to any more."""
         id: Id = None
-        asked = True
+        asked, method = True, ""
         """A message without an id is a notification: done, and answered with nothing, not even an error."""
         try:
             message = parse(line)
@@ -187,8 +187,9 @@ class _Client:
                 case _:
                     result = await self._answer(request)
             reply = encode_result(id, result)
-            if len(reply) > MAX_LINE:
-                raise Failed(REFUSED, "the answer is too long for one message: ask for fewer with `limit`")
+        except TooLong:
+            too_long = f"the answer to {method!r} is over {MAX_LINE} bytes, too long for one message: ask for less at once"
+            reply = encode_error(id, Failure(code=REFUSED, message=too_long))
         except Unlike as error:
             await self._send(encode_error(id, failure_of(error)))
             return False

@@ -50,7 +50,9 @@ def look_aside(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience
             elif row.absent_since is None:
                 ledger.inventory.absent_file(row.id, now)
                 ledger.inventory.change_month(root.id, row.month, now)
-            elif not 0 <= now - row.absent_since < patience:
+            elif now < row.absent_since:  # the clock was set back: how long it is gone is not known
+                ledger.inventory.absent_file(row.id, now)
+            elif now - row.absent_since >= patience:
                 _removed(ledger, row, move, now)
     return len(missing)
 

@@ -5,12 +5,14 @@ Must never move a file. A yes is recorded with its time; `scan --yes` is a yes f
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RefusedRow, RootRow
+from dedupd.ports import Clock
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -46,8 +48,36 @@ def proposals(ledger: Ledger, root: RootRow, months: Collection[str] | None = No
     return Allowed(root=root, groups=tuple(groups), files=sum(len(g.members) for g in groups), waits="")
 
 
-def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
-    """The same without what cannot move and waits for a person, held back by a missing first yes or by the breaker."""
+class Lately:
+    """How far the journal was an hour ago, by a clock that nobody sets.
+
+    Set ahead, the wall clock makes an hour pass in a moment, and the next flood would go unasked.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._stood: deque[tuple[float, int]] = deque()
+        """(seconds since boot, newest move), oldest first; of those an hour old, only the last is kept."""
+
+    def newest(self) -> int:
+        """The newest move of an hour ago, or of when this began."""
+        self.note()
+        while len(self._stood) > 1 and self._stood[1][0] <= self._clock.since_boot() - BREAKER_SECONDS:
+            self._stood.popleft()
+        return self._stood[0][1]
+
+    def note(self) -> None:
+        """Where it stands now is asked for in an hour: to be called before and after something moves."""
+        newest = self._ledger.journal.newest()
+        if not self._stood or self._stood[-1][1] != newest:
+            self._stood.append((self._clock.since_boot(), newest))
+
+
+def allowed(ledger: Ledger, root: RootRow, now: float, lately: int | None = None) -> Allowed:
+    """The same without what cannot move and waits for a person, held back by a missing first yes or by the breaker.
+
+    lately: Lately.newest().
+    """
     cannot = {(row.keeper, row.file) for row in ledger.refusals.standing(root.id) if row.lasting}
     groups = tuple(
         replace(g, members=left)
@@ -55,10 +85,10 @@ def allowed(ledger: Ledger, root: RootRow, now: float) -> Allowed:
         if (left := tuple(m for m in g.members if (g.keeper, m.file) not in cannot))
     )
     files = sum(len(g.members) for g in groups)
-    return Allowed(root=root, groups=groups, files=files, waits=waits(ledger, root, files, now))
+    return Allowed(root=root, groups=groups, files=files, waits=waits(ledger, root, files, now, lately))
 
 
-def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
+def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | None = None) -> str:
     """What `files` proposed moves in this root wait for, as one sentence; '' when they may go."""
     if not files:
         return ""
@@ -70,7 +100,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
     if root.backlog_done_at is None:
         return ""
     limit = max(BREAKER_FILES, int(BREAKER_SHARE * ledger.inventory.count(root.id, FileState.INDEXED)))
-    recent = _recently_moved(ledger, root, now)
+    recent = _recently_moved(ledger, root, now, lately)
     if recent + files <= limit:
         return ""
     return (
@@ -79,10 +109,18 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float) -> str:
     )
 
 
-def _recently_moved(ledger: Ledger, root: RootRow, now: float) -> int:
-    """Moves of the last hour since the last yes. A clock that jumped back counts them too: in doubt, ask."""
+def _recently_moved(ledger: Ledger, root: RootRow, now: float, lately: int | None) -> int:
+    """Moves of the last hour since the last yes. A clock that was set back counts them too: in doubt ask, until a yes."""
     said = root.breaker_ok_at if root.breaker_ok_at is not None and root.breaker_ok_at <= now else 0.0
-    return ledger.journal.moved_since(root.path, max(now - BREAKER_SECONDS, said))
+    before_the_yes = int(ledger.get(_yes(root), "0"))
+    return ledger.journal.moved_since(
+        root.path, max(now - BREAKER_SECONDS, said), after=before_the_yes, or_after=lately
+    )
+
+
+def _yes(root: RootRow) -> str:
+    """The newest move when somebody said yes to more: a move number, as the wall clock may be set."""
+    return f"yes {root.id}"
 
 
 def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
@@ -101,6 +139,7 @@ def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
 def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:
     """Record a person's yes for what this root proposes now (and for its unattended moves from now on)."""
     with ledger.transaction():
+        ledger.put(_yes(root), str(ledger.journal.newest()))
         ledger.inventory.update_root(root.id, consented_at=root.consented_at or now, breaker_ok_at=now)
 
 
@@ -108,4 +147,5 @@ def backlog_done(ledger: Ledger, root: RootRow, now: float) -> None:
     """The first moves are through: from now on the breaker counts."""
     if root.consented_at is not None and root.backlog_done_at is None:
         with ledger.transaction():
+            ledger.put(_yes(root), str(ledger.journal.newest()))
             ledger.inventory.update_root(root.id, backlog_done_at=now, breaker_ok_at=now)

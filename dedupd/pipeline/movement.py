@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
+from dedupd.core.attention import Trouble, contradicted, gathered
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
@@ -46,13 +47,21 @@ class Moved:
     restored: int = 0
     waiting: int = 0
     """Files that would move after a yes."""
-    messages: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """Sentences for people."""
+    troubles: list[Trouble] = field(default_factory=list)
+    """Why files stay, one each."""
     moves: list[Move] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
     """Photos that were to move and did not, for whatever reason."""
     batch: str = field(default_factory=new_batch)
     """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
+
+    @property
+    def messages(self) -> list[str]:
+        """All of it for people; what is wrong with many files is one sentence for each reason."""
+        return [*dict.fromkeys(self.said), *gathered(self.troubles)]
 
 
 class Movement:
@@ -68,6 +77,7 @@ class Movement:
         self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
         self._in_step = InStep(ledger, clock)
         self.keepers = Keepers(ledger, clock)
+        self._lately = consent.Lately(ledger, clock)
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which bringing its copies back is not tried again."""
 
@@ -80,8 +90,8 @@ class Movement:
             self._clock.now(),
         )
         self._annotate(see=False)
-        for move in self._ledger.journal.attention():
-            self._roots.problems[f"move {move.id}"] = f"{move.src}: {move.error}"
+        for sentence in contradicted(self._ledger.journal.attention()):
+            self._roots.problems[sentence] = sentence
         return ended
 
     def move(
@@ -93,6 +103,7 @@ class Movement:
         Stopped before the end, the rest waits for the next round, and counts as stayed when it was a person who asked.
         """
         result = Moved()
+        lately = self._lately.newest()
         wanted = None if months is None else {str(m) for m in months}
         for root in self._roots.all:
             if not root.online:
@@ -100,11 +111,11 @@ class Movement:
             found = (
                 consent.proposals(self._ledger, root, wanted)
                 if yes
-                else consent.allowed(self._ledger, root, self._clock.now())
+                else consent.allowed(self._ledger, root, self._clock.now(), lately)
             )
             if found.waits:
                 result.waiting += found.files
-                result.messages.append(found.waits)
+                result.said.append(found.waits)
                 continue
             whole = self._move_groups(root, found, result, on_progress, stop, asked=yes)
             # The first moves are through as a whole, or the breaker would count against their own rest.
@@ -116,6 +127,7 @@ class Movement:
                 and self._ledger.journal.moved_since(root.path, 0.0)
             ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
+        self._lately.note()
         self._annotate(on_progress=on_progress, stop=stop)
         return result
 
@@ -133,7 +145,7 @@ class Movement:
             if stop():
                 if asked:
                     result.stayed += found.files - done
-                    result.messages.append(
+                    result.said.append(
                         f"{found.files - done} file(s) in {root.path} stay: dedupd was stopped"
                     )
                 return False
@@ -162,8 +174,7 @@ class Movement:
         if not obstacle and not self._make_whole(stop):
             obstacle = "the index is being made whole, and nothing moves before that: try it again later"
         if obstacle:
-            if obstacle not in result.messages:
-                result.messages.append(obstacle)
+            result.said.append(obstacle)
             result.stayed += sum(len(members) for _, members in chosen)
             return
         companions = Companions(self._ledger, self._disk, root, self._roots.scope)
@@ -174,7 +185,8 @@ class Movement:
             with self._ledger.transaction():
                 for file, why in stays.items():
                     if asked:
-                        result.messages.append(f"{self._path(file)} stays: {why}")
+                        path = self._path(file)
+                        result.troubles.append(Trouble(path, f"{path} stays: {why}"))
                         self._ledger.refusals.put(
                             file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
                         )
@@ -194,7 +206,11 @@ class Movement:
         result.moves += [m for m in ended if m.held]
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
-        result.messages += [f"{m.src} stays: {m.error}" for m in ended if not m.held and m.primary]
+        result.troubles += [
+            Trouble(m.src, f"{m.src} stays: {m.error}", m.refusal or "")
+            for m in ended
+            if not m.held and m.primary
+        ]
         moved = sum(m.held and m.primary for m in ended)
         result.stayed += sum(len(members) for _, members in chosen) - moved
 
@@ -330,7 +346,7 @@ class Movement:
         done, total = 0, sum(map(len, units.values()))
         for part in slices(sorted(units), self._clock, *GROUPS):
             if stop():
-                result.messages.append(f"{total - done} file(s) are not put back: dedupd was stopped")
+                result.said.append(f"{total - done} file(s) are not put back: dedupd was stopped")
                 break
             chosen = [m for unit in part for m in units[unit]]
             self._put_back(
@@ -350,20 +366,25 @@ class Movement:
                 self._hold(root)
                 ended += relocate.undo(rows, self._mover, self._in_step, self._clock, on_progress, goal)
             except (RootError, AlreadyRunning) as error:
-                if str(error) not in result.messages:
-                    result.messages.append(str(error))
+                result.said.append(str(error))
         place(self._ledger, ended, self._clock.now())
         back = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.restored += len(back)
         result.moves += back
-        result.messages += [f"{m.dst} could not be put back: {m.error}" for m in ended if m not in back]
+        result.troubles += [
+            Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
+            for m in ended
+            if m not in back
+        ]
 
     def held(
         self, *, month: str | None = None, last: bool = False, everything: bool = False, group: int | None = None,
-        ids: Iterable[int] | None = None,
+        ids: Iterable[int] | None = None, batches: Sequence[str] = (),
     ) -> list[Move]:  # fmt: skip
-        """The moves an undo means: of a month, the last batch, a group, given ids, or all that lie in duplicates/ now."""
+        """The moves an undo means: of a month, the last batch, a group, given ids or batches, or all that lie in duplicates/ now."""
         journal = self._ledger.journal
+        if batches:
+            return [move for batch in batches for move in journal.moves(batch=batch, held=True)]
         if last:
             batch = journal.last_batch()
             return journal.moves(batch=batch, held=True) if batch else []

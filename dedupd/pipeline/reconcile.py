@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from dedupd.core.attention import Trouble, gathered
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import FileStat, FileState
@@ -117,16 +118,11 @@ def reconcile(
     Stopped before its end, it has noted what is new, and believes in nothing that it did not come to see.
     """
     changes = Changes()
-    unreadable: set[str] = set()
+    unreadable: dict[str, str] = {}
     foreign: dict[str, Foreign] = {}
-
-    def problem(folder: str, sentence: str) -> None:
-        unreadable.add(folder)
-        changes.problems.append(sentence)
-
     diff = _Diff(root, ledger, disk, clock, changes)
     visited: set[str] = set()
-    found = disk.walk(root.path, under, scope, problem, foreign.__setitem__)
+    found = disk.walk(root.path, under, scope, unreadable.__setitem__, foreign.__setitem__)
     for folder, files in _by_folder(found):
         visited.add(folder)
         diff.folder(folder, files)
@@ -140,6 +136,7 @@ def reconcile(
             diff.folder(folder, [])
     itself = _still_itself(root, disk)
     diff.finish(believe_absence=itself)
+    changes.problems += _told(unreadable)
     if not under and itself:
         note(ledger, root, foreign)
         changes.absent += look_aside(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
@@ -157,21 +154,21 @@ def reconcile_folders(
     """The same for what events hint at: folder -> whether everything below it may have changed too."""
     changes = Changes()
     diff = _Diff(root, ledger, disk, clock, changes)
-    unreadable: set[str] = set()
+    unreadable: dict[str, str] = {}
     foreign: dict[str, Foreign] = {}
-
-    def problem(folder: str, sentence: str) -> None:
-        unreadable.add(folder)
-        changes.problems.append(sentence)
-
     for folder in _with_those_below(root, ledger, disk, scope, folders):
-        files = list(disk.list_folder(root.path, folder, scope, problem, foreign.__setitem__))
+        files = list(disk.list_folder(root.path, folder, scope, unreadable.__setitem__, foreign.__setitem__))
         if _within(folder, foreign):
             diff.foreign(folder)
         elif folder not in unreadable:
             diff.folder(folder, files)
     diff.finish(believe_absence=_still_itself(root, disk))
+    changes.problems += _told(unreadable)
     return changes
+
+
+def _told(unreadable: Mapping[str, str]) -> list[str]:
+    return gathered(Trouble(folder, sentence) for folder, sentence in unreadable.items())
 
 
 def _with_those_below(
@@ -328,7 +325,9 @@ class _Diff:
             self._changes.absent += 1
             self._affected(row)
             self._files.absent_file(row.id, now)
-        elif not 0 <= now - row.absent_since < FORGET_ABSENT_AFTER:
+        elif now < row.absent_since:  # the clock was set back: how long it is gone is not known
+            self._files.absent_file(row.id, now)
+        elif now - row.absent_since >= FORGET_ABSENT_AFTER:
             self._ledger.judgement.void(row.id)
             self._files.remove_file(row.id)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dedupd import __version__
+from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
@@ -253,8 +254,10 @@ def _add_member(
             view.moved_to[path] = file.path
 
 
-def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float) -> StatusView:
-    """What `dedupd status` says, from the ledger alone; the daemon adds what only it knows."""
+def status_view(
+    ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float, beside: Iterable[str] = ()
+) -> StatusView:
+    """What `dedupd status` says, from the ledger; `beside`: sentences that only the running daemon knows."""
     ids = {r.id for r in roots}
     held = [ledger.inventory.held_totals(r.id) for r in roots]
     proposed = {r.id: ledger.judgement.proposed_totals(r.id) for r in roots}
@@ -265,7 +268,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         sentence = waits(ledger, root, proposed[root.id][0], now)
         attention += [sentence] if sentence and root.online else []
         attention += cannot_move(ledger, root)
-    attention += [f"{m.src}: {m.error}; run `dedupd verify`" for m in ledger.journal.attention()]
+    attention += [*contradicted(ledger.journal.attention()), *beside]
     paths = {r.path for r in roots}
     better = [b for b in ledger.held_checks.better() if b.root in paths]
     attention += [told_better(better)] if better else []
@@ -280,7 +283,7 @@ def status_view(ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: f
         daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.inventory.count(r.id) for r in roots),
         months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
-        model=model, attention=attention,
+        model=model, attention=capped(attention),
         held_better=len(better),
         paused=ledger.get("paused") == "yes",
         skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),

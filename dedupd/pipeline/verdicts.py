@@ -45,13 +45,13 @@ class Verdicts:
         for part in slices(groups, self._clock, *GROUPS):
             if stop():
                 result.stayed += len(groups) - done
-                result.messages.append(f"{len(groups) - done} group(s) stay as they are: dedupd was stopped")
+                result.said.append(f"{len(groups) - done} group(s) stay as they are: dedupd was stopped")
                 break
             chosen: list[tuple[GroupRow, list[MemberRow]]] = []
             for id in part:
                 group = self._ledger.judgement.group(id)
                 if group is None:
-                    result.messages.append(f"there is no group {id} any more")
+                    result.said.append(f"there is no group {id} any more")
                     continue
                 chosen.append((group, [m for m in group.members if m.role in {"duplicate", "review"}]))
             self._move(chosen, result, stop)
@@ -110,9 +110,7 @@ class Verdicts:
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
             self._movement.put_back(held, result, Goal.RETURNED)
             if stop():
-                result.messages.append(
-                    "not all is exchanged: dedupd was stopped; what came back waits in review"
-                )
+                result.said.append("not all is exchanged: dedupd was stopped; what came back waits in review")
                 self._annotate()
                 return result
         self._regroup(stop=stop)
@@ -130,7 +128,7 @@ class Verdicts:
                 members = [m for m in group.members if m.role == "duplicate" and m.file in meant]
                 self._movement.relocate(root, [(group, members)], result, asked=True, stop=stop)
             elif file is not None:
-                result.messages.append(f"{file.path} is back, and waits: the other may hold something too")
+                result.said.append(f"{file.path} is back, and waits: the other may hold something too")
         self._annotate()
         return result
 
@@ -140,7 +138,7 @@ class Verdicts:
         for id in groups:
             group = self._ledger.judgement.group(id)
             if group is None:
-                result.messages.append(f"there is no group {id} any more")
+                result.said.append(f"there is no group {id} any more")
                 continue
             self.tell_apart(group, [m.file for m in group.members], result)
         return result
@@ -156,9 +154,7 @@ class Verdicts:
         with self._ledger.transaction():
             for row in rows.values():
                 if keeper is None or not keeper.content or not row.content:
-                    result.messages.append(
-                        f"{row.path} is being looked at again: say it once more in a moment"
-                    )
+                    result.said.append(f"{row.path} is being looked at again: say it once more in a moment")
                     continue
                 self._ledger.judgement.drop_verdict("same", keeper.content, row.content)
                 # Putting it back wrote one down already, as of a file that is merely put back.
@@ -253,7 +249,7 @@ class Verdicts:
                     for file in self._ledger.inventory.live_with_content(content) if content else ():
                         self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
         self._regroup(stop=stop)
-        return Moved(messages=unknown)
+        return Moved(said=unknown)
 
     def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
         """Take in verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.

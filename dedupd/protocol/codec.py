@@ -26,6 +26,8 @@ from dedupd.protocol.messages import (
 
 S = TypeVar("S", bound=msgspec.Struct)
 Id = int | str | None
+SENTENCE = 10_000
+"""Letters of an error's sentence."""
 
 
 class Misspoken(ProtocolError):
@@ -36,11 +38,25 @@ class Misspoken(ProtocolError):
         self.code = code
 
 
+class TooLong(ProtocolError):
+    """What is to be said does not fit into one message: the other end would hang up on it, so it is never sent."""
+
+
+def size(value: Any) -> int:
+    """Bytes that a value takes in a message."""
+    return len(_json(msgspec.to_builtins(value)))
+
+
 def dump(message: dict[str, Any]) -> bytes:
-    """One line, newline included."""
-    return (
-        json.dumps(message, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
-    )
+    """One line, newline included. Raises TooLong: nothing goes out that nobody would take in."""
+    line = _json(message) + b"\n"
+    if len(line) > MAX_LINE:
+        raise TooLong(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
+    return line
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def encode_request(id: Id, request: Request) -> bytes:
@@ -54,7 +70,13 @@ def encode_result(id: Id, result: msgspec.Struct) -> bytes:
 
 
 def encode_error(id: Id, failure: Failure) -> bytes:
-    return dump({"jsonrpc": "2.0", "id": id, "error": msgspec.to_builtins(failure)})
+    """Always fits: of a sentence its beginning is said, and an id without end is not repeated."""
+    short = Failure(code=failure.code, message=failure.message[:SENTENCE], data=failure.data)
+    error = msgspec.to_builtins(short)
+    try:
+        return dump({"jsonrpc": "2.0", "id": id, "error": error})
+    except TooLong:
+        return dump({"jsonrpc": "2.0", "id": None, "error": error})
 
 
 def encode_notice(notice: Notice) -> bytes:

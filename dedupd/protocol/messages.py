@@ -16,7 +16,9 @@ PROTOCOL = 2
 """One number; `hello` refuses another. Raised when a request changes its meaning: unknown fields are ignored, and half of an
 act must never be done."""
 MAX_LINE = 1 << 20
-"""Bytes in one message, both directions; lists are paged to stay below it."""
+"""Bytes in one message, both directions; what grows with a library is paged or cut to stay below it, and says so."""
+MANY_IDS = 20_000
+"""Ids in one message."""
 MAX_CLIENTS = 32
 
 # JSON-RPC's own codes, then ours.
@@ -86,6 +88,8 @@ class GroupView(Struct, kw_only=True):
     captured: float | None = None
     """The keeper's capture time, camera's clock, seconds since 1970-01-01."""
     version: int = 0
+    left_out: int = 0
+    """Members that this message has no room for: neither in the lists above nor among the pictures."""
 
 
 class PhotoView(Struct, kw_only=True):
@@ -256,9 +260,11 @@ class Acted(Struct, kw_only=True):
     messages: list[str] = field(default_factory=list)
     """One sentence each, for people: what was refused and why."""
     moves: list[int] = field(default_factory=list)
-    """Ids of the moves this very action made: what Undo takes back."""
+    """Ids of the moves this very action made: what Undo takes back. Empty when they are more than MANY_IDS."""
+    batches: list[str] = field(default_factory=list)
+    """The batches of those moves, in place of more than MANY_IDS ids: what Undo takes back then."""
     lessons: list[int] = field(default_factory=list)
-    """Ids of the verdicts this very action stored: what Forget takes back."""
+    """Ids of the verdicts this very action stored: what Forget takes back. Empty when they are more than MANY_IDS."""
 
 
 class Prepared(Struct, kw_only=True):
@@ -284,7 +290,8 @@ Side = Literal[256, 512]
 
 class Thumbnails(Struct, kw_only=True):
     paths: dict[str, str]
-    """file id -> absolute path of a small picture (GetThumbnails says which); files without one are left out."""
+    """file id -> absolute path of a small picture (GetThumbnails says which); files without one are left out, and
+    those that one message has no room for."""
 
 
 class Resolved(Struct, kw_only=True):
@@ -297,10 +304,12 @@ class Resolved(Struct, kw_only=True):
 
 class Lessons(Struct, kw_only=True):
     lessons: list[LessonView]
+    next_offset: int | None = None
 
 
 class Months(Struct, kw_only=True):
     months: list[MonthView]
+    next_offset: int | None = None
 
 
 class SettingsView(Struct, kw_only=True):
@@ -363,8 +372,11 @@ class GetStatus(Request, kw_only=True):
 
 
 class GetMonths(Request, kw_only=True):
+    """As many as fit into one message, newest first."""
+
     method = "months"
     result = Months
+    offset: int = 0
 
 
 class GetGroups(Request, kw_only=True):
@@ -406,8 +418,11 @@ class GetThumbnails(Request, kw_only=True):
 
 
 class GetLessons(Request, kw_only=True):
+    """As many as fit into one message, oldest first."""
+
     method = "lessons"
     result = Lessons
+    offset: int = 0
 
 
 class GetSettings(Request, kw_only=True):
@@ -557,11 +572,12 @@ class Judge(Request, kw_only=True):
 
 
 class Undo(Request, kw_only=True):
-    """Put files back: given moves, a group's, a month's, the last batch, or everything."""
+    """Put files back: given moves, those of given batches, a group's, a month's, the last batch, or everything."""
 
     method = "undo"
     result = Acted
     moves: list[int] = field(default_factory=list)
+    batches: list[str] = field(default_factory=list)
     group: int | None = None
     month: str | None = None
     last: bool = False

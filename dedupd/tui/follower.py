@@ -22,6 +22,7 @@ from dedupd.protocol.messages import (
     Hello,
     MonthChanged,
     Months,
+    MonthView,
     Moved,
     Notice,
     Progressed,
@@ -173,9 +174,16 @@ class Follower:
         await self._refresh_months()
 
     async def _refresh_months(self) -> None:
-        if months := await self.fetch(GetMonths(), Months):
-            self._library.replace_months(months.months)
-            self._voice.publish("months")
+        months: list[MonthView] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = await self.fetch(GetMonths(offset=offset), Months)
+            if page is None:
+                return
+            months += page.months
+            offset = page.next_offset
+        self._library.replace_months(months)
+        self._voice.publish("months")
 
     async def _refresh_changed(self) -> None:
         try:

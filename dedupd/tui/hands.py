@@ -11,7 +11,7 @@ from dedupd.protocol.messages import NOT_FOUND, STALE, Acted, Forget, GetStatus,
 from dedupd.tui.follower import Follower
 from dedupd.tui.link import Link
 from dedupd.tui.state import Library
-from dedupd.tui.verdicts import Action, new_key
+from dedupd.tui.verdicts import Action, by_message, new_key
 from dedupd.tui.voice import Voice
 from dedupd.tui.words import plural
 
@@ -96,14 +96,14 @@ class Hands:
         # Asked at this moment: a yes that another window gave must not move what this one takes back.
         status = await self._link.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
-            request = Forget(lessons=undo.acted.lessons, key=new_key())
-            await self._link.ask(request, Acted, timeout=None)
+            for ids in by_message(undo.acted.lessons):
+                await self._link.ask(Forget(lessons=ids, key=new_key()), Acted, timeout=None)
         elif any(group.state == "proposed" for group in undone.before):
             self._voice.tell("What came back stays from now on: else it would move again by itself.")
 
     def _settle_failed(self, action: Action) -> None:
         """It did not happen, so undo must not find it; unless a part of it did."""
-        action.done = bool(action.acted.moves or action.acted.lessons)
+        action.done = bool(action.acted.moves or action.acted.batches or action.acted.lessons)
         if action in self.done and not action.done:
             self.done.remove(action)
 

@@ -114,7 +114,7 @@ def confidence(group: GroupView) -> float:
 
 def members(group: GroupView) -> int:
     """Pictures beside the keeper."""
-    return len(group.duplicates) + len(group.review)
+    return len(group.duplicates) + len(group.review) + group.left_out
 
 
 def listed(

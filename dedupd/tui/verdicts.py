@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dedupd.protocol.messages import (
+    MANY_IDS,
     Acted,
     Approve,
     Exchange,
@@ -133,7 +134,8 @@ class Draft:
         if self.settled:
             return self._corrections()
         group = ref(self.group)
-        if self.keeper == self._proposed_keeper:
+        # Those that are not shown have no mark: a yes or no to the whole group would be a verdict on them too.
+        if self.keeper == self._proposed_keeper and not self.group.left_out:
             if all(mark is Mark.MOVE for mark in self.marks.values()):
                 return [Approve(groups=[group], key=new_key())]
             if all(mark is Mark.DIFFERENT for mark in self.marks.values()):
@@ -223,6 +225,7 @@ class Action:
             waiting=acted.waiting,
             messages=[*self.acted.messages, *acted.messages],
             moves=[*self.acted.moves, *acted.moves],
+            batches=[*self.acted.batches, *acted.batches],
             lessons=[*self.acted.lessons, *acted.lessons],
         )
 
@@ -230,14 +233,12 @@ class Action:
         """The requests that take it back: its moves first, then what it taught."""
         if not self.done:
             return []
-        back: list[Acting] = []
-        if self.acted.moves:
-            back.append(Undo(moves=self.acted.moves, key=new_key()))
-        elif self.acted.moved:
-            back.extend(Undo(group=group, key=new_key()) for group in self.groups)
-        if self.acted.lessons:
-            back.append(Forget(lessons=self.acted.lessons, key=new_key()))
-        return back
+        back: list[Acting] = [Undo(moves=ids, key=new_key()) for ids in by_message(self.acted.moves)]
+        if self.acted.batches:
+            back.append(Undo(batches=self.acted.batches, key=new_key()))
+        if self.acted.moved and not back:
+            back += [Undo(group=group, key=new_key()) for group in self.groups]
+        return back + [Forget(lessons=ids, key=new_key()) for ids in by_message(self.acted.lessons)]
 
     def would_wait(self, consented: Collection[str]) -> bool:
         """None of its groups, were they as before, would move by itself. consented: roots whose proposals do."""
@@ -245,3 +246,8 @@ class Action:
             group.state == "review" or (group.state == "proposed" and group.root not in consented)
             for group in self.before
         )
+
+
+def by_message(ids: Sequence[int]) -> list[list[int]]:
+    """As many at once as one message takes."""
+    return [list(ids[at : at + MANY_IDS]) for at in range(0, len(ids), MANY_IDS)]

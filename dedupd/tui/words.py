@@ -232,5 +232,5 @@ def apart(seconds: float) -> str:
 
 def group_title(group: GroupView) -> str:
     """'IMG_1234.jpg +2'."""
-    others = len(group.duplicates) + len(group.review)
+    others = len(group.duplicates) + len(group.review) + group.left_out
     return f"{name_of(group.keep)} +{others}"

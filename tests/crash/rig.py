@@ -44,6 +44,9 @@ class TestClock:
     def monotonic(self) -> float:
         return self.elapsed
 
+    def since_boot(self) -> float:
+        return self.elapsed
+
     def sleep(self, seconds: float) -> None:
         self.elapsed += seconds
         self.wall += seconds

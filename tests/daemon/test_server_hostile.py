@@ -57,6 +57,8 @@ async def answer(request: Request) -> msgspec.Struct:
     match request:
         case GetGroup(id=1):
             raise Failed(NOT_FOUND, "there is no group 1 any more")
+        case GetGroup(id=3):
+            raise DedupdError("not there: " + "x" * MAX_LINE)
         case GetGroup():
             raise RuntimeError("an accident with /a/secret/path")
         case Pause():
@@ -252,6 +254,42 @@ async def test_a_subscriber_that_does_not_read_costs_no_memory_and_delays_nobody
         async with asyncio.timeout(10):
             while b'"resync"' not in await reader.readline():
                 pass
+
+
+async def test_an_answer_that_fits_into_no_message_is_a_sentence_and_the_line_goes_on(
+    serving: Served,
+) -> None:
+    async with serving.connected() as (reader, writer):
+        writer.write(request("months", 1) + request("status", 2))
+        refused = json.loads(await reader.readline())
+        assert (refused["id"], refused["error"]["code"]) == (1, REFUSED)
+        assert "'months' is over" in refused["error"]["message"]
+        assert json.loads(await reader.readline())["result"]
+
+
+async def test_no_error_is_too_long_either(serving: Served) -> None:
+    """An id of bytes that JSON writes three times as long, and a sentence that names all of a library."""
+    asked = b'{"jsonrpc":"2.0","id":"' + "ÿ".encode() * 300_000 + b'","method":"status"}\n'
+    assert len(asked) < MAX_LINE
+    async with serving.connected() as (reader, writer):
+        writer.write(asked + b'{"id":8,"method":"group","params":{"id":3}}\n')
+        said = json.loads(await reader.readline())
+        assert (said["id"], said["error"]["code"]) == (None, REFUSED)
+        said = json.loads(await reader.readline())
+        assert said["error"]["message"].startswith("not there: x")
+
+
+async def test_a_notice_that_fits_into_no_message_is_left_out_and_cuts_nobody_off(
+    serving: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving.connected() as (reader, writer):
+        writer.write(request("subscribe"))
+        await reader.readline()
+        serving.broadcast.send(Attention(message="x" * MAX_LINE))
+        serving.broadcast.send(Attention(message="still there"))
+        line = await asyncio.wait_for(reader.readline(), 5)
+        assert json.loads(line)["params"] == {"message": "still there"}
+    assert "not told of 'attention'" in caplog.text
 
 
 async def test_who_never_reads_loses_its_place(serving: Served, monkeypatch: pytest.MonkeyPatch) -> None:

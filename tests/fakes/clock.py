@@ -21,6 +21,9 @@ class FakeClock(Clock):
     def monotonic(self) -> float:
         return self.elapsed
 
+    def since_boot(self) -> float:
+        return self.elapsed
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.advance(seconds)

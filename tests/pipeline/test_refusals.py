@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from dedupd.core.attention import SENTENCES
 from dedupd.errors import Refusal
 from dedupd.pipeline import consent
 from dedupd.pipeline.review import status_view
@@ -102,3 +103,24 @@ def test_approved_and_not_moved_is_counted_whatever_the_reason(shelf: Shelf) -> 
     assert (moved.files, moved.stayed) == (0, 1)
     refused = [{"path": "2024/06/best/b.jpg", "reason": "it lies in a protected folder"}]
     assert shelf.library.report()["refused"] == refused
+
+
+def test_the_files_that_stay_are_told_together_and_each_stands_in_the_report(shelf: Shelf) -> None:
+    """3,450 sentences in one round were more than a message to a client holds."""
+    for number in range(40):
+        shelf.pair(f"2024/06/{number}.jpg", f"2024/06/{number}-small.jpg", f"scene {number}")
+    shelf.path("2024/06/duplicates").write_text("my notes")
+    moved = shelf.pass_()
+    (told,) = moved.messages
+    assert told.startswith("40 in 2024/06 for the same reason, first: 2024/06/0-small.jpg stays: ")
+    assert len(shelf.library.report()["refused"]) == 40
+
+
+def test_status_tells_the_gravest_and_counts_the_rest(shelf: Shelf) -> None:
+    beside = [f"{number} is wrong" for number in range(1000)]
+    view = status_view(
+        shelf.ledger, shelf.library.roots, daemon="running", now=shelf.clock.now(), beside=beside
+    )
+    assert beside[0] in view.attention
+    assert len(view.attention) == SENTENCES + 1
+    assert view.attention[-1].startswith(f"and {1000 - SENTENCES} more")

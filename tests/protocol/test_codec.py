@@ -108,6 +108,14 @@ def test_the_limit_counts_the_whole_line() -> None:
         codec.parse(line + b" ")
 
 
+def test_what_is_over_the_limit_is_never_sent() -> None:
+    with pytest.raises(codec.TooLong, match="over the limit"):
+        codec.encode_request(1, Resolve(path="x" * MAX_LINE))
+    with pytest.raises(codec.TooLong):
+        codec.encode_notice(Attention(message="x" * MAX_LINE))
+    assert len(codec.encode_error("x" * MAX_LINE, Failure(code=1, message="x" * MAX_LINE))) < MAX_LINE
+
+
 def test_versions_may_meet() -> None:
     """Unknown fields are ignored, missing ones defaulted, unknown methods and notices are no error."""
     assert codec.request_of({"method": "group", "params": {"id": 3, "from_the_future": []}}) == GetGroup(id=3)

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedupd.protocol.codec import encode_request
 from dedupd.protocol.messages import (
+    MAX_LINE,
     Acted,
     Approve,
     EvidenceView,
@@ -324,6 +326,32 @@ def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
     assert isinstance(undo, Undo)
     assert isinstance(forget, Forget)
     assert (undo.moves, forget.lessons) == ([4, 5, 6], [9])
+
+
+def test_an_action_on_a_whole_library_is_taken_back_by_its_batches_and_by_as_many_ids_as_a_message_takes() -> (
+    None
+):
+    action = Action(label="x", done=True)
+    action.add(Acted(moved=10**6, batches=["a", "b"]))
+    (undo,) = action.reversal()
+    assert isinstance(undo, Undo)
+    assert (undo.moves, undo.batches) == ([], ["a", "b"])
+    action.add(Acted(moved=300_000, moves=list(range(300_000)), lessons=list(range(30_000))))
+    back = action.reversal()
+    assert all(len(encode_request(1, request)) < MAX_LINE for request in back)
+    assert sum(len(r.moves) for r in back if isinstance(r, Undo)) == 300_000
+    assert sum(len(r.lessons) for r in back if isinstance(r, Forget)) == 30_000
+
+
+@pytest.mark.parametrize("different", [False, True])
+def test_members_that_are_not_shown_get_no_verdict(different: bool) -> None:
+    marks = draft()
+    marks.group.left_out = 4000
+    for file in marks.marks:
+        if different:
+            marks.toggle_different(file)
+    (request,) = marks.requests()
+    assert isinstance(request, Judge), "a yes or no to the group would be one to those too"
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,11 @@ class Inventory:
         )
 
     def absent_file(self, id: int, since: float) -> None:
-        self._link.execute("UPDATE files SET absent_since=? WHERE id=? AND absent_since IS NULL", (since, id))
+        """Its absence begins now, also when by an older record it would begin later: then the clock was set back."""
+        self._link.execute(
+            "UPDATE files SET absent_since=? WHERE id=? AND (absent_since IS NULL OR absent_since>?)",
+            (since, id, since),
+        )
 
     def remove_file(self, id: int) -> None:
         self._link.execute("DELETE FROM files WHERE id=?", (id,))

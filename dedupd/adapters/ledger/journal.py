@@ -41,6 +41,8 @@ _COLUMNS = (
     " keeper, keeper_content, relation, evidence, is_primary, goal, state, error, at, refusal"
 )
 _HELD = "goal='moved' AND state IN ('intent', 'done')"
+_NO_MOVE = (1 << 63) - 1
+"""No move has so high a number."""
 _OPEN = "state IN ('intent', 'attention')"
 """In the words of the index moves_open: without them SQLite reads every row."""
 
@@ -156,13 +158,21 @@ class Journal:
         where = "root=? AND goal='moved' AND state='done' AND (src=? OR dst=?)"
         return self._select(where, (os.fsencode(root), os.fsencode(path), os.fsencode(path)))
 
-    def moved_since(self, root: str, at: float) -> int:
-        """Photos of this root that moved aside since then and lie there still."""
+    def moved_since(self, root: str, at: float, *, after: int = 0, or_after: int | None = None) -> int:
+        """Photos of this root that moved aside since then and lie there still.
+
+        `after`: only moves after this one; `or_after`: those after this one too, whatever the clock said.
+        """
         row = self._link.execute(
-            "SELECT count(*) FROM moves WHERE at>=? AND +root=? AND goal='moved' AND state='done' AND is_primary",
-            (at, os.fsencode(root)),
+            "SELECT count(*) FROM moves WHERE (at>=? OR id>?) AND +id>? AND +root=? AND goal='moved' AND state='done' "
+            "AND is_primary",
+            (at, _NO_MOVE if or_after is None else or_after, after, os.fsencode(root)),
         ).fetchone()
         return int(row[0])
+
+    def newest(self) -> int:
+        """The number of the newest move; 0 before the first."""
+        return int(self._link.execute("SELECT coalesce(max(id), 0) FROM moves").fetchone()[0])
 
     def last_batch(self) -> str:
         """The batch of the newest move that still holds a file; '' when none does."""

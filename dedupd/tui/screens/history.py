@@ -21,7 +21,7 @@ from dedupd.protocol.messages import (
 )
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.verdicts import Action, new_key
+from dedupd.tui.verdicts import Action, by_message, new_key
 from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
@@ -91,10 +91,15 @@ class History(Page):
     async def reload(self) -> None:
         """Newest first; the first page is shown while the rest arrives."""
         fetch = self.review.follower.fetch
-        if lessons := await fetch(GetLessons(), Lessons):
-            self._lessons = sorted(lessons.lessons, key=lambda lesson: -lesson.at)
-        moves: list[MoveView] = []
+        lessons: list[LessonView] = []
         offset: int | None = 0
+        while offset is not None and (said := await fetch(GetLessons(offset=offset), Lessons)):
+            lessons += said.lessons
+            offset = said.next_offset
+        if offset is None:
+            self._lessons = sorted(lessons, key=lambda lesson: -lesson.at)
+        moves: list[MoveView] = []
+        offset = 0
         while offset is not None:
             page = await fetch(GetMoves(offset=offset), MovesPage)
             if page is None:
@@ -232,6 +237,6 @@ class History(Page):
             else f"put back {plural(len(moves), 'file')}"
         )
         groups = tuple(sorted({m.group for m in moves}))
-        request = Undo(moves=[m.id for m in moves], key=new_key())
-        self.review.hands.act(Action(label=label, requests=(request,), groups=groups))
+        requests = [Undo(moves=ids, key=new_key()) for ids in by_message([m.id for m in moves])]
+        self.review.hands.act(Action(label=label, requests=requests, groups=groups))
         self._marked.clear()

@@ -108,6 +108,8 @@ def _reasons(detail: GroupDetail, width: int, room: int) -> list[Spans]:
             lines.append([("  " + group.why[path], "accent")])
         if len(lines) >= max(2, room):
             break
+    if group.left_out:
+        lines.append([(f"{group.left_out} more pictures are too many to show here", "warn")])
     if len(detail.photos) > _PANES:
         lines.append([(f"Enter shows all {len(detail.photos)} pictures", "dim")])
     return lines
