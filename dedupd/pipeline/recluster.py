@@ -7,6 +7,7 @@ clustering again (other thresholds, another verdict) decodes nothing and gives t
 from __future__ import annotations
 
 import os.path
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from dedupd.core.month import month_of
 from dedupd.core.photo import Candidate, Edge, FileState, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
+from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
@@ -47,6 +49,8 @@ class Comparison:
         self._near: float | None = None
         self._far: float | None = None
         """The model's own candidate bars, within a month and across the library."""
+        self._series = Series(())
+        """The long series of the month that is compared."""
         self._index_checked = False
         self._roots = {r.id: r for r in ledger.inventory.roots()}
 
@@ -66,8 +70,13 @@ class Comparison:
         seeing = self.vision.status()
         self._model = seeing.model
         rules = self._rules(seeing)
-        within = f"{rules}|{self._threshold}"
-        fresh = self._ledger.judgement.not_compared(contents, f"{root}:{month}", self._model, within)
+        self._series = Series(self._ledger.inventory.shots(root, month))
+        within = self._within(contents, f"{rules}|{self._threshold}")
+        fresh = sorted(
+            c
+            for under, some in within.items()
+            for c in self._ledger.judgement.not_compared(some, f"{root}:{month}", self._model, under)
+        )
         new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
         if not fresh and not new:
             return True
@@ -76,11 +85,22 @@ class Comparison:
         if unproven is None:
             return False
         unproven |= lacking
+        done = set(fresh) - unproven
         with self._ledger.transaction():
-            for of, place, under in ((fresh, f"{root}:{month}", within), (new, "", rules)):
-                proven = [c for c in of if c not in unproven]
-                self._ledger.judgement.compared(proven, place, self._model, under)
+            for under, some in within.items():
+                proven = [c for c in some if c in done]
+                self._ledger.judgement.compared(proven, f"{root}:{month}", self._model, under)
+            proven = [c for c in new if c not in unproven]
+            self._ledger.judgement.compared(proven, "", self._model, rules)
         return True
+
+    def _within(self, contents: Sequence[str], rules: str) -> dict[str, list[str]]:
+        """What their comparison within the month depends on: in a long series also on how far each is compared."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for content in contents:
+            reach = self._series.reach(content)
+            found[rules if reach is None else f"{rules}|{reach:g} s"].append(content)
+        return found
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -136,7 +156,11 @@ class Comparison:
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], *, same_month: bool
     ) -> None:
         """Add the pairs that were not measured yet and that measuring could relate."""
-        fresh = {(p.a, p.b): p for p in pairs if p.a != p.b and (p.a, p.b) not in found}
+        fresh = {
+            (p.a, p.b): p
+            for p in pairs
+            if p.a != p.b and (p.a, p.b) not in found and not self._series.too_far(p.a, p.b)
+        }
         known = self._ledger.judgement.known_pairs(fresh, self._model)
         unmeasured = [pair for ends, pair in fresh.items() if ends not in known]
         traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
@@ -276,6 +300,7 @@ class _Related:
         self.taught: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
         self._traits: dict[str, Traits] = {}
+        self._series: dict[str, Series] = {}
         self._months: dict[str, set[str]] = {}
         """Months a content was taken in, its held twins counted: moving one aside changes no relation."""
 
@@ -320,8 +345,22 @@ class _Related:
         a, b = self._traits.get(pair.a), self._traits.get(pair.b)
         if a is None or b is None or not self._files[pair.a] or not self._files[pair.b]:
             return None
-        same_month = not self._months[pair.a].isdisjoint(self._months[pair.b])
-        return self._judged(typed(pair, a, b, self._thresholds, same_month=same_month), a, b)
+        shared = self._months[pair.a] & self._months[pair.b]
+        said = (pair.a, pair.b) in self._approved or (pair.a, pair.b) in self._vetoed
+        if shared and not said and self._too_far(a, b, shared):
+            return None  # measured when the series was shorter, or by another root
+        return self._judged(typed(pair, a, b, self._thresholds, same_month=bool(shared)), a, b)
+
+    def _too_far(self, a: Traits, b: Traits, months: Iterable[str]) -> bool:
+        """Whether none of these months would compare the two: the same photos give the same groups, whenever they came."""
+        if not may_be_too_far(a, b):
+            return False
+        return all(self._series_of(month).too_far(a.content, b.content) for month in months)
+
+    def _series_of(self, month: str) -> Series:
+        if month not in self._series:
+            self._series[month] = Series(self._ledger.inventory.shots(self._root, month))
+        return self._series[month]
 
     def _judged(self, edge: Edge | None, a: Traits, b: Traits) -> Edge | None:
         """What people said of this pair; of pairs like it, when nobody judged it."""
