@@ -7,6 +7,7 @@ clustering again (other thresholds, another verdict) decodes nothing and gives t
 from __future__ import annotations
 
 import os.path
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from dedupd.core.month import month_of
 from dedupd.core.photo import Candidate, Edge, FileState, Measures, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
+from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
@@ -66,9 +68,14 @@ class Comparison:
         seeing = self.vision.status()
         self._model = seeing.model
         rules = self._rules(seeing)
-        within = f"{rules}|{self._threshold}"
         place = f"{root}:{month}"
-        fresh = self._ledger.judgement.not_compared(contents, place, self._model, within)
+        series = Series(self._ledger.inventory.shots(root, month))
+        within = _within(series, contents, f"{rules}|{self._threshold}")
+        fresh = sorted(
+            c
+            for under, some in within.items()
+            for c in self._ledger.judgement.not_compared(some, place, self._model, under)
+        )
         new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
         if not fresh and not new:
             return True
@@ -76,8 +83,8 @@ class Comparison:
         if lacking is None:
             return False
         course = _Course(on_step, len(fresh) + len(new))
-        in_month = _Search(fresh=fresh, among=contents, place=place, rules=within)
-        anywhere = _Search(fresh=new, among=None, place="", rules=rules)
+        in_month = _Search(fresh=fresh, among=contents, place=place, rules=within, series=series)
+        anywhere = _Search(fresh=new, among=None, place="", rules={rules: new}, series=series)
         return all(self._compare(search, lacking, course, stop) for search in (in_month, anywhere))
 
     def _compare(self, search: _Search, lacking: set[str], course: _Course, stop: Stop) -> bool:
@@ -91,9 +98,11 @@ class Comparison:
             unproven = self._prove(self._candidates(block, search), course, len(block), stop)
             if unproven is None:
                 return False
-            done = [c for c in block if c not in unproven and c not in lacking]
+            done = set(block) - unproven - lacking
             with self._ledger.transaction():
-                self._ledger.judgement.compared(done, search.place, self._model, search.rules)
+                for rules, contents in search.rules.items():
+                    here = [c for c in contents if c in done]
+                    self._ledger.judgement.compared(here, search.place, self._model, rules)
             course.block_done(len(block))
         return True
 
@@ -149,21 +158,29 @@ class Comparison:
             pairs = self.vision.propose(block, search.among, self._threshold, self._near)
         else:
             pairs = self.vision.propose(block, None, None, self._far)
-        self._gather(found, pairs, same_month=search.among is not None)
+        self._gather(found, pairs, search)
         return sorted(found.values(), key=lambda p: (p.a, p.b))
 
     def _gather(
-        self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], *, same_month: bool
+        self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search
     ) -> None:
         """Add the pairs that were not measured yet and that measuring could relate."""
-        fresh = {(p.a, p.b): p for p in pairs if p.a != p.b and (p.a, p.b) not in found}
+        fresh = {
+            (p.a, p.b): p
+            for p in pairs
+            if p.a != p.b and (p.a, p.b) not in found and not search.series.too_far(p.a, p.b)
+        }
         known = self._ledger.judgement.known_pairs(fresh, self._model)
         unmeasured = [pair for ends, pair in fresh.items() if ends not in known]
         traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
         for pair in unmeasured:
             a, b = traits.get(pair.a), traits.get(pair.b)
             # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
-            if a is None or b is None or relatable(a, b, pair.hash_distance, same_month=same_month):
+            if (
+                a is None
+                or b is None
+                or relatable(a, b, pair.hash_distance, same_month=search.among is not None)
+            ):
                 found[pair.a, pair.b] = pair
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
@@ -239,7 +256,19 @@ class _Search:
     """Contents of the month; None: of the whole library."""
     place: str
     """What the ledger calls that: `root:month`, or '' for the whole library."""
-    rules: str
+    rules: Mapping[str, Sequence[str]]
+    """What the comparison depends on -> contents of which it is so."""
+    series: Series
+    """The long ones of the month."""
+
+
+def _within(series: Series, contents: Sequence[str], rules: str) -> dict[str, list[str]]:
+    """What their comparison within the month depends on: in a long series also on how far each is compared."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for content in contents:
+        reach = series.reach(content)
+        found[rules if reach is None else f"{rules}|{reach:g} s"].append(content)
+    return found
 
 
 class _Course:
@@ -326,6 +355,7 @@ class _Related:
         self.taught: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
         self._traits: dict[str, Traits] = {}
+        self._series: dict[str, Series] = {}
         self._months: dict[str, set[str]] = {}
         """Months a content was taken in, its held twins counted: moving one aside changes no relation."""
 
@@ -370,8 +400,22 @@ class _Related:
         a, b = self._traits.get(pair.a), self._traits.get(pair.b)
         if a is None or b is None or not self._files[pair.a] or not self._files[pair.b]:
             return None
-        same_month = not self._months[pair.a].isdisjoint(self._months[pair.b])
-        return self._judged(typed(pair, a, b, self._thresholds, same_month=same_month), a, b)
+        shared = self._months[pair.a] & self._months[pair.b]
+        said = (pair.a, pair.b) in self._approved or (pair.a, pair.b) in self._vetoed
+        if shared and not said and self._too_far(a, b, shared):
+            return None  # measured when the series was shorter, or by another root
+        return self._judged(typed(pair, a, b, self._thresholds, same_month=bool(shared)), a, b)
+
+    def _too_far(self, a: Traits, b: Traits, months: Iterable[str]) -> bool:
+        """Whether none of these months would compare the two: the same photos give the same groups, whenever they came."""
+        if not may_be_too_far(a, b):
+            return False
+        return all(self._series_of(month).too_far(a.content, b.content) for month in months)
+
+    def _series_of(self, month: str) -> Series:
+        if month not in self._series:
+            self._series[month] = Series(self._ledger.inventory.shots(self._root, month))
+        return self._series[month]
 
     def _judged(self, edge: Edge | None, a: Traits, b: Traits) -> Edge | None:
         """What people said of this pair; of pairs like it, when nobody judged it."""

@@ -100,3 +100,47 @@ def test_searching_in_parts_finds_the_same(tmp_path: Path, monkeypatch: pytest.M
         found.append(shelf.stars())
         shelf.close()
     assert found[0] == found[1] and found[0]
+
+
+def lapse(shelf: Shelf, numbers: Sequence[int], step: float = 10.0) -> None:
+    for number in numbers:
+        shelf.add(
+            f"2024/06/G{number:04}.jpg", "garden", str(number), captured=step * number, camera="one",
+            sharpness=float(number % 7),
+        )  # fmt: skip
+
+
+def test_frames_of_a_time_lapse_are_aligned_with_their_neighbours_in_time(
+    shelf: Shelf, aligned: list[ProofRequest]
+) -> None:
+    lapse(shelf, range(80))
+    shelf.small("2024/06/WA0001.jpg", "garden", exposure="40")
+    shelf.look()
+    among_frames = len(aligned) - 80  # the copy knows no time: it is compared with every frame
+    assert among_frames < 80 * 14
+    assert shelf.proposals() == {"2024/06/WA0001.jpg": "2024/06/G0040.jpg"}
+
+
+def test_a_time_lapse_gives_the_same_groups_however_its_frames_came_and_went(tmp_path: Path) -> None:
+    found: list[object] = []
+    for name, parts in (("once", [range(40)]), ("parts", [range(20, 40), range(0, 30, 3), range(30)])):
+        shelf = Shelf(tmp_path / name)
+        for part in parts:
+            lapse(shelf, part)
+            shelf.look()
+        after = [shelf.stars()]
+        for gone in (range(1, 8), range(25, 40)):  # at last it is a short series again
+            for number in gone:
+                shelf.path(f"2024/06/G{number:04}.jpg").unlink()
+            shelf.look()
+            shelf.clock.advance(3600)
+            shelf.look()
+            after.append(shelf.stars())
+        fresh = Shelf(tmp_path / f"{name} fresh")
+        lapse(fresh, [0, *range(8, 25)])
+        fresh.look()
+        assert after[-1] == fresh.stars()
+        found.append(after)
+        shelf.close()
+        fresh.close()
+    assert found[0] == found[1] and found[0]

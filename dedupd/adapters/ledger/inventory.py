@@ -374,6 +374,15 @@ class Inventory:
             found |= {row[0]: traits_from_json(row[1]) for row in rows}
         return found
 
+    def shots(self, root: int, month: str) -> list[tuple[str, float | None, str]]:
+        """(content, when, camera) of each photo of a month, in duplicates/ too: moving one aside changes no series."""
+        return self._link.execute(
+            "SELECT DISTINCT c.content, json_extract(c.traits, '$.captured'), json_extract(c.traits, '$.camera') "
+            "FROM files f JOIN contents c ON c.content=f.content WHERE f.root=? AND f.month=? "
+            "AND f.absent_since IS NULL AND +f.state IN ('indexed', 'held')",
+            (root, month),
+        ).fetchall()
+
     def add_traits(self, traits: Traits) -> None:
         self._link.execute(
             "INSERT INTO contents VALUES(?,?,?,?) ON CONFLICT(content) DO UPDATE SET "
