@@ -134,6 +134,55 @@ def test_one_coloured_thing_in_a_grey_picture_is_a_colour(tmp_path: Path, number
     assert found.first_holds_all, (found.lost(), found.lost_of_second())
 
 
+# -- tones
+
+
+def levels(low: int, high: int) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.point(lambda x: max(0, min(255, round((x - low) * 255 / (high - low)))))
+
+
+def shaded(number: int = 5) -> Image.Image:
+    """960x720: smooth from dark to light across, as a sky or a wall, with things in it."""
+    ramp = np.linspace(4, 251, 960, dtype=np.float32)[None, :, None]
+    things = np.asarray(scene(number), np.float32) - 128
+    there = np.zeros((720, 960, 1), np.float32)
+    there[200:520, 160:800] = 0.8
+    return Image.fromarray(np.clip(ramp + things * there, 0, 255).astype(np.uint8))
+
+
+CUT: dict[str, tuple[Callable[[Image.Image], Image.Image], str]] = {
+    "four bits": (lambda image: ImageOps.posterize(image, 4), "has finer steps of tone"),
+    "crushed": (levels(50, 255), "has detail in the shadows"),
+    "blown": (levels(0, 200), "has detail in the highlights"),
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_the_photo_never_moves_for_a_copy_with_fewer_tones(tmp_path: Path, cut: str) -> None:
+    fewer, clause = CUT[cut]
+    photo = saved(tmp_path / "photo.jpg", shaded(), quality=88)
+    larger = fewer(shaded()).resize((1200, 900), Image.Resampling.BICUBIC)
+    for copy in (fewer(shaded()), larger):
+        found = compare(photo, saved(tmp_path / "copy.jpg", copy, quality=97))
+        assert found.edge.unattended, found.edge.why
+        assert clause in found.clauses()
+        assert "tones" not in found.lost_of_second()
+
+
+@pytest.mark.parametrize("edit", [*EDITS, "smaller", "coarse"])
+def test_light_edits_lose_no_tones_to_the_photo(tmp_path: Path, edit: str) -> None:
+    change = {
+        **EDITS,
+        "smaller": lambda image: image.resize((500, 375), Image.Resampling.LANCZOS),
+        "coarse": lambda image: image,
+    }[edit]
+    flat = ImageEnhance.Contrast(shaded(11)).enhance(0.6)
+    photo = saved(tmp_path / "photo.jpg", flat, quality=90)
+    copy = saved(tmp_path / "copy.jpg", change(flat), quality=45 if edit == "coarse" else 90)
+    found = compare(photo, copy)
+    assert "tones" not in found.lost() | found.lost_of_second(), found.edge.evidence.measures
+
+
 # -- true size
 
 
