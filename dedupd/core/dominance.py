@@ -75,6 +75,8 @@ _TINTED = 6.0
 _COLOUR_ALONE = 24.0
 """Of 240 labelled copies (saved again, smaller, cropped, turned) at most 4.1, of 34 light edits at most 16.8
 (of 20 painted ones in vivid colours 20.5). The most colourful 2, 5 or 13 % of 60 photos made grey: 95 % above 24."""
+_BEYOND_SRGB = 0.005
+"""Share of a picture in colours of a wide profile that its sRGB copy cannot have: a flower, a jersey, a neon sign."""
 _TONES_ALONE = 1.0
 """240 labelled copies (saved again, smaller, cropped, turned): at most 0.2 either way; curves, saturation and contrast that
 clip nothing, sharpening: 0.8. 3 bits a channel: all above 2; 4 bits 1.5, five of ten; contrast by a half 3.5."""
@@ -161,6 +163,7 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     if holding.lossless:
         found.append("lossless copy of a JPEG" if holding.was_jpeg else "lossless")
     found += [f"{holding.palette} colours"] if holding.palette else []
+    found += ["wide colours"] if holding.beyond_srgb > _BEYOND_SRGB else []
     found += ["transparent"] if holding.transparent else []
     if holding.clip:
         found.append(f"{holding.clip_seconds:.1f} s of film" if holding.clip_seconds else "film")
@@ -234,6 +237,8 @@ def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator
     own = not (moment or stamped or one.holding.palette)
     if not clause and own and one.alone > _COLOUR_ALONE:
         clause = "has other colours in a part of it"
+    if not clause and _wider(one.holding, other.holding):
+        clause = "has colours beyond sRGB"
     if clause:
         yield Loss(aspect=Aspect.COLOUR, clause=clause)
 
@@ -242,6 +247,10 @@ def _colours_gone(one: Holding, other: Holding) -> str:
     if max(one.colour, other.colour) < _COLOURFUL:
         return "has a tint" if one.tint > _TINTED and one.tint > 3 * other.tint else ""
     return "has the colours" if other.colour < _FEWER_COLOURS * one.colour else ""
+
+
+def _wider(one: Holding, other: Holding) -> bool:
+    return one.beyond_srgb > _BEYOND_SRGB and other.beyond_srgb < _FEWER_COLOURS * one.beyond_srgb
 
 
 def _colours_changed(one: Holding, other: Holding, hues: float) -> str:

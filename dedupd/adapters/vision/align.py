@@ -48,12 +48,21 @@ _FILL_ALIKE = 0.7
 class Prepared:
     """One picture with what several alignments of it share."""
 
-    def __init__(self, rgb: Pixels, holding: Holding | None = None, whole: Pixels | None = None) -> None:
-        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are."""
+    def __init__(
+        self,
+        rgb: Pixels,
+        holding: Holding | None = None,
+        whole: Pixels | None = None,
+        *,
+        several: bool = False,
+    ) -> None:
+        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are;
+        `several`: there are more frames or pages behind it."""
         self.rgb = np.ascontiguousarray(rgb)
         self.height, self.width = rgb.shape[:2]
         self.holding = holding or Holding()
         self._whole = whole
+        self.several = several
 
     @cached_property
     def grey(self) -> Pixels:
