@@ -25,6 +25,7 @@ class Aspect(StrEnum):
     MARKS = "marks"
     RESOLUTION = "resolution"
     COLOUR = "colour"
+    TONES = "tones"
     DEPTH = "depth"
     TRANSPARENCY = "transparency"
     LOSS = "loss"
@@ -74,6 +75,12 @@ _TINTED = 6.0
 _COLOUR_ALONE = 24.0
 """Of 240 labelled copies (saved again, smaller, cropped, turned) at most 4.1, of 34 light edits at most 16.8
 (of 20 painted ones in vivid colours 20.5). The most colourful 2, 5 or 13 % of 60 photos made grey: 95 % above 24."""
+_BEYOND_SRGB = 0.005
+"""Share of a picture in colours of a wide profile that its sRGB copy cannot have: a flower, a jersey, a neon sign."""
+_TONES_ALONE = 1.0
+"""240 labelled copies (saved again, smaller, cropped, turned): at most 0.2 either way; curves, saturation and contrast that
+clip nothing, sharpening: 0.8. 3 bits a channel: all above 2; 4 bits 1.5, five of ten; contrast by a half 3.5."""
+_SHADOWS, _HIGHLIGHTS = 64, 192
 _FRAMED = 0.01
 _FINE_QUALITY, _COARSE_QUALITY = 70.0, 45.0
 """JPEG quality from which no eye sees the loss at full size; and below which everybody does."""
@@ -101,6 +108,10 @@ class Side:
     """A stamp, a signature or a watermark was laid over it."""
     alone: float
     """Chroma in its worst block that the other cannot give, grey units at standard deviation 50."""
+    tones: float
+    """Spread of its levels that the other shows as one, grey units at standard deviation 50."""
+    tones_level: float
+    """Which level of the other that is, 0 to 255."""
     screen: float
     """Share of what its wide plain margins surround that the other shows too: a screen that the other was shown on."""
 
@@ -123,6 +134,8 @@ def _side(end: str, traits: Traits, m: Measures) -> Side:
         beyond=extra.get(f"beyond_{end}", 1 - overlap),
         marked=laid_over(m) == end,
         alone=extra.get(f"colour_alone_{end}", 0.0),
+        tones=extra.get(f"tones_alone_{end}", 0.0),
+        tones_level=extra.get(f"tones_level_{end}", 0.0),
         screen=extra.get(f"inside_{end}", 0.0),
     )
 
@@ -150,6 +163,7 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     if holding.lossless:
         found.append("lossless copy of a JPEG" if holding.was_jpeg else "lossless")
     found += [f"{holding.palette} colours"] if holding.palette else []
+    found += ["wide colours"] if holding.beyond_srgb > _BEYOND_SRGB else []
     found += ["transparent"] if holding.transparent else []
     if holding.clip:
         found.append(f"{holding.clip_seconds:.1f} s of film" if holding.clip_seconds else "film")
@@ -189,6 +203,7 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
         yield Loss(aspect=Aspect.AREA, clause="could not be compared")
     elif m.method != "none":
         yield from _colour(mover, keeper, m, edge.relation)
+        yield from _tones(mover, keeper, edge.relation)
         yield from _area(mover, keeper, edge.relation)
     yield from _pixels(mover, keeper, edge)
 
@@ -222,6 +237,8 @@ def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator
     own = not (moment or stamped or one.holding.palette)
     if not clause and own and one.alone > _COLOUR_ALONE:
         clause = "has other colours in a part of it"
+    if not clause and _wider(one.holding, other.holding):
+        clause = "has colours beyond sRGB"
     if clause:
         yield Loss(aspect=Aspect.COLOUR, clause=clause)
 
@@ -230,6 +247,10 @@ def _colours_gone(one: Holding, other: Holding) -> str:
     if max(one.colour, other.colour) < _COLOURFUL:
         return "has a tint" if one.tint > _TINTED and one.tint > 3 * other.tint else ""
     return "has the colours" if other.colour < _FEWER_COLOURS * one.colour else ""
+
+
+def _wider(one: Holding, other: Holding) -> bool:
+    return one.beyond_srgb > _BEYOND_SRGB and other.beyond_srgb < _FEWER_COLOURS * one.beyond_srgb
 
 
 def _colours_changed(one: Holding, other: Holding, hues: float) -> str:
@@ -241,6 +262,23 @@ def _colours_changed(one: Holding, other: Holding, hues: float) -> str:
     if more > _SATURATION * less:
         return f"has {'stronger' if one.colour == more else 'softer'} colours"
     return ""
+
+
+def _tones(one: Side, other: Side, relation: Relation) -> Iterator[Loss]:
+    """Another moment has its own light, a watermark its own tones, and what a picture without colours tells apart by its
+    tones, one with them tells apart by its colours."""
+    if relation is Relation.BURST or one.marked or _colours_gone(other.holding, one.holding):
+        return
+    if one.tones > _TONES_ALONE:
+        dark, light = one.tones_level < _SHADOWS, one.tones_level > _HIGHLIGHTS
+        what = (
+            "detail in the shadows"
+            if dark
+            else "detail in the highlights"
+            if light
+            else "finer steps of tone"
+        )
+        yield Loss(aspect=Aspect.TONES, clause=f"has {what}")
 
 
 def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:

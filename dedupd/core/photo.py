@@ -158,6 +158,8 @@ class Holding:
     clip: str = ""
     """BLAKE3 of the film inside the file; '' without one."""
     clip_seconds: float = 0.0
+    beyond_srgb: float = 0.0
+    """Share of it in colours of its own ICC profile that sRGB cannot show."""
     says: tuple[str, ...] = ()
     """What it says of itself, sorted: 'caption', 'date', 'keywords', 'place', 'rating'."""
     enlarged: float = 0.0

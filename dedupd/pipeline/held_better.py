@@ -69,7 +69,7 @@ def _compared(
             by_contents.setdefault((a, b), []).append(pair)  # held either way round, in two roots
     for proof in vision.prove([_request(same[0]) for same in by_contents.values()]):
         if proof.measures is None or proof.measures.holds_a is None:
-            continue  # not now, or a picture of several frames: nothing is known, and nothing is said
+            continue  # not now: nothing is known, and nothing is said
         for pair in by_contents[proof.a, proof.b]:
             edge = Edge(
                 a=proof.a, b=proof.b, relation=Relation(pair.relation), unattended=True,

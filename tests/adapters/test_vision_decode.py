@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.ExifTags import Base
 
 from dedupd.adapters.vision import decode as decode_module
@@ -126,6 +126,18 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, name: str) -> None:
     assert picture.image.mode == "RGB"
     grey = scene().convert("L").convert("RGB")
     assert min(difference(picture.image, scene()), difference(picture.image, grey)) < 40
+
+
+def test_lab_is_seen_in_its_colours(tmp_path: Path) -> None:
+    lab = ImageCms.profileToProfile(
+        scene(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert lab is not None
+    lab.save(tmp_path / "a.tif")
+    assert difference(seen(tmp_path / "a.tif").image, scene()) < 4
+    small = seen(tmp_path / "a.tif", short_side=120).image
+    assert small.size == (160, 120)
+    assert difference(small, scene()) < 8
 
 
 def test_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:

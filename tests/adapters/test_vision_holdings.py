@@ -7,21 +7,22 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.decode import Refused, decode, opened
 from dedupd.core.photo import Holding
 from tests.support.compare import compare
-from tests.support.pictures import picture
+from tests.support.pictures import picture, wide_profile
 
-SCENES = (5, 11, 23, 42)
+SCENES = (5, 42)
 pillow_heif.register_heif_opener(thumbnails=False)
 
 
@@ -31,17 +32,29 @@ def held_by(path: Path) -> Holding:
 
 
 def saved(at: Path, image: Image.Image, **how: Any) -> Path:
+    if at.suffix == ".heic":
+        how.setdefault("enc_params", {"preset": "ultrafast"})
     at.parent.mkdir(parents=True, exist_ok=True)
     image.save(at, **how)
     return at
 
 
-def scene(number: int = 5) -> Image.Image:
-    """960x720, with detail down to the pixel."""
+@cache
+def _scene(number: int) -> Image.Image:
     grain = np.random.default_rng(number).normal(0, 6, (720, 960, 1))
     return Image.fromarray(
         np.clip(np.asarray(picture(number, (960, 720)), np.float32) + grain, 0, 255).astype(np.uint8)
     )
+
+
+def scene(number: int = 5) -> Image.Image:
+    """960x720, with detail down to the pixel."""
+    return _scene(number).copy()
+
+
+def small(number: int = 5) -> Image.Image:
+    """240x180: where only the container is asked about."""
+    return _scene(number).resize((240, 180))
 
 
 # -- colour
@@ -132,6 +145,122 @@ def test_one_coloured_thing_in_a_grey_picture_is_a_colour(tmp_path: Path, number
         saved(tmp_path / "chosen.jpg", chosen, quality=90), saved(tmp_path / "mono.jpg", mono, quality=96)
     )
     assert found.first_holds_all, (found.lost(), found.lost_of_second())
+
+
+# -- profiles and spaces
+
+
+def shown_in(profile: bytes, image: Image.Image) -> Image.Image:
+    """The sRGB picture of numbers that stand for the colours of `profile`."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    found = ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), srgb)
+    assert found is not None
+    return found
+
+
+def pale(image: Image.Image) -> Image.Image:
+    return ImageEnhance.Color(ImageEnhance.Contrast(image).enhance(0.6)).enhance(0.5)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "heic"])
+def test_a_wide_picture_whose_colours_srgb_holds_is_equal_to_its_srgb_copy(tmp_path: Path, kind: str) -> None:
+    wide = saved(tmp_path / f"wide.{kind}", pale(scene()), quality=90, icc_profile=wide_profile())
+    copy = saved(tmp_path / "srgb.jpg", shown_in(wide_profile(), pale(scene())), quality=84)
+    found = compare(wide, copy)
+    assert found.edge.unattended, found.edge.why
+    assert found.edge.evidence.measures is not None
+    assert found.edge.evidence.measures.mean < 0.6, "compared in one space"
+    assert "colour" not in found.lost() | found.lost_of_second()
+    assert found.holding.colour == pytest.approx(found.other.colour, rel=0.05)
+
+
+def test_a_wide_picture_with_colours_beyond_srgb_never_moves_for_its_srgb_copy(tmp_path: Path) -> None:
+    vivid = ImageEnhance.Color(scene()).enhance(1.8)
+    wide = saved(tmp_path / "wide.jpg", vivid, quality=85, icc_profile=wide_profile())
+    found = compare(wide, saved(tmp_path / "srgb.jpg", shown_in(wide_profile(), vivid), quality=97))
+    assert found.edge.unattended, found.edge.why
+    assert "has colours beyond sRGB" in found.clauses()
+    assert "colour" not in found.lost_of_second()
+
+
+@pytest.mark.parametrize(
+    "profile", [b"", b"no profile", wide_profile()[:200], wide_profile()[:128] + bytes(216)]
+)
+def test_a_broken_profile_is_none(tmp_path: Path, profile: bytes) -> None:
+    odd = saved(tmp_path / "odd.jpg", scene(), quality=90, icc_profile=profile)
+    found = compare(odd, saved(tmp_path / "photo.jpg", scene(), quality=85))
+    assert found.holding.beyond_srgb == 0
+    assert found.lost() == found.lost_of_second() == set()
+
+
+def in_lab(image: Image.Image) -> Image.Image:
+    srgb = ImageCms.createProfile("sRGB")
+    found = ImageCms.profileToProfile(image, srgb, ImageCms.createProfile("LAB"), outputMode="LAB")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("space", [in_lab, lambda image: image.convert("CMYK")], ids=["Lab", "CMYK"])
+def test_a_master_in_another_space_has_its_colours_and_never_moves_for_a_jpeg(
+    tmp_path: Path, space: Callable[[Image.Image], Image.Image]
+) -> None:
+    master = saved(tmp_path / "master.tif", space(scene()))
+    web = saved(tmp_path / "web.jpg", scene().resize((480, 360)), quality=60)
+    assert compare(master, web).first_holds_all
+    found = compare(master, saved(tmp_path / "same.jpg", scene(), quality=97))
+    assert found.edge.unattended, found.edge.why
+    assert "loss" in found.lost()
+    assert "colour" not in found.lost() | found.lost_of_second()
+    assert found.holding.colour == pytest.approx(found.other.colour, rel=0.1)
+
+
+# -- tones
+
+
+def levels(low: int, high: int) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.point(lambda x: max(0, min(255, round((x - low) * 255 / (high - low)))))
+
+
+def shaded(number: int = 5) -> Image.Image:
+    """960x720: smooth from dark to light across, as a sky or a wall, with things in it."""
+    ramp = np.linspace(4, 251, 960, dtype=np.float32)[None, :, None]
+    things = np.asarray(scene(number), np.float32) - 128
+    there = np.zeros((720, 960, 1), np.float32)
+    there[200:520, 160:800] = 0.8
+    return Image.fromarray(np.clip(ramp + things * there, 0, 255).astype(np.uint8))
+
+
+CUT: dict[str, tuple[Callable[[Image.Image], Image.Image], str]] = {
+    "four bits": (lambda image: ImageOps.posterize(image, 4), "has finer steps of tone"),
+    "crushed": (levels(50, 255), "has detail in the shadows"),
+    "blown": (levels(0, 200), "has detail in the highlights"),
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
+def test_the_photo_never_moves_for_a_copy_with_fewer_tones(tmp_path: Path, cut: str) -> None:
+    fewer, clause = CUT[cut]
+    photo = saved(tmp_path / "photo.jpg", shaded(), quality=88)
+    larger = fewer(shaded()).resize((1200, 900), Image.Resampling.BICUBIC)
+    for copy in (fewer(shaded()), larger):
+        found = compare(photo, saved(tmp_path / "copy.jpg", copy, quality=97))
+        assert found.edge.unattended, found.edge.why
+        assert clause in found.clauses()
+        assert "tones" not in found.lost_of_second()
+
+
+@pytest.mark.parametrize("edit", [*EDITS, "smaller", "coarse"])
+def test_light_edits_lose_no_tones_to_the_photo(tmp_path: Path, edit: str) -> None:
+    change = {
+        **EDITS,
+        "smaller": lambda image: image.resize((500, 375), Image.Resampling.LANCZOS),
+        "coarse": lambda image: image,
+    }[edit]
+    flat = ImageEnhance.Contrast(shaded(11)).enhance(0.6)
+    photo = saved(tmp_path / "photo.jpg", flat, quality=90)
+    copy = saved(tmp_path / "copy.jpg", change(flat), quality=45 if edit == "coarse" else 90)
+    found = compare(photo, copy)
+    assert "tones" not in found.lost() | found.lost_of_second(), found.edge.evidence.measures
 
 
 # -- true size
@@ -239,13 +368,13 @@ def test_a_film_behind_the_picture_is_found_by_its_bytes(tmp_path: Path, trailer
 @pytest.mark.parametrize("brand", [b"avc3", b"dash", b"MSNV", b"hvc1", b"qt  "])
 def test_a_film_of_any_brand_is_a_film(tmp_path: Path, brand: bytes) -> None:
     moving = tmp_path / "moving.jpg"
-    moving.write_bytes(saved(moving, scene(), quality=90).read_bytes() + film().replace(b"mp42", brand, 1))
+    moving.write_bytes(saved(moving, small(), quality=90).read_bytes() + film().replace(b"mp42", brand, 1))
     assert held_by(moving).clip_seconds == 2.4
 
 
 def test_a_broken_index_hides_neither_the_film_nor_itself(tmp_path: Path) -> None:
     moving = tmp_path / "moving.jpg"
-    data = saved(moving, scene(), quality=90).read_bytes()
+    data = saved(moving, small(), quality=90).read_bytes()
     broken = b"\xff\xe2\0\x0eMPF\0XX\0*\0\0\0\x08"
     moving.write_bytes(data[:2] + broken + data[2:] + film())
     found = held_by(moving)
@@ -254,7 +383,7 @@ def test_a_broken_index_hides_neither_the_film_nor_itself(tmp_path: Path) -> Non
 
 
 def test_what_nobody_knows_behind_a_picture_is_told(tmp_path: Path) -> None:
-    photo = saved(tmp_path / "photo.jpg", scene(), quality=90)
+    photo = saved(tmp_path / "photo.jpg", small(), quality=90)
     for name, behind, told in (
         ("sound.jpg", b"RIFF" + bytes(range(256)) * 80, ("20 kB of something",)),
         ("padded.jpg", bytes(20_000), ()),
@@ -279,7 +408,7 @@ def test_two_stereo_pictures_with_other_halves_are_two(tmp_path: Path) -> None:
 
 
 def test_a_hostile_index_names_no_more_than_some_dozens(tmp_path: Path) -> None:
-    image = saved(tmp_path / "x.jpg", scene().resize((96, 72)), quality=80).read_bytes()
+    image = saved(tmp_path / "x.jpg", small().resize((96, 72)), quality=80).read_bytes()
     entries = b"".join(struct.pack("<IIIHH", 0x020003, len(image), 1 + n, 0, 0) for n in range(4000))
     tags = struct.pack("<H", 1) + struct.pack("<HHII", 0xB002, 7, len(entries), 26) + struct.pack("<I", 0)
     body = b"MPF\0II*\0\x08\0\0\0" + tags + entries
@@ -388,13 +517,13 @@ def test_transparency_is_held_only_where_something_shows_through(tmp_path: Path)
 
 
 def test_a_heic_tells_its_depth_and_its_auxiliary_pictures(tmp_path: Path) -> None:
-    plain = saved(tmp_path / "plain.heic", scene(), quality=80)
+    plain = saved(tmp_path / "plain.heic", small(), quality=80)
     assert replace(held_by(plain), bits=0.0) == Holding()
-    two = pillow_heif.from_pillow(scene())
-    two.add_from_pillow(scene(11))
+    two = pillow_heif.from_pillow(small())
+    two.add_from_pillow(small(11))
     two.save(tmp_path / "two.heic", quality=80)
     assert held_by(tmp_path / "two.heic").further == ("2 pictures",)
-    saved(tmp_path / "clear.heic", scene().convert("RGBA"), quality=80)
+    saved(tmp_path / "clear.heic", small().convert("RGBA"), quality=80)
     assert held_by(tmp_path / "clear.heic").further == (), "transparency is no further picture"
 
 
@@ -408,7 +537,7 @@ def test_a_heic_tells_its_depth_and_its_auxiliary_pictures(tmp_path: Path) -> No
     ],
 )
 def test_an_auxiliary_picture_of_a_heic_is_named(tmp_path: Path, urn: bytes, kind: str) -> None:
-    photo = saved(tmp_path / "photo.heic", scene(), quality=80)
+    photo = saved(tmp_path / "photo.heic", small(), quality=80)
     more = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", box(b"auxC", bytes(4) + urn + b"\0"))))
     with Image.open(photo) as image:
         assert holding(io.BytesIO(photo.read_bytes() + more), image).further == (kind,)
@@ -417,20 +546,20 @@ def test_an_auxiliary_picture_of_a_heic_is_named(tmp_path: Path, urn: bytes, kin
 def test_a_film_in_a_heic_is_found(tmp_path: Path) -> None:
     for name, behind in (("google.heic", box(b"mpvd", film())), ("samsung.heic", film())):
         file = tmp_path / name
-        file.write_bytes(saved(file, scene(), quality=80).read_bytes() + behind)
+        file.write_bytes(saved(file, small(), quality=80).read_bytes() + behind)
         assert held_by(file).clip_seconds == 2.4, name
 
 
 def test_ten_bits_of_a_heic_are_known(tmp_path: Path) -> None:
-    deep = np.asarray(scene(), np.uint16) * 256
+    deep = np.asarray(small(), np.uint16) * 256
     file = tmp_path / "deep.heic"
-    pillow_heif.from_bytes("RGB;16", (960, 720), deep.tobytes()).save(file, quality=80)
+    pillow_heif.from_bytes("RGB;16", (240, 180), deep.tobytes()).save(file, quality=80)
     assert held_by(file).depth in {10, 12}
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_pages_and_frames_are_counted(tmp_path: Path, count: int) -> None:
-    pages = [scene(n).resize((96, 72)) for n in range(count)]
+    pages = [small(n).resize((96, 72)) for n in range(count)]
     for name, word in (("a.tif", "pages"), ("a.gif", "frames"), ("a.png", "frames"), ("a.webp", "frames")):
         file = saved(tmp_path / name, pages[0], save_all=count > 1, append_images=pages[1:])
         assert held_by(file).further == ((f"{count} {word}",) if count > 1 else ()), name
@@ -441,7 +570,7 @@ def test_a_broken_container_raises_nothing_but_a_refusal(tmp_path: Path, seed: i
     random = np.random.default_rng(seed)
     for kind in ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "HEIF", "GIF", "JPEG2000"):
         whole = io.BytesIO()
-        image = scene().resize((96, 72))
+        image = small().resize((96, 72))
         image.save(whole, kind, **({"save_all": True, "append_images": [image]} if kind == "MPO" else {}))
         data = bytearray(whole.getvalue() + film())
         for at in random.integers(12, min(len(data), 2000), 30):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dedupd.adapters.vision import proof
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
+from tests.support.compare import compare
 
 
 def photo(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -50,16 +51,24 @@ def test_another_picture_gets_no_closer_look(tmp_path: Path) -> None:
     assert measures.fine_worst is None
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.webp"])
-def test_equal_first_frames_prove_nothing(tmp_path: Path, name: str) -> None:
-    single, moving = tmp_path / "single.png", tmp_path / name
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("a.gif", "2 frames"), ("a.tif", "2 pages"), ("a.webp", "2 frames"), ("a.png", "2 frames")],
+)
+def test_equal_first_frames_prove_nothing_and_the_others_are_told(
+    tmp_path: Path, name: str, more: str
+) -> None:
+    single, moving = tmp_path / "single.jpg", tmp_path / name
     photo().save(single)
     photo().save(moving, save_all=True, append_images=[photo(1)])
-    for a, b in ((single, moving), (moving, single)):
-        measures = prove(a, b).measures
-        assert measures is not None
-        assert measures.method == "none"
-        assert measures.worst == 99.0
+    found = compare(moving, single)
+    measures = found.edge.evidence.measures
+    assert measures is not None
+    assert (measures.method, measures.worst) == ("none", 99.0)
+    assert not found.edge.unattended
+    assert found.holding.further == (more,)
+    assert f"has {more} behind its picture" in found.clauses()
+    assert "further" not in found.lost_of_second()
 
 
 def test_an_unreadable_picture_is_an_error_not_a_measure(tmp_path: Path) -> None:

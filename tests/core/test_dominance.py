@@ -86,6 +86,30 @@ def test_white_balance_and_some_saturation_lose_nothing(colour: float) -> None:
     assert lost(pair, PHOTO, OTHER) == lost(pair, OTHER, PHOTO) == ()
 
 
+@pytest.mark.parametrize(
+    ("level", "clause"),
+    [
+        (20.0, "has detail in the shadows"),
+        (240.0, "has detail in the highlights"),
+        (128.0, "has finer steps of tone"),
+    ],
+)
+def test_tones_that_the_other_shows_as_one_are_lost(level: float, clause: str) -> None:
+    pair = edge(extra={"tones_alone_a": 1.1, "tones_level_a": level})
+    assert [loss.clause for loss in lost(pair, PHOTO, OTHER)] == [clause]
+    assert lost(pair, OTHER, PHOTO) == ()
+    assert lost(pair, PHOTO, OTHER, waived=WAIVED), "a policy of one's own gives up no tones"
+    assert lost(edge(extra={"tones_alone_a": 0.9}), PHOTO, OTHER) == ()
+    other_moment = edge(relation=Relation.BURST, extra={"tones_alone_a": 9.0})
+    assert lost(other_moment, PHOTO, OTHER) == ()
+
+
+def test_what_a_grey_print_tells_apart_the_colours_tell_apart() -> None:
+    pair = edge(Holding(), COLOURFUL, extra={"tones_alone_a": 3.0})
+    assert lost(pair, PHOTO, OTHER) == ()
+    assert aspects(lost(pair, OTHER, PHOTO)) == {"colour"}
+
+
 def test_sepia_holds_a_tint_that_grey_lacks() -> None:
     pair = edge(Holding(tint=20.0), Holding())
     assert aspects(lost(pair, PHOTO, OTHER)) == {"colour"}
@@ -202,7 +226,14 @@ def test_a_coloured_stamp_is_not_another_colour() -> None:
         "ink": 0.0,
     }
     line = {"y0": 0.9, "y1": 0.95, "x0": 0.7, "x1": 0.95, "unlike": 0.01, "through": 0.0, "local": 0.1}
-    extra = {**strokes, **line, "hues_most": 0.99, "fine_around": 1.0, "colour_alone_a": 60.0}
+    extra = {
+        **strokes,
+        **line,
+        "hues_most": 0.99,
+        "fine_around": 1.0,
+        "colour_alone_a": 60.0,
+        "tones_alone_a": 5.0,
+    }
     pair = edge(hues=0.6, extra=extra, mean=0.5, worst=30.0, fine_worst=40.0)
     assert lost(pair, PHOTO, OTHER) == (), "the stamped one"
     assert aspects(lost(pair, OTHER, PHOTO)) == {"marks"}

@@ -46,6 +46,10 @@ class Compared:
         """Aspects that would be lost if the first file moved beside the second."""
         return {str(loss.aspect) for loss in lost(self.edge, self.first, self.second)}
 
+    def clauses(self) -> set[str]:
+        """The same in words."""
+        return {loss.clause for loss in lost(self.edge, self.first, self.second)}
+
     def lost_of_second(self) -> set[str]:
         """The same the other way round."""
         return {str(loss.aspect) for loss in lost(self.edge, self.second, self.first)}

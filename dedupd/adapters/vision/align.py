@@ -48,12 +48,21 @@ _FILL_ALIKE = 0.7
 class Prepared:
     """One picture with what several alignments of it share."""
 
-    def __init__(self, rgb: Pixels, holding: Holding | None = None, whole: Pixels | None = None) -> None:
-        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are."""
+    def __init__(
+        self,
+        rgb: Pixels,
+        holding: Holding | None = None,
+        whole: Pixels | None = None,
+        *,
+        several: bool = False,
+    ) -> None:
+        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are;
+        `several`: there are more frames or pages behind it."""
         self.rgb = np.ascontiguousarray(rgb)
         self.height, self.width = rgb.shape[:2]
         self.holding = holding or Holding()
         self._whole = whole
+        self.several = several
 
     @cached_property
     def grey(self) -> Pixels:
@@ -494,9 +503,9 @@ def _measures(laid: _Laid) -> Measures:
 
 
 def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
-    """`measures` with `fine_worst` and three more, from the pictures at a larger side where the files have it.
+    """`measures` with `fine_worst` and more, from the pictures at a larger side where the files have it.
 
-    Uses the transform that `measures` found at 400 px, refined. `rest`: root mean square of what differs, grey levels,
+    Uses the transform that `measures` found at 400 px, refined. `tones_alone_a`, `tones_level_a`: residual.Tones. `rest`: root mean square of what differs, grey levels,
     nothing mapped away; `rest_worst`: the same of the worst 16-px block; `fine_around`: `fine_worst` beside an overlay,
     which is described when it was too faint to be seen at 400 px. Without a transform: 99.
     """
@@ -509,8 +518,23 @@ def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures)
         laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
     rest, rest_worst = laid.residual.rest()
     worst, around, overlay = laid.fine()
-    extra = {**overlay, **known, "rest": rest, "rest_worst": rest_worst, "fine_around": around}
+    extra = {
+        **overlay,
+        **known,
+        "rest": rest,
+        "rest_worst": rest_worst,
+        "fine_around": around,
+        **_tones(laid.residual),
+    }
     return replace(measures, fine_worst=worst, extra=extra)
+
+
+def _tones(residual: Residual) -> dict[str, float]:
+    of_a, of_b = residual.tones_alone()
+    return {
+        "tones_alone_a": of_a.alone, "tones_level_a": of_a.level,
+        "tones_alone_b": of_b.alone, "tones_level_b": of_b.level,
+    }  # fmt: skip
 
 
 def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:

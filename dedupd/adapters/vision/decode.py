@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from dedupd.adapters.vision.container import holding
+from dedupd.adapters.vision.profiles import rgb_of
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileStat, Holding
 from dedupd.core.units import RAWS
 
@@ -84,7 +85,7 @@ class Picture:
     """One decoded picture, small and upright, and what its header said."""
 
     image: Image.Image
-    """RGB."""
+    """RGB, in the numbers of `profile`."""
     format: str
     width: int
     """Of the whole picture, upright, px."""
@@ -97,6 +98,8 @@ class Picture:
     """There are more frames or pages behind the one decoded."""
     holding: Holding
     """What the file holds besides; known when it was asked for."""
+    profile: bytes = b""
+    """Its embedded ICC profile, not applied."""
 
 
 @contextmanager
@@ -217,6 +220,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int, foun
         subsampling=subsampling,
         several=several,
         holding=replace(found, transparent=transparent),
+        profile=_profile(image),
     )
 
 
@@ -251,10 +255,10 @@ def _to_rgb(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
         frame = frame.convert("RGBA")
     elif frame.mode == "1":
         frame = frame.convert("L")
-    elif frame.mode == "LAB":
-        frame = frame.getchannel("L")
-    if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+    if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
         frame = frame.reduce(factor)
+    if frame.mode in ("LAB", "CMYK"):
+        frame = rgb_of(frame)
     transparent = False
     if frame.mode in ("RGBA", "LA", "RGBa", "La"):
         frame = frame.convert("RGBA")
@@ -283,6 +287,11 @@ def _exif(image: Image.Image) -> Image.Exif:
     except Exception:  # noqa: BLE001
         # Broken metadata does not make a photo unreadable.
         return Image.Exif()
+
+
+def _profile(image: Image.Image) -> bytes:
+    found = image.info.get("icc_profile")
+    return found if isinstance(found, bytes) else b""
 
 
 def _has_several(image: Image.Image) -> bool:

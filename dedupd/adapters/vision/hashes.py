@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 RECIPE = "2"
-"""Version of decode, hashes and measures. Change it with any of them: rows of another are never mixed."""
+"""Version of decode, hashes and measures. Change it with any of them: rows of another are never mixed. (Lab and CMYK came to be
+decoded by their profiles within it: lightness, which the hashes see, hardly differs, and every library would be read again.)"""
 RADIUS = 10
 """Perceptual hashes within this many bits of 64, in any orientation, propose a pair."""
 

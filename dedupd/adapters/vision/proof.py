@@ -14,10 +14,12 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+from PIL import Image
 
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.adapters.vision.describe import says
+from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 
@@ -45,12 +47,14 @@ class Gallery:
                 return self._pictures[place]
         # What the file holds is asked once, at the first look.
         whole = _read(path, content, 2 * side, holds=side == SIDE)
-        if whole.several:
-            raise _SeveralFrames
         pixels = np.asarray(whole.image)
         small = area_resize(pixels, side)
         grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
-        picture = align.Prepared(small, whole.holding, grey)
+        # Here and not where photos are read: hashes and vectors hardly change, and every library would be read again.
+        holding = whole.holding
+        if side == SIDE:
+            holding = replace(holding, beyond_srgb=beyond_srgb(small, whole.profile))
+        picture = align.Prepared(in_srgb(small, whole.profile), holding, grey, several=whole.several)
         with self._lock:
             if place not in self._pictures:
                 self._pictures[place] = picture
@@ -65,10 +69,6 @@ def _cost(picture: align.Prepared) -> int:
     return picture.rgb.nbytes * 4 // 3 + picture.whole.nbytes + 100_000
 
 
-class _SeveralFrames(Exception):
-    """A moving picture or a document of pages: its first frame proves nothing about the rest."""
-
-
 def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:
     with opened(path) as file:
         if content_of(file) != content:
@@ -78,18 +78,13 @@ def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Pi
 
 
 def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
-    """Measure one pair; a file that cannot be read gives an error instead of measures.
-
-    Pictures of several frames come back as not aligned: their first frames may agree where the others do not.
-    """
+    """Measure one pair; a file that cannot be read gives an error instead of measures."""
     try:
-        measures: Measures = align.measure(*_both(pair, gallery, SIDE))
+        measures = _measured(*_both(pair, gallery, SIDE))
         if worth_a_closer_look(measures):
             measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
         if pair.burst and alike_as_a_burst(measures):
             measures = align.measure_writing(*_both(pair, gallery, FINE_SIDE), measures)
-    except _SeveralFrames:
-        return messages.Proven(key=pair.key, measures=Measures(), error="")
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
     except Exception as error:  # noqa: BLE001
@@ -97,6 +92,13 @@ def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
         traceback.print_exc()
         return messages.Proven(key=pair.key, measures=None, error=f"could not be measured ({error})"[:200])
     return messages.Proven(key=pair.key, measures=measures, error="")
+
+
+def _measured(a: align.Prepared, b: align.Prepared) -> Measures:
+    """A moving picture or a document of pages comes back as not aligned: its first frame proves nothing about the rest."""
+    if a.several or b.several:
+        return Measures(holds_a=a.holding, holds_b=b.holding)
+    return align.measure(a, b)
 
 
 def _both(pair: messages.PairToProve, gallery: Gallery, side: int) -> tuple[align.Prepared, align.Prepared]:
@@ -110,8 +112,9 @@ def shrink(file: messages.FileToShrink, cache_dir: Path, side: int) -> messages.
     target = cache_dir / "thumbs" / file.content[:2] / f"{file.content}{ending}"
     if not target.exists():
         try:
-            image = _read(os.fsdecode(file.path), file.content, side).image
-            image.thumbnail((side, side))
+            picture = _read(os.fsdecode(file.path), file.content, side)
+            picture.image.thumbnail((side, side))
+            image = Image.fromarray(in_srgb(np.asarray(picture.image), picture.profile))
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = target.with_suffix(f".{os.getpid()}.part")
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:

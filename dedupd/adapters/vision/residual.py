@@ -39,6 +39,11 @@ _STROKE, _EVEN = 16, 12
 _FEWEST_STROKES = 50
 """Pixels: two small letters."""
 _FITTING, _LEFT = 0.8, 0.4
+_EVENLY, _GRAIN = 0.3, 4.0
+"""Share of the picture where tones are compared, the most even part of it, and grey levels of spread that are even anyway:
+elsewhere texture hides the steps, from the eye too."""
+_FEWEST = 2000
+"""Pixels."""
 _RIM = np.ones((7, 7), np.uint8)
 _GREYISH = 2.0
 """Own chroma below this is rounding and compression."""
@@ -85,6 +90,16 @@ class Colours:
     """Correlation of the two own chromas, -1 to 1; 1 when one has none to speak of."""
     hues_most: float
     """The same without the tenth of the picture that differs most: a coloured stamp is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """What one picture tells apart and the other shows as one level."""
+
+    alone: float = 0.0
+    """Spread of its levels at one level of the other, less the same the other way round, grey units at standard deviation 50."""
+    level: float = 0.0
+    """Where in the other one, 0 (black) to 255."""
 
 
 class Residual:
@@ -284,6 +299,21 @@ class Residual:
             else 0.0
         )
 
+    def tones_alone(self) -> tuple[Tones, Tones]:
+        """Of a, and of b. Noise, compression, resizing and any curve that keeps levels apart blur both ways alike; clipped
+        shadows or highlights and steps instead of a gradient are many levels of one for one of the other. In green: luma is
+        a mixture, which fills the steps of its channels."""
+        a, b = (np.ascontiguousarray(rgb[::_STEP, ::_STEP, 1]) for rgb in (self.rgb_a, self.rgb_b))
+        spread = np.minimum(_spread(a), _spread(b))
+        inside = spread[self.small]
+        if inside.size < _FEWEST:
+            return Tones(), Tones()
+        rank = int(_EVENLY * inside.size)
+        even = self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN))
+        x, y = (plane[even] / max(0.2, float(plane[self.small].std()) / NORMAL_STD) for plane in (a, b))
+        (of_a, in_b), (of_b, in_a) = _told_apart(x, b[even]), _told_apart(y, a[even])
+        return Tones(max(0.0, of_a - of_b), in_b), Tones(max(0.0, of_b - of_a), in_a)
+
     def _in_blocks(self, plane: Plane) -> Plane:
         """(H, W, C): the mean around every second pixel, inside the overlap."""
         inside = np.where(self.small[..., None], plane, 0)
@@ -340,6 +370,21 @@ class Residual:
 
 def _in_step(x: Plane, y: Plane) -> float:
     return float((x * y).sum() / (np.sqrt((x**2).sum() * (y**2).sum()) + 1e-6))
+
+
+def _spread(plane: Pixels) -> Plane:
+    """Standard deviation of the 3x3 pixels around each."""
+    levels = plane.astype(np.float32)
+    mean = cv2.blur(levels, (3, 3))
+    return np.sqrt(np.maximum(cv2.blur(levels * levels, (3, 3)) - mean * mean, 0))
+
+
+def _told_apart(x: Plane, levels: Pixels) -> tuple[float, float]:
+    """Root mean square spread of (N,) x among pixels of one of the (N,) `levels`, and the level where most of it is."""
+    count, total, squares = (np.bincount(levels, weights, 256) for weights in (None, x, x * x))
+    variance = np.maximum(0, squares - total * total / np.maximum(count, 1))
+    where = float((variance * np.arange(256)).sum() / (variance.sum() + 1e-6))
+    return float(np.sqrt(variance.sum() / len(x))), where
 
 
 def _chroma_plane(colours: Plane, luma: Plane, where: Mask) -> tuple[Plane, Plane]:

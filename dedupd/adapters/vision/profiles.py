@@ -1,0 +1,95 @@
+"""What colours a file's numbers stand for: embedded ICC profiles, Lab and CMYK, brought to sRGB (littlecms, in Pillow).
+
+Owns the choice of the transform. Must never fail for what a file says of its colours: a broken profile is none.
+Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+Pixels = NDArray[np.uint8]
+
+_LARGEST = 4 << 20
+"""Bytes of a profile: those of presses have some 2 MB."""
+_SPACE = slice(16, 20)
+"""Where an ICC header names the space of the numbers."""
+_ALIKE = 6
+"""Levels: a profile that changes no colour by more is sRGB, whatever its name."""
+_LEAVES = 10
+"""Levels by which a colour that sRGB cannot hold does not come back from it; rounding and compression stay below."""
+_PROBE = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).astype(np.uint8)] * 3), -1).reshape(27, 27, 3)
+
+_Ways = tuple[ImageCms.ImageCmsTransform, ImageCms.ImageCmsTransform]
+
+
+def in_srgb(pixels: Pixels, profile: bytes) -> Pixels:
+    """(H, W, 3) numbers of `profile` as sRGB; `pixels` themselves when that changes nothing."""
+    ways = _ways(profile)
+    return pixels if ways is None else _through(ways[0], pixels)
+
+
+def beyond_srgb(pixels: Pixels, profile: bytes) -> float:
+    """The share of (H, W, 3) numbers of `profile` that stand for colours which sRGB cannot show: they do not come back."""
+    ways = _ways(profile)
+    if ways is None:
+        return 0.0
+    apart = np.abs(_through(ways[1], _through(ways[0], pixels)).astype(np.int16) - pixels)
+    return round(float((apart.max(axis=2) > _LEAVES).mean()), 4)
+
+
+def rgb_of(image: Image.Image) -> Image.Image:
+    """A Lab or CMYK picture in colour."""
+    found = _to_srgb(image.mode, image.info.get("icc_profile") or b"")
+    return image.convert("RGB") if found is None else found.apply(image)
+
+
+def _through(way: ImageCms.ImageCmsTransform, pixels: Pixels) -> Pixels:
+    return np.asarray(way.apply(Image.fromarray(pixels)), np.uint8)
+
+
+@lru_cache(maxsize=16)
+def _ways(profile: bytes) -> _Ways | None:
+    """To sRGB and back; None for sRGB itself, for other numbers than RGB and for what littlecms cannot read."""
+    if profile[_SPACE] != b"RGB ":
+        return None
+    try:
+        there = _transform(_opened(profile), _SRGB, "RGB", "RGB")
+        back = _transform(_SRGB, _opened(profile), "RGB", "RGB")
+        changed = np.abs(_through(there, _PROBE).astype(np.int16) - _PROBE).max()
+    except Exception:  # noqa: BLE001
+        # Pillow raises whatever a hostile profile makes it raise.
+        return None
+    return (there, back) if changed > _ALIKE else None
+
+
+@lru_cache(maxsize=4)
+def _to_srgb(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
+    try:
+        if mode == "LAB":
+            return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), _SRGB, "LAB", "RGB")
+        return _transform(_opened(profile), _SRGB, mode, "RGB") if profile[_SPACE] == b"CMYK" else None
+    except Exception:  # noqa: BLE001
+        # As above: then Pillow's own conversion must do.
+        return None
+
+
+def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
+    if len(profile) > _LARGEST:
+        raise ValueError("too large for a profile")
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile))
+
+
+def _transform(
+    source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile, mode: str, into: str
+) -> ImageCms.ImageCmsTransform:
+    return ImageCms.ImageCmsTransform(source, target, mode, into, ImageCms.Intent.RELATIVE_COLORIMETRIC)
+
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
