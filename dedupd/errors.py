@@ -112,6 +112,8 @@ class Refusal(StrEnum):
     """A file or a link stands where a folder is to be."""
     NO_SPACE = "no space"
     OTHER_DISK = "other disk"
+    UNABLE = "unable"
+    """The file system knows no way to move a file without the danger of replacing another."""
     NOT_ALLOWED = "not allowed"
     OTHER_ROOT = "other root"
     CONTRADICTION = "contradiction"

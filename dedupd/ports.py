@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dedupd.core.abilities import Abilities
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
@@ -256,6 +257,10 @@ class Disk(Protocol):
 
     def shared(self, root: str) -> bool:
         """True when other users can write in this root."""
+        ...
+
+    def abilities(self, root: str) -> Abilities:
+        """What can be done in this root. Tried out there the first time: never in a dry run. RootError."""
         ...
 
     def local(self, root: str, path: str) -> bool:

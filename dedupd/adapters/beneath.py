@@ -175,6 +175,11 @@ def marker_of(root: Root) -> str:
     return ""
 
 
+def identity(found: os.stat_result) -> tuple[int, int]:
+    """Device and inode: equal for every name of one file."""
+    return (found.st_dev, found.st_ino)
+
+
 def content_of(fd: int) -> str:
     """BLAKE3 of the whole file behind `fd`, 64 hex digits, whatever its offset."""
     digest, offset = blake3(), 0

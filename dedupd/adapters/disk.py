@@ -15,13 +15,13 @@ import sys
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from blake3 import blake3
 
 from dedupd.adapters.beneath import MARKER, Root, content_of, marker_at
-from dedupd.adapters.holding import placeholder
 from dedupd.adapters.looking import Look, OnForeign, OnProblem, file_stat
+from dedupd.adapters.probing import abilities, in_the_cloud, put_marker
+from dedupd.core.abilities import Abilities
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import is_held
@@ -82,22 +82,15 @@ class LocalDisk:
         text = json.dumps(
             {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
         )
-        draft = Path(root, f"{MARKER}.{uuid.uuid4().hex}.tmp")
         try:
-            _drop_drafts(root)
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(draft, Path(root, MARKER))
-            finally:
-                os.unlink(draft)
-        except FileExistsError:
-            return self._marker(root)
-        except OSError:
+            with Root(root) as top:
+                return new if put_marker(top, text + "\n") else self._marker(root)
+        except (OSError, RootError):
             return ""
-        return new
+
+    def abilities(self, root: str) -> Abilities:
+        with Root(root) as top:
+            return abilities(top)
 
     def walk(
         self, root: str, under: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
@@ -155,8 +148,10 @@ class LocalDisk:
 
     def local(self, root: str, path: str) -> bool:
         try:
-            return not placeholder(os.lstat(os.path.join(root, path)))
-        except OSError:
+            with Root(root) as top:
+                found = top.lstat(path)
+                return found is None or not in_the_cloud(top, found)
+        except (OSError, RootError):
             return True
 
     def content(self, root: str, path: str) -> str:
@@ -204,13 +199,6 @@ def _forget_pages(fd: int) -> None:
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _drop_drafts(root: str) -> None:
-    """What a crash left of earlier markers. One that another process is writing now fails there, and is tried again."""
-    for draft in Path(root).glob(f"{MARKER}.*.tmp"):
-        if draft.is_file() and not draft.is_symlink():
-            os.unlink(draft)
 
 
 @contextmanager

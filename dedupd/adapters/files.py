@@ -17,24 +17,28 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import TracebackType
 from typing import Self, TypeVar
 
 from dedupd.adapters import receipts, steps
-from dedupd.adapters.beneath import Root, content_of, marker_of
+from dedupd.adapters.beneath import Root, content_of, identity, marker_of
 from dedupd.adapters.holding import (
     Held,
     Quiet,
     check_order,
+    claimed,
     content_at,
     hold,
-    identity,
     inode_at,
-    placeholder,
+    one_file,
     same_root,
     undisturbed,
 )
-from dedupd.adapters.renaming import rename, unlink_twin
+from dedupd.adapters.owning import give_to_owner
+from dedupd.adapters.probing import abilities, forget, in_the_cloud
+from dedupd.adapters.renaming import rename, unlink_claim, unlink_twin
+from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import (
@@ -96,7 +100,8 @@ class FileMover:
             if not same_root(root, move):
                 return Place.UNKNOWN
             at_src, at_dst = inode_at(root, move.src, move), inode_at(root, move.dst, move)
-            if at_src and at_dst:
+            twice = one_file(root, move.src, move.dst) or claimed(root, move.dst, move)
+            if twice and content_at(root, move.src, move):
                 return Place.BOTH
             if at_src or (not at_dst and content_at(root, move.src, move)):
                 return Place.SRC
@@ -107,7 +112,7 @@ class FileMover:
         """True when the keeper of this move is in its place with the bytes that were recorded."""
         with suppress(RootError, OSError), Root(move.root) as root:
             found = root.lstat(move.keeper)
-            if found is not None and stat.S_ISREG(found.st_mode) and not placeholder(found):
+            if found is not None and stat.S_ISREG(found.st_mode) and not in_the_cloud(root, found):
                 with root.opened(move.keeper) as fd:
                     return content_of(fd) == move.keeper_content
         return False
@@ -119,6 +124,9 @@ class FileMover:
         """
         with Root(moves[0].root) as root:
             try:
+                for move in moves:
+                    if claimed(root, move.src, move):  # it was to be put back when the power went
+                        unlink_claim(root, move.src)
                 self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
             except OSError as error:
                 return [move.refused(_refused(error)) for move in moves]
@@ -127,12 +135,15 @@ class FileMover:
             return done
 
     def untwin(self, move: Move) -> None:
-        """Take away the second name that an interrupted link left in duplicates/; the first one stays.
+        """Take away the second name, or the claim of one, that an interrupted move left in duplicates/.
 
         MoveRefused when the two names are not one file that holds the recorded bytes.
         """
         with Root(move.root) as root:
-            unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+            if claimed(root, move.dst, move):
+                unlink_claim(root, move.dst)
+            else:
+                unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
     def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
@@ -145,7 +156,7 @@ class FileMover:
             before = top.lstat(row.path)
             if before is None or before.st_nlink != 1 or before.st_size != len(data) or not data:
                 return ""
-            if not stat.S_ISREG(before.st_mode) or placeholder(before):
+            if not stat.S_ISREG(before.st_mode) or in_the_cloud(top, before):
                 return ""
             with top.opened(row.path) as fd:
                 if os.pread(fd, len(data) + 1, 0) != data or identity(os.fstat(fd)) != identity(before):
@@ -153,7 +164,7 @@ class FileMover:
             name, number = f"{folder}/{row.path.rpartition('/')[2]}", 0
             while top.lstat(numbered(name, number)) is not None:
                 number += 1
-            rename(top, row.path, numbered(name, number))
+            rename(top, row.path, numbered(name, number), way_in(top))
             self.sync_folders(top, [row.path, name])
             with suppress(OSError), top.folder(folder) as fd:
                 receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
@@ -230,12 +241,17 @@ class Grip:
         self._renamed: list[tuple[str, str]] = []
         self._before: dict[tuple[str, int, str], Move] = {}
 
+    @cached_property
+    def _way(self) -> Way:
+        return way_in(self._root)
+
     # ---- aside
 
     def prove(self, unit: Sequence[MoveOrder]) -> list[MoveOrder]:
         """Hold the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
         if self._mover.halted:
             raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
+        _ = self._way  # what can never move there is not even opened
         for order in unit:
             check_order(self._root, order)
             keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
@@ -294,7 +310,7 @@ class Grip:
                 undisturbed(self._root, item.file, move.src)
                 undisturbed(self._root, item.keeper, move.keeper)
                 steps.step("checked before rename")
-                rename(self._root, move.src, move.dst)
+                self._rename(move.src, move.dst)
                 moved.append(move)
                 self._renamed.append((move.src, move.dst))
                 steps.step("renamed")
@@ -307,7 +323,7 @@ class Grip:
     def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
         try:
             for move in reversed(moved):
-                rename(self._root, move.dst, move.src)
+                self._rename(move.dst, move.src)
                 steps.step("put back")
         except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
             return [move.refused(why) for move in unit]
@@ -329,7 +345,9 @@ class Grip:
                 )
             target = move.restored or move.src
             if content_at(self._root, move.dst, move):
-                if inode_at(self._root, target, move):
+                if move.state is MoveState.INTENT and claimed(self._root, target, move):
+                    unlink_claim(self._root, target)
+                if one_file(self._root, target, move.dst):
                     unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
@@ -367,13 +385,21 @@ class Grip:
             if not content_at(self._root, move.dst, move):
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
             self._make_folder(move.restored.rpartition("/")[0])
-            rename(self._root, move.dst, move.restored)
+            self._rename(move.dst, move.restored)
             steps.step("brought back")
         except (MoveRefused, OSError) as error:
             return self._before[move.batch, move.id, move.dst].refused(_refused(error))
         return replace(move, state=MoveState.DONE)
 
     # ---- both ways
+
+    def _rename(self, src: str, dst: str) -> None:
+        try:
+            rename(self._root, src, dst, self._way)
+        except OSError as error:
+            if error.errno in _UNKNOWN:
+                forget(self._root)
+            raise
 
     def _hold(self, path: str, expected: FileStat, content: str) -> Held:
         held = self._held.get(path)
@@ -404,7 +430,7 @@ class Grip:
                 with suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=fd)
                     with self._root.folder(below) as made:
-                        os.fchmod(made, stat.S_IMODE(os.fstat(fd).st_mode))
+                        _like_its_parent(made, fd)
                     steps.step("folder made")
                     self._mover.sync(fd)
             above = below
@@ -425,6 +451,22 @@ class Grip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def way_in(root: Root) -> Way:
+    """How files move in this root. MoveRefused when its file system knows no way."""
+    found = abilities(root)
+    if found.way is None:
+        raise MoveRefused(found.problem, Refusal.UNABLE)
+    return found.way
+
+
+def _like_its_parent(made: int, parent: int) -> None:
+    give_to_owner(made, parent)
+    mode = stat.S_IMODE(os.fstat(parent).st_mode)
+    if stat.S_IMODE(os.fstat(made).st_mode) != mode:
+        with suppress(OSError):  # FAT and its like know no modes
+            os.fchmod(made, mode)
 
 
 @contextmanager
@@ -453,6 +495,8 @@ def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
     return list(groups.values())
 
 
+_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
+"""What a system call says that a file system does not know."""
 _KINDS = {
     errno.EEXIST: Refusal.NAME_TAKEN,
     errno.ENOTDIR: Refusal.IN_THE_WAY,

@@ -15,13 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dedupd.adapters.beneath import Root, content_of, marker_of
+from dedupd.adapters.beneath import Root, content_of, identity, marker_of
+from dedupd.adapters.probing import in_the_cloud
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held
 from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock
 
-_SF_DATALESS = 0x40000000
 _JUMP = 1.0
 """Seconds the two clocks may drift apart between two looks before the wall clock is mistrusted."""
 
@@ -77,10 +77,10 @@ def hold(
     found = root.lstat(path)
     if found is None:
         raise MoveRefused(f"{path} is gone", Refusal.GONE)
-    _check(path, found, expected)
+    _check(root, path, found, expected)
     fd = root.open(path)
     try:
-        _check(path, os.fstat(fd), expected)
+        _check(root, path, os.fstat(fd), expected)
         leased = _lease(path, fd)
         if not quiet.settled(os.fstat(fd)):
             raise MoveRefused(
@@ -90,7 +90,7 @@ def hold(
             raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
         sync(fd)
         held = Held(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=leased)
-        _check(path, held.stat, expected)
+        _check(root, path, held.stat, expected)
         return held
     except BaseException:
         os.close(fd)
@@ -104,7 +104,7 @@ def undisturbed(root: Root, held: Held, path: str) -> None:
         raise MoveRefused(f"{path} was replaced or taken away meanwhile", Refusal.CHANGED)
     if not same_bytes(found, held.stat) or not same_bytes(os.fstat(held.fd), held.stat):
         raise MoveRefused(f"{path} was changed meanwhile", Refusal.CHANGED)
-    if found.st_nlink != 1:
+    if found.st_nlink > 1:
         raise MoveRefused(f"{path} got a second name meanwhile", Refusal.HARD_LINK)
     if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
         raise MoveRefused(f"{path} is being opened for writing", Refusal.BUSY)
@@ -148,15 +148,22 @@ def content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool
         return False
     if trust and identity(found) == (move.dev, move.ino) and found.st_mtime_ns == move.mtime_ns:
         return True
-    if placeholder(found):
+    if in_the_cloud(root, found):
         return False
     with root.opened(path) as fd:
         return content_of(fd) == move.content
 
 
-def identity(found: os.stat_result) -> tuple[int, int]:
-    """Device and inode: equal for every name of one file."""
-    return (found.st_dev, found.st_ino)
+def one_file(root: Root, a: str, b: str) -> bool:
+    """True when these are two names of one file."""
+    first, second = root.lstat(a), root.lstat(b)
+    return first is not None and second is not None and identity(first) == identity(second)
+
+
+def claimed(root: Root, path: str, move: Move) -> bool:
+    """True for an empty file in the place that a move of a file with bytes was about to take."""
+    found = root.lstat(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0 < move.size
 
 
 def same_bytes(a: os.stat_result, b: os.stat_result) -> bool:
@@ -164,25 +171,19 @@ def same_bytes(a: os.stat_result, b: os.stat_result) -> bool:
     return (a.st_size, a.st_mtime_ns) == (b.st_size, b.st_mtime_ns)
 
 
-def placeholder(found: os.stat_result) -> bool:
-    """True for a file whose bytes are in the cloud only; opening it would download it."""
-    if getattr(found, "st_flags", 0) & _SF_DATALESS:
-        return True
-    return found.st_size > 0 and found.st_blocks == 0
-
-
-def _check(path: str, found: os.stat_result, expected: FileStat) -> None:
+def _check(root: Root, path: str, found: os.stat_result, expected: FileStat) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise MoveRefused(f"{path} is not a regular file", Refusal.CHANGED)
-    if (found.st_dev, found.st_ino) != (expected.dev, expected.ino):
+    if identity(found) != (expected.dev, expected.ino) and found.st_ctime_ns != expected.ctime_ns:
+        # A file system that makes up its inode numbers (FAT, exFAT, FUSE) may have forgotten them; nobody can set a ctime.
         raise MoveRefused(f"{path} is another file than the one that was looked at", Refusal.CHANGED)
     if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime_ns):
         raise MoveRefused(f"{path} was changed since it was looked at", Refusal.CHANGED)
-    if found.st_nlink != 1:
+    if found.st_nlink > 1:
         raise MoveRefused(
             f"{path} has a second name (hard link): moving it would free nothing", Refusal.HARD_LINK
         )
-    if placeholder(found):
+    if in_the_cloud(root, found):
         raise MoveRefused(f"{path} is a placeholder: its bytes are in the cloud only", Refusal.PLACEHOLDER)
 
 

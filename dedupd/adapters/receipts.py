@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from dedupd.adapters.beneath import Root
+from dedupd.adapters.owning import give_to_owner
 from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder, is_held
 
@@ -162,9 +163,10 @@ def append(folder: int, lines: Sequence[dict[str, Any]]) -> None:
     except FileNotFoundError:
         mode = stat.S_IMODE(os.fstat(folder).st_mode) & 0o666
         fd, new = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=folder), True
+        give_to_owner(fd, folder)
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise OSError(errno.EINVAL, "not a plain file of its own", NAME)
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode("ascii")
         if found.st_size and os.pread(fd, 1, found.st_size - 1) != b"\n":

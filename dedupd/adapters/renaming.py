@@ -1,54 +1,57 @@
 """The one rename: inside one file system, never replacing. Nothing else in dedupd gives a photo another name.
 
-Owns the system calls and their fallback by link and unlink. Must never be called but by adapters/files.py, which
-has proven the file, journaled the move and holds both ends.
+Owns the system calls of each way (core/abilities.py); adapters/probing.py finds out which of them a file system
+knows. Must never be called for a photo but by adapters/files.py, which has proven the file, journaled the move and
+holds both ends.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
+import signal
 import sys
 from contextlib import suppress
 
 from dedupd.adapters import steps
-from dedupd.adapters.beneath import Root, content_of
-from dedupd.adapters.holding import identity
+from dedupd.adapters.beneath import Root, content_of, identity
+from dedupd.core.abilities import Way
 from dedupd.errors import MoveRefused, Refusal
 
 _RENAME_NOREPLACE, _RENAME_EXCL = 1, 4
-_FLAG_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def rename(root: Root, src: str, dst: str) -> None:
-    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken."""
+def rename(root: Root, src: str, dst: str, way: Way) -> None:
+    """Rename inside one file system, never replacing: FileExistsError when `dst` is taken.
+
+    Another OSError when it cannot be done in this way; then nothing has another name.
+    """
     from_folder, _, old = src.rpartition("/")
     to_folder, _, new = dst.rpartition("/")
     with root.folder(from_folder) as a, root.folder(to_folder) as b:
-        if _rename_exclusive(a, os.fsencode(old), b, os.fsencode(new), dst):
-            return
-        _relink(a, old, b, new)
+        _WAYS[way](a, old, b, new)
 
 
-def _rename_exclusive(a: int, old: bytes, b: int, new: bytes, shown: str) -> bool:
-    """One atomic rename that refuses a taken name; False where system or file system knows no such thing."""
+def _exclusive(a: int, old: str, b: int, new: str) -> None:
+    """One atomic rename that refuses a taken name."""
+    ends = (a, os.fsencode(old), b, os.fsencode(new))
     if sys.platform == "darwin":
-        failed = _libc.renameatx_np(a, old, b, new, _RENAME_EXCL)
+        failed = _libc.renameatx_np(*ends, _RENAME_EXCL)
     elif hasattr(_libc, "renameat2"):
-        failed = _libc.renameat2(a, old, b, new, _RENAME_NOREPLACE)
+        failed = _libc.renameat2(*ends, _RENAME_NOREPLACE)
     else:
-        return False
-    code = ctypes.get_errno()
-    if failed and code not in _FLAG_UNKNOWN:
-        raise OSError(code, os.strerror(code), shown)
-    return not failed
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), new)
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), new)
 
 
 def _relink(a: int, old: str, b: int, new: str) -> None:
-    """The same by link, which never replaces, and unlink, while the old name is still the same file."""
+    """By link, which never replaces, and unlink, while the old name is still the same file."""
     before = _identity_at(a, old)
     os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
     steps.step("linked")
@@ -63,6 +66,50 @@ def _relink(a: int, old: str, b: int, new: str) -> None:
             if _identity_at(a, old) == _identity_at(b, new):
                 os.unlink(new, dir_fd=b)
         raise
+
+
+def _claim(a: int, old: str, b: int, new: str) -> None:
+    """By an empty file of ours, which never replaces, and a rename over it, while it is still ours and empty.
+
+    Held under a lease meanwhile where there are any: whoever opens it by that name to write into it is noticed.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    claim = os.open(new, flags, 0o600, dir_fd=b)
+    try:
+        leased = _lease(claim)
+        steps.step("claimed")
+        if not _ours_and_empty(claim, b, new, leased=leased):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
+        try:
+            os.rename(old, new, src_dir_fd=a, dst_dir_fd=b)
+        except OSError:
+            if _ours_and_empty(claim, b, new, leased=leased):
+                os.unlink(new, dir_fd=b)
+            raise
+    finally:
+        os.close(claim)
+
+
+_WAYS = {Way.EXCLUSIVE: _exclusive, Way.LINK: _relink, Way.CLAIM: _claim}
+
+
+def _lease(claim: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError):
+        fcntl.fcntl(claim, fcntl.F_SETSIG, signal.SIGURG)  # the default, SIGIO, would end the process
+        fcntl.fcntl(claim, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        return True
+    return False
+
+
+def _ours_and_empty(claim: int, folder: int, name: str, *, leased: bool) -> bool:
+    if leased and fcntl.fcntl(claim, fcntl.F_GETLEASE) != fcntl.F_WRLCK:
+        return False
+    with suppress(FileNotFoundError):
+        there, ours = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(claim)
+        return identity(there) == identity(ours) and there.st_size == ours.st_size == 0
+    return False
 
 
 def _identity_at(folder: int, name: str) -> tuple[int, int]:
@@ -81,3 +128,11 @@ def unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
     folder, _, name = drop.rpartition("/")
     with root.folder(folder) as fd:
         os.unlink(name, dir_fd=fd)
+
+
+def unlink_claim(root: Root, path: str) -> None:
+    """Take away the empty file that claimed a name for a move which was interrupted."""
+    folder, _, name = path.rpartition("/")
+    with root.folder(folder) as fd:
+        if os.stat(name, dir_fd=fd, follow_symlinks=False).st_size == 0:
+            os.unlink(name, dir_fd=fd)

@@ -12,8 +12,10 @@ import stat
 from contextlib import suppress
 
 from dedupd.adapters import receipts, steps
-from dedupd.adapters.beneath import Root, marker_of
-from dedupd.adapters.holding import identity, placeholder, same_bytes
+from dedupd.adapters.beneath import Root, identity, marker_of
+from dedupd.adapters.holding import same_bytes
+from dedupd.adapters.owning import give_to_owner
+from dedupd.adapters.probing import in_the_cloud
 from dedupd.core.records import SidecarRow
 from dedupd.errors import RootError
 
@@ -104,7 +106,9 @@ def _create(top: Root, path: str, data: bytes, mode: int) -> None:
         steps.step("sidecar begun")
         try:
             _fill(fd, data)
-            os.fchmod(fd, mode)
+            give_to_owner(fd, folder)
+            with suppress(OSError):  # FAT and its like know no modes
+                os.fchmod(fd, mode)
             os.fsync(fd)
             steps.step("sidecar written")
             os.fsync(folder)
@@ -132,9 +136,9 @@ def _drop(fd: int, folder: int, name: str) -> None:
 def _bytes_at(top: Root, path: str, most: int) -> bytes | None:
     """The bytes of the regular file at `path`; None for anything else, and for one larger than `most`."""
     found = top.lstat(path)
-    if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > most:
         return None
-    if placeholder(found):
+    if in_the_cloud(top, found):
         return None
     with top.opened(path) as fd:
         return os.pread(fd, most + 1, 0)

@@ -9,8 +9,10 @@ import json
 import os
 import stat as modes
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
+from dedupd.adapters.owning import give_to_owner
 from dedupd.core.records import RootRow
 from dedupd.core.summary import MonthSummary, to_json, to_markdown
 
@@ -52,7 +54,7 @@ def _write_pages(folder: Path, pages: dict[str, bytes], *, private: bool) -> Non
     elif os.path.realpath(folder.parent) != os.fspath(folder.parent):
         raise OSError(f"{folder.parent} is reached through a link")
     else:
-        folder.mkdir(exist_ok=True, mode=0o755)  # its year folder holds photos: never made here
+        _make_beside(folder)
     if not modes.S_ISDIR(os.lstat(folder).st_mode):
         raise OSError(f"{folder} is not a folder of its own")
     at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -66,6 +68,17 @@ def _write_pages(folder: Path, pages: dict[str, bytes], *, private: bool) -> Non
         os.close(at)
 
 
+def _make_beside(folder: Path) -> None:
+    """In the year folder, which holds photos: never made here."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o755)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        made, above = os.open(folder, flags), os.open(folder.parent, flags)
+        give_to_owner(made, above)
+        os.close(made)
+        os.close(above)
+
+
 def _replace(folder: int, name: str, page: bytes, mode: int) -> None:
     if _unchanged(folder, name, page):
         return
@@ -75,7 +88,9 @@ def _replace(folder: int, name: str, page: bytes, mode: int) -> None:
         with os.fdopen(file, "wb") as out:
             out.write(page)
             out.flush()
-            os.fchmod(out.fileno(), mode)
+            give_to_owner(out.fileno(), folder)
+            with suppress(OSError):  # FAT and its like know no modes
+                os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:

@@ -223,13 +223,21 @@ class Movement:
         if self._roots.surely(root, mark=False) is None:
             return self._roots.problems[root.path]
         if not root.uuid:
-            return f"{root.path} is read-only: nothing moves there"
+            return self._roots.why_unmarked(root)
         if not self._settings.allow_shared_roots and self._disk.shared(root.path):
             return (
                 f"{root.path} can be written by other users, so nothing moves there: "
                 "set allow_shared_roots = true in config.toml if you trust them"
             )
-        return ""
+        able = self._disk.abilities(root.path)
+        if not able.owned:
+            told = (
+                f"what dedupd makes in {root.path} stays root's, whoever owns the folder: "
+                "run dedupd as the owner of the photos, or its owner cannot undo by hand"
+            )
+            self._roots.problems[f"{root.path} owner"] = told
+            log.warning(told)
+        return able.problem
 
     def rescue(self) -> list[str]:
         """P8: held copies whose keeper vanished, changed or is none of the library come back at once. Returns sentences for people.

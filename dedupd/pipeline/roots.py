@@ -84,10 +84,18 @@ class Roots:
             self.problems[root.path] = str(error)
             return None
         if mark and not known.uuid:
-            self.problems[root.path] = (
-                f"{root.path} is read-only: duplicates are reported, nothing moves there"
-            )
+            self.problems[root.path] = self.why_unmarked(root)
         return known
+
+    def why_unmarked(self, root: RootRow) -> str:
+        """One sentence: what cannot even take a marker lets nothing move."""
+        try:
+            problem = self._disk.abilities(root.path).problem
+        except RootError as error:
+            problem = str(error)
+        return (
+            problem or f"{root.path} could not be marked as yours: nothing moves there before the next look"
+        )
 
 
 def _add(total: Changes, found: Changes) -> None:

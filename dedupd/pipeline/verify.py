@@ -5,14 +5,14 @@ Must never change anything, not even the ledger: what it finds it tells, with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.core.records import RootRow
-from dedupd.core.relocation import Move
+from dedupd.core.relocation import Move, MoveState
 from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.reconcile import same_bytes
 from dedupd.ports import Disk
@@ -145,6 +145,7 @@ def _held(
                 promise="P11", path=move.dst, told="a person said that it is no duplicate, and it is held",
                 mend=f"dedupd undo '{move.dst}'",
             )  # fmt: skip
+    yield from _strays(ledger, disk, root, {move.dst for move in held})
     for move in told.values():
         thrown_away = disk.foreign(root.path, move.dst.rpartition("/")[0], scope) is not None
         if disk.stat(root.path, move.dst) is not None and not thrown_away:
@@ -152,6 +153,24 @@ def _held(
                 promise="P4", path=move.dst, told="its receipt says it was moved, and the ledger does not know of it",
                 mend=f"dedupd undo --from '{root.path}'",
             )  # fmt: skip
+
+
+def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> Iterator[Breach]:
+    """What a move that was refused, or an older dedupd, left in duplicates/ while the photo stayed where it was."""
+    refused = {m.dst: m for m in ledger.journal.moves(root=root.path) if m.state is MoveState.ABORTED}
+    for file in disk.held(root.path):
+        move = refused.get(file.path)
+        if move is None or file.path in held:
+            continue
+        if file.stat.size == 0 < move.size:
+            told = f"an empty file that claimed the name for {move.src}, which stayed where it was"
+        elif _content(disk, root, file.path) == _content(disk, root, move.src) == move.content:
+            told = f"a second name of {move.src} or its second copy, left by a move that was refused"
+        else:
+            continue
+        yield Breach(
+            promise="P4", path=file.path, told=told, mend="remove it by hand: the photo is in its place"
+        )
 
 
 class _Said:

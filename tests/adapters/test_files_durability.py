@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import holding, renaming, steps
+from dedupd.adapters import holding, steps
 from dedupd.adapters.files import FileMover
 from dedupd.adapters.ledger.journal import Journal
+from dedupd.core.abilities import Way
 from dedupd.core.relocation import Goal, Move, MoveState
 from tests.crash.rig import Rig, only
+from tests.support import disks
 
 KEEPER, COPY = "2024/06/keep.jpg", "2024/06/trip/a.jpg"
 DUPLICATES, RECEIPTS = "2024/06/duplicates", "2024/06/duplicates/.dedupd-receipts.jsonl"
@@ -146,7 +148,7 @@ def test_a_batch_shares_commits_and_syncs(rig: Rig, diary: Diary) -> None:
 def test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes(
     rig: Rig, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
+    disks.limited(monkeypatch, Way.LINK)
     real = os.unlink
 
     def unlink(path: str, *, dir_fd: int | None = None) -> None:

@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import files, renaming
+from dedupd.adapters import files
+from dedupd.core.abilities import Way
 from dedupd.core.relocation import Goal, MoveState
 from tests.crash.rig import Rig, at_step, only
+from tests.support import disks
 
 KEEPER, COPY, HELD = "2024/06/keep.jpg", "2024/06/trip/a.jpg", "2024/06/duplicates/trip/a.jpg"
 
 
-@pytest.fixture(params=["rename", "link"])
+@pytest.fixture(params=list(Way))
 def rig(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    """Once with the atomic no-replace rename, once on a file system that does not know it."""
-    if request.param == "link":
-        monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
+    """Once with the atomic no-replace rename, and on file systems that know only a lesser way."""
+    disks.limited(monkeypatch, request.param)
     rig = Rig(tmp_path)
     rig.photo(KEEPER)
     rig.photo(COPY)
@@ -319,7 +320,7 @@ def test_folder_renamed_under_our_hands(rig: Rig, monkeypatch: pytest.MonkeyPatc
 
 def test_old_name_replaced_between_link_and_unlink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unlink of the link fallback must never hit somebody's new file."""
-    monkeypatch.setattr(renaming, "_rename_exclusive", lambda *_: False)
+    disks.limited(monkeypatch, Way.LINK)
     rig = Rig(tmp_path)
     rig.photo(KEEPER)
     order = rig.order(rig.photo(COPY))

@@ -8,10 +8,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dedupd.adapters import renaming, steps
+import pytest
+
+from dedupd.adapters import steps
 from dedupd.adapters.ledger.journal import Journal
+from dedupd.core.abilities import Way
 from dedupd.core.relocation import Move, MoveOrder
 from tests.crash.rig import Rig
+from tests.support import disks
 
 Act = Callable[[Rig], object]
 
@@ -42,7 +46,7 @@ def die() -> None:
 
 
 def run(
-    folder: Path, act: Act, at: int = -1, end: Callable[[], object] = die, *, link: bool = False
+    folder: Path, act: Act, at: int = -1, end: Callable[[], object] = die, *, way: Way = Way.EXCLUSIVE
 ) -> list[str]:
     """Let a child do `act` on the rig in `folder`; at its step number `at` (from 0) it ends by `end`.
 
@@ -52,7 +56,7 @@ def run(
     child = os.fork()
     if child == 0:
         try:
-            _work(folder, act, at, end, told, link)
+            _work(folder, act, at, end, told, way)
             os._exit(0)
         except BaseException:  # noqa: BLE001 - a child must never return into pytest
             traceback.print_exc()
@@ -66,7 +70,7 @@ def run(
     return steps
 
 
-def _work(folder: Path, act: Act, at: int, end: Callable[[], object], told: Path, link: bool) -> None:
+def _work(folder: Path, act: Act, at: int, end: Callable[[], object], told: Path, way: Way) -> None:
     out = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     count = -1
 
@@ -80,7 +84,7 @@ def _work(folder: Path, act: Act, at: int, end: Callable[[], object], told: Path
     rig = Rig(folder, mark=False)
     rig.journal = SteppingJournal(rig.link)
     steps.step = step
-    if link:
-        renaming._rename_exclusive = lambda *_: False
+    if way is not Way.EXCLUSIVE:
+        disks.limited(pytest.MonkeyPatch(), way)
     act(rig)
     rig.close()

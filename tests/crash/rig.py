@@ -130,7 +130,7 @@ class Rig:
         for folder, _, names in os.walk(os.fsencode(self.root)):
             for name in names:
                 at = os.path.join(folder, name)
-                if os.fsdecode(name) in OWN or os.path.islink(at) or not os.path.isfile(at):
+                if os.fsdecode(name).startswith(OWN) or os.path.islink(at) or not os.path.isfile(at):
                     continue
                 stat = os.lstat(at)
                 with open(at, "rb") as file:

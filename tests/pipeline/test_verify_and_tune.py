@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.adapters import renaming
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.files import FileMover
 from dedupd.cli.main import main
 from dedupd.config import Schedule, Settings, places
+from dedupd.core.abilities import Way
 from dedupd.errors import VisionError
 from dedupd.library import Library
 from dedupd.pipeline.verify import Breach, IndexCheck, check_index, verify
 from tests.fakes.vision import FakeVision, pseudo_photo
+from tests.support import disks
 from tests.support.pictures import picture, save
+from tests.support.shelf import Shelf
 
 
 @pytest.fixture
@@ -56,6 +60,26 @@ def test_a_keeper_that_is_gone_breaks_p8(library: Library) -> None:
 def test_a_keeper_in_a_folder_that_is_none_of_the_library_breaks_p17(library: Library) -> None:
     Path(library.roots[0].path, "2024/06/.nomedia").touch()
     assert [(b.promise, b.path) for b in breaches(library)] == [("P17", "2024/06")]
+
+
+@pytest.mark.parametrize("left", ["a second name", "a second copy", "an empty file"])
+def test_what_a_refused_move_left_in_duplicates_is_found(
+    tmp_path: Path, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    _, copy = shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+    shelf.look()
+    with monkeypatch.context() as refusing:
+        refusing.setitem(renaming._WAYS, Way.EXCLUSIVE, disks.no_links)
+        assert shelf.pass_().files == 0
+    stray = shelf.root / "2024/06/duplicates/a-small.jpg"
+    if left == "a second name":
+        os.link(copy, stray)
+    else:
+        stray.write_bytes(copy.read_bytes() if left == "a second copy" else b"")
+    (found,) = [b for b in breaches(shelf.library) if b.promise == "P4"]
+    assert found.path == "2024/06/duplicates/a-small.jpg" and "2024/06/a-small.jpg" in found.told
+    shelf.close()
 
 
 def test_held_copies_that_a_nas_keeps_in_its_bin_are_no_breach(library: Library) -> None:

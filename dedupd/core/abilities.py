@@ -1,0 +1,51 @@
+"""What the file system of a root can do, as far as moving without loss depends on it.
+
+Owns the words people read about it. Must never touch a file: adapters/probing.py tries it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Way(StrEnum):
+    """How a file gets another name without taking it from another file; the first that works is used."""
+
+    EXCLUSIVE = "exclusive"
+    """One rename, which refuses a name that is taken."""
+    LINK = "link"
+    """A second name, which is refused when taken; then the first name goes."""
+    CLAIM = "claim"
+    """An empty file of ours, which is refused when the name is taken; then a rename over that, while it is ours and empty."""
+
+
+_TOLD = {
+    Way.EXCLUSIVE: "a rename refuses a taken name",
+    Way.LINK: "files move by a second name, which is refused when taken",
+    Way.CLAIM: "files move onto names that an empty file has claimed first",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What was found out about one root."""
+
+    way: Way | None = None
+    """None: nothing can move there."""
+    blocks: bool = True
+    """Whether the number of blocks tells a file that is here from one that is in the cloud only."""
+    owned: bool = True
+    """Whether what dedupd makes there belongs to the owner of the folder it lies in."""
+    kind: str = ""
+    """The file system's name, when the system tells it."""
+    problem: str = ""
+    """One sentence why nothing can move there; '' when files can."""
+
+    def __str__(self) -> str:
+        told = [self.problem or (_TOLD[self.way] if self.way else "nothing can move there")]
+        if not self.blocks:
+            told.append("how many blocks a file has says nothing there")
+        if not self.owned:
+            told.append("what dedupd makes there as root stays root's")
+        return f"{self.kind or 'file system'}: {', '.join(told)}"
