@@ -175,6 +175,8 @@ def _print_group(group: GroupView) -> None:
         )
     for path in group.review:
         answer(f"    review {visible(path)}  {_evidence(group, path)}")
+    if group.left_out:
+        answer(f"    and {group.left_out} more: `dedupd groups` lists them all")
 
 
 def _evidence(group: GroupView, path: str) -> str:

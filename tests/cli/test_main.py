@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from dedupd.cli import ask
 from dedupd.cli import main as command_line
 from dedupd.cli.console import can_ask
 from dedupd.cli.main import main
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
+from dedupd.protocol.messages import GroupView
 
 
 def run(*words: str) -> int:
@@ -198,3 +200,11 @@ def test_places_may_stand_before_or_after_the_command(
     assert run(*(word.format(tmp_path) for word in words), "--json") in (1, 5)
     said = capsys.readouterr()
     assert "Traceback" not in said.err
+
+
+def test_members_that_a_message_had_no_room_for_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = GroupView(
+        id=1, root="/r", month="2024-06", relation="exact", state="settled", keep="k", left_out=4000
+    )
+    ask._print_group(shown)
+    assert "and 4000 more" in capsys.readouterr().out
