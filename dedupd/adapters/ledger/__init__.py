@@ -8,6 +8,7 @@
     sidecars.py   what stands beside keepers, and what is owed
     held_checks.py  what older moves put aside, looked at once more
     refusals.py   what was to move and could not
+    forgetting.py what is gone and named nowhere
 
 Owns durability; must never decide anything.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dedupd.adapters.ledger.forgetting import Forgetting
 from dedupd.adapters.ledger.held_checks import HeldChecks
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
@@ -45,6 +47,7 @@ class Ledger:
         self.sidecars = Sidecars(self._link)
         self.held_checks = HeldChecks(self._link)
         self.refusals = Refusals(self._link)
+        self.forgetting = Forgetting(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

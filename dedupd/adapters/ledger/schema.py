@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from dedupd.adapters.ledger import held_checks, journal, refusals, sidecars
+from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
 VERSION = 3
@@ -138,7 +138,7 @@ def _prepare(link: sqlite3.Connection) -> None:
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
     link.executescript(
-        sidecars.SCHEMA + held_checks.SCHEMA + refusals.SCHEMA + _UNREAD
+        sidecars.SCHEMA + held_checks.SCHEMA + refusals.SCHEMA + forgetting.SCHEMA + _UNREAD
     )  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
