@@ -62,6 +62,11 @@ log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30
 """Bytes that a scan reads again of what is in doubt; a daemon has more time."""
 
+_FORGET_CONTENTS = 10_000
+"""Looked through in one pass: a fraction of a second."""
+_FORGET_AGAIN_SECONDS = 86_400.0
+_FORGET_ABORTED_SECONDS = 90 * 86_400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthResult:
@@ -264,7 +269,7 @@ class Library:
             folder = month_folder(path)
             return folder is None or folder[0] in (wanted or ())
 
-        return ingest(
+        photos = ingest(
             self.ledger,
             self.vision,
             self.clock,
@@ -272,6 +277,11 @@ class Library:
             stop,
             None if wanted is None else choose,
         )
+        if not stop() and not self.ledger.inventory.anything_to_look_at():
+            self._forget_gone()
+            if photos:
+                self._forget_rows()
+        return photos
 
     def _see(self) -> None:
         """Find out which embedder is in force, record the choice once, and re-look at what another one saw."""
@@ -488,6 +498,35 @@ class Library:
             prepared = self.ledger.get(shadow.IN_SHADOW)
             self.vision.tidy([parse_model(prepared).id] if prepared else [])
             self._tidied = True
+
+    def _forget_gone(self) -> None:
+        """Some of what is gone and named nowhere, a little at each pass; once a round is through, not again for a day.
+
+        Not while anything waits to be looked at: a photo that moved to another root is known there soon.
+        """
+        if not self._due("forgot_at"):
+            return
+        with self.ledger.transaction():
+            after = self.ledger.forgetting.contents(self.ledger.get("forgot_to"), _FORGET_CONTENTS)
+            self.ledger.put("forgot_to", after)
+            if not after:
+                self.ledger.forgetting.aborted_moves(self.clock.now() - _FORGET_ABORTED_SECONDS)
+                self.ledger.put("forgot_at", str(self.clock.now()))
+
+    def _forget_rows(self) -> None:
+        """What of the index the ledger does not know any more, when the eyes are open anyway."""
+        if not self._due("forgot_rows_at"):
+            return
+        try:
+            self.vision.forget(self.ledger.forgetting.unknown)
+        except VisionError as error:
+            log.warning("what is gone stays in the index: %s", error)
+        self.ledger.put("forgot_rows_at", str(self.clock.now()))
+
+    def _due(self, last: str) -> bool:
+        """Whether this was not done within a day; a clock that was set back makes it due."""
+        at = self.ledger.get(last)
+        return not at or not 0 <= self.clock.now() - float(at) < _FORGET_AGAIN_SECONDS
 
     # ---- use cases
 

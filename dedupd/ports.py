@@ -151,6 +151,10 @@ class Vision(Protocol):
         """Remove what the index holds for other models than this one and `keep`, or for an older recipe."""
         ...
 
+    def forget(self, gone: Callable[[Sequence[str]], Sequence[str]]) -> int:
+        """Remove the rows of contents that are no photo's any more; `gone` picks them out of some. Returns how many."""
+        ...
+
     def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
         """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
         ...

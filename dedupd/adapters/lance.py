@@ -1,4 +1,4 @@
-"""The index: one LanceDB table of photos per embedder and recipe, append-only, rebuilt when in doubt.
+"""The index: one LanceDB table of photos per embedder and recipe, rebuilt when in doubt.
 
 Owns the files under the index folder; must never hold anything that cannot be computed again, nor
 answer for a row that is not on disk. Imported only by the vision worker: one process, one handle.
@@ -45,6 +45,8 @@ table again: before the most it waits until the table has doubled, so that an im
 _KEEP_VERSIONS = timedelta(hours=1)
 """Older versions are what recovery falls back on."""
 _FOLDER = re.compile(r"[A-Za-z0-9.-]+\.r[A-Za-z0-9.-]+")
+_ASIDE = re.compile(r"\.broken-\d+$")
+_KEEP_ASIDE = timedelta(days=7)
 _MANIFESTS_TO_TRY = 5
 _OF_THE_MACHINE = frozenset(
     {
@@ -241,6 +243,25 @@ class PhotoIndex:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
         self._known.add(fresh)
 
+    def remove(self, contents: Sequence[str]) -> None:
+        """Take out the rows of `contents`, those that are held; on return that is on disk."""
+        wanted = [content for content in contents if content in self._known]
+        if not wanted:
+            return
+        try:
+            for start in range(0, len(wanted), _FEW):
+                chosen = ",".join(f"'{content}'" for content in wanted[start : start + _FEW])
+                self._table.delete(f"content IN ({chosen})")
+                self._commits += 1
+            self._sync()
+        except (OSError, RuntimeError) as error:
+            raise VisionError(f"the index in {self.path} could not be written: {error}") from None
+        self._known.remove(wanted)
+
+    def page(self, after: str) -> list[str]:
+        """Some of the contents that have a row, in order, from the one after `after` on."""
+        return self._known.page(after, _FEW)
+
     def _compact(self, rows: int) -> None:
         """Merge what many commits left, and remove old versions."""
         self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
@@ -413,17 +434,47 @@ class ContentSet:
         """Add ids that are not in yet."""
         self._added.update(bytes.fromhex(content) for content in contents)
 
+    def remove(self, contents: Iterable[str]) -> None:
+        """Take out ids that are in."""
+        self._settle()
+        gone = np.frombuffer(bytes.fromhex("".join(contents)), dtype="S32")
+        self._sorted = self._sorted[~np.isin(self._sorted, gone)]
+
+    def page(self, after: str, size: int) -> list[str]:
+        """Up to `size` ids in order, from the one after `after` on."""
+        self._settle()
+        start = (
+            int(np.searchsorted(self._sorted, np.bytes_(bytes.fromhex(after)), side="right")) if after else 0
+        )
+        packed = self._sorted[start : start + size].tobytes()
+        return [packed[at : at + 32].hex() for at in range(0, len(packed), 32)]
+
+    def _settle(self) -> None:
+        if self._added:
+            added = np.frombuffer(b"".join(self._added), dtype="S32")
+            self._sorted, self._added = np.sort(np.concatenate((self._sorted, added))), set()
+
 
 def _folder_name(model: str, recipe: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", f"{model or 'hashes'}.r{recipe}").strip("-.")
 
 
 def remove_others(index_dir: Path, models: Iterable[str], recipe: str) -> None:
-    """Remove the tables of other models and recipes, and those set aside: all of it can be computed again."""
+    """Remove the tables of other models and recipes, and those set aside some days ago: all of it can be computed again.
+
+    The one set aside last stays for whoever wants to know what was wrong with it.
+    """
     wanted = {_folder_name(model, recipe) for model in models}
-    for folder in index_dir.iterdir() if index_dir.is_dir() else ():
-        ours = _FOLDER.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
-        if ours and folder.name not in wanted:
+    folders = [
+        folder
+        for folder in (index_dir.iterdir() if index_dir.is_dir() else ())
+        if _FOLDER.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
+    ]
+    aside = sorted((f.stat().st_ctime, f.name) for f in folders if _ASIDE.search(f.name))
+    fresh = {name for at, name in aside if time.time() - at < _KEEP_ASIDE.total_seconds()}
+    wanted |= fresh | {name for _, name in aside[-1:]}
+    for folder in folders:
+        if folder.name not in wanted:
             shutil.rmtree(folder, ignore_errors=True)  # what is left is tried again the next time
 
 

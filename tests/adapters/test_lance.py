@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -352,3 +353,39 @@ def test_a_sketch_estimates_the_cosine(seed: int, cosine: float) -> None:
     other = cosine * one + np.sqrt(1 - cosine**2) * noise / np.linalg.norm(noise)
     first, second = sketch(np.stack([one, other]).astype(np.float32))
     assert abs(float(first @ second) - cosine) < 5 * (1 - cosine**2) / np.sqrt(lance.SKETCH)
+
+
+def test_what_is_taken_out_is_gone_and_may_come_again(tmp_path: Path, index: PhotoIndex) -> None:
+    index.add([row(n) for n in range(6)])
+    index.remove([content(2), content(4), content(99)])
+    for each in (index, opened(tmp_path)):
+        assert each.lacks([content(n) for n in range(6)]) == [content(2), content(4)]
+        assert each.rows([content(n) for n in range(6)]).contents == [content(n) for n in (0, 1, 3, 5)]
+        assert len(each) == 4
+    index.add([row(2)])
+    assert opened(tmp_path).traits([content(2)]) == {content(2): traits(2)}
+
+
+def test_the_contents_are_paged_in_order() -> None:
+    known = ContentSet([content(n) for n in (3, 1, 256)])
+    known.add([content(2)])
+    found: list[str] = []
+    while page := known.page(found[-1] if found else "", 3):
+        found += page
+    assert found == sorted(content(n) for n in (1, 2, 3, 256))
+
+
+def test_an_index_that_was_set_aside_stays_some_days_and_the_last_one_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(days: int) -> list[str]:
+        monkeypatch.setattr(lance.time, "time", lambda: now + 86_400 * days)
+        lance.remove_others(tmp_path, ["some/model"], "1")
+        return sorted(folder.name for folder in tmp_path.iterdir())
+
+    now = time.time()
+    names = ["some-model.r1", "some-model.r1.broken-1", "some-model.r1.broken-2", "other.r1"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    assert left(days=1) == names[:3]
+    assert left(days=9) == ["some-model.r1", "some-model.r1.broken-2"]

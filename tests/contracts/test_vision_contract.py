@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -221,3 +221,19 @@ def test_photos_and_sidecars_say_what_they_know(studio: Studio) -> None:
     gone.unlink()
     answers = studio.vision.describe(requests)
     assert answers == {7: Description(), 8: known, 9: Description()}
+
+
+def test_what_is_no_photo_any_more_is_forgotten_and_may_be_seen_again(studio: Studio) -> None:
+    paths = [studio.photo(f"{name}.jpg", f"forget {name}") for name in "ab"]
+    gone, stays = (traits.content for traits in studio.traits(*paths))
+    asked: list[str] = []
+
+    def of_no_file(contents: Sequence[str]) -> list[str]:
+        asked.extend(contents)
+        return [content for content in contents if content == gone]
+
+    assert studio.vision.forget(of_no_file) == 1
+    assert {gone, stays} <= set(asked) and len(asked) == len(set(asked))
+    assert studio.vision.missing([gone, stays]) == [gone]
+    assert [look.decoded for look in studio.look(*paths)] == [True, False]
+    assert studio.vision.missing([gone, stays]) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,6 +193,12 @@ class FakeVision(Vision):
             return from_xmp(data)
         said = json.loads(data.removeprefix(_MAGIC)).get("said", {}) if data.startswith(_MAGIC) else {}
         return Description(**{name: tuple(v) if isinstance(v, list) else v for name, v in said.items()})
+
+    def forget(self, gone: Callable[[Sequence[str]], Sequence[str]]) -> int:
+        lost = gone(sorted(self.index))
+        for content in lost:
+            del self.index[content]
+        return len(lost)
 
     def status(self) -> VisionStatus:
         return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")

@@ -9,6 +9,7 @@
     held_checks.py  what older moves put aside, looked at once more
     refusals.py   what was to move and could not
     rereading.py  whose bytes are to be read again
+    forgetting.py what is gone and named nowhere
 
 Owns durability; must never decide anything.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dedupd.adapters.ledger.forgetting import Forgetting
 from dedupd.adapters.ledger.held_checks import HeldChecks
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
@@ -48,6 +50,7 @@ class Ledger:
         self.held_checks = HeldChecks(self._link)
         self.refusals = Refusals(self._link)
         self.rereading = Rereading(self._link)
+        self.forgetting = Forgetting(self._link)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

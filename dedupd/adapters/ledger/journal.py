@@ -1,7 +1,7 @@
 """The move journal: one row for each file that was, is being, or was to be moved.
 
 Owns the table `moves` and the durability of intents: a committed intent is on disk before its rename
-begins. Must never touch a user's file, and never forgets a row.
+begins. Must never touch a user's file, and never forgets a row (but for what came to nothing long ago: forgetting.py).
 `goal` (what a row is meant to end as) and `state` (how far it is) are separate columns.
 """
 

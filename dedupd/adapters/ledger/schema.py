@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from dedupd.adapters.ledger import held_checks, journal, refusals, rereading, sidecars
+from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, rereading, sidecars
 from dedupd.errors import LedgerDamaged, StateError
 
 VERSION = 3
@@ -142,7 +142,12 @@ def _prepare(link: sqlite3.Connection) -> None:
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
     link.executescript(
-        sidecars.SCHEMA + held_checks.SCHEMA + refusals.SCHEMA + rereading.SCHEMA + _UNREAD
+        sidecars.SCHEMA
+        + held_checks.SCHEMA
+        + refusals.SCHEMA
+        + rereading.SCHEMA
+        + forgetting.SCHEMA
+        + _UNREAD
     )  # younger than the first ledgers
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")

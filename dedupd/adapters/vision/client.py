@@ -145,10 +145,11 @@ class VisionWorker(Vision):
 
     def missing(self, contents: Sequence[str]) -> list[str]:
         """See `Vision.missing`."""
-        replies = self._ask(messages.Missing(contents=list(contents)))
-        return [
-            content for reply in replies if isinstance(reply, messages.Contents) for content in reply.contents
-        ]
+        return self._contents(messages.Missing(contents=list(contents)))
+
+    def _contents(self, request: messages.Message) -> list[str]:
+        replies = self._ask(request)
+        return [c for reply in replies if isinstance(reply, messages.Contents) for c in reply.contents]
 
     def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
         """See `Vision.thumbnails`."""
@@ -198,6 +199,16 @@ class VisionWorker(Vision):
     def tidy(self, keep: Sequence[str]) -> None:
         """See `Vision.tidy`."""
         self._ask(messages.Tidy(keep=list(keep)))
+
+    def forget(self, gone: Callable[[Sequence[str]], Sequence[str]]) -> int:
+        """See `Vision.forget`."""
+        after, old = "", list[str]()
+        while page := self._contents(messages.Held(after=after)):
+            old += gone(page)
+            after = page[-1]
+        if old:
+            self._ask(messages.Forget(contents=old))
+        return len(old)
 
     def load(self) -> None:
         """See `Vision.load`."""

@@ -109,6 +109,18 @@ class Tidy(Message, frozen=True):
     keep: list[str]
 
 
+class Held(Message, frozen=True):
+    """Some of the contents that the index holds, in order, from the one after `after` on; answered with Contents."""
+
+    after: str
+
+
+class Forget(Message, frozen=True):
+    """Remove the rows of these contents; answered with Done."""
+
+    contents: list[str]
+
+
 class Describe(Message, frozen=True):
     """What files say of themselves; answered per file: Begun, Described."""
 
@@ -119,7 +131,21 @@ class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
-Request = Configure | LookAt | Propose | Copy | Liken | Prove | Missing | Shrink | Tidy | Describe | Load
+Request = (
+    Configure
+    | LookAt
+    | Propose
+    | Copy
+    | Liken
+    | Prove
+    | Missing
+    | Shrink
+    | Tidy
+    | Held
+    | Forget
+    | Describe
+    | Load
+)
 
 
 class Ready(Message, frozen=True):
@@ -187,7 +213,7 @@ class Proven(Message, frozen=True):
 
 
 class Contents(Message, frozen=True):
-    """The answer to Missing."""
+    """The answer to Missing and to Held."""
 
     contents: list[str]
 

@@ -127,11 +127,11 @@ class Eyes:
                 self._liken(request)
             case messages.Prove():
                 self._prove(request)
-            case messages.Missing():
-                self._missing(request)
+            case messages.Missing() | messages.Held():
+                self._contents(request)
             case messages.Shrink():
                 self._shrink(request)
-            case messages.Tidy():
+            case messages.Tidy() | messages.Forget():
                 self._tidy(request)
             case messages.Describe():
                 self._describe(request)
@@ -158,13 +158,20 @@ class Eyes:
                 self._pipe.send,
             )  # fmt: skip
 
-    def _missing(self, request: messages.Missing) -> None:
+    def _contents(self, request: messages.Missing | messages.Held) -> None:
         with self._busy("opening the index"):
-            lacking = self.index.lacks(request.contents)
-        self._pipe.send(messages.Contents(contents=lacking))
+            if isinstance(request, messages.Missing):
+                found = self.index.lacks(request.contents)
+            else:
+                found = self.index.page(request.after)
+        self._pipe.send(messages.Contents(contents=found))
 
-    def _tidy(self, request: messages.Tidy) -> None:
+    def _tidy(self, request: messages.Tidy | messages.Forget) -> None:
         with self._busy("tidying the index"):
+            if isinstance(request, messages.Forget):
+                self.index.remove(request.contents)
+                self.insides.remove(request.contents)
+                return
             from dedupd.adapters.lance import remove_others
 
             kept = {self.model.id, self._insides_name, *request.keep}

@@ -1,0 +1,70 @@
+"""What is gone and named nowhere leaves the ledger, a little at a time; looking again brings it back.
+
+Owns no table. Must never take away what a file, a verdict, a lesson or a move names: a content that one of them knows
+keeps what was measured of it, and a move that was made is remembered for ever.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from dedupd.adapters.ledger.rows import chunks
+
+SCHEMA = """
+CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);
+"""
+
+_NAMED = (
+    "EXISTS (SELECT 1 FROM files WHERE content=c.content) "
+    "OR EXISTS (SELECT 1 FROM verdicts WHERE a=c.content) OR EXISTS (SELECT 1 FROM verdicts WHERE b=c.content) "
+    "OR EXISTS (SELECT 1 FROM moves WHERE content=c.content) "
+    "OR EXISTS (SELECT 1 FROM moves WHERE keeper_content=c.content)"
+)
+_LAST_WORD = (
+    "NOT EXISTS (SELECT 1 FROM moves n WHERE n.file=m.file AND n.id>m.id) "
+    "AND EXISTS (SELECT 1 FROM moves d WHERE d.file=m.file AND d.state!='aborted')"
+)
+"""The newest row of a file that has others tells where it is meant to lie."""
+
+
+class Forgetting:
+    """Changes over contents, pairs and moves. Writers hold a Ledger.transaction()."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        self._link = link
+
+    def contents(self, after: str, limit: int) -> str:
+        """Of the next `limit` contents in order, forget those that nothing names, with their pairs.
+
+        Returns where to go on from; '' when that was the end.
+        """
+        rows = self._link.execute(
+            f"SELECT c.content, {_NAMED} FROM contents c WHERE c.content>? ORDER BY c.content LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        for chunk, marks in chunks(content for content, named in rows if not named):
+            for table, column in (
+                ("pairs", "a"),
+                ("pairs", "b"),
+                ("compared", "content"),
+                ("contents", "content"),
+            ):
+                self._link.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", chunk)
+        return rows[-1][0] if len(rows) == limit else ""
+
+    def aborted_moves(self, before: float) -> None:
+        """Moves that were begun before then and came to nothing; what is meant to be of a file stays known."""
+        self._link.execute(
+            f"DELETE FROM moves AS m WHERE m.state='aborted' AND m.goal='moved' AND m.at<? AND NOT ({_LAST_WORD})",
+            (before,),
+        )
+
+    def unknown(self, contents: Iterable[str]) -> list[str]:
+        """Those of these contents that the ledger has forgotten, or never knew."""
+        asked = list(contents)
+        known: set[str] = set()
+        for chunk, marks in chunks(asked):
+            found = self._link.execute(f"SELECT content FROM contents WHERE content IN ({marks})", chunk)
+            known.update(r[0] for r in found)
+        return [content for content in asked if content not in known]
