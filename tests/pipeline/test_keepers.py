@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -91,6 +92,12 @@ def test_where_no_events_come_all_are_looked_at_each_time(settled: Shelf, asked:
     assert asked == {kept_in(folder) for folder in MONTHS}
     settled.path("2024/07/a.jpg").unlink()
     assert len(sweep(settled, heard=False)) == 1
+
+
+def test_a_root_that_is_away_is_left_alone(settled: Shelf, asked: set[str]) -> None:
+    os.rename(settled.root, settled.at / "away")
+    settled.library.reconcile()
+    assert sweep(settled, heard=False) == [] and asked == set()
 
 
 def test_one_that_changed_is_asked_about_until_its_bytes_are_known(settled: Shelf) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from dedupd.adapters.looking import file_stat
 from dedupd.core.photo import FileStat, FileState
+from dedupd.core.relocation import Goal
 from dedupd.errors import Refusal
 from dedupd.pipeline import reread
 from dedupd.pipeline.reconcile import MANY_DOUBTS
@@ -117,6 +119,37 @@ class TestKeeper:
         settled.library.reread()
         assert settled.library.sweep({}, {settled.row.id}) and COPY in settled.files()
 
+    def test_rewritten_and_renamed_it_is_read_again_too(self, settled: Shelf) -> None:
+        rewrite(settled.path(KEEPER))
+        os.rename(settled.path(KEEPER), settled.path("2024/06/c.jpg"))
+        settled.library.reconcile()
+        assert settled.library.reread().changed and settled.library.rescue()
+        assert settled.files() == {"2024/06/c.jpg", COPY}
+
+    def test_a_root_that_is_another_by_now_says_nothing_of_it(self, settled: Shelf) -> None:
+        rewrite(settled.path(KEEPER))
+        settled.library.reconcile()
+        marker = settled.root / ".dedupd-root.json"
+        ours = marker.read_text()
+        marker.write_text('{"uuid": "another disk"}')
+        assert not settled.library.reread().changed
+        marker.write_text(ours)
+        settled.library.reconcile()
+        assert settled.library.reread().changed
+
+    def test_a_held_copy_taken_back_over_it_is_an_undo(self, shelf: Shelf) -> None:
+        """Of the same bytes, size and mtime: only the inode tells which file lies there."""
+        shelf.add(KEEPER)
+        shutil.copy2(shelf.path(KEEPER), shelf.path(COPY))
+        assert shelf.pass_().files == 1
+        (held,) = shelf.library.held(everything=True)
+        os.replace(shelf.path(held.dst), shelf.path(held.keeper))
+        for _ in range(2):
+            shelf.pass_()
+            shelf.clock.advance(100)
+        (move,) = shelf.ledger.journal.moves()
+        assert (move.goal, move.restored) == (Goal.UNDONE, held.keeper)
+
 
 class TestDoubt:
     def test_another_ctime_is_read_again_and_not_looked_at_again(
@@ -135,8 +168,9 @@ class TestDoubt:
         settled.pass_()
         settled.library.reread()
         for name in ("2024/05/other.jpg", KEEPER):
+            settled.clock.advance(1)
             touch(settled.path(name))
-        settled.library.reconcile()
+            settled.library.reconcile()
         settled.library.reread()
         assert opened[-2:] == [KEEPER, "2024/05/other.jpg"]
 
@@ -165,6 +199,17 @@ class TestDoubt:
         settled.pass_()
         settled.library.reread()
         assert opened == [KEEPER] and len(settled.vision.looked) == looked
+
+    def test_another_device_number_is_adopted_before_it_is_read(
+        self, settled: Shelf, opened: list[str]
+    ) -> None:
+        """A move asks for the number that is recorded, and would be refused for ever."""
+        touch(settled.path(KEEPER))
+        settled.library.reconcile()
+        settled.ledger._link.execute("UPDATE files SET dev=dev+7")
+        settled.library.reread()
+        row = settled.ledger.inventory.file_at(settled.row.id, KEEPER)
+        assert row is not None and row.stat.dev == settled.path(KEEPER).stat().st_dev
 
     def test_a_file_system_that_shows_mtime_for_ctime_is_believed(
         self, settled: Shelf, opened: list[str], monkeypatch: pytest.MonkeyPatch
@@ -276,14 +321,23 @@ class TestPace:
             settled.library.reread()
         assert opened
 
+    def test_after_a_long_rest_no_more_than_a_days_share_is_read(
+        self, shelf: Shelf, opened: list[str]
+    ) -> None:
+        self.settle(shelf, 60)
+        shelf.library.reread()
+        shelf.clock.advance(90 * reread.DAY)
+        shelf.library.reread()
+        assert 1 <= len(opened) <= 3
+
     def test_a_large_file_is_read_in_slices_between_which_people_come_in(
         self, settled: Shelf, opened: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(reread, "BLOCK_BYTES", 16)
         rewrite(settled.path(KEEPER))
         settled.library.reconcile()
+        assert not settled.library.reread(lambda: True).changed and opened == []
         slices = 0
         while not settled.library.reread(limit=16).changed:
             slices += 1
         assert slices > 3 and opened == [KEEPER]
-        assert not settled.library.reread(lambda: True).said
