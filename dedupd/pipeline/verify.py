@@ -5,8 +5,10 @@ Must never change anything, not even the ledger: what it finds it tells, with th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.foreign import Scope
@@ -19,6 +21,9 @@ from dedupd.ports import Disk
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
+
+
+_LOOK = "`dedupd scan`, or `dedupd scan-now` with the daemon running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +131,27 @@ def _held(
 ) -> Iterator[Breach]:
     held = ledger.journal.moves(root=root.path, held=True)
     told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
-    said = _Said(ledger, root)
-    keepers: dict[str, str] = {}
+    travelled = {(m.batch, m.id): m.dst for m in told.values()}
+    sought = _Sought(ledger, disk, root, scope)
+    said, keepers = _Said(ledger, root), _Keepers(ledger, disk, root, sought)
+    renamed: Counter[tuple[str, str]] = Counter()
     for done, move in enumerate(held):
         on_progress("verify", done, len(held))
-        receipt = told.pop(move.dst, None)
         row = ledger.inventory.file(move.file)
         if row is not None and row.absent_since is not None and disk.gone(root.path, move.dst):
+            told.pop(move.dst, None)
             continue  # its owner took it away: the last look noticed, the next one settles it
-        yield from _one_held(ledger, disk, root, move, keepers)
+        here, whole = travelled.get((move.batch, move.id), ""), _content(disk, root, move.dst) == move.content
+        if not whole and here and _content(disk, root, here) == move.content:
+            # Its folder was renamed by hand, and its receipts with it: nothing is lost, and a look follows it.
+            renamed[move.dst.rpartition("/")[0], here.rpartition("/")[0]] += 1
+            told.pop(here)
+            yield from keepers.breach(move, renamed=True)
+            continue
+        receipt = told.pop(move.dst, None)
+        if not whole:
+            yield _not_there(disk, root, move, sought)
+        yield from keepers.breach(move)
         if receipt is None or receipt.content != move.content or receipt.src != move.src:
             yield Breach(
                 promise="P4", path=move.dst, told="no completed receipt beside it tells where it came from",
@@ -146,6 +163,11 @@ def _held(
                 mend=f"dedupd undo '{move.dst}'",
             )  # fmt: skip
     yield from _strays(ledger, disk, root, {move.dst for move in held})
+    for (before, now), files in renamed.items():
+        yield Breach(
+            promise="P15", path=before, told=f"{files} moved file(s) of it lie in {now} now: it was renamed by hand",
+            mend=f"{_LOOK}: it follows them, and each can be put back as before",
+        )  # fmt: skip
     for move in told.values():
         thrown_away = disk.foreign(root.path, move.dst.rpartition("/")[0], scope) is not None
         if disk.stat(root.path, move.dst) is not None and not thrown_away:
@@ -173,6 +195,71 @@ def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> 
         )
 
 
+class _Sought:
+    """Where a file went that is not where the ledger says: by its bytes, among the photos that the ledger does not know."""
+
+    def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> None:
+        self._ledger, self._disk, self._root, self._scope = ledger, disk, root, scope
+
+    def find(self, content: str, size: int) -> str:
+        """Its path; '' when it is nowhere."""
+        here = (path for path in self._by_size.get(size, ()) if self._disk_says(path) == content)
+        return next((path for path in here if not self._known(path)), "")
+
+    def _disk_says(self, path: str) -> str:
+        return _content(self._disk, self._root, path)
+
+    def _known(self, path: str) -> bool:
+        rows = self._ledger.inventory.files_in_folder(self._root.id, path.rpartition("/")[0])
+        return any(row.path == path for row in rows)
+
+    @cached_property
+    def _by_size(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for file in self._disk.walk(self._root.path, "", self._scope, lambda folder, sentence: None):
+            found.setdefault(file.stat.size, []).append(file.path)
+        return found
+
+
+class _Keepers:
+    """The photos that held copies are kept beside, each read once."""
+
+    def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, sought: _Sought) -> None:
+        self._ledger, self._disk, self._root, self._sought = ledger, disk, root, sought
+        self._found: dict[str, str] = {}
+        """Path -> content."""
+
+    def breach(self, move: Move, *, renamed: bool = False) -> Iterator[Breach]:
+        """`renamed`: with its folder, and a keeper that went along is no news."""
+        group = self._ledger.judgement.group(move.group)
+        row = self._ledger.inventory.file(group.keeper) if group is not None else None
+        keeper = row.path if row is not None else move.keeper
+        if keeper not in self._found:
+            self._found[keeper] = _content(self._disk, self._root, keeper)
+        if self._found[keeper] != move.keeper_content:
+            went = self._sought.find(move.keeper_content, row.stat.size) if row is not None else ""
+            if went and renamed:
+                return
+            state = "has changed" if self._found[keeper] else "is gone"
+            yield Breach(
+                promise="P8", path=move.dst,
+                told=f"its keeper {keeper} " + (f"lies at {went} now" if went else state),
+                mend=f"{_LOOK}: it follows them" if went or renamed
+                else f"the daemon brings it back {self._when(row, keeper)}; or now: dedupd undo '{move.dst}'",
+            )  # fmt: skip
+        elif not self._ledger.inventory.traits([move.keeper_content]):
+            yield Breach(
+                promise="P2", path=move.dst, told=f"its keeper {keeper} was never read to the end",
+                mend=f"dedupd undo '{move.dst}'",
+            )  # fmt: skip
+
+    def _when(self, row: FileRow | None, keeper: str) -> str:
+        now = self._disk.stat(self._root.path, keeper)
+        if row is not None and now is not None and same_bytes(row.stat, now):
+            return "as soon as it has read the keeper again (each is, once a month)"
+        return "within a minute"
+
+
 class _Said:
     """What people said of contents, and when."""
 
@@ -195,36 +282,18 @@ class _Said:
         return min(times) < move.at or not any(f.root == self._root.id for f in live)
 
 
-def _one_held(
-    ledger: Ledger, disk: Disk, root: RootRow, move: Move, keepers: dict[str, str]
-) -> Iterator[Breach]:
-    if _content(disk, root, move.dst) != move.content:
-        there = disk.stat(root.path, move.dst) is not None
-        yield Breach(
-            promise="P1", path=move.dst, told="it is not the file that was moved" if there else "it is not there any more",
-            mend="restore it from a backup if you did not change it yourself; `dedupd scan` then takes note",
+def _not_there(disk: Disk, root: RootRow, move: Move, sought: _Sought) -> Breach:
+    """The held file is not where it was put."""
+    if went := sought.find(move.content, move.size):
+        return Breach(
+            promise="P15", path=move.dst, told=f"it lies at {went} now: it was taken out of duplicates/ by hand",
+            mend=f"{_LOOK}: it takes note, and leaves it there",
         )  # fmt: skip
-    group = ledger.judgement.group(move.group)
-    row = ledger.inventory.file(group.keeper) if group is not None else None
-    keeper = row.path if row is not None else move.keeper
-    if keeper not in keepers:
-        keepers[keeper] = _content(disk, root, keeper)
-    if keepers[keeper] != move.keeper_content:
-        state = "has changed" if keepers[keeper] else "is gone"
-        now = disk.stat(root.path, keeper)
-        unseen = row is not None and now is not None and same_bytes(row.stat, now)
-        when = (
-            "as soon as it has read the keeper again (each is, once a month)" if unseen else "within a minute"
-        )
-        yield Breach(
-            promise="P8", path=move.dst, told=f"its keeper {keeper} {state}",
-            mend=f"the daemon brings it back {when}; or now: dedupd undo '{move.dst}'",
-        )  # fmt: skip
-    elif not ledger.inventory.traits([move.keeper_content]):
-        yield Breach(
-            promise="P2", path=move.dst, told=f"its keeper {keeper} was never read to the end",
-            mend=f"dedupd undo '{move.dst}'",
-        )  # fmt: skip
+    there = disk.stat(root.path, move.dst) is not None
+    return Breach(
+        promise="P1", path=move.dst, told="it is not the file that was moved" if there else "it is not there any more",
+        mend="restore it from a backup if you did not change it yourself; `dedupd scan` then takes note",
+    )  # fmt: skip
 
 
 def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
@@ -236,7 +305,7 @@ def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
                 yield Breach(
                     promise="P15", path=file.path,
                     told="it is not there any more" if now is None else "it changed since it was looked at",
-                    mend="`dedupd scan`, or `dedupd scan-now` with the daemon running",
+                    mend=_LOOK,
                 )  # fmt: skip
 
 
@@ -246,7 +315,7 @@ def _foreign(ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> Iterato
         if kind := disk.foreign(root.path, folder, scope):
             yield Breach(
                 promise="P17", path=folder, told=f"its photos are counted, and it is none of the library ({kind.kind})",
-                mend="`dedupd scan`, or `dedupd scan-now` with the daemon running",
+                mend=_LOOK,
             )  # fmt: skip
 
 

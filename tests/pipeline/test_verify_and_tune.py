@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,47 @@ def test_what_it_says_of_a_keeper_whose_size_and_times_do_not_tell_is_true(libra
 def test_a_held_file_that_vanished_breaks_p1(library: Library) -> None:
     held(library).unlink()
     assert "P1" in {b.promise for b in breaches(library)}
+
+
+def test_a_month_that_was_renamed_by_hand_is_found_where_it_lies(library: Library) -> None:
+    """Nothing is lost: no backup is to be asked for, and no undo of a path that is gone."""
+    june = Path(library.roots[0].path, "2024/06")
+    june.rename(june.with_name("06 June"))
+    found = [b for b in breaches(library) if b.promise != "P15" or "1 moved file(s)" in b.told]
+    assert [(b.promise, b.path) for b in found] == [("P15", "2024/06/duplicates")]
+    assert "lie in 2024/06 June/duplicates now" in found[0].told
+    assert "dedupd scan" in found[0].mend
+    library.scan()  # what it names mends it
+    assert breaches(library) == []
+    assert library.undo(library.held(everything=True)).restored == 1
+
+
+def test_a_keeper_that_was_renamed_by_hand_is_found_where_it_lies(library: Library) -> None:
+    june = Path(library.roots[0].path, "2024/06")
+    (june / "IMG_1.jpg").rename(june / "Beach.jpg")
+    (found,) = [b for b in breaches(library) if b.promise == "P8"]
+    assert "lies at 2024/06/Beach.jpg now" in found.told and "scan" in found.mend
+    library.scan()
+    assert breaches(library) == []
+
+
+def test_a_moved_file_that_its_owner_took_out_is_found_where_it_lies(library: Library) -> None:
+    held(library).rename(Path(library.roots[0].path, "2024/06/mine.jpg"))
+    told = {b.promise: b for b in breaches(library)}
+    assert "lies at 2024/06/mine.jpg now" in told["P15"].told
+    assert "P1" not in told
+
+
+def test_bytes_that_the_library_has_anyway_are_no_place_where_a_lost_file_went(library: Library) -> None:
+    """Its keeper holds the same bytes: that is not where the held one went."""
+    held(library).unlink()
+    assert next(b.promise for b in breaches(library) if "2024/06/duplicates" in b.path) == "P1"
+
+
+def test_a_month_that_was_copied_is_not_taken_for_a_renamed_one(library: Library) -> None:
+    june = Path(library.roots[0].path, "2024/06")
+    shutil.copytree(june, june.with_name("06 copy"))
+    assert not [b for b in breaches(library) if "renamed" in b.told]
 
 
 def test_a_missing_receipt_breaks_p4(library: Library) -> None:
