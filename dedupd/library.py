@@ -254,8 +254,8 @@ class Library:
         self._see()
         wanted = None if months is None else set(months)
 
-        def choose(path: str) -> bool:
-            folder = month_folder(path)
+        def choose(path: str, root: str) -> bool:
+            folder = month_folder(path, root)
             return wanted is None or folder is None or folder[0] in wanted
 
         return ingest(
@@ -642,7 +642,8 @@ def _eyes(settings: Settings) -> tuple[object, ...]:
 
 def _scope(settings: Settings) -> Scope:
     """What of a root is looked at."""
-    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults)
+    roots = frozenset(map(str, settings.roots))
+    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults, roots=roots)
 
 
 def _same_model(asked: str, recorded: str) -> bool:

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -193,8 +193,8 @@ class Daemon:
 
     def _hint(self, folder: str, whole: bool) -> None:
         """Something changed there. Our own moves end in duplicates/, a NAS makes thumbnails all day: nobody looks there."""
-        root = next((str(r) for r in self.settings.roots if _below(folder, str(r))), None)
-        if root is None or not looked_at(_relative(folder, root), self._library.known.scope):
+        root = _nearest(folder, map(str, self.settings.roots))
+        if not root or not looked_at(_relative(folder, root), self._library.known.scope):
             return
         now = self._loop.time()
         if not self._hints:
@@ -210,8 +210,11 @@ class Daemon:
 
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
         changed = False
+        paths = [root.path for root in library.roots]
         for root in library.roots:
-            folders = {_relative(f, root.path): w for f, w in hints.items() if _below(f, root.path)}
+            folders = {
+                _relative(f, root.path): w for f, w in hints.items() if _nearest(f, paths) == root.path
+            }
             if folders:
                 changed |= library.reconcile_folders(root, folders).any
         if changed:
@@ -423,6 +426,11 @@ def _identity(root: str) -> tuple[int, int] | None:
 def _relative(folder: str, root: str) -> str:
     """As the library names folders: '' for the root itself."""
     return folder[len(root) :].strip("/")
+
+
+def _nearest(folder: str, roots: Iterable[str]) -> str:
+    """The root that the folder lies in; the inner one where a disk of its own is mounted in another root; '' for none."""
+    return max((root for root in roots if _below(folder, root)), key=len, default="")
 
 
 def _below(folder: str, root: str) -> bool:

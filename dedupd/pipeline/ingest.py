@@ -32,7 +32,7 @@ def ingest(
     clock: Clock,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
-    choose: Callable[[str], bool] = lambda path: True,
+    choose: Callable[[str, str], bool] = lambda path, root: True,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
 
@@ -40,7 +40,7 @@ def ingest(
     """
     waiting = ledger.inventory.to_look_at()
     roots = {r.id: r for r in ledger.inventory.roots()}
-    waiting = [f for f in waiting if roots[f.root].online and choose(f.path)]
+    waiting = [f for f in waiting if roots[f.root].online and choose(f.path, roots[f.root].path)]
     if waiting:
         on_progress(0, len(waiting))
     photos = 0
@@ -102,9 +102,11 @@ def look_at(
     for look in vision.look(_requests(ledger, files)):
         looks.append(look)
         on_done(len(looks))
+    roots = {r.id: r.path for r in ledger.inventory.roots()}
     with ledger.transaction():
         for look in looks:
-            _record(ledger, clock, by_key[look.key], look)
+            file = by_key[look.key]
+            _record(ledger, clock, file, look, roots[file.root])
     return sum(not isinstance(look.result, Unreadable) for look in looks)
 
 
@@ -113,19 +115,19 @@ def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[LookRequest]:
     return [LookRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
 
 
-def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
+def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look, root: str) -> None:
     if isinstance(look.result, Unreadable):
         # Asked about again when its stat changes, not in every pass. What was seen before it went there stays known.
         in_the_cloud = look.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
         if in_the_cloud or not look.result.retry:
             ledger.inventory.skipped_file(file.id, look.result.reason, look.result.content)
-            named = named_month(file.path)
+            named = named_month(file.path, root)
             ledger.inventory.set_month(file.id, named, "folder" if named else "")
             for month in {file.month, named}:
                 ledger.inventory.change_month(file.root, month, clock.now())
         return
     traits = look.result
-    month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9)
+    month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9, root=root)
     ledger.inventory.add_traits(traits)
     state = FileState.INDEXED if traits.decoded else FileState.UNDECODED
     unchanged = file.content == traits.content and file.month == str(month) and file.state == state
