@@ -265,8 +265,8 @@ class Library:
         self._see()
         wanted = None if months is None else set(months)
 
-        def choose(path: str) -> bool:
-            folder = month_folder(path)
+        def choose(path: str, root: str) -> bool:
+            folder = month_folder(path, root)
             return folder is None or folder[0] in (wanted or ())
 
         photos = ingest(
@@ -689,7 +689,8 @@ def _eyes(settings: Settings) -> tuple[object, ...]:
 
 def _scope(settings: Settings) -> Scope:
     """What of a root is looked at."""
-    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults)
+    roots = frozenset(map(str, settings.roots))
+    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults, roots=roots)
 
 
 def _same_model(asked: str, recorded: str) -> bool:

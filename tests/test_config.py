@@ -213,16 +213,41 @@ def test_the_whole_disk_and_the_home_folder_are_no_roots(
     assert "is your home folder" in complaint(tmp_path, f'roots = ["{tmp_path}/home"]')
 
 
-@pytest.mark.parametrize("inner", ["", "/2024", "/2024/../2024"])
+@pytest.mark.parametrize("inner", ["/2024", "/2024/../2024"])
 def test_overlapping_roots_are_refused(tmp_path: Path, pictures: Path, inner: str) -> None:
-    (pictures / "2024").mkdir()
+    (pictures / "2024/06").mkdir(parents=True)
     for roots in (f'["{pictures}", "{pictures}{inner}"]', f'["{pictures}{inner}", "{pictures}"]'):
         assert "overlap" in complaint(tmp_path, f"roots = {roots}")
 
 
+def test_each_root_that_overlaps_is_named_once_in_one_sentence(tmp_path: Path, pictures: Path) -> None:
+    (pictures / "2024/06/trip").mkdir(parents=True)
+    roots = [f"{pictures}/2024/06", str(pictures), f"{pictures}/2024", str(pictures)]
+    with pytest.raises(ConfigError) as told:
+        load(write(tmp_path, f"roots = {roots}"))
+    twice, overlap = str(told.value).splitlines()[1:]
+    assert twice.endswith(f"the root {pictures} is named twice; name it once")
+    assert overlap.endswith(
+        f"the roots {pictures} and {pictures}/2024/06, {pictures}/2024 overlap; name only {pictures}"
+    )
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no file system is mounted inside another here")
+def test_a_disk_mounted_inside_a_root_may_be_a_root_of_its_own(tmp_path: Path) -> None:
+    assert len(load(write(tmp_path, 'roots = ["/dev", "/dev/shm"]')).roots) == 2
+
+
+def test_the_empty_place_of_a_disk_that_is_not_mounted_overlaps_with_nothing(
+    tmp_path: Path, pictures: Path
+) -> None:
+    (pictures / "2024").mkdir()
+    roots = f'roots = ["{pictures}", "{pictures}/2024", "{pictures}/2025"]'
+    assert len(load(write(tmp_path, roots)).roots) == 3
+
+
 def test_roots_that_overlap_through_a_symlink_are_refused(tmp_path: Path, pictures: Path) -> None:
     (tmp_path / "link").symlink_to(pictures)
-    (pictures / "2024").mkdir()
+    (pictures / "2024/06").mkdir(parents=True)
     assert "overlap" in complaint(tmp_path, f'roots = ["{pictures}", "{tmp_path}/link/2024"]')
 
 

@@ -53,7 +53,12 @@ class Root:
 
     def open(self, path: str, flags: int = os.O_RDONLY) -> int:
         """A descriptor for `path`. OSError ELOOP or EXDEV when a link or a mount lies on the way."""
-        return open_beneath(self.fd, path, flags)
+        fd = open_beneath(self.fd, path, flags)
+        found = os.fstat(fd)
+        if stat.S_ISDIR(found.st_mode) and found.st_dev != self.dev:  # a subvolume, which is no mount
+            os.close(fd)
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+        return fd
 
     @contextmanager
     def opened(self, path: str) -> Generator[int]:

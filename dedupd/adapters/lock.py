@@ -58,10 +58,19 @@ def hold(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
         for folder in (runtime.parent, runtime):
             private_folder(folder)
         locks = Locks(stack, runtime / "roots")
-        for root in roots:
-            if root.exists():
+        known = list(roots)
+        for root in known:
+            if root.exists() and not _waits_for_its_disk(root, known):
                 locks.add(root)
         yield locks
+
+
+def _waits_for_its_disk(root: Path, roots: Iterable[Path]) -> bool:
+    """True for the empty place inside another root where a disk is mounted when it is there."""
+    return any(
+        outer in root.parents and outer.exists() and _there(outer).st_dev == _there(root).st_dev
+        for outer in roots
+    )
 
 
 @contextmanager
@@ -88,7 +97,12 @@ def root_lock(root: Path, locks: Path) -> Generator[None]:
         os.ftruncate(lock, 0)
         os.pwrite(lock, os.fsencode(root), 0)
         for other in locks.iterdir():
-            if other.name != name and (theirs := _held_root(other)) and _overlap(root, theirs):
+            if (
+                other.name != name
+                and other.name.startswith(f"{found.st_dev:x}-")  # a disk inside another folder is its own
+                and (theirs := _held_root(other))
+                and _overlap(root, theirs)
+            ):
                 raise AlreadyRunning(
                     f"another dedupd already looks after {theirs}, which {root} overlaps; stop it first"
                 )

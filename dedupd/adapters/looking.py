@@ -86,7 +86,7 @@ class Look:
             if entry.stat(follow_symlinks=False).st_dev == self._top.dev:
                 below.append(path)
             else:
-                self._on_problem(path, _elsewhere(f"{self._top.path}/{path}"))
+                self._on_problem(path, self._elsewhere(f"{self._top.path}/{path}"))
         elif (
             entry.is_file(follow_symlinks=False)
             and not passed_over(entry.name)
@@ -110,11 +110,18 @@ class Look:
     def _failed(self, folder: str, error: OSError) -> None:
         at = f"{self._top.path}/{folder}" if folder else self._top.path
         if error.errno == errno.EXDEV:
-            self._on_problem(folder, _elsewhere(at))
+            self._on_problem(folder, self._elsewhere(at))
         elif error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
             self._on_problem(
                 folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
             )
+
+    def _elsewhere(self, at: str) -> str:
+        """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
+        below = (root for root in self._scope.roots if root.startswith(f"{self._top.path}/"))
+        if any(at == root or at.startswith(f"{root}/") for root in below):
+            return ""
+        return f"{at} is another file system: name it as a root of its own"
 
 
 class _There:
@@ -157,8 +164,3 @@ def _closed(name: str) -> bool:
 
 def _ignored(path: str, scope: Scope) -> bool:
     return any(fnmatch(path, glob) or fnmatch(path.rpartition("/")[2], glob) for glob in scope.ignore)
-
-
-def _elsewhere(at: str) -> str:
-    """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
-    return f"{at} is another file system: name it as a root of its own"

@@ -89,7 +89,7 @@ def _here(path: str) -> Path:
 
 def _month(move: Move) -> str:
     """As its folder or its name says, else by its date; what its picture says is lost with the state."""
-    return str(month_of(move.src, None, move.mtime_ns / 1e9)[0])
+    return str(month_of(move.src, None, move.mtime_ns / 1e9, root=move.root)[0])
 
 
 def _made_elsewhere(moves: Sequence[Move], root: str) -> int:

@@ -335,7 +335,7 @@ def _root_problems(values: dict[str, Any], state: Path | None, offline_ok: bool)
     roots: tuple[Path, ...] = values.get("roots", ())
     home = Path.home().resolve()
     state = state.resolve() if state else None
-    for number, root in enumerate(roots):
+    for root in roots:
         if root == Path(root.anchor):
             yield f"{root} is the whole disk; name the folder your photos are in"
         elif root == home:
@@ -344,15 +344,44 @@ def _root_problems(values: dict[str, Any], state: Path | None, offline_ok: bool)
             yield f"the root {root} and dedupd's own folder {state} must lie apart; move one of them"
         elif root.exists() and not root.is_dir():
             yield f"the root {root} is not a folder"
-        for other in roots[:number]:
-            if _inside(root, other) or _inside(other, root):
-                yield f"the roots {other} and {root} overlap; name only the upper one"
+    yield from _overlaps(roots)
     if roots and not offline_ok and not any(root.exists() for root in roots):
         yield f"there is no folder {', '.join(map(str, roots))}; check the spelling, or is the disk not mounted?"
     for folder in values.get("protected", ()):
         above = [root for root in roots if root == folder or root in folder.parents]
         if above and above[0].exists() and not folder.exists():
             yield f"the protected folder {folder} does not exist; check the spelling"
+
+
+def _overlaps(roots: Sequence[Path]) -> Iterator[str]:
+    """One sentence for each root that holds others on the same disk, or that is named twice."""
+    below: dict[Path, list[Path]] = {}
+    for number, root in enumerate(roots):
+        if root in roots[:number]:
+            yield f"the root {root} is named twice; name it once"
+            continue
+        above = [other for other in roots if other != root and _holds(other, root)]
+        above = [other for other in above if not _inside(other, root) or roots.index(other) < number]
+        if above:
+            below.setdefault(min(above, key=lambda other: len(other.parts)), []).append(root)
+    for upper, lower in below.items():
+        yield f"the roots {upper} and {', '.join(map(str, lower))} overlap; name only {upper}"
+
+
+def _holds(outer: Path, inner: Path) -> bool:
+    """Whether what lies in `inner` lies in `outer`: not when a disk of its own is, or may be, mounted there."""
+    return _inside(inner, outer) and (_inside(outer, inner) or not _mounted_in(outer, inner))
+
+
+def _mounted_in(outer: Path, inner: Path) -> bool:
+    """True for another device, and for the empty or missing place where its disk is mounted when it is there."""
+    try:
+        if inner.stat().st_dev != outer.stat().st_dev:
+            return True
+        with os.scandir(inner) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True
 
 
 def _inside(path: Path, folder: Path) -> bool:

@@ -19,6 +19,8 @@ class Scope:
     """Globs of files and folders that are not."""
     defaults: bool = True
     """Whether the table below counts; without it only what is `always` closed is."""
+    roots: frozenset[str] = frozenset()
+    """Absolute paths of all roots: another one inside this root is a disk of its own, and nobody need be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

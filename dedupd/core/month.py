@@ -99,14 +99,14 @@ _PHOTO_ON = re.compile(r"^Photo on ([0-9]{1,2})[-.]([0-9]{1,2})[-.]((?:[0-9]{2})
 
 
 def month_of(
-    path: str, captured: float | None, mtime: float, *, zone: tzinfo = UTC
+    path: str, captured: float | None, mtime: float, *, root: str = "", zone: tzinfo = UTC
 ) -> tuple[Month, MonthSource]:
-    """The month of the photo at `path` (relative to its root), and what it rests on.
+    """The month of the photo at `path` (relative to `root`), and what it rests on.
 
     A folder of the path wins, then `captured` (seconds of the camera's own clock, no zone), then the file
     name, then `mtime` (seconds since the epoch, read in `zone`). Never fails: an impossible mtime is 1970-01.
     """
-    if folder := month_folder(path):
+    if folder := month_folder(path, root):
         return folder[0], "folder"
     if captured is not None and (month := _month_at(captured, UTC)):
         return month, "exif"
@@ -115,23 +115,36 @@ def month_of(
     return _month_at(mtime, zone) or Month(1970, 1), "mtime"
 
 
-def month_folder(path: str) -> tuple[Month, str] | None:
-    """The nearest folder above the file at `path` that names a month, with that month; None when none does.
+def month_folder(path: str, root: str = "") -> tuple[Month, str] | None:
+    """The nearest folder above the file at `path` in `root` that names a month, with that month; None when none does.
 
     'Pictures/2024/06/trip/a.jpg' -> (2024-06, 'Pictures/2024/06');
-    '2024/2024-06-15/b.jpg' -> (2024-06, '2024/2024-06-15').
+    '2024/2024-06-15/b.jpg' -> (2024-06, '2024/2024-06-15'). '' is the root itself.
     """
-    folders = path.split("/")[:-1]
+    above = _place(root)
+    folders = [*above, *path.split("/")[:-1]]
     for depth in range(len(folders), 0, -1):
         parent = folders[depth - 2] if depth > 1 else ""
         if month := _month_named(folders[depth - 1], parent):
-            return month, "/".join(folders[:depth])
+            return month, "/".join(folders[len(above) : depth])
     return None
 
 
-def named_month(path: str) -> str:
+def _place(root: str) -> list[str]:
+    """The folders of a root's own path that its months go by: a year, or a month below its year; else none.
+
+    A disk may be mounted at Pictures/2024 or at Pictures/2024/06. Any other name of a root, and all that is above it,
+    says where somebody keeps their photos, not when these were taken.
+    """
+    parent, name = ["", "", *root.split("/")][-2:]
+    if _year_named(name):
+        return [name]
+    return [parent, name] if _year_named(parent) and _month_named(name, parent) else []
+
+
+def named_month(path: str, root: str = "") -> str:
     """The month that a folder of the path names, '' when none does: all that is known of a file nobody can read."""
-    found = month_folder(path)
+    found = month_folder(path, root)
     return str(found[0]) if found else ""
 
 

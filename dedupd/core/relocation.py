@@ -138,13 +138,13 @@ class Move:
         return replace(self, state=state or self.state, error=str(why), refusal=why.kind)
 
 
-def destination(path: str) -> str:
-    """Where the duplicate at `path` goes: duplicates/ in the folder that names its month, else in the root.
+def destination(path: str, root: str = "") -> str:
+    """Where the duplicate at `path` of `root` goes: duplicates/ in the folder that names its month, else in the root.
 
     '2024/06/trip/a.jpg' -> '2024/06/duplicates/trip/a.jpg'; 'x/c.jpg' -> 'duplicates/x/c.jpg'.
     """
-    found = month_folder(path)
-    if found is None:
+    found = month_folder(path, root)
+    if found is None or not found[1]:
         return f"{DUPLICATES}/{path}"
     folder = found[1]
     return f"{folder}/{DUPLICATES}/{path[len(folder) + 1 :]}"

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -202,8 +202,8 @@ class Daemon:
 
     def _hint(self, folder: str, whole: bool) -> None:
         """Something changed there. Our own moves end in duplicates/, a NAS makes thumbnails all day: nobody looks there."""
-        root = next((str(r) for r in self.settings.roots if _below(folder, str(r))), None)
-        if root is None or not looked_at(_relative(folder, root), self._library.known.scope):
+        root = _nearest(folder, map(str, self.settings.roots))
+        if not root or not looked_at(_relative(folder, root), self._library.known.scope):
             return
         now = self._loop.time()
         if not self._hints:
@@ -221,8 +221,9 @@ class Daemon:
 
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
         changed = False
+        paths = [root.path for root in library.roots]
         for root in library.roots:
-            if folders := _folders_of(root.path, hints):
+            if folders := _folders_of(root.path, hints, paths):
                 changed |= library.reconcile_folders(root, folders).any
                 library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if changed:
@@ -299,7 +300,8 @@ class Daemon:
         again = Reread() if self.paused else library.reread(self.safe_points())
         with self._guard:
             hints, self._unswept = self._unswept, {}
-        folders = {root.id: _folders_of(root.path, hints) for root in library.roots}
+        paths = [root.path for root in library.roots]
+        folders = {root.id: _folders_of(root.path, hints, paths) for root in library.roots}
         heard = {root.id for root in library.roots if self._hears(root.path)}
         said = [*again.said, *library.sweep(folders, heard)]
         self._tell_rescued(said)
@@ -490,13 +492,21 @@ def _identity(root: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _folders_of(root: str, hints: dict[str, bool]) -> dict[str, bool]:
-    return {_relative(folder, root): whole for folder, whole in hints.items() if _below(folder, root)}
+def _folders_of(root: str, hints: dict[str, bool], roots: Sequence[str]) -> dict[str, bool]:
+    """Those of this root and of no root within it."""
+    return {
+        _relative(folder, root): whole for folder, whole in hints.items() if _nearest(folder, roots) == root
+    }
 
 
 def _relative(folder: str, root: str) -> str:
     """As the library names folders: '' for the root itself."""
     return folder[len(root) :].strip("/")
+
+
+def _nearest(folder: str, roots: Iterable[str]) -> str:
+    """The root that the folder lies in; the inner one where a disk of its own is mounted in another root; '' for none."""
+    return max((root for root in roots if _below(folder, root)), key=len, default="")
 
 
 def _below(folder: str, root: str) -> bool:

@@ -46,7 +46,7 @@ def look_aside(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience
                 continue
             path, move = elsewhere.get(_mark(row.stat)), moves.get(row.id)
             if path is not None and ledger.inventory.file_at(root.id, path) is None:
-                _gone_along(ledger, row, move, path, now)
+                _gone_along(ledger, root, row, move, path, now)
             elif row.absent_since is None:
                 ledger.inventory.absent_file(row.id, now)
                 ledger.inventory.change_month(root.id, row.month, now)
@@ -75,7 +75,9 @@ def _mark(stat: FileStat) -> tuple[int, int, int]:
     return (stat.ino, stat.size, stat.mtime_ns)
 
 
-def _gone_along(ledger: Ledger, row: FileRow, move: Move | None, path: str, now: float) -> None:
+def _gone_along(
+    ledger: Ledger, root: RootRow, row: FileRow, move: Move | None, path: str, now: float
+) -> None:
     """A person renamed or moved a folder with its duplicates/: the copy is held still, and undo follows it there."""
     src = row.path
     if move is not None:
@@ -85,7 +87,7 @@ def _gone_along(ledger: Ledger, row: FileRow, move: Move | None, path: str, now:
     ledger.inventory.placed_file(row.id, path, FileState.HELD)
     traits = ledger.inventory.traits([row.content]) if row.content else {}
     captured = traits[row.content].captured if row.content in traits else None
-    month, source = month_of(src, captured, row.stat.mtime_ns / 1e9)
+    month, source = month_of(src, captured, row.stat.mtime_ns / 1e9, root=root.path)
     ledger.inventory.set_month(row.id, str(month), source)
     for changed in {row.month, str(month)}:
         ledger.inventory.change_month(row.root, changed, now)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dedupd.core.media import perhaps
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
-from dedupd.core.records import FileRow
+from dedupd.core.records import FileRow, RootRow
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Look, LookRequest, Vision
 
@@ -33,17 +33,17 @@ def ingest(
     clock: Clock,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Stop = never,
-    choose: Callable[[str], bool] | None = None,
+    choose: Callable[[str, str], bool] | None = None,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
     roots = {r.id: r for r in ledger.inventory.roots()}
-    online = [id for id, root in roots.items() if root.online]
+    online = [root for root in roots.values() if root.online]
     waiting = _waiting(ledger, online, choose)
     total = (
-        sum(ledger.inventory.count(id, FileState.SEEN) for id in online)
+        sum(ledger.inventory.count(root.id, FileState.SEEN) for root in online)
         if choose is None
         else sum(1 for _ in _waiting(ledger, online, choose))
     )
@@ -65,13 +65,15 @@ def ingest(
     return photos
 
 
-def _waiting(ledger: Ledger, roots: Iterable[int], choose: Callable[[str], bool] | None) -> Iterator[FileRow]:
+def _waiting(
+    ledger: Ledger, roots: Iterable[RootRow], choose: Callable[[str, str], bool] | None
+) -> Iterator[FileRow]:
     """What of these roots is to be looked at, read as it is asked for; what comes meanwhile too, each file once."""
     for root in roots:
         after = 0
-        while page := ledger.inventory.to_look_at(root, after, BATCH[1]):
+        while page := ledger.inventory.to_look_at(root.id, after, BATCH[1]):
             after = page[-1].id
-            yield from (f for f in page if choose is None or choose(f.path))
+            yield from (f for f in page if choose is None or choose(f.path, root.path))
 
 
 def know_media(ledger: Ledger) -> None:
@@ -114,9 +116,11 @@ def look_at(
     for look in vision.look(_requests(ledger, files)):
         looks.append(look)
         on_done(len(looks))
+    roots = {r.id: r.path for r in ledger.inventory.roots()}
     with ledger.transaction():
         for look in looks:
-            _record(ledger, clock, by_key[look.key], look)
+            file = by_key[look.key]
+            _record(ledger, clock, file, look, roots[file.root])
     return sum(not isinstance(look.result, Unreadable) for look in looks)
 
 
@@ -125,19 +129,19 @@ def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[LookRequest]:
     return [LookRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
 
 
-def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look) -> None:
+def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look, root: str) -> None:
     if isinstance(look.result, Unreadable):
         # Asked about again when its stat changes, not in every pass. What was seen before it went there stays known.
         in_the_cloud = look.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
         if in_the_cloud or not look.result.retry:
             ledger.inventory.skipped_file(file.id, look.result.reason, look.result.content)
-            named = named_month(file.path)
+            named = named_month(file.path, root)
             ledger.inventory.set_month(file.id, named, "folder" if named else "")
             for month in {file.month, named}:
                 ledger.inventory.change_month(file.root, month, clock.now())
         return
     traits = look.result
-    month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9)
+    month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9, root=root)
     ledger.inventory.add_traits(traits)
     state = FileState.INDEXED if traits.decoded else FileState.UNDECODED
     unchanged = file.content == traits.content and file.month == str(month) and file.state == state

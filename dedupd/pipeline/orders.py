@@ -171,7 +171,7 @@ def orders_for(
         orders += [
             MoveOrder(
                 group=group.id, unit=f"{group.id}:{file.id}", file=row.id, root=root.path, src=row.path,
-                dst=destination(row.path), stat=row.stat, content=row.content or "", keeper=keeper.path,
+                dst=destination(row.path, root.path), stat=row.stat, content=row.content or "", keeper=keeper.path,
                 keeper_stat=keeper.stat, keeper_content=keeper.content, relation=member.relation,
                 evidence=json.dumps(asdict(member.evidence)), primary=row is file, root_id=root.uuid,
             )

@@ -89,7 +89,7 @@ def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
         ledger.judgement.set_role(move.group, file.id, "moved")
         ledger.refusals.forget(file.id)
     elif not file.month:
-        ledger.inventory.set_month(file.id, *_own_month(move.src, file))
+        ledger.inventory.set_month(file.id, *_own_month(move, file))
 
 
 def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
@@ -113,6 +113,6 @@ def _state(ledger: Ledger, file: FileRow) -> FileState:
     return FileState.UNDECODED if undecoded else FileState.INDEXED
 
 
-def _own_month(path: str, file: FileRow) -> tuple[str, str]:
-    month, source = month_of(path, None, file.stat.mtime_ns / 1e9)
+def _own_month(move: Move, file: FileRow) -> tuple[str, str]:
+    month, source = month_of(move.src, None, file.stat.mtime_ns / 1e9, root=move.root)
     return str(month), source

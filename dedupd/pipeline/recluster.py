@@ -450,7 +450,7 @@ def _nodes(
         unit = companions.unit(file.path)
         nodes.append(
             Node(
-                id=file.id, root=root.id, month=file.month or _own_month(file), path=file.path, content=file.content,
+                id=file.id, root=root.id, month=file.month or _own_month(file, root), path=file.path, content=file.content,
                 traits=traits[file.content], size=file.stat.size, mtime=file.stat.mtime_ns / 1e9,
                 protected=settings.protects(os.path.join(root.path, file.path)),
                 pinned=bool(_moved(groups.get(file.id))),
@@ -464,9 +464,9 @@ def _nodes(
     return nodes
 
 
-def _own_month(file: FileRow) -> str:
+def _own_month(file: FileRow, root: RootRow) -> str:
     """A companion gets its month when it is to keep copies of its own."""
-    return str(month_of(file.path, None, file.stat.mtime_ns / 1e9)[0])
+    return str(month_of(file.path, None, file.stat.mtime_ns / 1e9, root=root.path)[0])
 
 
 def _store(

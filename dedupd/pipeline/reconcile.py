@@ -303,9 +303,12 @@ class _Diff:
 
     def _rename(self, row: FileRow, file: FoundFile, companion: bool) -> None:
         self._affected(row)
-        month, source = month_of(file.path, self._captured(row), file.stat.mtime_ns / 1e9)
+        month, source = month_of(
+            file.path, self._captured(row), file.stat.mtime_ns / 1e9, root=self._root.path
+        )
         known = row.content and row.state != FileState.SKIPPED
-        self._files.renamed_file(row.id, file.path, str(month) if known else named_month(file.path), source)
+        named = named_month(file.path, self._root.path)
+        self._files.renamed_file(row.id, file.path, str(month) if known else named, source)
         self._files.same_file(row.id, file.stat)
         if row.content and _doubtful(row.stat, file.stat):
             self._doubt([row.id])

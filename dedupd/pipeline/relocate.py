@@ -235,7 +235,7 @@ def _order_again(move: Move, mover: Mover) -> MoveOrder | None:
         return None
     return MoveOrder(
         group=move.group, unit=move.unit, file=move.file, root=move.root, root_id=move.root_id, src=src,
-        dst=destination(src), stat=stat, content=move.content, keeper=move.keeper, keeper_stat=keeper_stat,
+        dst=destination(src, move.root), stat=stat, content=move.content, keeper=move.keeper, keeper_stat=keeper_stat,
         keeper_content=move.keeper_content, relation=move.relation, evidence=move.evidence,
         primary=move.primary,
     )  # fmt: skip

@@ -71,12 +71,15 @@ class Roots:
         known = self.surely(root, mark=True)
         if known is None:
             return Changes()
-        return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
+        found = reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
+        found.problems = [told for told in found.problems if told]
+        return found
 
     def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
         """The root when it is there and itself; else None, and people are told why."""
         self.problems.pop(root.path, None)
         try:
+            self._is_apart(root)
             known = identify(root, self._ledger, self._disk, mark=mark)
             # A disk that came later, or another one at this path, is held from now on.
             self._hold(root.path)
@@ -86,6 +89,16 @@ class Roots:
         if mark and not known.uuid:
             self.problems[root.path] = self.why_unmarked(root)
         return known
+
+    def _is_apart(self, root: RootRow) -> None:
+        """RootError while a root inside another one lies on that one's disk: its own is not mounted there now."""
+        for outer in self.all:
+            inside = root.path.startswith(f"{outer.path.rstrip('/')}/")
+            if inside and self._disk.identity(outer.path).dev == self._disk.identity(root.path).dev:
+                with self._ledger.transaction():
+                    told = f"{root.path} lies on the same disk as {outer.path} now: mount its own disk there"
+                    self._ledger.inventory.update_root(root.id, online=False, note=told)
+                raise RootError(told)
 
     def why_unmarked(self, root: RootRow) -> str:
         """One sentence: what cannot even take a marker lets nothing move."""
@@ -101,4 +114,4 @@ class Roots:
 def _add(total: Changes, found: Changes) -> None:
     for name in ("new", "changed", "renamed", "absent", "left", "files"):
         setattr(total, name, getattr(total, name) + getattr(found, name))
-    total.problems += found.problems
+    total.problems += filter(None, found.problems)  # a folder that is a root of its own is nothing to tell of

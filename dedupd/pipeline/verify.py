@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
-from dedupd.core.records import RootRow
+from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import Move, MoveState
 from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.reconcile import same_bytes

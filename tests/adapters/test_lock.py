@@ -176,6 +176,21 @@ def test_a_root_inside_another_held_one_is_refused(
         pass
 
 
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no file system is mounted inside another here")
+def test_a_disk_mounted_inside_a_held_root_is_a_root_of_its_own(tmp_path: Path, holder: Holder) -> None:
+    holder("root", Path("/dev"), tmp_path / "locks")
+    with root_lock(Path("/dev/shm"), tmp_path / "locks"):
+        pass
+
+
+def test_the_place_of_a_disk_that_is_not_mounted_is_not_held(
+    root: Path, home: Places, tmp_path: Path, runtime: Path
+) -> None:
+    (root / "2024").mkdir(exist_ok=True)
+    with hold(home, [root, root / "2024"]):
+        pass
+
+
 def test_different_roots_do_not_hinder_each_other(root: Path, tmp_path: Path, holder: Holder) -> None:
     (tmp_path / "Pictures2").mkdir()
     holder("root", root, tmp_path / "locks")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.month import FIRST_YEAR, LAST_YEAR, Month, month_folder, month_in_name, month_of, year_folder
+from dedupd.core.relocation import destination
 
 JUNE = Month(2024, 6)
 LATER = datetime(2025, 1, 31, 12, tzinfo=UTC).timestamp()
@@ -220,3 +221,30 @@ def test_any_name_is_read_without_failing(name: str) -> None:
 @given(st.from_regex(r"[0-9]{9,13}", fullmatch=True), st.sampled_from(["", "IMG_", "received_", "+"]))
 def test_no_date_is_taken_from_a_number(number: str, prefix: str) -> None:
     assert month_in_name(f"{prefix}{number}.jpg") is None
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        ("/home/ana/Pictures/2024", "06/a.jpg", ("2024-06", "06")),
+        ("/home/ana/Pictures/2024", "06/trip/a.jpg", ("2024-06", "06")),
+        ("/home/ana/Pictures/2024/06", "a.jpg", ("2024-06", "")),
+        ("/home/ana/Pictures/2024/06", "trip/a.jpg", ("2024-06", "")),
+        ("/home/ana/Pictures/2024/06", "2023-01/a.jpg", ("2023-01", "2023-01")),
+        ("/home/ana/Pictures/2024", "a.jpg", None),
+        ("/backup/2024/06/Pictures", "a.jpg", None),
+        ("/home/ana/2024-06-15 export", "a.jpg", None),
+        ("/home/ana/Pictures", "06/a.jpg", None),
+        ("", "06/a.jpg", None),
+    ],
+)
+def test_a_root_that_is_a_year_or_a_month_below_one_knows_its_place(
+    root: str, path: str, expected: tuple[str, str] | None
+) -> None:
+    found = month_folder(path, root)
+    assert (found and (str(found[0]), found[1])) == expected
+
+
+def test_duplicates_of_a_month_that_is_the_root_itself_go_into_the_root() -> None:
+    assert destination("trip/a.jpg", "/Pictures/2024/06") == "duplicates/trip/a.jpg"
+    assert destination("06/trip/a.jpg", "/Pictures/2024") == "06/duplicates/trip/a.jpg"
