@@ -62,10 +62,11 @@ class Reviewer:
         """The same with every file that moves or moved: sidecars and paired files too."""
         views: list[GroupView] = []
         beside = {id: Companions(self._ledger, self._disk, root) for id, root in self._roots.items()}
+        groups = list(groups)
+        files, seen = self._files(groups)
         for group in groups:
-            view = self.group(group)
+            view = self._view(group, files, seen)
             if view is not None and (view.duplicates or view.review):
-                files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
                 views += [view, *self._companions(view, group, files, beside[group.root])]
         return views
 

@@ -45,11 +45,11 @@ def test_each_model_has_its_own_cosine_of_a_pair_and_shares_what_was_measured(tm
         judgement.put_pair(pair(B, C, "two", 0.7))
         judgement.compared([A], "1:2024-06", "one", "rules")
         judgement.compared([A], "1:2024-06", "two", "rules")
-        assert [p.cosine for p in judgement.pairs_of(B, "one")] == [0.8]
-        assert sorted(p.cosine or 0 for p in judgement.pairs_of(B, "two")) == [0.6, 0.7]
+        assert [p.cosine for p in judgement.pairs_among([B], "one")] == [0.8]
+        assert sorted(p.cosine or 0 for p in judgement.pairs_among([B], "two")) == [0.6, 0.7]
         judgement.forget_pairs(but="two")
-        assert judgement.pairs_of(B, "one") == []
-        assert len(judgement.pairs_of(B, "two")) == 2
+        assert judgement.pairs_among([B], "one") == []
+        assert len(judgement.pairs_among([B], "two")) == 2
         assert judgement.not_compared([A], "1:2024-06", "one", "rules") == [A]
         assert judgement.not_compared([A], "1:2024-06", "two", "rules") == []
 
@@ -66,7 +66,7 @@ def test_an_older_ledger_keeps_what_was_measured(tmp_path: Path) -> None:
         Ledger(path, read_only=True)
     for _ in range(2):  # once is enough, and again changes nothing
         with Ledger(path) as ledger:
-            (found,) = ledger.judgement.pairs_of(B, "lite0-gem/1")
+            (found,) = ledger.judgement.pairs_among([B], "lite0-gem/1")
             assert found.cosine == 0.9
             assert found.measures == Measures(ncc=0.5)
             assert ledger.judgement.not_compared([A], "1:2024-06", "lite0-gem/1", "1|lite0-gem/1|None") == []

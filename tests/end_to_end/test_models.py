@@ -76,7 +76,7 @@ def in_force(house: House) -> dict[str, Any]:
             "verdicts": ledger.judgement.verdicts(),
             "moves": ledger.journal.moves(),
             "groups": [(g.keeper, g.members) for g in ledger.judgement.groups()],
-            "pairs": sorted((p.a, p.b, p.cosine or 0) for c in contents for p in ledger.judgement.pairs_of(c, model)),
+            "pairs": sorted((p.a, p.b, p.cosine or 0) for c in contents for p in ledger.judgement.pairs_among([c], model)),
             "months": [m.month for m in ledger.inventory.months()],
         }  # fmt: skip
 

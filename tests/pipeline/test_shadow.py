@@ -87,7 +87,7 @@ def state(shelf: Shelf) -> dict[str, Any]:
         "moves": ledger.journal.moves(),
         "files": shelf.files(),
         "pairs": {
-            (p.a, p.b, p.cosine) for c in ledger.inventory.live_contents() for p in ledger.judgement.pairs_of(c, ledger.get("model"))
+            (p.a, p.b, p.cosine) for c in ledger.inventory.live_contents() for p in ledger.judgement.pairs_among([c], ledger.get("model"))
         },
     }  # fmt: skip
 
@@ -137,7 +137,7 @@ def test_after_the_switch_nothing_of_the_old_model_is_left(
     library.use_model(OTHER)
     assert stern.tidied == [[]]
     for content in shelf.ledger.inventory.live_contents():
-        assert shelf.ledger.judgement.pairs_of(content, "lite0-gem/1") == []
+        assert shelf.ledger.judgement.pairs_among([content], "lite0-gem/1") == []
     assert library.model == OTHER
     assert shelf.ledger.get(shadows.IN_SHADOW) == ""
     incremental = shelf.stars()
@@ -218,7 +218,7 @@ def test_choosing_the_model_in_force_forgets_the_other(shelf: Shelf, monkeypatch
     assert shadows.in_preparation(shelf.ledger) is None
     assert state(shelf) == before
     content = shelf.ledger.inventory.live_contents()[0]
-    assert not shelf.ledger.judgement.pairs_of(content, OTHER)
+    assert not shelf.ledger.judgement.pairs_among([content], OTHER)
 
 
 def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,9 @@ def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: 
     library.prepare_model("third/1")
     assert shadows.in_preparation(shelf.ledger) == "third/1"
     pairs = [
-        p for c in shelf.ledger.inventory.live_contents() for p in shelf.ledger.judgement.pairs_of(c, OTHER)
+        p
+        for c in shelf.ledger.inventory.live_contents()
+        for p in shelf.ledger.judgement.pairs_among([c], OTHER)
     ]
     assert pairs == []
 

@@ -41,14 +41,6 @@ class Judgement:
 
     # ---- measured pairs
 
-    def pairs_of(self, content: str, model: str) -> list[PairRow]:
-        """Every measured pair of this model the content is in; what it means is for core/relations to say."""
-        rows = self._link.execute(
-            f"SELECT {_PAIR} FROM pairs WHERE a=? AND model=? UNION SELECT {_PAIR} FROM pairs WHERE b=? AND model=?",
-            (content, model, content, model),
-        )
-        return [pair_from_row(r) for r in rows]
-
     def pair(self, a: str, b: str, model: str) -> PairRow | None:
         """What was measured of these two under this model, whichever way round they are named."""
         found = self._link.execute(
@@ -57,7 +49,9 @@ class Judgement:
         return None if found is None else pair_from_row(found)
 
     def pairs_among(self, contents: Iterable[str], model: str) -> list[PairRow]:
-        """Every measured pair of this model that one of these contents is in, each once."""
+        """Every measured pair of this model that one of these contents is in, each once; what it means is for core/relations
+        to say.
+        """
         found: dict[tuple[str, str], PairRow] = {}
         for chunk, marks in chunks(contents):
             for end in ("a", "b"):
