@@ -327,5 +327,7 @@ def _first_state(companion: bool) -> FileState:
 
 
 def _same_bytes(a: FileStat, b: FileStat) -> bool:
-    # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9).
-    return (a.size, a.mtime_ns, a.ino) == (b.size, b.mtime_ns, b.ino)
+    # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9). FAT, exFAT and
+    # FUSE number their files anew as well: there the ctime, which nobody can set, says that it is the same.
+    same = (a.size, a.mtime_ns) == (b.size, b.mtime_ns)
+    return same and (a.ino == b.ino or a.ctime_ns == b.ctime_ns)
