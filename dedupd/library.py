@@ -35,12 +35,13 @@ from dedupd.config import Places, Settings, load, places
 from dedupd.core.dominance import waived_by
 from dedupd.core.foreign import Scope
 from dedupd.core.month import Month, month_folder
+from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, MonthRow, RootRow
 from dedupd.core.relations import MEASURES
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import RootError, StateError, UsageError, VisionError
-from dedupd.pipeline import consent, shadow
+from dedupd.pipeline import blocks, consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.foreign import not_looked_at
@@ -259,9 +260,14 @@ class Library:
         months: Iterable[Month] | None = None,
         on_progress: Progress = quiet,
         stop: Stop = never,
+        dry_run: bool = False,
     ) -> int:
-        """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month."""
+        """Look at what nobody has looked at yet; with `months`, skip files whose folder names another month.
+
+        `dry_run`: without finding out in the roots whether what looks like a placeholder of a cloud is one.
+        """
         know_media(self.ledger)
+        self._trust(dry_run=dry_run)
         self._see()
         wanted = None if months is None else set(months)
 
@@ -269,19 +275,30 @@ class Library:
             folder = month_folder(path, root)
             return folder is None or folder[0] in (wanted or ())
 
-        photos = ingest(
-            self.ledger,
-            self.vision,
-            self.clock,
-            lambda done, total: on_progress("index", done, total),
-            stop,
-            None if wanted is None else choose,
-        )
+        def look() -> int:
+            return ingest(
+                self.ledger,
+                self.vision,
+                self.clock,
+                lambda done, total: on_progress("index", done, total),
+                stop,
+                None if wanted is None else choose,
+            )
+
+        skipped = self.ledger.inventory.count(state=FileState.SKIPPED)
+        photos = look()
+        more = self.ledger.inventory.count(state=FileState.SKIPPED) > skipped
+        if more and not dry_run and not stop() and blocks.found_out(self.ledger, self.disk, self.roots):
+            self._trust(dry_run=False)
+            photos += look()
         if not stop() and not self.ledger.inventory.anything_to_look_at():
             self._forget_gone()
             if photos:
                 self._forget_rows()
         return photos
+
+    def _trust(self, *, dry_run: bool) -> None:
+        self.vision.trust(blocks.devices(self.ledger, self.roots, None if dry_run else self.disk))
 
     def _see(self) -> None:
         """Find out which embedder is in force, record the choice once, and re-look at what another one saw."""
@@ -546,7 +563,7 @@ class Library:
         changes = self.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
         if not dry_run:
             changes.problems += self.reread(stop, SCAN_REREADS).said
-        self.ingest(months=chosen, on_progress=on_progress, stop=stop)
+        self.ingest(months=chosen, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
             for sentence in self.rescue():
                 changes.problems.append(sentence)

@@ -5,7 +5,7 @@ Must never import a library. Every port says what it raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -157,6 +157,10 @@ class Vision(Protocol):
 
     def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
         """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
+        ...
+
+    def trust(self, devices: Iterable[int]) -> None:
+        """Files on these devices, and no others, are here though they have no blocks."""
         ...
 
     def rest(self) -> None:

@@ -92,11 +92,14 @@ def _roots(settings: Settings) -> Iterator[Finding]:
     disk = LocalDisk()
     for root in settings.roots:
         try:
-            disk.identity(str(root))
-            told = "can be read" + (
-                "" if os.access(root, os.W_OK) else ", but not written: duplicates are only reported"
-            )
-            yield Finding(what="folder", good=True, told=f"{root} {told}")
+            known = disk.identity(str(root)).uuid
+            yield Finding(what="folder", good=True, told=f"{root} can be read")
+            if known:  # dedupd was at work there: it may try out what can be done
+                able = disk.abilities(str(root))
+                yield Finding(what="moving", good=able.way is not None, told=f"{root}: {able}")
+            else:
+                told = "what can be done there is tried out before the first move"
+                yield Finding(what="moving", good=True, told=f"{root}: {told}")
         except DedupdError as error:
             yield Finding(what="folder", good=False, told=str(error))
     if not settings.roots:

@@ -385,5 +385,6 @@ def _doubtful(before: FileStat, now: FileStat) -> bool:
 
 def same_bytes(a: FileStat, b: FileStat) -> bool:
     """Surely the file that was looked at, by all that a look can tell."""
-    # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9).
-    return (a.size, a.mtime_ns, a.ino) == (b.size, b.mtime_ns, b.ino)
+    # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9). FAT, exFAT and
+    # FUSE number their files anew as well: there the ctime, which nobody can set, says that it is the same.
+    return _same_times(a, b) and (a.ino == b.ino or a.ctime_ns == b.ctime_ns)

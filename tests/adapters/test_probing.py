@@ -217,3 +217,45 @@ def test_a_dry_run_tries_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     shelf.library.scan(dry_run=True)
     assert shelf.root.stat().st_mtime_ns == before
     shelf.close()
+
+
+def no_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "_known", {})
+    monkeypatch.setattr(probing, "_written", lambda root, name: (False, True))
+
+
+def test_where_no_file_has_blocks_none_is_called_a_placeholder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_blocks(monkeypatch)
+    rig = Rig(tmp_path)
+    for path in (KEEPER, COPY):
+        os.truncate(
+            rig.root / rig.photo(path, b""), 4096
+        )  # no bytes on the disk, as such a mount shows them all
+    assert only(rig.relocate(rig.order(COPY, relation="exact"))).held
+    rig.close()
+
+
+def test_photos_that_look_like_placeholders_there_are_looked_at_in_the_same_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_blocks(monkeypatch)
+    shelf = Shelf(tmp_path)
+    shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+    shelf.vision.clouds = {"a.jpg", "a-small.jpg"}
+    assert shelf.pass_().files == 1
+    shelf.again()
+    shelf.pair("2024/07/b.jpg", "2024/07/b-small.jpg", scene="hill")
+    shelf.vision.clouds |= {"b.jpg", "b-small.jpg"}
+    assert shelf.pass_().files == 1
+    shelf.close()
+
+
+def test_real_placeholders_stay_what_they_are(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+    shelf.vision.clouds = {"a.jpg", "a-small.jpg"}
+    assert shelf.pass_().files == 0
+    assert shelf.vision.trusted == set()
+    shelf.close()

@@ -255,6 +255,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     assert caught.value.retry
 
 
+def test_where_no_file_has_blocks_a_file_without_them_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").touch()
+    os.truncate(tmp_path / "a.jpg", 100)
+    monkeypatch.setattr(decode_module, "BLOCKLESS", {tmp_path.stat().st_dev})
+    with opened(str(tmp_path / "a.jpg")) as file:
+        assert file.read() == bytes(100)
+
+
 def test_a_cloud_placeholder_is_not_opened(tmp_path: Path) -> None:
     with (tmp_path / "a.jpg").open("wb") as file:
         file.truncate(1 << 20)

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
 FILES, HOLDING, BENEATH = "adapters/files.py", "adapters/holding.py", "adapters/beneath.py"
 RENAMING = "adapters/renaming.py"
+PROBING = "adapters/test_probing.py::"
 RECEIPTS, JOURNAL, RELOCATE = "adapters/receipts.py", "adapters/ledger/journal.py", "pipeline/relocate.py"
 REFUSALS, MOVES = "adapters/test_files_refusals.py::", "adapters/test_files_moves.py::"
 DURABILITY, PIPELINE, FAULTS = (
@@ -115,7 +116,7 @@ MUTATIONS = [
     drop("undo commits by itself", JOURNAL, "        self._must_stand_alone()\n        self.finish", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        self.finish"),
     drop("undo is journaled first", RELOCATE, "                journal.reopen(hold.moves)\n", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "                pass\n"),
     # the rename itself
-    drop("no replacing", RENAMING, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", MOVES + "test_destination_taken_at_the_last_moment", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
+    drop("no replacing", RENAMING, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", PROBING + "test_no_way_replaces_a_file", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
     drop("free names", FILES, "and self._root.lstat(name) is None", MOVES + "test_undo_beside_a_new_file_of_that_name", ""),
     drop("link: only our own name goes", RENAMING, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
     drop("file checked before the rename", FILES, 'undisturbed(self._root, item.file, move.src)', MOVES + "test_somebody_wants_to_write_while_it_is_held", "pass"),

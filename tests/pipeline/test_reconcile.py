@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dedupd.adapters import looking
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from tests.support.shelf import Shelf
@@ -144,6 +146,18 @@ def test_what_was_away_when_a_new_photo_came_is_compared_with_it_later(settled: 
 
 
 class TestInTheCloud:
+    def test_files_that_are_numbered_anew_at_each_mount_are_not_read_again(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """FAT, exFAT, FUSE: what tells a file there is its ctime, which nobody can set."""
+        shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+        shelf.look()
+        real = looking.file_stat
+        monkeypatch.setattr(looking, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
+        found = shelf.library.reconcile()
+        assert (found.new, found.changed, found.renamed) == (0, 0, 0)
+        assert not shelf.ledger.inventory.anything_to_look_at()
+
     def test_a_placeholder_is_asked_about_when_its_stat_changes_and_not_before(self, shelf: Shelf) -> None:
         path = shelf.add(KEEPER)
         shelf.vision.clouds = {path.name}

@@ -14,10 +14,12 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
+
+import msgspec
 
 import dedupd
 from dedupd.adapters.vision import messages
@@ -224,6 +226,13 @@ class VisionWorker(Vision):
         """See `Vision.rest`."""
         with self._turn:
             self._let_go()
+
+    def trust(self, devices: Iterable[int]) -> None:
+        """See `Vision.trust`. The worker starts anew when that is news."""
+        told = sorted(devices)
+        if told != self._configure.blockless:
+            self._configure = msgspec.structs.replace(self._configure, blockless=told)
+            self.rest()
 
     # -- requests --------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ class Configure(Message, frozen=True):
     cache_dir: bytes
     embedder: str
     batch_size: int
+    blockless: list[int] = []
+    """Devices where the number of blocks tells no file that is here from one in the cloud."""
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):

@@ -65,6 +65,10 @@ class Eyes:
         self._index_dir = Path(os.fsdecode(configure.index_dir))
         self._cache_dir = Path(os.fsdecode(configure.cache_dir))
         self._batch_size = configure.batch_size
+        if configure.blockless:
+            from dedupd.adapters.vision.decode import BLOCKLESS
+
+            BLOCKLESS.update(configure.blockless)
         self.model, note = choose(configure.embedder)
         if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
             from dedupd.adapters.vision.timm_backbone import with_tag

@@ -1,0 +1,47 @@
+"""Roots whose file system gives no file any blocks: there a file that is here looks like one that is in the cloud only.
+
+Owns the record of them. Must never be asked in a dry run: finding it out writes in the root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dedupd.core.photo import IN_THE_CLOUD, FileState
+from dedupd.core.records import RootRow
+from dedupd.errors import RootError
+from dedupd.ports import Disk
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+_KEY = "roots_without_blocks"
+
+
+def devices(ledger: Ledger, roots: Iterable[RootRow], disk: Disk | None) -> set[int]:
+    """The devices of these roots where the number of blocks says nothing. Without a `disk` as it was found out last."""
+    known = ledger.get(_KEY).split()
+    here = (root for root in roots if str(root.id) in known and root.online)
+    return {root.dev for root in here if root.dev is not None and (disk is None or not _tell(disk, root))}
+
+
+def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
+    """Ask about roots with files that look like placeholders. True when some are none: they are to be looked at again."""
+    cloudy = [f for f in ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
+    known = set(ledger.get(_KEY).split())
+    asked = {f.root for f in cloudy}
+    here = {root.id for root in roots if root.online and root.id in asked and not _tell(disk, root)}
+    with ledger.transaction():
+        ledger.put(_KEY, " ".join(sorted((known - set(map(str, asked))) | set(map(str, here)))))
+        for file in cloudy:
+            if file.root in here:
+                ledger.inventory.set_state(file.id, FileState.SEEN)
+    return bool(here)
+
+
+def _tell(disk: Disk, root: RootRow) -> bool:
+    try:
+        return disk.abilities(root.path).blocks
+    except RootError:
+        return True
