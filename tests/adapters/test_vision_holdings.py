@@ -34,6 +34,8 @@ def held_by(path: Path) -> Holding:
 def saved(at: Path, image: Image.Image, **how: Any) -> Path:
     if at.suffix == ".heic":
         how.setdefault("enc_params", {"preset": "ultrafast"})
+    if at.suffix == ".png":
+        how.setdefault("compress_level", 1)
     at.parent.mkdir(parents=True, exist_ok=True)
     image.save(at, **how)
     return at
@@ -277,6 +279,20 @@ def test_an_enlarged_copy_never_keeps(tmp_path: Path, how: Image.Resampling, tim
     assert found.holding.enlarged == 0.0
     assert "resolution" in found.lost(), found.other
     assert not found.lost_of_second() - {"resolution"}
+
+
+@pytest.mark.parametrize("number", SCENES)
+@pytest.mark.parametrize("sharpened", [False, True])
+def test_grain_on_an_enlarged_copy_is_no_detail(tmp_path: Path, number: int, sharpened: bool) -> None:
+    photo = saved(
+        tmp_path / "photo.jpg", scene(number).resize((640, 480), Image.Resampling.LANCZOS), quality=90
+    )
+    large = Image.open(photo).resize((1280, 960), Image.Resampling.BICUBIC)
+    large = large.filter(ImageFilter.UnsharpMask(1.2, 100, 2)) if sharpened else large
+    grain = np.random.default_rng(number).normal(0, 5, (960, 1280, 1))
+    grainy = Image.fromarray(np.clip(np.asarray(large, np.float32) + grain, 0, 255).astype(np.uint8))
+    found = compare(photo, saved(tmp_path / "grainy.jpg", grainy, quality=92))
+    assert "resolution" in found.lost(), found.other
 
 
 @pytest.mark.parametrize("times", [0.3, 0.5, 0.65])
