@@ -121,6 +121,8 @@ class Engine:
         True when the running task should end here: the daemon ends, or what waits must be done alone.
         """
         self.last_beat = time.monotonic()
+        if not self._running:
+            return self._stopping.is_set()
         at_work = self._running[-1].urgency
         while not self._stopping.is_set():
             task, wanted = self._more_urgent(at_work if photos else min(at_work, Urgency.RESCUE))

@@ -104,8 +104,9 @@ def test_every_error_has_its_exit_code(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
 def test_a_signal_unwinds_the_command_and_is_one_sentence(
-    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    number: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
     left: list[str] = []
 
     def command(arguments: argparse.Namespace) -> int:
@@ -116,6 +117,9 @@ def test_a_signal_unwinds_the_command_and_is_one_sentence(
         return 0
 
     monkeypatch.setattr(command_line, "_later", lambda run: command)
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    given = signal.signal(number, usual)  # what starts the tests may have had it ignored
+    request.addfinalizer(lambda: signal.signal(number, given))
     before = signal.getsignal(number)
     assert run("status") == code
     assert capsys.readouterr().err == "dedupd: stopped; nothing is lost, run it again to go on\n"

@@ -118,7 +118,7 @@ def test_an_act_names_its_moves_while_they_are_few_enough() -> None:
 def test_an_act_on_a_whole_library_fits_into_its_answer(batches: int) -> None:
     """`approve --all` of more than some 130,000 moves was an answer that cut its client off."""
     done = moved(MANY_IDS + 1, batches)
-    done.messages = [NASTY * 10] * 3000
+    done.said = [f"{number} {NASTY * 10}" for number in range(3000)]
     acted = _acted(done, range(10**9, 10**9 + MANY_IDS + 1))
     assert encode_result(2**62, acted)
     assert (acted.moved, acted.moves, acted.lessons) == (MANY_IDS + 1, [], [])

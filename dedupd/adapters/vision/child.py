@@ -6,12 +6,14 @@ Its stdin is a pipe from its parent that nobody writes to: the kernel closes it 
 from __future__ import annotations
 
 import os
+import stat
 import threading
 
 
 def end_with_parent() -> None:
-    """To be called first by a child whose parent started it with `stdin=subprocess.PIPE`."""
-    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+    """To be called first by a child whose parent started it with `stdin=subprocess.PIPE`; by hand it changes nothing."""
+    if stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=_wait_for_the_end, daemon=True).start()
 
 
 def _wait_for_the_end() -> None:
