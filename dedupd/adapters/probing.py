@@ -95,7 +95,7 @@ def _mounted(root: Root) -> _Mounted:
 
 
 def _tried(root: Root) -> Abilities:
-    kind = _kind(root)
+    kind = kind_of(root.dev)
     try:
         with _drafts(root) as (one, _, _):
             blocks, owned = _written(root, one)
@@ -182,9 +182,9 @@ def _unless_broken(error: OSError) -> bool:
     return False
 
 
-def _kind(root: Root) -> str:
-    """'exfat'; '' where the system does not tell."""
-    device = f"{os.major(root.dev)}:{os.minor(root.dev)}"
+def kind_of(dev: int) -> str:
+    """'exfat', of a device number as stat gives it; '' where the system does not tell."""
+    device = f"{os.major(dev)}:{os.minor(dev)}"
     with suppress(OSError):
         for line in _MOUNTS.read_text(errors="replace").splitlines():
             mount, _, source = line.partition(" - ")
