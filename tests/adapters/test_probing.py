@@ -252,6 +252,20 @@ def test_photos_that_look_like_placeholders_there_are_looked_at_in_the_same_pass
     shelf.close()
 
 
+def test_those_that_an_older_dedupd_left_alone_are_asked_about_once_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing new is left alone in that pass; before the upgrade, or while the root was read-only, nobody could ask."""
+    shelf = Shelf(tmp_path)
+    shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+    shelf.vision.clouds = {"a.jpg", "a-small.jpg"}
+    assert shelf.pass_().files == 0
+    no_blocks(monkeypatch)
+    shelf.again()
+    assert shelf.pass_().files == 1
+    shelf.close()
+
+
 def test_real_placeholders_stay_what_they_are(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
