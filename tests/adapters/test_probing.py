@@ -124,7 +124,8 @@ def test_what_a_crash_left_of_a_trial_goes_with_the_next_one(
     abilities(root)
     assert (tmp_path / f"{MARKER}.1-1.tmp").exists()
     monkeypatch.setattr(probing, "_known", {})
-    monkeypatch.setattr(probing.time, "time", lambda at=time.time(): at + 7200)
+    later = time.time() + 7200
+    monkeypatch.setattr(probing.time, "time", lambda: later)
     abilities(root)
     assert set(os.listdir(tmp_path)) == {MARKER, "photo.tmp"}
 
