@@ -141,7 +141,9 @@ def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
         shelf.path("2024/06/a.jpg", root).unlink()
     ids = [row.id for row in shelf.library.roots]
     with monkeypatch.context() as full:
-        full.setattr(movement, "reconcile", lambda *what: (_ for _ in ()).throw(StateError("the disk is full")))
+        full.setattr(
+            movement, "reconcile", lambda *what: (_ for _ in ()).throw(StateError("the disk is full"))
+        )
         with pytest.raises(StateError):
             shelf.library.sweep({id: {"2024/06": False} for id in ids}, set(ids))
     assert len(shelf.library.sweep({}, set(ids))) == 2
