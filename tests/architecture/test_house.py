@@ -34,7 +34,7 @@ ALLOWED = {
     },  # the one rename, for adapters/files.py alone
     "adapters/sidecars.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/summaries.py": {"os.replace", "os.unlink"},  # a month's log
-    "adapters/vision/lite0.py": {"part.unlink"},  # a converted model
+    "adapters/vision/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
     "cli/report.py": {"os.replace", "draft.unlink"},  # a page that begins as ours do
     "cli/scan.py": {"os.replace"},  # the report
     "config/change.py": {"os.replace", "draft.unlink"},  # config.toml, a person's word
