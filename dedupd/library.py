@@ -124,6 +124,8 @@ class Library:
         """The name the embedder in preparation was asked for by."""
         self._tidied = False
         self._looked_again = False
+        self._asked_for_blocks = False
+        """Once after each start too: an older dedupd, or a root that was read-only, could not find out."""
         self._log = SummaryFiles(where.logs)
         self._furnish()
 
@@ -287,10 +289,12 @@ class Library:
 
         skipped = self.ledger.inventory.count(state=FileState.SKIPPED)
         photos = look()
-        more = self.ledger.inventory.count(state=FileState.SKIPPED) > skipped
-        if more and not dry_run and not stop() and blocks.found_out(self.ledger, self.disk, self.roots):
-            self._trust(dry_run=False)
-            photos += look()
+        more = self.ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
+        if more and not dry_run and not stop():
+            self._asked_for_blocks = True
+            if blocks.found_out(self.ledger, self.disk, self.roots):
+                self._trust(dry_run=False)
+                photos += look()
         if not stop() and not self.ledger.inventory.anything_to_look_at():
             self._forget_gone()
             if photos:

@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from dedupd.adapters.beneath import Root, content_of, identity, marker_of
-from dedupd.adapters.probing import in_the_cloud
+from dedupd.adapters.probing import abilities, in_the_cloud
+from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held
 from dedupd.errors import MoveRefused, Refusal
@@ -161,9 +162,13 @@ def one_file(root: Root, a: str, b: str) -> bool:
 
 
 def claimed(root: Root, path: str, move: Move) -> bool:
-    """True for an empty file in the place that a move of a file with bytes was about to take."""
+    """True for an empty file in the place that a move of a file with bytes was about to take.
+
+    Outside duplicates/ only in a root where moves leave such: elsewhere somebody begins to copy a file into it.
+    """
     found = root.lstat(path)
-    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0 < move.size
+    empty = found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0 < move.size
+    return empty and (is_held(path) or abilities(root).way is Way.CLAIM)
 
 
 def same_bytes(a: os.stat_result, b: os.stat_result) -> bool:

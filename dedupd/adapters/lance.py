@@ -248,6 +248,8 @@ class PhotoIndex:
         wanted = [content for content in contents if content in self._known]
         if not wanted:
             return
+        self._kept = None
+        self._known.remove(wanted)  # first: if only some of them go, none of them is answered for
         try:
             for start in range(0, len(wanted), _FEW):
                 chosen = ",".join(f"'{content}'" for content in wanted[start : start + _FEW])
@@ -256,7 +258,6 @@ class PhotoIndex:
             self._sync()
         except (OSError, RuntimeError) as error:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
-        self._known.remove(wanted)
 
     def page(self, after: str) -> list[str]:
         """Some of the contents that have a row, in order, from the one after `after` on."""

@@ -7,8 +7,10 @@ it takes away again. Must never touch a file that it did not make, and never run
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
+import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -24,6 +26,8 @@ _WRITTEN = 1 << 14
 """Bytes of the file whose blocks are counted: more than any file system keeps beside the name."""
 _LONG_AGO = 1_500_000_000 * 10**9
 """ns; even seconds, which every file system can keep."""
+_TRIAL_SECONDS = 3600.0
+"""No trial lasts so long."""
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _Mounted = tuple[str, int, int, int, int]
@@ -79,12 +83,12 @@ def put_marker(root: Root, text: str) -> bool:
     return True
 
 
-def _drop_drafts(root: Root) -> None:
+def _drop_drafts(root: Root, older: float = -math.inf) -> None:
     """What a crash left of earlier markers and trials. One that another process is at now fails there, and is tried again."""
     for name in os.listdir(root.fd):
         if name.startswith(f"{MARKER}.") and name.endswith(".tmp"):
             found = root.lstat(name)
-            if found is not None and stat.S_ISREG(found.st_mode):
+            if found is not None and stat.S_ISREG(found.st_mode) and time.time() - found.st_ctime >= older:
                 os.unlink(name, dir_fd=root.fd)
 
 
@@ -95,8 +99,10 @@ def _mounted(root: Root) -> _Mounted:
 
 
 def _tried(root: Root) -> Abilities:
-    kind = _kind(root)
+    kind = kind_of(root.dev)
     try:
+        with suppress(OSError):
+            _drop_drafts(root, older=_TRIAL_SECONDS)
         with _drafts(root) as (one, _, _):
             blocks, owned = _written(root, one)
         way = next((way for way in Way if _works(root, way)), None)
@@ -154,7 +160,7 @@ def _works(root: Root, way: Way) -> bool:
         except FileExistsError:
             pass
         except OSError as error:
-            return _unless_broken(error)
+            return _unless_broken(root, error, one, other)
         else:
             return False
         untouched = root.lstat(other)
@@ -163,7 +169,7 @@ def _works(root: Root, way: Way) -> bool:
         try:
             rename(root, one, free, way)
         except OSError as error:
-            return _unless_broken(error)
+            return _unless_broken(root, error, one)
         there = root.lstat(free)
         return (
             root.lstat(one) is None
@@ -175,16 +181,17 @@ def _works(root: Root, way: Way) -> bool:
         )
 
 
-def _unless_broken(error: OSError) -> bool:
-    """False: this way does not work. A disk that fails or is full says nothing about it."""
-    if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+def _unless_broken(root: Root, error: OSError, *ours: str) -> bool:
+    """False: this way does not work. A disk that fails or is full, or a file that was taken away, says nothing about it."""
+    broken = error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    if broken or any(root.lstat(name) is None for name in ours):
         raise error
     return False
 
 
-def _kind(root: Root) -> str:
-    """'exfat'; '' where the system does not tell."""
-    device = f"{os.major(root.dev)}:{os.minor(root.dev)}"
+def kind_of(dev: int) -> str:
+    """'exfat', of a device number as stat gives it; '' where the system does not tell."""
+    device = f"{os.major(dev)}:{os.minor(dev)}"
     with suppress(OSError):
         for line in _MOUNTS.read_text(errors="replace").splitlines():
             mount, _, source = line.partition(" - ")

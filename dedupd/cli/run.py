@@ -20,7 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or Ctrl-C."""
     # The daemon listens by itself; until then a service manager knows an end by the signal, not by a status, as clean.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.SIG_DFL)
     settings, _ = opened(arguments)
     # Served where this login's folders are, not where an earlier daemon's were.
     places = places_of(arguments.state_dir, arguments.config, recorded=False)

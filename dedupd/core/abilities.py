@@ -8,6 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+_ELSEWHERE = frozenset(
+    {
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "lustre", "beegfs", "gpfs", "gfs2", "ocfs2", "orangefs",
+        "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "fuse",
+    }
+)  # fmt: skip
+"""File systems that others change behind the back of this machine: servers, clusters, the host of a virtual machine."""
+
 
 class Way(StrEnum):
     """How a file gets another name without taking it from another file; the first that works is used."""
@@ -49,3 +57,8 @@ class Abilities:
         if not self.owned:
             told.append("what dedupd makes there as root stays root's")
         return f"{self.kind or 'file system'}: {', '.join(told)}"
+
+
+def changed_elsewhere(kind: str) -> bool:
+    """Whether files of this kind of file system may change without an event here, as other machines change them."""
+    return kind in _ELSEWHERE or kind.startswith("fuse.")  # fuseblk is a disk of this machine

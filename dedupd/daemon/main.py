@@ -17,10 +17,13 @@ from typing import Any
 
 from dedupd.adapters.lock import Locks, hold
 from dedupd.adapters.looking import looked_at
+from dedupd.adapters.probing import kind_of
 from dedupd.adapters.watcher import Watcher
 from dedupd.config import Places, Settings
 from dedupd.config.following import LEFT_ALONE_SECONDS, ConfigFile
+from dedupd.core.abilities import changed_elsewhere
 from dedupd.core.month import Month
+from dedupd.core.records import RootRow
 from dedupd.daemon.broadcast import Broadcast
 from dedupd.daemon.engine import Engine, Urgency
 from dedupd.daemon.handlers import Handlers
@@ -302,15 +305,16 @@ class Daemon:
             hints, self._unswept = self._unswept, {}
         paths = [root.path for root in library.roots]
         folders = {root.id: _folders_of(root.path, hints, paths) for root in library.roots}
-        heard = {root.id for root in library.roots if self._hears(root.path)}
+        heard = {root.id for root in library.roots if self._hears(root)}
         said = [*again.said, *library.sweep(folders, heard)]
         self._tell_rescued(said)
         if again.changed:
             self._soon(self.regroup)
 
-    def _hears(self, root: str) -> bool:
-        """Whether events tell of every change in this root."""
-        return self._roots.get(root) is not None and not self._unwatched.get(root)
+    def _hears(self, root: RootRow) -> bool:
+        """Whether events tell of every change in this root, those that other machines make on a server among them."""
+        watched = self._roots.get(root.path) is not None and not self._unwatched.get(root.path)
+        return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))
 
     def _tell_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:

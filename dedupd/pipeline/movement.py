@@ -249,8 +249,11 @@ class Movement:
     def sweep(self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int]) -> list[str]:
         """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
         said: list[str] = []
-        for root in self._roots.all:
+        for (
+            root
+        ) in self._roots.all:  # all of them first: what fails in one root must not lose the news of the next
             self.keepers.hint(root, hints.get(root.id, {}))
+        for root in self._roots.all:
             if not root.online and root.id not in heard:
                 continue  # the look that finds it again asks about all
             due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)

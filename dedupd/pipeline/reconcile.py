@@ -168,7 +168,8 @@ def reconcile_folders(
 
 
 def _told(unreadable: Mapping[str, str]) -> list[str]:
-    return gathered(Trouble(folder, sentence) for folder, sentence in unreadable.items())
+    """Of a folder that is a root of its own there is nothing to tell."""
+    return gathered(Trouble(folder, sentence) for folder, sentence in unreadable.items() if sentence)
 
 
 def _with_those_below(

@@ -118,10 +118,13 @@ class Rereader:
             self._settled(file)
             return
         now = self._disk.stat(root.path, row.path)
-        if now is None or not same_bytes(row.stat, now) or now.dev != row.stat.dev:
+        if now is None or not same_bytes(row.stat, now):
             self._look(root, row, found)
-        else:
-            self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
+            return
+        if now.dev != row.stat.dev and self._roots.surely(root, mark=False) is not None:
+            with self._ledger.transaction():  # the disk was mounted anew, which says nothing of the bytes
+                self._ledger.inventory.same_file(row.id, now)
+        self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
 
     def _worth(self, root: RootRow, row: FileRow) -> bool:
         """False for what is on its way out, read in the next pass anyway, or in the cloud: that is never fetched."""

@@ -71,9 +71,7 @@ class Roots:
         known = self.surely(root, mark=True)
         if known is None:
             return Changes()
-        found = reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
-        found.problems = [told for told in found.problems if told]
-        return found
+        return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
 
     def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
         """The root when it is there and itself; else None, and people are told why."""
@@ -114,4 +112,4 @@ class Roots:
 def _add(total: Changes, found: Changes) -> None:
     for name in ("new", "changed", "renamed", "absent", "left", "files"):
         setattr(total, name, getattr(total, name) + getattr(found, name))
-    total.problems += filter(None, found.problems)  # a folder that is a root of its own is nothing to tell of
+    total.problems += found.problems

@@ -145,7 +145,7 @@ def _held(
         if not whole and here and _content(disk, root, here) == move.content:
             # Its folder was renamed by hand, and its receipts with it: nothing is lost, and a look follows it.
             renamed[move.dst.rpartition("/")[0], here.rpartition("/")[0]] += 1
-            told.pop(here)
+            told.pop(here, None)  # another held copy of these bytes was put there
             yield from keepers.breach(move, renamed=True)
             continue
         receipt = told.pop(move.dst, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import sys
@@ -364,6 +365,23 @@ def test_what_is_taken_out_is_gone_and_may_come_again(tmp_path: Path, index: Pho
         assert len(each) == 4
     index.add([row(2)])
     assert opened(tmp_path).traits([content(2)]) == {content(2): traits(2)}
+
+
+def test_what_could_be_taken_out_only_in_part_is_never_answered_for(
+    index: PhotoIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add([row(n) for n in range(4)])
+    monkeypatch.setattr(lance, "_FEW", 1)
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(index, "_sync", full)
+        with pytest.raises(VisionError):
+            index.remove([content(1), content(2)])
+    assert set(index.traits([content(n) for n in range(4)])) == {content(0), content(3)}
+    assert index.lacks([content(n) for n in range(4)]) == [content(1), content(2)]
 
 
 def test_the_contents_are_paged_in_order() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,39 @@ def test_where_inode_numbers_tell_nothing_files_move_and_no_second_name_is_left(
     rig.undo([row])
     assert rig.tree() == before
     rig.close()
+
+
+def test_a_trial_that_another_process_spoilt_says_nothing_of_the_file_system(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doctor` beside the daemon: one took the other's files for what a crash left."""
+    monkeypatch.setattr(probing, "_known", {})
+    real = renaming._WAYS[Way.EXCLUSIVE]
+
+    def spoilt(a: int, old: str, b: int, new: str) -> None:
+        os.unlink(old, dir_fd=a)
+        real(a, old, b, new)
+
+    with monkeypatch.context() as at_first:
+        at_first.setitem(renaming._WAYS, Way.EXCLUSIVE, spoilt)
+        assert abilities(root).way is None
+    assert abilities(root).way is Way.EXCLUSIVE
+
+
+def test_what_a_crash_left_of_a_trial_goes_with_the_next_one(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marker is there by then, so nothing else would ever look for it. A trial that is going on now is left alone."""
+    monkeypatch.setattr(probing, "_known", {})
+    for name in (MARKER, f"{MARKER}.1-1.tmp", "photo.tmp"):
+        (tmp_path / name).write_text("{}")
+    abilities(root)
+    assert (tmp_path / f"{MARKER}.1-1.tmp").exists()
+    monkeypatch.setattr(probing, "_known", {})
+    later = time.time() + 7200
+    monkeypatch.setattr(probing.time, "time", lambda: later)
+    abilities(root)
+    assert set(os.listdir(tmp_path)) == {MARKER, "photo.tmp"}
 
 
 def test_a_disk_that_is_full_or_closed_is_called_that_and_asked_again(
@@ -248,6 +282,20 @@ def test_photos_that_look_like_placeholders_there_are_looked_at_in_the_same_pass
     shelf.again()
     shelf.pair("2024/07/b.jpg", "2024/07/b-small.jpg", scene="hill")
     shelf.vision.clouds |= {"b.jpg", "b-small.jpg"}
+    assert shelf.pass_().files == 1
+    shelf.close()
+
+
+def test_those_that_an_older_dedupd_left_alone_are_asked_about_once_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing new is left alone in that pass; before the upgrade, or while the root was read-only, nobody could ask."""
+    shelf = Shelf(tmp_path)
+    shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
+    shelf.vision.clouds = {"a.jpg", "a-small.jpg"}
+    assert shelf.pass_().files == 0
+    no_blocks(monkeypatch)
+    shelf.again()
     assert shelf.pass_().files == 1
     shelf.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.cli.main import main
 from dedupd.cli.stopping import Stopped, ended, telling_what_moved
 from dedupd.pipeline import relocate
 from tests.support.shelf import Shelf
@@ -67,3 +68,24 @@ def test_a_move_that_was_cut_through_is_told(shelf: Shelf, monkeypatch: pytest.M
     monkeypatch.setattr(shelf.library.movement._in_step, "finish", cut)  # pyright: ignore[reportPrivateUsage]
     told = stopped_after(9, shelf, KeyboardInterrupt())
     assert told.startswith("stopped; 2 more were on their way, the next command ends or takes back each; ")
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_daemon_under_nohup_outlives_its_terminal(
+    tmp_path: Path, before: signal.Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+
+    def daemon(*_: object, **__: object) -> int:
+        found.append(signal.getsignal(signal.SIGHUP))
+        return 0
+
+    monkeypatch.setattr("dedupd.cli.run.run_daemon", daemon)
+    monkeypatch.setattr("dedupd.cli.run._log_to", lambda places: None)
+    (tmp_path / "Pictures").mkdir()
+    outside = signal.signal(signal.SIGHUP, before)
+    try:
+        assert main(["run", str(tmp_path / "Pictures"), "--state-dir", str(tmp_path / "state")]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, outside)
+    assert found == [before]

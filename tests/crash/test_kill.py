@@ -19,6 +19,7 @@ from dedupd.core.relocation import Goal, MoveOrder, MoveState
 from dedupd.pipeline.relocate import undo_from_receipts
 from tests.crash.killing import Act, run
 from tests.crash.rig import Look, Rig
+from tests.support import disks
 
 KEEPER = "2024/06/keep.jpg"
 UNITS = {
@@ -27,6 +28,13 @@ UNITS = {
     "flat": ("x/c.jpg",),
 }
 WAYS = pytest.mark.parametrize("way", list(Way))
+
+
+@pytest.fixture(autouse=True)
+def the_disk_stays_what_it_is(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recovery works on the same file system as what was killed."""
+    if "way" in request.fixturenames:
+        disks.limited(monkeypatch, request.getfixturevalue("way"))
 
 
 def library(folder: Path) -> dict[str, Look]:

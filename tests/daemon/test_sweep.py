@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from dedupd.adapters import probing
 from dedupd.adapters.lock import hold
 from dedupd.daemon.main import Daemon
+from dedupd.pipeline.slices import never
 from tests.support.shelf import Shelf
 
 KEEPER, COPY = "2024/06/a.jpg", "2024/06/b.jpg"
 
 
 @pytest.fixture
-def daemon(shelf: Shelf) -> Iterator[Daemon]:
+def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that watches the shelf, between two tasks; one copy lies in duplicates/."""
     shelf.pair(KEEPER, COPY)
     assert shelf.pass_().files == 1 and shelf.library.rescue() == []
@@ -23,6 +27,7 @@ def daemon(shelf: Shelf) -> Iterator[Daemon]:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
         made._roots[str(shelf.root)] = (1, 1)
+        monkeypatch.setattr(made, "safe_points", lambda: never)  # no task of the engine is at work here
         yield made
         made._loop.close()
 
@@ -65,6 +70,19 @@ def test_a_root_that_gives_no_events_is_looked_at_as_a_whole(daemon: Daemon, she
         daemon._roots[str(shelf.root)] = None
     else:
         daemon._unwatched[str(shelf.root)] = "it cannot be watched"
+    shelf.path(KEEPER).unlink()
+    daemon._rescue(shelf.library)
+    assert back(shelf)
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
+def test_on_a_server_others_change_files_without_an_event(
+    daemon: Daemon, shelf: Shelf, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = shelf.root.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"29 1 {os.major(dev)}:{os.minor(dev)} / / rw - {kind} somewhere:/photos rw\n")
+    monkeypatch.setattr(probing, "_MOUNTS", mounts)
     shelf.path(KEEPER).unlink()
     daemon._rescue(shelf.library)
     assert back(shelf)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from dedupd.pipeline import keepers
+from dedupd.errors import StateError
+from dedupd.pipeline import keepers, movement
 from tests.support.shelf import Shelf
 
 MONTHS = ("2024/05", "2024/06", "2024/06/trip", "2024/061", "2024/07", "")
@@ -126,3 +128,24 @@ def test_a_rescue_that_failed_is_tried_again_later(settled: Shelf, monkeypatch: 
         assert sweep(settled) == []
     settled.clock.advance(601)
     assert len(sweep(settled)) == 1 and "2024/06/b.jpg" in settled.files()
+
+
+def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path, ("Pictures", "Scans"))
+    for root in (0, 1):
+        shelf.pair("2024/06/a.jpg", "2024/06/b.jpg", f"scene {root}", root=root)
+    assert shelf.pass_().files == 2 and shelf.library.rescue() == []
+    for root in (0, 1):
+        shelf.path("2024/06/a.jpg", root).unlink()
+    ids = [row.id for row in shelf.library.roots]
+    with monkeypatch.context() as full:
+        full.setattr(
+            movement, "reconcile", lambda *what: (_ for _ in ()).throw(StateError("the disk is full"))
+        )
+        with pytest.raises(StateError):
+            shelf.library.sweep({id: {"2024/06": False} for id in ids}, set(ids))
+    assert len(shelf.library.sweep({}, set(ids))) == 2
+    assert "2024/06/b.jpg" in shelf.files(0) & shelf.files(1)
+    shelf.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from dedupd.adapters import looking
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
+from dedupd.ports import FoundFile
 from tests.support.shelf import Shelf
 
 KEEPER, COPY, HELD = "2024/06/a.jpg", "2024/06/b.jpg", "2024/06/duplicates/b.jpg"
@@ -182,3 +184,21 @@ class TestInTheCloud:
         (row,) = shelf.ledger.inventory.files(shelf.row.id)
         assert row.state == FileState.INDEXED
         assert row.content is not None
+
+
+def test_several_disks_mounted_in_one_folder_that_are_roots_of_their_own_are_nothing_to_tell_of(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look names them, so that nothing below them is believed gone, and has nothing to say of them."""
+    shelf.add(KEEPER)
+    real = shelf.library.disk.walk
+
+    def walk(
+        root: str, under: str, scope: Scope, on_problem: looking.OnProblem, on_foreign: looking.OnForeign
+    ) -> Iterator[FoundFile]:
+        for year in ("2021", "2022"):
+            on_problem(year, "")
+        return real(root, under, scope, on_problem, on_foreign)
+
+    monkeypatch.setattr(shelf.library.disk, "walk", walk)
+    assert shelf.library.reconcile().problems == []

@@ -67,6 +67,13 @@ class TestRecover:
         assert (rig.root / COPY).read_bytes() == b"new"
         assert rig.content("2024/06/trip/a (1).jpg") == row.content
 
+    def test_moved_and_a_new_file_is_begun_at_the_old_name(self, rig: Rig) -> None:
+        """Somebody copies into it just now: where no move leaves an empty file behind, it is none of ours."""
+        begun(rig, moved=True)
+        (rig.root / COPY).write_bytes(b"")
+        assert only(rig.recover()).held
+        assert rig.exists(COPY)
+
     def test_the_same_bytes_have_come_back_meanwhile(self, rig: Rig) -> None:
         (row,) = begun(rig, moved=True)
         rig.photo(COPY)

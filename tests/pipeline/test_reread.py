@@ -126,6 +126,14 @@ class TestKeeper:
         assert settled.library.reread().changed and settled.library.rescue()
         assert settled.files() == {"2024/06/c.jpg", COPY}
 
+    def test_a_doubt_outlives_another_number_of_the_device(self, settled: Shelf) -> None:
+        """A look takes the number over and says nothing of the bytes: the same disk gets another at each mount."""
+        rewrite(settled.path(KEEPER))
+        settled.library.reconcile()
+        settled.ledger._link.execute("UPDATE files SET dev=dev+1")
+        assert settled.library.reread().changed
+        assert settled.library.rescue() and COPY in settled.files()
+
     def test_a_root_that_is_another_by_now_says_nothing_of_it(self, settled: Shelf) -> None:
         rewrite(settled.path(KEEPER))
         settled.library.reconcile()

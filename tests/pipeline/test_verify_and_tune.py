@@ -158,6 +158,19 @@ def test_a_month_that_was_copied_is_not_taken_for_a_renamed_one(library: Library
     assert not [b for b in breaches(library) if "renamed" in b.told]
 
 
+def test_a_month_that_took_the_place_of_another_with_the_same_bytes_is_told(tmp_path: Path) -> None:
+    """Both held copies seem to lie at one path: that is a breach, and no end of verify."""
+    shelf = Shelf(tmp_path)
+    shelf.add("2024/04/keeper.jpg", "beach")
+    for month in ("05", "06"):
+        shelf.small(f"2024/{month}/a.jpg", "beach")
+    assert shelf.pass_().files == 2
+    shutil.rmtree(shelf.path("2024/05"))
+    shelf.path("2024/06").rename(shelf.path("2024/05"))
+    assert "renamed by hand" in " ".join(b.told for b in breaches(shelf.library))
+    shelf.close()
+
+
 def test_a_missing_receipt_breaks_p4(library: Library) -> None:
     next(held(library).parent.glob(".dedupd-receipts.jsonl")).unlink()
     assert "P4" in {b.promise for b in breaches(library)}
