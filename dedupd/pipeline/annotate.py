@@ -87,7 +87,7 @@ class Annotator:
         Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
         """
         said: list[str] = []
-        waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
+        waiting = [row.group for row in self._ledger.sidecars.unsettled() if row.root == root.id]
         companions = Companions(self._ledger, self._disk, root, self._scope)
         done = 0
         for part in slices(waiting, self._clock, *BATCH):
@@ -95,13 +95,19 @@ class Annotator:
                 break
             on_progress("annotate", done, len(waiting))
             done += len(part)
-            cases = [c for row in part if (c := self._case(root, row, companions))]
+            # What came in between settles sidecars too, so that each row is read as it is now.
+            rows = [row for group in part if (row := self._owed(group)) is not None]
+            cases = [c for row in rows if (c := self._case(root, row, companions))]
             if not see:
                 cases = [case for case in cases if not self._speaking(case)]
             self._read(root, cases)
             for case in cases:
                 said += self._settle(root, case)
         return said
+
+    def _owed(self, group: int) -> SidecarRow | None:
+        row = self._ledger.sidecars.of(group)
+        return None if row is None or row.state == "settled" else row
 
     # ---- what is wanted
 
