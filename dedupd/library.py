@@ -337,19 +337,20 @@ class Library:
     ) -> dict[int, set[str]]:  # fmt: skip
         comparison = self._comparison()
         touched: dict[int, set[str]] = {}
-        compared = 0
+        compared: list[tuple[MonthRow, int]] = []
         for row in waiting:
             if stop():
                 break
-            on_progress("compare", compared, len(waiting))
+            on_progress("compare", len(compared), len(waiting))
+            # Read before: what changes from here on may not be compared, and keeps the month waiting.
+            changes = self.ledger.inventory.changes(row.root, row.month)
             if not comparison.month(row.root, row.month, on_progress, stop):
                 break
-            compared += 1
-        for done, row in enumerate(waiting[:compared]):
+            compared.append((row, changes))
+        for done, (row, changes) in enumerate(compared):
             if stop():
                 break
             on_progress("group", done, len(waiting))
-            changes = self.ledger.inventory.changes(row.root, row.month)
             touched.setdefault(row.root, set()).update(
                 decide(
                     self.ledger, self.disk, self.settings, self.clock, online[row.root], row.month, self.model

@@ -147,4 +147,5 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look, root: str) 
     unchanged = file.content == traits.content and file.month == str(month) and file.state == state
     ledger.inventory.read_file(file.id, state, traits.content, str(month), source)
     if not unchanged:
+        ledger.judgement.forget_compared([traits.content])
         ledger.inventory.change_month(file.root, str(month), clock.now())

@@ -138,6 +138,8 @@ class Comparison:
                 if not self._look_again(lost, stop):
                     return None
                 lost = self.vision.missing(lost)
+                if not self._index_checked:
+                    self._not_met([c for c in lost if c not in fresh])
             lacking.update(c for c in lost if c in fresh)
         self._index_checked = True
         return lacking
@@ -151,6 +153,16 @@ class Comparison:
                 return False
             look_at(self._ledger, self.vision, self._clock, part)
         return True
+
+    def _not_met(self, lost: Sequence[str]) -> None:
+        """What the index lacks even so meets nothing that is new: it is compared once it can be read again."""
+        if not lost:
+            return
+        with self._ledger.transaction():
+            self._ledger.judgement.forget_compared(lost)
+            for files in self._ledger.inventory.seen_with_contents(lost).values():
+                for file in files:
+                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
 
     def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from blake3 import blake3
+
 from dedupd.pipeline.slices import Stop
+from tests.fakes.vision import pseudo_photo
 from tests.support.shelf import Shelf
 
 
@@ -23,6 +26,16 @@ def at(number: int, act: Callable[[], object]) -> Stop:
     return stop
 
 
+def leave(shelf: Shelf, name: str) -> None:
+    """Its owner takes it out of the library, and a sweep notices."""
+    os.rename(shelf.path(name), shelf.at / "elsewhere")
+    shelf.library.reconcile()
+
+
+def come_back(shelf: Shelf, name: str) -> None:
+    os.rename(shelf.at / "elsewhere", shelf.path(name))
+
+
 def test_sidecars_that_an_act_in_between_wrote_stay_known_as_ours(shelf: Shelf) -> None:
     for number in range(3):
         shelf.add(f"2024/06/a{number}.jpg", f"{number}")
@@ -34,6 +47,91 @@ def test_sidecars_that_an_act_in_between_wrote_stay_known_as_ours(shelf: Shelf) 
     assert sum(name.endswith(".xmp") for name in shelf.files()) == 3
     shelf.library.undo(shelf.library.held(everything=True))
     assert shelf.census() == before
+
+
+def test_a_month_that_changed_after_it_was_compared_is_compared_again(shelf: Shelf) -> None:
+    shelf.add("2024/05/a.jpg", "lake", "1")
+    shelf.add("2024/06/b.jpg", "lake", "2")
+    shelf.look()
+    assert shelf.stars() == set()
+    shelf.add("2024/06/c.jpg", "town")
+    shelf.library.reconcile()
+    shelf.library.ingest()
+
+    def sort_in() -> None:
+        os.rename(shelf.path("2024/05/a.jpg"), shelf.path("2024/06/a.jpg"))
+        shelf.library.reconcile()
+
+    shelf.library.cluster(stop=at(2, sort_in))
+    shelf.library.cluster()
+    assert shelf.stars(), "what came between its comparison and its grouping waits for the next pass"
+
+
+def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(shelf: Shelf) -> None:
+    shelf.add("2024/05/a.jpg", "lake")
+    shelf.look()
+    for number in range(20):
+        shelf.add(f"2024/06/{number}.jpg", f"{number}")
+    late = next(r for r in map(str, range(500)) if _small_content(r).startswith("ff"))
+    shelf.small("2024/06/b.jpg", "lake", late)
+    shelf.library.reconcile()
+    shelf.library.ingest()
+    shelf.library.cluster(stop=at(2, lambda: leave(shelf, "2024/06/b.jpg")))
+    assert shelf.proposals() == {}
+    come_back(shelf, "2024/06/b.jpg")
+    shelf.look()
+    assert shelf.proposals() == {"2024/06/b.jpg": "2024/05/a.jpg"}
+
+
+def _small_content(rendering: str) -> str:
+    return blake3(pseudo_photo("lake", "1", rendering, width=800, height=600)).hexdigest()
+
+
+def test_what_was_away_is_compared_with_what_came_meanwhile(shelf: Shelf) -> None:
+    """Only within a month do the two resemble each other enough; a search across the library would not name them."""
+    shelf.add("2024/06/a.jpg", "lake", "1")
+    shelf.look()
+    leave(shelf, "2024/06/a.jpg")
+    shelf.add("2024/06/b.jpg", "lake", "2")
+    shelf.look()
+    come_back(shelf, "2024/06/a.jpg")
+    shelf.look()
+    assert shelf.stars()
+
+
+def test_what_was_put_back_is_compared_with_what_came_meanwhile(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    assert shelf.pass_().files == 1
+    os.rename(shelf.path("2024/06/a.jpg"), shelf.at / "gone")
+    shelf.add("2024/06/c.jpg", "lake", "2")
+    shelf.vision.index.clear()
+    shelf.again()
+    shelf.look()
+    shelf.library.rescue()
+    assert "2024/06/b.jpg" in shelf.files()
+    shelf.look()
+    assert shelf.stars()
+
+
+def test_what_the_index_lacked_is_compared_when_it_can_be_read_again(shelf: Shelf) -> None:
+    """The index was lost while a disk was away: what was new then met nothing of that disk."""
+    shelf.close()
+    two = Shelf(shelf.at / "two", ("Here", "There"))
+    two.add("2024/06/a.jpg", "lake", root=1)
+    two.look()
+    two.vision.index.clear()
+    os.rename(two.roots[1], two.at / "pulled out")
+    two.again()
+    two.small("2024/06/b.jpg", "lake", root=0)
+    two.look()
+    os.rename(two.at / "pulled out", two.roots[1])
+    two.look()
+    contents = sorted(
+        f.content or "" for root in two.library.roots for f in two.ledger.inventory.files(root.id)
+    )
+    assert two.ledger.judgement.has_pair(*contents)
+    two.close()
+    shelf.open()
 
 
 def test_another_keeper_chosen_while_the_index_is_made_whole_is_heard(shelf: Shelf) -> None:
