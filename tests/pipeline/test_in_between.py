@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from blake3 import blake3
 
+from dedupd.core.photo import FileState
 from dedupd.pipeline.slices import Stop
 from tests.fakes.vision import pseudo_photo
 from tests.support.shelf import Shelf
@@ -163,3 +164,18 @@ def test_an_undo_follows_a_folder_that_was_renamed_in_between(shelf: Shelf) -> N
     back = shelf.library.undo(shelf.library.held(everything=True), stop=at(2, rename))
     assert back.restored == 20 and shelf.census() == before
     assert not any("duplicates/" in name for name in shelf.files())
+
+
+def test_what_became_part_of_a_live_photo_in_between_is_no_film_of_its_own(shelf: Shelf) -> None:
+    for number in range(20):
+        shelf.add(f"2024/06/a{number}.jpg", f"{number}")
+    shelf.path("2024/06/z.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 64)
+    shelf.library.reconcile()
+
+    def its_photo_arrives() -> None:
+        shelf.add("2024/06/z.heic", "town")
+        shelf.library.reconcile()
+
+    shelf.library.ingest(stop=at(2, its_photo_arrives))
+    film = shelf.ledger.inventory.file_at(shelf.row.id, "2024/06/z.mov")
+    assert film is not None and film.state == FileState.COMPANION
