@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os.path
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -360,8 +360,14 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def annotate(self, *, see: bool = True, on_progress: Progress = quiet, stop: Stop = never) -> None:
-        """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
+    def annotate(
+        self, *, groups: Collection[int] | None = None, see: bool = True, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> None:  # fmt: skip
+        """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read.
+
+        `groups`: these alone; somebody waits for an act, and not for all that a pass has still to write.
+        """
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
         annotator = Annotator(
             self.ledger, self.vision, self.disk, SidecarFiles(), self.known.scope, self.clock,
@@ -371,7 +377,7 @@ class Library:
             if root.id not in waiting or self.known.surely(root, mark=False) is None:
                 continue
             try:
-                for sentence in annotator.settle(root, see=see, on_progress=on_progress, stop=stop):
+                for sentence in annotator.settle(root, groups, see=see, on_progress=on_progress, stop=stop):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)

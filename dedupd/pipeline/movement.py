@@ -59,6 +59,11 @@ class Moved:
     """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
 
     @property
+    def groups(self) -> set[int]:
+        """What its moves belong to."""
+        return {move.group for move in self.moves}
+
+    @property
     def messages(self) -> list[str]:
         """All of it for people; what is wrong with many files is one sentence for each reason."""
         return [*dict.fromkeys(self.said), *gathered(self.troubles)]
@@ -363,7 +368,7 @@ class Movement:
             )
             done += len(chosen)
         if moves:
-            self._annotate(stop=stop)
+            self._annotate(groups={m.group for m in moves}, stop=stop)
 
     def _put_back(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
         """Whole units. As they lie now: what came back by itself is left out."""

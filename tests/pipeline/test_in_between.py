@@ -179,3 +179,25 @@ def test_what_became_part_of_a_live_photo_in_between_is_no_film_of_its_own(shelf
     shelf.library.ingest(stop=at(2, its_photo_arrives))
     film = shelf.ledger.inventory.file_at(shelf.row.id, "2024/06/z.mov")
     assert film is not None and film.state == FileState.COMPANION
+
+
+def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Shelf) -> None:
+    for number in range(3):
+        shelf.add(f"2024/06/a{number}.jpg", f"{number}")
+        shelf.small(f"2024/06/b{number}.jpg", f"{number}", said={"rating": 4})
+    shelf.look()
+    first, *others = [group.id for group in shelf.ledger.judgement.groups()]
+    asked = 0
+
+    def stopped_before_sidecars(*, photos: bool = True) -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 1
+
+    shelf.library.approve(others, stop=stopped_before_sidecars)
+    assert len(shelf.ledger.sidecars.unsettled()) == 2
+    shelf.library.approve([first])
+    shelf.library.undo(shelf.library.held(group=first))
+    assert {row.group for row in shelf.ledger.sidecars.unsettled()} == set(others)
+    shelf.library.move()
+    assert shelf.ledger.sidecars.unsettled() == []
