@@ -307,8 +307,9 @@ def forget_older_measures(ledger: Ledger, clock: Clock) -> None:
 def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
     with ledger.transaction():
         ledger.judgement.forget_pairs()
+        first = not ledger.get("rules")  # nothing was measured yet, and no month is to wait for that
         ledger.put("rules", rules)
-        for row in ledger.inventory.months():  # groups without their proof could never move
+        for row in () if first else ledger.inventory.months():  # groups without their proof could never move
             ledger.inventory.change_month(row.root, row.month, clock.now())
 
 

@@ -201,3 +201,9 @@ def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Sh
     assert {row.group for row in shelf.ledger.sidecars.unsettled()} == set(others)
     shelf.library.move()
     assert shelf.ledger.sidecars.unsettled() == []
+
+
+def test_nothing_waits_once_a_first_pass_is_through(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    assert not any(row.waiting for row in shelf.ledger.inventory.months())
