@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os.path
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -341,19 +341,20 @@ class Library:
     ) -> dict[int, set[str]]:  # fmt: skip
         comparison = self._comparison()
         touched: dict[int, set[str]] = {}
-        compared = 0
+        compared: list[tuple[MonthRow, int]] = []
         for row in waiting:
             if stop():
                 break
-            on_progress("compare", compared, len(waiting))
+            on_progress("compare", len(compared), len(waiting))
+            # Read before: what changes from here on may not be compared, and keeps the month waiting.
+            changes = self.ledger.inventory.changes(row.root, row.month)
             if not comparison.month(row.root, row.month, on_progress, stop):
                 break
-            compared += 1
-        for done, row in enumerate(waiting[:compared]):
+            compared.append((row, changes))
+        for done, (row, changes) in enumerate(compared):
             if stop():
                 break
             on_progress("group", done, len(waiting))
-            changes = self.ledger.inventory.changes(row.root, row.month)
             touched.setdefault(row.root, set()).update(
                 decide(
                     self.ledger, self.disk, self.settings, self.clock, online[row.root], row.month, self.model
@@ -363,8 +364,14 @@ class Library:
                 self.ledger.inventory.clustered_month(row.root, row.month, changes, self.clock.now())
         return touched
 
-    def annotate(self, *, see: bool = True, on_progress: Progress = quiet, stop: Stop = never) -> None:
-        """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read."""
+    def annotate(
+        self, *, groups: Collection[int] | None = None, see: bool = True, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> None:  # fmt: skip
+        """Sidecars beside keepers: written when copies moved, taken away when they came back. `see`: photos may be read.
+
+        `groups`: these alone; somebody waits for an act, and not for all that a pass has still to write.
+        """
         waiting = {row.root for row in self.ledger.sidecars.unsettled()}
         annotator = Annotator(
             self.ledger, self.vision, self.disk, SidecarFiles(), self.known.scope, self.clock,
@@ -374,7 +381,7 @@ class Library:
             if root.id not in waiting or self.known.surely(root, mark=False) is None:
                 continue
             try:
-                for sentence in annotator.settle(root, see=see, on_progress=on_progress, stop=stop):
+                for sentence in annotator.settle(root, groups, see=see, on_progress=on_progress, stop=stop):
                     log.info("%s", sentence)
             except VisionError as error:
                 log.warning("sidecars are written later: %s", error)

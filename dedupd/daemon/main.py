@@ -223,6 +223,8 @@ class Daemon:
             self.engine.submit("look", lambda library: self._look(library, hints))
 
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
+        if self.paused:  # it waited meanwhile; resume looks everywhere
+            return
         changed = False
         paths = [root.path for root in library.roots]
         for root in library.roots:
@@ -240,9 +242,15 @@ class Daemon:
             self.engine.submit("reconcile", self._reconcile, once=True)
 
     def _reconcile(self, library: Library) -> None:
-        self._unread = library.reconcile(on_progress=self.engine.report, stop=self.safe_points()).problems
+        if self.paused:
+            return
+        stop = self.safe_points()
+        self._unread = library.reconcile(on_progress=self.engine.report, stop=stop).problems
         self._tell_rescued(library.rescue())
-        self._pass(library)
+        if stop():  # not every folder was looked at
+            self._soon(self.look_everywhere)
+        else:
+            self._pass(library)
 
     def regroup(self) -> None:
         """Cluster what changed, once it is quiet."""
@@ -276,20 +284,29 @@ class Daemon:
             self.engine.submit("retry", self._move_again, once=True)
 
     def _move_again(self, library: Library) -> None:
-        self.after_moves(library, library.move(stop=self.safe_points()))
+        if not self.paused:
+            self.after_moves(library, library.move(stop=self.safe_points()))
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
         left: Callable[[], bool],
     ) -> ScanOutcome:  # fmt: skip
-        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it."""
-        stop = self.safe_points(left)
+        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it.
+
+        Raises DedupdError when it could not come to its end: what it leaves undone must not look done.
+        """
+        stop = self.safe_points(lambda: left() or self.paused)
         outcome = library.scan(
             months=months, dry_run=dry_run, yes=yes, on_progress=self.engine.report, stop=stop
         )
         self.after_moves(library, outcome.moved)
-        if stop():  # what it began is not left half compared
-            self._soon(self.recluster)
+        if stop():  # what it began is not left half looked at and half compared
+            self._soon(self.look_everywhere)
+        if stop() and not left():
+            raise DedupdError(
+                f"the scan was ended before its end, when {outcome.moved.files} file(s) had moved: if dedupd is paused, "
+                "`dedupd resume`; then scan again"
+            )
         return outcome
 
     def _sweep(self) -> None:

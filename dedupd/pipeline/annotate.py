@@ -9,7 +9,7 @@ then the month's summary tells what the copies know. Must never touch a photo.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -79,15 +79,20 @@ class Annotator:
         self._scope, self._on = scope, on
 
     def settle(
-        self, root: RootRow, *, see: bool = True, on_progress: Progress = lambda phase, done, total: None,
-        stop: Stop = never,
+        self, root: RootRow, groups: Collection[int] | None = None, *, see: bool = True,
+        on_progress: Progress = lambda phase, done, total: None, stop: Stop = never,
     ) -> list[str]:  # fmt: skip
-        """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know.
+        """End what was begun and do what is owed in this root (or of these groups), which is surely itself. Returns what
+        people should know.
 
         Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
         """
         said: list[str] = []
-        waiting = [row for row in self._ledger.sidecars.unsettled() if row.root == root.id]
+        waiting = [
+            row.group
+            for row in self._ledger.sidecars.unsettled()
+            if row.root == root.id and (groups is None or row.group in groups)
+        ]
         companions = Companions(self._ledger, self._disk, root, self._scope)
         done = 0
         for part in slices(waiting, self._clock, *BATCH):
@@ -95,13 +100,19 @@ class Annotator:
                 break
             on_progress("annotate", done, len(waiting))
             done += len(part)
-            cases = [c for row in part if (c := self._case(root, row, companions))]
+            # What came in between settles sidecars too, so that each row is read as it is now.
+            rows = [row for group in part if (row := self._owed(group)) is not None]
+            cases = [c for row in rows if (c := self._case(root, row, companions))]
             if not see:
                 cases = [case for case in cases if not self._speaking(case)]
             self._read(root, cases)
             for case in cases:
                 said += self._settle(root, case)
         return said
+
+    def _owed(self, group: int) -> SidecarRow | None:
+        row = self._ledger.sidecars.of(group)
+        return None if row is None or row.state == "settled" else row
 
     # ---- what is wanted
 

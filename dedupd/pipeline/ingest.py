@@ -54,7 +54,11 @@ def ingest(
         if stop():
             return photos
         photos += look_at(
-            ledger, vision, clock, part, lambda n, at=done: on_progress(at + n, max(total, at + n))
+            ledger,
+            vision,
+            clock,
+            _as_they_are(ledger, part),
+            lambda n, at=done: on_progress(at + n, max(total, at + n)),
         )
         done += len(part)
     beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
@@ -74,6 +78,13 @@ def _waiting(
         while page := ledger.inventory.to_look_at(root.id, after, BATCH[1]):
             after = page[-1].id
             yield from (f for f in page if choose is None or choose(f.path, root.path))
+
+
+def _as_they_are(ledger: Ledger, files: Sequence[FileRow]) -> list[FileRow]:
+    """Those that are still to be looked at: a sweep in between finds what was renamed, went or is part of another."""
+    now = ledger.inventory.files_by_id(f.id for f in files)
+    rows = [now[f.id] for f in files if f.id in now]
+    return [row for row in rows if row.state == FileState.SEEN and row.absent_since is None]
 
 
 def know_media(ledger: Ledger) -> None:
@@ -147,4 +158,5 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look, root: str) 
     unchanged = file.content == traits.content and file.month == str(month) and file.state == state
     ledger.inventory.read_file(file.id, state, traits.content, str(month), source)
     if not unchanged:
+        ledger.judgement.forget_compared([traits.content])
         ledger.inventory.change_month(file.root, str(month), clock.now())

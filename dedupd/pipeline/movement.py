@@ -59,6 +59,11 @@ class Moved:
     """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
 
     @property
+    def groups(self) -> set[int]:
+        """What its moves belong to."""
+        return {move.group for move in self.moves}
+
+    @property
     def messages(self) -> list[str]:
         """All of it for people; what is wrong with many files is one sentence for each reason."""
         return [*dict.fromkeys(self.said), *gathered(self.troubles)]
@@ -142,7 +147,8 @@ class Movement:
             on_progress(phase, done + moved, found.files)
 
         for groups in slices(found.groups, self._clock, *GROUPS):
-            if stop():
+            # Before the last safe point: making the index whole takes long, and people come in meanwhile.
+            if not self._make_whole(stop) or stop():
                 if asked:
                     result.stayed += found.files - done
                     result.said.append(
@@ -365,14 +371,14 @@ class Movement:
             )
             done += len(chosen)
         if moves:
-            self._annotate(stop=stop)
+            self._annotate(groups={m.group for m in moves}, stop=stop)
 
     def _put_back(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
-        """Whole units. What came back by itself since they were read is left out."""
-        held = {m.id for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
+        """Whole units. As they lie now: what came back by itself is left out."""
+        held = {m.id: m for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
         ended: list[Move] = []
         for root in sorted({m.root for m in chosen}):
-            rows = [m for m in chosen if m.root == root and m.id in held]
+            rows = [held[m.id] for m in chosen if m.root == root and m.id in held]
             try:
                 self._hold(root)
                 ended += relocate.undo(rows, self._mover, self._in_step, self._clock, on_progress, goal)

@@ -100,6 +100,7 @@ def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     ledger.inventory.change_month(file.root, file.month, now)
     if not move.primary:
         return
+    ledger.judgement.forget_compared([file.content] if file.content else [])
     if move.goal is Goal.UNDONE:
         people_said(ledger, move, now)
         ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")

@@ -138,6 +138,8 @@ class Comparison:
                 if not self._look_again(lost, stop):
                     return None
                 lost = self.vision.missing(lost)
+                if not self._index_checked:
+                    self._not_met([c for c in lost if c not in fresh])
             lacking.update(c for c in lost if c in fresh)
         self._index_checked = True
         return lacking
@@ -151,6 +153,16 @@ class Comparison:
                 return False
             look_at(self._ledger, self.vision, self._clock, part)
         return True
+
+    def _not_met(self, lost: Sequence[str]) -> None:
+        """What the index lacks even so meets nothing that is new: it is compared once it can be read again."""
+        if not lost:
+            return
+        with self._ledger.transaction():
+            self._ledger.judgement.forget_compared(lost)
+            for files in self._ledger.inventory.seen_with_contents(lost).values():
+                for file in files:
+                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
 
     def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
         found: dict[tuple[str, str], Candidate] = {}
@@ -295,8 +307,9 @@ def forget_older_measures(ledger: Ledger, clock: Clock) -> None:
 def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
     with ledger.transaction():
         ledger.judgement.forget_pairs()
+        first = not ledger.get("rules")  # nothing was measured yet, and no month is to wait for that
         ledger.put("rules", rules)
-        for row in ledger.inventory.months():  # groups without their proof could never move
+        for row in () if first else ledger.inventory.months():  # groups without their proof could never move
             ledger.inventory.change_month(row.root, row.month, clock.now())
 
 

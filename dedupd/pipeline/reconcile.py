@@ -245,6 +245,8 @@ class _Diff:
             return
         if row.stat != file.stat or row.absent_since is not None:
             self._files.same_file(row.id, file.stat)
+        if row.absent_since is not None:
+            self._back(row)
         if row.absent_since is not None or row.stat.nlink != file.stat.nlink:
             self._affected(row)
         if companion != (row.state == FileState.COMPANION):
@@ -316,9 +318,15 @@ class _Diff:
         self._ledger.sidecars.follow(self._root.id, row.path, file.path)
         if companion != (row.state == FileState.COMPANION):
             self._files.set_state(row.id, _first_state(companion))
+        self._back(row)
         if row.content:
             self._files.change_month(self._root.id, str(month), self._clock.now())
             self._ledger.journal.keeper_renamed(self._root.path, row.path, file.path, row.content)
+
+    def _back(self, row: FileRow) -> None:
+        """It lies again where it lay, or somewhere else: what came to that month meanwhile did not meet it."""
+        if row.content:
+            self._ledger.judgement.forget_compared([row.content])
 
     def _captured(self, row: FileRow) -> float | None:
         traits = self._files.traits([row.content]) if row.content else {}

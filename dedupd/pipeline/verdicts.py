@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
+from dedupd.core.month import Month
 from dedupd.core.records import GroupRow, MemberRow
 from dedupd.core.relocation import Goal
 from dedupd.errors import UsageError
@@ -57,7 +58,7 @@ class Verdicts:
             self._move(chosen, result, stop)
             done += len(part)
             on_progress("move", done, len(groups))
-        self._annotate(stop=stop)
+        self._annotate(groups=result.groups, stop=stop)
         return result
 
     def _move(
@@ -111,9 +112,10 @@ class Verdicts:
             self._movement.put_back(held, result, Goal.RETURNED)
             if stop():
                 result.said.append("not all is exchanged: dedupd was stopped; what came back waits in review")
-                self._annotate()
+                self._annotate(groups=result.groups)
                 return result
-        self._regroup(stop=stop)
+        # Not all that waits: a first import takes hours, and somebody waits for this.
+        self._regroup(self._months_of(meant), stop=stop)
         if result.restored:  # what came back was renamed just now, and only quiet files are keepers
             wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
         for better in chosen:
@@ -129,8 +131,12 @@ class Verdicts:
                 self._movement.relocate(root, [(group, members)], result, asked=True, stop=stop)
             elif file is not None:
                 result.said.append(f"{file.path} is back, and waits: the other may hold something too")
-        self._annotate()
+        self._annotate(groups=result.groups)
         return result
+
+    def _months_of(self, files: Iterable[int]) -> set[Month]:
+        rows = self._ledger.inventory.files_by_id(files).values()
+        return {Month.parse(row.month) for row in rows if row.month}
 
     def reject(self, groups: Sequence[int]) -> Moved:
         """Not duplicates, for ever and by content: moved members come back, and the group splits at once."""
@@ -195,7 +201,7 @@ class Verdicts:
             group = self._with_keeper(group, keeper)
         members = [m for m in group.members if m.file in move and m.role != "moved"]
         self._move([(group, members)], result, never)
-        self._annotate()
+        self._annotate(groups=result.groups)
         return result
 
     def _with_keeper(self, group: GroupRow, keeper: int) -> GroupRow:

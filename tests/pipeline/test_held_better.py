@@ -166,3 +166,13 @@ def test_status_counts_it_and_says_what_to_do(shelf: Shelf) -> None:
     view = status_view(shelf.ledger, shelf.library.roots, daemon="stopped", now=shelf.clock.now())
     assert view.held_better == 1
     assert any("dedupd approve --held-better" in sentence for sentence in view.attention)
+
+
+def test_who_waits_for_an_exchange_does_not_wait_for_other_months(shelf: Shelf) -> None:
+    moved_before(shelf, Holding(clip="film", clip_seconds=2.4))
+    shelf.library.look_again()
+    shelf.add("2019/01/new.jpg", "town")
+    shelf.library.reconcile()
+    shelf.library.ingest()
+    assert shelf.library.exchange().files == 1
+    assert "2019-01" in {row.month for row in shelf.ledger.inventory.months() if row.waiting}

@@ -92,7 +92,7 @@ class Judgement:
         self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
 
     def forget_compared(self, contents: Iterable[str]) -> None:
-        """They could not be compared while they were away: compare them when they are back."""
+        """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
         self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
 
     def has_pair(self, a: str, b: str, model: str | None = None) -> bool:

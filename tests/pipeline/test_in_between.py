@@ -1,0 +1,209 @@
+"""What comes in between two slices changes what the rest of the work must go by; no pair and no word is lost by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from dedupd.core.photo import FileState
+from dedupd.pipeline.slices import Stop
+from tests.fakes.vision import pseudo_photo
+from tests.support.shelf import Shelf
+
+
+def at(number: int, act: Callable[[], object]) -> Stop:
+    """A safe point each time; at the `number`-th of them something comes in."""
+    asked = 0
+
+    def stop(*, photos: bool = True) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == number:
+            act()
+        return False
+
+    return stop
+
+
+def leave(shelf: Shelf, name: str) -> None:
+    """Its owner takes it out of the library, and a sweep notices."""
+    os.rename(shelf.path(name), shelf.at / "elsewhere")
+    shelf.library.reconcile()
+
+
+def come_back(shelf: Shelf, name: str) -> None:
+    os.rename(shelf.at / "elsewhere", shelf.path(name))
+
+
+def test_sidecars_that_an_act_in_between_wrote_stay_known_as_ours(shelf: Shelf) -> None:
+    for number in range(3):
+        shelf.add(f"2024/06/a{number}.jpg", f"{number}")
+        shelf.small(f"2024/06/b{number}.jpg", f"{number}", said={"rating": 4})
+    before = shelf.census()
+    shelf.look()
+    shelf.library.consent()
+    assert shelf.library.move(stop=at(2, shelf.library.annotate)).files == 3
+    assert sum(name.endswith(".xmp") for name in shelf.files()) == 3
+    shelf.library.undo(shelf.library.held(everything=True))
+    assert shelf.census() == before
+
+
+def test_a_month_that_changed_after_it_was_compared_is_compared_again(shelf: Shelf) -> None:
+    shelf.add("2024/05/a.jpg", "lake", "1")
+    shelf.add("2024/06/b.jpg", "lake", "2")
+    shelf.look()
+    assert shelf.stars() == set()
+    shelf.add("2024/06/c.jpg", "town")
+    shelf.library.reconcile()
+    shelf.library.ingest()
+
+    def sort_in() -> None:
+        os.rename(shelf.path("2024/05/a.jpg"), shelf.path("2024/06/a.jpg"))
+        shelf.library.reconcile()
+
+    shelf.library.cluster(stop=at(2, sort_in))
+    shelf.library.cluster()
+    assert shelf.stars(), "what came between its comparison and its grouping waits for the next pass"
+
+
+def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(shelf: Shelf) -> None:
+    shelf.add("2024/05/a.jpg", "lake")
+    shelf.look()
+    for number in range(20):
+        shelf.add(f"2024/06/{number}.jpg", f"{number}")
+    late = next(r for r in map(str, range(500)) if _small_content(r).startswith("ff"))
+    shelf.small("2024/06/b.jpg", "lake", late)
+    shelf.library.reconcile()
+    shelf.library.ingest()
+    shelf.library.cluster(stop=at(2, lambda: leave(shelf, "2024/06/b.jpg")))
+    assert shelf.proposals() == {}
+    come_back(shelf, "2024/06/b.jpg")
+    shelf.look()
+    assert shelf.proposals() == {"2024/06/b.jpg": "2024/05/a.jpg"}
+
+
+def _small_content(rendering: str) -> str:
+    return blake3(pseudo_photo("lake", "1", rendering, width=800, height=600)).hexdigest()
+
+
+def test_what_was_away_is_compared_with_what_came_meanwhile(shelf: Shelf) -> None:
+    """Only within a month do the two resemble each other enough; a search across the library would not name them."""
+    shelf.add("2024/06/a.jpg", "lake", "1")
+    shelf.look()
+    leave(shelf, "2024/06/a.jpg")
+    shelf.add("2024/06/b.jpg", "lake", "2")
+    shelf.look()
+    come_back(shelf, "2024/06/a.jpg")
+    shelf.look()
+    assert shelf.stars()
+
+
+def test_what_was_put_back_is_compared_with_what_came_meanwhile(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    assert shelf.pass_().files == 1
+    os.rename(shelf.path("2024/06/a.jpg"), shelf.at / "gone")
+    shelf.add("2024/06/c.jpg", "lake", "2")
+    shelf.vision.index.clear()
+    shelf.again()
+    shelf.look()
+    shelf.library.rescue()
+    assert "2024/06/b.jpg" in shelf.files()
+    shelf.look()
+    assert shelf.stars()
+
+
+def test_what_the_index_lacked_is_compared_when_it_can_be_read_again(shelf: Shelf) -> None:
+    """The index was lost while a disk was away: what was new then met nothing of that disk."""
+    shelf.close()
+    two = Shelf(shelf.at / "two", ("Here", "There"))
+    two.add("2024/06/a.jpg", "lake", root=1)
+    two.look()
+    two.vision.index.clear()
+    os.rename(two.roots[1], two.at / "pulled out")
+    two.again()
+    two.small("2024/06/b.jpg", "lake", root=0)
+    two.look()
+    os.rename(two.at / "pulled out", two.roots[1])
+    two.look()
+    contents = sorted(
+        f.content or "" for root in two.library.roots for f in two.ledger.inventory.files(root.id)
+    )
+    assert two.ledger.judgement.has_pair(*contents)
+    two.close()
+    shelf.open()
+
+
+def test_another_keeper_chosen_while_the_index_is_made_whole_is_heard(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    shelf.library.consent()
+    shelf.vision.index.clear()
+    shelf.again()
+
+    def choose() -> None:
+        group = shelf.group()
+        shelf.library.judge(group, keeper=group.members[0].file, move=[], different=[], keep=[])
+
+    assert shelf.library.move(stop=at(2, choose)).files == 0
+    assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
+
+
+def test_an_undo_follows_a_folder_that_was_renamed_in_between(shelf: Shelf) -> None:
+    for number in range(20):
+        shelf.pair(f"2024/06/a{number}.jpg", f"2024/06/b{number}.jpg", f"{number}")
+    before = shelf.census()
+    shelf.look()
+    shelf.library.approve_all()
+
+    def rename() -> None:
+        os.rename(shelf.path("2024/06"), shelf.path("2024/07"))
+        shelf.library.reconcile()
+
+    back = shelf.library.undo(shelf.library.held(everything=True), stop=at(2, rename))
+    assert back.restored == 20 and shelf.census() == before
+    assert not any("duplicates/" in name for name in shelf.files())
+
+
+def test_what_became_part_of_a_live_photo_in_between_is_no_film_of_its_own(shelf: Shelf) -> None:
+    for number in range(20):
+        shelf.add(f"2024/06/a{number}.jpg", f"{number}")
+    shelf.path("2024/06/z.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 64)
+    shelf.library.reconcile()
+
+    def its_photo_arrives() -> None:
+        shelf.add("2024/06/z.heic", "town")
+        shelf.library.reconcile()
+
+    shelf.library.ingest(stop=at(2, its_photo_arrives))
+    film = shelf.ledger.inventory.file_at(shelf.row.id, "2024/06/z.mov")
+    assert film is not None and film.state == FileState.COMPANION
+
+
+def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Shelf) -> None:
+    for number in range(3):
+        shelf.add(f"2024/06/a{number}.jpg", f"{number}")
+        shelf.small(f"2024/06/b{number}.jpg", f"{number}", said={"rating": 4})
+    shelf.look()
+    first, *others = [group.id for group in shelf.ledger.judgement.groups()]
+    asked = 0
+
+    def stopped_before_sidecars(*, photos: bool = True) -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 1
+
+    shelf.library.approve(others, stop=stopped_before_sidecars)
+    assert len(shelf.ledger.sidecars.unsettled()) == 2
+    shelf.library.approve([first])
+    shelf.library.undo(shelf.library.held(group=first))
+    assert {row.group for row in shelf.ledger.sidecars.unsettled()} == set(others)
+    shelf.library.move()
+    assert shelf.ledger.sidecars.unsettled() == []
+
+
+def test_nothing_waits_once_a_first_pass_is_through(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    assert not any(row.waiting for row in shelf.ledger.inventory.months())
