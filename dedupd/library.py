@@ -47,6 +47,7 @@ from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.foreign import not_looked_at
 from dedupd.pipeline.held_better import look_again
 from dedupd.pipeline.ingest import ingest, know_media
+from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.learning import relearn
 from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide, forget_older_measures
@@ -127,6 +128,8 @@ class Library:
         self._asked_for_blocks = False
         """Once after each start too: an older dedupd, or a root that was read-only, could not find out."""
         self._log = SummaryFiles(where.logs)
+        self._keepers = Keepers(self.ledger, self.clock)
+        self._lately = consent.Lately(self.ledger, self.clock)
         self._furnish()
 
     def _furnish(self) -> None:
@@ -137,6 +140,7 @@ class Library:
         )
         self.movement = Movement(
             self.ledger, self.mover, self.disk, self.clock, settings, self.known,
+            keepers=self._keepers, lately=self._lately,
             make_whole=lambda stop: self._comparison().make_whole(stop), annotate=self.annotate, hold=self._hold,
         )  # fmt: skip
         self.verdicts = Verdicts(

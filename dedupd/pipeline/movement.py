@@ -18,7 +18,7 @@ from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
-from dedupd.pipeline.consent import Allowed
+from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.orders import Companions, NotYet, orders_for
 from dedupd.pipeline.placing import InStep, place
@@ -74,15 +74,14 @@ class Movement:
 
     def __init__(
         self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
-        make_whole: Callable[[Stop], bool], annotate: Callable[..., None], hold: Callable[[str], None],
+        keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None], hold: Callable[[str], None],
     ) -> None:  # fmt: skip
         """`make_whole` brings a damaged index back (False: stopped before that), `annotate` settles sidecars, `hold` takes a root's lock."""
         self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
         self._settings, self._roots = settings, roots
         self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
         self._in_step = InStep(ledger, clock)
-        self.keepers = Keepers(ledger, clock)
-        self._lately = consent.Lately(ledger, clock)
+        self.keepers, self._lately = keepers, lately
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which bringing its copies back is not tried again."""
 

@@ -44,6 +44,16 @@ HURRIED = (
 )
 """The daemon itself, its fixed intervals shortened: nobody waits half a minute for a sweep in a test."""
 
+GATED = (
+    "import os, time, dedupd.pipeline.ingest as ingest\n"
+    "usual = ingest.look_at\n"
+    "def look_at(ledger, vision, clock, files, *more):\n"
+    "    while len(files) > 4 and not os.path.exists({gate!r}): time.sleep(0.02)\n"
+    "    return usual(ledger, vision, clock, files, *more)\n"
+    "ingest.look_at = look_at\n"
+)
+"""An import stands still in its first slice until the gate is there: whoever asks meanwhile comes in after that slice."""
+
 ORDINARY = (
     "import ctypes, os, sys\n"
     "for dac in (1, 2):\n"  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
@@ -192,9 +202,9 @@ class House:
     # ---- the daemon
 
     @contextlib.contextmanager
-    def daemon(self, *arguments: object) -> Iterator[Daemon]:
+    def daemon(self, *arguments: object, first: str = "") -> Iterator[Daemon]:
         """The real daemon in a process of its own, answering; ended at the end, however the test ends."""
-        running = Daemon(house=self, process=self.start(*arguments))
+        running = Daemon(house=self, process=self.start(*arguments, first=first))
         try:
             running.until(lambda status: True)
             yield running

@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.end_to_end.house import PATIENCE, Daemon, House
+from tests.end_to_end.house import GATED, PATIENCE, Daemon, House
 
 
 def test_a_photo_and_its_copy_dropped_in_are_grouped_moved_and_written_up(house: House) -> None:
@@ -105,9 +105,12 @@ def test_sigterm_ends_it_cleanly(pair: House) -> None:
 def test_sigterm_ends_it_while_it_reads_photos(house: House) -> None:
     for number in range(40):
         house.add(f"2024/06/IMG_{number}.jpg", number, size=(960, 720))
-    with house.daemon("--yes") as daemon:
+    gate = house.folder / "gate"
+    with house.daemon("--yes", first=GATED.format(gate=str(gate))) as daemon:
         daemon.until(lambda s: s.progress is not None and s.progress.phase == "index")
-        assert daemon.end(10) == 0
+        daemon.process.send_signal(signal.SIGTERM)
+        gate.touch()
+        assert daemon.process.wait(10) == 0
     with house.daemon() as daemon:
         assert daemon.settled(lambda s: s.photos == 40).skipped == 0
 

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dedupd.protocol.messages import Done, Resume
-from tests.end_to_end.house import Daemon, House
+from tests.end_to_end.house import GATED, Daemon, House
 from tests.end_to_end.test_socket import Talk
 
-GATED = (
-    "import os, time, dedupd.pipeline.ingest as ingest\n"
-    "usual = ingest.look_at\n"
-    "def look_at(ledger, vision, clock, files, *more):\n"
-    "    while len(files) > 4 and not os.path.exists({gate!r}): time.sleep(0.02)\n"
-    "    return usual(ledger, vision, clock, files, *more)\n"
-    "ingest.look_at = look_at\n"
-)
-"""An import stands still in its first slice until the gate is there: whoever asks meanwhile comes in after that slice."""
 PHOTOS = 48
 ALL = PHOTOS + 3
 
@@ -45,20 +35,9 @@ class Import:
 @pytest.fixture
 def importing(pair: House) -> Iterator[Import]:
     gate = pair.folder / "gate"
-    with running(pair, GATED.format(gate=str(gate))) as daemon:
+    with pair.daemon(first=GATED.format(gate=str(gate))) as daemon:
         daemon.settled(lambda s: s.waiting_to_move == 1)
         yield Import(pair, daemon, gate)
-
-
-@contextmanager
-def running(house: House, first: str) -> Iterator[Daemon]:
-    daemon = Daemon(house=house, process=house.start(first=first))
-    try:
-        daemon.until(lambda status: True)
-        yield daemon
-    finally:
-        daemon.process.kill()
-        daemon.process.wait()
 
 
 def test_an_approval_comes_in_between(importing: Import) -> None:

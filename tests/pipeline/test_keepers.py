@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,11 @@ def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
     assert len(shelf.library.sweep({}, set(ids))) == 2
     assert "2024/06/b.jpg" in shelf.files(0) & shelf.files(1)
     shelf.close()
+
+
+def test_other_settings_make_no_event_forgotten(settled: Shelf) -> None:
+    settled.library.movement.keepers.hint(settled.row, {"2024/06": False})
+    settled.library.follow(replace(settled.library.settings, metadata="off"))
+    settled.path("2024/06/a.jpg").unlink()
+    assert sweep(settled)
+    assert "2024/06/b.jpg" in settled.files()
