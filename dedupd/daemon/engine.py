@@ -183,6 +183,7 @@ class Engine:
         if not task.answer.set_running_or_notify_cancel():
             return  # whoever asked left before it began
         self._running.append(task)
+        outer = self.progress
         try:
             task.answer.set_result(task.act(self._library))
         except DedupdError as error:
@@ -197,8 +198,9 @@ class Engine:
         finally:
             self._running.pop()
             self.last_beat = time.monotonic()
-            if self.progress is not None:
-                self._tell(None)
+            if self.progress is not outer:
+                self._tell(outer)  # of the task in the middle of which it came
+            if not self._running:
                 self._progress = _Pace(
                     self._tell
                 )  # the next task's first word is told, however soon it comes

@@ -138,6 +138,19 @@ def test_what_must_be_done_alone_ends_a_pass_but_no_scan_that_somebody_waits_for
     assert done == ["act", "walk", "settings"]
 
 
+def test_what_comes_in_between_does_not_hide_how_far_the_pass_is(rig: Rig) -> None:
+    def walk(library: Library) -> None:
+        rig.engine.report("index", 0, 40)
+        rig.engine.submit("sweep", lambda _: None, Urgency.RESCUE)
+        rig.engine.submit("act", lambda _: rig.engine.report("move", 1, 1), Urgency.PERSON)
+        rig.engine.give_way()
+        assert rig.engine.progress is not None and rig.engine.progress.phase == "index"
+
+    rig.do(walk)
+    rig.do()
+    assert [view and view.phase for view in rig.told] == ["index", "move", "index", None]
+
+
 def test_a_task_in_the_middle_of_another_fails_by_itself(rig: Rig) -> None:
     def fail(library: Library) -> None:
         raise StateError("the disk is full")
