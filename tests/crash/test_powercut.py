@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.core.abilities import Way
 from dedupd.core.relocation import MoveState
 from tests.crash import killing
 from tests.crash import test_kill_sidecars as kill_sidecars
@@ -181,7 +182,7 @@ def test_done_is_done(machine: Machine) -> None:
 def cut(folder: Path, machine: Machine, at: int, *, moving: bool) -> None:
     """Do it and pull the plug at this step. The step count cannot be read back: it was on that disk."""
     act = move if moving else undo
-    in_a_child(lambda: killing._work(folder, act, at, machine.cut, Path(os.devnull), False))
+    in_a_child(lambda: killing._work(folder, act, at, machine.cut, Path(os.devnull), Way.EXCLUSIVE))
 
 
 def in_a_child(act: Callable[[], object]) -> None:
