@@ -388,7 +388,9 @@ class Handlers:
         ids = [g.id for g in request.groups]
         return await self._once(
             request.key,
-            lambda: self._judged("reject", request.groups, lambda library, stop: library.reject(ids)),
+            lambda: self._judged(
+                "reject", request.groups, lambda library, stop: library.reject(ids, stop=stop)
+            ),
         )
 
     async def _judge(self, request: Judge) -> Acted:

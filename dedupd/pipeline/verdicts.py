@@ -138,10 +138,13 @@ class Verdicts:
         rows = self._ledger.inventory.files_by_id(files).values()
         return {Month.parse(row.month) for row in rows if row.month}
 
-    def reject(self, groups: Sequence[int]) -> Moved:
+    def reject(self, groups: Sequence[int], *, stop: Stop = never) -> Moved:
         """Not duplicates, for ever and by content: moved members come back, and the group splits at once."""
         result = Moved()
-        for id in groups:
+        for done, id in enumerate(groups):
+            if done and stop():
+                result.said.append(f"{len(groups) - done} group(s) stay as they are: dedupd was stopped")
+                break
             group = self._ledger.judgement.group(id)
             if group is None:
                 result.said.append(f"there is no group {id} any more")

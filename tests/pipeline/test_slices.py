@@ -127,6 +127,15 @@ def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
     assert shelf.path(kept.path).exists()
 
 
+def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf) -> None:
+    months_of_copies(shelf, 1, 6)
+    shelf.look()
+    groups = [group.id for group in shelf.ledger.judgement.groups()]
+    told = shelf.library.reject(groups, stop=now_and_then(3))
+    assert told.messages == ["3 group(s) stay as they are: dedupd was stopped"]
+    assert len(shelf.proposals()) == 3
+
+
 def test_one_act_is_one_batch_however_many_slices_it_takes(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
