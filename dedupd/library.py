@@ -356,7 +356,7 @@ class Library:
                 break
             compared.append((row, changes))
         for done, (row, changes) in enumerate(compared):
-            if stop():
+            if stop() and done:  # however often it is stopped, something is done each time
                 break
             on_progress("group", done, len(waiting))
             touched.setdefault(row.root, set()).update(

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = (16, 256)
-"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory."""
+FRESH = 256
+"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory. Not sized by time: a look
+at the whole index costs much the same for one content as for so many."""
 Step = Callable[[str, int, int], None]
 
 
@@ -92,8 +93,9 @@ class Comparison:
 
         However often it is stopped, something is done each time it is called.
         """
-        for number, block in enumerate(slices(search.fresh, self._clock, *FRESH)):
-            if number and stop():
+        for start in range(0, len(search.fresh), FRESH):
+            block = search.fresh[start : start + FRESH]
+            if start and stop():
                 return False
             unproven = self._prove(self._candidates(block, search), course, len(block), stop)
             if unproven is None:

@@ -91,7 +91,7 @@ def test_photos_that_come_into_one_month_later_are_compared_then(
 
 def test_searching_in_parts_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[object] = []
-    for at, part in (("whole", (256, 256)), ("parts", (3, 3))):
+    for at, part in (("whole", 256), ("parts", 3)):
         monkeypatch.setattr(recluster, "FRESH", part)
         shelf = Shelf(tmp_path / at)
         for number, month in enumerate(MONTHS[:10]):

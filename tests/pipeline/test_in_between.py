@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import pytest
 from blake3 import blake3
 
 from dedupd.core.photo import FileState
+from dedupd.pipeline import recluster
 from dedupd.pipeline.slices import Stop
 from tests.fakes.vision import pseudo_photo
 from tests.support.shelf import Shelf
@@ -68,7 +70,10 @@ def test_a_month_that_changed_after_it_was_compared_is_compared_again(shelf: She
     assert shelf.stars(), "what came between its comparison and its grouping waits for the next pass"
 
 
-def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(shelf: Shelf) -> None:
+def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recluster, "FRESH", 16)
     shelf.add("2024/05/a.jpg", "lake")
     shelf.look()
     for number in range(20):

@@ -72,7 +72,7 @@ def test_a_comparison_that_is_stopped_again_and_again_comes_to_its_end(shelf: Sh
     searches = count_searches(shelf)
     rounds = 0
     while any(m.waiting for m in shelf.ledger.inventory.months()):
-        shelf.library.cluster(stop=now_and_then(4))
+        shelf.library.cluster(stop=now_and_then(2))
         rounds += 1
         assert rounds < 40
     assert rounds > 3, "it was stopped on the way"
