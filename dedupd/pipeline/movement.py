@@ -159,11 +159,14 @@ class Movement:
         return True
 
     def _as_they_are(self, groups: Sequence[GroupRow]) -> list[tuple[GroupRow, list[MemberRow]]]:
-        """What is still to move of these groups: between two slices a person may have said no, or another keeper."""
+        """What is still to move of these groups: between two slices a person may have said no, or another keeper.
+
+        A group has its keeper for life, and its number is never given again.
+        """
         found: list[tuple[GroupRow, list[MemberRow]]] = []
         for group in groups:
             now = self._ledger.judgement.group(group.id)
-            if now is not None and now.keeper == group.keeper:
+            if now is not None:
                 chosen = {m.file for m in group.members}
                 found.append((now, [m for m in now.members if m.role == "duplicate" and m.file in chosen]))
         return [(group, members) for group, members in found if members]

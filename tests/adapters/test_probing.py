@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,39 @@ def test_a_rename_that_replaces_after_all_is_not_used(root: Root, monkeypatch: p
         os.rename(old, new, src_dir_fd=a, dst_dir_fd=b)
 
     monkeypatch.setitem(renaming._WAYS, Way.EXCLUSIVE, forgetful)
+    assert abilities(root).way is Way.LINK
+
+
+def alters(old: str, folder: int) -> None:
+    """A driver that stamps a file when it gives it another name."""
+    os.utime(old, ns=(1, 1), dir_fd=folder)
+
+
+def copies(old: str, folder: int) -> None:
+    """A driver that makes another file of it."""
+    fd = os.open(old, os.O_RDONLY, dir_fd=folder)
+    stat, whole = os.fstat(fd), os.read(fd, 1 << 20)
+    os.close(fd)
+    os.unlink(old, dir_fd=folder)
+    with open(os.open(old, os.O_WRONLY | os.O_CREAT, dir_fd=folder), "wb") as again:
+        again.write(whole)
+        again.flush()
+        os.utime(again.fileno(), ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("meanwhile", [alters, copies])
+def test_a_rename_that_brings_another_file_is_not_used(
+    root: Root, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[str, int], None]
+) -> None:
+    disks.limited(monkeypatch, Way.EXCLUSIVE)
+    real = renaming._WAYS[Way.EXCLUSIVE]
+
+    def unfaithful(a: int, old: str, b: int, new: str) -> None:
+        if not os.path.lexists(f"/proc/self/fd/{b}/{new}"):
+            meanwhile(old, a)
+        real(a, old, b, new)
+
+    monkeypatch.setitem(renaming._WAYS, Way.EXCLUSIVE, unfaithful)
     assert abilities(root).way is Way.LINK
 
 
@@ -203,6 +236,27 @@ class TestClaim:
         row = only(rig.relocate(order))
         assert row.state is MoveState.ABORTED
         assert set(rig.tree()) == {KEEPER, COPY}
+
+    def test_a_rename_that_fails_takes_nothing_away_that_came_meanwhile(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def comes(*_: object, **__: object) -> None:
+            (rig.root / HELD).write_bytes(b"theirs")
+            disks.no_links()
+
+        order = rig.order(COPY)
+        monkeypatch.setattr(renaming, "_lease", lambda claim: False)
+        monkeypatch.setattr(os, "rename", comes)
+        rig.relocate(order)
+        assert (rig.root / HELD).read_bytes() == b"theirs"
+        assert COPY in rig.tree()
+
+
+def test_a_claim_that_holds_bytes_by_now_is_left(root: Root, tmp_path: Path) -> None:
+    for name, text in (("empty", ""), ("theirs", "bytes")):
+        (tmp_path / name).write_text(text)
+        renaming.unlink_claim(root, name)
+    assert [p.name for p in tmp_path.iterdir()] == ["theirs"]
 
 
 def test_a_file_system_without_links_can_be_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

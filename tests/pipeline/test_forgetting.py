@@ -56,7 +56,7 @@ def test_what_a_verdict_or_a_move_names_is_remembered(shelf: Shelf) -> None:
     shelf.library.reject([g.id for g in shelf.ledger.judgement.groups(None, "2024-07")])
     before = contents(shelf)
     assert len(before) == 4
-    gone(shelf, "2024/07/c.jpg", "2024/07/d.jpg", "2024/06/duplicates/b.jpg")
+    gone(shelf, "2024/07/c.jpg", "2024/07/d.jpg", "2024/06/a.jpg", "2024/06/duplicates/b.jpg")
     assert contents(shelf) == before
 
 
@@ -65,18 +65,27 @@ def test_a_move_that_came_to_nothing_long_ago_is_forgotten_and_one_that_was_made
     shelf.pass_()
     done = shelf.ledger.journal.moves()
     with shelf.ledger.transaction():
-        for state, at in (("aborted", 0.0), ("aborted", 80 * DAY), ("attention", 0.0)):
+        for file, state, at in (
+            (99, "aborted", 0.0),
+            (99, "aborted", 80 * DAY),
+            (99, "attention", 0.0),
+            (done[0].file, "aborted", 0.0),  # the last word on a file that has moved
+        ):
             shelf.ledger._link.execute(
                 "INSERT INTO moves(batch, grp, unit, file, root, root_id, src, dst, restored, size, mtime_ns, dev, ino, "
-                "content, keeper, keeper_content, relation, evidence, is_primary, goal, state, at) VALUES('x', 9, '9', 99, "
+                "content, keeper, keeper_content, relation, evidence, is_primary, goal, state, at) VALUES('x', 9, '9', ?, "
                 "x'2f', '', x'61', x'62', x'', 1, 1, 1, 1, 'c', x'63', 'k', 'copy', '{}', 1, 'moved', ?, ?)",
-                (state, shelf.clock.now() + at),
+                (file, state, shelf.clock.now() + at),
             )
     shelf.clock.advance(100 * DAY)
     shelf.look()
     left = shelf.ledger.journal.moves()
     assert left[: len(done)] == done
-    assert [m.state for m in left[len(done) :]] == [MoveState.ABORTED, MoveState.ATTENTION]
+    assert [(m.file, m.state) for m in left[len(done) :]] == [
+        (99, MoveState.ABORTED),
+        (99, MoveState.ATTENTION),
+        (done[0].file, MoveState.ABORTED),
+    ]
 
 
 def test_beside_a_new_ledger_the_index_is_not_emptied_before_all_was_looked_at(shelf: Shelf) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from blake3 import blake3
@@ -11,6 +11,7 @@ from blake3 import blake3
 from dedupd.core.photo import FileState
 from dedupd.pipeline import recluster
 from dedupd.pipeline.slices import Stop
+from dedupd.ports import Proof, ProofRequest
 from tests.fakes.vision import pseudo_photo
 from tests.support.shelf import Shelf
 
@@ -153,6 +154,40 @@ def test_another_keeper_chosen_while_the_index_is_made_whole_is_heard(shelf: She
 
     assert shelf.library.move(stop=at(2, choose)).files == 0
     assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
+
+
+def test_a_pair_that_could_not_be_read_is_compared_in_the_next_pass(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+
+    def unreadable(requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        for request in requests:
+            yield Proof(a=request.a, b=request.b, measures=None, error="changed since it was looked at")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.vision, "prove", unreadable)
+        shelf.look()
+    assert shelf.proposals() == {}
+    shelf.add("2024/06/c.jpg", "town")
+    shelf.look()
+    assert shelf.proposals() == {"2024/06/b.jpg": "2024/06/a.jpg"}
+
+
+def test_what_the_index_lacked_is_compared_when_it_is_there(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.library.reconcile()
+    shelf.library.ingest()
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.vision, "missing", list)
+        patch.setattr(shelf.vision, "propose", lambda *asked: [])
+        shelf.library.cluster()
+    assert shelf.proposals() == {}
+    shelf.add("2024/06/c.jpg", "town")
+    shelf.look()
+    assert shelf.proposals() == {"2024/06/b.jpg": "2024/06/a.jpg"}
 
 
 def test_an_undo_follows_a_folder_that_was_renamed_in_between(shelf: Shelf) -> None:

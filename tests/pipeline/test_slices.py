@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.month import Month
+from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.slices import SLICE_SECONDS, Stop, slices, wait
 from tests.fakes.clock import FakeClock
 from tests.support.shelf import Shelf
@@ -97,9 +98,11 @@ def test_moves_that_are_stopped_are_whole_and_go_on_later(shelf: Shelf) -> None:
     shelf.library.consent()
     first = shelf.library.move(stop=now_and_then(3))
     assert 0 < first.files < 40 and first.stayed == 0
+    assert shelf.row.backlog_done_at is None
     assert len(shelf.proposals()) == 40 - first.files
     second = shelf.library.move()
     assert first.files + second.files == 40, "the breaker does not count before the first moves are through"
+    assert shelf.row.backlog_done_at is not None
 
 
 def test_of_what_a_person_asked_for_all_that_stays_is_counted(shelf: Shelf) -> None:
@@ -125,6 +128,32 @@ def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
     moved = shelf.library.approve_all(stop=say_no)
     assert moved.files == 39
     assert shelf.path(kept.path).exists()
+
+
+def test_what_waits_for_a_person_since_a_moment_ago_does_not_move(shelf: Shelf) -> None:
+    months_of_copies(shelf, 1, 40)
+    shelf.look()
+    last = max(shelf.ledger.judgement.groups(), key=lambda group: group.id)
+
+    def doubt(*, photos: bool = True) -> bool:
+        with shelf.ledger.transaction():
+            shelf.ledger.judgement.set_role(last.id, last.members[0].file, "review", "looked at again")
+        return False
+
+    assert shelf.library.approve_all(stop=doubt).files == 39
+
+
+def test_whoever_comes_in_while_folders_are_listed_must_leave_photos_alone(shelf: Shelf) -> None:
+    months_of_copies(shelf, 2, 1)
+    let_in: list[bool] = []
+
+    def stop(*, photos: bool = True) -> bool:
+        let_in.append(photos)
+        return False
+
+    root = shelf.library.roots[0]
+    reconcile(root, shelf.ledger, shelf.library.disk, shelf.clock, shelf.library.known.scope, stop=stop)
+    assert let_in and not any(let_in)
 
 
 def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf) -> None:
