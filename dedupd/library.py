@@ -45,6 +45,7 @@ from dedupd.pipeline import blocks, consent, shadow
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.calibrate import Calibration
 from dedupd.pipeline.foreign import not_looked_at
+from dedupd.pipeline.forget import forget_gone, forget_rows
 from dedupd.pipeline.held_better import look_again
 from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.keepers import Keepers
@@ -63,11 +64,6 @@ from dedupd.protocol.messages import GroupView, Resolved, Side, StatusView
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30
 """Bytes that a scan reads again of what is in doubt; a daemon has more time."""
-
-_FORGET_CONTENTS = 10_000
-"""Looked through in one pass: a fraction of a second."""
-_FORGET_AGAIN_SECONDS = 86_400.0
-_FORGET_ABORTED_SECONDS = 90 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,9 +296,9 @@ class Library:
                 self._trust(dry_run=False)
                 photos += look()
         if not stop() and not self.ledger.inventory.anything_to_look_at():
-            self._forget_gone()
+            forget_gone(self.ledger, self.clock)
             if photos:
-                self._forget_rows()
+                forget_rows(self.ledger, self.vision, self.clock)
         return photos
 
     def _trust(self, *, dry_run: bool) -> None:
@@ -530,35 +526,6 @@ class Library:
             prepared = self.ledger.get(shadow.IN_SHADOW)
             self.vision.tidy([parse_model(prepared).id] if prepared else [])
             self._tidied = True
-
-    def _forget_gone(self) -> None:
-        """Some of what is gone and named nowhere, a little at each pass; once a round is through, not again for a day.
-
-        Not while anything waits to be looked at: a photo that moved to another root is known there soon.
-        """
-        if not self._due("forgot_at"):
-            return
-        with self.ledger.transaction():
-            after = self.ledger.forgetting.contents(self.ledger.get("forgot_to"), _FORGET_CONTENTS)
-            self.ledger.put("forgot_to", after)
-            if not after:
-                self.ledger.forgetting.aborted_moves(self.clock.now() - _FORGET_ABORTED_SECONDS)
-                self.ledger.put("forgot_at", str(self.clock.now()))
-
-    def _forget_rows(self) -> None:
-        """What of the index the ledger does not know any more, when the eyes are open anyway."""
-        if not self._due("forgot_rows_at"):
-            return
-        try:
-            self.vision.forget(self.ledger.forgetting.unknown)
-        except VisionError as error:
-            log.warning("what is gone stays in the index: %s", error)
-        self.ledger.put("forgot_rows_at", str(self.clock.now()))
-
-    def _due(self, last: str) -> bool:
-        """Whether this was not done within a day; a clock that was set back makes it due."""
-        at = self.ledger.get(last)
-        return not at or not 0 <= self.clock.now() - float(at) < _FORGET_AGAIN_SECONDS
 
     # ---- use cases
 
