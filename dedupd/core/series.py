@@ -1,7 +1,8 @@
 """Long series of one camera (a time lapse, minutes of continuous shooting): which of their pairs are worth aligning.
 
 Every frame of such a series looks like every other, so that all pairs grow by the square of its length, only to show
-that they resemble each other. In a series of more than SERIES shots each is compared with its neighbours in time alone.
+that they resemble each other. In a series of more than SERIES shots each is compared with its neighbours in time, and with
+what was taken whole quarters of an hour from it: a copy whose clock was put into another time zone.
 Must depend on the photos as a set, never on the order in which they came, and must never leave out a pair that could
 be a copy or, by the shipped bars, a burst that moves: those are taken within moments.
 """
@@ -22,6 +23,8 @@ _NEIGHBOURS = 12
 """As many on either side at least, where the shots are evenly spaced: what one group of look-alikes shows."""
 _MOMENT_SECONDS = 2.0
 """What was taken this soon after is always compared: a burst that moves."""
+_ZONE_SECONDS, _ZONES_SECONDS = 900.0, 26 * 3600.0
+"""Time zones lie quarters of an hour apart (Nepal 5:45), and up to 26 hours (UTC-12 to UTC+14)."""
 
 Shot = tuple[str, float | None, str]
 """Content, seconds on the camera's clock, camera."""
@@ -56,7 +59,16 @@ class Series:
         one, other = self._in.get(a), self._in.get(b)
         if one is None or other is None or one[0] != other[0]:
             return False
-        return abs(one[1] - other[1]) > max(one[2], other[2])
+        apart = abs(one[1] - other[1])
+        return apart > max(one[2], other[2]) and not _other_zone(apart)
+
+
+def _other_zone(apart: float) -> bool:
+    """Whether two clocks of the world may show one moment so many seconds apart."""
+    return (
+        apart <= _ZONES_SECONDS
+        and abs(apart - round(apart / _ZONE_SECONDS) * _ZONE_SECONDS) <= _MOMENT_SECONDS
+    )
 
 
 def may_be_too_far(a: Traits, b: Traits) -> bool:

@@ -46,6 +46,15 @@ def test_other_cameras_and_photos_without_a_clock_are_compared_with_every_frame(
     assert not any(series.too_far("f00000", other) for other in ("g00099", "copy", "scan"))
 
 
+@pytest.mark.parametrize("hours", [-9.0, -1.0, 0.5, 1.0, 5.75, 23.0])
+def test_copies_whose_clock_shows_another_time_zone_are_compared(hours: float) -> None:
+    shots = lapse(100, 20.0)
+    exported = lapse(100, 20.0, start=3600.0 * hours + 1.0, name="e")
+    series = Series([*shots, *exported])
+    assert not any(series.too_far(f"f{n:05}", f"e{n:05}") for n in range(100))
+    assert compared(series, [*shots, *exported]) < 200 * 199 // 5, "and yet far from all"
+
+
 def test_what_may_move_as_a_burst_is_always_compared() -> None:
     def traits(content: str, captured: float) -> Traits:
         return Traits(

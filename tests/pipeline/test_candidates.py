@@ -121,6 +121,17 @@ def test_frames_of_a_time_lapse_are_aligned_with_their_neighbours_in_time(
     assert shelf.proposals() == {"2024/06/WA0001.jpg": "2024/06/G0040.jpg"}
 
 
+def test_an_export_of_a_long_series_in_another_time_zone_is_found_for_review(shelf: Shelf) -> None:
+    """The copies say that they were taken an hour later, each by the same camera."""
+    for number in range(30):
+        at = 20.0 * number
+        shelf.add(f"2024/06/{number}.jpg", f"view {number}", captured=at, camera="one")
+        shelf.small(f"2024/06/export/{number}.jpg", f"view {number}", captured=at + 3600.0, camera="one")
+    shelf.look()
+    assert len(shelf.stars()) == 30
+    assert shelf.proposals() == {}
+
+
 def test_a_time_lapse_gives_the_same_groups_however_its_frames_came_and_went(tmp_path: Path) -> None:
     found: list[object] = []
     for name, parts in (("once", [range(40)]), ("parts", [range(20, 40), range(0, 30, 3), range(30)])):
