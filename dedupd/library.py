@@ -59,7 +59,7 @@ from dedupd.pipeline.slices import Stop, never, wait
 from dedupd.pipeline.summarise import summarise
 from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
-from dedupd.protocol.messages import GroupView, Resolved, Side, StatusView
+from dedupd.protocol.requests import GroupView, Resolved, Side, StatusView
 
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30

@@ -19,7 +19,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Acted,
     Approve,
     Done,

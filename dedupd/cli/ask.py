@@ -19,7 +19,7 @@ from dedupd.core.month import Month
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, StateError
 from dedupd.library import LibraryView
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     GetGroup,
     GetMonths,
     GetStatus,

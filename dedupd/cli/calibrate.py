@@ -14,7 +14,7 @@ from dedupd.core.summary import visible
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import AlreadyRunning, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library
-from dedupd.protocol.messages import Calibrate, Prepared
+from dedupd.protocol.requests import Calibrate, Prepared
 
 
 def calibrate(arguments: argparse.Namespace) -> int:

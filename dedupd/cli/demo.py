@@ -20,7 +20,7 @@ from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Acted,
     Approve,
     GetGroups,

@@ -18,7 +18,7 @@ from dedupd.client.connection import ask
 from dedupd.core.summary import visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView
-from dedupd.protocol.messages import Acted, Forget, LessonView
+from dedupd.protocol.requests import Acted, Forget, LessonView
 
 _SAID = {"different": "not duplicates", "same": "duplicates", "keep": "stays where it is"}
 FORMAT = "dedupd-feedback/1"

@@ -18,7 +18,7 @@ from dedupd.core.month import Month
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
 from dedupd.library import Library, ScanOutcome
-from dedupd.protocol.messages import Acted, Scan
+from dedupd.protocol.requests import Acted, Scan
 
 
 def scan(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.shadow import in_preparation
 from dedupd.pipeline.tune import tune
-from dedupd.protocol.messages import Done, Prepared, PrepareModel, SwitchModel
+from dedupd.protocol.requests import Done, Prepared, PrepareModel, SwitchModel
 
 
 class _Hands(Protocol):

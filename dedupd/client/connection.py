@@ -18,7 +18,7 @@ import msgspec
 
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, ProtocolError
 from dedupd.protocol.codec import encode_request, notice_of, parse, shape
-from dedupd.protocol.messages import MAX_LINE, PROTOCOL, Failure, Hello, Notice, Request, SayHello
+from dedupd.protocol.requests import MAX_LINE, PROTOCOL, Failure, Hello, Notice, Request, SayHello
 
 R = TypeVar("R", bound=msgspec.Struct)
 

@@ -27,7 +27,7 @@ from dedupd.errors import DedupdError
 from dedupd.library import Library, LibraryView, Moved, ScanOutcome
 from dedupd.pipeline.slices import Stop
 from dedupd.pipeline.tune import tune
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INVALID_PARAMS,
     MANY_IDS,
     NOT_FOUND,

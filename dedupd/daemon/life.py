@@ -35,7 +35,7 @@ from dedupd.errors import DedupdError, ExitCode, Refusal, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.pipeline.reread import Reread
 from dedupd.pipeline.slices import Stop
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Attention,
     MonthChanged,
     Notice,
@@ -44,7 +44,7 @@ from dedupd.protocol.messages import (
     StatusChanged,
     StatusView,
 )  # fmt: skip
-from dedupd.protocol.messages import Moved as MovedNotice
+from dedupd.protocol.requests import Moved as MovedNotice
 
 log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
@@ -467,7 +467,7 @@ class Daemon:
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _tell_status(self) -> None:
-        from dedupd.protocol.messages import GetStatus
+        from dedupd.protocol.requests import GetStatus
 
         status = await self.handlers.answer(GetStatus())
         assert isinstance(status, StatusView)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dedupd.protocol.codec import size
-from dedupd.protocol.messages import MAX_LINE, GroupDetail, GroupView
+from dedupd.protocol.requests import MAX_LINE, GroupDetail, GroupView
 
 T = TypeVar("T")
 ROOM = MAX_LINE * 9 // 10

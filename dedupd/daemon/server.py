@@ -24,7 +24,7 @@ import msgspec
 from dedupd.daemon.broadcast import Broadcast, Subscriber
 from dedupd.errors import DedupdError, StateError
 from dedupd.protocol.codec import Id, Misspoken, TooLong, encode_error, encode_result, parse, request_of
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,

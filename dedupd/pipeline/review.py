@@ -25,7 +25,7 @@ from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.relearn import told
 from dedupd.ports import Disk
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     EvidenceView,
     GroupDetail,
     GroupView,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from dedupd.errors import ProtocolError
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     MAX_LINE,

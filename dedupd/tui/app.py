@@ -18,7 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from dedupd.protocol.messages import Done, Pause, Request, Resume, ScanNow
+from dedupd.protocol.requests import Done, Pause, Request, Resume, ScanNow
 from dedupd.tui.gc_pause import Garbage
 from dedupd.tui.link.action_queue import Hands
 from dedupd.tui.link.app_port import Topic

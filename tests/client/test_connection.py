@@ -14,7 +14,7 @@ import pytest
 
 from dedupd.client.connection import Connection, ask
 from dedupd.errors import ProtocolError
-from dedupd.protocol.messages import Acted, Undo
+from dedupd.protocol.requests import Acted, Undo
 
 
 @pytest.fixture

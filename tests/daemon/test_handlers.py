@@ -11,7 +11,7 @@ import pytest
 from dedupd.daemon import handlers as handlers_module
 from dedupd.daemon import page_fit as fitting_module
 from dedupd.daemon.handlers import Handlers
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     GetGroups,
     GetLessons,
     GetMonths,

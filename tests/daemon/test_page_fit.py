@@ -11,7 +11,7 @@ from dedupd.daemon.handlers import _acted
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
 from dedupd.library import Moved
 from dedupd.protocol.codec import encode_result, size
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     MANY_IDS,
     MAX_LINE,
     Acted,

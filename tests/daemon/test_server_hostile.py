@@ -20,7 +20,7 @@ from dedupd.daemon import server as server_module
 from dedupd.daemon.broadcast import Broadcast
 from dedupd.daemon.server import Failed, Server
 from dedupd.errors import DedupdError, StateError
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,

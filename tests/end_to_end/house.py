@@ -21,7 +21,7 @@ import msgspec
 from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.errors import NoDaemon
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Acted,
     Done,
     GetGroups,
@@ -259,7 +259,7 @@ class Daemon:
         self.settled()
 
     def approve_all(self) -> Acted:
-        from dedupd.protocol.messages import Approve
+        from dedupd.protocol.requests import Approve
 
         return self.ask(Approve(all=True), Acted)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.messages import Done, Resume
+from dedupd.protocol.requests import Done, Resume
 from tests.end_to_end.house import GATED, Daemon, House
 from tests.end_to_end.test_socket import Talk
 

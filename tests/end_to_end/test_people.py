@@ -165,7 +165,7 @@ def test_not_duplicates_binds_across_renames(house: House, settled: dict[str, st
 
 
 def _months(daemon: Daemon) -> set[str]:
-    from dedupd.protocol.messages import GetMonths, Months
+    from dedupd.protocol.requests import GetMonths, Months
 
     return {month.month for month in daemon.ask(GetMonths(), Months).months if month.photos}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dedupd.protocol.messages import Done, Pause, Resume
+from dedupd.protocol.requests import Done, Pause, Resume
 from tests.end_to_end.house import House
 
 REPORT = {

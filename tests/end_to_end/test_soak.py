@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Acted,
     Approve,
     Done,

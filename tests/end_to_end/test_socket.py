@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import pytest
 
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INVALID_PARAMS,
     MAX_CLIENTS,
     MAX_LINE,

@@ -16,7 +16,7 @@ import msgspec
 
 from dedupd.errors import ProtocolError
 from dedupd.protocol.codec import encode_error, encode_notice, encode_result, parse, request_of
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
     NOT_FOUND,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dedupd.errors import ProtocolError
 from dedupd.protocol import codec
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     MAX_LINE,
     NOTICES,
     REQUESTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Attention,
     GetMonths,
     MonthChanged,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.messages import Progressed, ProgressView
+from dedupd.protocol.requests import Progressed, ProgressView
 from tests.tui.conftest import Review, Reviewing
 
 SCREENS = Path(__file__).parent / "screens"

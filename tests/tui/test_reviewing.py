@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Approve,
     Exchange,
     Forget,

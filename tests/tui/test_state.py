@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.protocol.codec import encode_request
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     MAX_LINE,
     Acted,
     Approve,

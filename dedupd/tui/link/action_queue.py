@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dedupd.client.connection import Refused
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import NOT_FOUND, STALE, Acted, Forget, GetStatus, StatusView
+from dedupd.protocol.requests import NOT_FOUND, STALE, Acted, Forget, GetStatus, StatusView
 from dedupd.tui.link.app_port import Voice
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.link.follower import Follower

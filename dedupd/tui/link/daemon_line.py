@@ -16,7 +16,7 @@ from textual.message import Message
 
 from dedupd.client.connection import Connection
 from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import Done, Hello, Notice, Request, Subscribe
+from dedupd.protocol.requests import Done, Hello, Notice, Request, Subscribe
 
 R = TypeVar("R", bound=msgspec.Struct)
 

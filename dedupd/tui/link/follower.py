@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from dedupd.errors import DedupdError, NoDaemon
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Attention,
     GetGroup,
     GetGroups,

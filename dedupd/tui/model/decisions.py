@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     MANY_IDS,
     Acted,
     Approve,

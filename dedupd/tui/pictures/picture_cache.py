@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dedupd.client.connection import Refused
 from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import GetThumbnails, PhotoView, Thumbnails
+from dedupd.protocol.requests import GetThumbnails, PhotoView, Thumbnails
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.model.zoom import FULL, WHOLE, Box, View
 from dedupd.tui.pictures.drawing import Drawing

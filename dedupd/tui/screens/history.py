@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from dedupd.protocol.messages import (
+from dedupd.protocol.requests import (
     Forget,
     GetLessons,
     GetMoves,
