@@ -59,7 +59,9 @@ from dedupd.pipeline.slices import Stop, never, wait
 from dedupd.pipeline.summarise import summarise
 from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
-from dedupd.protocol.requests import GroupView, Resolved, Side, StatusView
+from dedupd.protocol.requests import Side
+from dedupd.protocol.results import Resolved
+from dedupd.protocol.views import GroupView, StatusView
 
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30

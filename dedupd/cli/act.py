@@ -20,20 +20,18 @@ from dedupd.core.summary import visible
 from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
 from dedupd.protocol.requests import (
-    Acted,
     Approve,
-    Done,
     Exchange,
     GroupRef,
     Pause,
     Reject,
     Request,
     Resolve,
-    Resolved,
     Resume,
     ScanNow,
     Undo,
-)  # fmt: skip
+)
+from dedupd.protocol.results import Acted, Confirmed, Resolved
 
 
 def approve(arguments: argparse.Namespace) -> int:
@@ -171,7 +169,7 @@ def scan_now(arguments: argparse.Namespace) -> int:
 
 def _tell_daemon(arguments: argparse.Namespace, request: Request) -> int:
     _, places = opened(arguments)
-    done = ask(places.socket, request, Done)
+    done = ask(places.socket, request, Confirmed)
     if arguments.json:
         answer_json({"message": done.message})
     else:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from dedupd.protocol.codec import TooLong, encode_notice
-from dedupd.protocol.requests import MonthChanged, Notice, Progressed, Resync, StatusChanged
+from dedupd.protocol.notices import MonthChanged, Notice, Progressed, Resync, StatusChanged
 
 log = logging.getLogger("dedupd.server")
 BACKLOG = 256

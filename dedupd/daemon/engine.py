@@ -20,7 +20,7 @@ from typing import Any
 
 from dedupd.errors import DedupdError
 from dedupd.library import Library
-from dedupd.protocol.requests import ProgressView
+from dedupd.protocol.views import ProgressView
 
 log = logging.getLogger("dedupd.engine")
 NOTICE_SECONDS = 0.2

@@ -22,26 +22,20 @@ from dedupd.core.month import Month
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
-from dedupd.daemon.server import Failed, Unlike, failure_of
+from dedupd.daemon.server import OtherProtocol, RequestError, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, LibraryView, Moved, ScanOutcome
 from dedupd.pipeline.slices import Stop
 from dedupd.pipeline.tune import tune
+from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE, Failure
+from dedupd.protocol.limits import MANY_IDS, PROTOCOL
+from dedupd.protocol.notices import Resync
 from dedupd.protocol.requests import (
-    INVALID_PARAMS,
-    MANY_IDS,
-    NOT_FOUND,
-    PROTOCOL,
-    REFUSED,
-    STALE,
-    Acted,
     Approve,
     Calibrate,
-    Done,
     DropModel,
     Exchange,
-    Failure,
-    Forget,
+    ForgetLessons,
     GetGroup,
     GetGroups,
     GetLessons,
@@ -50,34 +44,35 @@ from dedupd.protocol.requests import (
     GetSettings,
     GetStatus,
     GetThumbnails,
-    GroupDetail,
     GroupRef,
-    GroupsPage,
-    Hello,
     Judge,
-    Lessons,
-    Months,
-    MovesPage,
     Pause,
-    Prepared,
     PrepareModel,
     Reject,
     Request,
     Resolve,
-    Resolved,
     Resume,
-    Resync,
     SayHello,
     Scan,
     ScanNow,
-    SettingsView,
-    StatusView,
     SwitchModel,
-    Thumbnails,
     Tune,
-    Tuned,
     Undo,
-)  # fmt: skip
+)
+from dedupd.protocol.results import (
+    Acted,
+    Confirmed,
+    GroupsPage,
+    Hello,
+    LessonsPage,
+    MonthsPage,
+    MovesPage,
+    Preparation,
+    Resolved,
+    Thumbnails,
+    Tuned,
+)
+from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 
 if TYPE_CHECKING:
     from dedupd.daemon.life import Daemon
@@ -104,7 +99,7 @@ class Handlers:
         self._keys: OrderedDict[str, asyncio.Task[Acted | Failure]] = OrderedDict()
 
     async def answer(self, request: Request) -> msgspec.Struct:
-        """The result of a request; raises Failed or another DedupdError with one sentence."""
+        """The result of a request; raises RequestError or another DedupdError with one sentence."""
         name = "_" + request.method.replace("-", "_")
         return await getattr(self, name)(request)
 
@@ -142,14 +137,14 @@ class Handlers:
                     self._keys.popitem(last=False)
         outcome = await asyncio.shield(task)
         if isinstance(outcome, Failure):
-            raise Failed(outcome.code, outcome.message, outcome.data)
+            raise RequestError(outcome.code, outcome.message, outcome.data)
         return outcome
 
     # ---- reading
 
     async def _hello(self, request: SayHello) -> Hello:
         if request.protocol != PROTOCOL:
-            raise Unlike(
+            raise OtherProtocol(
                 REFUSED,
                 f"this daemon speaks protocol {PROTOCOL}, you speak {request.protocol}: "
                 "restart it, or use the dedupd that it was started from",
@@ -160,9 +155,9 @@ class Handlers:
         known = self._daemon.attention()
         return self._daemon.complete(await self._read(lambda view: view.status("running", known)))
 
-    async def _months(self, request: GetMonths) -> Months:
+    async def _months(self, request: GetMonths) -> MonthsPage:
         months, after = page(await self._read(lambda view: view.reviewer.months()), request.offset)
-        return Months(months=months, next_offset=after)
+        return MonthsPage(months=months, next_offset=after)
 
     async def _groups(self, request: GetGroups) -> GroupsPage:
         limit = max(1, min(request.limit, PAGE))
@@ -190,7 +185,7 @@ class Handlers:
 
         found = await self._read(detail)
         if found is None:
-            raise Failed(NOT_FOUND, f"there is no group {request.id} any more")
+            raise RequestError(NOT_FOUND, f"there is no group {request.id} any more")
         return shortened_detail(found)
 
     async def _moves(self, request: GetMoves) -> MovesPage:
@@ -207,9 +202,9 @@ class Handlers:
 
         return await self._read(look)
 
-    async def _lessons(self, request: GetLessons) -> Lessons:
+    async def _lessons(self, request: GetLessons) -> LessonsPage:
         lessons, after = page(await self._read(lambda view: view.reviewer.lessons()), request.offset)
-        return Lessons(lessons=lessons, next_offset=after)
+        return LessonsPage(lessons=lessons, next_offset=after)
 
     async def _settings(self, request: GetSettings) -> SettingsView:
         settings = self._daemon.settings
@@ -225,7 +220,7 @@ class Handlers:
         """In a thread of its own: a replay of a large library takes seconds, in which others are answered."""
         now, where = self._daemon.settings, self._daemon.places
         if request.tiers.get("similar") == "move" or not 0.0 < (request.threshold or 1.0) <= 1.0:
-            raise Failed(
+            raise RequestError(
                 INVALID_PARAMS, "what is only similar never moves, and a threshold is above 0 and up to 1"
             )
         then = replace(
@@ -257,31 +252,31 @@ class Handlers:
 
     # ---- acting
 
-    async def _pause(self, request: Pause) -> Done:
+    async def _pause(self, request: Pause) -> Confirmed:
         self._daemon.paused = True  # what runs now ends at its next safe point
         await self._act("pause", lambda library: library.ledger.put("paused", "yes"), Urgency.GLANCE)
         self._daemon.tell_status()
-        return Done(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
+        return Confirmed(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
 
-    async def _resume(self, request: Resume) -> Done:
+    async def _resume(self, request: Resume) -> Confirmed:
         await self._act("resume", lambda library: library.ledger.put("paused", "no"), Urgency.GLANCE)
         self._daemon.paused = False
         self._daemon.look_everywhere()
         self._daemon.tell_status()
-        return Done(message="going on")
+        return Confirmed(message="going on")
 
-    async def _scan_now(self, request: ScanNow) -> Done:
+    async def _scan_now(self, request: ScanNow) -> Confirmed:
         if self._daemon.paused:
-            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
         self._daemon.look_everywhere()
-        return Done(message="looking at every root now")
+        return Confirmed(message="looking at every root now")
 
     async def _scan(self, request: Scan) -> Acted:
         if self._daemon.paused:
-            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
         configured = {str(root) for root in self._daemon.settings.roots}
         if set(request.roots) != configured:
-            raise Failed(
+            raise RequestError(
                 REFUSED,
                 f"a daemon is running and looks after {', '.join(sorted(configured))}: scan all of that, or stop it first",
             )
@@ -307,21 +302,21 @@ class Handlers:
     async def _check_settings(self, theirs: str | None) -> None:
         await self._daemon.catch_up()
         if theirs not in (None, self._daemon.settings.decisive):
-            raise Failed(
+            raise RequestError(
                 REFUSED,
                 "a daemon is running and follows other settings: leave out what differs, or write it into its config.toml",
             )
 
-    async def _prepare_model(self, request: PrepareModel) -> Prepared:
+    async def _prepare_model(self, request: PrepareModel) -> Preparation:
         await self._check_settings(request.settings)
 
-        def prepare(library: Library, reached: Prepared, **slice: Any) -> None:
+        def prepare(library: Library, reached: Preparation, **slice: Any) -> None:
             reached.ready = library.prepare_model(request.model, **slice)
 
         return await self._a_slice("prepare model", prepare)
 
-    async def _calibrate(self, request: Calibrate) -> Prepared:
-        def calibrate(library: Library, reached: Prepared, **slice: Any) -> None:
+    async def _calibrate(self, request: Calibrate) -> Preparation:
+        def calibrate(library: Library, reached: Preparation, **slice: Any) -> None:
             found = library.calibrate(**slice)
             if found is not None:
                 reached.ready, reached.thresholds = True, found.to_json()
@@ -331,38 +326,38 @@ class Handlers:
             self._daemon.regroup()
         return reached
 
-    async def _a_slice(self, name: str, act: Callable[..., None]) -> Prepared:
+    async def _a_slice(self, name: str, act: Callable[..., None]) -> Preparation:
         """Some seconds of long work that nobody waits for but its client, who asks for the next slice."""
         if self._daemon.paused:
-            raise Failed(REFUSED, "the daemon is paused: `dedupd resume` first")
-        reached = Prepared(ready=False)
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
+        reached = Preparation(ready=False)
 
         def note(phase: str, done: int, total: int) -> None:
             reached.phase, reached.done, reached.total = phase, done, total
             self._daemon.engine.report(phase, done, total)
 
-        def work(library: Library) -> Prepared:
+        def work(library: Library) -> Preparation:
             end, daemon = time.monotonic() + SLICE_SECONDS, self._daemon
             act(library, reached, on_progress=note, stop=daemon.safe_points(lambda: time.monotonic() > end))
             return reached
 
         return await self._act(name, work, Urgency.SHADOW)
 
-    async def _switch_model(self, request: SwitchModel) -> Done:
+    async def _switch_model(self, request: SwitchModel) -> Confirmed:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
             if not library.prepare_model(request.model, stop=lambda *, photos=True: time.monotonic() > end):
-                raise Failed(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
+                raise RequestError(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
             return library.switch_model(request.model, on_progress=self._daemon.engine.report)
 
         model = await self._act("switch model", switch, alone=True)
         self._daemon.broadcast.send(Resync())
         self._daemon.regroup()
-        return Done(message=f"{model or 'hashes'} is in force")
+        return Confirmed(message=f"{model or 'hashes'} is in force")
 
-    async def _drop_model(self, request: DropModel) -> Done:
+    async def _drop_model(self, request: DropModel) -> Confirmed:
         dropped = await self._act("drop model", lambda library: library.drop_model(), alone=True)
-        return Done(message=f"{dropped} is forgotten" if dropped else "")
+        return Confirmed(message=f"{dropped} is forgotten" if dropped else "")
 
     async def _approve(self, request: Approve) -> Acted:
         return await self._once(
@@ -412,7 +407,7 @@ class Handlers:
 
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 
-    async def _forget(self, request: Forget) -> Acted:
+    async def _forget(self, request: ForgetLessons) -> Acted:
         lessons = [*([] if request.lesson is None else [request.lesson]), *request.lessons]
 
         def forget(library: Library, stop: Stop) -> Moved:
@@ -457,16 +452,16 @@ def _month(text: str) -> Month:
     try:
         return Month.parse(text)
     except ValueError as error:
-        raise Failed(INVALID_PARAMS, str(error)) from None
+        raise RequestError(INVALID_PARAMS, str(error)) from None
 
 
 def _checked(library: Library, ref: GroupRef) -> GroupRow:
-    """The group as the client saw it. Raises Failed NOT_FOUND or STALE."""
+    """The group as the client saw it. Raises RequestError NOT_FOUND or STALE."""
     row = library.ledger.judgement.group(ref.id)
     if row is None:
-        raise Failed(NOT_FOUND, f"there is no group {ref.id} any more")
+        raise RequestError(NOT_FOUND, f"there is no group {ref.id} any more")
     if ref.version is not None and ref.version != row.version:
-        raise Failed(STALE, f"group {ref.id} changed since you saw it: look again")
+        raise RequestError(STALE, f"group {ref.id} changed since you saw it: look again")
     return row
 
 

@@ -28,23 +28,15 @@ from dedupd.daemon.broadcast import Broadcast
 from dedupd.daemon.engine import Engine, Urgency
 from dedupd.daemon.handlers import Handlers
 from dedupd.daemon.heartbeat import Heartbeat
-from dedupd.daemon.schedule import Schedule
+from dedupd.daemon.schedule import Scheduler
 from dedupd.daemon.server import Server
 from dedupd.daemon.socket_place import record_socket
 from dedupd.errors import DedupdError, ExitCode, Refusal, UsageError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.pipeline.reread import Reread
 from dedupd.pipeline.slices import Stop
-from dedupd.protocol.requests import (
-    Attention,
-    MonthChanged,
-    Notice,
-    Progressed,
-    ProgressView,
-    StatusChanged,
-    StatusView,
-)  # fmt: skip
-from dedupd.protocol.requests import Moved as MovedNotice
+from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice, Progressed, StatusChanged
+from dedupd.protocol.views import ProgressView, StatusView
 
 log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
@@ -109,7 +101,7 @@ class Daemon:
         self._begun = False
         self._heart = Heartbeat.from_environment()
         self.broadcast = Broadcast()
-        self.schedule = Schedule(settings.schedule)
+        self.schedule = Scheduler(settings.schedule)
         self.handlers = Handlers(self)
         self._server = Server(places.socket, self.handlers.answer, self.broadcast)
         self.engine = Engine(self._make_library, self._on_progress, self._on_error)
@@ -350,7 +342,7 @@ class Daemon:
         if moved.files or moved.restored:
             month = summaries[0].month if summaries else ""
             self._soon(
-                self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored)
+                self.broadcast.send, FilesMoved(month=month, moved=moved.files, restored=moved.restored)
             )
             log.info("moved %d file(s), put back %d", moved.files, moved.restored)
         kinds = {m.refusal for m in moved.refused}

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from dedupd.protocol.codec import size
-from dedupd.protocol.requests import MAX_LINE, GroupDetail, GroupView
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.views import GroupDetail, GroupView
 
 T = TypeVar("T")
 ROOM = MAX_LINE * 9 // 10

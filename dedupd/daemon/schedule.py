@@ -36,7 +36,7 @@ SET_SECONDS = 1.0
 NIGHTLY = "nightly"
 
 
-class Schedule:
+class Scheduler:
     """The daemon's timetable. Call inside the running event loop."""
 
     def __init__(self, when: config.Schedule) -> None:

@@ -23,22 +23,19 @@ import msgspec
 
 from dedupd.daemon.broadcast import Broadcast, Subscriber
 from dedupd.errors import DedupdError, StateError
-from dedupd.protocol.codec import Id, Misspoken, TooLong, encode_error, encode_result, parse, request_of
-from dedupd.protocol.requests import (
+from dedupd.protocol.codec import Id, InvalidMessage, TooLong, encode_error, encode_result, parse, request_of
+from dedupd.protocol.failure import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    MAX_CLIENTS,
-    MAX_LINE,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     REFUSED,
-    Done,
     Failure,
-    Request,
-    Scan,
-    Subscribe,
-)  # fmt: skip
+)
+from dedupd.protocol.limits import MAX_CLIENTS, MAX_LINE
+from dedupd.protocol.requests import Request, Scan, Subscribe
+from dedupd.protocol.results import Confirmed
 
 log = logging.getLogger("dedupd.server")
 FIRST_LINE_SECONDS = 10.0
@@ -55,7 +52,7 @@ FULL = Failure(
 Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
-class Failed(DedupdError):
+class RequestError(DedupdError):
     """A handler's refusal with its JSON-RPC code."""
 
     def __init__(self, code: int, message: str, data: int | None = None) -> None:
@@ -63,15 +60,15 @@ class Failed(DedupdError):
         self.code, self.data = code, data
 
 
-class Unlike(Failed):
+class OtherProtocol(RequestError):
     """The client speaks another protocol: what it says next would be misread, so its line ends."""
 
 
 def failure_of(error: DedupdError) -> Failure:
     """The `error` of the answer."""
-    if isinstance(error, Failed):
+    if isinstance(error, RequestError):
         return Failure(code=error.code, message=str(error), data=error.data)
-    if isinstance(error, Misspoken):
+    if isinstance(error, InvalidMessage):
         return Failure(code=error.code, message=str(error))
     # It tried and failed: the command that asked ends as if it had tried itself.
     return Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
@@ -178,7 +175,7 @@ class _Client:
                 line,
             )  # a long list of ids waits for its turn as what it means, not as what it was said in
             if request is None:
-                raise Failed(METHOD_NOT_FOUND, f"there is no method {method!r}")
+                raise RequestError(METHOD_NOT_FOUND, f"there is no method {method!r}")
             match request:
                 case Subscribe():
                     result = self._subscribe()
@@ -190,7 +187,7 @@ class _Client:
         except TooLong:
             too_long = f"the answer to {method!r} is over {MAX_LINE} bytes, too long for one message: ask for less at once"
             reply = encode_error(id, Failure(code=REFUSED, message=too_long))
-        except Unlike as error:
+        except OtherProtocol as error:
             await self._send(encode_error(id, failure_of(error)))
             return False
         except ConnectionAbortedError:
@@ -228,12 +225,12 @@ class _Client:
         poll.register(link.fileno(), 0)
         return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
-    def _subscribe(self) -> Done:
+    def _subscribe(self) -> Confirmed:
         if self._subscriber is None:
             self._subscriber = Subscriber(self._writer, WRITE_SECONDS)
             self._pump = asyncio.create_task(self._subscriber.pump())
             self._broadcast.add(self._subscriber)
-        return Done(message="subscribed")
+        return Confirmed(message="subscribed")
 
     async def _send(self, reply: bytes) -> None:
         self._writer.write(reply)
@@ -242,10 +239,10 @@ class _Client:
 
 
 def _addressed(message: dict[str, Any]) -> tuple[bool, Id, str]:
-    """Whether it is to be answered, its id and its method. Raises Failed for what is no request."""
+    """Whether it is to be answered, its id and its method. Raises RequestError for what is no request."""
     id, method = message.get("id"), message.get("method")
     if not isinstance(id, int | str | None) or isinstance(id, bool) or not isinstance(method, str):
-        raise Failed(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
+        raise RequestError(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
     return "id" in message, id, method
 
 

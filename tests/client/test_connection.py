@@ -14,7 +14,8 @@ import pytest
 
 from dedupd.client.connection import Connection, ask
 from dedupd.errors import ProtocolError
-from dedupd.protocol.requests import Acted, Undo
+from dedupd.protocol.requests import Undo
+from dedupd.protocol.results import Acted
 
 
 @pytest.fixture

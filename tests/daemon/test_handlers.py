@@ -11,16 +11,8 @@ import pytest
 from dedupd.daemon import handlers as handlers_module
 from dedupd.daemon import page_fit as fitting_module
 from dedupd.daemon.handlers import Handlers
-from dedupd.protocol.requests import (
-    GetGroups,
-    GetLessons,
-    GetMonths,
-    GetMoves,
-    GroupsPage,
-    Lessons,
-    Months,
-    MovesPage,
-)
+from dedupd.protocol.requests import GetGroups, GetLessons, GetMonths, GetMoves
+from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
 from tests.support.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -48,8 +40,8 @@ def asked(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
 
 async def test_every_list_is_whole_when_its_pages_are_put_together(asked: Handlers) -> None:
     for request, kind, name in (
-        (GetMonths, Months, "months"),
-        (GetLessons, Lessons, "lessons"),
+        (GetMonths, MonthsPage, "months"),
+        (GetLessons, LessonsPage, "lessons"),
         (GetGroups, GroupsPage, "groups"),
         (GetMoves, MovesPage, "moves"),
     ):

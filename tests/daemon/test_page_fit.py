@@ -11,17 +11,9 @@ from dedupd.daemon.handlers import _acted
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
 from dedupd.library import Moved
 from dedupd.protocol.codec import encode_result, size
-from dedupd.protocol.requests import (
-    MANY_IDS,
-    MAX_LINE,
-    Acted,
-    EvidenceView,
-    GroupDetail,
-    GroupsPage,
-    GroupView,
-    MonthView,
-    PhotoView,
-)
+from dedupd.protocol.limits import MANY_IDS, MAX_LINE
+from dedupd.protocol.results import Acted, GroupsPage
+from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView, PhotoView
 
 NASTY = "\udcff" * 40
 """A name that JSON writes six bytes a character of."""

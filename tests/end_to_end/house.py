@@ -21,16 +21,9 @@ import msgspec
 from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.errors import NoDaemon
-from dedupd.protocol.requests import (
-    Acted,
-    Done,
-    GetGroups,
-    GetStatus,
-    GroupsPage,
-    Request,
-    ScanNow,
-    StatusView,
-)
+from dedupd.protocol.requests import GetGroups, GetStatus, Request, ScanNow
+from dedupd.protocol.results import Acted, Confirmed, GroupsPage
+from dedupd.protocol.views import StatusView
 
 PATIENCE = 60.0
 """Seconds until a wait is a failure, on a machine that is busy with other things."""
@@ -255,7 +248,7 @@ class Daemon:
 
     def look(self) -> None:
         """Ask for a full look and wait for its end."""
-        self.ask(ScanNow(), Done)
+        self.ask(ScanNow(), Confirmed)
         self.settled()
 
     def approve_all(self) -> Acted:
