@@ -24,9 +24,9 @@ from dedupd.config.following import LEFT_ALONE_SECONDS, ConfigFile
 from dedupd.core.abilities import changed_elsewhere
 from dedupd.core.month import Month
 from dedupd.core.records import RootRow
+from dedupd.daemon.acts import Handlers
 from dedupd.daemon.broadcast import Broadcast
 from dedupd.daemon.engine import Engine, Urgency
-from dedupd.daemon.handlers import Handlers
 from dedupd.daemon.heartbeat import Heartbeat
 from dedupd.daemon.schedule import Scheduler
 from dedupd.daemon.server import Server

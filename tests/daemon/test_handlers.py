@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from dedupd.daemon import handlers as handlers_module
+from dedupd.daemon import acts as handlers_module
 from dedupd.daemon import page_fit as fitting_module
-from dedupd.daemon.handlers import Handlers
+from dedupd.daemon.acts import Handlers
 from dedupd.protocol.requests import GetGroups, GetLessons, GetMonths, GetMoves
 from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
 from tests.support.shelf import Shelf

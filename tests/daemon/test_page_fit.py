@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.relocation import Goal, Move, MoveState
-from dedupd.daemon.handlers import _acted
+from dedupd.daemon.acts import _acted
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
 from dedupd.library import Moved
 from dedupd.protocol.codec import encode_result, size
