@@ -93,8 +93,8 @@ def _hello(message: dict[str, Any]) -> Hello:
     return hello
 
 
-def _deaf(notice: Notice) -> None:
-    """Nobody wants notices."""
+def _ignored(notice: Notice) -> None:
+    """For a client that wants no notices."""
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ class Connection:
 
     def __init__(self, path: Path, on_notice: Callable[[Notice], None] | None = None) -> None:
         self._path = path
-        self._on_notice: Callable[[Notice], None] = on_notice or _deaf
+        self._on_notice: Callable[[Notice], None] = on_notice or _ignored
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._writer: asyncio.StreamWriter | None = None

@@ -1,4 +1,4 @@
-"""The Unix socket: who may talk, how much, how long. Dispatches to handlers; knows no library.
+"""The Unix socket: who may connect, how much may be sent, how long is waited. Hands requests on; knows no library.
 
 The caller holds the lock before this binds: asyncio would silently take over a live socket. Mode 0600 in
 a 0700 folder, and the peer's uid is checked on every accept, because modes can be opened by mistake.
@@ -53,7 +53,7 @@ Answer = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class RequestError(DedupdError):
-    """A handler's refusal with its JSON-RPC code."""
+    """A request is refused; with the code that JSON-RPC wants."""
 
     def __init__(self, code: int, message: str, data: int | None = None) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class RequestError(DedupdError):
 
 
 class OtherProtocol(RequestError):
-    """The client speaks another protocol: what it says next would be misread, so its line ends."""
+    """The client speaks another protocol: what it says next would be misread, so its connection ends."""
 
 
 def failure_of(error: DedupdError) -> Failure:

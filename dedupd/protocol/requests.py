@@ -3,7 +3,7 @@
 JSON-RPC 2.0, one message a line, UTF-8 (ASCII with \\uXXXX escapes; undecodable name bytes travel as
 \\udcXX). Unknown fields are ignored, missing ones defaulted, so that versions can meet. Acting requests
 name group and move ids, never paths, and carry the version the client saw plus an idempotency key.
-To add one: a struct here, listed in REQUESTS, and a method of its name in daemon/handlers.py.
+To add one: a struct here, listed in REQUESTS, and a method of its name in daemon/reads.py or daemon/acts.py.
 Must never import anything heavier than msgspec.
 """
 
