@@ -49,7 +49,7 @@ FULL = Failure(
     code=REFUSED,
     message=f"{MAX_CLIENTS} programs talk to the daemon already: end one, such as a `dedupd review`, and try again",
 )
-Answer = Callable[[Request], Awaitable[msgspec.Struct]]
+OnRequest = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class RequestError(DedupdError):
@@ -77,7 +77,7 @@ def failure_of(error: DedupdError) -> Failure:
 class Server:
     """Listens, checks, parses, answers."""
 
-    def __init__(self, path: Path, answer: Answer, broadcast: Broadcast) -> None:
+    def __init__(self, path: Path, answer: OnRequest, broadcast: Broadcast) -> None:
         self._path, self._answer, self._broadcast = path, answer, broadcast
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -133,7 +133,7 @@ class Server:
 
 class _Client:
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, broadcast: Broadcast
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: OnRequest, broadcast: Broadcast
     ) -> None:
         self._reader, self._writer, self._answer, self._broadcast = reader, writer, answer, broadcast
         self._subscriber: Subscriber | None = None
