@@ -18,8 +18,8 @@ from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
-from dedupd.pipeline.aside import look_aside, taken_back
-from dedupd.pipeline.foreign import note
+from dedupd.pipeline.foreign_folders import note
+from dedupd.pipeline.held_copies import look_aside, taken_back
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, FoundFile
 
@@ -106,7 +106,9 @@ def _still_itself(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
         return False
     if found.dev != root.dev or found.uuid not in ("", root.uuid):
         return False
-    return found.uuid == root.uuid or any(_there(root, row, disk) for row in ledger.inventory.some_files(root.id))
+    return found.uuid == root.uuid or any(
+        _there(root, row, disk) for row in ledger.inventory.some_files(root.id)
+    )
 
 
 def reconcile(

@@ -66,9 +66,7 @@ class Roots:
             _add(total, found)
         return total
 
-    def reconcile_folders(
-        self, root: RootRow, folders: Mapping[str, bool], *, stop: Stop = never
-    ) -> Changes:
+    def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool], *, stop: Stop = never) -> Changes:
         """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
         known = self.surely(root, mark=True)
         if known is None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dedupd.adapters.lock import hold
-from dedupd.daemon.main import HINT_SECONDS, Daemon
+from dedupd.adapters.fs.lock import hold
+from dedupd.daemon.life import HINT_SECONDS, Daemon
 from dedupd.errors import DedupdError, ExitCode
 from dedupd.pipeline.reconcile import Changes
 from tests.support.shelf import Shelf

@@ -23,7 +23,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.relocation import Goal
 from dedupd.daemon.engine import Engine, Urgency
 from dedupd.library import Library, Moved
-from dedupd.pipeline import aside, reconcile
+from dedupd.pipeline import held_copies, reconcile
 from dedupd.pipeline.slices import Stop
 from tests.support.shelf import Shelf
 
@@ -34,7 +34,7 @@ PATIENCE = 20.0
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files of a folder, then a safe point."""
     monkeypatch.setattr(reconcile, "PART", (2, 2))
-    monkeypatch.setattr(aside, "PART", (2, 2))
+    monkeypatch.setattr(held_copies, "PART", (2, 2))
 
 
 def at(number: int, act: Callable[[], object]) -> Stop:
@@ -49,6 +49,12 @@ def at(number: int, act: Callable[[], object]) -> Stop:
         return False
 
     return stop
+
+
+def ended_at(number: int) -> Stop:
+    """True from the `number`-th safe point on."""
+    left = iter(range(number - 1))
+    return lambda: next(left, None) is None
 
 
 def safe_points(shelf: Shelf) -> int:
@@ -221,7 +227,7 @@ def test_cut_short_it_believes_in_nothing_that_it_did_not_see_and_keeps_what_it_
     shelf.add("2023/01/new.jpg", "new")
     os.rename(shelf.path("2024/01/a0.jpg"), shelf.path("2024/02/renamed.jpg"))
     for end in range(1, safe_points_of_a_copy(shelf)):
-        shelf.library.reconcile(stop=lambda left=iter(range(end - 1)): next(left, None) is None)
+        shelf.library.reconcile(stop=ended_at(end))
         rows = {row.id: row for row in shelf.ledger.inventory.files(shelf.row.id)}
         assert all(row.absent_since is None for row in rows.values()) and set(known) <= set(rows)
         assert end < 4 or {row.path for row in rows.values()} - {row.path for row in known.values()}
