@@ -187,7 +187,7 @@ class Acts:
     async def switch_model(self, request: SwitchModel) -> Confirmed:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
-            if not library.prepare_model(request.model, stop=lambda *, photos=True: time.monotonic() > end):
+            if not library.prepare_model(request.model, stop=lambda: time.monotonic() > end):
                 raise RequestError(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
             return library.switch_model(request.model, on_progress=self._services.engine.report)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 
 from dedupd.adapters.fs.walk import looked_at
 from dedupd.core.foreign import Scope
@@ -20,7 +21,7 @@ Folders = dict[str, bool]
 
 
 class Hints:
-    """Changed folders by their absolute path. Everything is called on the event loop, but for `take_unswept`."""
+    """Changed folders by their absolute path. `looking` and `take_unswept` are for the engine's thread, all else for the loop."""
 
     def __init__(
         self, roots: Callable[[], Iterable[str]], scope: Callable[[], Scope],
@@ -31,6 +32,7 @@ class Hints:
         """Not looked at yet."""
         self._first = 0.0
         """When the first of them came."""
+        self._rest_until = 0.0
         self._unswept: Folders = {}
         """Changed folders whose keepers were not looked at since; written on the loop, taken by the engine's thread."""
         self._guard = threading.Lock()
@@ -49,7 +51,8 @@ class Hints:
         self._changed[folder] = self._changed.get(folder, False) or whole
         with self._guard:
             self._unswept[folder] = self._unswept.get(folder, False) or whole
-        return min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
+        wait = min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
+        return max(wait, self._rest_until - now)
 
     @property
     def waiting(self) -> bool:
@@ -60,6 +63,17 @@ class Hints:
         """The folders to look at now."""
         taken, self._changed = self._changed, {}
         return taken
+
+    @contextmanager
+    def looking(self) -> Generator[None]:
+        """Around a look at such folders: the next begins after as long a time again.
+
+        A look comes in between other work, which so has half of the time, however large the folder that changes all day.
+        """
+        began = self._now()
+        yield
+        now = self._now()
+        self._rest_until = now + (now - began)
 
     def take_unswept(self) -> Folders:
         """The folders whose keepers are to be looked at now."""

@@ -82,18 +82,25 @@ class Jobs:
     def _look_at_hints(self) -> None:
         hints = self._hints.take()
         if hints and not self.paused:
-            self._engine.submit("look", lambda library: self._look(library, hints))
+            self._engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
 
     def _look(self, library: Library, hints: Folders) -> None:
         if self.paused:  # it waited meanwhile; resume looks everywhere
             return
-        changed = False
+        changed, stop = False, self.safe_points()
         paths = [root.path for root in library.roots]
-        for root in library.roots:
-            if folders := folders_of(root.path, hints, paths):
-                changed |= library.reconcile_folders(root, folders).any
-                library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
-        if changed:
+        with self._hints.looking():
+            for root in library.roots:
+                if folders := folders_of(root.path, hints, paths):
+                    changed |= library.reconcile_folders(root, folders, stop=stop).any
+                    library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
+        if stop():  # not every folder was looked at
+            self._soon(self.look_everywhere)
+        elif changed:
+            self._engine.submit("index", self._index, once=True)
+
+    def _index(self, library: Library) -> None:
+        if not self.paused:
             library.ingest(on_progress=self._engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self._tell_status)
@@ -107,12 +114,13 @@ class Jobs:
         if self.paused:
             return
         stop = self.safe_points()
-        self._unread = library.reconcile(on_progress=self._engine.report, stop=stop).problems
-        self._tell_rescued(library.rescue())
+        problems = library.reconcile(on_progress=self._engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
             self._soon(self.look_everywhere)
-        else:
-            self._pass(library)
+            return
+        self._unread = problems
+        self._tell_rescued(library.rescue(stop))
+        self._pass(library)
 
     # ---- passes
 
@@ -208,12 +216,13 @@ class Jobs:
 
         That they are there is looked at while paused, too.
         """
-        again = Reread() if self.paused else library.reread(self.safe_points())
+        stop = self.safe_points()
+        again = Reread() if self.paused else library.reread(stop)
         hints = self._hints.take_unswept()
         paths = [root.path for root in library.roots]
         folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots}
         heard = {root.id for root in library.roots if self._hears(root)}
-        said = [*again.said, *library.sweep(folders, heard)]
+        said = [*again.said, *library.sweep(folders, heard, stop)]
         self._tell_rescued(said)
         if again.changed:
             self._soon(self.regroup)
@@ -233,7 +242,7 @@ class _SafePoints:
         self._engine, self._told_to_end = engine, ended
         self._ended = False
 
-    def __call__(self, *, photos: bool = True) -> bool:
+    def __call__(self) -> bool:
         if not self._ended:
-            self._ended = self._engine.give_way(photos=photos) or self._told_to_end()
+            self._ended = self._engine.give_way() or self._told_to_end()
         return self._ended

@@ -133,7 +133,11 @@ class Server:
 
 class _Client:
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: OnRequest, broadcast: Broadcast
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answer: OnRequest,
+        broadcast: Broadcast,
     ) -> None:
         self._reader, self._writer, self._answer, self._broadcast = reader, writer, answer, broadcast
         self._subscriber: Subscriber | None = None

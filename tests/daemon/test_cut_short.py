@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dedupd.daemon.hints import HINT_SECONDS
 from dedupd.errors import DedupdError, ExitCode
+from dedupd.pipeline.reconcile import Changes
 from tests.support.jobs_rig import JobsRig
 from tests.support.shelf import Shelf
 
@@ -41,7 +43,7 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
     rig: JobsRig, shelf: Shelf, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.jobs.paused = when == "before it began"
-    monkeypatch.setattr(shelf.library, "rescue", lambda: setattr(rig.jobs, "paused", True) or [])
+    monkeypatch.setattr(shelf.library, "rescue", lambda stop: setattr(rig.jobs, "paused", True) or [])
     with pytest.raises(DedupdError, match="before its end") as refused:
         rig.jobs.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED
@@ -50,7 +52,45 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
 
 
 def test_a_look_that_was_ended_early_is_begun_again(rig: JobsRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rig.engine, "give_way", lambda *, photos=True: True)
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
     rig.jobs.look_everywhere()
     rig.work()
     assert rig.jobs.look_everywhere in rig.soon
+
+
+def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many thousands, where something changes all day, nothing else would be done."""
+    hint = str(shelf.path("2024/06"))
+    rig.jobs.hint(hint, False)
+    monkeypatch.setattr(
+        shelf.library,
+        "reconcile_folders",
+        lambda root, folders, stop: setattr(rig, "now", rig.now + 20.0) or Changes(),
+    )
+    rig.look_at_hints()
+    rig.jobs.hint(hint, False)
+    rig.now += 15.0
+    rig.jobs.hint(hint, False)
+    assert rig.waits == [HINT_SECONDS, 20.0, 5.0]
+
+
+def test_hints_that_were_not_all_looked_at_are_not_lost(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
+    rig.jobs.hint(str(shelf.path("2024/06")), False)
+    rig.look_at_hints()
+    assert rig.jobs.look_everywhere in rig.soon
+
+
+def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.jobs._unread = ["2023 cannot be read"]
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
+    monkeypatch.setattr(shelf.library, "rescue", lambda stop: pytest.fail("the next look asks about keepers"))
+    rig.jobs.look_everywhere()
+    rig.work()
+    assert rig.jobs.unread() == ["2023 cannot be read"]

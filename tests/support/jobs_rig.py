@@ -36,8 +36,10 @@ class JobsRig:
 
     def __init__(self, shelf: Shelf, hears: Callable[[RootRow], bool] = lambda root: True) -> None:
         self.library = shelf.library
+        self.now = 1000.0
+        """Seconds by the clock of the hints."""
         self.engine = Queue(shelf.library)
-        self.hints = Hints(lambda: [str(shelf.root)], lambda: shelf.library.known.scope)
+        self.hints = Hints(lambda: [str(shelf.root)], lambda: shelf.library.known.scope, lambda: self.now)
         self.soon: list[Callable[..., object]] = []
         """What the event loop is to do next."""
         self.sent: list[Notice] = []
