@@ -25,7 +25,7 @@ from dedupd.tui.link.app_port import Topic
 from dedupd.tui.link.daemon_launcher import Starter
 from dedupd.tui.link.daemon_line import Link, LinkDown, LinkUp, Noticed
 from dedupd.tui.link.follower import Follower
-from dedupd.tui.model.state import Library
+from dedupd.tui.model.listing import Library
 from dedupd.tui.model.words import plain
 from dedupd.tui.pictures.picture_cache import Gallery
 from dedupd.tui.pictures.terminal import ImageMode

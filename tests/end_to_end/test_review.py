@@ -13,7 +13,7 @@ from dedupd.protocol.messages import StatusView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.settings import SettingsScreen
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import Picture
 from tests.end_to_end.house import Daemon, House
 from tests.tui.conftest import Review
 

@@ -17,7 +17,7 @@ from textual.widgets import Input
 from dedupd.protocol.messages import GroupView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.row_list import Rows
 from dedupd.tui.widgets.spans import Words
 from tests.fakes.daemon import FakeDaemon
 

@@ -18,7 +18,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.screens.help import Help
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import Picture
 from tests.tui.conftest import Review, Reviewing
 
 PLACEHOLDER = "\U0010eeee"

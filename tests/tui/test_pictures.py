@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 from dedupd.tui.model.zoom import WHOLE, Box, View
 from dedupd.tui.pictures import imaging
 from dedupd.tui.pictures.terminal import choose, probe, reading
-from dedupd.tui.widgets.picture import Picture as PictureWidget
+from dedupd.tui.widgets.picture_view import Picture as PictureWidget
 from tests.fakes.library import draw
 from tests.tui.conftest import Reviewing
 

@@ -23,7 +23,7 @@ from dedupd.protocol.messages import (
     Undo,
 )
 from dedupd.tui.model.decisions import Mark
-from dedupd.tui.model.state import confidence, weight
+from dedupd.tui.model.listing import confidence, weight
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
@@ -31,7 +31,7 @@ from dedupd.tui.screens.help import Help
 from dedupd.tui.screens.history import History
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.screens.picture import PictureScreen
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import Picture
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Review, Reviewing
 

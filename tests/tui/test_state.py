@@ -22,7 +22,17 @@ from dedupd.protocol.messages import (
 )
 from dedupd.tui.model.decisions import UNCOMPARED, Action, Draft, Mark
 from dedupd.tui.model.facts import differing, out_of_sight, would_change
-from dedupd.tui.model.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
+from dedupd.tui.model.listing import (
+    Library,
+    Order,
+    Wanted,
+    Year,
+    by_year,
+    listed,
+    lost_kinds,
+    tally,
+    waits_for,
+)
 from dedupd.tui.model.zoom import FULL, View
 from tests.fakes.library import make_library
 

@@ -12,7 +12,7 @@ from dedupd.tui.link.app_port import Voice
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action, by_message, new_key
-from dedupd.tui.model.state import Library
+from dedupd.tui.model.listing import Library
 from dedupd.tui.model.words import plural
 
 NOBODY = "No daemon answers: nothing was done."

@@ -33,7 +33,7 @@ from dedupd.protocol.messages import (
 )
 from dedupd.tui.link.app_port import Voice
 from dedupd.tui.link.daemon_line import Link
-from dedupd.tui.model.state import Library, MonthKey
+from dedupd.tui.model.listing import Library, MonthKey
 from dedupd.tui.model.words import plural
 
 R = TypeVar("R", bound=msgspec.Struct)

@@ -16,7 +16,7 @@ from dedupd.protocol.messages import Approve, GroupView, Reject
 from dedupd.tui.link.action_queue import NOBODY
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, Draft, new_key, ref
-from dedupd.tui.model.state import (
+from dedupd.tui.model.listing import (
     PREDECIDED,
     MonthKey,
     Wanted,
@@ -45,9 +45,9 @@ from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm, reject_all
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.preview import Preview
-from dedupd.tui.widgets.rows import Doors, Rows
+from dedupd.tui.widgets.group_preview import Preview
+from dedupd.tui.widgets.key_bar import Keys
+from dedupd.tui.widgets.row_list import Doors, Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 

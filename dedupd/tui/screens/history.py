@@ -24,8 +24,8 @@ from dedupd.tui.model.decisions import Action, by_message, new_key
 from dedupd.tui.model.words import fit, local_time, name_of, plain, plural, size, squeeze
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.key_bar import Keys
+from dedupd.tui.widgets.row_list import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from textual.app import ComposeResult
 
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.model.state import LogLine
+from dedupd.tui.model.listing import LogLine
 from dedupd.tui.screens.base import Page
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.key_bar import Keys
+from dedupd.tui.widgets.row_list import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 

@@ -13,8 +13,8 @@ from dedupd.tui.model.words import camera_time, name_of, pixels, size
 from dedupd.tui.model.zoom import FULL, View
 from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.screens.base import HelpLines
-from dedupd.tui.screens.looking import Looking
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.screens.zoomable import Looking
+from dedupd.tui.widgets.picture_view import Picture
 from dedupd.tui.widgets.spans import Words
 
 

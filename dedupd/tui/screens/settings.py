@@ -20,8 +20,8 @@ from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.key_bar import Keys
+from dedupd.tui.widgets.row_list import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 

@@ -14,7 +14,7 @@ from dedupd.protocol.messages import PhotoView
 from dedupd.tui.model.decisions import Mark
 from dedupd.tui.model.facts import Fact
 from dedupd.tui.model.words import fit, holds, name_of, squeeze
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import Picture
 from dedupd.tui.widgets.spans import Spans, Words
 
 _MARKS = {

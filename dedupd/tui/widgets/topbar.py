@@ -10,7 +10,7 @@ from dedupd.tui.model.words import fit, number, plain, progress, size
 from dedupd.tui.widgets.spans import Spans, Words
 
 if TYPE_CHECKING:
-    from dedupd.tui.model.state import Library
+    from dedupd.tui.model.listing import Library
 
 _WIDE = 110
 

@@ -10,9 +10,9 @@ from textual.containers import Grid, Vertical
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView
 from dedupd.tui.model.decisions import Draft
 from dedupd.tui.model.facts import out_of_sight
-from dedupd.tui.model.state import waits
+from dedupd.tui.model.listing import waits
 from dedupd.tui.model.words import evidence, fit, holds, name_of, pixels, size, squeeze
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import Picture
 from dedupd.tui.widgets.spans import Spans, Words
 
 if TYPE_CHECKING:
