@@ -1,6 +1,6 @@
-"""What the reviewer knows, and how it is listed: months, groups, filter, sort. No Textual, no I/O.
+"""How months and groups are listed: filter, sort order, totals, and the kinds of reasons why groups wait.
 
-The daemon is the truth: everything here may be thrown away and asked again.
+Functions of values only. Must never change a group, nor import Textual or do I/O.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dedupd.protocol.messages import GroupView, MonthView, ProgressView, StatusView
+from dedupd.protocol.messages import GroupView, MonthView
 from dedupd.tui.model.words import RELATIONS
 
 WAITING = ("proposed", "review")
@@ -20,14 +20,11 @@ PREDECIDED = ("exact", "copy")
 """Relations whose proposal rests on proof: a whole class may be approved with one key."""
 
 _NUMBER = re.compile(r"\d[\d.,]*(?:\s?%|\s?(?:s|min|h)\b)?")
-"""With the unit that changes with it: 90 s and 2 min are one kind of time apart."""
-
-MonthKey = tuple[str, str]
-"""(root, month)."""
+"""A number with its unit: the unit changes with the number, and '90 s apart' and '2 min apart' are of one kind."""
 
 
 class Order(StrEnum):
-    """How groups are sorted; the best first."""
+    """What groups are sorted by: most bytes, earliest time or highest confidence first."""
 
     BYTES = "bytes"
     TIME = "time"
@@ -39,26 +36,27 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which groups of a month to list, and how."""
+class GroupFilter:
+    """Which groups of a month are listed, and in which order."""
 
     relation: str = ""
     """'' = every relation."""
     text: str = ""
     """Every word must occur in some path of the group, or in a reason why something of it waits."""
     reasons: frozenset[str] | None = None
-    """Only groups that wait for these kinds of reasons (`waits_for`) and no other; None: whatever they wait for."""
+    """Only groups that wait for exactly these kinds of reasons (`waits_for`); None: for any reasons."""
     order: Order = Order.BYTES
     settled: bool = False
-    """Also those that wait for nobody."""
+    """Also groups that do not wait for a person."""
 
-    def but(self, **changes: object) -> Wanted:
+    def changed(self, **changes: object) -> GroupFilter:
+        """The same filter with other values for these fields."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Year:
-    """A heading above its months."""
+    """The heading above the months of a year, with their totals."""
 
     year: str
     photos: int
@@ -67,13 +65,15 @@ class Year:
 
 
 def waits(group: GroupView) -> bool:
+    """The group waits for a person."""
     return group.state in WAITING
 
 
 def waits_for(group: GroupView) -> frozenset[str]:
-    """The kinds of reasons why its pictures wait for a person, one clause each; empty: they wait for a yes alone.
+    """The kinds of reasons why pictures of the group wait for a person, one clause each.
 
-    What the keeper holds besides is no reason, and numbers do not tell kinds apart.
+    Empty: they only wait for approval. What the keeper holds is no reason. Reasons that differ only in their
+    numbers are of one kind.
     """
     clauses = (clause for path in group.review for clause in _reason(group, path))
     return frozenset(kind_of(clause) for clause in clauses if not clause.startswith("its keeper "))
@@ -85,7 +85,11 @@ def kind_of(clause: str) -> str:
 
 
 def lost_kinds(groups: Iterable[GroupView]) -> tuple[int, Counter[str]]:
-    """How many of `groups`, moved whole, put out of sight what their keepers lack; and what, by kind: in how many."""
+    """What would be lost from sight if all of `groups` were moved.
+
+    Returns the number of groups in which a moved picture holds something that its keeper lacks, and for each kind
+    of such content the number of groups that have it.
+    """
     lossy, kinds = 0, Counter[str]()
     for group in groups:
         paths = (p for p in (*group.duplicates, *group.review) if p not in group.moved_to)
@@ -102,37 +106,37 @@ def _reason(group: GroupView, path: str) -> list[str]:
 
 
 def weight(group: GroupView) -> int:
-    """Bytes that the group frees, or would free."""
+    """Bytes that the group frees or would free."""
     return group.bytes + group.review_bytes
 
 
 def confidence(group: GroupView) -> float:
-    """Of its least certain member, 0-1; a group without evidence counts as uncertain."""
+    """The confidence of the least certain member, 0 to 1; 0 for a group without evidence."""
     known = [e.confidence for e in group.evidence.values() if e.confidence is not None]
     return min(known, default=0.0)
 
 
 def members(group: GroupView) -> int:
-    """Pictures beside the keeper."""
+    """The number of pictures without the keeper."""
     return len(group.duplicates) + len(group.review) + group.left_out
 
 
 def listed(
-    groups: Iterable[GroupView], wanted: Wanted, sticky: frozenset[int] = frozenset()
+    groups: Iterable[GroupView], group_filter: GroupFilter, sticky: frozenset[int] = frozenset()
 ) -> list[GroupView]:
-    """The groups that `wanted` asks for, in its order. `sticky` ids stay although they no longer wait."""
-    words = wanted.text.casefold().split()
+    """The groups that pass the filter, in its order. Ids in `sticky` stay listed although they no longer wait."""
+    words = group_filter.text.casefold().split()
     found = [
         group
         for group in groups
-        if (not wanted.relation or group.relation == wanted.relation)
-        and (wanted.settled or waits(group) or group.id in sticky)
-        and (wanted.reasons is None or _of_class(group, wanted.reasons, sticky))
+        if (not group_filter.relation or group.relation == group_filter.relation)
+        and (group_filter.settled or waits(group) or group.id in sticky)
+        and (group_filter.reasons is None or _of_class(group, group_filter.reasons, sticky))
         and (not words or _mentions(group, words))
     ]
-    if wanted.order is Order.TIME:
+    if group_filter.order is Order.TIME:
         found.sort(key=lambda g: (g.captured is None, g.captured or 0.0, g.id))
-    elif wanted.order is Order.CONFIDENCE:
+    elif group_filter.order is Order.CONFIDENCE:
         found.sort(key=lambda g: (-confidence(g), g.id))
     else:
         found.sort(key=lambda g: (-weight(g), g.id))
@@ -140,7 +144,7 @@ def listed(
 
 
 def _of_class(group: GroupView, reasons: frozenset[str], sticky: frozenset[int]) -> bool:
-    """What waits must wait for just these, else one key for the class would approve what nobody looked at."""
+    """A waiting group must wait for exactly these reasons: else one key for the class would approve what nobody saw."""
     return waits_for(group) == reasons if waits(group) else group.id in sticky
 
 
@@ -151,13 +155,13 @@ def _mentions(group: GroupView, words: Sequence[str]) -> bool:
 
 
 def tally(groups: Iterable[GroupView], *, settled: bool) -> dict[str, int]:
-    """relation -> how many groups, every known relation included, in their order."""
+    """The number of groups of each relation; every known relation is included, the strongest first."""
     count = Counter(g.relation for g in groups if settled or waits(g))
     return {relation: count[relation] for relation in (*RELATIONS, *sorted(set(count) - set(RELATIONS)))}
 
 
 def by_year(months: Sequence[MonthView]) -> list[Year | MonthView]:
-    """Months newest first, each year under a heading that sums it up."""
+    """Months, newest first, below a heading for each year."""
     rows: list[Year | MonthView] = []
     ordered = sorted(months, key=lambda m: (m.root, m.month))
     ordered.sort(key=lambda m: m.month, reverse=True)
@@ -173,73 +177,3 @@ def by_year(months: Sequence[MonthView]) -> list[Year | MonthView]:
         )
         rows.extend(of_year)
     return rows
-
-
-@dataclass(slots=True, kw_only=True)
-class LogLine:
-    """One line of the session's log."""
-
-    at: float
-    text: str
-    kind: str = ""
-    """'' | 'good' | 'warn' | 'bad'."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Library:
-    """The reviewer's copy of what the daemon told."""
-
-    online: bool = False
-    why_offline: str = ""
-    status: StatusView = field(default_factory=lambda: StatusView(daemon="stopped"))
-    progress: ProgressView | None = None
-    months: dict[MonthKey, MonthView] = field(default_factory=dict)
-    groups: dict[int, GroupView] = field(default_factory=dict)
-    loaded: set[MonthKey] = field(default_factory=set)
-    """Months whose groups have all arrived."""
-    acting: set[int] = field(default_factory=set)
-    """Groups whose verdict is on its way."""
-    under_way: str = ""
-    """What was asked for last and is being done now."""
-    touched: set[int] = field(default_factory=set)
-    """Groups decided in this session: they stay in the list, so that nothing jumps under the cursor."""
-    log: list[LogLine] = field(default_factory=list)
-
-    def of_month(self, key: MonthKey) -> list[GroupView]:
-        return [g for g in self.groups.values() if (g.root, g.month) == key]
-
-    def replace_months(self, months: Iterable[MonthView]) -> None:
-        self.months = {(m.root, m.month): m for m in months}
-
-    def replace_groups(self, key: MonthKey, groups: Iterable[GroupView]) -> None:
-        """All groups of a month: those not among them are gone; an answer that was overtaken is not believed."""
-        fresh = {g.id: self._newer(g) for g in groups}
-        self.groups = {i: g for i, g in self.groups.items() if (g.root, g.month) != key} | fresh
-        self.loaded.add(key)
-
-    def _newer(self, group: GroupView) -> GroupView:
-        known = self.groups.get(group.id)
-        return known if known is not None and known.version > group.version else group
-
-    def forget_groups(self) -> None:
-        """After a missed notice nothing that was listed may be trusted."""
-        self.groups.clear()
-        self.loaded.clear()
-
-    def next_waiting(self, ids: Sequence[int], after: int) -> int | None:
-        """The id that follows `after` in `ids` and still waits; from the start again when there is none."""
-        start = ids.index(after) + 1 if after in ids else 0
-        for id in (*ids[start:], *ids[:start]):
-            group = self.groups.get(id)
-            if id != after and group is not None and waits(group) and id not in self.acting:
-                return id
-        return None
-
-    @property
-    def consented(self) -> bool:
-        """Every root that is there has had its first yes."""
-        return all(root.consented for root in self.status.root_details)
-
-    def note(self, at: float, text: str, kind: str = "") -> None:
-        self.log.append(LogLine(at=at, text=text, kind=kind))
-        del self.log[:-2000]
