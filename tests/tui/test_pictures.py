@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from dedupd.tui.model.zoom import WHOLE, Box, Viewport
+from dedupd.tui.model.zoom import WHOLE, Area, Viewport
 from dedupd.tui.pictures import imaging
 from dedupd.tui.pictures.terminal import choose, probe, reading
 from dedupd.tui.widgets.picture_view import PictureView
@@ -52,7 +52,7 @@ def test_another_brightness_is_no_difference_and_another_scene_is() -> None:
 
 
 def test_what_a_crop_does_not_show_is_dark_and_no_difference() -> None:
-    keeper, place = draw(3), Box(left=0.25, top=0.25, width=0.5, height=0.5)
+    keeper, place = draw(3), Area(left=0.25, top=0.25, width=0.5, height=0.5)
     crop = keeper.crop((96, 64, 288, 192))
     view = Viewport()
     seen = imaging.part(crop, view, place)
@@ -79,7 +79,7 @@ def test_a_resized_copy_lies_everywhere() -> None:
 def test_zoom_shows_the_same_place_of_keeper_and_crop() -> None:
     keeper = draw(7)
     wide, high = keeper.size
-    place = Box(left=0.1, top=0.1, width=0.8, height=0.8)
+    place = Area(left=0.1, top=0.1, width=0.8, height=0.8)
     crop = keeper.crop((round(wide * 0.1), round(high * 0.1), round(wide * 0.9), round(high * 0.9)))
     view = Viewport(zoom=2.0, x=0.4, y=0.6)
     right = far(imaging.part(keeper, view), imaging.part(crop, view, place))

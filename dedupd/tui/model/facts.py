@@ -22,8 +22,8 @@ class Fact:
     """For each value: 'good' better than the keeper's, 'bad' worse, 'warn' different, '' the same or the keeper's own."""
 
 
-Value = Callable[[PhotoView], str]
-Rank = Callable[[PhotoView], float]
+_Value = Callable[[PhotoView], str]
+_Rank = Callable[[PhotoView], float]
 
 
 def _format(photo: PhotoView) -> str:
@@ -43,7 +43,7 @@ def _folder(photo: PhotoView) -> str:
     return plain(photo.path.rpartition("/")[0]) or "."
 
 
-_FACTS: tuple[tuple[str, Value, Rank | None], ...] = (
+_FACTS: tuple[tuple[str, _Value, _Rank | None], ...] = (
     ("pixels", pixels, lambda p: p.width * p.height),
     ("size", lambda p: size(p.size), None),
     ("format", _format, lambda p: p.jpeg_quality or 0.0),
@@ -72,7 +72,7 @@ def differing(photos: Sequence[PhotoView], keeper: int = 0) -> list[Fact]:
 
 
 def _tone(
-    index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: Rank | None
+    index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: _Rank | None
 ) -> str:
     if index == keeper or values[index] == values[keeper]:
         return ""

@@ -11,7 +11,7 @@ ZOOM_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Area:
     """A rectangle in a picture, in fractions of its width and height."""
 
     left: float
@@ -27,14 +27,14 @@ class Box:
     def bottom(self) -> float:
         return self.top + self.height
 
-    def shifted(self, dx: float, dy: float, grow: float) -> Box:
+    def shifted(self, dx: float, dy: float, grow: float) -> Area:
         """Shifted and enlarged, kept inside the picture."""
         width, height = min(1.0, self.width * (1 + grow)), min(1.0, self.height * (1 + grow))
         left = max(0.0, min(1 - width, self.left + dx))
-        return Box(left=left, top=max(0.0, min(1 - height, self.top + dy)), width=width, height=height)
+        return Area(left=left, top=max(0.0, min(1 - height, self.top + dy)), width=width, height=height)
 
 
-WHOLE = Box(left=0.0, top=0.0, width=1.0, height=1.0)
+WHOLE = Area(left=0.0, top=0.0, width=1.0, height=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +45,17 @@ class Viewport:
     x: float = 0.5
     y: float = 0.5
 
-    def window(self) -> Box:
+    def window(self) -> Area:
         """The part of the picture that is shown."""
         side = 1 / self.zoom
-        return Box(left=self.x - side / 2, top=self.y - side / 2, width=side, height=side)
+        return Area(left=self.x - side / 2, top=self.y - side / 2, width=side, height=side)
 
-    def covered_by(self, place: Box) -> Box:
+    def covered_by(self, place: Area) -> Area:
         """The part of this viewport that a picture at `place` covers, in fractions of the viewport."""
         window = self.window()
         left, top = max(window.left, place.left), max(window.top, place.top)
         right, bottom = min(window.right, place.right), min(window.bottom, place.bottom)
-        return Box(
+        return Area(
             left=(left - window.left) / window.width,
             top=(top - window.top) / window.height,
             width=max(0.0, right - left) / window.width,

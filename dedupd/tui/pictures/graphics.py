@@ -21,7 +21,7 @@ from textual_image._sixel import image_to_sixels
 from textual_image.renderable.tgp import _NUMBER_TO_DIACRITIC as NUMBERS
 
 from dedupd.tui.pictures.drawing import Drawing
-from dedupd.tui.pictures.imaging import Picture
+from dedupd.tui.pictures.imaging import Pixels
 
 _PLACEHOLDER = "\U0010eeee"
 _CHUNK = 4096
@@ -30,7 +30,7 @@ _ids = count(randint(1, 1 << 23))
 """Picture ids. A random start: other programs in this terminal have pictures too. Below 2^24, so that a colour holds it."""
 
 
-def sixels(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
+def sixels(picture: Pixels, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
     """Draw with Sixel in at most so many cells. cell: width and height of one in pixels. Proportions are kept."""
     across, down = _fitted(picture, columns * cell[0], rows * cell[1])
     shown = picture.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -38,7 +38,7 @@ def sixels(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> 
     return Drawing(lines=[blank] * -(-down // cell[1]), over=image_to_sixels(shown))
 
 
-def kitty(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
+def kitty(picture: Pixels, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
     """Draw with Kitty graphics; as `sixels`. The terminal enlarges a smaller picture and centres it in its cells.
 
     https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
@@ -58,13 +58,13 @@ def kitty(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> D
     )
 
 
-def _fitted(picture: Picture, across: int, down: int) -> tuple[int, int]:
+def _fitted(picture: Pixels, across: int, down: int) -> tuple[int, int]:
     """Width and height in pixels, as large as fits, with the same proportions."""
     scale = min(across / picture.width, down / picture.height)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 
 
-def _transmission(picture: Picture, id: int, columns: int, rows: int) -> str:
+def _transmission(picture: Pixels, id: int, columns: int, rows: int) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     rest = base64.b64encode(file.getvalue()).decode("ascii")

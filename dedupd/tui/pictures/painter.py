@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui.model.zoom import UNZOOMED, Box, Viewport
+from dedupd.tui.model.zoom import UNZOOMED, Area, Viewport
 from dedupd.tui.pictures.picture_cache import PictureCache
 
 if TYPE_CHECKING:
-    from dedupd.tui.pictures.imaging import Picture
+    from dedupd.tui.pictures.imaging import Pixels
 
 
 class Painter:
@@ -26,7 +26,7 @@ class Painter:
         view: Viewport,
         differs: bool,
         blinked: int | None,
-    ) -> AsyncIterator[tuple[int, Picture | str]]:
+    ) -> AsyncIterator[tuple[int, Pixels | str]]:
         """Yields (index in `shown`, picture, or the words for why there is none).
 
         differs: show the difference to the keeper. blinked: id of the file in whose place the keeper is shown.
@@ -44,13 +44,13 @@ class Painter:
         self,
         photo: PhotoView,
         keeper: PhotoView,
-        pictures: dict[int, Picture],
+        pictures: dict[int, Pixels],
         view: Viewport,
         differs: bool,
         blinked: int | None,
         *,
         aligned: bool,
-    ) -> Picture | str:
+    ) -> Pixels | str:
         own, base = pictures.get(photo.file), pictures.get(keeper.file)
         if own is None:
             return "pictures are off (--images)" if self._cache.mode == "off" else "no picture to show"
@@ -66,10 +66,10 @@ class Painter:
             return seen
         return await self._cache.difference(await self._cache.part(base, view), seen, view.covered_by(place))
 
-    async def _place(self, photo: PhotoView, keeper: PhotoView) -> Box:
+    async def _place(self, photo: PhotoView, keeper: PhotoView) -> Area:
         return await self._cache.place(keeper.file, photo.file)
 
-    async def _originals(self, photos: Sequence[PhotoView], small: dict[int, Picture]) -> dict[int, Picture]:
+    async def _originals(self, photos: Sequence[PhotoView], small: dict[int, Pixels]) -> dict[int, Pixels]:
         fine = dict(small)
         for photo in photos:
             if (picture := await self._cache.original(photo)) is not None:

@@ -16,14 +16,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui.model.zoom import UNZOOMED, WHOLE, Box, Viewport
+from dedupd.tui.model.zoom import UNZOOMED, WHOLE, Area, Viewport
 from dedupd.tui.pictures.drawing import Drawing
 from dedupd.tui.pictures.terminal import ImageMode
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from dedupd.tui.pictures.imaging import Picture
+    from dedupd.tui.pictures.imaging import Pixels
 
 T = TypeVar("T")
 FindThumbnails = Callable[[Sequence[int]], Awaitable[Mapping[int, str]]]
@@ -44,14 +44,14 @@ class PictureCache:
         self._find_thumbnails = find_thumbnails
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
         self._imaging: ModuleType | None = None
-        self._thumbnails: OrderedDict[int, Picture] = OrderedDict()
-        self._originals: OrderedDict[int, Picture | None] = OrderedDict()
-        self._places: dict[tuple[int, int], Box] = {}
+        self._thumbnails: OrderedDict[int, Pixels] = OrderedDict()
+        self._originals: OrderedDict[int, Pixels | None] = OrderedDict()
+        self._places: dict[tuple[int, int], Area] = {}
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
+    async def thumbnails(self, files: Sequence[int]) -> dict[int, Pixels]:
         """The thumbnails of `files`, asked for in one request; without those that cannot be shown."""
         if self.mode == "off":
             return {}
@@ -62,7 +62,7 @@ class PictureCache:
                 self._thumbnails.move_to_end(file)
         return {file: self._thumbnails[file] for file in files if file in self._thumbnails}
 
-    async def original(self, photo: PhotoView) -> Picture | None:
+    async def original(self, photo: PhotoView) -> Pixels | None:
         """The picture itself for zooming, its long side at most 3000 px; None when it cannot be decoded here."""
         if photo.file not in self._originals:
             picture = await self._off_loop(self._load, photo.where, _ORIGINAL_SIDE)
@@ -72,7 +72,7 @@ class PictureCache:
         self._originals.move_to_end(photo.file)
         return self._originals[photo.file]
 
-    async def place(self, keeper: int, other: int) -> Box:
+    async def place(self, keeper: int, other: int) -> Area:
         """Where `other` lies in the picture of `keeper`, found in their thumbnails."""
         if (keeper, other) not in self._places:
             small = await self.thumbnails([keeper, other])
@@ -82,7 +82,7 @@ class PictureCache:
             self._places[keeper, other] = box
         return self._places[keeper, other]
 
-    async def draw(self, picture: Picture, columns: int, rows: int) -> Drawing:
+    async def draw(self, picture: Pixels, columns: int, rows: int) -> Drawing:
         """Draw in at most so many cells, as this terminal can; in blocks when textual-image is missing."""
         if self.mode in ("kitty", "sixel"):
             try:
@@ -93,14 +93,14 @@ class PictureCache:
         return Drawing(lines=lines)
 
     async def part(
-        self, picture: Picture, view: Viewport = UNZOOMED, place: Box = WHOLE, side: int = 1024
-    ) -> Picture:
+        self, picture: Pixels, view: Viewport = UNZOOMED, place: Area = WHOLE, side: int = 1024
+    ) -> Pixels:
         """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper; at most `side` px."""
         if view == UNZOOMED and place == WHOLE and max(picture.size) <= side:
             return picture
         return await self._off_loop(lambda: self._tools().part(picture, view, place, side))
 
-    async def difference(self, keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture:
+    async def difference(self, keeper: Pixels, other: Pixels, covered: Area = WHOLE) -> Pixels:
         """Where two pictures of the same place differ. covered: the part of it that `other` has at all."""
         return await self._off_loop(lambda: self._tools().difference(keeper, other, covered))
 
@@ -123,7 +123,7 @@ class PictureCache:
         while len(self._thumbnails) > max(_KEPT, len(files)):
             self._thumbnails.popitem(last=False)
 
-    def _load(self, path: str, side: int) -> Picture | None:
+    def _load(self, path: str, side: int) -> Pixels | None:
         return self._tools().load(path, side)
 
     def _tools(self) -> ModuleType:
@@ -135,7 +135,7 @@ class PictureCache:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 
-def _draw_pixels(mode: ImageMode, picture: Picture, columns: int, rows: int) -> Drawing:
+def _draw_pixels(mode: ImageMode, picture: Pixels, columns: int, rows: int) -> Drawing:
     graphics = _load_graphics()
     draw = graphics.sixels if mode == "sixel" else graphics.kitty
     return draw(picture, columns, rows, _cell_pixels())

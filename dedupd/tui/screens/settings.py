@@ -35,7 +35,7 @@ _STEP = 0.005
 _COUNT_AFTER = 0.25
 """Seconds without another change before the daemon is asked to count: held keys stay quick."""
 _POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
-Value = str | float
+SettingValue = str | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class SettingsScreen(Page):
     def __init__(self, port: ScreenPort) -> None:
         super().__init__(port)
         self._settings: SettingsView | None = None
-        self._tried: dict[str, Value] = {}
+        self._tried: dict[str, SettingValue] = {}
         self._effect: list[Spans] = []
         self._rows = RowList[Setting](self._draw, id="options")
         self._words, self._others = Words(id="effect"), Words(id="others")
@@ -200,18 +200,18 @@ class SettingsScreen(Page):
             self.port.tell("Written. The running daemon follows it within seconds.", "good")
 
 
-def _now(settings: SettingsView | None, key: str) -> Value | None:
+def _now(settings: SettingsView | None, key: str) -> SettingValue | None:
     if settings is None:
         return None
     table, _, name = key.rpartition(".")
     return settings.tiers.get(name, "review") if table else getattr(settings, key)
 
 
-def _shown(value: Value | None) -> str:
+def _shown(value: SettingValue | None) -> str:
     return "the model's own" if value is None else plain(value) if isinstance(value, str) else f"{value:.3f}"
 
 
-def _beside(setting: Setting, value: Value | None, steps: int) -> Value:
+def _beside(setting: Setting, value: SettingValue | None, steps: int) -> SettingValue:
     if setting.choices:
         at = setting.choices.index(value) if value in setting.choices else 0
         return setting.choices[(at + steps) % len(setting.choices)]
@@ -219,7 +219,7 @@ def _beside(setting: Setting, value: Value | None, steps: int) -> Value:
     return round(max(_STEP, min(1.0, start + steps * _STEP)), 3)
 
 
-def _question(tried: Mapping[str, Value]) -> Tune:
+def _question(tried: Mapping[str, SettingValue]) -> Tune:
     tiers = {key.removeprefix("tiers."): value for key, value in tried.items() if key.startswith("tiers.")}
     return Tune(tiers=tiers, threshold=tried.get("threshold"), keep_policy=tried.get("keep_policy"))  # type: ignore[arg-type]  # by choice
 

@@ -19,7 +19,7 @@ from dedupd.tui.model.words import fit, plain
 
 if TYPE_CHECKING:
     from dedupd.tui.pictures.drawing import Drawing
-    from dedupd.tui.pictures.imaging import Picture
+    from dedupd.tui.pictures.imaging import Pixels
     from dedupd.tui.pictures.picture_cache import PictureCache
 
 
@@ -34,7 +34,7 @@ class PictureView(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.drawing: Drawing | None = None
-        self.pixels: Picture | None = None
+        self.pixels: Pixels | None = None
         self._note = ""
         self._cache: PictureCache | None = None
 
@@ -55,7 +55,7 @@ class PictureView(Widget):
         """The picture's rows of cells."""
         return self.drawing.lines if self.drawing is not None else []
 
-    async def show(self, pixels: Picture, cache: PictureCache) -> None:
+    async def show(self, pixels: Pixels, cache: PictureCache) -> None:
         """Show a picture, once it is drawn for this terminal and size."""
         if pixels is self.pixels:
             return
@@ -120,12 +120,12 @@ class PictureView(Widget):
         )
         return Strip([Segment(sequence, None, ((ControlType.CURSOR_FORWARD, 0),))], crop.width)
 
-    async def _redraw(self, pixels: Picture, cache: PictureCache) -> None:
+    async def _redraw(self, pixels: Pixels, cache: PictureCache) -> None:
         drawing = await self._fitting(pixels, cache)
         if pixels is self.pixels and self.is_attached:
             self._draw(drawing)
 
-    async def _fitting(self, pixels: Picture, cache: PictureCache) -> Drawing:
+    async def _fitting(self, pixels: Pixels, cache: PictureCache) -> Drawing:
         """The picture drawn for this widget's size, which may change while it is drawn."""
         while True:
             size = self.size
