@@ -137,7 +137,7 @@ async def test_pictures_come_without_numpy_torch_or_textual_image(reviewing: Rev
     loaded = set(sys.modules)
     async with reviewing(groups=8, images="half") as review:
         await review.open_month()
-        await review.until(lambda: any(p.drawn for p in review.app.screen.query("Picture")), "a picture")  # type: ignore[attr-defined]
+        await review.until(lambda: any(p.drawn for p in review.app.screen.query("PictureView")), "a picture")  # type: ignore[attr-defined]
         assert not {
             m
             for m in set(sys.modules) - loaded

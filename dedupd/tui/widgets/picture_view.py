@@ -1,5 +1,8 @@
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false
-"""One picture, in whichever way the terminal can show it, or the words for why not."""
+"""A widget that shows one picture as the terminal can, or the words for why it cannot.
+
+Must never load or decode a picture itself.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +19,32 @@ from dedupd.tui.model.words import fit, plain
 
 if TYPE_CHECKING:
     from dedupd.tui.pictures.drawing import Drawing
-    from dedupd.tui.pictures.imaging import Picture as Pixels
-    from dedupd.tui.pictures.picture_cache import Gallery
+    from dedupd.tui.pictures.imaging import Pixels
+    from dedupd.tui.pictures.picture_cache import PictureCache
 
 
-class Picture(Widget):
-    """Centred, as large as fits, its proportions kept.
+class PictureView(Widget):
+    """The picture is centred and as large as fits, its proportions kept.
 
-    It draws words, blocks and pixels itself: a widget more for each would be felt whenever a screen opens.
+    One widget draws words, blocks and pixels: one more for each would make every screen open slower.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"picture--note"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"picture-view--note"}
 
     def __init__(self) -> None:
         super().__init__()
         self.drawing: Drawing | None = None
         self.pixels: Pixels | None = None
         self._note = ""
-        self._gallery: Gallery | None = None
+        self._cache: PictureCache | None = None
 
     @property
     def drawn(self) -> bool:
-        """A picture is on the screen."""
+        """A picture is shown, not words."""
         return self.pixels is not None
 
     def say(self, note: str) -> None:
-        """Words instead of a picture."""
+        """Show words instead of a picture."""
         if self._note == plain(note):
             return
         self.pixels, self._note = None, plain(note)
@@ -49,22 +52,22 @@ class Picture(Widget):
 
     @property
     def lines(self) -> list[list[Segment]]:
-        """Rows of cells, made elsewhere."""
+        """The picture's rows of cells."""
         return self.drawing.lines if self.drawing is not None else []
 
-    async def show(self, pixels: Pixels, gallery: Gallery) -> None:
-        """Draws once the picture is ready for this terminal and size."""
+    async def show(self, pixels: Pixels, cache: PictureCache) -> None:
+        """Show a picture, once it is drawn for this terminal and size."""
         if pixels is self.pixels:
             return
-        # `pixels` is set only with what it draws: a show that is cut short must not count as done.
-        drawing = await self._fitting(pixels, gallery)
+        # `pixels` is set only together with its drawing: a cancelled `show` must not count as done.
+        drawing = await self._fitting(pixels, cache)
         if self.is_attached:
-            self.pixels, self._gallery, self._note = pixels, gallery, ""
+            self.pixels, self._cache, self._note = pixels, cache, ""
             self._draw(drawing)
 
     def on_resize(self) -> None:
-        if self.pixels is not None and self._gallery is not None:
-            self.run_worker(self._redraw(self.pixels, self._gallery), exclusive=True)
+        if self.pixels is not None and self._cache is not None:
+            self.run_worker(self._redraw(self.pixels, self._cache), exclusive=True)
 
     def on_unmount(self) -> None:
         self._draw(None)
@@ -73,11 +76,11 @@ class Picture(Widget):
         if self.drawing is None or not (self.drawing.before or self.drawing.over):
             return super().render_lines(crop)
         if not self.screen.is_active:
-            # Dimmed for the dialog above, a placeholder would be another picture's; pixels would lie upon the dialog.
+            # Below a dialog: a dimmed placeholder would name another picture, and Sixel pixels would cover the dialog.
             return [Strip.blank(crop.width, self.visual_style.rich_style)] * crop.height
         strips = super().render_lines(crop)
         if self.drawing.over and self._has_room():
-            strips[-1] = self._finished(strips[-1], crop)
+            strips[-1] = self._with_pixels(strips[-1], crop)
         return strips
 
     def render_line(self, y: int) -> Strip:
@@ -86,7 +89,7 @@ class Picture(Widget):
             if y != (self.size.height - 1) // 2:
                 return Strip.blank(width, base)
             note = fit(self._note, min(width, cell_len(self._note)))
-            line = [Segment(note, base + self.get_component_rich_style("picture--note", partial=True))]
+            line = [Segment(note, base + self.get_component_rich_style("picture-view--note", partial=True))]
         else:
             row = y - self._corner()[1]
             if not 0 <= row < len(self.lines):
@@ -101,13 +104,13 @@ class Picture(Widget):
         return max(0, (self.size.width - wide) // 2), (self.size.height - len(self.lines)) // 2
 
     def _has_room(self) -> bool:
-        """There is room for the pixels: after a change of size they are still the old ones."""
+        """The pixels fit and cover no notice. After a change of size they are still those for the old size."""
         wide = sum(cell_len(segment.text) for segment in self.lines[0])
         fits = wide <= self.size.width and len(self.lines) <= self.size.height
         return fits and not any(toast.region.overlaps(self.region) for toast in self.screen.query(Toast))
 
-    def _finished(self, last: Strip, crop: Region) -> Strip:
-        """With the pixels upon all the cells. One piece, or what is cut off for a neighbour would be lost."""
+    def _with_pixels(self, last: Strip, crop: Region) -> Strip:
+        """The last line, followed by the pixels of the picture. One segment: a part that is cropped would lose them."""
         left, top = self._corner()
         sequence = (
             last.render(self.app.console)
@@ -117,16 +120,16 @@ class Picture(Widget):
         )
         return Strip([Segment(sequence, None, ((ControlType.CURSOR_FORWARD, 0),))], crop.width)
 
-    async def _redraw(self, pixels: Pixels, gallery: Gallery) -> None:
-        drawing = await self._fitting(pixels, gallery)
+    async def _redraw(self, pixels: Pixels, cache: PictureCache) -> None:
+        drawing = await self._fitting(pixels, cache)
         if pixels is self.pixels and self.is_attached:
             self._draw(drawing)
 
-    async def _fitting(self, pixels: Pixels, gallery: Gallery) -> Drawing:
-        """For the size there is once it is ready: it may change while it is made."""
+    async def _fitting(self, pixels: Pixels, cache: PictureCache) -> Drawing:
+        """The picture drawn for this widget's size, which may change while it is drawn."""
         while True:
             size = self.size
-            drawing = await gallery.draw(pixels, max(1, size.width), max(1, size.height))
+            drawing = await cache.draw(pixels, max(1, size.width), max(1, size.height))
             if size == self.size:
                 return drawing
 
@@ -139,7 +142,7 @@ class Picture(Widget):
         self.refresh()
 
     def _write(self, sequence: str) -> None:
-        """In the stream of the cells, so that neither tears the other."""
+        """Write in turn with the frames, so that neither tears the other."""
         driver = self.app._driver  # noqa: SLF001 - nothing public writes in turn with the frames
         if sequence and driver is not None:
             driver.write(sequence)

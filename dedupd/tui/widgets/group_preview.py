@@ -1,22 +1,18 @@
-"""The selected group in small: its pictures and why they belong together."""
+"""The selected group in small: its pictures and why they belong together. Must never ask the daemon for the group."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 
-from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
-from dedupd.tui.model.decisions import Draft
-from dedupd.tui.model.facts import out_of_sight
-from dedupd.tui.model.state import waits
+from dedupd.protocol.views import GroupDetail, PhotoView
+from dedupd.tui.model.decisions import DecisionDraft
+from dedupd.tui.model.facts import loss_warning
+from dedupd.tui.model.listing import waits
 from dedupd.tui.model.words import evidence, fit, holds, name_of, pixels, size, squeeze
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.pictures.picture_cache import PictureCache
+from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Spans, Words
-
-if TYPE_CHECKING:
-    from dedupd.tui.app import ReviewApp
 
 _PANES = 4
 _ROOMY = 70
@@ -30,7 +26,7 @@ class _Small(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self.caption, self.picture = Words(classes="caption"), Picture()
+        self.caption, self.picture = Words(classes="caption"), PictureView()
 
     def compose(self) -> ComposeResult:
         yield self.caption
@@ -39,16 +35,17 @@ class _Small(Vertical):
     def tell(self, photo: PhotoView, width: int) -> None:
         role, tone = ("keep", "good") if photo.role == "keeper" else _role(photo)
         name = squeeze(name_of(photo.path), max(6, width - len(role) - 1))
-        worn = f"  {holds(photo)}" if photo.holds else ""
-        facts = fit(f"{size(photo.size)}  {pixels(photo)}{worn}", max(8, width))
+        held = f"  {holds(photo)}" if photo.holds else ""
+        facts = fit(f"{size(photo.size)}  {pixels(photo)}{held}", max(8, width))
         self.caption.say([(f"{role} ", tone), (name, "")], [(facts, "dim")])
 
 
-class Preview(Vertical):
-    """Keeper first, then as many members as there is room for."""
+class GroupPreview(Vertical):
+    """The keeper, then as many members as have room."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, cache: PictureCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._cache = cache
         self._panes = [_Small() for _ in range(_PANES)]
         self._grid, self._why = Grid(*self._panes, id="panes"), Words(id="why")
 
@@ -57,32 +54,29 @@ class Preview(Vertical):
         yield self._why
 
     def on_mount(self) -> None:
-        self._open(0)
+        self._show_panes(0)
 
-    async def show(self, group: GroupView | None) -> None:
-        """Fetches what it needs; a newer call replaces an older one."""
-        review = cast("ReviewApp", self.app)
-        if group is None:
-            self._open(0)
-            self._why.say()
-            return
-        detail = await review.follower.detail(group.id)
-        if detail is None:
-            return
+    def clear(self) -> None:
+        """Show no group."""
+        self._show_panes(0)
+        self._why.say()
+
+    async def show(self, detail: GroupDetail) -> None:
+        """Show a group, its pictures as soon as they are there."""
         photos = detail.photos[: _PANES if self.size.height >= _TALL else 2]
-        self._open(len(photos))
+        self._show_panes(len(photos))
         width = self.size.width // 2 - 1
         for pane, photo in zip(self._panes, photos, strict=False):
             pane.tell(photo, width)
         self._why.say(*_reasons(detail, self.size.width, room=self.size.height // 3))
-        small = await review.gallery.thumbnails([photo.file for photo in photos])
+        small = await self._cache.thumbnails([photo.file for photo in photos])
         for pane, photo in zip(self._panes, photos, strict=False):
             if photo.file in small:
-                await pane.picture.show(small[photo.file], review.gallery)
+                await pane.picture.show(small[photo.file], self._cache)
             else:
-                pane.picture.say("pictures are off" if review.gallery.mode == "off" else "no picture yet")
+                pane.picture.say("pictures are off" if self._cache.mode == "off" else "no picture yet")
 
-    def _open(self, count: int) -> None:
+    def _show_panes(self, count: int) -> None:
         for index, pane in enumerate(self._panes):
             pane.display = index < count
 
@@ -95,7 +89,7 @@ def _role(photo: PhotoView) -> tuple[str, str]:
 
 def _reasons(detail: GroupDetail, width: int, room: int) -> list[Spans]:
     group = detail.group
-    lost = out_of_sight(Draft(detail).losses(), width) if waits(group) else ""
+    lost = loss_warning(DecisionDraft(detail).losses(), width) if waits(group) else ""
     lines: list[Spans] = [[(lost, "warn")]] if lost else []
     if group.reasons:
         lines.append([("keeper: ", "good"), ("; ".join(group.reasons), "")])

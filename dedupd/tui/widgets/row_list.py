@@ -1,7 +1,7 @@
-"""A list of any length that draws only what is seen.
+"""A list of any length that draws only the rows in sight. Must never draw or measure the others.
 
-Textual's DataTable and OptionList measure every row they hold: at 10,000 rows that is a second before the first
-paint and a third of one at each filter key. This list asks for the rows in sight and nothing else.
+Textual's DataTable and OptionList measure every row: with 10,000 rows that takes a second before the first paint and
+a third of a second at each key of a filter.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from dedupd.tui.widgets.spans import TONES, Spans
 T = TypeVar("T")
 
 
-class Rows(ScrollView, Generic[T], can_focus=True):
-    """One item a line; a cursor; Enter or a second click chooses.
+class RowList(ScrollView, Generic[T], can_focus=True):
+    """One line for each item, and a cursor; Enter or a second click chooses an item.
 
-    draw(item, width, chosen) gives the spans of one line. Items for which `heading` is true are drawn but skipped.
+    draw(item, width, chosen) gives the spans of one line. The cursor skips items for which `heading` is true.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,31 +42,31 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         Binding("end", "end(1)", "Last", show=False),
         Binding("enter", "choose", "Choose", show=False),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{tone}" for tone in TONES if tone} | {
-        "rows--cursor",
-        "rows--heading",
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"row-list--{tone}" for tone in TONES if tone} | {
+        "row-list--cursor",
+        "row-list--heading",
     }
 
     cursor: reactive[int] = reactive(0, repaint=False)
 
     @dataclass
-    class Moved(Message):
+    class CursorMoved(Message):
         """The cursor stands on another item."""
 
-        rows: Rows[Any]
+        rows: RowList[Any]
 
         @property
-        def control(self) -> Rows[Any]:
+        def control(self) -> RowList[Any]:
             return self.rows
 
     @dataclass
     class Chosen(Message):
         """The item under the cursor was chosen."""
 
-        rows: Rows[Any]
+        rows: RowList[Any]
 
         @property
-        def control(self) -> Rows[Any]:
+        def control(self) -> RowList[Any]:
             return self.rows
 
     def __init__(
@@ -86,25 +86,25 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
 
     def show(self, items: Sequence[T], cursor: int = 0) -> None:
-        """Other items; the cursor goes to `cursor`, or the nearest item that is no heading. Without items it is hidden."""
+        """Show other items; the cursor goes to `cursor` or the nearest item that is no heading. Without items: hidden."""
         before = self.current
         if self.display != bool(items):
             self.display = bool(items)
             if items and self.screen.focused is None:
-                self.focus()  # hiding took the focus away, and with it the keys
+                self.focus()  # it lost the focus, and with it the keys, while it was hidden
         self.items = items
         self.virtual_size = Size(self.size.width, len(items))
-        self.set_reactive(Rows.cursor, self._landing(cursor, 1))
+        self.set_reactive(RowList.cursor, self._landing(cursor, 1))
         self.refresh()
         self._keep_in_sight()
         if self.current is not before:
-            self.post_message(self.Moved(self))
+            self.post_message(self.CursorMoved(self))
 
-    def go(self, index: int) -> None:
+    def move_to(self, index: int) -> None:
         self.cursor = self._landing(index, 1)
 
     def redraw(self, index: int) -> None:
-        """One line looks different now."""
+        """Draw one line again."""
         self.refresh(Region(0, index - round(self.scroll_y), self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
@@ -115,16 +115,16 @@ class Rows(ScrollView, Generic[T], can_focus=True):
             return Strip.blank(width, base)
         item, chosen = self.items[index], index == self.cursor
         if chosen and (self.has_focus or self.screen.focused is None):
-            base += self.get_component_rich_style("rows--cursor")
+            base += self.get_component_rich_style("row-list--cursor")
         elif self._heading(item):
-            base += self.get_component_rich_style("rows--heading")
+            base += self.get_component_rich_style("row-list--heading")
         elif chosen:
             base += Style(bold=True)
         segments: list[Segment] = []
         used = 0
         for said, tone in self._draw(item, width, chosen):
             text = plain(said)
-            style = base + self.get_component_rich_style(f"rows--{tone}", partial=True) if tone else base
+            style = base + self.get_component_rich_style(f"row-list--{tone}", partial=True) if tone else base
             segments.append(Segment(text, style))
             used += cell_len(text)
         return Strip(segments, used).adjust_cell_length(width, base)
@@ -160,10 +160,10 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self.redraw(after)
         self._keep_in_sight()
         if before != after:
-            self.post_message(self.Moved(self))
+            self.post_message(self.CursorMoved(self))
 
     def _landing(self, index: int, step: int) -> int:
-        """The nearest item that is no heading, looking along `step` first."""
+        """The nearest item that is no heading; first in the direction of `step`."""
         if not self.items:
             return 0
         index = max(0, min(len(self.items) - 1, index))
@@ -177,19 +177,19 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     def _keep_in_sight(self) -> None:
         if self.items and self.size.height:
-            # The line above comes along, so that a heading is seen with its first item.
+            # With the line above: a heading is seen with its first item.
             top = max(0, self.cursor - 1)
             self.scroll_to_region(Region(0, top, 1, self.cursor - top + 1), animate=False, force=True)
 
 
-class Doors(Rows[T]):
-    """Rows that lead somewhere: Enter is shown."""
+class OpeningRowList(RowList[T]):
+    """A list whose items open another screen: the key bar shows Enter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Open")]
 
 
 def columns(*cells: tuple[str, int, str], gap: str = " ") -> Spans:
-    """Cells of (text, width, tone) beside each other; a negative width aligns to the right."""
+    """Cells of (text, width, tone) in one line; a negative width aligns to the right."""
     spans: Spans = []
     for said, width, tone in cells:
         text = plain(said)

@@ -1,29 +1,27 @@
-"""The last line of every screen: the keys that do something now. A click is the key.
+"""The last line of every screen: the keys that do something now. A click on one presses it.
 
-One line of text, where Textual's own footer mounts a widget a key at every change of screen or focus.
+One line of text: Textual's own footer mounts a widget for each key at every change of screen or focus.
 """
 
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from rich.cells import cell_len
 from textual import events
+from textual.app import App
 from textual.screen import Screen
 
 from dedupd.tui.model.words import plain
 from dedupd.tui.widgets.spans import Spans, Words
 
-if TYPE_CHECKING:
-    from dedupd.tui.app import ReviewApp
 
-
-class Keys(Words):
-    """Follows the bindings of its screen."""
+class KeyBar(Words):
+    """Shows the bindings of its screen. Must never handle a key itself."""
 
     _places: tuple[tuple[int, str], ...] = ()
-    """(column behind its last cell, key) of each that is shown."""
+    """(column behind its last cell, key) of each key that is shown."""
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)  # pyright: ignore[reportUnknownMemberType]
@@ -37,15 +35,13 @@ class Keys(Words):
 
     def _show(self) -> None:
         if not self.is_attached:
-            return  # its screen closed meanwhile
-        review = cast("ReviewApp", self.app)
+            return  # its screen was closed meanwhile
+        app = cast("App[None]", self.app)
         shown = [a for a in self.screen.active_bindings.values() if a.binding.show and not a.binding.system]
-        labels = [
-            (f" {review.get_key_display(a.binding)}", f" {plain(a.binding.description)} ") for a in shown
-        ]
+        labels = [(f" {app.get_key_display(a.binding)}", f" {plain(a.binding.description)} ") for a in shown]
         widths = [cell_len(key) + cell_len(what) for key, what in labels]
         while sum(widths) > self.size.width and len(widths) > 1:
-            del shown[-2], labels[-2], widths[-2]  # the last is help, which tells of the others
+            del shown[-2], labels[-2], widths[-2]  # the last is help, which lists the others
         self._places = tuple(zip(accumulate(widths), (a.binding.key for a in shown), strict=True))
         spans: Spans = []
         for active, (key, what) in zip(shown, labels, strict=True):
@@ -55,4 +51,4 @@ class Keys(Words):
     def on_click(self, event: events.Click) -> None:
         key = next((key for end, key in self._places if event.x < end), None)
         if key is not None:
-            cast("ReviewApp", self.app).simulate_key(key)
+            cast("App[None]", self.app).simulate_key(key)

@@ -1,4 +1,4 @@
-"""What all screens with pictures share: zoom, pan, the desktop's viewer, the path."""
+"""What all screens with large pictures share: zoom, pan, the desktop's viewer, the path. Must never draw a picture itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from textual.binding import Binding, BindingType
 
 from dedupd.protocol.views import PhotoView
 from dedupd.tui import desktop
-from dedupd.tui.model.zoom import FULL, View
+from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.screens.base import Page
 
 
-class Looking(Page):
-    """Subclasses say which picture is meant, where one looks, and how to draw it."""
+class ZoomablePage(Page):
+    """Subclasses say which picture is in focus, how to draw again, and what an arrow does."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -28,22 +28,22 @@ class Looking(Page):
         Binding("y", "copy", "Copy path", show=False),
     ]
 
-    view: View = FULL
+    view: Viewport = UNZOOMED
 
     def photo(self) -> PhotoView | None:
         """The picture in focus."""
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """The view changed."""
+        """Draw again: the view changed."""
         raise NotImplementedError
 
     def step(self, dx: int, dy: int) -> None:
-        """An arrow while the whole picture is seen."""
+        """An arrow was pressed while the whole picture is shown."""
         raise NotImplementedError
 
     def action_arrow(self, dx: int, dy: int) -> None:
-        """Zoomed in, arrows move the view and never leave the group."""
+        """Zoomed in, arrows move the view; they never leave the group then."""
         if self.view.zoom > 1:
             self.view = self.view.panned(dx, dy)
             self.redraw()
@@ -55,18 +55,16 @@ class Looking(Page):
         self.redraw()
 
     def action_whole(self) -> None:
-        self.view = FULL
+        self.view = UNZOOMED
         self.redraw()
 
     def action_open(self) -> None:
         photo = self.photo()
         if photo is not None and (why := desktop.open_file(photo.where)):
-            self.review.tell(why, "warn")
+            self.port.tell(why, "warn")
 
     def action_copy(self) -> None:
         photo = self.photo()
         if photo is not None:
-            self.review.copy_to_clipboard(
-                photo.where.encode(errors="surrogateescape").decode(errors="replace")
-            )
-            self.review.tell(f"Copied: {photo.where}")
+            self.app.copy_to_clipboard(photo.where.encode(errors="surrogateescape").decode(errors="replace"))
+            self.port.tell(f"Copied: {photo.where}")

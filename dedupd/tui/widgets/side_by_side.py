@@ -1,54 +1,56 @@
-"""The pictures of one group side by side: which are in sight, where one looks, difference and blink. Decides nothing."""
+"""The pictures of one group side by side: which are shown, which part of them, difference and blink.
+
+Must never change a mark.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
 
 from dedupd.protocol.views import PhotoView
-from dedupd.tui.model.decisions import Draft, Mark
+from dedupd.tui.model.decisions import DecisionDraft, Mark
 from dedupd.tui.model.facts import differing
 from dedupd.tui.model.words import plural
-from dedupd.tui.model.zoom import FULL, View
+from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.pictures.painter import Painter
+from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.widgets.pane import Pane
 from dedupd.tui.widgets.spans import Spans
 
-if TYPE_CHECKING:
-    from dedupd.tui.app import ReviewApp
-
 MOST = 5
-"""Pictures beside each other."""
+"""Pictures side by side at most."""
 _PANE_WIDTH = 36
-"""Columns a picture needs to be worth looking at."""
+"""Columns that a picture needs at least."""
 _BLINK = 0.5
-"""Seconds."""
+"""Seconds between keeper and candidate."""
 
 
-class Stage(Horizontal):
-    """Shows a draft over the whole width; `view` and `differs` are set by who owns it, then `redraw`.
+class SideBySide(Horizontal):
+    """Shows the pictures of a draft. Its screen sets `view` and `differs`, then calls `show`.
 
-    It goes by the app's size, known before the first layout: what opens is painted once.
+    It uses the app's size, which is known before the first layout: a screen that opens is painted only once.
     """
 
     @dataclass
     class Blinked(Message):
-        """The other one of keeper and candidate is shown now."""
+        """The blink changed between keeper and candidate."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: PictureCache) -> None:
         super().__init__(id="panes")
+        self._cache, self._painter = cache, Painter(cache)
         self.panes: list[Pane] = [Pane(), Pane()]
-        """As many as were needed so far."""
-        self.view: View = FULL
+        """As many as were needed until now."""
+        self.view: Viewport = UNZOOMED
         self.differs = False
-        self._draft: Draft | None = None
+        self._draft: DecisionDraft | None = None
         self._looked_at = 0
         self._blinking: Timer | None = None
         self._blinked = False
@@ -57,16 +59,13 @@ class Stage(Horizontal):
     def compose(self) -> ComposeResult:
         yield from self.panes
 
-    def on_mount(self) -> None:
-        self._painter = Painter(cast("ReviewApp", self.app).gallery)
-
-    def forget_view(self) -> None:
-        """Another group: the whole pictures, as they are."""
-        self.view, self.differs = FULL, False
+    def reset_view(self) -> None:
+        """For another group: the whole pictures, without difference or blink."""
+        self.view, self.differs = UNZOOMED, False
         self._stop_blinking()
 
-    def show(self, draft: Draft, looked_at: int) -> None:
-        """Panes and pictures of the draft; looked_at: file id of the one in focus."""
+    def show(self, draft: DecisionDraft, looked_at: int) -> None:
+        """Show the pictures of the draft. looked_at: file id of the picture in focus."""
         if looked_at != self._looked_at:
             self._blinked = False
         self._draft, self._looked_at = draft, looked_at
@@ -76,17 +75,17 @@ class Stage(Horizontal):
             self.mount(*more)
         for index, pane in enumerate(self.panes):
             pane.display = index < len(shown)
-            # All of one width, to the cell: else the same picture would be drawn in two sizes.
+            # All of the same width, to the cell: else the same picture would have two sizes.
             pane.styles.width = self._room.width // len(shown)
         self._show_facts(draft, shown)
         self.run_worker(self._paint(), group="paint", exclusive=True)
 
     @property
     def _room(self) -> Size:
-        return cast("ReviewApp", self.app).size
+        return cast("App[None]", self.app).size
 
     def in_sight(self) -> list[PhotoView]:
-        """Keeper first, then a window of candidates that holds the one in focus."""
+        """The keeper, then as many candidates as have room, among them the one in focus."""
         if self._draft is None:
             return []
         photos = self._draft.photos
@@ -97,7 +96,7 @@ class Stage(Horizontal):
         return [photos[self._draft.keeper], *others[first : first + room]]
 
     def badges(self) -> Spans:
-        """What is not as usual about the view, in words."""
+        """Zoom, difference and blink in words, and how many pictures are not in sight."""
         spans: Spans = []
         for on, word in ((self.view.zoom > 1, f"zoom {self.view.zoom:g}×"), (self.differs, "difference")):
             if on:
@@ -113,14 +112,14 @@ class Stage(Horizontal):
         else:
             self._blinking = self.set_interval(_BLINK, self._blink)
 
-    def _show_facts(self, draft: Draft, shown: Sequence[PhotoView]) -> None:
+    def _show_facts(self, draft: DecisionDraft, shown: Sequence[PhotoView]) -> None:
         room = max(3, min(11, (self._room.height - 12) // 4))
         facts = differing(shown)[:room]
         width = max(10, self._room.width // len(shown) - 3)
         for index, photo in enumerate(shown):
             pane, mark = self.panes[index], draft.mark(photo.file)
             pane.set_class(photo.file == self._looked_at, "looked-at")
-            pane.give_facts(room)
+            pane.set_fact_lines(room)
             pane.show(photo, mark, photo.role == "moved" and mark is Mark.KEEP, facts, index, width)
 
     async def _paint(self) -> None:
@@ -140,11 +139,11 @@ class Stage(Horizontal):
             if isinstance(pixels, str):
                 picture.say(pixels)
             else:
-                await picture.show(pixels, cast("ReviewApp", self.app).gallery)
+                await picture.show(pixels, self._cache)
 
     def _blink(self) -> None:
         if self._painting:
-            return  # a slow machine blinks slower, it does not stop showing
+            return  # a slow machine blinks slower, but shows every picture
         self._blinked = not self._blinked
         self.post_message(self.Blinked())
         self.run_worker(self._paint(), group="paint", exclusive=True)
