@@ -15,7 +15,7 @@ from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.fs.lock import hold_root
 from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.fs.sidecar_files import SidecarFiles
-from dedupd.cli.act import confirm
+from dedupd.cli.acting import confirm
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.core.month import month_of
 from dedupd.core.relocation import Move, MoveState

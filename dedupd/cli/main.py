@@ -129,7 +129,7 @@ def _working(commands: Commands) -> None:
     run = _command(
         commands,
         "run",
-        "run:run",
+        "commands.run:run",
         "watch folders and keep them free of duplicates (the daemon, in the foreground)",
         "dedupd run ~/Pictures",
     )
@@ -141,7 +141,7 @@ def _working(commands: Commands) -> None:
     scan = _command(
         commands,
         "scan",
-        "scan:scan",
+        "commands.scan:scan",
         "one pass: index, compare, ask, move, write summaries",
         "dedupd scan --dry-run ~/Pictures --report duplicates.json",
     )
@@ -154,7 +154,11 @@ def _working(commands: Commands) -> None:
     scan.add_argument("--month", type=_month, metavar="YYYY-MM", help="only this month")
     _pass_options(scan)
     demo = _command(
-        commands, "demo", "demo:demo", "show dedupd at work on a small gallery it makes itself", "dedupd demo"
+        commands,
+        "demo",
+        "commands.demo:demo",
+        "show dedupd at work on a small gallery it makes itself",
+        "dedupd demo",
     )
     demo.add_argument(
         "--folder",
@@ -169,9 +173,13 @@ def _asking(commands: Commands) -> None:
         ("status", "what the daemon is doing, and what waits for you"),
         ("months", "the months, with their photos, groups and savings"),
     ):
-        _json(_command(commands, name, f"ask:{name}", help, f"dedupd {name} --json"))
+        _json(_command(commands, name, f"commands.groups:{name}", help, f"dedupd {name} --json"))
     groups = _command(
-        commands, "groups", "ask:groups", "the groups of duplicates, and why", "dedupd groups --month 2024-06"
+        commands,
+        "groups",
+        "commands.groups:groups",
+        "the groups of duplicates, and why",
+        "dedupd groups --month 2024-06",
     )
     groups.add_argument("--month", type=_month, metavar="YYYY-MM")
     groups.add_argument(
@@ -181,14 +189,14 @@ def _asking(commands: Commands) -> None:
     )
     _json(groups)
     show = _command(
-        commands, "show", "ask:show", "one group with its pictures and evidence", "dedupd show 12"
+        commands, "show", "commands.groups:show", "one group with its pictures and evidence", "dedupd show 12"
     )
     show.add_argument("group", type=int, metavar="GROUP")
     _json(show)
     report = _command(
         commands,
         "report",
-        "report:report",
+        "commands.report:report",
         "what each month came to: kept, moved and waiting files, with the evidence",
         "dedupd report --html --month 2024-06 --output june.html",
     )
@@ -207,7 +215,7 @@ def _asking(commands: Commands) -> None:
     review = _command(
         commands,
         "review",
-        "review:review",
+        "commands.review:review",
         "look at groups with pictures, and decide (in the terminal, or in a browser)",
         "dedupd review    |    dedupd review --web",
     )
@@ -231,7 +239,7 @@ def _acting(commands: Commands) -> None:
     approve = _command(
         commands,
         "approve",
-        "act:approve",
+        "acting:approve",
         "say yes: the duplicates of these groups move",
         "dedupd approve 12 15",
     )
@@ -249,11 +257,11 @@ def _acting(commands: Commands) -> None:
     )
     _json(approve)
     reject = _command(
-        commands, "reject", "act:reject", "say no: these are no duplicates, for ever", "dedupd reject 12"
+        commands, "reject", "acting:reject", "say no: these are no duplicates, for ever", "dedupd reject 12"
     )
     reject.add_argument("groups", nargs="+", type=int, metavar="GROUP")
     _json(reject)
-    undo = _command(commands, "undo", "act:undo", "put moved files back", "dedupd undo --last")
+    undo = _command(commands, "undo", "acting:undo", "put moved files back", "dedupd undo --last")
     undo.add_argument("paths", nargs="*", metavar="PATH", help="where the file was, or where it lies now")
     undo.add_argument("--last", action="store_true", help="the last batch")
     undo.add_argument("--month", type=_month, metavar="YYYY-MM", help="everything of this month")
@@ -272,19 +280,23 @@ def _acting(commands: Commands) -> None:
         ("resume", "go on after `dedupd pause`"),
         ("scan-now", "look at every folder now"),
     ):
-        _json(_command(commands, name, f"act:{name.replace('-', '_')}", help, f"dedupd {name}"))
+        _json(_command(commands, name, f"acting:{name.replace('-', '_')}", help, f"dedupd {name}"))
 
 
 def _tools(commands: Commands) -> None:
     _json(
         _command(
-            commands, "verify", "verify:verify", "prove the promises on the disk as it is", "dedupd verify"
+            commands,
+            "verify",
+            "commands.verify:verify",
+            "prove the promises on the disk as it is",
+            "dedupd verify",
         )
     )
     feedback = _command(
         commands,
         "feedback",
-        "feedback:feedback",
+        "commands.feedback:feedback",
         "what you taught dedupd: list it, take a lesson back, carry it to another machine",
         "dedupd feedback forget 12",
     )
@@ -296,7 +308,7 @@ def _tools(commands: Commands) -> None:
     tune = _command(
         commands,
         "tune",
-        "tune:tune",
+        "commands.tune:tune",
         "what other settings would change, from what was measured already; nothing is decoded or changed",
         "dedupd tune --threshold 0.9 --tier burst=review",
     )
@@ -309,7 +321,7 @@ def _tools(commands: Commands) -> None:
     bench = _command(
         commands,
         "bench",
-        "bench:bench",
+        "commands.bench:bench",
         "measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes",
         "dedupd bench ~/labelled --truth ~/labelled/truth.json",
     )
@@ -326,7 +338,7 @@ def _tools(commands: Commands) -> None:
     models = _command(
         commands,
         "models",
-        "models:models",
+        "commands.models:models",
         "which embedding models there are; choose one, fetch one",
         "dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
     )
@@ -345,7 +357,7 @@ def _tools(commands: Commands) -> None:
     service = _command(
         commands,
         "service",
-        "service:service",
+        "login_service:service",
         "start dedupd with your login (systemd, launchd)",
         "dedupd service install ~/Pictures",
     )
@@ -354,14 +366,14 @@ def _tools(commands: Commands) -> None:
         "roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml"
     )
     init = _command(
-        commands, "init", "doctor:init", "write a documented config.toml", "dedupd init ~/Pictures"
+        commands, "init", "commands.doctor:init", "write a documented config.toml", "dedupd init ~/Pictures"
     )
     init.add_argument("roots", nargs="*", type=Path, metavar="ROOT")
     _json(
         _command(
             commands,
             "doctor",
-            "doctor:doctor",
+            "commands.doctor:doctor",
             "check that dedupd can work here, and say what is missing",
             "dedupd doctor",
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dedupd.cli.service import UNIT, Host, shipped
+from dedupd.cli.login_service import UNIT, Host, shipped
 
 _SANDBOX = re.compile(
     r"^((?:Private|Protect|Restrict|Lock|NoNew|Capability|SystemCall)\w+)=(.*)$", re.MULTILINE

@@ -10,9 +10,9 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from dedupd.adapters.fs.lock import hold
+from dedupd.cli.commands.tune import as_json, print_change
 from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
-from dedupd.cli.tune import as_json, print_change
 from dedupd.client.connection import Refused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.summary import visible

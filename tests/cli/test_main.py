@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from dedupd.cli import ask
 from dedupd.cli import main as command_line
+from dedupd.cli.commands import groups
 from dedupd.cli.console import can_ask
 from dedupd.cli.main import main
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
@@ -210,5 +210,5 @@ def test_members_that_a_message_had_no_room_for_are_counted(capsys: pytest.Captu
     shown = GroupView(
         id=1, root="/r", month="2024-06", relation="exact", state="settled", keep="k", left_out=4000
     )
-    ask._print_group(shown)
+    groups._print_group(shown)
     assert "and 4000 more" in capsys.readouterr().out

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.cli.service import (
+from dedupd.cli.login_service import (
     Host,
     install,
     render_agent,
@@ -25,6 +24,7 @@ from dedupd.cli.service import (
     uninstall,
     write_config,
 )
+from dedupd.cli.sandbox import in_force, refused_lines
 from dedupd.config import Places, Settings, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 

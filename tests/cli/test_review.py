@@ -21,7 +21,7 @@ class ReviewApp:
         print(self.images, colours, constants.ESCAPE_DELAY)
 stub.ReviewApp = ReviewApp
 sys.modules["dedupd.tui.app"] = stub
-from dedupd.cli.ui import run
+from dedupd.cli.commands.review import run
 run(types.SimpleNamespace(socket=None), Namespace(images=sys.argv[1]))
 """
 

@@ -92,3 +92,9 @@ def own_command(args: argparse.Namespace, *words: str) -> list[str]:
         if given:
             command += [option, str(Path(given).expanduser().absolute())]
     return command
+
+
+def review(arguments: argparse.Namespace) -> int:
+    from dedupd.config import places
+
+    return run(places(arguments.state_dir, arguments.config), arguments)

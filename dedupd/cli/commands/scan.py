@@ -133,7 +133,7 @@ def _by_the_daemon(
     try:
         done = ask(places.socket, request, Acted, timeout=None)
         if arguments.report is not None:
-            from dedupd.cli.ask import report_of
+            from dedupd.cli.commands.groups import report_of
 
             _write_report(arguments.report, report_of(settings, places))
     except KeyboardInterrupt:

@@ -15,9 +15,9 @@ from pathlib import Path
 from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.vision.embedders.registry import list_models
 from dedupd.cli.console import answer, answer_json
+from dedupd.cli.login_service import UNIT, Host, write_config
 from dedupd.cli.opening import opened
 from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.cli.service import UNIT, Host, write_config
 from dedupd.client.connection import ask
 from dedupd.config import Places, Settings, places
 from dedupd.core.summary import human_bytes, visible
