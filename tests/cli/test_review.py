@@ -22,7 +22,7 @@ class ReviewApp:
 stub.ReviewApp = ReviewApp
 sys.modules["dedupd.tui.app"] = stub
 from dedupd.cli.commands.review import run
-run(types.SimpleNamespace(socket=None), Namespace(images=sys.argv[1]))
+run(Namespace(images=sys.argv[1], web=False, state_dir=None, config=None))
 """
 
 

@@ -4,37 +4,62 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from dataclasses import replace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from dedupd.cli.console import answer, answer_json, progress_bar
+from dedupd.cli.console import answer_json, progress_bar
 from dedupd.cli.opening import opened
-from dedupd.config import Settings, TierAction, Tiers
-from dedupd.core.photo import Relation
-from dedupd.core.summary import visible
+from dedupd.cli.options import POLICIES, Commands, add_command, add_json, parse_threshold
 from dedupd.errors import ExitCode, UsageError
-from dedupd.library import LibraryView
-from dedupd.pipeline.tune import Difference
-from dedupd.pipeline.tune import tune as replayed
 
-_SHOWN = 20
+if TYPE_CHECKING:
+    from dedupd.config import Settings, Tiers
 
 
-def tune(arguments: argparse.Namespace) -> int:
+def add(commands: Commands) -> None:
+    """What `dedupd tune` takes."""
+    parser = add_command(
+        commands,
+        "tune",
+        run,
+        help="what other settings would change, from what was measured already; nothing is decoded or changed",
+        example="dedupd tune --threshold 0.9 --tier burst=review",
+    )
+    parser.add_argument("--threshold", type=parse_threshold, metavar="T")
+    parser.add_argument("--keep-policy", choices=POLICIES)
+    parser.add_argument(
+        "--tier", action="append", default=[], metavar="RELATION=ACTION", help="such as burst=review"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints what these settings would change; changes nothing."""
+    from dataclasses import replace
+
+    from dedupd.cli.difference import as_json, print_difference
+    from dedupd.library import LibraryView
+    from dedupd.pipeline.tune import tune
+
     then, places = opened(arguments)
     plain = argparse.Namespace(state_dir=arguments.state_dir, config=arguments.config)
     now, _ = opened(plain)
     then = replace(then, tiers=_tiers(then, arguments.tier))
     with closing(LibraryView(now, places)) as view, progress_bar(quiet=arguments.json) as progress:
-        found = replayed(view.ledger, view.disk, view.roots, now, then, on_progress=progress)
+        found = tune(view.ledger, view.disk, view.roots, now, then, on_progress=progress)
     if arguments.json:
         answer_json(as_json(found))
     else:
-        print_change(found)
+        print_difference(found)
     return int(ExitCode.OK)
 
 
 def _tiers(settings: Settings, asked: list[str]) -> Tiers:
+    """The settings' tiers with `--tier RELATION=ACTION` in force. Raises UsageError for what is no tier."""
+    from dataclasses import replace
+
+    from dedupd.config import TierAction
+    from dedupd.core.photo import Relation
+
     changes: dict[str, Any] = {}
     for text in asked:
         relation, _, action = text.partition("=")
@@ -43,40 +68,3 @@ def _tiers(settings: Settings, asked: list[str]) -> Tiers:
             raise UsageError(f"{text!r} is no tier: write relation=action, such as burst=review")
         changes[relation] = action
     return replace(settings.tiers, **changes)
-
-
-def as_json(found: Difference) -> dict[str, Any]:
-    """What would change, whole."""
-    return {
-        "groups": {"now": len(found.now.groups), "then": len(found.then.groups)},
-        "moves": {"now": len(found.now.moves), "then": len(found.then.moves)},
-        "review": {"now": len(found.now.review), "then": len(found.then.review)},
-        "would_move": {path: found.then.moves[path] for path in found.more_moves},
-        "would_not_move": found.fewer_moves,
-        "other_keeper": {path: found.then.moves[path] for path in found.other_keepers},
-        "would_wait": {path: found.then.review[path] for path in found.more_review},
-        "would_not_wait": found.fewer_review,
-        "contradicts": list(found.contradicts),
-    }
-
-
-def print_change(found: Difference) -> None:
-    """The counts, and the first paths of each kind."""
-    answer(f"groups        {len(found.now.groups):>6} now  {len(found.then.groups):>6} then")
-    answer(f"would move    {len(found.now.moves):>6} now  {len(found.then.moves):>6} then")
-    answer(f"for review    {len(found.now.review):>6} now  {len(found.then.review):>6} then")
-    for title, paths in (
-        ("would move too", found.more_moves),
-        ("would not move any more", found.fewer_moves),
-        ("would move beside another keeper", found.other_keepers),
-        ("would wait for you too", found.more_review),
-        ("would not wait for you any more", found.fewer_review),
-        ("against what you said", list(found.contradicts)),
-    ):
-        if paths:
-            answer(f"{title}: {len(paths)}")
-            for path in paths[:_SHOWN]:
-                keeper = found.then.moves.get(path) or found.then.review.get(path)
-                answer(f"    {visible(path)}" + (f"  beside {visible(keeper)}" if keeper else ""))
-            if len(paths) > _SHOWN:
-                answer(f"    … and {len(paths) - _SHOWN} more (--json lists all)")
