@@ -95,7 +95,7 @@ def install(where: Places, settings: Settings, host: Host) -> None:
 
 
 def uninstall(host: Host) -> None:
-    """Stop the service and take its files away; photos, state and settings stay."""
+    """Stop the service and remove its files; photos, state and settings stay."""
     if _is_launchd(host):
         host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
         files = [host.agent]

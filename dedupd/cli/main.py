@@ -13,8 +13,7 @@ from importlib import import_module
 
 from dedupd import __version__
 from dedupd.cli.console import deliver, tell
-from dedupd.cli.options import Commands, add_places
-from dedupd.cli.stopping import ended, stoppable
+from dedupd.cli.options import Commands, Help, add_places
 from dedupd.errors import DedupdError
 
 COMMANDS = (
@@ -35,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status_of(act: Callable[[], int | None]) -> int:
+    # Not needed for `--help`, which ends within the parser; threads and signals take 3 ms to import.
+    from dedupd.cli.stopping import ended, stoppable
+
     try:
         with stoppable():
             return int(act() or 0)
@@ -53,7 +55,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         prog="dedupd",
         description="Keeps family photo libraries free of duplicates: finds them, moves them aside, and can put every one back.",
         epilog="First steps:  dedupd demo   |   dedupd scan --dry-run ~/Pictures   |   dedupd run ~/Pictures",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
     parser.add_argument("--version", action="version", version=f"dedupd {__version__}")
     add_places(parser)

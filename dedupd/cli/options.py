@@ -6,6 +6,7 @@ Must never import more than argparse needs: it is loaded for every command.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -16,16 +17,35 @@ Run = Callable[[argparse.Namespace], int]
 """Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse asks shutil, which costs each start the loading of three compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns() - 2)
+
+
+def columns() -> int:
+    """What shutil.get_terminal_size says: $COLUMNS, else the terminal's width, else 80."""
+    try:
+        given = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        given = 0
+    if given > 0:
+        return given
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 def add_command(
     commands: Commands, name: str, run: Run, *, help: str, example: str
 ) -> argparse.ArgumentParser:
     """A command that `run` does; `help` is its line in `dedupd --help`. Returns the parser for its options."""
     parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help, parents=[_PLACES],
     )  # fmt: skip
-    # Not None: the option may stand before or after the command, and the command must not reset it.
-    add_places(parser, default=argparse.SUPPRESS)
     parser.set_defaults(command=run)
     return parser
 
@@ -46,6 +66,11 @@ def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -
         default=default,
         help="config.toml to follow (default: the platform's)",
     )
+
+
+_PLACES = argparse.ArgumentParser(add_help=False, formatter_class=Help)
+# Not None: the options may stand before or after the command, and the command must not reset them.
+add_places(_PLACES, default=argparse.SUPPRESS)
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group

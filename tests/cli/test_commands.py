@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pkgutil
 import re
+import shutil
 from importlib import import_module
 from types import ModuleType
 
 import pytest
 
-from dedupd.cli import commands
+from dedupd.cli import commands, options
 from dedupd.cli.main import COMMANDS, main
 
 
@@ -54,6 +56,29 @@ def test_a_command_that_is_loaded_alone_takes_the_same(name: str, capsys: pytest
     assert code == 0
     assert out.startswith(f"usage: dedupd {name} ") and "\nexample:  " in out
     assert said(capsys, name, "--nonsense") == said(capsys, "--state-dir", "/s", name, "--nonsense")
+
+
+@pytest.mark.parametrize("given", [None, "", "0", "-3", "70", "wide"])
+def test_help_is_as_wide_as_the_standard_library_makes_it(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("COLUMNS", given)
+    for width in (0, 100):
+        monkeypatch.setattr(os, "get_terminal_size", lambda _, width=width: os.terminal_size((width, 24)))
+        assert options.columns() == shutil.get_terminal_size().columns
+
+
+def test_help_on_no_terminal_is_as_wide_as_the_standard_library_makes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(_: int) -> os.terminal_size:
+        raise OSError
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", none)
+    assert options.columns() == shutil.get_terminal_size().columns == 80
 
 
 @pytest.mark.parametrize("words", [("nonsense", "status"), ("--config", "status", "nonsense")])

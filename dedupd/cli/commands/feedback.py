@@ -6,7 +6,6 @@ A verdict is what a person said of two photos; what people read calls it a lesso
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from contextlib import closing
 from pathlib import Path
@@ -98,6 +97,8 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    import json
+
     import msgspec
 
     rows = [msgspec.to_builtins(verdict) for verdict in _verdicts(arguments)]
@@ -132,6 +133,8 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> list[LessonView]:
+    import json
+
     import msgspec
 
     from dedupd.protocol.messages import LessonView

@@ -9,7 +9,6 @@ import argparse
 import gc
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -79,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.tui.app import ReviewApp
 
     if served:
+        import threading
+
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     socket = places(arguments.state_dir, arguments.config).socket
     ReviewApp(socket, images=images, start_command=own_command(arguments, "run")).run()

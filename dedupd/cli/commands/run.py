@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +33,8 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or Ctrl-C."""
+    import signal
+
     from dedupd.config.places import places as places_of
     from dedupd.daemon.life import run as run_daemon
 

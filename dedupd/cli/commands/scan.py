@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_settings, parse_month
-from dedupd.cli.stopping import telling_what_moved
 from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
 
 if TYPE_CHECKING:
@@ -42,6 +40,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """One pass over the roots. Exit 1 when something approved did not move, 3 when nobody could be asked."""
     from dedupd.adapters.fs.lock import hold
+    from dedupd.cli.stopping import telling_what_moved
     from dedupd.core.month import Month
     from dedupd.library import Library
 
@@ -134,6 +133,8 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
 
 
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
+    import json
+
     if path is None:
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
