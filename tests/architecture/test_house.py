@@ -38,10 +38,10 @@ ALLOWED = {
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/fs/summary_files.py": {"os.replace", "os.unlink"},  # a month's log
     "adapters/vision/embedders/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
-    "cli/report.py": {"os.replace", "draft.unlink"},  # a page that begins as ours do
-    "cli/scan.py": {"os.replace"},  # the report
+    "cli/commands/report.py": {"os.replace", "draft.unlink"},  # a page that begins as ours do
+    "cli/commands/scan.py": {"os.replace"},  # the report
     "config/change.py": {"os.replace", "draft.unlink"},  # config.toml, a person's word
-    "cli/service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
+    "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
     "daemon/server.py": {".unlink", "path.unlink"},  # the socket
     "daemon/socket_place.py": {"os.replace"},  # the socket's record
 }

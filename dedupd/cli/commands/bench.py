@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
-from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dedupd.bench.measure import Measurement, measure
-from dedupd.bench.score import DUPLICATES
 from dedupd.cli.console import answer, answer_json, progress_bar
-from dedupd.core.summary import visible
+from dedupd.cli.options import Commands, add_command, add_json, parse_positive
 from dedupd.errors import DedupdError, ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from dedupd.bench.measure import Measurement
 
-def bench(arguments: argparse.Namespace) -> int:
+
+def add(commands: Commands) -> None:
+    """What `dedupd bench` takes."""
+    parser = add_command(
+        commands,
+        "bench",
+        run,
+        help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes",
+        example="dedupd bench ~/labelled --truth ~/labelled/truth.json",
+    )
+    parser.add_argument(
+        "gallery", nargs="?", type=Path, metavar="FOLDER", help="default: a gallery it paints itself"
+    )
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
+    )
+    parser.add_argument(
+        "--photos", type=parse_positive, default=30, help="size of the painted gallery (default: 30)"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when a file would move wrongly."""
+    import tempfile
+    from dataclasses import asdict
+
+    from dedupd.bench.measure import measure
+
     with tempfile.TemporaryDirectory(prefix="dedupd-gallery-") as temporary:
         folder, truth = _gallery(arguments, Path(temporary))
         with progress_bar(quiet=arguments.json) as progress:
@@ -30,6 +55,8 @@ def bench(arguments: argparse.Namespace) -> int:
 
 
 def _gallery(arguments: argparse.Namespace, temporary: Path) -> tuple[Path, Path]:
+    import subprocess
+
     if arguments.gallery is None:
         folder, truth = temporary / "Pictures", temporary / "Pictures" / "truth.json"
         command = [
@@ -55,6 +82,9 @@ def _gallery(arguments: argparse.Namespace, temporary: Path) -> tuple[Path, Path
 
 
 def _print(found: Measurement) -> None:
+    from dedupd.bench.score import DUPLICATES
+    from dedupd.core.summary import visible
+
     score = found.score
     answer(
         f"{found.photos} photos, {found.skipped} left alone, model {found.model or 'none: perceptual hashes alone'}"

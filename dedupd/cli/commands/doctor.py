@@ -1,34 +1,37 @@
-"""`dedupd init` writes a config; `dedupd doctor` checks that dedupd can work here and says what is missing."""
+"""`dedupd doctor`: check that dedupd can work here, and say what is missing."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from dedupd.adapters.fs.disk import LocalDisk
-from dedupd.adapters.vision.embedders.registry import list_models
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
-from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.cli.service import UNIT, Host, write_config
-from dedupd.client.connection import ask
-from dedupd.config import Places, Settings, places
-from dedupd.core.summary import human_bytes, visible
+from dedupd.cli.options import Commands, add_command, add_json
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
-from dedupd.library import LibraryView
-from dedupd.protocol.requests import GetStatus
-from dedupd.protocol.views import StatusView
+
+if TYPE_CHECKING:
+    from dedupd.config import Places, Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+def add(commands: Commands) -> None:
+    """What `dedupd doctor` takes."""
+    parser = add_command(
+        commands,
+        "doctor",
+        run,
+        help="check that dedupd can work here, and say what is missing",
+        example="dedupd doctor",
+    )
+    add_json(parser)
+
+
+class Finding(NamedTuple):
     """One thing that was checked."""
 
     what: str
@@ -36,16 +39,10 @@ class Finding:
     told: str
 
 
-def init(arguments: argparse.Namespace) -> int:
-    """A documented config.toml; an existing one is never replaced."""
-    where = places(arguments.state_dir, arguments.config)
-    write_config(where.config, arguments.roots)
-    answer(f"wrote {where.config}: look at it, then start with `dedupd run` or `dedupd service install`")
-    return int(ExitCode.OK)
-
-
-def doctor(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when something keeps dedupd from working."""
+    from dedupd.core.summary import visible
+
     settings, where = opened(arguments)
     findings = [
         *_packages(),
@@ -64,6 +61,8 @@ def doctor(arguments: argparse.Namespace) -> int:
 
 
 def _packages() -> Iterator[Finding]:
+    import importlib.util
+
     missing = [n for n in ("PIL", "pillow_heif", "imagehash", "cv2", "lancedb", "onnxruntime", "watchdog", "apscheduler", "textual")
                if importlib.util.find_spec(n) is None]  # fmt: skip
     told = (
@@ -75,6 +74,11 @@ def _packages() -> Iterator[Finding]:
 
 
 def _state(settings: Settings, where: Places) -> Iterator[Finding]:
+    import shutil
+
+    from dedupd.core.summary import human_bytes
+    from dedupd.library import LibraryView
+
     try:
         where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(where.state).free
@@ -90,6 +94,8 @@ def _state(settings: Settings, where: Places) -> Iterator[Finding]:
 
 
 def _roots(settings: Settings) -> Iterator[Finding]:
+    from dedupd.adapters.fs.disk import LocalDisk
+
     disk = LocalDisk()
     for root in settings.roots:
         try:
@@ -119,6 +125,8 @@ def _roots(settings: Settings) -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
+    from dedupd.adapters.vision.embedders.registry import list_models
+
     here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
     told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
     yield Finding(what="models", good=True, told=told)
@@ -126,6 +134,9 @@ def _models() -> Iterator[Finding]:
 
 def _service() -> Iterator[Finding]:
     """What systemd says of the unit's sandbox; nothing where there is no user manager to ask."""
+    from dedupd.cli.login_service import UNIT, Host
+    from dedupd.cli.sandbox import in_force, refused_lines
+
     host = Host()
     refused = refused_lines(host) if host.platform.startswith("linux") else None
     if refused is None:
@@ -141,6 +152,10 @@ def _service() -> Iterator[Finding]:
 
 
 def _daemon(where: Places) -> Iterator[Finding]:
+    from dedupd.client.connection import ask
+    from dedupd.protocol.requests import GetStatus
+    from dedupd.protocol.views import StatusView
+
     try:
         status = ask(where.socket, GetStatus(), StatusView, timeout=5)
         yield Finding(what="daemon", good=True, told=f"running (pid {status.pid}), {status.photos} photos")

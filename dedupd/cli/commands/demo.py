@@ -7,29 +7,48 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, tell
-from dedupd.client.connection import ask
-from dedupd.config import Places, places
-from dedupd.core.summary import human_bytes, visible
+from dedupd.cli.options import Commands, add_command
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
-from dedupd.protocol.requests import Approve, GetGroups, GetMonths, GetStatus
-from dedupd.protocol.results import Acted, GroupsPage, MonthsPage
-from dedupd.protocol.views import StatusView
+
+if TYPE_CHECKING:
+    from dedupd.config import Places
+    from dedupd.protocol.views import StatusView
 
 PATIENCE = 240.0
 """Seconds for one step, on a slow laptop that builds the model for the first time."""
 
 
-def demo(arguments: argparse.Namespace) -> int:
+def add(commands: Commands) -> None:
+    """What `dedupd demo` takes."""
+    parser = add_command(
+        commands,
+        "demo",
+        run,
+        help="show dedupd at work on a small gallery it makes itself",
+        example="dedupd demo",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="where to make the gallery (default: a temporary folder, removed at the end)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Ends by itself; exit 0 when the daemon found and moved what it should."""
+    import tempfile
+
+    from dedupd.config import places
+
     with tempfile.TemporaryDirectory(prefix="dedupd-demo-") as temporary:
         home = Path(temporary).resolve()
         gallery = (arguments.folder or home / "Pictures").expanduser().absolute()
@@ -44,6 +63,11 @@ def demo(arguments: argparse.Namespace) -> int:
 
 
 def _tour(where: Places, gallery: Path) -> int:
+    from dedupd.client.connection import ask
+    from dedupd.core.summary import human_bytes
+    from dedupd.protocol.requests import Approve, GetMonths
+    from dedupd.protocol.results import Acted, MonthsPage
+
     _step("the daemon looks at them (the first run builds its model: some seconds)")
     status = _until(where, lambda s: s.photos > 0 and _idle(s))
     answer(
@@ -72,6 +96,11 @@ def _tour(where: Places, gallery: Path) -> int:
 
 
 def _show(where: Places) -> None:
+    from dedupd.client.connection import ask
+    from dedupd.core.summary import visible
+    from dedupd.protocol.requests import GetGroups
+    from dedupd.protocol.results import GroupsPage
+
     for group in ask(where.socket, GetGroups(), GroupsPage).groups:
         answer(f"   {group.relation:<8} keeps {visible(group.keep)}")
         for path in group.duplicates:
@@ -89,6 +118,10 @@ def _idle(status: StatusView) -> bool:
 
 
 def _until(where: Places, good: Callable[[StatusView], bool]) -> StatusView:
+    from dedupd.client.connection import ask
+    from dedupd.protocol.requests import GetStatus
+    from dedupd.protocol.views import StatusView
+
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -102,6 +135,8 @@ def _until(where: Places, good: Callable[[StatusView], bool]) -> StatusView:
 
 
 def _paint(gallery: Path, *options: str) -> None:
+    import subprocess
+
     # A process of its own: the command line stays free of Pillow and numpy.
     done = subprocess.run(
         [sys.executable, "-m", "dedupd.bench.gallery", str(gallery), *options],
@@ -121,6 +156,8 @@ def _count(gallery: Path) -> int:
 
 @contextmanager
 def _daemon(where: Places, gallery: Path, home: Path) -> Generator[None]:
+    import subprocess
+
     where.config.write_text(
         f'roots = ["{gallery}"]\n[schedule]\nsettle_seconds = 1.0\nquiet_seconds = 2.0\n', encoding="utf-8"
     )

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
-from dedupd.cli.stopping import telling_what_moved
-from dedupd.client.connection import DaemonRefused, ask
-from dedupd.config import Places, Settings
-from dedupd.core.month import Month
-from dedupd.core.summary import human_bytes, visible
+from dedupd.cli.options import Commands, add_command, add_settings, parse_month
 from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
-from dedupd.library import Library, ScanOutcome
-from dedupd.protocol.requests import Scan
-from dedupd.protocol.results import Acted
+
+if TYPE_CHECKING:
+    from dedupd.config import Places, Settings
+    from dedupd.library import ScanOutcome
 
 
-def scan(arguments: argparse.Namespace) -> int:
+def add(commands: Commands) -> None:
+    """What `dedupd scan` takes."""
+    parser = add_command(
+        commands,
+        "scan",
+        run,
+        help="one pass: index, compare, ask, move, write summaries",
+        example="dedupd scan --dry-run ~/Pictures --report duplicates.json",
+    )
+    parser.add_argument("roots", nargs="+", type=Path, metavar="ROOT", help="folders to scan")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="find, but move nothing and write nothing in the folders"
+    )
+    parser.add_argument("--yes", action="store_true", help="move without asking")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what was found as JSON")
+    parser.add_argument("--month", type=parse_month, metavar="YYYY-MM", help="only this month")
+    add_settings(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """One pass over the roots. Exit 1 when something approved did not move, 3 when nobody could be asked."""
+    from dedupd.adapters.fs.lock import hold
+    from dedupd.cli.stopping import telling_what_moved
+    from dedupd.core.month import Month
+    from dedupd.library import Library
+
     settings, places = opened(arguments)
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
@@ -57,6 +77,8 @@ def scan(arguments: argparse.Namespace) -> int:
 
 
 def _ask_person(files: int, report: dict[str, Any]) -> bool:
+    from dedupd.core.summary import human_bytes
+
     size = human_bytes(report["bytes_saved"])
     tell("")
     tell(f"{files} duplicate file(s) ({size}) would move into duplicates/ folders; each can be put back.")
@@ -64,6 +86,8 @@ def _ask_person(files: int, report: dict[str, Any]) -> bool:
 
 
 def _print(outcome: ScanOutcome, *, dry_run: bool) -> None:
+    from dedupd.core.summary import human_bytes, visible
+
     report = outcome.report
     for problem in outcome.problems:
         tell(f"note: {visible(problem)}")
@@ -96,6 +120,8 @@ def _what_became(report: dict[str, Any], *, dry_run: bool) -> str:
 
 
 def _reasons(skipped: list[dict[str, str]]) -> str:
+    from dedupd.core.summary import visible
+
     counts: dict[str, int] = {}
     for entry in skipped:
         reason = entry["reason"].split(":")[0].split(" (")[0]
@@ -107,6 +133,8 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
 
 
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
+    import json
+
     if path is None:
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -123,6 +151,12 @@ def _by_the_daemon(
     arguments: argparse.Namespace, settings: Settings, places: Places, busy: AlreadyRunning
 ) -> int:
     """A daemon holds the lock: it does the pass when these are its own roots with its own settings."""
+    from dedupd.client.connection import DaemonRefused, ask
+    from dedupd.core.summary import visible
+    from dedupd.library import LibraryView
+    from dedupd.protocol.requests import Scan
+    from dedupd.protocol.results import Acted
+
     request = Scan(
         roots=[str(r) for r in settings.roots],
         dry_run=arguments.dry_run,
@@ -134,9 +168,8 @@ def _by_the_daemon(
     try:
         done = ask(places.socket, request, Acted, timeout=None)
         if arguments.report is not None:
-            from dedupd.cli.ask import report_of
-
-            _write_report(arguments.report, report_of(settings, places))
+            with closing(LibraryView(settings, places)) as view:
+                _write_report(arguments.report, view.report())
     except KeyboardInterrupt:
         tell("the daemon ends this scan too; `dedupd undo --last` puts back what it moved")
         raise

@@ -21,8 +21,8 @@ class ReviewApp:
         print(self.images, colours, constants.ESCAPE_DELAY)
 stub.ReviewApp = ReviewApp
 sys.modules["dedupd.tui.app"] = stub
-from dedupd.cli.ui import run
-run(types.SimpleNamespace(socket=None), Namespace(images=sys.argv[1]))
+from dedupd.cli.commands.review import run
+run(Namespace(images=sys.argv[1], web=False, state_dir=None, config=None))
 """
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.cli.service import (
+from dedupd.cli.commands import service
+from dedupd.cli.first_config import write_config
+from dedupd.cli.login_service import (
     Host,
     install,
     render_agent,
     render_drop_in,
     render_unit,
-    service,
     shipped,
     status,
     uninstall,
-    write_config,
 )
+from dedupd.cli.sandbox import in_force, refused_lines
 from dedupd.config import Places, Settings, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
@@ -294,7 +294,7 @@ def test_on_a_machine_without_a_session_the_command_ends_with_one_sentence(
     (tmp_path / "Pictures").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises((StateError, UsageError)) as caught:
-        service(
+        service.run(
             argparse.Namespace(
                 action="install", roots=[tmp_path / "Pictures"], state_dir=where.state, config=where.config
             )

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
 import sys
-from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.opening import opened
-from dedupd.config import Places
-from dedupd.config.places import places as places_of
-from dedupd.daemon.life import run as run_daemon
+from dedupd.cli.options import Commands, add_command, add_settings
 from dedupd.errors import StateError
+
+if TYPE_CHECKING:
+    from dedupd.config import Places
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd run` takes."""
+    parser = add_command(
+        commands,
+        "run",
+        run,
+        help="watch folders and keep them free of duplicates (the daemon, in the foreground)",
+        example="dedupd run ~/Pictures",
+    )
+    parser.add_argument(
+        "roots", nargs="*", type=Path, metavar="ROOT", help="folders to watch (default: those of config.toml)"
+    )
+    parser.add_argument("--yes", action="store_true", help="consent to the first moves in these folders")
+    add_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs until SIGTERM or Ctrl-C."""
+    import signal
+
+    from dedupd.config.places import places as places_of
+    from dedupd.daemon.life import run as run_daemon
+
     # The daemon listens by itself; until then a service manager knows an end by the signal, not by a status, as clean.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
@@ -31,6 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _log_to(places: Places) -> None:
     """One handler an audience: stderr for whoever started it, a rotated file for later. Names stay out of it."""
+    import logging
+    from logging.handlers import RotatingFileHandler
+
+    from dedupd.adapters.fs.lock import private_folder
+
     private_folder(places.state)
     private_folder(places.logs)
     logs = logging.getLogger("dedupd")

@@ -1,4 +1,4 @@
-"""`dedupd service`: start with the login, as a systemd user unit or a launchd agent.
+"""Starts dedupd with the login, as a systemd user unit or a launchd agent: what `dedupd service` does.
 
 Owns the rendering of the shipped unit and agent for this machine. Must never touch a file of the service
 manager that it did not write. The launchd half is unverified on a real Mac.
@@ -6,7 +6,6 @@ manager that it did not write. The launchd half is unverified on a real Mac.
 
 from __future__ import annotations
 
-import argparse
 import os
 import plistlib
 import re
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.console import answer, tell
-from dedupd.config import Places, Settings, example_config, load, places
+from dedupd.config import Places, Settings, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
 UNIT, DROP_IN = "dedupd.service", "dedupd.service.d/here.conf"
@@ -76,36 +75,6 @@ class Host:
         return f"gui/{os.getuid()}"
 
 
-def service(arguments: argparse.Namespace) -> int:
-    """`dedupd service install [ROOT...] | uninstall | status`."""
-    host, where = Host(), places(arguments.state_dir, arguments.config)
-    if arguments.action == "install":
-        if arguments.roots:
-            write_config(where.config, arguments.roots)
-        install(where, load(where.config, where, offline_ok=True), host)
-        return ExitCode.OK
-    if arguments.action == "uninstall":
-        uninstall(host)
-        return ExitCode.OK
-    return status(load(None, where, offline_ok=True), host)
-
-
-def write_config(file: Path, roots: Sequence[Path]) -> None:
-    """A new, documented config.toml with these roots. UsageError when there is one already."""
-    text = example_config([Path(os.path.abspath(root.expanduser())) for root in roots])
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as new:
-            new.write(text)
-    except FileExistsError as error:
-        raise UsageError(
-            f"there is a {file} already: put the folders into its `roots`, and name none here"
-        ) from error
-    except (OSError, UnicodeEncodeError) as error:
-        raise StateError(f"{file} cannot be written: {error}") from error
-    tell(f"Wrote {file}.")
-
-
 def install(where: Places, settings: Settings, host: Host) -> None:
     """Write the service's files for these roots, and start it now and at every login.
 
@@ -126,7 +95,7 @@ def install(where: Places, settings: Settings, host: Host) -> None:
 
 
 def uninstall(host: Host) -> None:
-    """Stop the service and take its files away; photos, state and settings stay."""
+    """Stop the service and remove its files; photos, state and settings stay."""
     if _is_launchd(host):
         host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
         files = [host.agent]

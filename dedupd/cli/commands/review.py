@@ -1,4 +1,7 @@
-"""`dedupd review`: find out what the terminal can show, then hand over to the app. Textual is imported only here, when asked for."""
+"""`dedupd review`: find out what the terminal can show, then hand over to the app, or serve it to a browser.
+
+Textual is imported only here, when asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,53 @@ import argparse
 import gc
 import os
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, deliver, tell
+from dedupd.cli.options import Commands, add_command
 from dedupd.errors import ExitCode, UsageError
 
-if TYPE_CHECKING:
-    from dedupd.config import Places
 
-IMAGES = ("auto", "kitty", "sixel", "half", "off")
-"""What `--images` may say."""
+def add(commands: Commands) -> None:
+    """What `dedupd review` takes."""
+    parser = add_command(
+        commands,
+        "review",
+        run,
+        help="look at groups with pictures, and decide (in the terminal, or in a browser)",
+        example="dedupd review    |    dedupd review --web",
+    )
+    parser.add_argument(
+        "--images",
+        choices=("auto", "kitty", "sixel", "half", "off"),
+        default="auto",
+        help="how pictures are drawn",
+    )
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help="serve the same to a browser on this machine, behind a token (needs dedupd[web])",
+    )
+    parser.add_argument(
+        "--port",
+        type=_parse_port,
+        default=0,
+        metavar="N",
+        help="port of --web on 127.0.0.1 (default: a free one)",
+    )
 
 
-def run(places: Places, args: argparse.Namespace) -> int:
+def _parse_port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number up to 65535")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Show the reviewer until it is closed. Raises UsageError without a terminal."""
-    if getattr(args, "web", False):
-        return _serve(args)
+    if arguments.web:
+        return _serve(arguments)
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     served = "TEXTUAL_DRIVER" in os.environ
     if not served and not all(stream is not None and stream.isatty() for stream in streams):
@@ -37,17 +68,21 @@ def run(places: Places, args: argparse.Namespace) -> int:
     os.environ.setdefault("ESCDELAY", "50")
     from dedupd.tui.pictures.terminal import choose
 
-    images = choose(getattr(args, "images", None) or "auto")
+    images = choose(arguments.images)
     if images == "kitty" and "NO_COLOR" in os.environ:
         images = "half"  # greyed, a placeholder's colour would name another picture
     if images == "kitty":
         # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
         os.environ.setdefault("COLORTERM", "truecolor")
+    from dedupd.config import places
     from dedupd.tui.app import ReviewApp
 
     if served:
+        import threading
+
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    ReviewApp(places.socket, images=images, start_command=own_command(args, "run")).run()
+    socket = places(arguments.state_dir, arguments.config).socket
+    ReviewApp(socket, images=images, start_command=own_command(arguments, "run")).run()
     return ExitCode.OK
 
 
@@ -58,7 +93,7 @@ def _end_with(server: int) -> None:
     os._exit(int(ExitCode.FAILED))
 
 
-def _serve(args: argparse.Namespace) -> int:
+def _serve(arguments: argparse.Namespace) -> int:
     """The same in a browser, until Ctrl+C. Raises UsageError without the extra, or when the port is taken."""
     try:
         from dedupd.tui.web import Door
@@ -67,10 +102,10 @@ def _serve(args: argparse.Namespace) -> int:
             "`dedupd review --web` needs what this installation lacks: pip install 'dedupd[web]'"
         ) from None
     try:
-        door = Door(own_command(args, "review", "--images", "half"), args.port)
+        door = Door(own_command(arguments, "review", "--images", "half"), arguments.port)
     except OSError as error:
         raise UsageError(
-            f"port {args.port} cannot be used ({error.strerror}): name another with --port"
+            f"port {arguments.port} cannot be used ({error.strerror}): name another with --port"
         ) from None
     answer(door.url)
     tell(
@@ -82,12 +117,12 @@ def _serve(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def own_command(args: argparse.Namespace, *words: str) -> list[str]:
+def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:
     """dedupd itself with these words and the folders this command was given."""
     command = [sys.executable, "-m", "dedupd", *words]
     for option, given in (
-        ("--config", getattr(args, "config", None)),
-        ("--state-dir", getattr(args, "state_dir", None)),
+        ("--config", arguments.config),
+        ("--state-dir", arguments.state_dir),
     ):
         if given:
             command += [option, str(Path(given).expanduser().absolute())]

@@ -1,48 +1,14 @@
-"""`dedupd tune`: what another threshold, policy or tier would change."""
+"""What other settings or another model would change, as `dedupd tune` and `dedupd models use` print it."""
 
 from __future__ import annotations
 
-import argparse
-from contextlib import closing
-from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
-from dedupd.cli.console import answer, answer_json, progress_bar
-from dedupd.cli.opening import opened
-from dedupd.config import Settings, TierAction, Tiers
-from dedupd.core.photo import Relation
+from dedupd.cli.console import answer
 from dedupd.core.summary import visible
-from dedupd.errors import ExitCode, UsageError
-from dedupd.library import LibraryView
 from dedupd.pipeline.tune import Difference
-from dedupd.pipeline.tune import tune as replayed
 
 _SHOWN = 20
-
-
-def tune(arguments: argparse.Namespace) -> int:
-    then, places = opened(arguments)
-    plain = argparse.Namespace(state_dir=arguments.state_dir, config=arguments.config)
-    now, _ = opened(plain)
-    then = replace(then, tiers=_tiers(then, arguments.tier))
-    with closing(LibraryView(now, places)) as view, progress_bar(quiet=arguments.json) as progress:
-        found = replayed(view.ledger, view.disk, view.roots, now, then, on_progress=progress)
-    if arguments.json:
-        answer_json(as_json(found))
-    else:
-        print_change(found)
-    return int(ExitCode.OK)
-
-
-def _tiers(settings: Settings, asked: list[str]) -> Tiers:
-    changes: dict[str, Any] = {}
-    for text in asked:
-        relation, _, action = text.partition("=")
-        allowed = get_args(TierAction) if relation != Relation.SIMILAR else ("review", "off")
-        if relation not in set(Relation) or action not in allowed:
-            raise UsageError(f"{text!r} is no tier: write relation=action, such as burst=review")
-        changes[relation] = action
-    return replace(settings.tiers, **changes)
 
 
 def as_json(found: Difference) -> dict[str, Any]:
@@ -60,7 +26,7 @@ def as_json(found: Difference) -> dict[str, Any]:
     }
 
 
-def print_change(found: Difference) -> None:
+def print_difference(found: Difference) -> None:
     """The counts, and the first paths of each kind."""
     answer(f"groups        {len(found.now.groups):>6} now  {len(found.then.groups):>6} then")
     answer(f"would move    {len(found.now.moves):>6} now  {len(found.then.moves):>6} then")

@@ -1,53 +1,73 @@
-"""`dedupd feedback`: the lessons people gave, by content; list, forget, export, import."""
+"""`dedupd feedback`: the verdicts people gave, kept by content: list, forget, export, import.
+
+A verdict is what a person said of two photos; what people read calls it a lesson, and so do the files and messages.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened, opened_for_acting
-from dedupd.client.connection import ask
-from dedupd.core.summary import visible
+from dedupd.cli.options import Commands, add_command, add_json
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, UsageError
-from dedupd.library import Library, LibraryView
-from dedupd.protocol.requests import ForgetLessons
-from dedupd.protocol.results import Acted
-from dedupd.protocol.views import LessonView
+
+if TYPE_CHECKING:
+    from dedupd.protocol.views import LessonView
 
 _SAID = {"different": "not duplicates", "same": "duplicates", "keep": "stays where it is"}
 FORMAT = "dedupd-feedback/1"
 
 
-def feedback(arguments: argparse.Namespace) -> int:
+def add(commands: Commands) -> None:
+    """What `dedupd feedback` takes."""
+    parser = add_command(
+        commands,
+        "feedback",
+        run,
+        help="what you taught dedupd: list it, take a lesson back, carry it to another machine",
+        example="dedupd feedback forget 12",
+    )
+    parser.add_argument("action", nargs="?", choices=("list", "forget", "export", "import"), default="list")
+    parser.add_argument(
+        "what", nargs="*", metavar="LESSON|FILE", help="lessons to forget, or the file to write or read"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when a verdict that should be forgotten is not there."""
     acts = {"list": _list, "forget": _forget, "export": _export, "import": _import}
     return acts[arguments.action](arguments)
 
 
-def _lessons(arguments: argparse.Namespace) -> list[LessonView]:
+def _verdicts(arguments: argparse.Namespace) -> list[LessonView]:
+    from dedupd.library import LibraryView
+
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view:
         return view.reviewer.lessons()
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    lessons = _lessons(arguments)
+    import msgspec
+
+    from dedupd.core.summary import visible
+
+    verdicts = _verdicts(arguments)
     if arguments.json:
-        answer_json([msgspec.to_builtins(lesson) for lesson in lessons])
+        answer_json([msgspec.to_builtins(verdict) for verdict in verdicts])
         return int(ExitCode.OK)
-    for lesson in lessons:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(lesson.at))
-        paths = "  |  ".join(visible(p) for p in lesson.paths)
-        told = f"  (and {lesson.told} more like it)" if lesson.told else ""
-        answer(f"{lesson.id:>6}  {when}  {_SAID[lesson.kind]:<17}  {paths}{told}")
-    if not lessons:
+    for verdict in verdicts:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(verdict.at))
+        paths = "  |  ".join(visible(p) for p in verdict.paths)
+        told = f"  (and {verdict.told} more like it)" if verdict.told else ""
+        answer(f"{verdict.id:>6}  {when}  {_SAID[verdict.kind]:<17}  {paths}{told}")
+    if not verdicts:
         answer("you have not told dedupd anything yet: `dedupd review`, `dedupd approve`, `dedupd reject`")
     return int(ExitCode.OK)
 
@@ -58,6 +78,12 @@ def _forget(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "which lessons? `dedupd feedback list` numbers them, as in `dedupd feedback forget 12`"
         )
+    from dedupd.adapters.fs.lock import hold
+    from dedupd.client.connection import ask
+    from dedupd.library import Library
+    from dedupd.protocol.requests import ForgetLessons
+    from dedupd.protocol.results import Acted
+
     settings, places = opened_for_acting(arguments)
     ids = [int(text) for text in arguments.what]
     try:
@@ -72,7 +98,11 @@ def _forget(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    rows = [msgspec.to_builtins(lesson) for lesson in _lessons(arguments)]
+    import json
+
+    import msgspec
+
+    rows = [msgspec.to_builtins(verdict) for verdict in _verdicts(arguments)]
     document = {"format": FORMAT, "lessons": rows}
     if not arguments.what:
         answer_json(document)
@@ -89,27 +119,36 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    """Lessons are by content, so they hold for the same photos on any machine. Saying one twice changes nothing."""
+    """Verdicts are by content, so they hold for the same photos on any machine. Saying one twice changes nothing."""
     if len(arguments.what) != 1:
         raise UsageError("which file? as in `dedupd feedback import lessons.json`")
-    lessons = _read(Path(arguments.what[0]))
+    from dedupd.adapters.fs.lock import hold
+    from dedupd.library import Library
+
+    verdicts = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with hold(places, settings.roots), Library(settings, places) as library:
-        library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
-    answer(f"took in {len(lessons)} lesson(s)")
+        library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
+    answer(f"took in {len(verdicts)} lesson(s)")
     return int(ExitCode.OK)
 
 
 def _read(path: Path) -> list[LessonView]:
+    import json
+
+    import msgspec
+
+    from dedupd.protocol.views import LessonView
+
     try:
         document: Any = json.loads(path.read_text("utf-8"))
         if document["format"] != FORMAT:
             raise ValueError(f"its format is {document['format']!r}")
-        lessons = msgspec.convert(document["lessons"], list[LessonView])
-        if any(lesson.kind not in _SAID for lesson in lessons):
+        verdicts = msgspec.convert(document["lessons"], list[LessonView])
+        if any(verdict.kind not in _SAID for verdict in verdicts):
             raise ValueError("it has a lesson of an unknown kind")
     except OSError as error:
         raise DedupdError(f"{path} cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise DedupdError(f"{path} is no feedback that dedupd exported: {error}") from None
-    return lessons
+    return verdicts
