@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import answer, answer_json, can_ask, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.cli.stopping import telling_what_moved
@@ -120,7 +120,7 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:
         with (
-            hold(places, settings.roots) as locks,
+            lock_library(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             telling_what_moved(library),
         ):

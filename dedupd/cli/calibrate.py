@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import Progress, answer, answer_json, progress_bar
 from dedupd.cli.opening import opened_for_acting
 from dedupd.client.connection import Refused, ask
@@ -48,7 +48,7 @@ def _by_the_daemon(places: Places, progress: Progress) -> OwnThresholds:
 
 
 def _here(settings: Settings, places: Places, progress: Progress) -> OwnThresholds:
-    with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+    with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
         library.recover()
         library.catch_up(on_progress=progress)
         found = library.calibrate(on_progress=progress)

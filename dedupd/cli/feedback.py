@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.client.connection import ask
@@ -61,7 +61,7 @@ def _forget(arguments: argparse.Namespace) -> int:
     try:
         messages = ask(places.socket, Forget(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
-        with hold(places, settings.roots), Library(settings, places) as library:
+        with lock_library(places, settings.roots), Library(settings, places) as library:
             messages = library.forget(*ids).messages
     for sentence in messages:
         answer(sentence)
@@ -92,7 +92,7 @@ def _import(arguments: argparse.Namespace) -> int:
         raise UsageError("which file? as in `dedupd feedback import lessons.json`")
     lessons = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
-    with hold(places, settings.roots), Library(settings, places) as library:
+    with lock_library(places, settings.roots), Library(settings, places) as library:
         library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
     answer(f"took in {len(lessons)} lesson(s)")
     return int(ExitCode.OK)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.stopping import telling_what_moved
@@ -27,7 +27,7 @@ def scan(arguments: argparse.Namespace) -> int:
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
         with (
-            hold(places, settings.roots) as locks,
+            lock_library(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             progress_bar() as progress,
             telling_what_moved(library),

@@ -9,7 +9,7 @@ import argparse
 from contextlib import closing
 from typing import Any, Protocol
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.tune import as_json, print_change
@@ -69,7 +69,7 @@ def use(arguments: argparse.Namespace) -> int:
             raise
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
-        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+        with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
             library.recover()
             return _use(arguments, settings, places, _Here(library))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from dedupd.adapters.fs.lock import Locks, hold
+from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.fs.probing import kind_of
 from dedupd.adapters.fs.walk import looked_at
 from dedupd.adapters.fs.watcher import Watcher
@@ -69,7 +69,7 @@ def run(
         raise UsageError(
             "no folder to watch: name one, as in `dedupd run ~/Pictures`, or set roots in config.toml"
         )
-    with hold(places, settings.roots) as locks:
+    with lock_library(places, settings.roots) as locks:
         return asyncio.run(Daemon(settings, places, locks, yes=yes, read=read).live())
 
 

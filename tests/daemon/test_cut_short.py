@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.daemon.life import Daemon
 from dedupd.errors import DedupdError, ExitCode
 from tests.support.shelf import Shelf
@@ -21,7 +21,7 @@ def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     shelf.pair(KEEPER, COPY)
     shelf.look()
     shelf.library.consent()
-    with hold(shelf.library.places, shelf.library.settings.roots) as locks:
+    with lock_library(shelf.library.places, shelf.library.settings.roots) as locks:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
         monkeypatch.setattr(made.engine, "give_way", lambda *, photos=True: False)

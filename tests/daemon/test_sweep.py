@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.adapters.fs import probing
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.daemon.life import Daemon
 from dedupd.pipeline.slices import never
 from tests.support.shelf import Shelf
@@ -23,7 +23,7 @@ def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that watches the shelf, between two tasks; one copy lies in duplicates/."""
     shelf.pair(KEEPER, COPY)
     assert shelf.pass_().files == 1 and shelf.library.rescue() == []
-    with hold(shelf.library.places, shelf.library.settings.roots) as locks:
+    with lock_library(shelf.library.places, shelf.library.settings.roots) as locks:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
         made._roots[str(shelf.root)] = (1, 1)

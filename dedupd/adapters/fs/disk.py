@@ -1,4 +1,4 @@
-"""Looking at the roots: walk, lstat, identity, hash. Writes nothing but the root's own marker.
+"""Reading the roots: walk, lstat, identity, hash. Writes nothing but the root's own marker.
 
 Must never rename or open a photo for writing, follow a symlink or leave the root's device.
 """
@@ -20,7 +20,7 @@ from blake3 import blake3
 
 from dedupd.adapters.fs.probing import abilities, in_the_cloud, put_marker
 from dedupd.adapters.fs.safe_paths import MARKER, Root, content_of, marker_at
-from dedupd.adapters.fs.walk import Look, OnForeign, OnProblem, file_stat
+from dedupd.adapters.fs.walk import FolderWalk, OnForeign, OnProblem, file_stat
 from dedupd.core.abilities import Abilities
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import FileStat
@@ -98,10 +98,10 @@ class LocalDisk:
         with _opened(root, on_problem) as top:
             if top is None:
                 return
-            look = Look(top, scope, on_problem, on_foreign)
-            waiting = [under] if look.enters(under) else []
+            walk = FolderWalk(top, scope, on_problem, on_foreign)
+            waiting = [under] if walk.enters(under) else []
             while waiting:
-                files, below = look.at(waiting.pop())
+                files, below = walk.list_folder(waiting.pop())
                 yield from files
                 waiting += reversed(below)
 
@@ -110,22 +110,22 @@ class LocalDisk:
     ) -> Iterator[FoundFile]:
         with _opened(root, on_problem) as top:
             if top is not None:
-                look = Look(top, scope, on_problem, on_foreign)
-                yield from look.at(folder)[0] if look.enters(folder) else ()
+                walk = FolderWalk(top, scope, on_problem, on_foreign)
+                yield from walk.list_folder(folder)[0] if walk.enters(folder) else ()
 
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
         found: list[Foreign] = []
         with _opened(root, _unheard) as top:
             if top is not None:
-                Look(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
+                FolderWalk(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
         return found[0] if found else None
 
     def held(self, root: str) -> Iterator[FoundFile]:
         waiting = [""]
         with _opened(root, _unheard) as top:
-            look = Look(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
-            while waiting and look is not None:
-                files, below = look.at(waiting.pop())
+            walk = FolderWalk(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
+            while waiting and walk is not None:
+                files, below = walk.list_folder(waiting.pop())
                 yield from (file for file in files if is_held(file.path))
                 waiting += below
 

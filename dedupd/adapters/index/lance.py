@@ -85,7 +85,7 @@ _TRAITS = [field.name for field in fields(Traits)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class PhotoRow:
     """One photo to store."""
 
     traits: Traits
@@ -96,7 +96,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class PhotoRows:
     """Some rows as arrays; what was not asked for is empty."""
 
     contents: list[str]
@@ -134,10 +134,10 @@ class PhotoIndex:
         self.path = index_dir.absolute() / _folder_name(model, recipe)
         self._synced: dict[str, set[tuple[str, int]]] = {}
         """By folder: names and inodes of files known to be on disk."""
-        self._kept: tuple[tuple[str, ...], Rows] | None = None
+        self._kept: tuple[tuple[str, ...], PhotoRows] | None = None
         self._commits = 0
         self._compacted = 0
-        """Rows there were at the last compaction, or when the table was opened."""
+        """PhotoRows there were at the last compaction, or when the table was opened."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -222,9 +222,9 @@ class PhotoIndex:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[PhotoRow]) -> None:
         """Store rows of contents not yet held; on return they are on disk."""
-        fresh: dict[str, Row] = {}
+        fresh: dict[str, PhotoRow] = {}
         for row in rows:
             if row.traits.content not in self._known:
                 fresh[row.traits.content] = row
@@ -268,7 +268,7 @@ class PhotoIndex:
         self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         self._commits, self._compacted = 0, rows
 
-    def _to_arrow(self, rows: list[Row]) -> pa.Table:
+    def _to_arrow(self, rows: list[PhotoRow]) -> pa.Table:
         columns: dict[str, Any] = {name: [] for name in _TRAITS}
         for row in rows:
             for name, value in asdict(row.traits).items():
@@ -309,13 +309,13 @@ class PhotoIndex:
                 found.setdefault(values["content"], Traits(**{name: values[name] for name in _TRAITS}))
         return found
 
-    def rows(self, contents: Sequence[str]) -> Rows:
+    def rows(self, contents: Sequence[str]) -> PhotoRows:
         """The rows of `contents` with vectors and sketches, each once, unknown ones left out."""
         return _concatenate(
             [self._rows(batch) for batch in self._batches(contents, self._columns("vector", "sketch"))]
         )
 
-    def rows_kept(self, contents: Sequence[str]) -> Rows:
+    def rows_kept(self, contents: Sequence[str]) -> PhotoRows:
         """The same; remembered for whoever asks for just these next, until the table changes."""
         wanted = tuple(contents)
         if self._kept is None or self._kept[0] != wanted:
@@ -323,7 +323,7 @@ class PhotoIndex:
             self._kept = (wanted, self.rows(wanted))
         return self._kept[1]
 
-    def scan(self, *, sketches: bool = True) -> Iterator[Rows]:
+    def scan(self, *, sketches: bool = True) -> Iterator[PhotoRows]:
         """The whole table in blocks: hashes and sketches, no vectors."""
         for batch in self._read(lambda query: query, self._columns(*(["sketch"] if sketches else []))):
             yield self._rows(batch)
@@ -368,10 +368,10 @@ class PhotoIndex:
                 f"the index in {self.path} was damaged and has been set aside; its photos will be looked at again"
             ) from None
 
-    def _rows(self, batch: pa.RecordBatch) -> Rows:
+    def _rows(self, batch: pa.RecordBatch) -> PhotoRows:
         names = batch.schema.names
         packed = batch.column("phashes").to_pylist()
-        return Rows(
+        return PhotoRows(
             contents=batch.column("content").to_pylist(),
             phashes=np.frombuffer(b"".join(packed), dtype="<u8").reshape(-1, 8).astype(np.uint64),
             vectors=_from_list_column(batch.column("vector"), self._dimensions)
@@ -532,8 +532,8 @@ def _from_list_column(column: Any, size: int) -> NDArray[np.float32]:
     return flat.reshape(-1, size).astype(np.float32)
 
 
-def _concatenate(parts: list[Rows]) -> Rows:
-    """One Rows of several; a content met twice counts once."""
+def _concatenate(parts: list[PhotoRows]) -> PhotoRows:
+    """One PhotoRows of several; a content met twice counts once."""
     contents = [content for part in parts for content in part.contents]
     _, first = np.unique(np.array(contents, dtype=str), return_index=True)
     first = np.sort(first)
@@ -543,7 +543,7 @@ def _concatenate(parts: list[Rows]) -> Rows:
         return None if not arrays or arrays[0] is None else np.concatenate(arrays)[first]
 
     phashes, captured, ids = joined("phashes"), joined("captured"), joined("ids")
-    return Rows(
+    return PhotoRows(
         contents=[contents[place] for place in first],
         phashes=np.empty((0, 8), np.uint64) if phashes is None else phashes,
         vectors=joined("vectors"),

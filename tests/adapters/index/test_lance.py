@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedupd.adapters.index import lance
-from dedupd.adapters.index.lance import ContentSet, PhotoIndex, Row, sketch
+from dedupd.adapters.index.lance import ContentSet, PhotoIndex, PhotoRow, sketch
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
 
@@ -48,11 +48,11 @@ def traits(number: int) -> Traits:
     )
 
 
-def row(number: int) -> Row:
+def row(number: int) -> PhotoRow:
     rng = np.random.default_rng(number)
     vector = rng.standard_normal(DIMENSIONS).astype(np.float32)
     phashes = rng.integers(0, 1 << 63, 8, dtype=np.uint64)
-    return Row(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
+    return PhotoRow(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
 
 
 def opened(
@@ -129,7 +129,9 @@ def test_vectors_are_found_by_the_ids_a_scan_gave(index: PhotoIndex) -> None:
 
 
 def test_a_vector_that_is_no_number_resembles_nothing(index: PhotoIndex) -> None:
-    broken = Row(traits=traits(1), phashes=row(1).phashes, vector=np.full(DIMENSIONS, np.nan, np.float32))
+    broken = PhotoRow(
+        traits=traits(1), phashes=row(1).phashes, vector=np.full(DIMENSIONS, np.nan, np.float32)
+    )
     index.add([broken, row(2)])
     vectors = index.rows([content(1), content(2)]).vectors
     assert vectors is not None
@@ -139,7 +141,7 @@ def test_a_vector_that_is_no_number_resembles_nothing(index: PhotoIndex) -> None
 
 def test_a_table_without_vectors_serves_hashes(tmp_path: Path) -> None:
     index = PhotoIndex(tmp_path, "", "1", lambda: 0)
-    index.add([Row(traits=traits(1), phashes=row(1).phashes, vector=None)])
+    index.add([PhotoRow(traits=traits(1), phashes=row(1).phashes, vector=None)])
     assert index.rows([content(1)]).vectors is None
 
 
