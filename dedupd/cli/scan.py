@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from dedupd.client.connection import Refused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
 from dedupd.core.summary import human_bytes, visible
+from dedupd.drafts import write_whole
 from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
 from dedupd.library import Library, ScanOutcome
 from dedupd.protocol.messages import Acted, Scan
@@ -108,10 +108,8 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
     if path is None:
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(json.dumps(report, indent=1, ensure_ascii=True) + "\n", "ascii")
-        os.replace(draft, path)
+        write_whole(path, json.dumps(report, indent=1, ensure_ascii=True).encode("ascii") + b"\n")
     except OSError as error:
         raise DedupdError(
             f"the report {path} cannot be written ({error.strerror}): choose another place"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import grp
-import json
 import os
 import pwd
 import stat as modes
@@ -18,8 +17,9 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
-from dedupd.adapters.fs.probing import abilities, in_the_cloud, put_marker
-from dedupd.adapters.fs.safe_paths import MARKER, Root, content_of, marker_at
+from dedupd.adapters.fs.marker import drop_drafts, marker_in, write_marker
+from dedupd.adapters.fs.probing import abilities, in_the_cloud
+from dedupd.adapters.fs.safe_paths import Root, content_of
 from dedupd.adapters.fs.walk import FolderWalk, OnForeign, OnProblem, file_stat
 from dedupd.core.abilities import Abilities
 from dedupd.core.foreign import Foreign, Scope
@@ -51,21 +51,7 @@ class LocalDisk:
             ) from None
         except OSError as error:
             raise RootError(f"{root} cannot be read ({error.strerror}): is the disk all right?") from None
-        return RootIdentity(uuid=self._marker(root), dev=found.st_dev)
-
-    def _marker(self, root: str) -> str:
-        try:
-            folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                return marker_at(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise RootError(f"{root}/{MARKER} cannot be read ({error.strerror}): make it readable") from None
-        except ValueError as error:
-            raise RootError(
-                f"{root}/{MARKER} is damaged ({error}): restore it from a backup, or delete it to let dedupd know this folder anew"
-            ) from None
+        return RootIdentity(uuid=marker_in(root), dev=found.st_dev)
 
     def shared(self, root: str) -> bool:
         """True when other users can write in this folder (the user's own private group is not others)."""
@@ -76,15 +62,14 @@ class LocalDisk:
 
     def mark(self, root: str, known: str = "") -> str:
         """The file is complete before it has its name, and a name that is taken is never replaced."""
-        if found := self._marker(root):
+        if found := marker_in(root):
             return found
         new = known or str(uuid.uuid4())
-        text = json.dumps(
-            {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
-        )
         try:
             with Root(root) as top:
-                return new if put_marker(top, text + "\n") else self._marker(root)
+                drop_drafts(top)
+                way = abilities(top).way
+                return new if way is not None and write_marker(top, new, way) else marker_in(root)
         except (OSError, RootError):
             return ""
 

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.probing import abilities, in_the_cloud
-from dedupd.adapters.fs.safe_paths import Root, content_of, identity, marker_of
+from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from dedupd.adapters.fs import receipts, test_points
+from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.move_checks import (
     ProvenFile,
     SettleTimer,
@@ -37,7 +38,7 @@ from dedupd.adapters.fs.move_checks import (
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.probing import abilities, forget, in_the_cloud
 from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_twin
-from dedupd.adapters.fs.safe_paths import Root, content_of, identity, marker_of
+from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.records import SidecarRow
