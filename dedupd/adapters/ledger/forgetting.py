@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks
 
 SCHEMA = """
 CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import LedgerDamaged, Refusal, StateError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 
-from dedupd.adapters.ledger.rows import sentence
+from dedupd.adapters.ledger.columns import sentence
 from dedupd.core.records import RefusedRow
 from dedupd.errors import Refusal
 

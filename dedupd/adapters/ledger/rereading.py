@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS doubted(file INTEGER PRIMARY KEY, keeps INTEGER NOT NULL, at REAL NOT NULL);

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import sentence
+from dedupd.adapters.ledger.columns import sentence
 from dedupd.core.records import SidecarRow
 
 SCHEMA = """

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import (
+from dedupd.adapters.ledger.columns import (
     chunks,
     clamped,
     sentence,

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import (
+from dedupd.adapters.ledger.columns import (
     chunks,
     evidence_from_json,
     evidence_to_json,
