@@ -1,35 +1,27 @@
-"""Roots, files, months and contents: what was seen on the disks, and what was measured of it.
+"""Files as they were seen on the disks: one row a path, with its stat, state and content.
 
-Must never look at a disk itself. Paths are BLOBs (os.fsencode): names need not be text.
+Owns the table `files`. Must never look at a disk itself. Paths are BLOBs (os.fsencode): names need not be text.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.columns import (
-    chunks,
-    clamped,
-    sentence,
-    signed,
-    traits_from_json,
-    traits_to_json,
-    unsigned,
-)
-from dedupd.core.photo import BYTES_ALONE, FileStat, FileState, Traits
-from dedupd.core.records import FileRow, MonthRow, RootRow
+from dedupd.adapters.ledger.columns import chunks, clamped, sentence, signed, unsigned
+from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.core.photo import BYTES_ALONE, FileStat, FileState
+from dedupd.core.records import FileRow
 
-_FILE = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
-_LIVE = "absent_since IS NULL AND +state = 'indexed'"
+FILE_COLUMNS = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
+LIVE = "absent_since IS NULL AND +state = 'indexed'"
 """The + keeps SQLite from going through every photo by its state where a month or a content names a few."""
 _READ = "absent_since IS NULL AND +state IN ('indexed', 'undecoded')"
 """Media that nobody decodes too."""
 
 
-def _file(row: Sequence[Any]) -> FileRow:
+def file_row(row: Sequence[Any]) -> FileRow:
     stat = FileStat(
         size=row[3],
         mtime_ns=row[4],
@@ -52,62 +44,31 @@ def _stat(s: FileStat) -> tuple[int, ...]:
     return (s.size, clamped(s.mtime_ns), clamped(s.ctime_ns), signed(s.dev), signed(s.ino), s.nlink)
 
 
-class Inventory:
-    """Queries and changes over roots, files, months, contents. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
-
-    # ---- roots
-
-    def roots(self) -> list[RootRow]:
-        rows = self._link.execute(
-            "SELECT id, path, uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at FROM roots ORDER BY id"
-        )
-        return [
-            RootRow(
-                id=r[0], path=os.fsdecode(r[1]), uuid=r[2], dev=None if r[3] is None else unsigned(r[3]), online=bool(r[4]), note=r[5],
-                consented_at=r[6], backlog_done_at=r[7], breaker_ok_at=r[8],
-            )
-            for r in rows
-        ]  # fmt: skip
-
-    def add_root(self, path: str) -> RootRow:
-        """The row of this root, made when it is new."""
-        self._link.execute("INSERT OR IGNORE INTO roots(path) VALUES(?)", (os.fsencode(path),))
-        return next(r for r in self.roots() if r.path == path)
-
-    def update_root(self, root: int, **changes: Any) -> None:
-        """Columns by name: uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at."""
-        if "dev" in changes:
-            changes["dev"] = signed(changes["dev"])
-        if "note" in changes:
-            changes["note"] = sentence(changes["note"])
-        sets = ", ".join(f"{name}=?" for name in changes)
-        self._link.execute(f"UPDATE roots SET {sets} WHERE id=?", (*changes.values(), root))
-
-    # ---- files
+class FileRows(LedgerPart):
+    """Queries and changes over files."""
 
     def files(self, root: int) -> list[FileRow]:
         """Every known file of a root, held and absent ones too."""
-        return [_file(r) for r in self._link.execute(f"SELECT {_FILE} FROM files WHERE root=?", (root,))]
+        return [
+            file_row(r) for r in self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE root=?", (root,))
+        ]
 
     def file(self, id: int) -> FileRow | None:
-        row = self._link.execute(f"SELECT {_FILE} FROM files WHERE id=?", (id,)).fetchone()
-        return None if row is None else _file(row)
+        row = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id=?", (id,)).fetchone()
+        return None if row is None else file_row(row)
 
     def files_by_id(self, ids: Iterable[int]) -> dict[int, FileRow]:
         found: dict[int, FileRow] = {}
         for chunk, marks in chunks(set(ids)):
-            rows = self._link.execute(f"SELECT {_FILE} FROM files WHERE id IN ({marks})", chunk)
-            found |= {row[0]: _file(row) for row in rows}
+            rows = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id IN ({marks})", chunk)
+            found |= {row[0]: file_row(row) for row in rows}
         return found
 
     def file_at(self, root: int, path: str) -> FileRow | None:
         row = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
         ).fetchone()
-        return None if row is None else _file(row)
+        return None if row is None else file_row(row)
 
     def files_by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
         """Files of this root that were the same inode with the same size and mtime: what a rename keeps.
@@ -115,18 +76,18 @@ class Inventory:
         Not the device: a disk gets another number at every mount.
         """
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE ino=? AND root=? AND size=? AND mtime_ns=?",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE ino=? AND root=? AND size=? AND mtime_ns=?",
             (signed(stat.ino), root, stat.size, clamped(stat.mtime_ns)),
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def files_in_folder(self, root: int, folder: str) -> list[FileRow]:
         """Files directly in a folder ('' = the root), those marked absent too; held ones lie elsewhere."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND folder=? AND state!='held'",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND folder=? AND state!='held'",
             (root, os.fsencode(folder)),
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def folders(self, root: int, under: str = "") -> list[str]:
         """Every folder in and below `under` ('' = the root) that holds known files, duplicates/ folders left out."""
@@ -140,10 +101,10 @@ class Inventory:
     def some_files(self, root: int, count: int = 64) -> list[FileRow]:
         """A few files that were there at the last look, to tell the root from another one."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND state!='held' AND absent_since IS NULL LIMIT ?",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND state!='held' AND absent_since IS NULL LIMIT ?",
             (root, count),
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def held(self, root: int) -> Iterator[FileRow]:
         """What dedupd moved aside, those not seen there any more too; read as it is asked for."""
@@ -247,7 +208,7 @@ class Inventory:
 
     def companions_to_read(self) -> list[FileRow]:
         """Companions whose bytes matter and are not known: as large as media that stands alone, or the keeper of some."""
-        columns = ", ".join(f"f.{column}" for column in _FILE.split(", "))
+        columns = ", ".join(f"f.{column}" for column in FILE_COLUMNS.split(", "))
         rows = self._link.execute(
             f"SELECT DISTINCT {columns} FROM files o CROSS JOIN files f INDEXED BY files_unread ON f.root=o.root AND f.size=o.size "
             "AND f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason='' "
@@ -255,7 +216,7 @@ class Inventory:
             f"UNION SELECT {columns} FROM files f INDEXED BY files_unread JOIN groups g ON g.keeper=f.id "
             "WHERE f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason=''"
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def skipped_file(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
@@ -279,10 +240,10 @@ class Inventory:
         all of a library, so that nobody may read it at once.
         """
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE state='seen' AND root=? AND absent_since IS NULL AND id>? ORDER BY id LIMIT ?",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE state='seen' AND root=? AND absent_since IS NULL AND id>? ORDER BY id LIMIT ?",
             (root, after, limit),
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def anything_to_look_at(self) -> bool:
         """Whether there is a file whose bytes nobody has looked at yet."""
@@ -292,17 +253,17 @@ class Inventory:
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
         """Photos, and media that nobody decodes."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND {_READ}", (root, month)
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND month=? AND {_READ}", (root, month)
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def of_month(self, root: int, month: str, state: FileState) -> list[FileRow]:
         """Files of a month in a state that are on the disk; a skipped file's month is the one its folder names."""
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE root=? AND month=? AND +state=? AND absent_since IS NULL ORDER BY +path",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND month=? AND +state=? AND absent_since IS NULL ORDER BY +path",
             (root, month, state),
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def live_with_content(self, content: str) -> list[FileRow]:
         """Photos of these bytes, or media that nobody decodes."""
@@ -318,7 +279,7 @@ class Inventory:
 
     def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
         """Of each content its photos, in the order of their ids: their pictures can be looked at again."""
-        return self._with_contents(contents, _LIVE)
+        return self._with_contents(contents, LIVE)
 
     def companions_with_contents(self, root: int, contents: Iterable[str]) -> dict[str, list[FileRow]]:
         """Of each content the companions of this root that hold it."""
@@ -328,11 +289,11 @@ class Inventory:
         found: dict[str, list[FileRow]] = {content: [] for content in contents}
         for chunk, marks in chunks(found):
             rows = self._link.execute(
-                f"SELECT {_FILE} FROM files WHERE content IN ({marks}) AND {where} ORDER BY +id",
+                f"SELECT {FILE_COLUMNS} FROM files WHERE content IN ({marks}) AND {where} ORDER BY +id",
                 (*chunk, *values),
             )
             for row in rows:
-                found[row[9]].append(_file(row))
+                found[row[9]].append(file_row(row))
         return found
 
     def months_of_contents(self, root: int, contents: Iterable[str]) -> dict[str, set[str]]:
@@ -351,10 +312,10 @@ class Inventory:
     def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
         where = "" if root is None else " AND root=:root"
         rows = self._link.execute(
-            f"SELECT {_FILE} FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
+            f"SELECT {FILE_COLUMNS} FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
             {"state": state, "root": root},
         )
-        return [_file(r) for r in rows]
+        return [file_row(r) for r in rows]
 
     def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
         """Files in a state that are on the disk."""
@@ -362,116 +323,3 @@ class Inventory:
             "SELECT count(*) FROM files WHERE state=? AND absent_since IS NULL AND (? IS NULL OR root=?)",
             (state, root, root),
         ).fetchone()[0]
-
-    # ---- contents
-
-    def traits(self, contents: Iterable[str]) -> dict[str, Traits]:
-        found: dict[str, Traits] = {}
-        for chunk, marks in chunks(set(contents)):
-            rows = self._link.execute(
-                f"SELECT content, traits FROM contents WHERE content IN ({marks})", chunk
-            )
-            found |= {row[0]: traits_from_json(row[1]) for row in rows}
-        return found
-
-    def shots(self, root: int, month: str) -> list[tuple[str, float | None, str]]:
-        """(content, when, camera) of each photo of a month, in duplicates/ too: moving one aside changes no series."""
-        return self._link.execute(
-            "SELECT DISTINCT c.content, json_extract(c.traits, '$.captured'), json_extract(c.traits, '$.camera') "
-            "FROM files f JOIN contents c ON c.content=f.content WHERE f.root=? AND f.month=? "
-            "AND f.absent_since IS NULL AND +f.state IN ('indexed', 'held')",
-            (root, month),
-        ).fetchall()
-
-    def add_traits(self, traits: Traits) -> None:
-        self._link.execute(
-            "INSERT INTO contents VALUES(?,?,?,?) ON CONFLICT(content) DO UPDATE SET "
-            "recipe=excluded.recipe, model=excluded.model, traits=excluded.traits",
-            (traits.content, traits.recipe, traits.model, traits_to_json(traits)),
-        )
-
-    def other_recipe(self, recipe: str, model: str) -> list[FileRow]:
-        """Live photos whose content was measured under another recipe or model."""
-        rows = self._link.execute(
-            f"SELECT {', '.join('f.' + c for c in _FILE.split(', '))} FROM files f LEFT JOIN contents c ON c.content=f.content "
-            "WHERE f.absent_since IS NULL AND f.state='indexed' AND (c.content IS NULL OR c.recipe!=? OR c.model!=?)",
-            (recipe, model),
-        )
-        return [_file(r) for r in rows]
-
-    def seen_with(self, model: str) -> None:
-        """Everything was looked at again with this model; what was measured besides vectors is of the recipe, and the same."""
-        self._link.execute(
-            "UPDATE contents SET model=:model, traits=json_set(traits, '$.model', :model) WHERE model!=:model",
-            {"model": model},
-        )
-
-    def live_contents(self, after: str = "", limit: int = -1) -> list[str]:
-        """Contents of live photos, in order, from the one after `after` on: what the index holds when it is whole."""
-        rows = self._link.execute(
-            f"SELECT DISTINCT content FROM files WHERE content>? AND {_LIVE} ORDER BY content LIMIT ?",
-            (after, limit),
-        )
-        return [r[0] for r in rows]
-
-    def live_pages(self, size: int = 4096) -> Iterator[list[str]]:
-        """The same, some at a time: all of a large library take hundreds of megabytes."""
-        after = ""
-        while page := self.live_contents(after, size):
-            yield page
-            after = page[-1]
-
-    def count_contents(self) -> int:
-        """How many contents the live photos have."""
-        return self._link.execute(f"SELECT count(DISTINCT content) FROM files WHERE {_LIVE}").fetchone()[0]
-
-    # ---- months
-
-    def change_month(self, root: int, month: str, at: float) -> None:
-        """This month differs from what was clustered last."""
-        if month:
-            self._link.execute(
-                "INSERT INTO months(root, month, changes, changed_at) VALUES(?,?,1,?) "
-                "ON CONFLICT(root, month) DO UPDATE SET changes=changes+1, changed_at=excluded.changed_at",
-                (root, month, at),
-            )
-
-    def months(self, root: int | None = None) -> list[MonthRow]:
-        rows = self._link.execute(
-            "SELECT root, month, changes>clustered, changed_at, clustered_at FROM months "
-            "WHERE ? IS NULL OR root=? ORDER BY month, root",
-            (root, root),
-        )
-        return [
-            MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), changed_at=r[3], clustered_at=r[4])
-            for r in rows
-        ]
-
-    def changes(self, root: int, month: str) -> int:
-        """The change counter, read before clustering and handed to clustered_month after."""
-        row = self._link.execute(
-            "SELECT changes FROM months WHERE root=? AND month=?", (root, month)
-        ).fetchone()
-        return 0 if row is None else row[0]
-
-    def clustered_month(self, root: int, month: str, changes: int, at: float) -> None:
-        """Clustered as of that counter; a change that came meanwhile keeps the month waiting."""
-        self._link.execute(
-            "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?",
-            (changes, at, root, month),
-        )
-
-    def month_count(self, root: int, month: str) -> tuple[int, int]:
-        """Live photos of one month, and how many of them have it by guess."""
-        row = self._link.execute(
-            f"SELECT count(*), coalesce(sum(month_source='mtime'), 0) FROM files WHERE root=? AND month=? AND {_LIVE}",
-            (root, month),
-        ).fetchone()
-        return row[0], row[1]
-
-    def month_counts(self) -> dict[tuple[int, str], tuple[int, int]]:
-        """(root, month) -> (live photos, of them with a guessed month)."""
-        rows = self._link.execute(
-            f"SELECT root, month, count(*), sum(month_source='mtime') FROM files WHERE {_LIVE} GROUP BY root, month"
-        )
-        return {(r[0], r[1]): (r[2], r[3] or 0) for r in rows}

@@ -6,10 +6,10 @@ keeps what was measured of it, and a move that was made is remembered for ever.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from dedupd.adapters.ledger.columns import chunks
+from dedupd.adapters.ledger.connection import LedgerPart
 
 SCHEMA = """
 CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);
@@ -28,11 +28,8 @@ _LAST_WORD = (
 """The newest row of a file that has others tells where it is meant to lie."""
 
 
-class Forgetting:
+class Forgetting(LedgerPart):
     """Changes over contents, pairs and moves. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def contents(self, after: str, limit: int) -> str:
         """Of the next `limit` contents in order, forget those that nothing names, with their pairs.

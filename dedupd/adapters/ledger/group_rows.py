@@ -1,31 +1,20 @@
-"""Measured pairs, groups and verdicts: what was proven, what was decided, what people said.
+"""Groups: the star of each keeper, its members, and which copies it holds.
 
-Must never decide; the pipeline hands finished stars over.
+Owns the tables `groups` and `members`. Must never decide; the pipeline gives finished stars.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.columns import (
-    chunks,
-    evidence_from_json,
-    evidence_to_json,
-    listed,
-    measures_from_json,
-    pair_from_row,
-    pair_to_row,
-    sentence,
-)
-from dedupd.core.photo import Measures, Relation
-from dedupd.core.records import GroupRow, KeptRow, MemberRow, PairRow, RootRow, VerdictRow
+from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
+from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.core.photo import Relation
+from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
 
-_PAIR = "a, b, model, cosine, hash_distance, measures"
-_VERDICT = "id, kind, a, b, paths, at"
 _MOVED = "m.goal='moved' AND m.state='done'"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
 
@@ -33,104 +22,8 @@ _WEAKEST = "CASE WHEN max(m.relation='similar') THEN 'similar' WHEN max(m.relati
 _STATE = "CASE WHEN max(m.role='duplicate') THEN 'proposed' WHEN max(m.role='review') THEN 'review' WHEN max(m.role='moved') THEN 'settled' ELSE 'kept' END"
 
 
-class Judgement:
-    """Queries and changes over pairs, groups, verdicts. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
-
-    # ---- measured pairs
-
-    def pair(self, a: str, b: str, model: str) -> PairRow | None:
-        """What was measured of these two under this model, whichever way round they are named."""
-        found = self._link.execute(
-            f"SELECT {_PAIR} FROM pairs WHERE a=? AND b=? AND model=?", (min(a, b), max(a, b), model)
-        ).fetchone()
-        return None if found is None else pair_from_row(found)
-
-    def pairs_among(self, contents: Iterable[str], model: str) -> list[PairRow]:
-        """Every measured pair of this model that one of these contents is in, each once; what it means is for core/relations
-        to say.
-        """
-        found: dict[tuple[str, str], PairRow] = {}
-        for chunk, marks in chunks(contents):
-            for end in ("a", "b"):
-                rows = self._link.execute(
-                    f"SELECT {_PAIR} FROM pairs WHERE {end} IN ({marks}) AND model=?", (*chunk, model)
-                )
-                found |= {(r[0], r[1]): pair_from_row(r) for r in rows if (r[0], r[1]) not in found}
-        return list(found.values())
-
-    def known_pairs(self, pairs: Iterable[tuple[str, str]], model: str) -> set[tuple[str, str]]:
-        """Those of the pairs (a < b) that this model proposed and that were measured."""
-        found: set[tuple[str, str]] = set()
-        for chunk, marks in listed(pairs, 2):
-            rows = self._link.execute(
-                f"WITH asked(a, b) AS (VALUES {marks}) SELECT p.a, p.b FROM asked CROSS JOIN pairs p "
-                "ON p.a=asked.a AND p.b=asked.b AND p.model=?",
-                (*chunk, model),
-            )
-            found.update((r[0], r[1]) for r in rows)
-        return found
-
-    def measures_of(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Measures]:
-        """What was measured of each of the pairs (a < b), whichever model proposed it."""
-        found: dict[tuple[str, str], Measures] = {}
-        for chunk, marks in listed(pairs, 2):
-            rows = self._link.execute(
-                f"WITH asked(a, b) AS (VALUES {marks}) SELECT p.a, p.b, p.measures FROM asked CROSS JOIN pairs p "
-                "ON p.a=asked.a AND p.b=asked.b AND p.measures IS NOT NULL",
-                chunk,
-            )
-            found |= {(r[0], r[1]): measures_from_json(r[2]) for r in rows if (r[0], r[1]) not in found}
-        return found
-
-    def put_pairs(self, pairs: Iterable[PairRow]) -> None:
-        self._link.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", map(pair_to_row, pairs))
-
-    def put_pair(self, pair: PairRow) -> None:
-        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
-
-    def forget_compared(self, contents: Iterable[str]) -> None:
-        """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
-        self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
-
-    def has_pair(self, a: str, b: str, model: str | None = None) -> bool:
-        """Whether the two were measured, whichever model proposed them (or this one)."""
-        found = self._link.execute(
-            "SELECT 1 FROM pairs WHERE a=? AND b=? AND model=coalesce(?, model)", (a, b, model)
-        )
-        return found.fetchone() is not None
-
-    def measures(self, a: str, b: str) -> Measures | None:
-        """What was measured of the two, whichever model proposed them."""
-        row = self._link.execute(
-            "SELECT measures FROM pairs WHERE a=? AND b=? AND measures IS NOT NULL", (a, b)
-        ).fetchone()
-        return None if row is None else measures_from_json(row[0])
-
-    def forget_pairs(self, but: str | None = None) -> None:
-        """Everything is compared again, except under the model `but`."""
-        for table in ("pairs", "compared"):
-            self._link.execute(f"DELETE FROM {table} WHERE model IS NOT ?", (but,))
-
-    def not_compared(self, contents: Sequence[str], month: str, model: str, rules: str) -> list[str]:
-        """Those contents that were not compared with this month ('' = the whole library) under these rules."""
-        known: set[str] = set()
-        for chunk, marks in chunks(contents):
-            rows = self._link.execute(
-                f"SELECT content FROM compared WHERE content IN ({marks}) AND month=? AND model=? AND rules=?",
-                (*chunk, month, model, rules),
-            )
-            known.update(r[0] for r in rows)
-        return [c for c in contents if c not in known]
-
-    def compared(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
-        self._link.executemany(
-            "INSERT OR REPLACE INTO compared VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
-        )
-
-    # ---- groups
+class GroupRows(LedgerPart):
+    """Queries and changes over groups."""
 
     def _groups(self, where: str, arguments: Sequence[Any] | dict[str, Any]) -> list[GroupRow]:
         rows = self._link.execute(f"SELECT {_GROUP} FROM groups {where}", arguments).fetchall()
@@ -377,83 +270,3 @@ class Judgement:
     def remove_group(self, id: int) -> None:
         self._link.execute("DELETE FROM members WHERE grp=?", (id,))
         self._link.execute("DELETE FROM groups WHERE id=?", (id,))
-
-    # ---- what lessons changed
-
-    def put_taught(self, root: int, month: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """The pairs of this month that lessons took out of the way; replaces those of before."""
-        self._link.execute("DELETE FROM taught WHERE root=? AND month=?", (root, month))
-        self._link.executemany("INSERT INTO taught VALUES(?,?,?,?)", [(root, month, a, b) for a, b in pairs])
-
-    def taught(self, root: int | None = None, month: str | None = None) -> list[tuple[str, str]]:
-        """Each pair once, in order."""
-        return self._link.execute(
-            "SELECT DISTINCT a, b FROM taught WHERE (? IS NULL OR root=?) AND (? IS NULL OR month=?) ORDER BY a, b",
-            (root, root, month, month),
-        ).fetchall()
-
-    def months_that_lessons_may_change(self) -> list[tuple[int, str]]:
-        """(root, month) with something that waits to move or for a person, or that lessons took away."""
-        return self._link.execute(
-            "SELECT root, month FROM groups WHERE id IN (SELECT grp FROM members WHERE role IN ('duplicate', 'review')) "
-            "UNION SELECT root, month FROM taught"
-        ).fetchall()
-
-    # ---- verdicts
-
-    def add_verdict(self, kind: str, a: str, b: str, paths: Sequence[str], at: float) -> int:
-        """By content, a <= b; saying it twice changes nothing. Returns its id."""
-        a, b = (a, b) if not b or a <= b else (b, a)
-        self._link.execute(
-            "INSERT OR IGNORE INTO verdicts(kind, a, b, paths, at) VALUES(?,?,?,?,?)",
-            (kind, a, b, json.dumps(list(paths)), at),
-        )
-        row = self._link.execute(
-            "SELECT id FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b)
-        ).fetchone()
-        return int(row[0])
-
-    def said(self, kind: str, a: str, b: str = "") -> bool:
-        """Whether a person said so of this content or pair."""
-        a, b = (a, b) if not b or a <= b else (b, a)
-        found = self._link.execute("SELECT 1 FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
-        return found.fetchone() is not None
-
-    def drop_verdict(self, kind: str, a: str, b: str) -> None:
-        """The latest word wins: 'same' takes an older 'different' of the pair back, and the reverse."""
-        a, b = (a, b) if not b or a <= b else (b, a)
-        self._link.execute("DELETE FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
-
-    def remove_verdict(self, id: int) -> VerdictRow | None:
-        found = next((v for v in self.verdicts() if v.id == id), None)
-        self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
-        return found
-
-    def teaching(self, kind: str, at_most: int) -> list[VerdictRow]:
-        """The newest 'different' or 'same' verdicts on two contents, but for pairs that were merely put back.
-
-        Of such a pair the 'keep' was written down in the same moment, after the 'different'.
-        """
-        rows = self._link.execute(
-            f"SELECT {_VERDICT} FROM verdicts v WHERE kind=? AND b!='' AND a!=b AND NOT EXISTS "
-            "(SELECT 1 FROM verdicts k WHERE k.kind='keep' AND k.a IN (v.a, v.b) AND k.at=v.at AND k.id>v.id) "
-            "ORDER BY id DESC LIMIT ?",
-            (kind, at_most),
-        )
-        return [_verdict(r) for r in rows]
-
-    def said_so_far(self) -> str:
-        """Differs whenever a verdict came or went."""
-        row = self._link.execute("SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) FROM verdicts")
-        return ":".join(map(str, row.fetchone()))
-
-    def verdicts(self, kind: str | None = None) -> list[VerdictRow]:
-        rows = self._link.execute(
-            f"SELECT {_VERDICT} FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id", (kind, kind)
-        )
-        return [_verdict(r) for r in rows]
-
-
-def _verdict(row: tuple[Any, ...]) -> VerdictRow:
-    id, kind, a, b, paths, at = row
-    return VerdictRow(id=id, kind=kind, a=a, b=b, paths=tuple(json.loads(paths)), at=at)

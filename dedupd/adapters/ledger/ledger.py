@@ -1,39 +1,37 @@
-"""ledger.db: what cannot be computed again (SQLite, WAL, synchronous=FULL).
+"""The ledger as one: a connection and its parts.
 
-    schema.py     the tables, the one way to connect, sqlite's errors as ours
-    rows.py       JSON inside columns
-    inventory.py  roots, files, months, contents
-    judgement.py  measured pairs, groups, verdicts
-    journal.py    the move journal
-    sidecars.py   what stands beside keepers, and what is owed
-    held_checks.py  what older moves put aside, looked at once more
-    refusals.py   what was to move and could not
-    rereading.py  whose bytes are to be read again
-    forgetting.py what is gone and named nowhere
+    connection.py    what every part shares: transactions, sqlite's errors as ours
+    schema.py        the tables, and the one way to open them
+    columns.py       values as columns hold them: JSON, numbers, sentences
+    inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
+    judgement.py     what was proven and decided: pair_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
+    journal.py       the move journal
+    sidecar_rows.py  what stands beside keepers, and what is owed
+    held_checks.py   what older moves put aside, compared once more
+    refusals.py      what was to move and could not
+    rereading.py     whose bytes are to be read again
+    forgetting.py    what is gone and named nowhere
 
 Owns durability; must never decide anything.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dedupd.adapters.ledger.file_rows import Inventory
+from dedupd.adapters.ledger.connection import transaction, translating
 from dedupd.adapters.ledger.forgetting import Forgetting
-from dedupd.adapters.ledger.group_rows import Judgement
 from dedupd.adapters.ledger.held_checks import HeldChecks
+from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
+from dedupd.adapters.ledger.judgement import Judgement
 from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
-from dedupd.adapters.ledger.schema import connect, translated
+from dedupd.adapters.ledger.schema import connect
 from dedupd.adapters.ledger.sidecar_rows import Sidecars
-
-__all__ = ["Ledger"]
 
 
 class Ledger:
@@ -52,28 +50,9 @@ class Ledger:
         self.rereading = Rereading(self._link)
         self.forgetting = Forgetting(self._link)
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """All or nothing; nested use joins the outer transaction."""
-        if self._link.in_transaction:
-            yield
-            return
-        with self.translating():
-            self._link.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._link.execute("ROLLBACK")
-                raise
-            self._link.execute("COMMIT")
-
-    @contextmanager
-    def translating(self) -> Generator[None]:
-        """Turns sqlite's errors into StateError / LedgerDamaged."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise translated(error, self.path) from error
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing; nested use joins the outer transaction. StateError, LedgerDamaged."""
+        return transaction(self._link)
 
     def get(self, key: str, default: str = "") -> str:
         """A recorded choice or counter."""
@@ -81,7 +60,7 @@ class Ledger:
         return default if row is None else row[0]
 
     def put(self, key: str, value: str) -> None:
-        with self.translating():
+        with translating(self._link):
             self._link.execute(
                 "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
                 (key, value),
