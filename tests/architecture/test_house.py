@@ -25,10 +25,11 @@ ALLOWED = {
     # for photos by adapters/fs/mover.py alone, is the one exception.
     "adapters/fs/marker.py": {"os.unlink"},  # drafts of .dedupd-root.json that a crash left
     "adapters/fs/probing.py": {"os.unlink"},  # what it made to try the file system out
-    "adapters/index/lance.py": {
+    "adapters/index/recovery.py": {
         ".rename",
+        "folder.rename",
         "shutil.rmtree",
-    },  # a damaged index, set aside; a former model's index
+    },  # a damaged index, moved aside; a former model's index
     "adapters/fs/renaming.py": {
         "os.link",
         "os.rename",

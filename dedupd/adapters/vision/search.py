@@ -16,7 +16,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import SKETCH, PhotoIndex, PhotoRows
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate
 from dedupd.core.relations import ONE_MOMENT_SECONDS

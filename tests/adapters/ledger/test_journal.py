@@ -155,9 +155,14 @@ def test_a_full_disk_is_not_taken_for_a_damaged_ledger(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         link = ledger.journal._link
         link.execute(f"PRAGMA max_page_count={link.execute('PRAGMA page_count').fetchone()[0]}")
-        with pytest.raises(StateError, match="make room") as told, ledger.transaction():
-            for n in range(1000):
-                ledger.put(f"key {n}", "x" * 1000)
+
+        def fill() -> None:
+            with ledger.transaction():
+                for n in range(1000):
+                    ledger.put(f"key {n}", "x" * 1000)
+
+        with pytest.raises(StateError, match="make room") as told:
+            fill()
         assert not isinstance(told.value, LedgerDamaged)
         assert str(tmp_path / "ledger.db") in str(told.value)
         assert not link.in_transaction and ledger.get("key 0") == ""

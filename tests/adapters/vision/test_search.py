@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import PhotoIndex, PhotoRow
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate, Traits
