@@ -547,7 +547,7 @@ class Library:
             changes.problems += self.reread(stop, SCAN_REREADS).said
         self.ingest(months=chosen, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
-            for sentence in self.rescue():
+            for sentence in self.rescue(stop):
                 changes.problems.append(sentence)
         touched = self.cluster(chosen, on_progress=on_progress, stop=stop)
         self.look_again(on_progress=on_progress, stop=stop)

@@ -79,16 +79,16 @@ class LocalDisk:
 
     def walk(
         self, root: str, under: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
-    ) -> Iterator[FoundFile]:
+    ) -> Iterator[tuple[str, list[FoundFile]]]:
         with _opened(root, on_problem) as top:
             if top is None:
                 return
             walk = FolderWalk(top, scope, on_problem, on_foreign)
             waiting = [under] if walk.enters(under) else []
             while waiting:
-                files, below = walk.list_folder(waiting.pop())
-                yield from files
+                files, below = walk.list_folder(folder := waiting.pop())
                 waiting += reversed(below)
+                yield folder, files
 
     def list_folder(
         self, root: str, folder: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
@@ -105,14 +105,14 @@ class LocalDisk:
                 FolderWalk(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
         return found[0] if found else None
 
-    def held(self, root: str) -> Iterator[FoundFile]:
+    def held(self, root: str) -> Iterator[list[FoundFile]]:
         waiting = [""]
         with _opened(root, _unheard) as top:
             walk = FolderWalk(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
             while waiting and walk is not None:
                 files, below = walk.list_folder(waiting.pop())
-                yield from (file for file in files if is_held(file.path))
                 waiting += below
+                yield [file for file in files if is_held(file.path)]
 
     def stat(self, root: str, path: str) -> FileStat | None:
         try:

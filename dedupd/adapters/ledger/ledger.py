@@ -54,6 +54,11 @@ class Ledger:
         """All or nothing; nested use joins the outer transaction. StateError, LedgerDamaged."""
         return transaction(self._link)
 
+    @property
+    def changes(self) -> int:
+        """A number that stays the same until something is written."""
+        return self._link.total_changes
+
     def get(self, key: str, default: str = "") -> str:
         """A recorded choice or counter."""
         row = self._link.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
