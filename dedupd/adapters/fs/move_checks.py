@@ -165,7 +165,7 @@ def one_file(root: Root, a: str, b: str) -> bool:
 def claimed(root: Root, path: str, move: Move) -> bool:
     """True for an empty file in the place that a move of a file with bytes was about to take.
 
-    Outside duplicates/ only in a root where moves leave such: elsewhere somebody begins to copy a file into it.
+    Outside duplicates/ only in a root where moves leave such files: elsewhere another program begins to copy a file.
     """
     found = root.lstat(path)
     empty = found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0 < move.size
@@ -173,7 +173,7 @@ def claimed(root: Root, path: str, move: Move) -> bool:
 
 
 def same_bytes(a: os.stat_result, b: os.stat_result) -> bool:
-    """True when size and mtime agree: nobody wrote between the two looks."""
+    """True when size and mtime are equal: no write between the two calls."""
     return (a.st_size, a.st_mtime_ns) == (b.st_size, b.st_mtime_ns)
 
 

@@ -37,8 +37,10 @@ from dedupd.adapters.fs.move_checks import (
 )
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.probing import abilities, forget, in_the_cloud
-from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_twin
+from dedupd.adapters.fs.receipts import ReceiptKind
+from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_second_name
 from dedupd.adapters.fs.safe_paths import Root, content_of, identity
+from dedupd.adapters.fs.system_errors import refusal_of
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.records import SidecarRow
@@ -77,7 +79,7 @@ class FileMover:
                 try:
                     batch.orders += batch.prove(unit)
                 except (MoveRefused, OSError) as error:
-                    batch.refused += [(order, _refused(error)) for order in unit]
+                    batch.refused += [(order, refusal_of(error)) for order in unit]
         return batch
 
     def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> MoveBatch:
@@ -92,7 +94,7 @@ class FileMover:
                 try:
                     batch.find_held(unit, goal)
                 except (MoveRefused, OSError) as error:
-                    batch.unmoved += [move.refused(_refused(error)) for move in unit]
+                    batch.unmoved += [move.refused(refusal_of(error)) for move in unit]
         return batch
 
     def whereabouts(self, move: Move) -> Place:
@@ -126,11 +128,11 @@ class FileMover:
         with Root(moves[0].root) as root:
             try:
                 for move in moves:
-                    if claimed(root, move.src, move):  # it was to be put back when the power went
+                    if claimed(root, move.src, move):  # an undo was under way when the power failed
                         unlink_claim(root, move.src)
                 self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
             except OSError as error:
-                return [move.refused(_refused(error)) for move in moves]
+                return [move.refused(refusal_of(error)) for move in moves]
             done = [replace(move, state=MoveState.DONE, error="", refusal=None) for move in moves]
             self.complete(root, done)
             return done
@@ -144,7 +146,7 @@ class FileMover:
             if claimed(root, move.dst, move):
                 unlink_claim(root, move.dst)
             else:
-                unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+                unlink_second_name(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
     def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
@@ -168,7 +170,7 @@ class FileMover:
             rename(top, row.path, numbered(name, number), way_in(top))
             self.sync_folders(top, [row.path, name])
             with suppress(OSError), top.folder(folder) as fd:
-                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+                receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_REMOVED, row, folder)])
             return numbered(name, number)
 
     def receipts(self, root: str) -> list[Move]:
@@ -271,8 +273,8 @@ class MoveBatch:
     def move(self, moves: Sequence[Move]) -> list[Move]:
         """Move the files of these committed intents.
 
-        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither
-        stay moved nor be put back, INTENT: recovery must look.
+        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither stay moved
+        nor be moved back, INTENT: recovery must look.
         """
         unannounced = self._announce(moves)
         rows: list[Move] = []
@@ -283,7 +285,7 @@ class MoveBatch:
             self._mover.sync_folders(self._root, [path for pair in self._renamed for path in pair])
         except OSError as error:
             unsure = {src for src, _ in self._renamed}
-            why = _refused(error)
+            why = refusal_of(error)
             rows = [m.refused(why, MoveState.INTENT) if m.src in unsure else m for m in rows]
         ended = [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
         self._mover.complete(self._root, ended)
@@ -300,7 +302,7 @@ class MoveBatch:
                     receipts.append(fd, [receipts.intent(move) for move in own])
                 test_points.step("intent receipted")
             except OSError as error:
-                failed |= {move.dst: _refused(error) for move in own}
+                failed |= {move.dst: refusal_of(error) for move in own}
         return failed
 
     def _move_unit(self, unit: Sequence[Move]) -> list[Move]:
@@ -318,14 +320,14 @@ class MoveBatch:
                 undisturbed(self._root, item.file, move.dst)
                 undisturbed(self._root, item.keeper, move.keeper)
         except (MoveRefused, OSError) as error:
-            return self._roll_back(unit, moved, _refused(error))
+            return self._roll_back(unit, moved, refusal_of(error))
         return [replace(move, state=MoveState.DONE) for move in unit]
 
     def _roll_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
         try:
             for move in reversed(moved):
                 self._rename(move.dst, move.src)
-                test_points.step("put back")
+                test_points.step("rolled back")
         except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
             return [move.refused(why) for move in unit]
         return _aborted(unit, why)
@@ -349,7 +351,7 @@ class MoveBatch:
                 if move.state is MoveState.INTENT and claimed(self._root, target, move):
                     unlink_claim(self._root, target)
                 if one_file(self._root, target, move.dst):
-                    unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
+                    unlink_second_name(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
                     self._before[move.batch, move.id, move.dst] = move
@@ -377,7 +379,7 @@ class MoveBatch:
         try:
             self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
         except OSError as error:
-            return [move.refused(_refused(error)) for move in moves]
+            return [move.refused(refusal_of(error)) for move in moves]
         self._mover.complete(self._root, back)
         return rows
 
@@ -387,9 +389,9 @@ class MoveBatch:
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
             self._make_folder(move.restored.rpartition("/")[0])
             self._rename(move.dst, move.restored)
-            test_points.step("brought back")
+            test_points.step("undone")
         except (MoveRefused, OSError) as error:
-            return self._before[move.batch, move.id, move.dst].refused(_refused(error))
+            return self._before[move.batch, move.id, move.dst].refused(refusal_of(error))
         return replace(move, state=MoveState.DONE)
 
     # ---- both directions
@@ -498,27 +500,3 @@ def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
 
 _UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
 """Errors of a system call that the file system does not have."""
-_KINDS = {
-    errno.EEXIST: Refusal.NAME_TAKEN,
-    errno.ENOTDIR: Refusal.IN_THE_WAY,
-    errno.ELOOP: Refusal.IN_THE_WAY,
-    errno.ENOSPC: Refusal.NO_SPACE,
-    errno.EDQUOT: Refusal.NO_SPACE,
-    errno.EXDEV: Refusal.OTHER_DISK,
-    errno.EACCES: Refusal.NOT_ALLOWED,
-    errno.EPERM: Refusal.NOT_ALLOWED,
-    errno.EROFS: Refusal.NOT_ALLOWED,
-    errno.ENOENT: Refusal.GONE,
-    errno.EIO: Refusal.DISK_FAILED,
-}
-
-
-def _refused(error: MoveRefused | OSError) -> MoveRefused:
-    """The system's no as one of ours: its kind, and one clause that names the file and says it in its own words."""
-    if isinstance(error, MoveRefused):
-        return error
-    name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
-    kind = _KINDS.get(error.errno or 0, Refusal.FAILED)
-    if kind is Refusal.OTHER_DISK:
-        return MoveRefused(f"{name} lies on another file system than its destination", kind)
-    return MoveRefused(f"{name}: {error.strerror}" if name else str(error.strerror), kind)

@@ -44,7 +44,7 @@ def abilities(root: Root) -> Abilities:
 
 
 def forget(root: Root) -> None:
-    """It was not as it was found: it is tried out again when it is asked for next."""
+    """Drop the result, as it proved wrong: the next call tries again."""
     _known.pop(_mounted(root), None)
 
 
@@ -56,7 +56,7 @@ def in_the_cloud(root: Root, found: os.stat_result) -> bool:
 
 
 def _mounted(root: Root) -> _Mounted:
-    """Changes with the mount: the number of a device alone is given to the next one that comes."""
+    """Changes with the mount: a device number alone is given again to the next device."""
     system = os.fstatvfs(root.fd)
     return root.path, root.dev, os.fstat(root.fd).st_ino, system.f_fsid, system.f_flag
 
@@ -113,7 +113,7 @@ def _written(root: Root, name: str) -> tuple[bool, bool]:
 
 
 def _works(root: Root, way: Way) -> bool:
-    """Whether this way refuses a taken name, and brings the very file, held open as photos are, to a free one."""
+    """Whether this way refuses a taken name and moves the very file, open as photos are, to a free one."""
     with _trial_files(root) as (one, other, free), root.opened(one) as fd:
         with suppress(OSError):
             os.utime(fd, ns=(_LONG_AGO, _LONG_AGO))

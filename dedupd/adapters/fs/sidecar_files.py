@@ -17,6 +17,7 @@ from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.move_checks import same_bytes
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.probing import in_the_cloud
+from dedupd.adapters.fs.receipts import ReceiptKind
 from dedupd.adapters.fs.safe_paths import Root, identity
 from dedupd.core.records import SidecarRow
 from dedupd.errors import RootError
@@ -34,11 +35,11 @@ class SidecarFiles:
             with _the(root, root_id) as top:
                 mode = _mode_of(top, keeper)
                 with top.folder(folder) as fd:
-                    receipts.append(fd, [receipts.sidecar("sidecar", row, folder)])
+                    receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR, row, folder)])
                 test_points.step("sidecar receipted")
                 _create(top, row.path, row.text.encode(), mode)
                 with suppress(OSError), top.folder(folder) as fd:
-                    receipts.append(fd, [receipts.sidecar("sidecar-written", row, folder)])
+                    receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_WRITTEN, row, folder)])
                 test_points.step("sidecar completed")
         except RootError as error:
             return str(error)
@@ -74,7 +75,7 @@ class SidecarFiles:
                     test_points.step("sidecar removed")
                     os.fsync(fd)
             with suppress(OSError), top.folder(folder) as fd:
-                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+                receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_REMOVED, row, folder)])
             test_points.step("sidecar removal receipted")
             return True
 

@@ -143,7 +143,7 @@ class FileRows(LedgerPart):
         )
 
     def placed_file(self, id: int, path: str, state: FileState) -> None:
-        """dedupd itself moved it (or put it back): where it lies now. Its month stays its own."""
+        """dedupd itself moved it (or undid that): where it lies now. Its month stays as it is."""
         self._link.execute(
             "UPDATE files SET path=?, folder=?, state=?, reason='', absent_since=NULL WHERE id=?",
             (os.fsencode(path), _folder(path), state, id),
@@ -162,7 +162,7 @@ class FileRows(LedgerPart):
         return [r[0] for r in rows]
 
     def held_and_missing(self, root: int) -> set[str]:
-        """Contents of held copies that were not in duplicates/ at the last look: perhaps their owner takes them back."""
+        """Contents of held copies that were not in duplicates/ at the last look: perhaps their owner moves them out."""
         rows = self._link.execute(
             "SELECT content FROM files WHERE root=? AND state='held' AND absent_since IS NOT NULL", (root,)
         )

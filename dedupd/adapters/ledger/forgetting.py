@@ -1,6 +1,6 @@
-"""What is gone and named nowhere leaves the ledger, a little at a time; looking again brings it back.
+"""Removes from the ledger what is gone and named nowhere, a little at a time; a scan can make it again.
 
-Owns no table. Must never take away what a file, a verdict, a lesson or a move names: a content that one of them knows
+Owns no table. Must never remove what a file, a verdict, a lesson or a move names: a content that one of them knows
 keeps what was measured of it, and a move that was made is remembered for ever.
 """
 

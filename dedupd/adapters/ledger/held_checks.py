@@ -1,4 +1,4 @@
-"""What was found when held copies were compared once more with their keepers: moves of a dedupd that knew less (P16).
+"""What was found when held copies were compared again with their keepers, for moves of an older dedupd (P16).
 
 Owns the table `held_checks`; a row can be made again by looking again. Must never touch a file.
 """

@@ -37,7 +37,7 @@ class VerdictRows(LedgerPart):
         return found.fetchone() is not None
 
     def drop_verdict(self, kind: str, a: str, b: str) -> None:
-        """The latest word wins: 'same' takes an older 'different' of the pair back, and the reverse."""
+        """The latest verdict wins: 'same' removes an older 'different' of the pair, and the reverse."""
         a, b = (a, b) if not b or a <= b else (b, a)
         self._link.execute("DELETE FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
 
@@ -47,9 +47,9 @@ class VerdictRows(LedgerPart):
         return found
 
     def teaching(self, kind: str, at_most: int) -> list[VerdictRow]:
-        """The newest 'different' or 'same' verdicts on two contents, but for pairs that were merely put back.
+        """The newest 'different' or 'same' verdicts on two contents, except those of a mere undo.
 
-        Of such a pair the 'keep' was written down in the same moment, after the 'different'.
+        Of those the 'keep' was recorded in the same moment, after the 'different'.
         """
         rows = self._link.execute(
             f"SELECT {_VERDICT} FROM verdicts v WHERE kind=? AND b!='' AND a!=b AND NOT EXISTS "

@@ -1,4 +1,4 @@
-"""What the hands do: aside and back, whole units, names, folders, receipts, and neighbours who meddle."""
+"""What the mover does: move and undo, whole units, names, folders, receipts, and other programs that interfere."""
 
 from __future__ import annotations
 

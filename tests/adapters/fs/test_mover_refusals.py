@@ -1,4 +1,4 @@
-"""What the hands refuse: every doubt leaves the photo where it is."""
+"""What the mover refuses: every doubt leaves the photo where it is."""
 
 from __future__ import annotations
 
