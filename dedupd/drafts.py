@@ -8,18 +8,17 @@ and the one that it is asked to write.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-class Draft:
+class FileDraft:
     """The new file while it has no name of its own: `write`, then `replace`, or `sync` for who names it himself."""
 
     def __init__(self, path: str, mode: int, folder: int | None) -> None:
         above, name = os.path.split(path)
-        self.name = os.path.join(above, f".{name.removeprefix('.')}.{secrets.token_hex(8)}.tmp")
+        self.name = os.path.join(above, f".{name.removeprefix('.')}.{os.urandom(8).hex()}.tmp")
         self._path, self._folder = path, folder
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = open(os.open(self.name, flags, mode, dir_fd=folder), "wb")  # noqa: SIM115
@@ -53,12 +52,12 @@ class Draft:
 
 
 @contextmanager
-def draft_of(path: str | Path, mode: int, *, folder: int | None = None) -> Generator[Draft]:
+def draft_of(path: str | Path, mode: int, *, folder: int | None = None) -> Generator[FileDraft]:
     """A draft of the file at `path`, relative to the open `folder` if there is one. Nothing of it is left at the end.
 
     `mode` is what open(2) takes: the umask may take away from it. Raises OSError.
     """
-    draft = Draft(os.fspath(path), mode, folder)
+    draft = FileDraft(os.fspath(path), mode, folder)
     try:
         yield draft
     finally:

@@ -100,7 +100,7 @@ class _Intent(msgspec.Struct, frozen=True, kw_only=True):
     root_id: str
 
 
-class _Ended(msgspec.Struct, frozen=True, kw_only=True):
+class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     """What `completion` wrote."""
 
     receipt: ReceiptKind
@@ -121,7 +121,7 @@ class _Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-_Receipt = TypeVar("_Receipt", _Intent, _Ended, _Sidecar)
+_Receipt = TypeVar("_Receipt", _Intent, _Completion, _Sidecar)
 
 
 def _as(kind: type[_Receipt], line: dict[str, Any]) -> _Receipt | None:
@@ -215,12 +215,12 @@ def _moves(root: Root, folder: str, lines: Iterable[dict[str, Any]]) -> Iterable
             intent = _as(_Intent, line)
             if intent is not None and (move := _from_intent(root, folder, intent)) is not None:
                 moves[_which(intent)] = move
-        elif (ended := _as(_Ended, line)) is not None and (move := moves.get(_which(ended))) is not None:
+        elif (ended := _as(_Completion, line)) is not None and (move := moves.get(_which(ended))) is not None:
             moves[_which(ended)] = _completed(move, ended)
     return moves.values()
 
 
-def _which(receipt: _Intent | _Ended) -> tuple[str, int, str]:
+def _which(receipt: _Intent | _Completion) -> tuple[str, int, str]:
     """Which move a line is about: by its name too, so that no odd line hides another move."""
     folders, _, name = receipt.dst.partition(f"{DUPLICATES}/")
     return receipt.batch, receipt.id, name or folders
@@ -246,7 +246,7 @@ def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
     )  # fmt: skip
 
 
-def _completed(move: Move, ended: _Ended) -> Move:
+def _completed(move: Move, ended: _Completion) -> Move:
     if ended.receipt in tuple(Goal):
         restored = ended.restored if _plain(ended.restored) else ""
         return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored)
