@@ -94,7 +94,11 @@ class ProtocolError(DedupdError):
 
 
 class Refusal(StrEnum):
-    """Which check said no to a move. What follows is decided by this; the sentence is for people alone."""
+    """Why a file may not move: what follows is decided by this kind alone.
+
+    The sentence beside it (MoveRefused) is for people. It is made where the check is, as it names the file and what was
+    found; what the system's own errors mean is in adapters/fs/system_errors.py.
+    """
 
     NOT_QUIET = "not quiet"
     """Changed less than the settle time ago."""
@@ -105,25 +109,34 @@ class Refusal(StrEnum):
     OTHER_BYTES = "other bytes"
     """The same by size and times, and yet not the recorded content."""
     GONE = "gone"
+    """Nothing lies there."""
     HARD_LINK = "hard link"
+    """It has a second name: moving one of them would free nothing."""
     PLACEHOLDER = "cloud placeholder"
+    """Its bytes are in the cloud only."""
     NAME_TAKEN = "name taken"
+    """Another file took the chosen name at the last moment: tried again under the next one."""
     IN_THE_WAY = "in the way"
     """A file or a link stands where a folder is to be."""
     NO_SPACE = "no space"
     OTHER_DISK = "other disk"
+    """It and its destination lie on two file systems."""
     UNABLE = "unable"
     """The file system knows no way to move a file without the danger of replacing another."""
     NOT_ALLOWED = "not allowed"
+    """Permissions, or a file system that is mounted read-only."""
     OTHER_ROOT = "other root"
+    """Another folder or disk lies at the root's path."""
     CONTRADICTION = "contradiction"
-    """The order itself cannot be meant: a keeper that moves, a copy without one."""
+    """The order itself is wrong: a keeper that moves, a copy without one."""
     INTERRUPTED = "interrupted"
+    """A crash or a power cut came in between; the file is where it was."""
     TAKEN_OUT = "taken out"
     """Its owner took it out of duplicates/."""
     DISK_FAILED = "disk failed"
+    """An input/output error: nothing moves until dedupd is started again."""
     STAYS = "stays"
-    """What belongs to it cannot go along, or a person keeps it."""
+    """What belongs to it cannot move with it, or a person keeps it."""
     FAILED = "failed"
     """The system said no in another way."""
 

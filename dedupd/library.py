@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.fs.disk import LocalDisk
-from dedupd.adapters.fs.lock import Locks, hold
+from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.adapters.fs.summary_files import SummaryFiles
@@ -184,7 +184,7 @@ class Library:
     def _refit(self, before: Settings) -> None:
         """What remembers, and goes by one of the settings."""
         now = self.settings
-        self.mover.quiet.seconds = now.schedule.settle_seconds
+        self.mover.settle_timer.seconds = now.schedule.settle_seconds
         if _eyes(now) != _eyes(before) and isinstance(self.vision, VisionWorker):
             self.vision.rest()
             self.vision = self._worker()
@@ -214,7 +214,7 @@ class Library:
         where = places(_path(state_dir), _path(config))
         settings = load(_path(config), where, roots=roots, **changes)
         with (
-            hold(where, settings.roots) as locks,
+            lock_library(where, settings.roots) as locks,
             contextlib.closing(cls(settings, where, locks=locks)) as library,
         ):
             yield library
@@ -599,7 +599,7 @@ class Library:
         now, settle = self.clock.now(), self.settings.schedule.settle_seconds
         for file in files.values():
             if file.stat.ctime_ns / 1e9 > now:  # the clock was set back since
-                self.mover.quiet.watch(file.stat)
+                self.mover.settle_timer.watch(file.stat)
         age = now - max((f.stat.ctime_ns / 1e9 for f in files.values()), default=0.0)
         if age < settle:
             wait(settle - max(age, 0.0) + 0.05, self.clock, stop)

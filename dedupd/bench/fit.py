@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.ledger.rows import measures_from_json
+from dedupd.adapters.ledger.columns import measures_from_json
 from dedupd.core.confidence import FEATURES, Features, features
 from dedupd.core.photo import Candidate, Evidence, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for

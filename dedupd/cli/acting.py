@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from dedupd.adapters.fs.lock import hold
+from dedupd.adapters.fs.lock import lock_library
 from dedupd.cli.console import answer, answer_json, can_ask, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.stopping import telling_what_moved
@@ -27,7 +27,7 @@ def act(arguments: argparse.Namespace, request: Request, here: Callable[[Library
         acted = ask(places.socket, request, Acted, timeout=None)
     except NoDaemon:
         with (
-            hold(places, settings.roots) as locks,
+            lock_library(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             telling_what_moved(library),
         ):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dedupd.adapters.clock import SystemClock
 from dedupd.adapters.fs.disk import LocalDisk
-from dedupd.adapters.fs.lock import hold_root
+from dedupd.adapters.fs.lock import lock_root_alone
 from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.cli.acting import confirm
@@ -32,7 +32,7 @@ def undo_from(arguments: argparse.Namespace) -> int:
     root = arguments.from_root.expanduser().resolve()  # a root may be reached by a link
     clock, store = SystemClock(), SidecarFiles()
     mover = FileMover(clock)
-    with hold_root(root):
+    with lock_root_alone(root):
         told = told_by_receipts(str(root), mover)
         moves = _meant(told, arguments, root)
         foreign = _made_elsewhere(moves, str(root))

@@ -5,11 +5,11 @@ Must never write what `load` would refuse, nor anything but that one file.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from dedupd.config.file import check, text_of
+from dedupd.drafts import write_whole
 from dedupd.errors import ConfigError
 
 
@@ -36,13 +36,5 @@ def change(path: Path, changes: Mapping[str, str | float]) -> None:
 
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    try:
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, text.encode("utf-8"), mode)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from dedupd.adapters.fs.lock import Locks, hold
+from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.fs.watcher import Watcher
 from dedupd.config import Places, Settings
 from dedupd.config.following import ConfigFile
@@ -54,7 +54,7 @@ def run(
     async def live(locks: Locks) -> int:
         return await Daemon(settings, places, locks, yes=yes, read=read).live()
 
-    with hold(places, settings.roots) as locks:
+    with lock_library(places, settings.roots) as locks:
         return asyncio.run(live(locks))
 
 

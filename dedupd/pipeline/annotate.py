@@ -256,5 +256,5 @@ def withdraw_by_receipts(
     for folder, row in store.receipts(root):
         if row.path.removesuffix(".xmp") in alone:
             with suppress(OSError):
-                count += bool(mover.lay_aside(root, row, folder))
+                count += bool(mover.set_sidecar_aside(root, row, folder))
     return count

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class Hold(Protocol):
-    """Files of one root held by the mover between proof and rename (adapters/fs/mover.py: Grip)."""
+    """Files of one root held by the mover between proof and rename (adapters/fs/mover.py: MoveBatch)."""
 
     orders: list[MoveOrder]
     refused: list[tuple[MoveOrder, MoveRefused]]
@@ -36,26 +36,26 @@ class Hold(Protocol):
     settled: list[Move]
     unmoved: list[Move]
 
-    def carry(self, moves: Sequence[Move]) -> list[Move]:
+    def move(self, moves: Sequence[Move]) -> list[Move]:
         """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
         ...
 
-    def carry_back(self, moves: Sequence[Move]) -> list[Move]:
+    def undo(self, moves: Sequence[Move]) -> list[Move]:
         """Bring back; rows come back DONE, or held as before with the reason."""
         ...
 
 
 class Mover(Protocol):
-    """The hands (adapters/fs/mover.py: FileMover). `take` and `take_back` raise RootError without the root."""
+    """What moves files (adapters/fs/mover.py: FileMover). `prepare_moves` and `prepare_undo` raise RootError without the root."""
 
     halted: str
     """Why nothing may move any more in this process; '' while all is well."""
 
-    def take(self, orders: Sequence[MoveOrder]) -> AbstractContextManager[Hold]:
+    def prepare_moves(self, orders: Sequence[MoveOrder]) -> AbstractContextManager[Hold]:
         """Hold and prove files of one root before they move aside."""
         ...
 
-    def take_back(self, moves: Sequence[Move], goal: Goal) -> AbstractContextManager[Hold]:
+    def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> AbstractContextManager[Hold]:
         """Find held files of one root before they are brought back."""
         ...
 
@@ -67,15 +67,15 @@ class Mover(Protocol):
         """Whether its keeper is in place with the recorded bytes."""
         ...
 
-    def seal(self, moves: Sequence[Move]) -> list[Move]:
+    def confirm(self, moves: Sequence[Move]) -> list[Move]:
         """Make renames durable that a crash left unconfirmed; rows come back DONE."""
         ...
 
-    def untwin(self, move: Move) -> None:
+    def drop_second_name(self, move: Move) -> None:
         """Take away the second name an interrupted link left. MoveRefused, OSError."""
         ...
 
-    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+    def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
         """Move a receipted sidecar into duplicates/ while it is whole and ours; where to, '' if it stays. OSError, RootError."""
         ...
 
@@ -262,7 +262,7 @@ def _move_chunk(
 ) -> list[Move]:
     ended: dict[str, Move] = {}
     for _ in range(_TRIES):
-        with mover.take(waiting) as hold:
+        with mover.prepare_moves(waiting) as hold:
             ended |= {order.src: _refusal(order, batch, why, clock.now()) for order, why in hold.refused}
             rows = _journaled(hold, journal, batch, clock.now()) if hold.orders else []
         ended |= {row.src: row for row in rows}
@@ -277,7 +277,7 @@ def _move_chunk(
 
 
 def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[Move]:
-    rows = hold.carry(journal.intend(hold.orders, batch, at))
+    rows = hold.move(journal.intend(hold.orders, batch, at))
     journal.finish(rows)
     return rows
 
@@ -287,10 +287,10 @@ def _bring_chunk(
 ) -> list[Move]:
     ended: dict[tuple[str, str, int, str], Move] = {}
     for _ in range(_TRIES):
-        with mover.take_back(waiting, goal) as hold:
+        with mover.prepare_undo(waiting, goal) as hold:
             if journal is not None and hold.moves:
                 journal.reopen(hold.moves)
-            rows = [*hold.carry_back(hold.moves), *hold.settled]
+            rows = [*hold.undo(hold.moves), *hold.settled]
             if journal is not None:
                 journal.finish(rows)
             ended |= {_key(row): row for row in (*rows, *hold.unmoved)}
@@ -305,7 +305,7 @@ def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: C
     if any(place is Place.UNKNOWN for _, place in places):
         return []
     if all(place is Place.DST for _, place in places) and all(mover.keeper_stands(move) for move in unit):
-        rows = mover.seal(unit)
+        rows = mover.confirm(unit)
         journal.finish(rows)
         return rows
     back = undo([m for m, place in places if place is Place.DST], mover, journal, clock, goal=Goal.RETURNED)
@@ -320,7 +320,7 @@ def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
         return move.refused(MoveRefused(lost, Refusal.GONE), MoveState.ATTENTION)
     if place is Place.BOTH:
         try:
-            mover.untwin(move)
+            mover.drop_second_name(move)
         except MoveRefused as why:
             return move.refused(why, MoveState.ATTENTION)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Killing the hands at any step: a forked child does the work and dies by SIGKILL at the step it is told."""
+"""Killing the mover at any step: a forked child does the work and dies by SIGKILL at the step it is told."""
 
 from __future__ import annotations
 

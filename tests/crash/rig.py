@@ -53,7 +53,7 @@ class TestClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileOnDisk:
     """What a careful owner would compare of one file."""
 
     content: str
@@ -124,9 +124,9 @@ class Rig:
     def exists(self, path: str) -> bool:
         return os.path.lexists(self.root / path)
 
-    def tree(self) -> dict[str, Look]:
+    def tree(self) -> dict[str, FileOnDisk]:
         """Every regular file but dedupd's own, by path."""
-        found: dict[str, Look] = {}
+        found: dict[str, FileOnDisk] = {}
         for folder, _, names in os.walk(os.fsencode(self.root)):
             for name in names:
                 at = os.path.join(folder, name)
@@ -136,7 +136,7 @@ class Rig:
                 with open(at, "rb") as file:
                     content = hashlib.sha256(file.read()).hexdigest()
                 path = os.fsdecode(os.path.relpath(at, os.fsencode(self.root)))
-                found[path] = Look(content, stat.st_ino, stat.st_mtime_ns, stat.st_mode)
+                found[path] = FileOnDisk(content, stat.st_ino, stat.st_mtime_ns, stat.st_mode)
         return found
 
     def census(self) -> Counter[str]:

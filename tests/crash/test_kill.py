@@ -18,7 +18,7 @@ from dedupd.core.abilities import Way
 from dedupd.core.relocation import Goal, MoveOrder, MoveState
 from dedupd.pipeline.relocate import undo_from_receipts
 from tests.crash.killing import Act, run
-from tests.crash.rig import Look, Rig
+from tests.crash.rig import FileOnDisk, Rig
 from tests.support import disks
 
 KEEPER = "2024/06/keep.jpg"
@@ -37,7 +37,7 @@ def the_disk_stays_what_it_is(request: pytest.FixtureRequest, monkeypatch: pytes
         disks.limited(monkeypatch, request.getfixturevalue("way"))
 
 
-def library(folder: Path) -> dict[str, Look]:
+def library(folder: Path) -> dict[str, FileOnDisk]:
     """The same small library each time; returns how it looks."""
     rig = Rig(folder)
     for path in (KEEPER, *(path for unit in UNITS.values() for path in unit)):
@@ -68,17 +68,17 @@ def recover(rig: Rig) -> object:
     return rig.recover()
 
 
-def contents(tree: dict[str, Look]) -> Counter[str]:
+def contents(tree: dict[str, FileOnDisk]) -> Counter[str]:
     return Counter(look.content for look in tree.values())
 
 
-def nothing_lost(rig: Rig, before: dict[str, Look]) -> None:
+def nothing_lost(rig: Rig, before: dict[str, FileOnDisk]) -> None:
     """I1, at this instant: every content is there (a half-done link shows one twice, a claim an empty file)."""
     assert not contents(before) - rig.census()
     assert set(contents(before)) == set(rig.census()) - {sha256().hexdigest()}
 
 
-def all_ended(rig: Rig, before: dict[str, Look]) -> None:
+def all_ended(rig: Rig, before: dict[str, FileOnDisk]) -> None:
     """After recovery: every unit wholly here or wholly there, untouched, and the journal says which."""
     tree, rows = rig.tree(), rig.rows()
     assert contents(tree) == contents(before)
@@ -89,7 +89,7 @@ def all_ended(rig: Rig, before: dict[str, Look]) -> None:
         assert len({path in held for path in unit}) == 1, "a unit was torn apart"
 
 
-def recovered(folder: Path, before: dict[str, Look]) -> None:
+def recovered(folder: Path, before: dict[str, FileOnDisk]) -> None:
     """Recovery, twice, and then undo with the ledger gone: all as it was before anything moved."""
     rig = Rig(folder, mark=False)
     nothing_lost(rig, before)
@@ -103,7 +103,7 @@ def recovered(folder: Path, before: dict[str, Look]) -> None:
     assert rig.tree() == before
 
 
-def left(folder: Path, before: dict[str, Look]) -> str:
+def left(folder: Path, before: dict[str, FileOnDisk]) -> str:
     """All that the next process finds, told without what no two runs have in common: inodes, times, random names."""
     rig = Rig(folder, mark=False)
     names = {look.ino: path for path, look in before.items()}
@@ -152,7 +152,7 @@ def test_killed_while_undoing(tmp_path: Path, way: Way) -> None:
     library(tmp_path / "count")
     run(tmp_path / "count", move)
     steps = run(tmp_path / "count", undo, way=way)
-    assert {"reopened", "brought back", "folder synced", "end committed"} <= set(steps)
+    assert {"reopened", "undone", "folder synced", "end committed"} <= set(steps)
     for at in range(len(steps)):
         folder = tmp_path / str(at)
         before = library(folder)

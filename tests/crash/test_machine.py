@@ -20,7 +20,7 @@ from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.core.relocation import Goal, Move, MoveState, is_held
 from dedupd.pipeline.relocate import redo, undo_from_receipts
 from tests.crash.killing import Act, run
-from tests.crash.rig import Look, Rig
+from tests.crash.rig import FileOnDisk, Rig
 
 FOLDERS = st.sampled_from(["2024/06", "2024/06/trip", "2024/2024-07-01", "x/y", "."])
 NAMES = st.sampled_from(["a.jpg", "a (1).jpg", "b.jpg", "c.HEIC", os.fsdecode(b"\xff\n.jpg")])
@@ -176,7 +176,7 @@ class Library(RuleBasedStateMachine):
 
     @invariant()
     def a_held_file_is_where_the_journal_says_or_its_owner_took_it(self) -> None:
-        tree: dict[str, Look] = self.rig.tree()
+        tree: dict[str, FileOnDisk] = self.rig.tree()
         for path in tree:
             if is_held(path):
                 assert path in {row.dst for row in self.rig.rows()}, (

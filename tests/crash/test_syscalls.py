@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.killing import Act, run
-from tests.crash.rig import Look, Rig
+from tests.crash.rig import FileOnDisk, Rig
 from tests.crash.test_kill import library, move, recover, recovered, undo
 
 CALLS = (
@@ -30,7 +30,7 @@ pytestmark = [
 ]
 
 
-def half_moved(folder: Path) -> dict[str, Look]:
+def half_moved(folder: Path) -> dict[str, FileOnDisk]:
     """As a process left it that died right after its second rename."""
     run_through = folder.with_name("run through")
     if not run_through.exists():
@@ -42,7 +42,7 @@ def half_moved(folder: Path) -> dict[str, Look]:
     return before
 
 
-def moved(folder: Path) -> dict[str, Look]:
+def moved(folder: Path) -> dict[str, FileOnDisk]:
     before = library(folder)
     run(folder, move)
     return before

@@ -27,7 +27,7 @@ def test_first_moves_that_were_not_quiet_go_with_the_next_round(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = {shelf.path(f"2024/06/{n}-small.jpg").stat().st_ino for n in range(consent.BREAKER_FILES + 20)}
-    quiet = shelf.library.mover.quiet
+    quiet = shelf.library.mover.settle_timer
     real = quiet.settled
 
     def settled(found: Any) -> bool:

@@ -86,7 +86,7 @@ def test_what_will_pass_by_itself_is_tried_again_and_counts(
     for number in range(MANY - 1):
         shelf.pair(f"2024/06/{number}.jpg", f"2024/06/{number}-small.jpg", f"scene {number}")
     shelf.clock.advance(4000)
-    monkeypatch.setattr(shelf.library.mover.quiet, "settled", lambda found: False)
+    monkeypatch.setattr(shelf.library.mover.settle_timer, "settled", lambda found: False)
     assert {m.refusal for m in shelf.pass_().refused} == {Refusal.NOT_QUIET}
     monkeypatch.undo()
     shelf.pair("2024/08/c.jpg", "2024/08/c-small.jpg", "bridge")

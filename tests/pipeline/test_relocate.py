@@ -28,10 +28,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 def begun(rig: Rig, *paths: str, moved: bool, unit: str = "u") -> list[Move]:
     """What a crash leaves: intents, and the renames done or not."""
     orders = [rig.order(path, unit=unit) for path in paths or (COPY,)]
-    with rig.mover.take(orders) as grip:
-        rows = rig.journal.intend(grip.orders, "batch", rig.clock.now())
+    with rig.mover.prepare_moves(orders) as batch:
+        rows = rig.journal.intend(batch.orders, "batch", rig.clock.now())
         if moved:
-            grip.carry(rows)
+            batch.move(rows)
     return rows
 
 
@@ -136,17 +136,17 @@ class TestRecover:
 
     def test_undo_goes_on(self, rig: Rig) -> None:
         rows = rig.relocate(rig.order(COPY))
-        with rig.mover.take_back(rows, Goal.UNDONE) as grip:
-            rig.journal.reopen(grip.moves)
+        with rig.mover.prepare_undo(rows, Goal.UNDONE) as batch:
+            rig.journal.reopen(batch.moves)
         row = only(rig.recover())
         assert (row.goal, row.state) == (Goal.UNDONE, MoveState.DONE) and rig.exists(COPY)
 
     def test_undo_that_was_done_but_not_told(self, rig: Rig) -> None:
         rows = rig.relocate(rig.order(COPY))
         rig.photo(COPY, b"new")
-        with rig.mover.take_back(rows, Goal.UNDONE) as grip:
-            rig.journal.reopen(grip.moves)
-            grip.carry_back(grip.moves)
+        with rig.mover.prepare_undo(rows, Goal.UNDONE) as batch:
+            rig.journal.reopen(batch.moves)
+            batch.undo(batch.moves)
         row = only(rig.recover())
         assert (row.state, row.restored) == (MoveState.DONE, "2024/06/trip/a (1).jpg")
         assert rig.tree().keys() == {KEEPER, COPY, "2024/06/trip/a (1).jpg"}

@@ -1,4 +1,4 @@
-"""Looking at the roots: walk, lstat, identity, hash. Writes nothing but the root's own marker.
+"""Reading the roots: walk, lstat, identity, hash. Writes nothing but the root's own marker.
 
 Must never rename or open a photo for writing, follow a symlink or leave the root's device.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import grp
-import json
 import os
 import pwd
 import stat as modes
@@ -18,9 +17,10 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
-from dedupd.adapters.fs.probing import abilities, in_the_cloud, put_marker
-from dedupd.adapters.fs.safe_paths import MARKER, Root, content_of, marker_at
-from dedupd.adapters.fs.walk import Look, OnForeign, OnProblem, file_stat
+from dedupd.adapters.fs.marker import drop_drafts, marker_in, write_marker
+from dedupd.adapters.fs.probing import abilities, in_the_cloud
+from dedupd.adapters.fs.safe_paths import Root, content_of
+from dedupd.adapters.fs.walk import FolderWalk, OnForeign, OnProblem, file_stat
 from dedupd.core.abilities import Abilities
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import FileStat
@@ -51,21 +51,7 @@ class LocalDisk:
             ) from None
         except OSError as error:
             raise RootError(f"{root} cannot be read ({error.strerror}): is the disk all right?") from None
-        return RootIdentity(uuid=self._marker(root), dev=found.st_dev)
-
-    def _marker(self, root: str) -> str:
-        try:
-            folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                return marker_at(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise RootError(f"{root}/{MARKER} cannot be read ({error.strerror}): make it readable") from None
-        except ValueError as error:
-            raise RootError(
-                f"{root}/{MARKER} is damaged ({error}): restore it from a backup, or delete it to let dedupd know this folder anew"
-            ) from None
+        return RootIdentity(uuid=marker_in(root), dev=found.st_dev)
 
     def shared(self, root: str) -> bool:
         """True when other users can write in this folder (the user's own private group is not others)."""
@@ -76,15 +62,14 @@ class LocalDisk:
 
     def mark(self, root: str, known: str = "") -> str:
         """The file is complete before it has its name, and a name that is taken is never replaced."""
-        if found := self._marker(root):
+        if found := marker_in(root):
             return found
         new = known or str(uuid.uuid4())
-        text = json.dumps(
-            {"uuid": new, "what": "dedupd knows this photo folder by this file; please leave it here"}
-        )
         try:
             with Root(root) as top:
-                return new if put_marker(top, text + "\n") else self._marker(root)
+                drop_drafts(top)
+                way = abilities(top).way
+                return new if way is not None and write_marker(top, new, way) else marker_in(root)
         except (OSError, RootError):
             return ""
 
@@ -98,10 +83,10 @@ class LocalDisk:
         with _opened(root, on_problem) as top:
             if top is None:
                 return
-            look = Look(top, scope, on_problem, on_foreign)
-            waiting = [under] if look.enters(under) else []
+            walk = FolderWalk(top, scope, on_problem, on_foreign)
+            waiting = [under] if walk.enters(under) else []
             while waiting:
-                files, below = look.at(folder := waiting.pop())
+                files, below = walk.list_folder(folder := waiting.pop())
                 waiting += reversed(below)
                 yield folder, files
 
@@ -110,22 +95,22 @@ class LocalDisk:
     ) -> Iterator[FoundFile]:
         with _opened(root, on_problem) as top:
             if top is not None:
-                look = Look(top, scope, on_problem, on_foreign)
-                yield from look.at(folder)[0] if look.enters(folder) else ()
+                walk = FolderWalk(top, scope, on_problem, on_foreign)
+                yield from walk.list_folder(folder)[0] if walk.enters(folder) else ()
 
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
         found: list[Foreign] = []
         with _opened(root, _unheard) as top:
             if top is not None:
-                Look(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
+                FolderWalk(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
         return found[0] if found else None
 
     def held(self, root: str) -> Iterator[list[FoundFile]]:
         waiting = [""]
         with _opened(root, _unheard) as top:
-            look = Look(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
-            while waiting and look is not None:
-                files, below = look.at(waiting.pop())
+            walk = FolderWalk(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
+            while waiting and walk is not None:
+                files, below = walk.list_folder(waiting.pop())
                 waiting += below
                 yield [file for file in files if is_held(file.path)]
 

@@ -1,9 +1,9 @@
 """One writer a state folder and one a root (P14), by flock: it dies with its holder, so no lock is ever stale.
 
 Must never trust a process id, never remove a lock file (a waiter may hold the removed one) and never leave
-anything in a root. A root's lock lies in the user's runtime folder, named after device and inode: a lock held
-on the root itself would keep its disk from being ejected. It holds between this user's processes; against
-others the move protocol's own checks stand.
+anything in a root. A root's lock lies in the user's runtime folder, named after device and inode: a lock on the
+root itself would keep its disk from being ejected. It works between processes of this user; against others
+there are the checks of the move protocol.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dedupd.errors import AlreadyRunning, RootError, StateError
 
 
 class Locks:
-    """What one instance holds; a root whose disk comes back later is added then."""
+    """The locks of one instance; a root whose disk comes back later is added then."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack, self._folder = stack, folder
         self._roots: set[tuple[Path, int, int]] = set()
 
     def add(self, root: Path) -> None:
-        """Hold the folder that is at `root` now, once. AlreadyRunning; RootError when there is none."""
+        """Lock the folder that is at `root` now, once. AlreadyRunning; RootError when there is none."""
         found = _there(root)
         name = (root, found.st_dev, found.st_ino)
         if name not in self._roots:
@@ -37,8 +37,8 @@ class Locks:
 
 
 @contextmanager
-def hold_root(root: Path) -> Generator[None]:
-    """Hold one root without any state: for what goes by receipts alone. AlreadyRunning, RootError, StateError."""
+def lock_root_alone(root: Path) -> Generator[None]:
+    """Lock one root without any state folder: for an undo from the receipts alone. AlreadyRunning, RootError, StateError."""
     runtime = runtime_folder()
     for folder in (runtime.parent, runtime):
         private_folder(folder)
@@ -47,8 +47,8 @@ def hold_root(root: Path) -> Generator[None]:
 
 
 @contextmanager
-def hold(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
-    """Hold the state folder and every root that is there; a missing one is offline, not in the way.
+def lock_library(places: Places, roots: Iterable[Path] = ()) -> Generator[Locks]:
+    """Lock the state folder and every root that is there; a missing one is offline and no error.
 
     Raises AlreadyRunning, StateError.
     """
@@ -75,17 +75,17 @@ def _waits_for_its_disk(root: Path, roots: Iterable[Path]) -> bool:
 
 @contextmanager
 def state_lock(places: Places) -> Generator[None]:
-    """Hold the state folder, made (0700) when missing. AlreadyRunning; StateError when it cannot be used."""
+    """Lock the state folder, made (0700) when missing. AlreadyRunning; StateError when it cannot be used."""
     private_folder(places.state)
     _close_to_others(places)
     held = f"another dedupd already works with {places.state}; ask it with `dedupd status`, or stop it first"
-    with _held(places.lock, held):
+    with _locked(places.lock, held):
         yield
 
 
 @contextmanager
 def root_lock(root: Path, locks: Path) -> Generator[None]:
-    """Hold a root, in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is held.
+    """Lock a root, by a file in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is locked.
 
     RootError when the root is not there: then there is nothing to lock, and nothing may move in it.
     """
@@ -93,14 +93,16 @@ def root_lock(root: Path, locks: Path) -> Generator[None]:
     private_folder(locks)
     name = f"{found.st_dev:x}-{found.st_ino:x}"
     held = f"another dedupd already looks after {root}; stop it first, or leave the folder to it"
-    with _held(locks / name, held) as lock:
+    with _locked(locks / name, held) as lock:
         os.ftruncate(lock, 0)
         os.pwrite(lock, os.fsencode(root), 0)
         for other in locks.iterdir():
             if (
                 other.name != name
-                and other.name.startswith(f"{found.st_dev:x}-")  # a disk inside another folder is its own
-                and (theirs := _held_root(other))
+                and other.name.startswith(
+                    f"{found.st_dev:x}-"
+                )  # another disk mounted inside is a root of its own
+                and (theirs := _locked_root(other))
                 and _overlap(root, theirs)
             ):
                 raise AlreadyRunning(
@@ -149,7 +151,7 @@ def _close_to_others(places: Places) -> None:
 
 
 @contextmanager
-def _held(path: Path, sentence: str) -> Generator[int]:
+def _locked(path: Path, sentence: str) -> Generator[int]:
     try:
         # Not inherited: a worker that outlives the daemon must not keep its lock.
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -173,8 +175,8 @@ def _take(lock: int, path: Path, sentence: str) -> None:
         ) from error
 
 
-def _held_root(path: Path) -> Path | None:
-    """The root that a living process holds by this lock file."""
+def _locked_root(path: Path) -> Path | None:
+    """The root that a running process has locked by this file."""
     try:
         with path.open("rb") as file:
             try:

@@ -1,6 +1,6 @@
-"""Holding a file still: opened without following anything, checked, leased, hashed, synced.
+"""What a file must pass at the moment of a move (P2): opened without following a link, checked, leased, hashed, synced.
 
-Owns every check a file must pass at the moment of a move (P2). Must never rename or write; refuses in doubt.
+Must never rename or write; refuses in doubt.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.probing import abilities, in_the_cloud
-from dedupd.adapters.fs.safe_paths import Root, content_of, identity, marker_of
+from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import DUPLICATES, Move, MoveOrder, is_held
@@ -24,12 +25,12 @@ from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock
 
 _JUMP = 1.0
-"""Seconds the two clocks may drift apart between two looks before the wall clock is mistrusted."""
+"""Seconds the two clocks may drift apart between two calls before the wall clock is not trusted."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Held:
-    """A file held open, as it was when it was proven."""
+class ProvenFile:
+    """An open file, as it was when every check had passed."""
 
     path: str
     fd: int
@@ -38,11 +39,11 @@ class Held:
     leased: bool
 
     def close(self) -> None:
-        """Let it go, its lease with it."""
+        """Close it; its lease ends with it."""
         os.close(self.fd)
 
 
-class Quiet:
+class SettleTimer:
     """Whether a file has been left alone for the settle time, whatever the wall clock does meanwhile."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -52,7 +53,7 @@ class Quiet:
         self._first_seen: dict[tuple[int, ...], float] = {}
 
     def settled(self, found: os.stat_result) -> bool:
-        """By ctime while the wall clock is steady; else by watching the file since the first refusal."""
+        """By ctime while the wall clock is steady; else by the time since this file was seen first as it is."""
         now, mono = self._clock.now(), self._clock.monotonic()
         if abs(now - mono - self._offset) > _JUMP:
             self._offset, self._steady_since = now - mono, mono
@@ -63,17 +64,17 @@ class Quiet:
         return mono - self._first_seen.setdefault(key, mono) >= self.seconds
 
     def watch(self, stat: FileStat) -> None:
-        """Its wait begins now: of a file whose stamps lie in the future, only watching tells that it is quiet."""
+        """Its wait begins now. For a file whose times lie in the future only this tells when it is quiet."""
         key = (stat.dev, stat.ino, stat.size, stat.mtime_ns, stat.ctime_ns)
         self._first_seen.setdefault(key, self._clock.monotonic())
 
 
-def hold(
-    root: Root, path: str, expected: FileStat, content: str, quiet: Quiet, sync: Callable[[int], None]
-) -> Held:
+def prove_file(
+    root: Root, path: str, expected: FileStat, content: str, timer: SettleTimer, sync: Callable[[int], None]
+) -> ProvenFile:
     """Open, check, lease, hash and fsync one file; MoveRefused or OSError when it is not what was recorded.
 
-    A placeholder of a cloud service is never opened, so nothing is downloaded.
+    A placeholder of a cloud service is never opened, so that nothing is downloaded.
     """
     found = root.lstat(path)
     if found is None:
@@ -83,36 +84,36 @@ def hold(
     try:
         _check(root, path, os.fstat(fd), expected)
         leased = _lease(path, fd)
-        if not quiet.settled(os.fstat(fd)):
+        if not timer.settled(os.fstat(fd)):
             raise MoveRefused(
                 f"{path} was changed a moment ago: it may move once it is quiet", Refusal.NOT_QUIET
             )
         if content_of(fd) != content:
             raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
         sync(fd)
-        held = Held(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=leased)
-        _check(root, path, held.stat, expected)
-        return held
+        proven = ProvenFile(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=leased)
+        _check(root, path, proven.stat, expected)
+        return proven
     except BaseException:
         os.close(fd)
         raise
 
 
-def undisturbed(root: Root, held: Held, path: str) -> None:
-    """MoveRefused unless `path` is the held file, untouched since it was proven."""
+def undisturbed(root: Root, proven: ProvenFile, path: str) -> None:
+    """MoveRefused unless `path` is this very file, untouched since it was proven."""
     found = root.lstat(path)
-    if found is None or identity(found) != identity(held.stat):
+    if found is None or identity(found) != identity(proven.stat):
         raise MoveRefused(f"{path} was replaced or taken away meanwhile", Refusal.CHANGED)
-    if not same_bytes(found, held.stat) or not same_bytes(os.fstat(held.fd), held.stat):
+    if not same_bytes(found, proven.stat) or not same_bytes(os.fstat(proven.fd), proven.stat):
         raise MoveRefused(f"{path} was changed meanwhile", Refusal.CHANGED)
     if found.st_nlink > 1:
         raise MoveRefused(f"{path} got a second name meanwhile", Refusal.HARD_LINK)
-    if held.leased and fcntl.fcntl(held.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
+    if proven.leased and fcntl.fcntl(proven.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK:
         raise MoveRefused(f"{path} is being opened for writing", Refusal.BUSY)
 
 
 def check_order(root: Root, order: MoveOrder) -> None:
-    """What must be true of an order before its files are even opened. Raises MoveRefused."""
+    """What must be true of an order before its files are opened. Raises MoveRefused."""
     if order.root_id and marker_of(root) != order.root_id:
         raise MoveRefused(
             f"{root.path} is not the folder or disk it was: mount the right one", Refusal.OTHER_ROOT
@@ -164,7 +165,7 @@ def one_file(root: Root, a: str, b: str) -> bool:
 def claimed(root: Root, path: str, move: Move) -> bool:
     """True for an empty file in the place that a move of a file with bytes was about to take.
 
-    Outside duplicates/ only in a root where moves leave such: elsewhere somebody begins to copy a file into it.
+    Outside duplicates/ only in a root where moves leave such files: elsewhere another program begins to copy a file.
     """
     found = root.lstat(path)
     empty = found is not None and stat.S_ISREG(found.st_mode) and found.st_size == 0 < move.size
@@ -172,7 +173,7 @@ def claimed(root: Root, path: str, move: Move) -> bool:
 
 
 def same_bytes(a: os.stat_result, b: os.stat_result) -> bool:
-    """True when size and mtime agree: nobody wrote between the two looks."""
+    """True when size and mtime are equal: no write between the two calls."""
     return (a.st_size, a.st_mtime_ns) == (b.st_size, b.st_mtime_ns)
 
 

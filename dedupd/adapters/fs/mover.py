@@ -1,12 +1,12 @@
-"""The hands: the one module that moves a user's file, and the only one that uses the rename of renaming.py.
+"""The one module that moves a user's file, and the only user of renaming.py for photos.
 
-Owns the move protocol (hold, prove, receipt, rename without replacing, look again, sync, receipt) and its
-inverse. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever cannot
-be proven safe at this moment is refused, and the file stays where it is.
+Owns the move protocol (open and prove, receipt, rename without replacing, look again, sync, receipt) and its
+inverse, the undo. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever
+cannot be proven safe at this moment is refused, and the file stays where it is.
 
-    with mover.take(orders) as grip:                    # root, identity, lease, settle, hashes, fsync
-        moves = journal.intend(grip.orders, batch, at)  # durable before anything moves
-        journal.finish(grip.carry(moves))               # receipt, rename, look again, fsync, receipt
+    with mover.prepare_moves(orders) as batch:                # root, identity, lease, settle, hashes, fsync
+        moves = journal.intend(batch.orders, batch_id, at)    # durable before anything moves
+        journal.finish(batch.move(moves))                     # receipt, rename, look again, fsync, receipt
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from dedupd.adapters.fs import receipts, test_points
+from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.move_checks import (
-    Held,
-    Quiet,
+    ProvenFile,
+    SettleTimer,
     check_order,
     claimed,
     content_at,
-    hold,
     inode_at,
     one_file,
+    prove_file,
     same_root,
     undisturbed,
 )
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.probing import abilities, forget, in_the_cloud
-from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_twin
-from dedupd.adapters.fs.safe_paths import Root, content_of, identity, marker_of
+from dedupd.adapters.fs.receipts import ReceiptKind
+from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_second_name
+from dedupd.adapters.fs.safe_paths import Root, content_of, identity
+from dedupd.adapters.fs.system_errors import refusal_of
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.records import SidecarRow
@@ -57,42 +60,42 @@ _T = TypeVar("_T")
 
 
 class FileMover:
-    """Moves duplicates aside and brings them back. For one thread; each call is about one root."""
+    """Moves duplicates into duplicates/ and undoes such moves. For one thread; each call is about one root."""
 
     def __init__(self, clock: Clock, settle_seconds: float = 3.0) -> None:
         self.clock = clock
         self.halted = ""
         """Set by the first input/output error of an fsync: nothing moves in this process any more."""
-        self.quiet = Quiet(clock, settle_seconds)
+        self.settle_timer = SettleTimer(clock, settle_seconds)
 
-    def take(self, orders: Sequence[MoveOrder]) -> Grip:
-        """Hold and prove every file of these orders (all of one root) and its keeper.
+    def prepare_moves(self, orders: Sequence[MoveOrder]) -> MoveBatch:
+        """Open and prove every file of these orders (all of one root) and its keeper.
 
-        The grip's `orders` may move, their `dst` settled on a free name; `refused` says why the others
-        stay. Raises RootError when the root is not there. Use the grip as a context manager.
+        The batch's `orders` may move, and their `dst` is a free name; `refused` says why the others stay.
+        Raises RootError when the root is not there. Use the batch as a context manager.
         """
-        with _closing_on_error(Grip(self, Root(orders[0].root))) as grip:
+        with _closing_on_error(MoveBatch(self, Root(orders[0].root))) as batch:
             for unit in _by(orders, lambda order: order.unit):
                 try:
-                    grip.orders += grip.prove(unit)
+                    batch.orders += batch.prove(unit)
                 except (MoveRefused, OSError) as error:
-                    grip.refused += [(order, _refused(error)) for order in unit]
-        return grip
+                    batch.refused += [(order, refusal_of(error)) for order in unit]
+        return batch
 
-    def take_back(self, moves: Sequence[Move], goal: Goal) -> Grip:
-        """Find the files that these moves (all of one root) hold in duplicates/, to bring them back.
+    def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> MoveBatch:
+        """Find the files that these moves (all of one root) put into duplicates/, to undo the moves.
 
-        The grip's `moves` have `goal`, state INTENT and a free name in `restored`, to be journaled before
-        `carry_back`; `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved`
-        could not be looked at and are as before. Raises RootError when the root is not there.
+        The batch's `moves` have `goal`, state INTENT and a free name in `restored`: journal them before `undo`.
+        `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be looked at
+        and are as before. Raises RootError when the root is not there.
         """
-        with _closing_on_error(Grip(self, Root(moves[0].root))) as grip:
+        with _closing_on_error(MoveBatch(self, Root(moves[0].root))) as batch:
             for unit in _by(moves, lambda move: move.unit):
                 try:
-                    grip.find(unit, goal)
+                    batch.find_held(unit, goal)
                 except (MoveRefused, OSError) as error:
-                    grip.unmoved += [move.refused(_refused(error)) for move in unit]
-        return grip
+                    batch.unmoved += [move.refused(refusal_of(error)) for move in unit]
+        return batch
 
     def whereabouts(self, move: Move) -> Place:
         """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
@@ -117,25 +120,25 @@ class FileMover:
                     return content_of(fd) == move.keeper_content
         return False
 
-    def seal(self, moves: Sequence[Move]) -> list[Move]:
-        """Make renames that a crash left unconfirmed durable, with their receipts.
+    def confirm(self, moves: Sequence[Move]) -> list[Move]:
+        """Make renames durable that a crash left unconfirmed, with their receipts.
 
         The rows come back DONE, or as they were with the reason in `error`.
         """
         with Root(moves[0].root) as root:
             try:
                 for move in moves:
-                    if claimed(root, move.src, move):  # it was to be put back when the power went
+                    if claimed(root, move.src, move):  # an undo was under way when the power failed
                         unlink_claim(root, move.src)
                 self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
             except OSError as error:
-                return [move.refused(_refused(error)) for move in moves]
+                return [move.refused(refusal_of(error)) for move in moves]
             done = [replace(move, state=MoveState.DONE, error="", refusal=None) for move in moves]
             self.complete(root, done)
             return done
 
-    def untwin(self, move: Move) -> None:
-        """Take away the second name, or the claim of one, that an interrupted move left in duplicates/.
+    def drop_second_name(self, move: Move) -> None:
+        """Remove the second name, or the empty file that claimed it, which an interrupted move left in duplicates/.
 
         MoveRefused when the two names are not one file that holds the recorded bytes.
         """
@@ -143,13 +146,13 @@ class FileMover:
             if claimed(root, move.dst, move):
                 unlink_claim(root, move.dst)
             else:
-                unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+                unlink_second_name(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
-    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+    def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
         """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
 
-        With the ledger gone a receipt is believed so far and no farther: nothing is taken away. OSError, RootError.
+        For a lost ledger: then a receipt alone is not enough reason to delete the sidecar. OSError, RootError.
         """
         data = row.text.encode("utf-8", "surrogatepass")
         with Root(root) as top:
@@ -167,7 +170,7 @@ class FileMover:
             rename(top, row.path, numbered(name, number), way_in(top))
             self.sync_folders(top, [row.path, name])
             with suppress(OSError), top.folder(folder) as fd:
-                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+                receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_REMOVED, row, folder)])
             return numbered(name, number)
 
     def receipts(self, root: str) -> list[Move]:
@@ -220,12 +223,12 @@ class FileMover:
 
 @dataclass(slots=True, kw_only=True)
 class _Item:
-    file: Held
-    keeper: Held
+    file: ProvenFile
+    keeper: ProvenFile
 
 
-class Grip:
-    """The files of one batch, held open and proven just now. Close it to let them go."""
+class MoveBatch:
+    """The files of one batch, open and proven just now. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
         self.orders: list[MoveOrder] = []
@@ -235,7 +238,7 @@ class Grip:
         self.unmoved: list[Move] = []
         self._mover, self._root = mover, root
         self._items: dict[str, _Item] = {}
-        self._held: dict[str, Held] = {}
+        self._proven: dict[str, ProvenFile] = {}
         self._claimed: set[str] = set()
         self._folders: set[str] = set()
         self._renamed: list[tuple[str, str]] = []
@@ -245,17 +248,17 @@ class Grip:
     def _way(self) -> Way:
         return way_in(self._root)
 
-    # ---- aside
+    # ---- move
 
     def prove(self, unit: Sequence[MoveOrder]) -> list[MoveOrder]:
-        """Hold the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
+        """Open and prove the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
         if self._mover.halted:
             raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
         _ = self._way  # what can never move there is not even opened
         for order in unit:
             check_order(self._root, order)
-            keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
-            file = self._hold(order.src, order.stat, order.content)
+            keeper = self._prove_file(order.keeper, order.keeper_stat, order.keeper_content)
+            file = self._prove_file(order.src, order.stat, order.content)
             if identity(file.stat) == identity(keeper.stat):
                 raise MoveRefused(
                     f"{order.src} and its keeper {order.keeper} are one and the same file", Refusal.HARD_LINK
@@ -267,11 +270,11 @@ class Grip:
         )
         return [replace(order, dst=dst) for order, dst in zip(unit, names, strict=True)]
 
-    def carry(self, moves: Sequence[Move]) -> list[Move]:
+    def move(self, moves: Sequence[Move]) -> list[Move]:
         """Move the files of these committed intents.
 
-        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither
-        stay moved nor be put back, INTENT: recovery must look.
+        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither stay moved
+        nor be moved back, INTENT: recovery must look.
         """
         unannounced = self._announce(moves)
         rows: list[Move] = []
@@ -282,7 +285,7 @@ class Grip:
             self._mover.sync_folders(self._root, [path for pair in self._renamed for path in pair])
         except OSError as error:
             unsure = {src for src, _ in self._renamed}
-            why = _refused(error)
+            why = refusal_of(error)
             rows = [m.refused(why, MoveState.INTENT) if m.src in unsure else m for m in rows]
         ended = [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
         self._mover.complete(self._root, ended)
@@ -299,7 +302,7 @@ class Grip:
                     receipts.append(fd, [receipts.intent(move) for move in own])
                 test_points.step("intent receipted")
             except OSError as error:
-                failed |= {move.dst: _refused(error) for move in own}
+                failed |= {move.dst: refusal_of(error) for move in own}
         return failed
 
     def _move_unit(self, unit: Sequence[Move]) -> list[Move]:
@@ -317,22 +320,22 @@ class Grip:
                 undisturbed(self._root, item.file, move.dst)
                 undisturbed(self._root, item.keeper, move.keeper)
         except (MoveRefused, OSError) as error:
-            return self._put_back(unit, moved, _refused(error))
+            return self._roll_back(unit, moved, refusal_of(error))
         return [replace(move, state=MoveState.DONE) for move in unit]
 
-    def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
+    def _roll_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
         try:
             for move in reversed(moved):
                 self._rename(move.dst, move.src)
-                test_points.step("put back")
+                test_points.step("rolled back")
         except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
             return [move.refused(why) for move in unit]
         return _aborted(unit, why)
 
-    # ---- back
+    # ---- undo
 
-    def find(self, unit: Sequence[Move], goal: Goal) -> None:
-        """Sort the files of one unit into `moves` (to bring back) and `settled`."""
+    def find_held(self, unit: Sequence[Move], goal: Goal) -> None:
+        """Sort the files of one unit into `moves` (to undo) and `settled`."""
         held: list[Move] = []
         settled: list[Move] = []
         if self._mover.halted:
@@ -348,7 +351,7 @@ class Grip:
                 if move.state is MoveState.INTENT and claimed(self._root, target, move):
                     unlink_claim(self._root, target)
                 if one_file(self._root, target, move.dst):
-                    unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
+                    unlink_second_name(self._root, keep=target, drop=move.dst, content=move.content)
                 else:
                     held.append(move)
                     self._before[move.batch, move.id, move.dst] = move
@@ -369,29 +372,29 @@ class Grip:
         ]
         self.settled += settled
 
-    def carry_back(self, moves: Sequence[Move]) -> list[Move]:
-        """Bring back the files of these committed rows; DONE, or as held as before with the reason."""
-        rows = [self._bring(move) for move in moves]
+    def undo(self, moves: Sequence[Move]) -> list[Move]:
+        """Undo the moves of these committed rows; they come back DONE, or as before with the reason."""
+        rows = [self._undo_one(move) for move in moves]
         back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
         try:
             self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
         except OSError as error:
-            return [move.refused(_refused(error)) for move in moves]
+            return [move.refused(refusal_of(error)) for move in moves]
         self._mover.complete(self._root, back)
         return rows
 
-    def _bring(self, move: Move) -> Move:
+    def _undo_one(self, move: Move) -> Move:
         try:
             if not content_at(self._root, move.dst, move):
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
             self._make_folder(move.restored.rpartition("/")[0])
             self._rename(move.dst, move.restored)
-            test_points.step("brought back")
+            test_points.step("undone")
         except (MoveRefused, OSError) as error:
-            return self._before[move.batch, move.id, move.dst].refused(_refused(error))
+            return self._before[move.batch, move.id, move.dst].refused(refusal_of(error))
         return replace(move, state=MoveState.DONE)
 
-    # ---- both ways
+    # ---- both directions
 
     def _rename(self, src: str, dst: str) -> None:
         try:
@@ -401,18 +404,18 @@ class Grip:
                 forget(self._root)
             raise
 
-    def _hold(self, path: str, expected: FileStat, content: str) -> Held:
-        held = self._held.get(path)
-        if held is None:
-            held = self._held[path] = hold(
-                self._root, path, expected, content, self._mover.quiet, self._mover.sync
+    def _prove_file(self, path: str, expected: FileStat, content: str) -> ProvenFile:
+        proven = self._proven.get(path)
+        if proven is None:
+            proven = self._proven[path] = prove_file(
+                self._root, path, expected, content, self._mover.settle_timer, self._mover.sync
             )
-        elif held.content != content:
+        elif proven.content != content:
             raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
-        return held
+        return proven
 
     def _free_names(self, paths: Sequence[str], stem: str) -> list[str]:
-        """The first numbering under which all these names are free; a unit's files keep one number."""
+        """The first number under which all these names are free; the files of a unit share one number."""
         number = 0
         while True:
             names = [numbered(path, number, stem) for path in paths]
@@ -435,13 +438,13 @@ class Grip:
                     self._mover.sync(fd)
             above = below
         with self._root.folder(path):
-            self._folders.add(path)  # a link, a file or another file system in its place has raised by now
+            self._folders.add(path)  # anything else in its place has raised by now
 
     def close(self) -> None:
-        """Let every file go, and the root."""
-        for held in self._held.values():
-            held.close()
-        self._held.clear()
+        """Close every file, and the root."""
+        for proven in self._proven.values():
+            proven.close()
+        self._proven.clear()
         self._root.close()
 
     def __enter__(self) -> Self:
@@ -454,7 +457,7 @@ class Grip:
 
 
 def way_in(root: Root) -> Way:
-    """How files move in this root. MoveRefused when its file system knows no way."""
+    """How files move in this root. MoveRefused when its file system has no safe way."""
     found = abilities(root)
     if found.way is None:
         raise MoveRefused(found.problem, Refusal.UNABLE)
@@ -470,11 +473,11 @@ def _like_its_parent(made: int, parent: int) -> None:
 
 
 @contextmanager
-def _closing_on_error(grip: Grip) -> Generator[Grip]:
+def _closing_on_error(batch: MoveBatch) -> Generator[MoveBatch]:
     try:
-        yield grip
+        yield batch
     except BaseException:
-        grip.close()
+        batch.close()
         raise
 
 
@@ -496,28 +499,4 @@ def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
 
 
 _UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
-"""What a system call says that a file system does not know."""
-_KINDS = {
-    errno.EEXIST: Refusal.NAME_TAKEN,
-    errno.ENOTDIR: Refusal.IN_THE_WAY,
-    errno.ELOOP: Refusal.IN_THE_WAY,
-    errno.ENOSPC: Refusal.NO_SPACE,
-    errno.EDQUOT: Refusal.NO_SPACE,
-    errno.EXDEV: Refusal.OTHER_DISK,
-    errno.EACCES: Refusal.NOT_ALLOWED,
-    errno.EPERM: Refusal.NOT_ALLOWED,
-    errno.EROFS: Refusal.NOT_ALLOWED,
-    errno.ENOENT: Refusal.GONE,
-    errno.EIO: Refusal.DISK_FAILED,
-}
-
-
-def _refused(error: MoveRefused | OSError) -> MoveRefused:
-    """The system's no as one of ours: its kind, and one clause that names the file and says it in its own words."""
-    if isinstance(error, MoveRefused):
-        return error
-    name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
-    kind = _KINDS.get(error.errno or 0, Refusal.FAILED)
-    if kind is Refusal.OTHER_DISK:
-        return MoveRefused(f"{name} lies on another file system than its destination", kind)
-    return MoveRefused(f"{name}: {error.strerror}" if name else str(error.strerror), kind)
+"""Errors of a system call that the file system does not have."""

@@ -1,6 +1,6 @@
-"""Whose the files are that dedupd makes in somebody's library while it runs as root (sudo, a container).
+"""Who owns the files that dedupd makes in a library while it runs as root (sudo, a container).
 
-Must never touch what dedupd did not make: it is handed the descriptor of what was made just now.
+Must never touch what dedupd did not make: it gets the descriptor of what was made just now.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 
 
 def give_to_owner(made: int, folder: int) -> bool:
-    """Owner and group of the folder that it lies in, or its owner could neither undo nor move what is there.
+    """Give it the owner and group of the folder it lies in, who could neither undo nor move it otherwise.
 
-    False when the system does not allow it. Anybody else than root makes what is theirs: nothing to do.
+    False when the system does not allow it. Nothing to do for another user than root: what it makes is its own.
     """
     if os.geteuid() != 0:
         return True

@@ -1,24 +1,22 @@
 """Finding out what the file system of a root can do, by doing it with files of dedupd's own.
 
-Owns the root's marker and the trial, what it found kept once for each mounted root. What it makes beside the marker
-it takes away again. Must never touch a file that it did not make, and never run in a dry run.
+Owns this trial and its results, kept once for each mounted root. What it makes beside the marker it removes again.
+Must never touch a file that it did not make, and never run in a dry run.
 """
 
 from __future__ import annotations
 
 import errno
-import math
 import os
-import stat
-import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dedupd.adapters.fs.marker import MARKER, drop_drafts
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.renaming import rename
-from dedupd.adapters.fs.safe_paths import MARKER, Root, identity
+from dedupd.adapters.fs.safe_paths import Root, identity
 from dedupd.core.abilities import Abilities, Way
 
 _SF_DATALESS = 0x40000000
@@ -46,7 +44,7 @@ def abilities(root: Root) -> Abilities:
 
 
 def forget(root: Root) -> None:
-    """It was not as it was found: it is tried out again when it is asked for next."""
+    """Drop the result, as it proved wrong: the next call tries again."""
     _known.pop(_mounted(root), None)
 
 
@@ -57,43 +55,8 @@ def in_the_cloud(root: Root, found: os.stat_result) -> bool:
     return found.st_size > 0 and found.st_blocks == 0 and abilities(root).blocks
 
 
-def put_marker(root: Root, text: str) -> bool:
-    """Write the root's marker beside its place and let it take that; False when the name is taken, or nothing can take it.
-
-    It is complete before it has its name. Raises OSError.
-    """
-    _drop_drafts(root)
-    way = abilities(root).way
-    if way is None:
-        return False
-    draft = f"{MARKER}.{uuid.uuid4().hex}.tmp"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=root.fd)
-    try:
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-            file.flush()
-            give_to_owner(fd, root.fd)
-            os.fsync(fd)
-        rename(root, draft, MARKER, way)
-    except OSError as error:
-        os.unlink(draft, dir_fd=root.fd)
-        if isinstance(error, FileExistsError):
-            return False
-        raise
-    return True
-
-
-def _drop_drafts(root: Root, older: float = -math.inf) -> None:
-    """What a crash left of earlier markers and trials. One that another process is at now fails there, and is tried again."""
-    for name in os.listdir(root.fd):
-        if name.startswith(f"{MARKER}.") and name.endswith(".tmp"):
-            found = root.lstat(name)
-            if found is not None and stat.S_ISREG(found.st_mode) and time.time() - found.st_ctime >= older:
-                os.unlink(name, dir_fd=root.fd)
-
-
 def _mounted(root: Root) -> _Mounted:
-    """Changes with the mount: the number of a device alone is given to the next one that comes."""
+    """Changes with the mount: a device number alone is given again to the next device."""
     system = os.fstatvfs(root.fd)
     return root.path, root.dev, os.fstat(root.fd).st_ino, system.f_fsid, system.f_flag
 
@@ -102,8 +65,8 @@ def _tried(root: Root) -> Abilities:
     kind = kind_of(root.dev)
     try:
         with suppress(OSError):
-            _drop_drafts(root, older=_TRIAL_SECONDS)
-        with _drafts(root) as (one, _, _):
+            drop_drafts(root, older=_TRIAL_SECONDS)
+        with _trial_files(root) as (one, _, _):
             blocks, owned = _written(root, one)
         way = next((way for way in Way if _works(root, way)), None)
     except OSError as error:
@@ -122,7 +85,7 @@ def _tried(root: Root) -> Abilities:
 
 
 @contextmanager
-def _drafts(root: Root) -> Generator[tuple[str, str, str]]:
+def _trial_files(root: Root) -> Generator[tuple[str, str, str]]:
     """Three names beside the marker, files of ours at the first two of them; nothing is left at any of them."""
     stem = f"{MARKER}.{uuid.uuid4().hex}"
     names = (f"{stem}-1.tmp", f"{stem}-2.tmp", f"{stem}-3.tmp")
@@ -150,8 +113,8 @@ def _written(root: Root, name: str) -> tuple[bool, bool]:
 
 
 def _works(root: Root, way: Way) -> bool:
-    """Whether this way refuses a taken name, and brings the very file, held open as photos are, to a free one."""
-    with _drafts(root) as (one, other, free), root.opened(one) as fd:
+    """Whether this way refuses a taken name and moves the very file, open as photos are, to a free one."""
+    with _trial_files(root) as (one, other, free), root.opened(one) as fd:
         with suppress(OSError):
             os.utime(fd, ns=(_LONG_AGO, _LONG_AGO))
         before, taken = os.fstat(fd), os.stat(other, dir_fd=root.fd, follow_symlinks=False)

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, BinaryIO, TypeVar
 
 import msgspec
@@ -27,10 +28,27 @@ _LONGEST_LINE = 32 << 20
 """A sidecar's text is at most 4 MiB, and each of its characters six in JSON."""
 
 
+class ReceiptKind(StrEnum):
+    """What a line tells; the values are those on the disk."""
+
+    INTENT = "intent"
+    """A move is about to begin."""
+    MOVED = "moved"
+    UNDONE = "undone"
+    RETURNED = "returned"
+    ABORTED = "aborted"
+    ATTENTION = "attention"
+    """The disk contradicts the journal: a person has to look."""
+    SIDECAR = "sidecar"
+    """A sidecar is about to be made."""
+    SIDECAR_WRITTEN = "sidecar-written"
+    SIDECAR_REMOVED = "sidecar-removed"
+
+
 def intent(move: Move) -> dict[str, Any]:
     """The line fsynced before the rename: all that an undo without ledger needs."""
     return {
-        "receipt": "intent", "id": move.id, "batch": move.batch, "at": move.at, "group": move.group,
+        "receipt": ReceiptKind.INTENT, "id": move.id, "batch": move.batch, "at": move.at, "group": move.group,
         "unit": move.unit, "file": move.file, "src": move.src, "dst": move.dst, "content": move.content,
         "size": move.size, "mtime_ns": move.mtime_ns, "dev": move.dev, "ino": move.ino,
         "primary": move.primary, "keeper": move.keeper,
@@ -40,9 +58,9 @@ def intent(move: Move) -> dict[str, Any]:
 
 
 def completion(move: Move, at: float) -> dict[str, Any]:
-    """The line fsynced after: 'moved', 'undone', 'returned' or 'aborted'."""
-    kind = str(move.goal) if move.state is MoveState.DONE else str(move.state)
-    line = {"receipt": kind, "id": move.id, "batch": move.batch, "at": at, "dst": move.dst}
+    """The line fsynced after: how the move ended."""
+    kind = ReceiptKind(move.goal if move.state is MoveState.DONE else move.state)
+    line: dict[str, Any] = {"receipt": kind, "id": move.id, "batch": move.batch, "at": at, "dst": move.dst}
     if move.restored:
         line["restored"] = move.restored
     if move.error:
@@ -50,12 +68,12 @@ def completion(move: Move, at: float) -> dict[str, Any]:
     return line
 
 
-def sidecar(kind: str, row: SidecarRow, folder: str) -> dict[str, Any]:
-    """A line about a sidecar beside a keeper: 'sidecar' before it is made, then '-written' and '-removed'."""
+def sidecar(kind: ReceiptKind, row: SidecarRow, folder: str) -> dict[str, Any]:
+    """A line about a sidecar beside a keeper: before it is made, after that, and after it was removed."""
     line: dict[str, Any] = {
         "receipt": kind, "id": row.group, "batch": "sidecar", "folder": folder, "path": row.path,
     }  # fmt: skip
-    return line | {"text": row.text} if kind == "sidecar" else line
+    return line | {"text": row.text} if kind is ReceiptKind.SIDECAR else line
 
 
 class _Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +100,10 @@ class _Intent(msgspec.Struct, frozen=True, kw_only=True):
     root_id: str
 
 
-class _Ended(msgspec.Struct, frozen=True, kw_only=True):
+class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     """What `completion` wrote."""
 
-    receipt: str
+    receipt: ReceiptKind
     id: int
     batch: str
     dst: str
@@ -96,14 +114,14 @@ class _Ended(msgspec.Struct, frozen=True, kw_only=True):
 class _Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     """What `sidecar` wrote."""
 
-    receipt: str
+    receipt: ReceiptKind
     id: int
     folder: str
     path: str
     text: str = ""
 
 
-_Receipt = TypeVar("_Receipt", _Intent, _Ended, _Sidecar)
+_Receipt = TypeVar("_Receipt", _Intent, _Completion, _Sidecar)
 
 
 def _as(kind: type[_Receipt], line: dict[str, Any]) -> _Receipt | None:
@@ -128,12 +146,12 @@ def _sidecars(folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[SidecarR
         if not receipt.path.endswith(".xmp") or not _plain(receipt.path) or is_held(receipt.path):
             continue
         here = _followed(receipt.path, receipt.folder, folder)
-        if receipt.receipt == "sidecar" and receipt.text:
+        if receipt.receipt is ReceiptKind.SIDECAR and receipt.text:
             row = SidecarRow(group=receipt.id, root=0, state="writing", path=here, text=receipt.text)
             found[here] = row
-        elif receipt.receipt == "sidecar-written" and here in found:
+        elif receipt.receipt is ReceiptKind.SIDECAR_WRITTEN and here in found:
             found[here] = replace(found[here], state="settled")
-        elif receipt.receipt == "sidecar-removed":
+        elif receipt.receipt is ReceiptKind.SIDECAR_REMOVED:
             found.pop(here, None)
     return found.values()
 
@@ -193,17 +211,17 @@ def read(root: Root) -> list[Move]:
 def _moves(root: Root, folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[Move]:
     moves: dict[tuple[str, int, str], Move] = {}
     for line in lines:
-        if line.get("receipt") == "intent":
+        if line.get("receipt") == ReceiptKind.INTENT:
             intent = _as(_Intent, line)
             if intent is not None and (move := _from_intent(root, folder, intent)) is not None:
                 moves[_which(intent)] = move
-        elif (ended := _as(_Ended, line)) is not None and (move := moves.get(_which(ended))) is not None:
+        elif (ended := _as(_Completion, line)) is not None and (move := moves.get(_which(ended))) is not None:
             moves[_which(ended)] = _completed(move, ended)
     return moves.values()
 
 
-def _which(receipt: _Intent | _Ended) -> tuple[str, int, str]:
-    """Which move a line is about: also by its name, so that no odd line hides another's move."""
+def _which(receipt: _Intent | _Completion) -> tuple[str, int, str]:
+    """Which move a line is about: by its name too, so that no odd line hides another move."""
     folders, _, name = receipt.dst.partition(f"{DUPLICATES}/")
     return receipt.batch, receipt.id, name or folders
 
@@ -228,7 +246,7 @@ def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
     )  # fmt: skip
 
 
-def _completed(move: Move, ended: _Ended) -> Move:
+def _completed(move: Move, ended: _Completion) -> Move:
     if ended.receipt in tuple(Goal):
         restored = ended.restored if _plain(ended.restored) else ""
         return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored)

@@ -2,7 +2,7 @@
 
 Owns the system calls of each way (core/abilities.py); adapters/fs/probing.py finds out which of them a file system
 knows. Must never be called for a photo but by adapters/fs/mover.py, which has proven the file, journaled the move and
-holds both ends.
+has both folders open.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def _identity_at(folder: int, name: str) -> tuple[int, int]:
     return identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
 
 
-def unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
+def unlink_second_name(root: Root, *, keep: str, drop: str, content: str) -> None:
+    """Remove the name `drop` of a file that has the name `keep` too and holds this content. MoveRefused, OSError."""
     kept, dropped = root.lstat(keep), root.lstat(drop)
     if kept is None or dropped is None or identity(kept) != identity(dropped) or kept.st_nlink < 2:
         raise MoveRefused(
@@ -131,7 +132,7 @@ def unlink_twin(root: Root, *, keep: str, drop: str, content: str) -> None:
 
 
 def unlink_claim(root: Root, path: str) -> None:
-    """Take away the empty file that claimed a name for a move which was interrupted."""
+    """Remove the empty file that claimed a name for a move which was interrupted."""
     folder, _, name = path.rpartition("/")
     with root.folder(folder) as fd:
         if os.stat(name, dir_fd=fd, follow_symlinks=False).st_size == 0:

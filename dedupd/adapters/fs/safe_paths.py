@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import stat
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from blake3 import blake3
 
 from dedupd.errors import RootError
 
-MARKER = ".dedupd-root.json"
-
 _SYS_OPENAT2 = 437
 _NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x01, 0x02, 0x04, 0x08
 _CHUNK = 1 << 20
-_MARKER_BYTES = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -140,44 +136,6 @@ def _open_by_parts(root: int, parts: list[str], flags: int) -> int:
             os.close(fd)
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), "/".join(parts))
     return fd
-
-
-def marker_at(folder: int) -> str:
-    """Who the root behind this descriptor is, by its marker, in lower case; '' without one.
-
-    Any short text that its owner wrote there is a name. Raises OSError, ValueError for what is no marker: never
-    waits for a pipe, follows no link, reads no more than a marker is long.
-    """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        fd = os.open(MARKER, flags, dir_fd=folder)
-    except FileNotFoundError:
-        return ""
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ValueError("it is no plain file")
-        text = os.read(fd, _MARKER_BYTES + 1)
-    finally:
-        os.close(fd)
-    return _name_in(text)
-
-
-def _name_in(text: bytes) -> str:
-    try:
-        found: Any = json.loads(text[:_MARKER_BYTES])
-        name = found["uuid"].strip().lower()
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ValueError("it names nothing") from None
-    if not name or not name.isprintable():
-        raise ValueError("it names nothing")
-    return name
-
-
-def marker_of(root: Root) -> str:
-    """The name in the root's marker; '' without a marker that can be read."""
-    with suppress(OSError, ValueError):
-        return marker_at(root.fd)
-    return ""
 
 
 def identity(found: os.stat_result) -> tuple[int, int]:

@@ -1,7 +1,8 @@
-"""XMP sidecars beside keepers: made whole or not at all, taken away only while they are byte for byte ours.
+"""XMP sidecars beside keepers: made whole or not at all, removed only while they are byte for byte as we wrote them.
 
-Owns the making and unmaking of these files, each with its receipt; a photo is never touched, a name that is
-taken never replaced. Must never decide what a sidecar says.
+Owns the making and removing of these files, each with its receipt; a photo is never touched, a name that is taken
+never replaced: so a sidecar is made under its own name at once and not by a draft (dedupd/drafts.py), and one that a
+power cut left unfinished is known by its row in the ledger. Must never decide what a sidecar says.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import stat
 from contextlib import suppress
 
 from dedupd.adapters.fs import receipts, test_points
+from dedupd.adapters.fs.marker import marker_of
 from dedupd.adapters.fs.move_checks import same_bytes
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.probing import in_the_cloud
-from dedupd.adapters.fs.safe_paths import Root, identity, marker_of
+from dedupd.adapters.fs.receipts import ReceiptKind
+from dedupd.adapters.fs.safe_paths import Root, identity
 from dedupd.core.records import SidecarRow
 from dedupd.errors import RootError
 
@@ -32,11 +35,11 @@ class SidecarFiles:
             with _the(root, root_id) as top:
                 mode = _mode_of(top, keeper)
                 with top.folder(folder) as fd:
-                    receipts.append(fd, [receipts.sidecar("sidecar", row, folder)])
+                    receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR, row, folder)])
                 test_points.step("sidecar receipted")
                 _create(top, row.path, row.text.encode(), mode)
                 with suppress(OSError), top.folder(folder) as fd:
-                    receipts.append(fd, [receipts.sidecar("sidecar-written", row, folder)])
+                    receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_WRITTEN, row, folder)])
                 test_points.step("sidecar completed")
         except RootError as error:
             return str(error)
@@ -53,7 +56,7 @@ class SidecarFiles:
             return False
 
     def remove(self, root: str, root_id: str, row: SidecarRow, folder: str, *, torn: bool = False) -> bool:
-        """Take the sidecar away when it is byte for byte ours; True when none of ours is there (any more).
+        """Remove the sidecar when it is byte for byte ours; True when none of ours is there (any more).
 
         `torn`: it was being written when the power went, so that it may be cut short. Raises OSError, RootError.
         """
@@ -65,14 +68,14 @@ class SidecarFiles:
                     return False
                 now = top.lstat(row.path)
                 if now is None or identity(now) != identity(before) or not same_bytes(now, before):
-                    return False  # somebody saves it at this very moment
+                    return False  # another program saves it at this moment
                 above, _, name = row.path.rpartition("/")
                 with top.folder(above) as fd:
                     os.unlink(name, dir_fd=fd)
                     test_points.step("sidecar removed")
                     os.fsync(fd)
             with suppress(OSError), top.folder(folder) as fd:
-                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+                receipts.append(fd, [receipts.sidecar(ReceiptKind.SIDECAR_REMOVED, row, folder)])
             test_points.step("sidecar removal receipted")
             return True
 
@@ -91,7 +94,7 @@ def _the(root: str, root_id: str) -> Root:
 
 
 def _mode_of(top: Root, keeper: str) -> int:
-    """Whoever may read the photo may read what is known of it."""
+    """The mode of the photo: whoever may read it may read its sidecar."""
     found = top.lstat(keeper)
     if found is None or not stat.S_ISREG(found.st_mode):
         raise FileNotFoundError(errno.ENOENT, "the photo it is about is not there", keeper)
@@ -126,7 +129,7 @@ def _fill(fd: int, data: bytes) -> None:
 
 
 def _drop(fd: int, folder: int, name: str) -> None:
-    """What could not be written whole is not left half: unless the name is somebody else's by now."""
+    """Remove what could not be written whole, unless another file has the name by now."""
     with suppress(OSError):
         there, ours = os.stat(name, dir_fd=folder, follow_symlinks=False), os.fstat(fd)
         if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):

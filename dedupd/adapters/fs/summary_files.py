@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import stat as modes
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.core.records import RootRow
 from dedupd.core.summary import MonthSummary, to_json, to_markdown
+from dedupd.drafts import draft_of
 
 FOLDER = "duplicates_summary"
 
@@ -82,20 +82,12 @@ def _make_beside(folder: Path) -> None:
 def _replace(folder: int, name: str, page: bytes, mode: int) -> None:
     if _unchanged(folder, name, page):
         return
-    draft = f".{name}.{uuid.uuid4().hex}.tmp"
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode, dir_fd=folder)
-    try:
-        with os.fdopen(file, "wb") as out:
-            out.write(page)
-            out.flush()
-            give_to_owner(out.fileno(), folder)
-            with suppress(OSError):  # FAT and its like know no modes
-                os.fchmod(out.fileno(), mode)
-            os.fsync(out.fileno())
-        os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError:
-        os.unlink(draft, dir_fd=folder)
-        raise
+    with draft_of(name, mode, folder=folder) as draft:
+        draft.write([page])
+        give_to_owner(draft.fd, folder)
+        with suppress(OSError):  # FAT and its like know no modes
+            os.fchmod(draft.fd, mode)
+        draft.replace()
 
 
 def _unchanged(folder: int, name: str, page: bytes) -> bool:

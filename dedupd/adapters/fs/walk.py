@@ -1,6 +1,6 @@
-"""One look at what lies below a root: which folders it goes into, which files it finds, and who is told of the rest.
+"""One walk below a root: which folders it enters, which files it finds, and who is told of the rest.
 
-Walks, single folders and events agree because all of them ask here. Must never follow a symlink, leave the root's
+Whole walks, single folders and events agree because all of them ask here. Must never follow a symlink, leave the root's
 device or open a file.
 """
 
@@ -27,13 +27,13 @@ OnForeign = Callable[[str, Foreign], None]
 """on_foreign(folder, kind): what lies in and below this folder is none of the library."""
 
 
-class Look:
-    """A look at a root that is held open."""
+class FolderWalk:
+    """Lists the folders of an open root, one at a time."""
 
     def __init__(
         self, top: Root, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign, *, held: bool = False
     ) -> None:
-        """`held`: for what dedupd moved aside, so it goes into duplicates/ as well."""
+        """`held`: for what dedupd moved, so it enters duplicates/ as well."""
         self._top, self._scope, self._held = top, scope, held
         self._on_problem, self._on_foreign = on_problem, on_foreign
 
@@ -60,7 +60,7 @@ class Look:
         with self._top.folder(parent) as fd:
             return name not in os.listdir(fd)
 
-    def at(self, folder: str) -> tuple[list[FoundFile], list[str]]:
+    def list_folder(self, folder: str) -> tuple[list[FoundFile], list[str]]:
         """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""
         files: list[FoundFile] = []
         below: list[str] = []
@@ -72,7 +72,7 @@ class Look:
                     return [], []
                 for entry in found:
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    with suppress(FileNotFoundError):  # gone while we look: the others are there
+                    with suppress(FileNotFoundError):  # gone since the listing: the others are there
                         self._sort(entry, path, names, files, below)
         except (FileNotFoundError, NotADirectoryError):
             return [], []
@@ -106,10 +106,10 @@ class Look:
             files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
 
     def _opens(self, path: str, beside: Container[str], inside: Container[str]) -> bool:
-        """False for a folder that is not gone into; people are told of those that belong to somebody else."""
+        """False for a folder that is not entered; people are told of those that belong to another program."""
         if _ignored(path, self._scope):
             return False
-        if self._held:  # a held copy in a bin is on its way out too; a .nomedia hides none from undo
+        if self._held:  # neither a bin nor a .nomedia hides a held copy from undo
             beside, inside = (), ()
         kind = foreign(path, beside, inside, defaults=self._scope.defaults)
         if kind is not None:
@@ -146,7 +146,7 @@ class _There:
 
 
 def looked_at(folder: str, scope: Scope) -> bool:
-    """Whether this folder may be one that is looked at, by the names on the way to it alone."""
+    """Whether a walk may enter this folder, by the names on the way to it alone."""
     return not any(
         _ignored(path, scope)
         or _closed(path.rpartition("/")[2])

@@ -1,9 +1,8 @@
-"""watchdog: hints that a folder changed. Speed only; a reconcile is the truth.
+"""Events of the file system (watchdog): hints that a folder changed. They only make things faster; a reconcile decides.
 
-Must never do work in the observer's thread beyond handing a path over, and never pass for hearing all of a root when the
-system gave out no watch for some of its folders. The event filter is not optional:
-with its default events the observer's own directory walks overflow its queue beyond some 5,000 folders
-(research: IN_OPEN / IN_CLOSE_NOWRITE), for ever.
+Must never do more in the observer's thread than report a path, and never claim to watch all of a root when the system
+gave no watch for some of its folders. The event filter is needed: with watchdog's default events (IN_OPEN,
+IN_CLOSE_NOWRITE) the observer's own directory walks overflow its queue again and again beyond some 5,000 folders.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ if os.uname().sysname == "Darwin":  # FSEvents has no "closed": a write shows as
     _KINDS.append(FileModifiedEvent)
 
 
-def _let_go(group: Any, watch: int) -> None:
-    """A folder that left its root, whose name another took and gave up since, has a watch without a path.
+def _remove_watch(group: Any, watch: int) -> None:
+    """Forget a watch, also one without a path: of a folder that left its root and whose name another folder had since.
 
-    watchdog 7.1 raises KeyError there: in the one thread that reads all events, and nothing is heard any more.
+    watchdog 7.1 raises KeyError there, in the one thread that reads all events: no event arrives after that.
     """
     paths = group._active_callbacks_by_path  # noqa: SLF001
     path = group._active_callbacks_by_watch.pop(watch, None)  # noqa: SLF001
@@ -50,30 +49,30 @@ def _let_go(group: Any, watch: int) -> None:
         del paths[path]
 
 
-def _take(group: Any, path: bytes) -> None:
-    """A folder is to be watched; one for which the system has no watch left is remembered.
+def _add_watch(group: Any, path: bytes) -> None:
+    """Watch a folder; one for which the system has no watch left is remembered.
 
-    watchdog 7.1 passes over what fails below the root: it looks watched, and nothing is ever heard of it.
+    watchdog 7.1 ignores what fails below the root: such a folder seems to be watched and no event of it ever arrives.
     """
-    deaf = _deaf(group)
+    unwatched = _unwatched_in(group)
     try:
         watch = group._inotify_fd.add_callback(path, group.event_mask, group._callback, group._id)  # noqa: SLF001
     except OSError as error:
         if path == group.path:
             raise
         if error.errno not in _GONE:
-            deaf.add(path)
+            unwatched.add(path)
         return
-    deaf.discard(path)
-    if watch == -1:  # it may not be read: looks tell that
+    unwatched.discard(path)
+    if watch == -1:  # it may not be read: the reconcile reports that
         return
     group._active_callbacks_by_path[path] = watch  # noqa: SLF001
     group._active_callbacks_by_watch[watch] = path  # noqa: SLF001
 
 
-def _deaf(group: Any) -> set[bytes]:
+def _unwatched_in(group: Any) -> set[bytes]:
     """Folders of a root that are not watched though they should be."""
-    return group.__dict__.setdefault("deaf", set[bytes]())
+    return group.__dict__.setdefault("unwatched", set[bytes]())
 
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -81,7 +80,7 @@ if sys.platform == "linux":
     from watchdog.observers import inotify
 
     _groups = cast("Any", inotify).InotifyWatchGroup
-    _groups._remove_watch_internally, _groups._add_callback = _let_go, _take  # noqa: SLF001
+    _groups._remove_watch_internally, _groups._add_callback = _remove_watch, _add_watch  # noqa: SLF001
 
 OnFolder = Callable[[str, bool], None]
 """on_folder(absolute folder, whole): something changed in it; whole: everything below it too."""
@@ -97,15 +96,15 @@ class Watcher:
         self._observer: Any = None
         self._making = threading.Lock()
         self._watches: dict[str, Any] = {}
-        self._ears = _LossEars(on_loss)
+        self._overflows = _OverflowHandler(on_loss)
 
     def start(self) -> None:
-        logging.getLogger("watchdog").addHandler(self._ears)
+        logging.getLogger("watchdog").addHandler(self._overflows)
 
     def watch(self, root: str) -> str:
         """Watch a root, or what of it could not be watched before.
 
-        Returns '' when every folder is watched, else one sentence: changes elsewhere are found by looks alone.
+        Returns '' when every folder is watched, else one sentence: the reconcile alone finds changes elsewhere.
         """
         try:
             if root not in self._watches:
@@ -113,14 +112,14 @@ class Watcher:
                     _Handler(self._on_folder), root, recursive=True, event_filter=_KINDS
                 )
         except OSError as error:
-            return _unwatched(root, error)
+            return _not_watched(root, error)
         group = self._group(root)
-        return "" if group is None else _told(root, *_take_more(group))
+        return "" if group is None else _told(root, *_watch_more(group))
 
     def complete(self, root: str) -> bool:
         """Whether every folder of it is watched, as far as is known without another try."""
         group = self._group(root)
-        return root in self._watches and (group is None or not _deaf(group))
+        return root in self._watches and (group is None or not _unwatched_in(group))
 
     def _listening(self) -> Any:
         """Raises OSError when the system gives out no more listeners."""
@@ -137,33 +136,33 @@ class Watcher:
         return getattr(emitter, "_inotify", None)
 
     def unwatch(self, root: str) -> None:
-        """The root went away or came back as another: old watches would report ghosts."""
+        """For a root that went away or is another disk now: old watches would report folders that are not there."""
         watch = self._watches.pop(root, None)
         if watch is not None:
             self._observer.unschedule(watch)  # type: ignore[arg-type]
 
     def stop(self) -> None:
-        logging.getLogger("watchdog").removeHandler(self._ears)
+        logging.getLogger("watchdog").removeHandler(self._overflows)
         if self._observer is not None:
             self._observer.stop()
             self._observer.join(5)
 
 
-def _take_more(group: Any) -> tuple[int, int]:
+def _watch_more(group: Any) -> tuple[int, int]:
     """Try once more what could not be watched, until the first that fails again. Returns watched and all folders."""
-    deaf = _deaf(group)
+    unwatched = _unwatched_in(group)
     with group._lock:  # noqa: SLF001
-        for path in sorted(deaf):
-            for folder, _, _ in os.walk(path):  # folders made in it meanwhile were told by nobody
+        for path in sorted(unwatched):
+            for folder, _, _ in os.walk(path):  # no event told of folders made in it meanwhile
                 if folder not in group._active_callbacks_by_path:  # noqa: SLF001
                     group._add_callback(folder)  # noqa: SLF001
-                if path in deaf:
+                if path in unwatched:
                     break
-            if path in deaf and os.path.isdir(path):
+            if path in unwatched and os.path.isdir(path):
                 break
-            deaf.discard(path)
+            unwatched.discard(path)
         watched = len(group._active_callbacks_by_path)  # noqa: SLF001
-        return watched, watched + len(deaf)
+        return watched, watched + len(unwatched)
 
 
 def _told(root: str, watched: int, folders: int) -> str:
@@ -176,8 +175,8 @@ def _told(root: str, watched: int, folders: int) -> str:
     )
 
 
-def _unwatched(root: str, error: OSError) -> str:
-    """A root of which nothing is heard."""
+def _not_watched(root: str, error: OSError) -> str:
+    """The sentence for a root without any watch."""
     limits = {
         errno.ENOSPC: ("has no more watches", f"max_user_watches={_enough(0)}"),
         errno.EMFILE: ("has no more inotify listeners", "max_user_instances=1024"),
@@ -211,11 +210,11 @@ class _Handler(FileSystemEventHandler):
                 at = os.fsdecode(path)
                 if event.is_directory:
                     self._on_folder(at, True)
-                # A .nomedia that came or went speaks for everything below its folder.
+                # A .nomedia that came or went concerns everything below its folder.
                 self._on_folder(os.path.dirname(at), os.path.basename(at) in MARKERS)
 
 
-class _LossEars(logging.Handler):
+class _OverflowHandler(logging.Handler):
     """An overflow is told by a log record only; no event carries it."""
 
     def __init__(self, on_loss: OnLoss) -> None:

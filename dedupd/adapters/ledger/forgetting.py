@@ -1,15 +1,15 @@
-"""What is gone and named nowhere leaves the ledger, a little at a time; looking again brings it back.
+"""Removes from the ledger what is gone and named nowhere, a little at a time; a scan can make it again.
 
-Owns no table. Must never take away what a file, a verdict, a lesson or a move names: a content that one of them knows
+Owns no table. Must never remove what a file, a verdict, a lesson or a move names: a content that one of them knows
 keeps what was measured of it, and a move that was made is remembered for ever.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks
+from dedupd.adapters.ledger.connection import LedgerPart
 
 SCHEMA = """
 CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);
@@ -28,11 +28,8 @@ _LAST_WORD = (
 """The newest row of a file that has others tells where it is meant to lie."""
 
 
-class Forgetting:
+class Forgetting(LedgerPart):
     """Changes over contents, pairs and moves. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def contents(self, after: str, limit: int) -> str:
         """Of the next `limit` contents in order, forget those that nothing names, with their pairs.

@@ -1,4 +1,4 @@
-"""What was found when held copies were compared once more with their keepers: moves of a dedupd that knew less (P16).
+"""What was found when held copies were compared again with their keepers, for moves of an older dedupd (P16).
 
 Owns the table `held_checks`; a row can be made again by looking again. Must never touch a file.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Sequence
 
+from dedupd.adapters.ledger.connection import LedgerPart
 from dedupd.core.records import HeldBetter, HeldPair
 
 SCHEMA = """
@@ -27,11 +27,8 @@ _NOBODY_SAID = (
 )
 
 
-class HeldChecks:
+class HeldChecks(LedgerPart):
     """Queries and changes over checks. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def unchecked(self, rules: str, limit: int) -> list[HeldPair]:
         """Held copies that nobody compared with their keeper under these rules, the oldest moves first."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks, sentence, signed, unsigned
+from dedupd.adapters.ledger.connection import LedgerPart, transaction, translating
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import LedgerDamaged, Refusal, StateError
 
@@ -47,7 +47,7 @@ _OPEN = "state IN ('intent', 'attention')"
 """In the words of the index moves_open: without them SQLite reads every row."""
 
 
-class Journal:
+class Journal(LedgerPart):
     """The journal in an open ledger connection (autocommit mode, WAL, synchronous=FULL, SCHEMA applied)."""
 
     def __init__(self, link: sqlite3.Connection) -> None:
@@ -59,7 +59,7 @@ class Journal:
                 f"the ledger runs with journal_mode={mode}, synchronous={level} instead of wal and FULL: "
                 "nothing moves until it is opened by dedupd itself"
             )
-        self._link = link
+        super().__init__(link)
 
     def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
         """Record what is about to move, in one transaction; rows in state INTENT, durable on return.
@@ -68,7 +68,7 @@ class Journal:
         durable before the rename) and when the disk is full.
         """
         self._must_stand_alone()
-        with self._transaction():
+        with transaction(self._link):
             return [self._insert(order, batch, at) for order in orders]
 
     def reopen(self, moves: Sequence[Move]) -> None:
@@ -81,18 +81,18 @@ class Journal:
 
     def finish(self, moves: Sequence[Move]) -> None:
         """Write goal, state, restored, error and refusal of these rows in one transaction; joins an open one."""
-        with self._transaction():
+        with transaction(self._link):
             self._link.executemany(
                 "UPDATE moves SET goal=?, state=?, restored=?, error=?, refusal=? WHERE id=?",
                 [
-                    (m.goal, m.state, os.fsencode(m.restored), _text(m.error), m.refusal or "", m.id)
+                    (m.goal, m.state, os.fsencode(m.restored), sentence(m.error), m.refusal or "", m.id)
                     for m in moves
                 ],
             )
 
     def follow(self, moves: Sequence[Move]) -> None:
         """Write src and dst of held rows whose folder a person moved or renamed; joins an open transaction."""
-        with self._transaction():
+        with transaction(self._link):
             self._link.executemany(
                 "UPDATE moves SET src=?, dst=? WHERE id=?",
                 [(os.fsencode(m.src), os.fsencode(m.dst), m.id) for m in moves],
@@ -100,7 +100,7 @@ class Journal:
 
     def keeper_renamed(self, root: str, old: str, new: str, content: str) -> None:
         """A person renamed the keeper of held copies; joins an open transaction."""
-        with self._transaction():
+        with transaction(self._link):
             self._link.execute(
                 f"UPDATE moves SET keeper=? WHERE root=? AND keeper=? AND keeper_content=? AND {_HELD}",
                 (os.fsencode(new), os.fsencode(root), os.fsencode(old), content),
@@ -217,49 +217,19 @@ class Journal:
         return self.moves(ids=[r[0] for r in rows])[::-1], total
 
     def _select(self, where: str, values: Sequence[Any] | dict[str, Any]) -> list[Move]:
-        with self._translated():
+        with translating(self._link):
             rows = self._link.execute(
                 f"SELECT {_COLUMNS} FROM moves WHERE {where} ORDER BY id", values
             ).fetchall()
         return [_from_row(row) for row in rows]
 
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        if self._link.in_transaction:
-            yield
-            return
-        with self._translated():
-            self._link.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._link.execute("COMMIT")
-            except BaseException:
-                if self._link.in_transaction:
-                    self._link.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise StateError(
-                f"the move journal cannot be used ({error}): "
-                "make room and permissions for the state folder, then start again"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(
-                f"the move journal is damaged ({error}): nothing moves; "
-                "`dedupd undo --from ROOT --all` brings files back from the receipts"
-            ) from error
-
 
 def _to_row(m: Move) -> tuple[Any, ...]:
     return (
-        m.id, m.batch, m.group, _text(m.unit), m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
-        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, _signed(m.dev), _signed(m.ino),
-        m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, _text(m.evidence), m.primary, m.goal,
-        m.state, _text(m.error), m.at, m.refusal or "",
+        m.id, m.batch, m.group, sentence(m.unit), m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
+        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, signed(m.dev), signed(m.ino),
+        m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, sentence(m.evidence), m.primary, m.goal,
+        m.state, sentence(m.error), m.at, m.refusal or "",
     )  # fmt: skip
 
 
@@ -269,7 +239,7 @@ def _from_row(row: Sequence[Any]) -> Move:
     return Move(
         id=id_, batch=batch, group=group, unit=unit, file=file, root=os.fsdecode(root), root_id=root_id,
         src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size,
-        mtime_ns=mtime_ns, dev=_unsigned(dev), ino=_unsigned(ino),
+        mtime_ns=mtime_ns, dev=unsigned(dev), ino=unsigned(ino),
         content=content, keeper=os.fsdecode(keeper),
         keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),
         goal=Goal(goal), state=MoveState(state), error=error, at=at, refusal=_kind(refusal),
@@ -281,17 +251,3 @@ def _kind(text: str) -> Refusal | None:
     if not text:
         return None
     return Refusal(text) if text in tuple(Refusal) else Refusal.FAILED
-
-
-def _text(text: str) -> str:
-    # Sentences name files, and a file's name need not be text.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _signed(number: int) -> int:
-    # Device and inode numbers are unsigned 64-bit, SQLite's integers signed.
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def _unsigned(number: int) -> int:
-    return number + (1 << 64) if number < 0 else number

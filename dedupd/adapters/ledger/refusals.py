@@ -6,9 +6,9 @@ Owns the table `refused`. Must never decide what follows from a refusal.
 from __future__ import annotations
 
 import os
-import sqlite3
 
-from dedupd.adapters.ledger.rows import sentence
+from dedupd.adapters.ledger.columns import sentence
+from dedupd.adapters.ledger.connection import LedgerPart
 from dedupd.core.records import RefusedRow
 from dedupd.errors import Refusal
 
@@ -28,11 +28,8 @@ BEGIN DELETE FROM refused WHERE file=old.id OR keeper=old.id; END;
 """The stat that a refusal was about is the one in `files`: when that changes, the reason may have gone with it."""
 
 
-class Refusals:
+class Refusals(LedgerPart):
     """Queries and changes over refusals. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def put(self, file: int, keeper: int, kind: Refusal, reason: str, at: float) -> None:
         """This file could not move beside this keeper."""

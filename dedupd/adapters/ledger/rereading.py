@@ -5,10 +5,10 @@ Owns the table `doubted`. Must never decide what is doubtful.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
-from dedupd.adapters.ledger.rows import chunks
+from dedupd.adapters.ledger.columns import chunks
+from dedupd.adapters.ledger.connection import LedgerPart
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS doubted(file INTEGER PRIMARY KEY, keeps INTEGER NOT NULL, at REAL NOT NULL);
@@ -21,11 +21,8 @@ _HOLDS = "EXISTS (SELECT 1 FROM moves m WHERE m.grp=g.id AND m.goal='moved' AND 
 _ONLINE = "JOIN roots r ON r.id=f.root AND r.online"
 
 
-class Rereading:
+class Rereading(LedgerPart):
     """Queries and changes over doubts. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def doubt(self, files: Iterable[int], at: float) -> None:
         """Their bytes may be others. One that is in doubt already keeps its place."""

@@ -1,7 +1,7 @@
-"""The ledger's tables and the one way to open them: WAL, synchronous=FULL.
+"""The ledger's tables, the one way to open it, and how a ledger of an older dedupd becomes one of today.
 
-Must never be opened by the worker. Power-cut tests lost intents with synchronous=NORMAL; every
-connection is therefore asked what it really runs with.
+Owns the durability of the ledger: power-cut tests lost intents with synchronous=NORMAL, so each connection that writes
+runs with WAL and FULL. Must never be opened by the vision worker, nor change what a person said or a move recorded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, rereading, sidecar_rows
-from dedupd.errors import LedgerDamaged, StateError
+from dedupd.adapters.ledger.connection import translating
+from dedupd.errors import StateError
 
 VERSION = 3
 
@@ -115,7 +116,7 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
     Raises LedgerDamaged when the file is no ledger or a broken one, StateError when the folder
     cannot be written or the ledger comes from a newer dedupd.
     """
-    try:
+    with translating(path):
         if read_only:
             link = sqlite3.connect(
                 f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
@@ -126,17 +127,16 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
             link = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         link.execute("PRAGMA busy_timeout=5000")
         if not read_only:
-            _prepare(link)
+            link.execute("PRAGMA journal_mode=WAL")
+            link.execute("PRAGMA synchronous=FULL")
+            link.execute("PRAGMA foreign_keys=ON")
+            _bring_up_to_date(link)
         _check_version(link, path)
-    except sqlite3.DatabaseError as error:
-        raise translated(error, path) from error
     return link
 
 
-def _prepare(link: sqlite3.Connection) -> None:
-    link.execute("PRAGMA journal_mode=WAL")
-    link.execute("PRAGMA synchronous=FULL")
-    link.execute("PRAGMA foreign_keys=ON")
+def _bring_up_to_date(link: sqlite3.Connection) -> None:
+    """Make the tables, or change those of an older dedupd into those of today."""
     if not link.execute("SELECT count(*) FROM sqlite_master WHERE name='moves'").fetchone()[0]:
         link.executescript(
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
@@ -161,6 +161,7 @@ def _version(link: sqlite3.Connection) -> int:
 
 
 def _check_version(link: sqlite3.Connection, path: Path | str) -> None:
+    """StateError when the tables are of an older or a newer dedupd."""
     found = _version(link)
     if found < VERSION and found:
         raise StateError(
@@ -168,20 +169,3 @@ def _check_version(link: sqlite3.Connection, path: Path | str) -> None:
         )
     if found != VERSION:
         raise StateError(f"{path} was written by a newer dedupd: upgrade dedupd, or use another --state-dir")
-
-
-def translated(error: sqlite3.DatabaseError, path: Path | str) -> StateError:
-    """sqlite's error as one of ours."""
-    code = getattr(error, "sqlite_errorname", "")
-    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return StateError(
-            f"the disk that holds {path} is full or failing ({error}): free some space, then start again"
-        )
-    if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
-        return StateError(f"cannot write {path} ({error}): check its permissions, or use another --state-dir")
-    if code.startswith("SQLITE_BUSY"):
-        return StateError(f"{path} is in use by another program ({error}): close it, then try again")
-    return LedgerDamaged(
-        f"the ledger {path} is damaged ({error}): nothing will move; "
-        "put files back with `dedupd undo --from ROOT --all`, then move the file aside to start a new ledger"
-    )

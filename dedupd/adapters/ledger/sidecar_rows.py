@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.rows import sentence
+from dedupd.adapters.ledger.columns import sentence
+from dedupd.adapters.ledger.connection import LedgerPart
 from dedupd.core.records import SidecarRow
 
 SCHEMA = """
@@ -27,11 +27,8 @@ CREATE INDEX IF NOT EXISTS sidecars_path ON sidecars(root, path);
 _COLUMNS = "grp, root, state, path, text, told, conflicts"
 
 
-class Sidecars:
+class Sidecars(LedgerPart):
     """Queries and changes over sidecars. Writers hold a Ledger.transaction()."""
-
-    def __init__(self, link: sqlite3.Connection) -> None:
-        self._link = link
 
     def owe(self, root: int, group: int) -> None:
         """Its held copies are others now: what stands beside its keeper is to be worked out again."""

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import PhotoIndex, Row, simhash
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embedders.base import Embedder
@@ -113,7 +114,7 @@ class Looker:
         finally:
             self._send(messages.Decoded(key=file.key))
 
-    def embed(self, sights: list[_Sight]) -> list[Row]:
+    def embed(self, sights: list[_Sight]) -> list[PhotoRow]:
         """The rows of decoded sights, vectors included."""
         embedder = self._embedder()
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
@@ -124,7 +125,7 @@ class Looker:
             )
             gists = simhash(vectors)
         return [
-            Row(traits=replace(sight.traits, simhash=gist), phashes=sight.phashes, vector=vector)
+            PhotoRow(traits=replace(sight.traits, simhash=gist), phashes=sight.phashes, vector=vector)
             for sight, vector, gist in zip(sights, vectors, gists, strict=True)
             if sight.traits is not None and sight.phashes is not None
         ]
@@ -154,8 +155,8 @@ class _Request:
         self._index = index
         self._insides = insides
         self._to_embed: list[_Sight] = []
-        self._to_commit: list[Row] = []
-        self._framed: list[Row] = []
+        self._to_commit: list[PhotoRow] = []
+        self._framed: list[PhotoRow] = []
         """What plain margins surround, of those rows."""
         self._known: list[_Sight] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
@@ -206,7 +207,7 @@ class _Request:
         if self._to_embed:
             self._to_commit += self._looker.embed(self._to_embed)
             self._framed += [
-                Row(traits=sight.traits, phashes=sight.within, vector=None)
+                PhotoRow(traits=sight.traits, phashes=sight.within, vector=None)
                 for sight in self._to_embed
                 if sight.traits is not None and sight.within is not None
             ]

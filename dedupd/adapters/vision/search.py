@@ -16,7 +16,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import SKETCH, PhotoIndex, Rows
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate
 from dedupd.core.relations import ONE_MOMENT_SECONDS
@@ -101,11 +102,11 @@ def _within_bars(
 
 
 def _meeting_inside(
-    index: PhotoIndex, insides: PhotoIndex, rows: Rows, among: Sequence[str] | None
+    index: PhotoIndex, insides: PhotoIndex, rows: PhotoRows, among: Sequence[str] | None
 ) -> set[tuple[str, str]]:
     """Pairs (a < b) that agree when one or both are seen without their margins."""
 
-    def blocks(of: PhotoIndex) -> Iterable[Rows]:
+    def blocks(of: PhotoIndex) -> Iterable[PhotoRows]:
         return of.scan(sketches=False) if among is None else [of.rows_kept(among)]
 
     framed = insides.rows(rows.contents)
@@ -163,7 +164,7 @@ def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[
         yield found
 
 
-def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Pairs]:
+def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
     """A month and the like: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING
     for near in _near(rows.phashes, others.phashes, rows.vectors, others.vectors, loose):
@@ -174,7 +175,7 @@ def _within(rows: Rows, others: Rows, bar: float | None) -> Iterator[_Pairs]:
         yield _Pairs(fresh=near.fresh, others=names, distances=near.distances, cosines=cosines)
 
 
-def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs]:
+def _across(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
     """The whole index: a product of the sketches, then the vectors of the few pairs that remain."""
     loose = None if bar is None else bar - _SLACK_SIGMAS * (1 - bar * bar) / sqrt(SKETCH)
     waiting: list[tuple[_Near, list[str], RowIds]] = []
@@ -191,14 +192,14 @@ def _across(index: PhotoIndex, rows: Rows, bar: float | None) -> Iterator[_Pairs
         yield _exact(index, rows, waiting)
 
 
-def _of_one_moment(near: _Near, rows: Rows, others: Rows) -> _Near:
+def _of_one_moment(near: _Near, rows: PhotoRows, others: PhotoRows) -> _Near:
     """Those that were, or may have been, taken at one moment."""
     apart = np.abs(rows.captured[near.fresh] - others.captured[near.other])
     keep = ~(apart > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
     return _Near(fresh=near.fresh[keep], other=near.other[keep], distances=near.distances[keep])
 
 
-def _exact(index: PhotoIndex, rows: Rows, waiting: list[tuple[_Near, list[str], RowIds]]) -> _Pairs:
+def _exact(index: PhotoIndex, rows: PhotoRows, waiting: list[tuple[_Near, list[str], RowIds]]) -> _Pairs:
     fresh = np.concatenate([near.fresh for near, _, _ in waiting])
     cosines = None
     if rows.vectors is not None:

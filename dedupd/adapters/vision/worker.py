@@ -176,7 +176,7 @@ class Eyes:
                 self.index.remove(request.contents)
                 self.insides.remove(request.contents)
                 return
-            from dedupd.adapters.index.lance import remove_others
+            from dedupd.adapters.index.recovery import remove_others
 
             kept = {self.model.id, self._insides_name, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)

@@ -78,7 +78,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "which lessons? `dedupd feedback list` numbers them, as in `dedupd feedback forget 12`"
         )
-    from dedupd.adapters.fs.lock import hold
+    from dedupd.adapters.fs.lock import lock_library
     from dedupd.client.connection import ask
     from dedupd.library import Library
     from dedupd.protocol.requests import ForgetLessons
@@ -89,7 +89,7 @@ def _forget(arguments: argparse.Namespace) -> int:
     try:
         messages = ask(places.socket, ForgetLessons(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
-        with hold(places, settings.roots), Library(settings, places) as library:
+        with lock_library(places, settings.roots), Library(settings, places) as library:
             messages = library.forget(*ids).messages
     for sentence in messages:
         answer(sentence)
@@ -122,12 +122,12 @@ def _import(arguments: argparse.Namespace) -> int:
     """Verdicts are by content, so they hold for the same photos on any machine. Saying one twice changes nothing."""
     if len(arguments.what) != 1:
         raise UsageError("which file? as in `dedupd feedback import lessons.json`")
-    from dedupd.adapters.fs.lock import hold
+    from dedupd.adapters.fs.lock import lock_library
     from dedupd.library import Library
 
     verdicts = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
-    with hold(places, settings.roots), Library(settings, places) as library:
+    with lock_library(places, settings.roots), Library(settings, places) as library:
         library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
     answer(f"took in {len(verdicts)} lesson(s)")
     return int(ExitCode.OK)

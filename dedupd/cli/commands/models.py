@@ -129,7 +129,7 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 def _use(arguments: argparse.Namespace) -> int:
     """Prepare it, say what it would change, ask, switch. Exit 3 when it is prepared and nobody could be asked."""
-    from dedupd.adapters.fs.lock import hold
+    from dedupd.adapters.fs.lock import lock_library
     from dedupd.client.connection import DaemonRefused
     from dedupd.library import Library
 
@@ -142,7 +142,7 @@ def _use(arguments: argparse.Namespace) -> int:
             raise
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
-        with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+        with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
             library.recover()
             return _use_by(_ByThisProcess(library), arguments, settings, places)
 
@@ -298,10 +298,10 @@ def _calibrated_by_the_daemon(places: Places, progress: Progress) -> OwnThreshol
 
 
 def _calibrated_here(settings: Settings, places: Places, progress: Progress) -> OwnThresholds:
-    from dedupd.adapters.fs.lock import hold
+    from dedupd.adapters.fs.lock import lock_library
     from dedupd.library import Library
 
-    with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
+    with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
         library.recover()
         library.catch_up(on_progress=progress)
         found = library.calibrate(on_progress=progress)

@@ -152,21 +152,19 @@ def _read(path: str | None) -> bytes:
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
     """Whole or not at all. Raises UsageError for a file that is no report, DedupdError when it cannot be written."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    from dedupd.drafts import draft_of
+
     try:
         _check_ours(path)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8") as out:
-            out.writelines(pieces)
-            out.flush()
-            os.fsync(out.fileno())
-        _check_ours(path)
-        os.replace(draft, path)
+        with draft_of(path, 0o666) as draft:
+            draft.write(piece.encode("utf-8") for piece in pieces)
+            draft.sync()
+            _check_ours(path)
+            draft.replace()
     except OSError as error:
         raise DedupdError(
             f"the report {path} cannot be written ({error.strerror}): choose another place"
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _check_ours(path: Path) -> None:

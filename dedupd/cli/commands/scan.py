@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """One pass over the roots. Exit 1 when something approved did not move, 3 when nobody could be asked."""
-    from dedupd.adapters.fs.lock import hold
+    from dedupd.adapters.fs.lock import lock_library
     from dedupd.cli.stopping import telling_what_moved
     from dedupd.core.month import Month
     from dedupd.library import Library
@@ -48,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
         with (
-            hold(places, settings.roots) as locks,
+            lock_library(places, settings.roots) as locks,
             Library(settings, places, locks=locks) as library,
             progress_bar() as progress,
             telling_what_moved(library),
@@ -135,12 +134,12 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
     import json
 
+    from dedupd.drafts import write_whole
+
     if path is None:
         return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(json.dumps(report, indent=1, ensure_ascii=True) + "\n", "ascii")
-        os.replace(draft, path)
+        write_whole(path, json.dumps(report, indent=1, ensure_ascii=True).encode("ascii") + b"\n")
     except OSError as error:
         raise DedupdError(
             f"the report {path} cannot be written ({error.strerror}): choose another place"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.fs.lock import hold, private_folder, root_lock, state_lock
+from dedupd.adapters.fs.lock import lock_library, private_folder, root_lock, state_lock
 from dedupd.config import Places, places
 from dedupd.errors import AlreadyRunning, ExitCode, RootError, StateError
 
@@ -187,7 +187,7 @@ def test_the_place_of_a_disk_that_is_not_mounted_is_not_held(
     root: Path, home: Places, tmp_path: Path, runtime: Path
 ) -> None:
     (root / "2024").mkdir(exist_ok=True)
-    with hold(home, [root, root / "2024"]):
+    with lock_library(home, [root, root / "2024"]):
         pass
 
 
@@ -228,13 +228,13 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_same_root_with_another_state_folder_is_refused(
     root: Path, home: Places, tmp_path: Path, runtime: Path
 ) -> None:
-    with hold(home, [root]):
+    with lock_library(home, [root]):
         with (
             pytest.raises(AlreadyRunning, match="already looks after"),
-            hold(places(tmp_path / "s2"), [root]),
+            lock_library(places(tmp_path / "s2"), [root]),
         ):
             pass
-        with hold(places(tmp_path / "s2"), []):
+        with lock_library(places(tmp_path / "s2"), []):
             pass
 
 
@@ -242,17 +242,17 @@ def test_an_offline_root_is_held_once_it_is_there(
     root: Path, home: Places, tmp_path: Path, runtime: Path
 ) -> None:
     usb = tmp_path / "usb"
-    with hold(home, [usb, root]) as locks:
+    with lock_library(home, [usb, root]) as locks:
         usb.mkdir()
         locks.add(usb)
         locks.add(usb)
-        with pytest.raises(AlreadyRunning), hold(places(tmp_path / "s2"), [usb]):
+        with pytest.raises(AlreadyRunning), lock_library(places(tmp_path / "s2"), [usb]):
             pass
 
 
 def test_a_refused_instance_holds_nothing(root: Path, home: Places, tmp_path: Path, runtime: Path) -> None:
     second = places(tmp_path / "s2")
-    with hold(home, [root]), pytest.raises(AlreadyRunning), hold(second, [root]):
+    with lock_library(home, [root]), pytest.raises(AlreadyRunning), lock_library(second, [root]):
         pass
-    with hold(second, [root]):
+    with lock_library(second, [root]):
         pass

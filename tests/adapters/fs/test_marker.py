@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dedupd.adapters.fs.disk import LocalDisk
-from dedupd.adapters.fs.safe_paths import MARKER, Root, marker_of
+from dedupd.adapters.fs.marker import MARKER, marker_of
+from dedupd.adapters.fs.safe_paths import Root
 from dedupd.errors import RootError
 from tests.support.shelf import Shelf
 

@@ -74,7 +74,7 @@ def diary(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Diary:
     return seen
 
 
-RENAMES = ("renamed", "brought back", "put back")
+RENAMES = ("renamed", "undone", "rolled back")
 
 if not os.path.isdir("/proc/self/fd"):
     pytest.skip("needs /proc to name what is synced", allow_module_level=True)

@@ -1,4 +1,4 @@
-"""What the hands do: aside and back, whole units, names, folders, receipts, and neighbours who meddle."""
+"""What the mover does: move and undo, whole units, names, folders, receipts, and other programs that interfere."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_undo_beside_a_new_file_of_that_name(rig: Rig) -> None:
 
 def test_undo_when_the_name_is_taken_at_the_last_moment(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     row = only(rig.relocate(rig.order(COPY)))
-    hold = rig.mover.take_back([row], Goal.UNDONE)
+    hold = rig.mover.prepare_undo([row], Goal.UNDONE)
     hold.close()
     original = mover.rename
     monkeypatch.setattr(
@@ -455,8 +455,8 @@ def test_nothing_of_ours_but_what_is_promised(rig: Rig) -> None:
 
 def test_dry_grip_leaves_no_trace(rig: Rig) -> None:
     before = sorted(rig.root.rglob("*"))
-    with rig.mover.take([rig.order(COPY)]) as grip:
-        assert len(grip.orders) == 1
+    with rig.mover.prepare_moves([rig.order(COPY)]) as batch:
+        assert len(batch.orders) == 1
     assert sorted(rig.root.rglob("*")) == before
 
 

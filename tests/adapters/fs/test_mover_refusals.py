@@ -1,4 +1,4 @@
-"""What the hands refuse: every doubt leaves the photo where it is."""
+"""What the mover refuses: every doubt leaves the photo where it is."""
 
 from __future__ import annotations
 
@@ -212,11 +212,13 @@ def test_one_file_by_two_paths(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
     keeper = rig.order(COPY).keeper_stat
     from dedupd.adapters.fs import move_checks, mover
 
-    def lies(root: object, path: str, expected: object, content: str, *rest: object) -> move_checks.Held:
+    def lies(
+        root: object, path: str, expected: object, content: str, *rest: object
+    ) -> move_checks.ProvenFile:
         fd = os.open(rig.root / KEEPER, os.O_RDONLY)
-        return move_checks.Held(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=False)
+        return move_checks.ProvenFile(path=path, fd=fd, stat=os.fstat(fd), content=content, leased=False)
 
-    monkeypatch.setattr(mover, "hold", lies)
+    monkeypatch.setattr(mover, "prove_file", lies)
     order = rig.order(COPY, stat=keeper)
     stayed(rig, only(rig.relocate(order)), COPY, "one and the same file")
 

@@ -63,10 +63,10 @@ def test_where_it_stays_roots_people_are_told_before_the_first_move(
     shelf = Shelf(tmp_path)
     shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
     told: list[bool] = []
-    real = shelf.library.mover.take
+    real = shelf.library.mover.prepare_moves
     monkeypatch.setattr(
         shelf.library.mover,
-        "take",
+        "prepare_moves",
         lambda orders: (told.append("stays root's" in caplog.text), real(orders))[1],
     )
     with caplog.at_level(logging.WARNING):

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.fs import probing, renaming
+from dedupd.adapters.fs import marker, probing, renaming
 from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.fs.marker import MARKER, marker_of
 from dedupd.adapters.fs.probing import abilities
-from dedupd.adapters.fs.safe_paths import MARKER, Root, marker_of
+from dedupd.adapters.fs.safe_paths import Root
 from dedupd.core.abilities import Way
 from dedupd.core.relocation import MoveState
 from dedupd.errors import Refusal
@@ -158,7 +159,7 @@ def test_what_a_crash_left_of_a_trial_goes_with_the_next_one(
     assert (tmp_path / f"{MARKER}.1-1.tmp").exists()
     monkeypatch.setattr(probing, "_known", {})
     later = time.time() + 7200
-    monkeypatch.setattr(probing.time, "time", lambda: later)
+    monkeypatch.setattr(marker.time, "time", lambda: later)
     abilities(root)
     assert set(os.listdir(tmp_path)) == {MARKER, "photo.tmp"}
 

@@ -10,7 +10,7 @@ from watchdog.events import FileCreatedEvent, FileDeletedEvent
 
 from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.fs.safe_paths import Root
-from dedupd.adapters.fs.walk import Look, looked_at
+from dedupd.adapters.fs.walk import FolderWalk, looked_at
 from dedupd.adapters.fs.watcher import _Handler
 from dedupd.core.foreign import Scope
 
@@ -76,9 +76,9 @@ class _AnyCase(Root):
 def test_where_case_is_the_same_a_folder_has_the_name_that_a_walk_finds(root: Path) -> None:
     """By another spelling all in it would be known twice."""
     with _AnyCase(str(root)) as top:
-        look = Look(top, ALL, _no_problem, lambda folder, kind: None)
-        assert look.enters("Immich/library") is look.enters("immich/LIBRARY") is False
-        assert look.enters("immich/library") and look.enters("2021/eaDir") and look.enters("")
+        walk = FolderWalk(top, ALL, _no_problem, lambda folder, kind: None)
+        assert walk.enters("Immich/library") is walk.enters("immich/LIBRARY") is False
+        assert walk.enters("immich/library") and walk.enters("2021/eaDir") and walk.enters("")
 
 
 def _no_problem(folder: str, sentence: str) -> None:

@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedupd.adapters.index import lance
-from dedupd.adapters.index.lance import ContentSet, PhotoIndex, Row, sketch
+from dedupd.adapters.index import lance, photo_rows, recovery
+from dedupd.adapters.index.content_set import ContentSet
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRow, sketch
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
 
@@ -48,11 +50,11 @@ def traits(number: int) -> Traits:
     )
 
 
-def row(number: int) -> Row:
+def row(number: int) -> PhotoRow:
     rng = np.random.default_rng(number)
     vector = rng.standard_normal(DIMENSIONS).astype(np.float32)
     phashes = rng.integers(0, 1 << 63, 8, dtype=np.uint64)
-    return Row(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
+    return PhotoRow(traits=traits(number), phashes=phashes, vector=vector / np.linalg.norm(vector))
 
 
 def opened(
@@ -129,7 +131,9 @@ def test_vectors_are_found_by_the_ids_a_scan_gave(index: PhotoIndex) -> None:
 
 
 def test_a_vector_that_is_no_number_resembles_nothing(index: PhotoIndex) -> None:
-    broken = Row(traits=traits(1), phashes=row(1).phashes, vector=np.full(DIMENSIONS, np.nan, np.float32))
+    broken = PhotoRow(
+        traits=traits(1), phashes=row(1).phashes, vector=np.full(DIMENSIONS, np.nan, np.float32)
+    )
     index.add([broken, row(2)])
     vectors = index.rows([content(1), content(2)]).vectors
     assert vectors is not None
@@ -139,7 +143,7 @@ def test_a_vector_that_is_no_number_resembles_nothing(index: PhotoIndex) -> None
 
 def test_a_table_without_vectors_serves_hashes(tmp_path: Path) -> None:
     index = PhotoIndex(tmp_path, "", "1", lambda: 0)
-    index.add([Row(traits=traits(1), phashes=row(1).phashes, vector=None)])
+    index.add([PhotoRow(traits=traits(1), phashes=row(1).phashes, vector=None)])
     assert index.rows([content(1)]).vectors is None
 
 
@@ -210,7 +214,7 @@ def test_a_table_of_another_make_is_set_aside(
     tmp_path: Path, index: PhotoIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.add([row(1)])
-    monkeypatch.setattr(lance, "SKETCH", 64)
+    monkeypatch.setattr(photo_rows, "SKETCH", 64)
     assert len(opened(tmp_path)) == 0
     assert len(list(tmp_path.glob("*.broken-1"))) == 1
 
@@ -353,7 +357,7 @@ def test_a_sketch_estimates_the_cosine(seed: int, cosine: float) -> None:
     noise -= one * (one @ noise)
     other = cosine * one + np.sqrt(1 - cosine**2) * noise / np.linalg.norm(noise)
     first, second = sketch(np.stack([one, other]).astype(np.float32))
-    assert abs(float(first @ second) - cosine) < 5 * (1 - cosine**2) / np.sqrt(lance.SKETCH)
+    assert abs(float(first @ second) - cosine) < 5 * (1 - cosine**2) / np.sqrt(photo_rows.SKETCH)
 
 
 def test_what_is_taken_out_is_gone_and_may_come_again(tmp_path: Path, index: PhotoIndex) -> None:
@@ -397,8 +401,8 @@ def test_an_index_that_was_set_aside_stays_some_days_and_the_last_one_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def left(days: int) -> list[str]:
-        monkeypatch.setattr(lance.time, "time", lambda: now + 86_400 * days)
-        lance.remove_others(tmp_path, ["some/model"], "1")
+        monkeypatch.setattr(recovery.time, "time", lambda: now + 86_400 * days)
+        recovery.remove_others(tmp_path, ["some/model"], "1")
         return sorted(folder.name for folder in tmp_path.iterdir())
 
     now = time.time()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.ledger import schema
+from dedupd.adapters.ledger import Ledger, schema
 from dedupd.adapters.ledger.journal import SCHEMA, Journal
 from dedupd.core.photo import FileStat
 from dedupd.core.relocation import Goal, MoveOrder, MoveState
@@ -148,6 +148,24 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert journal.moves() == []
     assert not link.in_transaction
     link.close()
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_ledger(tmp_path: Path) -> None:
+    """sqlite rolls back by itself then, and a second rollback is an error of its own."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        link = ledger.journal._link
+        link.execute(f"PRAGMA max_page_count={link.execute('PRAGMA page_count').fetchone()[0]}")
+
+        def fill() -> None:
+            with ledger.transaction():
+                for n in range(1000):
+                    ledger.put(f"key {n}", "x" * 1000)
+
+        with pytest.raises(StateError, match="make room") as told:
+            fill()
+        assert not isinstance(told.value, LedgerDamaged)
+        assert str(tmp_path / "ledger.db") in str(told.value)
+        assert not link.in_transaction and ledger.get("key 0") == ""
 
 
 def test_a_damaged_ledger_is_told_in_one_sentence(tmp_path: Path) -> None:

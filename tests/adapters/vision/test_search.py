@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import PhotoIndex, Row
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate, Traits
@@ -31,7 +32,7 @@ def store(
     start: int = 0,
     captured: tuple[float | None, ...] = (),
 ) -> list[str]:
-    rows: list[Row] = []
+    rows: list[PhotoRow] = []
     for number, turned in enumerate(phashes):
         traits = Traits(
             content=content(start + number),
@@ -44,7 +45,9 @@ def store(
             dhash=0,
             captured=captured[number] if captured else None,
         )
-        rows.append(Row(traits=traits, phashes=turned, vector=None if vectors is None else vectors[number]))
+        rows.append(
+            PhotoRow(traits=traits, phashes=turned, vector=None if vectors is None else vectors[number])
+        )
     index.add(rows)
     return [each.traits.content for each in rows]
 

@@ -1,0 +1,325 @@
+"""Files as they were seen on the disks: one row a path, with its stat, state and content.
+
+Owns the table `files`. Must never look at a disk itself. Paths are BLOBs (os.fsencode): names need not be text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from dedupd.adapters.ledger.columns import chunks, clamped, sentence, signed, unsigned
+from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.core.photo import BYTES_ALONE, FileStat, FileState
+from dedupd.core.records import FileRow
+
+FILE_COLUMNS = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, month_source, state, reason, absent_since"
+LIVE = "absent_since IS NULL AND +state = 'indexed'"
+"""The + keeps SQLite from going through every photo by its state where a month or a content names a few."""
+_READ = "absent_since IS NULL AND +state IN ('indexed', 'undecoded')"
+"""Media that nobody decodes too."""
+
+
+def file_row(row: Sequence[Any]) -> FileRow:
+    stat = FileStat(
+        size=row[3],
+        mtime_ns=row[4],
+        ctime_ns=row[5],
+        dev=unsigned(row[6]),
+        ino=unsigned(row[7]),
+        nlink=row[8],
+    )
+    return FileRow(
+        id=row[0], root=row[1], path=os.fsdecode(row[2]), stat=stat, content=row[9], month=row[10],
+        month_source=row[11], state=row[12], reason=row[13], absent_since=row[14],
+    )  # fmt: skip
+
+
+def _folder(path: str) -> bytes:
+    return os.fsencode(path.rpartition("/")[0])
+
+
+def _stat(s: FileStat) -> tuple[int, ...]:
+    return (s.size, clamped(s.mtime_ns), clamped(s.ctime_ns), signed(s.dev), signed(s.ino), s.nlink)
+
+
+class FileRows(LedgerPart):
+    """Queries and changes over files."""
+
+    def files(self, root: int) -> list[FileRow]:
+        """Every known file of a root, held and absent ones too."""
+        return [
+            file_row(r) for r in self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE root=?", (root,))
+        ]
+
+    def file(self, id: int) -> FileRow | None:
+        row = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id=?", (id,)).fetchone()
+        return None if row is None else file_row(row)
+
+    def files_by_id(self, ids: Iterable[int]) -> dict[int, FileRow]:
+        found: dict[int, FileRow] = {}
+        for chunk, marks in chunks(set(ids)):
+            rows = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id IN ({marks})", chunk)
+            found |= {row[0]: file_row(row) for row in rows}
+        return found
+
+    def file_at(self, root: int, path: str) -> FileRow | None:
+        row = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
+        ).fetchone()
+        return None if row is None else file_row(row)
+
+    def files_by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
+        """Files of this root that were the same inode with the same size and mtime: what a rename keeps.
+
+        Not the device: a disk gets another number at every mount.
+        """
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE ino=? AND root=? AND size=? AND mtime_ns=?",
+            (signed(stat.ino), root, stat.size, clamped(stat.mtime_ns)),
+        )
+        return [file_row(r) for r in rows]
+
+    def files_in_folder(self, root: int, folder: str) -> list[FileRow]:
+        """Files directly in a folder ('' = the root), those marked absent too; held ones lie elsewhere."""
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND folder=? AND state!='held'",
+            (root, os.fsencode(folder)),
+        )
+        return [file_row(r) for r in rows]
+
+    def folders(self, root: int, under: str = "") -> list[str]:
+        """Every folder in and below `under` ('' = the root) that holds known files, duplicates/ folders left out."""
+        where, at = "root=:root AND state!='held'", os.fsencode(under)
+        if under:
+            where += " AND folder>=:at AND folder<:end AND (folder=:at OR folder>:below)"
+        bounds = {"root": root, "at": at, "below": at + b"/", "end": at + b"0"}
+        rows = self._link.execute(f"SELECT DISTINCT folder FROM files WHERE {where}", bounds)
+        return [os.fsdecode(r[0]) for r in rows]
+
+    def some_files(self, root: int, count: int = 64) -> list[FileRow]:
+        """A few files that were there at the last look, to tell the root from another one."""
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND state!='held' AND absent_since IS NULL LIMIT ?",
+            (root, count),
+        )
+        return [file_row(r) for r in rows]
+
+    def held(self, root: int) -> Iterator[FileRow]:
+        """What dedupd moved aside, those not seen there any more too; read as it is asked for."""
+        ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
+        for chunk, _ in chunks([r[0] for r in ids]):
+            rows = self.files_by_id(chunk)
+            yield from (rows[id] for id in chunk if id in rows)
+
+    def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
+        done = self._link.execute(
+            "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, reason) "
+            "VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+            (root, os.fsencode(path), _folder(path), *_stat(stat), state, sentence(reason)),
+        )
+        return int(done.lastrowid or 0)
+
+    def changed_file(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
+        """Its bytes may be others now: forget its content (or take the one that was just read) and look again."""
+        self._link.execute(
+            "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason='', content=?,"
+            " absent_since=NULL WHERE id=?",
+            (*_stat(stat), state, content, id),
+        )
+
+    def same_file(self, id: int, stat: FileStat) -> None:
+        """Present, with the same size and mtime; whether its bytes are the same is for the caller to ask."""
+        self._link.execute(
+            "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
+            (*_stat(stat)[2:], id),
+        )
+
+    def renamed_file(self, id: int, path: str, month: str, source: str) -> None:
+        self._link.execute(
+            "UPDATE files SET path=?, folder=?, month=?, month_source=?, absent_since=NULL WHERE id=?",
+            (os.fsencode(path), _folder(path), month, source, id),
+        )
+
+    def placed_file(self, id: int, path: str, state: FileState) -> None:
+        """dedupd itself moved it (or undid that): where it lies now. Its month stays as it is."""
+        self._link.execute(
+            "UPDATE files SET path=?, folder=?, state=?, reason='', absent_since=NULL WHERE id=?",
+            (os.fsencode(path), _folder(path), state, id),
+        )
+
+    def set_month(self, id: int, month: str, source: str) -> None:
+        self._link.execute("UPDATE files SET month=?, month_source=? WHERE id=?", (month, source, id))
+
+    def misplaced_moves(self) -> list[int]:
+        """Ids of journal rows whose file the inventory has elsewhere: a crash came between move and record."""
+        rows = self._link.execute(
+            "SELECT m.id FROM moves m JOIN files f ON f.id=m.file WHERE m.state='done' "
+            "AND m.id=(SELECT max(id) FROM moves WHERE file=m.file) "
+            "AND (m.goal='moved') != (f.state='held' AND f.path=m.dst)"
+        )
+        return [r[0] for r in rows]
+
+    def held_and_missing(self, root: int) -> set[str]:
+        """Contents of held copies that were not in duplicates/ at the last look: perhaps their owner moves them out."""
+        rows = self._link.execute(
+            "SELECT content FROM files WHERE root=? AND state='held' AND absent_since IS NOT NULL", (root,)
+        )
+        return {r[0] for r in rows}
+
+    def held_totals(self, root: int) -> tuple[int, int]:
+        """Files in duplicates/ and their bytes."""
+        row = self._link.execute(
+            "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE root=? AND state='held' AND absent_since IS NULL",
+            (root,),
+        ).fetchone()
+        return row[0], row[1]
+
+    def held_by_month(self) -> dict[tuple[int, str], tuple[int, int]]:
+        """(root, month) -> (files of that month in duplicates/, their bytes)."""
+        rows = self._link.execute(
+            "SELECT root, month, count(*), sum(size) FROM files WHERE state='held' AND absent_since IS NULL "
+            "GROUP BY root, month"
+        )
+        return {(r[0], r[1]): (r[2], r[3]) for r in rows}
+
+    def held_photos(self, root: int) -> int:
+        """Pictures that were seen (not sidecars, nor media that nobody decodes) in duplicates/."""
+        return self._link.execute(
+            "SELECT count(*) FROM files f JOIN contents c ON c.content=f.content "
+            "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL AND c.recipe!=?",
+            (root, BYTES_ALONE),
+        ).fetchone()[0]
+
+    def set_state(self, id: int, state: FileState, reason: str = "") -> None:
+        self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, sentence(reason), id))
+
+    def read_file(self, id: int, state: FileState, content: str, month: str, source: str) -> None:
+        """Its bytes are known: `state` says whether its picture is too."""
+        self._link.execute(
+            "UPDATE files SET state=?, reason='', content=?, month=?, month_source=? WHERE id=?",
+            (state, content, month, source, id),
+        )
+
+    def companion_content(self, id: int, content: str) -> None:
+        """What a sidecar or paired file holds; forgotten when the file changes."""
+        self._link.execute("UPDATE files SET content=? WHERE id=?", (content, id))
+
+    def companions_to_read(self) -> list[FileRow]:
+        """Companions whose bytes matter and are not known: as large as media that stands alone, or the keeper of some."""
+        columns = ", ".join(f"f.{column}" for column in FILE_COLUMNS.split(", "))
+        rows = self._link.execute(
+            f"SELECT DISTINCT {columns} FROM files o CROSS JOIN files f INDEXED BY files_unread ON f.root=o.root AND f.size=o.size "
+            "AND f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason='' "
+            "WHERE o.state='undecoded' AND o.absent_since IS NULL "
+            f"UNION SELECT {columns} FROM files f INDEXED BY files_unread JOIN groups g ON g.keeper=f.id "
+            "WHERE f.state='companion' AND f.content IS NULL AND f.absent_since IS NULL AND f.reason=''"
+        )
+        return [file_row(r) for r in rows]
+
+    def skipped_file(self, id: int, reason: str, content: str) -> None:
+        self._link.execute(
+            "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?",
+            (sentence(reason), content or None, id),
+        )
+
+    def absent_file(self, id: int, since: float) -> None:
+        """Its absence begins now, also when by an older record it would begin later: then the clock was set back."""
+        self._link.execute(
+            "UPDATE files SET absent_since=? WHERE id=? AND (absent_since IS NULL OR absent_since>?)",
+            (since, id, since),
+        )
+
+    def remove_file(self, id: int) -> None:
+        self._link.execute("DELETE FROM files WHERE id=?", (id,))
+        self._link.execute("DELETE FROM members WHERE file=?", (id,))
+
+    def to_look_at(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
+        """Files of a root whose bytes nobody has looked at yet, by id from the one after `after` on: a first import is
+        all of a library, so that nobody may read it at once.
+        """
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE state='seen' AND root=? AND absent_since IS NULL AND id>? ORDER BY id LIMIT ?",
+            (root, after, limit),
+        )
+        return [file_row(r) for r in rows]
+
+    def anything_to_look_at(self) -> bool:
+        """Whether there is a file whose bytes nobody has looked at yet."""
+        found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
+        return found.fetchone() is not None
+
+    def live_in_month(self, root: int, month: str) -> list[FileRow]:
+        """Photos, and media that nobody decodes."""
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND month=? AND {_READ}", (root, month)
+        )
+        return [file_row(r) for r in rows]
+
+    def of_month(self, root: int, month: str, state: FileState) -> list[FileRow]:
+        """Files of a month in a state that are on the disk; a skipped file's month is the one its folder names."""
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND month=? AND +state=? AND absent_since IS NULL ORDER BY +path",
+            (root, month, state),
+        )
+        return [file_row(r) for r in rows]
+
+    def live_with_content(self, content: str) -> list[FileRow]:
+        """Photos of these bytes, or media that nobody decodes."""
+        return self.live_with_contents([content])[content]
+
+    def live_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, or media that nobody decodes, in the order of their ids."""
+        return self._with_contents(contents, _READ)
+
+    def seen_with_content(self, content: str) -> list[FileRow]:
+        """Photos of these bytes: their pictures can be looked at again."""
+        return self.seen_with_contents([content])[content]
+
+    def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content its photos, in the order of their ids: their pictures can be looked at again."""
+        return self._with_contents(contents, LIVE)
+
+    def companions_with_contents(self, root: int, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+        """Of each content the companions of this root that hold it."""
+        return self._with_contents(contents, "+root=? AND +state='companion' AND absent_since IS NULL", root)
+
+    def _with_contents(self, contents: Iterable[str], where: str, *values: int) -> dict[str, list[FileRow]]:
+        found: dict[str, list[FileRow]] = {content: [] for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT {FILE_COLUMNS} FROM files WHERE content IN ({marks}) AND {where} ORDER BY +id",
+                (*chunk, *values),
+            )
+            for row in rows:
+                found[row[9]].append(file_row(row))
+        return found
+
+    def months_of_contents(self, root: int, contents: Iterable[str]) -> dict[str, set[str]]:
+        """Of each content the months of this root's files that hold it, in duplicates/ too."""
+        found: dict[str, set[str]] = {content: set() for content in contents}
+        for chunk, marks in chunks(found):
+            rows = self._link.execute(
+                f"SELECT content, month FROM files WHERE content IN ({marks}) AND +root=? AND absent_since IS NULL "
+                "AND +state IN ('indexed', 'undecoded', 'held')",
+                (*chunk, root),
+            )
+            for content, month in rows:
+                found[content].add(month)
+        return found
+
+    def in_state(self, state: FileState, root: int | None = None) -> list[FileRow]:
+        where = "" if root is None else " AND root=:root"
+        rows = self._link.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE state=:state AND absent_since IS NULL{where} ORDER BY root, path",
+            {"state": state, "root": root},
+        )
+        return [file_row(r) for r in rows]
+
+    def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
+        """Files in a state that are on the disk."""
+        return self._link.execute(
+            "SELECT count(*) FROM files WHERE state=? AND absent_since IS NULL AND (? IS NULL OR root=?)",
+            (state, root, root),
+        ).fetchone()[0]

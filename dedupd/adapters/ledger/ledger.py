@@ -1,0 +1,83 @@
+"""The ledger as one: a connection and its parts.
+
+    connection.py    what every part shares: transactions, sqlite's errors as ours
+    schema.py        the tables, and the one way to open them
+    columns.py       values as columns hold them: JSON, numbers, sentences
+    inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
+    judgement.py     what was proven and decided: pair_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
+    journal.py       the move journal
+    sidecar_rows.py  what stands beside keepers, and what is owed
+    held_checks.py   what older moves put aside, compared once more
+    refusals.py      what was to move and could not
+    rereading.py     whose bytes are to be read again
+    forgetting.py    what is gone and named nowhere
+
+Owns durability; must never decide anything.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dedupd.adapters.ledger.connection import transaction, translating
+from dedupd.adapters.ledger.forgetting import Forgetting
+from dedupd.adapters.ledger.held_checks import HeldChecks
+from dedupd.adapters.ledger.inventory import Inventory
+from dedupd.adapters.ledger.journal import Journal
+from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.refusals import Refusals
+from dedupd.adapters.ledger.rereading import Rereading
+from dedupd.adapters.ledger.schema import connect
+from dedupd.adapters.ledger.sidecar_rows import Sidecars
+
+
+class Ledger:
+    """One connection and its parts. Use one per thread; only the pipeline's may write."""
+
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        """Raises LedgerDamaged or StateError, one sentence each."""
+        self.path = path
+        self._link = connect(path, read_only=read_only)
+        self.inventory = Inventory(self._link)
+        self.judgement = Judgement(self._link)
+        self.journal = Journal(self._link)
+        self.sidecars = Sidecars(self._link)
+        self.held_checks = HeldChecks(self._link)
+        self.refusals = Refusals(self._link)
+        self.rereading = Rereading(self._link)
+        self.forgetting = Forgetting(self._link)
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing; nested use joins the outer transaction. StateError, LedgerDamaged."""
+        return transaction(self._link)
+
+    @property
+    def changes(self) -> int:
+        """A number that stays the same until something is written."""
+        return self._link.total_changes
+
+    def get(self, key: str, default: str = "") -> str:
+        """A recorded choice or counter."""
+        row = self._link.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return default if row is None else row[0]
+
+    def put(self, key: str, value: str) -> None:
+        with translating(self._link):
+            self._link.execute(
+                "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+                (key, value),
+            )
+
+    def close(self) -> None:
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
