@@ -49,15 +49,17 @@ def approve(arguments: argparse.Namespace) -> int:
 
     def here(library: Library) -> Moved:
         if arguments.held_better:
-            return library.exchange(ids or None)
-        return library.approve_all() if arguments.all else library.approve(ids)
+            return library.verdicts.exchange(ids or None)
+        return library.verdicts.approve_all() if arguments.all else library.verdicts.approve(ids)
 
     return _act(arguments, yes, here)
 
 
 def reject(arguments: argparse.Namespace) -> int:
     ids = list(arguments.groups)
-    return _act(arguments, Reject(groups=_refs(ids), key=_key()), lambda library: library.reject(ids))
+    return _act(
+        arguments, Reject(groups=_refs(ids), key=_key()), lambda library: library.verdicts.reject(ids)
+    )
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -75,8 +77,8 @@ def undo(arguments: argparse.Namespace) -> int:
     request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=_key())
 
     def here(library: Library) -> Moved:
-        return library.undo(
-            library.held(
+        return library.movement.undo(
+            library.movement.held(
                 month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None
             )
         )
@@ -124,12 +126,12 @@ def _act(arguments: argparse.Namespace, request: Request, here: Callable[[Librar
             Library(settings, places, locks=locks) as library,
             telling_what_moved(library),
         ):
-            library.recover()
-            library.reconcile()
-            moved, lessons = library.taught_by(here)
-            library.summarise(library.months_of(moved, library.cluster()))
+            library.movement.recover()
+            library.roots.reconcile()
+            moved, lessons = library.verdicts.recording(lambda: here(library))
+            library.summaries.rewrite(library.movement.months_of(moved, library.grouper.regroup()))
             acted = Acted(
-                moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves],
+                moved=moved.files, restored=moved.undone, messages=list(moved.messages), moves=[m.id for m in moved.moves],
                 lessons=lessons, stayed=moved.stayed,
             )  # fmt: skip
     if arguments.json:

@@ -49,11 +49,11 @@ def _by_the_daemon(places: Places, progress: Progress) -> OwnThresholds:
 
 def _here(settings: Settings, places: Places, progress: Progress) -> OwnThresholds:
     with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-        library.recover()
-        library.catch_up(on_progress=progress)
-        found = library.calibrate(on_progress=progress)
+        library.movement.recover()
+        library.passes.catch_up(on_progress=progress)
+        found = library.models.calibrate(on_progress=progress)
         assert found is not None  # nobody stopped it
-        library.summarise(library.cluster(on_progress=progress))
+        library.summaries.rewrite(library.grouper.regroup(on_progress=progress))
         return found
 
 

@@ -62,7 +62,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         messages = ask(places.socket, Forget(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
         with hold(places, settings.roots), Library(settings, places) as library:
-            messages = library.forget(*ids).messages
+            messages = library.verdicts.forget(*ids).messages
     for sentence in messages:
         answer(sentence)
     answer(f"forgot {len(ids) - len(messages)} lesson(s)")
@@ -93,7 +93,7 @@ def _import(arguments: argparse.Namespace) -> int:
     lessons = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with hold(places, settings.roots), Library(settings, places) as library:
-        library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
+        library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
     answer(f"took in {len(lessons)} lesson(s)")
     return int(ExitCode.OK)
 

@@ -51,11 +51,11 @@ class _Here:
         self._library = library
 
     def prepare(self, name: str, progress: Progress) -> None:
-        self._library.catch_up(on_progress=progress)
-        self._library.prepare_model(name, on_progress=progress)
+        self._library.passes.catch_up(on_progress=progress)
+        self._library.models.prepare(name, on_progress=progress)
 
     def switch(self, name: str, progress: Progress) -> None:
-        self._library.switch_model(name, on_progress=progress)
+        self._library.models.switch(name, on_progress=progress)
 
 
 def use(arguments: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def use(arguments: argparse.Namespace) -> int:
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
         with hold(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-            library.recover()
+            library.movement.recover()
             return _use(arguments, settings, places, _Here(library))
 
 

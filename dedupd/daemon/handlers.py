@@ -316,13 +316,13 @@ class Handlers:
         await self._check_settings(request.settings)
 
         def prepare(library: Library, reached: Prepared, **slice: Any) -> None:
-            reached.ready = library.prepare_model(request.model, **slice)
+            reached.ready = library.models.prepare(request.model, **slice)
 
         return await self._a_slice("prepare model", prepare)
 
     async def _calibrate(self, request: Calibrate) -> Prepared:
         def calibrate(library: Library, reached: Prepared, **slice: Any) -> None:
-            found = library.calibrate(**slice)
+            found = library.models.calibrate(**slice)
             if found is not None:
                 reached.ready, reached.thresholds = True, found.to_json()
 
@@ -351,9 +351,9 @@ class Handlers:
     async def _switch_model(self, request: SwitchModel) -> Done:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
-            if not library.prepare_model(request.model, stop=lambda *, photos=True: time.monotonic() > end):
+            if not library.models.prepare(request.model, stop=lambda *, photos=True: time.monotonic() > end):
                 raise Failed(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
-            return library.switch_model(request.model, on_progress=self._daemon.engine.report)
+            return library.models.switch(request.model, on_progress=self._daemon.engine.report)
 
         model = await self._act("switch model", switch, alone=True)
         self._daemon.broadcast.send(Resync())
@@ -361,7 +361,7 @@ class Handlers:
         return Done(message=f"{model or 'hashes'} is in force")
 
     async def _drop_model(self, request: DropModel) -> Done:
-        dropped = await self._act("drop model", lambda library: library.drop_model(), alone=True)
+        dropped = await self._act("drop model", lambda library: library.models.drop(), alone=True)
         return Done(message=f"{dropped} is forgotten" if dropped else "")
 
     async def _approve(self, request: Approve) -> Acted:
@@ -372,15 +372,15 @@ class Handlers:
     def _approving(self, request: Approve) -> Act:
         told, ids = self._daemon.engine.report, [g.id for g in request.groups]
         if request.all:
-            return lambda library, stop: library.approve_all(on_progress=told, stop=stop)
-        return lambda library, stop: library.approve(ids, on_progress=told, stop=stop)
+            return lambda library, stop: library.verdicts.approve_all(on_progress=told, stop=stop)
+        return lambda library, stop: library.verdicts.approve(ids, on_progress=told, stop=stop)
 
     async def _exchange(self, request: Exchange) -> Acted:
         ids = [g.id for g in request.groups] or None
         return await self._once(
             request.key,
             lambda: self._judged(
-                "exchange", request.groups, lambda library, stop: library.exchange(ids, stop=stop)
+                "exchange", request.groups, lambda library, stop: library.verdicts.exchange(ids, stop=stop)
             ),
         )
 
@@ -389,13 +389,13 @@ class Handlers:
         return await self._once(
             request.key,
             lambda: self._judged(
-                "reject", request.groups, lambda library, stop: library.reject(ids, stop=stop)
+                "reject", request.groups, lambda library, stop: library.verdicts.reject(ids, stop=stop)
             ),
         )
 
     async def _judge(self, request: Judge) -> Acted:
         def judge(library: Library, stop: Stop) -> Moved:
-            return library.judge(
+            return library.verdicts.judge(
                 _checked(library, request.group), keeper=request.keeper, move=request.move,
                 different=request.different, keep=request.keep,
             )  # fmt: skip
@@ -404,11 +404,11 @@ class Handlers:
 
     async def _undo(self, request: Undo) -> Acted:
         def undo(library: Library, stop: Stop) -> Moved:
-            moves = library.held(
+            moves = library.movement.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
                 ids=request.moves or None, batches=request.batches,
             )  # fmt: skip
-            return library.undo(moves, on_progress=self._daemon.engine.report, stop=stop)
+            return library.movement.undo(moves, on_progress=self._daemon.engine.report, stop=stop)
 
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 
@@ -417,7 +417,7 @@ class Handlers:
 
         def forget(library: Library, stop: Stop) -> Moved:
             end = time.monotonic() + SLICE_SECONDS
-            return library.forget(
+            return library.verdicts.forget(
                 *lessons, stop=self._daemon.safe_points(lambda: time.monotonic() > end)
             )  # the pass that follows groups the rest
 
@@ -430,7 +430,7 @@ class Handlers:
             for group in groups:
                 _checked(library, group)
             stop = self._daemon.safe_points()
-            moved, lessons = library.taught_by(lambda library: act(library, stop))
+            moved, lessons = library.verdicts.recording(lambda: act(library, stop))
             self._daemon.after_moves(library, moved)
             return moved, lessons
 
@@ -473,7 +473,7 @@ def _checked(library: Library, ref: GroupRef) -> GroupRow:
 def _acted(moved: Moved, lessons: Sequence[int] = ()) -> Acted:
     """What an act did. Ids without end are not listed; Undo knows the batches of moves."""
     acted = Acted(
-        moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
+        moved=moved.files, restored=moved.undone, waiting=moved.waiting, messages=list(moved.messages),
         moves=[m.id for m in moved.moves], lessons=list(lessons), stayed=moved.stayed,
     )  # fmt: skip
     if len(acted.moves) > MANY_IDS:

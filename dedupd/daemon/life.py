@@ -176,9 +176,9 @@ class Daemon:
 
     def _make_library(self) -> Library:
         library = Library(self.settings, self.places, locks=self._locks)
-        library.recover()
+        library.movement.recover()
         if self._yes:
-            library.consent()
+            library.movement.consent()
         return library
 
     # ---- from other threads
@@ -206,7 +206,7 @@ class Daemon:
     def _hint(self, folder: str, whole: bool) -> None:
         """Something changed there. Our own moves end in duplicates/, a NAS makes thumbnails all day: nobody looks there."""
         root = _nearest(folder, map(str, self.settings.roots))
-        if not root or not looked_at(_relative(folder, root), self._library.known.scope):
+        if not root or not looked_at(_relative(folder, root), self._library.roots.scope):
             return
         now = self._loop.time()
         if not self._hints:
@@ -226,13 +226,13 @@ class Daemon:
         if self.paused:  # it waited meanwhile; resume looks everywhere
             return
         changed = False
-        paths = [root.path for root in library.roots]
-        for root in library.roots:
+        paths = [root.path for root in library.roots.all]
+        for root in library.roots.all:
             if folders := _folders_of(root.path, hints, paths):
-                changed |= library.reconcile_folders(root, folders).any
+                changed |= library.roots.reconcile_folders(root, folders).any
                 library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if changed:
-            library.ingest(on_progress=self.engine.report, stop=self.safe_points())
+            library.passes.ingest(on_progress=self.engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self.tell_status)
 
@@ -245,8 +245,8 @@ class Daemon:
         if self.paused:
             return
         stop = self.safe_points()
-        self._unread = library.reconcile(on_progress=self.engine.report, stop=stop).problems
-        self._tell_rescued(library.rescue())
+        self._unread = library.roots.reconcile(on_progress=self.engine.report, stop=stop).problems
+        self._tell_rescued(library.movement.rescue())
         if stop():  # not every folder was looked at
             self._soon(self.look_everywhere)
         else:
@@ -265,12 +265,12 @@ class Daemon:
         if self.paused:
             return
         stop, told = self.safe_points(), self.engine.report
-        library.ingest(on_progress=told, stop=stop)
-        touched = library.cluster(on_progress=told, stop=stop)
+        library.passes.ingest(on_progress=told, stop=stop)
+        touched = library.grouper.regroup(on_progress=told, stop=stop)
         # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
-        moved = Moved() if stop() else library.move(on_progress=told, stop=stop)
+        moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)
-        if not stop() and library.look_again(on_progress=told, stop=stop):
+        if not stop() and library.passes.check_held(on_progress=told, stop=stop):
             self._soon(self.tell_status)
         if stop():
             self._soon(self.recluster)
@@ -285,7 +285,7 @@ class Daemon:
 
     def _move_again(self, library: Library) -> None:
         if not self.paused:
-            self.after_moves(library, library.move(stop=self.safe_points()))
+            self.after_moves(library, library.movement.move(stop=self.safe_points()))
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
@@ -317,13 +317,13 @@ class Daemon:
 
         That they are there is looked at while paused, too.
         """
-        again = Reread() if self.paused else library.reread(self.safe_points())
+        again = Reread() if self.paused else library.rereader.read_on(self.safe_points())
         with self._guard:
             hints, self._unswept = self._unswept, {}
-        paths = [root.path for root in library.roots]
-        folders = {root.id: _folders_of(root.path, hints, paths) for root in library.roots}
-        heard = {root.id for root in library.roots if self._hears(root)}
-        said = [*again.said, *library.sweep(folders, heard)]
+        paths = [root.path for root in library.roots.all]
+        folders = {root.id: _folders_of(root.path, hints, paths) for root in library.roots.all}
+        heard = {root.id for root in library.roots.all if self._hears(root)}
+        said = [*again.said, *library.movement.sweep(folders, heard)]
         self._tell_rescued(said)
         if again.changed:
             self._soon(self.regroup)
@@ -342,17 +342,17 @@ class Daemon:
 
     def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
         """Summaries, notices and attention after anything moved or was grouped anew. In the engine's thread."""
-        months = library.months_of(moved, touched or {})
-        summaries = library.summarise(months)
+        months = library.movement.months_of(moved, touched or {})
+        summaries = library.summaries.rewrite(months)
         self._round = list(moved.messages)
         for summary in summaries:
             self._soon(self.broadcast.send, MonthChanged(root=summary.root, month=summary.month))
-        if moved.files or moved.restored:
+        if moved.files or moved.undone:
             month = summaries[0].month if summaries else ""
             self._soon(
-                self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.restored)
+                self.broadcast.send, MovedNotice(month=month, moved=moved.files, restored=moved.undone)
             )
-            log.info("moved %d file(s), put back %d", moved.files, moved.restored)
+            log.info("moved %d file(s), put back %d", moved.files, moved.undone)
         kinds = {m.refusal for m in moved.refused}
         if Refusal.NOT_QUIET in kinds:
             self._soon(self.schedule.later, "retry", self.settings.schedule.settle_seconds + 1, self._retry)
@@ -455,7 +455,7 @@ class Daemon:
             *self._unfollowed,
             *self._unwatched.values(),
             *self._round,
-            *self._library.problems.values(),
+            *self._library.roots.problems.values(),
             *self._unread,
         ]
 

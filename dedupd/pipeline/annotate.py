@@ -8,6 +8,7 @@ then the month's summary tells what the copies know. Must never touch a photo.
 
 from __future__ import annotations
 
+import logging
 import os.path
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -15,21 +16,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.descriptions import Description, joined, lacking
-from dedupd.core.foreign import Scope
 from dedupd.core.photo import Relation
 from dedupd.core.records import FileRow, RootRow, SidecarRow
 from dedupd.core.relocation import Move, MoveState, duplicates_folder
 from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
-from dedupd.errors import RootError
+from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.relocate import Mover
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
+log = logging.getLogger("dedupd.annotate")
 BATCH = (8, 64)
 """Groups whose files are read at a time, fewest and most."""
 
@@ -72,28 +74,42 @@ class Annotator:
     """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
-        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, scope: Scope, clock: Clock, *,
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, roots: Roots, clock: Clock, *,
         on: bool,
     ) -> None:  # fmt: skip
         self._ledger, self._vision, self._disk, self._store, self._clock = ledger, vision, disk, store, clock
-        self._scope, self._on = scope, on
+        self._roots, self._on = roots, on
 
     def settle(
-        self, root: RootRow, groups: Collection[int] | None = None, *, see: bool = True,
-        on_progress: Progress = lambda phase, done, total: None, stop: Stop = never,
-    ) -> list[str]:  # fmt: skip
-        """End what was begun and do what is owed in this root (or of these groups), which is surely itself. Returns what
-        people should know.
+        self, *, groups: Collection[int] | None = None, read: bool = True, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> None:  # fmt: skip
+        """Write the sidecars that moves owe, and remove those of moves that were undone.
 
-        Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
+        `groups`: these alone; somebody waits for an act, and not for all that a pass has still to write. Without `read`
+        no photo is read: what needs that stays owed, and so does all that the worker cannot read now.
         """
+        waiting = {row.root for row in self._ledger.sidecars.unsettled()}
+        for root in self._ledger.inventory.roots():
+            if root.id not in waiting or self._roots.surely(root, mark=False) is None:
+                continue
+            try:
+                for sentence in self._settle_root(root, groups, read, on_progress, stop):
+                    log.info("%s", sentence)
+            except VisionError as error:
+                log.warning("sidecars are written later: %s", error)
+
+    def _settle_root(
+        self, root: RootRow, groups: Collection[int] | None, read: bool, on_progress: Progress, stop: Stop
+    ) -> list[str]:
+        """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know."""
         said: list[str] = []
         waiting = [
             row.group
             for row in self._ledger.sidecars.unsettled()
             if row.root == root.id and (groups is None or row.group in groups)
         ]
-        companions = Companions(self._ledger, self._disk, root, self._scope)
+        companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         done = 0
         for part in slices(waiting, self._clock, *BATCH):
             if stop():
@@ -103,7 +119,7 @@ class Annotator:
             # What came in between settles sidecars too, so that each row is read as it is now.
             rows = [row for group in part if (row := self._owed(group)) is not None]
             cases = [c for row in rows if (c := self._case(root, row, companions))]
-            if not see:
+            if not read:
                 cases = [case for case in cases if not self._speaking(case)]
             self._read(root, cases)
             for case in cases:

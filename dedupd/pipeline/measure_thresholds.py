@@ -55,7 +55,7 @@ def _key(model: str) -> str:
     return f"thresholds {model}"
 
 
-class Calibration:
+class ThresholdMeasurement:
     """One model measuring itself. `advance` until it answers."""
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
 from dedupd.pipeline.foreign_folders import note
-from dedupd.pipeline.held_copies import look_aside, taken_back
+from dedupd.pipeline.held_copies import check_held_copies, undone_by_owner
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, FoundFile
 
@@ -139,7 +139,7 @@ def reconcile(
     changes.problems += _told(unreadable)
     if not under and itself:
         note(ledger, root, foreign)
-        changes.absent += look_aside(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
+        changes.absent += check_held_copies(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
     return changes
 
 
@@ -267,7 +267,9 @@ class _Diff:
 
     def _holds_a_held_one(self, file: FoundFile) -> bool:
         """Its owner moved a held copy back, over what lay here."""
-        return any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat))
+        return any(
+            self._is_undone_by_owner(held) for held in self._files.files_by_inode(self._root.id, file.stat)
+        )
 
     def finish(self, *, believe_absence: bool) -> None:
         """Match new paths with vanished ones (a rename keeps inode, size, mtime), then record the rest."""
@@ -289,8 +291,8 @@ class _Diff:
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         for row in self._files.files_by_inode(self._root.id, file.stat):
-            if self._is_taken_back(row):
-                taken_back(self._ledger, row, file.path, self._clock.now())
+            if self._is_undone_by_owner(row):
+                undone_by_owner(self._ledger, row, file.path, self._clock.now())
                 self._changes.renamed += 1
                 return True
             if row.state == FileState.HELD or not (row.id in self._gone or row.absent_since is not None):
@@ -301,7 +303,7 @@ class _Diff:
             return True
         return False
 
-    def _is_taken_back(self, row: FileRow) -> bool:
+    def _is_undone_by_owner(self, row: FileRow) -> bool:
         return row.state == FileState.HELD and self._disk.gone(self._root.path, row.path)
 
     def _rename(self, row: FileRow, file: FoundFile, companion: bool) -> None:

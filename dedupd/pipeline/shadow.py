@@ -15,8 +15,9 @@ from dedupd.config import Settings
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
-from dedupd.pipeline.measure_thresholds import Calibration, own_thresholds
-from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.pipeline.compare import Comparison
+from dedupd.pipeline.measure_thresholds import ThresholdMeasurement, own_thresholds
+from dedupd.pipeline.recluster import decide
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, LookRequest, Vision
 
@@ -45,7 +46,7 @@ class Shadow:
         self._seen, self._total = 0, 0
         self._given_up: set[str] = set()
         """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
-        self._calibration: Calibration | None = None
+        self._measurement: ThresholdMeasurement | None = None
         self._calibrated = shipped(self.model) or own_thresholds(ledger, self.model) is not None
         self._compared: dict[tuple[int, str], int] = {}
         """Month -> the change counter it was compared at."""
@@ -57,19 +58,19 @@ class Shadow:
     def advance(self, on_step: Step, stop: Stop = never) -> bool:
         """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
         return (
-            self._look(on_step, stop)
+            self._ingest(on_step, stop)
             and self._calibrate(on_step, stop)
             and self._compare_months(on_step, stop)
         )
 
-    # ---- looking
+    # ---- ingesting
 
-    def _look(self, on_step: Step, stop: Stop) -> bool:
+    def _ingest(self, on_step: Step, stop: Stop) -> bool:
         while self._waiting or self._find_lacking():
             if stop():
                 return False
             chunk, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._look_at(chunk, on_step)
+            self._ingest_some(chunk, on_step)
         return True
 
     def _find_lacking(self) -> bool:
@@ -94,7 +95,7 @@ class Shadow:
         rows = self._ledger.inventory.seen_with_content(content)
         return next((f for f in rows if f.root in online), None)
 
-    def _look_at(self, contents: Sequence[str], on_step: Step) -> None:
+    def _ingest_some(self, contents: Sequence[str], on_step: Step) -> None:
         """Fill the index; the ledger's own photos stay as the model in force saw them."""
         tops = {r.id: r.path for r in self._ledger.inventory.roots()}
         files = {c: f for c in contents if (f := self._file(c)) is not None}
@@ -113,8 +114,10 @@ class Shadow:
         """Thresholds are never another model's. Without any it will only propose, and status says so."""
         if not self._calibrated:
             try:
-                self._calibration = self._calibration or Calibration(self._ledger, self.vision, self._clock)
-                if self._calibration.advance(on_step, stop) is None:
+                self._measurement = self._measurement or ThresholdMeasurement(
+                    self._ledger, self.vision, self._clock
+                )
+                if self._measurement.advance(on_step, stop) is None:
                     return False
             except NotCalibrated:
                 pass

@@ -20,7 +20,7 @@ def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that watches the shelf, where one copy may move."""
     shelf.pair(KEEPER, COPY)
     shelf.look()
-    shelf.library.consent()
+    shelf.library.movement.consent()
     with hold(shelf.library.places, shelf.library.settings.roots) as locks:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
@@ -46,7 +46,7 @@ def test_what_waited_for_its_turn_does_nothing_once_paused(daemon: Daemon, shelf
     daemon._reconcile(shelf.library)
     assert COPY in shelf.files()
     assert len(shelf.vision.looked) == looked
-    assert shelf.library.reconcile().new == 1, "a look is for the resume"
+    assert shelf.library.roots.reconcile().new == 1, "a look is for the resume"
 
 
 @pytest.mark.parametrize("when", ["before it began", "in the middle"])
@@ -58,7 +58,7 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     daemon.paused = when == "before it began"
-    monkeypatch.setattr(shelf.library, "rescue", lambda: setattr(daemon, "paused", True) or [])
+    monkeypatch.setattr(shelf.library.movement, "rescue", lambda: setattr(daemon, "paused", True) or [])
     with pytest.raises(DedupdError, match="before its end") as refused:
         daemon.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED

@@ -22,7 +22,7 @@ KEEPER, COPY = "2024/06/a.jpg", "2024/06/b.jpg"
 def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """One that watches the shelf, between two tasks; one copy lies in duplicates/."""
     shelf.pair(KEEPER, COPY)
-    assert shelf.pass_().files == 1 and shelf.library.rescue() == []
+    assert shelf.pass_().files == 1 and shelf.library.movement.rescue() == []
     with hold(shelf.library.places, shelf.library.settings.roots) as locks:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
@@ -90,7 +90,7 @@ def test_on_a_server_others_change_files_without_an_event(
 
 def test_paused_it_reads_nothing_again(daemon: Daemon, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(shelf.library, "reread", asked.append)
+    monkeypatch.setattr(shelf.library.rereader, "read_on", asked.append)
     daemon.paused = True
     daemon._rescue(shelf.library)
     assert asked == []
