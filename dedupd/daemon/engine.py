@@ -42,9 +42,11 @@ class Urgency(IntEnum):
     """An act that somebody waits for."""
     SCAN = 3
     """A pass that somebody waits for."""
-    PASS = 4
-    """Looking, indexing, clustering, moving."""
-    SHADOW = 5
+    HINT = 4
+    """A look at folders of which events tell that something changed there."""
+    PASS = 5
+    """Looking everywhere, indexing, clustering, moving."""
+    SHADOW = 6
     """Another embedder in preparation: whatever else there is to do comes first."""
 
 
@@ -115,8 +117,8 @@ class Engine:
         """False when a task has shown no life for so long that only a restart helps."""
         return not self._running or time.monotonic() - self.last_beat < STUCK_SECONDS
 
-    def give_way(self, *, photos: bool = True) -> bool:
-        """At a safe point of the running task: do what is more urgent than it, or of that only what touches no photo.
+    def give_way(self) -> bool:
+        """At a safe point of the running task: do what is more urgent than it.
 
         True when the running task should end here: the daemon ends, or what waits must be done alone.
         """
@@ -125,9 +127,9 @@ class Engine:
             return self._stopping.is_set()
         at_work = self._running[-1].urgency
         while not self._stopping.is_set():
-            task, wanted = self._more_urgent(at_work if photos else min(at_work, Urgency.RESCUE))
+            task, wanted = self._more_urgent(at_work)
             if task is None:
-                return wanted and at_work >= Urgency.PASS
+                return wanted and at_work >= Urgency.HINT
             self._do(task)
         return True
 

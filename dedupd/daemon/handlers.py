@@ -351,7 +351,7 @@ class Handlers:
     async def _switch_model(self, request: SwitchModel) -> Done:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
-            if not library.models.prepare(request.model, stop=lambda *, photos=True: time.monotonic() > end):
+            if not library.models.prepare(request.model, stop=lambda: time.monotonic() > end):
                 raise Failed(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
             return library.models.switch(request.model, on_progress=self._daemon.engine.report)
 

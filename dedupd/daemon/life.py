@@ -101,7 +101,7 @@ class Daemon:
         self._unswept: dict[str, bool] = {}
         """Changed folders whose keepers were not looked at since; written on the loop, read by the engine."""
         self._guard = threading.Lock()
-        self._first_hint = 0.0
+        self._first_hint = self._hints_from = 0.0
         self._stopped = asyncio.Event()
         self._roots: dict[str, tuple[int, int] | None] = {}
         self._asked = set[str]()
@@ -215,23 +215,33 @@ class Daemon:
         with self._guard:
             self._unswept[folder] = self._unswept.get(folder, False) or whole
         wait = min(HINT_SECONDS, max(0.0, self._first_hint + HINT_LIMIT_SECONDS - now))
+        # What it comes in between has half of the time, however large the folder in which something changes all day.
+        wait = max(wait, self._hints_from - now)
         self.schedule.later("hints", wait, self._look_at_hints)
 
     def _look_at_hints(self) -> None:
         hints, self._hints = self._hints, {}
         if hints and not self.paused:
-            self.engine.submit("look", lambda library: self._look(library, hints))
+            self.engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
 
     def _look(self, library: Library, hints: dict[str, bool]) -> None:
         if self.paused:  # it waited meanwhile; resume looks everywhere
             return
-        changed = False
+        changed, stop, began = False, self.safe_points(), self._loop.time()
         paths = [root.path for root in library.roots.all]
         for root in library.roots.all:
             if folders := _folders_of(root.path, hints, paths):
-                changed |= library.roots.reconcile_folders(root, folders).any
+                changed |= library.roots.reconcile_folders(root, folders, stop=stop).any
                 library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
-        if changed:
+        now = self._loop.time()
+        self._hints_from = now + (now - began)
+        if stop():  # not every folder was looked at
+            self._soon(self.look_everywhere)
+        elif changed:
+            self.engine.submit("index", self._index, once=True)
+
+    def _index(self, library: Library) -> None:
+        if not self.paused:
             library.passes.ingest(on_progress=self.engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self.tell_status)
@@ -245,12 +255,13 @@ class Daemon:
         if self.paused:
             return
         stop = self.safe_points()
-        self._unread = library.roots.reconcile(on_progress=self.engine.report, stop=stop).problems
-        self._tell_rescued(library.movement.rescue())
+        problems = library.roots.reconcile(on_progress=self.engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
             self._soon(self.look_everywhere)
-        else:
-            self._pass(library)
+            return
+        self._unread = problems
+        self._tell_rescued(library.movement.rescue(stop))
+        self._pass(library)
 
     def regroup(self) -> None:
         """Cluster what changed, once it is quiet."""
@@ -317,13 +328,14 @@ class Daemon:
 
         That they are there is looked at while paused, too.
         """
-        again = Reread() if self.paused else library.rereader.read_on(self.safe_points())
+        stop = self.safe_points()
+        again = Reread() if self.paused else library.rereader.read_on(stop)
         with self._guard:
             hints, self._unswept = self._unswept, {}
         paths = [root.path for root in library.roots.all]
         folders = {root.id: _folders_of(root.path, hints, paths) for root in library.roots.all}
         heard = {root.id for root in library.roots.all if self._hears(root)}
-        said = [*again.said, *library.movement.sweep(folders, heard)]
+        said = [*again.said, *library.movement.sweep(folders, heard, stop)]
         self._tell_rescued(said)
         if again.changed:
             self._soon(self.regroup)
@@ -492,9 +504,9 @@ class _SafePoints:
         self._engine, self._told_to_end = engine, ended
         self._ended = False
 
-    def __call__(self, *, photos: bool = True) -> bool:
+    def __call__(self) -> bool:
         if not self._ended:
-            self._ended = self._engine.give_way(photos=photos) or self._told_to_end()
+            self._ended = self._engine.give_way() or self._told_to_end()
         return self._ended
 
 

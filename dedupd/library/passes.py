@@ -55,7 +55,7 @@ class Passes:
             changes.problems += parts.rereader.read_on(stop, SCAN_REREADS).said
         self.ingest(months=chosen, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
-            changes.problems += parts.movement.rescue()
+            changes.problems += parts.movement.rescue(stop)
         touched = parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dedupd.adapters.fs.lock import hold
-from dedupd.daemon.life import Daemon
+from dedupd.daemon.life import HINT_SECONDS, Daemon
 from dedupd.errors import DedupdError, ExitCode
+from dedupd.pipeline.reconcile import Changes
 from tests.support.shelf import Shelf
 
 KEEPER, COPY = "2024/06/a.jpg", "2024/06/b.jpg"
@@ -24,7 +25,7 @@ def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     with hold(shelf.library.places, shelf.library.settings.roots) as locks:
         made = Daemon(shelf.library.settings, shelf.library.places, locks)
         made._library, made._loop = shelf.library, asyncio.new_event_loop()
-        monkeypatch.setattr(made.engine, "give_way", lambda *, photos=True: False)
+        monkeypatch.setattr(made.engine, "give_way", lambda: False)
         yield made
         made._loop.close()
 
@@ -58,7 +59,7 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     daemon.paused = when == "before it began"
-    monkeypatch.setattr(shelf.library.movement, "rescue", lambda: setattr(daemon, "paused", True) or [])
+    monkeypatch.setattr(shelf.library.movement, "rescue", lambda stop: setattr(daemon, "paused", True) or [])
     with pytest.raises(DedupdError, match="before its end") as refused:
         daemon.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED
@@ -69,6 +70,47 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
 def test_a_look_that_was_ended_early_is_begun_again(
     daemon: Daemon, shelf: Shelf, soon: list[Callable[..., object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon.engine, "give_way", lambda *, photos=True: True)
+    monkeypatch.setattr(daemon.engine, "give_way", lambda: True)
     daemon._reconcile(shelf.library)
     assert daemon.look_everywhere in soon
+
+
+def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
+    daemon: Daemon, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of many thousands, where something changes all day, nothing else would be done."""
+    now, waits = [1000.0], list[float]()
+    monkeypatch.setattr(daemon._loop, "time", lambda: now[0])
+    monkeypatch.setattr(daemon.schedule, "later", lambda name, seconds, act: waits.append(seconds))
+    hint = str(shelf.path("2024/06"))
+    daemon._hint(hint, False)
+    monkeypatch.setattr(
+        shelf.library.roots,
+        "reconcile_folders",
+        lambda root, folders, stop: now.__setitem__(0, now[0] + 20.0) or Changes(),
+    )
+    daemon._look(shelf.library, daemon._hints)
+    daemon._hint(hint, False)
+    now[0] += 15.0
+    daemon._hint(hint, False)
+    assert waits == [HINT_SECONDS, 20.0, 5.0]
+
+
+def test_hints_that_were_not_all_looked_at_are_not_lost(
+    daemon: Daemon, shelf: Shelf, soon: list[Callable[..., object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon.engine, "give_way", lambda: True)
+    daemon._look(shelf.library, {str(shelf.path("2024/06")): False})
+    assert daemon.look_everywhere in soon
+
+
+def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
+    daemon: Daemon, shelf: Shelf, soon: list[Callable[..., object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon._unread = ["2023 cannot be read"]
+    monkeypatch.setattr(daemon.engine, "give_way", lambda: True)
+    monkeypatch.setattr(
+        shelf.library.movement, "rescue", lambda stop: pytest.fail("the next look asks about keepers")
+    )
+    daemon._reconcile(shelf.library)
+    assert daemon._unread == ["2023 cannot be read"]

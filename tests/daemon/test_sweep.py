@@ -58,6 +58,7 @@ def test_what_a_look_finds_after_the_sweep_is_looked_at_in_the_next(daemon: Daem
     shelf.add(KEEPER, "town")
     daemon._rescue(shelf.library)
     daemon._look(shelf.library, {str(shelf.path("2024/06")): False})
+    daemon._index(shelf.library)
     daemon._rescue(shelf.library)
     assert back(shelf)
 
