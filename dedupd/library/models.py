@@ -12,8 +12,9 @@ from dedupd.errors import UsageError, VisionError
 from dedupd.library.build import Parts
 from dedupd.pipeline import shadow
 from dedupd.pipeline.measure_thresholds import ThresholdMeasurement
-from dedupd.pipeline.roots import Progress, quiet
+from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never
+from dedupd.ports import Progress
 
 
 class Models:

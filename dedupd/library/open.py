@@ -20,9 +20,9 @@ from dedupd.library.models import Models
 from dedupd.library.passes import Passes
 from dedupd.library.results import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
-from dedupd.pipeline.roots import Progress, quiet
+from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, Vision
+from dedupd.ports import Clock, Progress, Vision
 from dedupd.protocol.messages import GroupView, Side
 
 

@@ -22,8 +22,9 @@ from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.forget import forget_gone, forget_rows
 from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.movement import Moved
-from dedupd.pipeline.roots import Progress, quiet
+from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never, wait
+from dedupd.ports import Progress
 
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30

@@ -13,7 +13,7 @@ import os.path
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.core.descriptions import Description, joined, lacking
 from dedupd.core.photo import Relation
@@ -29,31 +29,12 @@ from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.sidecar_files import SidecarFiles
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.annotate")
 BATCH = (8, 64)
 """Groups whose files are read at a time, fewest and most."""
-
-
-class SidecarStore(Protocol):
-    """The files themselves (adapters/fs/sidecar_files.py: SidecarFiles)."""
-
-    def write(self, root: str, root_id: str, row: SidecarRow, keeper: str, folder: str) -> str:
-        """Make the sidecar, receipted in `folder` and durable; '' or why not."""
-        ...
-
-    def holds(self, root: str, path: str, text: str) -> bool:
-        """True when the file at `path` has exactly these bytes."""
-        ...
-
-    def remove(self, root: str, root_id: str, row: SidecarRow, folder: str, *, torn: bool = False) -> bool:
-        """Take it away while it is ours; False when it is somebody's. Raises OSError, RootError."""
-        ...
-
-    def receipts(self, root: str) -> list[tuple[str, SidecarRow]]:
-        """What the receipts under `root` tell: (duplicates/ folder, row). RootError."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +55,7 @@ class Annotator:
     """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
-        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, roots: Roots, clock: Clock, *,
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarFiles, roots: Roots, clock: Clock, *,
         on: bool,
     ) -> None:  # fmt: skip
         self._ledger, self._vision, self._disk, self._store, self._clock = ledger, vision, disk, store, clock
@@ -259,7 +240,7 @@ class Annotator:
 
 
 def withdraw_by_receipts(
-    root: str, store: SidecarStore, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
+    root: str, store: SidecarFiles, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
 ) -> int:
     """With the ledger gone: lay aside the sidecars of keepers of which nothing is held any more. Returns how many.
 

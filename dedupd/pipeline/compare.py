@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from dedupd.core.series import Series
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.measure_thresholds import own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, ProofRequest, Vision, VisionStatus
+from dedupd.ports import Clock, Progress, ProofRequest, Vision, VisionStatus
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -29,8 +29,6 @@ PROOFS = (8, 256)
 FRESH = 256
 """Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory. Not sized by time: a look
 at the whole index costs much the same for one content as for so many."""
-Step = Callable[[str, int, int], None]
-"""progress(phase, done, total)."""
 
 
 class Comparison:
@@ -50,7 +48,11 @@ class Comparison:
         self._roots = {r.id: r for r in ledger.inventory.roots()}
 
     def month(
-        self, root: int, month: str, on_step: Step = lambda phase, done, total: None, stop: Stop = never
+        self,
+        root: int,
+        month: str,
+        on_progress: Progress = lambda phase, done, total: None,
+        stop: Stop = never,
     ) -> bool:
         """Compare what is new in this month with the month, and what is new at all with the whole library.
 
@@ -78,7 +80,7 @@ class Comparison:
         lacking = self._restore_index({*fresh, *new}, stop)
         if lacking is None:
             return False
-        progress = _MonthProgress(on_step, len(fresh) + len(new))
+        progress = _MonthProgress(on_progress, len(fresh) + len(new))
         in_month = _Search(fresh=fresh, among=contents, place=place, rules=within, series=series)
         anywhere = _Search(fresh=new, among=None, place="", rules={rules: new}, series=series)
         return all(self._compare(search, lacking, progress, stop) for search in (in_month, anywhere))
@@ -290,11 +292,11 @@ def _within(series: Series, contents: Sequence[str], rules: str) -> dict[str, li
 class _MonthProgress:
     """How far the comparison of a month has come, in contents."""
 
-    def __init__(self, on_step: Step, total: int) -> None:
-        self._on_step, self._total, self._done = on_step, total, 0
+    def __init__(self, on_progress: Progress, total: int) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0
 
     def within_block(self, contents: float) -> None:
-        self._on_step("prove", self._done + int(contents), self._total)
+        self._on_progress("prove", self._done + int(contents), self._total)
 
     def block_done(self, contents: int) -> None:
         self._done += contents

@@ -24,9 +24,9 @@ from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
 from dedupd.pipeline.relocate import Mover, new_batch
-from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

@@ -23,9 +23,9 @@ from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.lessons import change_months_of_new_verdicts, lessons_of, typed
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions, Stays
-from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.month import year_folder
@@ -23,18 +23,8 @@ from dedupd.ports import Clock
 from dedupd.protocol.messages import GroupView
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.summary_files import SummaryFiles
     from dedupd.adapters.ledger import Ledger
-
-
-class SummaryLog(Protocol):
-    """Where summaries are kept."""
-
-    def write(self, root: RootRow, folder: str, summary: MonthSummary) -> str:
-        """Write atomically below `folder` of the root ('' = the root) and in the state folder.
-
-        Returns '' or one sentence saying why the copy in the root could not be written.
-        """
-        ...
 
 
 class Summaries:
@@ -44,7 +34,7 @@ class Summaries:
         self,
         ledger: Ledger,
         reviewer: Reviewer,
-        log: SummaryLog,
+        log: SummaryFiles,
         settings: Settings,
         clock: Clock,
         roots: Roots,

@@ -17,9 +17,9 @@ from dedupd.errors import UsageError
 from dedupd.pipeline import consent
 from dedupd.pipeline.movement import GROUPS, Moved, Movement
 from dedupd.pipeline.recluster import decide
-from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices, wait
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
