@@ -93,4 +93,4 @@ def test_a_marker_of_its_owners_words_forbids_nothing(shelf: Shelf, name: str) -
     shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
     assert shelf.pass_().files == 1
     shelf.again()
-    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).restored == 1
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1
