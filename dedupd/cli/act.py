@@ -19,21 +19,19 @@ from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.errors import ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView, Moved
-from dedupd.protocol.messages import (
-    Acted,
+from dedupd.protocol.requests import (
     Approve,
-    Done,
     Exchange,
     GroupRef,
     Pause,
     Reject,
     Request,
     Resolve,
-    Resolved,
     Resume,
     ScanNow,
     Undo,
-)  # fmt: skip
+)
+from dedupd.protocol.results import Acted, Confirmed, Resolved
 
 
 def approve(arguments: argparse.Namespace) -> int:
@@ -173,7 +171,7 @@ def scan_now(arguments: argparse.Namespace) -> int:
 
 def _tell_daemon(arguments: argparse.Namespace, request: Request) -> int:
     _, places = opened(arguments)
-    done = ask(places.socket, request, Done)
+    done = ask(places.socket, request, Confirmed)
     if arguments.json:
         answer_json({"message": done.message})
     else:

@@ -13,24 +13,15 @@ import msgspec
 
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
-from dedupd.client.connection import Refused, ask
+from dedupd.client.connection import DaemonRefused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, StateError
 from dedupd.library import LibraryView
-from dedupd.protocol.messages import (
-    GetGroup,
-    GetMonths,
-    GetStatus,
-    GroupDetail,
-    GroupView,
-    Months,
-    MonthView,
-    PhotoView,
-    Request,
-    StatusView,
-)  # fmt: skip
+from dedupd.protocol.requests import GetGroup, GetMonths, GetStatus, Request
+from dedupd.protocol.results import MonthsPage
+from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, StatusView
 
 R = TypeVar("R", bound=msgspec.Struct)
 QUICK_SECONDS = 10.0
@@ -107,10 +98,10 @@ def months(arguments: argparse.Namespace) -> int:
     offset: int | None = 0
     while offset is not None:
 
-        def rest(state: LibraryView, offset: int = offset) -> Months:
-            return Months(months=state.reviewer.months()[offset:])
+        def rest(state: LibraryView, offset: int = offset) -> MonthsPage:
+            return MonthsPage(months=state.reviewer.months()[offset:])
 
-        page = _asked(settings, places, GetMonths(offset=offset), Months, rest)
+        page = _asked(settings, places, GetMonths(offset=offset), MonthsPage, rest)
         found += page.months
         offset = page.next_offset
     if arguments.json:
@@ -200,7 +191,7 @@ def show(arguments: argparse.Namespace) -> int:
 
     try:
         found = _asked(settings, places, GetGroup(id=id), GroupDetail, read)
-    except Refused as refusal:
+    except DaemonRefused as refusal:
         raise DedupdError(f"{refusal}: `dedupd groups` lists them") from None
     if arguments.json:
         answer_json(msgspec.to_builtins(found))

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import Progress, answer, answer_json, progress_bar
 from dedupd.cli.opening import opened_for_acting
-from dedupd.client.connection import Refused, ask
+from dedupd.client.connection import DaemonRefused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import AlreadyRunning, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library
-from dedupd.protocol.messages import Calibrate, Prepared
+from dedupd.protocol.requests import Calibrate
+from dedupd.protocol.results import Preparation
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         try:
             found = _by_the_daemon(places, progress)
-        except Refused as refusal:
+        except DaemonRefused as refusal:
             if refusal.tried:
                 raise
             raise AlreadyRunning(str(refusal)) from None
@@ -41,7 +42,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
 
 
 def _by_the_daemon(places: Places, progress: Progress) -> OwnThresholds:
-    while not (reached := ask(places.socket, Calibrate(), Prepared, timeout=None)).ready:
+    while not (reached := ask(places.socket, Calibrate(), Preparation, timeout=None)).ready:
         if reached.phase:
             progress(reached.phase, reached.done, reached.total)
     return OwnThresholds.from_json(reached.thresholds)

@@ -20,16 +20,9 @@ from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
-from dedupd.protocol.messages import (
-    Acted,
-    Approve,
-    GetGroups,
-    GetMonths,
-    GetStatus,
-    GroupsPage,
-    Months,
-    StatusView,
-)
+from dedupd.protocol.requests import Approve, GetGroups, GetMonths, GetStatus
+from dedupd.protocol.results import Acted, GroupsPage, MonthsPage
+from dedupd.protocol.views import StatusView
 
 PATIENCE = 240.0
 """Seconds for one step, on a slow laptop that builds the model for the first time."""
@@ -64,7 +57,7 @@ def _tour(where: Places, gallery: Path) -> int:
     started = time.monotonic()
     status = _until(where, lambda s: s.moved > first.moved and _idle(s))
     answer(f"   found and settled after {time.monotonic() - started:.0f} s")
-    for month in ask(where.socket, GetMonths(), Months).months:
+    for month in ask(where.socket, GetMonths(), MonthsPage).months:
         if month.moved:
             line = (
                 (gallery / month.month[:4] / "duplicates_summary" / f"{month.month}.md")

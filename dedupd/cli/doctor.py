@@ -23,7 +23,8 @@ from dedupd.config import Places, Settings, places
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
 from dedupd.library import LibraryView
-from dedupd.protocol.messages import GetStatus, StatusView
+from dedupd.protocol.requests import GetStatus
+from dedupd.protocol.views import StatusView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

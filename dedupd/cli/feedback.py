@@ -18,7 +18,9 @@ from dedupd.client.connection import ask
 from dedupd.core.summary import visible
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView
-from dedupd.protocol.messages import Acted, Forget, LessonView
+from dedupd.protocol.requests import ForgetLessons
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import LessonView
 
 _SAID = {"different": "not duplicates", "same": "duplicates", "keep": "stays where it is"}
 FORMAT = "dedupd-feedback/1"
@@ -59,7 +61,7 @@ def _forget(arguments: argparse.Namespace) -> int:
     settings, places = opened_for_acting(arguments)
     ids = [int(text) for text in arguments.what]
     try:
-        messages = ask(places.socket, Forget(lessons=ids), Acted, timeout=None).messages
+        messages = ask(places.socket, ForgetLessons(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
         with hold(places, settings.roots), Library(settings, places) as library:
             messages = library.verdicts.forget(*ids).messages

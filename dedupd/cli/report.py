@@ -26,7 +26,8 @@ from dedupd.core.summary import MonthSummary, to_json, to_markdown
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, UsageError
 from dedupd.library import LibraryView
 from dedupd.pipeline.summarise import month_summary
-from dedupd.protocol.messages import GetThumbnails, Thumbnails
+from dedupd.protocol.requests import GetThumbnails
+from dedupd.protocol.results import Thumbnails
 
 _ONE_MINUTE = 60.0
 _SIDE = 256

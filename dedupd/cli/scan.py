@@ -12,13 +12,14 @@ from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.stopping import telling_what_moved
-from dedupd.client.connection import Refused, ask
+from dedupd.client.connection import DaemonRefused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.month import Month
 from dedupd.core.summary import human_bytes, visible
 from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
 from dedupd.library import Library, ScanOutcome
-from dedupd.protocol.messages import Acted, Scan
+from dedupd.protocol.requests import Scan
+from dedupd.protocol.results import Acted
 
 
 def scan(arguments: argparse.Namespace) -> int:
@@ -141,7 +142,7 @@ def _by_the_daemon(
         raise
     except NoDaemon:
         raise busy from None
-    except Refused as refusal:
+    except DaemonRefused as refusal:
         if refusal.tried:
             raise
         raise AlreadyRunning(str(refusal)) from busy

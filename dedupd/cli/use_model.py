@@ -13,7 +13,7 @@ from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.tune import as_json, print_change
-from dedupd.client.connection import Refused, ask
+from dedupd.client.connection import DaemonRefused, ask
 from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, UsageError
@@ -21,7 +21,8 @@ from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.shadow import in_preparation
 from dedupd.pipeline.tune import tune
-from dedupd.protocol.messages import Done, Prepared, PrepareModel, SwitchModel
+from dedupd.protocol.requests import PrepareModel, SwitchModel
+from dedupd.protocol.results import Confirmed, Preparation
 
 
 class _Hands(Protocol):
@@ -38,12 +39,12 @@ class _Daemon:
 
     def prepare(self, name: str, progress: Progress) -> None:
         request = PrepareModel(model=name, settings=self._settings.decisive)
-        while not (reached := ask(self._socket, request, Prepared, timeout=None)).ready:
+        while not (reached := ask(self._socket, request, Preparation, timeout=None)).ready:
             if reached.phase:
                 progress(reached.phase, reached.done, reached.total)
 
     def switch(self, name: str, progress: Progress) -> None:
-        ask(self._socket, SwitchModel(model=name), Done, timeout=None)
+        ask(self._socket, SwitchModel(model=name), Confirmed, timeout=None)
 
 
 class _Here:
@@ -64,7 +65,7 @@ def use(arguments: argparse.Namespace) -> int:
     _check_config(settings, arguments.name)
     try:
         return _use(arguments, settings, places, _Daemon(settings, places))
-    except Refused as refusal:
+    except DaemonRefused as refusal:
         if refusal.tried:
             raise
         raise AlreadyRunning(str(refusal)) from None

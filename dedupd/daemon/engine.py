@@ -1,8 +1,8 @@
-"""The one pipeline thread: owns the library, does one task at a time, in the order of urgency.
+"""The pipeline thread: owns the library, does one task at a time, the most urgent first.
 
-Nothing else in the daemon writes the ledger or moves a file. A long task asks `give_way` at its safe points: what
-is more urgent is done there, in the middle of it, and then it goes on. So nothing that it did is lost, and nobody
-waits for its end.
+Nothing else in the daemon writes the ledger or moves a file. A long task calls `give_way` at its safe points: what
+is more urgent is done there, and then the task goes on. So nothing that it did is lost, and nobody waits for its end.
+Must never decide what is to be done: it is given tasks.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from typing import Any
 
 from dedupd.errors import DedupdError
 from dedupd.library import Library
-from dedupd.protocol.messages import ProgressView
+from dedupd.protocol.views import ProgressView
 
 log = logging.getLogger("dedupd.engine")
 NOTICE_SECONDS = 0.2
 """Progress is told at most five times a second."""
-
-
 STUCK_SECONDS = 900.0
 """Longer than the worker may take to load a model or search a large index."""
 

@@ -23,7 +23,8 @@ from dedupd.library.view import thumbnails
 from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Progress, Vision
-from dedupd.protocol.messages import GroupView, Side
+from dedupd.protocol.requests import Side
+from dedupd.protocol.views import GroupView
 
 
 class Library(Parts):

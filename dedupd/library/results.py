@@ -14,7 +14,7 @@ from dedupd.core.records import RootRow
 from dedupd.core.summary import moved_line
 from dedupd.pipeline.movement import Moved
 from dedupd.pipeline.review import Reviewer
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

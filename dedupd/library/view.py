@@ -19,7 +19,9 @@ from dedupd.core.records import GroupRow, RootRow
 from dedupd.errors import StateError
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.ports import Vision
-from dedupd.protocol.messages import Resolved, Side, StatusView
+from dedupd.protocol.requests import Side
+from dedupd.protocol.results import Resolved
+from dedupd.protocol.views import StatusView
 
 
 class LibraryView:

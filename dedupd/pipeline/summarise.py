@@ -20,7 +20,7 @@ from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.review import Reviewer
 from dedupd.pipeline.roots import Roots
 from dedupd.ports import Clock
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 
 if TYPE_CHECKING:
     from dedupd.adapters.fs.summary_files import SummaryFiles

@@ -18,7 +18,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from dedupd.protocol.messages import Done, Pause, Request, Resume, ScanNow
+from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
+from dedupd.protocol.results import Confirmed
 from dedupd.tui.gc_pause import Garbage
 from dedupd.tui.link.action_queue import Hands
 from dedupd.tui.link.app_port import Topic
@@ -198,7 +199,7 @@ class ReviewApp(App[None]):
 
     @work(group="control")
     async def _control(self, request: Request, words: str) -> None:
-        if await self.follower.fetch(request, Done):
+        if await self.follower.fetch(request, Confirmed):
             self.tell(words)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

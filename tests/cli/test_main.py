@@ -19,7 +19,7 @@ from dedupd.cli import main as command_line
 from dedupd.cli.console import can_ask
 from dedupd.cli.main import main
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 
 
 def run(*words: str) -> int:

@@ -137,7 +137,7 @@ MUTATIONS = [
     drop("moves are remembered", "adapters/ledger/forgetting.py", '    "OR EXISTS (SELECT 1 FROM moves WHERE content=c.content) "\n', "pipeline/test_forgetting.py::test_what_a_verdict_or_a_move_names_is_remembered", ""),
     drop("their keepers too", "adapters/ledger/forgetting.py", '"OR EXISTS (SELECT 1 FROM moves WHERE keeper_content=c.content)"', "pipeline/test_forgetting.py::test_what_a_verdict_or_a_move_names_is_remembered", '""'),
     drop("keepers hold their bytes (P8)", "pipeline/reread.py", "        elif content == row.content:\n", "pipeline/test_reread.py::TestKeeper::test_rewritten_in_place_its_copy_comes_back", "        elif True:\n"),
-    drop("servers give no events (P8)", "daemon/life.py", "return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))", "daemon/test_sweep.py::test_on_a_server_others_change_files_without_an_event", "return watched"),
+    drop("servers give no events (P8)", "daemon/root_watch.py", "return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))", "daemon/test_sweep.py::test_on_a_server_others_change_files_without_an_event", "return watched"),
     drop("a clock set ahead opens nothing (P12)", "pipeline/consent.py", "self._stood[1][0] <= self._clock.since_boot() - BREAKER_SECONDS", "pipeline/test_clock.py::test_a_clock_that_is_set_does_not_open_the_breaker", "True"),
     drop("link: only our own name goes", RENAMING, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
     drop("file checked before the rename", FILES, 'undisturbed(self._root, item.file, move.src)', MOVES + "test_somebody_wants_to_write_while_it_is_held", "pass"),

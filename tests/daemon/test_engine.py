@@ -12,7 +12,7 @@ from dedupd.daemon import engine as engine_module
 from dedupd.daemon.engine import Engine, Urgency
 from dedupd.errors import DedupdError, StateError
 from dedupd.library import Library
-from dedupd.protocol.messages import ProgressView
+from dedupd.protocol.views import ProgressView
 
 PATIENCE = 10
 

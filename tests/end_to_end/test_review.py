@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from dedupd.protocol.messages import StatusView
+from dedupd.protocol.views import StatusView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.settings import SettingsScreen

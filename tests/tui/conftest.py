@@ -14,7 +14,7 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.rows import Rows

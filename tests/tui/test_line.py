@@ -5,16 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dedupd.protocol.messages import (
-    Attention,
-    GetMonths,
-    MonthChanged,
-    Moved,
-    Progressed,
-    ProgressView,
-    Resync,
-    Subscribe,
-)
+from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync
+from dedupd.protocol.requests import GetMonths, Subscribe
+from dedupd.protocol.views import ProgressView
 from dedupd.tui.app import ReviewApp
 from tests.tui.conftest import Reviewing
 
@@ -100,7 +93,7 @@ async def test_resync_asks_for_everything_again(reviewing: Reviewing) -> None:
 async def test_attention_and_moves_are_told_and_logged(reviewing: Reviewing) -> None:
     async with reviewing() as review:
         await review.fake.notify(Attention(message="the keeper of two copies vanished: the best came back"))
-        await review.fake.notify(Moved(month="2024-06", moved=3, message="Moved 3 files in 2024/06."))
+        await review.fake.notify(FilesMoved(month="2024-06", moved=3, message="Moved 3 files in 2024/06."))
         await review.until(lambda: len(review.app.library.log) >= 3)
         await review.press("l")
         await review.calm()

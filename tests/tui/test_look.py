@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.messages import Progressed, ProgressView
+from dedupd.protocol.notices import Progressed
+from dedupd.protocol.views import ProgressView
 from tests.tui.conftest import Review, Reviewing
 
 SCREENS = Path(__file__).parent / "screens"

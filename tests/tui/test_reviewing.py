@@ -9,19 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dedupd.protocol.messages import (
-    Approve,
-    Exchange,
-    Forget,
-    GetGroup,
-    GroupView,
-    Judge,
-    MonthChanged,
-    Reject,
-    Request,
-    StatusChanged,
-    Undo,
-)
+from dedupd.protocol.notices import MonthChanged, StatusChanged
+from dedupd.protocol.requests import Approve, Exchange, ForgetLessons, GetGroup, Judge, Reject, Request, Undo
+from dedupd.protocol.views import GroupView
 from dedupd.tui.model.decisions import Mark
 from dedupd.tui.model.state import confidence, weight
 from dedupd.tui.screens.compare import CompareScreen
@@ -37,7 +27,9 @@ from tests.tui.conftest import Review, Reviewing
 
 
 def acting(fake: FakeDaemon) -> list[Request]:
-    return [r for r in fake.asked if isinstance(r, Approve | Exchange | Reject | Judge | Undo | Forget)]
+    return [
+        r for r in fake.asked if isinstance(r, Approve | Exchange | Reject | Judge | Undo | ForgetLessons)
+    ]
 
 
 async def only(review: Review, relation_key: str) -> GroupView:
@@ -606,7 +598,7 @@ async def test_undo_of_an_action_that_is_still_on_its_way_waits_for_it(reviewing
         await review.press("a", "u")
         review.fake.hold.set()
         await review.settled()
-        assert [type(r) for r in acting(review.fake)] == [Approve, Undo, Forget]
+        assert [type(r) for r in acting(review.fake)] == [Approve, Undo, ForgetLessons]
         assert not [m for m in review.fake.moves if m.state == "moved"]
 
 
@@ -615,7 +607,7 @@ async def test_undo_of_not_duplicates_forgets_the_verdict(reviewing: Reviewing) 
         await review.open_month()
         await review.press("n", "u")
         await review.settled()
-        assert [type(r) for r in acting(review.fake)] == [Reject, Forget]
+        assert [type(r) for r in acting(review.fake)] == [Reject, ForgetLessons]
         assert {g.state for g in review.fake.groups.values()} == {"proposed", "review"}
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.screens.groups import GroupsScreen
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Reviewing

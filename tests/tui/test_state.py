@@ -7,19 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.protocol.codec import encode_request
-from dedupd.protocol.messages import (
-    MAX_LINE,
-    Acted,
-    Approve,
-    EvidenceView,
-    Forget,
-    GroupDetail,
-    GroupView,
-    Judge,
-    MonthView,
-    Reject,
-    Undo,
-)
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.requests import Approve, ForgetLessons, Judge, Reject, Undo
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView
 from dedupd.tui.model.decisions import UNCOMPARED, Action, Draft, Mark
 from dedupd.tui.model.facts import differing, out_of_sight, would_change
 from dedupd.tui.model.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
@@ -324,7 +315,7 @@ def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
     action.done = True
     undo, forget = action.reversal()
     assert isinstance(undo, Undo)
-    assert isinstance(forget, Forget)
+    assert isinstance(forget, ForgetLessons)
     assert (undo.moves, forget.lessons) == ([4, 5, 6], [9])
 
 
@@ -340,7 +331,7 @@ def test_an_action_on_a_whole_library_is_taken_back_by_its_batches_and_by_as_man
     back = action.reversal()
     assert all(len(encode_request(1, request)) < MAX_LINE for request in back)
     assert sum(len(r.moves) for r in back if isinstance(r, Undo)) == 300_000
-    assert sum(len(r.lessons) for r in back if isinstance(r, Forget)) == 30_000
+    assert sum(len(r.lessons) for r in back if isinstance(r, ForgetLessons)) == 30_000
 
 
 @pytest.mark.parametrize("different", [False, True])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from dedupd.client.connection import Refused
+from dedupd.client.connection import DaemonRefused
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import NOT_FOUND, STALE, Acted, Forget, GetStatus, StatusView
+from dedupd.protocol.failure import NOT_FOUND, STALE
+from dedupd.protocol.requests import ForgetLessons, GetStatus
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import StatusView
 from dedupd.tui.link.app_port import Voice
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.link.follower import Follower
@@ -82,7 +85,7 @@ class Hands:
                 await self._reopen(action, action.takes_back)
             action.done = True
             self._report(action, asked=bool(asked))
-        except Refused as refused:
+        except DaemonRefused as refused:
             self._settle_failed(action)
             self._voice.tell(_words_for(refused), "warn")
         except DedupdError as error:
@@ -97,7 +100,7 @@ class Hands:
         status = await self._link.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
             for ids in by_message(undo.acted.lessons):
-                await self._link.ask(Forget(lessons=ids, key=new_key()), Acted, timeout=None)
+                await self._link.ask(ForgetLessons(lessons=ids, key=new_key()), Acted, timeout=None)
         elif any(group.state == "proposed" for group in undone.before):
             self._voice.tell("What came back stays from now on: else it would move again by itself.")
 
@@ -132,7 +135,7 @@ class Hands:
         self._voice.publish("groups")
 
 
-def _words_for(refused: Refused) -> str:
+def _words_for(refused: DaemonRefused) -> str:
     if refused.code == STALE:
         return "This group changed since you saw it: nothing was done. Look at it again."
     if refused.code == NOT_FOUND:

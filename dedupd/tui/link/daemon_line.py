@@ -16,7 +16,9 @@ from textual.message import Message
 
 from dedupd.client.connection import Connection
 from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import Done, Hello, Notice, Request, Subscribe
+from dedupd.protocol.notices import Notice
+from dedupd.protocol.requests import Request, Subscribe
+from dedupd.protocol.results import Confirmed, Hello
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -62,7 +64,7 @@ class Link:
             why = "the daemon closed the connection"
             try:
                 hello = await connection.open()
-                await connection.ask(Subscribe(), Done)
+                await connection.ask(Subscribe(), Confirmed)
                 self._connection, wait = connection, FIRST_WAIT
                 self._post(LinkUp(hello))
                 await connection.closed()
@@ -79,7 +81,7 @@ class Link:
         self._hurry.set()
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
-        """Raises NoDaemon (no line, or it broke), Refused (the daemon's sentence), ProtocolError."""
+        """Raises NoDaemon (no line, or it broke), DaemonRefused (the daemon's sentence), ProtocolError."""
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
         return await self._connection.ask(request, result, timeout)

@@ -10,27 +10,18 @@ from typing import TypeVar
 import msgspec
 
 from dedupd.errors import DedupdError, NoDaemon
-from dedupd.protocol.messages import (
+from dedupd.protocol.notices import (
     Attention,
-    GetGroup,
-    GetGroups,
-    GetMonths,
-    GetStatus,
-    GroupDetail,
-    GroupsPage,
-    GroupView,
-    Hello,
+    FilesMoved,
     MonthChanged,
-    Months,
-    MonthView,
-    Moved,
     Notice,
     Progressed,
-    Request,
     Resync,
     StatusChanged,
-    StatusView,
 )
+from dedupd.protocol.requests import GetGroup, GetGroups, GetMonths, GetStatus, Request
+from dedupd.protocol.results import GroupsPage, Hello, MonthsPage
+from dedupd.protocol.views import GroupDetail, GroupView, MonthView, StatusView
 from dedupd.tui.link.app_port import Voice
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.model.state import Library, MonthKey
@@ -85,7 +76,7 @@ class Follower:
                 if not self._gathering:
                     self._gathering = True
                     self._voice.beside(self._refresh_changed, "changed months")
-            case Moved():
+            case FilesMoved():
                 back = f", {plural(notice.restored, 'file')} came back" if notice.restored else ""
                 self._voice.note(
                     notice.message or f"{notice.month}: {plural(notice.moved, 'file')} moved{back}", "good"
@@ -177,7 +168,7 @@ class Follower:
         months: list[MonthView] = []
         offset: int | None = 0
         while offset is not None:
-            page = await self.fetch(GetMonths(offset=offset), Months)
+            page = await self.fetch(GetMonths(offset=offset), MonthsPage)
             if page is None:
                 return
             months += page.months

@@ -10,22 +10,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dedupd.protocol.messages import (
-    MANY_IDS,
-    Acted,
-    Approve,
-    Exchange,
-    Forget,
-    GroupDetail,
-    GroupRef,
-    GroupView,
-    Judge,
-    PhotoView,
-    Reject,
-    Undo,
-)
+from dedupd.protocol.limits import MANY_IDS
+from dedupd.protocol.requests import Approve, Exchange, ForgetLessons, GroupRef, Judge, Reject, Undo
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
 
-Acting = Approve | Exchange | Reject | Judge | Undo | Forget
+Acting = Approve | Exchange | Reject | Judge | Undo | ForgetLessons
 
 UNCOMPARED = "may hold more, as it was never compared with this keeper"
 """A member of a larger group for which a person chose another keeper than the one it was proven against."""
@@ -238,7 +228,7 @@ class Action:
             back.append(Undo(batches=self.acted.batches, key=new_key()))
         if self.acted.moved and not back:
             back += [Undo(group=group, key=new_key()) for group in self.groups]
-        return back + [Forget(lessons=ids, key=new_key()) for ids in by_message(self.acted.lessons)]
+        return back + [ForgetLessons(lessons=ids, key=new_key()) for ids in by_message(self.acted.lessons)]
 
     def would_wait(self, consented: Collection[str]) -> bool:
         """None of its groups, were they as before, would move by itself. consented: roots whose proposals do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dedupd.protocol.messages import GroupView, PhotoView
+from dedupd.protocol.views import GroupView, PhotoView
 from dedupd.tui.model.words import camera_time, holds, local_time, name_of, pixels, plain, size, squeeze
 
 

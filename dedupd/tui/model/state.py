@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from dedupd.protocol.messages import GroupView, MonthView, ProgressView, StatusView
+from dedupd.protocol.views import GroupView, MonthView, ProgressView, StatusView
 from dedupd.tui.model.words import RELATIONS
 
 WAITING = ("proposed", "review")

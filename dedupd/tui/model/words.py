@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from dedupd.protocol.messages import EvidenceView, GroupView, PhotoView, ProgressView
+from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView
 
 RELATIONS = ("exact", "copy", "burst", "similar")
 """Strongest first."""

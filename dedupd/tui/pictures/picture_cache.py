@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dedupd.client.connection import Refused
+from dedupd.client.connection import DaemonRefused
 from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import GetThumbnails, PhotoView, Thumbnails
+from dedupd.protocol.requests import GetThumbnails
+from dedupd.protocol.results import Thumbnails
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.link.daemon_line import Link
 from dedupd.tui.model.zoom import FULL, WHOLE, Box, View
 from dedupd.tui.pictures.drawing import Drawing
@@ -113,7 +115,7 @@ class Gallery:
     async def _fetch(self, files: Sequence[int]) -> None:
         try:
             paths = (await self._link.ask(GetThumbnails(files=list(files)), Thumbnails)).paths
-        except (NoDaemon, Refused, ProtocolError):
+        except (NoDaemon, DaemonRefused, ProtocolError):
             return
         asked = [(file, paths[str(file)]) for file in files if str(file) in paths]
         pictures = await asyncio.gather(

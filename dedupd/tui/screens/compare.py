@@ -9,7 +9,8 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
+from dedupd.protocol.requests import Reject
+from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, Draft, Mark, new_key, ref
 from dedupd.tui.model.facts import out_of_sight, would_change

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 from dedupd.tui.model.words import group_title, plural
 from dedupd.tui.widgets.spans import Spans, Words
 

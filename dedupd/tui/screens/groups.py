@@ -12,7 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Input
 
-from dedupd.protocol.messages import Approve, GroupView, Reject
+from dedupd.protocol.requests import Approve, Reject
+from dedupd.protocol.views import GroupView
 from dedupd.tui.link.action_queue import NOBODY
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, Draft, new_key, ref

@@ -9,16 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from dedupd.protocol.messages import (
-    Forget,
-    GetLessons,
-    GetMoves,
-    Lessons,
-    LessonView,
-    MovesPage,
-    MoveView,
-    Undo,
-)
+from dedupd.protocol.requests import ForgetLessons, GetLessons, GetMoves, Undo
+from dedupd.protocol.results import LessonsPage, MovesPage
+from dedupd.protocol.views import LessonView, MoveView
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, by_message, new_key
 from dedupd.tui.model.words import fit, local_time, name_of, plain, plural, size, squeeze
@@ -93,7 +86,7 @@ class History(Page):
         fetch = self.review.follower.fetch
         lessons: list[LessonView] = []
         offset: int | None = 0
-        while offset is not None and (said := await fetch(GetLessons(offset=offset), Lessons)):
+        while offset is not None and (said := await fetch(GetLessons(offset=offset), LessonsPage)):
             lessons += said.lessons
             offset = said.next_offset
         if offset is None:
@@ -191,7 +184,7 @@ class History(Page):
         row = self._rows.current
         if isinstance(row, LessonView):
             self.review.hands.act(
-                Action(label="forgot a verdict", requests=(Forget(lesson=row.id, key=new_key()),))
+                Action(label="forgot a verdict", requests=(ForgetLessons(lesson=row.id, key=new_key()),))
             )
         elif self._marked:
             self._undo([m for m in self._moves if m.id in self._marked], "the marked files")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui import desktop
 from dedupd.tui.model.zoom import FULL, View
 from dedupd.tui.screens.base import Page

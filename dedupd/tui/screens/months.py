@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from dedupd.protocol.messages import Approve, Exchange, MonthView
+from dedupd.protocol.requests import Approve, Exchange
+from dedupd.protocol.views import MonthView
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, new_key
 from dedupd.tui.model.state import Library, Year, by_year

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.model.words import camera_time, name_of, pixels, size
 from dedupd.tui.model.zoom import FULL, View
 from dedupd.tui.pictures.painter import Painter

@@ -15,7 +15,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
+from dedupd.protocol.requests import GetSettings, Tune
+from dedupd.protocol.results import Tuned
+from dedupd.protocol.views import SettingsView
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.screens.base import HelpLines, Page

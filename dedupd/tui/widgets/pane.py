@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.model.decisions import Mark
 from dedupd.tui.model.facts import Fact
 from dedupd.tui.model.words import fit, holds, name_of, squeeze

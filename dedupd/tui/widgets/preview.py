@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 
-from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView
+from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
 from dedupd.tui.model.decisions import Draft
 from dedupd.tui.model.facts import out_of_sight
 from dedupd.tui.model.state import waits

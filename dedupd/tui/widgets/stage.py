@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.model.decisions import Draft, Mark
 from dedupd.tui.model.facts import differing
 from dedupd.tui.model.words import plural
