@@ -124,7 +124,8 @@ def test_followed_it_is_as_started_with_it(tmp_path: Path, changes: dict[str, An
             shelf.again(**changed)
         moved = shelf.pass_()
         said = [
-            each.replace(str(shelf.at), "") for each in (*moved.messages, *shelf.library.problems.values())
+            each.replace(str(shelf.at), "")
+            for each in (*moved.messages, *shelf.library.roots.problems.values())
         ]
         found.append((shelf.stars(), sorted(shelf.files()), sorted(said)))
         shelf.close()

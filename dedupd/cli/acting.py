@@ -31,12 +31,12 @@ def act(arguments: argparse.Namespace, request: Request, here: Callable[[Library
             Library(settings, places, locks=locks) as library,
             telling_what_moved(library),
         ):
-            library.recover()
-            library.reconcile()
-            moved, lessons = library.taught_by(here)
-            library.summarise(library.months_of(moved, library.cluster()))
+            library.movement.recover()
+            library.roots.reconcile()
+            moved, lessons = library.verdicts.recording(lambda: here(library))
+            library.summaries.rewrite(library.movement.months_of(moved, library.grouper.regroup()))
             acted = Acted(
-                moved=moved.files, restored=moved.restored, messages=list(moved.messages), moves=[m.id for m in moved.moves],
+                moved=moved.files, restored=moved.undone, messages=list(moved.messages), moves=[m.id for m in moved.moves],
                 lessons=lessons, stayed=moved.stayed,
             )  # fmt: skip
     if arguments.json:

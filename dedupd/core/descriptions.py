@@ -15,7 +15,7 @@ _SAME_PLACE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """Where it was taken, in degrees (WGS 84) and metres above the sea."""
 
     latitude: float
@@ -29,7 +29,7 @@ class Description:
 
     captured: str = ""
     """ISO 8601 of the camera's own clock, with its offset only when that is known: '2024-06-15T12:30:01+02:00'."""
-    place: Place | None = None
+    place: Location | None = None
     rating: int | None = None
     """1 to 5, or -1 for rejected; 0 is 'not rated' and counts as unknown."""
     keywords: tuple[str, ...] = ()
@@ -105,13 +105,13 @@ def _same_moment(a: object, b: object) -> bool:
 
 
 def _same_place(a: object, b: object) -> bool:
-    assert isinstance(a, Place)
-    assert isinstance(b, Place)
+    assert isinstance(a, Location)
+    assert isinstance(b, Location)
     return abs(a.latitude - b.latitude) < _SAME_PLACE and abs(a.longitude - b.longitude) < _SAME_PLACE
 
 
 def cleaned(
-    *, captured: str = "", place: Place | None = None, rating: float | None = None,
+    *, captured: str = "", place: Location | None = None, rating: float | None = None,
     keywords: Sequence[str] = (), caption: str = "",
 ) -> Description:  # fmt: skip
     """A Description of what a file says, with all that makes no sense left out: files are not to be trusted."""

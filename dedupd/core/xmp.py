@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from dedupd.core.descriptions import Description, Place, cleaned
+from dedupd.core.descriptions import Description, Location, cleaned
 
 X, RDF = "adobe:ns:meta/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XMP, DC = "http://ns.adobe.com/xap/1.0/", "http://purl.org/dc/elements/1.1/"
@@ -90,7 +90,7 @@ def from_xmp(packet: bytes) -> Description:
     if latitude is not None and longitude is not None:
         below = said.text(EXIF, "GPSAltitudeRef") == "1"
         altitude = _number(said.text(EXIF, "GPSAltitude"))
-        place = Place(
+        place = Location(
             latitude=latitude, longitude=longitude,
             altitude=-altitude if altitude is not None and below else altitude,
         )  # fmt: skip

@@ -151,13 +151,13 @@ class Acts:
         await self._check_settings(request.settings)
 
         def prepare(library: Library, reached: Preparation, **slice: Any) -> None:
-            reached.ready = library.prepare_model(request.model, **slice)
+            reached.ready = library.models.prepare(request.model, **slice)
 
         return await self._slice_of("prepare model", prepare)
 
     async def calibrate(self, request: Calibrate) -> Preparation:
         def calibrate(library: Library, reached: Preparation, **slice: Any) -> None:
-            found = library.calibrate(**slice)
+            found = library.models.calibrate(**slice)
             if found is not None:
                 reached.ready, reached.thresholds = True, found.to_json()
 
@@ -187,9 +187,9 @@ class Acts:
     async def switch_model(self, request: SwitchModel) -> Confirmed:
         def switch(library: Library) -> str:
             end = time.monotonic() + SLICE_SECONDS
-            if not library.prepare_model(request.model, stop=lambda: time.monotonic() > end):
+            if not library.models.prepare(request.model, stop=lambda: time.monotonic() > end):
                 raise RequestError(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
-            return library.switch_model(request.model, on_progress=self._services.engine.report)
+            return library.models.switch(request.model, on_progress=self._services.engine.report)
 
         model = await self._act("switch model", switch, alone=True)
         self._services.send(Resync())
@@ -197,7 +197,7 @@ class Acts:
         return Confirmed(message=f"{model or 'hashes'} is in force")
 
     async def drop_model(self, request: DropModel) -> Confirmed:
-        dropped = await self._act("drop model", lambda library: library.drop_model(), alone=True)
+        dropped = await self._act("drop model", lambda library: library.models.drop(), alone=True)
         return Confirmed(message=f"{dropped} is forgotten" if dropped else "")
 
     async def approve(self, request: Approve) -> Acted:
@@ -208,15 +208,15 @@ class Acts:
     def _approving(self, request: Approve) -> Act:
         told, ids = self._services.engine.report, [g.id for g in request.groups]
         if request.all:
-            return lambda library, stop: library.approve_all(on_progress=told, stop=stop)
-        return lambda library, stop: library.approve(ids, on_progress=told, stop=stop)
+            return lambda library, stop: library.verdicts.approve_all(on_progress=told, stop=stop)
+        return lambda library, stop: library.verdicts.approve(ids, on_progress=told, stop=stop)
 
     async def exchange(self, request: Exchange) -> Acted:
         ids = [g.id for g in request.groups] or None
         return await self._once(
             request.key,
             lambda: self._judged(
-                "exchange", request.groups, lambda library, stop: library.exchange(ids, stop=stop)
+                "exchange", request.groups, lambda library, stop: library.verdicts.exchange(ids, stop=stop)
             ),
         )
 
@@ -225,13 +225,13 @@ class Acts:
         return await self._once(
             request.key,
             lambda: self._judged(
-                "reject", request.groups, lambda library, stop: library.reject(ids, stop=stop)
+                "reject", request.groups, lambda library, stop: library.verdicts.reject(ids, stop=stop)
             ),
         )
 
     async def judge(self, request: Judge) -> Acted:
         def judge(library: Library, stop: Stop) -> Moved:
-            return library.judge(
+            return library.verdicts.judge(
                 _checked(library, request.group), keeper=request.keeper, move=request.move,
                 different=request.different, keep=request.keep,
             )  # fmt: skip
@@ -240,11 +240,11 @@ class Acts:
 
     async def undo(self, request: Undo) -> Acted:
         def undo(library: Library, stop: Stop) -> Moved:
-            moves = library.held(
+            moves = library.movement.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
                 ids=request.moves or None, batches=request.batches,
             )  # fmt: skip
-            return library.undo(moves, on_progress=self._services.engine.report, stop=stop)
+            return library.movement.undo(moves, on_progress=self._services.engine.report, stop=stop)
 
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 
@@ -253,7 +253,7 @@ class Acts:
 
         def forget(library: Library, stop: Stop) -> Moved:
             end = time.monotonic() + SLICE_SECONDS
-            return library.forget(
+            return library.verdicts.forget(
                 *lessons, stop=self._services.jobs.safe_points(lambda: time.monotonic() > end)
             )  # the pass that follows groups the rest
 
@@ -266,7 +266,7 @@ class Acts:
             for group in groups:
                 _checked(library, group)
             stop = self._services.jobs.safe_points()
-            moved, lessons = library.taught_by(lambda library: act(library, stop))
+            moved, lessons = library.verdicts.recording(lambda: act(library, stop))
             self._services.jobs.after_moves(library, moved)
             return moved, lessons
 
@@ -303,7 +303,7 @@ def _checked(library: Library, ref: GroupRef) -> GroupRow:
 def acted_by(moved: Moved, lessons: Sequence[int] = ()) -> Acted:
     """What an act did, as the client is told. Too many ids are not listed; Undo takes the batches of moves then."""
     acted = Acted(
-        moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
+        moved=moved.files, restored=moved.undone, waiting=moved.waiting, messages=list(moved.messages),
         moves=[m.id for m in moved.moves], lessons=list(lessons), stayed=moved.stayed,
     )  # fmt: skip
     if len(acted.moves) > MANY_IDS:

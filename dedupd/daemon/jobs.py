@@ -88,11 +88,11 @@ class Jobs:
         if self.paused:  # it waited meanwhile; resume looks everywhere
             return
         changed, stop = False, self.safe_points()
-        paths = [root.path for root in library.roots]
+        paths = [root.path for root in library.roots.all]
         with self._hints.looking():
-            for root in library.roots:
+            for root in library.roots.all:
                 if folders := folders_of(root.path, hints, paths):
-                    changed |= library.reconcile_folders(root, folders, stop=stop).any
+                    changed |= library.roots.reconcile_folders(root, folders, stop=stop).any
                     library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if stop():  # not every folder was looked at
             self._soon(self.look_everywhere)
@@ -101,7 +101,7 @@ class Jobs:
 
     def _index(self, library: Library) -> None:
         if not self.paused:
-            library.ingest(on_progress=self._engine.report, stop=self.safe_points())
+            library.passes.ingest(on_progress=self._engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self._tell_status)
 
@@ -114,12 +114,12 @@ class Jobs:
         if self.paused:
             return
         stop = self.safe_points()
-        problems = library.reconcile(on_progress=self._engine.report, stop=stop).problems
+        problems = library.roots.reconcile(on_progress=self._engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
             self._soon(self.look_everywhere)
             return
         self._unread = problems
-        self._tell_rescued(library.rescue(stop))
+        self._tell_rescued(library.movement.rescue(stop))
         self._pass(library)
 
     # ---- passes
@@ -138,12 +138,12 @@ class Jobs:
         if self.paused:
             return
         stop, told = self.safe_points(), self._engine.report
-        library.ingest(on_progress=told, stop=stop)
-        touched = library.cluster(on_progress=told, stop=stop)
+        library.passes.ingest(on_progress=told, stop=stop)
+        touched = library.grouper.regroup(on_progress=told, stop=stop)
         # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
-        moved = Moved() if stop() else library.move(on_progress=told, stop=stop)
+        moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)
-        if not stop() and library.look_again(on_progress=told, stop=stop):
+        if not stop() and library.passes.check_held(on_progress=told, stop=stop):
             self._soon(self._tell_status)
         if stop():
             self._soon(self.recluster)
@@ -178,15 +178,15 @@ class Jobs:
 
     def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
         """Summaries, notices and attention after anything moved or was grouped anew. `touched`: months by root, grouped anew."""
-        months = library.months_of(moved, touched or {})
-        summaries = library.summarise(months)
+        months = library.movement.months_of(moved, touched or {})
+        summaries = library.summaries.rewrite(months)
         self._round = list(moved.messages)
         for summary in summaries:
             self._soon(self._send, MonthChanged(root=summary.root, month=summary.month))
-        if moved.files or moved.restored:
+        if moved.files or moved.undone:
             month = summaries[0].month if summaries else ""
-            self._soon(self._send, FilesMoved(month=month, moved=moved.files, restored=moved.restored))
-            log.info("moved %d file(s), put back %d", moved.files, moved.restored)
+            self._soon(self._send, FilesMoved(month=month, moved=moved.files, restored=moved.undone))
+            log.info("moved %d file(s), put back %d", moved.files, moved.undone)
         kinds = {m.refusal for m in moved.refused}
         if Refusal.NOT_QUIET in kinds:
             self._try_again_in(self._settings().schedule.settle_seconds + 1)
@@ -203,7 +203,7 @@ class Jobs:
 
     def _move_again(self, library: Library) -> None:
         if not self.paused:
-            self.after_moves(library, library.move(stop=self.safe_points()))
+            self.after_moves(library, library.movement.move(stop=self.safe_points()))
 
     # ---- what looks after keepers
 
@@ -217,12 +217,12 @@ class Jobs:
         That they are there is looked at while paused, too.
         """
         stop = self.safe_points()
-        again = Reread() if self.paused else library.reread(stop)
+        again = Reread() if self.paused else library.rereader.read_on(stop)
         hints = self._hints.take_unswept()
-        paths = [root.path for root in library.roots]
-        folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots}
-        heard = {root.id for root in library.roots if self._hears(root)}
-        said = [*again.said, *library.sweep(folders, heard, stop)]
+        paths = [root.path for root in library.roots.all]
+        folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots.all}
+        heard = {root.id for root in library.roots.all if self._hears(root)}
+        said = [*again.said, *library.movement.sweep(folders, heard, stop)]
         self._tell_rescued(said)
         if again.changed:
             self._soon(self.regroup)

@@ -82,7 +82,7 @@ class Daemon:
         self._watcher = Watcher(self._on_folder, self._on_loss)
         self._roots = RootWatch(self._watcher)
         self._schedule = Scheduler(settings.schedule)
-        self._hints = Hints(self._root_paths, lambda: self._library.known.scope)
+        self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
             hears=self._roots.hears, soon=self._soon, send=self.send, tell_status=self.tell_status,
@@ -119,9 +119,9 @@ class Daemon:
 
     def _open_library(self) -> Library:
         library = Library(self.config.settings, self.places, locks=self._locks)
-        library.recover()
+        library.movement.recover()
         if self._yes:
-            library.consent()
+            library.movement.consent()
         return library
 
     async def _begin(self) -> None:
@@ -213,7 +213,7 @@ class Daemon:
             *self.config.unfollowed,
             *self._roots.unwatched(),
             *self.jobs.failures(),
-            *self._library.problems.values(),
+            *self._library.roots.problems.values(),
             *self.jobs.unread(),
         ]
 

@@ -8,50 +8,33 @@ then the month's summary tells what the copies know. Must never touch a photo.
 
 from __future__ import annotations
 
+import logging
 import os.path
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.core.descriptions import Description, joined, lacking
-from dedupd.core.foreign import Scope
 from dedupd.core.photo import Relation
 from dedupd.core.records import FileRow, RootRow, SidecarRow
 from dedupd.core.relocation import Move, MoveState, duplicates_folder
 from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
-from dedupd.errors import RootError
+from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.relocate import Mover
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.sidecar_files import SidecarFiles
     from dedupd.adapters.ledger import Ledger
 
+log = logging.getLogger("dedupd.annotate")
 BATCH = (8, 64)
 """Groups whose files are read at a time, fewest and most."""
-
-
-class SidecarStore(Protocol):
-    """The files themselves (adapters/fs/sidecar_files.py: SidecarFiles)."""
-
-    def write(self, root: str, root_id: str, row: SidecarRow, keeper: str, folder: str) -> str:
-        """Make the sidecar, receipted in `folder` and durable; '' or why not."""
-        ...
-
-    def holds(self, root: str, path: str, text: str) -> bool:
-        """True when the file at `path` has exactly these bytes."""
-        ...
-
-    def remove(self, root: str, root_id: str, row: SidecarRow, folder: str, *, torn: bool = False) -> bool:
-        """Take it away while it is ours; False when it is somebody's. Raises OSError, RootError."""
-        ...
-
-    def receipts(self, root: str) -> list[tuple[str, SidecarRow]]:
-        """What the receipts under `root` tell: (duplicates/ folder, row). RootError."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,28 +55,42 @@ class Annotator:
     """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
-        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarStore, scope: Scope, clock: Clock, *,
+        self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarFiles, roots: Roots, clock: Clock, *,
         on: bool,
     ) -> None:  # fmt: skip
         self._ledger, self._vision, self._disk, self._store, self._clock = ledger, vision, disk, store, clock
-        self._scope, self._on = scope, on
+        self._roots, self._on = roots, on
 
     def settle(
-        self, root: RootRow, groups: Collection[int] | None = None, *, see: bool = True,
-        on_progress: Progress = lambda phase, done, total: None, stop: Stop = never,
-    ) -> list[str]:  # fmt: skip
-        """End what was begun and do what is owed in this root (or of these groups), which is surely itself. Returns what
-        people should know.
+        self, *, groups: Collection[int] | None = None, read: bool = True, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> None:  # fmt: skip
+        """Write the sidecars that moves owe, and remove those of moves that were undone.
 
-        Without `see` no file is read: what needs that stays owed. Raises VisionError; what is owed then stays owed.
+        `groups`: these alone; somebody waits for an act, and not for all that a pass has still to write. Without `read`
+        no photo is read: what needs that stays owed, and so does all that the worker cannot read now.
         """
+        waiting = {row.root for row in self._ledger.sidecars.unsettled()}
+        for root in self._ledger.inventory.roots():
+            if root.id not in waiting or self._roots.surely(root, mark=False) is None:
+                continue
+            try:
+                for sentence in self._settle_root(root, groups, read, on_progress, stop):
+                    log.info("%s", sentence)
+            except VisionError as error:
+                log.warning("sidecars are written later: %s", error)
+
+    def _settle_root(
+        self, root: RootRow, groups: Collection[int] | None, read: bool, on_progress: Progress, stop: Stop
+    ) -> list[str]:
+        """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know."""
         said: list[str] = []
         waiting = [
             row.group
             for row in self._ledger.sidecars.unsettled()
             if row.root == root.id and (groups is None or row.group in groups)
         ]
-        companions = Companions(self._ledger, self._disk, root, self._scope)
+        companions = Companions(self._ledger, self._disk, root, self._roots.scope)
         done = 0
         for part in slices(waiting, self._clock, *BATCH):
             if stop():
@@ -103,7 +100,7 @@ class Annotator:
             # What came in between settles sidecars too, so that each row is read as it is now.
             rows = [row for group in part if (row := self._owed(group)) is not None]
             cases = [c for row in rows if (c := self._case(root, row, companions))]
-            if not see:
+            if not read:
                 cases = [case for case in cases if not self._speaking(case)]
             self._read(root, cases)
             for case in cases:
@@ -243,7 +240,7 @@ class Annotator:
 
 
 def withdraw_by_receipts(
-    root: str, store: SidecarStore, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
+    root: str, store: SidecarFiles, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
 ) -> int:
     """With the ledger gone: lay aside the sidecars of keepers of which nothing is held any more. Returns how many.
 

@@ -1,6 +1,6 @@
-"""What moved in the past is looked at once more: files in duplicates/ that hold more than the photo that stayed (P16).
+"""What moved in the past is compared once more with what stayed: files in duplicates/ that hold more than the photo that stayed (P16).
 
-Owns the look and the words for it. Must never move a file: what is found waits for a person's yes.
+Owns the comparison and the words for it. Must never move a file: what is found waits for a person's yes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AT_ONCE = 32
 """Pairs measured before people and sweeps come in between."""
 
 
-def look_again(
+def check_held(
     ledger: Ledger,
     vision: Vision,
     online: Sequence[str],

@@ -1,7 +1,7 @@
-"""What became of the files in duplicates/: still there, gone along with their folder, taken back or removed.
+"""What became of the files in duplicates/: still there, gone along with their folder, undone by their owner or removed.
 
-Held copies lie where no walk goes, so each is looked at by itself. Must never move a file; absence is believed
-only at the second look, and what a person took back is never moved again (P9, P11).
+Held copies lie where no walk goes, so each is checked by itself. Must never move a file; absence is believed
+only at the second check, and what a person undid by hand is never moved again (P9, P11).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder
 from dedupd.errors import MoveRefused, Refusal
-from dedupd.pipeline.record_outcome import people_said, place
+from dedupd.pipeline.record_outcome import record_outcome, record_undo_verdict
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk
 
@@ -26,13 +26,13 @@ PART = (64, 4096)
 """Copies that are not there any more between two safe points, fewest and most."""
 
 
-def look_aside(
+def check_held_copies(
     root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience: float, itself: Callable[[], bool],
     stop: Stop = never,
 ) -> int:  # fmt: skip
-    """Look at every held copy of this root. Returns how many are not there any more.
+    """Check every held copy of this root. Returns how many are not there any more.
 
-    `patience`: seconds a copy must stay away, in two looks, before that is believed. `itself`: whether this is still the
+    `patience`: seconds a copy must stay away, in two checks, before that is believed. `itself`: whether this is still the
     root that it was.
     """
     missing: list[int] = []
@@ -94,7 +94,7 @@ def _missing(
                 _removed(ledger, row, move, now)
 
 
-def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
+def undone_by_owner(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
     """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
     with ledger.transaction():
         # An undo asked for meanwhile found it at neither place and left the row for a person: this answers it.
@@ -105,7 +105,7 @@ def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
             for m in ours.values()
         ]
         ledger.journal.finish(undone)
-        place(ledger, undone, now)
+        record_outcome(ledger, undone, now)
 
 
 def _mark(stat: FileStat) -> tuple[int, int, int]:
@@ -131,12 +131,12 @@ def _gone_along(
 
 
 def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> None:
-    """It is not in duplicates/ any more. A file of its bytes that came since then says that it was taken back."""
+    """It is not in duplicates/ any more. A file of its bytes that came since then says that its owner undid the move."""
     if move is not None:
         copies = _copies_since(ledger, row, move)
         if copies and move.primary:
             ended = replace(move, goal=Goal.UNDONE, restored=next(iter(copies)).path)
-            people_said(ledger, ended, now)
+            record_undo_verdict(ledger, ended, now)
         else:
             gone = MoveRefused("taken out of duplicates/ by its owner", Refusal.TAKEN_OUT)
             ended = move.refused(gone, MoveState.ABORTED)

@@ -7,7 +7,7 @@ chosen by content, so that the same library gives the same numbers.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from dedupd.core.thresholds import (
     shipped,
 )
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, LookRequest, ProofRequest, Vision
+from dedupd.ports import Clock, LookRequest, Progress, ProofRequest, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -34,7 +34,6 @@ _STRANGER_SECONDS = 86_400.0
 _STRANGER_BITS = 16
 """Perceptual hashes of unrelated photos differ in 32 of 64 bits, give or take 4."""
 Pair = tuple[str, str]
-Step = Callable[[str, int, int], None]
 
 
 def own_thresholds(ledger: Ledger, model: str) -> OwnThresholds | None:
@@ -55,7 +54,7 @@ def _key(model: str) -> str:
     return f"thresholds {model}"
 
 
-class Calibration:
+class ThresholdMeasurement:
     """One model measuring itself. `advance` until it answers."""
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock) -> None:
@@ -65,7 +64,7 @@ class Calibration:
         self._copied = 0
         self._copies: list[float] = []
 
-    def advance(self, on_step: Step, stop: Stop = never) -> OwnThresholds | None:
+    def advance(self, on_progress: Progress, stop: Stop = never) -> OwnThresholds | None:
         """Some more of the way; the thresholds at its end, written down unless dedupd brings its own. None: stopped.
 
         Raises NotCalibrated when the library is too small, or the model tells nothing apart.
@@ -79,7 +78,7 @@ class Calibration:
             for cosines in self._vision.copies(self._requests(chunk)):
                 self._copies += cosines
             self._copied += len(chunk)
-            on_step("calibrate", self._copied, len(self._sample))
+            on_progress("calibrate", self._copied, len(self._sample))
         found = derive(
             self.model, len(self._sample), self._copies, self._strangers(self._sample), self._neighbours(),
             self._clock.now(),

@@ -160,7 +160,7 @@ def orders_for(
     keeper = ledger.inventory.file(group.keeper)
     for member in members:
         try:
-            file = _mover(ledger, member, keeper)
+            file = _file_to_move(ledger, member, keeper)
             if protects(os.path.join(root.path, file.path)):
                 raise Stays("it lies in a protected folder")
             assert keeper is not None and keeper.content is not None
@@ -180,7 +180,7 @@ def orders_for(
     return orders, stays
 
 
-def _mover(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
+def _file_to_move(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
     """The file of this member, proven against the keeper as both are now, and free to go. Raises Stays."""
     file = ledger.inventory.file(member.file)
     if keeper is None or keeper.content is None or not _read(keeper, beside=True):

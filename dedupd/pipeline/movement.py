@@ -1,4 +1,4 @@
-"""Everything that makes files move: what may go unattended, what a person puts back, what comes back by itself.
+"""Everything that makes files move: what may go unattended, what a person undoes, what dedupd undoes by itself.
 
 Owns the conditions a whole root must meet before anything in it moves, and what people are told afterwards;
 relocate.py owns the order of each single move. Must never move while the index or a root is in doubt.
@@ -22,18 +22,18 @@ from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
 from dedupd.pipeline.reconcile import reconcile
-from dedupd.pipeline.record_outcome import InStep, place
+from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
 from dedupd.pipeline.relocate import Mover, new_batch
-from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.movement")
 GROUPS = (8, 512)
-"""Groups that move, or units that come back, before somebody else may come in: fewest and most."""
+"""Groups that move, or units that are undone, before somebody else may come in: fewest and most."""
 RESCUE_AGAIN_SECONDS = 600.0
 """How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
 
@@ -44,7 +44,7 @@ class Moved:
 
     files: int = 0
     """Photos and companions that moved."""
-    restored: int = 0
+    undone: int = 0
     waiting: int = 0
     """Files that would move after a yes."""
     said: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Moved:
     stayed: int = 0
     """Photos that were to move and did not, for whatever reason."""
     batch: str = field(default_factory=new_batch)
-    """What moved in it came from one act, in whatever root: `undo --last` puts all of it back."""
+    """What moved in it came from one act, in whatever root: `undo --last` undoes all of it."""
 
     @property
     def groups(self) -> set[int]:
@@ -74,26 +74,27 @@ class Movement:
 
     def __init__(
         self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
-        keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None], hold: Callable[[str], None],
+        keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None],
+        lock: Callable[[str], None],
     ) -> None:  # fmt: skip
-        """`make_whole` brings a damaged index back (False: stopped before that), `annotate` settles sidecars, `hold` takes a root's lock."""
+        """`make_whole` restores a damaged index (False: stopped before that), `annotate` settles sidecars, `lock` takes a root's lock."""
         self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
         self._settings, self._roots = settings, roots
-        self._make_whole, self._annotate, self._hold = make_whole, annotate, hold
-        self._in_step = InStep(ledger, clock)
+        self._make_whole, self._annotate, self._lock = make_whole, annotate, lock
+        self._journal = RecordingJournal(ledger, clock)
         self.keepers, self._lately = keepers, lately
         self._rescue_after: dict[int, float] = {}
-        """Group -> monotonic time before which bringing its copies back is not tried again."""
+        """Group -> monotonic time before which undoing its moves is not tried again."""
 
     def recover(self) -> list[Move]:
-        """Finish or take back what a crash interrupted; before anything else moves."""
-        ended = relocate.recover(self._in_step, self._mover, self._clock)
-        place(
+        """Finish or undo what a crash interrupted; before anything else moves."""
+        ended = relocate.recover(self._journal, self._mover, self._clock)
+        record_outcome(
             self._ledger,
             self._ledger.journal.moves(ids=self._ledger.inventory.misplaced_moves()),
             self._clock.now(),
         )
-        self._annotate(see=False)
+        self._annotate(read=False)
         for sentence in contradicted(self._ledger.journal.attention()):
             self._roots.problems[sentence] = sentence
         return ended
@@ -203,8 +204,10 @@ class Movement:
         again = {
             o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
         }
-        ended = relocate.relocate(orders, self._mover, self._in_step, self._clock, on_progress, result.batch)
-        place(self._ledger, ended, self._clock.now())  # what was refused before anything was journaled
+        ended = relocate.relocate(orders, self._mover, self._journal, self._clock, on_progress, result.batch)
+        record_outcome(
+            self._ledger, ended, self._clock.now()
+        )  # what was refused before anything was journaled
         if settled := sorted(m.src for m in ended if m.held and m.src in again):
             log.info(
                 "%d file(s) settled before came back and were settled again, first %s",
@@ -259,9 +262,8 @@ class Movement:
     ) -> list[str]:
         """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
         said: list[str] = []
-        for (
-            root
-        ) in self._roots.all:  # all of them first: what fails in one root must not lose the news of the next
+        # All hints first: what fails in one root must not lose the news of the next.
+        for root in self._roots.all:
             self.keepers.hint(root, hints.get(root.id, {}))
         for root in self._roots.all:
             if not root.online and root.id not in heard:
@@ -281,15 +283,15 @@ class Movement:
         if stop():
             return []
         said: list[str] = []
-        back: dict[str, list[Move]] = {}
+        undone: dict[str, list[Move]] = {}
         for group in self._lost(known, self.keepers.all(known)):
-            for move in self._bring_back(group, said):
-                back.setdefault(self._why_back(root, move), []).append(move)
+            for move in self._undo_group(group, said):
+                undone.setdefault(self._why_undone(root, move), []).append(move)
         said += [
             f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
-            for why, moves in back.items()
+            for why, moves in undone.items()
         ]
-        self._annotate(see=False)
+        self._annotate(read=False)
         return said
 
     def _lost(self, root: RootRow, rows: Sequence[KeptRow]) -> list[int]:
@@ -304,25 +306,25 @@ class Movement:
                 lost.append(row.group)
         return lost
 
-    def _bring_back(self, group: int, said: list[str]) -> list[Move]:
-        """The copies that came back; what could not is said."""
+    def _undo_group(self, group: int, said: list[str]) -> list[Move]:
+        """Undo the moves of this group. Returns those that were undone; what could not be is said."""
         held = self._ledger.journal.moves(group=group, held=True)
         try:
-            ended = relocate.undo(held, self._mover, self._in_step, self._clock, goal=Goal.RETURNED)
+            ended = relocate.undo(held, self._mover, self._journal, self._clock, goal=Goal.RETURNED)
         except RootError as error:
             said.append(str(error))
             return []
-        back = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
-        if len(back) < len(ended):
+        undone = [m for m in ended if m.state is MoveState.DONE and m.goal is Goal.RETURNED]
+        if len(undone) < len(ended):
             self._rescue_after[group] = self._clock.monotonic() + RESCUE_AGAIN_SECONDS
         said += [
             f"the keeper {m.keeper} is gone and its copy {m.dst} could not be brought back: {m.error}"
             for m in ended
-            if m not in back
+            if m not in undone
         ]
-        return back
+        return undone
 
-    def _why_back(self, root: RootRow, move: Move) -> str:
+    def _why_undone(self, root: RootRow, move: Move) -> str:
         """One clause. An older dedupd kept photos in places that are none of the library: one sentence for each kind."""
         kind = self._disk.foreign(root.path, move.keeper.rpartition("/")[0], self._roots.scope)
         if kind is None:
@@ -351,16 +353,16 @@ class Movement:
         return row.month if row else ""
 
     def undo(self, moves: Sequence[Move], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
-        """Put these files back; what a person put back never moves again (P11)."""
+        """Undo these moves: each file goes back to where it was. What a person undid never moves again (P11)."""
         result = Moved()
-        self.put_back(moves, result, on_progress=on_progress, stop=stop)
+        self.undo_into(result, moves, on_progress=on_progress, stop=stop)
         return result
 
-    def put_back(
-        self, moves: Sequence[Move], result: Moved, goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
+    def undo_into(
+        self, result: Moved, moves: Sequence[Move], goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
         stop: Stop = never,
     ) -> None:  # fmt: skip
-        """`goal` RETURNED: without a word about them, so that they are grouped anew, and may move again."""
+        """The same as a part of an act with that `result`. `goal` RETURNED: nobody judged them, so that they are grouped anew, and may move again."""
         units: dict[tuple[str, str, str], list[Move]] = {}
         wanted = {(m.batch, m.unit) for m in moves}
         for batch in sorted({m.batch for m in moves}):
@@ -373,32 +375,32 @@ class Movement:
                 result.said.append(f"{total - done} file(s) are not put back: dedupd was stopped")
                 break
             chosen = [m for unit in part for m in units[unit]]
-            self._put_back(
+            self._undo_units(
                 chosen, result, goal, lambda phase, n, of, at=done: on_progress(phase, at + n, total)
             )
             done += len(chosen)
         if moves:
             self._annotate(groups={m.group for m in moves}, stop=stop)
 
-    def _put_back(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
-        """Whole units. As they lie now: what came back by itself is left out."""
+    def _undo_units(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
+        """Whole units, as they lie now: what was undone in between is left out."""
         held = {m.id: m for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
         ended: list[Move] = []
         for root in sorted({m.root for m in chosen}):
             rows = [held[m.id] for m in chosen if m.root == root and m.id in held]
             try:
-                self._hold(root)
-                ended += relocate.undo(rows, self._mover, self._in_step, self._clock, on_progress, goal)
+                self._lock(root)
+                ended += relocate.undo(rows, self._mover, self._journal, self._clock, on_progress, goal)
             except (RootError, AlreadyRunning) as error:
                 result.said.append(str(error))
-        place(self._ledger, ended, self._clock.now())
-        back = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
-        result.restored += len(back)
-        result.moves += back
+        record_outcome(self._ledger, ended, self._clock.now())
+        undone = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
+        result.undone += len(undone)
+        result.moves += undone
         result.troubles += [
             Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
             for m in ended
-            if m not in back
+            if m not in undone
         ]
 
     def held(

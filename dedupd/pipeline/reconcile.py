@@ -19,7 +19,7 @@ from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
 from dedupd.pipeline.foreign_folders import note
-from dedupd.pipeline.held_copies import look_aside, taken_back
+from dedupd.pipeline.held_copies import check_held_copies, undone_by_owner
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, FoundFile
 
@@ -128,7 +128,7 @@ def reconcile(
     look = _Look(root, ledger, disk, clock, scope, on_progress, stop)
     if look.at({"": True}) and _still_itself(root, ledger, disk):
         note(ledger, root, look.foreign)
-        look.changes.absent += look_aside(
+        look.changes.absent += check_held_copies(
             root, ledger, disk, clock, FORGET_ABSENT_AFTER, lambda: _still_itself(root, ledger, disk), stop
         )
     return look.changes
@@ -352,13 +352,15 @@ class _Diff:
 
     def _holds_a_held_one(self, file: FoundFile) -> bool:
         """Its owner moved a held copy back, over what lay here."""
-        return any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat))
+        return any(
+            self._is_undone_by_owner(held) for held in self._files.files_by_inode(self._root.id, file.stat)
+        )
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         """Whether it was known by another name (a rename keeps inode, size, mtime), which is its own no more."""
         for row in self._files.files_by_inode(self._root.id, file.stat):
-            if self._is_taken_back(row):
-                taken_back(self._ledger, row, file.path, self._clock.now())
+            if self._is_undone_by_owner(row):
+                undone_by_owner(self._ledger, row, file.path, self._clock.now())
             elif row.state != FileState.HELD and (row.absent_since is not None or self._went(row, file)):
                 self._rename(row, file, companion)
             else:
@@ -374,7 +376,7 @@ class _Diff:
         now = self._disk.stat(self._root.path, row.path) if file.stat.nlink == 1 else None
         return now is not None and now.ino == file.stat.ino
 
-    def _is_taken_back(self, row: FileRow) -> bool:
+    def _is_undone_by_owner(self, row: FileRow) -> bool:
         return row.state == FileState.HELD and self._disk.gone(self._root.path, row.path)
 
     def _rename(self, row: FileRow, file: FoundFile, companion: bool) -> None:

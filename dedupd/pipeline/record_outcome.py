@@ -1,6 +1,6 @@
-"""What the mover did becomes what the ledger knows: where files lie, which group members moved or came back.
+"""How moves ended becomes what the ledger knows: where files lie, which group members moved or were undone.
 
-Idempotent: placing a move twice changes nothing, so recovery may repeat it. Must never touch a file.
+Idempotent: recording a move twice changes nothing, so recovery may repeat it. Must never touch a file.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from dedupd.ports import Clock
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
-_OTHERS = (Refusal.CHANGED, Refusal.OTHER_BYTES, Refusal.GONE)
+_CONTRADICTIONS = (Refusal.CHANGED, Refusal.OTHER_BYTES, Refusal.GONE)
 """The disk contradicts the ledger."""
 
 
-class InStep:
+class RecordingJournal:
     """The move journal for pipeline.relocate: how a move ended and where its file lies now are one commit."""
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
@@ -36,10 +36,10 @@ class InStep:
         """Record how rows ended and what that means. Raises StateError."""
         with self._ledger.transaction():
             self._ledger.journal.finish(moves)
-            place(self._ledger, moves, self._clock.now())
+            record_outcome(self._ledger, moves, self._clock.now())
 
 
-def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
+def record_outcome(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
     """Bring files, groups and months in line with these journal rows."""
     with ledger.transaction():
         for move in moves:
@@ -48,40 +48,40 @@ def place(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
                 ledger.sidecars.owe(file.root, move.group)
             if file is None:
                 if move.state is MoveState.DONE and move.goal is Goal.UNDONE and move.primary:
-                    people_said(ledger, move, now)
+                    record_undo_verdict(ledger, move, now)
             elif move.held:
-                _held(ledger, move, file)
+                _record_held(ledger, move, file)
             elif move.state is MoveState.DONE:
-                _back(ledger, move, file, now)
+                _record_undone(ledger, move, file, now)
             elif move.state is MoveState.ABORTED and move.goal is Goal.MOVED and move.primary:
-                _stays(ledger, move, file, now)
-            if file is not None and move.refusal in _OTHERS:
-                _doubt(ledger, move, file, now)
+                _record_refused(ledger, move, file, now)
+            if file is not None and move.refusal in _CONTRADICTIONS:
+                _doubt_both(ledger, move, file, now)
 
 
-def _doubt(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
+def _doubt_both(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     """It or its keeper holds something else than the ledger believes: which of them, a look at both will tell."""
     keeper = ledger.inventory.file_at(file.root, move.keeper)
     ledger.rereading.doubt([f.id for f in (file, keeper) if f is not None], now)
 
 
-def people_said(ledger: Ledger, move: Move, now: float) -> None:
-    """A person put it back: it never moves again, nor does its former keeper beside it (P11).
+def record_undo_verdict(ledger: Ledger, move: Move, now: float) -> None:
+    """A person undid it: it never moves again, nor does its former keeper beside it (P11).
 
-    The 'keep' comes second: by that, learning.py knows that nothing was said of how alike they are.
+    The 'keep' comes second: by that, lessons know that nothing was said of how alike they are.
     """
     ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
     ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
 
 
-def _stays(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
+def _record_refused(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     ledger.judgement.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
     group = ledger.judgement.group(move.group)
     if group is not None and move.refusal not in (None, Refusal.INTERRUPTED):
         ledger.refusals.put(file.id, group.keeper, move.refusal, move.error, now)
 
 
-def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
+def _record_held(ledger: Ledger, move: Move, file: FileRow) -> None:
     if file.path == move.dst and file.state == FileState.HELD:
         return
     ledger.inventory.placed_file(file.id, move.dst, FileState.HELD)
@@ -92,7 +92,7 @@ def _held(ledger: Ledger, move: Move, file: FileRow) -> None:
         ledger.inventory.set_month(file.id, *_own_month(move, file))
 
 
-def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
+def _record_undone(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     if file.state != FileState.HELD or file.path != move.dst:
         return
     state = _state(ledger, file) if move.primary else FileState.COMPANION
@@ -102,7 +102,7 @@ def _back(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
         return
     ledger.judgement.forget_compared([file.content] if file.content else [])
     if move.goal is Goal.UNDONE:
-        people_said(ledger, move, now)
+        record_undo_verdict(ledger, move, now)
         ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")
     else:
         ledger.judgement.remove_member(move.group, file.id)

@@ -1,4 +1,4 @@
-"""Moving duplicates aside, bringing them back, and putting right what a crash left half done.
+"""Moving duplicates aside, undoing that, and ending what a crash left half done.
 
 Owns the order of things: proven, then journaled, then moved, then journaled. Must never decide what is a
 duplicate, and speaks of files only through its two ports.
@@ -120,7 +120,7 @@ def _silent(phase: str, done: int, total: int) -> None:
 
 
 def new_batch() -> str:
-    """A name for the moves of one act: `undo --last` takes back all of it."""
+    """A name for the moves of one act: `undo --last` undoes all of it."""
     return uuid.uuid4().hex
 
 
@@ -179,7 +179,7 @@ def undo(
     on_progress: Progress = _silent,
     goal: Goal = Goal.UNDONE,
 ) -> list[Move]:
-    """Bring these held files back to where they were: same path bytes, bytes, mtime, mode and xattrs.
+    """Undo these moves: each held file goes back to where it was, with the same path bytes, bytes, mtime, mode and xattrs.
 
     A taken name becomes a sibling name (`restored` says which), a missing folder is made again. `goal`
     RETURNED says that dedupd does it by itself (P8). Answers one row for each move, in their order: DONE with
@@ -190,7 +190,7 @@ def undo(
     rows = {_key(move): move for move in moves}
     done = 0
     for chunk in _chunks(wanted, lambda move: (move.root, move.batch, move.unit), lambda move: move.root):
-        for row in _bring_chunk(chunk, mover, journal, goal):
+        for row in _undo_chunk(chunk, mover, journal, goal):
             rows[_key(row)] = row
         done += len(chunk)
         on_progress("undo", done, len(wanted))
@@ -198,7 +198,7 @@ def undo(
 
 
 def told_by_receipts(root: str, mover: Mover) -> list[Move]:
-    """The moves that the receipts under `root` tell of and that were not taken back, oldest first. Raises RootError."""
+    """The moves that the receipts under `root` tell of and that were not undone, oldest first. Raises RootError."""
     return [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
 
 
@@ -209,7 +209,7 @@ def undo_from_receipts(
     on_progress: Progress = _silent,
     moves: Sequence[Move] | None = None,
 ) -> list[Move]:
-    """Bring back what the receipts under `root` tell of (or these `moves` of it), with the ledger gone. RootError.
+    """Undo what the receipts under `root` tell of (or these `moves` of it), with the ledger gone. RootError.
 
     By the bytes, whatever the root's marker says by now. The files of a unit come back under one number; where one
     of them cannot, each comes back by itself.
@@ -223,7 +223,7 @@ def undo_from_receipts(
 
 
 def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
-    """Undo an undo: what these rows brought back moves again, proven anew, as new rows of a new batch."""
+    """Undo an undo: what these rows undid moves again, proven anew, as new rows of a new batch."""
     orders = [order for move in moves if move.goal is Goal.UNDONE and (order := _order_again(move, mover))]
     return relocate(orders, mover, journal, clock)
 
@@ -282,9 +282,7 @@ def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[
     return rows
 
 
-def _bring_chunk(
-    waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal
-) -> list[Move]:
+def _undo_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal) -> list[Move]:
     ended: dict[tuple[str, str, int, str], Move] = {}
     for _ in range(_TRIES):
         with mover.prepare_undo(waiting, goal) as hold:

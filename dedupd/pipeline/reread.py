@@ -64,7 +64,7 @@ class Rereader:
         self._all_bytes = 0
         """Of all keepers, while a day's share is being read; else 0."""
 
-    def slice(self, stop: Stop = never, limit: int = SLICE_BYTES) -> Reread:
+    def read_on(self, stop: Stop = never, limit: int = SLICE_BYTES) -> Reread:
         """Read on for `limit` bytes, or until `stop`."""
         found = Reread()
         left = limit
@@ -119,7 +119,7 @@ class Rereader:
             return
         now = self._disk.stat(root.path, row.path)
         if now is None or not same_bytes(row.stat, now):
-            self._look(root, row, found)
+            self._reconcile_folder(root, row, found)
             return
         if now.dev != row.stat.dev and self._roots.surely(root, mark=False) is not None:
             with self._ledger.transaction():  # the disk was mounted anew, which says nothing of the bytes
@@ -154,7 +154,7 @@ class Rereader:
     def _failed(self, current: _Current, error: OSError, found: Reread) -> None:
         row = current.row
         if error.errno in (errno.ENOENT, errno.ESTALE, errno.ENOTDIR, errno.ELOOP):
-            self._look(current.root, row, found)
+            self._reconcile_folder(current.root, row, found)
             return
         self._settled(row.id)
         log.warning("%s cannot be read again (%s)", row.path, error.strerror)
@@ -173,7 +173,7 @@ class Rereader:
         if row is None or stat is None or (row.content, row.path) != (current.row.content, current.row.path):
             self._settled(current.row.id)
         elif not same_bytes(row.stat, stat):
-            self._look(current.root, row, found)
+            self._reconcile_folder(current.root, row, found)
         elif content == row.content:
             self._settled(row.id)
         elif self._roots.surely(current.root, mark=False) is not None:
@@ -193,7 +193,7 @@ class Rereader:
                 "same: if nobody rewrote it, check the disk"
             )
 
-    def _look(self, root: RootRow, row: FileRow, found: Reread) -> None:
+    def _reconcile_folder(self, root: RootRow, row: FileRow, found: Reread) -> None:
         """Its folder tells more than its bytes: it changed openly, or is not there. Without its root it stays in doubt (P9)."""
         if self._roots.surely(root, mark=False) is None:
             return

@@ -20,10 +20,10 @@ from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
-from dedupd.pipeline.held_better import told as told_better
+from dedupd.pipeline.held_better import told
+from dedupd.pipeline.lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
-from dedupd.pipeline.relearn import told
 from dedupd.ports import Disk
 from dedupd.protocol.results import Resolved
 from dedupd.protocol.views import (
@@ -212,7 +212,7 @@ class Reviewer:
 
     def lessons(self) -> list[LessonView]:
         """What people said and what it changed, newest last."""
-        helped = told(self._ledger, bars_in_force(self._ledger, self._ledger.get("model")))
+        helped = dismissed_by(self._ledger, bars_in_force(self._ledger, self._ledger.get("model")))
         return [
             LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
             for v in self._ledger.judgement.verdicts()
@@ -272,7 +272,7 @@ def status_view(
     attention += [*contradicted(ledger.journal.attention()), *beside]
     paths = {r.path for r in roots}
     better = [b for b in ledger.held_checks.better() if b.root in paths]
-    attention += [told_better(better)] if better else []
+    attention += [told(better)] if better else []
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)

@@ -13,13 +13,10 @@ from dedupd.core.records import RootRow
 from dedupd.errors import AlreadyRunning, RootError
 from dedupd.pipeline.reconcile import Changes, identify, reconcile, reconcile_folders
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
-
-Progress = Callable[[str, int, int], None]
-"""progress(phase, done, total); total 0: not known."""
 
 
 def quiet(phase: str, done: int, total: int) -> None:

@@ -8,17 +8,18 @@ in one transaction, and moves nothing.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
-from dedupd.pipeline.measure_thresholds import Calibration, own_thresholds
-from dedupd.pipeline.recluster import Comparison, decide
+from dedupd.pipeline.compare import Comparison
+from dedupd.pipeline.measure_thresholds import ThresholdMeasurement, own_thresholds
+from dedupd.pipeline.recluster import decide
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, Disk, LookRequest, Vision
+from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -27,7 +28,6 @@ BATCH = 64
 """Files looked at before somebody else may come in."""
 IN_SHADOW = "shadow"
 """The ledger's entry that names the model in preparation."""
-Step = Callable[[str, int, int], None]
 
 
 class Shadow:
@@ -45,7 +45,7 @@ class Shadow:
         self._seen, self._total = 0, 0
         self._given_up: set[str] = set()
         """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
-        self._calibration: Calibration | None = None
+        self._measurement: ThresholdMeasurement | None = None
         self._calibrated = shipped(self.model) or own_thresholds(ledger, self.model) is not None
         self._compared: dict[tuple[int, str], int] = {}
         """Month -> the change counter it was compared at."""
@@ -54,22 +54,22 @@ class Shadow:
     def model(self) -> str:
         return self.seeing.model
 
-    def advance(self, on_step: Step, stop: Stop = never) -> bool:
+    def advance(self, on_progress: Progress, stop: Stop = never) -> bool:
         """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
         return (
-            self._look(on_step, stop)
-            and self._calibrate(on_step, stop)
-            and self._compare_months(on_step, stop)
+            self._ingest(on_progress, stop)
+            and self._calibrate(on_progress, stop)
+            and self._compare_months(on_progress, stop)
         )
 
-    # ---- looking
+    # ---- ingesting
 
-    def _look(self, on_step: Step, stop: Stop) -> bool:
+    def _ingest(self, on_progress: Progress, stop: Stop) -> bool:
         while self._waiting or self._find_lacking():
             if stop():
                 return False
             chunk, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            self._look_at(chunk, on_step)
+            self._ingest_some(chunk, on_progress)
         return True
 
     def _find_lacking(self) -> bool:
@@ -94,7 +94,7 @@ class Shadow:
         rows = self._ledger.inventory.seen_with_content(content)
         return next((f for f in rows if f.root in online), None)
 
-    def _look_at(self, contents: Sequence[str], on_step: Step) -> None:
+    def _ingest_some(self, contents: Sequence[str], on_progress: Progress) -> None:
         """Fill the index; the ledger's own photos stay as the model in force saw them."""
         tops = {r.id: r.path for r in self._ledger.inventory.roots()}
         files = {c: f for c in contents if (f := self._file(c)) is not None}
@@ -104,17 +104,19 @@ class Shadow:
         ]
         for _ in self.vision.look(requests):
             self._seen += 1
-            on_step("embed", self._seen, self._total)
+            on_progress("embed", self._seen, self._total)
         self._given_up |= set(self.vision.missing(list(contents)))
 
     # ---- calibrating
 
-    def _calibrate(self, on_step: Step, stop: Stop) -> bool:
+    def _calibrate(self, on_progress: Progress, stop: Stop) -> bool:
         """Thresholds are never another model's. Without any it will only propose, and status says so."""
         if not self._calibrated:
             try:
-                self._calibration = self._calibration or Calibration(self._ledger, self.vision, self._clock)
-                if self._calibration.advance(on_step, stop) is None:
+                self._measurement = self._measurement or ThresholdMeasurement(
+                    self._ledger, self.vision, self._clock
+                )
+                if self._measurement.advance(on_progress, stop) is None:
                     return False
             except NotCalibrated:
                 pass
@@ -123,15 +125,15 @@ class Shadow:
 
     # ---- comparing
 
-    def _compare_months(self, on_step: Step, stop: Stop) -> bool:
+    def _compare_months(self, on_progress: Progress, stop: Stop) -> bool:
         online = {r.id for r in self._ledger.inventory.roots() if r.online}
         months = [m for m in self._ledger.inventory.months() if m.root in online]
         for done, row in enumerate(months):
-            on_step("compare", done, len(months))
+            on_progress("compare", done, len(months))
             changes = self._ledger.inventory.changes(row.root, row.month)
             if self._compared.get((row.root, row.month)) == changes:
                 continue
-            if stop() or not self._compare.month(row.root, row.month, on_step, stop):
+            if stop() or not self._compare.month(row.root, row.month, on_progress, stop):
                 return False
             self._compared[row.root, row.month] = changes
         return True
@@ -139,7 +141,7 @@ class Shadow:
 
 def switch(
     ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, roots: Sequence[RootRow], shadow: Shadow,
-    on_step: Step,
+    on_progress: Progress,
 ) -> dict[int, set[str]]:  # fmt: skip
     """Put the prepared model in force: record, pairs, thresholds and groups change together or not at all.
 
@@ -154,7 +156,7 @@ def switch(
         months = ledger.inventory.months()
         by_id = {r.id: r for r in roots}
         for done, row in enumerate(months):
-            on_step("group", done, len(months))
+            on_progress("group", done, len(months))
             ledger.inventory.change_month(row.root, row.month, clock.now())
             root = by_id.get(row.root)
             if root is not None and root.online:

@@ -5,10 +5,10 @@ Must never invent: every number is counted from the ledger's rows of files that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.month import year_folder
@@ -18,37 +18,45 @@ from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.core.xmp import from_xmp
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.review import Reviewer
+from dedupd.pipeline.roots import Roots
 from dedupd.ports import Clock
 from dedupd.protocol.views import GroupView
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.summary_files import SummaryFiles
     from dedupd.adapters.ledger import Ledger
 
 
-class SummaryLog(Protocol):
-    """Where summaries are kept."""
+class Summaries:
+    """The summary logs of one library."""
 
-    def write(self, root: RootRow, folder: str, summary: MonthSummary) -> str:
-        """Write atomically below `folder` of the root ('' = the root) and in the state folder.
+    def __init__(
+        self,
+        ledger: Ledger,
+        reviewer: Reviewer,
+        log: SummaryFiles,
+        settings: Settings,
+        clock: Clock,
+        roots: Roots,
+    ) -> None:
+        self._ledger, self._reviewer, self._log = ledger, reviewer, log
+        self._settings, self._clock, self._roots = settings, clock, roots
 
-        Returns '' or one sentence saying why the copy in the root could not be written.
-        """
-        ...
-
-
-def summarise(
-    ledger: Ledger,
-    reviewer: Reviewer,
-    log: SummaryLog,
-    settings: Settings,
-    clock: Clock,
-    root: RootRow,
-    month: str,
-    model: str,
-) -> tuple[MonthSummary, str]:
-    """Count the month afresh and write its log. Returns the summary and '' or what went wrong with writing."""
-    summary = month_summary(ledger, reviewer, settings, clock, root, month, model)
-    return summary, log.write(root, _year_folder(ledger, root, month), summary)
+    def rewrite(self, months: Mapping[int, set[str]]) -> list[MonthSummary]:
+        """Count these months afresh (root id -> months) and write their logs; what could not be written is a problem."""
+        written: list[MonthSummary] = []
+        model, problems = self._ledger.get("model"), self._roots.problems
+        for root in self._roots.all:
+            for month in sorted(m for m in months.get(root.id, ()) if m):
+                summary = month_summary(
+                    self._ledger, self._reviewer, self._settings, self._clock, root, month, model
+                )
+                problem = self._log.write(root, _year_folder(self._ledger, root, month), summary)
+                problems.pop(f"summary {root.id} {month}", None)
+                if problem:
+                    problems[f"summary {root.id} {month}"] = problem
+                written.append(summary)
+        return written
 
 
 def month_summary(
@@ -60,6 +68,7 @@ def month_summary(
     month: str,
     model: str,
 ) -> MonthSummary:
+    """The month of this root as its files lie now. `model`: the id of the embedder in force."""
     groups = reviewer.report(ledger.judgement.groups(root.id, month))
     held = ledger.inventory.of_month(root.id, month, FileState.HELD)
     photos, guessed = ledger.inventory.month_count(root.id, month)

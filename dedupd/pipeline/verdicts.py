@@ -17,9 +17,9 @@ from dedupd.errors import UsageError
 from dedupd.pipeline import consent
 from dedupd.pipeline.movement import GROUPS, Moved, Movement
 from dedupd.pipeline.recluster import decide
-from dedupd.pipeline.roots import Progress, Roots, quiet
+from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices, wait
-from dedupd.ports import Clock, Disk
+from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -109,14 +109,14 @@ class Verdicts:
             row = self._ledger.judgement.group(group)
             held = self._ledger.journal.moves(group=group, held=True)
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
-            self._movement.put_back(held, result, Goal.RETURNED)
+            self._movement.undo_into(result, held, Goal.RETURNED)
             if stop():
                 result.said.append("not all is exchanged: dedupd was stopped; what came back waits in review")
                 self._annotate(groups=result.groups)
                 return result
         # Not all that waits: a first import takes hours, and somebody waits for this.
         self._regroup(self._months_of(meant), stop=stop)
-        if result.restored:  # what came back was renamed just now, and only quiet files are keepers
+        if result.undone:  # what came back was renamed just now, and only settled files are keepers
             wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
         for better in chosen:
             file = self._ledger.inventory.file(better.file)
@@ -154,10 +154,10 @@ class Verdicts:
 
     def tell_apart(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
         """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
-        # Back first: a crash must not leave a file held of which a person said that it is no duplicate.
+        # Undo first: a crash must not leave a file held of which a person said that it is no duplicate.
         chosen = {str(f) for f in files}
         held = self._ledger.journal.moves(group=group.id, held=True)
-        self._movement.put_back([m for m in held if m.unit.rpartition(":")[2] in chosen], result)
+        self._movement.undo_into(result, [m for m in held if m.unit.rpartition(":")[2] in chosen])
         keeper = self._ledger.inventory.file(group.keeper)
         rows = self._ledger.inventory.files_by_id(files)
         with self._ledger.transaction():
@@ -166,7 +166,7 @@ class Verdicts:
                     result.said.append(f"{row.path} is being looked at again: say it once more in a moment")
                     continue
                 self._ledger.judgement.drop_verdict("same", keeper.content, row.content)
-                # Putting it back wrote one down already, as of a file that is merely put back.
+                # The undo wrote one down already, as of a file of which only the move was undone.
                 self._ledger.judgement.drop_verdict("different", keeper.content, row.content)
                 self._ledger.judgement.add_verdict(
                     "different", keeper.content, row.content, [keeper.path, row.path], self._clock.now()
@@ -245,14 +245,20 @@ class Verdicts:
                             self._ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
                     self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
 
-    def forget(self, *lessons: int, stop: Stop = never) -> Moved:
-        """Take verdicts back, as if they had never been said. What is not grouped anew before `stop` is in the next pass."""
+    def recording(self, act: Callable[[], Moved]) -> tuple[Moved, list[int]]:
+        """Do a person's act. Returns what it did and the ids of the verdicts that it stored: what `forget` undoes."""
+        before = {v.id for v in self._ledger.judgement.verdicts()}
+        moved = act()
+        return moved, [v.id for v in self._ledger.judgement.verdicts() if v.id not in before]
+
+    def forget(self, *ids: int, stop: Stop = never) -> Moved:
+        """Forget these verdicts, as if they had never been said. What is not grouped anew before `stop` is in the next pass."""
         unknown: list[str] = []
         with self._ledger.transaction():
-            for lesson in lessons:
-                verdict = self._ledger.judgement.remove_verdict(lesson)
+            for id in ids:
+                verdict = self._ledger.judgement.remove_verdict(id)
                 if verdict is None:
-                    unknown.append(f"there is no lesson {lesson}")
+                    unknown.append(f"there is no lesson {id}")
                     continue
                 for content in (verdict.a, verdict.b):
                     for file in self._ledger.inventory.live_with_content(content) if content else ():
@@ -260,13 +266,13 @@ class Verdicts:
         self._regroup(stop=stop)
         return Moved(said=unknown)
 
-    def learn(self, lessons: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
-        """Take in verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.
+    def take_in(self, verdicts: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
+        """Add verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.
 
         `at`: seconds since 1970, and kept: what was said in one moment belongs together.
         """
         with self._ledger.transaction():
-            for kind, a, b, paths, at in lessons:
+            for kind, a, b, paths, at in verdicts:
                 self._ledger.judgement.add_verdict(kind, a, b, paths, at)
                 for file in self._ledger.inventory.live_with_content(a):
                     self._ledger.inventory.change_month(file.root, file.month, self._clock.now())

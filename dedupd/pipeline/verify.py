@@ -134,7 +134,7 @@ def _held(
     told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
     travelled = {(m.batch, m.id): m.dst for m in told.values()}
     sought = _Sought(ledger, disk, root, scope)
-    said, keepers = _Said(ledger, root), _Keepers(ledger, disk, root, sought)
+    said, keepers = _Verdicts(ledger, root), _Keepers(ledger, disk, root, sought)
     renamed: Counter[tuple[str, str]] = Counter()
     for done, move in enumerate(held):
         on_progress("verify", done, len(held))
@@ -262,7 +262,7 @@ class _Keepers:
         return "within a minute"
 
 
-class _Said:
+class _Verdicts:
     """What people said of contents, and when."""
 
     def __init__(self, ledger: Ledger, root: RootRow) -> None:

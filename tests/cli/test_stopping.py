@@ -47,7 +47,9 @@ def test_what_had_moved_is_counted_and_comes_back_by_the_command_it_names(
     told = stopped_after(3, shelf, stop)
     assert told.startswith("stopped; 3 file(s) had moved, `dedupd undo --last` puts them back; ")
     assert [shelf.files(0), shelf.files(1)] != before
-    assert shelf.library.undo(shelf.library.held(last=True)).restored == 3  # in both folders: it was one scan
+    assert (
+        shelf.library.movement.undo(shelf.library.movement.held(last=True)).undone == 3
+    )  # in both folders: it was one scan
     assert [shelf.files(0), shelf.files(1)] == before
 
 
@@ -65,7 +67,7 @@ def test_a_move_that_was_cut_through_is_told(shelf: Shelf, monkeypatch: pytest.M
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shelf.library.movement._in_step, "finish", cut)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(shelf.library.movement._journal, "finish", cut)  # pyright: ignore[reportPrivateUsage]
     told = stopped_after(9, shelf, KeyboardInterrupt())
     assert told.startswith("stopped; 2 more were on their way, the next command ends or takes back each; ")
 

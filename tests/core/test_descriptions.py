@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedupd.core.descriptions import Description, Place, cleaned, joined, lacking
+from dedupd.core.descriptions import Description, Location, cleaned, joined, lacking
 from dedupd.core.xmp import from_xmp, to_xmp
 
 FULL = Description(
-    captured="2024-06-15T12:30:01.25+02:00", place=Place(latitude=52.51667, longitude=-13.38333, altitude=34.5),
+    captured="2024-06-15T12:30:01.25+02:00", place=Location(latitude=52.51667, longitude=-13.38333, altitude=34.5),
     rating=4, keywords=("Ostsee", "Oma & Opa"), caption="On the <beach>",
 )  # fmt: skip
 
@@ -29,7 +29,7 @@ def test_each_fact_is_taken_when_the_keeper_lacks_it_and_only_then(name: str) ->
     ("name", "other"),
     [
         ("captured", "2019-01-01T00:00:00"),
-        ("place", Place(latitude=1.0, longitude=2.0)),
+        ("place", Location(latitude=1.0, longitude=2.0)),
         ("rating", 2),
         ("caption", "In the woods"),
     ],
@@ -44,9 +44,9 @@ def test_copies_that_disagree_leave_it_out_and_say_so(name: str, other: Any) -> 
 
 
 def test_two_notations_of_one_moment_and_place_agree() -> None:
-    a = Description(captured="2024-06-15T12:30:01", place=Place(latitude=52.51667, longitude=13.38333))
+    a = Description(captured="2024-06-15T12:30:01", place=Location(latitude=52.51667, longitude=13.38333))
     b = Description(
-        captured="2024-06-15T12:30:01.5+02:00", place=Place(latitude=52.51668, longitude=13.38333)
+        captured="2024-06-15T12:30:01.5+02:00", place=Location(latitude=52.51668, longitude=13.38333)
     )
     assert lacking(Description(), [a, b]) == (a, [])
 
@@ -59,10 +59,10 @@ def test_keywords_add_up_without_those_the_keeper_has() -> None:
 
 def test_what_makes_no_sense_is_left_out() -> None:
     assert not cleaned(
-        place=Place(latitude=0.0, longitude=0.0), rating=0, keywords=["", " \x00"], caption="\x07"
+        place=Location(latitude=0.0, longitude=0.0), rating=0, keywords=["", " \x00"], caption="\x07"
     )
-    assert not cleaned(place=Place(latitude=float("nan"), longitude=1.0), rating=99)
-    assert not cleaned(place=Place(latitude=91.0, longitude=1.0))
+    assert not cleaned(place=Location(latitude=float("nan"), longitude=1.0), rating=99)
+    assert not cleaned(place=Location(latitude=91.0, longitude=1.0))
 
 
 def test_the_first_source_is_believed() -> None:
@@ -85,7 +85,7 @@ def test_a_sidecar_says_it_in_the_standards_words() -> None:
 
 _words = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 _places = st.builds(
-    Place, latitude=st.floats(-90, 90), longitude=st.floats(0.5, 180), altitude=st.none() | st.floats(-400, 9000)
+    Location, latitude=st.floats(-90, 90), longitude=st.floats(0.5, 180), altitude=st.none() | st.floats(-400, 9000)
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ _places = st.builds(
     captured=st.just("") | st.datetimes().map(lambda d: d.isoformat()),
 )  # fmt: skip
 def test_what_is_written_is_read_back(
-    place: Place | None, rating: int | None, keywords: list[str], caption: str, captured: str
+    place: Location | None, rating: int | None, keywords: list[str], caption: str, captured: str
 ) -> None:
     if captured.startswith("0"):
         captured = ""

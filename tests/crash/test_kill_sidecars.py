@@ -32,11 +32,11 @@ def move(shelf: Shelf) -> None:
 
 
 def undo(shelf: Shelf) -> None:
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 1
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1
 
 
 def recover(shelf: Shelf) -> None:
-    shelf.library.recover()
+    shelf.library.movement.recover()
 
 
 def made(folder: Path) -> Counter[str]:
@@ -116,11 +116,11 @@ def all_well(folder: Path, before: Counter[str]) -> None:
     """After another start: nothing half made, and beside the keeper what the held copy knows, or nothing."""
     shelf = Shelf(folder)
     assert photos(shelf) == before or shelf.path(SIDECAR).exists()
-    shelf.library.recover()
+    shelf.library.movement.recover()
     assert not [row for row in shelf.ledger.sidecars.unsettled() if row.path]
     assert photos(shelf) == before
     shelf.pass_()
-    held = shelf.library.held(everything=True)
+    held = shelf.library.movement.held(everything=True)
     assert shelf.path(SIDECAR).exists() == bool(held)
     if held:
         assert from_xmp(shelf.path(SIDECAR).read_bytes()) == KNOWN

@@ -79,7 +79,7 @@ MUTATIONS = [
     drop("keepers by what they keep", JOURNAL, "WHERE g.keeper=:file AND +m.root=:root", "adapters/ledger/test_journal.py::test_a_keeper_is_known_whatever_its_name_is_now", "WHERE :file=-1"),
     drop("no chains", RELOCATE, "elif (order.root, order.keeper) in sources:", REFUSALS + "TestContradictions::test_no_chain_within_one_call", "elif False:"),
     drop("no mount on the way", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", FAULTS + "TestDisks::test_a_bind_mount_is_a_boundary", "_NO_SYMLINKS | _BENEATH"),
-    drop("no move beside a lost index", "library.py", "make_whole=lambda stop: self._comparison().make_whole(stop),", PIPELINE.replace("relocate", "index_loss") + "test_nothing_moves_until_the_index_is_whole", "make_whole=lambda stop: True,"),
+    drop("no move beside a lost index", "library/build.py", "make_whole=comparison.make_whole,", PIPELINE.replace("relocate", "index_loss") + "test_nothing_moves_until_the_index_is_whole", "make_whole=lambda stop: True,"),
     drop("no mount is walked into", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", FAULTS + "TestDisks::test_a_bind_mount_is_walked_around", "_NO_SYMLINKS | _BENEATH"),
     drop("protected folders", "pipeline/move_orders.py", "if protects(os.path.join(root.path, file.path)):", ORDERS + "test_nothing_leaves_a_protected_folder_even_on_a_persons_yes", "if False:"),
     drop("shared roots", "pipeline/movement.py", "if not self._settings.allow_shared_roots and self._disk.shared(root.path):", ORDERS + "test_where_others_can_write_nothing_moves_unless_it_is_allowed", "if False:"),

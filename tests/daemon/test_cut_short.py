@@ -18,7 +18,7 @@ def rig(shelf: Shelf) -> JobsRig:
     """A shelf where one copy may move."""
     shelf.pair(KEEPER, COPY)
     shelf.look()
-    shelf.library.consent()
+    shelf.library.movement.consent()
     return JobsRig(shelf)
 
 
@@ -35,7 +35,7 @@ def test_what_waited_for_its_turn_does_nothing_once_paused(rig: JobsRig, shelf: 
     rig.work()
     assert COPY in shelf.files()
     assert len(shelf.vision.looked) == looked
-    assert shelf.library.reconcile().new == 1, "a look is for the resume"
+    assert shelf.library.roots.reconcile().new == 1, "a look is for the resume"
 
 
 @pytest.mark.parametrize("when", ["before it began", "in the middle"])
@@ -43,7 +43,9 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
     rig: JobsRig, shelf: Shelf, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.jobs.paused = when == "before it began"
-    monkeypatch.setattr(shelf.library, "rescue", lambda stop: setattr(rig.jobs, "paused", True) or [])
+    monkeypatch.setattr(
+        shelf.library.movement, "rescue", lambda stop: setattr(rig.jobs, "paused", True) or []
+    )
     with pytest.raises(DedupdError, match="before its end") as refused:
         rig.jobs.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED
@@ -65,7 +67,7 @@ def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
     hint = str(shelf.path("2024/06"))
     rig.jobs.hint(hint, False)
     monkeypatch.setattr(
-        shelf.library,
+        shelf.library.roots,
         "reconcile_folders",
         lambda root, folders, stop: setattr(rig, "now", rig.now + 20.0) or Changes(),
     )
@@ -90,7 +92,9 @@ def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
 ) -> None:
     rig.jobs._unread = ["2023 cannot be read"]
     monkeypatch.setattr(rig.engine, "give_way", lambda: True)
-    monkeypatch.setattr(shelf.library, "rescue", lambda stop: pytest.fail("the next look asks about keepers"))
+    monkeypatch.setattr(
+        shelf.library.movement, "rescue", lambda stop: pytest.fail("the next look asks about keepers")
+    )
     rig.jobs.look_everywhere()
     rig.work()
     assert rig.jobs.unread() == ["2023 cannot be read"]

@@ -29,7 +29,7 @@ def roots(shelf: Shelf, *, gone: bool = False, unwatched: str = "") -> RootWatch
 def held(shelf: Shelf) -> Shelf:
     """One copy lies in duplicates/, and its keeper was looked at."""
     shelf.pair(KEEPER, COPY)
-    assert shelf.pass_().files == 1 and shelf.library.rescue() == []
+    assert shelf.pass_().files == 1 and shelf.library.movement.rescue() == []
     return shelf
 
 
@@ -96,7 +96,7 @@ def test_on_a_server_others_change_files_without_an_event(
 
 def test_paused_it_reads_nothing_again(rig: JobsRig, held: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(held.library, "reread", asked.append)
+    monkeypatch.setattr(held.library.rereader, "read_on", asked.append)
     rig.jobs.paused = True
     rig.sweep()
     assert asked == []

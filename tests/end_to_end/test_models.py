@@ -54,12 +54,12 @@ def seen(converted: House) -> House:
     house.add("2024/06/IMG_1.jpg", 1, size=(640, 480))
     house.add("2024/06/IMG_1-small.jpg", 1, size=(320, 240), quality=70)
     with Library.open(state_dir=house.state, config=house.config) as library:
-        library.use_model("hashes")
+        library.models.use("hashes")
         assert library.scan(yes=True).moved.files == 1
         house.add("2024/06/IMG_2.jpg", 2, size=(640, 480))
         house.add("2024/06/IMG_2-small.jpg", 2, size=(320, 240), quality=70)
         library.scan(dry_run=True)
-        library.reject([g.id for g in library.groups() if g.state == "proposed"])
+        library.verdicts.reject([g.id for g in library.groups() if g.state == "proposed"])
         for seed in (3, 4, 5):
             house.add(f"2024/07/IMG_{seed}.jpg", seed, size=(640, 480))
             house.add(f"2024/07/IMG_{seed}-small.jpg", seed, size=(320, 240), quality=60)
@@ -128,8 +128,8 @@ def test_what_would_change_is_said_first_and_then_done(seen: House) -> None:
         ("dedupd.adapters.vision.client", "_converse", 9, "there.VisionWorker", False),
         ("dedupd.pipeline.shadow", "decide", 0, "there", False),
         ("dedupd.pipeline.shadow", "decide", 1, "there", False),
-        ("dedupd.library", "_tidy", 0, "there.Library", True),
-        ("dedupd.library", "summarise", 1, "there.Library", True),
+        ("dedupd.library.models", "tidy", 0, "there.Models", True),
+        ("dedupd.pipeline.summarise", "rewrite", 1, "there.Summaries", True),
     ],
 )
 def test_a_kill_leaves_the_old_model_or_the_new_one_whole(

@@ -58,6 +58,6 @@ def test_while_its_disk_is_away_the_place_belongs_to_the_root_around_it(tmp_path
     assert shelf.pass_().files == 1
     assert (shelf.root / "2024/06/duplicates/a-small.jpg").exists()
     assert not (shelf.root / "2024" / MARKER).exists()
-    assert "mount its own disk there" in shelf.library.problems[str(shelf.root / "2024")]
-    assert [root.online for root in shelf.library.roots] == [True, False]
+    assert "mount its own disk there" in shelf.library.roots.problems[str(shelf.root / "2024")]
+    assert [root.online for root in shelf.library.roots.all] == [True, False]
     shelf.close()

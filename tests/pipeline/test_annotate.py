@@ -45,13 +45,15 @@ def read(shelf: Shelf, path: str = SIDECAR) -> Description:
 
 
 def summary(shelf: Shelf) -> dict[str, Any]:
-    shelf.library.summarise({shelf.row.id: {"2024-06"}})
+    shelf.library.summaries.rewrite({shelf.row.id: {"2024-06"}})
     record = json.loads((shelf.root / "2024/duplicates_summary/2024-06.json").read_text())
     return next(g["metadata"] for g in record["groups"])
 
 
 def breaches(shelf: Shelf) -> list[str]:
-    found = verify(shelf.ledger, shelf.library.disk, FileMover(SystemClock()), shelf.library.roots, Scope())
+    found = verify(
+        shelf.ledger, shelf.library.disk, FileMover(SystemClock()), shelf.library.roots.all, Scope()
+    )
     return [f"{b.promise} {b.path} {b.told}" for b in found]
 
 
@@ -104,10 +106,10 @@ def test_switched_off_and_in_a_dry_run_nothing_is_written(tmp_path: Path) -> Non
 
 def test_another_frame_of_a_burst_does_not_speak_for_its_keeper(shelf: Shelf) -> None:
     settled(shelf)
-    (move,) = shelf.library.held(everything=True)
+    (move,) = shelf.library.movement.held(everything=True)
     shelf.ledger._link.execute("UPDATE moves SET relation='burst' WHERE id=?", (move.id,))
     shelf.ledger.sidecars.owe(shelf.row.id, move.group)
-    shelf.library.annotate()
+    shelf.library.annotator.settle()
     assert not shelf.path(SIDECAR).exists()
 
 
@@ -129,7 +131,7 @@ def test_a_sidecar_that_is_there_stays_and_the_summary_tells(shelf: Shelf, name:
     assert sorted(p for p in shelf.files() if p.casefold().endswith("xmp")) == [name]
     told = summary(shelf)
     assert told["sidecar"] is None and told["known"][:-1] == KNOWN.told() and name in told["known"][-1]
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 1
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1
     assert shelf.path(name).read_text() == "somebody's"
 
 
@@ -148,7 +150,7 @@ def test_a_name_taken_at_the_last_moment(shelf: Shelf, monkeypatch: pytest.Monke
     filled(shelf).pass_()
     assert shelf.path(SIDECAR).read_text() == "theirs"
     assert summary(shelf)["sidecar"] is None
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert shelf.path(SIDECAR).read_text() == "theirs"
 
 
@@ -158,8 +160,8 @@ def test_a_name_taken_at_the_last_moment(shelf: Shelf, monkeypatch: pytest.Monke
 def test_undo_takes_it_away(shelf: Shelf) -> None:
     before = filled(shelf).census()
     shelf.pass_()
-    shelf.library.reconcile()
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 1
+    shelf.library.roots.reconcile()
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1
     assert shelf.files() == {KEEPER, COPY} and shelf.census() == before
     assert breaches(shelf) == []
     assert shelf.pass_().files == 0 and shelf.files() == {KEEPER, COPY}
@@ -170,8 +172,8 @@ def test_undo_of_one_copy_leaves_what_the_other_knows(shelf: Shelf) -> None:
     shelf.small("2024/06/c.jpg", rendering="other", said={"keywords": ["Anna"]})
     assert shelf.pass_().files == 2
     assert set(read(shelf).keywords) == {"sea", "Anna"}
-    first = next(m for m in shelf.library.held(everything=True) if m.src == COPY)
-    assert shelf.library.undo([first]).restored == 1
+    first = next(m for m in shelf.library.movement.held(everything=True) if m.src == COPY)
+    assert shelf.library.movement.undo([first]).undone == 1
     assert read(shelf) == Description(keywords=("Anna",))
 
 
@@ -179,12 +181,12 @@ def test_undo_of_one_copy_leaves_what_the_other_knows(shelf: Shelf) -> None:
 def test_edited_by_its_owner_it_is_its_owners(shelf: Shelf, seen: bool) -> None:
     settled(shelf)
     if seen:
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
     edited = shelf.path(SIDECAR).read_text().replace("Us", "We all")
     shelf.path(SIDECAR).write_text(edited)
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert shelf.path(SIDECAR).read_text() == edited
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     assert breaches(shelf) == []
 
 
@@ -199,7 +201,7 @@ def test_what_is_no_plain_file_is_left_alone(shelf: Shelf, how: str, tmp_path: P
         shelf.path(SIDECAR).unlink()
         other.write_text(text)
         shelf.path(SIDECAR).mkdir() if how == "folder" else shelf.path(SIDECAR).symlink_to(other)
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert os.path.lexists(shelf.path(SIDECAR))
     if how != "folder":
         assert other.read_text() == text
@@ -210,13 +212,13 @@ def test_the_keeper_moved_by_hand_with_its_sidecar(shelf: Shelf, seen: bool) -> 
     """It is of the keeper's unit, and dedupd still knows it as its own."""
     settled(shelf)
     if seen:
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
     (shelf.root / "2024/07").mkdir()
     for name in (KEEPER, SIDECAR):
         os.rename(shelf.path(name), shelf.path(name.replace("2024/06/a", "2024/07/z")))
     shelf.pass_()
     assert read(shelf, "2024/07/z.jpg.xmp") == KNOWN
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 1
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1
     assert shelf.files() == {"2024/07/z.jpg", COPY}
 
 
@@ -229,12 +231,12 @@ def test_a_lost_keeper_takes_its_sidecar_along(shelf: Shelf) -> None:
 
 def test_a_held_copy_thrown_away_leaves_what_it_knew(shelf: Shelf) -> None:
     settled(shelf)
-    (move,) = shelf.library.held(everything=True)
+    (move,) = shelf.library.movement.held(everything=True)
     shelf.path(move.dst).unlink()
     for _ in range(3):
         shelf.pass_()
         shelf.clock.advance(100)
-    assert read(shelf) == KNOWN and not shelf.library.held(everything=True)
+    assert read(shelf) == KNOWN and not shelf.library.movement.held(everything=True)
 
 
 def test_with_the_ledger_gone_the_receipts_take_it_away(shelf: Shelf) -> None:
@@ -312,7 +314,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half(shelf: Shelf, monkeypatch
 
 def test_another_disk_at_the_roots_path_gets_none(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     settled(shelf)
-    (move,) = shelf.library.held(everything=True)
+    (move,) = shelf.library.movement.held(everything=True)
     row = shelf.ledger.sidecars.of(move.group)
     assert row is not None
     shelf.path(SIDECAR).unlink()
@@ -324,7 +326,7 @@ def test_another_disk_at_the_roots_path_gets_none(shelf: Shelf, monkeypatch: pyt
 @pytest.mark.parametrize("other", ["", "x", "longer"])
 def test_ours_is_only_what_is_byte_for_byte_ours(shelf: Shelf, other: str) -> None:
     settled(shelf)
-    (move,) = shelf.library.held(everything=True)
+    (move,) = shelf.library.movement.held(everything=True)
     row = shelf.ledger.sidecars.of(move.group)
     assert row is not None
     text = row.text[:-1] + other
@@ -350,6 +352,6 @@ def test_a_sidecar_is_on_disk_before_it_is_told(shelf: Shelf, monkeypatch: pytes
     assert written == [
         "sidecar begun", "a.jpg.xmp", "sidecar written", "06", "sidecar synced", ".dedupd-receipts.jsonl"
     ]  # fmt: skip
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     gone = diary[diary.index("sidecar removed") : diary.index("sidecar removal receipted")]
     assert gone == ["sidecar removed", "06", ".dedupd-receipts.jsonl"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.pipeline import recluster
+from dedupd.pipeline import compare
 from dedupd.ports import Proof, ProofRequest
 from tests.support.shelf import Shelf
 
@@ -92,7 +92,7 @@ def test_photos_that_come_into_one_month_later_are_compared_then(
 def test_searching_in_parts_finds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[object] = []
     for at, part in (("whole", 256), ("parts", 3)):
-        monkeypatch.setattr(recluster, "FRESH", part)
+        monkeypatch.setattr(compare, "FRESH", part)
         shelf = Shelf(tmp_path / at)
         for number, month in enumerate(MONTHS[:10]):
             shelf.pair(f"{month}/a.jpg", f"{MONTHS[number - 3]}/b{number}.jpg", f"scene {number}")

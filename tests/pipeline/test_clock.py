@@ -63,7 +63,7 @@ def test_a_yes_ends_the_doubt_of_a_clock_that_was_set_back(moved: Shelf) -> None
     moved.again()
     flood(moved, "07", 5)
     assert moved.pass_(yes=False).waiting == 5
-    moved.library.approve_all()
+    moved.library.verdicts.approve_all()
     assert settled(moved) == 5
     flood(moved, "08", MOST - 5)
     assert settled(moved) == MOST - 5
@@ -82,12 +82,12 @@ def test_what_is_gone_is_given_its_time_after_the_clock_was_set_back(shelf: Shel
         return shelf.ledger.inventory.file_at(shelf.row.id, path) is not None
 
     gone.rename(shelf.at / "elsewhere")
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     shelf.clock.jump(-7200)
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     assert known(), "a second later is no minute"
     shelf.clock.advance(61)
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     assert not known()
     assert not beside.exists()
 

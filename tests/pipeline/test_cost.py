@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from dedupd.adapters.ledger import Ledger
+from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.ingest import ingest
-from dedupd.pipeline.recluster import Comparison
 from dedupd.ports import Look, LookRequest
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision
@@ -25,7 +25,7 @@ def steps_of_one_more(at: Path, months: int) -> int:
         shelf.pair(f"{folder}/a.jpg", f"{folder}/b.jpg", f"scene {number}")
         shelf.add(f"{folder}/c.jpg", f"other {number}")
     assert shelf.pass_().files == months
-    shelf.library.summarise({shelf.row.id: {"2000-01"}})
+    shelf.library.summaries.rewrite({shelf.row.id: {"2000-01"}})
     shelf.small("2000/01/d.jpg", "scene 0", rendering="again")
     shelf.clock.advance(60)
     count = 0
@@ -37,12 +37,12 @@ def steps_of_one_more(at: Path, months: int) -> int:
 
     shelf.ledger._link.set_progress_handler(counted, 1)
     library = shelf.library
-    assert library.reconcile_folders(library.roots[0], {"2000/01": False}).new == 1
-    library.ingest()
-    touched = library.cluster()
-    moved = library.move()
+    assert library.roots.reconcile_folders(library.roots.all[0], {"2000/01": False}).new == 1
+    library.passes.ingest()
+    touched = library.grouper.regroup()
+    moved = library.movement.move()
     assert moved.files == 1
-    library.summarise(library.months_of(moved, touched))
+    library.summaries.rewrite(library.movement.months_of(moved, touched))
     shelf.ledger._link.set_progress_handler(None, 1)
     shelf.close()
     return count
@@ -61,11 +61,11 @@ def statements_of_one_more(at: Path, photos: int) -> int:
         shelf.pair(f"2000/01/a{number}.jpg", f"2000/01/b{number}.jpg", f"scene {number}")
     shelf.pass_(yes=False)
     shelf.small("2000/01/c.jpg", "scene 0", rendering="again")
-    shelf.library.reconcile_folders(shelf.library.roots[0], {"2000/01": False})
-    shelf.library.ingest()
+    shelf.library.roots.reconcile_folders(shelf.library.roots.all[0], {"2000/01": False})
+    shelf.library.passes.ingest()
     asked: list[str] = []
     shelf.ledger._link.set_trace_callback(asked.append)
-    shelf.library.cluster()
+    shelf.library.grouper.regroup()
     shelf.ledger._link.set_trace_callback(None)
     assert len(shelf.proposals()) == photos + 1
     shelf.close()

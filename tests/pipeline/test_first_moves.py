@@ -37,7 +37,7 @@ def test_first_moves_that_were_not_quiet_go_with_the_next_round(
     assert shelf.pass_().files == 10
     assert shelf.row.backlog_done_at is None
     waiting.clear()
-    assert shelf.library.move().files == consent.BREAKER_FILES + 20
+    assert shelf.library.movement.move().files == consent.BREAKER_FILES + 20
     assert shelf.row.backlog_done_at is not None
 
 

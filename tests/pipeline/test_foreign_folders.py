@@ -74,7 +74,10 @@ def test_a_marker_that_came_after_the_last_look_stops_the_move(shelf: Shelf, whe
     shelf.pair("2024/06/a.jpg", "2024/06/trip/b.jpg")
     shelf.look()
     (shelf.root / where / ".nomedia").touch()
-    for move in (lambda: shelf.library.move(yes=True), lambda: shelf.library.approve([shelf.group().id])):
+    for move in (
+        lambda: shelf.library.movement.move(yes=True),
+        lambda: shelf.library.verdicts.approve([shelf.group().id]),
+    ):
         assert move().files == 0
     assert {"2024/06/a.jpg", "2024/06/trip/b.jpg"} <= shelf.files()
 
@@ -88,7 +91,7 @@ class TestUpgrade:
         old.look()
         assert f"{place}/a.jpg" in rows(old) and old.proposals() == {COPY: f"{place}/a.jpg"}
         old.again(ignore_defaults=True)
-        changes = old.library.reconcile()
+        changes = old.library.roots.reconcile()
         assert (changes.left, changes.absent) == (1, 0)
         assert rows(old) == {COPY, "2024/06/other.jpg"}
         assert old.pass_().files == 0 and old.views() == []
@@ -101,8 +104,8 @@ class TestUpgrade:
         assert old.pass_().files == 1 and HELD in old.files()
         before = old.census()
         old.again(ignore_defaults=True)
-        old.library.reconcile()
-        (said,) = old.library.rescue()
+        old.library.roots.reconcile()
+        (said,) = old.library.movement.rescue()
         assert said.startswith("what was kept for them is none of your library (")
         assert said.endswith(f"so 1 file(s) came back, first {COPY}")
         for _ in range(3):
@@ -119,8 +122,8 @@ class TestUpgrade:
         old.pair("2024/07/@eaDir/x/a.jpg", "2024/07/b.jpg", "sea")
         assert old.pass_().files == 4
         old.again(ignore_defaults=True)
-        old.library.reconcile()
-        said = old.library.rescue()
+        old.library.roots.reconcile()
+        said = old.library.movement.rescue()
         assert len(said) == 2 and any("so 3 file(s) came back" in sentence for sentence in said)
 
     def test_a_scan_alone_does_all_of_it(self, old: Shelf) -> None:
@@ -147,9 +150,9 @@ class TestUpgrade:
         for _ in range(2):
             old.pass_()
             old.clock.advance(100)
-        (move,) = old.library.held(everything=True)
+        (move,) = old.library.movement.held(everything=True)
         assert (move.src, move.dst) == ("#recycle/b.jpg", "duplicates/#recycle/b.jpg")
-        assert old.library.undo([move]).restored == 1
+        assert old.library.movement.undo([move]).undone == 1
         for _ in range(2):
             assert old.pass_().files == 0
         assert old.files() == {"2024/06/a.jpg", "#recycle/b.jpg"} and rows(old) == {"2024/06/a.jpg"}
@@ -164,15 +167,15 @@ class TestUpgrade:
         for _ in range(3):
             old.pass_()
             old.clock.advance(100)
-        (move,) = old.library.held(everything=True)
+        (move,) = old.library.movement.held(everything=True)
         assert move.dst == "prism/storage/2024/07/duplicates/b.jpg"
-        assert old.library.undo([move]).restored == 1
+        assert old.library.movement.undo([move]).undone == 1
 
     def test_a_crash_between_the_look_and_the_rescue_hides_nothing(self, old: Shelf) -> None:
         old.pair(BIN, COPY)
         old.pass_()
         old.again(ignore_defaults=True)
-        old.library.reconcile()
+        old.library.roots.reconcile()
         old.again()
         old.pass_()
         assert {BIN, COPY} <= old.files()
@@ -184,11 +187,11 @@ class TestUpgrade:
         os.rename(old.root, old.at / "away")
         old.root.mkdir()
         old.again(ignore_defaults=True)
-        old.library.reconcile()
+        old.library.roots.reconcile()
         assert rows(old) == before
         old.root.rmdir()
         os.rename(old.at / "away", old.root)
-        old.library.reconcile()
+        old.library.roots.reconcile()
         assert rows(old) == {COPY}
 
     def test_nothing_leaves_while_the_disk_is_pulled_out(
@@ -200,7 +203,7 @@ class TestUpgrade:
         before = rows(old)
         old.again(ignore_defaults=True)
         monkeypatch.setattr("dedupd.pipeline.reconcile._still_itself", lambda *what: False)
-        old.library.reconcile()
+        old.library.roots.reconcile()
         assert rows(old) == before
 
 
@@ -212,11 +215,11 @@ class TestEvents:
         shelf.look()
         assert shelf.pass_().files == 1
         (shelf.root / "Sent/.nomedia").touch()
-        assert shelf.library.reconcile_folders(shelf.row, {"Sent": True}).left == 1
-        shelf.library.rescue()
+        assert shelf.library.roots.reconcile_folders(shelf.row, {"Sent": True}).left == 1
+        shelf.library.movement.rescue()
         assert COPY in shelf.files() and rows(shelf) == {COPY}
         (shelf.root / "Sent/.nomedia").unlink()
-        assert shelf.library.reconcile_folders(shelf.row, {"Sent": True}).new == 1
+        assert shelf.library.roots.reconcile_folders(shelf.row, {"Sent": True}).new == 1
 
     def test_a_folder_closed_with_its_keeper_and_its_copies_ends_as_it_was(self, shelf: Shelf) -> None:
         shelf.pair("2024/06/a.jpg", COPY)
@@ -226,7 +229,7 @@ class TestEvents:
             assert shelf.pass_().files == 0
             shelf.clock.advance(100)
         assert {"2024/06/a.jpg", COPY} <= shelf.files() and rows(shelf) == set()
-        assert shelf.library.rescue() == []
+        assert shelf.library.movement.rescue() == []
 
     @pytest.mark.parametrize("whole", [True, False])
     @pytest.mark.parametrize("place", PLACES)
@@ -234,13 +237,13 @@ class TestEvents:
         mark(shelf)
         shelf.add(f"{place}/deep/a.jpg")
         for folder in (place, f"{place}/deep"):
-            assert not shelf.library.reconcile_folders(shelf.row, {folder: whole}).any
+            assert not shelf.library.roots.reconcile_folders(shelf.row, {folder: whole}).any
 
     def test_an_event_there_takes_out_what_an_older_dedupd_took_in(self, old: Shelf) -> None:
         old.add(BIN)
         old.look()
         old.again(ignore_defaults=True)
-        assert old.library.reconcile_folders(old.row, {"#recycle": False}).left == 1
+        assert old.library.roots.reconcile_folders(old.row, {"#recycle": False}).left == 1
         assert rows(old) == set()
 
     def test_a_photo_taken_out_of_the_bin_is_one_of_the_library_again(self, shelf: Shelf) -> None:
@@ -270,7 +273,7 @@ class TestHeldCopies:
         for _ in range(3):
             shelf.pass_()
             shelf.clock.advance(100)
-        assert shelf.library.held(everything=True) == []
+        assert shelf.library.movement.held(everything=True) == []
         assert shelf.ledger.inventory.count(state=FileState.HELD) == 0
 
     @pytest.mark.parametrize("where", ["2024/06", "2024/06/duplicates"])
@@ -282,7 +285,7 @@ class TestHeldCopies:
         for _ in range(3):
             shelf.pass_()
             shelf.clock.advance(100)
-        (move,) = shelf.library.held(everything=True)
+        (move,) = shelf.library.movement.held(everything=True)
         assert move.dst == "2024/06 June/duplicates/b.jpg"
 
 

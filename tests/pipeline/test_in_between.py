@@ -9,7 +9,7 @@ import pytest
 from blake3 import blake3
 
 from dedupd.core.photo import FileState
-from dedupd.pipeline import recluster
+from dedupd.pipeline import compare
 from dedupd.pipeline.slices import Stop
 from dedupd.ports import Proof, ProofRequest
 from tests.fakes.vision import pseudo_photo
@@ -33,7 +33,7 @@ def at(number: int, act: Callable[[], object]) -> Stop:
 def leave(shelf: Shelf, name: str) -> None:
     """Its owner takes it out of the library, and a sweep notices."""
     os.rename(shelf.path(name), shelf.at / "elsewhere")
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
 
 
 def come_back(shelf: Shelf, name: str) -> None:
@@ -46,10 +46,10 @@ def test_sidecars_that_an_act_in_between_wrote_stay_known_as_ours(shelf: Shelf) 
         shelf.small(f"2024/06/b{number}.jpg", f"{number}", said={"rating": 4})
     before = shelf.census()
     shelf.look()
-    shelf.library.consent()
-    assert shelf.library.move(stop=at(2, shelf.library.annotate)).files == 3
+    shelf.library.movement.consent()
+    assert shelf.library.movement.move(stop=at(2, shelf.library.annotator.settle)).files == 3
     assert sum(name.endswith(".xmp") for name in shelf.files()) == 3
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert shelf.census() == before
 
 
@@ -59,31 +59,31 @@ def test_a_month_that_changed_after_it_was_compared_is_compared_again(shelf: She
     shelf.look()
     assert shelf.stars() == set()
     shelf.add("2024/06/c.jpg", "town")
-    shelf.library.reconcile()
-    shelf.library.ingest()
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
 
     def sort_in() -> None:
         os.rename(shelf.path("2024/05/a.jpg"), shelf.path("2024/06/a.jpg"))
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
 
-    shelf.library.cluster(stop=at(2, sort_in))
-    shelf.library.cluster()
+    shelf.library.grouper.regroup(stop=at(2, sort_in))
+    shelf.library.grouper.regroup()
     assert shelf.stars(), "what came between its comparison and its grouping waits for the next pass"
 
 
 def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recluster, "FRESH", 16)
+    monkeypatch.setattr(compare, "FRESH", 16)
     shelf.add("2024/05/a.jpg", "lake")
     shelf.look()
     for number in range(20):
         shelf.add(f"2024/06/{number}.jpg", f"{number}")
     late = next(r for r in map(str, range(500)) if _small_content(r).startswith("ff"))
     shelf.small("2024/06/b.jpg", "lake", late)
-    shelf.library.reconcile()
-    shelf.library.ingest()
-    shelf.library.cluster(stop=at(2, lambda: leave(shelf, "2024/06/b.jpg")))
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    shelf.library.grouper.regroup(stop=at(2, lambda: leave(shelf, "2024/06/b.jpg")))
     assert shelf.proposals() == {}
     come_back(shelf, "2024/06/b.jpg")
     shelf.look()
@@ -114,7 +114,7 @@ def test_what_was_put_back_is_compared_with_what_came_meanwhile(shelf: Shelf) ->
     shelf.vision.index.clear()
     shelf.again()
     shelf.look()
-    shelf.library.rescue()
+    shelf.library.movement.rescue()
     assert "2024/06/b.jpg" in shelf.files()
     shelf.look()
     assert shelf.stars()
@@ -134,7 +134,7 @@ def test_what_the_index_lacked_is_compared_when_it_can_be_read_again(shelf: Shel
     os.rename(two.at / "pulled out", two.roots[1])
     two.look()
     contents = sorted(
-        f.content or "" for root in two.library.roots for f in two.ledger.inventory.files(root.id)
+        f.content or "" for root in two.library.roots.all for f in two.ledger.inventory.files(root.id)
     )
     assert two.ledger.judgement.has_pair(*contents)
     two.close()
@@ -144,15 +144,15 @@ def test_what_the_index_lacked_is_compared_when_it_can_be_read_again(shelf: Shel
 def test_another_keeper_chosen_while_the_index_is_made_whole_is_heard(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
-    shelf.library.consent()
+    shelf.library.movement.consent()
     shelf.vision.index.clear()
     shelf.again()
 
     def choose() -> None:
         group = shelf.group()
-        shelf.library.judge(group, keeper=group.members[0].file, move=[], different=[], keep=[])
+        shelf.library.verdicts.judge(group, keeper=group.members[0].file, move=[], different=[], keep=[])
 
-    assert shelf.library.move(stop=at(2, choose)).files == 0
+    assert shelf.library.movement.move(stop=at(2, choose)).files == 0
     assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
 
 
@@ -178,12 +178,12 @@ def test_what_the_index_lacked_is_compared_when_it_is_there(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
-    shelf.library.reconcile()
-    shelf.library.ingest()
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
     with monkeypatch.context() as patch:
         patch.setattr(shelf.vision, "missing", list)
         patch.setattr(shelf.vision, "propose", lambda *asked: [])
-        shelf.library.cluster()
+        shelf.library.grouper.regroup()
     assert shelf.proposals() == {}
     shelf.add("2024/06/c.jpg", "town")
     shelf.look()
@@ -195,14 +195,14 @@ def test_an_undo_follows_a_folder_that_was_renamed_in_between(shelf: Shelf) -> N
         shelf.pair(f"2024/06/a{number}.jpg", f"2024/06/b{number}.jpg", f"{number}")
     before = shelf.census()
     shelf.look()
-    shelf.library.approve_all()
+    shelf.library.verdicts.approve_all()
 
     def rename() -> None:
         os.rename(shelf.path("2024/06"), shelf.path("2024/07"))
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
 
-    back = shelf.library.undo(shelf.library.held(everything=True), stop=at(2, rename))
-    assert back.restored == 20 and shelf.census() == before
+    back = shelf.library.movement.undo(shelf.library.movement.held(everything=True), stop=at(2, rename))
+    assert back.undone == 20 and shelf.census() == before
     assert not any("duplicates/" in name for name in shelf.files())
 
 
@@ -210,13 +210,13 @@ def test_what_became_part_of_a_live_photo_in_between_is_no_film_of_its_own(shelf
     for number in range(20):
         shelf.add(f"2024/06/a{number}.jpg", f"{number}")
     shelf.path("2024/06/z.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  " + b"\0" * 64)
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
 
     def its_photo_arrives() -> None:
         shelf.add("2024/06/z.heic", "town")
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
 
-    shelf.library.ingest(stop=at(2, its_photo_arrives))
+    shelf.library.passes.ingest(stop=at(2, its_photo_arrives))
     film = shelf.ledger.inventory.file_at(shelf.row.id, "2024/06/z.mov")
     assert film is not None and film.state == FileState.COMPANION
 
@@ -234,12 +234,12 @@ def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Sh
         asked += 1
         return asked > 1
 
-    shelf.library.approve(others, stop=stopped_before_sidecars)
+    shelf.library.verdicts.approve(others, stop=stopped_before_sidecars)
     assert len(shelf.ledger.sidecars.unsettled()) == 2
-    shelf.library.approve([first])
-    shelf.library.undo(shelf.library.held(group=first))
+    shelf.library.verdicts.approve([first])
+    shelf.library.movement.undo(shelf.library.movement.held(group=first))
     assert {row.group for row in shelf.ledger.sidecars.unsettled()} == set(others)
-    shelf.library.move()
+    shelf.library.movement.move()
     assert shelf.ledger.sidecars.unsettled() == []
 
 

@@ -31,12 +31,15 @@ def test_nothing_moves_until_the_index_is_whole(shelf: Shelf, monkeypatch: pytes
         broken.setattr(shelf.vision, "look", blind)
         shelf.again()
         before = shelf.files()
-        for move in (shelf.library.approve_all, lambda: shelf.library.approve([shelf.group().id])):
+        for move in (
+            shelf.library.verdicts.approve_all,
+            lambda: shelf.library.verdicts.approve([shelf.group().id]),
+        ):
             with pytest.raises(VisionError):
                 move()
             assert shelf.files() == before
     assert shelf.stars() == decided
-    assert shelf.library.approve_all().files == 1
+    assert shelf.library.verdicts.approve_all().files == 1
     assert shelf.vision.index
 
 

@@ -26,7 +26,7 @@ def settled(shelf: Shelf) -> Shelf:
     for number, folder in enumerate(MONTHS):
         shelf.pair(kept_in(folder), f"{folder}/b.jpg".lstrip("/"), f"scene {number}")
     assert shelf.pass_().files == len(MONTHS)
-    assert shelf.library.rescue() == []
+    assert shelf.library.movement.rescue() == []
     return shelf
 
 
@@ -44,7 +44,7 @@ def asked(settled: Shelf, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def sweep(shelf: Shelf, folders: dict[str, bool] | None = None, *, heard: bool = True) -> list[str]:
-    return shelf.library.sweep({shelf.row.id: folders or {}}, {shelf.row.id} if heard else set())
+    return shelf.library.movement.sweep({shelf.row.id: folders or {}}, {shelf.row.id} if heard else set())
 
 
 @pytest.mark.parametrize(
@@ -99,22 +99,22 @@ def test_where_no_events_come_all_are_looked_at_each_time(settled: Shelf, asked:
 
 def test_a_root_that_is_away_is_left_alone(settled: Shelf, asked: set[str]) -> None:
     os.rename(settled.root, settled.at / "away")
-    settled.library.reconcile()
+    settled.library.roots.reconcile()
     assert sweep(settled, heard=False) == [] and asked == set()
 
 
 def test_one_that_changed_is_asked_about_until_its_bytes_are_known(settled: Shelf) -> None:
     settled.add("2024/06/a.jpg", "town")
-    settled.library.reconcile_folders(settled.row, {"2024/06": False})
+    settled.library.roots.reconcile_folders(settled.row, {"2024/06": False})
     for _ in range(2):
         assert sweep(settled, {"2024/06": False}) == []
-    settled.library.ingest()
+    settled.library.passes.ingest()
     assert len(sweep(settled)) == 1 and "2024/06/b.jpg" in settled.files()
 
 
 def test_one_that_left_the_library_is_found_by_where_it_lay(settled: Shelf) -> None:
     settled.path("2024/06/.nomedia").touch()
-    settled.library.reconcile_folders(settled.row, {"2024/06": True})
+    settled.library.roots.reconcile_folders(settled.row, {"2024/06": True})
     (said,) = sweep(settled, {"2024/06": True})
     assert "so 2 file(s) came back" in said
     assert {"2024/06/b.jpg", "2024/06/trip/b.jpg"} <= settled.files()
@@ -135,9 +135,9 @@ def test_a_rescue_that_is_ended_in_its_look_is_for_the_next_sweep(shelf: Shelf) 
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     assert shelf.pass_().files == 1
     shelf.path("2024/06/a.jpg").unlink()
-    assert shelf.library.rescue(stop=lambda: True) == []
+    assert shelf.library.movement.rescue(stop=lambda: True) == []
     assert "2024/06/b.jpg" not in shelf.files()
-    assert shelf.library.sweep({}, {shelf.row.id}) and "2024/06/b.jpg" in shelf.files()
+    assert shelf.library.movement.sweep({}, {shelf.row.id}) and "2024/06/b.jpg" in shelf.files()
 
 
 def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
@@ -146,17 +146,17 @@ def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
     shelf = Shelf(tmp_path, ("Pictures", "Scans"))
     for root in (0, 1):
         shelf.pair("2024/06/a.jpg", "2024/06/b.jpg", f"scene {root}", root=root)
-    assert shelf.pass_().files == 2 and shelf.library.rescue() == []
+    assert shelf.pass_().files == 2 and shelf.library.movement.rescue() == []
     for root in (0, 1):
         shelf.path("2024/06/a.jpg", root).unlink()
-    ids = [row.id for row in shelf.library.roots]
+    ids = [row.id for row in shelf.library.roots.all]
     with monkeypatch.context() as full:
         full.setattr(
             movement, "reconcile", lambda *what, **how: (_ for _ in ()).throw(StateError("the disk is full"))
         )
         with pytest.raises(StateError):
-            shelf.library.sweep({id: {"2024/06": False} for id in ids}, set(ids))
-    assert len(shelf.library.sweep({}, set(ids))) == 2
+            shelf.library.movement.sweep({id: {"2024/06": False} for id in ids}, set(ids))
+    assert len(shelf.library.movement.sweep({}, set(ids))) == 2
     assert "2024/06/b.jpg" in shelf.files(0) & shelf.files(1)
     shelf.close()
 

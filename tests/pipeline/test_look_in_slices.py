@@ -60,7 +60,7 @@ def ended_at(number: int) -> Stop:
 def safe_points(shelf: Shelf) -> int:
     """How many there are in a look at this library as it is."""
     asked: list[int] = []
-    shelf.library.reconcile(stop=lambda: bool(asked.append(1)))
+    shelf.library.roots.reconcile(stop=lambda: bool(asked.append(1)))
     return len(asked)
 
 
@@ -92,9 +92,9 @@ def everywhere(shelf: Shelf, act: Callable[[], object], again: Callable[[], obje
     number, before = 0, shelf.census()
     while number < safe_points(shelf):
         number += 1
-        shelf.library.reconcile(stop=at(number, act))
+        shelf.library.roots.reconcile(stop=at(number, act))
         as_on_disk(shelf)
-        assert not shelf.library.reconcile().any, f"safe point {number}: a second look finds something"
+        assert not shelf.library.roots.reconcile().any, f"safe point {number}: a second look finds something"
         assert shelf.census() == before
         again()
     assert number > 8
@@ -123,13 +123,13 @@ def test_what_moves_aside_while_it_looks_is_held_and_known_once(shelf: Shelf) ->
 
 def come_back(shelf: Shelf) -> None:
     back = Moved()
-    shelf.library.movement.put_back(shelf.library.held(everything=True), back, Goal.RETURNED)
-    assert back.restored == 4
+    shelf.library.movement.undo_into(back, shelf.library.movement.held(everything=True), Goal.RETURNED)
+    assert back.undone == 4
 
 
 def move_aside(shelf: Shelf) -> None:
-    shelf.library.cluster()
-    assert shelf.library.move().files == 4
+    shelf.library.grouper.regroup()
+    assert shelf.library.movement.move().files == 4
 
 
 def empty(shelf: Shelf) -> None:
@@ -152,14 +152,14 @@ def test_what_its_owner_sorts_from_one_month_into_another_is_the_same_photo(
         source, goal = sides[0]
         os.rename(shelf.path(f"{source}/z.jpg"), shelf.path(f"{goal}/y.jpg"))
         os.rename(shelf.path(f"{goal}/y.jpg"), shelf.path(f"{goal}/sorted {source[-2:]}.jpg"))
-        shelf.library.reconcile_folders(shelf.row, {goal: False})
+        shelf.library.roots.reconcile_folders(shelf.row, {goal: False})
 
     for number in (1, 3, 6, 9):
-        shelf.library.reconcile(stop=at(number, sort))
+        shelf.library.roots.reconcile(stop=at(number, sort))
         as_on_disk(shelf)
         assert {row.id for row in shelf.ledger.inventory.files(shelf.row.id)} == before
         os.rename(shelf.path(f"{to}/sorted {frm[-2:]}.jpg"), shelf.path(f"{frm}/z.jpg"))
-        assert shelf.library.reconcile().renamed == 1
+        assert shelf.library.roots.reconcile().renamed == 1
         as_on_disk(shelf)
 
 
@@ -169,9 +169,9 @@ def test_a_folder_that_came_and_was_looked_at_in_between_is_not_gone(shelf: Shel
 
         def arrive(folder: str = f"19{number:02}") -> None:
             shelf.add(f"{folder}/new.jpg", folder)
-            assert shelf.library.reconcile_folders(shelf.row, {folder: True}).new == 1
+            assert shelf.library.roots.reconcile_folders(shelf.row, {folder: True}).new == 1
 
-        shelf.library.reconcile(stop=at(number, arrive))
+        shelf.library.roots.reconcile(stop=at(number, arrive))
         as_on_disk(shelf)
 
 
@@ -188,9 +188,9 @@ def test_what_is_found_elsewhere_while_it_is_believed_gone_is_there(shelf: Shelf
 
         def come_in_again(folder: str = place) -> None:
             os.rename(shelf.at / "out", shelf.path(folder))
-            shelf.library.reconcile_folders(shelf.row, {folder: True})
+            shelf.library.roots.reconcile_folders(shelf.row, {folder: True})
 
-        shelf.library.reconcile(stop=at(number, come_in_again))
+        shelf.library.roots.reconcile(stop=at(number, come_in_again))
         if (shelf.at / "out").exists():  # it has fewer safe points without that folder
             come_in_again()
         as_on_disk(shelf)
@@ -200,10 +200,10 @@ def test_what_is_opened_in_between_does_not_leave(shelf: Shelf) -> None:
     """The walk met a folder that is none of the library; by its end its owner said otherwise."""
     filled(shelf)
     shelf.add("first.jpg", "first")
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     for number in (2, 3):
         shelf.path("2024/.nomedia").touch()
-        shelf.library.reconcile(stop=at(number, lambda: shelf.path("2024/.nomedia").unlink()))
+        shelf.library.roots.reconcile(stop=at(number, lambda: shelf.path("2024/.nomedia").unlink()))
         as_on_disk(shelf)
 
 
@@ -216,7 +216,7 @@ def test_a_disk_that_is_pulled_out_in_between_costs_nothing(shelf: Shelf) -> Non
         shelf.root.mkdir()
 
     for number in range(1, safe_points(shelf) + 1):
-        shelf.library.reconcile(stop=at(number, pull))
+        shelf.library.roots.reconcile(stop=at(number, pull))
         assert shelf.ledger.inventory.files(shelf.row.id) == rows
         shelf.clock.advance(100)
         shelf.root.rmdir()
@@ -226,34 +226,36 @@ def test_a_disk_that_is_pulled_out_in_between_costs_nothing(shelf: Shelf) -> Non
 def test_a_copy_that_comes_back_while_what_is_missing_is_sought_is_not_taken_out(shelf: Shelf) -> None:
     """One is missing, so that the look asks where the held copies are; meanwhile the others are put back."""
     filled(shelf)
-    gone = shelf.library.held(everything=True)[0]
+    gone = shelf.library.movement.held(everything=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     for number in range(safe_points(shelf), safe_points(shelf) - 9, -1):
-        shelf.library.reconcile(stop=at(number, lambda: come_back_but(shelf, gone.dst)))
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile(stop=at(number, lambda: come_back_but(shelf, gone.dst)))
+        shelf.library.roots.reconcile()
         rows = {row.path: row for row in shelf.ledger.inventory.files(shelf.row.id)}
         assert {path for path, row in rows.items() if row.absent_since is None} == shelf.files()
         assert set(rows) - shelf.files() == {gone.dst}
-        shelf.library.cluster()
-        assert shelf.library.move().files == 3
+        shelf.library.grouper.regroup()
+        assert shelf.library.movement.move().files == 3
 
 
 def test_a_missing_copy_that_is_in_its_place_again_is_not_taken_out(shelf: Shelf) -> None:
     """It was missed long enough to be believed gone; its owner puts it back in the middle of the look."""
     filled(shelf)
-    gone = shelf.library.held(everything=True)[0]
+    gone = shelf.library.movement.held(everything=True)[0]
     for number in range(1, safe_points(shelf) + 4):
         os.rename(shelf.path(gone.dst), shelf.at / "out")
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile()
         shelf.clock.advance(100)
-        shelf.library.reconcile(stop=at(number, lambda: os.rename(shelf.at / "out", shelf.path(gone.dst))))
-        shelf.library.reconcile()
+        shelf.library.roots.reconcile(
+            stop=at(number, lambda: os.rename(shelf.at / "out", shelf.path(gone.dst)))
+        )
+        shelf.library.roots.reconcile()
         as_on_disk(shelf)
 
 
 def come_back_but(shelf: Shelf, missing: str) -> None:
-    held = [move for move in shelf.library.held(everything=True) if move.dst != missing]
-    shelf.library.movement.put_back(held, Moved(), Goal.RETURNED)
+    held = [move for move in shelf.library.movement.held(everything=True) if move.dst != missing]
+    shelf.library.movement.undo_into(Moved(), held, Goal.RETURNED)
 
 
 # ---- ended before its end
@@ -265,11 +267,11 @@ def test_cut_short_it_believes_in_nothing_that_it_did_not_see_and_keeps_what_it_
     shelf.add("2023/01/new.jpg", "new")
     os.rename(shelf.path("2024/01/a0.jpg"), shelf.path("2024/02/renamed.jpg"))
     for end in range(1, safe_points_of_a_copy(shelf)):
-        shelf.library.reconcile(stop=ended_at(end))
+        shelf.library.roots.reconcile(stop=ended_at(end))
         rows = {row.id: row for row in shelf.ledger.inventory.files(shelf.row.id)}
         assert all(row.absent_since is None for row in rows.values()) and set(known) <= set(rows)
         assert end < 4 or {row.path for row in rows.values()} - {row.path for row in known.values()}
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     as_on_disk(shelf)
 
 
@@ -300,12 +302,12 @@ def test_a_person_and_a_hint_come_in_while_the_engine_looks(tmp_path: Path) -> N
         assert asked.wait(PATIENCE)
 
     def look(library: Library) -> None:
-        library.reconcile(on_progress=progress, stop=engine.give_way)
+        library.roots.reconcile(on_progress=progress, stop=engine.give_way)
         order.append("looked")
 
     def undo(library: Library) -> None:
         order.append("undone")
-        library.undo(library.held(everything=True))
+        library.movement.undo(library.movement.held(everything=True))
 
     waiting: list[Future[Any]] = [engine.submit("reconcile", look)]
     assert begun.wait(PATIENCE)
@@ -347,9 +349,9 @@ def test_whatever_comes_in_a_second_look_finds_nothing(acts: list[tuple[int, str
                     come_in(shelf, act, which, f"{place}")
             return False
 
-        shelf.library.reconcile(stop=stop)
+        shelf.library.roots.reconcile(stop=stop)
         as_on_disk(shelf)
-        assert not shelf.library.reconcile().any
+        assert not shelf.library.roots.reconcile().any
         assert not before - shelf.census()
         shelf.close()
 
@@ -357,26 +359,26 @@ def test_whatever_comes_in_a_second_look_finds_nothing(acts: list[tuple[int, str
 def come_in(shelf: Shelf, act: str, which: int, name: str) -> None:
     """What people and events do; of what their owner moves, an event tells."""
     library, month = shelf.library, f"2024/{which % 2 + 1:02}"
-    held, groups = library.held(everything=True), shelf.ledger.judgement.groups()
+    held, groups = library.movement.held(everything=True), shelf.ledger.judgement.groups()
     if act == "back":
-        library.undo(held[which : which + 1])
+        library.movement.undo(held[which : which + 1])
     elif act == "aside":
-        library.move()
+        library.movement.move()
     elif act == "reject":
-        library.reject([group.id for group in groups[which : which + 1]])
+        library.verdicts.reject([group.id for group in groups[which : which + 1]])
     elif act == "approve":
-        library.approve([group.id for group in groups[which : which + 1]])
+        library.verdicts.approve([group.id for group in groups[which : which + 1]])
     elif act == "arrive":
         shelf.add(f"{month}/new/{name}.jpg", name)
-        library.reconcile_folders(shelf.row, {month: True})
+        library.roots.reconcile_folders(shelf.row, {month: True})
     elif act == "sort":
         photos = sorted(path for path in shelf.files() if "duplicates/" not in path)
         photo = photos[which % len(photos)]
         shelf.path(month).mkdir(exist_ok=True)
         os.rename(shelf.path(photo), shelf.path(f"{month}/{name}.jpg"))
-        library.reconcile_folders(shelf.row, {photo.rpartition("/")[0]: False, month: False})
+        library.roots.reconcile_folders(shelf.row, {photo.rpartition("/")[0]: False, month: False})
     elif act == "look":
-        library.reconcile()
+        library.roots.reconcile()
     elif shelf.path(month).exists() and not shelf.path(f"2024/05 {name}").exists():
         os.rename(shelf.path(month), shelf.path(f"2024/05 {name}"))
-        library.reconcile()
+        library.roots.reconcile()

@@ -63,7 +63,7 @@ def test_a_model_without_shipped_thresholds_measures_its_own_on_the_way(
     with shelf.ledger.transaction():
         shelf.ledger.judgement.forget_pairs()
     library = prepared(shelf, monkeypatch, vision)
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     own = own_thresholds(shelf.ledger, OTHER)
     assert own is not None
     assert (own.model, own.photos, own.copies, own.neighbours) == (OTHER, 90, 270, 30)
@@ -71,14 +71,14 @@ def test_a_model_without_shipped_thresholds_measures_its_own_on_the_way(
     assert own.candidate == 0.8
     assert vision.bars == {own.candidate, own.across}
     assert set(own.quantiles) == {"copies", "strangers", "neighbours"}
-    library.switch_model(OTHER)
+    library.models.switch(OTHER)
     assert bars_in_force(shelf.ledger, OTHER) == own.bars
-    summary = library.summarise({shelf.row.id: {"2024-06"}})[0]
+    summary = library.summaries.rewrite({shelf.row.id: {"2024-06"}})[0]
     assert summary.thresholds["burst"] == own.burst
 
 
 def test_thresholds_are_never_carried_to_another_model(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared(shelf, monkeypatch).use_model(OTHER)
+    prepared(shelf, monkeypatch).models.use(OTHER)
     for other in ("open_clip:third/x", "timm:fourth.x"):
         bars = bars_in_force(shelf.ledger, other)
         assert bars == thresholds_for(other)
@@ -92,20 +92,20 @@ def test_the_same_library_gives_the_same_thresholds(shelf: Shelf, monkeypatch: p
     with shelf.ledger.transaction():
         shelf.ledger.judgement.forget_pairs()  # what a pair measures is the same whichever model proposed it
     library = prepared(shelf, monkeypatch, burst_like(Stern(), shelf))
-    library.use_model(OTHER)
+    library.models.use(OTHER)
     first = own_thresholds(shelf.ledger, OTHER)
     shelf.clock.advance(1000)
-    again = library.calibrate()
+    again = library.models.calibrate()
     assert first is not None
     assert again == replace(first, at=shelf.clock.now())
 
 
 def test_a_stopped_calibration_goes_on(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     library = prepared(shelf, monkeypatch)
-    library.use_model(OTHER)
-    whole = library.calibrate()
-    assert library.calibrate(stop=after(3)) is None
-    assert library.calibrate() == whole
+    library.models.use(OTHER)
+    whole = library.models.calibrate()
+    assert library.models.calibrate(stop=after(3)) is None
+    assert library.models.calibrate() == whole
 
 
 def test_until_it_has_thresholds_a_model_only_proposes_and_no_burst_moves(
@@ -116,27 +116,27 @@ def test_until_it_has_thresholds_a_model_only_proposes_and_no_burst_moves(
         shelf.ledger.judgement.forget_pairs()
     monkeypatch.setattr("dedupd.core.thresholds._FEWEST_PHOTOS", 1000)
     library = prepared(shelf, monkeypatch, vision)
-    library.use_model(OTHER)
+    library.models.use(OTHER)
     assert own_thresholds(shelf.ledger, OTHER) is None
     unattended, asked = bursts(shelf)
     assert (unattended, asked > 0) == (0, True)
     with pytest.raises(NotCalibrated, match="too few"):
-        library.calibrate()
+        library.models.calibrate()
     monkeypatch.undo()
-    library.calibrate()
+    library.models.calibrate()
     own = own_thresholds(shelf.ledger, OTHER)
     assert own is not None
     assert own.burst is not None
     assert bursts(shelf)[0] == 0  # grouped by what was in force when it was grouped
     low = replace(own, burst=0.5)
     shelf.ledger.put(f"thresholds {OTHER}", low.to_json())
-    library.cluster()
+    library.grouper.regroup()
     assert bursts(shelf)[0] > 0
 
 
 def test_shipped_thresholds_stay_in_force(shelf: Shelf) -> None:
     before = shelf.stars()
-    found = shelf.library.calibrate()
+    found = shelf.library.models.calibrate()
     assert isinstance(found, OwnThresholds)
     assert own_thresholds(shelf.ledger, "lite0-gem/1") is None
     assert bars_in_force(shelf.ledger, "lite0-gem/1") == thresholds_for("lite0-gem/1")
@@ -151,7 +151,7 @@ def test_hashes_alone_have_nothing_to_measure(tmp_path: Path) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
     with pytest.raises(UsageError, match="hashes alone"):
-        shelf.library.calibrate()
+        shelf.library.models.calibrate()
     shelf.close()
 
 
@@ -159,11 +159,11 @@ def test_status_says_what_is_missing(shelf: Shelf, monkeypatch: pytest.MonkeyPat
     from dedupd.pipeline.review import status_view
 
     def attention(library: Library) -> list[str]:
-        return status_view(library.ledger, library.roots, daemon="stopped", now=0.0).attention
+        return status_view(library.ledger, library.roots.all, daemon="stopped", now=0.0).attention
 
     with monkeypatch.context() as patch:
         patch.setattr("dedupd.core.thresholds._FEWEST_PHOTOS", 1000)
-        prepared(shelf, monkeypatch).use_model(OTHER)
+        prepared(shelf, monkeypatch).models.use(OTHER)
     assert any("models calibrate" in sentence for sentence in attention(shelf.library))
-    shelf.library.calibrate()
+    shelf.library.models.calibrate()
     assert not any("models calibrate" in sentence for sentence in attention(shelf.library))

@@ -43,7 +43,7 @@ def test_twins_move_and_come_back(shelf: Shelf, name: str, data: bytes) -> None:
     assert shelf.pass_().files == 1
     assert shelf.files() == {f"2024/06/{name}", f"2024/06/duplicates/b/{name}"}
     assert shelf.group().members[0].relation == "exact" and shelf.census() == before
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert set(states(shelf).values()) == {"undecoded"}
     for _ in range(2):
         assert shelf.pass_().files == 0
@@ -107,7 +107,7 @@ def test_a_lone_twin_of_a_clip_moves_beside_it_and_the_clip_never(
     (view,) = shelf.views()
     assert (view.keep, view.month) == ("2024/06/z/IMG_1.MOV", "2024-06")
     assert "belongs to 'IMG_1.heic'" in view.reasons
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     assert "2024/06/a.mov" in shelf.files()
     assert shelf.pass_().files == 0
 
@@ -183,7 +183,7 @@ def test_the_index_is_never_asked_for_them(shelf: Shelf, monkeypatch: pytest.Mon
     for _ in range(2):
         shelf.again()
         shelf.pass_()
-        shelf.library.cluster(everything=True)
+        shelf.library.grouper.regroup(everything=True)
     assert shelf.vision.looked == looked and set(asked) == set(shelf.vision.index)
     assert shelf.ledger.inventory.other_recipe(shelf.vision.recipe, shelf.vision.model) == []
     shelf.library.scan(dry_run=True)
@@ -247,7 +247,7 @@ def test_what_is_counted(shelf: Shelf) -> None:
     assert outcome.report["total_images"] == 2
     assert (outcome.report["total_duplicates"], outcome.report["duplicate_groups"]) == (2, 2)
     assert [entry["path"] for entry in outcome.report["skipped"]] == ["2024/06/notes.txt"]
-    status = status_view(shelf.ledger, shelf.library.roots, daemon="stopped", now=0.0)
+    status = status_view(shelf.ledger, shelf.library.roots.all, daemon="stopped", now=0.0)
     assert (status.photos, status.undecoded, status.skipped) == (1, 2, 1)
     assert outcome.months[0].line == "Moved 2 duplicate files from 2 group(s) in 2024/06."
     (month,) = shelf.library.reviewer.months()
@@ -287,7 +287,7 @@ def test_a_ledger_of_before_learns_of_them_once(shelf: Shelf) -> None:
         ("z.jpg", b"?"),
     ):
         put(shelf, f"2024/06/{name}", data)
-    shelf.library.reconcile()
+    shelf.library.roots.reconcile()
     with shelf.ledger.transaction():
         for file in shelf.ledger.inventory.files(shelf.row.id):
             why = "raw photo, not decoded yet" if file.path.endswith("dng") else "not a picture dedupd reads"
@@ -315,8 +315,8 @@ def test_a_decoded_picture_never_gives_way_to_what_nobody_decodes(shelf: Shelf) 
             rows["2024/06/a.dng"].id, FileState.UNDECODED, content, "2024-06", "folder"
         )
         shelf.ledger.inventory.change_month(shelf.row.id, "2024-06", 0.0)
-    shelf.library.cluster()
-    assert shelf.library.move(yes=True).files == 0
+    shelf.library.grouper.regroup()
+    assert shelf.library.movement.move(yes=True).files == 0
 
 
 def test_real_eyes_read_them_to_the_end(tmp_path: Path) -> None:

@@ -20,24 +20,24 @@ def test_a_changed_file_voids_its_proposal(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
     shelf.add("2024/06/a.jpg", "quite another scene")
-    shelf.library.reconcile()
-    shelf.library.ingest()
-    assert shelf.library.move(yes=True).files == 0
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    assert shelf.library.movement.move(yes=True).files == 0
     assert shelf.proposals() == {}
 
 
 def test_what_a_person_keeps_does_not_move_before_the_next_grouping(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
-    shelf.library.keep([shelf.member().file])
-    assert shelf.library.move(yes=True).files == 0
+    shelf.library.verdicts.keep([shelf.member().file])
+    assert shelf.library.movement.move(yes=True).files == 0
 
 
 def test_a_raw_that_came_a_moment_ago_keeps_its_picture_here(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
     (shelf.root / "2024/06/b.cr2").write_bytes(b"raw")
-    assert shelf.library.move(yes=True).files == 0
+    assert shelf.library.movement.move(yes=True).files == 0
     assert "2024/06/b.jpg" in shelf.files()
 
 
@@ -54,7 +54,7 @@ def test_an_approval_is_no_yes_for_a_root_that_proposed_nothing(tmp_path: Path) 
     shelf = Shelf(tmp_path, roots=("A", "B"))
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
-    shelf.library.approve_all()
+    shelf.library.verdicts.approve_all()
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg", "other", root=1)
     assert shelf.pass_(yes=False).files == 0
     assert "2024/06/b.jpg" in shelf.files(1)
@@ -74,7 +74,7 @@ def test_names_that_are_no_text(shelf: Shelf) -> None:
     shelf.pair("2024/06/a\udcff.jpg", "2024/06/b\udcff.jpg")
     shelf.look()
     (shelf.root / "2024/06/b\udcff.jpg").unlink()
-    assert shelf.library.move(yes=True).files == 0
+    assert shelf.library.movement.move(yes=True).files == 0
     shelf.small("2024/06/b\udcff.jpg")
     assert shelf.pass_().files == 1
 
@@ -85,7 +85,10 @@ def test_nothing_leaves_a_protected_folder_even_on_a_persons_yes(tmp_path: Path)
     shelf.pair("2024/06/a.jpg", "2024/06/best/b.jpg")
     shelf.look()
     shelf.again(protected=(shelf.root / "2024/06/best",))
-    for move in (lambda: shelf.library.approve([shelf.group().id]), lambda: shelf.library.move(yes=True)):
+    for move in (
+        lambda: shelf.library.verdicts.approve([shelf.group().id]),
+        lambda: shelf.library.movement.move(yes=True),
+    ):
         assert move().files == 0
         assert shelf.files() == {"2024/06/a.jpg", "2024/06/best/b.jpg"}
     assert shelf.member().role == "review" and "protected" in shelf.member().why
@@ -100,11 +103,11 @@ def test_where_others_can_write_nothing_moves_unless_it_is_allowed(
     shelf.look()
     os.chmod(shelf.root, mode)
     monkeypatch.setattr("dedupd.adapters.fs.disk._own_group", lambda gid: False)
-    moved = shelf.library.approve_all()
+    moved = shelf.library.verdicts.approve_all()
     assert moved.files == 0 and "allow_shared_roots = true" in moved.messages[0]
     assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
     shelf.again(allow_shared_roots=True)
-    assert shelf.library.approve_all().files == 1
+    assert shelf.library.verdicts.approve_all().files == 1
 
 
 def test_a_root_taken_out_of_the_settings_moves_nothing(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_a_root_taken_out_of_the_settings_moves_nothing(tmp_path: Path) -> None:
     shelf.close()
     shelf.roots.pop()
     shelf.open()
-    assert shelf.library.approve([group]).files == shelf.library.approve_all().files == 0
+    assert shelf.library.verdicts.approve([group]).files == shelf.library.verdicts.approve_all().files == 0
     shelf.roots.append(tmp_path / "B")
     assert shelf.files(1) == before
     shelf.close()
@@ -142,7 +145,7 @@ def test_a_persons_no_binds_at_the_move_whatever_was_proposed(shelf: Shelf, kind
     rows = shelf.ledger.inventory.files_by_id([group.keeper, shelf.member().file])
     copy, keeper = rows[shelf.member().file].content or "", rows[group.keeper].content or ""
     shelf.ledger.judgement.add_verdict(kind, copy, keeper if kind == "different" else "", [], 0.0)
-    assert shelf.library.move(yes=True).files == 0
+    assert shelf.library.movement.move(yes=True).files == 0
     assert "2024/06/b.jpg" in shelf.files()
 
 
@@ -154,7 +157,7 @@ def test_moving_a_twin_aside_changes_no_relation_of_the_others(shelf: Shelf) -> 
     shelf.pass_()
     assert "2024/07/duplicates/twin.jpg" in shelf.files()
     before = shelf.stars()
-    shelf.library.cluster(everything=True)
+    shelf.library.grouper.regroup(everything=True)
     assert shelf.stars() == before
 
 
@@ -193,7 +196,7 @@ class TestEditsByNameAndShot:
         assert shelf.pass_().files == 2
         held = {"2024/06/duplicates/b/a.jpg", "2024/06/duplicates/b/a-muokattu.jpg"}
         assert shelf.files() == {"2024/06/best/a.jpg", "2024/06/best/a-muokattu.jpg", *held}
-        assert shelf.library.undo(shelf.library.held(last=True)).restored == 2
+        assert shelf.library.movement.undo(shelf.library.movement.held(last=True)).undone == 2
         for _ in range(2):
             assert shelf.pass_().files == 0
         assert not any("duplicates" in path for path in shelf.files())
@@ -222,7 +225,7 @@ class TestEditsByNameAndShot:
         shelf.add("2024/06/a.jpg", **SHOT)
         shelf.small("2024/06/a-muokattu.jpg", **SHOT)
         shelf.pass_()
-        assert shelf.library.approve([shelf.group().id]).files == 1
+        assert shelf.library.verdicts.approve([shelf.group().id]).files == 1
 
 
 PXL = "PXL_20230501_090000000"

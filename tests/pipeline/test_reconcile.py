@@ -49,7 +49,7 @@ class TestAbsence:
             shelf.ledger.inventory.update_root(shelf.row.id, dev=12345)
         shutil.rmtree(shelf.root / "2024")
         for _ in range(3):
-            shelf.library.reconcile()
+            shelf.library.roots.reconcile()
             shelf.clock.advance(100)
         assert not shelf.row.online
         assert len(shelf.ledger.inventory.files(shelf.row.id)) == 2
@@ -58,7 +58,7 @@ class TestAbsence:
     def test_a_marker_tidied_away_is_put_back(self, settled: Shelf) -> None:
         uuid = settled.row.uuid
         (settled.root / ".dedupd-root.json").unlink()
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         assert settled.row.online
         assert settled.library.disk.identity(str(settled.root)).uuid == uuid
 
@@ -85,25 +85,25 @@ class TestHeld:
         for _ in range(3):
             settled.pass_()
             settled.clock.advance(100)
-        (move,) = settled.library.held(everything=True)
+        (move,) = settled.library.movement.held(everything=True)
         assert move.dst == "2024/06 June/duplicates/b.jpg"
-        assert settled.library.undo([move]).restored == 1
+        assert settled.library.movement.undo([move]).undone == 1
         assert settled.files() == {"2024/06 June/a.jpg", "2024/06 June/b.jpg"}
 
     def test_one_look_is_not_enough_to_believe_it_gone(self, settled: Shelf) -> None:
         os.rename(settled.root / HELD, settled.at / "out")
-        settled.library.reconcile()
-        assert settled.library.held(everything=True)
+        settled.library.roots.reconcile()
+        assert settled.library.movement.held(everything=True)
         os.rename(settled.at / "out", settled.root / HELD)
         settled.clock.advance(100)
-        settled.library.reconcile()
-        assert settled.library.held(everything=True)
+        settled.library.roots.reconcile()
+        assert settled.library.movement.held(everything=True)
         assert settled.ledger.inventory.count(state=FileState.HELD) == 1
 
     def test_taken_back_by_hand_while_an_undo_of_it_was_asked_for(self, settled: Shelf) -> None:
         move = settled.ledger.journal.moves(held=True)[0]
         os.rename(settled.root / HELD, settled.root / "2024/06/mine.jpg")
-        settled.library.undo([move])  # finds it at neither place
+        settled.library.movement.undo([move])  # finds it at neither place
         for _ in range(3):
             settled.clock.advance(100)
             assert settled.pass_().files == 0
@@ -156,7 +156,7 @@ class TestInTheCloud:
         shelf.look()
         real = walk.file_stat
         monkeypatch.setattr(walk, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
-        found = shelf.library.reconcile()
+        found = shelf.library.roots.reconcile()
         assert (found.new, found.changed, found.renamed) == (0, 0, 0)
         assert not shelf.ledger.inventory.anything_to_look_at()
 
@@ -180,7 +180,7 @@ class TestInTheCloud:
         shelf.vision.clouds = {path.name}
         shelf.vision.index.clear()
         shelf.again()
-        shelf.library.cluster(everything=True)
+        shelf.library.grouper.regroup(everything=True)
         (row,) = shelf.ledger.inventory.files(shelf.row.id)
         assert row.state == FileState.INDEXED
         assert row.content is not None
@@ -201,4 +201,4 @@ def test_several_disks_mounted_in_one_folder_that_are_roots_of_their_own_are_not
         return real(root, under, scope, on_problem, on_foreign)
 
     monkeypatch.setattr(shelf.library.disk, "walk", walk)
-    assert shelf.library.reconcile().problems == []
+    assert shelf.library.roots.reconcile().problems == []

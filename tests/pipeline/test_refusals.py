@@ -30,7 +30,7 @@ def stuck(shelf: Shelf) -> Shelf:
 
 def attention(shelf: Shelf) -> list[str]:
     return status_view(
-        shelf.ledger, shelf.library.roots, daemon="running", now=shelf.clock.now()
+        shelf.ledger, shelf.library.roots.all, daemon="running", now=shelf.clock.now()
     ).attention  # fmt: skip
 
 
@@ -50,14 +50,14 @@ def test_each_is_told_with_its_reason(stuck: Shelf) -> None:
     assert len(refused) == MANY
     assert refused[0]["path"] == "2024/06/0-small.jpg"
     assert "Not a directory" in refused[0]["reason"]
-    view = status_view(stuck.ledger, stuck.library.roots, daemon="running", now=stuck.clock.now())
+    view = status_view(stuck.ledger, stuck.library.roots.all, daemon="running", now=stuck.clock.now())
     assert view.waiting_to_move == 0
 
 
 def test_a_persons_yes_tries_them_all_again(stuck: Shelf) -> None:
     os.unlink(stuck.path("2024/06/duplicates"))
     assert stuck.pass_().files == 0
-    assert stuck.library.approve_all().files == MANY
+    assert stuck.library.verdicts.approve_all().files == MANY
     assert stuck.library.report()["refused"] == []
     assert not any("cannot move" in sentence for sentence in attention(stuck))
 
@@ -67,8 +67,8 @@ def test_another_file_in_its_place_is_tried_by_itself(shelf: Shelf) -> None:
     shelf.pair("2024/07/b.jpg", "2024/07/b-small.jpg", "harbour")
     shelf.look()
     os.link(shelf.path("2024/06/a.jpg"), shelf.at / "second")
-    shelf.library.consent()
-    (move,) = shelf.library.move().refused
+    shelf.library.movement.consent()
+    (move,) = shelf.library.movement.move().refused
     assert (move.src, move.refusal) == ("2024/06/a-small.jpg", Refusal.HARD_LINK)
     shelf.pass_()  # sees that the keeper has a second name: another stat, so it was tried once more
     assert shelf.pass_().refused == []  # it waits
@@ -92,14 +92,14 @@ def test_what_will_pass_by_itself_is_tried_again_and_counts(
     shelf.pair("2024/08/c.jpg", "2024/08/c-small.jpg", "bridge")
     moved = shelf.pass_()
     assert (moved.files, moved.waiting) == (0, MANY)  # together they are more than may go unasked
-    assert shelf.library.approve_all().files == MANY
+    assert shelf.library.verdicts.approve_all().files == MANY
 
 
 def test_approved_and_not_moved_is_counted_whatever_the_reason(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/best/b.jpg")
     shelf.look()
     shelf.again(protected=(shelf.root / "2024/06/best",))
-    moved = shelf.library.approve([shelf.group().id])
+    moved = shelf.library.verdicts.approve([shelf.group().id])
     assert (moved.files, moved.stayed) == (0, 1)
     refused = [{"path": "2024/06/best/b.jpg", "reason": "it lies in a protected folder"}]
     assert shelf.library.report()["refused"] == refused
@@ -119,7 +119,7 @@ def test_the_files_that_stay_are_told_together_and_each_stands_in_the_report(she
 def test_status_tells_the_gravest_and_counts_the_rest(shelf: Shelf) -> None:
     beside = [f"{number} is wrong" for number in range(1000)]
     view = status_view(
-        shelf.ledger, shelf.library.roots, daemon="running", now=shelf.clock.now(), beside=beside
+        shelf.ledger, shelf.library.roots.all, daemon="running", now=shelf.clock.now(), beside=beside
     )
     assert beside[0] in view.attention
     assert len(view.attention) == SENTENCES + 1

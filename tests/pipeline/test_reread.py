@@ -75,9 +75,9 @@ def _without_ctime(found: os.stat_result) -> FileStat:
 class TestKeeper:
     def test_rewritten_in_place_its_copy_comes_back(self, settled: Shelf) -> None:
         rewrite(settled.path(KEEPER))
-        settled.library.reconcile_folders(settled.row, {"2024/06": False})
-        found = settled.library.reread()
-        (back,) = settled.library.sweep({}, {settled.row.id})
+        settled.library.roots.reconcile_folders(settled.row, {"2024/06": False})
+        found = settled.library.rereader.read_on()
+        (back,) = settled.library.movement.sweep({}, {settled.row.id})
         assert found.changed and "does not hold the bytes any more" in found.said[0]
         assert back.endswith(f"so 1 file(s) came back, first {COPY}")
         for _ in range(3):
@@ -90,7 +90,7 @@ class TestKeeper:
         for _ in range(32):
             settled.clock.advance(reread.DAY)
             settled.pass_()
-            said += settled.library.reread().said
+            said += settled.library.rereader.read_on().said
         assert "check the disk" in said[0]
         assert settled.files() == {KEEPER, COPY}
 
@@ -98,59 +98,59 @@ class TestKeeper:
         self, settled: Shelf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         touch(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
 
         def pread(fd: int, count: int, offset: int) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         with monkeypatch.context() as broken:
             broken.setattr("dedupd.adapters.fs.disk.os.pread", pread)
-            (told,) = settled.library.reread().said
+            (told,) = settled.library.rereader.read_on().said
         assert told.startswith(f"{KEEPER} cannot be read (Input/output error)")
         assert f"dedupd undo '{HELD}'" in told
-        assert settled.library.rescue() == [] and HELD in settled.files()
+        assert settled.library.movement.rescue() == [] and HELD in settled.files()
 
     def test_one_that_left_before_it_was_read_is_looked_for_and_its_copy_comes_back(
         self, settled: Shelf
     ) -> None:
         touch(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         settled.path(KEEPER).unlink()
-        settled.library.reread()
-        assert settled.library.sweep({}, {settled.row.id}) and COPY in settled.files()
+        settled.library.rereader.read_on()
+        assert settled.library.movement.sweep({}, {settled.row.id}) and COPY in settled.files()
 
     def test_rewritten_and_renamed_it_is_read_again_too(self, settled: Shelf) -> None:
         rewrite(settled.path(KEEPER))
         os.rename(settled.path(KEEPER), settled.path("2024/06/c.jpg"))
-        settled.library.reconcile()
-        assert settled.library.reread().changed and settled.library.rescue()
+        settled.library.roots.reconcile()
+        assert settled.library.rereader.read_on().changed and settled.library.movement.rescue()
         assert settled.files() == {"2024/06/c.jpg", COPY}
 
     def test_a_doubt_outlives_another_number_of_the_device(self, settled: Shelf) -> None:
         """A look takes the number over and says nothing of the bytes: the same disk gets another at each mount."""
         rewrite(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         settled.ledger._link.execute("UPDATE files SET dev=dev+1")
-        assert settled.library.reread().changed
-        assert settled.library.rescue() and COPY in settled.files()
+        assert settled.library.rereader.read_on().changed
+        assert settled.library.movement.rescue() and COPY in settled.files()
 
     def test_a_root_that_is_another_by_now_says_nothing_of_it(self, settled: Shelf) -> None:
         rewrite(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         marker = settled.root / ".dedupd-root.json"
         ours = marker.read_text()
         marker.write_text('{"uuid": "another disk"}')
-        assert not settled.library.reread().changed
+        assert not settled.library.rereader.read_on().changed
         marker.write_text(ours)
-        settled.library.reconcile()
-        assert settled.library.reread().changed
+        settled.library.roots.reconcile()
+        assert settled.library.rereader.read_on().changed
 
     def test_a_held_copy_taken_back_over_it_is_an_undo(self, shelf: Shelf) -> None:
         """Of the same bytes, size and mtime: only the inode tells which file lies there."""
         shelf.add(KEEPER)
         shutil.copy2(shelf.path(KEEPER), shelf.path(COPY))
         assert shelf.pass_().files == 1
-        (held,) = shelf.library.held(everything=True)
+        (held,) = shelf.library.movement.held(everything=True)
         os.replace(shelf.path(held.dst), shelf.path(held.keeper))
         for _ in range(2):
             shelf.pass_()
@@ -167,19 +167,19 @@ class TestDoubt:
         touch(settled.path(KEEPER))
         for _ in range(2):
             settled.pass_()
-            assert not settled.library.reread().changed
+            assert not settled.library.rereader.read_on().changed
         assert opened == [KEEPER]
         assert (len(settled.vision.looked), settled.views()) == (looked, views)
 
     def test_keepers_of_held_copies_are_read_first(self, settled: Shelf, opened: list[str]) -> None:
         settled.add("2024/05/other.jpg", "town")
         settled.pass_()
-        settled.library.reread()
+        settled.library.rereader.read_on()
         for name in ("2024/05/other.jpg", KEEPER):
             settled.clock.advance(1)
             touch(settled.path(name))
-            settled.library.reconcile()
-        settled.library.reread()
+            settled.library.roots.reconcile()
+        settled.library.rereader.read_on()
         assert opened[-2:] == [KEEPER, "2024/05/other.jpg"]
 
     def test_what_befalls_most_files_at_once_is_no_doubt(self, shelf: Shelf, opened: list[str]) -> None:
@@ -190,13 +190,13 @@ class TestDoubt:
         shelf.look()
         for name in names:
             touch(shelf.path(name))
-        shelf.library.reconcile()
-        shelf.library.reread()
+        shelf.library.roots.reconcile()
+        shelf.library.rereader.read_on()
         assert opened == []
         for name in names[:MANY_DOUBTS]:
             touch(shelf.path(name))
-        shelf.library.reconcile()
-        shelf.library.reread()
+        shelf.library.roots.reconcile()
+        shelf.library.rereader.read_on()
         assert len(opened) == MANY_DOUBTS
 
     def test_nor_where_the_look_is_ended_before_its_end(self, shelf: Shelf, opened: list[str]) -> None:
@@ -207,8 +207,8 @@ class TestDoubt:
         for name in names:
             touch(shelf.path(name))
         safe_points = iter(range(4))
-        shelf.library.reconcile(stop=lambda: next(safe_points, None) is None)
-        shelf.library.reread()
+        shelf.library.roots.reconcile(stop=lambda: next(safe_points, None) is None)
+        shelf.library.rereader.read_on()
         assert opened == []
 
     def test_other_inode_numbers_of_a_new_mount_are_read_again_at_most(
@@ -217,7 +217,7 @@ class TestDoubt:
         looked = len(settled.vision.looked)
         settled.ledger._link.execute("UPDATE files SET ino=ino+7 WHERE state!='held'")
         settled.pass_()
-        settled.library.reread()
+        settled.library.rereader.read_on()
         assert opened == [KEEPER] and len(settled.vision.looked) == looked
 
     def test_another_device_number_is_adopted_before_it_is_read(
@@ -225,9 +225,9 @@ class TestDoubt:
     ) -> None:
         """A move asks for the number that is recorded, and would be refused for ever."""
         touch(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         settled.ledger._link.execute("UPDATE files SET dev=dev+7")
-        settled.library.reread()
+        settled.library.rereader.read_on()
         row = settled.ledger.inventory.file_at(settled.row.id, KEEPER)
         assert row is not None and row.stat.dev == settled.path(KEEPER).stat().st_dev
 
@@ -238,8 +238,8 @@ class TestDoubt:
         at = settled.path(KEEPER).stat()
         settled.ledger._link.execute("UPDATE files SET ctime_ns=ctime_ns+5")
         monkeypatch.setattr("dedupd.adapters.fs.walk.file_stat", _without_ctime)
-        settled.library.reconcile()
-        settled.library.reread()
+        settled.library.roots.reconcile()
+        settled.library.rereader.read_on()
         (row,) = (r for r in settled.ledger.inventory.files(settled.row.id) if r.path == KEEPER)
         assert row.stat.ctime_ns == at.st_mtime_ns, "adopted"
         assert opened == []
@@ -249,10 +249,10 @@ class TestDoubt:
     ) -> None:
         monkeypatch.setattr(settled.library.disk, "local", lambda root, path: False)
         touch(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         for _ in range(32):
             settled.clock.advance(reread.DAY)
-            settled.library.reread()
+            settled.library.rereader.read_on()
         assert opened == []
 
     def test_a_sidecar_of_other_bytes_is_none_of_its_photo_any_more(self, shelf: Shelf) -> None:
@@ -266,8 +266,8 @@ class TestDoubt:
                 row.id, shelf.library.disk.content(str(shelf.root), row.path)
             )
         rewrite(clip)
-        shelf.library.reconcile()
-        assert shelf.library.reread().changed
+        shelf.library.roots.reconcile()
+        assert shelf.library.rereader.read_on().changed
         (now,) = shelf.ledger.inventory.in_state(FileState.COMPANION)
         assert now.content not in (None, row.content)
 
@@ -275,17 +275,17 @@ class TestDoubt:
         self, settled: Shelf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rewrite(settled.path(KEEPER))
-        settled.library.reconcile()
+        settled.library.roots.reconcile()
         monkeypatch.setattr(reread, "BLOCK_BYTES", 16)
-        settled.library.reread(limit=16)
+        settled.library.rereader.read_on(limit=16)
         settled.again()
-        settled.library.reread(limit=16)
+        settled.library.rereader.read_on(limit=16)
         os.rename(settled.root, settled.at / "away")
         for _ in range(2):
-            assert not settled.library.reread().changed
+            assert not settled.library.rereader.read_on().changed
         os.rename(settled.at / "away", settled.root)
-        settled.library.reconcile()
-        assert settled.library.reread().changed
+        settled.library.roots.reconcile()
+        assert settled.library.rereader.read_on().changed
 
 
 class TestRefused:
@@ -303,10 +303,10 @@ class TestRefused:
         shelf.pair(KEEPER, COPY)
         shelf.look()
         shelf.add(KEEPER, "town")
-        assert [m.refusal for m in shelf.library.move(yes=True).refused] == [Refusal.CHANGED]
-        assert shelf.library.reread().changed
-        shelf.library.ingest()
-        shelf.library.cluster()
+        assert [m.refusal for m in shelf.library.movement.move(yes=True).refused] == [Refusal.CHANGED]
+        assert shelf.library.rereader.read_on().changed
+        shelf.library.passes.ingest()
+        shelf.library.grouper.regroup()
         assert shelf.proposals() == {}
 
 
@@ -322,32 +322,32 @@ class TestPace:
         self, shelf: Shelf, opened: list[str]
     ) -> None:
         keepers = self.settle(shelf, 60)
-        shelf.library.reread()
+        shelf.library.rereader.read_on()
         assert opened == []
         for day in range(1, 31):
             shelf.clock.advance(reread.DAY)
             for _ in range(3):
                 shelf.library.follow(shelf.library.settings)  # as after a restart, nothing is remembered
-                shelf.library.reread()
+                shelf.library.rereader.read_on()
             assert abs(len(opened) - 2 * day) <= 2
         assert len(opened) >= 58 and set(opened) <= keepers and len(set(opened)) == len(opened)
 
     def test_a_clock_put_back_stops_nothing(self, settled: Shelf, opened: list[str]) -> None:
-        settled.library.reread()
+        settled.library.rereader.read_on()
         settled.clock.jump(-400 * reread.DAY)
-        settled.library.reread()
+        settled.library.rereader.read_on()
         for _ in range(32):
             settled.clock.advance(reread.DAY)
-            settled.library.reread()
+            settled.library.rereader.read_on()
         assert opened
 
     def test_after_a_long_rest_no_more_than_a_days_share_is_read(
         self, shelf: Shelf, opened: list[str]
     ) -> None:
         self.settle(shelf, 60)
-        shelf.library.reread()
+        shelf.library.rereader.read_on()
         shelf.clock.advance(90 * reread.DAY)
-        shelf.library.reread()
+        shelf.library.rereader.read_on()
         assert 1 <= len(opened) <= 3
 
     def test_a_large_file_is_read_in_slices_between_which_people_come_in(
@@ -355,9 +355,9 @@ class TestPace:
     ) -> None:
         monkeypatch.setattr(reread, "BLOCK_BYTES", 16)
         rewrite(settled.path(KEEPER))
-        settled.library.reconcile()
-        assert not settled.library.reread(lambda: True).changed and opened == []
+        settled.library.roots.reconcile()
+        assert not settled.library.rereader.read_on(lambda: True).changed and opened == []
         slices = 0
-        while not settled.library.reread(limit=16).changed:
+        while not settled.library.rereader.read_on(limit=16).changed:
             slices += 1
         assert slices > 3 and opened == [KEEPER]

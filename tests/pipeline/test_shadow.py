@@ -54,7 +54,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     shelf.pass_()
     shelf.pair("2024/06/told.jpg", "2024/06/told-small.jpg", "tower")
     shelf.look()
-    shelf.library.reject(
+    shelf.library.verdicts.reject(
         [g.id for g in shelf.ledger.judgement.groups() if any(m.role != "moved" for m in g.members)]
     )
     shelf.pair("2024/07/lake.jpg", "2024/07/lake-small.jpg", "lake")
@@ -67,14 +67,14 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 def prepared(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, vision: Vision | None = None) -> Library:
     other = vision or Stern()
-    monkeypatch.setattr(Library, "_worker", lambda self, name="": other)
+    monkeypatch.setattr(Library, "vision_worker", lambda self, name="": other)
     return shelf.library
 
 
 def difference(library: Library) -> Difference:
     model = shadows.in_preparation(library.ledger)
     assert model is not None
-    return tune(library.ledger, library.disk, library.roots, library.settings, library.settings, model)
+    return tune(library.ledger, library.disk, library.roots.all, library.settings, library.settings, model)
 
 
 def state(shelf: Shelf) -> dict[str, Any]:
@@ -102,19 +102,19 @@ def outcome(shelf: Shelf) -> tuple[dict[str, str], dict[str, str]]:
 def test_preparing_changes_nothing_in_force(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     before = state(shelf)
     library = prepared(shelf, monkeypatch)
-    assert library.prepare_model(OTHER)
+    assert library.models.prepare(OTHER)
     difference(library)
     assert state(shelf) == before
 
 
 def test_what_was_said_is_what_then_happens(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     library = prepared(shelf, monkeypatch)
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     said = difference(library)
     assert outcome(shelf) == (said.now.moves, said.now.review)
     assert said.now.review, "the hill of two exposures waits for a person under the first model"
     before = state(shelf)
-    library.switch_model(OTHER)
+    library.models.switch(OTHER)
     after = state(shelf)
     assert outcome(shelf) == (said.then.moves, said.then.review)
     assert said.fewer_review == ["2024/07/hill2.jpg"] or said.fewer_review == ["2024/07/hill.jpg"]
@@ -134,16 +134,16 @@ def test_after_the_switch_nothing_of_the_old_model_is_left(
 ) -> None:
     stern = Stern()
     library = prepared(shelf, monkeypatch, stern)
-    library.use_model(OTHER)
+    library.models.use(OTHER)
     assert stern.tidied == [[]]
     for content in shelf.ledger.inventory.live_contents():
         assert shelf.ledger.judgement.pairs_among([content], "lite0-gem/1") == []
-    assert library.model == OTHER
+    assert library.models.in_force == OTHER
     assert shelf.ledger.get(shadows.IN_SHADOW) == ""
     incremental = shelf.stars()
     with shelf.ledger.transaction():
         shelf.ledger.judgement.forget_pairs()
-    library.cluster(everything=True)
+    library.grouper.regroup(everything=True)
     assert shelf.stars() == incremental
 
 
@@ -151,7 +151,7 @@ def test_only_pairs_that_were_never_measured_are_measured(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stern = Stern(alike=("hill",))
-    prepared(shelf, monkeypatch, stern).prepare_model(OTHER)
+    prepared(shelf, monkeypatch, stern).models.prepare(OTHER)
     assert stern.proved == []  # the first model had proposed all of these
     shelf.add("2024/08/a.jpg", "wood", exposure="1")
     shelf.add("2024/08/b.jpg", "wood", exposure="2")
@@ -159,9 +159,9 @@ def test_only_pairs_that_were_never_measured_are_measured(
     blind = FakeVision(model="lite0-gem/1")
     blind.index = shelf.vision.index
     monkeypatch.setattr(blind, "propose", lambda *_: [])
-    shelf.library.vision = blind
+    shelf.library.change_vision(blind)
     shelf.look()
-    shelf.library.prepare_model(OTHER)
+    shelf.library.models.prepare(OTHER)
     assert len(stern.proved) == 1
 
 
@@ -171,14 +171,14 @@ def test_a_stopped_preparation_goes_on_where_it_was_while_the_old_model_decides(
     monkeypatch.setattr(shadows, "BATCH", 2)
     stern = Stern()
     library = prepared(shelf, monkeypatch, stern)
-    assert not library.prepare_model(OTHER, stop=after(2))
+    assert not library.models.prepare(OTHER, stop=after(2))
     assert len(stern.looked) == 4
     shelf.pair("2024/09/new.jpg", "2024/09/new-small.jpg", "shore")
     shelf.pass_()
-    assert library.model == "lite0-gem/1"
+    assert library.models.in_force == "lite0-gem/1"
     assert "2024/09/duplicates/new-small.jpg" in shelf.files()
     shelf.again()
-    assert shelf.library.prepare_model(OTHER)
+    assert shelf.library.models.prepare(OTHER)
     assert stern.missing(shelf.ledger.inventory.live_contents()) == []
     assert len(stern.looked) == len(set(stern.looked))
 
@@ -192,7 +192,7 @@ def test_a_switch_that_fails_leaves_the_old_model_whole(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = prepared(shelf, monkeypatch)
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     before, months = state(shelf), shelf.ledger.inventory.months()
     real = shadows.decide
     calls = iter(range(10))
@@ -204,17 +204,17 @@ def test_a_switch_that_fails_leaves_the_old_model_whole(
 
     monkeypatch.setattr(shadows, "decide", broken)
     with pytest.raises(OSError, match="no space"):
-        library.switch_model(OTHER)
+        library.models.switch(OTHER)
     assert state(shelf) == before
     assert shelf.ledger.inventory.months() == months
 
 
 def test_choosing_the_model_in_force_forgets_the_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     library = prepared(shelf, monkeypatch)
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     before = state(shelf)
     prepared(shelf, monkeypatch, FakeVision(model="lite0-gem/1"))
-    assert library.prepare_model("lite0")
+    assert library.models.prepare("lite0")
     assert shadows.in_preparation(shelf.ledger) is None
     assert state(shelf) == before
     content = shelf.ledger.inventory.live_contents()[0]
@@ -223,9 +223,9 @@ def test_choosing_the_model_in_force_forgets_the_other(shelf: Shelf, monkeypatch
 
 def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     library = prepared(shelf, monkeypatch)
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     prepared(shelf, monkeypatch, Stern("third/1"))
-    library.prepare_model("third/1")
+    library.models.prepare("third/1")
     assert shadows.in_preparation(shelf.ledger) == "third/1"
     pairs = [
         p
@@ -238,10 +238,10 @@ def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: 
 def test_a_copy_that_comes_back_is_seen_by_the_new_model(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared(shelf, monkeypatch).use_model(OTHER)
+    prepared(shelf, monkeypatch).models.use(OTHER)
     shelf.pair("2024/10/x.jpg", "2024/10/x-small.jpg", "dune")
     shelf.look()
-    (move,) = [m for m in shelf.library.held(everything=True) if "moved-small" in m.src]
+    (move,) = [m for m in shelf.library.movement.held(everything=True) if "moved-small" in m.src]
     taken = shelf.path("2024/06/taken.jpg")
     shelf.path(move.dst).rename(taken)
     shelf.clock.advance(100)
@@ -255,8 +255,8 @@ def test_a_photo_the_new_model_cannot_look_at_keeps_nobody_waiting(
     stern = Stern()
     stern.poison = {"hill.jpg"}
     library = prepared(shelf, monkeypatch, stern)
-    assert library.prepare_model(OTHER)
-    library.switch_model(OTHER)
+    assert library.models.prepare(OTHER)
+    library.models.switch(OTHER)
     skipped = {f.path for f in shelf.ledger.inventory.files(1) if f.state == "skipped"}
     assert skipped == {"2024/07/hill.jpg"}
     assert "2024/07/hill.jpg" in shelf.files()
@@ -283,8 +283,8 @@ def test_a_photo_that_changes_meanwhile_is_seen_as_it_is_in_the_end(
         shelf.add("2024/07/hill2.jpg", "lake", rendering="third", width=500, height=400),
         None,
     )[1]
-    library.prepare_model(OTHER)
+    library.models.prepare(OTHER)
     slow.act = lambda: None
     shelf.look()
-    library.switch_model(OTHER)
+    library.models.switch(OTHER)
     assert set(outcome(shelf)[0]) == {"2024/07/lake-small.jpg", "2024/07/hill2.jpg"}

@@ -67,12 +67,12 @@ def months_of_copies(shelf: Shelf, months: int, each: int) -> None:
 def test_a_comparison_that_is_stopped_again_and_again_comes_to_its_end(shelf: Shelf) -> None:
     """A pass threw its whole search away whenever something more urgent came: large months were never grouped."""
     months_of_copies(shelf, 2, 40)
-    shelf.library.reconcile()
-    shelf.library.ingest()
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
     searches = count_searches(shelf)
     rounds = 0
     while any(m.waiting for m in shelf.ledger.inventory.months()):
-        shelf.library.cluster(stop=now_and_then(2))
+        shelf.library.grouper.regroup(stop=now_and_then(2))
         rounds += 1
         assert rounds < 40
     assert rounds > 3, "it was stopped on the way"
@@ -94,12 +94,12 @@ def count_searches(shelf: Shelf) -> Callable[[], int]:
 def test_moves_that_are_stopped_are_whole_and_go_on_later(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    shelf.library.consent()
-    first = shelf.library.move(stop=now_and_then(3))
+    shelf.library.movement.consent()
+    first = shelf.library.movement.move(stop=now_and_then(3))
     assert 0 < first.files < 40 and first.stayed == 0
     assert shelf.row.backlog_done_at is None
     assert len(shelf.proposals()) == 40 - first.files
-    second = shelf.library.move()
+    second = shelf.library.movement.move()
     assert first.files + second.files == 40, "the breaker does not count before the first moves are through"
     assert shelf.row.backlog_done_at is not None
 
@@ -107,7 +107,7 @@ def test_moves_that_are_stopped_are_whole_and_go_on_later(shelf: Shelf) -> None:
 def test_of_what_a_person_asked_for_all_that_stays_is_counted(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    moved = shelf.library.approve_all(stop=now_and_then(3))
+    moved = shelf.library.verdicts.approve_all(stop=now_and_then(3))
     assert moved.stayed == 40 - moved.files > 0
     assert any("dedupd was stopped" in sentence for sentence in moved.messages)
 
@@ -121,10 +121,10 @@ def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
 
     def say_no() -> bool:
         if shelf.ledger.judgement.group(last.id) is not None:
-            shelf.library.reject([last.id])
+            shelf.library.verdicts.reject([last.id])
         return False
 
-    moved = shelf.library.approve_all(stop=say_no)
+    moved = shelf.library.verdicts.approve_all(stop=say_no)
     assert moved.files == 39
     assert shelf.path(kept.path).exists()
 
@@ -139,14 +139,14 @@ def test_what_waits_for_a_person_since_a_moment_ago_does_not_move(shelf: Shelf) 
             shelf.ledger.judgement.set_role(last.id, last.members[0].file, "review", "looked at again")
         return False
 
-    assert shelf.library.approve_all(stop=doubt).files == 39
+    assert shelf.library.verdicts.approve_all(stop=doubt).files == 39
 
 
 def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 6)
     shelf.look()
     groups = [group.id for group in shelf.ledger.judgement.groups()]
-    told = shelf.library.reject(groups, stop=now_and_then(3))
+    told = shelf.library.verdicts.reject(groups, stop=now_and_then(3))
     assert told.messages == ["3 group(s) stay as they are: dedupd was stopped"]
     assert len(shelf.proposals()) == 3
 
@@ -155,18 +155,20 @@ def test_one_act_is_one_batch_however_many_slices_it_takes(shelf: Shelf) -> None
     months_of_copies(shelf, 1, 40)
     shelf.look()
     groups = [group.id for group in shelf.ledger.judgement.groups()]
-    assert shelf.library.approve(groups).files == 40
-    assert shelf.library.undo(shelf.library.held(last=True)).restored == 40
+    assert shelf.library.verdicts.approve(groups).files == 40
+    assert shelf.library.movement.undo(shelf.library.movement.held(last=True)).undone == 40
 
 
 def test_an_undo_that_is_stopped_puts_back_whole_units_and_says_what_is_left(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    shelf.library.approve_all()
-    back = shelf.library.undo(shelf.library.held(everything=True), stop=now_and_then(3))
-    assert 0 < back.restored < 40
-    assert any(f"{40 - back.restored} file(s) are not put back" in sentence for sentence in back.messages)
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 40 - back.restored
+    shelf.library.verdicts.approve_all()
+    back = shelf.library.movement.undo(shelf.library.movement.held(everything=True), stop=now_and_then(3))
+    assert 0 < back.undone < 40
+    assert any(f"{40 - back.undone} file(s) are not put back" in sentence for sentence in back.messages)
+    assert (
+        shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 40 - back.undone
+    )
 
 
 def test_a_scan_that_is_stopped_moves_nothing_more(shelf: Shelf) -> None:

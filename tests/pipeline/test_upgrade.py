@@ -24,50 +24,50 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 def test_another_version_of_the_measures_measures_every_month_again(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dedupd.library.MEASURES", "newer")
     monkeypatch.setattr("dedupd.pipeline.recluster.MEASURES", "newer")
+    monkeypatch.setattr("dedupd.pipeline.compare.MEASURES", "newer")
     shelf.again()
-    shelf.library.cluster()
+    shelf.library.grouper.regroup()
     assert shelf.ledger.get("rules").endswith(".newer")
-    assert shelf.library.approve_all().files == 2
+    assert shelf.library.verdicts.approve_all().files == 2
 
 
 def test_what_an_older_dedupd_proposed_does_not_move_before_it_is_compared_anew(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dedupd.library.MEASURES", "newer")
     monkeypatch.setattr("dedupd.pipeline.recluster.MEASURES", "newer")
+    monkeypatch.setattr("dedupd.pipeline.compare.MEASURES", "newer")
     shelf.again()
     before = shelf.files()
-    said = shelf.library.approve_all()  # the first thing after the upgrade
+    said = shelf.library.verdicts.approve_all()  # the first thing after the upgrade
     assert said.files == 0
     assert shelf.files() == before
     assert all("it was never compared with its keeper as that is now" in m for m in said.messages)
     assert said.messages
-    shelf.library.cluster()
-    assert shelf.library.approve_all().files == 2
+    shelf.library.grouper.regroup()
+    assert shelf.library.verdicts.approve_all().files == 2
 
 
 def test_pairs_that_were_forgotten_leave_no_month_with_groups_that_cannot_move(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dedupd.pipeline.recluster.MEASURES", "newer")
+    monkeypatch.setattr("dedupd.pipeline.compare.MEASURES", "newer")
     shelf.again()
     shelf.add("2024/06/e.jpg", "sea")
     shelf.look()
-    shelf.library.cluster()
-    assert shelf.library.approve_all().files == 2
+    shelf.library.grouper.regroup()
+    assert shelf.library.verdicts.approve_all().files == 2
 
 
 def test_who_says_yes_hears_of_every_file_that_stays(shelf: Shelf) -> None:
     with shelf.ledger.transaction():
         shelf.ledger.judgement.forget_pairs()
     first, second = shelf.library.groups()
-    said = shelf.library.approve_all()
+    said = shelf.library.verdicts.approve_all()
     assert said.files == 0
     assert [m for m in said.messages if "b.jpg stays: it was never compared" in m]
     assert [m for m in said.messages if "d.jpg stays: it was never compared" in m]
-    assert shelf.library.move().messages == []
+    assert shelf.library.movement.move().messages == []
     for group in (first, second):
-        shelf.library.approve([group.id])  # a person's word is proof enough
-    assert shelf.library.held(everything=True)
+        shelf.library.verdicts.approve([group.id])  # a person's word is proof enough
+    assert shelf.library.movement.held(everything=True)

@@ -40,12 +40,12 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 def breaches(library: Library) -> list[Breach]:
     return list(
-        verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots, library.known.scope)
+        verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots.all, library.roots.scope)
     )
 
 
 def held(library: Library) -> Path:
-    root = library.roots[0].path
+    root = library.roots.all[0].path
     return Path(root, library.ledger.journal.moves(held=True)[0].dst)
 
 
@@ -54,12 +54,12 @@ def test_after_a_scan_every_promise_holds(library: Library) -> None:
 
 
 def test_a_keeper_that_is_gone_breaks_p8(library: Library) -> None:
-    Path(library.roots[0].path, "2024/06/IMG_1.jpg").unlink()
+    Path(library.roots.all[0].path, "2024/06/IMG_1.jpg").unlink()
     assert "P8" in {b.promise for b in breaches(library)}
 
 
 def test_a_keeper_in_a_folder_that_is_none_of_the_library_breaks_p17(library: Library) -> None:
-    Path(library.roots[0].path, "2024/06/.nomedia").touch()
+    Path(library.roots.all[0].path, "2024/06/.nomedia").touch()
     assert [(b.promise, b.path) for b in breaches(library)] == [("P17", "2024/06")]
 
 
@@ -85,24 +85,24 @@ def test_what_a_refused_move_left_in_duplicates_is_found(
 
 def test_held_copies_that_a_nas_keeps_in_its_bin_are_no_breach(library: Library) -> None:
     """Their receipts went with them; their owner threw them away."""
-    bin_ = Path(library.roots[0].path, "#recycle/2024/06")
+    bin_ = Path(library.roots.all[0].path, "#recycle/2024/06")
     bin_.mkdir(parents=True)
     held(library).parent.rename(bin_ / "duplicates")
-    library.reconcile()
+    library.roots.reconcile()
     library.ledger._link.execute("UPDATE files SET absent_since=1 WHERE state='held'")
-    library.reconcile()
-    assert library.held(everything=True) == []
+    library.roots.reconcile()
+    assert library.movement.held(everything=True) == []
     assert breaches(library) == []
 
 
 def test_a_keeper_with_other_bytes_breaks_p8(library: Library) -> None:
-    with Path(library.roots[0].path, "2024/06/IMG_1.jpg").open("ab") as file:
+    with Path(library.roots.all[0].path, "2024/06/IMG_1.jpg").open("ab") as file:
         file.write(b"edited")
     assert "P8" in {b.promise for b in breaches(library)}
 
 
 def test_what_it_says_of_a_keeper_whose_size_and_times_do_not_tell_is_true(library: Library) -> None:
-    keeper = Path(library.roots[0].path, "2024/06/IMG_1.jpg")
+    keeper = Path(library.roots.all[0].path, "2024/06/IMG_1.jpg")
     before = keeper.stat()
     keeper.write_bytes(bytes(before.st_size))
     os.utime(keeper, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -119,7 +119,7 @@ def test_a_held_file_that_vanished_breaks_p1(library: Library) -> None:
 
 def test_a_month_that_was_renamed_by_hand_is_found_where_it_lies(library: Library) -> None:
     """Nothing is lost: no backup is to be asked for, and no undo of a path that is gone."""
-    june = Path(library.roots[0].path, "2024/06")
+    june = Path(library.roots.all[0].path, "2024/06")
     june.rename(june.with_name("06 June"))
     found = [b for b in breaches(library) if b.promise != "P15" or "1 moved file(s)" in b.told]
     assert [(b.promise, b.path) for b in found] == [("P15", "2024/06/duplicates")]
@@ -127,11 +127,11 @@ def test_a_month_that_was_renamed_by_hand_is_found_where_it_lies(library: Librar
     assert "dedupd scan" in found[0].mend
     library.scan()  # what it names mends it
     assert breaches(library) == []
-    assert library.undo(library.held(everything=True)).restored == 1
+    assert library.movement.undo(library.movement.held(everything=True)).undone == 1
 
 
 def test_a_keeper_that_was_renamed_by_hand_is_found_where_it_lies(library: Library) -> None:
-    june = Path(library.roots[0].path, "2024/06")
+    june = Path(library.roots.all[0].path, "2024/06")
     (june / "IMG_1.jpg").rename(june / "Beach.jpg")
     (found,) = [b for b in breaches(library) if b.promise == "P8"]
     assert "lies at 2024/06/Beach.jpg now" in found.told and "scan" in found.mend
@@ -140,7 +140,7 @@ def test_a_keeper_that_was_renamed_by_hand_is_found_where_it_lies(library: Libra
 
 
 def test_a_moved_file_that_its_owner_took_out_is_found_where_it_lies(library: Library) -> None:
-    held(library).rename(Path(library.roots[0].path, "2024/06/mine.jpg"))
+    held(library).rename(Path(library.roots.all[0].path, "2024/06/mine.jpg"))
     told = {b.promise: b for b in breaches(library)}
     assert "lies at 2024/06/mine.jpg now" in told["P15"].told
     assert "P1" not in told
@@ -153,7 +153,7 @@ def test_bytes_that_the_library_has_anyway_are_no_place_where_a_lost_file_went(l
 
 
 def test_a_month_that_was_copied_is_not_taken_for_a_renamed_one(library: Library) -> None:
-    june = Path(library.roots[0].path, "2024/06")
+    june = Path(library.roots.all[0].path, "2024/06")
     shutil.copytree(june, june.with_name("06 copy"))
     assert not [b for b in breaches(library) if "renamed" in b.told]
 
@@ -177,7 +177,7 @@ def test_a_missing_receipt_breaks_p4(library: Library) -> None:
 
 
 def test_a_swapped_root_breaks_p9_and_nothing_else_is_said_of_it(library: Library) -> None:
-    marker = Path(library.roots[0].path, ".dedupd-root.json")
+    marker = Path(library.roots.all[0].path, ".dedupd-root.json")
     marker.write_text(json.dumps({"uuid": "another"}))
     assert [b.promise for b in breaches(library)] == ["P9"]
 
@@ -197,7 +197,7 @@ def test_a_twin_that_was_put_back_calls_nobody_else_back(tmp_path: Path) -> None
     settings = Settings(roots=(tmp_path / "Pictures",), schedule=Schedule(settle_seconds=0.0))
     with Library(settings, places(tmp_path / "state"), vision=FakeVision()) as library:
         assert library.scan(yes=True).moved.files == 2
-        assert library.undo(library.held(everything=True)[:1]).restored == 1
+        assert library.movement.undo(library.movement.held(everything=True)[:1]).undone == 1
         assert breaches(library) == []
         (held,) = library.ledger.journal.moves(held=True)
         with library.ledger.transaction():  # whoever moves it again after that word breaks the promise
@@ -207,7 +207,7 @@ def test_a_twin_that_was_put_back_calls_nobody_else_back(tmp_path: Path) -> None
 
 
 def test_a_photo_changed_since_it_was_seen_breaks_p15(library: Library) -> None:
-    Path(library.roots[0].path, "2024/06/IMG_2.jpg").unlink()
+    Path(library.roots.all[0].path, "2024/06/IMG_2.jpg").unlink()
     assert {b.promise for b in breaches(library)} == {"P15"}
 
 
@@ -268,7 +268,7 @@ def test_lessons_travel_to_another_state_and_can_be_forgotten(
         with Library.open([root], state_dir=tmp_path / state, embedder="hashes") as library:
             library.scan(dry_run=True)
             if state == "one":
-                library.reject([library.groups()[0].id])
+                library.verdicts.reject([library.groups()[0].id])
     one, two = ["--state-dir", str(tmp_path / "one")], ["--state-dir", str(tmp_path / "two")]
     assert main([*one, "feedback", "export", str(tmp_path / "lessons.json")]) == 0
     assert main([*two, "feedback", "import", str(tmp_path / "lessons.json")]) == 0
@@ -291,6 +291,6 @@ def test_a_model_that_cannot_be_loaded_is_not_recorded(tmp_path: Path) -> None:
     with Library.open([root], state_dir=tmp_path / "state", embedder="hashes") as library:
         library.scan(dry_run=True)
         with pytest.raises(VisionError):
-            library.use_model(f"open_clip:ViT-B-32@{junk}")
+            library.models.use(f"open_clip:ViT-B-32@{junk}")
         assert library.ledger.get("embedder") == "hashes"
         assert library.scan(dry_run=True).report["total_images"] == 1

@@ -39,7 +39,7 @@ class JobsRig:
         self.now = 1000.0
         """Seconds by the clock of the hints."""
         self.engine = Queue(shelf.library)
-        self.hints = Hints(lambda: [str(shelf.root)], lambda: shelf.library.known.scope, lambda: self.now)
+        self.hints = Hints(lambda: [str(shelf.root)], lambda: shelf.library.roots.scope, lambda: self.now)
         self.soon: list[Callable[..., object]] = []
         """What the event loop is to do next."""
         self.sent: list[Notice] = []

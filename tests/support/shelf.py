@@ -54,7 +54,7 @@ class Shelf:
         """Restart: another process opens the same state."""
         self.close()
         self.open(**settings)
-        self.library.recover()
+        self.library.movement.recover()
 
     # ---- the owner's hands
 
@@ -86,27 +86,27 @@ class Shelf:
 
     def look(self) -> None:
         """Reconcile, index and group: all that comes before a move."""
-        self.library.reconcile()
-        self.library.ingest()
-        self.library.cluster()
+        self.library.roots.reconcile()
+        self.library.passes.ingest()
+        self.library.grouper.regroup()
 
     def pass_(self, *, yes: bool = True) -> Moved:
         """What the daemon does every so often; with `yes` the root's first moves are allowed."""
-        self.library.reconcile()
-        self.library.rescue()
-        self.library.ingest()
-        self.library.cluster()
+        self.library.roots.reconcile()
+        self.library.movement.rescue()
+        self.library.passes.ingest()
+        self.library.grouper.regroup()
         if yes:
-            self.library.consent()
-        moved = self.library.move()
-        self.library.cluster()
+            self.library.movement.consent()
+        moved = self.library.movement.move()
+        self.library.grouper.regroup()
         return moved
 
     # ---- what a test asks
 
     @property
     def row(self) -> RootRow:
-        return self.library.roots[0]
+        return self.library.roots.all[0]
 
     def group(self) -> GroupRow:
         (group,) = self.ledger.judgement.groups()
@@ -141,7 +141,7 @@ class Shelf:
 
     def stars(self) -> set[tuple[str, frozenset[tuple[str, str, str]]]]:
         """Every group by paths: (keeper, {(member, role, relation)}); what two ledgers must agree on."""
-        rows = {f.id: f for root in self.library.roots for f in self.ledger.inventory.files(root.id)}
+        rows = {f.id: f for root in self.library.roots.all for f in self.ledger.inventory.files(root.id)}
         return {
             (rows[g.keeper].path, frozenset((rows[m.file].path, m.role, str(m.relation)) for m in g.members))
             for g in self.ledger.judgement.groups()

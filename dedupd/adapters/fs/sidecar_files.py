@@ -24,7 +24,7 @@ from dedupd.errors import RootError
 
 
 class SidecarFiles:
-    """pipeline.annotate.SidecarStore on the disk."""
+    """XMP sidecars beside keepers."""
 
     def write(self, root: str, root_id: str, row: SidecarRow, keeper: str, folder: str) -> str:
         """Make the sidecar of the keeper at `keeper`; '' or why not. Its receipt goes to the duplicates/ `folder`.

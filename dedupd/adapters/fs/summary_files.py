@@ -20,12 +20,16 @@ FOLDER = "duplicates_summary"
 
 
 class SummaryFiles:
-    """pipeline.summarise.SummaryLog on the disk."""
+    """The summary logs of months, in the root and in the state folder."""
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
 
     def write(self, root: RootRow, folder: str, summary: MonthSummary) -> str:
+        """Write atomically below `folder` of the root ('' = the root) and in the state folder.
+
+        Returns '' or one sentence saying why a copy could not be written.
+        """
         # surrogateescape: a name that is no UTF-8 comes out as the bytes it is
         pages = {
             f"{summary.month}.md": to_markdown(summary).encode("utf-8", "surrogateescape"),

@@ -18,7 +18,7 @@ from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import FORMATS, Refused, opened
-from dedupd.core.descriptions import Description, Place, cleaned, joined
+from dedupd.core.descriptions import Description, Location, cleaned, joined
 from dedupd.core.xmp import LARGEST, from_xmp, moment
 
 _RATING, _XP_COMMENT, _XP_KEYWORDS = 0x4746, 0x9C9C, 0x9C9E
@@ -102,14 +102,14 @@ def _captured(details: Mapping[int, Any]) -> str:
     return moment(exact + offset) or moment(exact) or moment(plain)
 
 
-def _place(gps: Mapping[int, Any]) -> Place | None:
+def _place(gps: Mapping[int, Any]) -> Location | None:
     with suppress(TypeError, ValueError, ZeroDivisionError, KeyError, IndexError):
         latitude, longitude = _angle(gps[2]), _angle(gps[4])
         altitude = None
         with suppress(TypeError, ValueError, ZeroDivisionError, KeyError):
             below = gps.get(5) in (1, b"\x01")
             altitude = -float(gps[6]) if below else float(gps[6])
-        return Place(
+        return Location(
             latitude=-latitude if _text(gps.get(1)).upper() == "S" else latitude,
             longitude=-longitude if _text(gps.get(3)).upper() == "W" else longitude,
             altitude=altitude if altitude is not None and abs(altitude) < 1e5 else None,

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def here(library: Library) -> Moved:
         if arguments.held_better:
-            return library.exchange(ids or None)
-        return library.approve_all() if arguments.all else library.approve(ids)
+            return library.verdicts.exchange(ids or None)
+        return library.verdicts.approve_all() if arguments.all else library.verdicts.approve(ids)
 
     return act(arguments, yes, here)

@@ -90,7 +90,7 @@ def _forget(arguments: argparse.Namespace) -> int:
         messages = ask(places.socket, ForgetLessons(lessons=ids), Acted, timeout=None).messages
     except NoDaemon:
         with lock_library(places, settings.roots), Library(settings, places) as library:
-            messages = library.forget(*ids).messages
+            messages = library.verdicts.forget(*ids).messages
     for sentence in messages:
         answer(sentence)
     answer(f"forgot {len(ids) - len(messages)} lesson(s)")
@@ -128,7 +128,7 @@ def _import(arguments: argparse.Namespace) -> int:
     verdicts = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with lock_library(places, settings.roots), Library(settings, places) as library:
-        library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
+        library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
     answer(f"took in {len(verdicts)} lesson(s)")
     return int(ExitCode.OK)
 

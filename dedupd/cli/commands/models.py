@@ -143,7 +143,7 @@ def _use(arguments: argparse.Namespace) -> int:
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
         with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-            library.recover()
+            library.movement.recover()
             return _use_by(_ByThisProcess(library), arguments, settings, places)
 
 
@@ -247,11 +247,11 @@ class _ByThisProcess:
         self._library = library
 
     def prepare(self, name: str, progress: Progress) -> None:
-        self._library.catch_up(on_progress=progress)
-        self._library.prepare_model(name, on_progress=progress)
+        self._library.passes.catch_up(on_progress=progress)
+        self._library.models.prepare(name, on_progress=progress)
 
     def switch(self, name: str, progress: Progress) -> None:
-        self._library.switch_model(name, on_progress=progress)
+        self._library.models.switch(name, on_progress=progress)
 
 
 # --- calibrate
@@ -302,11 +302,11 @@ def _calibrated_here(settings: Settings, places: Places, progress: Progress) -> 
     from dedupd.library import Library
 
     with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-        library.recover()
-        library.catch_up(on_progress=progress)
-        found = library.calibrate(on_progress=progress)
+        library.movement.recover()
+        library.passes.catch_up(on_progress=progress)
+        found = library.models.calibrate(on_progress=progress)
         assert found is not None  # nobody stopped it
-        library.summarise(library.cluster(on_progress=progress))
+        library.summaries.rewrite(library.grouper.regroup(on_progress=progress))
         return found
 
 

@@ -26,4 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.protocol.requests import Reject
 
     ids = list(arguments.groups)
-    return act(arguments, Reject(groups=group_refs(ids), key=new_key()), lambda library: library.reject(ids))
+    return act(
+        arguments, Reject(groups=group_refs(ids), key=new_key()), lambda library: library.verdicts.reject(ids)
+    )

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
                 dry_run=arguments.dry_run, yes=arguments.yes, months=months, on_progress=progress,
                 ask=_ask_person if can_ask() else None,
             )  # fmt: skip
-            online = any(root.online for root in library.roots)
+            online = any(root.online for root in library.roots.all)
     except AlreadyRunning as busy:
         return _by_the_daemon(arguments, settings, places, busy)
     _write_report(arguments.report, outcome.report)

@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=new_key())
 
     def here(library: Library) -> Moved:
-        return library.undo(
-            library.held(
+        return library.movement.undo(
+            library.movement.held(
                 month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None
             )
         )

@@ -84,7 +84,7 @@ def test_one_folder_with_a_pipe_for_a_marker_holds_up_no_other(tmp_path: Path) -
     for root in (0, 1):
         shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg", root=root)
     assert shelf.pass_().files == 1
-    assert "is damaged" in shelf.library.problems[str(shelf.roots[0])]
+    assert "is damaged" in shelf.library.roots.problems[str(shelf.roots[0])]
     shelf.close()
 
 
@@ -94,4 +94,4 @@ def test_a_marker_of_its_owners_words_forbids_nothing(shelf: Shelf, name: str) -
     shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
     assert shelf.pass_().files == 1
     shelf.again()
-    assert shelf.library.undo(shelf.library.held(everything=True)).restored == 1
+    assert shelf.library.movement.undo(shelf.library.movement.held(everything=True)).undone == 1

@@ -72,7 +72,7 @@ def test_where_it_stays_roots_people_are_told_before_the_first_move(
     with caplog.at_level(logging.WARNING):
         assert shelf.pass_().files == 1
     assert told == [True]
-    assert any("stays root's" in told for told in shelf.library.problems.values())
+    assert any("stays root's" in told for told in shelf.library.roots.problems.values())
     shelf.close()
 
 

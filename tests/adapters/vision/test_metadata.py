@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import IFDRational
 from dedupd.adapters.fs.disk import file_stat
 from dedupd.adapters.vision.messages import FileToLook
 from dedupd.adapters.vision.metadata import describe
-from dedupd.core.descriptions import Description, Place
+from dedupd.core.descriptions import Description, Location
 from dedupd.core.xmp import to_xmp
 
 EXIF, GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
@@ -50,7 +50,7 @@ def described_exif() -> Image.Exif:
 def test_exif(tmp_path: Path, name: str) -> None:
     found = said(photo(tmp_path / name, described_exif()))
     assert found.captured == "2024-06-15T12:30:01.25+02:00"
-    assert found.place == Place(latitude=-52.51, longitude=-13.5, altitude=34.5)
+    assert found.place == Location(latitude=-52.51, longitude=-13.5, altitude=34.5)
     assert (found.rating, found.caption) == (4, "On the beach")
     assert found.keywords == ("Oma", "Ostsee")
 

@@ -142,14 +142,14 @@ def test_a_library_changes_to_it_and_stays_with_it(
     root, chosen = small_gallery(tmp_path / "Pictures"), f"timm:test_efficientnet@{built[0] / 'whole.pt'}"
     with Library.open([root], state_dir=tmp_path / "state", embedder="hashes") as library:
         before = library.scan(dry_run=True).report
-        assert library.use_model(chosen).startswith(chosen)
+        assert library.models.use(chosen).startswith(chosen)
     with Library.open([root], state_dir=tmp_path / "state", embedder=chosen) as library:
         report = library.scan(dry_run=True).report
         assert report["model"].startswith(f"{chosen}#")
         moving = [{p for g in each["groups"] for p in g["duplicates"]} for each in (before, report)]
         assert moving[0] == moving[1]
         with pytest.raises(VisionError, match="cannot be read"):
-            library.use_model("timm:test_vit@/nowhere/x.pt")
+            library.models.use("timm:test_vit@/nowhere/x.pt")
     tables = {each.name for each in (tmp_path / "state" / "index").iterdir()}
     (table,) = (name for name in tables if not name.startswith("inside-"))
     assert table.startswith("timm-test-efficientnet")

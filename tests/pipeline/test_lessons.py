@@ -15,7 +15,9 @@ def asked(shelf: Shelf, scene: str) -> int:
 
 
 def reject_all(shelf: Shelf, month: str) -> None:
-    shelf.library.reject([g.id for g in shelf.ledger.judgement.groups(None, month.replace("/", "-"))])
+    shelf.library.verdicts.reject(
+        [g.id for g in shelf.ledger.judgement.groups(None, month.replace("/", "-"))]
+    )
 
 
 def test_a_vetoed_family_is_not_asked_about_in_other_months(shelf: Shelf) -> None:
@@ -27,15 +29,15 @@ def test_a_vetoed_family_is_not_asked_about_in_other_months(shelf: Shelf) -> Non
     before = shelf.stars()
     assert asked(shelf, "whiteboard") >= 15 and asked(shelf, "beach") == 3
     reject_all(shelf, "2024/05")
-    shelf.library.cluster()
+    shelf.library.grouper.regroup()
     assert asked(shelf, "whiteboard") == 0, "pairs like the vetoed ones"
     assert asked(shelf, "beach") == 3, "another family"
     assert "2024/06/whiteboard_copy.jpg" in shelf.proposals(), "a copy is no look-alike"
     lessons = shelf.library.reviewer.lessons()
     assert len(lessons) == 7 and all(lesson.told > 0 for lesson in lessons)
     first, *rest = [lesson.id for lesson in lessons]
-    assert shelf.library.forget(first).messages == []
-    assert shelf.library.forget(*rest, first).messages == [f"there is no lesson {first}"]
+    assert shelf.library.verdicts.forget(first).messages == []
+    assert shelf.library.verdicts.forget(*rest, first).messages == [f"there is no lesson {first}"]
     assert shelf.stars() == before
 
 
@@ -54,7 +56,7 @@ def test_putting_files_back_teaches_nothing_about_likeness(shelf: Shelf) -> None
     for n in range(6):
         shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "lake", exposure=str(n))
     assert shelf.pass_().files == 6
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     shelf.pair("2024/06/later.jpg", "2024/06/later_small.jpg", "lake", exposure="50")
     shelf.look()
     assert set(shelf.proposals()) == {"2024/06/later_small.jpg"}
@@ -68,7 +70,7 @@ def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shel
     reject_all(shelf, "2024/05")
     shelf.clock.advance(100)
     assert shelf.pass_().files == 1
-    shelf.library.undo(shelf.library.held(everything=True))
+    shelf.library.movement.undo(shelf.library.movement.held(everything=True))
     judgement = shelf.ledger.judgement
     lessons = shelf.library.reviewer.lessons()
     with shelf.ledger.transaction():  # one of the vetoed moved later, by somebody else's word, and came back
@@ -78,10 +80,10 @@ def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shel
     lessons = shelf.library.reviewer.lessons()
     taught = [(v.a, v.b) for v in judgement.teaching("different", 99)]
     assert len(taught) == 7
-    shelf.library.forget(*(x.id for x in lessons))
+    shelf.library.verdicts.forget(*(x.id for x in lessons))
     assert judgement.teaching("different", 99) == []
     shelf.clock.advance(100)
-    shelf.library.learn((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
+    shelf.library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
     assert [(v.a, v.b) for v in judgement.teaching("different", 99)] == taught
 
 
@@ -89,7 +91,7 @@ def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
     for n in range(6):
         shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "slide", exposure=str(n))
     assert shelf.pass_().files == 6
-    shelf.library.reject(
+    shelf.library.verdicts.reject(
         [g.id for g in shelf.ledger.judgement.groups() if any(m.role == "moved" for m in g.members)]
     )
     shelf.pair("2024/06/later.jpg", "2024/06/later_small.jpg", "slide", exposure="50")
@@ -106,7 +108,9 @@ def test_beside_another_keeper_what_was_said_of_the_pair_is_turned_round(shelf: 
     group = shelf.group()
     small, third = group.members
     assert small.evidence.only_in_keeper == third.evidence.only_in_keeper == ("is 5.0 times as large",)
-    shelf.library.judge(group, keeper=small.file, move=[group.keeper], different=[], keep=[third.file])
+    shelf.library.verdicts.judge(
+        group, keeper=small.file, move=[group.keeper], different=[], keep=[third.file]
+    )
     [moved] = [m for m in shelf.group().members if m.role == "moved"]
     assert moved.file == group.keeper
     assert (moved.evidence.only_here, moved.evidence.only_in_keeper) == (("is 5.0 times as large",), ())

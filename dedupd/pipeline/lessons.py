@@ -1,7 +1,7 @@
-"""The verdicts in the ledger become lessons on pairs nobody judged.
+"""The verdicts in the ledger become lessons: what they say of pairs that nobody judged.
 
-Must never change a verdict. What lessons took away is written down month by month, so that a forgotten lesson
-gives it back and `dedupd feedback list` can say what each one changed.
+Must never change a verdict. The pairs that lessons dismissed are written down month by month, so that they come back
+with a verdict that is forgotten, and `dedupd feedback list` can say what each verdict changed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 _AT_MOST = 600
-"""Verdicts of each kind that teach. Each is compared with every pair of a month; all bind for ever all the same."""
+"""Verdicts of each kind that lessons are made of. Each is compared with every pair of a month; all bind for ever all the same."""
 
 
 def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
-    """The newest verdicts on measured pairs. What was merely put back says nothing of how alike it is."""
+    """The newest verdicts on measured pairs. What was merely undone says nothing of how alike it is."""
     shipped = calibration_for(thresholds.model)
     return Lessons(shipped=shipped, lessons=tuple(_lessons(ledger, thresholds)))
 
@@ -55,8 +55,8 @@ def typed(row: PairRow, a: Traits, b: Traits, thresholds: Thresholds, *, same_mo
     return classify(a, b, proposed, row.measures, thresholds, same_month=same_month)
 
 
-def relearn(ledger: Ledger, now: float) -> None:
-    """When verdicts came or went: what waits for a person, and what lessons took away, is grouped again."""
+def change_months_of_new_verdicts(ledger: Ledger, now: float) -> None:
+    """When verdicts came or went: months with what waits for a person, or what lessons dismissed, are grouped again."""
     said = ledger.judgement.said_so_far()
     if ledger.get("lessons") == said:
         return
@@ -66,8 +66,8 @@ def relearn(ledger: Ledger, now: float) -> None:
         ledger.put("lessons", said)
 
 
-def told(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:
-    """Verdict id -> how many pairs nobody judged it helped to take out of the way."""
+def dismissed_by(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:
+    """Verdict id -> how many pairs that nobody judged it helped to dismiss."""
     lessons = lessons_of(ledger, thresholds)
     counted: Counter[int] = Counter()
     for a, b in ledger.judgement.taught():

@@ -1,0 +1,200 @@
+"""The composition root: makes the adapters and pipelines of one library from its settings, and follows changed ones.
+
+The only module that knows every adapter. Must never act by itself: what is made here waits to be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.fs.lock import Locks
+from dedupd.adapters.fs.mover import FileMover
+from dedupd.adapters.fs.sidecar_files import SidecarFiles
+from dedupd.adapters.fs.summary_files import SummaryFiles
+from dedupd.adapters.ledger import Ledger
+from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.embedders.registry import parse as parse_model
+from dedupd.config import Places, Settings
+from dedupd.errors import StateError, UsageError
+from dedupd.library.view import scope_of
+from dedupd.pipeline.annotate import Annotator
+from dedupd.pipeline.compare import Comparison, forget_older_measures
+from dedupd.pipeline.consent import Lately
+from dedupd.pipeline.keepers import Keepers
+from dedupd.pipeline.movement import Movement
+from dedupd.pipeline.recluster import Grouper
+from dedupd.pipeline.reread import Rereader
+from dedupd.pipeline.review import Reviewer, build_report
+from dedupd.pipeline.roots import Roots
+from dedupd.pipeline.summarise import Summaries
+from dedupd.pipeline.verdicts import Verdicts
+from dedupd.ports import Clock, Vision
+
+
+class Parts:
+    """What one library is made of. Whoever acts on a library names the part: `library.movement.undo(...)`.
+
+    Adapters, and what people were told and asked, last as long as the library. The pipelines go by the settings and by
+    the embedder in force, and are built anew when these change.
+    """
+
+    roots: Roots
+    """The configured roots, and what changed below them."""
+    annotator: Annotator
+    """Sidecars beside keepers."""
+    grouper: Grouper
+    """Groups of the months that changed."""
+    movement: Movement
+    """All that moves files: moves, undo, rescue."""
+    verdicts: Verdicts
+    """What people say: yes, no, keep, another keeper."""
+    rereader: Rereader
+    """Bytes read again."""
+    summaries: Summaries
+    """The summary logs of months."""
+
+    def __init__(
+        self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
+        locks: Locks | None = None,
+    ) -> None:  # fmt: skip
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        self.settings, self.places, self._locks = settings, where, locks
+        self.clock: Clock = clock or SystemClock()
+        self.disk = LocalDisk()
+        _make_private(where.state)
+        self.ledger = Ledger(where.ledger)
+        forget_older_measures(self.ledger, self.clock)
+        self.mover = FileMover(self.clock, settings.schedule.settle_seconds)
+        self.vision: Vision = vision or self.vision_worker()
+        self._keepers = Keepers(self.ledger, self.clock)
+        self._lately = Lately(self.ledger, self.clock)
+        self._comparison: Comparison | None = None
+        self._build({})
+
+    def _build(self, problems: Mapping[str, str]) -> None:
+        """Build the pipelines. `problems`: what people should know of the roots already."""
+        settings, ledger, disk, clock = self.settings, self.ledger, self.disk, self.clock
+        self.roots = Roots(map(str, settings.roots), ledger, disk, clock, scope_of(settings), self._lock_root)
+        self.roots.problems.update(problems)
+        self.annotator = Annotator(
+            ledger, self.vision, disk, SidecarFiles(), self.roots, clock, on=settings.metadata == "sidecar"
+        )
+        comparison = self._same_comparison()
+        self.grouper = Grouper(ledger, disk, clock, settings, self.roots, comparison)
+        self.movement = Movement(
+            ledger, self.mover, disk, clock, settings, self.roots, keepers=self._keepers, lately=self._lately,
+            make_whole=comparison.make_whole, annotate=self.annotator.settle, lock=self._lock_root,
+        )  # fmt: skip
+        self.verdicts = Verdicts(
+            ledger, disk, clock, settings, self.roots, self.movement,
+            regroup=self.grouper.regroup, annotate=self.annotator.settle,
+        )  # fmt: skip
+        self.rereader = Rereader(ledger, disk, clock, self.roots, self._keepers)
+        self.summaries = Summaries(
+            ledger, self.reviewer, SummaryFiles(self.places.logs), settings, clock, self.roots
+        )
+
+    def _same_comparison(self) -> Comparison:
+        """One for as long as embedder and threshold stay: that the index is whole is checked once, not for each photo."""
+        wanted = self.vision, self.settings.threshold
+        if self._comparison is None or (self._comparison.vision, self._comparison.threshold) != wanted:
+            self._comparison = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
+        return self._comparison
+
+    # ---- changes while it is open
+
+    def follow(self, settings: Settings) -> list[str]:
+        """Go by these settings from now on. Returns a sentence for each that only a restart or a command can change.
+
+        As after a restart, the next pass groups anew what is decided otherwise now.
+        """
+        told: list[str] = []
+        before = self.settings
+        if set(settings.roots) != set(before.roots):
+            told.append(
+                f"{settings.source} names other folders than this daemon watches: restart it to follow them"
+            )
+            settings = replace(settings, roots=before.roots)
+        try:
+            self._check_embedder(settings.embedder)
+        except UsageError as error:
+            told.append(str(error))
+            settings = replace(settings, embedder=before.embedder)
+        self.settings = settings
+        self.mover.settle_timer.seconds = settings.schedule.settle_seconds
+        if _worker_settings(settings) != _worker_settings(before) and isinstance(self.vision, VisionWorker):
+            self.vision.rest()
+            self.vision = self.vision_worker()
+        self._build(self.roots.problems)
+        return told
+
+    def change_vision(self, vision: Vision) -> None:
+        """Another embedder is in force: everything looks through it from now on."""
+        self.vision.rest()
+        self.vision = vision
+        self._build(self.roots.problems)
+
+    # ---- what is made on demand
+
+    def vision_worker(self, embedder: str = "") -> Vision:
+        """A worker with this embedder. Without a name the recorded choice stands, which only `models use` changes;
+        UsageError when the settings name another.
+        """
+        if not embedder:
+            self._check_embedder(self.settings.embedder)
+        setting = embedder or self.ledger.get("embedder") or self.settings.embedder
+        return VisionWorker(
+            index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
+            batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+        )  # fmt: skip
+
+    @property
+    def reviewer(self) -> Reviewer:
+        """Groups, months and moves as people see them."""
+        return Reviewer(self.ledger, self.disk)
+
+    def report(self) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5."""
+        return build_report(
+            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now()
+        )
+
+    def _check_embedder(self, asked: str) -> None:
+        recorded = self.ledger.get("embedder")
+        if recorded and asked != "auto" and not _same_embedder(asked, recorded):
+            raise UsageError(
+                f"this library's photos were seen with {recorded}, not with {asked}: "
+                f"switch with `dedupd models use {asked}`, or leave the embedder out"
+            )
+
+    def _lock_root(self, root: str) -> None:
+        """A disk that came later, or another one at this path, is locked from now on. Raises AlreadyRunning."""
+        if self._locks is not None:
+            self._locks.add(Path(root))
+
+
+def _worker_settings(settings: Settings) -> tuple[object, ...]:
+    """What a worker is made with."""
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
+
+
+def _same_embedder(asked: str, recorded: str) -> bool:
+    """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
+    known = parse_model(asked).id or "hashes"
+    return known == recorded or recorded.startswith(
+        (known + "#", known + ".") if asked.startswith("timm:") else known + "#"
+    )
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StateError(
+            f"the state folder {folder} cannot be made ({error.strerror}): use another --state-dir"
+        ) from None

@@ -1,0 +1,152 @@
+"""Which embedder is in force: recorded once, measured against the library, and switched for another one.
+
+Another embedder is prepared in the shadow of the one in force, which goes on deciding. Must never change what is in
+force but by `switch`, and never a verdict, a move or the keeper of one.
+"""
+
+from __future__ import annotations
+
+from dedupd.adapters.vision.embedders.registry import parse as parse_model
+from dedupd.core.thresholds import OwnThresholds, shipped
+from dedupd.errors import UsageError, VisionError
+from dedupd.library.build import Parts
+from dedupd.pipeline import shadow
+from dedupd.pipeline.measure_thresholds import ThresholdMeasurement
+from dedupd.pipeline.roots import quiet
+from dedupd.pipeline.slices import Stop, never
+from dedupd.ports import Progress
+
+
+class Models:
+    """The embedder of one library, and the one in preparation."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._shadow: shadow.Shadow | None = None
+        self._prepared_for: tuple[str, float | None] = ("", None)
+        """The name that the embedder in preparation was asked for by, and the threshold it compares with."""
+        self._measurement: ThresholdMeasurement | None = None
+        self._tidied = False
+
+    @property
+    def in_force(self) -> str:
+        """Its id as recorded; '' before anything was seen, or with hashes alone."""
+        return self._parts.ledger.get("model")
+
+    def record(self) -> None:
+        """Before photos are looked at: find out which embedder sees, and record the choice at its first use."""
+        ledger = self._parts.ledger
+        if not ledger.inventory.anything_to_look_at() and ledger.get("recipe"):
+            return
+        seeing = self._parts.vision.status()
+        if seeing.note:
+            ledger.put("model_note", seeing.note)
+        if not ledger.get("embedder"):
+            ledger.put("embedder", seeing.model or "hashes")
+        ledger.put("model", seeing.model)
+        ledger.put("recipe", seeing.recipe)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Once, when the worker runs anyway: what former models and recipes left in the index goes."""
+        if not self._tidied:
+            prepared = self._parts.ledger.get(shadow.IN_SHADOW)
+            self._parts.vision.tidy([parse_model(prepared).id] if prepared else [])
+            self._tidied = True
+
+    # ---- another one
+
+    def prepare(self, name: str, *, on_progress: Progress = quiet, stop: Stop = never) -> bool:
+        """See and compare every photo with another embedder, in the shadow of the one in force; nothing changes yet.
+
+        False when it was stopped: call it again to go on, after a restart too. `pipeline.tune` says what the switch
+        would change. Raises VisionError when the embedder cannot be had.
+        """
+        wanted = name, self._parts.settings.threshold
+        if self._shadow is None or self._prepared_for != wanted:
+            self._shadow, self._prepared_for = self._start(name), wanted
+        return self._shadow is None or self._shadow.advance(on_progress, stop)
+
+    def _start(self, name: str) -> shadow.Shadow | None:
+        """None when that is the embedder in force: then there is nothing to prepare, and what was is forgotten."""
+        parts = self._parts
+        if self._shadow is not None:
+            self._shadow.vision.rest()
+        vision = parts.vision_worker(name)
+        try:
+            prepared = shadow.Shadow(parts.ledger, vision, parts.clock, parts.settings.threshold)
+            vision.load()  # status only chooses: a model that cannot be loaded must not be prepared
+        except VisionError:
+            vision.rest()
+            raise
+        if (prepared.model or "hashes") == parts.ledger.get("embedder"):
+            vision.rest()
+            self._shadow = None
+            self.drop()
+            return None
+        if parts.ledger.get(shadow.IN_SHADOW) not in ("", prepared.model or "hashes"):
+            shadow.drop(parts.ledger)
+        parts.ledger.put(shadow.IN_SHADOW, prepared.model or "hashes")
+        return prepared
+
+    def switch(self, name: str, *, on_progress: Progress = quiet) -> str:
+        """Put the prepared embedder in force, at once or not at all; verdicts, moves and their keepers stay. Returns its id."""
+        self.prepare(name, on_progress=on_progress)
+        chosen, self._shadow = self._shadow, None
+        if chosen is None:
+            return self.in_force
+        parts = self._parts
+        touched = shadow.switch(
+            parts.ledger, parts.disk, parts.settings, parts.clock, parts.roots.all, chosen, on_progress
+        )
+        parts.change_vision(chosen.vision)
+        self._tidied = False
+        self.tidy()
+        for root, months in parts.grouper.regroup(on_progress=on_progress).items():
+            touched.setdefault(root, set()).update(months)
+        parts.summaries.rewrite(touched)
+        return chosen.model
+
+    def use(self, name: str, *, on_progress: Progress = quiet) -> str:
+        """Prepare another embedder and put it in force, without asking. Returns its id; see the two steps for the rest."""
+        self.prepare(name, on_progress=on_progress)
+        return self.switch(name, on_progress=on_progress)
+
+    def drop(self) -> str:
+        """Forget the embedder in preparation. Returns its id, '' when there was none."""
+        dropped = self._parts.ledger.get(shadow.IN_SHADOW)
+        if self._shadow is not None:
+            self._shadow.vision.rest()
+            self._shadow = None
+        if dropped:
+            shadow.drop(self._parts.ledger)
+            self._tidied = False
+        return dropped
+
+    # ---- its thresholds
+
+    def calibrate(self, *, on_progress: Progress = quiet, stop: Stop = never) -> OwnThresholds | None:
+        """Measure the thresholds of the embedder in force on these photos; all months wait to be grouped by them.
+
+        Shipped ones stay in force: then this only measures. None when it was stopped: call it again to go on.
+        Raises UsageError for hashes alone, NotCalibrated, VisionError.
+        """
+        parts = self._parts
+        if not self.in_force:
+            raise UsageError(
+                "hashes alone have no thresholds to measure: choose a model with `dedupd models use`"
+            )
+        if self._measurement is None or self._measurement.model != self.in_force:
+            self._measurement = ThresholdMeasurement(parts.ledger, parts.vision, parts.clock)
+        found = self._measurement.advance(on_progress, stop)
+        if found is not None:
+            self._measurement = None
+            with parts.ledger.transaction():
+                for row in () if shipped(found.model) else parts.ledger.inventory.months():
+                    parts.ledger.inventory.change_month(row.root, row.month, parts.clock.now())
+        return found
+
+    def close(self) -> None:
+        """Let the worker of the embedder in preparation go; what it did is kept."""
+        if self._shadow is not None:
+            self._shadow.vision.rest()

@@ -1,0 +1,131 @@
+"""The public face of a library: open it under its lock, scan it, read its groups and its report.
+
+Owns the life of a library, from lock to close. What acts on one part of it is that part's own method (build.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dedupd.adapters.fs.lock import Locks, lock_library
+from dedupd.config import Places, Settings, load, places
+from dedupd.core.month import Month
+from dedupd.errors import RootError, UsageError
+from dedupd.library.build import Parts
+from dedupd.library.models import Models
+from dedupd.library.passes import Passes
+from dedupd.library.results import MonthResult, ScanOutcome
+from dedupd.library.view import thumbnails
+from dedupd.pipeline.roots import quiet
+from dedupd.pipeline.slices import Stop, never
+from dedupd.ports import Clock, Progress, Vision
+from dedupd.protocol.requests import Side
+from dedupd.protocol.views import GroupView
+
+
+class Library(Parts):
+    """A photo library with its state: its parts, and what a script needs of them."""
+
+    def __init__(
+        self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
+        locks: Locks | None = None,
+    ) -> None:  # fmt: skip
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        super().__init__(settings, where, vision=vision, clock=clock, locks=locks)
+        self.models = Models(self)
+        self.passes = Passes(self, self.models)
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls,
+        roots: Sequence[str | Path] = (),
+        *,
+        state_dir: str | Path | None = None,
+        config: str | Path | None = None,
+        **changes: Any,
+    ) -> Generator[Library]:
+        """Take the lock and open a library for these roots (default: the configured ones).
+
+        `changes` are fields of Settings (threshold=0.9, keep_policy="oldest", embedder="hashes", …).
+        Raises ConfigError, AlreadyRunning, StateError, RootError.
+        """
+        where = places(_path(state_dir), _path(config))
+        settings = load(_path(config), where, roots=roots, **changes)
+        with (
+            lock_library(where, settings.roots) as locks,
+            contextlib.closing(cls(settings, where, locks=locks)) as library,
+        ):
+            yield library
+
+    def scan(
+        self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
+        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
+        stop: Stop = never,
+    ) -> ScanOutcome:  # fmt: skip
+        """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
+
+        Without `yes` and without `ask` nothing moves; `waiting` says how many files would. A dry run keeps
+        the index and touches nothing under the roots. Stopped before its end, it moves nothing more.
+        """
+        return self.passes.scan(
+            dry_run=dry_run, yes=yes, months=months, ask=ask, on_progress=on_progress, stop=stop
+        )
+
+    def groups(self, month: str | None = None) -> list[GroupView]:
+        """Every group of the configured roots, sidecars included, newest month first."""
+        ids = {r.id for r in self.roots.all}
+        return self.reviewer.report(g for g in self.ledger.judgement.groups(None, month) if g.root in ids)
+
+    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
+        """File id -> path of a picture of at most `side` px; made on demand, kept in the cache."""
+        return thumbnails(self.ledger, self.roots.all, self.vision, files, side)
+
+    def close(self) -> None:
+        """Let the workers go and close the ledger; the lock is the caller's."""
+        self.vision.rest()
+        self.models.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def run_deduplication_for_months(
+    months: Iterable[tuple[int, int]],
+    root: str | Path,
+    *,
+    dry_run: bool = False,
+    state_dir: str | Path | None = None,
+    **changes: Any,
+) -> list[MonthResult]:
+    """Deduplicate these (year, month) pairs of one root, unattended relations only: calling it is the yes.
+
+    >>> from dedupd import run_deduplication_for_months
+    >>> for result in run_deduplication_for_months([(2024, 6), (2024, 7)], "~/Pictures", dry_run=True):
+    ...     print(result.line, len(result.groups))
+
+    Raises UsageError for a month that is none, and what Library.open raises.
+    """
+    try:
+        wanted = [Month(year, month) for year, month in months]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"months must be (year, month) pairs, such as (2024, 6): {error}") from None
+    with Library.open([Path(root).expanduser()], state_dir=state_dir, **changes) as library:
+        outcome = library.scan(dry_run=dry_run, yes=not dry_run, months=wanted)
+        if not library.roots.all[0].online:
+            raise RootError(next(iter(library.roots.problems.values())))
+    return list(outcome.months)
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value).expanduser()

@@ -1,0 +1,98 @@
+"""The state of a library as it is, read only: for status, months, groups and show, with and without a daemon.
+
+Takes no lock. Must never write the ledger, and never look at a root.
+"""
+
+from __future__ import annotations
+
+import os.path
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.ledger import Ledger
+from dedupd.adapters.vision.client import VisionWorker
+from dedupd.config import Places, Settings
+from dedupd.core.foreign import Scope
+from dedupd.core.records import GroupRow, RootRow
+from dedupd.errors import StateError
+from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
+from dedupd.ports import Vision
+from dedupd.protocol.requests import Side
+from dedupd.protocol.results import Resolved
+from dedupd.protocol.views import StatusView
+
+
+class LibraryView:
+    """What is known of a library, for whoever only reads."""
+
+    def __init__(self, settings: Settings, where: Places) -> None:
+        """Raises StateError when there is no ledger yet or it cannot be read."""
+        self.settings, self._places, self.scope = settings, where, scope_of(settings)
+        self._vision: VisionWorker | None = None
+        if not where.ledger.exists():
+            raise StateError(
+                f"there is nothing in {where.state} yet: start with `dedupd scan ROOT` or `dedupd run ROOT`"
+            )
+        self.ledger = Ledger(where.ledger, read_only=True)
+        self.disk = LocalDisk()
+
+    @property
+    def roots(self) -> list[RootRow]:
+        """The configured roots; all that were ever looked at when none is configured."""
+        known = self.ledger.inventory.roots()
+        configured = {str(p) for p in self.settings.roots}
+        return [r for r in known if r.path in configured] or known
+
+    @property
+    def reviewer(self) -> Reviewer:
+        return Reviewer(self.ledger, self.disk)
+
+    def status(self, daemon: str = "stopped", beside: Sequence[str] = ()) -> StatusView:
+        """`beside`: sentences that only a running daemon knows."""
+        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
+
+    def group_rows(
+        self, *, month: str | None = None, root: str | None = None, relation: str | None = None,
+        state: str | None = None, offset: int = 0, limit: int | None = None,
+    ) -> tuple[list[GroupRow], int]:  # fmt: skip
+        """Newest month first, and how many there are in all; `relation` and `state` as the views call them."""
+        ids = [r.id for r in self.roots if root in (None, r.path)]
+        return self.ledger.judgement.page(ids, month, relation, state, offset, limit)
+
+    def report(self, month: str | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; its groups of one month, if asked."""
+        return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, time.time(), month)
+
+    def resolve(self, path: str) -> Resolved:
+        """The files, groups and moves that a path means."""
+        return resolve(self.ledger, self.roots, path)
+
+    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
+        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked."""
+        if self._vision is None:
+            self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
+        return thumbnails(self.ledger, self.roots, self._vision, files, side)
+
+    def close(self) -> None:
+        """Let the worker go and close the ledger."""
+        if self._vision is not None:
+            self._vision.rest()
+        self.ledger.close()
+
+
+def scope_of(settings: Settings) -> Scope:
+    """What of a root is looked at."""
+    roots = frozenset(map(str, settings.roots))
+    return Scope(ignore=settings.ignore, defaults=settings.ignore_defaults, roots=roots)
+
+
+def thumbnails(
+    ledger: Ledger, roots: Sequence[RootRow], vision: Vision, files: Sequence[int], side: Side
+) -> dict[str, str]:
+    """File id -> path of a picture of at most `side` px, for the files of these roots that could be read."""
+    paths = {r.id: r.path for r in roots}
+    rows = [f for f in ledger.inventory.files_by_id(files).values() if f.root in paths and f.content]
+    made = vision.thumbnails([(os.path.join(paths[f.root], f.path), f.content or "") for f in rows], side)
+    return {str(f.id): str(made[f.content]) for f in rows if f.content in made}

@@ -1,0 +1,330 @@
+"""What is new in a month is compared: candidate pairs are searched for, and each is measured once.
+
+Must never group or move anything. What was measured of a pair stays in the ledger, so that grouping again (other
+thresholds, another verdict) decodes nothing.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dedupd.core.photo import Candidate, FileState, Measures, Traits
+from dedupd.core.records import PairRow
+from dedupd.core.relations import MEASURES, may_be_burst, relatable
+from dedupd.core.series import Series
+from dedupd.pipeline.ingest import BATCH, look_at
+from dedupd.pipeline.measure_thresholds import own_thresholds
+from dedupd.pipeline.slices import Stop, never, slices
+from dedupd.ports import Clock, Progress, ProofRequest, Vision, VisionStatus
+
+if TYPE_CHECKING:
+    from dedupd.adapters.ledger import Ledger
+
+PROOFS = (8, 256)
+"""Pairs handed to the worker at a time, fewest and most."""
+FRESH = 256
+"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory. Not sized by time: a look
+at the whole index costs much the same for one content as for so many."""
+
+
+class Comparison:
+    """Brings the measured pairs of months up to date. Remembers that the index was whole when it was first asked."""
+
+    def __init__(
+        self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None = None, *, shadow: bool = False
+    ) -> None:  # fmt: skip
+        """`shadow`: another model than the one in force; the ledger's photos are not looked at through it."""
+        self._ledger, self.vision, self._clock = ledger, vision, clock
+        self.threshold, self._shadow = threshold, shadow
+        self._model = ""
+        self._near: float | None = None
+        self._far: float | None = None
+        """The model's own candidate bars, within a month and across the library."""
+        self._index_checked = False
+        self._roots = {r.id: r for r in ledger.inventory.roots()}
+
+    def month(
+        self,
+        root: int,
+        month: str,
+        on_progress: Progress = lambda phase, done, total: None,
+        stop: Stop = never,
+    ) -> bool:
+        """Compare what is new in this month with the month, and what is new at all with the whole library.
+
+        False when it was stopped before the end; what was searched for and measured till then is kept.
+        """
+        files = self._ledger.inventory.live_in_month(root, month)
+        contents = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+        if not contents:
+            return True
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        seeing = self.vision.status()
+        self._model = seeing.model
+        rules = self._rules(seeing)
+        place = f"{root}:{month}"
+        series = Series(self._ledger.inventory.shots(root, month))
+        within = _within(series, contents, f"{rules}|{self.threshold}")
+        fresh = sorted(
+            c
+            for under, some in within.items()
+            for c in self._ledger.judgement.not_compared(some, place, self._model, under)
+        )
+        new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
+        if not fresh and not new:
+            return True
+        lacking = self._restore_index({*fresh, *new}, stop)
+        if lacking is None:
+            return False
+        progress = _MonthProgress(on_progress, len(fresh) + len(new))
+        in_month = _Search(fresh=fresh, among=contents, place=place, rules=within, series=series)
+        anywhere = _Search(fresh=new, among=None, place="", rules={rules: new}, series=series)
+        return all(self._compare(search, lacking, progress, stop) for search in (in_month, anywhere))
+
+    def _compare(self, search: _Search, lacking: set[str], progress: _MonthProgress, stop: Stop) -> bool:
+        """Block by block: a content whose pairs are all measured is searched for no more. False when it was stopped.
+
+        However often it is stopped, something is done each time it is called.
+        """
+        for start in range(0, len(search.fresh), FRESH):
+            block = search.fresh[start : start + FRESH]
+            if start and stop():
+                return False
+            unproven = self._prove(self._candidates(block, search), progress, len(block), stop)
+            if unproven is None:
+                return False
+            done = set(block) - unproven - lacking
+            with self._ledger.transaction():
+                for rules, contents in search.rules.items():
+                    here = [c for c in contents if c in done]
+                    self._ledger.judgement.compared(here, search.place, self._model, rules)
+            progress.block_done(len(block))
+        return True
+
+    def _rules(self, seeing: VisionStatus) -> str:
+        """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
+        recipe = f"{seeing.recipe}.{MEASURES}"
+        if self._ledger.get("rules") != recipe:
+            _forget_pairs(self._ledger, self._clock, recipe)
+        own = own_thresholds(self._ledger, seeing.model)
+        self._near, self._far = (own.candidate, own.across) if own else (None, None)
+        return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
+
+    def make_whole(self, stop: Stop = never) -> bool:
+        """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks.
+
+        False when it was stopped before that.
+        """
+        if self._index_checked:
+            return True
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        return self._restore_index((), stop) is not None
+
+    def doubt_index(self) -> None:
+        """The worker failed, perhaps because the index was damaged: whether it is whole is asked again."""
+        self._index_checked = False
+
+    def _restore_index(self, fresh: Iterable[str], stop: Stop) -> set[str] | None:
+        """A lost or older index costs time only: look again at what it does not hold.
+
+        All is asked about once; later only what is to be compared: a copy that came back, a disk that was away.
+        Returns what of `fresh` it lacks even so; None when it was stopped.
+        """
+        fresh = set(fresh)
+        few = sorted(fresh)
+        pages = (few[at : at + 4096] for at in range(0, len(few), 4096))
+        lacking: set[str] = set()
+        for page in pages if self._index_checked else self._ledger.inventory.live_pages():
+            lost = self.vision.missing(page)
+            if lost and not self._shadow:
+                if not self._look_at_lost(lost, stop):
+                    return None
+                lost = self.vision.missing(lost)
+                if not self._index_checked:
+                    self._not_met([c for c in lost if c not in fresh])
+            lacking.update(c for c in lost if c in fresh)
+        self._index_checked = True
+        return lacking
+
+    def _look_at_lost(self, lost: Sequence[str], stop: Stop) -> bool:
+        """At what the index does not hold, where it lies on a disk that is here. False when it was stopped."""
+        seen = self._ledger.inventory.seen_with_contents(lost)
+        files = [at[0] for at in seen.values() if at and self._roots[at[0].root].online]
+        for part in slices(files, self._clock, *BATCH):
+            if stop():
+                return False
+            look_at(self._ledger, self.vision, self._clock, part)
+        return True
+
+    def _not_met(self, lost: Sequence[str]) -> None:
+        """What the index lacks even so meets nothing that is new: it is compared once it can be read again."""
+        if not lost:
+            return
+        with self._ledger.transaction():
+            self._ledger.judgement.forget_compared(lost)
+            for files in self._ledger.inventory.seen_with_contents(lost).values():
+                for file in files:
+                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+
+    def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
+        found: dict[tuple[str, str], Candidate] = {}
+        if search.among is not None:
+            pairs = self.vision.propose(block, search.among, self.threshold, self._near)
+        else:
+            pairs = self.vision.propose(block, None, None, self._far)
+        self._gather(found, pairs, search)
+        return sorted(found.values(), key=lambda p: (p.a, p.b))
+
+    def _gather(
+        self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search
+    ) -> None:
+        """Add the pairs that were not measured yet and that measuring could relate."""
+        fresh = {
+            (p.a, p.b): p
+            for p in pairs
+            if p.a != p.b and (p.a, p.b) not in found and not search.series.too_far(p.a, p.b)
+        }
+        known = self._ledger.judgement.known_pairs(fresh, self._model)
+        unmeasured = [pair for ends, pair in fresh.items() if ends not in known]
+        traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
+        for pair in unmeasured:
+            a, b = traits.get(pair.a), traits.get(pair.b)
+            # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
+            if (
+                a is None
+                or b is None
+                or relatable(a, b, pair.hash_distance, same_month=search.among is not None)
+            ):
+                found[pair.a, pair.b] = pair
+
+    def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
+        """Take over what was measured when another model proposed the same pair. Returns the others."""
+        known = self._ledger.judgement.measures_of((p.a, p.b) for p in pairs)
+        taken = [_measured(p, known[p.a, p.b], self._model) for p in pairs if (p.a, p.b) in known]
+        if taken:
+            with self._ledger.transaction():
+                self._ledger.judgement.put_pairs(taken)
+        return [p for p in pairs if (p.a, p.b) not in known]
+
+    def _prove(
+        self, pairs: Sequence[Candidate], progress: _MonthProgress, contents: int, stop: Stop
+    ) -> set[str] | None:
+        """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable.
+
+        None when it was stopped.
+        """
+        unproven: set[str] = set()
+        pairs = self._measured_before(pairs)
+        done = 0
+        for part in slices(pairs, self._clock, *PROOFS):
+            if done and stop():
+                return None
+            chunk = {(p.a, p.b): p for p in part}
+            traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
+            paths = self._paths(c for pair in chunk for c in pair)
+            requests = [r for p in chunk.values() if (r := self._request(p, traits, paths)) is not None]
+            self._not_now(chunk, paths)
+            measured: list[PairRow] = []
+            for proof in self.vision.prove(requests):
+                done += 1
+                progress.within_block(contents * done / len(pairs))
+                if proof.measures is None:
+                    unproven |= {proof.a, proof.b}
+                else:
+                    measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
+            with self._ledger.transaction():
+                self._ledger.judgement.put_pairs(measured)
+        return unproven
+
+    def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> None:
+        """What is held or gone cannot be compared with what is new: it is compared when it comes back."""
+        away = {c for pair in pairs for c in pair if c not in paths}
+        if away:
+            with self._ledger.transaction():
+                self._ledger.judgement.forget_compared(away)
+
+    def _request(
+        self, pair: Candidate, traits: Mapping[str, Traits], paths: Mapping[str, str]
+    ) -> ProofRequest | None:
+        if not {pair.a, pair.b} <= traits.keys() & paths.keys():
+            return None
+        burst = may_be_burst(traits[pair.a], traits[pair.b])
+        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=burst)
+
+    def _paths(self, contents: Iterable[str]) -> dict[str, str]:
+        """Where each of these contents can be read now; those that can be read nowhere are left out."""
+        found: dict[str, str] = {}
+        for content, files in self._ledger.inventory.seen_with_contents(contents).items():
+            at = next((f for f in files if self._roots[f.root].online), None)
+            if at is not None:
+                found[content] = os.path.join(self._roots[at.root].path, at.path)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """Contents to be compared with all of a place."""
+
+    fresh: Sequence[str]
+    among: Sequence[str] | None
+    """Contents of the month; None: of the whole library."""
+    place: str
+    """What the ledger calls that: `root:month`, or '' for the whole library."""
+    rules: Mapping[str, Sequence[str]]
+    """What the comparison depends on -> contents of which it is so."""
+    series: Series
+    """The long ones of the month."""
+
+
+def _within(series: Series, contents: Sequence[str], rules: str) -> dict[str, list[str]]:
+    """What their comparison within the month depends on: in a long series also on how far each is compared."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for content in contents:
+        reach = series.reach(content)
+        found[rules if reach is None else f"{rules}|{reach:g} s"].append(content)
+    return found
+
+
+class _MonthProgress:
+    """How far the comparison of a month has come, in contents."""
+
+    def __init__(self, on_progress: Progress, total: int) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0
+
+    def within_block(self, contents: float) -> None:
+        self._on_progress("prove", self._done + int(contents), self._total)
+
+    def block_done(self, contents: int) -> None:
+        self._done += contents
+        self.within_block(0)
+
+
+def forget_older_measures(ledger: Ledger, clock: Clock) -> None:
+    """Before anything may move: what an older dedupd measured is no proof for this one, not even until the next pass."""
+    recipe, _, measures = ledger.get("rules").rpartition(".")
+    if measures not in ("", MEASURES):
+        _forget_pairs(ledger, clock, f"{recipe}.{MEASURES}")
+
+
+def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
+    with ledger.transaction():
+        ledger.judgement.forget_pairs()
+        first = not ledger.get("rules")  # nothing was measured yet, and no month is to wait for that
+        ledger.put("rules", rules)
+        for row in () if first else ledger.inventory.months():  # groups without their proof could never move
+            ledger.inventory.change_month(row.root, row.month, clock.now())
+
+
+def _measured(pair: Candidate, measures: Measures, model: str) -> PairRow:
+    return PairRow(
+        a=pair.a,
+        b=pair.b,
+        model=model,
+        cosine=pair.cosine,
+        hash_distance=pair.hash_distance,
+        measures=measures,
+    )
