@@ -714,7 +714,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _thumbnails(
-    ledger: Ledger, known: Sequence[RootRow], vision: Vision, files: Sequence[int], side: Side
+    ledger: Ledger, known: Sequence[RootRow], vision: Vision, files: Sequence[int], side: int
 ) -> dict[str, str]:
     roots = {r.id: r.path for r in known}
     rows = [f for f in ledger.inventory.files_by_id(files).values() if f.root in roots and f.content]
@@ -766,11 +766,18 @@ class LibraryView:
     def resolve(self, path: str) -> Resolved:
         return resolve(self.ledger, self.roots, path)
 
-    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
-        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked."""
-        if self._vision is None:
+    def thumbnails(
+        self, files: Sequence[int], side: int = 512, *, eyes: Vision | None = None
+    ) -> dict[str, str]:
+        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked.
+
+        `eyes`: the caller's own, with a cache of their own, which large sides would fill.
+        """
+        if eyes is None and self._vision is None:
             self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
-        return _thumbnails(self.ledger, self.roots, self._vision, files, side)
+        vision = eyes or self._vision
+        assert vision is not None
+        return _thumbnails(self.ledger, self.roots, vision, files, side)
 
     def close(self) -> None:
         if self._vision is not None:
