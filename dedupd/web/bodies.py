@@ -38,8 +38,6 @@ def refusal(problem: Problem) -> Response:
     response = answer(told, problem.status)
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if problem.code in ("too_large", "too_slow"):
-        response.headers["Connection"] = "close"  # what else is on its way is not waited for
     return response
 
 

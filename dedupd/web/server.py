@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 CONNECTIONS = 128
 HEAD_SECONDS = 10.0
 """For a request's line and headers."""
+LINGER_SECONDS = 10.0
+"""For the rest of a body that was refused: thrown away as it comes, so that its sender gets to read why."""
 READ_SECONDS = 60.0
 """For a client that takes nothing of what it asked for."""
 _BUSY_BODY = json.dumps(
@@ -100,6 +104,7 @@ class Patient(H11Protocol):
 
     _waits: asyncio.TimerHandle | None = None
     _takes: asyncio.TimerHandle | None = None
+    _lingers: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -113,8 +118,15 @@ class Patient(H11Protocol):
         super().data_received(data)
         self._wait_for_head()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY and self._lingers is None:
+            self._lingers = self.loop.call_later(LINGER_SECONDS, self._give_up)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel()
+        for timer in (self._waits, self._takes, self._lingers):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -131,15 +143,17 @@ class Patient(H11Protocol):
     def _wait_for_head(self) -> None:
         """Between two requests uvicorn's own, shorter patience holds."""
         answering = self.cycle is not None and not self.cycle.response_complete
-        if answering:
-            self._cancel()
-        elif self._waits is None:
-            self._waits = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _cancel(self) -> None:
-        if self._waits is not None:
+        if self._waits is not None and (answering or self._lingers is not None):
             self._waits.cancel()
             self._waits = None
+        elif self._waits is None and not answering and self._lingers is None:
+            self._waits = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _give_up(self) -> None:
+        """Unless the rest did come: then this connection is as good as new."""
+        self._lingers = None
+        if self.conn.their_state is h11.SEND_BODY:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -158,6 +172,8 @@ class _Server(uvicorn.Server):
 
 def configured(app: ASGIApp, listen: Listen) -> uvicorn.Config:
     """uvicorn with our patience; it says nothing by itself."""
+    # What is wrong with an upload is told to its sender.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     tls: dict[str, Any] = (
         {"ssl_certfile": listen.tls_cert, "ssl_keyfile": listen.tls_key} if listen.tls_cert else {}
     )

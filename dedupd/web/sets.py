@@ -22,6 +22,7 @@ from dedupd.core.photo import FileState
 from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import bring_thresholds
+from dedupd.ports import Vision
 from dedupd.protocol.messages import EvidenceView, GroupView
 from dedupd.web.contract import Pair, SetDuplicates, SetGroup, Uploaded, UploadedSet
 from dedupd.web.problems import Problem
@@ -54,16 +55,22 @@ class Sets:
     """`folder` is this server's own, empty at its start; `now` is a clock that only runs forward."""
 
     def __init__(
-        self, settings: Settings, places: Places, folder: Path, now: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, settings: Settings, places: Places, folder: Path, now: Callable[[], float] = time.monotonic,
+        eyes: Callable[[], Vision | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """`eyes`: None for a worker of each set's own."""
         self._settings, self._places, self._folder, self._now = settings, places, folder, now
+        self._eyes = eyes
+        self._open: tuple[Path, Library] | None = None
+        """The set that was asked about last: whoever sends pictures asks soon, and a worker that is there is quicker."""
         self._sets: dict[str, _Set] = {}
         self._coming = 0
         # One worker process at a time sees, however many sets there are.
         self._worker = ThreadPoolExecutor(1, "web-sets")
 
     def close(self) -> None:
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._worker.submit(self._let_go)
+        self._worker.shutdown(wait=True)
 
     @property
     def most_bytes(self) -> int:
@@ -87,7 +94,7 @@ class Sets:
             fresh.images = await self._do(lambda: self._look(fresh))
         except BaseException:
             self._sets.pop(id, None)
-            self._worker.submit(_remove, fresh.folder)
+            self._worker.submit(self._remove, fresh.folder)
             raise
         finally:
             self._coming -= 1
@@ -102,12 +109,12 @@ class Sets:
         """Forget a set now. Raises Problem 404."""
         kept = self._known(id)
         del self._sets[id]
-        await self._do(lambda: _remove(kept.folder))
+        await self._do(lambda: self._remove(kept.folder))
 
     def expire(self) -> None:
         """Forget what is older than an hour, or what is configured. Called now and then, and before each question."""
         for id in [id for id, kept in self._sets.items() if kept.ends <= self._now()]:
-            self._worker.submit(_remove, self._sets.pop(id).folder)
+            self._worker.submit(self._remove, self._sets.pop(id).folder)
 
     def _known(self, id: str) -> _Set:
         self.expire()
@@ -128,13 +135,23 @@ class Sets:
 
     # ---- in the worker thread
 
-    def _library(self, kept: _Set, threshold: float | None) -> Library:
+    def _library(self, kept: _Set, threshold: float | None = None) -> Library:
         """As the library's own: its model, its thresholds, its policy and tiers."""
+        if self._open is None or self._open[0] != kept.folder:
+            self._let_go()
+            self._open = kept.folder, self._opened(kept)
+        library = self._open[1]
+        asked = self._settings.threshold if threshold is None else threshold
+        if library.settings.threshold != asked:
+            library.follow(replace(library.settings, threshold=asked))
+        return library
+
+    def _opened(self, kept: _Set) -> Library:
         mine = self._settings
         settings = Settings(
             roots=(kept.folder / "photos",), tiers=mine.tiers, schedule=mine.schedule, keep_policy=mine.keep_policy,
-            threshold=mine.threshold if threshold is None else threshold, embedder=mine.embedder,
-            batch_size=mine.batch_size, ignore_defaults=False, metadata="off",
+            threshold=mine.threshold, embedder=mine.embedder, batch_size=mine.batch_size, ignore_defaults=False,
+            metadata="off",
         )  # fmt: skip
         where = Places(
             state=kept.folder / "state", config=kept.folder / "config.toml", socket=kept.folder / "none"
@@ -142,26 +159,38 @@ class Sets:
         try:
             with closing(LibraryView(mine, self._places)) as view:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
-                library = Library(settings, where)
+                library = Library(settings, where, vision=self._eyes())
                 bring_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
         except StateError:  # there is no library yet
-            library = Library(settings, where)
+            library = Library(settings, where, vision=self._eyes())
         return library
 
+    def _let_go(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _remove(self, folder: Path) -> None:
+        """What was uploaded: no photo of the library's is ever below this server's own folder."""
+        if self._open is not None and self._open[0] == folder:
+            self._let_go()
+        shutil.rmtree(folder, ignore_errors=True)
+
     def _look(self, kept: _Set) -> list[Uploaded | None]:
-        with closing(self._library(kept, None)) as library:
-            library.reconcile()
-            library.ingest()
-            root = library.roots[0].id
-            rows = {row.path: row for row in library.ledger.inventory.files(root) if row.state == FileState.INDEXED}
-            seen = library.ledger.inventory.traits(row.content for row in rows.values() if row.content)
+        library = self._library(kept)
+        library.reconcile()
+        library.ingest()
+        rows = {
+            row.path: row for row in library.ledger.inventory.files(library.roots[0].id) if row.state == FileState.INDEXED
+        }  # fmt: skip
+        seen = library.ledger.inventory.traits(row.content for row in rows.values() if row.content)
         images: list[Uploaded | None] = []
         for index, upload in enumerate(kept.uploads):
             row = rows.get(str(upload.path.relative_to(kept.folder / "photos")))
             traits = seen.get(row.content or "") if row else None
             images.append(
                 Uploaded(index=index, name=upload.name, width=traits.width, height=traits.height)
-                if traits and traits.width
+                if traits
                 else None
             )
         return images
@@ -170,9 +199,9 @@ class Sets:
         if threshold not in kept.found:
             if not kept.folder.exists():
                 raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
-            with closing(self._library(kept, threshold)) as library:
-                library.cluster()
-                kept.found[threshold] = _duplicates(kept, library.groups())
+            library = self._library(kept, threshold)
+            library.cluster()
+            kept.found[threshold] = _duplicates(kept, library.groups())
         return kept.found[threshold]
 
 
@@ -216,7 +245,3 @@ def _pair(keep: int, other: int, evidence: EvidenceView) -> Pair:
         confidence=evidence.confidence,
     )  # fmt: skip
 
-
-def _remove(folder: Path) -> None:
-    """What was uploaded: no photo of the library's is ever below this server's own folder."""
-    shutil.rmtree(folder, ignore_errors=True)

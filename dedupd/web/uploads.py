@@ -68,6 +68,7 @@ class Receiver:
     _name: bytes = b""
     _value: bytes = b""
     _out: IO[bytes] | None = None
+    _whole: bool = False
 
     async def take(self, boundary: bytes, body: AsyncIterable[bytes]) -> list[Upload]:
         """All files, in order. Raises Problem: 400, 413, 422."""
@@ -82,6 +83,8 @@ class Receiver:
             raise Problem(413, "no_room", f"the upload cannot be kept ({error.strerror})") from None
         finally:
             self._end()
+        if not self._whole:  # half a picture may look like one
+            raise Problem(400, "malformed", "the multipart body ended before its closing boundary")
         if not self.found:
             raise Problem(422, "invalid", "there is no picture in it: send each in a field `files`")
         return self.found
@@ -97,6 +100,7 @@ class Receiver:
                 "on_headers_finished": self._begin,
                 "on_part_data": self._data,
                 "on_part_end": self._end,
+                "on_end": self._complete,
             },
             max_header_count=8,
             max_header_size=_HEADER_BYTES,
@@ -126,6 +130,9 @@ class Receiver:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._out is not None:
             self._out.write(data[start:end])
+
+    def _complete(self) -> None:
+        self._whole = True
 
     def _end(self) -> None:
         if self._out is not None:

@@ -26,6 +26,8 @@ from dedupd.web.tokens import Tokens
 from tests.fakes.daemon import FakeDaemon
 
 TOKEN = "t" * 43
+PATIENCE = 60.0
+"""Seconds until an answer is a failure, on a machine that is busy with other things."""
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -79,8 +81,8 @@ def serve(tmp_path: Path) -> Serve:
             running = asyncio.create_task(server.serve([socket]))
             async with (
                 # verify: reading the certificates of the world takes longer than the test
-                AsyncClient(base_url=listen.url, headers=BEARER, verify=False) as client,
-                AsyncClient(base_url=listen.url, verify=False) as stranger,
+                AsyncClient(base_url=listen.url, headers=BEARER, verify=False, timeout=PATIENCE) as client,
+                AsyncClient(base_url=listen.url, verify=False, timeout=PATIENCE) as stranger,
             ):
                 yield Served(
                     url=listen.url, port=listen.port, places=places, built=built, tokens=tokens, client=client,
