@@ -237,10 +237,14 @@ def _web(commands: Commands) -> None:
         "--listen", metavar="HOST:PORT",
         help="address and port, port 0 for a free one (default: config.toml's, else 127.0.0.1:8765)",
     )  # fmt: skip
-    web.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine")
+    web.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
+    )
     web.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, when not in the same file")
     web.add_argument(
-        "--insecure-lan", action="store_true", help="listen beyond this machine without a certificate all the same"
+        "--insecure-lan",
+        action="store_true",
+        help="listen beyond this machine without a certificate all the same",
     )
     web.add_argument("--open", action="store_true", help="open it in the browser")
 

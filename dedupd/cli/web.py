@@ -24,7 +24,9 @@ def web(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise
-        raise UsageError("`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'") from None
+        raise UsageError(
+            "`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'"
+        ) from None
     settings, places = opened(arguments)
     listen = listen_on(
         arguments.listen or settings.web.listen, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key,
@@ -33,7 +35,9 @@ def web(arguments: argparse.Namespace) -> int:
 
     def told(at: Listen, tokens: Tokens) -> None:
         answer(f"{at.url}/?token={tokens.token}")
-        tell("Open that address in a browser; Ctrl+C here ends it. The token for scripts lies in web.token of the state folder.")
+        tell(
+            "Open that address in a browser; Ctrl+C here ends it. The token for scripts lies in web.token of the state folder."
+        )
         deliver()
         if arguments.open:
             import webbrowser

@@ -209,22 +209,21 @@ _OPTIONS = (
     _Option(
         key="web.listen",
         read=_text(
-            r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}", 'an address and a port, like "127.0.0.1:8765"'
+            r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",
+            'an address and a port, like "127.0.0.1:8765"',
         ),
         note="Where `dedupd web` listens; beyond this machine only with --tls-cert or --insecure-lan.",
     ),
     _Option(
         key="web.upload_files", read=_amount(1, 10_000, whole=True), note="Pictures in one upload to /images."
     ),
+    _Option(key="web.upload_mb", read=_amount(1, 1_000_000, whole=True), note="Size of one upload, in MB."),
     _Option(
-        key="web.upload_mb", read=_amount(1, 1_000_000, whole=True), note="Size of one upload, in MB."
+        key="web.sets_mb",
+        read=_amount(1, 10_000_000, whole=True),
+        note="Size of all uploads together, in MB.",
     ),
-    _Option(
-        key="web.sets_mb", read=_amount(1, 10_000_000, whole=True), note="Size of all uploads together, in MB."
-    ),
-    _Option(
-        key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."
-    ),
+    _Option(key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."),
 )
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""

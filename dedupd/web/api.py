@@ -30,9 +30,11 @@ from dedupd.protocol.messages import (
     MovesPage,
     Notice,
     Reject,
-    Request as Question,
     StatusView,
     Undo,
+)
+from dedupd.protocol.messages import (
+    Request as Question,
 )
 from dedupd.web.bodies import answer, body_of, text_of
 from dedupd.web.contract import Back, Keep, Verdict, Yes, described, takes
@@ -71,7 +73,9 @@ class Library:
             ("/moves", self.moves, MovesPage, (422,)),
             ("/lessons", self.lessons, Lessons, (422,)),
         ):
-            routes.add_api_route(path, read, response_class=Response, responses=described(result, 409, *errors))
+            routes.add_api_route(
+                path, read, response_class=Response, responses=described(result, 409, *errors)
+            )
         for path, act, body in (
             ("/groups/{id}/approve", self.approve, Yes),
             ("/groups/{id}/reject", self.reject, Yes),

@@ -106,7 +106,9 @@ def app_of(built: Parts) -> FastAPI:
             DedupdError: _told, HTTPException: _not_here, RequestValidationError: _not_valid,
         },
     )  # fmt: skip
-    app.add_api_route("/health", health, responses={200: {"description": "It answers"}})
+    app.add_api_route(
+        "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
+    )
     for routes in (Library(built.reading, built.line), built.pictures, SetRoutes(built.sets), Pages(app)):
         app.include_router(routes.router())
     app.mount("/static", static(), name="static")

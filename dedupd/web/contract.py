@@ -14,7 +14,7 @@ from msgspec import Meta, Struct, field
 
 from dedupd.protocol.messages import MANY_IDS, Key
 
-Id = Annotated[int, Meta(ge=0)]
+Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Ids = Annotated[list[Id], Meta(max_length=MANY_IDS)]
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 

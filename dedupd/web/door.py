@@ -137,7 +137,9 @@ class Door:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._site.knows(host):
-            raise Problem(400, "foreign_host", "this server has another name: open the address that dedupd printed")
+            raise Problem(
+                400, "foreign_host", "this server has another name: open the address that dedupd printed"
+            )
         self._check_origin(scope, headers, host)
         if scope["path"] == "/health":
             return None
@@ -168,7 +170,9 @@ class Door:
 
     def _welcome(self, given: str) -> Response:
         if not self._tokens.opens_once(given):
-            raise Problem(401, "no_token", "that token is not the one: open the address that `dedupd web` printed")
+            raise Problem(
+                401, "no_token", "that token is not the one: open the address that `dedupd web` printed"
+            )
         # On without it, so that it stays in no history and goes nowhere as a referrer.
         response = RedirectResponse("/", 303)
         response.set_cookie(

@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Path as InPath, Query, Request
+from fastapi import APIRouter, Query, Request
+from fastapi import Path as InPath
 from starlette.responses import Response
 
 from dedupd.adapters.vision.client import VisionWorker
@@ -60,7 +61,10 @@ class Pictures:
 
     def router(self) -> APIRouter:
         routes = APIRouter(prefix="/api")
-        responses = described(Thumbnails, 404, 409, 422) | {200: _KNOWN, 304: {"description": "As you have it"}}
+        responses = described(Thumbnails, 404, 409, 422) | {
+            200: _KNOWN,
+            304: {"description": "As you have it"},
+        }
         routes.add_api_route("/pictures/{file}", self.picture, response_class=Response, responses=responses)
         return routes
 

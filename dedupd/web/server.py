@@ -70,7 +70,9 @@ def listen_on(
     try:
         address, number = ipaddress.ip_address(name), int(port) if port.isdecimal() else -1
     except ValueError:
-        raise UsageError(f"{text!r} is no address to listen on: give an address and a port, such as 127.0.0.1:8765") from None
+        raise UsageError(
+            f"{text!r} is no address to listen on: give an address and a port, such as 127.0.0.1:8765"
+        ) from None
     if not 0 <= number <= 65_535:
         raise UsageError(f"{text!r} names no port up to 65535, such as 127.0.0.1:8765")
     if tls_key is not None and tls_cert is None:
@@ -184,11 +186,16 @@ def configured(app: ASGIApp, listen: Listen) -> uvicorn.Config:
     )  # fmt: skip
 
 
-def serve(settings: Settings, places: Places, listen: Listen, opened: Callable[[Listen, Tokens], None]) -> None:
+def serve(
+    settings: Settings, places: Places, listen: Listen, opened: Callable[[Listen, Tokens], None]
+) -> None:
     """Until SIGINT or SIGTERM. `opened` is called as soon as the address can be opened. Raises UsageError, AlreadyRunning."""
     with own_folder(places) as folder, bound(listen) as socket_:
         at = Listen(
-            address=listen.address, port=socket_.getsockname()[1], tls_cert=listen.tls_cert, tls_key=listen.tls_key
+            address=listen.address,
+            port=socket_.getsockname()[1],
+            tls_cert=listen.tls_cert,
+            tls_key=listen.tls_key,
         )
         tokens = Tokens(token_in(places.state / "web.token"))
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
@@ -197,6 +204,8 @@ def serve(settings: Settings, places: Places, listen: Listen, opened: Callable[[
         try:
             config.load()
         except OSError as error:  # ssl.SSLError is one
-            raise UsageError(f"the certificate cannot be used ({error}): check --tls-cert and --tls-key") from None
+            raise UsageError(
+                f"the certificate cannot be used ({error}): check --tls-cert and --tls-key"
+            ) from None
         opened(at, tokens)
         _Server(config).run([socket_])

@@ -128,7 +128,9 @@ class Sets:
         if self._coming >= AT_ONCE or len(self._sets) >= MOST:
             raise Problem(429, "busy", "too many sets at once: delete some, or wait until they expire")
         if sum(kept.room for kept in self._sets.values()) + more > self._settings.web.sets_mb * MB:
-            raise Problem(429, "no_room", "there is no room for more sets: delete some, or wait until they expire")
+            raise Problem(
+                429, "no_room", "there is no room for more sets: delete some, or wait until they expire"
+            )
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
@@ -244,4 +246,3 @@ def _pair(keep: int, other: int, evidence: EvidenceView) -> Pair:
         a=min(keep, other), b=max(keep, other), score=max(0.0, min(1.0, score)), relation=evidence.relation,
         confidence=evidence.confidence,
     )  # fmt: skip
-

@@ -56,14 +56,18 @@ def token_in(path: Path) -> str:
     try:
         return _kept(path) or _made(path)
     except OSError as error:
-        raise StateError(f"the token {path} cannot be kept ({error.strerror}): mend or remove that file") from None
+        raise StateError(
+            f"the token {path} cannot be kept ({error.strerror}): mend or remove that file"
+        ) from None
 
 
 def _kept(path: Path) -> str:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
-            private = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+            private = (
+                stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+            )
             text = file.read(1024).decode("ascii", "replace").strip() if private else ""
     except FileNotFoundError:
         return ""

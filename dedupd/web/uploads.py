@@ -50,7 +50,9 @@ def boundary_of(content_type: str) -> bytes:
     """Raises Problem 415 for anything but multipart/form-data, 400 without a boundary."""
     kind, options = parse_options_header(content_type)
     if kind != b"multipart/form-data":
-        raise Problem(415, "not_multipart", "send the pictures as multipart/form-data, each in a field `files`")
+        raise Problem(
+            415, "not_multipart", "send the pictures as multipart/form-data, each in a field `files`"
+        )
     if not (boundary := options.get(b"boundary")):
         raise Problem(400, "malformed", "the multipart body names no boundary")
     return boundary
@@ -116,11 +118,11 @@ class Receiver:
 
     def _begin(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        if options.get(b"name") != FIELD:
-            raise Problem(422, "invalid", "a field of another name than `files`: send nothing else")
+        if options.get(b"name") != FIELD or b"filename" not in options:
+            raise Problem(422, "invalid", "send nothing but files, each in a field `files`")
         if len(self.found) == self.most:
             raise Problem(413, "too_many", f"more than {self.most} files in one set")
-        name = options.get(b"filename", b"").decode("utf-8", "replace")
+        name = options[b"filename"].decode("utf-8", "replace")
         place = self.folder / f"n{len(self.found):05}"
         place.mkdir(mode=0o700)
         path = place / harmless(name)

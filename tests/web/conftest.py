@@ -66,7 +66,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
     @contextlib.asynccontextmanager
-    async def run(settings: Settings | None = None, change: Callable[[Parts], None] = lambda built: None):  # noqa: ANN202
+    async def run(settings: Settings | None = None, change: Callable[[Parts], None] = lambda built: None):
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
         places = Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")

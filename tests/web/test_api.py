@@ -27,7 +27,7 @@ from dedupd.protocol.messages import (
 from dedupd.web import api
 from tests.fakes.daemon import FakeDaemon
 from tests.support.shelf import Shelf
-from tests.web.conftest import Served, Serve, refused
+from tests.web.conftest import Serve, Served, refused
 
 
 async def test_reads_are_what_the_socket_says(served: Served, daemon: FakeDaemon) -> None:
@@ -176,9 +176,7 @@ async def test_a_daemon_that_goes_is_told_and_one_that_comes_back_is_found(
     assert (await served.get("/api/status"))["daemon"] == "running"
 
 
-async def test_too_many_streams_are_turned_away(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_streams_are_turned_away(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "EVENT_STREAMS", 0)
     assert refused(await served.client.get("/api/events")) == (429, "busy")
 
@@ -202,7 +200,9 @@ async def test_pictures_come_by_id_many_in_one_question(served: Served, daemon: 
     (asked,) = daemon.of(GetThumbnails)
     assert sorted(asked.files) == [100, 101, 200] and asked.side == 256
     etag = said[0].headers["etag"]
-    again = await served.client.get("/api/pictures/100", params={"side": 200}, headers={"If-None-Match": etag})
+    again = await served.client.get(
+        "/api/pictures/100", params={"side": 200}, headers={"If-None-Match": etag}
+    )
     assert (again.status_code, again.content) == (304, b"")
     assert refused(await served.client.get("/api/pictures/99900")) == (404, "not_found")
 

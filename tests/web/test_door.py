@@ -18,6 +18,7 @@ from dedupd.web.tokens import Tokens, token_in
 from tests.fakes.daemon import FakeDaemon
 from tests.web.conftest import TOKEN, Served, refused
 
+
 async def raw(served: Served, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     try:
@@ -27,7 +28,16 @@ async def raw(served: Served, sent: bytes) -> bytes:
         writer.close()
 
 
-PATHS = ("/", "/docs", "/openapi.json", "/api/status", "/api/events", "/api/pictures/1", "/static/dedupd.css", "/nowhere")
+PATHS = (
+    "/",
+    "/docs",
+    "/openapi.json",
+    "/api/status",
+    "/api/events",
+    "/api/pictures/1",
+    "/static/dedupd.css",
+    "/nowhere",
+)
 
 
 async def test_without_the_token_nothing_is_shown(served: Served) -> None:
@@ -94,7 +104,9 @@ async def test_a_page_elsewhere_can_do_nothing(served: Served, daemon: FakeDaemo
     assert not daemon.of(Approve)
 
 
-async def test_with_a_cookie_an_act_must_say_which_page_it_comes_from(served: Served, daemon: FakeDaemon) -> None:
+async def test_with_a_cookie_an_act_must_say_which_page_it_comes_from(
+    served: Served, daemon: FakeDaemon
+) -> None:
     await served.stranger.get(f"/?token={TOKEN}")
     assert refused(await served.stranger.post("/api/groups/1/approve")) == (400, "foreign_origin")
     own = {"Origin": served.url}
@@ -106,7 +118,10 @@ async def test_a_page_on_another_port_cannot_even_show_a_picture(served: Served)
     await served.stranger.get(f"/?token={TOKEN}")
     for site in ("same-site", "cross-site"):
         embedded = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
-        assert refused(await served.stranger.get("/api/pictures/100", headers=embedded)) == (400, "foreign_origin")
+        assert refused(await served.stranger.get("/api/pictures/100", headers=embedded)) == (
+            400,
+            "foreign_origin",
+        )
         framed = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
         assert refused(await served.stranger.get("/", headers=framed)) == (400, "foreign_origin")
         followed = framed | {"Sec-Fetch-Dest": "document"}
@@ -117,7 +132,9 @@ async def test_every_answer_forbids_what_is_not_ours(served: Served) -> None:
     for path in ("/", "/docs", "/api/status", "/static/dedupd.css", "/nowhere"):
         headers = (await served.client.get(path)).headers
         policy = headers["content-security-policy"]
-        assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert (
+            "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        )
         assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store" or path.startswith("/static")
 
@@ -171,7 +188,9 @@ async def test_connections_have_a_limit(served: Served, monkeypatch: pytest.Monk
         await writer.wait_closed()
 
 
-async def test_a_hundred_requests_at_once_are_answered_or_told_to_wait(served: Served, daemon: FakeDaemon) -> None:
+async def test_a_hundred_requests_at_once_are_answered_or_told_to_wait(
+    served: Served, daemon: FakeDaemon
+) -> None:
     del daemon
     said = await asyncio.gather(*(served.stranger.get("/health") for _ in range(100)))
     assert {response.status_code for response in said} <= {200, 429}
@@ -188,7 +207,9 @@ def test_beyond_this_machine_only_with_a_certificate_or_a_word() -> None:
     assert listen_on("0.0.0.0:1", tls_cert=Path("c.pem")).url == "https://0.0.0.0:1"
 
 
-@pytest.mark.parametrize("text", ["photos.example:80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":8765", "::1:x", ""])
+@pytest.mark.parametrize(
+    "text", ["photos.example:80", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":8765", "::1:x", ""]
+)
 def test_an_address_that_is_none_is_told(text: str) -> None:
     with pytest.raises(UsageError):
         listen_on(text)

@@ -115,12 +115,18 @@ async def test_the_pairs_are_those_of_a_scan(serve: Serve, tmp_path: Path) -> No
 
 
 async def test_a_threshold_is_that_of_a_scan(quick: Served) -> None:
-    photos = [pseudo_photo("lake"), pseudo_photo("lake", rendering="small", width=800, height=600), pseudo_photo("lake", "2")]
+    photos = [
+        pseudo_photo("lake"),
+        pseudo_photo("lake", rendering="small", width=800, height=600),
+        pseudo_photo("lake", "2"),
+    ]
     said = await upload(quick, *((f"{n}.jpg", photo) for n, photo in enumerate(photos)))
     id = said.json()["request_id"]
     low = await quick.get(f"/duplicates/{id}", params={"threshold": 0.75})
     assert [(p["a"], p["b"], p["relation"]) for p in low["pairs"]] == [(0, 1, "copy"), (0, 2, "similar")]
-    assert low["pairs"][1]["score"] == 0.88 and low["groups"] == [{"keep": 0, "duplicates": [1], "review": [2]}]
+    assert low["pairs"][1]["score"] == 0.88 and low["groups"] == [
+        {"keep": 0, "duplicates": [1], "review": [2]}
+    ]
     high = await quick.get(f"/duplicates/{id}", params={"threshold": 0.95})
     assert high["pairs"] == low["pairs"][:1]
     for threshold in ("0", "1.01", "x", "nan", "-1"):
@@ -132,11 +138,21 @@ async def test_bodies_that_are_no_upload(quick: Served) -> None:
     post = quick.client.post
     assert refused(await post("/images", json={})) == (415, "not_multipart")
     assert refused(await post("/images")) == (415, "not_multipart")
-    assert refused(await post("/images", headers={"content-type": "multipart/form-data"})) == (400, "malformed")
+    assert refused(await post("/images", headers={"content-type": "multipart/form-data"})) == (
+        400,
+        "malformed",
+    )
     form = {"content-type": "multipart/form-data; boundary=x"}
-    for body in (b"nonsense", b"--x\r\nno header", b"--x\r\n" + b"A: b\r\n" * 100, b"--x\r\n" + b"A" * 99_999):
+    for body in (
+        b"nonsense",
+        b"--x\r\nno header",
+        b"--x\r\n" + b"A: b\r\n" * 100,
+        b"--x\r\n" + b"A" * 99_999,
+    ):
         assert refused(await post("/images", content=body, headers=form))[0] in (400, 422), body[:20]
     assert refused(await post("/images", files=[("other", ("a.jpg", b"x"))])) == (422, "invalid")
+    field = b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\nno file\r\n--x--\r\n'
+    assert refused(await post("/images", content=field, headers=form)) == (422, "invalid")
     assert refused(await post("/images", content=b"--x--\r\n", headers=form)) == (422, "invalid")
     cut = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nhalf of'
     assert refused(await post("/images", content=cut, headers=form)) == (400, "malformed")
