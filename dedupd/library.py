@@ -59,7 +59,9 @@ from dedupd.pipeline.slices import Stop, never, wait
 from dedupd.pipeline.summarise import summarise
 from dedupd.pipeline.verdicts import Verdicts
 from dedupd.ports import Clock, Vision
-from dedupd.protocol.messages import GroupView, Resolved, Side, StatusView
+from dedupd.protocol.requests import Side
+from dedupd.protocol.results import Resolved
+from dedupd.protocol.views import GroupView, StatusView
 
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30
@@ -547,7 +549,7 @@ class Library:
             changes.problems += self.reread(stop, SCAN_REREADS).said
         self.ingest(months=chosen, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
-            for sentence in self.rescue():
+            for sentence in self.rescue(stop):
                 changes.problems.append(sentence)
         touched = self.cluster(chosen, on_progress=on_progress, stop=stop)
         self.look_again(on_progress=on_progress, stop=stop)

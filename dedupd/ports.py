@@ -234,9 +234,10 @@ class Disk(Protocol):
         scope: Scope,
         on_problem: Callable[[str, str], None],
         on_foreign: Callable[[str, Foreign], None] = ...,
-    ) -> Iterator[FoundFile]:
-        """Regular files below `under`, folder by folder; no symlink followed, no other device entered.
+    ) -> Iterator[tuple[str, list[FoundFile]]]:
+        """Each folder in and below `under` with the regular files in it; no symlink followed, no other device entered.
 
+        A folder is listed when it is asked for: nothing that it yields is older than that.
         Skips duplicates/, duplicates_summary/, dot-files, half-written names and what `scope` leaves out.
         An unreadable folder is told as on_problem(folder, sentence), one that belongs to another program, a bin
         and the like (core/foreign.py) as on_foreign(folder, kind).
@@ -251,7 +252,7 @@ class Disk(Protocol):
         on_problem: Callable[[str, str], None],
         on_foreign: Callable[[str, Foreign], None] = ...,
     ) -> Iterator[FoundFile]:
-        """The same for one folder, not below it; a folder that is gone is empty."""
+        """The files of one folder, not below it; a folder that is gone is empty, and so is another spelling of its name."""
         ...
 
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
@@ -266,8 +267,8 @@ class Disk(Protocol):
         """True when there is surely no regular file: not merely unreadable, nor hidden by a mount (P9)."""
         ...
 
-    def held(self, root: str) -> Iterator[FoundFile]:
-        """Every file below a duplicates/ folder of the root."""
+    def held(self, root: str) -> Iterator[list[FoundFile]]:
+        """Folder by folder, every file below a duplicates/ folder of the root."""
         ...
 
     def shared(self, root: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -30,6 +29,8 @@ def answer(text: str) -> None:
 
 def answer_json(value: Any) -> None:
     """The answer for scripts. Raises DedupdError when it cannot be written."""
+    import json
+
     answer(json.dumps(value, indent=1, ensure_ascii=True))
 
 
@@ -57,7 +58,7 @@ def _delivering() -> Generator[TextIO]:
 
 
 def tell(text: str) -> None:
-    """Narration. Work goes on without it."""
+    """One line of narration on stderr. Work goes on when it cannot be written."""
     err = _stream("stderr")
     if err is not None:
         try:
@@ -67,12 +68,12 @@ def tell(text: str) -> None:
 
 
 def can_ask() -> bool:
-    """Whether somebody sits here to be asked."""
+    """Whether a person can answer a question: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in map(_stream, ("stdin", "stderr")))
 
 
 def says_yes(question: str) -> bool:
-    """Ask them."""
+    """Ask a yes-or-no question."""
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,4 +1,4 @@
-"""`dedupd undo --from ROOT`: from the receipts alone, when the state is lost, or another machine's.
+"""`dedupd undo --from ROOT`: undo by the receipts alone, when the state is lost, or is another machine's.
 
 Owns which of the told moves are meant. Must never need a ledger, a configuration or a marker.
 """
@@ -15,7 +15,7 @@ from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.fs.lock import hold_root
 from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.fs.sidecar_files import SidecarFiles
-from dedupd.cli.act import confirm
+from dedupd.cli.acting import confirm
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.core.month import month_of
 from dedupd.core.relocation import Move, MoveState
@@ -26,7 +26,7 @@ from dedupd.pipeline.relocate import told_by_receipts, undo_from_receipts
 
 
 def undo_from(arguments: argparse.Namespace) -> int:
-    """Put back what is meant: paths, --last, --month, else everything. Exit 1 when a file could not be."""
+    """Undo the moves that are meant: paths, --last, --month, else all. Exit 1 when a move could not be undone."""
     if sum([bool(arguments.paths), arguments.last, bool(arguments.month), arguments.all]) > 1:
         raise UsageError("say what to put back: paths, --last, --month YYYY-MM or --all")
     root = arguments.from_root.expanduser().resolve()  # a root may be reached by a link
@@ -65,7 +65,7 @@ def undo_from(arguments: argparse.Namespace) -> int:
 
 
 def _meant(told: Sequence[Move], arguments: argparse.Namespace, root: Path) -> list[Move]:
-    """Of all that is told: what was asked for, with the files that belong to it."""
+    """Of all moves in the receipts: those asked for, with the files that belong to the same photo."""
     if arguments.last:
         return [move for move in told if move.batch == told[-1].batch]
     if arguments.month:

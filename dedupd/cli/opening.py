@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dedupd.config import Places, Settings, load, places
-from dedupd.library import LibraryView
+if TYPE_CHECKING:
+    from dedupd.config import Places, Settings
 
 _OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size")
 
 
 def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     """Settings (config.toml, then the command line) and places. Raises ConfigError, UsageError."""
+    from dedupd.config import load, places
+
     where = places(arguments.state_dir, arguments.config)
     changes: dict[str, Any] = {
         name: value for name in _OVERRIDES if (value := getattr(arguments, name, None)) is not None
@@ -26,6 +27,10 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
 
 def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     """The same; without configured folders, those that the state knows: an undo must not need a config.toml."""
+    from dataclasses import replace
+
+    from dedupd.library import LibraryView
+
     settings, where = opened(arguments)
     if not settings.roots and where.ledger.exists():
         with closing(LibraryView(settings, where)) as view:

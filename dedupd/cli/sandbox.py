@@ -1,6 +1,6 @@
 """Which lines of the unit's sandbox this machine can set up: some kernels and containers refuse one or two.
 
-Owns the trial, a process that does nothing under systemd's own hands. Must never change the unit.
+Owns the trial: systemd starts a process that does nothing. Must never change the unit.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dedupd.cli.service import UNIT, Host, shipped
+from dedupd.cli.login_service import UNIT, Host, shipped
 
 _SANDBOX = re.compile(
     r"^((?:Private|Protect|Restrict|Lock|NoNew|Capability|SystemCall)\w+)=(.*)$", re.MULTILINE

@@ -56,7 +56,7 @@ def ended(stop: KeyboardInterrupt) -> tuple[str, int]:
 
 @contextmanager
 def telling_what_moved(library: Library) -> Generator[None]:
-    """Stopped within: the sentence says how many files this command had moved, and how they come back."""
+    """Stopped within: the sentence says how many files this command had moved, and the command that undoes it."""
     since, journal = library.clock.now(), library.ledger.journal
     try:
         yield

@@ -18,7 +18,11 @@ import msgspec
 
 from dedupd.errors import DedupdError, ExitCode, NoDaemon, ProtocolError
 from dedupd.protocol.codec import encode_request, notice_of, parse, shape
-from dedupd.protocol.messages import MAX_LINE, PROTOCOL, Failure, Hello, Notice, Request, SayHello
+from dedupd.protocol.failure import Failure
+from dedupd.protocol.limits import MAX_LINE, PROTOCOL
+from dedupd.protocol.notices import Notice
+from dedupd.protocol.requests import Request, SayHello
+from dedupd.protocol.results import Hello
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -29,7 +33,7 @@ OTHER_VERSION = (
 )
 
 
-class Refused(DedupdError):
+class DaemonRefused(DedupdError):
     """The daemon said no, or tried and failed; the message is its sentence."""
 
     def __init__(self, failure: Failure) -> None:
@@ -44,7 +48,7 @@ class Refused(DedupdError):
 def ask(path: Path, request: Request, result: type[R], timeout: float | None = 30.0) -> R:
     """One request, one answer, over a fresh connection. timeout in seconds; None waits as long as it takes.
 
-    Raises NoDaemon when nobody listens, Refused when the daemon says no, ProtocolError on nonsense.
+    Raises NoDaemon when nobody listens, DaemonRefused when the daemon says no, ProtocolError on nonsense.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(timeout)
@@ -73,7 +77,7 @@ def _line(lines: Any, id: int) -> dict[str, Any]:
 
 def _answer(message: dict[str, Any], kind: type[R]) -> R:
     if "error" in message:
-        raise Refused(shape(message["error"], Failure))
+        raise DaemonRefused(shape(message["error"], Failure))
     return shape(message.get("result"), kind)
 
 
@@ -81,7 +85,7 @@ def _hello(message: dict[str, Any]) -> Hello:
     """Raises ProtocolError when the daemon is of another version, or turned this client away unheard."""
     try:
         hello = _answer(message, Hello)
-    except Refused as refused:
+    except DaemonRefused as refused:
         unheard = message.get("id") is None
         raise ProtocolError(str(refused) if unheard else f"{OTHER_VERSION} ({refused})") from None
     if hello.protocol != PROTOCOL:
@@ -89,8 +93,8 @@ def _hello(message: dict[str, Any]) -> Hello:
     return hello
 
 
-def _deaf(notice: Notice) -> None:
-    """Nobody wants notices."""
+def _ignored(notice: Notice) -> None:
+    """For a client that wants no notices."""
 
 
 @contextlib.contextmanager
@@ -125,7 +129,7 @@ class Connection:
 
     def __init__(self, path: Path, on_notice: Callable[[Notice], None] | None = None) -> None:
         self._path = path
-        self._on_notice: Callable[[Notice], None] = on_notice or _deaf
+        self._on_notice: Callable[[Notice], None] = on_notice or _ignored
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -141,7 +145,7 @@ class Connection:
         return _hello(await self._answered(SayHello(client="tui"), 30.0))
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109
-        """Raises NoDaemon when the connection breaks, Refused when the daemon says no."""
+        """Raises NoDaemon when the connection breaks, DaemonRefused when the daemon says no."""
         return _answer(await self._answered(request, timeout), result)
 
     async def _answered(self, request: Request, timeout: float | None) -> dict[str, Any]:  # noqa: ASYNC109

@@ -1,1 +1,1 @@
-"""The long-running process: lifecycle, lock, server, schedule."""
+"""The long-running process: its life (life), its work (jobs), when that is due (schedule), what clients ask (handlers)."""

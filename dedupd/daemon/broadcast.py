@@ -1,6 +1,6 @@
-"""Notices to subscribers: bounded and coalesced. A client too slow to follow is told to ask again.
+"""Notices to subscribers. Newer ones of the same thing replace older ones; a client that is too slow is told to ask again.
 
-Must never wait for a client and never grow with one that does not read: that one is cut off.
+Must never wait for a client, and never keep more and more for one that does not read: its connection is cut.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from dedupd.protocol.codec import TooLong, encode_notice
-from dedupd.protocol.messages import MonthChanged, Notice, Progressed, Resync, StatusChanged
+from dedupd.protocol.notices import MonthChanged, Notice, Progressed, Resync, StatusChanged
 
 log = logging.getLogger("dedupd.server")
 BACKLOG = 256

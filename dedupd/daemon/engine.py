@@ -1,8 +1,8 @@
-"""The one pipeline thread: owns the library, does one task at a time, in the order of urgency.
+"""The pipeline thread: owns the library, does one task at a time, the most urgent first.
 
-Nothing else in the daemon writes the ledger or moves a file. A long task asks `give_way` at its safe points: what
-is more urgent is done there, in the middle of it, and then it goes on. So nothing that it did is lost, and nobody
-waits for its end.
+Nothing else in the daemon writes the ledger or moves a file. A long task calls `give_way` at its safe points: what
+is more urgent is done there, and then the task goes on. So nothing that it did is lost, and nobody waits for its end.
+Must never decide what is to be done: it is given tasks.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from typing import Any
 
 from dedupd.errors import DedupdError
 from dedupd.library import Library
-from dedupd.protocol.messages import ProgressView
+from dedupd.protocol.views import ProgressView
 
 log = logging.getLogger("dedupd.engine")
 NOTICE_SECONDS = 0.2
 """Progress is told at most five times a second."""
-
-
 STUCK_SECONDS = 900.0
 """Longer than the worker may take to load a model or search a large index."""
 
@@ -42,9 +40,11 @@ class Urgency(IntEnum):
     """An act that somebody waits for."""
     SCAN = 3
     """A pass that somebody waits for."""
-    PASS = 4
-    """Looking, indexing, clustering, moving."""
-    SHADOW = 5
+    HINT = 4
+    """A look at folders of which events tell that something changed there."""
+    PASS = 5
+    """Looking everywhere, indexing, clustering, moving."""
+    SHADOW = 6
     """Another embedder in preparation: whatever else there is to do comes first."""
 
 
@@ -115,8 +115,8 @@ class Engine:
         """False when a task has shown no life for so long that only a restart helps."""
         return not self._running or time.monotonic() - self.last_beat < STUCK_SECONDS
 
-    def give_way(self, *, photos: bool = True) -> bool:
-        """At a safe point of the running task: do what is more urgent than it, or of that only what touches no photo.
+    def give_way(self) -> bool:
+        """At a safe point of the running task: do what is more urgent than it.
 
         True when the running task should end here: the daemon ends, or what waits must be done alone.
         """
@@ -125,9 +125,9 @@ class Engine:
             return self._stopping.is_set()
         at_work = self._running[-1].urgency
         while not self._stopping.is_set():
-            task, wanted = self._more_urgent(at_work if photos else min(at_work, Urgency.RESCUE))
+            task, wanted = self._more_urgent(at_work)
             if task is None:
-                return wanted and at_work >= Urgency.PASS
+                return wanted and at_work >= Urgency.HINT
             self._do(task)
         return True
 

@@ -1,7 +1,7 @@
-"""What systemd hears of the daemon: ready, how it fares, that it lives, that it stops (sd_notify).
+"""What the daemon tells systemd (sd_notify): that it is ready, how it is, that it lives, that it stops.
 
-Must never fail the daemon: a service manager that is not there or does not listen is silence, not an error.
-Who calls `alive` decides what the watchdog watches: call it from the work that must make progress.
+Must never fail the daemon: a service manager that is not there, or does not listen, is no error.
+Whoever calls `alive` decides what the watchdog watches: call it from the work that must make progress.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """The service manager's end of the line; does nothing without an address."""
+    """Where the service manager listens; does nothing without an address."""
 
     address: str = ""
     """Of a datagram socket: a path, or an abstract name that begins with '@'."""
@@ -25,7 +25,7 @@ class Heartbeat:
     def from_environment(
         cls, env: MutableMapping[str, str] | None = None, pid: int | None = None
     ) -> Heartbeat:
-        """What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ask for; takes them away, so that no child speaks for us."""
+        """What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ask for; takes them away, so that no child process speaks for us."""
         env = os.environ if env is None else env
         address, usec, watched = (
             env.pop(f"{name}", "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -45,16 +45,12 @@ class Heartbeat:
         self._tell(f"STATUS={' '.join(sentence.split())}")
 
     def alive(self) -> None:
-        """The watchdog's bone; due every `interval` seconds."""
+        """The work goes on; due every `interval` seconds."""
         self._tell("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """The way down has begun."""
+        """The daemon has begun to stop."""
         self._tell("STOPPING=1")
-
-    def extend(self, seconds: float) -> None:
-        """Starting or stopping needs this much longer from now (a long recovery)."""
-        self._tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def _tell(self, message: str) -> None:
         if not self.address:

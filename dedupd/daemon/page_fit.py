@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from dedupd.protocol.codec import size
-from dedupd.protocol.messages import MAX_LINE, GroupDetail, GroupView
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.views import GroupDetail, GroupView
 
 T = TypeVar("T")
 ROOM = MAX_LINE * 9 // 10
@@ -37,7 +38,7 @@ def page(items: Sequence[T], offset: int) -> tuple[list[T], int | None]:
 
 
 def told(sentences: Sequence[str]) -> list[str]:
-    """As many as there is room for beside many ids, and how many more there are."""
+    """As many of these sentences as have room beside many ids, and how many more there are."""
     count = fitting(sentences, ROOM // 4)
     left = len(sentences) - count
     return [*sentences[:count], *([f"and {left} more"] if left else [])]

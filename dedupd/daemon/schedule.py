@@ -1,8 +1,15 @@
-"""APScheduler: when things are due. Its jobs only enqueue; the engine owns the work.
+"""When the daemon's work is due (APScheduler). What the work is, daemon/jobs.py says.
 
-Must never do work in a job: AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall clock decide how long
-an interval lasts: APScheduler knows no other clock, so whoever sets it back (NTP, another system, a dead battery) would stop
-every interval for as long, the rescues of P8 among them.
+A month is clustered at the first of these moments after something in it changed:
+  - `quiet`: nothing has changed for `quiet_seconds` (`when_quiet`, which jobs.regroup calls after each look or lesson);
+  - `interval`: every `interval_minutes`, for what changes all the time and is never quiet;
+  - `nightly`: at this time of day.
+Beside it: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `config` at config.toml; and once only
+`hints` (changed folders) and `retry` (files that were busy).
+
+Must never do work in a job: it only queues, for AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall
+clock decide how long an interval lasts: APScheduler knows no other clock, so whoever sets it back (NTP, another system, a
+dead battery) would stop every interval for as long, the rescues of P8 among them.
 """
 # pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -36,8 +43,8 @@ SET_SECONDS = 1.0
 NIGHTLY = "nightly"
 
 
-class Schedule:
-    """The daemon's timetable. Call inside the running event loop."""
+class Scheduler:
+    """Knows what is due when. Call it inside the running event loop."""
 
     def __init__(self, when: config.Schedule) -> None:
         self._when = when
@@ -63,7 +70,7 @@ class Schedule:
         self._watch_clock()
 
     def follow(self, when: config.Schedule) -> None:
-        """Another timetable; its intervals begin now."""
+        """Go by these settings from now on; each interval begins anew."""
         if when != self._when:
             self._when = when
             self._follow()
@@ -96,7 +103,7 @@ class Schedule:
         self._add(id, job, DateTrigger(due))
 
     def next_run(self) -> float | None:
-        """Wall clock of the next clustering."""
+        """Wall clock of the next clustering; None when none is due."""
         due = [
             job.next_run_time.timestamp()
             for job in self._jobs.get_jobs()
@@ -117,7 +124,7 @@ class Schedule:
         self._tick = asyncio.get_running_loop().call_later(CLOCK_SECONDS, self._watch_clock)
 
     def _compare_clocks(self) -> None:
-        """When the wall clock was set back, what is due in some seconds stays so, and the night is another.
+        """When the wall clock was set back, what is due in some seconds stays so, and the nightly run is planned anew.
 
         Set ahead, or after a sleep, there is nothing to do: what is overdue runs at once, and once.
         """
@@ -137,7 +144,7 @@ class Schedule:
 class Every(BaseTrigger):
     """So many seconds after the last run, whatever was missed.
 
-    APScheduler's own triggers count on from the run before, and list each that a clock set ahead by decades has missed.
+    APScheduler's own triggers count from the run before, and list each one missed when a clock was set ahead by decades.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The Unix socket: who may talk, how much, how long. Dispatches to handlers; knows no library.
+"""The Unix socket: who may connect, how much may be sent, how long is waited. Hands requests on; knows no library.
 
 The caller holds the lock before this binds: asyncio would silently take over a live socket. Mode 0600 in
 a 0700 folder, and the peer's uid is checked on every accept, because modes can be opened by mistake.
@@ -23,22 +23,19 @@ import msgspec
 
 from dedupd.daemon.broadcast import Broadcast, Subscriber
 from dedupd.errors import DedupdError, StateError
-from dedupd.protocol.codec import Id, Misspoken, TooLong, encode_error, encode_result, parse, request_of
-from dedupd.protocol.messages import (
+from dedupd.protocol.codec import Id, InvalidMessage, TooLong, encode_error, encode_result, parse, request_of
+from dedupd.protocol.failure import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    MAX_CLIENTS,
-    MAX_LINE,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     REFUSED,
-    Done,
     Failure,
-    Request,
-    Scan,
-    Subscribe,
-)  # fmt: skip
+)
+from dedupd.protocol.limits import MAX_CLIENTS, MAX_LINE
+from dedupd.protocol.requests import Request, Scan, Subscribe
+from dedupd.protocol.results import Confirmed
 
 log = logging.getLogger("dedupd.server")
 FIRST_LINE_SECONDS = 10.0
@@ -52,26 +49,26 @@ FULL = Failure(
     code=REFUSED,
     message=f"{MAX_CLIENTS} programs talk to the daemon already: end one, such as a `dedupd review`, and try again",
 )
-Answer = Callable[[Request], Awaitable[msgspec.Struct]]
+OnRequest = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
-class Failed(DedupdError):
-    """A handler's refusal with its JSON-RPC code."""
+class RequestError(DedupdError):
+    """A request is refused; with the code that JSON-RPC wants."""
 
     def __init__(self, code: int, message: str, data: int | None = None) -> None:
         super().__init__(message)
         self.code, self.data = code, data
 
 
-class Unlike(Failed):
-    """The client speaks another protocol: what it says next would be misread, so its line ends."""
+class OtherProtocol(RequestError):
+    """The client speaks another protocol: what it says next would be misread, so its connection ends."""
 
 
 def failure_of(error: DedupdError) -> Failure:
     """The `error` of the answer."""
-    if isinstance(error, Failed):
+    if isinstance(error, RequestError):
         return Failure(code=error.code, message=str(error), data=error.data)
-    if isinstance(error, Misspoken):
+    if isinstance(error, InvalidMessage):
         return Failure(code=error.code, message=str(error))
     # It tried and failed: the command that asked ends as if it had tried itself.
     return Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
@@ -80,7 +77,7 @@ def failure_of(error: DedupdError) -> Failure:
 class Server:
     """Listens, checks, parses, answers."""
 
-    def __init__(self, path: Path, answer: Answer, broadcast: Broadcast) -> None:
+    def __init__(self, path: Path, answer: OnRequest, broadcast: Broadcast) -> None:
         self._path, self._answer, self._broadcast = path, answer, broadcast
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -136,7 +133,11 @@ class Server:
 
 class _Client:
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer, broadcast: Broadcast
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answer: OnRequest,
+        broadcast: Broadcast,
     ) -> None:
         self._reader, self._writer, self._answer, self._broadcast = reader, writer, answer, broadcast
         self._subscriber: Subscriber | None = None
@@ -178,7 +179,7 @@ class _Client:
                 line,
             )  # a long list of ids waits for its turn as what it means, not as what it was said in
             if request is None:
-                raise Failed(METHOD_NOT_FOUND, f"there is no method {method!r}")
+                raise RequestError(METHOD_NOT_FOUND, f"there is no method {method!r}")
             match request:
                 case Subscribe():
                     result = self._subscribe()
@@ -190,7 +191,7 @@ class _Client:
         except TooLong:
             too_long = f"the answer to {method!r} is over {MAX_LINE} bytes, too long for one message: ask for less at once"
             reply = encode_error(id, Failure(code=REFUSED, message=too_long))
-        except Unlike as error:
+        except OtherProtocol as error:
             await self._send(encode_error(id, failure_of(error)))
             return False
         except ConnectionAbortedError:
@@ -228,12 +229,12 @@ class _Client:
         poll.register(link.fileno(), 0)
         return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
 
-    def _subscribe(self) -> Done:
+    def _subscribe(self) -> Confirmed:
         if self._subscriber is None:
             self._subscriber = Subscriber(self._writer, WRITE_SECONDS)
             self._pump = asyncio.create_task(self._subscriber.pump())
             self._broadcast.add(self._subscriber)
-        return Done(message="subscribed")
+        return Confirmed(message="subscribed")
 
     async def _send(self, reply: bytes) -> None:
         self._writer.write(reply)
@@ -242,10 +243,10 @@ class _Client:
 
 
 def _addressed(message: dict[str, Any]) -> tuple[bool, Id, str]:
-    """Whether it is to be answered, its id and its method. Raises Failed for what is no request."""
+    """Whether it is to be answered, its id and its method. Raises RequestError for what is no request."""
     id, method = message.get("id"), message.get("method")
     if not isinstance(id, int | str | None) or isinstance(id, bool) or not isinstance(method, str):
-        raise Failed(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
+        raise RequestError(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
     return "id" in message, id, method
 
 

@@ -6,7 +6,7 @@ only at the second look, and what a person took back is never moved again (P9, P
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,37 +16,75 @@ from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder
 from dedupd.errors import MoveRefused, Refusal
 from dedupd.pipeline.record_outcome import people_said, place
+from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
+PART = (64, 4096)
+"""Copies that are not there any more between two safe points, fewest and most."""
 
-def look_aside(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience: float) -> int:
+
+def look_aside(
+    root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience: float, itself: Callable[[], bool],
+    stop: Stop = never,
+) -> int:  # fmt: skip
     """Look at every held copy of this root. Returns how many are not there any more.
 
-    `patience`: seconds a copy must stay away, in two looks, before that is believed.
+    `patience`: seconds a copy must stay away, in two looks, before that is believed. `itself`: whether this is still the
+    root that it was.
     """
-    missing: list[FileRow] = []
+    missing: list[int] = []
     for row in ledger.inventory.held(root.id):
+        if stop():
+            return 0
         if disk.gone(root.path, row.path):
-            missing.append(row)
+            missing.append(row.id)
         elif row.absent_since is not None:
-            with ledger.transaction():
-                ledger.inventory.same_file(row.id, row.stat)
+            _is_back(ledger, row.id)
     if not missing:
         return 0
-    begun = {move.file for move in ledger.journal.open_moves()}
-    moves = {m.file: m for m in ledger.journal.moves(root=root.path, held=True)}
-    elsewhere = {_mark(file.stat): file.path for file in disk.held(root.path)}
-    now = clock.now()
+    moves = {m.file: m.id for m in ledger.journal.moves(root=root.path, held=True)}
+    elsewhere: dict[tuple[int, int, int], str] = {}
+    for files in disk.held(root.path):
+        elsewhere |= {_mark(file.stat): file.path for file in files}
+        if stop():
+            return 0
+    found = 0
+    for part in slices(missing, clock, *PART):
+        if stop():
+            break
+        # As they are now: what was put back or moved since it was looked for is not missing.
+        rows = [row for row in ledger.inventory.files_by_id(part).values() if row.state == FileState.HELD]
+        rows = [row for row in rows if disk.gone(root.path, row.path)]
+        if not itself():
+            break
+        found += len(rows)
+        _missing(root, ledger, disk, rows, moves, elsewhere, clock.now(), patience)
+    return found
+
+
+def _is_back(ledger: Ledger, file: int) -> None:
     with ledger.transaction():
-        for row in missing:
-            if row.id in begun:
-                continue
-            path, move = elsewhere.get(_mark(row.stat)), moves.get(row.id)
+        row = ledger.inventory.file(file)
+        if row is not None and row.state == FileState.HELD:
+            ledger.inventory.same_file(row.id, row.stat)
+
+
+def _missing(
+    root: RootRow, ledger: Ledger, disk: Disk, rows: Iterable[FileRow], moves: Mapping[int, int],
+    elsewhere: Mapping[tuple[int, int, int], str], now: float, patience: float,
+) -> None:  # fmt: skip
+    begun = {move.file for move in ledger.journal.open_moves()}
+    with ledger.transaction():
+        for row in (row for row in rows if row.id not in begun):
+            path = elsewhere.get(_mark(row.stat))
+            move = next(iter(ledger.journal.moves(ids=[moves.get(row.id, 0)], held=True)), None)
             if path is not None and ledger.inventory.file_at(root.id, path) is None:
-                _gone_along(ledger, root, row, move, path, now)
+                there = disk.stat(root.path, path)
+                if there is not None and _mark(there) == _mark(row.stat):
+                    _gone_along(ledger, root, row, move, path, now)
             elif row.absent_since is None:
                 ledger.inventory.absent_file(row.id, now)
                 ledger.inventory.change_month(root.id, row.month, now)
@@ -54,7 +92,6 @@ def look_aside(root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, patience
                 ledger.inventory.absent_file(row.id, now)
             elif now - row.absent_since >= patience:
                 _removed(ledger, row, move, now)
-    return len(missing)
 
 
 def taken_back(ledger: Ledger, row: FileRow, path: str, now: float) -> None:

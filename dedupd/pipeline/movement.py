@@ -247,14 +247,16 @@ class Movement:
             log.warning(told)
         return able.problem
 
-    def rescue(self) -> list[str]:
+    def rescue(self, stop: Stop = never) -> list[str]:
         """P8: held copies whose keeper vanished, changed or is none of the library come back at once. Returns sentences for people.
 
         Every keeper is looked at.
         """
-        return [told for root in self._roots.all for told in self._rescue(root, self.keepers.all(root))]
+        return [told for root in self._roots.all for told in self._rescue(root, self.keepers.all(root), stop)]
 
-    def sweep(self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int]) -> list[str]:
+    def sweep(
+        self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never
+    ) -> list[str]:
         """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
         said: list[str] = []
         for (
@@ -265,16 +267,19 @@ class Movement:
             if not root.online and root.id not in heard:
                 continue  # the look that finds it again asks about all
             due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)
-            said += self._rescue(root, due)
+            said += self._rescue(root, due, stop)
         return said
 
-    def _rescue(self, root: RootRow, rows: Sequence[KeptRow]) -> list[str]:
+    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop) -> list[str]:
+        """Stopped in the middle of its look, it is for the next sweep."""
         lost = self._lost(root, rows)
         known = self._roots.surely(root, mark=True) if lost else None
         if known is None:
             return []
         # A keeper that was only renamed is found by a full look, and then it is not lost.
-        reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope)
+        reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope, stop=stop)
+        if stop():
+            return []
         said: list[str] = []
         back: dict[str, list[Move]] = {}
         for group in self._lost(known, self.keepers.all(known)):

@@ -1,15 +1,15 @@
 """Disk against ledger: what is new, changed, renamed or gone. The truth behind the watcher's events.
 
 Must never move a file, and never take absence for deletion while a root is not surely itself (P9).
-Cost follows the folders looked at; memory follows the largest single folder.
+A look goes in slices, between which files move. Cost follows the folders looked at; memory follows the largest
+single folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dedupd.core.attention import Trouble, gathered
 from dedupd.core.foreign import Foreign, Scope
@@ -20,7 +20,7 @@ from dedupd.core.units import companions_in
 from dedupd.errors import RootError
 from dedupd.pipeline.foreign_folders import note
 from dedupd.pipeline.held_copies import look_aside, taken_back
-from dedupd.pipeline.slices import Stop, never
+from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, FoundFile
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ FORGET_ABSENT_AFTER = 60.0
 """Seconds a file must stay away, in two looks, before its row goes."""
 MANY_DOUBTS = 32
 """More doubts than this in one look, and in more than half of its files: what befell them all befell no bytes."""
+PART = (512, 16384)
+"""Files of one folder between two safe points, fewest and most."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -94,13 +98,17 @@ def _there(root: RootRow, row: FileRow, disk: Disk) -> bool:
     return now is not None and same_bytes(row.stat, now)
 
 
-def _still_itself(root: RootRow, disk: Disk) -> bool:
+def _still_itself(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
     """A disk pulled out while its folders were read looks like a disk whose photos were deleted."""
     try:
         found = disk.identity(root.path)
     except RootError:
         return False
-    return found.dev == root.dev and (not found.uuid or found.uuid == root.uuid)
+    if found.dev != root.dev or found.uuid not in ("", root.uuid):
+        return False
+    return found.uuid == root.uuid or any(
+        _there(root, row, disk) for row in ledger.inventory.some_files(root.id)
+    )
 
 
 def reconcile(
@@ -110,37 +118,20 @@ def reconcile(
     clock: Clock,
     scope: Scope,
     on_progress: Callable[[int], None] = lambda done: None,
-    under: str = "",
     stop: Stop = never,
 ) -> Changes:
-    """Walk the root (or what lies under one of its folders) and bring the ledger up to date with it.
+    """Walk the root and bring the ledger up to date with it.
 
-    Stopped before its end, it has noted what is new, and believes in nothing that it did not come to see.
+    Whoever comes in at a safe point may move files and change their rows. Stopped before its end, it has noted what is
+    new, and believes in nothing that it did not come to see.
     """
-    changes = Changes()
-    unreadable: dict[str, str] = {}
-    foreign: dict[str, Foreign] = {}
-    diff = _Diff(root, ledger, disk, clock, changes)
-    visited: set[str] = set()
-    found = disk.walk(root.path, under, scope, unreadable.__setitem__, foreign.__setitem__)
-    for folder, files in _by_folder(found):
-        visited.add(folder)
-        diff.folder(folder, files)
-        on_progress(changes.files)
-        if stop(photos=False):  # what was listed must not be moved meanwhile
-            return changes
-    for folder in ledger.inventory.folders(root.id, under):
-        if _within(folder, foreign):
-            diff.foreign(folder)
-        elif folder not in visited and not _within(folder, unreadable):
-            diff.folder(folder, [])
-    itself = _still_itself(root, disk)
-    diff.finish(believe_absence=itself)
-    changes.problems += _told(unreadable)
-    if not under and itself:
-        note(ledger, root, foreign)
-        changes.absent += look_aside(root, ledger, disk, clock, FORGET_ABSENT_AFTER)
-    return changes
+    look = _Look(root, ledger, disk, clock, scope, on_progress, stop)
+    if look.at({"": True}) and _still_itself(root, ledger, disk):
+        note(ledger, root, look.foreign)
+        look.changes.absent += look_aside(
+            root, ledger, disk, clock, FORGET_ABSENT_AFTER, lambda: _still_itself(root, ledger, disk), stop
+        )
+    return look.changes
 
 
 def reconcile_folders(
@@ -150,42 +141,17 @@ def reconcile_folders(
     clock: Clock,
     scope: Scope,
     folders: Mapping[str, bool],
+    stop: Stop = never,
 ) -> Changes:
     """The same for what events hint at: folder -> whether everything below it may have changed too."""
-    changes = Changes()
-    diff = _Diff(root, ledger, disk, clock, changes)
-    unreadable: dict[str, str] = {}
-    foreign: dict[str, Foreign] = {}
-    for folder in _with_those_below(root, ledger, disk, scope, folders):
-        files = list(disk.list_folder(root.path, folder, scope, unreadable.__setitem__, foreign.__setitem__))
-        if _within(folder, foreign):
-            diff.foreign(folder)
-        elif folder not in unreadable:
-            diff.folder(folder, files)
-    diff.finish(believe_absence=_still_itself(root, disk))
-    changes.problems += _told(unreadable)
-    return changes
+    look = _Look(root, ledger, disk, clock, scope, lambda done: None, stop)
+    look.at(folders)
+    return look.changes
 
 
 def _told(unreadable: Mapping[str, str]) -> list[str]:
     """Of a folder that is a root of its own there is nothing to tell."""
     return gathered(Trouble(folder, sentence) for folder, sentence in unreadable.items() if sentence)
-
-
-def _with_those_below(
-    root: RootRow, ledger: Ledger, disk: Disk, scope: Scope, folders: Mapping[str, bool]
-) -> list[str]:
-    found = set(folders)
-    for folder in (f for f, whole in folders.items() if whole):
-        walked = disk.walk(root.path, folder, scope, lambda at, sentence: None)
-        found |= {file.path.rpartition("/")[0] for file in walked}
-        found |= set(ledger.inventory.folders(root.id, folder))
-    return sorted(found)
-
-
-def _by_folder(found: Iterator[FoundFile]) -> Iterator[tuple[str, list[FoundFile]]]:
-    for folder, files in groupby(found, key=lambda f: f.path.rpartition("/")[0]):
-        yield folder, list(files)
 
 
 def _within(folder: str, places: Container[str]) -> bool:
@@ -195,41 +161,160 @@ def _within(folder: str, places: Container[str]) -> bool:
     return folder in places
 
 
+class _Ended(Exception):
+    """The look ends at this safe point."""
+
+
+class _Look:
+    """The order of one look: first what is there, wherever it came from; then, once more, where something is missing.
+
+    At its safe points the ledger says all that was seen, and others come in who move files. Between two of them it goes
+    by no list of files that is older than the first; from one to the next it keeps the names of folders alone.
+    """
+
+    def __init__(
+        self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, scope: Scope,
+        on_progress: Callable[[int], None], stop: Stop,
+    ) -> None:  # fmt: skip
+        self.changes = Changes()
+        self.foreign: dict[str, Foreign] = {}
+        """Met on the way: folder -> kind."""
+        self._root, self._ledger, self._disk, self._clock = root, ledger, disk, clock
+        self._scope, self._on_progress, self._stop = scope, on_progress, stop
+        self._unreadable: dict[str, str] = {}
+        self._whole: set[str] = set()
+        """Folders that held all that the ledger knew of them."""
+        self._diff = _Diff(root, ledger, disk, clock, self.changes)
+
+    def at(self, places: Mapping[str, bool]) -> bool:
+        """Look at these folders (True: and at all below them). False when it was ended before its end."""
+        try:
+            for folder, files in self._listed(places):
+                if files and folder not in self._whole:
+                    self._see(folder, files)
+                self._on_progress(self.changes.files)
+                self._safe_point()
+            for folder in self._lacking(places):
+                self._miss(folder)
+                self._safe_point()
+        except _Ended:
+            return False
+        finally:
+            self._diff.weigh_doubts()
+            self.changes.problems += _told(self._unreadable)
+        return True
+
+    def _listed(self, places: Mapping[str, bool]) -> Iterator[tuple[str, list[FoundFile]]]:
+        met = (self._unreadable.__setitem__, self.foreign.__setitem__)
+        for folder, whole in places.items():
+            if whole:
+                yield from self._disk.walk(self._root.path, folder, self._scope, *met)
+            else:
+                yield folder, list(self._disk.list_folder(self._root.path, folder, self._scope, *met))
+
+    def _lacking(self, places: Mapping[str, bool]) -> list[str]:
+        """Folders of which the ledger knows more than was seen there, or that were not come to."""
+        known = {folder for folder, whole in places.items() if not whole}
+        for folder in (folder for folder, whole in places.items() if whole):
+            known.update(self._ledger.inventory.folders(self._root.id, folder))
+        return sorted(known - self._whole)
+
+    def _see(self, folder: str, files: list[FoundFile]) -> None:
+        after = ""
+        while files:
+            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            known, paths = {row.path: row for row in rows}, [file.path for file in files]
+            companions = companions_in(paths)
+            for part in self._parts([file for file in files if file.path > after]):
+                self._diff.found(part, known, companions)
+                after = part[-1].path
+            if after >= paths[-1]:
+                if known.keys() <= set(paths):
+                    self._whole.add(folder)
+                return
+            files = list(
+                self._disk.list_folder(self._root.path, folder, self._scope, self._unreadable.__setitem__)
+            )
+
+    def _miss(self, folder: str) -> None:
+        """Somebody may have come in since it was listed; nothing did since it is listed now."""
+        after = ""
+        while True:
+            foreign: dict[str, Foreign] = {}
+            met = (self._unreadable.__setitem__, foreign.__setitem__)
+            files = list(self._disk.list_folder(self._root.path, folder, self._scope, *met))
+            left = _within(folder, foreign)
+            if not left and _within(folder, self._unreadable):
+                return
+            there = {file.path for file in files}
+            known = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            lacking = [row for row in known if row.path > after and row.path not in there]
+            lacking.sort(key=lambda row: row.path)
+            if not lacking or not _still_itself(self._root, self._ledger, self._disk):
+                return
+            for part in self._parts(lacking):
+                self._diff.missing(part, left=left)
+                after = part[-1].path
+            if after == lacking[-1].path:
+                return
+
+    def _parts(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
+        """Some at a time, with a safe point between two; no more of them once somebody came in there who did something."""
+        for number, part in enumerate(slices(items, self._clock, *PART)):
+            before = self._ledger.changes
+            if number:
+                self._safe_point()
+            if self._ledger.changes != before:
+                return
+            yield part
+
+    def _safe_point(self) -> None:
+        if self._stop():
+            raise _Ended
+
+
 class _Diff:
-    """Folder by folder; renames are matched at the end, when both ends are known."""
+    """What one file that was found, or one row whose file was not, changes in the ledger."""
 
     def __init__(self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
         self._root, self._ledger, self._disk, self._clock, self._changes = root, ledger, disk, clock, changes
         self._files = ledger.inventory
-        self._perhaps_renamed: list[tuple[FoundFile, bool]] = []
-        self._gone: dict[int, FileRow] = {}
-        self._left: list[FileRow] = []
         self._began, self._doubts = clock.now(), 0
 
-    def folder(self, folder: str, found: list[FoundFile]) -> None:
-        self._changes.files += len(found)
-        known = {row.path: row for row in self._files.files_in_folder(self._root.id, folder)}
-        companions = companions_in([f.path for f in found])
+    def found(
+        self, files: Sequence[FoundFile], known: Mapping[str, FileRow], companions: Container[str]
+    ) -> None:
+        """Files of one folder, of which `known` is what the ledger knows."""
+        self._changes.files += len(files)
         doubted: list[int] = []
         with self._ledger.transaction():
-            for file in found:
-                row = known.pop(file.path, None)
-                companion = file.path in companions
+            for file in files:
+                row, companion = known.get(file.path), file.path in companions
                 if row is not None:
                     self._known(file, row, companion)
                     if row.content and _doubtful(row.stat, file.stat):
                         doubted.append(row.id)
-                elif self._files.files_by_inode(self._root.id, file.stat):
-                    self._perhaps_renamed.append((file, companion))
-                else:
+                elif not self._renamed(file, companion):
                     self._add(file, companion)
             self._doubt(doubted)
-        for row in known.values():
-            self._gone[row.id] = row
 
-    def foreign(self, folder: str) -> None:
-        """What an older look took for photos here is none of the library (P17): it leaves, and nobody deleted it."""
-        self._left += self._files.files_in_folder(self._root.id, folder)
+    def missing(self, rows: Sequence[FileRow], *, left: bool) -> None:
+        """`left`: what an older look took for photos here is none of the library (P17): it leaves, and nobody deleted it."""
+        begun = {move.file for move in self._ledger.journal.open_moves()}
+        now = self._clock.now()
+        with self._ledger.transaction():
+            for row in (row for row in rows if row.id not in begun):
+                if left:
+                    self._changes.left += 1
+                    self._forget(row)
+                else:
+                    self._absent(row, now)
+
+    def weigh_doubts(self) -> None:
+        """At the end of a look: see MANY_DOUBTS."""
+        if self._doubts > max(MANY_DOUBTS, self._changes.files // 2):
+            with self._ledger.transaction():
+                self._ledger.rereading.forget_all(self._root.id, self._began)
 
     def _add(self, file: FoundFile, companion: bool) -> None:
         self._changes.new += 1
@@ -260,7 +345,7 @@ class _Diff:
         note_changed(self._ledger, row, file.stat, _first_state(companion), self._clock.now())
         if self._holds_a_held_one(file):
             self._files.remove_file(row.id)
-            self._perhaps_renamed.append((file, companion))
+            self._renamed(file, companion)
 
     def _replaced_by_a_held_one(self, file: FoundFile, row: FileRow) -> bool:
         return row.stat.ino != file.stat.ino and self._holds_a_held_one(file)
@@ -269,37 +354,25 @@ class _Diff:
         """Its owner moved a held copy back, over what lay here."""
         return any(self._is_taken_back(held) for held in self._files.files_by_inode(self._root.id, file.stat))
 
-    def finish(self, *, believe_absence: bool) -> None:
-        """Match new paths with vanished ones (a rename keeps inode, size, mtime), then record the rest."""
-        begun = {move.file for move in self._ledger.journal.open_moves()}
-        with self._ledger.transaction():
-            for file, companion in self._perhaps_renamed:
-                if not self._renamed(file, companion):
-                    self._add(file, companion)
-            now = self._clock.now()
-            for row in self._gone.values():
-                if believe_absence and row.id not in begun:
-                    self._absent(row, now)
-            for row in self._left:
-                if believe_absence and row.id not in begun:
-                    self._changes.left += 1
-                    self._forget(row)
-            if self._doubts > max(MANY_DOUBTS, self._changes.files // 2):
-                self._ledger.rereading.forget_all(self._root.id, self._began)
-
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
+        """Whether it was known by another name (a rename keeps inode, size, mtime), which is its own no more."""
         for row in self._files.files_by_inode(self._root.id, file.stat):
             if self._is_taken_back(row):
                 taken_back(self._ledger, row, file.path, self._clock.now())
-                self._changes.renamed += 1
-                return True
-            if row.state == FileState.HELD or not (row.id in self._gone or row.absent_since is not None):
+            elif row.state != FileState.HELD and (row.absent_since is not None or self._went(row, file)):
+                self._rename(row, file, companion)
+            else:
                 continue
-            self._gone.pop(row.id, None)
-            self._rename(row, file, companion)
             self._changes.renamed += 1
             return True
         return False
+
+    def _went(self, row: FileRow, file: FoundFile) -> bool:
+        """Its former name is gone, or only another spelling: a file with one name is not found under two."""
+        if self._disk.gone(self._root.path, row.path):
+            return _still_itself(self._root, self._ledger, self._disk)
+        now = self._disk.stat(self._root.path, row.path) if file.stat.nlink == 1 else None
+        return now is not None and now.ino == file.stat.ino
 
     def _is_taken_back(self, row: FileRow) -> bool:
         return row.state == FileState.HELD and self._disk.gone(self._root.path, row.path)

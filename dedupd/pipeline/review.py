@@ -25,7 +25,8 @@ from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.relearn import told
 from dedupd.ports import Disk
-from dedupd.protocol.messages import (
+from dedupd.protocol.results import Resolved
+from dedupd.protocol.views import (
     EvidenceView,
     GroupDetail,
     GroupView,
@@ -33,10 +34,9 @@ from dedupd.protocol.messages import (
     MonthView,
     MoveView,
     PhotoView,
-    Resolved,
     RootView,
     StatusView,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

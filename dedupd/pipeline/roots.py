@@ -66,12 +66,12 @@ class Roots:
             _add(total, found)
         return total
 
-    def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool]) -> Changes:
+    def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool], *, stop: Stop = never) -> Changes:
         """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
         known = self.surely(root, mark=True)
         if known is None:
             return Changes()
-        return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders)
+        return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders, stop)
 
     def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
         """The root when it is there and itself; else None, and people are told why."""

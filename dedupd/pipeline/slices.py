@@ -5,9 +5,9 @@ Owns how large a slice is. Must never hold work back: it only says where one sli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from dedupd.ports import Clock
 
@@ -17,15 +17,12 @@ SLICE_SECONDS = 2.0
 T = TypeVar("T")
 
 
-class Stop(Protocol):
-    """Asked at safe points of long work, where the ledger says all that was done: who waits may be let in there."""
-
-    def __call__(self, *, photos: bool = True) -> bool:
-        """True: end here. `photos` False: whoever is let in must leave photos and their rows as they are."""
-        ...
+Stop = Callable[[], bool]
+"""Asked at safe points of long work, where the ledger says all that was done: who waits may be let in there, and may move
+files. True: end here."""
 
 
-def never(*, photos: bool = True) -> bool:
+def never() -> bool:
     return False
 
 

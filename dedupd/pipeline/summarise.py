@@ -19,7 +19,7 @@ from dedupd.core.xmp import from_xmp
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.review import Reviewer
 from dedupd.ports import Clock
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

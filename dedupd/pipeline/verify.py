@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.foreign import Scope
@@ -180,7 +181,7 @@ def _held(
 def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> Iterator[Breach]:
     """What a move that was refused, or an older dedupd, left in duplicates/ while the photo stayed where it was."""
     refused = {m.dst: m for m in ledger.journal.moves(root=root.path) if m.state is MoveState.ABORTED}
-    for file in disk.held(root.path):
+    for file in chain.from_iterable(disk.held(root.path)):
         move = refused.get(file.path)
         if move is None or file.path in held:
             continue
@@ -216,8 +217,9 @@ class _Sought:
     @cached_property
     def _by_size(self) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {}
-        for file in self._disk.walk(self._root.path, "", self._scope, lambda folder, sentence: None):
-            found.setdefault(file.stat.size, []).append(file.path)
+        for _, files in self._disk.walk(self._root.path, "", self._scope, lambda folder, sentence: None):
+            for file in files:
+                found.setdefault(file.stat.size, []).append(file.path)
         return found
 
 

@@ -1,1 +1,1 @@
-"""Every message between daemon and clients, once."""
+"""Every message between the daemon and its clients: requests, results, views, notices, failure; codec turns them to lines."""

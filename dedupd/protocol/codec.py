@@ -1,7 +1,7 @@
-"""One message <-> one line. Must never do I/O.
+"""One message to one line, and back. Must never read or write anything itself.
 
-The stdlib encodes because file names may hold lone surrogates, which travel as \\udcXX and which
-msgspec's encoder refuses; msgspec checks the shape of what comes in.
+The standard library encodes, because file names may hold lone surrogates: they travel as \\udcXX, and msgspec's
+encoder refuses them. msgspec checks the shape of what comes in.
 """
 
 from __future__ import annotations
@@ -12,17 +12,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from dedupd.errors import ProtocolError
-from dedupd.protocol.messages import (
-    INVALID_PARAMS,
-    INVALID_REQUEST,
-    MAX_LINE,
-    NOTICES,
-    PARSE_ERROR,
-    REQUESTS,
-    Failure,
-    Notice,
-    Request,
-)
+from dedupd.protocol.failure import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, Failure
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.notices import NOTICES, Notice
+from dedupd.protocol.requests import REQUESTS, Request
 
 S = TypeVar("S", bound=msgspec.Struct)
 Id = int | str | None
@@ -30,8 +23,8 @@ SENTENCE = 10_000
 """Letters of an error's sentence."""
 
 
-class Misspoken(ProtocolError):
-    """What came in is no message of ours; `code` is JSON-RPC's own."""
+class InvalidMessage(ProtocolError):
+    """What came in is no valid message; `code` is JSON-RPC's own."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -84,15 +77,15 @@ def encode_notice(notice: Notice) -> bytes:
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """The JSON object of one line. Raises Misspoken (one sentence)."""
+    """The JSON object of one line. Raises InvalidMessage (one sentence)."""
     if len(line) > MAX_LINE:
-        raise Misspoken(PARSE_ERROR, f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
+        raise InvalidMessage(PARSE_ERROR, f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
     try:
         message: object = json.loads(line, parse_int=_int)
     except (ValueError, RecursionError) as error:
-        raise Misspoken(PARSE_ERROR, f"not one line of JSON: {error}") from None
+        raise InvalidMessage(PARSE_ERROR, f"not one line of JSON: {error}") from None
     if not isinstance(message, dict):
-        raise Misspoken(INVALID_REQUEST, "a message is one JSON object: batches are not taken")
+        raise InvalidMessage(INVALID_REQUEST, "a message is one JSON object: batches are not taken")
     return cast("dict[str, Any]", message)
 
 
@@ -105,7 +98,7 @@ def _int(text: str) -> int:
 
 
 def request_of(message: dict[str, Any]) -> Request | None:
-    """The typed request, None for an unknown method. Raises Misspoken when its params do not fit."""
+    """The typed request, None for an unknown method. Raises InvalidMessage when its params do not fit."""
     kind = REQUESTS.get(message.get("method", ""))
     if kind is None:
         return None
@@ -119,8 +112,8 @@ def notice_of(message: dict[str, Any]) -> Notice | None:
 
 
 def shape(value: Any, kind: type[S]) -> S:
-    """`value` as `kind`. Raises Misspoken naming the field that does not fit."""
+    """`value` as `kind`. Raises InvalidMessage naming the field that does not fit."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise Misspoken(INVALID_PARAMS, f"the parameters do not fit: {error}") from None
+        raise InvalidMessage(INVALID_PARAMS, f"the parameters do not fit: {error}") from None

@@ -1,7 +1,7 @@
-"""The reviewer's app: puts line, library, hands and pictures together; the keys that work everywhere.
+"""The reviewer's app: builds the parts and connects them; handles the keys that work on every screen.
 
-Must never import what the daemon's work needs (torch, lancedb, pyarrow, numpy), and nothing of Pillow
-before the first frame. Screens are imported where they are opened.
+Must never import what the daemon's work needs (torch, lancedb, pyarrow, numpy), nor Pillow before the first frame.
+Screens are imported where they are opened.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from dedupd.protocol.messages import Done, Pause, Request, Resume, ScanNow
-from dedupd.tui.gc_pause import Garbage
-from dedupd.tui.link.action_queue import Hands
+from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
+from dedupd.protocol.results import Confirmed
+from dedupd.tui.gc_pause import GcPause
+from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.link.daemon_launcher import Starter
-from dedupd.tui.link.daemon_line import Link, LinkDown, LinkUp, Noticed
+from dedupd.tui.link.daemon_launcher import DaemonLauncher
+from dedupd.tui.link.daemon_line import Connected, DaemonLine, Disconnected, NoticeReceived
 from dedupd.tui.link.follower import Follower
-from dedupd.tui.model.state import Library
+from dedupd.tui.model.decisions import Action
+from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.model.words import plain
-from dedupd.tui.pictures.picture_cache import Gallery
+from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.pictures.terminal import ImageMode
+from dedupd.tui.screens.base import Page
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
 
@@ -56,17 +59,17 @@ class ReviewApp(App[None]):
         start_command: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """socket: the daemon's. start_command: what starts one, () when nothing can. now: wall clock, seconds."""
+        """socket: the daemon's. start_command: starts a daemon; () when nothing can. now: wall clock, seconds."""
         super().__init__()
         self.now = now
-        self.library = Library()
-        self.link = Link(socket, self.post_message)
-        self.follower = Follower(self.link, self.library, self)
-        self.hands = Hands(self.link, self.library, self.follower, self)
-        self.gallery = Gallery(self.link, images)
-        self.starter = Starter(start_command)
+        self.state = ReviewState()
+        self.daemon_line = DaemonLine(socket, self.post_message)
+        self.follower = Follower(self.daemon_line, self.state, self)
+        self.action_queue = ActionQueue(self.daemon_line, self.state, self.follower, self)
+        self.picture_cache = PictureCache(self.daemon_line.find_thumbnails, images)
+        self.daemon_launcher = DaemonLauncher(start_command)
         self.starting = False
-        self.garbage = Garbage(self.set_timer, lambda: len(self.screen_stack) == 1)
+        self.gc_pause = GcPause(self.set_timer, lambda: len(self.screen_stack) == 1)
         self.changed: Signal[Topic] = Signal(self, "changed")
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
@@ -77,7 +80,7 @@ class ReviewApp(App[None]):
     # ---- life ------------------------------------------------------------------------------------
 
     def get_default_screen(self) -> Screen[None]:
-        return MonthsScreen()
+        return MonthsScreen(self)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return DEFAULTS
@@ -86,48 +89,48 @@ class ReviewApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        """The first frame is there."""
-        self.garbage.begin()
-        self.run_worker(self.link.run(), group="link")
-        self.run_worker(self.hands.run(), group="hands")
+        """Start what the first frame did not wait for."""
+        self.gc_pause.start()
+        self.run_worker(self.daemon_line.run(), group="daemon line")
+        self.run_worker(self.action_queue.run(), group="action queue")
         self.run_worker(_load_ahead, group="ahead", thread=True)
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
-            self.garbage.put_off()
+            self.gc_pause.postpone()
         await super().on_event(event)
 
     def on_unmount(self) -> None:
-        self.gallery.close()
-        self.garbage.end()
+        self.picture_cache.close()
+        self.gc_pause.stop()
 
-    @on(LinkUp)
-    def connected(self, message: LinkUp) -> None:
-        self.gallery.forget()
-        self.follower.up(message.hello)
+    @on(Connected)
+    def take_connected(self, message: Connected) -> None:
+        self.picture_cache.clear()
+        self.follower.connected(message.hello)
         self._refresh_keys()
 
-    @on(LinkDown)
-    def disconnected(self, message: LinkDown) -> None:
-        self.follower.down(message.why)
+    @on(Disconnected)
+    def take_disconnected(self, message: Disconnected) -> None:
+        self.follower.disconnected(message.why)
         self._refresh_keys()
 
     def _refresh_keys(self) -> None:
-        if self.screen_stack:  # the line may break while the app is closing
+        if self.screen_stack:  # the connection may be lost while the app is closing
             self.refresh_bindings()
 
-    @on(Noticed)
-    def noticed(self, message: Noticed) -> None:
-        self.follower.noticed(message.notice)
+    @on(NoticeReceived)
+    def take_notice(self, message: NoticeReceived) -> None:
+        self.follower.take_notice(message.notice)
 
-    # ---- the voice of the parts without a screen -------------------------------------------------
+    # ---- AppPort and ScreenPort: what the parts and the screens may ask --------------------------
 
     def publish(self, topic: Topic) -> None:
         if self.screen_stack:
             self.changed.publish(topic)
 
     def note(self, text: str, kind: str = "") -> None:
-        self.library.note(self.now(), text, kind)
+        self.state.add_log(self.now(), text, kind)
         self.publish("log")
 
     def tell(self, text: str, kind: str = "") -> None:
@@ -140,35 +143,45 @@ class ReviewApp(App[None]):
         else:
             self.notify(shown, timeout=4, markup=False)
 
-    def beside(self, what: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
-        self.run_worker(what(), group=group, exclusive=True)
+    def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        self.run_worker(work(), group=group, exclusive=True)
+
+    @property
+    def can_start_daemon(self) -> bool:
+        return bool(self.daemon_launcher.command)
+
+    def undo(self) -> Action | None:
+        undone = self.action_queue.undo()
+        if undone is not None:
+            self.tell(f"Undoing: {undone.label}")
+        else:
+            self.action_history()
+            self.tell(
+                "Nothing of this session is left to undo. Here is every move ever made: u puts one back."
+            )
+        return undone
 
     # ---- keys ------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "start_daemon":
-            return not self.library.online and bool(self.starter.command) and not self.starting
+            return not self.state.online and self.can_start_daemon and not self.starting
         if action in ("undo", "history"):
-            return self.library.online
+            return self.state.online
         return True
 
     def action_undo(self) -> None:
-        """The last action of this session; before it, the history of all moves."""
-        if action := self.hands.undo():
-            self.tell(f"Undoing: {action.label}")
-            return
-        self.action_history()
-        self.tell("Nothing of this session is left to undo. Here is every move ever made: u puts one back.")
+        self.undo()
 
     def action_history(self) -> None:
-        from dedupd.tui.screens.history import History
+        from dedupd.tui.screens.history import HistoryScreen
 
-        self._open(History)
+        self._open(HistoryScreen)
 
     def action_log(self) -> None:
-        from dedupd.tui.screens.log import Log
+        from dedupd.tui.screens.log import LogScreen
 
-        self._open(Log)
+        self._open(LogScreen)
 
     def action_settings(self) -> None:
         from dedupd.tui.screens.settings import SettingsScreen
@@ -189,16 +202,16 @@ class ReviewApp(App[None]):
         self.starting = True
         self.refresh_bindings()
         self.tell("Starting a daemon; it goes on when this window closes.")
-        self.link.hurry()
-        why = await self.starter.start()
+        self.daemon_line.retry_now()
+        why = await self.daemon_launcher.start()
         self.starting = False
         self.refresh_bindings()
-        if why and not self.library.online:
+        if why and not self.state.online:
             self.tell(why, "bad")
 
     @work(group="control")
     async def _control(self, request: Request, words: str) -> None:
-        if await self.follower.fetch(request, Done):
+        if await self.follower.fetch(request, Confirmed):
             self.tell(words)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -220,11 +233,11 @@ class ReviewApp(App[None]):
             lambda: self._control(ScanNow(), "The daemon looks now."),
         )
 
-    def _open(self, kind: type[Screen[None]]) -> None:
+    def _open(self, kind: type[Page]) -> None:
         if not isinstance(self.screen, kind):
-            self.push_screen(kind())
+            self.push_screen(kind(self))
 
 
 def _load_ahead() -> None:
-    """What the next key most likely opens, while nobody waits for it."""
+    """Import what the next key most likely opens, while nobody waits for it."""
     importlib.import_module("dedupd.tui.screens.groups")

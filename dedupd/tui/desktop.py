@@ -1,4 +1,4 @@
-"""Hands a file to the desktop's own viewer. Must never wait for it, nor run anything the file says."""
+"""Opens a file in the desktop's own viewer. Must never wait for it, nor run the file itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def open_file(path: str) -> str:
-    """'' when a viewer was asked to show it, else one sentence for why not."""
+    """Returns '' when a viewer was started, else why not, in one sentence."""
     if not os.path.isabs(path) or not os.path.exists(path):
         return "The file is not there any more."
     opener = shutil.which("open" if sys.platform == "darwin" else "xdg-open")

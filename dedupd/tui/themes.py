@@ -1,4 +1,4 @@
-"""Two themes of greys without a hue: a coloured surround changes how a photo's colours are seen."""
+"""The light and the dark theme. Their greys must never have a hue: it would change how the colours of photos look."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ LIGHT = Theme(
 )
 
 DEFAULTS = {"dim": "#808080"}
-"""For every other theme that the palette offers."""
+"""For the other themes, which the command palette offers."""

@@ -1,7 +1,7 @@
-"""The same reviewer in a browser of this machine: textual-serve, on loopback, behind a token.
+"""The reviewer in a browser of this machine: textual-serve, on loopback, behind a token.
 
 Must never listen elsewhere, nor answer a request that has no token, names another host (DNS rebinding) or
-opens its line from another page: who talks to this port decides about the photos.
+opens its connection from another page: whoever talks to this port can decide about the photos.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws://{host}; frame-ancestors 'none'"
 )
-"""The page is ours (app_index.html beside this file), its script textual-serve's: nothing comes from elsewhere."""
+"""The page is app_index.html beside this file, its script comes from textual-serve; nothing comes from elsewhere."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Door(Server):
-    """One process of `command` for each page that has the token."""
+    """Runs one process of `command` for each page that has the token."""
 
     def __init__(self, command: Sequence[str], port: int = 0) -> None:
-        """port: 0 takes a free one. Raises OSError when it is taken."""
+        """port: 0 takes a free one. Raises OSError when the port is taken."""
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((HOST, port))
-            self._socket.listen()  # before the address is told: who opens it at once waits, and is not refused
+            self._socket.listen()  # before the address is shown: a browser that opens it at once waits, and is not refused
         except OSError:
             self._socket.close()
             raise
-        # exec: no shell stands between, so that a reviewer sees its server go
+        # exec: without a shell between them, the reviewer notices when its server ends
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
             f"exec {shlex.join(command)}",
             HOST,
@@ -51,11 +51,11 @@ class Door(Server):
 
     @property
     def url(self) -> str:
-        """What opens the door, once; the browser keeps the token as a cookie of this session."""
+        """The address with the token; the browser then keeps the token as a cookie of this session."""
         return f"{self.public_url}/?token={self._token}"
 
     def serve(self, debug: bool = False) -> None:
-        """Until SIGINT or SIGTERM."""
+        """Serve until SIGINT or SIGTERM."""
         self.debug = debug
         web.run_app(self._make_app(), sock=self._socket, print=None, access_log=None, shutdown_timeout=2.0)
 
@@ -66,7 +66,7 @@ class Door(Server):
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Says nothing: who started it prints the address."""
+        """Prints nothing: the command prints the address."""
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -75,7 +75,7 @@ class Door(Server):
         if request.path == "/ws" and request.headers.get("Origin") != self.public_url:
             raise web.HTTPForbidden(text="this line belongs to another page")
         if self._is_token(request.query.get("token", "")):
-            # On without it, so that it stays in no history and goes nowhere as a referrer.
+            # Redirect to the address without it: the token stays in no history and is sent nowhere as a referrer.
             found = web.HTTPFound("/")
             found.set_cookie(self._cookie, self._token, httponly=True, samesite="Strict")
             raise found

@@ -13,29 +13,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from dedupd.client.connection import Refused
+from dedupd.client.connection import DaemonRefused
 from dedupd.errors import NoDaemon
-from dedupd.protocol.messages import (
-    NOT_FOUND,
-    Acted,
-    Approve,
-    GetGroups,
-    GetMoves,
-    GroupDetail,
-    GroupRef,
-    GroupsPage,
-    Judge,
-    Lessons,
-    Months,
-    MovesPage,
-    Notice,
-    Reject,
-    StatusView,
-    Undo,
-)
-from dedupd.protocol.messages import (
+from dedupd.protocol.failure import NOT_FOUND
+from dedupd.protocol.notices import Notice
+from dedupd.protocol.requests import Approve, GetGroups, GetMoves, GroupRef, Judge, Reject, Undo
+from dedupd.protocol.requests import (
     Request as Question,
 )
+from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
+from dedupd.protocol.views import GroupDetail, StatusView
 from dedupd.web.bodies import answer, body_of, text_of
 from dedupd.web.contract import Back, Keep, Verdict, Yes, described, takes
 from dedupd.web.line import Line
@@ -67,11 +54,11 @@ class Library:
         routes = APIRouter(prefix="/api")
         for path, read, result, errors in (
             ("/status", self.status, StatusView, ()),
-            ("/months", self.months, Months, (422,)),
+            ("/months", self.months, MonthsPage, (422,)),
             ("/groups", self.groups, GroupsPage, (404, 422)),
             ("/groups/{id}", self.group, GroupDetail, (404, 422)),
             ("/moves", self.moves, MovesPage, (422,)),
-            ("/lessons", self.lessons, Lessons, (422,)),
+            ("/lessons", self.lessons, LessonsPage, (422,)),
         ):
             routes.add_api_route(
                 path, read, response_class=Response, responses=described(result, 409, *errors)
@@ -183,7 +170,7 @@ class Library:
         """The members that have not moved. A group that is gone has none: the daemon knows whether it was the same key."""
         try:
             detail = await self.reading.group(id)
-        except Refused as refused:
+        except DaemonRefused as refused:
             if refused.code == NOT_FOUND:
                 return []
             raise

@@ -24,7 +24,8 @@ from dedupd import __version__
 from dedupd.adapters.fs.lock import state_lock
 from dedupd.config import Places, Settings
 from dedupd.errors import AlreadyRunning, DedupdError
-from dedupd.protocol.messages import Acted, GroupDetail, GroupsPage, Lessons, Months, MovesPage, StatusView
+from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
+from dedupd.protocol.views import GroupDetail, StatusView
 from dedupd.web.api import Library
 from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import Back, ErrorBody, Keep, SetDuplicates, UploadedSet, Verdict, Yes, schemas
@@ -39,7 +40,7 @@ from dedupd.web.sets import Sets
 from dedupd.web.tokens import Tokens
 
 _MESSAGES = (
-    Acted, Back, ErrorBody, GroupDetail, GroupsPage, Keep, Lessons, Months, MovesPage, SetDuplicates, StatusView,
+    Acted, Back, ErrorBody, GroupDetail, GroupsPage, Keep, LessonsPage, MonthsPage, MovesPage, SetDuplicates, StatusView,
     UploadedSet, Verdict, Yes,
 )  # fmt: skip
 _TIDY_SECONDS = 30.0

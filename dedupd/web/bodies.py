@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from dedupd.protocol.codec import parse, shape
-from dedupd.protocol.messages import MAX_LINE
+from dedupd.protocol.limits import MAX_LINE
 from dedupd.web.problems import Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -66,7 +66,7 @@ async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes]:
 
 
 async def body_of(request: Request, kind: type[S]) -> S:
-    """The body as `kind`; none at all is one without fields. Raises Problem or Misspoken."""
+    """The body as `kind`; none at all is one without fields. Raises Problem or InvalidMessage."""
     raw = b"".join([chunk async for chunk in chunks(request, MAX_LINE)])
     value: dict[str, Any] = {}
     if raw:

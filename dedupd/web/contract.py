@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct, field
 
-from dedupd.protocol.messages import MANY_IDS, Key
+from dedupd.protocol.limits import MANY_IDS
+from dedupd.protocol.requests import Key
 
 Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Ids = Annotated[list[Id], Meta(max_length=MANY_IDS)]

@@ -15,7 +15,9 @@ import msgspec
 
 from dedupd.client.connection import Connection
 from dedupd.errors import DedupdError, NoDaemon
-from dedupd.protocol.messages import Done, Notice, Request, Resync, Subscribe
+from dedupd.protocol.notices import Notice, Resync
+from dedupd.protocol.requests import Request, Subscribe
+from dedupd.protocol.results import Confirmed
 
 R = TypeVar("R", bound=msgspec.Struct)
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
@@ -65,7 +67,7 @@ class Line:
                 await self._connection.close()
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
-        """Raises NoDaemon (nobody answers, or the line broke), Refused (the daemon's sentence), ProtocolError."""
+        """Raises NoDaemon (nobody answers, or the line broke), DaemonRefused (the daemon's sentence), ProtocolError."""
         connection = self._connection or await self._up()
         try:
             return await connection.ask(request, result, timeout)
@@ -85,7 +87,7 @@ class Line:
                 connection = Connection(self._socket, self._tell)
                 try:
                     await connection.open()
-                    await connection.ask(Subscribe(), Done)
+                    await connection.ask(Subscribe(), Confirmed)
                 except BaseException:
                     await connection.close()
                     raise

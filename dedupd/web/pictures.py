@@ -21,7 +21,8 @@ from dedupd.config import Places, Settings
 from dedupd.errors import NoDaemon
 from dedupd.library import LibraryView
 from dedupd.ports import EVERY_PIXEL
-from dedupd.protocol.messages import GetThumbnails, Side, Thumbnails
+from dedupd.protocol.requests import GetThumbnails, Side
+from dedupd.protocol.results import Thumbnails
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.contract import described
 from dedupd.web.line import Line

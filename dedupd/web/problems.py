@@ -5,10 +5,10 @@ Owns which error has which status. Must never let a traceback or a library's own
 
 from __future__ import annotations
 
-from dedupd.client.connection import Refused
+from dedupd.client.connection import DaemonRefused
 from dedupd.errors import DedupdError, NoDaemon, ProtocolError, StateError, UsageError
-from dedupd.protocol.codec import Misspoken, TooLong
-from dedupd.protocol.messages import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE
+from dedupd.protocol.codec import InvalidMessage, TooLong
+from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE
 
 
 class Problem(DedupdError):
@@ -39,9 +39,9 @@ def problem_of(error: DedupdError) -> Problem:
     """Any error of dedupd's as a status, a word and its own sentence."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, Refused):
+    if isinstance(error, DaemonRefused):
         return Problem(*_REFUSALS.get(error.code, (500, "failed")), str(error))
-    if isinstance(error, Misspoken):
+    if isinstance(error, InvalidMessage):
         status, code = (422, "invalid") if error.code == INVALID_PARAMS else (400, "malformed")
         return Problem(status, code, str(error))
     for kind, status, code in _KINDS:

@@ -16,21 +16,9 @@ import msgspec
 from dedupd.config import Places, Settings
 from dedupd.errors import NoDaemon, StateError
 from dedupd.library import LibraryView
-from dedupd.protocol.messages import (
-    GetGroup,
-    GetGroups,
-    GetLessons,
-    GetMonths,
-    GetMoves,
-    GetStatus,
-    GroupDetail,
-    GroupsPage,
-    Lessons,
-    Months,
-    MovesPage,
-    Request,
-    StatusView,
-)
+from dedupd.protocol.requests import GetGroup, GetGroups, GetLessons, GetMonths, GetMoves, GetStatus, Request
+from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
+from dedupd.protocol.views import GroupDetail, StatusView
 from dedupd.web.line import Line
 from dedupd.web.problems import Problem
 
@@ -54,9 +42,11 @@ class Reading:
         except StateError:
             return StatusView(daemon="stopped", roots=[str(root) for root in self._settings.roots])
 
-    async def months(self, offset: int) -> Months:
+    async def months(self, offset: int) -> MonthsPage:
         return await self._asked(
-            GetMonths(offset=offset), Months, lambda view: Months(months=view.reviewer.months()[offset:])
+            GetMonths(offset=offset),
+            MonthsPage,
+            lambda view: MonthsPage(months=view.reviewer.months()[offset:]),
         )
 
     async def groups(self, asked: GetGroups) -> GroupsPage:
@@ -88,9 +78,11 @@ class Reading:
 
         return await self._asked(asked, MovesPage, read)
 
-    async def lessons(self, offset: int) -> Lessons:
+    async def lessons(self, offset: int) -> LessonsPage:
         return await self._asked(
-            GetLessons(offset=offset), Lessons, lambda view: Lessons(lessons=view.reviewer.lessons()[offset:])
+            GetLessons(offset=offset),
+            LessonsPage,
+            lambda view: LessonsPage(lessons=view.reviewer.lessons()[offset:]),
         )
 
     async def of_state(self, read: Callable[[LibraryView], T]) -> T:

@@ -23,7 +23,7 @@ from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import bring_thresholds
 from dedupd.ports import Vision
-from dedupd.protocol.messages import EvidenceView, GroupView
+from dedupd.protocol.views import EvidenceView, GroupView
 from dedupd.web.contract import Pair, SetDuplicates, SetGroup, Uploaded, UploadedSet
 from dedupd.web.problems import Problem
 from dedupd.web.uploads import Receiver, Upload

@@ -126,7 +126,7 @@ class Receiver:
         place = self.folder / f"n{len(self.found):05}"
         place.mkdir(mode=0o700)
         path = place / harmless(name)
-        self._out = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+        self._out = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
         self.found.append(Upload(name=re.split(r"[/\\]", name)[-1], path=path))
 
     def _data(self, data: bytes, start: int, end: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -28,12 +29,40 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     "module",
     ["dedupd", "dedupd.library", "dedupd.client.connection", "dedupd.daemon.life", "dedupd.tui.app", "dedupd.cli.main",
-     "dedupd.cli.run", "dedupd.cli.scan", "dedupd.adapters.vision.client", "dedupd.web.server"],
+     "dedupd.cli.commands.run", "dedupd.cli.commands.scan", "dedupd.adapters.vision.client", "dedupd.web.server"],
 )  # fmt: skip
 def test_a_light_module_loads_nothing_heavy(module: str) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.fail(f"{module} is gone: name what took its place")
     assert loaded_by(f"import {module}") & HEAVY == set()
+
+
+def imported_by(folder: Path) -> set[str]:
+    """The modules of dedupd that the files of a folder name in any import, within functions too."""
+    nodes = [node for path in folder.glob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    return {
+        node.module or ""
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dedupd.")
+    }
+
+
+def test_what_commands_load_when_they_run_is_not_heavy() -> None:
+    """They import within their functions: importing a command shows nothing of it."""
+    modules = imported_by(REPOSITORY / "dedupd/cli/commands")
+    assert {"dedupd.library", "dedupd.daemon.life"} < modules
+    assert loaded_by("\n".join(f"import {name}" for name in sorted(modules))) & HEAVY == set()
+
+
+def test_of_dedupd_itself_help_loads_the_commands_alone() -> None:
+    """More is paid for at each start; the errors are a file of names."""
+    code = "import sys\nfrom dedupd.cli.main import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    ours = "names = [m for m in sys.modules if m.startswith('dedupd.') and not m.startswith('dedupd.cli')]"
+    script = f"{code}\n{ours}\nprint(*names)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=REPOSITORY, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "dedupd.errors"
 
 
 def test_help_costs_no_more_than_the_standard_library_and_rich() -> None:

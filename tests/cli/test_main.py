@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from dedupd.cli import ask
-from dedupd.cli import main as command_line
+from dedupd.cli.commands import status
 from dedupd.cli.console import can_ask
+from dedupd.cli.group_lines import print_group
 from dedupd.cli.main import main
 from dedupd.errors import AlreadyRunning, ConfigError, ConsentNeeded, DedupdError, NoDaemon
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 
 
 def run(*words: str) -> int:
@@ -95,7 +95,7 @@ def test_every_error_has_its_exit_code(
     def command(arguments: argparse.Namespace) -> int:
         raise error
 
-    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    monkeypatch.setattr(status, "run", command)
     assert run("status") == code
     assert capsys.readouterr().err.startswith("dedupd: ")
 
@@ -116,7 +116,7 @@ def test_a_signal_unwinds_the_command_and_is_one_sentence(
             left.append("in order")
         return 0
 
-    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    monkeypatch.setattr(status, "run", command)
     usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     given = signal.signal(number, usual)  # what starts the tests may have had it ignored
     request.addfinalizer(lambda: signal.signal(number, given))
@@ -177,7 +177,7 @@ def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch) -> N
         signal.raise_signal(signal.SIGHUP)
         return 0
 
-    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    monkeypatch.setattr(status, "run", command)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert run("status") == 0
@@ -191,7 +191,7 @@ def test_an_error_about_a_strange_name_can_be_printed(
     def command(arguments: argparse.Namespace) -> int:
         raise DedupdError("cannot read latin-\udce9.jpg")
 
-    monkeypatch.setattr(command_line, "_later", lambda run: command)
+    monkeypatch.setattr(status, "run", command)
     assert run("status") == 1
     assert "latin-\\udce9.jpg" in capsys.readouterr().err
 
@@ -210,5 +210,5 @@ def test_members_that_a_message_had_no_room_for_are_counted(capsys: pytest.Captu
     shown = GroupView(
         id=1, root="/r", month="2024-06", relation="exact", state="settled", keep="k", left_out=4000
     )
-    ask._print_group(shown)
+    print_group(shown)
     assert "and 4000 more" in capsys.readouterr().out

@@ -80,8 +80,8 @@ def test_a_daemon_under_nohup_outlives_its_terminal(
         found.append(signal.getsignal(signal.SIGHUP))
         return 0
 
-    monkeypatch.setattr("dedupd.cli.run.run_daemon", daemon)
-    monkeypatch.setattr("dedupd.cli.run._log_to", lambda places: None)
+    monkeypatch.setattr("dedupd.daemon.life.run", daemon)
+    monkeypatch.setattr("dedupd.cli.commands.run._log_to", lambda places: None)
     (tmp_path / "Pictures").mkdir()
     outside = signal.signal(signal.SIGHUP, before)
     try:

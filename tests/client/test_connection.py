@@ -14,7 +14,10 @@ import pytest
 
 from dedupd.client.connection import Connection, ask
 from dedupd.errors import ProtocolError
-from dedupd.protocol.messages import Acted, Undo
+from dedupd.protocol.requests import Undo
+from dedupd.protocol.results import Acted
+
+PATIENCE = 10
 
 
 @pytest.fixture
@@ -31,8 +34,12 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 async def daemon(place: Path, answer: Answer) -> AsyncIterator[list[str]]:
     """A daemon that answers everything with `answer`; the methods that it was asked."""
     asked: list[str] = []
+    clients = set[asyncio.Task[Any]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        clients.add(task)
         while line := await reader.readline():
             request = json.loads(line)
             asked.append(request["method"])
@@ -40,12 +47,14 @@ async def daemon(place: Path, answer: Answer) -> AsyncIterator[list[str]]:
                 json.dumps({"jsonrpc": "2.0", "id": request["id"]} | answer(request)).encode() + b"\n"
             )
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_unix_server(serve, str(place))
     try:
         yield asked
     finally:
         server.close()
+        await asyncio.wait(clients, timeout=PATIENCE)  # none of them outlives the loop
 
 
 def older(request: dict[str, Any]) -> dict[str, Any]:

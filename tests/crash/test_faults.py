@@ -178,7 +178,7 @@ class TestDisks:
         told: list[str] = []
         disk = LocalDisk()
         found = disk.walk(str(rig.root), "", Scope(), lambda folder, sentence: told.append(sentence))
-        assert [file.path for file in found] == [KEEPER]
+        assert [file.path for _, files in found for file in files] == [KEEPER]
         assert told == [f"{rig.root}/2024/07 is another file system: name it as a root of its own"]
         told.clear()
         heard = disk.list_folder(

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-
 import pytest
 
-from dedupd.adapters.fs.lock import hold
-from dedupd.daemon.life import Daemon
+from dedupd.daemon.hints import HINT_SECONDS
 from dedupd.errors import DedupdError, ExitCode
+from dedupd.pipeline.reconcile import Changes
+from tests.support.jobs_rig import JobsRig
 from tests.support.shelf import Shelf
 
 KEEPER, COPY = "2024/06/a.jpg", "2024/06/b.jpg"
 
 
 @pytest.fixture
-def daemon(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """One that watches the shelf, where one copy may move."""
+def rig(shelf: Shelf) -> JobsRig:
+    """A shelf where one copy may move."""
     shelf.pair(KEEPER, COPY)
     shelf.look()
     shelf.library.consent()
-    with hold(shelf.library.places, shelf.library.settings.roots) as locks:
-        made = Daemon(shelf.library.settings, shelf.library.places, locks)
-        made._library, made._loop = shelf.library, asyncio.new_event_loop()
-        monkeypatch.setattr(made.engine, "give_way", lambda *, photos=True: False)
-        yield made
-        made._loop.close()
+    return JobsRig(shelf)
 
 
-@pytest.fixture
-def soon(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., object]]:
-    """What the daemon is going to do next."""
-    asked: list[Callable[..., object]] = []
-    monkeypatch.setattr(daemon, "_soon", lambda act, *arguments: asked.append(act))
-    return asked
-
-
-def test_what_waited_for_its_turn_does_nothing_once_paused(daemon: Daemon, shelf: Shelf) -> None:
-    daemon.paused = True
+def test_what_waited_for_its_turn_does_nothing_once_paused(rig: JobsRig, shelf: Shelf) -> None:
+    rig.jobs.hint(str(shelf.path("2024/06")), False)
+    rig.due["hints"]()
+    rig.jobs._retry()
+    rig.jobs.look_everywhere()
+    rig.jobs.recluster()
+    assert len(rig.engine.queued) == 4
+    rig.jobs.paused = True
     shelf.add("2024/06/c.jpg", "town")
     looked = len(shelf.vision.looked)
-    daemon._move_again(shelf.library)
-    daemon._look(shelf.library, {str(shelf.path("2024/06")): False})
-    daemon._reconcile(shelf.library)
+    rig.work()
     assert COPY in shelf.files()
     assert len(shelf.vision.looked) == looked
     assert shelf.library.reconcile().new == 1, "a look is for the resume"
@@ -51,24 +40,57 @@ def test_what_waited_for_its_turn_does_nothing_once_paused(daemon: Daemon, shelf
 
 @pytest.mark.parametrize("when", ["before it began", "in the middle"])
 def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
-    daemon: Daemon,
-    shelf: Shelf,
-    soon: list[Callable[..., object]],
-    when: str,
-    monkeypatch: pytest.MonkeyPatch,
+    rig: JobsRig, shelf: Shelf, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    daemon.paused = when == "before it began"
-    monkeypatch.setattr(shelf.library, "rescue", lambda: setattr(daemon, "paused", True) or [])
+    rig.jobs.paused = when == "before it began"
+    monkeypatch.setattr(shelf.library, "rescue", lambda stop: setattr(rig.jobs, "paused", True) or [])
     with pytest.raises(DedupdError, match="before its end") as refused:
-        daemon.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
+        rig.jobs.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED
     assert COPY in shelf.files()
-    assert daemon.look_everywhere in soon
+    assert rig.jobs.look_everywhere in rig.soon
 
 
-def test_a_look_that_was_ended_early_is_begun_again(
-    daemon: Daemon, shelf: Shelf, soon: list[Callable[..., object]], monkeypatch: pytest.MonkeyPatch
+def test_a_look_that_was_ended_early_is_begun_again(rig: JobsRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
+    rig.jobs.look_everywhere()
+    rig.work()
+    assert rig.jobs.look_everywhere in rig.soon
+
+
+def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon.engine, "give_way", lambda *, photos=True: True)
-    daemon._reconcile(shelf.library)
-    assert daemon.look_everywhere in soon
+    """In a folder of many thousands, where something changes all day, nothing else would be done."""
+    hint = str(shelf.path("2024/06"))
+    rig.jobs.hint(hint, False)
+    monkeypatch.setattr(
+        shelf.library,
+        "reconcile_folders",
+        lambda root, folders, stop: setattr(rig, "now", rig.now + 20.0) or Changes(),
+    )
+    rig.look_at_hints()
+    rig.jobs.hint(hint, False)
+    rig.now += 15.0
+    rig.jobs.hint(hint, False)
+    assert rig.waits == [HINT_SECONDS, 20.0, 5.0]
+
+
+def test_hints_that_were_not_all_looked_at_are_not_lost(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
+    rig.jobs.hint(str(shelf.path("2024/06")), False)
+    rig.look_at_hints()
+    assert rig.jobs.look_everywhere in rig.soon
+
+
+def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.jobs._unread = ["2023 cannot be read"]
+    monkeypatch.setattr(rig.engine, "give_way", lambda: True)
+    monkeypatch.setattr(shelf.library, "rescue", lambda stop: pytest.fail("the next look asks about keepers"))
+    rig.jobs.look_everywhere()
+    rig.work()
+    assert rig.jobs.unread() == ["2023 cannot be read"]

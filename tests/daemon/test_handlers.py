@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
-from dedupd.daemon import handlers as handlers_module
 from dedupd.daemon import page_fit as fitting_module
+from dedupd.daemon import reads as reads_module
 from dedupd.daemon.handlers import Handlers
-from dedupd.protocol.messages import (
-    GetGroups,
-    GetLessons,
-    GetMonths,
-    GetMoves,
-    GroupsPage,
-    Lessons,
-    Months,
-    MovesPage,
-)
+from dedupd.daemon.services import Services
+from dedupd.protocol.requests import REQUESTS, GetGroups, GetLessons, GetMonths, GetMoves
+from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
 from tests.support.shelf import Shelf
-
-if TYPE_CHECKING:
-    from dedupd.daemon.life import Daemon
 
 
 @pytest.fixture
@@ -39,17 +29,17 @@ def asked(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
         return min(2, len(items))
 
     monkeypatch.setattr(fitting_module, "fitting", two)
-    monkeypatch.setattr(handlers_module, "fitting", two)
-    daemon = SimpleNamespace(settings=shelf.library.settings, places=shelf.library.places)
-    handlers = Handlers(cast("Daemon", daemon))
+    monkeypatch.setattr(reads_module, "fitting", two)
+    config = SimpleNamespace(settings=shelf.library.settings)
+    handlers = Handlers(cast("Services", SimpleNamespace(config=config, places=shelf.library.places)))
     yield handlers
     handlers.close()
 
 
 async def test_every_list_is_whole_when_its_pages_are_put_together(asked: Handlers) -> None:
     for request, kind, name in (
-        (GetMonths, Months, "months"),
-        (GetLessons, Lessons, "lessons"),
+        (GetMonths, MonthsPage, "months"),
+        (GetLessons, LessonsPage, "lessons"),
         (GetGroups, GroupsPage, "groups"),
         (GetMoves, MovesPage, "moves"),
     ):
@@ -63,3 +53,9 @@ async def test_every_list_is_whole_when_its_pages_are_put_together(asked: Handle
             offset = page.next_offset
         ids = {getattr(item, "id", None) or item.month for item in found}
         assert len(found) == len(ids) == 5, name
+
+
+def test_every_request_is_answered_in_one_place(asked: Handlers) -> None:
+    for method in sorted(REQUESTS.keys() - {"hello", "subscribe"}):  # the connection's own
+        name = method.replace("-", "_")
+        assert hasattr(asked._reads, name) != hasattr(asked._acts, name), method

@@ -7,21 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.relocation import Goal, Move, MoveState
-from dedupd.daemon.handlers import _acted
+from dedupd.daemon.acts import acted_by
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
 from dedupd.library import Moved
 from dedupd.protocol.codec import encode_result, size
-from dedupd.protocol.messages import (
-    MANY_IDS,
-    MAX_LINE,
-    Acted,
-    EvidenceView,
-    GroupDetail,
-    GroupsPage,
-    GroupView,
-    MonthView,
-    PhotoView,
-)
+from dedupd.protocol.limits import MANY_IDS, MAX_LINE
+from dedupd.protocol.results import Acted, GroupsPage
+from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView, PhotoView
 
 NASTY = "\udcff" * 40
 """A name that JSON writes six bytes a character of."""
@@ -110,7 +102,7 @@ def moved(count: int, batches: int = 1) -> Moved:
 
 
 def test_an_act_names_its_moves_while_they_are_few_enough() -> None:
-    acted = _acted(moved(3), [7])
+    acted = acted_by(moved(3), [7])
     assert (acted.moves, acted.batches, acted.lessons) == ([10**9, 10**9 + 1, 10**9 + 2], [], [7])
 
 
@@ -119,7 +111,7 @@ def test_an_act_on_a_whole_library_fits_into_its_answer(batches: int) -> None:
     """`approve --all` of more than some 130,000 moves was an answer that cut its client off."""
     done = moved(MANY_IDS + 1, batches)
     done.said = [f"{number} {NASTY * 10}" for number in range(3000)]
-    acted = _acted(done, range(10**9, 10**9 + MANY_IDS + 1))
+    acted = acted_by(done, range(10**9, 10**9 + MANY_IDS + 1))
     assert encode_result(2**62, acted)
     assert (acted.moved, acted.moves, acted.lessons) == (MANY_IDS + 1, [], [])
     assert len(acted.batches) == (1 if batches == 1 else 0)

@@ -12,7 +12,7 @@ from apscheduler.schedulers import base
 
 from dedupd import config
 from dedupd.daemon import schedule as schedule_module
-from dedupd.daemon.schedule import Daily, Every, Schedule
+from dedupd.daemon.schedule import Daily, Every, Scheduler
 
 PATIENCE = 10
 TWO_HOURS = 7200.0
@@ -39,7 +39,7 @@ class Rig:
     def __init__(self) -> None:
         self.ran: dict[str, int] = {}
         self._more = asyncio.Event()
-        self.schedule = Schedule(config.Schedule(interval_minutes=60, reconcile_minutes=30, nightly="03:00"))
+        self.schedule = Scheduler(config.Schedule(interval_minutes=60, reconcile_minutes=30, nightly="03:00"))
         names = ("recluster", "reconcile", "sweep", "roots", "config")
         self.schedule.start(**{name: self.job(name) for name in names})
 

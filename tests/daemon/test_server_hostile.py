@@ -18,29 +18,22 @@ import pytest
 
 from dedupd.daemon import server as server_module
 from dedupd.daemon.broadcast import Broadcast
-from dedupd.daemon.server import Failed, Server
+from dedupd.daemon.server import RequestError, Server
 from dedupd.errors import DedupdError, StateError
-from dedupd.protocol.messages import (
+from dedupd.protocol.failure import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    MAX_CLIENTS,
-    MAX_LINE,
     METHOD_NOT_FOUND,
     NOT_FOUND,
     PARSE_ERROR,
     REFUSED,
-    Attention,
-    Done,
-    GetGroup,
-    GetMonths,
-    Pause,
-    Progressed,
-    ProgressView,
-    Request,
-    Resume,
-    StatusView,
 )
+from dedupd.protocol.limits import MAX_CLIENTS, MAX_LINE
+from dedupd.protocol.notices import Attention, Progressed
+from dedupd.protocol.requests import GetGroup, GetMonths, Pause, Request, Resume
+from dedupd.protocol.results import Confirmed
+from dedupd.protocol.views import ProgressView, StatusView
 
 Line = dict[str, Any]
 
@@ -56,7 +49,7 @@ async def answer(request: Request) -> msgspec.Struct:
     """Answers as the handlers do: with a result, a refusal, or an accident."""
     match request:
         case GetGroup(id=1):
-            raise Failed(NOT_FOUND, "there is no group 1 any more")
+            raise RequestError(NOT_FOUND, "there is no group 1 any more")
         case GetGroup(id=3):
             raise DedupdError("not there: " + "x" * MAX_LINE)
         case GetGroup():
@@ -67,7 +60,7 @@ async def answer(request: Request) -> msgspec.Struct:
             return StatusView(daemon="x" * (MAX_LINE + 1))
         case Resume():
             await asyncio.sleep(3600)
-    return Done(message="yes")
+    return Confirmed(message="yes")
 
 
 @pytest.fixture

@@ -2,80 +2,71 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from dedupd.adapters.fs.lock import Locks
-from dedupd.config import Places, Settings
-from dedupd.core.foreign import Scope
-from dedupd.daemon import life
-from dedupd.daemon.life import Daemon
+from dedupd.daemon.root_watch import RootWatch
 
-DEAF = "only 10 of 43 folders are watched"
+UNHEARD = "only 10 of 43 folders are watched"
 
 
 class Rig:
-    """A daemon that was never started: what it would look at, and a watcher that tells what a test says."""
+    """A root whose watcher tells what a test says, and what was to be looked at."""
 
-    def __init__(self, at: Path) -> None:
-        self.root = at / "Pictures"
-        self.root.mkdir()
-        settings = Settings(roots=(self.root,))
-        places = Places(state=at / "state", config=at / "config.toml", socket=at / "dedupd.sock")
-        self.daemon = Daemon(settings, places, cast("Locks", None))
-        self.told = ""
+    def __init__(self, root: Path, unwatched_seconds: float = 600.0) -> None:
+        self.root = str(root)
+        self.said = ""
+        self.hints: dict[str, bool] = {}
         self.everywhere = 0
-        inside = cast("Any", self.daemon)
-        inside._loop = asyncio.get_running_loop()
-        inside._library = SimpleNamespace(
-            known=SimpleNamespace(scope=Scope(ignore=(), defaults=True)), problems={}
-        )
-        inside.watcher = SimpleNamespace(watch=lambda root: self.told, unwatch=lambda root: None)
-        inside.look_everywhere = self._everywhere
+        self.roots = RootWatch(self, unwatched_seconds=unwatched_seconds)
 
-    def _everywhere(self) -> None:
+    def watch(self, root: str) -> str:
+        return self.said
+
+    def unwatch(self, root: str) -> None: ...
+
+    def hint(self, folder: str, whole: bool) -> None:
+        self.hints[folder] = whole
+
+    def look_everywhere(self) -> None:
         self.everywhere += 1
 
-    async def check(self, told: str) -> dict[str, bool]:
+    async def check(self, said: str) -> dict[str, bool]:
         """What is to be looked at after the watcher said this."""
-        self.told = told
-        await self.daemon._check_roots()
-        hints, self.daemon._hints = self.daemon._hints, {}
-        return hints
+        self.said, self.hints = said, {}
+        await self.roots.check([self.root], self)
+        return self.hints
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> Rig:
+def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
 async def test_what_is_not_watched_is_told_as_long_as_it_lasts(rig: Rig) -> None:
-    await rig.check(DEAF)
-    assert DEAF in rig.daemon.attention()
-    assert rig.daemon._unwatched[str(rig.root)]
+    await rig.check(UNHEARD)
+    assert rig.roots.unwatched() == [UNHEARD]
     await rig.check("")
-    assert DEAF not in rig.daemon.attention()
+    assert rig.roots.unwatched() == []
 
 
-async def test_it_is_looked_at_more_often_meanwhile(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await rig.check(DEAF) == {}  # the first look comes anyway
-    assert await rig.check(DEAF) == {}
-    monkeypatch.setattr(life, "UNWATCHED_SECONDS", -1.0)
-    assert await rig.check(DEAF) == {str(rig.root): True}
+async def test_it_is_looked_at_more_often_meanwhile(rig: Rig, tmp_path: Path) -> None:
+    assert await rig.check(UNHEARD) == {}  # the first look comes anyway
+    assert await rig.check(UNHEARD) == {}
+    often = Rig(tmp_path, unwatched_seconds=-1.0)
+    assert await often.check(UNHEARD) == {}
+    assert await often.check(UNHEARD) == {often.root: True}
 
 
 async def test_it_is_looked_at_once_more_when_all_of_it_is_heard(rig: Rig) -> None:
-    await rig.check(DEAF)
-    assert await rig.check("") == {str(rig.root): True}
+    await rig.check(UNHEARD)
+    assert await rig.check("") == {rig.root: True}
     assert await rig.check("") == {}
     assert rig.everywhere == 0
 
 
 async def test_later_folders_can_make_it_incomplete(rig: Rig) -> None:
     assert await rig.check("") == {}
-    await rig.check(DEAF)
-    assert DEAF in rig.daemon.attention()
+    await rig.check(UNHEARD)
+    assert rig.roots.unwatched() == [UNHEARD]

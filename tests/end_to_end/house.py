@@ -21,23 +21,17 @@ import msgspec
 from dedupd.client.connection import ask
 from dedupd.config import Places, places
 from dedupd.errors import NoDaemon
-from dedupd.protocol.messages import (
-    Acted,
-    Done,
-    GetGroups,
-    GetStatus,
-    GroupsPage,
-    Request,
-    ScanNow,
-    StatusView,
-)
+from dedupd.protocol.requests import GetGroups, GetStatus, Request, ScanNow
+from dedupd.protocol.results import Acted, Confirmed, GroupsPage
+from dedupd.protocol.views import StatusView
 
 PATIENCE = 60.0
 """Seconds until a wait is a failure, on a machine that is busy with other things."""
 REPOSITORY = Path(__file__).parents[2]
 HURRIED = (
-    "import sys, dedupd.daemon.life as m, dedupd.daemon.schedule as s, dedupd.daemon.server as v\n"
-    "m.HINT_SECONDS, m.HINT_LIMIT_SECONDS, m.BUSY_SECONDS = 0.2, 1.0, 1.0\n"
+    "import sys, dedupd.daemon.hints as h, dedupd.daemon.jobs as j\n"
+    "import dedupd.daemon.schedule as s, dedupd.daemon.server as v\n"
+    "h.HINT_SECONDS, h.HINT_LIMIT_SECONDS, j.BUSY_SECONDS = 0.2, 1.0, 1.0\n"
     "s.SWEEP_SECONDS, s.ROOTS_SECONDS, s.CONFIG_SECONDS, v.LISTENS_SECONDS = 1, 1, 1, 0.05\n"
     "from dedupd.cli.main import main\n"
     "sys.exit(main())"
@@ -255,11 +249,11 @@ class Daemon:
 
     def look(self) -> None:
         """Ask for a full look and wait for its end."""
-        self.ask(ScanNow(), Done)
+        self.ask(ScanNow(), Confirmed)
         self.settled()
 
     def approve_all(self) -> Acted:
-        from dedupd.protocol.messages import Approve
+        from dedupd.protocol.requests import Approve
 
         return self.ask(Approve(all=True), Acted)
 

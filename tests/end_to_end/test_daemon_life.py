@@ -116,9 +116,9 @@ def test_sigterm_ends_it_while_it_reads_photos(house: House) -> None:
 
 
 DEAD_MOUNT = (
-    "import os, threading, dedupd.daemon.life as m\n"
+    "import threading, dedupd.daemon.life as m, dedupd.daemon.root_watch as r\n"
     "def identity(root): threading.Event().wait()\n"
-    "m._identity, m.STOP_SECONDS = identity, 2.0\n"
+    "r.identity_of, m.STOP_SECONDS = identity, 2.0\n"
 )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.messages import Done, Resume
+from dedupd.protocol.requests import Resume
+from dedupd.protocol.results import Confirmed
 from tests.end_to_end.house import GATED, Daemon, House
 from tests.end_to_end.test_socket import Talk
 
@@ -60,7 +61,7 @@ def test_a_pause_ends_an_import_and_resume_goes_on_with_it(importing: Import) ->
         assert "paused" in talk.hear()["result"]["message"]
     status = importing.daemon.until(lambda s: not s.busy)
     assert status.paused and status.photos < ALL
-    importing.daemon.ask(Resume(), Done)
+    importing.daemon.ask(Resume(), Confirmed)
     importing.daemon.settled(lambda s: s.photos == ALL)
 
 

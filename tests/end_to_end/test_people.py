@@ -165,9 +165,10 @@ def test_not_duplicates_binds_across_renames(house: House, settled: dict[str, st
 
 
 def _months(daemon: Daemon) -> set[str]:
-    from dedupd.protocol.messages import GetMonths, Months
+    from dedupd.protocol.requests import GetMonths
+    from dedupd.protocol.results import MonthsPage
 
-    return {month.month for month in daemon.ask(GetMonths(), Months).months if month.photos}
+    return {month.month for month in daemon.ask(GetMonths(), MonthsPage).months if month.photos}
 
 
 def test_approve_and_reject_without_a_daemon(house: House, settled: dict[str, str]) -> None:

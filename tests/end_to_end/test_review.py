@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from dedupd.protocol.messages import StatusView
+from dedupd.protocol.views import StatusView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.settings import SettingsScreen
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import PictureView
 from tests.end_to_end.house import Daemon, House
 from tests.tui.conftest import Review
 
@@ -23,7 +23,7 @@ async def reviewing(daemon: Daemon, images: str = "off") -> AsyncIterator[Review
     app = ReviewApp(daemon.house.places.socket, images=cast("Any", images))
     async with app.run_test(size=(120, 40)) as pilot:
         review = Review(app, pilot, cast("Any", None))
-        await review.until(lambda: app.library.months, "the months")
+        await review.until(lambda: app.state.months, "the months")
         yield review
 
 
@@ -31,7 +31,7 @@ async def until(daemon: Daemon, review: Review, moved: int) -> None:
     """The daemon has so many files moved, and the reviewer knows."""
     await review.settled()
     await asyncio.to_thread(daemon.settled, lambda s: _moved(s, moved))
-    await review.until(lambda: review.app.library.status.moved == moved, f"{moved} moved")
+    await review.until(lambda: review.app.state.status.moved == moved, f"{moved} moved")
 
 
 def _moved(status: StatusView, count: int) -> bool:
@@ -49,7 +49,7 @@ async def test_the_first_yes_and_its_undo_on_real_files(pair: House) -> None:
             await review.press("y")
             await until(daemon, review, 1)
             assert (pair.root / "2024/06/duplicates/IMG_1 copy.jpg").exists()
-            assert review.app.library.status.bytes_saved > 0, "savings are live"
+            assert review.app.state.status.bytes_saved > 0, "savings are live"
             await review.press("u")
             await until(daemon, review, 0)
         daemon.look()
@@ -72,7 +72,7 @@ async def test_a_proposal_taken_back_is_proposed_again_until_the_first_yes(pair:
                 await until(daemon, review, 1)
                 await review.press("u")
                 await until(daemon, review, 0)
-                await review.until(lambda: review.app.library.status.waiting_to_move == 1, "proposed again")
+                await review.until(lambda: review.app.state.status.waiting_to_move == 1, "proposed again")
         assert pair.cli("feedback", "--json").json == [], "what was taken back taught nothing"
         daemon.look()
         assert pair.photos() == before, "and nothing moves before a yes"
@@ -93,7 +93,7 @@ async def test_what_was_taken_back_stays_once_proposals_move_by_themselves(pair:
             await until(daemon, review, 2)
             await review.press("u")
             await until(daemon, review, 1)
-            assert any("stays from now on" in line.text for line in review.app.library.log)
+            assert any("stays from now on" in line.text for line in review.app.state.log)
         daemon.look()
         assert (pair.root / "2024/06/IMG_1 copy.jpg").exists()
         assert not (pair.root / "2024/06/IMG_2 copy.jpg").exists()
@@ -109,12 +109,12 @@ async def test_what_waits_is_approved_taken_back_rejected_and_forgotten(pair: Ho
             async def waiting(count: int) -> None:
                 await review.settled()
                 await review.until(
-                    lambda: review.app.library.status.groups_waiting == count, f"{count} waiting"
+                    lambda: review.app.state.status.groups_waiting == count, f"{count} waiting"
                 )
 
             await review.open_group()
             await review.until(
-                lambda: sum(p.drawn for p in review.app.screen.query(Picture)) == 2, "pictures"
+                lambda: sum(p.drawn for p in review.app.screen.query(PictureView)) == 2, "pictures"
             )
             await review.press("a")
             await until(daemon, review, 1)
@@ -156,7 +156,7 @@ async def test_settings_are_counted_by_the_daemon_and_written_with_their_comment
             await review.asked()
             assert "tiers.exact = review was move" in " ".join(review.text().split())
             await review.press("y")
-            await review.until(lambda: "Written." in review.app.library.log[-1].text)
+            await review.until(lambda: "Written." in review.app.state.log[-1].text)
     assert pair.config.read_text().startswith("# ours, by hand\n")
     with pair.daemon() as daemon:
         status = daemon.settled(lambda s: s.groups_waiting == 1)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from dedupd.protocol.messages import Done, Pause, Resume
+from dedupd.protocol.requests import Pause, Resume
+from dedupd.protocol.results import Confirmed
 from tests.end_to_end.house import House
 
 REPORT = {
@@ -163,7 +164,7 @@ def test_beside_a_daemon_it_is_the_daemon_that_scans(pair: House) -> None:
 def test_paused_it_leaves_everything_alone_until_resumed(pair: House) -> None:
     with pair.daemon("--yes") as daemon:
         daemon.settled(lambda s: s.moved == 1)
-        assert daemon.ask(Pause(), Done).message
+        assert daemon.ask(Pause(), Confirmed).message
         pair.add("2024/06/IMG_2 copy.jpg", 2)
         assert pair.cli("scan-now").code == 1
         assert pair.cli("scan", pair.root, "--yes").code == 4
@@ -173,7 +174,7 @@ def test_paused_it_leaves_everything_alone_until_resumed(pair: House) -> None:
     with pair.daemon("--yes") as daemon:  # it stays paused over a restart
         assert daemon.settled().paused
         assert daemon.status().photos == 2
-        daemon.ask(Resume(), Done)
+        daemon.ask(Resume(), Confirmed)
         daemon.settled(lambda s: s.moved == 2)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from dedupd.protocol.messages import GetSettings, SettingsView
+from dedupd.protocol.requests import GetSettings
+from dedupd.protocol.views import SettingsView
 from tests.end_to_end.house import Daemon, House
 
 

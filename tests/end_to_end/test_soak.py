@@ -20,10 +20,8 @@ from pathlib import Path
 import pytest
 
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import (
-    Acted,
+from dedupd.protocol.requests import (
     Approve,
-    Done,
     GetThumbnails,
     GroupRef,
     Pause,
@@ -31,9 +29,9 @@ from dedupd.protocol.messages import (
     Request,
     Resume,
     Scan,
-    Thumbnails,
     Undo,
 )
+from dedupd.protocol.results import Acted, Confirmed, Thumbnails
 from tests.end_to_end.house import Daemon, House, painted
 
 EVENTS = int(os.environ.get("DEDUPD_SOAK", "20000"))
@@ -180,7 +178,7 @@ class People:
         daemon.until(lambda status: True)
         return daemon
 
-    def ask(self, request: Request, kind: type[Acted | Done | Thumbnails] = Acted) -> None:
+    def ask(self, request: Request, kind: type[Acted | Confirmed | Thumbnails] = Acted) -> None:
         with contextlib.suppress(DedupdError):  # refused in a sentence: a group that is gone, a pause
             self.daemon.ask(request, kind)
 
@@ -198,9 +196,9 @@ class People:
         self.ask(GetThumbnails(files=[self.random.randrange(1, 400) for _ in range(8)]), Thumbnails)
 
     def pause(self) -> None:
-        self.ask(Pause(), Done)
+        self.ask(Pause(), Confirmed)
         self.owner.add()
-        self.ask(Resume(), Done)
+        self.ask(Resume(), Confirmed)
 
     def scan(self) -> None:
         self.ask(Scan(roots=[str(self.owner.house.root)], yes=True))

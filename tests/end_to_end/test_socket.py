@@ -13,16 +13,8 @@ from typing import Any, Self
 
 import pytest
 
-from dedupd.protocol.messages import (
-    INVALID_PARAMS,
-    MAX_CLIENTS,
-    MAX_LINE,
-    NOT_FOUND,
-    PARSE_ERROR,
-    PROTOCOL,
-    REFUSED,
-    STALE,
-)
+from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, PARSE_ERROR, REFUSED, STALE
+from dedupd.protocol.limits import MAX_CLIENTS, MAX_LINE, PROTOCOL
 from tests.end_to_end.house import PATIENCE, Daemon, House
 
 

@@ -16,19 +16,13 @@ import msgspec
 
 from dedupd.errors import ProtocolError
 from dedupd.protocol.codec import encode_error, encode_notice, encode_result, parse, request_of
-from dedupd.protocol.messages import (
-    INTERNAL_ERROR,
-    METHOD_NOT_FOUND,
-    NOT_FOUND,
-    PROTOCOL,
-    REFUSED,
-    STALE,
-    Acted,
+from dedupd.protocol.failure import INTERNAL_ERROR, METHOD_NOT_FOUND, NOT_FOUND, REFUSED, STALE, Failure
+from dedupd.protocol.limits import PROTOCOL
+from dedupd.protocol.notices import MonthChanged, Notice, Progressed, StatusChanged
+from dedupd.protocol.requests import (
     Approve,
-    Done,
     Exchange,
-    Failure,
-    Forget,
+    ForgetLessons,
     GetGroup,
     GetGroups,
     GetLessons,
@@ -37,38 +31,40 @@ from dedupd.protocol.messages import (
     GetSettings,
     GetStatus,
     GetThumbnails,
-    GroupDetail,
     GroupRef,
-    GroupsPage,
-    GroupView,
-    Hello,
     Judge,
-    Lessons,
-    LessonView,
-    MonthChanged,
-    Months,
-    MonthView,
-    MovesPage,
-    MoveView,
-    Notice,
     Pause,
-    PhotoView,
-    Progressed,
-    ProgressView,
     Reject,
     Request,
     Resume,
-    RootView,
     SayHello,
     ScanNow,
-    SettingsView,
-    StatusChanged,
-    StatusView,
     Subscribe,
-    Thumbnails,
     Tune,
-    Tuned,
     Undo,
+)
+from dedupd.protocol.results import (
+    Acted,
+    Confirmed,
+    GroupsPage,
+    Hello,
+    LessonsPage,
+    MonthsPage,
+    MovesPage,
+    Thumbnails,
+    Tuned,
+)
+from dedupd.protocol.views import (
+    GroupDetail,
+    GroupView,
+    LessonView,
+    MonthView,
+    MoveView,
+    PhotoView,
+    ProgressView,
+    RootView,
+    SettingsView,
+    StatusView,
 )
 from tests.fakes.library import ROOT, Scene, make_library
 
@@ -189,7 +185,7 @@ class FakeDaemon:
             return encode_error(id, Failure(code=INTERNAL_ERROR, message=str(error)))
 
     async def _handle(self, request: Request) -> msgspec.Struct:
-        acting = isinstance(request, Approve | Exchange | Reject | Judge | Undo | Forget)
+        acting = isinstance(request, Approve | Exchange | Reject | Judge | Undo | ForgetLessons)
         if not acting:
             return self._answers[type(request)](self, request)
         await self.hold.wait()
@@ -231,7 +227,7 @@ class FakeDaemon:
             pid=4242,
         )
 
-    def _months(self, request: GetMonths) -> Months:
+    def _months(self, request: GetMonths) -> MonthsPage:
         del request
         found: dict[tuple[str, str], MonthView] = {}
         for group in self.groups.values():
@@ -243,7 +239,7 @@ class FakeDaemon:
             if move.state == "moved":
                 found[move.root, move.month].moved += 1
                 found[move.root, move.month].bytes_saved += move.size
-        return Months(months=list(found.values()))
+        return MonthsPage(months=list(found.values()))
 
     def _groups(self, request: GetGroups) -> GroupsPage:
         found = [
@@ -349,7 +345,7 @@ class FakeDaemon:
             self._changed(self.groups[group], "proposed" if self.groups[group].duplicates else "review")
         return acted
 
-    def _forget(self, request: Forget) -> Acted:
+    def _forget(self, request: ForgetLessons) -> Acted:
         before, ids = len(self.lessons), {request.lesson, *request.lessons}
         groups = {lesson.a for lesson in self.lessons if lesson.id in ids}
         self.lessons = [lesson for lesson in self.lessons if lesson.id not in ids]
@@ -424,31 +420,31 @@ class FakeDaemon:
             raise Refusal(REFUSED, "another protocol")
         return Hello(protocol=PROTOCOL, version="0.1", pid=4242)
 
-    def _pause(self, request: Pause | Resume) -> Done:
+    def _pause(self, request: Pause | Resume) -> Confirmed:
         self.paused = isinstance(request, Pause)
-        return Done()
+        return Confirmed()
 
     _answers: ClassVar[dict[type[Request], Callable[[FakeDaemon, Any], msgspec.Struct]]] = {
         SayHello: _hello,
-        Subscribe: lambda self, request: Done(),
+        Subscribe: lambda self, request: Confirmed(),
         GetStatus: _status,
         GetMonths: _months,
         GetGroups: _groups,
         GetGroup: _group,
         GetThumbnails: _thumbnails,
         GetMoves: _moves,
-        GetLessons: lambda self, request: Lessons(lessons=self.lessons),
+        GetLessons: lambda self, request: LessonsPage(lessons=self.lessons),
         GetSettings: lambda self, request: self.settings,
         Tune: lambda self, request: self._tune(request),
         Pause: _pause,
         Resume: _pause,
-        ScanNow: lambda self, request: Done(),
+        ScanNow: lambda self, request: Confirmed(),
         Approve: _approve,
         Exchange: _exchange,
         Reject: _reject,
         Judge: _judge,
         Undo: _undo,
-        Forget: _forget,
+        ForgetLessons: _forget,
     }
 
 

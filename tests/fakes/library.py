@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from dedupd.protocol.messages import EvidenceView, GroupView, PhotoView
+from dedupd.protocol.views import EvidenceView, GroupView, PhotoView
 
 ROOT = "/home/ann/Pictures"
 _KINDS = (

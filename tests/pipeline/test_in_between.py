@@ -20,7 +20,7 @@ def at(number: int, act: Callable[[], object]) -> Stop:
     """A safe point each time; at the `number`-th of them something comes in."""
     asked = 0
 
-    def stop(*, photos: bool = True) -> bool:
+    def stop() -> bool:
         nonlocal asked
         asked += 1
         if asked == number:
@@ -229,7 +229,7 @@ def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Sh
     first, *others = [group.id for group in shelf.ledger.judgement.groups()]
     asked = 0
 
-    def stopped_before_sidecars(*, photos: bool = True) -> bool:
+    def stopped_before_sidecars() -> bool:
         nonlocal asked
         asked += 1
         return asked > 1

@@ -131,6 +131,15 @@ def test_a_rescue_that_failed_is_tried_again_later(settled: Shelf, monkeypatch: 
     assert len(sweep(settled)) == 1 and "2024/06/b.jpg" in settled.files()
 
 
+def test_a_rescue_that_is_ended_in_its_look_is_for_the_next_sweep(shelf: Shelf) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    assert shelf.pass_().files == 1
+    shelf.path("2024/06/a.jpg").unlink()
+    assert shelf.library.rescue(stop=lambda: True) == []
+    assert "2024/06/b.jpg" not in shelf.files()
+    assert shelf.library.sweep({}, {shelf.row.id}) and "2024/06/b.jpg" in shelf.files()
+
+
 def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +152,7 @@ def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
     ids = [row.id for row in shelf.library.roots]
     with monkeypatch.context() as full:
         full.setattr(
-            movement, "reconcile", lambda *what: (_ for _ in ()).throw(StateError("the disk is full"))
+            movement, "reconcile", lambda *what, **how: (_ for _ in ()).throw(StateError("the disk is full"))
         )
         with pytest.raises(StateError):
             shelf.library.sweep({id: {"2024/06": False} for id in ids}, set(ids))

@@ -195,7 +195,7 @@ def test_several_disks_mounted_in_one_folder_that_are_roots_of_their_own_are_not
 
     def walk(
         root: str, under: str, scope: Scope, on_problem: walk.OnProblem, on_foreign: walk.OnForeign
-    ) -> Iterator[FoundFile]:
+    ) -> Iterator[tuple[str, list[FoundFile]]]:
         for year in ("2021", "2022"):
             on_problem(year, "")
         return real(root, under, scope, on_problem, on_foreign)

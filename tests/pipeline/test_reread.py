@@ -199,6 +199,18 @@ class TestDoubt:
         shelf.library.reread()
         assert len(opened) == MANY_DOUBTS
 
+    def test_nor_where_the_look_is_ended_before_its_end(self, shelf: Shelf, opened: list[str]) -> None:
+        names = [f"2024/{month:02}/{number}.jpg" for month in (6, 7) for number in range(MANY_DOUBTS + 1)]
+        for number, name in enumerate(names):
+            shelf.add(name, f"scene {number}")
+        shelf.look()
+        for name in names:
+            touch(shelf.path(name))
+        safe_points = iter(range(4))
+        shelf.library.reconcile(stop=lambda: next(safe_points, None) is None)
+        shelf.library.reread()
+        assert opened == []
+
     def test_other_inode_numbers_of_a_new_mount_are_read_again_at_most(
         self, settled: Shelf, opened: list[str]
     ) -> None:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.month import Month
-from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.slices import SLICE_SECONDS, Stop, slices, wait
 from tests.fakes.clock import FakeClock
 from tests.support.shelf import Shelf
@@ -49,7 +48,7 @@ def now_and_then(every: int) -> Stop:
     """True at each `every`-th safe point."""
     asked = 0
 
-    def stop(*, photos: bool = True) -> bool:
+    def stop() -> bool:
         nonlocal asked
         asked += 1
         return asked % every == 0
@@ -120,7 +119,7 @@ def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
     kept = shelf.ledger.inventory.file(last.members[0].file)
     assert kept is not None
 
-    def say_no(*, photos: bool = True) -> bool:
+    def say_no() -> bool:
         if shelf.ledger.judgement.group(last.id) is not None:
             shelf.library.reject([last.id])
         return False
@@ -135,25 +134,12 @@ def test_what_waits_for_a_person_since_a_moment_ago_does_not_move(shelf: Shelf) 
     shelf.look()
     last = max(shelf.ledger.judgement.groups(), key=lambda group: group.id)
 
-    def doubt(*, photos: bool = True) -> bool:
+    def doubt() -> bool:
         with shelf.ledger.transaction():
             shelf.ledger.judgement.set_role(last.id, last.members[0].file, "review", "looked at again")
         return False
 
     assert shelf.library.approve_all(stop=doubt).files == 39
-
-
-def test_whoever_comes_in_while_folders_are_listed_must_leave_photos_alone(shelf: Shelf) -> None:
-    months_of_copies(shelf, 2, 1)
-    let_in: list[bool] = []
-
-    def stop(*, photos: bool = True) -> bool:
-        let_in.append(photos)
-        return False
-
-    root = shelf.library.roots[0]
-    reconcile(root, shelf.ledger, shelf.library.disk, shelf.clock, shelf.library.known.scope, stop=stop)
-    assert let_in and not any(let_in)
 
 
 def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf) -> None:

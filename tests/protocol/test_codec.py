@@ -13,16 +13,11 @@ from hypothesis import strategies as st
 
 from dedupd.errors import ProtocolError
 from dedupd.protocol import codec
-from dedupd.protocol.messages import (
-    MAX_LINE,
-    NOTICES,
-    REQUESTS,
-    Attention,
-    Failure,
-    GetGroup,
-    GroupView,
-    Resolve,
-)
+from dedupd.protocol.failure import Failure
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.notices import NOTICES, Attention
+from dedupd.protocol.requests import REQUESTS, GetGroup, Resolve
+from dedupd.protocol.views import GroupView
 
 names = st.binary(max_size=60).map(os.fsdecode)
 

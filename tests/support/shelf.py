@@ -16,7 +16,7 @@ from blake3 import blake3
 from dedupd.config import Places, Settings
 from dedupd.core.records import GroupRow, MemberRow, RootRow
 from dedupd.library import Library, Moved
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision, pseudo_photo
 

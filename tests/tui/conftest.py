@@ -14,10 +14,10 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dedupd.protocol.messages import GroupView
+from dedupd.protocol.views import GroupView
 from dedupd.tui.app import ReviewApp
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Words
 from tests.fakes.daemon import FakeDaemon
 
@@ -69,14 +69,14 @@ class Review:
 
     async def settled(self) -> None:
         """Everything asked for is done and the screen has followed."""
-        await self.app.hands.idle()
-        await self.until(lambda: not self.app.library.acting)
+        await self.app.action_queue.idle()
+        await self.until(lambda: not self.app.state.acting)
         await self.calm()
 
     async def open_month(self) -> None:
-        await self.until(lambda: self.app.library.months, "months")
+        await self.until(lambda: self.app.state.months, "months")
         await self.press("enter")
-        await self.until(lambda: len(self.app.library.loaded) == 1, "groups")
+        await self.until(lambda: len(self.app.state.loaded) == 1, "groups")
         await self.calm()
 
     async def open_group(self) -> None:
@@ -92,8 +92,8 @@ class Review:
         )
         await self.calm()
 
-    def rows(self) -> Rows[Any]:
-        return self.app.screen.query_one(Rows)
+    def rows(self) -> RowList[Any]:
+        return self.app.screen.query_one(RowList)
 
     def group(self, id: int) -> GroupView:
         return self.fake.groups[id]
@@ -135,8 +135,8 @@ def reviewing(tmp_path: Path) -> Reviewing:
             async with app.run_test(size=size) as pilot:
                 review = Review(app, pilot, daemon)
                 if online:
-                    await review.until(lambda: app.library.online, "the line")
-                    await review.until(lambda: app.library.months, "the months")
+                    await review.until(lambda: app.state.online, "the line")
+                    await review.until(lambda: app.state.months, "the months")
                     await review.calm()
                 yield review
         finally:

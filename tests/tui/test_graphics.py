@@ -18,7 +18,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 
 from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.screens.help import Help
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import PictureView
 from tests.tui.conftest import Review, Reviewing
 
 PLACEHOLDER = "\U0010eeee"
@@ -116,11 +116,11 @@ def far(shown: Image.Image, picture: Image.Image) -> float:
     return max(ImageStat.Stat(ImageChops.difference(shown, same)).mean)
 
 
-def on_screen(review: Review) -> list[Picture]:
-    return [p for p in review.app.screen.query(Picture) if p.drawn and p.region]
+def on_screen(review: Review) -> list[PictureView]:
+    return [p for p in review.app.screen.query(PictureView) if p.drawn and p.region]
 
 
-async def opened(review: Review) -> list[Picture]:
+async def opened(review: Review) -> list[PictureView]:
     """A month's first group beside the list, its pictures drawn."""
     await review.open_month()
     await review.until(lambda: len(on_screen(review)) >= 2, "pictures")
@@ -180,7 +180,7 @@ async def test_two_pictures_at_once_wait_for_what_draws_them(
 ) -> None:
     monkeypatch.delitem(sys.modules, "dedupd.tui.pictures.graphics", raising=False)
     async with reviewing(groups=4, images="sixel") as review:
-        picture, draw = Image.new("RGB", (30, 20), (200, 30, 30)), review.app.gallery.draw
+        picture, draw = Image.new("RGB", (30, 20), (200, 30, 30)), review.app.picture_cache.draw
         for drawing in await asyncio.gather(*(draw(picture, 3, 1) for _ in range(4))):
             assert drawing.over
 
@@ -231,13 +231,13 @@ async def test_no_sixel_leaves_its_widget_when_the_window_shrinks(
     """The new ones take a while; what the old ones drew beyond their widget nothing would erase."""
     async with reviewing(groups=4, images="sixel", size=(160, 45)) as review:
         await opened(review)
-        ready, draw = asyncio.Event(), review.app.gallery.draw
+        ready, draw = asyncio.Event(), review.app.picture_cache.draw
 
         async def later(*args: Any) -> Any:
             await ready.wait()
             return await draw(*args)
 
-        monkeypatch.setattr(review.app.gallery, "draw", later)
+        monkeypatch.setattr(review.app.picture_cache, "draw", later)
         await review.pilot.resize_terminal(80, 24)
         await review.calm()
         assert not sixels(review)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.messages import Progressed, ProgressView
+from dedupd.protocol.notices import Progressed
+from dedupd.protocol.views import ProgressView
 from tests.tui.conftest import Review, Reviewing
 
 SCREENS = Path(__file__).parent / "screens"
@@ -44,12 +45,12 @@ async def check(review: Review, name: str) -> None:
 
 async def test_no_daemon(reviewing: Reviewing) -> None:
     async with reviewing(size=(80, 24), online=False) as review:
-        review.app.link.path = Path("/run/user/1000/dedupd/dedupd.sock")
-        review.app.starter.command = ["dedupd", "run"]
-        review.app.library.why_offline = "no daemon answers at /run/user/1000/dedupd/dedupd.sock"
+        review.app.daemon_line.path = Path("/run/user/1000/dedupd/dedupd.sock")
+        review.app.daemon_launcher.command = ["dedupd", "run"]
+        review.app.state.why_offline = "no daemon answers at /run/user/1000/dedupd/dedupd.sock"
         review.app.refresh_bindings()
         await review.until(lambda: "No daemon runs" in review.text())
-        review.app.publish("link")
+        review.app.publish("connection")
         await review.until(lambda: "(No such file" in review.text())
         await check(review, "no_daemon")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from dedupd.tui.model.zoom import WHOLE, Box, View
+from dedupd.tui.model.zoom import WHOLE, Area, Viewport
 from dedupd.tui.pictures import imaging
 from dedupd.tui.pictures.terminal import choose, probe, reading
-from dedupd.tui.widgets.picture import Picture as PictureWidget
+from dedupd.tui.widgets.picture_view import PictureView
 from tests.fakes.library import draw
 from tests.tui.conftest import Reviewing
 
@@ -52,11 +52,11 @@ def test_another_brightness_is_no_difference_and_another_scene_is() -> None:
 
 
 def test_what_a_crop_does_not_show_is_dark_and_no_difference() -> None:
-    keeper, place = draw(3), Box(left=0.25, top=0.25, width=0.5, height=0.5)
+    keeper, place = draw(3), Area(left=0.25, top=0.25, width=0.5, height=0.5)
     crop = keeper.crop((96, 64, 288, 192))
-    view = View()
+    view = Viewport()
     seen = imaging.part(crop, view, place)
-    assert coloured(imaging.difference(keeper, seen, view.of(place))) < 0.02
+    assert coloured(imaging.difference(keeper, seen, view.covered_by(place))) < 0.02
     assert coloured(imaging.difference(keeper, seen)) > 0.3, "without that it would all glow"
 
 
@@ -79,9 +79,9 @@ def test_a_resized_copy_lies_everywhere() -> None:
 def test_zoom_shows_the_same_place_of_keeper_and_crop() -> None:
     keeper = draw(7)
     wide, high = keeper.size
-    place = Box(left=0.1, top=0.1, width=0.8, height=0.8)
+    place = Area(left=0.1, top=0.1, width=0.8, height=0.8)
     crop = keeper.crop((round(wide * 0.1), round(high * 0.1), round(wide * 0.9), round(high * 0.9)))
-    view = View(zoom=2.0, x=0.4, y=0.6)
+    view = Viewport(zoom=2.0, x=0.4, y=0.6)
     right = far(imaging.part(keeper, view), imaging.part(crop, view, place))
     wrong = far(imaging.part(keeper, view), imaging.part(crop, view))
     assert right < 4
@@ -162,15 +162,15 @@ async def test_without_textual_image_blocks_are_shown(
         monkeypatch.delitem(sys.modules, module, raising=False)
     async with reviewing(groups=8, images="kitty") as review:
         await review.open_month()
-        await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureWidget)), "a picture")
-        assert review.app.gallery.mode == "half"
+        await review.until(lambda: any(p.drawn for p in review.app.screen.query(PictureView)), "a picture")
+        assert review.app.picture_cache.mode == "half"
 
 
 async def test_pictures_beside_each_other_are_drawn_in_one_size(reviewing: Reviewing) -> None:
     async with reviewing(groups=8, size=(120, 40), images="half") as review:
         await review.open_group()
         screen = review.app.screen
-        panes = [p for p in screen.query(PictureWidget) if p.parent is not None and p.parent.display]
+        panes = [p for p in screen.query(PictureView) if p.parent is not None and p.parent.display]
         await review.until(lambda: all(p.drawn for p in panes), "every picture")
         shapes = {len(p.lines) for p in panes}
         assert len(shapes) == 1

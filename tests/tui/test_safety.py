@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.screens.groups import GroupsScreen
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Reviewing
@@ -114,7 +114,7 @@ async def test_ten_thousand_groups_in_one_month(
 def test_the_app_brings_nothing_heavy_before_its_first_frame() -> None:
     """In a fresh interpreter: what the static imports cannot show."""
     code = (
-        "import dedupd.tui.app, dedupd.cli.ui, sys;"
+        "import dedupd.tui.app, dedupd.cli.commands.review, sys;"
         f"print([m for m in sys.modules if m.split('.')[0] in {HEAVY!r}"
         " or m.startswith(('dedupd.core', 'dedupd.pipeline', 'dedupd.adapters', 'dedupd.library'))"
         " or m.startswith('dedupd.tui.screens.') and not m.endswith(('.base', '.months'))])"
@@ -126,7 +126,7 @@ def test_the_app_brings_nothing_heavy_before_its_first_frame() -> None:
 
 
 def test_the_command_alone_does_not_load_textual() -> None:
-    code = "import dedupd.cli.ui, sys; print('textual' in sys.modules)"
+    code = "import dedupd.cli.commands.review, sys; print('textual' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
@@ -137,7 +137,7 @@ async def test_pictures_come_without_numpy_torch_or_textual_image(reviewing: Rev
     loaded = set(sys.modules)
     async with reviewing(groups=8, images="half") as review:
         await review.open_month()
-        await review.until(lambda: any(p.drawn for p in review.app.screen.query("Picture")), "a picture")  # type: ignore[attr-defined]
+        await review.until(lambda: any(p.drawn for p in review.app.screen.query("PictureView")), "a picture")  # type: ignore[attr-defined]
         assert not {
             m
             for m in set(sys.modules) - loaded

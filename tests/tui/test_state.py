@@ -7,23 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.protocol.codec import encode_request
-from dedupd.protocol.messages import (
-    MAX_LINE,
-    Acted,
-    Approve,
-    EvidenceView,
-    Forget,
-    GroupDetail,
-    GroupView,
-    Judge,
-    MonthView,
-    Reject,
-    Undo,
-)
-from dedupd.tui.model.decisions import UNCOMPARED, Action, Draft, Mark
-from dedupd.tui.model.facts import differing, out_of_sight, would_change
-from dedupd.tui.model.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
-from dedupd.tui.model.zoom import FULL, View
+from dedupd.protocol.limits import MAX_LINE
+from dedupd.protocol.requests import Approve, ForgetLessons, Judge, Reject, Undo
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView
+from dedupd.tui.model.decisions import UNCOMPARED, Action, DecisionDraft, Mark
+from dedupd.tui.model.facts import differing, loss_warning, would_change
+from dedupd.tui.model.listing import GroupFilter, Order, Year, by_year, listed, lost_kinds, tally, waits_for
+from dedupd.tui.model.review_state import ReviewState
+from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from tests.fakes.library import make_library
 
 SCENES = {scene.group.id: scene for scene in make_library(16, 1)}
@@ -32,9 +24,9 @@ COPY_OF_TWO = 3
 """A group with two copies beside the keeper."""
 
 
-def draft(id: int = COPY_OF_TWO) -> Draft:
+def draft(id: int = COPY_OF_TWO) -> DecisionDraft:
     scene = make_library(16, 1)[id - 1]
-    return Draft(GroupDetail(group=scene.group, photos=scene.photos))
+    return DecisionDraft(GroupDetail(group=scene.group, photos=scene.photos))
 
 
 def test_months_come_newest_first_under_their_year() -> None:
@@ -57,23 +49,23 @@ def test_months_come_newest_first_under_their_year() -> None:
     ],
 )
 def test_groups_are_sorted_by_what_was_asked(order: Order, key: object) -> None:
-    found = listed(GROUPS, Wanted(order=order))
+    found = listed(GROUPS, GroupFilter(order=order))
     assert len(found) == len(GROUPS)
     assert [key(g) for g in found] == sorted(key(g) for g in found)  # type: ignore[operator]
 
 
 def test_filter_by_relation_and_by_every_word_of_a_path() -> None:
-    assert {g.relation for g in listed(GROUPS, Wanted(relation="burst"))} == {"burst"}
-    assert [g.id for g in listed(GROUPS, Wanted(text="img_1003 WHATSAPP"))] == [3]
-    assert listed(GROUPS, Wanted(text="img_1003 nowhere")) == []
+    assert {g.relation for g in listed(GROUPS, GroupFilter(relation="burst"))} == {"burst"}
+    assert [g.id for g in listed(GROUPS, GroupFilter(text="img_1003 WHATSAPP"))] == [3]
+    assert listed(GROUPS, GroupFilter(text="img_1003 nowhere")) == []
 
 
 def test_settled_groups_are_hidden_unless_wanted_or_decided_just_now() -> None:
     groups = [GroupView(id=i, root="/r", month="m", relation="copy", state=s, keep="k") for i, s in
               enumerate(("proposed", "review", "settled", "kept"))]  # fmt: skip
-    assert {g.id for g in listed(groups, Wanted())} == {0, 1}
-    assert {g.id for g in listed(groups, Wanted(), frozenset({2}))} == {0, 1, 2}
-    assert {g.id for g in listed(groups, Wanted(settled=True))} == {0, 1, 2, 3}
+    assert {g.id for g in listed(groups, GroupFilter())} == {0, 1}
+    assert {g.id for g in listed(groups, GroupFilter(), frozenset({2}))} == {0, 1, 2}
+    assert {g.id for g in listed(groups, GroupFilter(settled=True))} == {0, 1, 2, 3}
     assert tally(groups, settled=False)["copy"] == 2
 
 
@@ -108,17 +100,17 @@ def test_a_class_is_what_waits_for_one_reason_and_for_no_other() -> None:
         waiting(5),
         waiting(6, "somebody put it back", state="settled"),
     ]
-    wanted = Wanted(reasons=waits_for(colours))
+    wanted = GroupFilter(reasons=waits_for(colours))
     assert {g.id for g in listed(groups, wanted)} == {1, 2}
-    assert {g.id for g in listed(groups, wanted.but(settled=True))} == {1, 2}
+    assert {g.id for g in listed(groups, wanted.changed(settled=True))} == {1, 2}
     assert {g.id for g in listed(groups, wanted, frozenset({4, 6}))} == {1, 2, 6}, "4 waits, and for more"
-    assert {g.id for g in listed(groups, Wanted(reasons=waits_for(groups[4])))} == {5}
+    assert {g.id for g in listed(groups, GroupFilter(reasons=waits_for(groups[4])))} == {5}
 
 
 def test_the_filter_finds_words_of_the_reason() -> None:
     groups = [waiting(1, "it has the colours"), waiting(2, "somebody put it back")]
-    assert [g.id for g in listed(groups, Wanted(text="Colours"))] == [1]
-    assert [g.id for g in listed(groups, Wanted(text="back 2-0"))] == [2]
+    assert [g.id for g in listed(groups, GroupFilter(text="Colours"))] == [1]
+    assert [g.id for g in listed(groups, GroupFilter(text="back 2-0"))] == [2]
 
 
 def test_what_a_class_puts_out_of_sight_is_counted_by_kind() -> None:
@@ -133,27 +125,27 @@ def test_what_a_class_puts_out_of_sight_is_counted_by_kind() -> None:
 
 
 def test_the_next_waiting_goes_round_and_skips_what_is_on_its_way() -> None:
-    library = Library(groups={g.id: g for g in GROUPS})
+    state = ReviewState(groups={g.id: g for g in GROUPS})
     ids = [g.id for g in GROUPS]
-    library.acting = {2}
-    assert library.next_waiting(ids, 1) == 3
-    assert library.next_waiting(ids, ids[-1]) == 1
-    assert library.next_waiting([5], 5) is None
+    state.acting = {2}
+    assert state.next_waiting(ids, 1) == 3
+    assert state.next_waiting(ids, ids[-1]) == 1
+    assert state.next_waiting([5], 5) is None
 
 
 def test_groups_that_are_gone_go_with_their_month_only() -> None:
     other = GroupView(id=99, root="/r", month="2020-01", relation="copy", state="review", keep="k")
-    library = Library(groups={g.id: g for g in [*GROUPS, other]})
-    library.replace_groups((GROUPS[0].root, GROUPS[0].month), GROUPS[:2])
-    assert set(library.groups) == {1, 2, 99}
+    state = ReviewState(groups={g.id: g for g in [*GROUPS, other]})
+    state.replace_groups((GROUPS[0].root, GROUPS[0].month), GROUPS[:2])
+    assert set(state.groups) == {1, 2, 99}
 
 
 def test_an_answer_that_was_overtaken_does_not_bring_a_settled_group_back() -> None:
     old = GroupView(id=1, root="/r", month="m", relation="copy", state="proposed", keep="k", version=1)
     new = GroupView(id=1, root="/r", month="m", relation="copy", state="settled", keep="k", version=2)
-    library = Library(groups={1: new})
-    library.replace_groups(("/r", "m"), [old])
-    assert library.groups[1].state == "settled"
+    state = ReviewState(groups={1: new})
+    state.replace_groups(("/r", "m"), [old])
+    assert state.groups[1].state == "settled"
 
 
 # ---- verdicts ------------------------------------------------------------------------------------
@@ -211,7 +203,7 @@ def test_another_keeper_moves_the_old_one() -> None:
     assert new not in request.move
 
 
-def holding(id: int = COPY_OF_TWO) -> Draft:
+def holding(id: int = COPY_OF_TWO) -> DecisionDraft:
     """The first member and the keeper each hold something that the other lacks."""
     its = draft(id)
     proof = its.group.evidence[its.photos[id * 100 + 1].path]
@@ -219,7 +211,7 @@ def holding(id: int = COPY_OF_TWO) -> Draft:
     return its
 
 
-def lost(its: Draft) -> dict[int, list[str]]:
+def lost(its: DecisionDraft) -> dict[int, list[str]]:
     return {photo.file: clauses for photo, clauses in its.losses()}
 
 
@@ -253,12 +245,12 @@ def test_what_is_only_similar_stays_and_so_loses_nothing() -> None:
 
 def test_what_goes_out_of_sight_is_told_in_one_line() -> None:
     its = holding()
-    line = out_of_sight(its.losses(), 200)
+    line = loss_warning(its.losses(), 200)
     assert line == "a puts IMG_1003_WhatsApp.jpeg out of sight, and it alone has the colours"
     its.make_keeper(301)
-    line = out_of_sight(its.losses(), 200)
+    line = loss_warning(its.losses(), 200)
     assert line.startswith("a puts 2 pictures out of sight that hold more than the keeper: ")
-    assert out_of_sight([], 200) == ""
+    assert loss_warning([], 200) == ""
 
 
 def test_only_what_the_rule_calls_more_makes_another_the_keeper() -> None:
@@ -296,7 +288,7 @@ def test_a_settled_group_keeps_its_keeper_and_can_be_corrected() -> None:
     scene = make_library(16, 1)[COPY_OF_TWO - 1]
     for number, photo in enumerate(scene.photos[1:], 7):
         photo.role, photo.move = "moved", number
-    made = Draft(GroupDetail(group=scene.group, photos=scene.photos))
+    made = DecisionDraft(GroupDetail(group=scene.group, photos=scene.photos))
     first, second = made.marks
     assert made.requests() == []
     assert not made.make_keeper(first)
@@ -310,7 +302,7 @@ def test_a_settled_group_keeps_its_keeper_and_can_be_corrected() -> None:
 def test_what_never_moved_is_not_said_to_come_back() -> None:
     scene = make_library(16, 1)[COPY_OF_TWO - 1]
     scene.photos[1].role, scene.photos[1].move = "moved", 7
-    made = Draft(GroupDetail(group=scene.group, photos=scene.photos))
+    made = DecisionDraft(GroupDetail(group=scene.group, photos=scene.photos))
     for file in list(made.marks):
         made.toggle(file)
     assert made.summary() == "bring 1 back, 1 stay"
@@ -318,13 +310,13 @@ def test_what_never_moved_is_not_said_to_come_back() -> None:
 
 def test_an_action_is_taken_back_by_its_own_moves_and_lessons() -> None:
     action = Action(label="x", groups=(1,))
-    assert action.reversal() == [], "what was not done is not undone"
+    assert action.undo_requests() == [], "what was not done is not undone"
     action.add(Acted(moved=2, moves=[4, 5], lessons=[9]))
     action.add(Acted(moved=1, moves=[6]))
     action.done = True
-    undo, forget = action.reversal()
+    undo, forget = action.undo_requests()
     assert isinstance(undo, Undo)
-    assert isinstance(forget, Forget)
+    assert isinstance(forget, ForgetLessons)
     assert (undo.moves, forget.lessons) == ([4, 5, 6], [9])
 
 
@@ -333,14 +325,14 @@ def test_an_action_on_a_whole_library_is_taken_back_by_its_batches_and_by_as_man
 ):
     action = Action(label="x", done=True)
     action.add(Acted(moved=10**6, batches=["a", "b"]))
-    (undo,) = action.reversal()
+    (undo,) = action.undo_requests()
     assert isinstance(undo, Undo)
     assert (undo.moves, undo.batches) == ([], ["a", "b"])
     action.add(Acted(moved=300_000, moves=list(range(300_000)), lessons=list(range(30_000))))
-    back = action.reversal()
+    back = action.undo_requests()
     assert all(len(encode_request(1, request)) < MAX_LINE for request in back)
     assert sum(len(r.moves) for r in back if isinstance(r, Undo)) == 300_000
-    assert sum(len(r.lessons) for r in back if isinstance(r, Forget)) == 30_000
+    assert sum(len(r.lessons) for r in back if isinstance(r, ForgetLessons)) == 30_000
 
 
 @pytest.mark.parametrize("different", [False, True])
@@ -379,7 +371,7 @@ def test_only_what_nothing_would_move_by_itself_waits_again(
 def test_an_older_daemon_that_names_no_moves_is_asked_by_group() -> None:
     action = Action(label="x", groups=(1, 2), done=True)
     action.add(Acted(moved=2))
-    assert [r.group for r in action.reversal() if isinstance(r, Undo)] == [1, 2]
+    assert [r.group for r in action.undo_requests() if isinstance(r, Undo)] == [1, 2]
 
 
 # ---- looking -------------------------------------------------------------------------------------
@@ -403,7 +395,7 @@ def test_what_they_hold_is_told_where_it_differs() -> None:
 
 @given(st.lists(st.sampled_from(["in", "out", "left", "right", "up", "down"])))
 def test_zoom_and_pan_never_leave_the_picture(steps: list[str]) -> None:
-    view = FULL
+    view = UNZOOMED
     moves = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
     for step in steps:
         view = view.panned(*moves[step]) if step in moves else view.zoomed(1 if step == "in" else -1)
@@ -412,4 +404,4 @@ def test_zoom_and_pan_never_leave_the_picture(steps: list[str]) -> None:
         assert window.top >= -1e-9
         assert window.right <= 1 + 1e-9
         assert window.bottom <= 1 + 1e-9
-    assert View(zoom=2.0).zoomed(-9) == FULL
+    assert Viewport(zoom=2.0).zoomed(-9) == UNZOOMED

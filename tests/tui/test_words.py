@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from dedupd.protocol.messages import EvidenceView, ProgressView
+from dedupd.protocol.views import EvidenceView, ProgressView
 from dedupd.tui.model.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
 from dedupd.tui.widgets.spans import content
 

@@ -12,18 +12,18 @@ import msgspec
 import pytest
 
 from dedupd.client.connection import ask
-from dedupd.protocol.messages import (
+from dedupd.protocol.notices import MonthChanged
+from dedupd.protocol.requests import (
     Approve,
     GetGroups,
     GetMonths,
     GetThumbnails,
     GroupRef,
     Judge,
-    MonthChanged,
-    Months,
     Reject,
     Undo,
 )
+from dedupd.protocol.results import MonthsPage
 from dedupd.web import api
 from tests.fakes.daemon import FakeDaemon
 from tests.support.shelf import Shelf
@@ -32,7 +32,7 @@ from tests.web.conftest import Serve, Served, refused
 
 async def test_reads_are_what_the_socket_says(served: Served, daemon: FakeDaemon) -> None:
     assert (await served.get("/api/status"))["groups_waiting"] == 8
-    said = await asyncio.to_thread(ask, daemon.socket, GetMonths(), Months)
+    said = await asyncio.to_thread(ask, daemon.socket, GetMonths(), MonthsPage)
     assert await served.get("/api/months") == msgspec.to_builtins(said)
     page = await served.get("/api/groups", params={"limit": 3, "state": "proposed"})
     assert [group["state"] for group in page["groups"]] == ["proposed"] * 3

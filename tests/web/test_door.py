@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.errors import UsageError
-from dedupd.protocol.messages import Approve
+from dedupd.protocol.requests import Approve
 from dedupd.web import server
 from dedupd.web.door import site_of
 from dedupd.web.server import listen_on

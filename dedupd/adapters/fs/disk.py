@@ -94,16 +94,16 @@ class LocalDisk:
 
     def walk(
         self, root: str, under: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
-    ) -> Iterator[FoundFile]:
+    ) -> Iterator[tuple[str, list[FoundFile]]]:
         with _opened(root, on_problem) as top:
             if top is None:
                 return
             look = Look(top, scope, on_problem, on_foreign)
             waiting = [under] if look.enters(under) else []
             while waiting:
-                files, below = look.at(waiting.pop())
-                yield from files
+                files, below = look.at(folder := waiting.pop())
                 waiting += reversed(below)
+                yield folder, files
 
     def list_folder(
         self, root: str, folder: str, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign = _unheard
@@ -120,14 +120,14 @@ class LocalDisk:
                 Look(top, scope, _unheard, lambda at, kind: found.append(kind)).enters(folder)
         return found[0] if found else None
 
-    def held(self, root: str) -> Iterator[FoundFile]:
+    def held(self, root: str) -> Iterator[list[FoundFile]]:
         waiting = [""]
         with _opened(root, _unheard) as top:
             look = Look(top, Scope(), _unheard, _unheard, held=True) if top is not None else None
             while waiting and look is not None:
                 files, below = look.at(waiting.pop())
-                yield from (file for file in files if is_held(file.path))
                 waiting += below
+                yield [file for file in files if is_held(file.path)]
 
     def stat(self, root: str, path: str) -> FileStat | None:
         try:

@@ -42,12 +42,23 @@ class Look:
         try:
             for path in _way(folder):
                 parent = path.rpartition("/")[0]
-                if not self._opens(path, _There(self._top, parent), _There(self._top, path)):
+                opens = self._opens(path, _There(self._top, parent), _There(self._top, path))
+                if not opens or self._respelled(path):
                     return False
         except OSError as error:
             self._failed(folder, error)
             return False
         return True
+
+    def _respelled(self, path: str) -> bool:
+        """True where upper and lower case are the same and this is not how the name is written: no walk comes to it so."""
+        parent, _, name = path.rpartition("/")
+        other = self._top.lstat(f"{parent}/{name.swapcase()}" if parent else name.swapcase())
+        this = self._top.lstat(path) if other is not None and name != name.swapcase() else None
+        if this is None or other is None or this.st_ino != other.st_ino:
+            return False
+        with self._top.folder(parent) as fd:
+            return name not in os.listdir(fd)
 
     def at(self, folder: str) -> tuple[list[FoundFile], list[str]]:
         """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""

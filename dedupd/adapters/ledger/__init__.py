@@ -75,6 +75,11 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise translated(error, self.path) from error
 
+    @property
+    def changes(self) -> int:
+        """A number that stays the same until something is written."""
+        return self._link.total_changes
+
     def get(self, key: str, default: str = "") -> str:
         """A recorded choice or counter."""
         row = self._link.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()

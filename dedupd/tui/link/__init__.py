@@ -1,1 +1,1 @@
-"""The reviewer's line to the daemon: ask, follow, act in order. Touches no widget."""
+"""The reviewer's connection to the daemon: ask, follow changes, act in order. Must never touch a widget."""

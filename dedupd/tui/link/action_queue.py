@@ -1,138 +1,146 @@
-"""Does what a person decided, one action after the other, and takes it back. Must never repeat a request by itself."""
+"""Sends what a person decided to the daemon, one action after the other, and undoes it.
+
+Must never repeat a request by itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from dedupd.client.connection import Refused
+from dedupd.client.connection import DaemonRefused
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import NOT_FOUND, STALE, Acted, Forget, GetStatus, StatusView
-from dedupd.tui.link.app_port import Voice
-from dedupd.tui.link.daemon_line import Link
+from dedupd.protocol.failure import NOT_FOUND, STALE
+from dedupd.protocol.requests import ForgetLessons, GetStatus
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import StatusView
+from dedupd.tui.link.app_port import AppPort
+from dedupd.tui.link.daemon_line import DaemonLine
 from dedupd.tui.link.follower import Follower
-from dedupd.tui.model.decisions import Action, by_message, new_key
-from dedupd.tui.model.state import Library
+from dedupd.tui.model.decisions import Action, batched, new_key
+from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.model.words import plural
 
 NOBODY = "No daemon answers: nothing was done."
 _ONE_BY_ONE = 4
-"""So many groups are asked for again at once; of more, the whole month is."""
+"""Up to so many groups are asked for one by one after an action; of more, the whole month is loaded."""
 
 
-class Hands:
-    """A queue of actions; the reviewer goes on while they are done."""
+class ActionQueue:
+    """A queue of actions. The person can go on while they are done."""
 
-    def __init__(self, link: Link, library: Library, follower: Follower, voice: Voice) -> None:
-        self._link, self._library, self._follower, self._voice = link, library, follower, voice
+    def __init__(self, line: DaemonLine, state: ReviewState, follower: Follower, app: AppPort) -> None:
+        self._line, self._state, self._follower, self._app = line, state, follower, app
         self._queue: asyncio.Queue[Action] = asyncio.Queue()
         self.done: list[Action] = []
-        """Asked for in this session, oldest first; undo takes from the end."""
+        """Actions of this session that undo can still find, oldest first."""
 
     async def run(self) -> None:
-        """Forever, one at a time: an undo always finds its action done."""
+        """Do the actions in order, one at a time, until cancelled: an undo always finds its action done."""
         while True:
             action = await self._queue.get()
-            self._say(action.label)
+            self._show_under_way(action.label)
             try:
                 await self._perform(action)
             finally:
-                self._say("")
-                self._library.acting.difference_update(action.groups)
+                self._show_under_way("")
+                self._state.acting.difference_update(action.groups)
                 self._queue.task_done()
-            await self._look_again(action.groups)
+            await self._refresh_groups(action.groups)
 
     async def idle(self) -> None:
-        """Returns once everything asked for is done."""
+        """Return when every action in the queue is done."""
         await self._queue.join()
 
     def act(self, action: Action) -> bool:
-        """False, with words, when there is nobody to do it."""
-        if not self._library.online:
-            self._voice.tell(NOBODY, "warn")
+        """Queue an action. False, and a message to the person, when no daemon is connected."""
+        if not self._state.online:
+            self._app.tell(NOBODY, "warn")
             return False
         self.done.append(action)
         self._enqueue(action)
         return True
 
     def undo(self) -> Action | None:
-        """Take the last action back; the action, or None when there is none left."""
-        if not self._library.online or not self.done:
+        """Queue the undo of the last action. Returns that action; None when there is none or no daemon is connected."""
+        if not self._state.online or not self.done:
             return None
         action = self.done.pop()
-        self._enqueue(Action(label=f"undid: {action.label}", groups=action.groups, takes_back=action))
+        self._enqueue(Action(label=f"undid: {action.label}", groups=action.groups, undoes=action))
         return action
 
     def _enqueue(self, action: Action) -> None:
-        self._library.acting.update(action.groups)
-        self._library.touched.update(action.groups)
+        self._state.acting.update(action.groups)
+        self._state.touched.update(action.groups)
         self._queue.put_nowait(action)
-        self._voice.publish("groups")
+        self._app.publish("groups")
 
-    def _say(self, label: str) -> None:
-        self._library.under_way = label
-        self._voice.publish("progress")
+    def _show_under_way(self, label: str) -> None:
+        self._state.under_way = label
+        self._app.publish("progress")
 
     async def _perform(self, action: Action) -> None:
         try:
-            asked = action.asks()
+            asked = action.requests_now()
             for request in asked:
-                action.add(await self._link.ask(request, Acted, timeout=None))
-            if action.takes_back is not None and action.acted.lessons:
-                await self._reopen(action, action.takes_back)
+                action.add(await self._line.ask(request, Acted, timeout=None))
+            if action.undoes is not None and action.acted.lessons:
+                await self._forget_undo_lessons(action, action.undoes)
             action.done = True
             self._report(action, asked=bool(asked))
-        except Refused as refused:
-            self._settle_failed(action)
-            self._voice.tell(_words_for(refused), "warn")
+        except DaemonRefused as refused:
+            self._record_failure(action)
+            self._app.tell(_sentence_for(refused), "warn")
         except DedupdError as error:
-            self._settle_failed(action)
-            self._voice.tell(f"{error}. Whether it was done shows once the daemon is back.", "bad")
+            self._record_failure(action)
+            self._app.tell(f"{error}. Whether it was done shows once the daemon is back.", "bad")
 
-    async def _reopen(self, undo: Action, undone: Action) -> None:
-        """An undo itself teaches "never moves again" (P11). Where a person is asked anyway that would only hide the
-        group: it is forgotten, and the group is as it was.
+    async def _forget_undo_lessons(self, undo: Action, undone: Action) -> None:
+        """An undo teaches the daemon that its files never move again (P11).
+
+        Where dedupd asks a person before it moves, that lesson would only hide the group from review: it is forgotten,
+        and the group waits again as before.
         """
-        # Asked at this moment: a yes that another window gave must not move what this one takes back.
-        status = await self._link.ask(GetStatus(), StatusView)
+        # Asked at this moment: an approval from another window must not move what this one undoes.
+        status = await self._line.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
-            for ids in by_message(undo.acted.lessons):
-                await self._link.ask(Forget(lessons=ids, key=new_key()), Acted, timeout=None)
+            for ids in batched(undo.acted.lessons):
+                await self._line.ask(ForgetLessons(lessons=ids, key=new_key()), Acted, timeout=None)
         elif any(group.state == "proposed" for group in undone.before):
-            self._voice.tell("What came back stays from now on: else it would move again by itself.")
+            self._app.tell("What came back stays from now on: else it would move again by itself.")
 
-    def _settle_failed(self, action: Action) -> None:
-        """It did not happen, so undo must not find it; unless a part of it did."""
+    def _record_failure(self, action: Action) -> None:
+        """The action failed: undo must not find it, unless a part of it was done."""
         action.done = bool(action.acted.moves or action.acted.batches or action.acted.lessons)
         if action in self.done and not action.done:
             self.done.remove(action)
 
     def _report(self, action: Action, *, asked: bool) -> None:
         if not asked:
-            self._voice.tell("There was nothing to take back.")
+            self._app.tell("There was nothing to take back.")
             return
         acted, parts = action.acted, [action.label]
         if acted.moved:
             parts.append(f"{plural(acted.moved, 'file')} moved")
         if acted.restored:
             parts.append(f"{plural(acted.restored, 'file')} came back")
-        self._voice.note(" · ".join(parts), "good")
+        self._app.note(" · ".join(parts), "good")
         for message in acted.messages:
-            self._voice.tell(message, "warn")
+            self._app.tell(message, "warn")
 
-    async def _look_again(self, groups: Sequence[int]) -> None:
+    async def _refresh_groups(self, groups: Sequence[int]) -> None:
         if len(groups) > _ONE_BY_ONE:
-            months = {(g.root, g.month) for i in groups if (g := self._library.groups.get(i))}
+            months = {(g.root, g.month) for i in groups if (g := self._state.groups.get(i))}
             for key in months:
-                await self._follower.load(key)
+                await self._follower.load_groups(key)
             return
         for group in groups:
-            if self._library.online and await self._follower.detail(group) is None:
-                self._library.groups.pop(group, None)
-        self._voice.publish("groups")
+            if self._state.online and await self._follower.detail(group) is None:
+                self._state.groups.pop(group, None)
+        self._app.publish("groups")
 
 
-def _words_for(refused: Refused) -> str:
+def _sentence_for(refused: DaemonRefused) -> str:
     if refused.code == STALE:
         return "This group changed since you saw it: nothing was done. Look at it again."
     if refused.code == NOT_FOUND:

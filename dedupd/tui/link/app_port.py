@@ -1,29 +1,29 @@
-"""How the parts without a screen speak to the person and to the screens."""
+"""What the parts without a screen may ask of the app. Must never name the app's class, a screen or a widget."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
-Topic = Literal["link", "status", "progress", "months", "groups", "log"]
-"""What of the library changed."""
+Topic = Literal["connection", "status", "progress", "months", "groups", "log"]
+"""A part of the review state that changed."""
 
 
-class Voice(Protocol):
-    """The app, as its parts see it."""
+class AppPort(Protocol):
+    """The app, as the follower and the action queue see it."""
 
     def publish(self, topic: Topic) -> None:
-        """Tell the screens that something of the library changed."""
+        """Tell the screens that this part of the review state changed."""
         ...
 
     def note(self, text: str, kind: str = "") -> None:
-        """A line into the log. kind: '' | 'good' | 'warn' | 'bad'."""
+        """Add a line to the log. kind: '' | 'good' | 'warn' | 'bad'."""
         ...
 
     def tell(self, text: str, kind: str = "") -> None:
-        """Into the log and before the person's eyes."""
+        """Add a line to the log and show it to the person. kind: as in `note`."""
         ...
 
-    def beside(self, what: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
-        """Run `what` beside the rest; one more of the same group replaces it."""
+    def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
+        """Start `work`; it replaces running work of the same group."""
         ...

@@ -1,4 +1,4 @@
-"""Starts a daemon that outlives the reviewer, and tells when it gave up. Must never start one by itself."""
+"""Starts a daemon that outlives the reviewer, and says why it ended. Must never start one unasked."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-class Starter:
-    """`command` is what runs a daemon in the foreground; empty when nothing can."""
+class DaemonLauncher:
+    """command: runs a daemon in the foreground; empty when there is no way to start one."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = list(command)
 
     async def start(self, patience: float = 20.0) -> str:
-        """Start it, detached. Returns '' while it runs after `patience` seconds, else why it ended, in one sentence."""
+        """Start the daemon, detached. Returns '' when it still runs after `patience` seconds, else why it ended, in one sentence."""
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220 - the daemon shall outlive this program

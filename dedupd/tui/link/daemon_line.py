@@ -1,12 +1,13 @@
-"""The line to the daemon: connect, ask, follow, reconnect. Posts Textual messages, touches no widget.
+"""The line to the daemon: connect, ask, receive notices, reconnect. Posts Textual messages; never touches a widget.
 
-Must never repeat an acting request by itself: when a line breaks, whether it was done shows after the reconnect.
+Must never repeat an acting request by itself: when the line breaks, only the state after the reconnect shows whether
+the request was done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,84 +15,97 @@ from typing import TypeVar
 import msgspec
 from textual.message import Message
 
-from dedupd.client.connection import Connection
+from dedupd.client.connection import Connection, DaemonRefused
 from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import Done, Hello, Notice, Request, Subscribe
+from dedupd.protocol.notices import Notice
+from dedupd.protocol.requests import GetThumbnails, Request, Subscribe
+from dedupd.protocol.results import Confirmed, Hello, Thumbnails
 
 R = TypeVar("R", bound=msgspec.Struct)
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
-"""Seconds between attempts to connect; doubled after each."""
+"""Seconds between attempts to connect: the first wait, doubled after each attempt up to the longest."""
 
 
 @dataclass
-class LinkUp(Message):
-    """A daemon answers and sends its notices: ask for everything."""
+class Connected(Message):
+    """A daemon answers and sends its notices from now on."""
 
     hello: Hello
 
 
 @dataclass
-class LinkDown(Message):
-    """Nobody answers, or the one who did went away."""
+class Disconnected(Message):
+    """No daemon answers, or the connection was lost."""
 
     why: str
 
 
 @dataclass
-class Noticed(Message):
-    """The daemon said something unasked."""
+class NoticeReceived(Message):
+    """The daemon sent a notice."""
 
     notice: Notice
 
 
-class Link:
-    """One line, kept up for as long as `run` runs."""
+class DaemonLine:
+    """One connection, kept up for as long as `run` runs."""
 
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
         self.path = path
         self._post = post
         self._connection: Connection | None = None
-        self._hurry = asyncio.Event()
+        self._retry_at_once = asyncio.Event()
 
     async def run(self) -> None:
-        """Connects, follows, reconnects; returns only when cancelled."""
+        """Connect, receive notices, reconnect; returns only when cancelled."""
         wait = FIRST_WAIT
         while True:
-            connection = Connection(self.path, self._noticed)
+            connection = Connection(self.path, self._receive)
             why = "the daemon closed the connection"
             try:
                 hello = await connection.open()
-                await connection.ask(Subscribe(), Done)
+                await connection.ask(Subscribe(), Confirmed)
                 self._connection, wait = connection, FIRST_WAIT
-                self._post(LinkUp(hello))
+                self._post(Connected(hello))
                 await connection.closed()
             except (NoDaemon, ProtocolError) as error:
                 why = str(error)
             finally:
                 self._connection = None
                 await connection.close()
-            self._post(LinkDown(why))
-            wait = FIRST_WAIT if await self._rest(wait) else min(wait * 2, LONGEST_WAIT)
+            self._post(Disconnected(why))
+            wait = FIRST_WAIT if await self._wait(wait) else min(wait * 2, LONGEST_WAIT)
 
-    def hurry(self) -> None:
-        """Try again now: a daemon was just started."""
-        self._hurry.set()
+    def retry_now(self) -> None:
+        """Connect again without waiting: a daemon was just started."""
+        self._retry_at_once.set()
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
-        """Raises NoDaemon (no line, or it broke), Refused (the daemon's sentence), ProtocolError."""
+        """Send one request and wait for its answer; timeout in seconds.
+
+        Raises NoDaemon (no connection, or it was lost), DaemonRefused (with the daemon's sentence), ProtocolError.
+        """
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
         return await self._connection.ask(request, result, timeout)
 
-    def _noticed(self, notice: Notice) -> None:
-        self._post(Noticed(notice))
-
-    async def _rest(self, seconds: float) -> bool:
-        """True when it was cut short by `hurry`."""
+    async def find_thumbnails(self, files: Sequence[int]) -> dict[int, str]:
+        """Paths of the thumbnails of `files`, by file id; empty when no daemon answers."""
         try:
-            await asyncio.wait_for(self._hurry.wait(), seconds)
+            answer = await self.ask(GetThumbnails(files=list(files)), Thumbnails)
+        except (NoDaemon, DaemonRefused, ProtocolError):
+            return {}
+        return {file: answer.paths[str(file)] for file in files if str(file) in answer.paths}
+
+    def _receive(self, notice: Notice) -> None:
+        self._post(NoticeReceived(notice))
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait before the next attempt. True when it was cut short by `retry_now`."""
+        try:
+            await asyncio.wait_for(self._retry_at_once.wait(), seconds)
         except TimeoutError:
             return False
-        self._hurry.clear()
+        self._retry_at_once.clear()
         return True

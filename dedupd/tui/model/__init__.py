@@ -1,1 +1,1 @@
-"""What the reviewer knows and shows, as values. No Textual, no I/O."""
+"""What the reviewer knows, decides and says, as values and functions of them. Must never import Textual or do I/O."""

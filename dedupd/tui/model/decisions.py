@@ -1,6 +1,6 @@
-"""What a person decides: marks on one group's pictures, the requests they become, and the way back.
+"""What a person decides: marks on the pictures of one group, the requests they become, and their undo.
 
-No Textual, no I/O. Must never invent a verdict: what is sent is what the marks on the screen say.
+Must never send more than the marks on the screen say, nor import Textual or do I/O.
 """
 
 from __future__ import annotations
@@ -10,42 +10,32 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dedupd.protocol.messages import (
-    MANY_IDS,
-    Acted,
-    Approve,
-    Exchange,
-    Forget,
-    GroupDetail,
-    GroupRef,
-    GroupView,
-    Judge,
-    PhotoView,
-    Reject,
-    Undo,
-)
+from dedupd.protocol.limits import MANY_IDS
+from dedupd.protocol.requests import Approve, Exchange, ForgetLessons, GroupRef, Judge, Reject, Undo
+from dedupd.protocol.results import Acted
+from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
 
-Acting = Approve | Exchange | Reject | Judge | Undo | Forget
+ActingRequest = Approve | Exchange | Reject | Judge | Undo | ForgetLessons
 
 UNCOMPARED = "may hold more, as it was never compared with this keeper"
-"""A member of a larger group for which a person chose another keeper than the one it was proven against."""
+"""What is said of a member when a person chose another keeper than the one it was compared with."""
 
 
 class Mark(StrEnum):
-    """What shall become of one picture."""
+    """What shall happen to one picture."""
 
     KEEPER = "keeper"
     MOVE = "move"
     KEEP = "keep"
     """A duplicate, but it stays where it is."""
     DIFFERENT = "different"
-    """Not a duplicate of the keeper, for ever."""
+    """Not a duplicate of the keeper: a lesson, until it is forgotten."""
     MOVED = "moved"
-    """Lies in duplicates/ already."""
+    """Is in duplicates/ already."""
 
 
 def new_key() -> str:
-    """An idempotency key: the same request sent twice is done once."""
+    """An idempotency key: the daemon does a request once, even if it arrives twice."""
     return str(uuid.uuid4())
 
 
@@ -53,8 +43,8 @@ def ref(group: GroupView) -> GroupRef:
     return GroupRef(id=group.id, version=group.version)
 
 
-class Draft:
-    """The marks on one group until `a` sends them. Every change can be taken back, one at a time."""
+class DecisionDraft:
+    """The marks on one group until they are sent. Every change of a mark can be undone, one at a time."""
 
     def __init__(self, detail: GroupDetail) -> None:
         self.group = detail.group
@@ -68,18 +58,19 @@ class Draft:
 
     @property
     def untouched(self) -> bool:
+        """The marks are as dedupd proposed them."""
         return not self._steps
 
     @property
     def settled(self) -> bool:
-        """Something of the group has moved already: the keeper is fixed."""
+        """A picture of the group has moved already: its keeper can no longer change (P7)."""
         return any(photo.role == "moved" for photo in self.photos.values())
 
     def mark(self, file: int) -> Mark:
         return Mark.KEEPER if file == self.keeper else self.marks[file]
 
     def toggle(self, file: int) -> bool:
-        """Move <-> stays. False when the picture cannot be toggled (it is the keeper)."""
+        """Change between move and stay. False for the keeper, which cannot move."""
         if file == self.keeper:
             return False
         proposal = self._proposal(self.photos[file])
@@ -88,7 +79,7 @@ class Draft:
         return True
 
     def toggle_different(self, file: int) -> bool:
-        """Not a duplicate of the keeper <-> as proposed."""
+        """Change between "not a duplicate" and the proposal. False for the keeper."""
         if file == self.keeper:
             return False
         self._remember()
@@ -97,7 +88,7 @@ class Draft:
         return True
 
     def make_keeper(self, file: int) -> bool:
-        """Another picture stays instead. False when something has moved already: then the keeper is fixed (P7)."""
+        """Make another picture the keeper. False for the keeper itself and for a settled group."""
         if file == self.keeper or self.settled:
             return False
         self._remember()
@@ -107,34 +98,34 @@ class Draft:
         return True
 
     def undo(self) -> bool:
-        """Take the last change of a mark back."""
+        """Undo the last change of a mark. False when there is none."""
         if not self._steps:
             return False
         self.keeper, self.marks = self._steps.pop()
         return True
 
     def lost(self, file: int) -> list[str]:
-        """What this picture holds and its keeper, as marked, lacks; one clause each."""
+        """What this picture holds that the keeper, as marked, lacks; one clause each."""
         known = self.group.evidence
         mine, keepers = known.get(self.photos[file].path), known.get(self.photos[self.keeper].path)
         if self.keeper == self._proposed_keeper or (keepers and keepers.relation == "exact"):
             return list(mine.only_here) if mine else []
-        # The pair was compared the other way round; of same bytes it does not matter which.
+        # This pair was compared with the roles exchanged; with the same bytes the roles do not matter.
         if keepers and (file == self._proposed_keeper or (mine and mine.relation == "exact")):
             return list(keepers.only_in_keeper)
         return [UNCOMPARED]
 
     def losses(self) -> list[tuple[PhotoView, list[str]]]:
-        """The pictures that the marks move although their keeper lacks something, each with what."""
+        """The pictures that the marks move although they hold something that the keeper lacks, with what they hold."""
         found = [(self.photos[file], self.lost(file)) for file in self._marked(Mark.MOVE)]
         return [(photo, clauses) for photo, clauses in found if clauses]
 
-    def requests(self) -> list[Acting]:
+    def requests(self) -> list[ActingRequest]:
         """What the marks ask of the daemon; empty when they change nothing."""
         if self.settled:
             return self._corrections()
         group = ref(self.group)
-        # Those that are not shown have no mark: a yes or no to the whole group would be a verdict on them too.
+        # Members that are not shown have no mark: approving or rejecting the whole group would decide about them too.
         if self.keeper == self._proposed_keeper and not self.group.left_out:
             if all(mark is Mark.MOVE for mark in self.marks.values()):
                 return [Approve(groups=[group], key=new_key())]
@@ -154,27 +145,27 @@ class Draft:
     def summary(self) -> str:
         """One clause: 'move 2, 1 stays, 1 is no duplicate'."""
         kept = self._marked(Mark.KEEP)
-        back = [file for file in kept if self.photos[file].role == "moved"]
+        undone = [file for file in kept if self.photos[file].role == "moved"]
         counts = (
             ("move {}", len(self._marked(Mark.MOVE))),
-            ("bring {} back", len(back)),
-            ("{} stay", len(kept) - len(back)),
+            ("bring {} back", len(undone)),
+            ("{} stay", len(kept) - len(undone)),
             ("{} not duplicates", len(self._marked(Mark.DIFFERENT))),
         )
         return ", ".join(words.format(count) for words, count in counts if count) or "nothing to do"
 
-    def _corrections(self) -> list[Acting]:
-        """A group that has moved: bring some back, part some for ever, move what was still waiting."""
-        back = [self.photos[f].move for f in self._marked(Mark.KEEP) if self.photos[f].role == "moved"]
-        moves = [move for move in back if move is not None]
-        requests: list[Acting] = [Undo(moves=moves, key=new_key())] if moves else []
+    def _corrections(self) -> list[ActingRequest]:
+        """Requests for a group that has moved: undo some moves, mark some as different, move what still waited."""
+        undone = [self.photos[f].move for f in self._marked(Mark.KEEP) if self.photos[f].role == "moved"]
+        moves = [move for move in undone if move is not None]
+        requests: list[ActingRequest] = [Undo(moves=moves, key=new_key())] if moves else []
         waiting = {f for f, photo in self.photos.items() if photo.role != "moved"}
         different = self._marked(Mark.DIFFERENT)
         move = [f for f in self._marked(Mark.MOVE) if f in waiting]
         keep = [f for f in self._marked(Mark.KEEP) if f in waiting]
         if different or move or keep:
             judge = Judge(group=ref(self.group), move=move, different=different, keep=keep, key=new_key())
-            # First, while the version the person saw is still the daemon's.
+            # First: an undo gives the group a new version, and the request names the version that the person saw.
             requests.insert(0, judge)
         return requests
 
@@ -182,7 +173,7 @@ class Draft:
         return [file for file, its in self.marks.items() if its is mark]
 
     def _proposal(self, photo: PhotoView) -> Mark:
-        """What is proven, or a burst's own kind, moves; what is only similar stays unless a person says so."""
+        """What dedupd proposes: a picture that is only similar stays, every other relation moves."""
         if photo.role == "moved":
             return Mark.MOVED
         evidence = self.group.evidence.get(photo.path)
@@ -190,7 +181,7 @@ class Draft:
         return Mark.KEEP if unproven else Mark.MOVE
 
     def _other(self, photo: PhotoView) -> Mark:
-        """What a toggle changes the proposal to."""
+        """What `toggle` changes the proposal to."""
         return Mark.KEEP if self._proposal(photo) is not Mark.KEEP else Mark.MOVE
 
     def _remember(self) -> None:
@@ -199,25 +190,25 @@ class Draft:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Action:
-    """Something a person asked for: what was sent, what came of it."""
+    """Something that a person asked for: the requests, and what the daemon did."""
 
     label: str
     """For people: 'approved IMG_1.jpg +2'."""
-    requests: Sequence[Acting] = ()
+    requests: Sequence[ActingRequest] = ()
     groups: tuple[int, ...] = ()
     before: Sequence[GroupView] = ()
-    """Groups it moves files of, as they were."""
-    takes_back: Action | None = None
-    """The action this one undoes: its requests are known only once that one is done."""
+    """The groups whose files it moves, as they were before."""
+    undoes: Action | None = None
+    """The action that this one undoes: its requests are known only when that one is done."""
     acted: Acted = field(default_factory=Acted)
     done: bool = False
 
-    def asks(self) -> Sequence[Acting]:
-        """What to send, asked at the moment of sending."""
-        return self.requests if self.takes_back is None else self.takes_back.reversal()
+    def requests_now(self) -> Sequence[ActingRequest]:
+        """What to send; called at the moment of sending."""
+        return self.requests if self.undoes is None else self.undoes.undo_requests()
 
     def add(self, acted: Acted) -> None:
-        """One request's answer."""
+        """Add the daemon's answer to one of the requests."""
         self.acted = Acted(
             moved=self.acted.moved + acted.moved,
             restored=self.acted.restored + acted.restored,
@@ -229,25 +220,25 @@ class Action:
             lessons=[*self.acted.lessons, *acted.lessons],
         )
 
-    def reversal(self) -> list[Acting]:
-        """The requests that take it back: its moves first, then what it taught."""
+    def undo_requests(self) -> list[ActingRequest]:
+        """The requests that undo it: first its moves, then its lessons."""
         if not self.done:
             return []
-        back: list[Acting] = [Undo(moves=ids, key=new_key()) for ids in by_message(self.acted.moves)]
+        undo: list[ActingRequest] = [Undo(moves=ids, key=new_key()) for ids in batched(self.acted.moves)]
         if self.acted.batches:
-            back.append(Undo(batches=self.acted.batches, key=new_key()))
-        if self.acted.moved and not back:
-            back += [Undo(group=group, key=new_key()) for group in self.groups]
-        return back + [Forget(lessons=ids, key=new_key()) for ids in by_message(self.acted.lessons)]
+            undo.append(Undo(batches=self.acted.batches, key=new_key()))
+        if self.acted.moved and not undo:
+            undo += [Undo(group=group, key=new_key()) for group in self.groups]
+        return undo + [ForgetLessons(lessons=ids, key=new_key()) for ids in batched(self.acted.lessons)]
 
     def would_wait(self, consented: Collection[str]) -> bool:
-        """None of its groups, were they as before, would move by itself. consented: roots whose proposals do."""
+        """Whether all its groups, in their state before, would wait for a person. consented: roots that move by themselves."""
         return bool(self.before) and all(
             group.state == "review" or (group.state == "proposed" and group.root not in consented)
             for group in self.before
         )
 
 
-def by_message(ids: Sequence[int]) -> list[list[int]]:
-    """As many at once as one message takes."""
+def batched(ids: Sequence[int]) -> list[list[int]]:
+    """`ids` in lists that each fit into one message."""
     return [list(ids[at : at + MANY_IDS]) for at in range(0, len(ids), MANY_IDS)]

@@ -1,26 +1,29 @@
-"""What differs between the pictures of a group, and what would change the decision, in words. No Textual, no I/O."""
+"""What differs between the pictures of a group, and what would change the decision, in words.
+
+Must never import Textual or do I/O.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dedupd.protocol.messages import GroupView, PhotoView
+from dedupd.protocol.views import GroupView, PhotoView
 from dedupd.tui.model.words import camera_time, holds, local_time, name_of, pixels, plain, size, squeeze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One line of the comparison: a value for every picture, in their order."""
+    """One line of the comparison: a value for every picture, in the order of the pictures."""
 
     label: str
     values: tuple[str, ...]
     tones: tuple[str, ...]
-    """'good' better than the keeper's, 'bad' worse, 'warn' other, '' the keeper's own or the same."""
+    """For each value: 'good' better than the keeper's, 'bad' worse, 'warn' different, '' the same or the keeper's own."""
 
 
-Value = Callable[[PhotoView], str]
-Rank = Callable[[PhotoView], float]
+_Value = Callable[[PhotoView], str]
+_Rank = Callable[[PhotoView], float]
 
 
 def _format(photo: PhotoView) -> str:
@@ -40,7 +43,7 @@ def _folder(photo: PhotoView) -> str:
     return plain(photo.path.rpartition("/")[0]) or "."
 
 
-_FACTS: tuple[tuple[str, Value, Rank | None], ...] = (
+_FACTS: tuple[tuple[str, _Value, _Rank | None], ...] = (
     ("pixels", pixels, lambda p: p.width * p.height),
     ("size", lambda p: size(p.size), None),
     ("format", _format, lambda p: p.jpeg_quality or 0.0),
@@ -57,7 +60,7 @@ _FACTS: tuple[tuple[str, Value, Rank | None], ...] = (
 
 
 def differing(photos: Sequence[PhotoView], keeper: int = 0) -> list[Fact]:
-    """Only the facts that are not the same for all; keeper: its index among `photos`."""
+    """The facts that are not the same for all pictures. keeper: its index in `photos`."""
     found: list[Fact] = []
     for label, value, rank in _FACTS:
         values = tuple(value(photo) for photo in photos)
@@ -69,7 +72,7 @@ def differing(photos: Sequence[PhotoView], keeper: int = 0) -> list[Fact]:
 
 
 def _tone(
-    index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: Rank | None
+    index: int, keeper: int, photos: Sequence[PhotoView], values: Sequence[str], rank: _Rank | None
 ) -> str:
     if index == keeper or values[index] == values[keeper]:
         return ""
@@ -78,8 +81,8 @@ def _tone(
     return "good" if rank(photos[index]) > rank(photos[keeper]) else "bad"
 
 
-def out_of_sight(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) -> str:
-    """One line: what `a` would move although its keeper lacks it; '' when it moves nothing of the kind."""
+def loss_warning(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) -> str:
+    """One line: what approving would move although the keeper lacks it; '' when there is nothing of the kind."""
     if not losses:
         return ""
     photo, clauses = losses[0]
@@ -91,9 +94,9 @@ def out_of_sight(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) 
 
 
 def would_change(group: GroupView, photo: PhotoView, lost: Sequence[str]) -> str:
-    """One sentence: what would make dedupd decide otherwise about `photo`; '' when nothing is known.
+    """One sentence: which key would change what happens to `photo`; '' when there is nothing to say.
 
-    lost: what it holds and its keeper lacks. Nothing else makes it the better one: what was enlarged has more pixels too.
+    lost: what it holds that the keeper lacks. Only that makes it the better keeper: more pixels alone may be an enlargement.
     """
     if photo.role == "moved":
         return "It lies in duplicates/; space marks it to come back, n parts it from its keeper for ever."

@@ -1,6 +1,6 @@
-"""Numbers, names and evidence in words. Must never do I/O and never emit markup or control codes.
+"""Numbers, names and evidence as text for the screen. Must never do I/O, nor let markup or control codes through.
 
-Every name that reaches the screen goes through `plain`: a file name is somebody else's text.
+Every name that is shown goes through `plain`: a file name is somebody else's text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from dedupd.protocol.messages import EvidenceView, GroupView, PhotoView, ProgressView
+from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView
 
 RELATIONS = ("exact", "copy", "burst", "similar")
 """Strongest first."""
@@ -32,7 +32,7 @@ PHASES = {
     "move": "Moving files",
     "undo": "Putting files back",
 }
-"""What the daemon's phases are to people."""
+"""The daemon's phases in words for people."""
 STATES = {"proposed": "ready", "review": "your call", "settled": "moved", "kept": "kept all"}
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -44,7 +44,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 
 
 def plain(text: str) -> str:
-    """`text` with everything escaped that could move the cursor, colour, reorder or hide: one harmless line."""
+    """`text` as one harmless line: whatever could move the cursor, colour, reorder or hide text is escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _ESCAPED else c for c in text)
@@ -60,7 +60,7 @@ def _escape(char: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """The file's name, harmless."""
+    """The file name of a path, harmless."""
     return plain(path.rsplit("/", 1)[-1])
 
 
@@ -74,7 +74,7 @@ def fit(text: str, width: int) -> str:
 
 
 def squeeze(text: str, width: int) -> str:
-    """At most `width` cells, cut in the middle: the extension and the number of a photo stay readable."""
+    """`text` in at most `width` cells, cut in the middle: the number and extension of a photo stay readable."""
     if cell_len(text) <= width or width < 5:
         return text if cell_len(text) <= width else fit(text, width)
     tail = (width - 1) // 2
@@ -85,7 +85,7 @@ def squeeze(text: str, width: int) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as people say them: '3.4 MB' (powers of ten, as file browsers and cloud bills count)."""
+    """Bytes in words: '3.4 MB' (powers of ten, as file browsers and cloud services count)."""
     for unit in ("B", "kB", "MB", "GB"):
         if abs(count) < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
@@ -116,7 +116,7 @@ def duration(seconds: float) -> str:
 
 
 def month_name(month: str) -> str:
-    """'2024-06' -> 'June'; anything else as it is."""
+    """'2024-06' -> 'June'; any other text as it is."""
     year, _, index = month.partition("-")
     if year.isdigit() and index.isdigit() and 1 <= int(index) <= 12:
         return _MONTHS[int(index) - 1]
@@ -124,7 +124,7 @@ def month_name(month: str) -> str:
 
 
 def camera_time(stamp: float | None) -> str:
-    """The camera's own clock: it has no zone, so none is applied."""
+    """A time of the camera's clock, which has no time zone: none is applied."""
     if stamp is None:
         return "no date"
     try:
@@ -136,7 +136,7 @@ def camera_time(stamp: float | None) -> str:
 
 
 def local_time(stamp: float) -> str:
-    """A wall clock moment in this machine's zone."""
+    """A time stamp in this machine's time zone."""
     try:
         return f"{datetime.fromtimestamp(stamp, UTC).astimezone():%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError, OSError):
@@ -144,7 +144,7 @@ def local_time(stamp: float) -> str:
 
 
 def when(stamp: float | None, now: float) -> str:
-    """'3 min ago', 'in 2 h', with the date once it is further than a day."""
+    """'3 min ago', 'in 2 h'; the date when it is more than a day away."""
     if stamp is None:
         return "–"
     away = stamp - now
@@ -156,7 +156,7 @@ def when(stamp: float | None, now: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Never rounds up to certainty: 0.9996 is '99.9 %'."""
+    """A share of 1 as percent, never rounded up to certainty: 0.9996 is '99.9 %'."""
     if share is None:
         return "–"
     value = share * 100
@@ -177,7 +177,7 @@ def progress(view: ProgressView) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of exactly `width` cells in eighths."""
+    """A progress bar of exactly `width` cells, drawn in eighths of a cell."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
@@ -185,17 +185,17 @@ def bar(share: float, width: int) -> str:
 
 def pixels(photo: PhotoView) -> str:
     if not photo.width:
-        return plain(photo.format)  # nobody decodes it: there is no picture, only what it is
+        return plain(photo.format)  # a format that is not decoded: only its name is known
     return f"{photo.width}×{photo.height} · {photo.width * photo.height / 1e6:.1f} MP"
 
 
 def holds(photo: PhotoView) -> str:
-    """'lossless, 2.4 s of film'; '–' when there is nothing to tell."""
+    """'lossless, 2.4 s of film'; '–' when it holds nothing special."""
     return plain(", ".join(photo.holds)) or "–"
 
 
 def evidence(view: EvidenceView | None, *, brief: bool = False) -> list[str]:
-    """Why one member belongs to its keeper, one clause an entry; `brief` for narrow screens."""
+    """Why a member belongs to its keeper, one clause for each entry; `brief` for narrow screens."""
     if view is None:
         return []
     said = [
@@ -223,7 +223,7 @@ def evidence(view: EvidenceView | None, *, brief: bool = False) -> list[str]:
 
 
 def apart(seconds: float) -> str:
-    """'taken 2.0 s apart'; the order of the two does not matter."""
+    """'taken 2.0 s apart', whichever was first."""
     seconds = abs(seconds)
     if seconds == 0:
         return "taken at the same instant"

@@ -1,1 +1,1 @@
-"""From a thumbnail on the disk to what this terminal can show."""
+"""Pictures from files to what this terminal can show. Must never write a file."""

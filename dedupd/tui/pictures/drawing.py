@@ -1,4 +1,4 @@
-"""What a widget needs to show a picture, in whichever way the terminal can. Values only."""
+"""A picture as a widget shows it, in blocks, Sixel or Kitty graphics. Values only: it must never draw or write."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rich.segment import Segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """A picture as it is shown: rows of cells, and what makes pixels of them."""
+    """Rows of cells, and the terminal sequences that put pixels there."""
 
     lines: list[list[Segment]]
     before: str = ""
-    """Written once, before the cells are."""
+    """Written once, before the cells."""
     over: str = ""
-    """Written at the first cell whenever the cells were."""
+    """Written at the first cell each time the cells were written."""
     after: str = ""
-    """Written when it is not needed any more."""
+    """Written when the picture is no longer shown."""

@@ -1,9 +1,10 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateUsage=false
-"""A picture in the terminal's own pixels: Sixel, or Kitty's graphics with placeholders. Loaded after the first frame.
+"""Pictures as pixels of the terminal: Sixel, or Kitty graphics with placeholders. Loaded after the first frame.
 
-Only makes what is to be written, off the event loop; must never write itself: the app's own output would be torn.
-textual-image's widgets do write, encode on the loop, and leave every picture in Kitty's memory; its encoder serves here.
+Only makes the sequences, in a thread. Must never write to the terminal: that would tear the app's own output.
+textual-image's widgets write themselves, encode on the event loop and leave every picture in Kitty's memory, so only
+its encoder is used here.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from textual_image._sixel import image_to_sixels
 from textual_image.renderable.tgp import _NUMBER_TO_DIACRITIC as NUMBERS
 
 from dedupd.tui.pictures.drawing import Drawing
+from dedupd.tui.pictures.imaging import Pixels
 
-Picture = Image.Image
 _PLACEHOLDER = "\U0010eeee"
 _CHUNK = 4096
-"""Characters of base64 in one message, as the protocol has it."""
+"""Characters of base64 in one message, as the protocol demands."""
 _ids = count(randint(1, 1 << 23))
-"""A random start: other programs in the same terminal have pictures too. Below 2^24, which fits a colour."""
+"""Picture ids. A random start: other programs in this terminal have pictures too. Below 2^24, so that a colour holds it."""
 
 
-def sixels(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
-    """In at most so many cells of so many pixels; proportions are kept to the pixel."""
+def sixels(picture: Pixels, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
+    """Draw with Sixel in at most so many cells. cell: width and height of one in pixels. Proportions are kept."""
     across, down = _fitted(picture, columns * cell[0], rows * cell[1])
     shown = picture.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0)
     blank = [Segment(" " * -(-across // cell[0]))]
     return Drawing(lines=[blank] * -(-down // cell[1]), over=image_to_sixels(shown))
 
 
-def kitty(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
-    """As `sixels`; the terminal enlarges what is smaller, and centres it in its cells.
+def kitty(picture: Pixels, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
+    """Draw with Kitty graphics; as `sixels`. The terminal enlarges a smaller picture and centres it in its cells.
 
     https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
     """
@@ -52,16 +53,18 @@ def kitty(picture: Picture, columns: int, rows: int, cell: tuple[int, int]) -> D
     ]
     if across < picture.width:
         picture = picture.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Drawing(lines=lines, before=_sent(picture, id, columns, rows), after=_message(f"a=d,d=I,i={id}"))
+    return Drawing(
+        lines=lines, before=_transmission(picture, id, columns, rows), after=_message(f"a=d,d=I,i={id}")
+    )
 
 
-def _fitted(picture: Picture, across: int, down: int) -> tuple[int, int]:
-    """Pixels: as large as fits, proportions kept."""
+def _fitted(picture: Pixels, across: int, down: int) -> tuple[int, int]:
+    """Width and height in pixels, as large as fits, with the same proportions."""
     scale = min(across / picture.width, down / picture.height)
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
 
 
-def _sent(picture: Picture, id: int, columns: int, rows: int) -> str:
+def _transmission(picture: Pixels, id: int, columns: int, rows: int) -> str:
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     rest = base64.b64encode(file.getvalue()).decode("ascii")
@@ -74,5 +77,5 @@ def _sent(picture: Picture, id: int, columns: int, rows: int) -> str:
 
 
 def _message(keys: str, payload: str = "") -> str:
-    """q=2: an answer would be read as keys."""
+    """One message of the protocol. q=2 asks for no answer: it would be read as keys."""
     return f"\x1b_G{keys},q=2;{payload}\x1b\\"

@@ -1,7 +1,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Pictures as pixels: load, look at a part, compare. The only home of Pillow here; loaded after the first frame.
+"""Pictures as pixels: load, cut a part, compare, draw in blocks. Loaded after the first frame, as Pillow is slow to import.
 
-Runs off the event loop. Must never write a file.
+Runs in threads. Must never write a file.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from dedupd.tui.model.zoom import WHOLE, Box, View
+from dedupd.tui.model.zoom import WHOLE, Area, Viewport
 
-Picture = Image.Image
+Pixels = Image.Image
 _QUARTERS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
 """By mask: bit 0 upper left, 1 upper right, 2 lower left, 3 lower right."""
 _BACKDROP = (34, 34, 34)
-"""Shown where a picture has nothing at the place that is looked at."""
+"""Colour of places that a picture does not cover."""
 
 
-def load(path: str | Path, side: int) -> Picture | None:
-    """The upright picture, its long side at most `side` px; None when it cannot be shown, whatever the reason."""
+def load(path: str | Path, side: int) -> Pixels | None:
+    """The upright picture as RGB, its long side at most `side` px; None when it cannot be decoded."""
     try:
         with Image.open(path) as picture:
             picture.draft("RGB", (side, side))
@@ -36,7 +36,7 @@ def load(path: str | Path, side: int) -> Picture | None:
         return None
 
 
-def part(picture: Picture, view: View, place: Box = WHOLE, side: int = 1024) -> Picture:
+def part(picture: Pixels, view: Viewport, place: Area = WHOLE, side: int = 1024) -> Pixels:
     """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper. Long side at most `side` px."""
     window = view.window()
     left = (window.left - place.left) / place.width
@@ -52,8 +52,8 @@ def part(picture: Picture, view: View, place: Box = WHOLE, side: int = 1024) -> 
     )
 
 
-def blocks(picture: Picture, columns: int, rows: int) -> list[list[Segment]]:
-    """The picture in coloured quarter blocks, at most so large, its proportions kept: one list of segments a row.
+def blocks(picture: Pixels, columns: int, rows: int) -> list[list[Segment]]:
+    """The picture in coloured quarter blocks, in at most so many cells, proportions kept: one list of segments for each row.
 
     Each cell shows 2x2 pixels in two colours, split at their mean brightness: twice the detail of half blocks
     at the same cost. Terminals with neither Kitty's nor Sixel graphics (tmux, most SSH) show this.
@@ -105,10 +105,10 @@ def _colour(colour: int) -> Color:
     return Color.from_rgb(colour >> 16, colour >> 8 & 255, colour & 255)
 
 
-def difference(keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture:
-    """Where the two differ: the keeper dimmed to grey, differences glowing. Both show the same place.
+def difference(keeper: Pixels, other: Pixels, covered: Area = WHOLE) -> Pixels:
+    """Where two pictures differ: the keeper dimmed to grey, differences bright. Both show the same place.
 
-    covered: the part of it that `other` has at all; the rest of the keeper stays dark.
+    covered: the part of that place that `other` has at all; the rest of the keeper stays dark.
     """
     other = other.resize(keeper.size, Image.Resampling.BILINEAR)
     wide, high = keeper.size
@@ -125,29 +125,29 @@ def difference(keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture
     return shown
 
 
-def _glowing(keeper: Picture, other: Picture) -> Picture:
+def _glowing(keeper: Pixels, other: Pixels) -> Pixels:
     apart = _apart(keeper, other)
-    # Re-encoding noise is not a difference: nothing below 8 grey units glows.
+    # Noise of another encoding is no difference: below 8 grey units nothing glows.
     glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
     heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
     return Image.composite(heat, _dimmed(keeper, 4), glow.point([min(255, v * 2) for v in range(256)]))
 
 
-def _dimmed(picture: Picture, times: int) -> Picture:
+def _dimmed(picture: Pixels, times: int) -> Pixels:
     dim = picture.convert("L").point([(160 + v) // times for v in range(256)])
     return Image.merge("RGB", (dim, dim, dim))
 
 
-def find_place(keeper: Picture, other: Picture) -> Box:
-    """Where `other` lies in the keeper when it is a crop of it (or the keeper of it): the best of scales and offsets.
+def find_place(keeper: Pixels, other: Pixels) -> Area:
+    """Where `other` lies in the keeper when it is a crop of it: the best of many scales and offsets. WHOLE: no crop.
 
-    A look for the eye on 48-px greys; what may move was proven elsewhere. WHOLE when nothing fits better.
+    Found in grey pictures of 48 px, for display only: what may move was proven by the daemon.
     """
     coarse = _search(keeper, other, 48, WHOLE)
     return coarse if coarse == WHOLE else _refine(keeper, other, coarse)
 
 
-def _search(keeper: Picture, other: Picture, side: int, start: Box) -> Box:
+def _search(keeper: Pixels, other: Pixels, side: int, start: Area) -> Area:
     base, patch = _grey(keeper, side), _grey(other, side)
     best, best_error = start, _error(base, patch, start) * 0.8  # a crop must be clearly better than no crop
     for percent in range(95, 45, -5):
@@ -157,14 +157,14 @@ def _search(keeper: Picture, other: Picture, side: int, start: Box) -> Box:
             continue
         for left in _offsets(1 - width, side):
             for top in _offsets(1 - height, side):
-                box = Box(left=left, top=top, width=width, height=height)
+                box = Area(left=left, top=top, width=width, height=height)
                 error = _error(base, patch, box)
                 if error < best_error:
                     best, best_error = box, error
     return best
 
 
-def _refine(keeper: Picture, other: Picture, box: Box) -> Box:
+def _refine(keeper: Pixels, other: Pixels, box: Area) -> Area:
     base, patch = _grey(keeper, 160), _grey(other, 160)
     step = 0.02
     best_error = _error(base, patch, box)
@@ -172,7 +172,7 @@ def _refine(keeper: Picture, other: Picture, box: Box) -> Box:
         moves = [
             (dx, dy, ds) for dx in (-step, 0, step) for dy in (-step, 0, step) for ds in (-step, 0, step)
         ]
-        tried = [box.moved(*move) for move in moves]
+        tried = [box.shifted(*move) for move in moves]
         error, better = min(
             ((_error(base, patch, b), i) for i, b in enumerate(tried)), default=(best_error, 0)
         )
@@ -188,26 +188,26 @@ def _offsets(room: float, side: int) -> list[float]:
     return [room * i / steps for i in range(steps + 1)]
 
 
-def _error(base: Picture, patch: Picture, box: Box) -> float:
+def _error(base: Pixels, patch: Pixels, box: Area) -> float:
     area = (box.left * base.width, box.top * base.height, box.right * base.width, box.bottom * base.height)
     size = (max(8, round(area[2] - area[0])), max(8, round(area[3] - area[1])))
     seen = base.resize(size, Image.Resampling.BILINEAR, box=tuple(max(0.0, v) for v in _inside(area, base)))  # type: ignore[arg-type]
     return ImageStat.Stat(ImageChops.difference(seen, patch.resize(size, Image.Resampling.BILINEAR))).mean[0]
 
 
-def _inside(area: tuple[float, float, float, float], base: Picture) -> tuple[float, float, float, float]:
+def _inside(area: tuple[float, float, float, float], base: Pixels) -> tuple[float, float, float, float]:
     left, top, right, bottom = area
     return (max(0.0, left), max(0.0, top), min(base.width, right), min(base.height, bottom))
 
 
-def _grey(picture: Picture, side: int) -> Picture:
+def _grey(picture: Pixels, side: int) -> Pixels:
     small = picture.convert("L")
     small.thumbnail((side, side), Image.Resampling.BOX)
     return ImageOps.autocontrast(small)
 
 
-def _apart(keeper: Picture, other: Picture) -> Picture:
-    """Grey difference once the other's brightness and contrast are the keeper's: an edited tone is no difference."""
+def _apart(keeper: Pixels, other: Pixels) -> Pixels:
+    """Grey difference after the other has the keeper's brightness and contrast: an edited tone is no difference."""
     base, patch = keeper.convert("L"), other.convert("L")
     low, high = _quartiles(base)
     other_low, other_high = _quartiles(patch)
@@ -217,8 +217,8 @@ def _apart(keeper: Picture, other: Picture) -> Picture:
     return ImageChops.difference(base, evened)
 
 
-def _quartiles(grey: Picture) -> tuple[int, int]:
-    """Unlike extremes, they do not follow a changed spot."""
+def _quartiles(grey: Pixels) -> tuple[int, int]:
+    """Lower and upper quartile of the grey values. Unlike the extremes, a changed spot does not move them."""
     counts, seen, found = grey.histogram(), 0, []
     total = grey.width * grey.height
     for value, count in enumerate(counts):

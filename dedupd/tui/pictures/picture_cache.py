@@ -1,6 +1,6 @@
-"""Pictures for the screens: fetched, decoded and cut off the event loop, kept while they are needed.
+"""Pictures for the screens, decoded and cut in threads, and kept while they are needed.
 
-Owns when Pillow and textual-image are loaded: after the first frame, in a thread.
+Owns when Pillow and textual-image are loaded: after the first frame, in a thread. Must never block the event loop.
 """
 
 from __future__ import annotations
@@ -10,25 +10,23 @@ import importlib
 import io
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dedupd.client.connection import Refused
-from dedupd.errors import NoDaemon, ProtocolError
-from dedupd.protocol.messages import GetThumbnails, PhotoView, Thumbnails
-from dedupd.tui.link.daemon_line import Link
-from dedupd.tui.model.zoom import FULL, WHOLE, Box, View
+from dedupd.protocol.views import PhotoView
+from dedupd.tui.model.zoom import UNZOOMED, WHOLE, Area, Viewport
 from dedupd.tui.pictures.drawing import Drawing
 from dedupd.tui.pictures.terminal import ImageMode
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from dedupd.tui.pictures.imaging import Picture
+    from dedupd.tui.pictures.imaging import Pixels
 
 T = TypeVar("T")
+FindThumbnails = Callable[[Sequence[int]], Awaitable[Mapping[int, str]]]
 _KEPT = 96
 """Decoded thumbnails in memory; at 512 px some 0.6 MB each."""
 _GRAPHICS = "dedupd.tui.pictures.graphics"
@@ -38,23 +36,23 @@ _ORIGINAL_SIDE = 3000
 """Pixels of an original's long side that zooming shows."""
 
 
-class Gallery:
-    """Pictures by file id. Every method may answer None: then there is nothing to show, and why is in `note`."""
+class PictureCache:
+    """Pictures by file id. find_thumbnails: paths of thumbnail files by file id, empty where there are none."""
 
-    def __init__(self, link: Link, mode: ImageMode) -> None:
+    def __init__(self, find_thumbnails: FindThumbnails, mode: ImageMode) -> None:
         self.mode: ImageMode = mode
-        self._link = link
+        self._find_thumbnails = find_thumbnails
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
         self._imaging: ModuleType | None = None
-        self._thumbnails: OrderedDict[int, Picture] = OrderedDict()
-        self._originals: OrderedDict[int, Picture | None] = OrderedDict()
-        self._places: dict[tuple[int, int], Box] = {}
+        self._thumbnails: OrderedDict[int, Pixels] = OrderedDict()
+        self._originals: OrderedDict[int, Pixels | None] = OrderedDict()
+        self._places: dict[tuple[int, int], Area] = {}
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def thumbnails(self, files: Sequence[int]) -> dict[int, Picture]:
-        """The small pictures of `files` that there are, asked for in one request."""
+    async def thumbnails(self, files: Sequence[int]) -> dict[int, Pixels]:
+        """The thumbnails of `files`, asked for in one request; without those that cannot be shown."""
         if self.mode == "off":
             return {}
         if missing := [file for file in files if file not in self._thumbnails]:
@@ -64,8 +62,8 @@ class Gallery:
                 self._thumbnails.move_to_end(file)
         return {file: self._thumbnails[file] for file in files if file in self._thumbnails}
 
-    async def original(self, photo: PhotoView) -> Picture | None:
-        """The picture itself at up to 3000 px, for zooming; None when it cannot be decoded here."""
+    async def original(self, photo: PhotoView) -> Pixels | None:
+        """The picture itself for zooming, its long side at most 3000 px; None when it cannot be decoded here."""
         if photo.file not in self._originals:
             picture = await self._off_loop(self._load, photo.where, _ORIGINAL_SIDE)
             self._originals[photo.file] = picture
@@ -74,8 +72,8 @@ class Gallery:
         self._originals.move_to_end(photo.file)
         return self._originals[photo.file]
 
-    async def place(self, keeper: int, other: int) -> Box:
-        """Where `other` lies in the keeper's picture, from their thumbnails."""
+    async def place(self, keeper: int, other: int) -> Area:
+        """Where `other` lies in the picture of `keeper`, found in their thumbnails."""
         if (keeper, other) not in self._places:
             small = await self.thumbnails([keeper, other])
             if len(small) < 2:
@@ -84,8 +82,8 @@ class Gallery:
             self._places[keeper, other] = box
         return self._places[keeper, other]
 
-    async def draw(self, picture: Picture, columns: int, rows: int) -> Drawing:
-        """In at most so many cells, in the way of this terminal; where what shows real pixels is missing, in blocks."""
+    async def draw(self, picture: Pixels, columns: int, rows: int) -> Drawing:
+        """Draw in at most so many cells, as this terminal can; in blocks when textual-image is missing."""
         if self.mode in ("kitty", "sixel"):
             try:
                 return await self._off_loop(_draw_pixels, self.mode, picture, columns, rows)
@@ -95,38 +93,37 @@ class Gallery:
         return Drawing(lines=lines)
 
     async def part(
-        self, picture: Picture, view: View = FULL, place: Box = WHOLE, side: int = 1024
-    ) -> Picture:
-        if view == FULL and place == WHOLE and max(picture.size) <= side:
+        self, picture: Pixels, view: Viewport = UNZOOMED, place: Area = WHOLE, side: int = 1024
+    ) -> Pixels:
+        """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper; at most `side` px."""
+        if view == UNZOOMED and place == WHOLE and max(picture.size) <= side:
             return picture
         return await self._off_loop(lambda: self._tools().part(picture, view, place, side))
 
-    async def difference(self, keeper: Picture, other: Picture, covered: Box = WHOLE) -> Picture:
+    async def difference(self, keeper: Pixels, other: Pixels, covered: Area = WHOLE) -> Pixels:
+        """Where two pictures of the same place differ. covered: the part of it that `other` has at all."""
         return await self._off_loop(lambda: self._tools().difference(keeper, other, covered))
 
-    def forget(self) -> None:
-        """Another daemon may number its files otherwise."""
+    def clear(self) -> None:
+        """Forget everything: another daemon may give other ids to its files."""
         self._thumbnails.clear()
         self._originals.clear()
         self._places.clear()
 
     async def _fetch(self, files: Sequence[int]) -> None:
-        try:
-            paths = (await self._link.ask(GetThumbnails(files=list(files)), Thumbnails)).paths
-        except (NoDaemon, Refused, ProtocolError):
-            return
-        asked = [(file, paths[str(file)]) for file in files if str(file) in paths]
+        paths = await self._find_thumbnails(files)
+        asked = [(file, paths[file]) for file in files if file in paths]
         pictures = await asyncio.gather(
             *(self._off_loop(self._load, path, _THUMBNAIL_SIDE) for _, path in asked)
         )
         for (file, _), picture in zip(asked, pictures, strict=True):
             if picture is not None:
-                # Two may have asked at once: the one that is shown already stays.
+                # Two callers may have asked at the same time: the picture that is shown already stays.
                 self._thumbnails.setdefault(file, picture)
         while len(self._thumbnails) > max(_KEPT, len(files)):
             self._thumbnails.popitem(last=False)
 
-    def _load(self, path: str, side: int) -> Picture | None:
+    def _load(self, path: str, side: int) -> Pixels | None:
         return self._tools().load(path, side)
 
     def _tools(self) -> ModuleType:
@@ -138,15 +135,15 @@ class Gallery:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
 
-def _draw_pixels(mode: ImageMode, picture: Picture, columns: int, rows: int) -> Drawing:
+def _draw_pixels(mode: ImageMode, picture: Pixels, columns: int, rows: int) -> Drawing:
     graphics = _load_graphics()
     draw = graphics.sixels if mode == "sixel" else graphics.kitty
     return draw(picture, columns, rows, _cell_pixels())
 
 
 def _load_graphics() -> ModuleType:
-    """textual-image asks the terminal while it is imported; the app owns the terminal by now, and asked already."""
-    with _loading:  # two threads draw; a module that one still loads is in sys.modules already
+    """Import textual-image while it sees no terminal: it would ask the terminal, which the app reads from by now."""
+    with _loading:  # two threads draw, and a module is in sys.modules before it is loaded
         if _GRAPHICS in sys.modules:
             return sys.modules[_GRAPHICS]
         stdout, sys.__stdout__ = sys.__stdout__, io.StringIO()  # type: ignore[misc]
@@ -157,7 +154,7 @@ def _load_graphics() -> ModuleType:
 
 
 def _cell_pixels() -> tuple[int, int]:
-    """Size of one character cell; 10x20 when the terminal does not say."""
+    """Width and height of one character cell in pixels; 10x20 when the terminal does not say."""
     try:
         import fcntl
         import struct

@@ -1,4 +1,4 @@
-"""What the terminal can show, asked once before the app takes it over. Must never wait long."""
+"""How the terminal can show pictures: asked once, before the app takes it over. Must never wait long."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One screen a file, in the order a reviewer meets them: months, groups, compare, picture, history, log, settings."""
+"""The reviewer's screens. They know widgets, link and pictures, and ask the app through ScreenPort; never the app itself."""

@@ -1,4 +1,4 @@
-"""One line of text from the person: jump to, filter by."""
+"""A dialog that asks for one line of text: where to jump. Must never interpret it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dedupd.tui.widgets.spans import Words
 
 
 class Ask(ModalScreen[str | None]):
-    """What was typed, or None."""
+    """Answers with what was typed, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel", show=False)]
 

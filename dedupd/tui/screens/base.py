@@ -1,4 +1,8 @@
-"""What all full screens share: the top line, the way back, and following what changes."""
+"""What all full screens share: the top line, the way back, and following what changes.
+
+A screen is given the port through which it asks the app. It imports the screens that it opens itself, and only those;
+the screens that a key opens everywhere are opened by the app. No screen imports the app.
+"""
 
 from __future__ import annotations
 
@@ -11,46 +15,53 @@ from dedupd.tui.link.app_port import Topic
 from dedupd.tui.widgets.topbar import TopBar
 
 if TYPE_CHECKING:
-    from dedupd.tui.app import ReviewApp
+    from textual.app import App
+
+    from dedupd.tui.screens.screen_port import ScreenPort
 
 HelpLines = list[tuple[str, str]]
 """(keys, what they do)."""
 
 
 class Page(Screen[None]):
-    """A full screen. Subclasses say where they are, and what to redraw when a topic changed."""
+    """A full screen. Subclasses say what their place is called, and what to draw again when a topic changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "back", "Back", show=False)]
-    AUTO_FOCUS = "Rows"
+    AUTO_FOCUS = "RowList"
     HELP_LINES: ClassVar[HelpLines] = []
-    """Shown by `?`, the screen's own keys."""
+    """Shown by `?`: the screen's own keys."""
     WIDE: ClassVar[int] = 0
-    """Columns from which on the screen has the class `wide`; 0: it has none."""
+    """Columns from which on the screen has the class `wide`; 0: never."""
+
+    def __init__(self, port: ScreenPort) -> None:
+        super().__init__()
+        self.port = port
 
     @property
-    def review(self) -> ReviewApp:
-        return cast("ReviewApp", self.app)
+    def app(self) -> App[None]:
+        """Textual's own part of the app: open a screen, size, clipboard. Textual itself leaves its type partly unknown."""
+        return cast("App[None]", super().app)
 
     def where(self) -> str:
-        """For the top line."""
+        """The name of this place, for the top line."""
         return ""
 
     def follow(self, topic: Topic) -> None:
-        """Something of the library changed while this screen is shown."""
+        """A part of the review state changed while this screen is shown."""
 
     def show_all(self) -> None:
-        """Draw everything anew: the screen is shown, or shown again."""
+        """Draw everything again: the screen is shown for the first time, or again."""
 
     def widen(self) -> None:
-        """Called when composing too: a class that comes later styles every widget again."""
-        self.set_class(0 < self.WIDE <= self.review.size.width, "wide")
+        """Set the class `wide`. Also called in `compose`: a class that is set later styles every widget again."""
+        self.set_class(0 < self.WIDE <= self.app.size.width, "wide")
 
     def on_mount(self) -> None:
-        self.review.changed.subscribe(self, self._changed)
+        self.port.changed.subscribe(self, self._changed)
 
     def on_unmount(self) -> None:
-        # Else it would be kept, with all it drew, until something changes.
-        self.review.changed.unsubscribe(self)
+        # Else the signal would keep the screen, with all it drew, until something changes.
+        self.port.changed.unsubscribe(self)
 
     def on_screen_resume(self) -> None:
         self._show_top()
@@ -63,12 +74,12 @@ class Page(Screen[None]):
         self.dismiss()
 
     def _changed(self, topic: Topic) -> None:
-        # Not is_current: that is also true of the screen beneath, which would be drawn for nobody.
-        if self.is_mounted and self.review.screen_stack and self.review.screen is self:
+        # Not is_current: that is also true for the screen below a dialog, which would be drawn for nothing.
+        if self.is_mounted and self.app.screen_stack and self.app.screen is self:
             self._show_top()
             self.follow(topic)
 
     def _show_top(self) -> None:
         for bar in self.query(TopBar):
             if bar.is_mounted:
-                bar.show(self.where(), self.review.library)
+                bar.show(self.where(), self.port.state)

@@ -1,4 +1,4 @@
-"""Ask before something large: counts and bytes first, yes only by a key that was meant."""
+"""A dialog that asks before something large. Must never say yes by a key that was meant for something else."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from dedupd.protocol.messages import GroupView
-from dedupd.tui.model.words import group_title, plural
 from dedupd.tui.widgets.spans import Spans, Words
 
 
 class Confirm(ModalScreen[bool]):
-    """True when the person said yes. With `word`, only by typing it."""
+    """Answers True when the person said yes. With `word`: only when it was typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,n", "no", "No", show=False),
@@ -63,14 +61,3 @@ class Confirm(ModalScreen[bool]):
 
     def _typed(self, text: str) -> bool:
         return text.strip().casefold() == self._word.casefold()
-
-
-def reject_all(group: GroupView) -> Confirm:
-    """Before a whole group is called no duplicates, for ever: only by a typed word."""
-    lines: list[Spans] = [
-        [(group_title(group), "strong")],
-        [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
-    ]
-    if group.moved_to:
-        lines.append([(plural(len(group.moved_to), "moved file"), "strong"), (" come back", "")])
-    return Confirm("Reject the whole group?", *lines, yes="Reject", word="reject")

@@ -1,4 +1,4 @@
-"""Every key, the ones of the screen beneath first."""
+"""Every key; first those of the screen below. Must never do anything but show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.widgets.spans import Spans, Words
 
 _WORDS = 56
-"""Columns beside the keys, where the terminal has 80."""
+"""Columns for words beside the keys, in a terminal of 80."""
 _MOVES = (
     "A move is a rename into a duplicates/ folder beside its month; undo puts it back. "
     "“Not duplicates” binds for ever, until undone."
@@ -37,9 +37,9 @@ class Help(ModalScreen[None]):
         Binding("escape,q,question_mark", "dismiss", "Close", show=False)
     ]
 
-    def __init__(self, beneath: Screen[object]) -> None:
+    def __init__(self, below: Screen[object]) -> None:
         super().__init__()
-        self._own = beneath.HELP_LINES if isinstance(beneath, Page) else []
+        self._own = below.HELP_LINES if isinstance(below, Page) else []
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="dialog"):

@@ -1,33 +1,33 @@
-"""Every move with its state, and every verdict: undo one, the marked ones, a month."""
+"""Every move with its state, and every lesson: undo one move, the marked ones, a batch, a month; forget a lesson.
+
+Must never undo several moves without a question.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from dedupd.protocol.messages import (
-    Forget,
-    GetLessons,
-    GetMoves,
-    Lessons,
-    LessonView,
-    MovesPage,
-    MoveView,
-    Undo,
-)
+from dedupd.protocol.requests import ForgetLessons, GetLessons, GetMoves, Undo
+from dedupd.protocol.results import LessonsPage, MovesPage
+from dedupd.protocol.views import LessonView, MoveView
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.model.decisions import Action, by_message, new_key
+from dedupd.tui.model.decisions import Action, batched, new_key
 from dedupd.tui.model.words import fit, local_time, name_of, plain, plural, size, squeeze
+from dedupd.tui.screens import questions
 from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.key_bar import KeyBar
+from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
+
+if TYPE_CHECKING:
+    from dedupd.tui.screens.screen_port import ScreenPort
 
 _STATES = {
     "moved": ("→ moved", "good"),
@@ -43,15 +43,15 @@ _KINDS = {
 }
 
 
-class History(Page):
-    """`v` changes between moves and verdicts; `u` takes back what is marked, or the selected one."""
+class HistoryScreen(Page):
+    """`v` changes between moves and lessons; `u` undoes the marked moves or the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "Undo this"),
         Binding("space", "mark", "Mark"),
         Binding("B", "batch", "Undo batch", show=False),
         Binding("M", "month", "Undo month"),
-        Binding("v", "verdicts", "Moves/verdicts"),
+        Binding("v", "lessons", "Moves/verdicts"),
     ]
     HELP_LINES: ClassVar[HelpLines] = [
         ("u", "put back the selected file, or all marked ones; forget a verdict"),
@@ -61,13 +61,13 @@ class History(Page):
         ("v", "moves or verdicts"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, port: ScreenPort) -> None:
+        super().__init__(port)
         self._moves: list[MoveView] = []
         self._lessons: list[LessonView] = []
         self._marked: set[int] = set()
-        self._verdicts = False
-        self._rows = Rows[MoveView | LessonView](self._draw, id="history")
+        self._shows_lessons = False
+        self._rows = RowList[MoveView | LessonView](self._draw, id="history")
         self._tabs, self._empty, self._detail = Words(id="tabs"), Words(id="empty"), Words(id="detail")
 
     def compose(self) -> ComposeResult:
@@ -75,7 +75,7 @@ class History(Page):
         yield self._tabs
         yield Vertical(self._rows, self._empty, id="list")
         yield self._detail
-        yield Keys()
+        yield KeyBar()
 
     def where(self) -> str:
         return "history"
@@ -89,11 +89,11 @@ class History(Page):
 
     @work(exclusive=True, group="history")
     async def reload(self) -> None:
-        """Newest first; the first page is shown while the rest arrives."""
-        fetch = self.review.follower.fetch
+        """Ask for all lessons and moves, newest first; the first page is shown while the rest arrives."""
+        fetch = self.port.follower.fetch
         lessons: list[LessonView] = []
         offset: int | None = 0
-        while offset is not None and (said := await fetch(GetLessons(offset=offset), Lessons)):
+        while offset is not None and (said := await fetch(GetLessons(offset=offset), LessonsPage)):
             lessons += said.lessons
             offset = said.next_offset
         if offset is None:
@@ -114,17 +114,19 @@ class History(Page):
 
     def _show_rows(self) -> None:
         rows = self._rows
-        items = self._lessons if self._verdicts else self._moves
+        items = self._lessons if self._shows_lessons else self._moves
         rows.show(items, min(rows.cursor, max(0, len(items) - 1)))
         self._empty.display = not items
-        self._empty.say([("Nothing was judged yet." if self._verdicts else "Nothing was moved yet.", "dim")])
+        self._empty.say(
+            [("Nothing was judged yet." if self._shows_lessons else "Nothing was moved yet.", "dim")]
+        )
         moved = sum(1 for m in self._moves if m.state == "moved")
         marked = [(f"   {len(self._marked)} marked", "accent")] if self._marked else []
         self._tabs.say(
             [
-                (f"moves {len(self._moves)}", "" if self._verdicts else "accent"),
+                (f"moves {len(self._moves)}", "" if self._shows_lessons else "accent"),
                 ("   ", ""),
-                (f"verdicts {len(self._lessons)}", "accent" if self._verdicts else ""),
+                (f"verdicts {len(self._lessons)}", "accent" if self._shows_lessons else ""),
                 (f"   {moved} lie in duplicates/ now", "dim"),
                 *marked,
             ]
@@ -151,7 +153,7 @@ class History(Page):
             (f"{size(row.size):>9}", "dim"),
         ]
 
-    def on_rows_moved(self) -> None:
+    def on_row_list_cursor_moved(self) -> None:
         self._show_detail()
 
     def _show_detail(self) -> None:
@@ -172,11 +174,11 @@ class History(Page):
                 lines.append([("  " + told, "accent")])
         self._detail.say(*lines)
 
-    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
         self.action_mark()
 
-    def action_verdicts(self) -> None:
-        self._verdicts = not self._verdicts
+    def action_lessons(self) -> None:
+        self._shows_lessons = not self._shows_lessons
         self._marked.clear()
         self._show_rows()
 
@@ -190,15 +192,15 @@ class History(Page):
     def action_undo(self) -> None:
         row = self._rows.current
         if isinstance(row, LessonView):
-            self.review.hands.act(
-                Action(label="forgot a verdict", requests=(Forget(lesson=row.id, key=new_key()),))
+            self.port.action_queue.act(
+                Action(label="forgot a verdict", requests=(ForgetLessons(lesson=row.id, key=new_key()),))
             )
         elif self._marked:
             self._undo([m for m in self._moves if m.id in self._marked], "the marked files")
         elif isinstance(row, MoveView) and row.state == "moved":
-            self._put_back([row])
+            self._queue_undo([row])
         else:
-            self.review.tell("Only what was moved can be put back.")
+            self.port.tell("Only what was moved can be put back.")
 
     def action_batch(self) -> None:
         row = self._rows.current
@@ -214,29 +216,16 @@ class History(Page):
             self._undo(of_month, f"all of {row.month}")
 
     @work
-    async def _undo(self, moves: list[MoveView], what: str) -> None:
+    async def _undo(self, moves: Sequence[MoveView], what: str) -> None:
+        """Undo these moves; several only after a question. what: which, in words."""
         if not moves:
-            self.review.tell("Nothing of it lies in duplicates/ any more.")
-            return
-        lines: list[Spans] = [
-            [
-                (plural(len(moves), "file"), "strong"),
-                (f", {size(sum(m.size for m in moves))}, come back.", ""),
-            ],
-            [("They are not moved again unless you approve them.", "dim")],
-        ]
-        if len(moves) == 1 or await self.review.push_screen_wait(
-            Confirm(f"Put back {what}?", *lines, yes="Put back")
-        ):
-            self._put_back(moves)
+            self.port.tell("Nothing of it lies in duplicates/ any more.")
+        elif len(moves) == 1 or await self.app.push_screen_wait(questions.undo_moves(moves, what)):
+            self._queue_undo(moves)
 
-    def _put_back(self, moves: list[MoveView]) -> None:
-        label = (
-            f"put back {name_of(moves[0].src)}"
-            if len(moves) == 1
-            else f"put back {plural(len(moves), 'file')}"
-        )
+    def _queue_undo(self, moves: Sequence[MoveView]) -> None:
+        files = name_of(moves[0].src) if len(moves) == 1 else plural(len(moves), "file")
         groups = tuple(sorted({m.group for m in moves}))
-        requests = [Undo(moves=ids, key=new_key()) for ids in by_message([m.id for m in moves])]
-        self.review.hands.act(Action(label=label, requests=requests, groups=groups))
+        requests = [Undo(moves=ids, key=new_key()) for ids in batched([m.id for m in moves])]
+        self.port.action_queue.act(Action(label=f"put back {files}", requests=requests, groups=groups))
         self._marked.clear()

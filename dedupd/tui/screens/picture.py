@@ -1,25 +1,31 @@
-"""One picture on the whole screen; arrows go to the group's others, or pan when zoomed in."""
+"""One picture on the whole screen; arrows go to the others of its group, or pan when zoomed in.
+
+Must never leave the group.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.model.words import camera_time, name_of, pixels, size
-from dedupd.tui.model.zoom import FULL, View
+from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.screens.base import HelpLines
-from dedupd.tui.screens.looking import Looking
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.screens.zoomable import ZoomablePage
+from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Words
 
+if TYPE_CHECKING:
+    from dedupd.tui.screens.screen_port import ScreenPort
 
-class PictureScreen(Looking):
-    """Never leaves the group."""
+
+class PictureScreen(ZoomablePage):
+    """at: index of the picture that is shown first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,space", "arrow(1, 0)", show=False),
@@ -32,10 +38,10 @@ class PictureScreen(Looking):
         ("esc", "back to the comparison"),
     ]
 
-    def __init__(self, photos: Sequence[PhotoView], at: int) -> None:
-        super().__init__()
+    def __init__(self, port: ScreenPort, photos: Sequence[PhotoView], at: int) -> None:
+        super().__init__(port)
         self._photos, self.at = list(photos), at
-        self._picture, self._caption = Picture(), Words(id="caption")
+        self._picture, self._caption = PictureView(), Words(id="caption")
 
     def compose(self) -> ComposeResult:
         yield self._picture
@@ -55,15 +61,15 @@ class PictureScreen(Looking):
         )
         self.run_worker(self._paint(photo, self.view), group="paint", exclusive=True)
 
-    async def _paint(self, photo: PhotoView, view: View) -> None:
-        gallery, target = self.review.gallery, self._picture
-        async for _, pixels_ in Painter(gallery).paint([photo], photo, view, differs=False, blinked=None):
-            if isinstance(pixels_, str):
-                target.say(pixels_)
+    async def _paint(self, photo: PhotoView, view: Viewport) -> None:
+        cache, target = self.port.picture_cache, self._picture
+        async for _, picture in Painter(cache).paint([photo], photo, view, differs=False, blinked=None):
+            if isinstance(picture, str):
+                target.say(picture)
             else:
-                await target.show(pixels_, gallery)
-        if view == FULL and gallery.mode != "off" and (fine := await gallery.original(photo)) is not None:
-            await target.show(await gallery.part(fine), gallery)
+                await target.show(picture, cache)
+        if view == UNZOOMED and cache.mode != "off" and (fine := await cache.original(photo)) is not None:
+            await target.show(await cache.part(fine), cache)
 
     def photo(self) -> PhotoView:
         return self._photos[self.at]

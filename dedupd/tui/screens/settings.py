@@ -1,4 +1,7 @@
-"""The settings that decide what moves: try others, see what they would change, write them into config.toml."""
+"""The settings that decide what moves: try other values, see what they would change, write them into config.toml.
+
+Must never write anything that was not tried and confirmed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,26 +18,31 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from dedupd.errors import DedupdError
-from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
+from dedupd.protocol.requests import GetSettings, Tune
+from dedupd.protocol.results import Tuned
+from dedupd.protocol.views import SettingsView
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.rows import Rows
+from dedupd.tui.widgets.key_bar import KeyBar
+from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
 
+if TYPE_CHECKING:
+    from dedupd.tui.screens.screen_port import ScreenPort
+
 _STEP = 0.005
-_RESTING = 0.25
-"""Seconds a value must rest before the daemon is asked to count: held keys stay quick."""
+_COUNT_AFTER = 0.25
+"""Seconds without another change before the daemon is asked to count: held keys stay quick."""
 _POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
-Value = str | float
+SettingValue = str | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One line: a key of config.toml."""
+    """A key of config.toml, one line of the list."""
 
     key: str
     meaning: str
@@ -59,7 +67,7 @@ SETTINGS = (
 
 
 class SettingsScreen(Page):
-    """Nothing changes by looking; `W` writes what was tried, after a question."""
+    """Trying changes nothing; `W` writes what was tried, after a question."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "try(-1)", "Other"),
@@ -73,12 +81,12 @@ class SettingsScreen(Page):
         ("W", "write what was tried into config.toml; its comments stay"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, port: ScreenPort) -> None:
+        super().__init__(port)
         self._settings: SettingsView | None = None
-        self._tried: dict[str, Value] = {}
+        self._tried: dict[str, SettingValue] = {}
         self._effect: list[Spans] = []
-        self._rows = Rows[Setting](self._draw, id="options")
+        self._rows = RowList[Setting](self._draw, id="options")
         self._words, self._others = Words(id="effect"), Words(id="others")
 
     def compose(self) -> ComposeResult:
@@ -88,7 +96,7 @@ class SettingsScreen(Page):
         with VerticalScroll():
             yield self._words
             yield self._others
-        yield Keys()
+        yield KeyBar()
 
     def where(self) -> str:
         return "settings"
@@ -99,7 +107,7 @@ class SettingsScreen(Page):
 
     @work(exclusive=True, group="settings")
     async def load(self) -> None:
-        found = await self.review.follower.fetch(GetSettings(), SettingsView)
+        found = await self.port.follower.fetch(GetSettings(), SettingsView)
         if found is None or found == self._settings:
             return
         self._settings = found
@@ -157,15 +165,15 @@ class SettingsScreen(Page):
 
     @work(exclusive=True, group="count")
     async def _count(self) -> None:
-        """Asks the daemon to replay what it measured under the values that are tried."""
+        """Ask the daemon what the tried values would change."""
         if not self._tried:
             self._effect = []
             self.show_all()
             return
         self._effect = [[("counting …", "dim")]]
         self.show_all()
-        await asyncio.sleep(_RESTING)
-        found = await self.review.follower.fetch(_question(self._tried), Tuned, timeout=None)
+        await asyncio.sleep(_COUNT_AFTER)
+        found = await self.port.follower.fetch(_question(self._tried), Tuned, timeout=None)
         self._effect = (
             _effect(found) if found else [[("The daemon could not count that: see the log (l).", "warn")]]
         )
@@ -175,37 +183,37 @@ class SettingsScreen(Page):
     async def action_write(self) -> None:
         settings = self._settings
         if settings is None or not self._tried:
-            self.review.tell("Nothing else was tried: ← → changes a value.")
+            self.port.tell("Nothing else was tried: ← → changes a value.")
             return
         lines: list[Spans] = [
             [(f"{key} = {_shown(value)}", "strong"), (f"   was {_shown(_now(settings, key))}", "dim")]
             for key, value in self._tried.items()
         ]
         lines += [[], *self._effect, [], [("into ", "dim"), (plain(settings.source), "")]]
-        # 15 ms that the first frame need not wait for
+        # imported here: it takes 15 ms, and the first frame need not wait for it
         from dedupd.config.change import change
 
-        if await self.review.push_screen_wait(Confirm("Write these settings?", *lines, yes="Write")):
+        if await self.app.push_screen_wait(Confirm("Write these settings?", *lines, yes="Write")):
             try:
                 change(Path(settings.source), self._tried)
             except DedupdError as error:
-                self.review.tell(str(error), "bad")
+                self.port.tell(str(error), "bad")
                 return
-            self.review.tell("Written. The running daemon follows it within seconds.", "good")
+            self.port.tell("Written. The running daemon follows it within seconds.", "good")
 
 
-def _now(settings: SettingsView | None, key: str) -> Value | None:
+def _now(settings: SettingsView | None, key: str) -> SettingValue | None:
     if settings is None:
         return None
     table, _, name = key.rpartition(".")
     return settings.tiers.get(name, "review") if table else getattr(settings, key)
 
 
-def _shown(value: Value | None) -> str:
+def _shown(value: SettingValue | None) -> str:
     return "the model's own" if value is None else plain(value) if isinstance(value, str) else f"{value:.3f}"
 
 
-def _beside(setting: Setting, value: Value | None, steps: int) -> Value:
+def _beside(setting: Setting, value: SettingValue | None, steps: int) -> SettingValue:
     if setting.choices:
         at = setting.choices.index(value) if value in setting.choices else 0
         return setting.choices[(at + steps) % len(setting.choices)]
@@ -213,7 +221,7 @@ def _beside(setting: Setting, value: Value | None, steps: int) -> Value:
     return round(max(_STEP, min(1.0, start + steps * _STEP)), 3)
 
 
-def _question(tried: Mapping[str, Value]) -> Tune:
+def _question(tried: Mapping[str, SettingValue]) -> Tune:
     tiers = {key.removeprefix("tiers."): value for key, value in tried.items() if key.startswith("tiers.")}
     return Tune(tiers=tiers, threshold=tried.get("threshold"), keep_policy=tried.get("keep_policy"))  # type: ignore[arg-type]  # by choice
 

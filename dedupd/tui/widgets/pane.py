@@ -1,4 +1,4 @@
-"""One picture of the comparison: what becomes of it, the picture, what is special about it."""
+"""One picture of the comparison: its mark, the picture, and the facts that differ. Must never change a mark itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from dedupd.protocol.messages import PhotoView
+from dedupd.protocol.views import PhotoView
 from dedupd.tui.model.decisions import Mark
 from dedupd.tui.model.facts import Fact
 from dedupd.tui.model.words import fit, holds, name_of, squeeze
-from dedupd.tui.widgets.picture import Picture
+from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Spans, Words
 
 _MARKS = {
@@ -27,11 +27,11 @@ _MARKS = {
 
 
 class Pane(Vertical):
-    """Click to focus; click its badge to toggle; double-click for the full screen."""
+    """A click looks at it, a click on its mark changes the mark, a double click opens the full screen."""
 
     @dataclass
-    class Pointed(Message):
-        """Somebody clicked."""
+    class Clicked(Message):
+        """The pane was clicked. badge: on its mark."""
 
         pane: Pane
         badge: bool
@@ -39,7 +39,7 @@ class Pane(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._head, self.picture, self._facts = Words(classes="head"), Picture(), Words(classes="facts")
+        self._head, self.picture, self._facts = Words(classes="head"), PictureView(), Words(classes="facts")
 
     def compose(self) -> ComposeResult:
         yield self._head
@@ -47,21 +47,21 @@ class Pane(Vertical):
         yield self._facts
 
     def show(
-        self, photo: PhotoView, mark: Mark, back: bool, facts: Sequence[Fact], index: int, width: int
+        self, photo: PhotoView, mark: Mark, undo: bool, facts: Sequence[Fact], index: int, width: int
     ) -> None:
-        """back: a moved file is marked to come back. index: its place in the facts' values. width: columns for words."""
-        text, tone = (" ← COMES BACK ", "badge-good") if back else _MARKS[mark]
-        worn = f"  {fit(holds(photo), width - len(text) - 2).rstrip()}" if photo.holds else ""
-        self._head.say([(text, tone), (worn, "accent")], [(squeeze(name_of(photo.path), width), "strong")])
+        """undo: the marks undo its move. index: its place in the values of the facts. width: columns for words."""
+        text, tone = (" ← COMES BACK ", "badge-good") if undo else _MARKS[mark]
+        held = f"  {fit(holds(photo), width - len(text) - 2).rstrip()}" if photo.holds else ""
+        self._head.say([(text, tone), (held, "accent")], [(squeeze(name_of(photo.path), width), "strong")])
         self._facts.say(*_facts(facts, index, width))
 
-    def give_facts(self, lines: int) -> None:
-        """So many lines for facts, however many there are: pictures keep their place from group to group."""
+    def set_fact_lines(self, lines: int) -> None:
+        """Always so many lines for facts: so the pictures keep their place from group to group."""
         self._facts.styles.height = lines
 
     def on_click(self, event: events.Click) -> None:
         self.post_message(
-            self.Pointed(self, badge=event.widget is self._head and event.y == 0, twice=event.chain > 1)
+            self.Clicked(self, badge=event.widget is self._head and event.y == 0, twice=event.chain > 1)
         )
 
 

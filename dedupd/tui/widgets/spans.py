@@ -1,4 +1,4 @@
-"""Words with a tone, never markup: the only way text reaches the screen."""
+"""Text with tones: the only way text reaches the screen. Must never interpret markup in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widgets import Static
 from dedupd.tui.model.words import plain
 
 Span = tuple[str, str]
-"""(text, tone)."""
+"""(text, tone); the tones are the keys of TONES."""
 Spans = list[Span]
 
 TONES = {
@@ -28,7 +28,7 @@ TONES = {
 
 
 def content(*lines: Spans) -> Content:
-    """Lines of spans as styled text. Everything in them is escaped: a name cannot break out of its line."""
+    """Lines of spans as styled text. All text is escaped: a name cannot break out of its line."""
     parts: list[Content | str | tuple[str, str]] = []
     for index, line in enumerate(lines):
         if index:
@@ -38,7 +38,7 @@ def content(*lines: Spans) -> Content:
 
 
 class Words(Static):
-    """A few lines of spans. Costs nothing when what it says is what it said."""
+    """A few lines of spans. Saying the same again costs nothing."""
 
     _said: tuple[Spans, ...] | None = None
 

@@ -1,26 +1,23 @@
-"""The first line of every screen: where one is, whether the daemon answers, what was saved."""
+"""The first line of every screen: the place, whether the daemon answers, bytes saved. Must never change its size."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.cells import cell_len
 
+from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.model.words import fit, number, plain, progress, size
 from dedupd.tui.widgets.spans import Spans, Words
 
-if TYPE_CHECKING:
-    from dedupd.tui.model.state import Library
-
 _WIDE = 110
+"""Columns from which on there is room for progress."""
 
 
 class TopBar(Words):
-    """`where` to the left; the daemon to the right, live. One line of one width, so that it never moves anything."""
+    """`where` on the left; the state of the daemon on the right."""
 
-    def show(self, where: str, library: Library) -> None:
+    def show(self, where: str, state: ReviewState) -> None:
         width = self.screen.size.width - 2
-        live = _live(library, wide=width >= _WIDE)
+        live = _live(state, wide=width >= _WIDE)
         room = width - sum(cell_len(text) for text, _ in live) - len("dedupd › ") - 2
         place: Spans = (
             [(" › ", "dim"), (fit(plain(where), room), "")] if where else [("   ", ""), (" " * room, "")]
@@ -28,17 +25,17 @@ class TopBar(Words):
         self.say([("dedupd", "title"), *place, ("  ", ""), *live])
 
 
-def _live(library: Library, *, wide: bool) -> Spans:
-    if not library.online:
+def _live(state: ReviewState, *, wide: bool) -> Spans:
+    if not state.online:
         return [("○ no daemon", "bad")]
-    status = library.status
+    status = state.status
     spans: Spans = []
-    if library.progress is not None and wide:
-        spans += [(f"{progress(library.progress)}   ", "dim")]
+    if state.progress is not None and wide:
+        spans += [(f"{progress(state.progress)}   ", "dim")]
     if status.groups_waiting:
         spans += [(f"{number(status.groups_waiting)} waiting   ", "warn")]
     spans += [(f"{size(status.bytes_saved)} saved   ", "good")]
     if status.paused:
         return [*spans, ("‖ paused", "warn")]
-    word = "working" if status.busy or library.progress or library.under_way else "live"
+    word = "working" if status.busy or state.progress or state.under_way else "live"
     return [*spans, ("● ", "good"), (word if status.daemon == "running" else plain(status.daemon), "dim")]

@@ -9,7 +9,8 @@ import pytest
 from watchdog.events import FileCreatedEvent, FileDeletedEvent
 
 from dedupd.adapters.fs.disk import LocalDisk
-from dedupd.adapters.fs.walk import looked_at
+from dedupd.adapters.fs.safe_paths import Root
+from dedupd.adapters.fs.walk import Look, looked_at
 from dedupd.adapters.fs.watcher import _Handler
 from dedupd.core.foreign import Scope
 
@@ -44,7 +45,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def walked(root: Path, scope: Scope = ALL, under: str = "") -> set[str]:
-    return {f.path for f in LocalDisk().walk(str(root), under, scope, _no_problem)}
+    return {f.path for _, files in LocalDisk().walk(str(root), under, scope, _no_problem) for f in files}
 
 
 def listed(root: Path, scope: Scope = ALL) -> set[str]:
@@ -53,6 +54,31 @@ def listed(root: Path, scope: Scope = ALL) -> set[str]:
     names = ["" if folder == "." else folder for folder in folders]
     disk = LocalDisk()
     return {f.path for name in names for f in disk.list_folder(str(root), name, scope, _no_problem)}
+
+
+class _AnyCase(Root):
+    """As on a disk where upper and lower case are the same."""
+
+    def open(self, path: str, flags: int = os.O_RDONLY) -> int:
+        return super().open(self._stored(path), flags)
+
+    def _stored(self, path: str) -> str:
+        found = ""
+        for part in path.split("/") if path else ():
+            names = os.listdir(os.path.join(self.path, found))
+            found = os.path.join(found, next((n for n in names if n.casefold() == part.casefold()), part))
+        return found
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        return super().lstat(self._stored(path))
+
+
+def test_where_case_is_the_same_a_folder_has_the_name_that_a_walk_finds(root: Path) -> None:
+    """By another spelling all in it would be known twice."""
+    with _AnyCase(str(root)) as top:
+        look = Look(top, ALL, _no_problem, lambda folder, kind: None)
+        assert look.enters("Immich/library") is look.enters("immich/LIBRARY") is False
+        assert look.enters("immich/library") and look.enters("2021/eaDir") and look.enters("")
 
 
 def _no_problem(folder: str, sentence: str) -> None:

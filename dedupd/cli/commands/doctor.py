@@ -1,0 +1,165 @@
+"""`dedupd doctor`: check that dedupd can work here, and say what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dedupd.cli.console import answer, answer_json
+from dedupd.cli.opening import opened
+from dedupd.cli.options import Commands, add_command, add_json
+from dedupd.errors import DedupdError, ExitCode, NoDaemon
+
+if TYPE_CHECKING:
+    from dedupd.config import Places, Settings
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd doctor` takes."""
+    parser = add_command(
+        commands,
+        "doctor",
+        run,
+        help="check that dedupd can work here, and say what is missing",
+        example="dedupd doctor",
+    )
+    add_json(parser)
+
+
+class Finding(NamedTuple):
+    """One thing that was checked."""
+
+    what: str
+    good: bool
+    told: str
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when something keeps dedupd from working."""
+    from dedupd.core.summary import visible
+
+    settings, where = opened(arguments)
+    findings = [
+        *_packages(),
+        *_state(settings, where),
+        *_roots(settings),
+        *_models(),
+        *_daemon(where),
+        *_service(),
+    ]
+    if arguments.json:
+        answer_json([{"what": f.what, "ok": f.good, "told": f.told} for f in findings])
+    else:
+        for finding in findings:
+            answer(f"{'ok ' if finding.good else 'NOT'}  {finding.what:<12} {visible(finding.told)}")
+    return int(ExitCode.OK if all(f.good for f in findings) else ExitCode.FAILED)
+
+
+def _packages() -> Iterator[Finding]:
+    import importlib.util
+
+    missing = [n for n in ("PIL", "pillow_heif", "imagehash", "cv2", "lancedb", "onnxruntime", "watchdog", "apscheduler", "textual")
+               if importlib.util.find_spec(n) is None]  # fmt: skip
+    told = (
+        f"missing: {', '.join(missing)}; install dedupd again"
+        if missing
+        else f"Python {sys.version.split()[0]}, all packages there"
+    )
+    yield Finding(what="packages", good=not missing, told=told)
+
+
+def _state(settings: Settings, where: Places) -> Iterator[Finding]:
+    import shutil
+
+    from dedupd.core.summary import human_bytes
+    from dedupd.library import LibraryView
+
+    try:
+        where.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(where.state).free
+        good = os.access(where.state, os.W_OK) and free > 500e6
+        yield Finding(what="state", good=good, told=f"{where.state}, {human_bytes(free)} free")
+        if where.ledger.exists():
+            with closing(LibraryView(settings, where)) as view:
+                yield Finding(what="ledger", good=True, told="opens")
+                if told := view.status().not_looked_at:
+                    yield Finding(what="closed", good=True, told=told)
+    except (OSError, DedupdError) as error:
+        yield Finding(what="state", good=False, told=f"{where.state}: {error}")
+
+
+def _roots(settings: Settings) -> Iterator[Finding]:
+    from dedupd.adapters.fs.disk import LocalDisk
+
+    disk = LocalDisk()
+    for root in settings.roots:
+        try:
+            known = disk.identity(str(root)).uuid
+            yield Finding(what="folder", good=True, told=f"{root} can be read")
+            if known:  # dedupd was at work there: it may try out what can be done
+                able = disk.abilities(str(root))
+                yield Finding(what="moving", good=able.way is not None, told=f"{root}: {able}")
+            else:
+                told = "what can be done there is tried out before the first move"
+                yield Finding(what="moving", good=True, told=f"{root}: {told}")
+        except DedupdError as error:
+            yield Finding(what="folder", good=False, told=str(error))
+    if not settings.roots:
+        yield Finding(
+            what="folder",
+            good=True,
+            told="none configured: name one on the command line, or `dedupd init ~/Pictures`",
+        )
+    watches = Path("/proc/sys/fs/inotify/max_user_watches")
+    if watches.exists():
+        yield Finding(
+            what="watching",
+            good=True,
+            told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)",
+        )
+
+
+def _models() -> Iterator[Finding]:
+    from dedupd.adapters.vision.embedders.registry import list_models
+
+    here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
+    told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
+    yield Finding(what="models", good=True, told=told)
+
+
+def _service() -> Iterator[Finding]:
+    """What systemd says of the unit's sandbox; nothing where there is no user manager to ask."""
+    from dedupd.cli.login_service import UNIT, Host
+    from dedupd.cli.sandbox import in_force, refused_lines
+
+    host = Host()
+    refused = refused_lines(host) if host.platform.startswith("linux") else None
+    if refused is None:
+        return
+    told = "systemd can set up the whole sandbox of the unit"
+    if refused:
+        off = " ".join(f"{line.partition('=')[0]}=no" for line in refused)
+        told = (
+            f"systemd cannot set up {' and '.join(refused)} here: for the service, write [Service] and {off}, "
+            f"one a line, by `systemctl --user edit {UNIT}`; the rest of the sandbox stands"
+        )
+    yield Finding(what="service", good=not in_force(host, refused), told=told)
+
+
+def _daemon(where: Places) -> Iterator[Finding]:
+    from dedupd.client.connection import ask
+    from dedupd.protocol.requests import GetStatus
+    from dedupd.protocol.views import StatusView
+
+    try:
+        status = ask(where.socket, GetStatus(), StatusView, timeout=5)
+        yield Finding(what="daemon", good=True, told=f"running (pid {status.pid}), {status.photos} photos")
+    except NoDaemon:
+        yield Finding(what="daemon", good=True, told="not running: `dedupd run`, or `dedupd service install`")
+    except DedupdError as error:
+        yield Finding(what="daemon", good=False, told=str(error))

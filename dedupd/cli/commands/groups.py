@@ -1,0 +1,74 @@
+"""`dedupd groups`: the groups of duplicates and their evidence; with --json the report of the state."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from dedupd.cli.console import answer, answer_json
+from dedupd.cli.opening import opened
+from dedupd.cli.options import Commands, add_command, add_json, parse_month
+from dedupd.errors import ExitCode
+
+if TYPE_CHECKING:
+    from dedupd.library import LibraryView
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd groups` takes."""
+    parser = add_command(
+        commands,
+        "groups",
+        run,
+        help="the groups of duplicates, and why",
+        example="dedupd groups --month 2024-06",
+    )
+    parser.add_argument("--month", type=parse_month, metavar="YYYY-MM")
+    parser.add_argument(
+        "--held-better",
+        action="store_true",
+        help="only files in duplicates/ that hold more than the photo that stayed (moved by an older dedupd)",
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """With --json the report of DESIGN section 5, of one month if asked."""
+    from dedupd.cli.group_lines import print_group
+    from dedupd.core.month import Month
+    from dedupd.library import LibraryView
+
+    settings, places = opened(arguments)
+    with closing(LibraryView(settings, places)) as view:
+        if arguments.held_better:
+            return _held_better(view, as_json=arguments.json)
+        if arguments.json:
+            answer_json(view.report(arguments.month))
+            return int(ExitCode.OK)
+        found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
+    for group in found:
+        print_group(group)
+    if not found:
+        answer("no duplicates" + (f" in {Month.parse(arguments.month).label}" if arguments.month else ""))
+    return int(ExitCode.OK)
+
+
+def _held_better(view: LibraryView, *, as_json: bool) -> int:
+    """What an older dedupd moved beside a lesser photo, and what each of the two holds."""
+    from dataclasses import asdict
+
+    from dedupd.core.summary import visible
+
+    found = view.ledger.held_checks.better()
+    if as_json:
+        answer_json([asdict(better) for better in found])
+        return int(ExitCode.OK)
+    for better in found:
+        answer(f"group {better.group}  {visible(better.held)}  kept: {visible(better.keeper)}")
+        answer(f"    it {'; it '.join(better.only_here)}")
+        if better.only_in_keeper:
+            answer(f"    the kept one {'; it '.join(better.only_in_keeper)}")
+    if not found:
+        answer("nothing in duplicates/ holds more than the photo that stayed")
+    return int(ExitCode.OK)

@@ -1,0 +1,29 @@
+"""`dedupd reject`: a person's no; these photos are never proposed as duplicates again."""
+
+from __future__ import annotations
+
+import argparse
+
+from dedupd.cli.options import Commands, add_command, add_json
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd reject` takes."""
+    parser = add_command(
+        commands,
+        "reject",
+        run,
+        help="say no: these are no duplicates, for ever",
+        example="dedupd reject 12",
+    )
+    parser.add_argument("groups", nargs="+", type=int, metavar="GROUP")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when nothing could be done."""
+    from dedupd.cli.acting import act, group_refs, new_key
+    from dedupd.protocol.requests import Reject
+
+    ids = list(arguments.groups)
+    return act(arguments, Reject(groups=group_refs(ids), key=new_key()), lambda library: library.reject(ids))

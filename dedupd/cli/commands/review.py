@@ -1,0 +1,129 @@
+"""`dedupd review`: find out what the terminal can show, then hand over to the app, or serve it to a browser.
+
+Textual is imported only here, when asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import sys
+import time
+from pathlib import Path
+
+from dedupd.cli.console import answer, deliver, tell
+from dedupd.cli.options import Commands, add_command
+from dedupd.errors import ExitCode, UsageError
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd review` takes."""
+    parser = add_command(
+        commands,
+        "review",
+        run,
+        help="look at groups with pictures, and decide (in the terminal, or in a browser)",
+        example="dedupd review    |    dedupd review --web",
+    )
+    parser.add_argument(
+        "--images",
+        choices=("auto", "kitty", "sixel", "half", "off"),
+        default="auto",
+        help="how pictures are drawn",
+    )
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help="serve the same to a browser on this machine, behind a token (needs dedupd[web])",
+    )
+    parser.add_argument(
+        "--port",
+        type=_parse_port,
+        default=0,
+        metavar="N",
+        help="port of --web on 127.0.0.1 (default: a free one)",
+    )
+
+
+def _parse_port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number up to 65535")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the reviewer until it is closed. Raises UsageError without a terminal."""
+    if arguments.web:
+        return _serve(arguments)
+    streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
+    served = "TEXTUAL_DRIVER" in os.environ
+    if not served and not all(stream is not None and stream.isatty() for stream in streams):
+        raise UsageError(
+            "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
+        )
+    # On again with the first frame: until then hardly anything is garbage, and looking for it takes a tenth of the time.
+    gc.disable()
+    # Textual reads it when imported. Its own 100 are felt at every Esc; these are neovim's.
+    os.environ.setdefault("ESCDELAY", "50")
+    from dedupd.tui.pictures.terminal import choose
+
+    images = choose(arguments.images)
+    if images == "kitty" and "NO_COLOR" in os.environ:
+        images = "half"  # greyed, a placeholder's colour would name another picture
+    if images == "kitty":
+        # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
+        os.environ.setdefault("COLORTERM", "truecolor")
+    from dedupd.config import places
+    from dedupd.tui.app import ReviewApp
+
+    if served:
+        import threading
+
+        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    socket = places(arguments.state_dir, arguments.config).socket
+    ReviewApp(socket, images=images, start_command=own_command(arguments, "run")).run()
+    return ExitCode.OK
+
+
+def _end_with(server: int) -> None:
+    """A browser's reviewer whose server was killed would keep its place at the daemon for ever."""
+    while os.getppid() == server:
+        time.sleep(1.0)
+    os._exit(int(ExitCode.FAILED))
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    """The same in a browser, until Ctrl+C. Raises UsageError without the extra, or when the port is taken."""
+    try:
+        from dedupd.tui.web import Door
+    except ImportError:
+        raise UsageError(
+            "`dedupd review --web` needs what this installation lacks: pip install 'dedupd[web]'"
+        ) from None
+    try:
+        door = Door(own_command(arguments, "review", "--images", "half"), arguments.port)
+    except OSError as error:
+        raise UsageError(
+            f"port {arguments.port} cannot be used ({error.strerror}): name another with --port"
+        ) from None
+    answer(door.url)
+    tell(
+        "Open that address in a browser on this machine; Ctrl+C here ends it. "
+        f"From another: ssh -L {door.port}:127.0.0.1:{door.port}, then the same address."
+    )
+    deliver()
+    door.serve()
+    return ExitCode.OK
+
+
+def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:
+    """dedupd itself with these words and the folders this command was given."""
+    command = [sys.executable, "-m", "dedupd", *words]
+    for option, given in (
+        ("--config", arguments.config),
+        ("--state-dir", arguments.state_dir),
+    ):
+        if given:
+            command += [option, str(Path(given).expanduser().absolute())]
+    return command

@@ -1,0 +1,42 @@
+"""`dedupd service`: start dedupd with the login. How it is done stands in cli/login_service.py."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from dedupd.cli.options import Commands, add_command
+from dedupd.errors import ExitCode
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd service` takes."""
+    parser = add_command(
+        commands,
+        "service",
+        run,
+        help="start dedupd with your login (systemd, launchd)",
+        example="dedupd service install ~/Pictures",
+    )
+    parser.add_argument("action", choices=("install", "uninstall", "status"))
+    parser.add_argument(
+        "roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`status`: exit 5 when the service does not run."""
+    from dedupd.cli.first_config import write_config
+    from dedupd.cli.login_service import Host, install, status, uninstall
+    from dedupd.config import load, places
+
+    host, where = Host(), places(arguments.state_dir, arguments.config)
+    if arguments.action == "install":
+        if arguments.roots:
+            write_config(where.config, arguments.roots)
+        install(where, load(where.config, where, offline_ok=True), host)
+        return ExitCode.OK
+    if arguments.action == "uninstall":
+        uninstall(host)
+        return ExitCode.OK
+    return status(load(None, where, offline_ok=True), host)

@@ -1,0 +1,306 @@
+"""Starts dedupd with the login, as a systemd user unit or a launchd agent: what `dedupd service` does.
+
+Owns the rendering of the shipped unit and agent for this machine. Must never touch a file of the service
+manager that it did not write. The launchd half is unverified on a real Mac.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from dedupd.adapters.fs.lock import private_folder
+from dedupd.cli.console import answer, tell
+from dedupd.config import Places, Settings, places
+from dedupd.errors import ExitCode, StateError, UsageError
+
+UNIT, DROP_IN = "dedupd.service", "dedupd.service.d/here.conf"
+LABEL = "dev.dedupd.daemon"
+_SHIPPED_START = "ExecStart=/usr/bin/env dedupd run"
+_PASSED_ON = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE")
+"""What the service must know of this shell to find the same folders and models."""
+
+Call = Callable[[Sequence[str]], tuple[int, str]]
+"""Runs a program; its exit status and all it printed. 127: there is no such program."""
+
+
+def _call(command: Sequence[str]) -> tuple[int, str]:
+    env = dict(os.environ)
+    with tempfile.TemporaryDirectory() as empty:
+        # systemd-analyze asks for a runtime folder even where no session has given one.
+        if command[0] == "systemd-analyze":
+            env.setdefault("XDG_RUNTIME_DIR", empty)
+        try:
+            done = subprocess.run(
+                command, check=False, capture_output=True, text=True, errors="replace", env=env, timeout=60
+            )
+        except FileNotFoundError:
+            return 127, f"{command[0]} is not installed"
+        except subprocess.TimeoutExpired:
+            return 124, f"{command[0]} did not answer within a minute"
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """This machine, as far as a service needs it; tests hand in another."""
+
+    platform: str = sys.platform
+    python: str = sys.executable
+    home: Path = field(default_factory=Path.home)
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    call: Call = _call
+
+    @property
+    def units(self) -> Path:
+        """Where systemd looks for a user's own units."""
+        return Path(self.env.get("XDG_CONFIG_HOME") or self.home / ".config") / "systemd/user"
+
+    @property
+    def agent(self) -> Path:
+        """Where launchd looks for this user's agent."""
+        return self.home / f"Library/LaunchAgents/{LABEL}.plist"
+
+    @property
+    def domain(self) -> str:
+        """launchd's name for the login session of this user."""
+        return f"gui/{os.getuid()}"
+
+
+def install(where: Places, settings: Settings, host: Host) -> None:
+    """Write the service's files for these roots, and start it now and at every login.
+
+    UsageError without roots or on another platform; StateError when the service manager says no.
+    """
+    if not settings.roots:
+        raise UsageError(
+            f"no folder to watch: set roots in {where.config}, or name them: dedupd service install ~/Pictures"
+        )
+    private_folder(where.state)
+    if _is_launchd(host):
+        _install_agent(where, host)
+    else:
+        _install_unit(where, settings, host)
+    answer(
+        "dedupd runs now and will start with your login. Nothing moves before you agree: see `dedupd review`."
+    )
+
+
+def uninstall(host: Host) -> None:
+    """Stop the service and remove its files; photos, state and settings stay."""
+    if _is_launchd(host):
+        host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
+        files = [host.agent]
+    else:
+        host.call(["systemctl", "--user", "disable", "--now", UNIT])
+        files = [host.units / UNIT, host.units / DROP_IN]
+    there = [file for file in files if file.exists()]
+    for file in there:
+        file.unlink()
+    drop_ins = (host.units / DROP_IN).parent
+    if drop_ins.is_dir() and not any(drop_ins.iterdir()):
+        drop_ins.rmdir()
+    if not _is_launchd(host):
+        host.call(["systemctl", "--user", "daemon-reload"])
+    answer(f"The service is gone; {'nothing else was touched' if there else 'it was not installed'}.")
+
+
+def status(settings: Settings, host: Host) -> ExitCode:
+    """Say whether the service is there, runs, and may write to every root."""
+    if _is_launchd(host):
+        code, said = host.call(["launchctl", "print", f"{host.domain}/{LABEL}"])
+        state = (
+            match[1]
+            if code == 0 and (match := re.search(r"^\s*state = (.+)$", said, re.MULTILINE))
+            else "not running"
+        )
+        answer(f"{host.agent}: {'installed' if host.agent.exists() else 'not installed'}, {state}")
+        return ExitCode.OK if state == "running" else ExitCode.NO_DAEMON
+    unit = host.units / UNIT
+    code, said = host.call(["systemctl", "--user", "is-active", UNIT])
+    state = (
+        said
+        if code in (0, 3) and said in ("active", "activating", "inactive", "failed")
+        else "systemd does not answer"
+    )
+    answer(f"{unit}: {'installed' if unit.exists() else 'not installed'}, {state}")
+    allowed = _read(host.units / DROP_IN)
+    for root in settings.roots:
+        if unit.exists() and _writable(root) not in allowed:
+            answer(f"{root} is not open to the service yet: run `dedupd service install` again.")
+    return ExitCode.OK if state == "active" else ExitCode.NO_DAEMON
+
+
+def _is_launchd(host: Host) -> bool:
+    if host.platform == "darwin":
+        return True
+    if host.platform.startswith("linux"):
+        return False
+    raise UsageError(
+        "dedupd knows the services of systemd (Linux) and launchd (macOS); here, start `dedupd run` yourself"
+    )
+
+
+def shipped(folder: str, name: str) -> bytes:
+    """A service file as it was shipped: from the installed package, else from the checkout."""
+    package = resources.files("dedupd")
+    for place in (package / "service_files" / name, Path(str(package)).parent / folder / name):
+        if place.is_file():
+            return place.read_bytes()
+    raise StateError(f"the service file {name} is missing from this installation; install dedupd again")
+
+
+# --- systemd
+
+
+def render_unit(host: Host) -> str:
+    """The shipped unit, started by this interpreter."""
+    unit = shipped("systemd", UNIT).decode()
+    return unit.replace(_SHIPPED_START, f"ExecStart={_quoted(host.python)} -m dedupd run")
+
+
+def render_drop_in(where: Places, settings: Settings, host: Host) -> str:
+    """What only this machine knows: the paths that may be written, and where state and config lie."""
+    lines = ["# Written by `dedupd service install`, and again by the next one.", "[Service]"]
+    lines += [_writable(folder) for folder in (where.state, *settings.roots)]
+    lines += [
+        f"Environment={_quoted(f'{name}={value}')}" for name, value in _environment(where, host).items()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _writable(folder: Path) -> str:
+    # '-': a root whose disk is away must not keep the daemon from starting.
+    return f"ReadWritePaths={_quoted(f'-{folder}')}"
+
+
+def _quoted(text: str) -> str:
+    if re.search(r'[\x00-\x1f\x7f"\\\ud800-\udfff]', text):
+        raise UsageError(
+            f"systemd cannot be told about {text!a}: rename the folder, or start `dedupd run` yourself"
+        )
+    return '"' + text.replace("%", "%%") + '"'
+
+
+def _environment(where: Places, host: Host) -> dict[str, str]:
+    passed = {name: host.env[name] for name in _PASSED_ON if host.env.get(name)}
+    usual = places(env={})
+    if where.state != usual.state:
+        passed["DEDUPD_STATE_DIR"] = str(where.state)
+    if where.config != usual.config:
+        passed["DEDUPD_CONFIG"] = str(where.config)
+    return passed
+
+
+def _install_unit(where: Places, settings: Settings, host: Host) -> None:
+    files = {UNIT: render_unit(host), DROP_IN: render_drop_in(where, settings, host)}
+    with tempfile.TemporaryDirectory() as trial:
+        _write(Path(trial), files)
+        _verify(Path(trial) / UNIT, host)
+    _write(host.units, files)
+    for command in (["daemon-reload"], ["enable", UNIT], ["restart", UNIT]):
+        code, said = host.call(["systemctl", "--user", *command])
+        if code:
+            raise StateError(
+                f"{host.units / UNIT} is written, but systemd could not start it: {_why_not(command[0], code, said, host)}"
+            )
+    tell("To keep it running while you are logged out: loginctl enable-linger")
+
+
+def _why_not(step: str, code: int, said: str, host: Host) -> str:
+    """What stopped this step, and what to do: the reason that systemd keeps with the unit, not the one it prints."""
+    first = said.splitlines()[0] if said else f"exit status {code}"
+    if step == "daemon-reload":  # nobody answers: there is no user manager without a login
+        return (
+            f"{first}; log in to a desktop or by ssh and run `dedupd service install` again, "
+            "or start `dedupd run` yourself"
+        )
+    _, shown = host.call(["systemctl", "--user", "show", "-p", "Result", "-p", "ExecMainStatus", UNIT])
+    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    ended = facts.get("ExecMainStatus", "0")
+    if step != "restart" or not ended.isdigit():
+        return first
+    return _reason(int(ended), facts.get("Result", "")) or first
+
+
+def _reason(status: int, result: str) -> str:
+    match status:
+        case _ if result in ("timeout", "watchdog"):
+            return f"it gave no sign of life in time ({result}); `dedupd run` in a terminal shows what takes so long"
+        case 0:
+            return ""
+        case ExitCode.USAGE:
+            return "dedupd cannot follow its settings; `dedupd run` in a terminal says which"
+        case ExitCode.LOCKED:
+            return "another dedupd works with these folders already; stop it first"
+        case 226:
+            return "it cannot set up the unit's sandbox here (226/NAMESPACE); `dedupd doctor` says which lines of it"
+        case _ if status >= 200:
+            return f"it could not prepare the process (status {status}); `systemctl --user status dedupd` says why"
+        case _:
+            return f"dedupd ended with status {status} at once; `dedupd run` in a terminal says why"
+
+
+def _verify(unit: Path, host: Host) -> None:
+    """Let systemd read the unit before it replaces one that works. StateError when it finds a fault in it."""
+    code, said = host.call(["systemd-analyze", "--user", "verify", str(unit)])
+    faults = [line for line in said.splitlines() if UNIT in line]
+    if faults:
+        raise StateError(f"systemd does not accept the unit: {faults[0].replace(str(unit.parent) + '/', '')}")
+    if code:
+        tell(f"The unit could not be verified: {said.splitlines()[0] if said else code}.")
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        file = folder / name
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StateError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+# --- launchd (unverified on a real Mac)
+
+
+def render_agent(where: Places, host: Host) -> bytes:
+    """The shipped agent, started by this interpreter, with its log in the state folder."""
+    agent = plistlib.loads(shipped("launchd", f"{LABEL}.plist"))
+    log = str(where.logs / "launchd.log")
+    agent["ProgramArguments"] = [host.python, "-m", "dedupd", "run"]
+    agent["EnvironmentVariables"] |= _environment(where, host)
+    agent |= {"StandardOutPath": log, "StandardErrorPath": log}
+    return plistlib.dumps(agent)
+
+
+def _install_agent(where: Places, host: Host) -> None:
+    where.logs.mkdir(mode=0o700, exist_ok=True)
+    _write(host.agent.parent, {host.agent.name: render_agent(where, host).decode()})
+    # bootstrap refuses an agent that is loaded already, perhaps an older one.
+    host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
+    for command in (["enable", f"{host.domain}/{LABEL}"], ["bootstrap", host.domain, str(host.agent)]):
+        code, said = host.call(["launchctl", *command])
+        if code:
+            raise StateError(
+                f"{host.agent} is written, but launchd could not start it ({said or code}): log in to the desktop and "
+                "run `dedupd service install` again, or start `dedupd run` yourself"
+            )
+    tell(
+        f"If macOS keeps {host.python} out of your photos: System Settings, Privacy & Security, Full Disk Access."
+    )

@@ -1,0 +1,130 @@
+"""What commands take: how a command is added, the options that several share, and the kinds of values.
+
+Must never import more than argparse needs: it is loaded for every command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+Run = Callable[[argparse.Namespace], int]
+"""Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal. argparse asks shutil, which costs each start the loading of three compressors."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns() - 2)
+
+
+def columns() -> int:
+    """What shutil.get_terminal_size says: $COLUMNS, else the terminal's width, else 80."""
+    try:
+        given = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        given = 0
+    if given > 0:
+        return given
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
+def add_command(
+    commands: Commands, name: str, run: Run, *, help: str, example: str
+) -> argparse.ArgumentParser:
+    """A command that `run` does; `help` is its line in `dedupd --help`. Returns the parser for its options."""
+    parser = commands.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
+        formatter_class=Help, parents=[_PLACES],
+    )  # fmt: skip
+    parser.set_defaults(command=run)
+    return parser
+
+
+def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
+    """--state-dir and --config."""
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=default,
+        help="where dedupd keeps its state (default: the platform's)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=default,
+        help="config.toml to follow (default: the platform's)",
+    )
+
+
+_PLACES = argparse.ArgumentParser(add_help=False, formatter_class=Help)
+# Not None: the options may stand before or after the command, and the command must not reset them.
+add_places(_PLACES, default=argparse.SUPPRESS)
+
+
+def add_json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The settings of config.toml that a pass over the folders (`run`, `scan`) takes on the command line too."""
+    parser.add_argument(
+        "--threshold",
+        type=parse_threshold,
+        metavar="T",
+        help="cosine similarity above which pairs go to review; never widens what moves",
+    )
+    parser.add_argument(
+        "--keep-policy", choices=POLICIES, help="which photo of a group stays (default: best)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        dest="embedder",
+        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG",
+    )
+    parser.add_argument(
+        "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"
+    )
+
+
+def parse_threshold(text: str) -> float:
+    """A cosine similarity in (0, 1]."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 < value <= 1.0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no cosine similarity: give a number above 0 and up to 1, such as 0.9"
+        )
+    return value
+
+
+def parse_positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def parse_month(text: str) -> str:
+    """A month, as 2024-06."""
+    from dedupd.core.month import Month
+
+    try:
+        return str(Month.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,322 @@
+"""The requests that change something: one method each, named as its method in the protocol. Done by the engine, in order.
+
+Must never touch a file or the ledger's writer itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from dedupd.core.month import Month
+from dedupd.core.records import GroupRow
+from dedupd.daemon.engine import Urgency
+from dedupd.daemon.page_fit import fitting, told
+from dedupd.daemon.server import RequestError, failure_of
+from dedupd.daemon.services import Services
+from dedupd.errors import DedupdError
+from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline.slices import Stop
+from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE, Failure
+from dedupd.protocol.limits import MANY_IDS
+from dedupd.protocol.notices import Resync
+from dedupd.protocol.requests import (
+    Approve,
+    Calibrate,
+    DropModel,
+    Exchange,
+    ForgetLessons,
+    GetThumbnails,
+    GroupRef,
+    Judge,
+    Pause,
+    PrepareModel,
+    Reject,
+    Resume,
+    Scan,
+    ScanNow,
+    SwitchModel,
+    Undo,
+)
+from dedupd.protocol.results import Acted, Confirmed, Preparation, Thumbnails
+
+T = TypeVar("T")
+Act = Callable[[Library, Stop], Moved]
+"""What a person asked for, that lets others in at its safe points."""
+REMEMBERED_KEYS = 512
+"""Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
+MANY_BATCHES = 2_000
+SLICE_SECONDS = 3.0
+"""Another model is prepared so long at a time: passes and people come in between."""
+
+
+class Acts:
+    """Does what requests ask for. Call it on the event loop."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._keys: OrderedDict[str, asyncio.Task[Acted | Failure]] = OrderedDict()
+
+    async def _act(
+        self,
+        name: str,
+        act: Callable[[Library], T],
+        urgency: Urgency = Urgency.PERSON,
+        *,
+        alone: bool = False,
+    ) -> T:
+        return await asyncio.wrap_future(self._services.engine.submit(name, act, urgency, alone=alone))
+
+    async def _once(self, key: str, act: Callable[[], Awaitable[Acted]]) -> Acted:
+        """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
+        task = self._keys.get(key)
+        if task is None:
+            task = asyncio.create_task(_outcome(act))
+            if key:
+                self._keys[key] = task
+                while len(self._keys) > REMEMBERED_KEYS:
+                    self._keys.popitem(last=False)
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, Failure):
+            raise RequestError(outcome.code, outcome.message, outcome.data)
+        return outcome
+
+    async def thumbnails(self, request: GetThumbnails) -> Thumbnails:
+        made = await self._act(
+            "thumbnails", lambda library: library.thumbnails(request.files, request.side), Urgency.GLANCE
+        )
+        paths = list(made.items())
+        return Thumbnails(paths=dict(paths[: fitting(paths)]))
+
+    async def pause(self, request: Pause) -> Confirmed:
+        self._services.jobs.paused = True  # what runs now ends at its next safe point
+        await self._act("pause", lambda library: library.ledger.put("paused", "yes"), Urgency.GLANCE)
+        self._services.tell_status()
+        return Confirmed(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
+
+    async def resume(self, request: Resume) -> Confirmed:
+        await self._act("resume", lambda library: library.ledger.put("paused", "no"), Urgency.GLANCE)
+        self._services.jobs.paused = False
+        self._services.jobs.look_everywhere()
+        self._services.tell_status()
+        return Confirmed(message="going on")
+
+    async def scan_now(self, request: ScanNow) -> Confirmed:
+        if self._services.jobs.paused:
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
+        self._services.jobs.look_everywhere()
+        return Confirmed(message="looking at every root now")
+
+    async def scan(self, request: Scan) -> Acted:
+        if self._services.jobs.paused:
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
+        configured = {str(root) for root in self._services.config.settings.roots}
+        if set(request.roots) != configured:
+            raise RequestError(
+                REFUSED,
+                f"a daemon is running and looks after {', '.join(sorted(configured))}: scan all of that, or stop it first",
+            )
+        await self._check_settings(request.settings)
+        months = [_month(request.month)] if request.month else None
+        left = threading.Event()
+
+        def scan(library: Library) -> ScanOutcome:
+            return self._services.jobs.scan(
+                library, months=months, dry_run=request.dry_run, yes=request.yes, left=left.is_set
+            )
+
+        try:
+            outcome = await self._act("scan", scan, Urgency.SCAN, alone=True)
+        finally:
+            left.set()
+        acted = acted_by(outcome.moved)
+        acted.waiting = outcome.waiting
+        lines = [m.line for m in outcome.months if m.moved or m.groups]
+        acted.messages = told([*lines, *acted.messages, *outcome.problems])
+        return acted
+
+    async def _check_settings(self, theirs: str | None) -> None:
+        await self._services.config.catch_up()
+        if theirs not in (None, self._services.config.settings.decisive):
+            raise RequestError(
+                REFUSED,
+                "a daemon is running and follows other settings: leave out what differs, or write it into its config.toml",
+            )
+
+    async def prepare_model(self, request: PrepareModel) -> Preparation:
+        await self._check_settings(request.settings)
+
+        def prepare(library: Library, reached: Preparation, **slice: Any) -> None:
+            reached.ready = library.prepare_model(request.model, **slice)
+
+        return await self._slice_of("prepare model", prepare)
+
+    async def calibrate(self, request: Calibrate) -> Preparation:
+        def calibrate(library: Library, reached: Preparation, **slice: Any) -> None:
+            found = library.calibrate(**slice)
+            if found is not None:
+                reached.ready, reached.thresholds = True, found.to_json()
+
+        reached = await self._slice_of("calibrate", calibrate)
+        if reached.ready:
+            self._services.jobs.regroup()
+        return reached
+
+    async def _slice_of(self, name: str, act: Callable[..., None]) -> Preparation:
+        """Some seconds of long work that nobody waits for but its client, which asks for the next slice."""
+        if self._services.jobs.paused:
+            raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
+        reached = Preparation(ready=False)
+
+        def note(phase: str, done: int, total: int) -> None:
+            reached.phase, reached.done, reached.total = phase, done, total
+            self._services.engine.report(phase, done, total)
+
+        def work(library: Library) -> Preparation:
+            end = time.monotonic() + SLICE_SECONDS
+            stop = self._services.jobs.safe_points(lambda: time.monotonic() > end)
+            act(library, reached, on_progress=note, stop=stop)
+            return reached
+
+        return await self._act(name, work, Urgency.SHADOW)
+
+    async def switch_model(self, request: SwitchModel) -> Confirmed:
+        def switch(library: Library) -> str:
+            end = time.monotonic() + SLICE_SECONDS
+            if not library.prepare_model(request.model, stop=lambda: time.monotonic() > end):
+                raise RequestError(REFUSED, f"{request.model} has not seen everything yet: prepare it first")
+            return library.switch_model(request.model, on_progress=self._services.engine.report)
+
+        model = await self._act("switch model", switch, alone=True)
+        self._services.send(Resync())
+        self._services.jobs.regroup()
+        return Confirmed(message=f"{model or 'hashes'} is in force")
+
+    async def drop_model(self, request: DropModel) -> Confirmed:
+        dropped = await self._act("drop model", lambda library: library.drop_model(), alone=True)
+        return Confirmed(message=f"{dropped} is forgotten" if dropped else "")
+
+    async def approve(self, request: Approve) -> Acted:
+        return await self._once(
+            request.key, lambda: self._judged("approve", request.groups, self._approving(request))
+        )
+
+    def _approving(self, request: Approve) -> Act:
+        told, ids = self._services.engine.report, [g.id for g in request.groups]
+        if request.all:
+            return lambda library, stop: library.approve_all(on_progress=told, stop=stop)
+        return lambda library, stop: library.approve(ids, on_progress=told, stop=stop)
+
+    async def exchange(self, request: Exchange) -> Acted:
+        ids = [g.id for g in request.groups] or None
+        return await self._once(
+            request.key,
+            lambda: self._judged(
+                "exchange", request.groups, lambda library, stop: library.exchange(ids, stop=stop)
+            ),
+        )
+
+    async def reject(self, request: Reject) -> Acted:
+        ids = [g.id for g in request.groups]
+        return await self._once(
+            request.key,
+            lambda: self._judged(
+                "reject", request.groups, lambda library, stop: library.reject(ids, stop=stop)
+            ),
+        )
+
+    async def judge(self, request: Judge) -> Acted:
+        def judge(library: Library, stop: Stop) -> Moved:
+            return library.judge(
+                _checked(library, request.group), keeper=request.keeper, move=request.move,
+                different=request.different, keep=request.keep,
+            )  # fmt: skip
+
+        return await self._once(request.key, lambda: self._judged("judge", [request.group], judge))
+
+    async def undo(self, request: Undo) -> Acted:
+        def undo(library: Library, stop: Stop) -> Moved:
+            moves = library.held(
+                month=request.month, last=request.last, everything=request.all, group=request.group,
+                ids=request.moves or None, batches=request.batches,
+            )  # fmt: skip
+            return library.undo(moves, on_progress=self._services.engine.report, stop=stop)
+
+        return await self._once(request.key, lambda: self._judged("undo", [], undo))
+
+    async def forget(self, request: ForgetLessons) -> Acted:
+        lessons = [*([] if request.lesson is None else [request.lesson]), *request.lessons]
+
+        def forget(library: Library, stop: Stop) -> Moved:
+            end = time.monotonic() + SLICE_SECONDS
+            return library.forget(
+                *lessons, stop=self._services.jobs.safe_points(lambda: time.monotonic() > end)
+            )  # the pass that follows groups the rest
+
+        return await self._once(request.key, lambda: self._judged("forget", [], forget))
+
+    async def _judged(self, name: str, groups: Sequence[GroupRef], act: Act) -> Acted:
+        """Do what a person asked for between two looks at the lessons, so that the client can undo this very act."""
+
+        def run(library: Library) -> tuple[Moved, list[int]]:
+            for group in groups:
+                _checked(library, group)
+            stop = self._services.jobs.safe_points()
+            moved, lessons = library.taught_by(lambda library: act(library, stop))
+            self._services.jobs.after_moves(library, moved)
+            return moved, lessons
+
+        moved, lessons = await self._act(name, run)
+        self._services.jobs.regroup()  # a lesson changes months; what it decided itself is done already
+        return acted_by(moved, lessons)
+
+
+async def _outcome(act: Callable[[], Awaitable[Acted]]) -> Acted | Failure:
+    """A refusal as what is answered: the error itself, kept with its key, would keep all of the request's ids."""
+    try:
+        return await act()
+    except DedupdError as error:
+        return failure_of(error)
+
+
+def _month(text: str) -> Month:
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise RequestError(INVALID_PARAMS, str(error)) from None
+
+
+def _checked(library: Library, ref: GroupRef) -> GroupRow:
+    """The group as the client saw it. Raises RequestError NOT_FOUND or STALE."""
+    row = library.ledger.judgement.group(ref.id)
+    if row is None:
+        raise RequestError(NOT_FOUND, f"there is no group {ref.id} any more")
+    if ref.version is not None and ref.version != row.version:
+        raise RequestError(STALE, f"group {ref.id} changed since you saw it: look again")
+    return row
+
+
+def acted_by(moved: Moved, lessons: Sequence[int] = ()) -> Acted:
+    """What an act did, as the client is told. Too many ids are not listed; Undo takes the batches of moves then."""
+    acted = Acted(
+        moved=moved.files, restored=moved.restored, waiting=moved.waiting, messages=list(moved.messages),
+        moves=[m.id for m in moved.moves], lessons=list(lessons), stayed=moved.stayed,
+    )  # fmt: skip
+    if len(acted.moves) > MANY_IDS:
+        acted.moves, acted.batches = [], list(dict.fromkeys(m.batch for m in moved.moves))
+    if len(acted.batches) > MANY_BATCHES:
+        acted.batches = []
+        acted.messages.append(
+            "too many moves to take back in one step: `dedupd undo --month` does it by month"
+        )
+    if len(acted.lessons) > MANY_IDS:
+        acted.lessons = []
+        acted.messages.append(
+            f"{len(lessons)} verdicts were stored: the history in `dedupd review` lists them"
+        )
+    acted.messages = told(acted.messages)
+    return acted

@@ -1,0 +1,101 @@
+"""Folders in which something changed: kept until they are looked at, and until their keepers are.
+
+Owns when it is time to look. Must never look at a folder itself, and never forget one that was not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+
+from dedupd.adapters.fs.walk import looked_at
+from dedupd.core.foreign import Scope
+
+HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
+"""Changed folders are looked at this long after the last event, and not later than the limit after the first."""
+Folders = dict[str, bool]
+"""Folder -> whether everything below it may have changed, too."""
+
+
+class Hints:
+    """Changed folders by their absolute path. `looking` and `take_unswept` are for the engine's thread, all else for the loop."""
+
+    def __init__(
+        self, roots: Callable[[], Iterable[str]], scope: Callable[[], Scope],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._roots, self._scope, self._now = roots, scope, now
+        self._changed: Folders = {}
+        """Not looked at yet."""
+        self._first = 0.0
+        """When the first of them came."""
+        self._rest_until = 0.0
+        self._unswept: Folders = {}
+        """Changed folders whose keepers were not looked at since; written on the loop, taken by the engine's thread."""
+        self._guard = threading.Lock()
+
+    def add(self, folder: str, whole: bool) -> float | None:
+        """Something changed in this folder. Returns the seconds after which it is to be looked at.
+
+        None: nobody looks there. Our own moves end in duplicates/, and a NAS makes thumbnails all day.
+        """
+        root = nearest(folder, self._roots())
+        if not root or not looked_at(relative(folder, root), self._scope()):
+            return None
+        now = self._now()
+        if not self._changed:
+            self._first = now
+        self._changed[folder] = self._changed.get(folder, False) or whole
+        with self._guard:
+            self._unswept[folder] = self._unswept.get(folder, False) or whole
+        wait = min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
+        return max(wait, self._rest_until - now)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a folder has not been looked at yet."""
+        return bool(self._changed)
+
+    def take(self) -> Folders:
+        """The folders to look at now."""
+        taken, self._changed = self._changed, {}
+        return taken
+
+    @contextmanager
+    def looking(self) -> Generator[None]:
+        """Around a look at such folders: the next begins after as long a time again.
+
+        A look comes in between other work, which so has half of the time, however large the folder that changes all day.
+        """
+        began = self._now()
+        yield
+        now = self._now()
+        self._rest_until = now + (now - began)
+
+    def take_unswept(self) -> Folders:
+        """The folders whose keepers are to be looked at now."""
+        with self._guard:
+            taken, self._unswept = self._unswept, {}
+        return taken
+
+
+def folders_of(root: str, folders: Folders, roots: Sequence[str]) -> Folders:
+    """Those that lie in this root and in no root within it, as the library names them."""
+    return {relative(path, root): whole for path, whole in folders.items() if nearest(path, roots) == root}
+
+
+def relative(folder: str, root: str) -> str:
+    """As the library names folders: '' for the root itself."""
+    return folder[len(root) :].strip("/")
+
+
+def nearest(folder: str, roots: Iterable[str]) -> str:
+    """The root that the folder lies in; the inner one where a disk of its own is mounted in another root; '' for none."""
+    return max((root for root in roots if _below(folder, root)), key=len, default="")
+
+
+def _below(folder: str, root: str) -> bool:
+    return folder == root or folder.startswith(os.path.join(root, ""))

@@ -1,0 +1,248 @@
+"""The daemon's own work: what is queued into the engine, and what follows from how it ends.
+
+How a changed month comes to be clustered: events hint at its folder (`hint`); a look finds what is new and marks the month
+(`_look`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
+Interval and nightly passes come from daemon/schedule.py and end in the same `_pass`.
+Owns the pause. Must never touch a file or the ledger itself: the library does, in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from dedupd.config import Settings
+from dedupd.core.month import Month
+from dedupd.core.records import RootRow
+from dedupd.daemon.engine import Engine, Urgency
+from dedupd.daemon.hints import Folders, Hints, folders_of
+from dedupd.daemon.schedule import Scheduler
+from dedupd.errors import DedupdError, Refusal
+from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline.reread import Reread
+from dedupd.pipeline.slices import Stop
+from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
+
+log = logging.getLogger("dedupd")
+RESCUES_TOLD = 20
+BUSY_SECONDS = 30.0
+"""A file that another program writes is asked about again after this long."""
+
+
+class Jobs:
+    """Queues the daemon's own work. Methods that take a library run in the engine's thread, all others on the event loop."""
+
+    def __init__(
+        self, engine: Engine, schedule: Scheduler, hints: Hints, *, settings: Callable[[], Settings],
+        hears: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
+        tell_status: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """hears: whether events tell of every change in a root. soon(act, *arguments): call it on the loop, from any thread.
+
+        send, tell_status: what clients are told; on the loop.
+        """
+        self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
+        self._hears, self._soon, self._send, self._tell_status = hears, soon, send, tell_status
+        self.paused = False
+        self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
+        self._round: list[str] = []
+        """What the last round of moves could not do, and what failed since."""
+        self._unread: list[str] = []
+        """Folders that the last full look could not read."""
+
+    # ---- what clients are told
+
+    def rescued(self) -> list[str]:
+        """The last copies that came back because their keeper was gone, one sentence each."""
+        return list(self._rescued)
+
+    def failures(self) -> list[str]:
+        """What the last round of moves could not do, and what failed since."""
+        return list(self._round)
+
+    def unread(self) -> list[str]:
+        """Folders that the last full look could not read."""
+        return list(self._unread)
+
+    def failed(self, sentence: str) -> None:
+        """A task of the engine failed."""
+        if sentence not in self._round:
+            self._round.append(sentence)
+        self._send(Attention(message=sentence))
+
+    # ---- looking
+
+    def hint(self, folder: str, whole: bool) -> None:
+        """Something changed in this folder, or everywhere below it: look there, as soon as events pause."""
+        wait = self._hints.add(folder, whole)
+        if wait is not None:
+            self._schedule.later("hints", wait, self._look_at_hints)
+
+    def _look_at_hints(self) -> None:
+        hints = self._hints.take()
+        if hints and not self.paused:
+            self._engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
+
+    def _look(self, library: Library, hints: Folders) -> None:
+        if self.paused:  # it waited meanwhile; resume looks everywhere
+            return
+        changed, stop = False, self.safe_points()
+        paths = [root.path for root in library.roots]
+        with self._hints.looking():
+            for root in library.roots:
+                if folders := folders_of(root.path, hints, paths):
+                    changed |= library.reconcile_folders(root, folders, stop=stop).any
+                    library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
+        if stop():  # not every folder was looked at
+            self._soon(self.look_everywhere)
+        elif changed:
+            self._engine.submit("index", self._index, once=True)
+
+    def _index(self, library: Library) -> None:
+        if not self.paused:
+            library.ingest(on_progress=self._engine.report, stop=self.safe_points())
+            self._soon(self.regroup)
+            self._soon(self._tell_status)
+
+    def look_everywhere(self) -> None:
+        """Reconcile every root, then cluster what changed."""
+        if not self.paused:
+            self._engine.submit("reconcile", self._reconcile, once=True)
+
+    def _reconcile(self, library: Library) -> None:
+        if self.paused:
+            return
+        stop = self.safe_points()
+        problems = library.reconcile(on_progress=self._engine.report, stop=stop).problems
+        if stop():  # not every folder was looked at
+            self._soon(self.look_everywhere)
+            return
+        self._unread = problems
+        self._tell_rescued(library.rescue(stop))
+        self._pass(library)
+
+    # ---- passes
+
+    def regroup(self) -> None:
+        """Cluster what changed, once nothing has changed for `quiet_seconds`."""
+        self._schedule.when_quiet(self.recluster)
+
+    def recluster(self) -> None:
+        """Cluster what changed, as soon as the engine has time."""
+        if not self.paused:
+            self._engine.submit("pass", self._pass, once=True)
+
+    def _pass(self, library: Library) -> None:
+        """Index, cluster, move, summarise. Ended before its end by what must be done alone, it is begun again after that."""
+        if self.paused:
+            return
+        stop, told = self.safe_points(), self._engine.report
+        library.ingest(on_progress=told, stop=stop)
+        touched = library.cluster(on_progress=told, stop=stop)
+        # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
+        moved = Moved() if stop() else library.move(on_progress=told, stop=stop)
+        self.after_moves(library, moved, touched)
+        if not stop() and library.look_again(on_progress=told, stop=stop):
+            self._soon(self._tell_status)
+        if stop():
+            self._soon(self.recluster)
+
+    def scan(
+        self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
+        left: Callable[[], bool],
+    ) -> ScanOutcome:  # fmt: skip
+        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it.
+
+        Raises DedupdError when it could not come to its end: what it leaves undone must not look done.
+        """
+        stop = self.safe_points(lambda: left() or self.paused)
+        outcome = library.scan(
+            months=months, dry_run=dry_run, yes=yes, on_progress=self._engine.report, stop=stop
+        )
+        self.after_moves(library, outcome.moved)
+        if stop():  # what it began is not left half looked at and half compared
+            self._soon(self.look_everywhere)
+        if stop() and not left():
+            raise DedupdError(
+                f"the scan was ended before its end, when {outcome.moved.files} file(s) had moved: if dedupd is paused, "
+                "`dedupd resume`; then scan again"
+            )
+        return outcome
+
+    def safe_points(self, ended: Callable[[], bool] = lambda: False) -> Stop:
+        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good."""
+        return _SafePoints(self._engine, lambda paused=self.paused: (self.paused and not paused) or ended())
+
+    # ---- after moves
+
+    def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
+        """Summaries, notices and attention after anything moved or was grouped anew. `touched`: months by root, grouped anew."""
+        months = library.months_of(moved, touched or {})
+        summaries = library.summarise(months)
+        self._round = list(moved.messages)
+        for summary in summaries:
+            self._soon(self._send, MonthChanged(root=summary.root, month=summary.month))
+        if moved.files or moved.restored:
+            month = summaries[0].month if summaries else ""
+            self._soon(self._send, FilesMoved(month=month, moved=moved.files, restored=moved.restored))
+            log.info("moved %d file(s), put back %d", moved.files, moved.restored)
+        kinds = {m.refusal for m in moved.refused}
+        if Refusal.NOT_QUIET in kinds:
+            self._try_again_in(self._settings().schedule.settle_seconds + 1)
+        elif Refusal.BUSY in kinds:
+            self._try_again_in(BUSY_SECONDS)
+        self._soon(self._tell_status)
+
+    def _try_again_in(self, seconds: float) -> None:
+        self._soon(self._schedule.later, "retry", seconds, self._retry)
+
+    def _retry(self) -> None:
+        if not self.paused:
+            self._engine.submit("retry", self._move_again, once=True)
+
+    def _move_again(self, library: Library) -> None:
+        if not self.paused:
+            self.after_moves(library, library.move(stop=self.safe_points()))
+
+    # ---- what looks after keepers
+
+    def sweep(self) -> None:
+        """See whether the keepers of what lies in duplicates/ are there."""
+        self._engine.submit("sweep", self._rescue, Urgency.RESCUE, once=True)
+
+    def _rescue(self, library: Library) -> None:
+        """Read a little again, then look at the keepers that events, doubts or the slow round name (P8).
+
+        That they are there is looked at while paused, too.
+        """
+        stop = self.safe_points()
+        again = Reread() if self.paused else library.reread(stop)
+        hints = self._hints.take_unswept()
+        paths = [root.path for root in library.roots]
+        folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots}
+        heard = {root.id for root in library.roots if self._hears(root)}
+        said = [*again.said, *library.sweep(folders, heard, stop)]
+        self._tell_rescued(said)
+        if again.changed:
+            self._soon(self.regroup)
+
+    def _tell_rescued(self, said: Sequence[str]) -> None:
+        for sentence in said:
+            self._rescued.append(sentence)
+            self._soon(self._send, Attention(message=sentence))
+        if said:
+            self._soon(self.regroup)
+
+
+class _SafePoints:
+    """One long task's `Stop`. Once it said that the task ends, it says so again."""
+
+    def __init__(self, engine: Engine, ended: Callable[[], bool]) -> None:
+        self._engine, self._told_to_end = engine, ended
+        self._ended = False
+
+    def __call__(self) -> bool:
+        if not self._ended:
+            self._ended = self._engine.give_way() or self._told_to_end()
+        return self._ended

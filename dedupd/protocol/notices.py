@@ -1,0 +1,68 @@
+"""What the daemon tells its subscribers unasked: JSON-RPC notifications, one struct each.
+
+Must never import anything heavier than msgspec.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from dedupd.protocol.views import ProgressView, StatusView
+
+
+class Notice(Struct, kw_only=True):
+    """Base of what a subscriber is sent; `method` is the JSON-RPC notification name."""
+
+    method: ClassVar[str]
+
+
+class Progressed(Notice, kw_only=True):
+    """How far the work has come, at most five times a second; None: nothing is being done."""
+
+    method = "progress"
+    progress: ProgressView | None = None
+
+
+class MonthChanged(Notice, kw_only=True):
+    """What is known of this month has changed: ask for it again."""
+
+    method = "month"
+    root: str
+    month: str
+
+
+class StatusChanged(Notice, kw_only=True):
+    """The status as it is now."""
+
+    method = "status"
+    status: StatusView
+
+
+class FilesMoved(Notice, kw_only=True):
+    """Files moved or came back."""
+
+    method = "moved"
+    month: str
+    moved: int = 0
+    restored: int = 0
+    message: str = ""
+
+
+class Attention(Notice, kw_only=True):
+    """One sentence a person should read."""
+
+    method = "attention"
+    message: str
+
+
+class Resync(Notice, kw_only=True):
+    """This client was too slow and missed notices: ask for everything again."""
+
+    method = "resync"
+
+
+NOTICES: dict[str, type[Notice]] = {
+    n.method: n for n in (Progressed, MonthChanged, StatusChanged, FilesMoved, Attention, Resync)
+}
