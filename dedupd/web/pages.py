@@ -10,12 +10,8 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-
-from dedupd import __version__
-from dedupd.core.summary import human_bytes, visible
 
 _HERE = Path(__file__).parent
 
@@ -29,40 +25,26 @@ class Pages:
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.filters |= {"visible": visible, "bytes": human_bytes}
-        self._templates.globals |= {"version": __version__}
 
     def router(self) -> APIRouter:
         routes = APIRouter(include_in_schema=False)
-        for path, page in (("/", self.months), ("/groups", self.groups), ("/docs", self.docs)):
+        for path, page in (("/", self.start), ("/docs", self.docs)):
             routes.add_api_route(path, page, response_class=HTMLResponse)
         return routes
 
-    async def months(self) -> Response:
-        return self._page("months.html")
-
-    async def groups(self) -> Response:
-        return self._page("groups.html")
+    async def start(self) -> Response:
+        return self._page("start.html")
 
     async def docs(self) -> Response:
         """The API for people, from the same OpenAPI that programs read."""
         return self._page("docs.html", api=self._app.openapi())
 
-    def turned_away(self, sentence: str, status: int) -> Response:
-        """What a person sees who came without the token."""
-        return self._page("turned_away.html", status, sentence=sentence)
-
-    def _page(self, name: str, status: int = 200, **known: Any) -> Response:
+    def _page(self, name: str, **known: Any) -> Response:
         text = self._templates.get_template(name).render(**known)
         # A name of bytes that are no text must not cost the page.
-        return HTMLResponse(text.encode("utf-8", "backslashreplace"), status)
+        return HTMLResponse(text.encode("utf-8", "backslashreplace"))
 
 
 def static() -> StaticFiles:
     """The scripts and the style sheet."""
     return StaticFiles(directory=_HERE / "static")
-
-
-def wants_a_page(request: Request) -> bool:
-    """A browser's own address bar, not a script."""
-    return "text/html" in request.headers.get("accept", "")

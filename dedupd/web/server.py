@@ -144,7 +144,7 @@ class Patient(H11Protocol):
 
     def _wait_for_head(self) -> None:
         """Between two requests uvicorn's own, shorter patience holds."""
-        answering = self.cycle is not None and not self.cycle.response_complete
+        answering = bool(self.cycle) and not self.cycle.response_complete  # none before the first request
         if self._waits is not None and (answering or self._lingers is not None):
             self._waits.cancel()
             self._waits = None
