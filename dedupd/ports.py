@@ -93,6 +93,10 @@ class VisionStatus:
     """For people: why hashes alone, which engine."""
 
 
+EVERY_PIXEL = 65_500
+"""The side of a picture that is not made smaller: no JPEG has more."""
+
+
 class Vision(Protocol):
     """Eyes: a worker process that decodes, embeds, owns the index and proposes. May crash; never the caller.
 
@@ -140,7 +144,10 @@ class Vision(Protocol):
         ...
 
     def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
-        """(path, content) -> content: its small picture in the cache (512 px: JPEG, 256 px: WebP), for each that could be read."""
+        """(path, content) -> content: its picture of at most `side` px in the cache, for each that could be read.
+
+        256 px: WebP; 512, 1280, 2560 and EVERY_PIXEL: JPEG.
+        """
         ...
 
     def load(self) -> None:

@@ -18,7 +18,7 @@ from dedupd.errors import DedupdError
 
 COMMANDS = (
     "run", "scan", "demo",
-    "status", "months", "groups", "show", "report", "review",
+    "status", "months", "groups", "show", "report", "review", "web",
     "approve", "reject", "undo", "pause", "resume", "scan-now",
     "verify", "feedback", "tune", "bench", "models", "service", "init", "doctor",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dedupd.config.file import example_config, load
 from dedupd.config.places import Places, places
-from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers
+from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers, Web
 
 __all__ = [
     "KeepPolicy",
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "TierAction",
     "Tiers",
+    "Web",
     "example_config",
     "load",
     "places",

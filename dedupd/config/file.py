@@ -19,7 +19,7 @@ from stat import S_ISFIFO
 from typing import Any, Literal, cast, get_args
 
 from dedupd.config.places import Places, absolute
-from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers
+from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers, Web
 from dedupd.errors import ConfigError
 
 
@@ -206,11 +206,29 @@ _OPTIONS = (
         read=_amount(0, 86400),
         note="The worker process leaves after this long without work.",
     ),
+    _Option(
+        key="web.listen",
+        read=_text(
+            r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",
+            'an address and a port, like "127.0.0.1:8765"',
+        ),
+        note="Where `dedupd web` listens; beyond this machine only with --tls-cert or --insecure-lan.",
+    ),
+    _Option(
+        key="web.upload_files", read=_amount(1, 10_000, whole=True), note="Pictures in one upload to /images."
+    ),
+    _Option(key="web.upload_mb", read=_amount(1, 1_000_000, whole=True), note="Size of one upload, in MB."),
+    _Option(
+        key="web.sets_mb",
+        read=_amount(1, 10_000_000, whole=True),
+        note="Size of all uploads together, in MB.",
+    ),
+    _Option(key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."),
 )
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
-_TABLES = ("tiers", "schedule")
+_TABLES = ("tiers", "schedule", "web")
 _FLAGS = {"embedder": "--model"}
 """What the command line calls an option, where that is not --its-key."""
 
@@ -270,8 +288,8 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     for key, value in values.items():
         table, _, name = key.rpartition(".")
         tables[table][name] = value
-    tiers, schedule = Tiers(**tables["tiers"]), Schedule(**tables["schedule"])
-    return Settings(**tables[""], tiers=tiers, schedule=schedule, source=path)
+    tiers, schedule, web = Tiers(**tables["tiers"]), Schedule(**tables["schedule"]), Web(**tables["web"])
+    return Settings(**tables[""], tiers=tiers, schedule=schedule, web=web, source=path)
 
 
 def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:

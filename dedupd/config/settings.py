@@ -45,12 +45,28 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What `dedupd web` listens on, and how much it takes in that is none of the library's."""
+
+    listen: str = "127.0.0.1:8765"
+    upload_files: int = 500
+    """Pictures in one set."""
+    upload_mb: int = 2048
+    """MB (of 10^6 bytes) of one set."""
+    sets_mb: int = 8192
+    """MB of all sets together."""
+    sets_minutes: float = 60.0
+    """A set is forgotten after this long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One library's settings, merged: defaults < config.toml < command line."""
 
     roots: tuple[Path, ...] = ()
     tiers: Tiers = field(default_factory=Tiers)
     schedule: Schedule = field(default_factory=Schedule)
+    web: Web = field(default_factory=Web)
     keep_policy: KeepPolicy = "best"
     threshold: float | None = None
     """Cosine above which pairs go to review; None: the embedder's own. Never widens what moves."""

@@ -19,7 +19,6 @@ from dedupd.core.records import GroupRow, RootRow
 from dedupd.errors import StateError
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.ports import Vision
-from dedupd.protocol.requests import Side
 from dedupd.protocol.results import Resolved
 from dedupd.protocol.views import StatusView
 
@@ -69,11 +68,18 @@ class LibraryView:
         """The files, groups and moves that a path means."""
         return resolve(self.ledger, self.roots, path)
 
-    def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
-        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked."""
-        if self._vision is None:
-            self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
-        return thumbnails(self.ledger, self.roots, self._vision, files, side)
+    def thumbnails(
+        self, files: Sequence[int], side: int = 512, *, worker: Vision | None = None
+    ) -> dict[str, str]:
+        """As Library.thumbnails, by a worker of its own: for when no daemon can be asked.
+
+        `worker`: the caller's own, with a cache of its own, which large sides would fill.
+        """
+        if worker is None:
+            if self._vision is None:
+                self._vision = VisionWorker(self._places.index, self._places.cache, "hashes")
+            worker = self._vision
+        return thumbnails(self.ledger, self.roots, worker, files, side)
 
     def close(self) -> None:
         """Let the worker go and close the ledger."""
@@ -89,7 +95,7 @@ def scope_of(settings: Settings) -> Scope:
 
 
 def thumbnails(
-    ledger: Ledger, roots: Sequence[RootRow], vision: Vision, files: Sequence[int], side: Side
+    ledger: Ledger, roots: Sequence[RootRow], vision: Vision, files: Sequence[int], side: int
 ) -> dict[str, str]:
     """File id -> path of a picture of at most `side` px, for the files of these roots that could be read."""
     paths = {r.id: r.path for r in roots}

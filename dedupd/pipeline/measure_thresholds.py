@@ -50,6 +50,12 @@ def bars_in_force(ledger: Ledger, model: str, similar: float | None = None) -> T
     return own.bars if similar is None else replace(own.bars, similar=similar)
 
 
+def bring_thresholds(source: Ledger, target: Ledger, model: str) -> None:
+    """What this model measured on one library holds for another that is judged by it."""
+    if text := source.get(_key(model)):
+        target.put(_key(model), text)
+
+
 def _key(model: str) -> str:
     return f"thresholds {model}"
 

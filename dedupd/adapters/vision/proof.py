@@ -22,11 +22,16 @@ from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
+from dedupd.ports import EVERY_PIXEL
 
 SIDE = 400
 FINE_SIDE = 1200
-_THUMBNAILS = {512: (".jpg", "JPEG", 82), 256: ("-256.webp", "WEBP", 60)}
-"""Long side -> how its file ends, format, quality: large to look at, small (a fifth of the bytes) to keep in pages."""
+_THUMBNAILS = {
+    512: (".jpg", "JPEG", 82), 256: ("-256.webp", "WEBP", 60),
+    1280: ("-1280.jpg", "JPEG", 88), 2560: ("-2560.jpg", "JPEG", 90), EVERY_PIXEL: ("-full.jpg", "JPEG", 93),
+}  # fmt: skip
+"""Long side -> how its file ends, format, quality: large to look at, small (a fifth of the bytes) to keep in pages, up to
+every pixel for a browser that compares."""
 _CACHE_BYTES = 64 << 20
 
 

@@ -1,0 +1,79 @@
+"""`dedupd web`: the reviewer and the JSON API over HTTP. What serves is imported only here, when asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dedupd.cli.console import answer, deliver, tell
+from dedupd.cli.options import Commands, add_command
+from dedupd.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dedupd.web.server import Listen
+    from dedupd.web.tokens import Tokens
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd web` takes."""
+    parser = add_command(
+        commands,
+        "web",
+        run,
+        help="serve the JSON API over HTTP, behind a token (needs dedupd[web])",
+        example="dedupd web --listen 127.0.0.1:8765",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help="address and port, port 0 for a free one (default: config.toml's, else 127.0.0.1:8765)",
+    )
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, when not in the same file")
+    parser.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        help="listen beyond this machine without a certificate all the same",
+    )
+    parser.add_argument("--open", action="store_true", help="open it in the browser")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl+C. Raises UsageError without the extra, or for an address that cannot be served."""
+    # FastAPI brings OpenTelemetry's switchboard: nothing is ever to be measured through it.
+    os.environ["OTEL_SDK_DISABLED"] = "true"
+    try:
+        from dedupd.web.server import listen_on, serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("dedupd"):
+            raise
+        raise UsageError(
+            "`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'"
+        ) from None
+    from dedupd.cli.opening import opened
+
+    settings, places = opened(arguments)
+    listen = listen_on(
+        arguments.listen or settings.web.listen, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key,
+        insecure_lan=arguments.insecure_lan,
+    )  # fmt: skip
+
+    def told(at: Listen, tokens: Tokens) -> None:
+        answer(f"{at.url}/?token={tokens.token}")
+        tell(
+            "Open that address in a browser; Ctrl+C here ends it. "
+            "The token for scripts lies in web.token of the state folder."
+        )
+        deliver()
+        if arguments.open:
+            import webbrowser
+
+            # Other users can read a browser's command line: what stands there opens the door once.
+            webbrowser.open(f"{at.url}/?token={tokens.ticket()}")
+
+    serve(settings, places, listen, told)
+    return int(ExitCode.OK)

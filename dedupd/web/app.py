@@ -1,0 +1,172 @@
+"""The app: routes, errors and the OpenAPI page put together behind the door.
+
+Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: server.py does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from dedupd import __version__
+from dedupd.adapters.fs.lock import state_lock
+from dedupd.config import Places, Settings
+from dedupd.errors import AlreadyRunning, DedupdError
+from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
+from dedupd.protocol.views import GroupDetail, StatusView
+from dedupd.web.api import Library
+from dedupd.web.bodies import answer, refusal
+from dedupd.web.contract import Back, ErrorBody, Keep, SetDuplicates, UploadedSet, Verdict, Yes, schemas
+from dedupd.web.door import Door, Site
+from dedupd.web.line import Line
+from dedupd.web.pages import Pages, static
+from dedupd.web.pictures import Pictures
+from dedupd.web.problems import Problem, problem_of
+from dedupd.web.reading import Reading
+from dedupd.web.set_routes import SetRoutes
+from dedupd.web.sets import Sets
+from dedupd.web.tokens import Tokens
+
+_MESSAGES = (
+    Acted, Back, ErrorBody, GroupDetail, GroupsPage, Keep, LessonsPage, MonthsPage, MovesPage, SetDuplicates, StatusView,
+    UploadedSet, Verdict, Yes,
+)  # fmt: skip
+_TIDY_SECONDS = 30.0
+_CODES = {404: "not_found", 405: "not_allowed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the routes work with."""
+
+    line: Line
+    reading: Reading
+    pictures: Pictures
+    sets: Sets
+
+
+@contextlib.contextmanager
+def own_folder(places: Places) -> Generator[Path]:
+    """This server's own folder in the state, empty, and held: one `dedupd web` a state. Raises AlreadyRunning, StateError."""
+    folder = places.state / "web"
+    try:
+        with state_lock(replace(places, state=folder, named=False)):
+            for name in ("sets", "pictures"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+                (folder / name).mkdir(mode=0o700)
+            try:
+                yield folder
+            finally:
+                for name in ("sets", "pictures"):
+                    shutil.rmtree(folder / name, ignore_errors=True)
+    except AlreadyRunning:
+        raise AlreadyRunning(f"another `dedupd web` already serves {places.state}; stop it first") from None
+
+
+def parts(settings: Settings, places: Places, folder: Path) -> Parts:
+    line = Line(places.socket)
+    return Parts(
+        line=line, reading=Reading(settings, places, line),
+        pictures=Pictures(settings, places, line, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
+    )  # fmt: skip
+
+
+def app_of(built: Parts) -> FastAPI:
+    """The routes, without the door."""
+
+    @contextlib.asynccontextmanager
+    async def life(app: FastAPI) -> AsyncGenerator[None]:
+        del app
+        beside = [asyncio.create_task(built.line.run()), asyncio.create_task(_tidy(built.sets))]
+        try:
+            yield
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            built.reading.close()
+            built.pictures.close()
+            built.sets.close()
+
+    app = FastAPI(
+        title="dedupd", version=__version__, docs_url=None, redoc_url=None, lifespan=life,
+        description="Duplicates in a photo library, and among pictures that you send.",
+        exception_handlers={
+            DedupdError: _told, HTTPException: _not_here, RequestValidationError: _not_valid,
+        },
+    )  # fmt: skip
+    app.add_api_route(
+        "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
+    )
+    for routes in (Library(built.reading, built.line), built.pictures, SetRoutes(built.sets), Pages(app)):
+        app.include_router(routes.router())
+    app.mount("/static", static(), name="static")
+    _describe(app)
+    return app
+
+
+def behind_the_door(app: ASGIApp, site: Site, tokens: Tokens) -> ASGIApp:
+    return Door(app, site, tokens)
+
+
+async def health() -> Response:
+    """That this server answers: for whoever watches over it. Needs no token, and tells nothing else."""
+    return answer({"status": "ok"})
+
+
+async def _tidy(sets: Sets) -> None:
+    while True:
+        await asyncio.sleep(_TIDY_SECONDS)
+        sets.expire()
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, DedupdError)
+    return refusal(problem_of(error))
+
+
+async def _not_here(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "failed")
+    response = refusal(Problem(error.status_code, code, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _not_valid(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, RequestValidationError)
+    told = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+    return refusal(Problem(422, "invalid", "; ".join(told)[:1000]))
+
+
+def _describe(app: FastAPI) -> None:
+    """The OpenAPI of the routes with the shapes of the messages."""
+    usual = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = usual()
+            components = found.setdefault("components", {})
+            components["schemas"] = components.get("schemas", {}) | schemas(_MESSAGES)
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            found["security"] = [{"token": []}]
+            app.openapi_schema = found
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi

@@ -1,0 +1,138 @@
+"""The shapes of the JSON API for its OpenAPI page, taken from the messages themselves, so that neither can drift.
+
+Owns the bodies of acts. Unlike the socket they take no unknown field: half of an act must never be done because of a
+misspelt word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from dedupd.protocol.limits import MANY_IDS
+from dedupd.protocol.requests import Key
+
+Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Ids = Annotated[list[Id], Meta(max_length=MANY_IDS)]
+MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}$")]
+
+
+class Yes(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Approve or reject a group."""
+
+    version: int | None = None
+    """As the group was seen; 409 when it changed since. None: whatever it is now."""
+    key: Key = ""
+    """Sent again with the same key, it is answered as the first time and not done again."""
+
+
+class Keep(Struct, forbid_unknown_fields=True, kw_only=True):
+    """They are duplicates, and stay where they are."""
+
+    version: int | None = None
+    files: Ids | None = None
+    """File ids; None: all of the group that wait."""
+    key: Key = ""
+
+
+class Verdict(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A verdict picture by picture, by file ids."""
+
+    version: int | None = None
+    keeper: Id | None = None
+    """Another keeper; None: as proposed."""
+    move: Ids = field(default_factory=list[int])
+    different: Ids = field(default_factory=list[int])
+    """No duplicates of the keeper, for ever."""
+    keep: Ids = field(default_factory=list[int])
+    """Duplicates that stay where they are."""
+    key: Key = ""
+
+
+class Back(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Put files back: exactly one of moves and batches, group, month, last, all."""
+
+    moves: Ids = field(default_factory=list[int])
+    batches: Annotated[list[str], Meta(max_length=MANY_IDS)] = field(default_factory=list[str])
+    group: Id | None = None
+    month: MonthName | None = None
+    last: bool = False
+    all: bool = False
+    key: Key = ""
+
+
+class Uploaded(Struct, kw_only=True):
+    """One picture of a set; null stands in the place of what cannot be read."""
+
+    index: int
+    name: str
+    width: int
+    height: int
+
+
+class UploadedSet(Struct, kw_only=True):
+    request_id: str
+    images: list[Uploaded | None]
+
+
+class Pair(Struct, kw_only=True):
+    """Two pictures of a set by their index, a < b."""
+
+    a: int
+    b: int
+    score: float
+    """Likeness from 0 to 1: the embedder's cosine; of hashes alone, the share of equal bits."""
+    relation: str
+    """'exact' | 'copy' | 'burst' | 'similar'."""
+    confidence: float | None
+    """That the relation holds; null where nothing was measured."""
+
+
+class SetGroup(Struct, kw_only=True):
+    keep: int
+    duplicates: list[int]
+    """Proven: a library would move them unattended."""
+    review: list[int]
+    """A person would be asked."""
+
+
+class SetDuplicates(Struct, kw_only=True):
+    pairs: list[Pair]
+    groups: list[SetGroup]
+
+
+class Problematic(Struct, kw_only=True):
+    code: str
+    message: str
+
+
+class ErrorBody(Struct, kw_only=True):
+    error: Problematic
+
+
+_REF = "#/components/schemas/{name}"
+
+
+def described(result: type[Struct], *errors: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route."""
+    found: dict[int | str, dict[str, Any]] = {200: {"description": "Done", "content": _json(result)}}
+    for status in (400, 401, 429, *errors):
+        found[status] = {"description": "What is wrong, in one sentence", "content": _json(ErrorBody)}
+    return found
+
+
+def takes(body: type[Struct]) -> dict[str, Any]:
+    """The `openapi_extra` of a route with a JSON body."""
+    return {"requestBody": {"required": False, "content": _json(body)}}
+
+
+def _json(kind: type[Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
+
+
+def schemas(kinds: Sequence[type[Struct]]) -> dict[str, Any]:
+    """`components.schemas` of these messages and all within."""
+    return msgspec.json.schema_components(kinds, ref_template=_REF)[1]

@@ -1,0 +1,120 @@
+"""The line to the daemon: one connection for all browsers, kept up, and its notices passed on to whoever listens.
+
+Must never repeat an act by itself: when the line breaks, whether it was done shows when its key is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from dedupd.client.connection import Connection
+from dedupd.errors import DedupdError, NoDaemon
+from dedupd.protocol.notices import Notice, Resync
+from dedupd.protocol.requests import Request, Subscribe
+from dedupd.protocol.results import Confirmed
+
+R = TypeVar("R", bound=msgspec.Struct)
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
+"""Seconds between attempts to connect; doubled after each."""
+BEHIND = 100
+"""Notices that a listener may be behind; then it is told to ask for everything again."""
+
+
+class LineChanged(Notice, kw_only=True):
+    """Of this server, not of the daemon: whether one answers."""
+
+    method = "line"
+    daemon: str
+    """'running' | 'stopped'."""
+    why: str = ""
+
+
+Listener = asyncio.Queue[Notice]
+
+
+class Line:
+    """Use: `async with asyncio.TaskGroup()` or a task for `run`; `ask` at any time."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._listeners: set[Listener] = set()
+
+    async def run(self) -> None:
+        """Connects, follows, reconnects; returns only when cancelled."""
+        wait = FIRST_WAIT
+        try:
+            while True:
+                try:
+                    connection = await self._up()
+                    wait = FIRST_WAIT
+                    await connection.closed()
+                    self._drop(connection)
+                    self._tell(LineChanged(daemon="stopped", why="the daemon went away"))
+                except DedupdError as error:
+                    self._tell(LineChanged(daemon="stopped", why=str(error)))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+        finally:
+            if self._connection is not None:
+                await self._connection.close()
+
+    async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
+        """Raises NoDaemon (nobody answers, or the line broke), DaemonRefused (the daemon's sentence), ProtocolError."""
+        connection = self._connection or await self._up()
+        try:
+            return await connection.ask(request, result, timeout)
+        except NoDaemon:
+            self._drop(connection)  # not asked again: perhaps it was done
+            await connection.close()
+            raise
+
+    def _drop(self, connection: Connection) -> None:
+        """Another may be in its place already."""
+        if self._connection is connection:
+            self._connection = None
+
+    async def _up(self) -> Connection:
+        async with self._connecting:
+            if self._connection is None:
+                connection = Connection(self._socket, self._tell)
+                try:
+                    await connection.open()
+                    await connection.ask(Subscribe(), Confirmed)
+                except BaseException:
+                    await connection.close()
+                    raise
+                self._connection = connection
+                self._tell(LineChanged(daemon="running"))
+            return self._connection
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    @contextlib.contextmanager
+    def listen(self) -> Generator[Listener]:
+        """What the daemon says from now on, and first whether there is one."""
+        listener = Listener(BEHIND)
+        listener.put_nowait(LineChanged(daemon="stopped" if self._connection is None else "running"))
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def _tell(self, notice: Notice) -> None:
+        for listener in self._listeners:
+            if listener.full():
+                while not listener.empty():
+                    listener.get_nowait()
+                listener.put_nowait(Resync())
+            else:
+                listener.put_nowait(notice)

@@ -1,0 +1,52 @@
+"""`dedupd web` as it is started: what it prints, what it makes, how it ends, and that there is one at a time."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import httpx2
+
+from tests.end_to_end.house import PATIENCE, House
+
+
+def test_it_prints_the_address_serves_there_and_ends_in_order(tmp_path: Path) -> None:
+    house = House(folder=tmp_path)
+    house.configure()
+    house.root.mkdir()
+    process = subprocess.Popen(
+        house.command("web", "--listen", "127.0.0.1:0"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=house.env, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with httpx2.Client(follow_redirects=True, timeout=PATIENCE) as browser:
+            page = browser.get(url)
+            assert page.status_code == 200 and "token" not in str(page.url)
+            assert browser.get(page.url.join("/api/status")).json()["daemon"] == "stopped"
+        token = house.state / "web.token"
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600 and token.read_text().strip() in url
+
+        second = house.cli("web", "--listen", "127.0.0.1:0")
+        assert second.code == 4 and "another `dedupd web`" in second.err
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0 and "Traceback" not in said
+    assert sorted(path.name for path in (house.state / "web").iterdir()) == ["lock"]
+    assert [path.name for path in house.root.iterdir()] == []
+
+
+def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
+    house = House(folder=tmp_path)
+    house.configure()
+    elsewhere = house.cli("web", "--listen", "0.0.0.0:0")
+    assert elsewhere.code == 2 and "--tls-cert" in elsewhere.err
+    (tmp_path / "cert.pem").write_text("no certificate\n")
+    broken = house.cli("web", "--listen", "127.0.0.1:0", "--tls-cert", tmp_path / "cert.pem")
+    assert broken.code == 2 and "certificate" in broken.err
