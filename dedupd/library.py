@@ -23,14 +23,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.disk import LocalDisk
-from dedupd.adapters.files import FileMover
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.fs.lock import Locks, hold
+from dedupd.adapters.fs.mover import FileMover
+from dedupd.adapters.fs.sidecar_files import SidecarFiles
+from dedupd.adapters.fs.summary_files import SummaryFiles
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.lock import Locks, hold
-from dedupd.adapters.sidecars import SidecarFiles
-from dedupd.adapters.summaries import SummaryFiles
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.adapters.vision.models import parse as parse_model
+from dedupd.adapters.vision.embedders.registry import parse as parse_model
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.dominance import waived_by
 from dedupd.core.foreign import Scope
@@ -41,17 +41,17 @@ from dedupd.core.relations import MEASURES
 from dedupd.core.summary import MonthSummary, moved_line
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import RootError, StateError, UsageError, VisionError
-from dedupd.pipeline import blocks, consent, shadow
+from dedupd.pipeline import consent, placeholders, shadow
 from dedupd.pipeline.annotate import Annotator
-from dedupd.pipeline.calibrate import Calibration
-from dedupd.pipeline.foreign import not_looked_at
+from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.forget import forget_gone, forget_rows
 from dedupd.pipeline.held_better import look_again
 from dedupd.pipeline.ingest import ingest, know_media
 from dedupd.pipeline.keepers import Keepers
-from dedupd.pipeline.learning import relearn
+from dedupd.pipeline.measure_thresholds import Calibration
 from dedupd.pipeline.movement import Moved, Movement
 from dedupd.pipeline.recluster import Comparison, decide, forget_older_measures
+from dedupd.pipeline.relearn import relearn
 from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.pipeline.roots import Progress, Roots, quiet
@@ -292,7 +292,7 @@ class Library:
         more = self.ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
         if more and not dry_run and not stop():
             self._asked_for_blocks = True
-            if blocks.found_out(self.ledger, self.disk, self.roots):
+            if placeholders.found_out(self.ledger, self.disk, self.roots):
                 self._trust(dry_run=False)
                 photos += look()
         if not stop() and not self.ledger.inventory.anything_to_look_at():
@@ -302,7 +302,7 @@ class Library:
         return photos
 
     def _trust(self, *, dry_run: bool) -> None:
-        self.vision.trust(blocks.devices(self.ledger, self.roots, None if dry_run else self.disk))
+        self.vision.trust(placeholders.devices(self.ledger, self.roots, None if dry_run else self.disk))
 
     def _see(self) -> None:
         """Find out which embedder is in force, record the choice once, and re-look at what another one saw."""

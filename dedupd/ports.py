@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from dedupd.core.abilities import Abilities
+from dedupd.core.descriptions import Description
 from dedupd.core.foreign import Foreign, Scope
-from dedupd.core.metadata import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
 

@@ -13,7 +13,7 @@ from blake3 import blake3
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dedupd.adapters import receipts
+from dedupd.adapters.fs import receipts
 from dedupd.core.relocation import Goal, is_held
 from tests.fakes.vision import pseudo_photo
 from tests.support.shelf import Shelf

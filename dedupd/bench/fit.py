@@ -1,4 +1,4 @@
-"""Finds the shipped weights of core/calibration.py from pairs with known answers.
+"""Finds the shipped weights of core/confidence.py from pairs with known answers.
 
     python -m dedupd.bench.fit PAIRS.jsonl
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.ledger.rows import measures_from_json
-from dedupd.core.calibration import FEATURES, Features, features
+from dedupd.core.confidence import FEATURES, Features, features
 from dedupd.core.photo import Candidate, Evidence, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for
 

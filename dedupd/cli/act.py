@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.lock import hold
+from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, answer_json, can_ask, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.cli.stopping import telling_what_moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from dedupd.adapters.lock import hold
+from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import Progress, answer, answer_json, progress_bar
 from dedupd.cli.opening import opened_for_acting
 from dedupd.client.connection import Refused, ask

@@ -12,8 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from dedupd.adapters.disk import LocalDisk
-from dedupd.adapters.vision.models import list_models
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.vision.embedders.registry import list_models
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
 from dedupd.cli.sandbox import in_force, refused_lines

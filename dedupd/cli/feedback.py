@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from dedupd.adapters.lock import hold
+from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.client.connection import ask

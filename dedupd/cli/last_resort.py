@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.disk import LocalDisk
-from dedupd.adapters.files import FileMover
-from dedupd.adapters.lock import hold_root
-from dedupd.adapters.sidecars import SidecarFiles
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.fs.lock import hold_root
+from dedupd.adapters.fs.mover import FileMover
+from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.cli.act import confirm
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.core.month import month_of

@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing
 from typing import Any
 
-from dedupd.adapters.vision.models import list_models, pull
+from dedupd.adapters.vision.embedders.registry import list_models, pull
 from dedupd.cli.calibrate import calibrate
 from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.cli.opening import opened
@@ -14,7 +14,7 @@ from dedupd.cli.use_model import use
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, StateError, UsageError
 from dedupd.library import LibraryView
-from dedupd.pipeline.calibrate import own_thresholds
+from dedupd.pipeline.measure_thresholds import own_thresholds
 from dedupd.pipeline.shadow import IN_SHADOW
 
 

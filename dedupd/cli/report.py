@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.summaries import own_folder
+from dedupd.adapters.fs.summary_files import own_folder
 from dedupd.cli.console import Progress, answer, answer_json, progress_bar
 from dedupd.cli.opening import opened
 from dedupd.client.connection import ask

@@ -8,11 +8,11 @@ import signal
 import sys
 from logging.handlers import RotatingFileHandler
 
-from dedupd.adapters.lock import private_folder
+from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.opening import opened
 from dedupd.config import Places
 from dedupd.config.places import places as places_of
-from dedupd.daemon.main import run as run_daemon
+from dedupd.daemon.life import run as run_daemon
 from dedupd.errors import StateError
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dedupd.adapters.lock import hold
+from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.stopping import telling_what_moved

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from dedupd.adapters.lock import private_folder
+from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.console import answer, tell
 from dedupd.config import Places, Settings, example_config, load, places
 from dedupd.errors import ExitCode, StateError, UsageError

@@ -35,7 +35,7 @@ def run(places: Places, args: argparse.Namespace) -> int:
     gc.disable()
     # Textual reads it when imported. Its own 100 are felt at every Esc; these are neovim's.
     os.environ.setdefault("ESCDELAY", "50")
-    from dedupd.tui.terminal import choose
+    from dedupd.tui.pictures.terminal import choose
 
     images = choose(getattr(args, "images", None) or "auto")
     if images == "kitty" and "NO_COLOR" in os.environ:

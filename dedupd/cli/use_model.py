@@ -9,7 +9,7 @@ import argparse
 from contextlib import closing
 from typing import Any, Protocol
 
-from dedupd.adapters.lock import hold
+from dedupd.adapters.fs.lock import hold
 from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened_for_acting
 from dedupd.cli.tune import as_json, print_change
@@ -18,7 +18,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.summary import visible
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, UsageError
 from dedupd.library import Library, LibraryView
-from dedupd.pipeline.calibrate import bars_in_force
+from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.shadow import in_preparation
 from dedupd.pipeline.tune import tune
 from dedupd.protocol.messages import Done, Prepared, PrepareModel, SwitchModel

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import asdict
 
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.files import FileMover
-from dedupd.adapters.vision.listing import listed
+from dedupd.adapters.fs.mover import FileMover
+from dedupd.adapters.vision.content_ids import listed
 from dedupd.cli.console import answer, answer_json, progress_bar
 from dedupd.cli.opening import opened
 from dedupd.core.summary import visible

@@ -1,6 +1,6 @@
 """What the file system of a root can do, as far as moving without loss depends on it.
 
-Owns the words people read about it. Must never touch a file: adapters/probing.py tries it out.
+Owns the words people read about it. Must never touch a file: adapters/fs/probing.py tries it out.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from dedupd.core.calibration import Calibration, Features, features
+from dedupd.core.confidence import Calibration, Features, features
 from dedupd.core.photo import Edge, Relation, Traits
 
 _FAMILY = 0.3

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from dedupd.core.calibration import calibration_for, features
+from dedupd.core.confidence import calibration_for, features
 from dedupd.core.keeper import editor
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 

@@ -1,6 +1,6 @@
 """Moves as values: where a duplicate goes, what its inverse is.
 
-Must never touch a file. The journal stores these rows, adapters/files.py acts on them.
+Must never touch a file. The journal stores these rows, adapters/fs/mover.py acts on them.
 """
 
 from __future__ import annotations

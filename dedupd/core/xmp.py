@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from dedupd.core.metadata import Description, Place, cleaned
+from dedupd.core.descriptions import Description, Place, cleaned
 
 X, RDF = "adobe:ns:meta/", "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XMP, DC = "http://ns.adobe.com/xap/1.0/", "http://purl.org/dc/elements/1.1/"

@@ -21,7 +21,7 @@ from dedupd import __version__
 from dedupd.core.month import Month
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
-from dedupd.daemon.fitting import fitting, page, shortened, shortened_detail, told
+from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail, told
 from dedupd.daemon.server import Failed, Unlike, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, LibraryView, Moved, ScanOutcome
@@ -80,7 +80,7 @@ from dedupd.protocol.messages import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from dedupd.daemon.main import Daemon
+    from dedupd.daemon.life import Daemon
 
 T = TypeVar("T")
 Act = Callable[[Library, Stop], Moved]

@@ -14,15 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from dedupd.core.descriptions import Description, joined, lacking
 from dedupd.core.foreign import Scope
-from dedupd.core.metadata import Description, joined, lacking
 from dedupd.core.photo import Relation
 from dedupd.core.records import FileRow, RootRow, SidecarRow
 from dedupd.core.relocation import Move, MoveState, duplicates_folder
 from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError
-from dedupd.pipeline.orders import Companions, Stays
+from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.relocate import Mover
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
@@ -35,7 +35,7 @@ BATCH = (8, 64)
 
 
 class SidecarStore(Protocol):
-    """The files themselves (adapters/sidecars.py: SidecarFiles)."""
+    """The files themselves (adapters/fs/sidecar_files.py: SidecarFiles)."""
 
     def write(self, root: str, root_id: str, row: SidecarRow, keeper: str, folder: str) -> str:
         """Make the sidecar, receipted in `folder` and durable; '' or why not."""

@@ -20,9 +20,9 @@ from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
-from dedupd.pipeline.orders import Companions, NotYet, orders_for
-from dedupd.pipeline.placing import InStep, place
+from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
 from dedupd.pipeline.reconcile import reconcile
+from dedupd.pipeline.record_outcome import InStep, place
 from dedupd.pipeline.relocate import Mover, new_batch
 from dedupd.pipeline.roots import Progress, Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices

@@ -20,10 +20,10 @@ from dedupd.core.records import FileRow, GroupRow, MemberRow, PairRow, RootRow
 from dedupd.core.relations import MEASURES, Thresholds, may_be_burst, relatable
 from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
-from dedupd.pipeline.calibrate import bars_in_force, own_thresholds
 from dedupd.pipeline.ingest import BATCH, look_at
-from dedupd.pipeline.learning import lessons_of, typed
-from dedupd.pipeline.orders import Companions, Stays
+from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
+from dedupd.pipeline.move_orders import Companions, Stays
+from dedupd.pipeline.relearn import lessons_of, typed
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, ProofRequest, Vision, VisionStatus
 

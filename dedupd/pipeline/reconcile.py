@@ -18,8 +18,8 @@ from dedupd.core.photo import FileStat, FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.units import companions_in
 from dedupd.errors import RootError
-from dedupd.pipeline.aside import look_aside, taken_back
-from dedupd.pipeline.foreign import note
+from dedupd.pipeline.foreign_folders import note
+from dedupd.pipeline.held_copies import look_aside, taken_back
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, FoundFile
 

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class Hold(Protocol):
-    """Files of one root held by the mover between proof and rename (adapters/files.py: Grip)."""
+    """Files of one root held by the mover between proof and rename (adapters/fs/mover.py: Grip)."""
 
     orders: list[MoveOrder]
     refused: list[tuple[MoveOrder, MoveRefused]]
@@ -46,7 +46,7 @@ class Hold(Protocol):
 
 
 class Mover(Protocol):
-    """The hands (adapters/files.py: FileMover). `take` and `take_back` raise RootError without the root."""
+    """The hands (adapters/fs/mover.py: FileMover). `take` and `take_back` raise RootError without the root."""
 
     halted: str
     """Why nothing may move any more in this process; '' while all is well."""

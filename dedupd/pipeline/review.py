@@ -18,12 +18,12 @@ from dedupd.core.dominance import badges
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
-from dedupd.pipeline.calibrate import bars_in_force
 from dedupd.pipeline.consent import cannot_move, waits
-from dedupd.pipeline.foreign import not_looked_at
+from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told as told_better
-from dedupd.pipeline.learning import told
-from dedupd.pipeline.orders import Companions
+from dedupd.pipeline.measure_thresholds import bars_in_force
+from dedupd.pipeline.move_orders import Companions
+from dedupd.pipeline.relearn import told
 from dedupd.ports import Disk
 from dedupd.protocol.messages import (
     EvidenceView,

@@ -15,7 +15,7 @@ from dedupd.config import Settings
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
-from dedupd.pipeline.calibrate import Calibration, own_thresholds
+from dedupd.pipeline.measure_thresholds import Calibration, own_thresholds
 from dedupd.pipeline.recluster import Comparison, decide
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, LookRequest, Vision

@@ -16,7 +16,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.core.xmp import from_xmp
-from dedupd.pipeline.calibrate import bars_in_force
+from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.review import Reviewer
 from dedupd.ports import Clock
 from dedupd.protocol.messages import GroupView

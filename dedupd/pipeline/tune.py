@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.records import RootRow
-from dedupd.pipeline.orders import Companions
+from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.recluster import draw, members_of
 from dedupd.ports import Disk
 

@@ -74,7 +74,7 @@ def check_index(ledger: Ledger, listed: Callable[[str, str], Iterable[str]]) -> 
 
 
 class Receipts(Protocol):
-    """Reads what the receipts under a root tell of (adapters/files.py: FileMover)."""
+    """Reads what the receipts under a root tell of (adapters/fs/mover.py: FileMover)."""
 
     def receipts(self, root: str) -> list[Move]:
         """Moves as the receipts tell of them. RootError."""

@@ -19,18 +19,18 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from dedupd.protocol.messages import Done, Pause, Request, Resume, ScanNow
-from dedupd.tui.follower import Follower
-from dedupd.tui.gallery import Gallery
-from dedupd.tui.garbage import Garbage
-from dedupd.tui.hands import Hands
-from dedupd.tui.link import Link, LinkDown, LinkUp, Noticed
+from dedupd.tui.gc_pause import Garbage
+from dedupd.tui.link.action_queue import Hands
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.link.daemon_launcher import Starter
+from dedupd.tui.link.daemon_line import Link, LinkDown, LinkUp, Noticed
+from dedupd.tui.link.follower import Follower
+from dedupd.tui.model.state import Library
+from dedupd.tui.model.words import plain
+from dedupd.tui.pictures.picture_cache import Gallery
+from dedupd.tui.pictures.terminal import ImageMode
 from dedupd.tui.screens.months import MonthsScreen
-from dedupd.tui.starter import Starter
-from dedupd.tui.state import Library
-from dedupd.tui.terminal import ImageMode
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
-from dedupd.tui.voice import Topic
-from dedupd.tui.words import plain
 
 
 class ReviewApp(App[None]):

@@ -21,26 +21,29 @@ DESTRUCTIVE = {
 DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
 
 ALLOWED = {
-    # Each call in these acts on a file of dedupd's own, never on a photo; adapters/renaming.py, in the hands of
-    # adapters/files.py alone, is the one exception.
-    "adapters/probing.py": {
+    # Each call in these acts on a file of dedupd's own, never on a photo; adapters/fs/renaming.py, in the hands of
+    # adapters/fs/mover.py alone, is the one exception.
+    "adapters/fs/probing.py": {
         "os.unlink"
     },  # .dedupd-root.json's draft, and what it made to try the file system out
-    "adapters/lance.py": {".rename", "shutil.rmtree"},  # a damaged index, set aside; a former model's index
-    "adapters/renaming.py": {
+    "adapters/index/lance.py": {
+        ".rename",
+        "shutil.rmtree",
+    },  # a damaged index, set aside; a former model's index
+    "adapters/fs/renaming.py": {
         "os.link",
         "os.rename",
         "os.unlink",
-    },  # the one rename, for adapters/files.py alone
-    "adapters/sidecars.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
-    "adapters/summaries.py": {"os.replace", "os.unlink"},  # a month's log
-    "adapters/vision/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
+    },  # the one rename, for adapters/fs/mover.py alone
+    "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
+    "adapters/fs/summary_files.py": {"os.replace", "os.unlink"},  # a month's log
+    "adapters/vision/embedders/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
     "cli/report.py": {"os.replace", "draft.unlink"},  # a page that begins as ours do
     "cli/scan.py": {"os.replace"},  # the report
     "config/change.py": {"os.replace", "draft.unlink"},  # config.toml, a person's word
     "cli/service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
     "daemon/server.py": {".unlink", "path.unlink"},  # the socket
-    "daemon/whereabouts.py": {"os.replace"},  # the socket's record
+    "daemon/socket_place.py": {"os.replace"},  # the socket's record
 }
 
 
@@ -76,8 +79,8 @@ def test_only_the_mover_renames_and_nobody_removes() -> None:
 
 
 def test_only_the_mover_has_the_rename_in_its_hands() -> None:
-    users = {module_name(path) for path in MODULES if "adapters.renaming" in path.read_text()}
-    assert users == {"adapters/files.py", "adapters/probing.py"}
+    users = {module_name(path) for path in MODULES if "adapters.fs.renaming" in path.read_text()}
+    assert users == {"adapters/fs/mover.py", "adapters/fs/probing.py"}
 
 
 @pytest.mark.parametrize(

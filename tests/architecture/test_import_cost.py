@@ -27,7 +27,7 @@ def loaded_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["dedupd", "dedupd.library", "dedupd.client.connection", "dedupd.daemon.main", "dedupd.tui.app", "dedupd.cli.main",
+    ["dedupd", "dedupd.library", "dedupd.client.connection", "dedupd.daemon.life", "dedupd.tui.app", "dedupd.cli.main",
      "dedupd.cli.run", "dedupd.cli.scan", "dedupd.adapters.vision.client"],
 )  # fmt: skip
 def test_a_light_module_loads_nothing_heavy(module: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.disk import LocalDisk
+from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.cli import doctor
 from dedupd.config import Settings
 from dedupd.core.abilities import Way

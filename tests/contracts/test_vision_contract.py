@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.core.metadata import Description
+from dedupd.core.descriptions import Description
 from dedupd.core.photo import FileStat, Traits, Unreadable
 from dedupd.core.xmp import to_xmp
 from dedupd.ports import Look, LookRequest, ProofRequest, Vision

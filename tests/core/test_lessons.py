@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedupd.core.calibration import calibration_for
+from dedupd.core.confidence import calibration_for
 from dedupd.core.lessons import (
     PROMISED_RATE,
     Lesson,

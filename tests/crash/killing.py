@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import steps
+from dedupd.adapters.fs import test_points
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.core.abilities import Way
 from dedupd.core.relocation import Move, MoveOrder
@@ -24,20 +24,20 @@ class SteppingJournal(Journal):
     """The real journal, with a step before and after each commit."""
 
     def intend(self, orders: Sequence[MoveOrder], batch: str, at: float) -> list[Move]:
-        steps.step("before intent")
+        test_points.step("before intent")
         rows = super().intend(orders, batch, at)
-        steps.step("intent committed")
+        test_points.step("intent committed")
         return rows
 
     def reopen(self, moves: Sequence[Move]) -> None:
-        steps.step("before reopening")
+        test_points.step("before reopening")
         super().reopen(moves)
-        steps.step("reopened")
+        test_points.step("reopened")
 
     def finish(self, moves: Sequence[Move]) -> None:
-        steps.step("before end")
+        test_points.step("before end")
         super().finish(moves)
-        steps.step("end committed")
+        test_points.step("end committed")
 
 
 def die() -> None:
@@ -83,7 +83,7 @@ def _work(folder: Path, act: Act, at: int, end: Callable[[], object], told: Path
 
     rig = Rig(folder, mark=False)
     rig.journal = SteppingJournal(rig.link)
-    steps.step = step
+    test_points.step = step
     if way is not Way.EXCLUSIVE:
         disks.limited(pytest.MonkeyPatch(), way)
     act(rig)

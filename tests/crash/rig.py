@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from dedupd.adapters import steps
-from dedupd.adapters.disk import LocalDisk
-from dedupd.adapters.files import FileMover
+from dedupd.adapters.fs import test_points
+from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.schema import connect
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, destination
@@ -154,7 +154,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object
         if first:
             act()
 
-    monkeypatch.setattr(steps, "step", step)
+    monkeypatch.setattr(test_points, "step", step)
     return seen
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.disk import LocalDisk
+from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.core.foreign import Scope
 from dedupd.core.relocation import Move, MoveState
 from tests.crash.killing import run

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.disk import LocalDisk
+from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.core.abilities import Way
 from dedupd.core.relocation import Goal, MoveOrder, MoveState
 from dedupd.pipeline.relocate import undo_from_receipts

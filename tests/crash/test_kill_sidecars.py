@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters import steps
-from dedupd.adapters.ledger.sidecars import Sidecars
-from dedupd.adapters.sidecars import SidecarFiles
-from dedupd.core.metadata import Description
+from dedupd.adapters.fs import test_points
+from dedupd.adapters.fs.sidecar_files import SidecarFiles
+from dedupd.adapters.ledger.sidecar_rows import Sidecars
+from dedupd.core.descriptions import Description
 from dedupd.core.xmp import from_xmp, to_xmp
 from dedupd.pipeline.annotate import withdraw_by_receipts
 from dedupd.pipeline.relocate import undo_from_receipts
@@ -105,7 +105,7 @@ def work(
         return done
 
     Sidecars.put, Sidecars.forget = stepping("put", put), stepping("forget", forget)  # type: ignore[method-assign]
-    steps.step = step
+    test_points.step = step
     shelf = Shelf(folder)
     act(shelf)
     step("end")

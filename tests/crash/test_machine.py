@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dedupd.adapters.disk import LocalDisk
+from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.core.relocation import Goal, Move, MoveState, is_held
 from dedupd.pipeline.relocate import redo, undo_from_receipts
 from tests.crash.killing import Act, run

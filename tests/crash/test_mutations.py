@@ -21,23 +21,23 @@ REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
 
-FILES, HOLDING, BENEATH = "adapters/files.py", "adapters/holding.py", "adapters/beneath.py"
-RENAMING = "adapters/renaming.py"
-PROBING = "adapters/test_probing.py::"
-RECEIPTS, JOURNAL, RELOCATE = "adapters/receipts.py", "adapters/ledger/journal.py", "pipeline/relocate.py"
-REFUSALS, MOVES = "adapters/test_files_refusals.py::", "adapters/test_files_moves.py::"
+FILES, HOLDING, BENEATH = "adapters/fs/mover.py", "adapters/fs/move_checks.py", "adapters/fs/safe_paths.py"
+RENAMING = "adapters/fs/renaming.py"
+PROBING = "adapters/fs/test_probing.py::"
+RECEIPTS, JOURNAL, RELOCATE = "adapters/fs/receipts.py", "adapters/ledger/journal.py", "pipeline/relocate.py"
+REFUSALS, MOVES = "adapters/fs/test_mover_refusals.py::", "adapters/fs/test_mover_moves.py::"
 DURABILITY, PIPELINE, FAULTS = (
-    "adapters/test_files_durability.py::",
+    "adapters/fs/test_mover_durability.py::",
     "pipeline/test_relocate.py::",
     "crash/test_faults.py::",
 )
 
 
-ORDERS = "pipeline/test_orders.py::"
-LOOKING, RECONCILE = "adapters/looking.py", "pipeline/reconcile.py"
-FOREIGN, LOOKS = "pipeline/test_foreign.py::", "adapters/test_looking.py::"
-SIDECARS, ANNOTATE = "adapters/sidecars.py", "pipeline/test_annotate.py::"
-FUZZ = "adapters/test_receipts_fuzz.py::"
+ORDERS = "pipeline/test_move_orders.py::"
+LOOKING, RECONCILE = "adapters/fs/walk.py", "pipeline/reconcile.py"
+FOREIGN, LOOKS = "pipeline/test_foreign_folders.py::", "adapters/fs/test_walk.py::"
+SIDECARS, ANNOTATE = "adapters/fs/sidecar_files.py", "pipeline/test_annotate.py::"
+FUZZ = "adapters/fs/test_receipts_fuzz.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ MUTATIONS = [
     drop("no way out", BENEATH, 'if any(part in ("", ".", "..") for part in parts):', REFUSALS + "test_no_way_out_of_the_root", "if False:"),
     drop("root is no link", BENEATH, "os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)\n        except", REFUSALS + "test_root_gone_or_replaced_by_a_link", "os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)\n        except"),
     drop("keepers stay (P7)", RELOCATE, "elif held := journal.keeps(order.root, order.src, order.file):", REFUSALS + "TestContradictions::test_a_keeper_of_held_copies_never_moves", "elif held := []:"),
-    drop("keepers by what they keep", JOURNAL, "WHERE g.keeper=:file AND +m.root=:root", "adapters/test_journal.py::test_a_keeper_is_known_whatever_its_name_is_now", "WHERE :file=-1"),
+    drop("keepers by what they keep", JOURNAL, "WHERE g.keeper=:file AND +m.root=:root", "adapters/ledger/test_journal.py::test_a_keeper_is_known_whatever_its_name_is_now", "WHERE :file=-1"),
     drop("no chains", RELOCATE, "elif (order.root, order.keeper) in sources:", REFUSALS + "TestContradictions::test_no_chain_within_one_call", "elif False:"),
     drop("no mount on the way", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", FAULTS + "TestDisks::test_a_bind_mount_is_a_boundary", "_NO_SYMLINKS | _BENEATH"),
     drop("no move beside a lost index", "library.py", "make_whole=lambda stop: self._comparison().make_whole(stop),", PIPELINE.replace("relocate", "index_loss") + "test_nothing_moves_until_the_index_is_whole", "make_whole=lambda stop: True,"),
     drop("no mount is walked into", BENEATH, "_NO_XDEV | _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH", FAULTS + "TestDisks::test_a_bind_mount_is_walked_around", "_NO_SYMLINKS | _BENEATH"),
-    drop("protected folders", "pipeline/orders.py", "if protects(os.path.join(root.path, file.path)):", ORDERS + "test_nothing_leaves_a_protected_folder_even_on_a_persons_yes", "if False:"),
+    drop("protected folders", "pipeline/move_orders.py", "if protects(os.path.join(root.path, file.path)):", ORDERS + "test_nothing_leaves_a_protected_folder_even_on_a_persons_yes", "if False:"),
     drop("shared roots", "pipeline/movement.py", "if not self._settings.allow_shared_roots and self._disk.shared(root.path):", ORDERS + "test_where_others_can_write_nothing_moves_unless_it_is_allowed", "if False:"),
-    drop("a person's no", "pipeline/orders.py", 'raise NotYet("a person said that it stays")', ORDERS + "test_a_persons_no_binds_at_the_move_whatever_was_proposed"),
+    drop("a person's no", "pipeline/move_orders.py", 'raise NotYet("a person said that it stays")', ORDERS + "test_a_persons_no_binds_at_the_move_whatever_was_proposed"),
     drop("companions are seen at the move", "pipeline/movement.py", "Companions(self._ledger, self._disk, root, self._roots.scope)", ORDERS + "test_a_raw_that_came_a_moment_ago_keeps_its_picture_here", "Companions(self._ledger, self._disk, root)"),
     # what is none of the library
     drop("bins are not walked into", LOOKING, "        if kind is not None:\n", LOOKS + "test_a_walk_enters_none_of_them_and_all_others", "        if False:\n"),
@@ -91,9 +91,9 @@ MUTATIONS = [
     drop("markers inside", LOOKING, "self._opens(folder, (), names)", LOOKS + "test_a_walk_enters_none_of_them_and_all_others", "self._opens(folder, (), ())"),
     drop("the way to a folder", LOOKING, "if not self._opens(path, _There(self._top, parent), _There(self._top, path)):", LOOKS + "test_folder_by_folder_the_same_is_found", "if False:"),
     drop("events go where walks go", LOOKING, "        or foreign(path, defaults=scope.defaults) is not None\n", LOOKS + "test_events_go_where_walks_go", ""),
-    drop("markers are heard", "adapters/watcher.py", "os.path.basename(at) in MARKERS", LOOKS + "test_a_marker_that_comes_or_goes_speaks_for_all_below", "False"),
+    drop("markers are heard", "adapters/fs/watcher.py", "os.path.basename(at) in MARKERS", LOOKS + "test_a_marker_that_comes_or_goes_speaks_for_all_below", "False"),
     drop("no held copy in a bin", LOOKING, "beside, inside = (), ()", FOREIGN + "TestHeldCopies::test_a_nomedia_hides_none_from_undo"),
-    drop("seen once more at the move", "pipeline/orders.py", 'if self._scope is not None and path not in self._in_folder(path.rpartition("/")[0])[0]:', FOREIGN + "test_a_marker_that_came_after_the_last_look_stops_the_move", "if False:"),
+    drop("seen once more at the move", "pipeline/move_orders.py", 'if self._scope is not None and path not in self._in_folder(path.rpartition("/")[0])[0]:', FOREIGN + "test_a_marker_that_came_after_the_last_look_stops_the_move", "if False:"),
     drop("what was indexed leaves", RECONCILE, "                    self._forget(row)\n", FOREIGN + "TestUpgrade::test_what_was_indexed_there_leaves_at_the_first_look", ""),
     drop("only from a root that is itself", RECONCILE, "                if believe_absence and row.id not in begun:\n                    self._changes.left += 1", FOREIGN + "TestUpgrade::test_nothing_leaves_while_the_disk_is_pulled_out", "                if True:\n                    self._changes.left += 1"),
     drop("what would be lost", "core/clusters.py", "if losses := self._lost(edge, node.traits, keeper):", "core/test_dominance.py::test_a_keeper_is_never_dominated_and_what_moves_loses_nothing_in_any_order", "if losses := self._lost(edge, node.traits, node.traits):"),
@@ -102,7 +102,7 @@ MUTATIONS = [
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),
     drop("fsync of the receipts' folder", RECEIPTS, "        if new:\n            os.fsync(folder)\n", DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", ""),
-    drop("fsync of a new folder's parent", FILES, '                    steps.step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    steps.step("folder made")\n'),
+    drop("fsync of a new folder's parent", FILES, '                    test_points.step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    test_points.step("folder made")\n'),
     drop("fsync of both folders", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[]"),
     drop("fsync of the new folder only", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[pair[0] for pair in self._renamed]"),
     drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.restored)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
@@ -111,9 +111,9 @@ MUTATIONS = [
     drop("halt after an I/O error", FILES, "if error.errno == errno.EIO:", DURABILITY + "test_after_an_io_error_nothing_moves_any_more", "if False:"),
     drop("halt after a receipt's I/O error", FILES, "with self._mover.watching(), self._root", DURABILITY + "test_a_receipt_that_cannot_be_synced_stops_the_move", "with self._root"),
     drop("an unsynced end stays open", FILES, "m.refused(why, MoveState.INTENT) if m.src in unsure else m for m in rows", DURABILITY + "test_a_folder_that_cannot_be_synced_leaves_the_end_open", "m for m in rows"),
-    drop("WAL and FULL", JOURNAL, 'if mode != "wal" or level < 2:', "adapters/test_journal.py::test_a_connection_that_may_forget_is_refused", "if False:"),
-    drop("intent commits by itself", JOURNAL, "        self._must_stand_alone()\n        with", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        with"),
-    drop("undo commits by itself", JOURNAL, "        self._must_stand_alone()\n        self.finish", "adapters/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        self.finish"),
+    drop("WAL and FULL", JOURNAL, 'if mode != "wal" or level < 2:', "adapters/ledger/test_journal.py::test_a_connection_that_may_forget_is_refused", "if False:"),
+    drop("intent commits by itself", JOURNAL, "        self._must_stand_alone()\n        with", "adapters/ledger/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        with"),
+    drop("undo commits by itself", JOURNAL, "        self._must_stand_alone()\n        self.finish", "adapters/ledger/test_journal.py::test_an_intent_that_could_be_rolled_back_is_refused", "        self.finish"),
     drop("undo is journaled first", RELOCATE, "                journal.reopen(hold.moves)\n", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "                pass\n"),
     # the rename itself
     drop("no replacing", RENAMING, "_RENAME_NOREPLACE, _RENAME_EXCL = 1, 4", PROBING + "test_no_way_replaces_a_file", "_RENAME_NOREPLACE, _RENAME_EXCL = 0, 0"),
@@ -122,7 +122,7 @@ MUTATIONS = [
     drop("claim: what came meanwhile stays", RENAMING, "            if _ours_and_empty(claim, b, new, leased=leased):\n                os.unlink", PROBING + "TestClaim::test_a_rename_that_fails_takes_nothing_away_that_came_meanwhile", "            if True:\n                os.unlink"),
     drop("claim: what holds bytes stays", RENAMING, "        if os.stat(name, dir_fd=fd, follow_symlinks=False).st_size == 0:", PROBING + "test_a_claim_that_holds_bytes_by_now_is_left", "        if True:"),
     drop("claim: nowhere else", HOLDING, "return empty and (is_held(path) or abilities(root).way is Way.CLAIM)", PIPELINE + "TestRecover::test_moved_and_a_new_file_is_begun_at_the_old_name", "return empty"),
-    drop("trial: the very file", "adapters/probing.py", "identity(there) == identity(before) == identity(os.fstat(fd))", PROBING + "test_a_rename_that_brings_another_file_is_not_used", "True"),
+    drop("trial: the very file", "adapters/fs/probing.py", "identity(there) == identity(before) == identity(os.fstat(fd))", PROBING + "test_a_rename_that_brings_another_file_is_not_used", "True"),
     # what comes in between two slices
     drop("chosen anew for each slice", "pipeline/movement.py", "self._as_they_are(groups)", "pipeline/test_slices.py::test_what_waits_for_a_person_since_a_moment_ago_does_not_move", "[(g, g.members) for g in groups]"),
     drop("only what still is to move", "pipeline/movement.py", '[m for m in now.members if m.role == "duplicate" and m.file in chosen]', "pipeline/test_slices.py::test_what_waits_for_a_person_since_a_moment_ago_does_not_move", "[m for m in now.members if m.file in chosen]"),
@@ -134,11 +134,11 @@ MUTATIONS = [
     drop("moves are remembered", "adapters/ledger/forgetting.py", '    "OR EXISTS (SELECT 1 FROM moves WHERE content=c.content) "\n', "pipeline/test_forgetting.py::test_what_a_verdict_or_a_move_names_is_remembered", ""),
     drop("their keepers too", "adapters/ledger/forgetting.py", '"OR EXISTS (SELECT 1 FROM moves WHERE keeper_content=c.content)"', "pipeline/test_forgetting.py::test_what_a_verdict_or_a_move_names_is_remembered", '""'),
     drop("keepers hold their bytes (P8)", "pipeline/reread.py", "        elif content == row.content:\n", "pipeline/test_reread.py::TestKeeper::test_rewritten_in_place_its_copy_comes_back", "        elif True:\n"),
-    drop("servers give no events (P8)", "daemon/main.py", "return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))", "daemon/test_sweep.py::test_on_a_server_others_change_files_without_an_event", "return watched"),
+    drop("servers give no events (P8)", "daemon/life.py", "return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))", "daemon/test_sweep.py::test_on_a_server_others_change_files_without_an_event", "return watched"),
     drop("a clock set ahead opens nothing (P12)", "pipeline/consent.py", "self._stood[1][0] <= self._clock.since_boot() - BREAKER_SECONDS", "pipeline/test_clock.py::test_a_clock_that_is_set_does_not_open_the_breaker", "True"),
     drop("link: only our own name goes", RENAMING, "        if _identity_at(a, old) == before:  # else", MOVES + "test_old_name_replaced_between_link_and_unlink", "        if True:  # else"),
     drop("file checked before the rename", FILES, 'undisturbed(self._root, item.file, move.src)', MOVES + "test_somebody_wants_to_write_while_it_is_held", "pass"),
-    drop("keeper checked before the rename", FILES, '                undisturbed(self._root, item.keeper, move.keeper)\n                steps.step("checked', MOVES + "test_somebody_wants_to_write_while_it_is_held", '                steps.step("checked'),
+    drop("keeper checked before the rename", FILES, '                undisturbed(self._root, item.keeper, move.keeper)\n                test_points.step("checked', MOVES + "test_somebody_wants_to_write_while_it_is_held", '                test_points.step("checked'),
     drop("file checked after", FILES, "undisturbed(self._root, item.file, move.dst)", MOVES + "test_candidate_touched_in_the_window", "pass"),
     drop("keeper checked after", FILES, '                undisturbed(self._root, item.file, move.dst)\n                undisturbed(self._root, item.keeper, move.keeper)\n', MOVES + "test_keeper_touched_in_the_window", "                undisturbed(self._root, item.file, move.dst)\n"),
     drop("keeper's name", HOLDING, "if found is None or identity(found) != identity(held.stat):", MOVES + "test_keeper_touched_in_the_window", "if found is None:\n        return\n    if False:"),
@@ -169,10 +169,10 @@ MUTATIONS = [
     drop("only a keeper's sidecar", "pipeline/annotate.py", 'if row.path.removesuffix(".xmp") in alone:', FUZZ + "test_a_users_own_sidecar_stays_whatever_a_line_says", "if True:"),
     drop("only the very bytes", FILES, "if os.pread(fd, len(data) + 1, 0) != data or", FUZZ + "test_a_sidecar_of_other_bytes_stays", "if"),
     drop("no half sidecar on a full disk", SIDECARS, "            _drop(fd, folder, name)\n", ANNOTATE + "test_a_disk_that_takes_no_more_leaves_nothing_half", "            pass\n"),
-    drop("sidecars owed with the move", "pipeline/placing.py", "ledger.sidecars.owe(file.root, move.group)", ANNOTATE + "test_what_the_copy_knows_stands_beside_the_keeper_whose_bytes_stay"),
-    drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            steps.step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            steps.step(\"sidecar written\")"),
-    drop("fsync of a sidecar's folder", SIDECARS, "            os.fsync(folder)\n            steps.step(\"sidecar synced\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            steps.step(\"sidecar synced\")"),
-    drop("fsync after a sidecar went", SIDECARS, '                    steps.step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    steps.step("sidecar removed")\n'),
+    drop("sidecars owed with the move", "pipeline/record_outcome.py", "ledger.sidecars.owe(file.root, move.group)", ANNOTATE + "test_what_the_copy_knows_stands_beside_the_keeper_whose_bytes_stay"),
+    drop("fsync of a sidecar", SIDECARS, "            os.fsync(fd)\n            test_points.step(\"sidecar written\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            test_points.step(\"sidecar written\")"),
+    drop("fsync of a sidecar's folder", SIDECARS, "            os.fsync(folder)\n            test_points.step(\"sidecar synced\")", ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", "            test_points.step(\"sidecar synced\")"),
+    drop("fsync after a sidecar went", SIDECARS, '                    test_points.step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    test_points.step("sidecar removed")\n'),
     drop("a sidecar is journaled first", "pipeline/annotate.py", "            self._put(begun)\n", "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", ""),
     drop("torn sidecars", "pipeline/annotate.py", 'torn=row.state == "writing")\n            row = ', "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", "torn=False)\n            row = "),
     # recovery and undo

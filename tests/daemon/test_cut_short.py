@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dedupd.adapters.lock import hold
-from dedupd.daemon.main import Daemon
+from dedupd.adapters.fs.lock import hold
+from dedupd.daemon.life import Daemon
 from dedupd.errors import DedupdError, ExitCode
 from tests.support.shelf import Shelf
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from dedupd.daemon import fitting as fitting_module
 from dedupd.daemon import handlers as handlers_module
+from dedupd.daemon import page_fit as fitting_module
 from dedupd.daemon.handlers import Handlers
 from dedupd.protocol.messages import (
     GetGroups,
@@ -24,7 +24,7 @@ from dedupd.protocol.messages import (
 from tests.support.shelf import Shelf
 
 if TYPE_CHECKING:
-    from dedupd.daemon.main import Daemon
+    from dedupd.daemon.life import Daemon
 
 
 @pytest.fixture

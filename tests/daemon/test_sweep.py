@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import probing
-from dedupd.adapters.lock import hold
-from dedupd.daemon.main import Daemon
+from dedupd.adapters.fs import probing
+from dedupd.adapters.fs.lock import hold
+from dedupd.daemon.life import Daemon
 from dedupd.pipeline.slices import never
 from tests.support.shelf import Shelf
 

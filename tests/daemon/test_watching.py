@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from dedupd.adapters.lock import Locks
+from dedupd.adapters.fs.lock import Locks
 from dedupd.config import Places, Settings
 from dedupd.core.foreign import Scope
-from dedupd.daemon import main
-from dedupd.daemon.main import Daemon
+from dedupd.daemon import life
+from dedupd.daemon.life import Daemon
 
 DEAF = "only 10 of 43 folders are watched"
 
@@ -64,7 +64,7 @@ async def test_what_is_not_watched_is_told_as_long_as_it_lasts(rig: Rig) -> None
 async def test_it_is_looked_at_more_often_meanwhile(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await rig.check(DEAF) == {}  # the first look comes anyway
     assert await rig.check(DEAF) == {}
-    monkeypatch.setattr(main, "UNWATCHED_SECONDS", -1.0)
+    monkeypatch.setattr(life, "UNWATCHED_SECONDS", -1.0)
     assert await rig.check(DEAF) == {str(rig.root): True}
 
 

@@ -36,7 +36,7 @@ PATIENCE = 60.0
 """Seconds until a wait is a failure, on a machine that is busy with other things."""
 REPOSITORY = Path(__file__).parents[2]
 HURRIED = (
-    "import sys, dedupd.daemon.main as m, dedupd.daemon.schedule as s, dedupd.daemon.server as v\n"
+    "import sys, dedupd.daemon.life as m, dedupd.daemon.schedule as s, dedupd.daemon.server as v\n"
     "m.HINT_SECONDS, m.HINT_LIMIT_SECONDS, m.BUSY_SECONDS = 0.2, 1.0, 1.0\n"
     "s.SWEEP_SECONDS, s.ROOTS_SECONDS, s.CONFIG_SECONDS, v.LISTENS_SECONDS = 1, 1, 1, 0.05\n"
     "from dedupd.cli.main import main\n"

@@ -116,7 +116,7 @@ def test_sigterm_ends_it_while_it_reads_photos(house: House) -> None:
 
 
 DEAD_MOUNT = (
-    "import os, threading, dedupd.daemon.main as m\n"
+    "import os, threading, dedupd.daemon.life as m\n"
     "def identity(root): threading.Event().wait()\n"
     "m._identity, m.STOP_SECONDS = identity, 2.0\n"
 )
@@ -135,7 +135,7 @@ def test_sigterm_ends_it_when_a_root_answers_nobody(pair: House) -> None:
 
 def test_sigterm_ends_it_while_it_still_recovers(pair: House) -> None:
     stuck = (
-        "import threading, dedupd.daemon.main as m, dedupd.pipeline.movement as p\n"
+        "import threading, dedupd.daemon.life as m, dedupd.pipeline.movement as p\n"
         "def recover(self): print('recovering', flush=True); threading.Event().wait()\n"
         "p.Movement.recover, m.STOP_SECONDS = recover, 0.5\n"
     )

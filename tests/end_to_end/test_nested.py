@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.beneath import MARKER
+from dedupd.adapters.fs.safe_paths import MARKER
 from tests.end_to_end.house import House
 from tests.support.shelf import Shelf
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from blake3 import blake3
 
+from dedupd.core.descriptions import Description
 from dedupd.core.media import HEAD, kind_of, traits_of
-from dedupd.core.metadata import Description
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 from dedupd.core.xmp import from_xmp

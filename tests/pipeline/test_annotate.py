@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters import sidecars, steps
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.files import FileMover
-from dedupd.adapters.sidecars import SidecarFiles
+from dedupd.adapters.fs import sidecar_files, test_points
+from dedupd.adapters.fs.mover import FileMover
+from dedupd.adapters.fs.sidecar_files import SidecarFiles
+from dedupd.core.descriptions import Description
 from dedupd.core.foreign import Scope
-from dedupd.core.metadata import Description
 from dedupd.core.relocation import MoveState
 from dedupd.core.xmp import from_xmp, to_xmp
 from dedupd.errors import VisionError
@@ -144,7 +144,7 @@ def test_a_name_taken_at_the_last_moment(shelf: Shelf, monkeypatch: pytest.Monke
         if step == "sidecar receipted":
             shelf.path(SIDECAR).write_text("theirs")
 
-    monkeypatch.setattr(steps, "step", take)
+    monkeypatch.setattr(test_points, "step", take)
     filled(shelf).pass_()
     assert shelf.path(SIDECAR).read_text() == "theirs"
     assert summary(shelf)["sidecar"] is None
@@ -303,7 +303,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half(shelf: Shelf, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(sidecars, "_fill", full)
+        broken.setattr(sidecar_files, "_fill", full)
         settled(shelf)
     assert not shelf.path(SIDECAR).exists()
     assert "No space left" in summary(shelf)["known"][-1]
@@ -343,7 +343,7 @@ def test_a_sidecar_is_on_disk_before_it_is_told(shelf: Shelf, monkeypatch: pytes
         diary.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
         sync(fd)
 
-    monkeypatch.setattr(steps, "step", lambda name: diary.append(name))
+    monkeypatch.setattr(test_points, "step", lambda name: diary.append(name))
     monkeypatch.setattr(os, "fsync", noted)
     settled(shelf)
     written = diary[diary.index("sidecar begun") : diary.index("sidecar completed")]

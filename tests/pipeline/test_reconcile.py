@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import looking
+from dedupd.adapters.fs import walk
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
 from dedupd.ports import FoundFile
@@ -154,8 +154,8 @@ class TestInTheCloud:
         """FAT, exFAT, FUSE: what tells a file there is its ctime, which nobody can set."""
         shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg")
         shelf.look()
-        real = looking.file_stat
-        monkeypatch.setattr(looking, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
+        real = walk.file_stat
+        monkeypatch.setattr(walk, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
         found = shelf.library.reconcile()
         assert (found.new, found.changed, found.renamed) == (0, 0, 0)
         assert not shelf.ledger.inventory.anything_to_look_at()
@@ -194,7 +194,7 @@ def test_several_disks_mounted_in_one_folder_that_are_roots_of_their_own_are_not
     real = shelf.library.disk.walk
 
     def walk(
-        root: str, under: str, scope: Scope, on_problem: looking.OnProblem, on_foreign: looking.OnForeign
+        root: str, under: str, scope: Scope, on_problem: walk.OnProblem, on_foreign: walk.OnForeign
     ) -> Iterator[FoundFile]:
         for year in ("2021", "2022"):
             on_problem(year, "")

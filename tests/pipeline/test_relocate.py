@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import steps
+from dedupd.adapters.fs import test_points
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.pipeline.relocate import relocate, undo_from_receipts
 from tests.crash.rig import Rig, only
@@ -313,7 +313,7 @@ def test_names_taken_again_and_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) 
             taken = rig.rows()[-1].dst
             made.append(rig.photo(taken, b"theirs"))
 
-    monkeypatch.setattr(steps, "step", neighbour)
+    monkeypatch.setattr(test_points, "step", neighbour)
     row = only(rig.relocate(rig.order(COPY)))
     assert row.state is MoveState.ABORTED and rig.exists(COPY)
     assert len(set(made)) == len(made) > 3

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.looking import file_stat
+from dedupd.adapters.fs.walk import file_stat
 from dedupd.core.photo import FileStat, FileState
 from dedupd.core.relocation import Goal
 from dedupd.errors import Refusal
@@ -104,7 +104,7 @@ class TestKeeper:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
         with monkeypatch.context() as broken:
-            broken.setattr("dedupd.adapters.disk.os.pread", pread)
+            broken.setattr("dedupd.adapters.fs.disk.os.pread", pread)
             (told,) = settled.library.reread().said
         assert told.startswith(f"{KEEPER} cannot be read (Input/output error)")
         assert f"dedupd undo '{HELD}'" in told
@@ -225,7 +225,7 @@ class TestDoubt:
         """sshfs, or FAT after its inode was forgotten."""
         at = settled.path(KEEPER).stat()
         settled.ledger._link.execute("UPDATE files SET ctime_ns=ctime_ns+5")
-        monkeypatch.setattr("dedupd.adapters.looking.file_stat", _without_ctime)
+        monkeypatch.setattr("dedupd.adapters.fs.walk.file_stat", _without_ctime)
         settled.library.reconcile()
         settled.library.reread()
         (row,) = (r for r in settled.ledger.inventory.files(settled.row.id) if r.path == KEEPER)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters import renaming
 from dedupd.adapters.clock import SystemClock
-from dedupd.adapters.files import FileMover
+from dedupd.adapters.fs import renaming
+from dedupd.adapters.fs.mover import FileMover
 from dedupd.cli.main import main
 from dedupd.config import Schedule, Settings, places
 from dedupd.core.abilities import Way

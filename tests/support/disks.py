@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from dedupd.adapters import probing, renaming
+from dedupd.adapters.fs import probing, renaming
 from dedupd.core.abilities import Way
 
 

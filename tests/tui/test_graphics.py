@@ -178,7 +178,7 @@ async def test_kitty_keeps_no_picture_that_is_not_shown(reviewing: Reviewing, wr
 async def test_two_pictures_at_once_wait_for_what_draws_them(
     reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "dedupd.tui.graphics", raising=False)
+    monkeypatch.delitem(sys.modules, "dedupd.tui.pictures.graphics", raising=False)
     async with reviewing(groups=4, images="sixel") as review:
         picture, draw = Image.new("RGB", (30, 20), (200, 30, 30)), review.app.gallery.draw
         for drawing in await asyncio.gather(*(draw(picture, 3, 1) for _ in range(4))):

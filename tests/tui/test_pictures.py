@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from dedupd.tui import imaging
-from dedupd.tui.terminal import choose, probe, reading
-from dedupd.tui.view import WHOLE, Box, View
+from dedupd.tui.model.zoom import WHOLE, Box, View
+from dedupd.tui.pictures import imaging
+from dedupd.tui.pictures.terminal import choose, probe, reading
 from dedupd.tui.widgets.picture import Picture as PictureWidget
 from tests.fakes.library import draw
 from tests.tui.conftest import Reviewing
@@ -158,7 +158,7 @@ async def test_without_textual_image_blocks_are_shown(
     reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "textual_image", None)
-    for module in ("textual_image._sixel", "dedupd.tui.graphics"):
+    for module in ("textual_image._sixel", "dedupd.tui.pictures.graphics"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     async with reviewing(groups=8, images="kitty") as review:
         await review.open_month()

@@ -22,6 +22,8 @@ from dedupd.protocol.messages import (
     StatusChanged,
     Undo,
 )
+from dedupd.tui.model.decisions import Mark
+from dedupd.tui.model.state import confidence, weight
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
@@ -29,8 +31,6 @@ from dedupd.tui.screens.help import Help
 from dedupd.tui.screens.history import History
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.screens.picture import PictureScreen
-from dedupd.tui.state import confidence, weight
-from dedupd.tui.verdicts import Mark
 from dedupd.tui.widgets.picture import Picture
 from tests.fakes.daemon import FakeDaemon
 from tests.tui.conftest import Review, Reviewing
@@ -430,7 +430,7 @@ async def test_garbage_waits_for_a_quiet_moment(
     reviewing: Reviewing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also garbage of a time when the collector was told to leave everything alone, as a large month does."""
-    monkeypatch.setattr("dedupd.tui.garbage.QUIET", 0.05)
+    monkeypatch.setattr("dedupd.tui.gc_pause.QUIET", 0.05)
     async with reviewing() as review:
         ring = _Ring()
         old = weakref.ref(ring)

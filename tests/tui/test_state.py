@@ -20,10 +20,10 @@ from dedupd.protocol.messages import (
     Reject,
     Undo,
 )
-from dedupd.tui.facts import differing, out_of_sight, would_change
-from dedupd.tui.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
-from dedupd.tui.verdicts import UNCOMPARED, Action, Draft, Mark
-from dedupd.tui.view import FULL, View
+from dedupd.tui.model.decisions import UNCOMPARED, Action, Draft, Mark
+from dedupd.tui.model.facts import differing, out_of_sight, would_change
+from dedupd.tui.model.state import Library, Order, Wanted, Year, by_year, listed, lost_kinds, tally, waits_for
+from dedupd.tui.model.zoom import FULL, View
 from tests.fakes.library import make_library
 
 SCENES = {scene.group.id: scene for scene in make_library(16, 1)}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from dedupd.protocol.messages import EvidenceView, ProgressView
+from dedupd.tui.model.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
 from dedupd.tui.widgets.spans import content
-from dedupd.tui.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
 
 NASTY = "a\nb\r\t\x1b[31mred\x07\x9b2J\u202egpj.exe\u2066x\u200b\u2028\udcff\x00"
 

@@ -31,7 +31,7 @@ from dedupd.adapters.ledger.judgement import Judgement
 from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
 from dedupd.adapters.ledger.schema import connect, translated
-from dedupd.adapters.ledger.sidecars import Sidecars
+from dedupd.adapters.ledger.sidecar_rows import Sidecars
 
 __all__ = ["Ledger"]
 

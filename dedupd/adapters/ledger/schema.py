@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, rereading, sidecars
+from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, rereading, sidecar_rows
 from dedupd.errors import LedgerDamaged, StateError
 
 VERSION = 3
@@ -142,7 +142,7 @@ def _prepare(link: sqlite3.Connection) -> None:
             "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
     link.executescript(
-        sidecars.SCHEMA
+        sidecar_rows.SCHEMA
         + held_checks.SCHEMA
         + refusals.SCHEMA
         + rereading.SCHEMA

@@ -23,7 +23,7 @@ import msgspec
 
 import dedupd
 from dedupd.adapters.vision import messages
-from dedupd.core.metadata import Description
+from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus

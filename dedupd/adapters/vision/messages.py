@@ -10,7 +10,7 @@ import struct
 
 import msgspec
 
-from dedupd.core.metadata import Description
+from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
 MAX_FRAME = 256 << 20

@@ -18,7 +18,7 @@ from PIL import Image
 
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
-from dedupd.adapters.vision.describe import says
+from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look

@@ -16,7 +16,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.lance import SKETCH, PhotoIndex, Rows
+from dedupd.adapters.index.lance import SKETCH, PhotoIndex, Rows
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate
 from dedupd.core.relations import ONE_MOMENT_SECONDS

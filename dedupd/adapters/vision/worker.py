@@ -24,9 +24,9 @@ from dedupd.adapters.vision import messages
 from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
-    from dedupd.adapters.lance import PhotoIndex
-    from dedupd.adapters.vision.embed import Embedder
-    from dedupd.adapters.vision.look import Looker
+    from dedupd.adapters.index.lance import PhotoIndex
+    from dedupd.adapters.vision.embedders.base import Embedder
+    from dedupd.adapters.vision.indexing import Looker
     from dedupd.adapters.vision.proof import Gallery
 
 _MEMORY_LIMIT = 4 << 30
@@ -57,9 +57,9 @@ class Eyes:
     """What the worker holds: index, embedder, recently read pictures; each made on first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
+        from dedupd.adapters.vision.embedders.registry import choose
         from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
-        from dedupd.adapters.vision.models import choose
 
         self._pipe = pipe
         self._index_dir = Path(os.fsdecode(configure.index_dir))
@@ -71,7 +71,7 @@ class Eyes:
             BLOCKLESS.update(configure.blockless)
         self.model, note = choose(configure.embedder)
         if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
-            from dedupd.adapters.vision.timm_backbone import with_tag
+            from dedupd.adapters.vision.embedders.timm_backbone import with_tag
 
             self.model = with_tag(self.model)
         self.ready = messages.Ready(
@@ -84,7 +84,7 @@ class Eyes:
     @cached_property
     def index(self) -> PhotoIndex:
         with self._busy("opening the index"):
-            from dedupd.adapters.lance import PhotoIndex
+            from dedupd.adapters.index.lance import PhotoIndex
 
             return PhotoIndex(self._index_dir, self.model.id, self.ready.recipe, self._dimensions, _note)
 
@@ -92,7 +92,7 @@ class Eyes:
     def insides(self) -> PhotoIndex:
         """What plain margins surround: hashes of the few pictures that have such margins, whatever the model."""
         with self._busy("opening the index"):
-            from dedupd.adapters.lance import PhotoIndex
+            from dedupd.adapters.index.lance import PhotoIndex
 
             return PhotoIndex(self._index_dir, self._insides_name, self.ready.recipe, lambda: 0, _note)
 
@@ -102,7 +102,7 @@ class Eyes:
 
     @cached_property
     def _loaded(self) -> Embedder | None:
-        from dedupd.adapters.vision.embed import load
+        from dedupd.adapters.vision.embedders.base import load
 
         with self._busy("loading the embedder"):
             return load(self.model, self._cache_dir)
@@ -155,7 +155,7 @@ class Eyes:
     @cached_property
     def _looker(self) -> Looker:
         with self._busy("getting ready to look"):
-            from dedupd.adapters.vision.look import Looker
+            from dedupd.adapters.vision.indexing import Looker
 
             return Looker(
                 self.index, self.insides, self.embedder, self.model.id, self._batch_size, self._threads,
@@ -176,7 +176,7 @@ class Eyes:
                 self.index.remove(request.contents)
                 self.insides.remove(request.contents)
                 return
-            from dedupd.adapters.lance import remove_others
+            from dedupd.adapters.index.lance import remove_others
 
             kept = {self.model.id, self._insides_name, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
@@ -198,7 +198,7 @@ class Eyes:
 
     def _copy(self, request: messages.Copy) -> None:
         with self._busy("getting ready to copy"):
-            from dedupd.adapters.vision.imitate import cosines_of_copies
+            from dedupd.adapters.vision.make_copies import cosines_of_copies
 
             embedder = self.embedder()
         for file in request.files:
@@ -236,7 +236,7 @@ class Eyes:
 
     def _describe(self, request: messages.Describe) -> None:
         with self._busy("getting ready to read"):
-            from dedupd.adapters.vision.describe import describe
+            from dedupd.adapters.vision.metadata import describe
 
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from dedupd.tui.voice import Topic
+from dedupd.tui.link.app_port import Topic
 from dedupd.tui.widgets.topbar import TopBar
 
 if TYPE_CHECKING:

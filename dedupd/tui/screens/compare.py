@@ -10,21 +10,21 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView, Reject
-from dedupd.tui.facts import out_of_sight, would_change
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.decisions import Action, Draft, Mark, new_key, ref
+from dedupd.tui.model.facts import out_of_sight, would_change
+from dedupd.tui.model.state import waits
+from dedupd.tui.model.words import STATES, evidence, group_title, name_of, size
+from dedupd.tui.model.zoom import FULL
 from dedupd.tui.screens.base import HelpLines
 from dedupd.tui.screens.confirm import reject_all
 from dedupd.tui.screens.looking import Looking
 from dedupd.tui.screens.picture import PictureScreen
-from dedupd.tui.state import waits
-from dedupd.tui.verdicts import Action, Draft, Mark, new_key, ref
-from dedupd.tui.view import FULL
-from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.pane import Pane
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.stage import MOST, Stage
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import STATES, evidence, group_title, name_of, size
 
 _ROOMY = 120
 """Columns from which on evidence is told in whole words."""

@@ -11,8 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from dedupd.protocol.messages import GroupView
+from dedupd.tui.model.words import group_title, plural
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import group_title, plural
 
 
 class Confirm(ModalScreen[bool]):

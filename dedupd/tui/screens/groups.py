@@ -13,12 +13,10 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from dedupd.protocol.messages import Approve, GroupView, Reject
-from dedupd.tui.hands import NOBODY
-from dedupd.tui.screens.ask import Ask
-from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.screens.compare import CompareScreen
-from dedupd.tui.screens.confirm import Confirm, reject_all
-from dedupd.tui.state import (
+from dedupd.tui.link.action_queue import NOBODY
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.decisions import Action, Draft, new_key, ref
+from dedupd.tui.model.state import (
     PREDECIDED,
     MonthKey,
     Wanted,
@@ -31,14 +29,7 @@ from dedupd.tui.state import (
     waits_for,
     weight,
 )
-from dedupd.tui.verdicts import Action, Draft, new_key, ref
-from dedupd.tui.voice import Topic
-from dedupd.tui.widgets.keys import Keys
-from dedupd.tui.widgets.preview import Preview
-from dedupd.tui.widgets.rows import Doors, Rows
-from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import (
+from dedupd.tui.model.words import (
     RELATION_NAMES,
     STATES,
     fit,
@@ -50,6 +41,15 @@ from dedupd.tui.words import (
     size,
     squeeze,
 )
+from dedupd.tui.screens.ask import Ask
+from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.compare import CompareScreen
+from dedupd.tui.screens.confirm import Confirm, reject_all
+from dedupd.tui.widgets.keys import Keys
+from dedupd.tui.widgets.preview import Preview
+from dedupd.tui.widgets.rows import Doors, Rows
+from dedupd.tui.widgets.spans import Spans, Words
+from dedupd.tui.widgets.topbar import TopBar
 
 _PREVIEW_AFTER = 0.12
 """Seconds the cursor must rest before pictures are fetched: held keys stay quick."""

@@ -19,15 +19,15 @@ from dedupd.protocol.messages import (
     MoveView,
     Undo,
 )
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.decisions import Action, by_message, new_key
+from dedupd.tui.model.words import fit, local_time, name_of, plain, plural, size, squeeze
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.verdicts import Action, by_message, new_key
-from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import fit, local_time, name_of, plain, plural, size, squeeze
 
 _STATES = {
     "moved": ("→ moved", "good"),

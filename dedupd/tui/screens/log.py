@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.state import LogLine
 from dedupd.tui.screens.base import Page
-from dedupd.tui.state import LogLine
-from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words

@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 
 from dedupd.protocol.messages import PhotoView
 from dedupd.tui import desktop
+from dedupd.tui.model.zoom import FULL, View
 from dedupd.tui.screens.base import Page
-from dedupd.tui.view import FULL, View
 
 
 class Looking(Page):

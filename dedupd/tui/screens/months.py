@@ -10,15 +10,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from dedupd.protocol.messages import Approve, Exchange, MonthView
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.decisions import Action, new_key
+from dedupd.tui.model.state import Library, Year, by_year
+from dedupd.tui.model.words import bar, month_name, name_of, number, plain, plural, progress, size, when
 from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.state import Library, Year, by_year
-from dedupd.tui.verdicts import Action, new_key
-from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Doors, Rows, columns
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import bar, month_name, name_of, number, plain, plural, progress, size, when
 
 
 class MonthsScreen(Page):

@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui.painter import Painter
+from dedupd.tui.model.words import camera_time, name_of, pixels, size
+from dedupd.tui.model.zoom import FULL, View
+from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.screens.base import HelpLines
 from dedupd.tui.screens.looking import Looking
-from dedupd.tui.view import FULL, View
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Words
-from dedupd.tui.words import camera_time, name_of, pixels, size
 
 
 class PictureScreen(Looking):

@@ -16,14 +16,14 @@ from textual.widgets import Static
 
 from dedupd.errors import DedupdError
 from dedupd.protocol.messages import GetSettings, SettingsView, Tune, Tuned
+from dedupd.tui.link.app_port import Topic
+from dedupd.tui.model.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
-from dedupd.tui.voice import Topic
 from dedupd.tui.widgets.keys import Keys
 from dedupd.tui.widgets.rows import Rows
 from dedupd.tui.widgets.spans import Spans, Words
 from dedupd.tui.widgets.topbar import TopBar
-from dedupd.tui.words import MEANING, RELATIONS, duration, fit, number, plain
 
 _STEP = 0.005
 _RESTING = 0.25

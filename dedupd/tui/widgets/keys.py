@@ -12,8 +12,8 @@ from rich.cells import cell_len
 from textual import events
 from textual.screen import Screen
 
+from dedupd.tui.model.words import plain
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import plain
 
 if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp

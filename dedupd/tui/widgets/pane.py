@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui.facts import Fact
-from dedupd.tui.verdicts import Mark
+from dedupd.tui.model.decisions import Mark
+from dedupd.tui.model.facts import Fact
+from dedupd.tui.model.words import fit, holds, name_of, squeeze
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import fit, holds, name_of, squeeze
 
 _MARKS = {
     Mark.KEEPER: (" ★ KEEPER ", "badge-good"),

@@ -12,12 +12,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets._toast import Toast
 
-from dedupd.tui.words import fit, plain
+from dedupd.tui.model.words import fit, plain
 
 if TYPE_CHECKING:
-    from dedupd.tui.drawing import Drawing
-    from dedupd.tui.gallery import Gallery
-    from dedupd.tui.imaging import Picture as Pixels
+    from dedupd.tui.pictures.drawing import Drawing
+    from dedupd.tui.pictures.imaging import Picture as Pixels
+    from dedupd.tui.pictures.picture_cache import Gallery
 
 
 class Picture(Widget):

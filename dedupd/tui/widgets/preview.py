@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 
 from dedupd.protocol.messages import GroupDetail, GroupView, PhotoView
-from dedupd.tui.facts import out_of_sight
-from dedupd.tui.state import waits
-from dedupd.tui.verdicts import Draft
+from dedupd.tui.model.decisions import Draft
+from dedupd.tui.model.facts import out_of_sight
+from dedupd.tui.model.state import waits
+from dedupd.tui.model.words import evidence, fit, holds, name_of, pixels, size, squeeze
 from dedupd.tui.widgets.picture import Picture
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import evidence, fit, holds, name_of, pixels, size, squeeze
 
 if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp

@@ -21,8 +21,8 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from dedupd.tui.model.words import fit, plain
 from dedupd.tui.widgets.spans import TONES, Spans
-from dedupd.tui.words import fit, plain
 
 T = TypeVar("T")
 

@@ -13,13 +13,13 @@ from textual.message import Message
 from textual.timer import Timer
 
 from dedupd.protocol.messages import PhotoView
-from dedupd.tui.facts import differing
-from dedupd.tui.painter import Painter
-from dedupd.tui.verdicts import Draft, Mark
-from dedupd.tui.view import FULL, View
+from dedupd.tui.model.decisions import Draft, Mark
+from dedupd.tui.model.facts import differing
+from dedupd.tui.model.words import plural
+from dedupd.tui.model.zoom import FULL, View
+from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.widgets.pane import Pane
 from dedupd.tui.widgets.spans import Spans
-from dedupd.tui.words import plural
 
 if TYPE_CHECKING:
     from dedupd.tui.app import ReviewApp

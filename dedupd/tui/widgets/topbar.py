@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from dedupd.tui.model.words import fit, number, plain, progress, size
 from dedupd.tui.widgets.spans import Spans, Words
-from dedupd.tui.words import fit, number, plain, progress, size
 
 if TYPE_CHECKING:
-    from dedupd.tui.state import Library
+    from dedupd.tui.model.state import Library
 
 _WIDE = 110
 

@@ -1,0 +1,523 @@
+"""The hands: the one module that moves a user's file, and the only one that uses the rename of renaming.py.
+
+Owns the move protocol (hold, prove, receipt, rename without replacing, look again, sync, receipt) and its
+inverse. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever cannot
+be proven safe at this moment is refused, and the file stays where it is.
+
+    with mover.take(orders) as grip:                    # root, identity, lease, settle, hashes, fsync
+        moves = journal.intend(grip.orders, batch, at)  # durable before anything moves
+        journal.finish(grip.carry(moves))               # receipt, rename, look again, fsync, receipt
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import TracebackType
+from typing import Self, TypeVar
+
+from dedupd.adapters.fs import receipts, test_points
+from dedupd.adapters.fs.move_checks import (
+    Held,
+    Quiet,
+    check_order,
+    claimed,
+    content_at,
+    hold,
+    inode_at,
+    one_file,
+    same_root,
+    undisturbed,
+)
+from dedupd.adapters.fs.ownership import give_to_owner
+from dedupd.adapters.fs.probing import abilities, forget, in_the_cloud
+from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_twin
+from dedupd.adapters.fs.safe_paths import Root, content_of, identity, marker_of
+from dedupd.core.abilities import Way
+from dedupd.core.photo import FileStat
+from dedupd.core.records import SidecarRow
+from dedupd.core.relocation import (
+    Goal,
+    Move,
+    MoveOrder,
+    MoveState,
+    Place,
+    duplicates_folder,
+    numbered,
+)
+from dedupd.errors import MoveRefused, Refusal, RootError
+from dedupd.ports import Clock
+
+_T = TypeVar("_T")
+
+
+class FileMover:
+    """Moves duplicates aside and brings them back. For one thread; each call is about one root."""
+
+    def __init__(self, clock: Clock, settle_seconds: float = 3.0) -> None:
+        self.clock = clock
+        self.halted = ""
+        """Set by the first input/output error of an fsync: nothing moves in this process any more."""
+        self.quiet = Quiet(clock, settle_seconds)
+
+    def take(self, orders: Sequence[MoveOrder]) -> Grip:
+        """Hold and prove every file of these orders (all of one root) and its keeper.
+
+        The grip's `orders` may move, their `dst` settled on a free name; `refused` says why the others
+        stay. Raises RootError when the root is not there. Use the grip as a context manager.
+        """
+        with _closing_on_error(Grip(self, Root(orders[0].root))) as grip:
+            for unit in _by(orders, lambda order: order.unit):
+                try:
+                    grip.orders += grip.prove(unit)
+                except (MoveRefused, OSError) as error:
+                    grip.refused += [(order, _refused(error)) for order in unit]
+        return grip
+
+    def take_back(self, moves: Sequence[Move], goal: Goal) -> Grip:
+        """Find the files that these moves (all of one root) hold in duplicates/, to bring them back.
+
+        The grip's `moves` have `goal`, state INTENT and a free name in `restored`, to be journaled before
+        `carry_back`; `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved`
+        could not be looked at and are as before. Raises RootError when the root is not there.
+        """
+        with _closing_on_error(Grip(self, Root(moves[0].root))) as grip:
+            for unit in _by(moves, lambda move: move.unit):
+                try:
+                    grip.find(unit, goal)
+                except (MoveRefused, OSError) as error:
+                    grip.unmoved += [move.refused(_refused(error)) for move in unit]
+        return grip
+
+    def whereabouts(self, move: Move) -> Place:
+        """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
+        with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
+            if not same_root(root, move):
+                return Place.UNKNOWN
+            at_src, at_dst = inode_at(root, move.src, move), inode_at(root, move.dst, move)
+            twice = one_file(root, move.src, move.dst) or claimed(root, move.dst, move)
+            if twice and content_at(root, move.src, move):
+                return Place.BOTH
+            if at_src or (not at_dst and content_at(root, move.src, move)):
+                return Place.SRC
+            return Place.DST if content_at(root, move.dst, move, trust=False) else Place.NOWHERE
+        return Place.UNKNOWN
+
+    def keeper_stands(self, move: Move) -> bool:
+        """True when the keeper of this move is in its place with the bytes that were recorded."""
+        with suppress(RootError, OSError), Root(move.root) as root:
+            found = root.lstat(move.keeper)
+            if found is not None and stat.S_ISREG(found.st_mode) and not in_the_cloud(root, found):
+                with root.opened(move.keeper) as fd:
+                    return content_of(fd) == move.keeper_content
+        return False
+
+    def seal(self, moves: Sequence[Move]) -> list[Move]:
+        """Make renames that a crash left unconfirmed durable, with their receipts.
+
+        The rows come back DONE, or as they were with the reason in `error`.
+        """
+        with Root(moves[0].root) as root:
+            try:
+                for move in moves:
+                    if claimed(root, move.src, move):  # it was to be put back when the power went
+                        unlink_claim(root, move.src)
+                self.sync_folders(root, [path for move in moves for path in (move.src, move.dst)])
+            except OSError as error:
+                return [move.refused(_refused(error)) for move in moves]
+            done = [replace(move, state=MoveState.DONE, error="", refusal=None) for move in moves]
+            self.complete(root, done)
+            return done
+
+    def untwin(self, move: Move) -> None:
+        """Take away the second name, or the claim of one, that an interrupted move left in duplicates/.
+
+        MoveRefused when the two names are not one file that holds the recorded bytes.
+        """
+        with Root(move.root) as root:
+            if claimed(root, move.dst, move):
+                unlink_claim(root, move.dst)
+            else:
+                unlink_twin(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+            self.sync_folders(root, [move.dst])
+
+    def lay_aside(self, root: str, row: SidecarRow, folder: str) -> str:
+        """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
+
+        With the ledger gone a receipt is believed so far and no farther: nothing is taken away. OSError, RootError.
+        """
+        data = row.text.encode("utf-8", "surrogatepass")
+        with Root(root) as top:
+            before = top.lstat(row.path)
+            if before is None or before.st_nlink != 1 or before.st_size != len(data) or not data:
+                return ""
+            if not stat.S_ISREG(before.st_mode) or in_the_cloud(top, before):
+                return ""
+            with top.opened(row.path) as fd:
+                if os.pread(fd, len(data) + 1, 0) != data or identity(os.fstat(fd)) != identity(before):
+                    return ""
+            name, number = f"{folder}/{row.path.rpartition('/')[2]}", 0
+            while top.lstat(numbered(name, number)) is not None:
+                number += 1
+            rename(top, row.path, numbered(name, number), way_in(top))
+            self.sync_folders(top, [row.path, name])
+            with suppress(OSError), top.folder(folder) as fd:
+                receipts.append(fd, [receipts.sidecar("sidecar-removed", row, folder)])
+            return numbered(name, number)
+
+    def receipts(self, root: str) -> list[Move]:
+        """Every move that the receipts under `root` tell of, oldest first; INTENT without a completion."""
+        with Root(root) as opened:
+            return receipts.read(opened)
+
+    def stat(self, root: str, path: str) -> FileStat | None:
+        """lstat of the regular file at `path`; None for anything else. RootError without the root."""
+        with suppress(OSError), Root(root) as opened:
+            found = opened.lstat(path)
+            if found is not None and stat.S_ISREG(found.st_mode):
+                return FileStat(
+                    size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
+                    dev=found.st_dev, ino=found.st_ino, nlink=found.st_nlink,
+                )  # fmt: skip
+        return None
+
+    def sync(self, fd: int) -> None:
+        """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
+        with self.watching():
+            os.fsync(fd)
+
+    @contextmanager
+    def watching(self) -> Generator[None]:
+        """Halts this mover at an input/output error in the block, which is raised on."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self.halted = (
+                    f"the disk failed to write ({error.strerror}): check the disk, then start dedupd again"
+                )
+            raise
+
+    def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
+        """fsync the folder of each path, once; one that its owner took away needs none."""
+        for folder in sorted({path.rpartition("/")[0] for path in paths}):
+            with suppress(FileNotFoundError), root.folder(folder) as fd:
+                self.sync(fd)
+            test_points.step("folder synced")
+
+    def complete(self, root: Root, moves: Sequence[Move]) -> None:
+        """Append completion receipts. What cannot be written is made up for by what the disk shows."""
+        for own in _by(moves, lambda move: duplicates_folder(move.dst)):
+            with suppress(OSError), self.watching(), root.folder(duplicates_folder(own[0].dst)) as fd:
+                receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
+            test_points.step("completion receipted")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Item:
+    file: Held
+    keeper: Held
+
+
+class Grip:
+    """The files of one batch, held open and proven just now. Close it to let them go."""
+
+    def __init__(self, mover: FileMover, root: Root) -> None:
+        self.orders: list[MoveOrder] = []
+        self.refused: list[tuple[MoveOrder, MoveRefused]] = []
+        self.moves: list[Move] = []
+        self.settled: list[Move] = []
+        self.unmoved: list[Move] = []
+        self._mover, self._root = mover, root
+        self._items: dict[str, _Item] = {}
+        self._held: dict[str, Held] = {}
+        self._claimed: set[str] = set()
+        self._folders: set[str] = set()
+        self._renamed: list[tuple[str, str]] = []
+        self._before: dict[tuple[str, int, str], Move] = {}
+
+    @cached_property
+    def _way(self) -> Way:
+        return way_in(self._root)
+
+    # ---- aside
+
+    def prove(self, unit: Sequence[MoveOrder]) -> list[MoveOrder]:
+        """Hold the files of one unit and their keeper; MoveRefused or OSError when any check says no."""
+        if self._mover.halted:
+            raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
+        _ = self._way  # what can never move there is not even opened
+        for order in unit:
+            check_order(self._root, order)
+            keeper = self._hold(order.keeper, order.keeper_stat, order.keeper_content)
+            file = self._hold(order.src, order.stat, order.content)
+            if identity(file.stat) == identity(keeper.stat):
+                raise MoveRefused(
+                    f"{order.src} and its keeper {order.keeper} are one and the same file", Refusal.HARD_LINK
+                )
+            self._items[order.src] = _Item(file=file, keeper=keeper)
+        test_points.step("proven")
+        names = self._free_names(
+            [order.dst for order in unit], _stem([order.src for order in unit if order.primary])
+        )
+        return [replace(order, dst=dst) for order, dst in zip(unit, names, strict=True)]
+
+    def carry(self, moves: Sequence[Move]) -> list[Move]:
+        """Move the files of these committed intents.
+
+        The rows come back DONE, ABORTED (nothing moved, with the reason) or, when a file could neither
+        stay moved nor be put back, INTENT: recovery must look.
+        """
+        unannounced = self._announce(moves)
+        rows: list[Move] = []
+        for unit in _by(moves, lambda move: move.unit):
+            said_no = next((unannounced[m.dst] for m in unit if m.dst in unannounced), None)
+            rows += _aborted(unit, said_no) if said_no else self._move_unit(unit)
+        try:
+            self._mover.sync_folders(self._root, [path for pair in self._renamed for path in pair])
+        except OSError as error:
+            unsure = {src for src, _ in self._renamed}
+            why = _refused(error)
+            rows = [m.refused(why, MoveState.INTENT) if m.src in unsure else m for m in rows]
+        ended = [m for m in rows if m.dst not in unannounced and m.state is not MoveState.INTENT]
+        self._mover.complete(self._root, ended)
+        return rows
+
+    def _announce(self, moves: Sequence[Move]) -> dict[str, MoveRefused]:
+        """Make the folders and fsync the receipts of intent; says for each `dst` why that failed."""
+        failed: dict[str, MoveRefused] = {}
+        for own in _by(moves, lambda move: duplicates_folder(move.dst)):
+            try:
+                for move in own:
+                    self._make_folder(move.dst.rpartition("/")[0])
+                with self._mover.watching(), self._root.folder(duplicates_folder(own[0].dst)) as fd:
+                    receipts.append(fd, [receipts.intent(move) for move in own])
+                test_points.step("intent receipted")
+            except OSError as error:
+                failed |= {move.dst: _refused(error) for move in own}
+        return failed
+
+    def _move_unit(self, unit: Sequence[Move]) -> list[Move]:
+        moved: list[Move] = []
+        try:
+            for move in unit:
+                item = self._items[move.src]
+                undisturbed(self._root, item.file, move.src)
+                undisturbed(self._root, item.keeper, move.keeper)
+                test_points.step("checked before rename")
+                self._rename(move.src, move.dst)
+                moved.append(move)
+                self._renamed.append((move.src, move.dst))
+                test_points.step("renamed")
+                undisturbed(self._root, item.file, move.dst)
+                undisturbed(self._root, item.keeper, move.keeper)
+        except (MoveRefused, OSError) as error:
+            return self._put_back(unit, moved, _refused(error))
+        return [replace(move, state=MoveState.DONE) for move in unit]
+
+    def _put_back(self, unit: Sequence[Move], moved: Sequence[Move], why: MoveRefused) -> list[Move]:
+        try:
+            for move in reversed(moved):
+                self._rename(move.dst, move.src)
+                test_points.step("put back")
+        except OSError:  # recovery sees the unit as a whole, and knows to use a sibling name
+            return [move.refused(why) for move in unit]
+        return _aborted(unit, why)
+
+    # ---- back
+
+    def find(self, unit: Sequence[Move], goal: Goal) -> None:
+        """Sort the files of one unit into `moves` (to bring back) and `settled`."""
+        held: list[Move] = []
+        settled: list[Move] = []
+        if self._mover.halted:
+            raise MoveRefused(self._mover.halted, Refusal.DISK_FAILED)
+        for move in unit:
+            if move.root_id and marker_of(self._root) not in ("", move.root_id):
+                raise MoveRefused(
+                    f"{self._root.path} is another root than the one the file was moved in",
+                    Refusal.OTHER_ROOT,
+                )
+            target = move.restored or move.src
+            if content_at(self._root, move.dst, move):
+                if move.state is MoveState.INTENT and claimed(self._root, target, move):
+                    unlink_claim(self._root, target)
+                if one_file(self._root, target, move.dst):
+                    unlink_twin(self._root, keep=target, drop=move.dst, content=move.content)
+                else:
+                    held.append(move)
+                    self._before[move.batch, move.id, move.dst] = move
+                    continue
+            if content_at(self._root, target, move):
+                done = replace(move, goal=goal, state=MoveState.DONE, restored=target)
+                settled.append(replace(done, error="", refusal=None))
+            else:
+                lost = MoveRefused(
+                    f"neither {move.dst} nor {target} holds the content {move.content}: look for it by hand",
+                    Refusal.GONE,
+                )
+                settled.append(replace(move.refused(lost, MoveState.ATTENTION), goal=goal))
+        names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
+        self.moves += [
+            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="", refusal=None)
+            for move, name in zip(held, names, strict=True)
+        ]
+        self.settled += settled
+
+    def carry_back(self, moves: Sequence[Move]) -> list[Move]:
+        """Bring back the files of these committed rows; DONE, or as held as before with the reason."""
+        rows = [self._bring(move) for move in moves]
+        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
+        try:
+            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
+        except OSError as error:
+            return [move.refused(_refused(error)) for move in moves]
+        self._mover.complete(self._root, back)
+        return rows
+
+    def _bring(self, move: Move) -> Move:
+        try:
+            if not content_at(self._root, move.dst, move):
+                raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
+            self._make_folder(move.restored.rpartition("/")[0])
+            self._rename(move.dst, move.restored)
+            test_points.step("brought back")
+        except (MoveRefused, OSError) as error:
+            return self._before[move.batch, move.id, move.dst].refused(_refused(error))
+        return replace(move, state=MoveState.DONE)
+
+    # ---- both ways
+
+    def _rename(self, src: str, dst: str) -> None:
+        try:
+            rename(self._root, src, dst, self._way)
+        except OSError as error:
+            if error.errno in _UNKNOWN:
+                forget(self._root)
+            raise
+
+    def _hold(self, path: str, expected: FileStat, content: str) -> Held:
+        held = self._held.get(path)
+        if held is None:
+            held = self._held[path] = hold(
+                self._root, path, expected, content, self._mover.quiet, self._mover.sync
+            )
+        elif held.content != content:
+            raise MoveRefused(f"{path} does not hold the bytes that were recorded", Refusal.OTHER_BYTES)
+        return held
+
+    def _free_names(self, paths: Sequence[str], stem: str) -> list[str]:
+        """The first numbering under which all these names are free; a unit's files keep one number."""
+        number = 0
+        while True:
+            names = [numbered(path, number, stem) for path in paths]
+            if all(name not in self._claimed and self._root.lstat(name) is None for name in names):
+                self._claimed.update(names)
+                return names
+            number += 1
+
+    def _make_folder(self, path: str) -> None:
+        """Make `path` and what is missing above it, each with its parent's mode and synced into it."""
+        above = ""
+        for name in path.split("/") if path and path not in self._folders else []:
+            below = f"{above}/{name}" if above else name
+            with self._root.folder(above) as fd:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=fd)
+                    with self._root.folder(below) as made:
+                        _like_its_parent(made, fd)
+                    test_points.step("folder made")
+                    self._mover.sync(fd)
+            above = below
+        with self._root.folder(path):
+            self._folders.add(path)  # a link, a file or another file system in its place has raised by now
+
+    def close(self) -> None:
+        """Let every file go, and the root."""
+        for held in self._held.values():
+            held.close()
+        self._held.clear()
+        self._root.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def way_in(root: Root) -> Way:
+    """How files move in this root. MoveRefused when its file system knows no way."""
+    found = abilities(root)
+    if found.way is None:
+        raise MoveRefused(found.problem, Refusal.UNABLE)
+    return found.way
+
+
+def _like_its_parent(made: int, parent: int) -> None:
+    give_to_owner(made, parent)
+    mode = stat.S_IMODE(os.fstat(parent).st_mode)
+    if stat.S_IMODE(os.fstat(made).st_mode) != mode:
+        with suppress(OSError):  # FAT and its like know no modes
+            os.fchmod(made, mode)
+
+
+@contextmanager
+def _closing_on_error(grip: Grip) -> Generator[Grip]:
+    try:
+        yield grip
+    except BaseException:
+        grip.close()
+        raise
+
+
+def _aborted(moves: Sequence[Move], why: MoveRefused) -> list[Move]:
+    return [move.refused(why, MoveState.ABORTED) for move in moves]
+
+
+def _stem(primaries: Sequence[str]) -> str:
+    name = primaries[0].rpartition("/")[2] if primaries else ""
+    dot = name.rfind(".")
+    return name[:dot] if dot > 0 else name
+
+
+def _by(rows: Sequence[_T], key: Callable[[_T], str]) -> list[list[_T]]:
+    groups: dict[str, list[_T]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return list(groups.values())
+
+
+_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
+"""What a system call says that a file system does not know."""
+_KINDS = {
+    errno.EEXIST: Refusal.NAME_TAKEN,
+    errno.ENOTDIR: Refusal.IN_THE_WAY,
+    errno.ELOOP: Refusal.IN_THE_WAY,
+    errno.ENOSPC: Refusal.NO_SPACE,
+    errno.EDQUOT: Refusal.NO_SPACE,
+    errno.EXDEV: Refusal.OTHER_DISK,
+    errno.EACCES: Refusal.NOT_ALLOWED,
+    errno.EPERM: Refusal.NOT_ALLOWED,
+    errno.EROFS: Refusal.NOT_ALLOWED,
+    errno.ENOENT: Refusal.GONE,
+    errno.EIO: Refusal.DISK_FAILED,
+}
+
+
+def _refused(error: MoveRefused | OSError) -> MoveRefused:
+    """The system's no as one of ours: its kind, and one clause that names the file and says it in its own words."""
+    if isinstance(error, MoveRefused):
+        return error
+    name = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
+    kind = _KINDS.get(error.errno or 0, Refusal.FAILED)
+    if kind is Refusal.OTHER_DISK:
+        return MoveRefused(f"{name} lies on another file system than its destination", kind)
+    return MoveRefused(f"{name}: {error.strerror}" if name else str(error.strerror), kind)

@@ -1,0 +1,200 @@
+"""Finding out what the file system of a root can do, by doing it with files of dedupd's own.
+
+Owns the root's marker and the trial, what it found kept once for each mounted root. What it makes beside the marker
+it takes away again. Must never touch a file that it did not make, and never run in a dry run.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import stat
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dedupd.adapters.fs.ownership import give_to_owner
+from dedupd.adapters.fs.renaming import rename
+from dedupd.adapters.fs.safe_paths import MARKER, Root, identity
+from dedupd.core.abilities import Abilities, Way
+
+_SF_DATALESS = 0x40000000
+_WRITTEN = 1 << 14
+"""Bytes of the file whose blocks are counted: more than any file system keeps beside the name."""
+_LONG_AGO = 1_500_000_000 * 10**9
+"""ns; even seconds, which every file system can keep."""
+_TRIAL_SECONDS = 3600.0
+"""No trial lasts so long."""
+_MOUNTS = Path("/proc/self/mountinfo")
+
+_Mounted = tuple[str, int, int, int, int]
+_known: dict[_Mounted, Abilities] = {}
+
+
+def abilities(root: Root) -> Abilities:
+    """What can be done in this root. Tried out when it is asked for the first time since it was mounted."""
+    mounted = _mounted(root)
+    if mounted not in _known:
+        found = _tried(root)
+        if found.way is None:  # permissions change, and disks run full and empty
+            return found
+        _known[mounted] = found
+    return _known[mounted]
+
+
+def forget(root: Root) -> None:
+    """It was not as it was found: it is tried out again when it is asked for next."""
+    _known.pop(_mounted(root), None)
+
+
+def in_the_cloud(root: Root, found: os.stat_result) -> bool:
+    """True for a file of the root whose bytes are in the cloud only; opening it would download it."""
+    if getattr(found, "st_flags", 0) & _SF_DATALESS:
+        return True
+    return found.st_size > 0 and found.st_blocks == 0 and abilities(root).blocks
+
+
+def put_marker(root: Root, text: str) -> bool:
+    """Write the root's marker beside its place and let it take that; False when the name is taken, or nothing can take it.
+
+    It is complete before it has its name. Raises OSError.
+    """
+    _drop_drafts(root)
+    way = abilities(root).way
+    if way is None:
+        return False
+    draft = f"{MARKER}.{uuid.uuid4().hex}.tmp"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=root.fd)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            file.flush()
+            give_to_owner(fd, root.fd)
+            os.fsync(fd)
+        rename(root, draft, MARKER, way)
+    except OSError as error:
+        os.unlink(draft, dir_fd=root.fd)
+        if isinstance(error, FileExistsError):
+            return False
+        raise
+    return True
+
+
+def _drop_drafts(root: Root, older: float = -math.inf) -> None:
+    """What a crash left of earlier markers and trials. One that another process is at now fails there, and is tried again."""
+    for name in os.listdir(root.fd):
+        if name.startswith(f"{MARKER}.") and name.endswith(".tmp"):
+            found = root.lstat(name)
+            if found is not None and stat.S_ISREG(found.st_mode) and time.time() - found.st_ctime >= older:
+                os.unlink(name, dir_fd=root.fd)
+
+
+def _mounted(root: Root) -> _Mounted:
+    """Changes with the mount: the number of a device alone is given to the next one that comes."""
+    system = os.fstatvfs(root.fd)
+    return root.path, root.dev, os.fstat(root.fd).st_ino, system.f_fsid, system.f_flag
+
+
+def _tried(root: Root) -> Abilities:
+    kind = kind_of(root.dev)
+    try:
+        with suppress(OSError):
+            _drop_drafts(root, older=_TRIAL_SECONDS)
+        with _drafts(root) as (one, _, _):
+            blocks, owned = _written(root, one)
+        way = next((way for way in Way if _works(root, way)), None)
+    except OSError as error:
+        problem = (
+            f"{root.path} cannot be written ({error.strerror}): duplicates are reported, nothing moves there"
+        )
+        return Abilities(kind=kind, problem=problem)
+    if way is not None:
+        return Abilities(way=way, blocks=blocks, owned=owned, kind=kind)
+    problem = (
+        f"the file system of {root.path}{f' ({kind})' if kind else ''} can neither refuse a taken name when it renames, "
+        "nor give a file a second name, nor rename over an empty file, each without changing the file itself: "
+        "duplicates are reported, nothing moves there"
+    )
+    return Abilities(blocks=blocks, owned=owned, kind=kind, problem=problem)
+
+
+@contextmanager
+def _drafts(root: Root) -> Generator[tuple[str, str, str]]:
+    """Three names beside the marker, files of ours at the first two of them; nothing is left at any of them."""
+    stem = f"{MARKER}.{uuid.uuid4().hex}"
+    names = (f"{stem}-1.tmp", f"{stem}-2.tmp", f"{stem}-3.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        for name in names[:2]:
+            with os.fdopen(os.open(name, flags, 0o600, dir_fd=root.fd), "w") as file:
+                file.write(name)
+        yield names
+    finally:
+        for name in names:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=root.fd)
+
+
+def _written(root: Root, name: str) -> tuple[bool, bool]:
+    """Whether bytes that are surely there have blocks, and whether they belong to the owner of the folder."""
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
+    try:
+        os.write(fd, os.urandom(_WRITTEN))
+        os.fsync(fd)
+        return os.fstat(fd).st_blocks > 0, give_to_owner(fd, root.fd)
+    finally:
+        os.close(fd)
+
+
+def _works(root: Root, way: Way) -> bool:
+    """Whether this way refuses a taken name, and brings the very file, held open as photos are, to a free one."""
+    with _drafts(root) as (one, other, free), root.opened(one) as fd:
+        with suppress(OSError):
+            os.utime(fd, ns=(_LONG_AGO, _LONG_AGO))
+        before, taken = os.fstat(fd), os.stat(other, dir_fd=root.fd, follow_symlinks=False)
+        try:
+            rename(root, one, other, way)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            return _unless_broken(root, error, one, other)
+        else:
+            return False
+        untouched = root.lstat(other)
+        if untouched is None or identity(untouched) != identity(taken):
+            return False
+        try:
+            rename(root, one, free, way)
+        except OSError as error:
+            return _unless_broken(root, error, one)
+        there = root.lstat(free)
+        return (
+            root.lstat(one) is None
+            and there is not None
+            and identity(there) == identity(before) == identity(os.fstat(fd))
+            and there.st_size == before.st_size
+            and (before.st_mtime_ns != _LONG_AGO or there.st_mtime_ns == _LONG_AGO)
+            and there.st_nlink <= 1
+        )
+
+
+def _unless_broken(root: Root, error: OSError, *ours: str) -> bool:
+    """False: this way does not work. A disk that fails or is full, or a file that was taken away, says nothing about it."""
+    broken = error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    if broken or any(root.lstat(name) is None for name in ours):
+        raise error
+    return False
+
+
+def kind_of(dev: int) -> str:
+    """'exfat', of a device number as stat gives it; '' where the system does not tell."""
+    device = f"{os.major(dev)}:{os.minor(dev)}"
+    with suppress(OSError):
+        for line in _MOUNTS.read_text(errors="replace").splitlines():
+            mount, _, source = line.partition(" - ")
+            if mount.split()[2:3] == [device]:
+                return source.split()[0]
+    return ""

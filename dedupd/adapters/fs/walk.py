@@ -1,0 +1,166 @@
+"""One look at what lies below a root: which folders it goes into, which files it finds, and who is told of the rest.
+
+Walks, single folders and events agree because all of them ask here. Must never follow a symlink, leave the root's
+device or open a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
+from fnmatch import fnmatch
+
+from dedupd.adapters.fs.safe_paths import Root
+from dedupd.core.foreign import Foreign, Scope, foreign
+from dedupd.core.photo import FileStat
+from dedupd.core.relocation import DUPLICATES
+from dedupd.core.settling import passed_over
+from dedupd.ports import FoundFile
+
+OUR_FOLDERS = frozenset({DUPLICATES, "duplicates_summary"})
+
+OnProblem = Callable[[str, str], None]
+"""on_problem(folder, sentence): what lies in and below this folder is unknown."""
+OnForeign = Callable[[str, Foreign], None]
+"""on_foreign(folder, kind): what lies in and below this folder is none of the library."""
+
+
+class Look:
+    """A look at a root that is held open."""
+
+    def __init__(
+        self, top: Root, scope: Scope, on_problem: OnProblem, on_foreign: OnForeign, *, held: bool = False
+    ) -> None:
+        """`held`: for what dedupd moved aside, so it goes into duplicates/ as well."""
+        self._top, self._scope, self._held = top, scope, held
+        self._on_problem, self._on_foreign = on_problem, on_foreign
+
+    def enters(self, folder: str) -> bool:
+        """Whether a walk from the top of the root would come to this folder."""
+        try:
+            for path in _way(folder):
+                parent = path.rpartition("/")[0]
+                if not self._opens(path, _There(self._top, parent), _There(self._top, path)):
+                    return False
+        except OSError as error:
+            self._failed(folder, error)
+            return False
+        return True
+
+    def at(self, folder: str) -> tuple[list[FoundFile], list[str]]:
+        """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""
+        files: list[FoundFile] = []
+        below: list[str] = []
+        try:
+            with self._top.folder(folder) as fd, os.scandir(fd) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+                names = frozenset(entry.name for entry in found)
+                if folder and not self._opens(folder, (), names):
+                    return [], []
+                for entry in found:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    with suppress(FileNotFoundError):  # gone while we look: the others are there
+                        self._sort(entry, path, names, files, below)
+        except (FileNotFoundError, NotADirectoryError):
+            return [], []
+        except OSError as error:
+            self._failed(folder, error)
+            return [], []
+        return files, below
+
+    def _sort(
+        self,
+        entry: os.DirEntry[str],
+        path: str,
+        beside: Container[str],
+        files: list[FoundFile],
+        below: list[str],
+    ) -> None:
+        if entry.is_symlink():
+            return
+        if entry.is_dir(follow_symlinks=False):
+            if not self._opens(path, beside, ()):
+                return
+            if entry.stat(follow_symlinks=False).st_dev == self._top.dev:
+                below.append(path)
+            else:
+                self._on_problem(path, self._elsewhere(f"{self._top.path}/{path}"))
+        elif (
+            entry.is_file(follow_symlinks=False)
+            and not passed_over(entry.name)
+            and not _ignored(path, self._scope)
+        ):
+            files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
+
+    def _opens(self, path: str, beside: Container[str], inside: Container[str]) -> bool:
+        """False for a folder that is not gone into; people are told of those that belong to somebody else."""
+        if _ignored(path, self._scope):
+            return False
+        if self._held:  # a held copy in a bin is on its way out too; a .nomedia hides none from undo
+            beside, inside = (), ()
+        kind = foreign(path, beside, inside, defaults=self._scope.defaults)
+        if kind is not None:
+            self._on_foreign(path, kind)
+            return False
+        name = path.rpartition("/")[2]
+        return not _closed(name) or (self._held and name.casefold() == DUPLICATES)
+
+    def _failed(self, folder: str, error: OSError) -> None:
+        at = f"{self._top.path}/{folder}" if folder else self._top.path
+        if error.errno == errno.EXDEV:
+            self._on_problem(folder, self._elsewhere(at))
+        elif error.errno != errno.ELOOP:  # a folder that a link has replaced is no folder of this root
+            self._on_problem(
+                folder, f"{at} cannot be read ({error.strerror}): its photos are left alone until it can"
+            )
+
+    def _elsewhere(self, at: str) -> str:
+        """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
+        below = (root for root in self._scope.roots if root.startswith(f"{self._top.path}/"))
+        if any(at == root or at.startswith(f"{root}/") for root in below):
+            return ""
+        return f"{at} is another file system: name it as a root of its own"
+
+
+class _There:
+    """The names in a folder, each asked for by itself: a list of all would cost more than the few that tell a layout."""
+
+    def __init__(self, top: Root, folder: str) -> None:
+        self._top, self._folder = top, folder
+
+    def __contains__(self, name: object) -> bool:
+        return self._top.lstat(f"{self._folder}/{name}" if self._folder else str(name)) is not None
+
+
+def looked_at(folder: str, scope: Scope) -> bool:
+    """Whether this folder may be one that is looked at, by the names on the way to it alone."""
+    return not any(
+        _ignored(path, scope)
+        or _closed(path.rpartition("/")[2])
+        or foreign(path, defaults=scope.defaults) is not None
+        for path in _way(folder)
+    )
+
+
+def file_stat(found: os.stat_result) -> FileStat:
+    """lstat's answer as a value."""
+    return FileStat(
+        size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
+        dev=found.st_dev, ino=found.st_ino, nlink=found.st_nlink,
+    )  # fmt: skip
+
+
+def _way(folder: str) -> Iterator[str]:
+    """'a/b/c' -> 'a', 'a/b', 'a/b/c'; '' -> nothing."""
+    parts = folder.split("/") if folder else []
+    return ("/".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+def _closed(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in OUR_FOLDERS
+
+
+def _ignored(path: str, scope: Scope) -> bool:
+    return any(fnmatch(path, glob) or fnmatch(path.rpartition("/")[2], glob) for glob in scope.ignore)

@@ -1,0 +1,1 @@
+"""The index of what was seen (LanceDB): disposable, made again from the photos."""

@@ -1,0 +1,26 @@
+"""Prints the content ids of the index, one a line; worker side of listing.py.
+
+    python -m dedupd.adapters.vision.list_contents FOLDER MODEL RECIPE
+
+Must never create, mend or set aside: an index that cannot be read is told of.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dedupd.adapters.index.lance import contents_of
+from dedupd.errors import VisionError
+
+
+def main(folder: str, model: str, recipe: str) -> None:
+    try:
+        for content in contents_of(Path(folder), model, recipe):
+            print(content)
+    except VisionError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

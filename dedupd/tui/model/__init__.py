@@ -1,0 +1,1 @@
+"""What the reviewer knows and shows, as values. No Textual, no I/O."""

@@ -1,0 +1,1 @@
+"""From a thumbnail on the disk to what this terminal can show."""

@@ -1,0 +1,41 @@
+"""How many files become rows: whole batches for the index, and answers that do not wait for the last file."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.vision import indexing, messages
+from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.core.photo import FileStat
+from tests.support.pictures import picture, save
+
+FILES = 24
+
+
+@pytest.mark.parametrize(("seconds", "early"), [(0.0, True), (3600.0, False)])
+def test_answers_come_while_files_are_read_and_at_the_latest_after_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, early: bool
+) -> None:
+    monkeypatch.setattr(indexing, "_COMMIT_SECONDS", seconds)
+    files: list[messages.FileToLook] = []
+    for key in range(FILES):
+        save(tmp_path / f"{key}.jpg", picture(key, (64, 48)))
+        found = (tmp_path / f"{key}.jpg").stat()
+        stat = FileStat(
+            size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
+            dev=found.st_dev, ino=found.st_ino,
+        )  # fmt: skip
+        files.append(messages.FileToLook(key=key, path=os.fsencode(tmp_path / f"{key}.jpg"), stat=stat))
+    told: list[messages.Message] = []
+    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
+    with ThreadPoolExecutor(1) as decoders:
+        indexing.Looker(index, insides, lambda: None, "", 2, decoders, told.append).look(files)
+    answers = [place for place, each in enumerate(told) if isinstance(each, messages.Looked)]
+    last_begun = max(place for place, each in enumerate(told) if isinstance(each, messages.Begun))
+    assert len(answers) == len(index) == FILES
+    assert (answers[0] < last_begun) == early

@@ -1,0 +1,102 @@
+"""The wire between daemon and worker: whole messages out of any pieces, nothing out of nonsense."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dedupd
+from dedupd.adapters.vision import messages
+from dedupd.core.photo import FileStat, Measures, Traits, Unreadable
+
+STAT = FileStat(size=1 << 40, mtime_ns=-1, ctime_ns=1 << 62, dev=(1 << 64) - 1, ino=(1 << 64) - 1)
+TRAITS = Traits(
+    content="c" * 64,
+    recipe="1",
+    model="",
+    format="JPEG",
+    width=4,
+    height=3,
+    phash=(1 << 64) - 1,
+    dhash=0,
+    captured=1717243200.07,
+    camera="Ä|R5|1",
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.LookAt(files=[messages.FileToLook(key=7, path=b"/caf\xe9\n.jpg", stat=STAT)]),
+        messages.Propose(fresh=["a"], among=None, min_cosine=0.5, bar=None),
+        messages.Prove(pairs=[messages.PairToProve(key=0, a="a", b="b", path_a=b"\xff", path_b=b"")]),
+    ],
+)
+def test_requests_arrive_as_sent(message: messages.Message) -> None:
+    assert messages.requests.decode(messages.frame(message)[4:]) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        messages.Looked(key=1, traits=TRAITS, unreadable=None, decoded=True),
+        messages.Looked(key=2, traits=None, unreadable=Unreadable(reason="no", retry=True), decoded=False),
+        messages.Proven(key=3, measures=Measures(extra={"t0": 0.1}), error=""),
+        messages.Busy(what="x", begins=False),
+    ],
+)
+def test_replies_arrive_as_sent(message: messages.Message) -> None:
+    assert messages.replies.decode(messages.frame(message)[4:]) == message
+
+
+@given(st.lists(st.integers(0, 1 << 31), max_size=20), st.data())
+def test_messages_come_whole_out_of_any_pieces(keys: list[int], data: st.DataObject) -> None:
+    stream = b"".join(messages.frame(messages.Begun(key=key)) for key in keys)
+    unframer, found = messages.Unframer(), []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        unframer.feed(stream[:size])
+        stream = stream[size:]
+        while (body := unframer.next()) is not None:
+            found.append(messages.replies.decode(body))
+    assert found == [messages.Begun(key=key) for key in keys]
+
+
+def test_a_length_beyond_reason_is_refused_before_it_is_awaited() -> None:
+    unframer = messages.Unframer()
+    unframer.feed(b"\xff\xff\xff\xff")
+    with pytest.raises(ValueError, match="over the limit"):
+        unframer.next()
+
+
+@given(st.binary(max_size=60))
+def test_nonsense_is_refused(body: bytes) -> None:
+    try:
+        message = messages.replies.decode(body)
+    except msgspec.DecodeError:
+        return
+    assert isinstance(message, messages.Message)
+
+
+def test_the_daemons_end_loads_none_of_the_heavy_libraries() -> None:
+    heavy = ["torch", "numpy", "PIL", "cv2", "lancedb", "pyarrow", "onnxruntime", "huggingface_hub", "blake3"]
+    program = (
+        "import sys; import dedupd.adapters.vision.client, dedupd.adapters.vision.embedders.registry\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    home = os.fspath(Path(dedupd.__file__).parent.parent)
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": home},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == "[]"

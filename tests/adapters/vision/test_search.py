@@ -1,0 +1,247 @@
+"""Which pairs are proposed: all within the bars, none beyond, the same from every side."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dedupd.adapters.index.lance import PhotoIndex, Row
+from dedupd.adapters.vision import search
+from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.core.photo import Candidate, Traits
+
+DIMENSIONS = 256
+BAR = 0.8
+
+
+def content(number: int) -> str:
+    return f"{number * 2654435761 % (1 << 32):08x}".rjust(64, "5")
+
+
+def store(
+    index: PhotoIndex,
+    vectors: NDArray[np.float32] | None,
+    phashes: NDArray[np.uint64],
+    start: int = 0,
+    captured: tuple[float | None, ...] = (),
+) -> list[str]:
+    rows: list[Row] = []
+    for number, turned in enumerate(phashes):
+        traits = Traits(
+            content=content(start + number),
+            recipe="1",
+            model="m",
+            format="JPEG",
+            width=4,
+            height=3,
+            phash=int(turned[0]),
+            dhash=0,
+            captured=captured[number] if captured else None,
+        )
+        rows.append(Row(traits=traits, phashes=turned, vector=None if vectors is None else vectors[number]))
+    index.add(rows)
+    return [each.traits.content for each in rows]
+
+
+def empty(folder: Path) -> PhotoIndex:
+    """Of a library without a margin anywhere."""
+    return PhotoIndex(folder, "inside", "1", lambda: 0)
+
+
+def found(
+    index: PhotoIndex,
+    fresh: list[str],
+    among: list[str] | None,
+    bar: float | None = BAR,
+    insides: PhotoIndex | None = None,
+) -> list[Candidate]:
+    parts = search.propose(index, insides or empty(index.path.parent), fresh, among, bar)
+    return sorted((pair for part in parts for pair in part), key=lambda pair: (pair.a, pair.b))
+
+
+def far_hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:
+    """Random hashes: some 24 bits apart in the nearest orientation."""
+    return np.random.default_rng(seed).integers(0, np.iinfo(np.uint64).max, (count, 8), dtype=np.uint64)
+
+
+def families(count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Unit vectors in families of three, whose cosines lie on both sides of the bar."""
+    rng = np.random.default_rng(seed)
+    heads = rng.standard_normal((count // 3 + 1, DIMENSIONS))
+    spread = rng.uniform(0.1, 0.9, (count, 1))
+    vectors = np.repeat(heads, 3, axis=0)[:count] + spread * rng.standard_normal((count, DIMENSIONS))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(params=["within", "across"])
+def among(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_all_pairs_above_the_bar_and_none_below(tmp_path: Path, among: str) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    vectors = families(120)
+    names = store(index, vectors, far_hashes(120))
+    # As stored: half precision.
+    stored = index.rows(names).vectors
+    assert stored is not None
+    order = {name: place for place, name in enumerate(index.rows(names).contents)}
+    cosines = np.round(stored.astype(np.float64) @ stored.T, 5)
+    expected = {
+        tuple(sorted(pair))
+        for pair in combinations(names, 2)
+        if cosines[order[pair[0]], order[pair[1]]] >= BAR
+    }
+    pairs = found(index, names, names if among == "within" else None)
+    assert len(expected) > 20
+    assert {(pair.a, pair.b) for pair in pairs} == expected
+    assert all(earlier != later for earlier, later in pairwise(pairs))
+
+
+def test_a_lower_bar_only_adds_pairs(tmp_path: Path) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    names = store(index, families(60), far_hashes(60))
+    strict, loose = found(index, names, names, 0.9), found(index, names, names, 0.7)
+    assert len(strict) < len(loose)
+    assert set(strict) < set(loose)
+
+
+@pytest.mark.parametrize(("bits", "near"), [(RADIUS, True), (RADIUS + 1, False)])
+@pytest.mark.parametrize("orientation", [0, 3, 7])
+def test_hashes_propose_within_the_radius_in_any_orientation(
+    tmp_path: Path, among: str, bits: int, orientation: int, *, near: bool
+) -> None:
+    index = PhotoIndex(tmp_path, "", "1", lambda: 0)
+    phashes = far_hashes(2)
+    flipped = sum(1 << place for place in range(bits))
+    phashes[1, 0] = phashes[0, orientation] ^ np.uint64(flipped)
+    names = store(index, None, phashes)
+    pairs = found(index, names, names if among == "within" else None, None)
+    assert [pair.hash_distance for pair in pairs] == ([bits] if near else [])
+    assert all(pair.cosine is None for pair in pairs)
+
+
+def test_a_pair_near_by_hash_alone_carries_its_exact_cosine(tmp_path: Path, among: str) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    phashes = far_hashes(2)
+    phashes[1] = phashes[0]
+    vectors = np.zeros((2, DIMENSIONS), np.float32)
+    vectors[0, 0] = vectors[1, 1] = 1.0
+    names = store(index, vectors, phashes)
+    (pair,) = found(index, names, names if among == "within" else None)
+    assert (pair.cosine, pair.hash_distance) == (0.0, 0)
+
+
+@pytest.mark.parametrize("framed", ["one", "other", "both"])
+@pytest.mark.parametrize(("bits", "near"), [(RADIUS, True), (RADIUS + 1, False)])
+def test_what_margins_surround_proposes_and_the_numbers_stay_those_of_the_whole(
+    tmp_path: Path, among: str, framed: str, bits: int, *, near: bool
+) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes, within = far_hashes(3), far_hashes(3, seed=1)
+    vectors = np.eye(3, DIMENSIONS, dtype=np.float32)
+    names = store(index, vectors, phashes)
+    seen = {"one": within[0], "other": phashes[0], "both": within[0]}[framed].copy()
+    seen[0] ^= np.uint64(sum(1 << place for place in range(bits)))
+    if framed != "other":
+        store(insides, None, within[:1])
+    if framed != "one":
+        store(insides, None, np.stack([seen]), start=1)
+    else:
+        phashes = phashes.copy()
+        phashes[1] = seen
+        index = PhotoIndex(tmp_path / "again", "m", "1", lambda: DIMENSIONS)
+        names = store(index, vectors, phashes)
+    others = names if among == "within" else None
+    pairs = found(index, names, others, insides=insides)
+    assert [(pair.a, pair.b) for pair in pairs] == ([tuple(sorted(names[:2]))] if near else [])
+    assert all(pair.cosine == 0.0 and pair.hash_distance > RADIUS for pair in pairs)
+    assert pairs == found(index, [names[1]], others, insides=insides)
+
+
+def test_a_pair_near_as_a_whole_and_inside_is_proposed_once(tmp_path: Path, among: str) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes = far_hashes(2)
+    phashes[1] = phashes[0]
+    names = store(index, families(2), phashes)
+    store(insides, None, phashes)
+    (pair,) = found(index, names, names if among == "within" else None, insides=insides)
+    assert pair.hash_distance == 0
+
+
+def test_what_outlived_its_row_is_no_candidate(tmp_path: Path, among: str) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes = far_hashes(2)
+    phashes[1] = phashes[0]
+    names = store(index, families(2)[:1], phashes[:1])
+    store(insides, None, phashes)
+    assert found(index, names, names if among == "within" else None, insides=insides) == []
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("clocks", "across"),
+    [((100.0, 144.0), True), ((100.0, 146.0), False), ((100.0, None), True), ((None, None), True)],
+)
+def test_across_months_two_clocks_must_tell_of_one_moment(
+    tmp_path: Path, clocks: tuple[float | None, float | None], *, across: bool, inside: bool
+) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    near, far = np.repeat(far_hashes(1), 2, axis=0), far_hashes(2, seed=1)
+    vectors = (
+        np.eye(2, DIMENSIONS, dtype=np.float32) if inside else np.full((2, DIMENSIONS), 1 / 16, np.float32)
+    )
+    names = store(index, vectors, far if inside else near, captured=clocks)
+    if inside:
+        store(insides, None, near, captured=clocks)
+    assert len(found(index, names, None, insides=insides)) == across
+    assert len(found(index, names, names, insides=insides)) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_sides_and_company_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    index = cached_index(tmp_path_factory)
+    names = sorted(name for rows in index.scan() for name in rows.contents)
+    everything = {(pair.a, pair.b): pair for pair in found(index, names, None)}
+    fresh = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=12))
+    company = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=40))
+    expected = {
+        key: pair
+        for key, pair in everything.items()
+        if (key[0] in fresh and key[1] in company) or (key[1] in fresh and key[0] in company)
+    }
+    pairs = found(index, fresh, company)
+    assert {(pair.a, pair.b): pair for pair in pairs} == expected
+
+
+_shared: list[PhotoIndex] = []
+
+
+def cached_index(factory: pytest.TempPathFactory) -> PhotoIndex:
+    """One index of sixty photos: families by vector, and every fourth close to the next by hash, seen from one side."""
+    if not _shared:
+        index = PhotoIndex(factory.mktemp("index"), "m", "1", lambda: DIMENSIONS)
+        phashes = far_hashes(60)
+        phashes[1::4, 0] = phashes[0::4, 5] ^ np.uint64(0b1011)
+        store(index, families(60), phashes)
+        _shared.append(index)
+    return _shared[0]
+
+
+def test_blocks_change_nothing(tmp_path: Path, among: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    names = store(index, families(50), far_hashes(50))
+    others = names if among == "within" else None
+    whole = found(index, names, others)
+    monkeypatch.setattr(search, "_FRESH_BLOCK", 7)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 11)
+    assert found(index, names, others) == whole
