@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision import detail
 from dedupd.adapters.vision.inside import Box, inside
-from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
+from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, View, quantiles
 from dedupd.core.photo import Holding, Measures
 
 Affine = NDArray[np.float64]
@@ -72,6 +72,11 @@ class Prepared:
     def whole(self) -> Pixels:
         """(H, W) grey levels at all the pixels that were decoded."""
         return self.grey if self._whole is None else self._whole
+
+    @cached_property
+    def view(self) -> View:
+        """For comparisons in its own frame."""
+        return View(self.rgb, self.grey)
 
     @cached_property
     def thumb(self) -> Plane:
@@ -273,9 +278,8 @@ class _Laid:
         self.overlap_a, self.overlap_b = (
             (min(1.0, area), share_still) if self.a_moves else (share_still, min(1.0, area))
         )
-        self.rgb_a, self.rgb_b = (warped, still.rgb) if self.a_moves else (still.rgb, warped)
-        grey = np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY), np.uint8)
-        self.grey_a, self.grey_b = (grey, still.grey) if self.a_moves else (still.grey, grey)
+        view = View(warped, grey_of(warped))
+        self.view_a, self.view_b = (view, still.view) if self.a_moves else (still.view, view)
 
     @property
     def comparable(self) -> bool:
@@ -283,7 +287,7 @@ class _Laid:
 
     @cached_property
     def residual(self) -> Residual:
-        return Residual(self.rgb_a, self.rgb_b, self.grey_a, self.grey_b, self.mask)
+        return Residual(self.view_a, self.view_b, self.mask)
 
     @cached_property
     def quick(self) -> Rest:
@@ -326,7 +330,8 @@ class _Laid:
 
     def _drift(self) -> tuple[Affine, dict[str, float]] | None:
         """How far the moving picture is still off (Lucas-Kanade flow of corners), as a better transform."""
-        still, moving = (self.grey_b, self.grey_a) if self.a_moves else (self.grey_a, self.grey_b)
+        views = (self.view_b, self.view_a) if self.a_moves else (self.view_a, self.view_b)
+        still, moving = (view.grey for view in views)
         moving = _match_tone(moving, still, self.mask)
         points = cv2.goodFeaturesToTrack(still, 200, 0.01, 7, mask=self.mask.astype(np.uint8) * 255)
         if points is None or len(points) < 12:
