@@ -18,9 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dedupd.adapters.vision.embedders import load
-from dedupd.adapters.vision.hashes import dhash, phashes
-from dedupd.adapters.vision.embedders.models import DEFAULT_OPEN_CLIP, choose
+from dedupd.adapters.vision.embedders.base import load
+from dedupd.adapters.vision.embedders.registry import DEFAULT_OPEN_CLIP, choose
 from dedupd.adapters.vision.hashes import dhash, phashes
 from dedupd.bench.speed import used
 

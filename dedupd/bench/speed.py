@@ -74,7 +74,7 @@ def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) ->
     with tempfile.TemporaryDirectory(prefix="dedupd-speed-") as temporary:
         folder = Path(temporary, "Pictures")
         on_progress("paint", 0, 1)
-        size = ["--photos", str(photos), "--megapixels", str(megapixels)]
+        size = ("--photos", str(photos), "--megapixels", str(megapixels))
         _run("dedupd.bench.camera", str(folder), *size)
         return measure_folder(folder, megapixels, runs, on_progress)
 

@@ -1,4 +1,4 @@
-"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes."""
+"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes; `bench speed`: how fast it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from dedupd.bench import speed
 from dedupd.bench.measure import Measurement, measure
 from dedupd.bench.score import DUPLICATES
 from dedupd.cli.console import answer, answer_json, progress_bar
@@ -16,8 +17,14 @@ from dedupd.core.summary import visible
 from dedupd.errors import DedupdError, ExitCode, UsageError
 
 
+_SPEED = Path("speed")
+"""A folder of that name is ./speed."""
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """Exit 1 when a file would move wrongly."""
+    if arguments.gallery == _SPEED:
+        return _speed(arguments)
     with tempfile.TemporaryDirectory(prefix="dedupd-gallery-") as temporary:
         folder, truth = _gallery(arguments, Path(temporary))
         with progress_bar(quiet=arguments.json) as progress:
@@ -38,7 +45,7 @@ def _gallery(arguments: argparse.Namespace, temporary: Path) -> tuple[Path, Path
             "dedupd.bench.gallery",
             str(folder),
             "--photos",
-            str(arguments.photos),
+            str(arguments.photos or 30),
         ]
         done = subprocess.run([*command, "--truth", str(truth)], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -78,6 +85,32 @@ def _print(found: Measurement) -> None:
     _print_others(found)
     answer("seconds     " + ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in found.phases.items()))
     answer(f"again       {found.again:.2f} s with nothing new")
+
+
+def _speed(arguments: argparse.Namespace) -> int:
+    with progress_bar(quiet=arguments.json) as progress:
+        found = speed.measure(arguments.photos or 300, arguments.megapixels, arguments.runs, progress)
+    if arguments.json:
+        answer_json(asdict(found))
+    else:
+        _print_speed(found)
+    return int(ExitCode.OK)
+
+
+def _print_speed(found: speed.Speed) -> None:
+    answer(f"{found.photos} photos of {found.megapixels:g} Mpixel, a first scan in a fresh state; median of {found.runs}")
+    answer(found.machine)
+    rows = [
+        ("photos a second", "photos_per_s"), ("times the naive way", "ratio_to_naive"), ("CPU ms a photo read", "read_ms"),
+        (f"CPU ms a pair ({found.pairs})", "pair_ms"), ("CPU seconds", "cpu_s"), ("of it the kernel's", "system_share"),
+        ("MB at most", "peak_mb"), ("naive: seconds", "naive_s"), ("naive: CPU seconds", "naive_cpu_s"),
+    ]  # fmt: skip
+    for title, name in rows:
+        spread = found.spread[name]
+        answer(f"{title:<24}{getattr(found, name):>10.2f}   {spread.least:.2f} to {spread.greatest:.2f}")
+    answer(f"naive way               {found.naive}")
+    for tool, seconds in found.peers.items():
+        answer(f"{tool:<24}{seconds:>10.2f} s")
 
 
 def _print_others(found: Measurement) -> None:
