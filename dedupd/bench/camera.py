@@ -56,7 +56,9 @@ def shots(photos: int) -> Iterator[Shot]:
     for number in range(photos - 2 * (photos // 10)):
         place, nth = divmod(number, _SHOTS)
         apart = timedelta(milliseconds=400) if place % 10 == 9 else timedelta(minutes=2)
-        first = datetime(2024, 1 + place % 12, 1 + place // 12 % 28, 8, 0, 0) + timedelta(minutes=17 * (place % 30))
+        first = datetime(2024, 1 + place % 12, 1 + place // 12 % 28, 8, 0, 0) + timedelta(
+            minutes=17 * (place % 30)
+        )
         yield Shot(number=number, place=place, taken=first + nth * apart)
 
 
@@ -67,7 +69,9 @@ def paint(folder: Path, photos: int, megapixels: float, seed: int = 1) -> None:
     of_places = [different[at : at + _SHOTS] for at in range(0, len(different), _SHOTS)]
     copies = {shot.number for shot in different if shot.number % 4 == 0 and shot.number // 8 < photos // 10}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(_paint_place, repeat(folder), of_places, repeat(copies), repeat(size), repeat(seed)):
+        for _ in pool.map(
+            _paint_place, repeat(folder), of_places, repeat(copies), repeat(size), repeat(seed)
+        ):
             pass
 
 
@@ -77,7 +81,9 @@ def _size(megapixels: float) -> tuple[int, int]:
     return wide, 12 * wide // 16
 
 
-def _paint_place(folder: Path, of_place: list[Shot], copied: set[int], size: tuple[int, int], seed: int) -> None:
+def _paint_place(
+    folder: Path, of_place: list[Shot], copied: set[int], size: tuple[int, int], seed: int
+) -> None:
     place = scene(seed + 7919 * of_place[0].place, _PLACE)
     for shot in of_place:
         image = _shown(place, shot, size, seed)
@@ -104,7 +110,10 @@ def _shown(place: Image.Image, shot: Shot, size: tuple[int, int], seed: int) -> 
     pixels = np.asarray(view).astype(np.int16)
     # The same detail at the same place of the scene: it lies on the place, not on the lens.
     detail, grain = _textures(size)
-    moved = (-round(top / high * size[1]) - 641 * shot.place, -round(left / wide * size[0]) - 907 * shot.place)
+    moved = (
+        -round(top / high * size[1]) - 641 * shot.place,
+        -round(left / wide * size[0]) - 907 * shot.place,
+    )
     pixels += np.roll(detail, moved, (0, 1))[..., None]
     pixels += np.roll(grain, tuple(int(n) for n in rng.integers(0, size[1], 2)), (0, 1))[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255, out=pixels).astype(np.uint8))

@@ -39,7 +39,9 @@ def look(folder: Path) -> dict[str, str | float]:
             if embedder is not None:
                 embedder.embed(embedder.prepare(image)[None])
     seconds = time.monotonic() - began
-    vectors = "ViT-B-32" if model.id == DEFAULT_OPEN_CLIP else f"{model.id or 'no vector'} in place of ViT-B-32"
+    vectors = (
+        "ViT-B-32" if model.id == DEFAULT_OPEN_CLIP else f"{model.id or 'no vector'} in place of ViT-B-32"
+    )
     return {"seconds": seconds, "cpu_s": sum(used()), "naive": f"full decode, MD5, dHash, pHash, {vectors}"}
 
 

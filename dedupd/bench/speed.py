@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dedupd.bench import others
 from dedupd.errors import DedupdError
@@ -99,7 +99,10 @@ def measure_folder(folder: Path, megapixels: float, runs: int, on_progress: Prog
     columns = {
         "ratio_to_naive": [n["seconds"] / o["seconds"] for n, o in zip(naive, ours, strict=True)],
         "photos_per_s": [photos / o["seconds"] for o in ours],
-        **{name: [o[name] for o in ours] for name in ("read_ms", "pair_ms", "peak_mb", "cpu_s", "system_share")},
+        **{
+            name: [o[name] for o in ours]
+            for name in ("read_ms", "pair_ms", "peak_mb", "cpu_s", "system_share")
+        },
         "naive_s": [n["seconds"] for n in naive],
         "naive_cpu_s": [n["cpu_s"] for n in naive],
     }
@@ -197,7 +200,7 @@ class _Watched:
 
     def _cpu(self) -> float:
         """Seconds that the worker used so far; 0 before it started."""
-        pid = self._vision.pid  # type: ignore[attr-defined]
+        pid = cast("int | None", getattr(self._vision, "pid", None))
         return 0.0 if pid is None else cpu_of(pid)
 
 

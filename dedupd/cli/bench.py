@@ -16,7 +16,6 @@ from dedupd.cli.console import answer, answer_json, progress_bar
 from dedupd.core.summary import visible
 from dedupd.errors import DedupdError, ExitCode, UsageError
 
-
 _SPEED = Path("speed")
 """A folder of that name is ./speed."""
 
@@ -98,7 +97,9 @@ def _speed(arguments: argparse.Namespace) -> int:
 
 
 def _print_speed(found: speed.Speed) -> None:
-    answer(f"{found.photos} photos of {found.megapixels:g} Mpixel, a first scan in a fresh state; median of {found.runs}")
+    answer(
+        f"{found.photos} photos of {found.megapixels:g} Mpixel, a first scan in a fresh state; median of {found.runs}"
+    )
     answer(found.machine)
     rows = [
         ("photos a second", "photos_per_s"), ("times the naive way", "ratio_to_naive"), ("CPU ms a photo read", "read_ms"),

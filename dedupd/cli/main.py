@@ -321,10 +321,10 @@ def _tools(commands: Commands) -> None:
     bench.add_argument(
         "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
     )
+    bench.add_argument("--photos", type=_positive, help="size of what it paints (default: 30; for speed 300)")
     bench.add_argument(
-        "--photos", type=_positive, help="size of what it paints (default: 30; for speed 300)"
+        "--megapixels", type=_megapixels, default=12.0, help="of each photo, for speed (default: 12)"
     )
-    bench.add_argument("--megapixels", type=_megapixels, default=12.0, help="of each photo, for speed (default: 12)")
     bench.add_argument("--runs", type=_positive, default=3, help="for speed: medians of so many (default: 3)")
     _json(bench)
     models = _command(
@@ -390,7 +390,9 @@ def _megapixels(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.1 <= value <= 200:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of a photo: give megapixels from 0.1 to 200, such as 12")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size of a photo: give megapixels from 0.1 to 200, such as 12"
+        )
     return value
 
 

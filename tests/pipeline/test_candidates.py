@@ -159,7 +159,9 @@ def test_a_time_lapse_gives_the_same_groups_however_its_frames_came_and_went(tmp
 
 
 def test_look_alikes_of_one_scene_are_compared_one_after_another() -> None:
-    pairs = [Candidate(a=a, b=b, cosine=0.9, hash_distance=3) for a, b in ("be", "ad", "cf", "dg", "eh", "bh")]
+    pairs = [
+        Candidate(a=a, b=b, cosine=0.9, hash_distance=3) for a, b in ("be", "ad", "cf", "dg", "eh", "bh")
+    ]
     together = recluster._met_together(pairs)
     assert [pair.a + pair.b for pair in together] == ["ad", "dg", "be", "bh", "eh", "cf"]
     assert recluster._met_together(reversed(pairs)) == together

@@ -281,9 +281,7 @@ class _Laid:
         warped = cv2.warpAffine(pixels, way, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = _footprint(moving, way, size)
         # borderValue 0: the last row of the frame can be half picture, half the caption that begins there.
-        self.mask: Mask = (
-            cv2.erode(seen, _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-        )
+        self.mask: Mask = cv2.erode(seen, _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         share_still = cv2.countNonZero(seen) / seen.size
         area = share_still * still.width * still.height / (moving.width * moving.height * shrink**2)
         self.overlap_a, self.overlap_b = (

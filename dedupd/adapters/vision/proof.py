@@ -53,13 +53,11 @@ class _Shelf:
         self._pictures: OrderedDict[str, Future[align.Prepared]] = OrderedDict()
 
     def get(self, content: str, read: Callable[[], align.Prepared]) -> align.Prepared:
+        mine: Future[align.Prepared] = Future()
         with self._lock:
-            known = self._pictures.get(content)
-            if known is not None:
-                self._pictures.move_to_end(content)
-            else:
-                mine = self._pictures[content] = Future()
-        if known is not None:
+            known = self._pictures.setdefault(content, mine)
+            self._pictures.move_to_end(content)
+        if known is not mine:
             return known.result()
         try:
             picture = read()

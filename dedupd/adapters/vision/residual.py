@@ -316,7 +316,9 @@ class Residual:
         mean_a, mean_b = self._in_blocks(plane_a), self._in_blocks(plane_b)
         # (H, W): what both show there, and how much each.
         both, of_a, of_b = _dot(mean_a, mean_b), _dot(mean_a, mean_a), _dot(mean_b, mean_b)
-        return self._not_given(plane_a, plane_b, x_b, both, of_a), self._not_given(plane_b, plane_a, x_a, both, of_b)
+        return self._not_given(plane_a, plane_b, x_b, both, of_a), self._not_given(
+            plane_b, plane_a, x_a, both, of_b
+        )
 
     def _not_given(self, wanted: Plane, given: Plane, luma: Plane, both: Plane, own: Plane) -> float:
         terms = np.empty((*luma.shape, 5), np.float32)
@@ -437,8 +439,9 @@ class _Colours:
         low = _at(self._target.low, trusted.all)[::5]
         weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low)
         if self._planes is None:
-            planes = list(cv2.split(self._source.rgb))
-            self._planes = planes, [cv2.multiply(p, 1.0, scale=1 / 255, dtype=cv2.CV_32F) for p in planes]
+            planes = [np.asarray(plane, np.uint8) for plane in cv2.split(self._source.rgb)]
+            shares: list[Plane] = [cv2.multiply(p, 1.0, scale=1 / 255, dtype=cv2.CV_32F) for p in planes]
+            self._planes = planes, shares
         mapped = _mapped(*self._planes, weights)
         return self._residual.rest_of(mapped, self._target, trusted, self._residual.quick.tone)
 

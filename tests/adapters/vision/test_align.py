@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
+from dedupd.adapters.vision import align
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
 from dedupd.core.dominance import Aspect, lost

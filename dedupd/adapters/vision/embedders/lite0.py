@@ -81,7 +81,9 @@ class Lite0:
 
     def embed(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 1280) unit vectors of (N, 224, 224, 3) prepared pictures."""
-        pooled = np.concatenate([self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)])
+        pooled = np.concatenate(
+            [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
+        )
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
 
 
