@@ -61,7 +61,7 @@ def _landscape(seed: int, size: tuple[int, int]) -> Image.Image:
     return image
 
 
-def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> Pixels:
+def noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> Pixels:
     """1/f^exponent noise, mean 0, deviation 1: the spectrum of natural pictures (Field 1987)."""
     spectrum = np.fft.rfft2(rng.standard_normal((high, wide)))
     frequency = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.rfftfreq(wide)[None, :])
@@ -73,7 +73,7 @@ def _noise(rng: np.random.Generator, wide: int, high: int, exponent: float) -> P
 def _sky(rng: np.random.Generator, wide: int, high: int) -> Pixels:
     top, bottom = rng.uniform(40, 230, 3), rng.uniform(90, 250, 3)
     blend = np.linspace(0, 1, high)[:, None, None]
-    clouds = _noise(rng, wide, high, 1.5)[..., None] * rng.uniform(8, 26)
+    clouds = noise(rng, wide, high, 1.5)[..., None] * rng.uniform(8, 26)
     return top * (1 - blend) + bottom * blend + clouds
 
 
@@ -83,7 +83,7 @@ def _ridge(rng: np.random.Generator, canvas: Pixels, level: float) -> None:
     waves: Pixels = np.sin(np.arange(wide) / rng.uniform(60, 300)) * rng.uniform(10, 60)
     line: Pixels = level * high + steps - steps.mean() + waves
     below = np.arange(high)[:, None] > line[None, :]
-    texture = _noise(rng, wide, high, rng.uniform(0.8, 1.3))[..., None] * rng.uniform(14, 34)
+    texture = noise(rng, wide, high, rng.uniform(0.8, 1.3))[..., None] * rng.uniform(14, 34)
     canvas[below] = (rng.uniform(20, 190, 3) + texture)[below]
 
 
@@ -160,14 +160,14 @@ class Gallery:
         if bytes_ is not None:
             target.write_bytes(bytes_)
         else:
-            image.save(target, quality=quality, exif=_exif(taken, camera) if taken else b"")
+            image.save(target, quality=quality, exif=camera_exif(taken, camera) if taken else b"")
         self.truth.append(
             {"path": path, "group_id": group, "scene_id": group, "relation": relation, "stratum": relation}
         )
         return target
 
 
-def _exif(taken: datetime, camera: int) -> Image.Exif:
+def camera_exif(taken: datetime, camera: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = CAMERAS[camera % len(CAMERAS)]
     details = exif.get_ifd(0x8769)

@@ -177,7 +177,7 @@ class Comparison:
         else:
             pairs = self.vision.propose(block, None, None, self._far)
         self._gather(found, pairs, search)
-        return sorted(found.values(), key=lambda p: (p.a, p.b))
+        return _met_together(found.values())
 
     def _gather(
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search
@@ -278,6 +278,22 @@ class _Search:
     """What the comparison depends on -> contents of which it is so."""
     series: Series
     """The long ones of the month."""
+
+
+def _met_together(pairs: Iterable[Candidate]) -> list[Candidate]:
+    """Look-alikes of one scene one after another, so that each of their pictures is read once for all its pairs."""
+    first: dict[str, str] = {}
+
+    def scene(content: str) -> str:
+        while (above := first.setdefault(content, content)) != content:
+            first[content] = content = first[above]
+        return content
+
+    ordered = sorted(pairs, key=lambda p: (p.a, p.b))
+    for pair in ordered:
+        one, other = sorted((scene(pair.a), scene(pair.b)))
+        first[other] = one
+    return sorted(ordered, key=lambda p: scene(p.a))
 
 
 def _within(series: Series, contents: Sequence[str], rules: str) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.core.photo import Candidate
 from dedupd.pipeline import compare
 from dedupd.ports import Proof, ProofRequest
 from tests.support.shelf import Shelf
@@ -155,3 +156,12 @@ def test_a_time_lapse_gives_the_same_groups_however_its_frames_came_and_went(tmp
         shelf.close()
         fresh.close()
     assert found[0] == found[1] and found[0]
+
+
+def test_look_alikes_of_one_scene_are_compared_one_after_another() -> None:
+    pairs = [
+        Candidate(a=a, b=b, cosine=0.9, hash_distance=3) for a, b in ("be", "ad", "cf", "dg", "eh", "bh")
+    ]
+    together = compare._met_together(pairs)
+    assert [pair.a + pair.b for pair in together] == ["ad", "dg", "be", "bh", "eh", "cf"]
+    assert compare._met_together(reversed(pairs)) == together

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision import detail
 from dedupd.adapters.vision.inside import Box, inside
-from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, quantiles
+from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, View, quantiles
 from dedupd.core.photo import Holding, Measures
 
 Affine = NDArray[np.float64]
@@ -39,6 +39,7 @@ _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
 """Share that a photo fills at most of a screen, or of what surrounds it on all sides or on one: more is a border of a
 few per cent, or a caption."""
 _GAPS = np.ones((7, 7), np.uint8)
+_FIVE = np.ones((5, 5), np.uint8)
 _ONE_COLOUR = 0.9
 """Share of a plain margin, what is drawn on it left out, that is within 8 grey levels of its median colour."""
 _FILL_ALIKE = 0.7
@@ -74,6 +75,11 @@ class Prepared:
         return self.grey if self._whole is None else self._whole
 
     @cached_property
+    def view(self) -> View:
+        """For comparisons in its own frame."""
+        return View(self.rgb, self.grey)
+
+    @cached_property
     def thumb(self) -> Plane:
         """32x32, zero mean, unit length."""
         small = cv2.resize(self.grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -84,6 +90,16 @@ class Prepared:
     def features(self) -> tuple[Plane, Pixels | None]:
         points, descriptors = _ORB.detectAndCompute(self.grey, None)
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
+
+    @cached_property
+    def fine(self) -> Pixels:
+        """How far each grey level is from those around it."""
+        return cv2.absdiff(self.grey, cv2.GaussianBlur(self.grey, (0, 0), 1.5))
+
+    @cached_property
+    def everywhere(self) -> Pixels:
+        """255 in each pixel: what is warped to know where this picture lies."""
+        return np.full((self.height, self.width), 255, np.uint8)
 
     @cached_property
     def inside(self) -> Box | None:
@@ -265,25 +281,22 @@ class _Laid:
         warped = cv2.warpAffine(pixels, way, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         seen = _footprint(moving, way, size)
         # borderValue 0: the last row of the frame can be half picture, half the caption that begins there.
-        self.mask: Mask = (
-            cv2.erode(seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-        )
-        share_still = float((seen > 0).mean())
+        self.mask: Mask = cv2.erode(seen, _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+        share_still = cv2.countNonZero(seen) / seen.size
         area = share_still * still.width * still.height / (moving.width * moving.height * shrink**2)
         self.overlap_a, self.overlap_b = (
             (min(1.0, area), share_still) if self.a_moves else (share_still, min(1.0, area))
         )
-        self.rgb_a, self.rgb_b = (warped, still.rgb) if self.a_moves else (still.rgb, warped)
-        grey = np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGB2GRAY), np.uint8)
-        self.grey_a, self.grey_b = (grey, still.grey) if self.a_moves else (still.grey, grey)
+        view = View(warped, grey_of(warped))
+        self.view_a, self.view_b = (view, still.view) if self.a_moves else (still.view, view)
 
     @property
     def comparable(self) -> bool:
-        return int(self.mask.sum()) >= 2000
+        return np.count_nonzero(self.mask) >= 2000
 
     @cached_property
     def residual(self) -> Residual:
-        return Residual(self.rgb_a, self.rgb_b, self.grey_a, self.grey_b, self.mask)
+        return Residual(self.view_a, self.view_b, self.mask)
 
     @cached_property
     def quick(self) -> Rest:
@@ -326,7 +339,8 @@ class _Laid:
 
     def _drift(self) -> tuple[Affine, dict[str, float]] | None:
         """How far the moving picture is still off (Lucas-Kanade flow of corners), as a better transform."""
-        still, moving = (self.grey_b, self.grey_a) if self.a_moves else (self.grey_a, self.grey_b)
+        views = (self.view_b, self.view_a) if self.a_moves else (self.view_a, self.view_b)
+        still, moving = (view.grey for view in views)
         moving = _match_tone(moving, still, self.mask)
         points = cv2.goodFeaturesToTrack(still, 200, 0.01, 7, mask=self.mask.astype(np.uint8) * 255)
         if points is None or len(points) < 12:
@@ -357,14 +371,14 @@ def _scale(transform: Affine) -> float:
 
 
 def _footprint(moving: Prepared, way: Affine, size: tuple[int, int]) -> Pixels:
-    full = np.full((moving.height, moving.width), 255, np.uint8)
-    return np.asarray(cv2.warpAffine(full, way, size, flags=cv2.INTER_NEAREST), np.uint8)
+    return np.asarray(cv2.warpAffine(moving.everywhere, way, size, flags=cv2.INTER_NEAREST), np.uint8)
 
 
 def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
     """Optical flow assumes equal brightness: give x the grey levels of y."""
-    qx = quantiles(x[mask][::7])
-    table = np.interp(np.arange(256), qx + np.arange(len(qx)) * 1e-3, quantiles(y[mask][::7]))
+    some = np.flatnonzero(mask)[::7]
+    qx, qy = quantiles(x.ravel().take(some)), quantiles(y.ravel().take(some))
+    table = np.interp(np.arange(256), qx + np.arange(len(qx)) * 1e-3, qy)
     return np.asarray(cv2.LUT(x, np.clip(np.rint(table), 0, 255).astype(np.uint8)), np.uint8)
 
 
@@ -387,46 +401,79 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> _Be
     pictures is more than a caption.
     """
     seen = _footprint(other, other_to_picture, (picture.width, picture.height))
-    outside = cv2.erode(
-        255 - seen, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255
-    )
-    if (seen == 0).mean() < 0.01:
+    unseen = seen.size - cv2.countNonZero(seen)
+    if unseen < 0.01 * seen.size:
         return _Beyond()
-    rim = (seen > 0) & (
-        cv2.erode(seen, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255) == 0
-    )
+    outside = cv2.erode(255 - seen, _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=255)
     count, labels = cv2.connectedComponents(outside)
-    rounding = float((seen == 0).mean() - (outside > 0).mean())
+    rounding = unseen / seen.size - cv2.countNonZero(outside) / seen.size
     beyond, margin, frame = rounding, 0.0, 0.0
-    filled = _filled(picture, seen)
+    filled = _filled(picture, seen) if count > 1 else None
     for label in range(1, count):
         part = labels == label
-        if filled is not None and filled[part].mean() > 0.5:
-            frame += float(part.mean())
+        share = float(part.mean())
+        if filled is not None and np.count_nonzero(filled & part) > 0.5 * share * seen.size:
+            frame += share
             continue
-        paint = np.median(picture.rgb[part][::3], axis=0)
-        off = np.abs(picture.rgb.astype(np.int16) - paint.astype(np.int16)).max(axis=2)
-        near = cv2.dilate(part.astype(np.uint8), np.ones((19, 19), np.uint8)) > 0
-        edge = off[rim & near]
-        ground = off[part][off[part] < 24]
-        # A frame is one colour; a sky or a wall beside the cut has its shades.
-        flat = ground.size > 0.6 * part.sum() and (ground < 8).mean() > _ONE_COLOUR
-        plain = flat and edge.size > 0 and (edge > 20).mean() > 0.5
-        drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
-        beyond += float((drawn > 0).mean() if plain else part.mean())
-        margin += float((drawn > 0).mean()) if plain else 0.0
-        frame += float(part.mean() - (drawn > 0).mean()) if plain else 0.0
+        drawn = _drawn_on_a_margin(picture, part, seen)
+        if drawn is None:
+            beyond += share
+        else:
+            beyond += drawn
+            margin += drawn
+            frame += share - drawn
     if beyond < 0.02 + rounding and count > 1:
         beyond = 0.0
     return _Beyond(beyond, margin, frame)
 
 
+def _drawn_on_a_margin(picture: Prepared, part: Mask, seen: Pixels) -> float | None:
+    """The share of the picture that what stands on this part of it fills; None when the part is no plain margin."""
+    levels = picture.rgb.reshape(-1, 3).take(np.flatnonzero(part), axis=0)
+    paint = [_median(levels[::3, channel]) for channel in range(3)]
+    ground = _off(levels, paint)
+    ground = ground[ground < 24]
+    # A frame is one colour; a sky or a wall beside the cut has its shades.
+    if ground.size <= 0.6 * len(levels) or np.count_nonzero(ground < 8) <= _ONE_COLOUR * ground.size:
+        return None
+    off = _off(picture.rgb, paint)
+    rim = (seen > 0) & (
+        cv2.erode(seen, np.ones((9, 9), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255) == 0
+    )
+    near = cv2.dilate(part.astype(np.uint8), np.ones((19, 19), np.uint8)) > 0
+    edge = off[rim & near]
+    if np.count_nonzero(edge > 20) <= 0.5 * edge.size:
+        return None
+    drawn = cv2.morphologyEx(((off >= 24) & part).astype(np.uint8), cv2.MORPH_CLOSE, _GAPS)
+    return cv2.countNonZero(drawn) / drawn.size
+
+
+def _median(levels: Pixels) -> int:
+    """Of (N,) grey levels, rounded down: by counting, without sorting them."""
+    upto = np.cumsum(np.bincount(levels, minlength=256))
+    low, high = np.searchsorted(upto, [(len(levels) - 1) // 2 + 1, len(levels) // 2 + 1])
+    return int(low + high) // 2
+
+
+def _off(levels: Pixels, paint: list[int]) -> NDArray[np.int16]:
+    """How far (..., 3) levels are from a colour, in the channel where that is most."""
+    # Not OpenCV's absdiff: it takes a column of a few pixels for a colour.
+    red, green, blue = (np.abs(levels[..., at].astype(np.int16) - level) for at, level in enumerate(paint))
+    return np.maximum(np.maximum(red, green), blue)
+
+
 def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
     """Where the surroundings are the picture itself, enlarged and blurred, as phones and galleries fill up a shape."""
-    rows, columns = np.nonzero(seen)
-    top, bottom, left, right = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     if (bottom - top) * (right - left) > 0.9 * seen.size or min(bottom - top, right - left) < 24:
         return None
+    outside = cv2.erode((seen == 0).astype(np.uint8), _FIVE) > 0
+    if np.count_nonzero(outside) < 500:
+        return None
+    fine = picture.fine
+    if float(fine[outside].mean()) >= 0.35 * float(fine[seen > 0].mean()):
+        return None  # not smooth
     inner = picture.grey[top:bottom, left:right]
     cover = max(picture.width / inner.shape[1], picture.height / inner.shape[0])
     large = cv2.resize(inner, None, fx=cover, fy=cover, interpolation=cv2.INTER_LINEAR)
@@ -434,15 +481,10 @@ def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
     large = large[max(0, y) : max(0, y) + picture.height, max(0, x) : max(0, x) + picture.width]
     if large.shape != seen.shape:
         large = cv2.resize(large, seen.shape[1::-1])
-    outside = cv2.erode((seen == 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    if outside.sum() < 500:
-        return None
     sigma = max(picture.width, picture.height) / 40
     one, two = (cv2.GaussianBlur(p, (0, 0), sigma)[outside].astype(np.float32) for p in (picture.grey, large))
     alike = np.corrcoef(one, two)[0, 1] if min(one.std(), two.std()) > 1 else 0.0
-    fine = cv2.absdiff(picture.grey, cv2.GaussianBlur(picture.grey, (0, 0), 1.5))
-    smooth = float(fine[outside].mean()) < 0.35 * float(fine[seen > 0].mean())
-    return outside if alike > _FILL_ALIKE and smooth else None
+    return outside if alike > _FILL_ALIKE else None
 
 
 def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:

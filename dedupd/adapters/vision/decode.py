@@ -269,7 +269,9 @@ def _to_rgb(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
         transparent = int(np.asarray(frame)[..., 3].min()) < _OPAQUE
         ground = Image.new("RGBA", frame.size, (*GREY, 255))
         frame = Image.alpha_composite(ground, frame)
-    return frame.convert("RGB"), transparent
+    # Pillow copies what is RGB already: of a photo in full, 48 MB. A decoded JPEG needs its file no more.
+    as_it_is = frame.mode == "RGB" and isinstance(frame, JpegImagePlugin.JpegImageFile)
+    return frame if as_it_is else frame.convert("RGB"), transparent
 
 
 def _to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -32,46 +34,73 @@ _THUMBNAILS = {
 }  # fmt: skip
 """Long side -> how its file ends, format, quality: large to look at, small (a fifth of the bytes) to keep in pages, up to
 every pixel for a browser that compares."""
-_CACHE_BYTES = 64 << 20
+_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 96 << 20}
+"""For each look its own: one large picture takes the room of twenty small ones."""
 
 
 class Gallery:
-    """Recently read pictures with their features, so that a keeper is not read once per copy. Thread-safe."""
+    """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._pictures: OrderedDict[tuple[str, int], align.Prepared] = OrderedDict()
-        self._bytes = 0
+        self._shelves = {side: _Shelf(most) for side, most in _CACHE_BYTES.items()}
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """`content` as found at `path`. Raises Refused, also when something else lies there now."""
-        place = (content, side)
+        return self._shelves[side].get(content, lambda: _prepared(path, content, side))
+
+
+class _Shelf:
+    """Pictures of one size, the least recently used go first. One that is being read is waited for."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+        self._lock = Lock()
+        self._pictures: OrderedDict[str, Future[align.Prepared]] = OrderedDict()
+
+    def get(self, content: str, read: Callable[[], align.Prepared]) -> align.Prepared:
+        mine: Future[align.Prepared] = Future()
         with self._lock:
-            if place in self._pictures:
-                self._pictures.move_to_end(place)
-                return self._pictures[place]
-        # What the file holds is asked once, at the first look.
-        whole = _read(path, content, 2 * side, holds=side == SIDE)
-        pixels = np.asarray(whole.image)
-        small = area_resize(pixels, side)
-        grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
-        # Here and not where photos are read: hashes and vectors hardly change, and every library would be read again.
-        holding = whole.holding
-        if side == SIDE:
-            holding = replace(holding, beyond_srgb=beyond_srgb(small, whole.profile))
-        picture = align.Prepared(in_srgb(small, whole.profile), holding, grey, several=whole.several)
-        with self._lock:
-            if place not in self._pictures:
-                self._pictures[place] = picture
-                self._bytes += _cost(picture)
-            while self._bytes > _CACHE_BYTES and len(self._pictures) > 1:
-                self._bytes -= _cost(self._pictures.popitem(last=False)[1])
+            known = self._pictures.setdefault(content, mine)
+            self._pictures.move_to_end(content)
+        if known is not mine:
+            return known.result()
+        try:
+            picture = read()
+        except BaseException as error:
+            with self._lock:
+                del self._pictures[content]
+            mine.set_exception(error)
+            raise
+        mine.set_result(picture)
+        self._make_room(picture)
         return picture
+
+    def _make_room(self, picture: align.Prepared) -> None:
+        with self._lock:
+            self._bytes += _cost(picture)
+            for content, other in list(self._pictures.items())[:-1]:
+                if self._bytes <= self._most:
+                    break
+                if other.done() and other.exception() is None:
+                    self._bytes -= _cost(self._pictures.pop(content).result())
+
+
+def _prepared(path: str, content: str, side: int) -> align.Prepared:
+    # What the file holds is asked once, at the first look.
+    whole = _read(path, content, 2 * side, holds=side == SIDE)
+    pixels = np.asarray(whole.image)
+    small = area_resize(pixels, side)
+    grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
+    # Here and not where photos are read: hashes and vectors hardly change, and every library would be read again.
+    holding = whole.holding
+    if side == SIDE:
+        holding = replace(holding, beyond_srgb=beyond_srgb(small, whole.profile))
+    return align.Prepared(in_srgb(small, whole.profile), holding, grey, several=whole.several)
 
 
 def _cost(picture: align.Prepared) -> int:
-    # Pixels, their grey copy, and some 900 features of 32 bytes twice.
-    return picture.rgb.nbytes * 4 // 3 + picture.whole.nbytes + 100_000
+    # Pixels and what comparisons of them share (eight times their grey copy), and some 900 features of 32 bytes twice.
+    return picture.rgb.nbytes * 11 // 3 + picture.whole.nbytes + 100_000
 
 
 def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:

@@ -24,7 +24,8 @@ _STANDARD_LUMINANCE_SUM = 3688
 
 def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray[np.uint64]]:
     """The Traits of `picture` and its (8,) perceptual hashes by orientation."""
-    turned = phashes(picture.image)
+    whole = picture.image.convert("L")
+    turned = phashes(whole)
     facts = read_facts(picture.exif)
     small = area_resize(np.asarray(picture.image), _SIDE)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -36,7 +37,7 @@ def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray
         width=picture.width,
         height=picture.height,
         phash=int(turned[0]),
-        dhash=dhash(picture.image),
+        dhash=dhash(whole),
         captured=facts.captured,
         camera=facts.camera,
         exposure=facts.exposure,

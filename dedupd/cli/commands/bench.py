@@ -1,4 +1,4 @@
-"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes."""
+"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes; `bench speed`: how fast it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from dedupd.errors import DedupdError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dedupd.bench.measure import Measurement
+    from dedupd.bench.speed import Speed
+
+_SPEED = Path("speed")
+"""A folder of that name is ./speed."""
 
 
 def add(commands: Commands) -> None:
@@ -21,23 +25,33 @@ def add(commands: Commands) -> None:
         commands,
         "bench",
         run,
-        help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes",
-        example="dedupd bench ~/labelled --truth ~/labelled/truth.json",
+        help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes; "
+        "or, with 'speed', on photos as large as a camera's beside the naive way",
+        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed",
     )
     parser.add_argument(
-        "gallery", nargs="?", type=Path, metavar="FOLDER", help="default: a gallery it paints itself"
-    )
+        "gallery", nargs="?", type=Path, metavar="FOLDER|speed",
+        help="a labelled gallery (default: one it paints itself), or the word speed: time and memory of a first scan",
+    )  # fmt: skip
     parser.add_argument(
         "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
     )
     parser.add_argument(
-        "--photos", type=parse_positive, default=30, help="size of the painted gallery (default: 30)"
+        "--photos", type=parse_positive, help="size of what it paints (default: 30; for speed 300)"
+    )
+    parser.add_argument(
+        "--megapixels", type=_parse_megapixels, default=12.0, help="of each photo, for speed (default: 12)"
+    )
+    parser.add_argument(
+        "--runs", type=parse_positive, default=3, help="for speed: medians of so many (default: 3)"
     )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when a file would move wrongly."""
+    if arguments.gallery == _SPEED:
+        return _speed(arguments)
     import tempfile
     from dataclasses import asdict
 
@@ -65,7 +79,7 @@ def _gallery(arguments: argparse.Namespace, temporary: Path) -> tuple[Path, Path
             "dedupd.bench.gallery",
             str(folder),
             "--photos",
-            str(arguments.photos),
+            str(arguments.photos or 30),
         ]
         done = subprocess.run([*command, "--truth", str(truth)], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -108,6 +122,50 @@ def _print(found: Measurement) -> None:
     _print_others(found)
     answer("seconds     " + ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in found.phases.items()))
     answer(f"again       {found.again:.2f} s with nothing new")
+
+
+def _speed(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from dedupd.bench import speed
+
+    with progress_bar(quiet=arguments.json) as progress:
+        found = speed.measure(arguments.photos or 300, arguments.megapixels, arguments.runs, progress)
+    if arguments.json:
+        answer_json(asdict(found))
+    else:
+        _print_speed(found)
+    return int(ExitCode.OK)
+
+
+def _print_speed(found: Speed) -> None:
+    answer(
+        f"{found.photos} photos of {found.megapixels:g} Mpixel, a first scan in a fresh state; median of {found.runs}"
+    )
+    answer(found.machine)
+    rows = [
+        ("photos a second", "photos_per_s"), ("times the naive way", "ratio_to_naive"), ("CPU ms a photo read", "read_ms"),
+        (f"CPU ms a pair ({found.pairs})", "pair_ms"), ("CPU seconds", "cpu_s"), ("of it the kernel's", "system_share"),
+        ("MB at most", "peak_mb"), ("naive: seconds", "naive_s"), ("naive: CPU seconds", "naive_cpu_s"),
+    ]  # fmt: skip
+    for title, name in rows:
+        spread = found.spread[name]
+        answer(f"{title:<24}{getattr(found, name):>10.2f}   {spread.least:.2f} to {spread.greatest:.2f}")
+    answer(f"naive way               {found.naive}")
+    for tool, seconds in found.peers.items():
+        answer(f"{tool:<24}{seconds:>10.2f} s")
+
+
+def _parse_megapixels(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 200:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size of a photo: give megapixels from 0.1 to 200, such as 12"
+        )
+    return value
 
 
 def _print_others(found: Measurement) -> None:

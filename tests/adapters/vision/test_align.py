@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
+from dedupd.adapters.vision import align
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
 from dedupd.core.dominance import Aspect, lost
@@ -281,3 +282,12 @@ def test_a_picture_never_moves_beside_a_screen_that_shows_it(
     assert not contained(edge, "a")
     if bars == "none":
         assert contained(edge, "b")
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5, 400])
+def test_a_margin_of_few_pixels_is_measured_like_one_of_many(pixels: int) -> None:
+    levels = np.random.default_rng(pixels).integers(0, 256, (pixels, 3), dtype=np.uint8)
+    paint = np.median(levels, axis=0).astype(np.int16)
+    assert [align._median(levels[:, channel]) for channel in range(3)] == paint.tolist()
+    plainly = np.abs(levels.astype(np.int16) - paint).max(axis=1)
+    assert align._off(levels, paint.tolist()).tolist() == plainly.tolist()

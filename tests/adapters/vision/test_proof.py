@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from blake3 import blake3
 from PIL import Image
 
 from dedupd.adapters.vision import proof
+from dedupd.adapters.vision.decode import Refused
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
 
@@ -80,7 +84,7 @@ def test_an_unreadable_picture_is_an_error_not_a_measure(tmp_path: Path) -> None
 
 
 def test_a_gallery_forgets_what_it_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_CACHE_BYTES", 1_500_000)
+    monkeypatch.setitem(proof._CACHE_BYTES, 400, 4_000_000)
     gallery = proof.Gallery()
     contents = []
     for seed in range(6):
@@ -93,6 +97,59 @@ def test_a_gallery_forgets_what_it_has_no_room_for(tmp_path: Path, monkeypatch: 
     assert gallery.picture(*contents[-1], 400) is not None
     with pytest.raises(Exception, match="no longer there"):
         gallery.picture(*contents[0], 400)
+
+
+def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo().save(tmp_path / "a.png")
+    content = blake3((tmp_path / "a.png").read_bytes()).hexdigest()
+    read: list[str] = []
+    begun, met, really = Event(), Barrier(2, timeout=20), proof._read
+
+    def slow(path: str, *rest: Any, **more: Any) -> Any:
+        read.append(path)
+        begun.set()
+        met.wait()
+        return really(path, *rest, **more)
+
+    monkeypatch.setattr(proof, "_read", slow)
+    gallery = proof.Gallery()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(gallery.picture, os.fspath(tmp_path / "a.png"), content, 400)
+        assert begun.wait(20)
+        second = pool.submit(gallery.picture, os.fspath(tmp_path / "a.png"), content, 400)
+        met.wait()
+        assert first.result() is second.result()
+    assert len(read) == 1
+
+
+def test_a_picture_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    gallery, path = proof.Gallery(), tmp_path / "a.png"
+    photo().save(tmp_path / "b.png")
+    content = blake3((tmp_path / "b.png").read_bytes()).hexdigest()
+    with pytest.raises(Refused, match="no longer there"):
+        gallery.picture(os.fspath(path), content, 400)
+    (tmp_path / "b.png").rename(path)
+    assert gallery.picture(os.fspath(path), content, 400) is not None
+
+
+def test_a_large_look_leaves_the_small_pictures_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(proof._CACHE_BYTES, 1200, 1)
+    gallery = proof.Gallery()
+    seen: dict[str, tuple[str, str]] = {}
+    for name in ("a.png", "b.png"):
+        photo(len(seen)).save(tmp_path / name)
+        content = blake3((tmp_path / name).read_bytes()).hexdigest()
+        seen[name] = os.fspath(tmp_path / name), content
+        for side in (400, 1200):
+            gallery.picture(*seen[name], side)
+    (tmp_path / "a.png").unlink()
+    assert gallery.picture(*seen["a.png"], 400) is not None
+    with pytest.raises(Refused):
+        gallery.picture(*seen["a.png"], 1200)
 
 
 def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ _HALVING_BLOCKS = (1, 3, 5, 11)
 _BATCH_NORM_EPSILON = 1e-3
 """TensorFlow's, with which the weights were trained."""
 _GEM_POWER = 3.0
+_AT_ONCE = 2
+"""Pictures: on a CPU the fastest, by a fifth against eight, and the planes of two take a quarter of the memory. Same vectors."""
 _LARGEST_DIFFERENCE = 1e-3
 """Between torch and the converted graph, on unit vectors."""
 
@@ -79,7 +81,9 @@ class Lite0:
 
     def embed(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 1280) unit vectors of (N, 224, 224, 3) prepared pictures."""
-        pooled = self._run(batch)
+        pooled = np.concatenate(
+            [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
+        )
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
 
 

@@ -1,0 +1,55 @@
+"""What `bench speed` paints, runs and tells; never how fast it was."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import asdict
+from hashlib import md5
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dedupd.bench import others, speed
+from dedupd.bench.camera import paint, shots
+
+
+def test_of_ten_photos_eight_are_different_one_is_a_byte_copy_and_one_saved_again(tmp_path: Path) -> None:
+    paint(tmp_path, photos=10, megapixels=0.1)
+    paths = sorted(tmp_path.rglob("*.jpg"))
+    contents = Counter(md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in paths)
+    assert (len(paths), len(contents)) == (10, 9)
+    sizes = Counter(Image.open(path).size for path in paths)
+    assert sizes == {(368, 276): 9, (184, 138): 1}
+
+
+@pytest.mark.parametrize(("photos", "different"), [(1, 1), (9, 9), (25, 21), (300, 240)])
+def test_the_different_ones_are_three_of_a_place(photos: int, different: int) -> None:
+    found = list(shots(photos))
+    assert len({shot.path for shot in found}) == len(found) == different
+    assert max(Counter(shot.place for shot in found).values()) <= 3
+
+
+def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(others, "installed", list)
+    steps: list[str] = []
+    found = speed.measure(10, 0.1, 1, lambda phase, done, total: steps.append(phase))
+    told = asdict(found)
+    promised = {
+        "machine", "photos", "megapixels", "ratio_to_naive", "photos_per_s", "read_ms", "pair_ms", "pairs", "peak_mb",
+        "peers",
+    }  # fmt: skip
+    assert promised <= told.keys()
+    assert (found.photos, found.megapixels, found.runs, found.peers) == (10, 0.1, 1, {})
+    assert found.pairs >= 1
+    assert min(found.read_ms, found.pair_ms, found.peak_mb, found.naive_s, found.ratio_to_naive) > 0
+    assert 0 < found.system_share < 1
+    assert all(each.least <= told[name] <= each.greatest for name, each in found.spread.items())
+    assert steps == ["paint", "scan", "naive"]
+
+
+def test_cpu_time_of_a_process_is_told_in_seconds() -> None:
+    used = speed.cpu_of(os.getpid())
+    times = os.times()
+    assert abs(used - (times.user + times.system)) < 2
