@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dedupd.version import __version__
+
 if TYPE_CHECKING:
     from dedupd.library import Library, run_deduplication_for_months
 
-__version__ = "0.1.0"
 __all__ = ["Library", "__version__", "run_deduplication_for_months"]
 
 

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from dedupd import __version__
 from dedupd.cli.console import deliver, tell
 from dedupd.cli.options import Commands, Help, add_places
 from dedupd.errors import DedupdError
+from dedupd.version import __version__
 
 COMMANDS = (
     "run", "scan", "demo",

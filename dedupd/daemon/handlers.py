@@ -9,7 +9,6 @@ import os
 
 import msgspec
 
-from dedupd import __version__
 from dedupd.daemon.acts import Acts
 from dedupd.daemon.reads import Reads
 from dedupd.daemon.server import OtherProtocol
@@ -19,6 +18,7 @@ from dedupd.protocol.limits import PROTOCOL
 from dedupd.protocol.requests import GetStatus, Request, SayHello
 from dedupd.protocol.results import Hello
 from dedupd.protocol.views import StatusView
+from dedupd.version import __version__
 
 
 class Handlers:

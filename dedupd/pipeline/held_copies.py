@@ -43,9 +43,11 @@ def check_held_copies(
             missing.append(row.id)
         elif row.absent_since is not None:
             _is_back(ledger, row.id)
+    sought = _not_found_by_undo(ledger, root)
+    _end_forgotten(ledger, sought)
     if not missing:
         return 0
-    moves = {m.file: m.id for m in ledger.journal.moves(root=root.path, held=True)}
+    moves = {m.file: m.id for m in (*ledger.journal.moves(root=root.path, held=True), *sought)}
     elsewhere: dict[tuple[int, int, int], str] = {}
     for files in disk.held(root.path):
         elsewhere |= {_mark(file.stat): file.path for file in files}
@@ -65,6 +67,27 @@ def check_held_copies(
     return found
 
 
+def _not_found_by_undo(ledger: Ledger, root: RootRow) -> list[Move]:
+    """Moves that an undo found at neither place: their copies were gone before dedupd touched them."""
+    return [
+        move for move in ledger.journal.attention()
+        if move.root == root.path and move.goal is not Goal.MOVED and move.refusal is Refusal.GONE
+    ]  # fmt: skip
+
+
+def _end_forgotten(ledger: Ledger, sought: Iterable[Move]) -> None:
+    """Of these, what an older dedupd believed gone without a word to the journal: a person was told of it for ever."""
+    with ledger.transaction():
+        ledger.journal.finish(
+            [_taken_out(move) for move in sought if ledger.inventory.file(move.file) is None]
+        )
+
+
+def _taken_out(move: Move) -> Move:
+    gone = MoveRefused("taken out of duplicates/ by its owner", Refusal.TAKEN_OUT)
+    return move.refused(gone, MoveState.ABORTED)
+
+
 def _is_back(ledger: Ledger, file: int) -> None:
     with ledger.transaction():
         row = ledger.inventory.file(file)
@@ -80,7 +103,8 @@ def _missing(
     with ledger.transaction():
         for row in (row for row in rows if row.id not in begun):
             path = elsewhere.get(_mark(row.stat))
-            move = next(iter(ledger.journal.moves(ids=[moves.get(row.id, 0)], held=True)), None)
+            now_journaled = ledger.journal.moves(ids=[moves.get(row.id, 0)])
+            move = next((m for m in now_journaled if m.held or m.state is MoveState.ATTENTION), None)
             if path is not None and ledger.inventory.file_at(root.id, path) is None:
                 there = disk.stat(root.path, path)
                 if there is not None and _mark(there) == _mark(row.stat):
@@ -120,6 +144,10 @@ def _gone_along(
     if move is not None:
         above, below = (duplicates_folder(p)[: -len(DUPLICATES)] for p in (row.path, path))
         src = below + move.src[len(above) :] if move.src.startswith(above) else move.src
+        if not move.held:  # an undo did not find it in its former place
+            ledger.journal.finish(
+                [replace(move, goal=Goal.MOVED, state=MoveState.DONE, error="", refusal=None)]
+            )
         ledger.journal.follow([replace(move, src=src, dst=path)])
     ledger.inventory.placed_file(row.id, path, FileState.HELD)
     traits = ledger.inventory.traits([row.content]) if row.content else {}
@@ -135,11 +163,12 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
     if move is not None:
         copies = _copies_since(ledger, row, move)
         if copies and move.primary:
-            ended = replace(move, goal=Goal.UNDONE, restored=next(iter(copies)).path)
+            ended = replace(
+                move, goal=Goal.UNDONE, state=MoveState.DONE, restored=next(iter(copies)).path, error="", refusal=None
+            )  # fmt: skip
             record_undo_verdict(ledger, ended, now)
         else:
-            gone = MoveRefused("taken out of duplicates/ by its owner", Refusal.TAKEN_OUT)
-            ended = move.refused(gone, MoveState.ABORTED)
+            ended = _taken_out(move)
             ledger.sidecars.forget(move.group)  # what it knew stands there alone now: its owner's to keep
         ledger.journal.finish([ended])
     ledger.inventory.change_month(row.root, row.month, now)

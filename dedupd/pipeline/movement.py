@@ -55,6 +55,8 @@ class Moved:
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
     """Photos that were to move and did not, for whatever reason."""
+    touched: dict[int, set[str]] = field(default_factory=dict)
+    """Root id -> months that the act grouped anew, also where nothing moved."""
     batch: str = field(default_factory=new_batch)
     """What moved in it came from one act, in whatever root: `undo --last` undoes all of it."""
 
@@ -338,8 +340,10 @@ class Movement:
                 consent.say_yes(self._ledger, root, self._clock.now())
 
     def months_of(self, moved: Moved, touched: Mapping[int, set[str]]) -> dict[int, set[str]]:
-        """Root id -> months whose summaries these moves change: each file's own and its keeper's."""
+        """Root id -> months whose summaries these moves change: each file's own, its keeper's, and what was grouped anew."""
         months = {root: set(names) for root, names in touched.items()}
+        for root, names in moved.touched.items():
+            months.setdefault(root, set()).update(names)
         ids = {r.path: r.id for r in self._roots.all}
         for move in [*moved.moves, *moved.refused]:
             group = self._ledger.judgement.group(move.group)

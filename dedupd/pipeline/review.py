@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from dedupd import __version__
 from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
@@ -37,6 +36,7 @@ from dedupd.protocol.views import (
     RootView,
     StatusView,
 )
+from dedupd.version import __version__
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger

@@ -33,7 +33,7 @@ class Verdicts:
 
     def __init__(
         self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
-        regroup: Callable[..., object], annotate: Callable[..., None],
+        regroup: Callable[..., dict[int, set[str]]], annotate: Callable[..., None],
     ) -> None:  # fmt: skip
         """`regroup` groups the months that changed, `annotate` settles sidecars."""
         self._ledger, self._disk, self._clock, self._settings = ledger, disk, clock, settings
@@ -115,7 +115,7 @@ class Verdicts:
                 self._annotate(groups=result.groups)
                 return result
         # Not all that waits: a first import takes hours, and somebody waits for this.
-        self._regroup(self._months_of(meant), stop=stop)
+        result.touched = self._regroup(self._months_of(meant), stop=stop)
         if result.undone:  # what came back was renamed just now, and only settled files are keepers
             wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
         for better in chosen:
@@ -263,8 +263,7 @@ class Verdicts:
                 for content in (verdict.a, verdict.b):
                     for file in self._ledger.inventory.live_with_content(content) if content else ():
                         self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
-        self._regroup(stop=stop)
-        return Moved(said=unknown)
+        return Moved(said=unknown, touched=self._regroup(stop=stop))
 
     def take_in(self, verdicts: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
         """Add verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.

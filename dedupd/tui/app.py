@@ -7,6 +7,8 @@ Screens are imported where they are opened.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
+from dedupd.errors import ExitCode
 from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
 from dedupd.protocol.results import Confirmed
 from dedupd.tui.gc_pause import GcPause
@@ -34,6 +37,9 @@ from dedupd.tui.pictures.terminal import ImageMode
 from dedupd.tui.screens.base import Page
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
+
+TERMINAL_SECONDS = 2.0
+"""How often is looked whether the terminal is still there."""
 
 
 class ReviewApp(App[None]):
@@ -69,6 +75,7 @@ class ReviewApp(App[None]):
         self.picture_cache = PictureCache(self.daemon_line.find_thumbnails, images)
         self.daemon_launcher = DaemonLauncher(start_command)
         self.starting = False
+        self._on_terminal = _has_terminal()
         self.gc_pause = GcPause(self.set_timer, lambda: len(self.screen_stack) == 1)
         self.changed: Signal[Topic] = Signal(self, "changed")
         for theme in (DARK, LIGHT):
@@ -91,9 +98,18 @@ class ReviewApp(App[None]):
     def _begin(self) -> None:
         """Start what the first frame did not wait for."""
         self.gc_pause.start()
+        if self._on_terminal:
+            self.set_interval(TERMINAL_SECONDS, self._end_without_terminal)
         self.run_worker(self.daemon_line.run(), group="daemon line")
         self.run_worker(self.action_queue.run(), group="action queue")
         self.run_worker(_load_ahead, group="ahead", thread=True)
+
+    def _end_without_terminal(self) -> None:
+        """A terminal that went without a word (its program was killed) is read for ever, at the cost of a whole core."""
+        if not _has_terminal():
+            os._exit(
+                ExitCode.FAILED
+            )  # nothing of ours is half done here, and an orderly end waits for the terminal
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
@@ -236,6 +252,10 @@ class ReviewApp(App[None]):
     def _open(self, kind: type[Page]) -> None:
         if not isinstance(self.screen, kind):
             self.push_screen(kind(self))
+
+
+def _has_terminal() -> bool:
+    return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
 
 
 def _load_ahead() -> None:

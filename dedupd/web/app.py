@@ -20,12 +20,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from dedupd import __version__
 from dedupd.adapters.fs.lock import state_lock
 from dedupd.config import Places, Settings
 from dedupd.errors import AlreadyRunning, DedupdError
 from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
 from dedupd.protocol.views import GroupDetail, StatusView
+from dedupd.version import __version__
 from dedupd.web.api import Library
 from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import Back, ErrorBody, Keep, SetDuplicates, UploadedSet, Verdict, Yes, schemas

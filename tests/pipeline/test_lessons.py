@@ -121,3 +121,15 @@ def test_beside_another_keeper_what_was_said_of_the_pair_is_turned_round(shelf: 
     assert [(p.only_here, p.only_in_keeper) for p in left] == [
         (("may hold more, as it was never compared with this keeper",), ())
     ]
+
+
+def test_a_verdict_that_is_forgotten_says_which_months_were_grouped_anew(shelf: Shelf) -> None:
+    """A reviewer asks for these months again; else a group that waits once more is not seen."""
+    shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
+    shelf.look()
+    (group,) = shelf.ledger.judgement.groups()
+    _, (verdict, *_) = shelf.library.verdicts.recording(lambda: shelf.library.verdicts.reject([group.id]))
+    shelf.library.grouper.regroup()
+    forgotten = shelf.library.verdicts.forget(verdict)
+    assert forgotten.files == 0
+    assert shelf.library.movement.months_of(forgotten, {}) == {shelf.row.id: {"2024-06"}}

@@ -20,8 +20,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dedupd.core.photo import FileState
-from dedupd.core.relocation import Goal
+from dedupd.core.relocation import Goal, MoveState
 from dedupd.daemon.engine import Engine, Urgency
+from dedupd.errors import MoveRefused, Refusal
 from dedupd.library import Library, Moved
 from dedupd.pipeline import held_copies, reconcile
 from dedupd.pipeline.slices import Stop
@@ -382,3 +383,56 @@ def come_in(shelf: Shelf, act: str, which: int, name: str) -> None:
     elif shelf.path(month).exists() and not shelf.path(f"2024/05 {name}").exists():
         os.rename(shelf.path(month), shelf.path(f"2024/05 {name}"))
         library.roots.reconcile()
+
+
+def test_a_copy_that_its_owner_took_before_an_undo_is_told_of_until_it_is_believed_gone(shelf: Shelf) -> None:
+    """Its owner took it out of the library; the undo finds it at neither place, and somebody is told to look for it."""
+    filled(shelf)
+    gone = shelf.library.movement.held(everything=True)[0]
+    os.rename(shelf.path(gone.dst), shelf.at / "out")
+    shelf.library.movement.undo([gone])
+    assert [move.id for move in shelf.ledger.journal.attention()] == [gone.id]
+    shelf.library.roots.reconcile()
+    assert shelf.ledger.journal.attention(), "absence is believed at the second look only"
+    shelf.clock.advance(100)
+    shelf.library.roots.reconcile()
+    assert not shelf.ledger.journal.attention()
+    (ended,) = shelf.ledger.journal.moves(ids=[gone.id])
+    assert ended.refusal is Refusal.TAKEN_OUT
+
+
+def test_what_an_older_dedupd_told_of_for_ever_is_ended(shelf: Shelf) -> None:
+    filled(shelf)
+    gone = shelf.library.movement.held(everything=True)[0]
+    os.rename(shelf.path(gone.dst), shelf.at / "out")
+    shelf.library.movement.undo([gone])
+    shelf.ledger.inventory.remove_file(gone.file)
+    shelf.library.roots.reconcile()
+    assert not shelf.ledger.journal.attention()
+
+
+def test_a_copy_whose_folder_moved_before_an_undo_is_held_still(shelf: Shelf) -> None:
+    filled(shelf)
+    gone = shelf.library.movement.held(everything=True)[0]
+    above = shelf.path(gone.dst.partition("/duplicates/")[0])
+    os.rename(above, above.with_name(f"{above.name} trip"))
+    shelf.library.movement.undo([gone])
+    assert shelf.ledger.journal.attention()
+    shelf.library.roots.reconcile()
+    assert not shelf.ledger.journal.attention()
+    (held,) = shelf.ledger.journal.moves(ids=[gone.id])
+    assert held.held
+    assert shelf.path(held.dst).exists()
+
+
+def test_what_a_crash_lost_is_told_of_for_as_long_as_it_is_not_found(shelf: Shelf) -> None:
+    """That is no undo: dedupd itself was moving the file."""
+    filled(shelf)
+    gone = shelf.library.movement.held(everything=True)[0]
+    os.rename(shelf.path(gone.dst), shelf.at / "out")
+    lost = MoveRefused("look for it by hand", Refusal.GONE)
+    shelf.ledger.journal.finish([gone.refused(lost, MoveState.ATTENTION)])
+    for _ in range(3):
+        shelf.library.roots.reconcile()
+        shelf.clock.advance(100)
+    assert shelf.ledger.journal.attention()

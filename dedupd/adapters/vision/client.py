@@ -21,7 +21,6 @@ from typing import IO, TypeVar
 
 import msgspec
 
-import dedupd
 from dedupd.adapters.vision import messages
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
@@ -535,7 +534,7 @@ def _open_log(path: Path) -> IO[bytes] | int:
 
 def worker_environment() -> dict[str, str]:
     """What a process of ours that reads pictures or the index runs in: this very package, one thread, no network."""
-    home = str(Path(dedupd.__file__).resolve().parent.parent)
+    home = str(Path(__file__).resolve().parents[3])
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
         "HF_HUB_OFFLINE": "1",
