@@ -13,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 MODULES = sorted((REPOSITORY / "dedupd").rglob("*.py"))
+ROOMS = [path.relative_to(REPOSITORY / "dedupd").parent for path in MODULES if path.parent.name != "dedupd"]
 
 DESTRUCTIVE = {
     "os": {"rename", "renames", "replace", "unlink", "remove", "rmdir", "removedirs", "truncate", "link"},
@@ -191,3 +192,13 @@ def test_sentences_are_for_people_alone() -> None:
 def test_the_probe_sees_a_decision_by_a_word() -> None:
     assert list(looks_into_a_sentence('x = any("quiet" in m.error for m in rows)')) == [1]
     assert list(looks_into_a_sentence('x = m.refusal is Refusal.NOT_QUIET or "a" in names')) == []
+
+
+def test_what_the_readme_names_is_there() -> None:
+    """A page that leads a newcomer to a file that has moved is worse than none."""
+    named = set(
+        re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", (REPOSITORY / "README.md").read_text("utf-8"))
+    )
+    of_ours = {name for name in named if name.partition("/")[0] in {m.parts[0] for m in ROOMS}}
+    assert len(of_ours) > 15
+    assert {name for name in of_ours if not (REPOSITORY / "dedupd" / name).exists()} == set()
