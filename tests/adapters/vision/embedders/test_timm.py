@@ -30,7 +30,7 @@ BUILD = """
 import json, sys
 from pathlib import Path
 import timm, torch
-from dedupd.adapters.vision import models, timm_backbone
+from dedupd.adapters.vision.embedders import registry, timm_backbone
 from dedupd.errors import VisionError
 
 folder = Path(sys.argv[1])
@@ -53,13 +53,13 @@ bad = [
 sentences = []
 for name in bad:
     try:
-        timm_backbone.TimmBackbone(models.parse(name))
+        timm_backbone.TimmBackbone(registry.parse(name))
         sentences.append(f"{name} loaded")
     except VisionError as error:
         sentences.append(str(error))
-tags = [timm_backbone.with_tag(models.parse("timm:test_vit")).id]
+tags = [timm_backbone.with_tag(registry.parse("timm:test_vit")).id]
 try:
-    timm_backbone.with_tag(models.parse("timm:no_such_architecture"))
+    timm_backbone.with_tag(registry.parse("timm:no_such_architecture"))
 except VisionError as error:
     tags.append(str(error))
 print(json.dumps([sentences, tags]))
