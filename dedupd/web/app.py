@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from dedupd.adapters.fs.lock import state_lock
+from dedupd.adapters.fs.lock import private_folder, state_lock
 from dedupd.config import Places, Settings
-from dedupd.errors import AlreadyRunning, DedupdError
+from dedupd.errors import AlreadyRunning, DedupdError, StateError
 from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
 from dedupd.protocol.views import GroupDetail, StatusView
 from dedupd.version import __version__
@@ -57,10 +57,30 @@ class Parts:
     sets: Sets
 
 
+_MARK = ".made-by-dedupd-web"
+
+
+def _make_ours(folder: Path) -> None:
+    """What this server empties is only what it made: a state folder may be one in which somebody keeps more, photos too.
+
+    Raises StateError for a folder of this name that is somebody's.
+    """
+    private_folder(folder.parent)
+    private_folder(folder)
+    try:
+        if not (folder / _MARK).is_file():
+            if any(folder.iterdir()):
+                raise StateError(f"{folder} is not dedupd's, and stays as it is: use another --state-dir")
+            (folder / _MARK).touch()
+    except OSError as error:
+        raise StateError(f"{folder} cannot be used ({error.strerror}): use another --state-dir") from None
+
+
 @contextlib.contextmanager
 def own_folder(places: Places) -> Generator[Path]:
     """This server's own folder in the state, empty, and held: one `dedupd web` a state. Raises AlreadyRunning, StateError."""
     folder = places.state / "web"
+    _make_ours(folder)
     try:
         with state_lock(replace(places, state=folder, named=False)):
             for name in ("sets", "pictures"):

@@ -38,7 +38,10 @@ def test_it_prints_the_address_serves_there_and_ends_in_order(tmp_path: Path) ->
         process.kill()
         process.communicate()
     assert process.returncode == 0 and "Traceback" not in said
-    assert sorted(path.name for path in (house.state / "web").iterdir()) == ["lock"]
+    assert sorted(path.name for path in (house.state / "web").iterdir()) == [
+        ".made-by-dedupd-web",
+        "lock",
+    ]
     assert [path.name for path in house.root.iterdir()] == []
 
 
