@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -70,6 +71,29 @@ def test_a_report_that_cannot_be_written(pair: House) -> None:
     assert "cannot be written" in sentence(
         pair.cli("scan", pair.root, "--report", pair.folder / "no/r.json"), 1
     )
+
+
+@pytest.mark.parametrize("path", ["Pictures/2024/06/keep.jpg", "notes.json", "link.json"])
+def test_a_report_takes_the_place_of_nothing_but_a_report(pair: House, path: str) -> None:
+    """`--report` and a slip of the hand: P3 holds for what a person names too."""
+    named = pair.folder / path
+    (pair.folder / "notes.json").write_text('{"title": "photo.jpg"}')
+    (pair.folder / "link.json").symlink_to(pair.folder / "notes.json")
+    if path.endswith(".jpg"):
+        named = next(pair.root.rglob("*.jpg"))
+    before = named.read_bytes()
+    assert "is no report of dedupd" in sentence(
+        pair.cli("scan", pair.root, "--dry-run", "--report", named), 2
+    )
+    assert named.read_bytes() == before
+
+
+def test_a_report_takes_the_place_of_a_former_one_and_of_an_empty_file(pair: House) -> None:
+    named = pair.folder / "r.json"
+    named.touch()
+    for _ in range(2):
+        assert pair.cli("scan", pair.root, "--dry-run", "--report", named).code == 0
+        assert json.loads(named.read_text())["duplicate_groups"] == 1
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -432,6 +433,19 @@ def test_what_a_crash_lost_is_told_of_for_as_long_as_it_is_not_found(shelf: Shel
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     lost = MoveRefused("look for it by hand", Refusal.GONE)
     shelf.ledger.journal.finish([gone.refused(lost, MoveState.ATTENTION)])
+    for _ in range(3):
+        shelf.library.roots.reconcile()
+        shelf.clock.advance(100)
+    assert shelf.ledger.journal.attention()
+
+
+def test_what_was_left_for_a_person_for_another_reason_stays_with_them(shelf: Shelf) -> None:
+    filled(shelf)
+    gone = shelf.library.movement.held(everything=True)[0]
+    os.rename(shelf.path(gone.dst), shelf.at / "out")
+    doubtful = MoveRefused("two names, and one cannot be taken away", Refusal.FAILED)
+    left = replace(gone.refused(doubtful, MoveState.ATTENTION), goal=Goal.UNDONE)
+    shelf.ledger.journal.finish([left])
     for _ in range(3):
         shelf.library.roots.reconcile()
         shelf.clock.advance(100)

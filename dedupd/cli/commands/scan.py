@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_settings, parse_month
-from dedupd.errors import AlreadyRunning, ConsentNeeded, DedupdError, ExitCode, NoDaemon, RootError
+from dedupd.errors import (
+    AlreadyRunning,
+    ConsentNeeded,
+    DedupdError,
+    ExitCode,
+    NoDaemon,
+    RootError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
@@ -43,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.core.month import Month
     from dedupd.library import Library
 
+    _check_report(arguments.report)
     settings, places = opened(arguments)
     months = [Month.parse(arguments.month)] if arguments.month else None
     try:
@@ -131,6 +141,29 @@ def _reasons(skipped: list[dict[str, str]]) -> str:
     )
 
 
+_BEGINNING = b'{\n "generated_at"'
+"""Of each report: its first field."""
+
+
+def _check_report(path: Path | None) -> None:
+    """A report takes the place of a former one, or of an empty file, and of nothing else: a slip must cost no photo (P3).
+
+    Raises UsageError.
+    """
+    try:
+        if path is None or (path.is_file() and not path.is_symlink() and _is_report(path)):
+            return
+        if os.path.lexists(path):
+            raise UsageError(f"{path} is there and is no report of dedupd: name another file")
+    except OSError:
+        return  # what cannot be read cannot be written either, and that is told then
+
+
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) in {b"", _BEGINNING}
+
+
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
     import json
 
@@ -138,6 +171,7 @@ def _write_report(path: Path | None, report: dict[str, Any]) -> None:
 
     if path is None:
         return
+    _check_report(path)
     try:
         write_whole(path, json.dumps(report, indent=1, ensure_ascii=True).encode("ascii") + b"\n")
     except OSError as error:
