@@ -39,7 +39,7 @@ _DETAIL, _GRAIN = 9.0, 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class PaintedShot:
     """One of the different photos."""
 
     number: int
@@ -51,7 +51,7 @@ class Shot:
         return f"{self.taken:%Y/%m}/IMG_{self.number:05d}.jpg"
 
 
-def shots(photos: int) -> Iterator[Shot]:
+def shots(photos: int) -> Iterator[PaintedShot]:
     """The different ones among `photos`."""
     for number in range(photos - 2 * (photos // 10)):
         place, nth = divmod(number, _SHOTS)
@@ -59,7 +59,7 @@ def shots(photos: int) -> Iterator[Shot]:
         first = datetime(2024, 1 + place % 12, 1 + place // 12 % 28, 8, 0, 0) + timedelta(
             minutes=17 * (place % 30)
         )
-        yield Shot(number=number, place=place, taken=first + nth * apart)
+        yield PaintedShot(number=number, place=place, taken=first + nth * apart)
 
 
 def paint(folder: Path, photos: int, megapixels: float, seed: int = 1) -> None:
@@ -82,7 +82,7 @@ def _size(megapixels: float) -> tuple[int, int]:
 
 
 def _paint_place(
-    folder: Path, of_place: list[Shot], copied: set[int], size: tuple[int, int], seed: int
+    folder: Path, of_place: list[PaintedShot], copied: set[int], size: tuple[int, int], seed: int
 ) -> None:
     place = scene(seed + 7919 * of_place[0].place, _PLACE)
     for shot in of_place:
@@ -100,7 +100,7 @@ def _paint_place(
             small.save(target.with_stem(f"{target.stem}-small"), quality=_AGAIN, exif=exif)
 
 
-def _shown(place: Image.Image, shot: Shot, size: tuple[int, int], seed: int) -> Image.Image:
+def _shown(place: Image.Image, shot: PaintedShot, size: tuple[int, int], seed: int) -> Image.Image:
     """What this shot shows of the place, with detail and grain of its own size."""
     rng = np.random.default_rng((seed, shot.number))
     share = float(rng.uniform(0.84, 0.96))

@@ -54,7 +54,7 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ToolFinding:
     """What one tool found."""
 
     tool: str
@@ -69,15 +69,15 @@ def installed() -> list[Tool]:
     return [tool for tool in _TOOLS if tool.installed()]
 
 
-def ask(tool: Tool, folder: Path, scratch: Path) -> Finding:
+def ask(tool: Tool, folder: Path, scratch: Path) -> ToolFinding:
     """Have `tool` look for duplicates in `folder`."""
     began = time.monotonic()
     try:
         groups = tool.groups(folder, scratch)
     except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as error:
         clause = (str(error).strip().splitlines() or ["it failed"])[-1]
-        return Finding(tool=tool.name, groups=[], seconds=time.monotonic() - began, failed=clause)
-    return Finding(tool=tool.name, groups=groups, seconds=time.monotonic() - began)
+        return ToolFinding(tool=tool.name, groups=[], seconds=time.monotonic() - began, failed=clause)
+    return ToolFinding(tool=tool.name, groups=groups, seconds=time.monotonic() - began)
 
 
 def moves(groups: Groups, named: Callable[[str], str], pixels: Mapping[str, int]) -> list[dict[str, Any]]:

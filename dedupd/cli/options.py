@@ -17,7 +17,7 @@ Run = Callable[[argparse.Namespace], int]
 """Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """As wide as the terminal. argparse asks shutil, which costs each start the loading of three compressors."""
 
     def __init__(self, prog: str) -> None:
@@ -44,7 +44,7 @@ def add_command(
     """A command that `run` does; `help` is its line in `dedupd --help`. Returns the parser for its options."""
     parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
-        formatter_class=Help, parents=[_PLACES],
+        formatter_class=HelpFormatter, parents=[_PLACES],
     )  # fmt: skip
     parser.set_defaults(command=run)
     return parser
@@ -68,7 +68,7 @@ def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -
     )
 
 
-_PLACES = argparse.ArgumentParser(add_help=False, formatter_class=Help)
+_PLACES = argparse.ArgumentParser(add_help=False, formatter_class=HelpFormatter)
 # Not None: the options may stand before or after the command, and the command must not reset them.
 add_places(_PLACES, default=argparse.SUPPRESS)
 

@@ -39,7 +39,7 @@ PROMISE_RISK = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class JudgedPair:
     """What a lesson is compared by."""
 
     features: Features
@@ -55,21 +55,23 @@ class Lesson:
     """One verdict on one measured pair."""
 
     verdict: int
-    pair: Pair
+    pair: JudgedPair
     duplicates: bool
     burst: float | None
     """The shipped confidence of a pair that was proposed as a burst, else None."""
 
 
-def pair_of(a: Traits, b: Traits, edge: Edge) -> Pair:
+def pair_of(a: Traits, b: Traits, edge: Edge) -> JudgedPair:
     """The pair behind `edge`, whichever way round its traits come."""
     proven = edge.relation is Relation.COPY and edge.unattended
     x = features(a, b, edge.evidence, proven=proven)
     if a.simhash and b.simhash:
-        return Pair(
+        return JudgedPair(
             features=x, proven=proven, gists=(int(a.simhash, 16), int(b.simhash, 16)), bits=4 * len(a.simhash)
         )
-    return Pair(features=x, proven=proven, gists=(a.phash << 64 | a.dhash, b.phash << 64 | b.dhash), bits=128)
+    return JudgedPair(
+        features=x, proven=proven, gists=(a.phash << 64 | a.dhash, b.phash << 64 | b.dhash), bits=128
+    )
 
 
 def lesson(
@@ -81,7 +83,7 @@ def lesson(
     return Lesson(verdict=verdict, pair=pair, duplicates=duplicates, burst=burst)
 
 
-def likeness(one: Pair, other: Pair) -> float:
+def likeness(one: JudgedPair, other: JudgedPair) -> float:
     """0-1: how far a verdict on one pair speaks for the other; 1 for the same evidence on the same pictures."""
     if one.bits != other.bits or one.proven != other.proven:
         return 0.0
@@ -119,7 +121,7 @@ class Lessons:
         object.__setattr__(self, "promised", promised_bar(outcomes))
         object.__setattr__(self, "distrusted", distrusted_bar(outcomes))
 
-    def about(self, pair: Pair) -> list[tuple[Lesson, float]]:
+    def about(self, pair: JudgedPair) -> list[tuple[Lesson, float]]:
         """The lessons that speak of this pair, each with how far."""
         weighed = ((x, likeness(x.pair, pair)) for x in self.lessons)
         return [(x, weight) for x, weight in weighed if weight >= _FAINT]

@@ -25,7 +25,7 @@ _POLICY = (
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Door(Server):
+class TerminalServer(Server):
     """Runs one process of `command` for each page that has the token."""
 
     def __init__(self, command: Sequence[str], port: int = 0) -> None:

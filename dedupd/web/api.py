@@ -27,7 +27,7 @@ from dedupd.web.bodies import answer, body_of, text_of
 from dedupd.web.contract import Back, Keep, Verdict, Yes, described, takes
 from dedupd.web.line import Line
 from dedupd.web.problems import Problem
-from dedupd.web.reading import Reading
+from dedupd.web.reading import LibraryReading
 
 LARGEST_ID = (1 << 63) - 1
 PAGE = 500
@@ -44,10 +44,10 @@ State = Literal["proposed", "review", "settled", "kept"]
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class LibraryRoutes:
     """The routes of one daemon's library."""
 
-    reading: Reading
+    reading: LibraryReading
     line: Line
 
     def router(self) -> APIRouter:

@@ -26,7 +26,7 @@ from dedupd.errors import AlreadyRunning, DedupdError, StateError
 from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
 from dedupd.protocol.views import GroupDetail, StatusView
 from dedupd.version import __version__
-from dedupd.web.api import Library
+from dedupd.web.api import LibraryRoutes
 from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import Back, ErrorBody, Keep, SetDuplicates, UploadedSet, Verdict, Yes, schemas
 from dedupd.web.door import Door, Site
@@ -34,7 +34,7 @@ from dedupd.web.line import Line
 from dedupd.web.pages import Pages, static
 from dedupd.web.pictures import Pictures
 from dedupd.web.problems import Problem, problem_of
-from dedupd.web.reading import Reading
+from dedupd.web.reading import LibraryReading
 from dedupd.web.set_routes import SetRoutes
 from dedupd.web.sets import Sets
 from dedupd.web.tokens import Tokens
@@ -48,11 +48,11 @@ _CODES = {404: "not_found", 405: "not_allowed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ServerParts:
     """What the routes work with."""
 
     line: Line
-    reading: Reading
+    reading: LibraryReading
     pictures: Pictures
     sets: Sets
 
@@ -95,15 +95,15 @@ def own_folder(places: Places) -> Generator[Path]:
         raise AlreadyRunning(f"another `dedupd web` already serves {places.state}; stop it first") from None
 
 
-def parts(settings: Settings, places: Places, folder: Path) -> Parts:
+def parts(settings: Settings, places: Places, folder: Path) -> ServerParts:
     line = Line(places.socket)
-    return Parts(
-        line=line, reading=Reading(settings, places, line),
+    return ServerParts(
+        line=line, reading=LibraryReading(settings, places, line),
         pictures=Pictures(settings, places, line, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
     )  # fmt: skip
 
 
-def app_of(built: Parts) -> FastAPI:
+def app_of(built: ServerParts) -> FastAPI:
     """The routes, without the door."""
 
     @contextlib.asynccontextmanager
@@ -130,7 +130,12 @@ def app_of(built: Parts) -> FastAPI:
     app.add_api_route(
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
     )
-    for routes in (Library(built.reading, built.line), built.pictures, SetRoutes(built.sets), Pages(app)):
+    for routes in (
+        LibraryRoutes(built.reading, built.line),
+        built.pictures,
+        SetRoutes(built.sets),
+        Pages(app),
+    ):
         app.include_router(routes.router())
     app.mount("/static", static(), name="static")
     _describe(app)

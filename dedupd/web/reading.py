@@ -26,7 +26,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
 
 
-class Reading:
+class LibraryReading:
     """One question each; use from the event loop."""
 
     def __init__(self, settings: Settings, places: Places, line: Line) -> None:

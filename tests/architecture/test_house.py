@@ -202,3 +202,13 @@ def test_what_the_readme_names_is_there() -> None:
     of_ours = {name for name in named if name.partition("/")[0] in {m.parts[0] for m in ROOMS}}
     assert len(of_ours) > 15
     assert {name for name in of_ours if not (REPOSITORY / "dedupd" / name).exists()} == set()
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Who reads a name in a traceback or in a review knows which thing it is."""
+    where: dict[str, set[str]] = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, set()).add(module_name(path))
+    assert {name: homes for name, homes in where.items() if len(homes) > 1} == {}

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from blake3 import blake3
 
 from dedupd.core.photo import FileState
 from dedupd.pipeline import compare
-from dedupd.pipeline.slices import Stop
 from dedupd.ports import Proof, ProofRequest
 from tests.fakes.vision import pseudo_photo
+from tests.support.safe_points import at
 from tests.support.shelf import Shelf
-
-
-def at(number: int, act: Callable[[], object]) -> Stop:
-    """A safe point each time; at the `number`-th of them something comes in."""
-    asked = 0
-
-    def stop() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == number:
-            act()
-        return False
-
-    return stop
 
 
 def leave(shelf: Shelf, name: str) -> None:

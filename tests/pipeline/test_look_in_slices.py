@@ -27,6 +27,7 @@ from dedupd.errors import MoveRefused, Refusal
 from dedupd.library import Library, Moved
 from dedupd.pipeline import held_copies, reconcile
 from dedupd.pipeline.slices import Stop
+from tests.support.safe_points import at
 from tests.support.shelf import Shelf
 
 PATIENCE = 20.0
@@ -37,20 +38,6 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files of a folder, then a safe point."""
     monkeypatch.setattr(reconcile, "PART", (2, 2))
     monkeypatch.setattr(held_copies, "PART", (2, 2))
-
-
-def at(number: int, act: Callable[[], object]) -> Stop:
-    """At the `number`-th safe point something comes in."""
-    asked = 0
-
-    def stop() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked == number:
-            act()
-        return False
-
-    return stop
 
 
 def ended_at(number: int) -> Stop:

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, decode, opened
-from dedupd.adapters.vision.proof import Gallery, prove
+from dedupd.adapters.vision.proof import PairPictures, prove
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.dominance import lost
 from dedupd.core.photo import Candidate, Edge, Holding, Traits
@@ -81,7 +81,7 @@ def compare(first: Path, second: Path, cosine: float = 0.95) -> Compared:
     pair = messages.PairToProve(
         key=0, a=a, b=b, path_a=os.fsencode(paths[a]), path_b=os.fsencode(paths[b]), burst=burst
     )
-    measures = prove(pair, Gallery()).measures
+    measures = prove(pair, PairPictures()).measures
     candidate = Candidate(a=a, b=b, cosine=cosine, hash_distance=2)
     edge = classify(one, other, candidate, measures, thresholds_for("lite0-gem/1"), same_month=True)
     assert edge is not None

@@ -19,7 +19,7 @@ import uvicorn
 from httpx2 import AsyncClient, Response
 
 from dedupd.config import Places, Settings
-from dedupd.web.app import Parts, app_of, behind_the_door, own_folder, parts
+from dedupd.web.app import ServerParts, app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.server import Listen, bound, configured
 from dedupd.web.tokens import Tokens
@@ -38,7 +38,7 @@ class Served:
     url: str
     port: int
     places: Places
-    built: Parts
+    built: ServerParts
     tokens: Tokens
     client: AsyncClient
     stranger: AsyncClient
@@ -66,7 +66,9 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
     @contextlib.asynccontextmanager
-    async def run(settings: Settings | None = None, change: Callable[[Parts], None] = lambda built: None):
+    async def run(
+        settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None
+    ):
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
         places = Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")

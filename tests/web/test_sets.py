@@ -18,7 +18,7 @@ from PIL import Image
 
 from dedupd import Library
 from dedupd.config import Settings, Web
-from dedupd.web.app import Parts
+from dedupd.web.app import ServerParts
 from dedupd.web.uploads import harmless
 from tests.fakes.vision import FakeVision, pseudo_photo
 from tests.support.pictures import picture, save, small_gallery
@@ -35,7 +35,7 @@ async def quick(serve: Serve) -> AsyncIterator[Served]:
         yield server
 
 
-def seen_by_a_twin(built: Parts) -> None:
+def seen_by_a_twin(built: ServerParts) -> None:
     built.sets._eyes = FakeVision
 
 
@@ -188,7 +188,7 @@ async def test_a_set_has_limits_of_count_and_bytes(serve: Serve) -> None:
 async def test_all_sets_together_have_a_limit_and_make_room_when_their_time_is_over(serve: Serve) -> None:
     now = [0.0]
 
-    def set_clock(built: Parts) -> None:
+    def set_clock(built: ServerParts) -> None:
         seen_by_a_twin(built)
         built.sets._now = lambda: now[0]
 

@@ -38,7 +38,7 @@ _CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 96 << 20}
 """For each look its own: one large picture takes the room of twenty small ones."""
 
 
-class Gallery:
+class PairPictures:
     """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Pi
         return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
 
 
-def prove(pair: messages.PairToProve, gallery: Gallery) -> messages.Proven:
+def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
     """Measure one pair; a file that cannot be read gives an error instead of measures."""
     try:
         measures = _measured(*_both(pair, gallery, SIDE))
@@ -135,7 +135,9 @@ def _measured(a: align.Prepared, b: align.Prepared) -> Measures:
     return align.measure(a, b)
 
 
-def _both(pair: messages.PairToProve, gallery: Gallery, side: int) -> tuple[align.Prepared, align.Prepared]:
+def _both(
+    pair: messages.PairToProve, gallery: PairPictures, side: int
+) -> tuple[align.Prepared, align.Prepared]:
     a, b = os.fsdecode(pair.path_a), os.fsdecode(pair.path_b)
     return gallery.picture(a, pair.a, side), gallery.picture(b, pair.b, side)
 

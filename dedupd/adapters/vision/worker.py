@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.index.lance import PhotoIndex
     from dedupd.adapters.vision.embedders.base import Embedder
     from dedupd.adapters.vision.indexing import Looker
-    from dedupd.adapters.vision.proof import Gallery
+    from dedupd.adapters.vision.proof import PairPictures
 
 _MEMORY_LIMIT = 4 << 30
 """Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
@@ -113,10 +113,10 @@ class Eyes:
             return self._loaded
 
     @cached_property
-    def _gallery(self) -> Gallery:
-        from dedupd.adapters.vision.proof import Gallery
+    def _gallery(self) -> PairPictures:
+        from dedupd.adapters.vision.proof import PairPictures
 
-        return Gallery()
+        return PairPictures()
 
     def answer(self, request: messages.Request) -> None:
         """Send every reply to one request but its Done."""

@@ -96,13 +96,13 @@ def _end_with(server: int) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     """The same in a browser, until Ctrl+C. Raises UsageError without the extra, or when the port is taken."""
     try:
-        from dedupd.tui.web import Door
+        from dedupd.tui.web import TerminalServer
     except ImportError:
         raise UsageError(
             "`dedupd review --web` needs what this installation lacks: pip install 'dedupd[web]'"
         ) from None
     try:
-        door = Door(own_command(arguments, "review", "--images", "half"), arguments.port)
+        door = TerminalServer(own_command(arguments, "review", "--images", "half"), arguments.port)
     except OSError as error:
         raise UsageError(
             f"port {arguments.port} cannot be used ({error.strerror}): name another with --port"

@@ -33,7 +33,7 @@ def seen(path: Path) -> Seen:
     return path, traits, turned
 
 
-def judged(one: Seen, other: Seen, gallery: proof.Gallery) -> Edge | None:
+def judged(one: Seen, other: Seen, gallery: proof.PairPictures) -> Edge | None:
     """As the product does, with a cosine that always proposes."""
     a, b = sorted((one, other), key=lambda s: s[1].content)
     pair = PairToProve(
@@ -56,7 +56,7 @@ def made(family: str, folder: Path, members: Iterable[int], quality: int = 88) -
 
 def moving(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
     """The pairs that would move unasked."""
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     for one, other in pairs:
         edge = judged(one, other, gallery)
         if edge is not None and edge.unattended:
@@ -64,7 +64,7 @@ def moving(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
 
 
 def above_similar(pairs: Iterable[tuple[Seen, Seen]]) -> Iterator[str]:
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     for one, other in pairs:
         edge = judged(one, other, gallery)
         if edge is not None and (edge.relation not in SIMILAR or edge.unattended):
@@ -93,7 +93,7 @@ def test_another_compression_makes_them_no_copies(family: str, tmp_path: Path) -
     """The pipeline gives nothing away; what is in the picture has to."""
     (tmp_path / "other").mkdir()
     first, second = made(family, tmp_path, [0, 1]), made(family, tmp_path / "other", [1, 2], quality=76)
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     for one, other in ((first[0], second[0]), (first[1], second[1])):
         edge = judged(one, other, gallery)
         assert edge is None or not edge.unattended, edge.why
@@ -182,7 +182,7 @@ def test_a_frame_saved_again_is_still_a_copy(tmp_path: Path) -> None:
     frames = made("nobody", tmp_path, [0])
     again = tmp_path / "again.jpg"
     FAMILIES["nobody"](0).save(again, quality=60)
-    edge = judged(frames[0], seen(again), proof.Gallery())
+    edge = judged(frames[0], seen(again), proof.PairPictures())
     assert edge is not None and edge.relation is Relation.COPY and edge.unattended
 
 

@@ -24,10 +24,10 @@ def photo(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
 
 
-def prove(a: Path, b: Path, gallery: proof.Gallery | None = None) -> Proven:
+def prove(a: Path, b: Path, gallery: proof.PairPictures | None = None) -> Proven:
     one, two = (blake3(path.read_bytes()).hexdigest() for path in (a, b))
     pair = PairToProve(key=0, a=one, b=two, path_a=os.fsencode(a), path_b=os.fsencode(b))
-    return proof.prove(pair, gallery or proof.Gallery())
+    return proof.prove(pair, gallery or proof.PairPictures())
 
 
 def test_a_smaller_copy_aligns(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_unreadable_picture_is_an_error_not_a_measure(tmp_path: Path) -> None
 
 def test_a_gallery_forgets_what_it_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(proof._CACHE_BYTES, 400, 4_000_000)
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     contents = []
     for seed in range(6):
         path = tmp_path / f"{seed}.png"
@@ -114,7 +114,7 @@ def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
         return really(path, *rest, **more)
 
     monkeypatch.setattr(proof, "_read", slow)
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(gallery.picture, os.fspath(tmp_path / "a.png"), content, 400)
         assert begun.wait(20)
@@ -125,7 +125,7 @@ def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
 
 
 def test_a_picture_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
-    gallery, path = proof.Gallery(), tmp_path / "a.png"
+    gallery, path = proof.PairPictures(), tmp_path / "a.png"
     photo().save(tmp_path / "b.png")
     content = blake3((tmp_path / "b.png").read_bytes()).hexdigest()
     with pytest.raises(Refused, match="no longer there"):
@@ -138,7 +138,7 @@ def test_a_large_look_leaves_the_small_pictures_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(proof._CACHE_BYTES, 1200, 1)
-    gallery = proof.Gallery()
+    gallery = proof.PairPictures()
     seen: dict[str, tuple[str, str]] = {}
     for name in ("a.png", "b.png"):
         photo(len(seen)).save(tmp_path / name)
