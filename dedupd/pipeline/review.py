@@ -6,7 +6,7 @@ Must never move a file itself and never show a number the ledger does not hold (
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
+from dedupd.core.formats import why_undecoded
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
@@ -386,6 +387,17 @@ def _reported(view: dict[str, Any]) -> dict[str, Any]:
     return {key: view[key] for key in _REPORTED} | {"evidence": evidence}
 
 
+def _undecoded(ledger: Ledger, roots: Sequence[RootRow]) -> Iterator[tuple[RootRow, FileRow, str]]:
+    """Photos whose bytes alone were compared, and what would have them decoded."""
+    for root in roots:
+        files = ledger.inventory.in_state(FileState.UNDECODED, root.id)
+        traits = ledger.inventory.traits(f.content for f in files if f.content)
+        for file in files:
+            known = traits.get(file.content or "")
+            if known is not None and (why := why_undecoded(known.format)):
+                yield root, file, why
+
+
 def build_report(
     ledger: Ledger,
     disk: Disk,
@@ -399,7 +411,9 @@ def build_report(
     groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id, month))]
     one = len(roots) == 1
     skipped = [
-        (root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        (root, file, file.reason)
+        for root in roots
+        for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
     ]
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
@@ -412,7 +426,8 @@ def build_report(
         "keep_policy": keep_policy,
         "model": ledger.get("model"),
         "skipped": [
-            {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+            {"path": f.path if one else os.path.join(r.path, f.path), "reason": why}
+            for r, f, why in (*skipped, *_undecoded(ledger, roots))
         ],
         "refused": [
             {"path": row.path if one else os.path.join(root.path, row.path), "reason": row.reason}

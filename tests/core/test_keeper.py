@@ -145,3 +145,11 @@ def test_the_order_is_total(nodes: list[Node], policy: str) -> None:
         assert (rank_key(one, policy) < rank_key(other, policy)) != (
             rank_key(other, policy) < rank_key(one, policy)
         )
+
+
+def test_at_equal_holdings_a_raw_keeps_before_a_heic_and_a_heic_before_a_jpeg() -> None:
+    files = [
+        node(f"{name}.x", replace(ORIGINAL, format=name, jpeg_quality=None))
+        for name in ("JPEG", "RAW", "HEIF")
+    ]
+    assert [file.traits.format for file in sorted(files, key=rank_key)] == ["RAW", "HEIF", "JPEG"]
