@@ -44,7 +44,9 @@ def report_in(
     only = view.narrowed(narrowing)
     if form == "html":
         months = summaries(view, narrowing=narrowing)
-        yield from page("Duplicates", [summary for _, summary in months], Pictures(view, socket, progress))
+        yield from page(
+            "Duplicates", [summary for _, summary in months], SmallPictures(view, socket, progress)
+        )
         return
     report = view.report(only=only)
     if form == "json":
@@ -74,7 +76,7 @@ def summaries(
     return found
 
 
-class Pictures:
+class SmallPictures:
     """Small pictures: the daemon's when one runs, else made by a worker of this command's own."""
 
     def __init__(self, view: LibraryView, socket: Path, progress: Progress) -> None:

@@ -6,8 +6,6 @@ that are no plain text are shown by their escapes; the JSON report alone has eve
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,9 +27,7 @@ def to_csv(report: Mapping[str, Any], size_of: SizeOf) -> Iterator[str]:
     yield CSV_MARK
     for group in report["groups"]:
         for row in _rows(group, size_of):
-            line = io.StringIO()
-            csv.writer(line, lineterminator="\n").writerow([_cell(row[column]) for column in COLUMNS])
-            yield line.getvalue()
+            yield ",".join(_quoted(_cell(row[column])) for column in COLUMNS) + "\n"
 
 
 def _rows(group: Mapping[str, Any], size_of: SizeOf) -> Iterator[dict[str, Any]]:
@@ -57,6 +53,11 @@ def _cell(value: Any) -> str:
         return f"{value:.3f}" if isinstance(value, float) else str(value)
     text = visible(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _quoted(cell: str) -> str:
+    """RFC 4180; what `visible` has shown has no line break."""
+    return '"' + cell.replace('"', '""') + '"' if "," in cell or '"' in cell else cell
 
 
 def to_text(report: Mapping[str, Any]) -> Iterator[str]:

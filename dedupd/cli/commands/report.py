@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dedupd.cli.console import answer, answer_json, progress_bar
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json, parse_month
-from dedupd.cli.reports import Pictures, summaries, write_report
+from dedupd.cli.reports import SmallPictures, summaries, write_report
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.html:
             with progress_bar() as progress:
                 for path, title, chosen in _pages(view, places, months, arguments):
-                    look = Pictures(view, places.socket, progress)
+                    look = SmallPictures(view, places.socket, progress)
                     write_report(path, page(title, chosen, look))
                     answer(str(path))
         elif arguments.json:
