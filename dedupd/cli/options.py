@@ -108,6 +108,21 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
     parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"
     )
+    parser.add_argument(
+        "--jobs",
+        type=parse_positive,
+        metavar="N",
+        help="threads that read photos (default: half of the cores, at most 4)",
+    )
+    parser.add_argument(
+        "--gpus", metavar="N", help="graphics cards the embedder may use: a number, or all (default)"
+    )
+    parser.add_argument(
+        "--gpu-memory-fraction",
+        type=float,
+        metavar="F",
+        help="how much of a card's memory it may take (default: 1)",
+    )
 
 
 def parse_threshold(text: str) -> float:

@@ -153,6 +153,8 @@ class Parts:
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            jobs=self.settings.jobs, gpus=self.settings.gpus,
+            gpu_memory_fraction=self.settings.gpu_memory_fraction,
         )  # fmt: skip
 
     @property
@@ -186,7 +188,8 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
+    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
 def _same_embedder(asked: str, recorded: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from dedupd.cli.commands import scan
 from dedupd.cli.main import main
+from dedupd.config import Settings
 from dedupd.library.build import Parts
 from tests.fakes.vision import FakeVision, pseudo_photo
 
@@ -71,6 +72,10 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         ("--min-size", "1T"),
         ("--min-size", "nan"),
         ("--min-size", "K"),
+        ("--jobs", "0"),
+        ("--gpus", "some"),
+        ("--gpu-memory-fraction", "nan"),
+        ("--gpu-memory-fraction", "1.5"),
     ],
 )
 def test_what_cannot_be_meant_ends_with_2_before_anything_is_done(desk: Desk, words: tuple[str, ...]) -> None:
@@ -87,6 +92,16 @@ def test_k_is_taken_and_is_no_keep_policy(desk: Desk) -> None:
     assert err == (
         "note: --k changes nothing: every photo is compared with all that may be like it, not with N of them\n"
     )
+
+
+def test_how_much_of_the_machine_it_takes_is_said_on_the_command_line(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Settings] = []
+    usual = Parts.vision_worker
+    monkeypatch.setattr(Parts, "vision_worker", lambda self: told.append(self.settings) or usual(self))
+    assert desk.scan("--dry-run", "--jobs", "3", "--gpus", "0", "--gpu-memory-fraction", "0.5")[0] == 0
+    assert (told[0].jobs, told[0].gpus, told[0].gpu_memory_fraction) == (3, "0", 0.5)
 
 
 def test_inplace_is_another_name_for_yes(desk: Desk) -> None:
