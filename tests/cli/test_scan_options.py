@@ -53,6 +53,7 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     vision = FakeVision(model="lite0-gem/1")
     monkeypatch.setattr(Parts, "vision_worker", lambda self, embedder="": vision)
     monkeypatch.setattr("dedupd.library.view.VisionWorker", lambda *given: vision)
+    monkeypatch.setattr("dedupd.library.estimating.VisionWorker", lambda *given, **more: vision)
     monkeypatch.delenv("DEDUPD_CONFIG", raising=False)
     monkeypatch.setattr(scan, "can_ask", lambda: False)
     return Desk(tmp_path.resolve(), capsys)
@@ -102,6 +103,28 @@ def test_how_much_of_the_machine_it_takes_is_said_on_the_command_line(
     monkeypatch.setattr(Parts, "vision_worker", lambda self: told.append(self.settings) or usual(self))
     assert desk.scan("--dry-run", "--jobs", "3", "--gpus", "0", "--gpu-memory-fraction", "0.5")[0] == 0
     assert (told[0].jobs, told[0].gpus, told[0].gpu_memory_fraction) == (3, "0", 0.5)
+
+
+def test_an_estimate_says_what_a_scan_would_come_to_and_leaves_no_trace(desk: Desk) -> None:
+    desk.add("2024/07/the same.jpg")
+    before = {p: p.stat().st_mtime_ns for p in desk.root.rglob("*")}
+    code, out, _ = desk.scan("--estimate", "--yes")
+    assert code == 0
+    assert "about 4 photos" in out
+    assert "about 1 file(s) have the bytes of another" in out
+    _, out, _ = desk.scan("--estimate", "--format", "json", "--exclude", "2024/07")
+    assert (json.loads(out)["photos"], json.loads(out)["same_files"]) == (3, 0)
+    for more in (
+        ["--report", desk.at / "r.json"],
+        ["--fail-on-duplicates"],
+        ["--format", "csv"],
+        ["--month", "2024-06"],
+    ):
+        code, out, err = desk.scan("--estimate", *more)
+        assert (code, out) == (2, "")
+        assert f"leave out {more[0]}" in err
+    assert {p: p.stat().st_mtime_ns for p in desk.root.rglob("*")} == before
+    assert not list((desk.at / "state").iterdir())
 
 
 def test_inplace_is_another_name_for_yes(desk: Desk) -> None:

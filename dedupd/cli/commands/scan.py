@@ -6,16 +6,16 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dedupd.cli.console import answer, can_ask, progress_bar, says_yes, tell
+from dedupd.cli.console import answer, answer_json, can_ask, human_seconds, progress_bar, says_yes, tell
 from dedupd.cli.narrowing import add_narrowing, narrowing_of, references_of
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_settings, parse_month
 from dedupd.cli.reports import FORMATS, check_report, format_of, report_in, write_report
-from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, RootError
+from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, RootError, UsageError
 
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
@@ -37,6 +37,10 @@ def add(commands: Commands) -> None:
         "--dry-run", action="store_true", help="find, but move nothing and write nothing in the folders"
     )
     parser.add_argument("--yes", "--inplace", action="store_true", help="move without asking")
+    parser.add_argument(
+        "--estimate", action="store_true",
+        help="only say, from a sample, what a first scan would come to: photos, time, space; nothing moves",
+    )  # fmt: skip
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM", help="only this month")
     shown = parser.add_argument_group("what it answers")
     shown.add_argument("--format", choices=FORMATS, help="what is printed on stdout (default: text)")
@@ -70,11 +74,50 @@ def run(arguments: argparse.Namespace) -> int:
     narrowing = narrowing_of(arguments, settings.roots)
     references = references_of(arguments, settings.roots)
     settings = replace(settings, protected=(*settings.protected, *references))
+    if arguments.estimate:
+        return _estimate(arguments, settings, places, narrowing)
     scan = _Scan(arguments, settings, places, narrowing)
     try:
         return scan.alone()
     except AlreadyRunning as busy:
         return scan.by_the_daemon(busy)
+
+
+def _estimate(arguments: argparse.Namespace, settings: Settings, places: Places, narrowing: Narrowing) -> int:
+    from dedupd.core.summary import human_bytes, visible
+    from dedupd.library.estimating import estimate_scan
+
+    refused = ("--report", arguments.report), ("--month", arguments.month)
+    refused += (("--fail-on-duplicates", arguments.fail_on_duplicates),)
+    named = [option for option, given in refused if given]
+    named += ["--format " + arguments.format] if arguments.format in ("csv", "html") else []
+    if named:
+        raise UsageError(
+            f"--estimate says in a few lines what a scan would come to: leave out {', '.join(named)}"
+        )
+    with progress_bar(quiet=_piped()) as progress:
+        found = estimate_scan(settings, places, narrowing, progress)
+    for problem in found.problems:
+        tell(f"note: {visible(problem)}")
+    if arguments.format == "json":
+        answer_json(asdict(found))
+        return int(ExitCode.OK)
+    shortest, longest = (human_seconds(seconds) for seconds in found.seconds)
+    answer(
+        f"about {found.photos} photos ({human_bytes(found.bytes)})"
+        + (f", and {found.undecoded} videos, RAW and the like" if found.undecoded else "")
+    )
+    answer(
+        f"a first scan takes {shortest if shortest == longest else f'{shortest} to {longest}'}; a later one, only what is new"
+    )
+    answer(
+        f"at least {human_bytes(found.same_bytes)} may be saved: about {found.same_files} file(s) have the bytes of another; "
+        "what resized and re-saved copies add, only the scan itself tells"
+    )
+    answer(
+        f"{found.sampled} photo(s) were looked at for this; nothing moved, and nothing was written in the folders"
+    )
+    return int(ExitCode.OK)
 
 
 class _Scan:
