@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         "scan",
         run,
         help="one pass: index, compare, ask, move, write summaries",
-        example="dedupd scan --dry-run ~/Pictures --report duplicates.json",
+        example="dedupd scan --dry-run ~/Pictures --report duplicates.html",
     )
     parser.add_argument("roots", nargs="+", type=Path, metavar="ROOT", help="folders to scan")
     parser.add_argument(
