@@ -13,7 +13,10 @@ import pytest
 from dedupd.cli.commands import scan
 from dedupd.cli.main import main
 from dedupd.config import Settings
+from dedupd.errors import AlreadyRunning
 from dedupd.library.build import Parts
+from dedupd.protocol.requests import Scan
+from dedupd.protocol.results import Acted
 from tests.fakes.vision import FakeVision, pseudo_photo
 
 
@@ -291,3 +294,53 @@ def test_names_of_any_bytes_come_through_every_form(desk: Desk) -> None:
         _, out, _ = desk.scan("--dry-run", "--format", form)
         assert "2024/07/=1+1 \\udce9 small.jpg" in out
         out.encode("utf-8")
+
+
+class TestBesideADaemon:
+    """It holds the lock; what it is asked, and what not."""
+
+    @pytest.fixture
+    def asked(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        desk.scan("--dry-run")
+        asked: list[object] = []
+
+        def busy(*given: object) -> None:
+            raise AlreadyRunning("another dedupd holds the lock")
+
+        def ask(socket: Path, request: object, kind: object, *, timeout: float | None) -> Acted:
+            asked.append(request)
+            return Acted()
+
+        monkeypatch.setattr("dedupd.adapters.fs.lock.lock_library", busy)
+        monkeypatch.setattr("dedupd.client.connection.ask", ask)
+        return asked
+
+    @pytest.mark.parametrize(
+        "narrow",
+        [
+            ("--cross-folders-only",),
+            ("--within-folder-only",),
+            ("--exclude", "x"),
+            ("--min-size", "1"),
+        ],
+    )
+    def test_what_narrows_a_scan_is_not_asked_of_it(
+        self, desk: Desk, asked: list[object], narrow: tuple[str, ...]
+    ) -> None:
+        code, out, err = desk.scan("--yes", *narrow)
+        assert (code, out, asked) == (4, "", [])
+        assert "a daemon does whole scans only" in err
+
+    def test_a_reference_is_another_setting_than_its_own(self, desk: Desk, asked: list[object]) -> None:
+        for words in ((), ("--reference", desk.root / "Album")):
+            assert desk.scan("--dry-run", *words)[0] == 0
+        plain, referring = asked
+        assert isinstance(plain, Scan)
+        assert isinstance(referring, Scan)
+        assert plain.settings != referring.settings
+
+    def test_its_scan_has_every_form_and_exit_code_of_ours(self, desk: Desk, asked: list[object]) -> None:
+        code, out, err = desk.scan("--dry-run", "--fail-on-duplicates", "--format", "json", "--jobs", "2")
+        assert (code, json.loads(out)["total_duplicates"]) == (6, 2)
+        assert "--jobs" in err
+        assert desk.scan("--dry-run", "--fail-on-duplicates", "--month", "2024-07")[0] == 0

@@ -184,6 +184,15 @@ class _Scan:
             settings=settings.decisive,
         )
         tell("a daemon is running: it does the scan")
+        machine = {
+            "--jobs": arguments.jobs,
+            "--gpus": arguments.gpus,
+            "--gpu-memory-fraction": arguments.gpu_memory_fraction,
+        }
+        if ignored := [option for option, given in machine.items() if given is not None]:
+            tell(
+                f"note: {', '.join(ignored)} is not for the daemon's scan: its config.toml says how much it takes"
+            )
         try:
             done = ask(self._places.socket, request, Acted, timeout=None)
             self._deliver()
