@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
 Run = Callable[[argparse.Namespace], int]
 """Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
 
