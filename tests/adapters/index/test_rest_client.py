@@ -1,5 +1,7 @@
 """What lancedb brings and an index never uses stays out of the worker; what an index uses is the real thing."""
 
+from __future__ import annotations
+
 import importlib
 import sys
 import typing
