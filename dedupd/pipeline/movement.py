@@ -131,9 +131,9 @@ class Movement:
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
                 whole
+                and (wanted, only) == (None, None)
                 and root.backlog_done_at is None
                 and not not_yet
-                and (wanted, only) == (None, None)
                 and self._ledger.journal.moved_since(root.path, 0.0)
             ):
                 consent.backlog_done(self._ledger, root, self._clock.now())
