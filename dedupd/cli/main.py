@@ -19,7 +19,7 @@ from dedupd.version import __version__
 COMMANDS = (
     "run", "scan", "demo",
     "status", "months", "groups", "show", "report", "review", "web",
-    "approve", "reject", "undo", "pause", "resume", "scan-now",
+    "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
     "verify", "feedback", "tune", "bench", "models", "service", "init", "doctor",
 )  # fmt: skip
 """In the order of `dedupd --help`; `scan-now` is commands/scan_now.py."""

@@ -50,7 +50,7 @@ class Passes:
         parts = self._parts
         chosen = None if months is None else list(months)
         if not dry_run:
-            parts.movement.recover()
+            parts.recover()
         changes = parts.roots.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
         if not dry_run:
             changes.problems += parts.rereader.read_on(stop, SCAN_REREADS).said
