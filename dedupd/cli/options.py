@@ -50,6 +50,19 @@ def add_command(
     return parser
 
 
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options and arguments of a parser, for what is made from them."""
+    return parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of its commands by their names."""
+    for action in actions(parser):
+        if action.nargs == argparse.PARSER and isinstance(action.choices, dict):
+            return action.choices
+    return {}
+
+
 def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
     """--state-dir and --config."""
     parser.add_argument(
