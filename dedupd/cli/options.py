@@ -9,7 +9,7 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
@@ -58,8 +58,8 @@ def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """The parsers of its commands by their names."""
     for action in actions(parser):
-        if action.nargs == argparse.PARSER and isinstance(action.choices, dict):
-            return action.choices
+        if action.nargs == argparse.PARSER:
+            return cast("dict[str, argparse.ArgumentParser]", action.choices)
     return {}
 
 
