@@ -96,16 +96,7 @@ def test_what_a_terminal_shows(env: dict[str, str], real: bool) -> None:
 
 
 def test_all_of_it_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(
-        [
-            "doctor",
-            "--json",
-            "--state-dir",
-            str(tmp_path / "state"),
-            "--config",
-            str(tmp_path / "config.toml"),
-        ]
-    )
+    main(["doctor", "--json", "--state-dir", str(tmp_path / "state")])
     told = json.loads(capsys.readouterr().out)
     assert {"packages", "state", "clock", "terminal", "engine"} <= {f["what"] for f in told}
     assert all(set(f) == {"what", "ok", "told", "mend"} for f in told)
