@@ -11,6 +11,7 @@ import pytest
 from dedupd.cli.commands.man import page
 from dedupd.cli.main import COMMANDS, main, whole_parser
 from dedupd.cli.options import actions, commands_of
+from dedupd.errors import ExitCode
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -43,6 +44,7 @@ def test_the_manual_tells_every_command_and_option() -> None:
             )
     assert all(line[0] == "." or not line.startswith(("'",)) for line in text.splitlines() if line)
     assert "%%" not in text
+    assert [text.count(f"\n.TP\n{int(code)}\n") for code in ExitCode] == [1] * len(ExitCode)
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="no groff here")

@@ -14,6 +14,7 @@ _EXIT_CODES = {
     ExitCode.CONSENT: "a yes is needed, and nobody can be asked",
     ExitCode.LOCKED: "another dedupd works with these folders",
     ExitCode.NO_DAEMON: "no daemon runs",
+    ExitCode.DUPLICATES: "duplicates were found (scan --fail-on-duplicates)",
 }
 
 
