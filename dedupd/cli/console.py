@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int], None]
 
 _PHASES = {
     "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures",
 }  # fmt: skip
 PLAIN_SECONDS = 10.0
 """Without a terminal a line now and then says how far it is."""
@@ -88,6 +88,13 @@ def says_yes(question: str) -> bool:
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def types(question: str, word: str) -> bool:
+    """Ask for a word in full: for what is not taken back as easily as it is said."""
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() == word
 
 
 def _to_nobody(stream: TextIO) -> None:

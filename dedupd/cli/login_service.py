@@ -58,6 +58,8 @@ class Host:
     home: Path = field(default_factory=Path.home)
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     call: Call = _call
+    show: Callable[[Sequence[str]], int] = subprocess.call
+    """Runs a program that talks to the terminal itself."""
 
     @property
     def units(self) -> Path:
@@ -274,6 +276,32 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def logs(where: Places, host: Host, *, follow: bool) -> int:
+    """What the service said lately, by the program that keeps it: its exit status. StateError without one."""
+    log = where.logs / "launchd.log"
+    if _is_launchd(host):
+        if not log.exists():
+            raise StateError(f"there is no {log} yet: `dedupd service status` says whether the service runs")
+        command = ["tail", "-n", "200", *(["-f"] if follow else []), str(log)]
+    else:
+        command = [
+            "journalctl",
+            "--user",
+            "--unit",
+            UNIT,
+            "--lines",
+            "200",
+            "--no-pager",
+            *(["--follow"] if follow else []),
+        ]
+    try:
+        return host.show(command)
+    except FileNotFoundError:
+        raise StateError(
+            f"{command[0]} is not installed: `dedupd run` in a terminal shows the same"
+        ) from None
 
 
 # --- launchd (unverified on a real Mac)

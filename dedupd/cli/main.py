@@ -19,8 +19,9 @@ from dedupd.version import __version__
 COMMANDS = (
     "run", "scan", "demo",
     "status", "months", "groups", "show", "report", "review", "web",
-    "approve", "reject", "undo", "pause", "resume", "scan-now",
+    "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
     "verify", "feedback", "tune", "bench", "models", "service", "init", "doctor",
+    "completion", "man",
 )  # fmt: skip
 """In the order of `dedupd --help`; `scan-now` is commands/scan_now.py."""
 
@@ -47,6 +48,11 @@ def _status_of(act: Callable[[], int | None]) -> int:
         sentence, status = ended(stop)
         tell(f"dedupd: {sentence}")
         return status
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser with every command."""
+    return _parser(())
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

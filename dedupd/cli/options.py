@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
@@ -58,6 +58,19 @@ def add_command(
     )  # fmt: skip
     parser.set_defaults(command=run)
     return parser
+
+
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options and arguments of a parser, for what is made from them."""
+    return parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of its commands by their names."""
+    for action in actions(parser):
+        if action.nargs == argparse.PARSER:
+            return cast("dict[str, argparse.ArgumentParser]", action.choices)
+    return {}
 
 
 def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:

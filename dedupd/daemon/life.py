@@ -119,7 +119,7 @@ class Daemon:
 
     def _open_library(self) -> Library:
         library = Library(self.config.settings, self.places, locks=self._locks)
-        library.movement.recover()
+        library.recover()
         if self._yes:
             library.movement.consent()
         return library

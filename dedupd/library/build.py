@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.fs.discarding import Discarder
 from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.fs.lock import Locks
 from dedupd.adapters.fs.mover import FileMover
@@ -29,6 +30,7 @@ from dedupd.pipeline.consent import Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.movement import Movement
 from dedupd.pipeline.narrow import Narrowed
+from dedupd.pipeline.purge import Purging
 from dedupd.pipeline.recluster import Grouper
 from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report
@@ -53,6 +55,8 @@ class Parts:
     """Groups of the months that changed."""
     movement: Movement
     """All that moves files: moves, undo, rescue."""
+    purging: Purging
+    """Into the trash, on its owner's word, and back."""
     verdicts: Verdicts
     """What people say: yes, no, keep, another keeper."""
     rereader: Rereader
@@ -92,6 +96,16 @@ class Parts:
             ledger, self.mover, disk, clock, settings, self.roots, keepers=self._keepers, lately=self._lately,
             make_whole=comparison.make_whole, annotate=self.annotator.settle, lock=self._lock_root,
         )  # fmt: skip
+        self.purging = Purging(
+            ledger,
+            Discarder(self.mover),
+            disk,
+            clock,
+            settings,
+            self.roots,
+            self.movement,
+            lock=self._lock_root,
+        )
         self.verdicts = Verdicts(
             ledger, disk, clock, settings, self.roots, self.movement,
             regroup=self.grouper.regroup, annotate=self.annotator.settle,
@@ -107,6 +121,11 @@ class Parts:
         if self._comparison is None or (self._comparison.vision, self._comparison.threshold) != wanted:
             self._comparison = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
         return self._comparison
+
+    def recover(self) -> None:
+        """Finish or undo what a crash interrupted; before anything else moves."""
+        self.movement.recover()
+        self.purging.recover()
 
     # ---- changes while it is open
 

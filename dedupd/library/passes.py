@@ -55,7 +55,7 @@ class Passes:
         only = None if narrowing is None or narrowing.everything else parts.narrowed(narrowing)
         opens = None if only is None else only.looks_at
         if not dry_run:
-            parts.movement.recover()
+            parts.recover()
         changes = parts.roots.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
         if not dry_run:
             changes.problems += parts.rereader.read_on(stop, SCAN_REREADS).said

@@ -46,6 +46,8 @@ class Moved:
     files: int = 0
     """Photos and companions that moved."""
     undone: int = 0
+    purged: int = 0
+    """Held files that went into the trash."""
     waiting: int = 0
     """Files that would move after a yes."""
     said: list[str] = field(default_factory=list)
@@ -184,7 +186,7 @@ class Movement:
         """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
         if not chosen:
             return
-        obstacle = self._obstacle(root)
+        obstacle = self.obstacle(root)
         if not obstacle and not self._make_whole(stop):
             obstacle = "the index is being made whole, and nothing moves before that: try it again later"
         if obstacle:
@@ -234,7 +236,7 @@ class Movement:
         row = self._ledger.inventory.file(file)
         return row.path if row else "a file that is gone"
 
-    def _obstacle(self, root: RootRow) -> str:
+    def obstacle(self, root: RootRow) -> str:
         """Why nothing may move in this root; '' when it may."""
         if self._roots.surely(root, mark=False) is None:
             return self._roots.problems[root.path]

@@ -18,6 +18,7 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told
@@ -313,10 +314,11 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
         relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
         file = ledger.inventory.file_at(root.id, relative)
         moves = ledger.journal.held_at(root.path, relative)
+        purged = ledger.purges.purged_at(root.path, relative)
         found.files += [
             f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files
         ]
-        found.moves += [m.id for m in moves]
+        found.moves += [*(m.id for m in moves), *purged]
     for file in found.files:
         found.groups += [g.id for g in ledger.judgement.groups_with_file(file) if g.id not in found.groups]
     return found
@@ -339,6 +341,8 @@ def group_state(members: Sequence[MemberRow]) -> str:
 def _move_state(move: Move) -> str:
     if move.state is MoveState.INTENT:
         return "unfinished"
+    if move.refusal is Refusal.PURGED:
+        return "purged"
     if move.state is MoveState.DONE:
         return "moved" if move.goal is Goal.MOVED else "undone"
     return str(move.state)

@@ -23,9 +23,13 @@ DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
 
 ALLOWED = {
     # Each call in these acts on a file of dedupd's own, never on a photo; adapters/fs/renaming.py, used
-    # for photos by adapters/fs/mover.py alone, is the one exception.
+    # for photos by adapters/fs/mover.py and, on their owner's word, adapters/fs/discarding.py, is the one exception.
+    "adapters/fs/discarding.py": {
+        "os.unlink"
+    },  # a second name, or an empty file, that a purge left in the trash
     "adapters/fs/marker.py": {"os.unlink"},  # drafts of .dedupd-root.json that a crash left
     "adapters/fs/probing.py": {"os.unlink"},  # what it made to try the file system out
+    "adapters/fs/trash.py": {"os.unlink"},  # a .trashinfo of ours that tells of nothing any more
     "adapters/index/recovery.py": {
         ".rename",
         "folder.rename",
@@ -35,7 +39,7 @@ ALLOWED = {
         "os.link",
         "os.rename",
         "os.unlink",
-    },  # the one rename, for adapters/fs/mover.py alone
+    },  # the one rename, for adapters/fs/mover.py, and adapters/fs/discarding.py at a purge
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/vision/embedders/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
     "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
@@ -84,7 +88,9 @@ def test_only_the_mover_renames_and_nobody_removes() -> None:
 def test_only_the_mover_has_the_rename_in_its_hands() -> None:
     users = {module_name(path) for path in MODULES if "adapters.fs.renaming" in path.read_text()}
     # The marker gives its draft a name; probing tries the ways out, with files of its own.
-    assert users == {"adapters/fs/marker.py", "adapters/fs/mover.py", "adapters/fs/probing.py"}
+    # Discarding puts held files into the trash, at their owner's word alone.
+    discarding = "adapters/fs/discarding.py"
+    assert users == {"adapters/fs/marker.py", "adapters/fs/mover.py", "adapters/fs/probing.py", discarding}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from dedupd.cli.first_config import write_config
 from dedupd.cli.login_service import (
     Host,
     install,
+    logs,
     render_agent,
     render_drop_in,
     render_unit,
@@ -353,3 +354,30 @@ def test_status_on_a_mac_reads_what_launchd_prints(
     programs.answers["print"] = (113, "Could not find service")
     assert status(Settings(), mac) == ExitCode.NO_DAEMON
     assert "not installed, not running" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_logs_are_shown_by_the_journal(where: Places, tmp_path: Path, follow: bool) -> None:
+    asked: list[str] = []
+    host = Host(platform="linux", home=tmp_path, env={}, show=lambda command: asked.extend(command) or 0)
+    assert logs(where, host, follow=follow) == 0
+    assert asked[:4] == ["journalctl", "--user", "--unit", "dedupd.service"]
+    assert ("--follow" in asked) is follow
+
+
+def test_logs_on_a_mac_are_a_file(where: Places, tmp_path: Path) -> None:
+    asked: list[str] = []
+    host = Host(platform="darwin", home=tmp_path, env={}, show=lambda command: asked.extend(command) or 0)
+    with pytest.raises(StateError, match=r"launchd\.log"):
+        logs(where, host, follow=False)
+    where.logs.mkdir(parents=True)
+    (where.logs / "launchd.log").write_text("x")
+    assert logs(where, host, follow=True) == 0 and "-f" in asked
+
+
+def test_logs_without_a_journal_say_so(where: Places, tmp_path: Path) -> None:
+    def nothing(command: object) -> int:
+        raise FileNotFoundError
+
+    with pytest.raises(StateError, match="journalctl is not installed"):
+        logs(where, Host(platform="linux", home=tmp_path, env={}, show=nothing), follow=False)

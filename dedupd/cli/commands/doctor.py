@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, answer_json
+from dedupd.cli.machine import Finding
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
@@ -31,14 +32,6 @@ def add(commands: Commands) -> None:
     add_json(parser)
 
 
-class Finding(NamedTuple):
-    """One thing that was checked."""
-
-    what: str
-    good: bool
-    told: str
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when something keeps dedupd from working."""
     from dedupd.core.summary import visible
@@ -48,15 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
         *_packages(),
         *_state(settings, where),
         *_roots(settings),
+        *_machine(settings, where),
         *_models(),
         *_daemon(where),
         *_service(),
     ]
     if arguments.json:
-        answer_json([{"what": f.what, "ok": f.good, "told": f.told} for f in findings])
+        answer_json([{"what": f.what, "ok": f.good, "told": f.told, "mend": f.mend} for f in findings])
     else:
         for finding in findings:
             answer(f"{'ok ' if finding.good else 'NOT'}  {finding.what:<12} {visible(finding.told)}")
+            if finding.mend:
+                answer(f"     {'':<12} mend: {visible(finding.mend)}")
     return int(ExitCode.OK if all(f.good for f in findings) else ExitCode.FAILED)
 
 
@@ -115,13 +111,32 @@ def _roots(settings: Settings) -> Iterator[Finding]:
             good=True,
             told="none configured: name one on the command line, or `dedupd init ~/Pictures`",
         )
-    watches = Path("/proc/sys/fs/inotify/max_user_watches")
-    if watches.exists():
-        yield Finding(
-            what="watching",
-            good=True,
-            told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)",
-        )
+
+
+def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
+    """What the machine lets dedupd do, each with what mends it."""
+    import time
+
+    from dedupd.cli import machine
+    from dedupd.library import LibraryView
+
+    folders, newest = 0, 0.0
+    if where.ledger.exists():
+        try:
+            with closing(LibraryView(settings, where)) as view:
+                folders = sum(len(view.ledger.inventory.folders(root.id)) for root in view.roots)
+                moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
+                newest = max((move.at for move in moves), default=0.0)
+                yield from machine.clouds(view)
+        except DedupdError:
+            pass  # told of already
+    for root in settings.roots:
+        yield from machine.file_system(str(root))
+    yield from machine.watching(folders)
+    yield from machine.clock(newest, time.time())
+    yield from machine.full_disk_access(Path.home(), sys.executable)
+    yield from machine.terminal(os.environ)
+    yield from machine.engine()
 
 
 def _models() -> Iterator[Finding]:

@@ -143,7 +143,7 @@ def _use(arguments: argparse.Namespace) -> int:
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
         with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-            library.movement.recover()
+            library.recover()
             return _use_by(_ByThisProcess(library), arguments, settings, places)
 
 
@@ -302,7 +302,7 @@ def _calibrated_here(settings: Settings, places: Places, progress: Progress) -> 
     from dedupd.library import Library
 
     with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-        library.movement.recover()
+        library.recover()
         library.passes.catch_up(on_progress=progress)
         found = library.models.calibrate(on_progress=progress)
         assert found is not None  # nobody stopped it

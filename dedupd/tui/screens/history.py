@@ -33,6 +33,7 @@ _STATES = {
     "moved": ("→ moved", "good"),
     "undone": ("← came back", "dim"),
     "aborted": ("– stayed", "dim"),
+    "purged": ("– in trash", "dim"),
     "attention": ("! look", "bad"),
     "unfinished": ("… under way", "warn"),
 }
