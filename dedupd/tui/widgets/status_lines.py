@@ -5,8 +5,8 @@ Must never ask the daemon; it shows the review state it is given.
 
 from __future__ import annotations
 
+from dedupd.reviewing.words import bar, number, plain, plural, progress, size, when
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import bar, number, plain, plural, progress, size, when
 from dedupd.tui.widgets.spans import Spans, Words
 
 _SENTENCES = 3
