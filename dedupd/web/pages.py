@@ -217,7 +217,8 @@ class Pages:
         """A no to somebody who looks at pages."""
         status = await self._reading.status()
         return self._rendering.page(
-            "problem.html", http=problem.status,
+            "problem.html",
+            http=problem.status,
             status=status,
             said=str(problem),
             keys=_KEYS_EVERYWHERE,
@@ -262,8 +263,8 @@ def _said(detail: GroupDetail, photo: PhotoView) -> str:
     """Why this picture is there, and which key would change what happens to it."""
     evidence = detail.group.evidence.get(photo.path)
     lost = evidence.only_here if evidence else []
-    told = (plain(detail.group.why.get(photo.path, "")), would_change(detail.group, photo, lost))
-    return " — ".join(part for part in told if part)
+    told = (detail.group.why.get(photo.path, ""), would_change(detail.group, photo, lost))
+    return plain(" — ".join(part for part in told if part))
 
 
 def _known(detail: GroupDetail, following: list[int]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from dedupd.reviewing import listing, words
-from dedupd.version import __version__
 
 HERE = Path(__file__).parent
 _WORDS: tuple[Callable[..., Any], ...] = (
@@ -34,12 +33,8 @@ class Rendering:
         )  # fmt: skip
         self._templates.filters.update({word.__name__: word for word in _WORDS})
         self._templates.filters["when"] = lambda stamp: words.when(stamp, time.time())
-        self._templates.globals.update(
-            MEANING=words.MEANING,
-            STATES=words.STATES,
-            RELATION_NAMES=words.RELATION_NAMES,
-            version=__version__,
-        )
+        known: dict[str, Any] = self._templates.globals
+        known |= {"MEANING": words.MEANING, "STATES": words.STATES, "RELATION_NAMES": words.RELATION_NAMES}
 
     def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
         text = self._templates.get_template(name).render(**known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -75,7 +76,6 @@ async def test_without_the_token_no_page_is_shown(served: Served) -> None:
 
 async def test_names_that_are_markup_stay_names(served: Served, daemon: FakeDaemon) -> None:
     group, photos = daemon.groups[3], daemon.photos[3]
-    names = [*HOSTILE[: len(photos)]]
     for number, hostile in enumerate(HOSTILE):
         names = [hostile, *(f"{hostile} {i}" for i in range(1, len(photos)))]
         group.keep, group.review, group.duplicates = names[0], names[1:], []
@@ -84,13 +84,8 @@ async def test_names_that_are_markup_stay_names(served: Served, daemon: FakeDaem
         group.evidence = {name: EvidenceView(relation="copy", only_here=[hostile]) for name in names[1:]}
         group.files = {name: photo.file for name, photo in zip(names, photos, strict=True)}
         for name, photo in zip(names, photos, strict=True):
-            photo.path, photo.where, photo.camera, photo.software, photo.holds = (
-                name,
-                name,
-                name,
-                hostile,
-                [hostile],
-            )
+            photo.path = photo.where = photo.camera = name
+            photo.software, photo.holds = hostile, [hostile]
         daemon.roots[0].path, daemon.roots[0].note, daemon.attention = group.root, hostile, [hostile]
         daemon.moves = [
             MoveView(
@@ -100,18 +95,17 @@ async def test_names_that_are_markup_stay_names(served: Served, daemon: FakeDaem
         ]  # fmt: skip
         daemon.lessons = [LessonView(id=1, kind=hostile, a=hostile, paths=[hostile])]
         daemon.settings.model = daemon.settings.source = hostile
-        await served.get("/api/groups/3")
         served.built.reading.forget_groups()
         for path in (*PAGES, "/groups/3", f"{MONTH}?words={'%3Cscript%3E'}&settled=1"):
             shown = await page(served, path)
-            assert [script["src"] for script in shown.all("script")] == ["/static/main.js"], (number, path)
+            scripts = [] if path.endswith("/approve") else ["/static/main.js"]
+            assert [script["src"] for script in shown.all("script")] == scripts, (number, path)
             attributes = [name for _, found in shown.tags for name in found]
             assert not [name for name in attributes if name.startswith("on") or name == "style"], (
                 number,
                 path,
             )
             assert not set("\u202e\x1b\x00") & set(shown.words + repr(shown.tags)), (number, path)
-            assert "49" not in shown.words.replace("\\", "") or "{{ 7*7 }}" not in hostile
         shown = await page(served, "/groups/3")
         assert pages.plain(hostile.rsplit("/", 1)[-1]) in shown.words
 
@@ -119,7 +113,9 @@ async def test_names_that_are_markup_stay_names(served: Served, daemon: FakeDaem
 async def test_every_picture_says_which_file_it_shows(served: Served, daemon: FakeDaemon) -> None:
     shown = await page(served, MONTH)
     images = shown.all("img")
-    assert len(images) >= 16
+    assert len(images) == sum(
+        len(p) for id, p in daemon.photos.items() if daemon.groups[id].month == "2024-06"
+    )
     assert all(re.fullmatch(r"/api/pictures/\d+\?side=(256|512)", image["src"]) for image in images)
     first = daemon.groups[1]
     assert any(
@@ -213,7 +209,7 @@ async def test_a_comparison_knows_its_group_and_what_comes_next(served: Served, 
     listed = [i["data-id"] for i in (await page(served, f"{MONTH}?root=0")).all("li") if "data-id" in i]
     shown = await page(served, f"/groups/{listed[0]}?root=0")
     (main,) = shown.all("main")
-    known = __import__("json").loads(main["data-known"])
+    known = json.loads(main["data-known"])
     assert (known["id"], known["version"]) == (int(listed[0]), 1)
     assert [str(id) for id in known["following"]] == listed[1:]
     assert main["data-after"] == listed[1] and main["data-up"] == f"{MONTH}?root=0"
