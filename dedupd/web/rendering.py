@@ -32,10 +32,14 @@ class Rendering:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.filters.update({word.__name__: word for word in _WORDS})
-        self._templates.filters["when"] = lambda stamp: words.when(stamp, time.time())
+        self._templates.filters["when"] = _when
         known: dict[str, Any] = self._templates.globals
         known |= {"MEANING": words.MEANING, "STATES": words.STATES, "RELATION_NAMES": words.RELATION_NAMES}
 
     def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
         text = self._templates.get_template(name).render(**known)
         return HTMLResponse(text.encode("utf-8", "backslashreplace"), http)
+
+
+def _when(stamp: float | None) -> str:
+    return words.when(stamp, time.time())
