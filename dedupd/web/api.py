@@ -36,7 +36,7 @@ from dedupd.protocol.requests import (
 from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.web.bodies import answer, body_of, text_of
-from dedupd.web.contract import Back, Forget, Keep, Many, Seen, Swap, Tried, Verdict, Yes, described, takes
+from dedupd.web.contract import Back, Keep, Many, Seen, Swap, Tried, Unlearn, Verdict, Yes, described, takes
 from dedupd.web.line import Line
 from dedupd.web.problems import Problem
 from dedupd.web.reading import LibraryReading
@@ -85,7 +85,7 @@ class LibraryRoutes:
             ("/approve", self.approve_many, Many),
             ("/exchange", self.exchange, Swap),
             ("/undo", self.undo, Back),
-            ("/lessons/forget", self.forget, Forget),
+            ("/lessons/forget", self.forget, Unlearn),
             ("/tune", self.tune, Tried),
         ):
             result = Tuned if body is Tried else Acted
@@ -201,8 +201,8 @@ class LibraryRoutes:
         )  # fmt: skip
 
     async def forget(self, request: Request) -> Response:
-        """Forget lessons: what they kept apart may be proposed again."""
-        forget = await body_of(request, Forget)
+        """Unlearn lessons: what they kept apart may be proposed again."""
+        forget = await body_of(request, Unlearn)
         return await self._act(ForgetLessons(lessons=forget.lessons, key=forget.key))
 
     async def _act(self, request: Question) -> Response:

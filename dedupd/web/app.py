@@ -31,12 +31,12 @@ from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import (
     Back,
     ErrorBody,
-    Forget,
     Keep,
     Many,
     SetDuplicates,
     Swap,
     Tried,
+    Unlearn,
     UploadedSet,
     Verdict,
     Yes,
@@ -53,7 +53,7 @@ from dedupd.web.sets import Sets
 from dedupd.web.tokens import Tokens
 
 _MESSAGES = (
-    Acted, Back, ErrorBody, Forget, GroupDetail, GroupsPage, Keep, LessonsPage, Many, MonthsPage, MovesPage, SetDuplicates,
+    Acted, Back, ErrorBody, Unlearn, GroupDetail, GroupsPage, Keep, LessonsPage, Many, MonthsPage, MovesPage, SetDuplicates,
     SettingsView, StatusView, Swap, Tried, Tuned, UploadedSet, Verdict, Yes,
 )  # fmt: skip
 _TIDY_SECONDS = 30.0

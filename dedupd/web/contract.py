@@ -89,7 +89,7 @@ class Swap(Struct, forbid_unknown_fields=True, kw_only=True):
     key: Key = ""
 
 
-class Forget(Struct, forbid_unknown_fields=True, kw_only=True):
+class Unlearn(Struct, forbid_unknown_fields=True, kw_only=True):
     """Forget these lessons."""
 
     lessons: Annotated[list[Id], Meta(min_length=1, max_length=MANY_IDS)]

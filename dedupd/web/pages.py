@@ -21,7 +21,7 @@ from dedupd.protocol.requests import GetMoves
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, StatusView
 from dedupd.reviewing.facts import differing, would_change
 from dedupd.reviewing.listing import PREDECIDED, by_year, lost_kinds, members, tally, waits, weight
-from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, pixels, plain, size
+from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, news, pixels, plain, size
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.asked import Asked, asked
 from dedupd.web.problems import Problem
@@ -120,7 +120,7 @@ class Pages:
         return self._page(
             "months.html", _KEYS_MONTHS, status=status, rows=by_year(found),
             places={path: place for place, path in enumerate(status.roots)},
-            attention=[sentence for sentence in status.attention if "dedupd review" not in sentence],
+            attention=news(status.attention),
         )  # fmt: skip
 
     async def groups(self, month: MonthName, of: OfMonth) -> Response:
