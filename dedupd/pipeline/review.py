@@ -95,7 +95,7 @@ class Reviewer:
         view = GroupView(
             id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
             state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,
-            captured=_captured(keeper, seen),
+            captured=_captured(keeper, seen), files={keeper.path: keeper.id},
         )  # fmt: skip
         for member in sorted(group.members, key=lambda m: (_WEAKEST_FIRST[::-1].index(m.relation), m.file)):
             if member.file in files:
@@ -249,7 +249,7 @@ def _add_member(
     path = move.src if move is not None else file.path
     view.evidence[path] = _evidence(member, keeper, file)
     view.why[path] = member.why
-    view.sizes[path] = file.stat.size
+    view.sizes[path], view.files[path] = file.stat.size, file.id
     if member.role == "review":
         view.review.append(path)
         view.review_bytes += file.stat.size

@@ -48,6 +48,8 @@ class GroupView(Struct, kw_only=True):
     """path -> one clause: what the proof rests on, or what keeps it from moving unattended."""
     sizes: dict[str, int] = field(default_factory=dict)
     """path -> bytes, of every file named above."""
+    files: dict[str, int] = field(default_factory=dict)
+    """path -> file id, of the keeper and every file in `duplicates` and `review`: what pictures are asked for by."""
     reasons: list[str] = field(default_factory=list)
     """Why this keeper."""
     bytes: int = 0

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
         commands,
         "web",
         run,
-        help="serve the JSON API over HTTP, behind a token (needs dedupd[web])",
+        help="review in a browser, and the JSON API, behind a token (needs dedupd[web])",
         example="dedupd web --listen 127.0.0.1:8765",
     )
     parser.add_argument(

@@ -6,6 +6,7 @@ Every name that is shown goes through `plain`: a file name is somebody else's te
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -153,6 +154,11 @@ def when(stamp: float | None, now: float) -> str:
     if abs(away) > 86400:
         return local_time(stamp)
     return f"in {duration(away)}" if away > 0 else f"{duration(-away)} ago"
+
+
+def news(attention: Sequence[str]) -> list[str]:
+    """The sentences that tell a reviewer something: those that send people to the reviewer are for other places."""
+    return [sentence for sentence in attention if "dedupd review" not in sentence]
 
 
 def percent(share: float | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dedupd.protocol.views import GroupView, PhotoView
-from dedupd.tui.model.words import camera_time, holds, local_time, name_of, pixels, plain, size, squeeze
+from dedupd.reviewing.words import camera_time, holds, local_time, name_of, pixels, plain, size, squeeze
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from dedupd.protocol.views import GroupView, MonthView
-from dedupd.tui.model.words import RELATIONS
+from dedupd.reviewing.words import RELATIONS
 
 WAITING = ("proposed", "review")
 """Group states that wait for a person."""
