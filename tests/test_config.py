@@ -145,10 +145,8 @@ def test_the_command_line_wins_over_the_file(
         ("batch_size = 1.5", ["batch_size must be a whole number from 1 to 1024"]),
         ("batch_size = 0", ["batch_size must be"]),
         ("batch_size = true", ["batch_size must be"]),
-        ("embedder = 'light0'", ['"lite0"', 'did you mean "lite0"?']),
-        ("embedder = 'open_clip:ViT-B-32'", ["embedder must be"]),
+        ("embedder = 'light 0'", ["embedder must be a name of `dedupd models`"]),
         ("embedder = 'timm:'", ["embedder must be"]),
-        ("embedder = 'timm:a@relative.pt'", ["embedder must be"]),
         ("ignore = '*.gif'", ["ignore must be a list of texts"]),
         ("ignore = ['']", ["ignore must be a list of texts"]),
         ("ignore_defaults = 'no'", ["ignore_defaults must be true or false"]),
@@ -183,7 +181,7 @@ def test_a_wrong_option_is_told_by_its_flag() -> None:
     with pytest.raises(ConfigError, match=r'^--keep-policy must be one of .*did you mean "newest"\?'):
         load(None, keep_policy="newst")
     with pytest.raises(ConfigError, match=r"^--model must be"):
-        load(None, embedder="clip")
+        load(None, embedder="a clip")
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:

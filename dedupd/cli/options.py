@@ -93,7 +93,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="M",
         dest="embedder",
-        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG",
+        help="embedder: auto, hashes, or a name as `dedupd models` lists them",
     )
     parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"

@@ -134,9 +134,8 @@ _OPTIONS = (
     _Option(
         key="embedder",
         read=_text(
-            r"auto|hashes|lite0|open_clip:[^/@]+(/[^@]+|@/.+)|timm:\w+(\.[\w.]+|@/.+)?",
-            '"auto", "hashes", "lite0", "open_clip:<name>/<pretrained>", "timm:<name>.<tag>", or either of the two '
-            'with "<name>@</path/of/checkpoint>"',
+            r"[a-z]\w*(:\S.*)?",
+            'a name of `dedupd models`, such as "auto", "lite0" or "timm:<name>.<tag>"',
         ),
         note="What sees likeness: auto, hashes (none), lite0, open_clip:ViT-B-32/laion2b_s34b_b79k, "
         "timm:NAME.TAG, or a checkpoint of your own as open_clip:NAME@/path or timm:NAME@/path.",

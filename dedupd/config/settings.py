@@ -71,7 +71,7 @@ class Settings:
     threshold: float | None = None
     """Cosine above which pairs go to review; None: the embedder's own. Never widens what moves."""
     embedder: str = "auto"
-    """'auto' | 'hashes' | 'lite0' | 'open_clip:NAME/PRETRAINED' | 'timm:NAME.TAG' | either with 'NAME@/path/to/checkpoint'."""
+    """'auto', 'hashes', or what an embedder of the registry answers to: only the library knows those."""
     batch_size: int = 8
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""

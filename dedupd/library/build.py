@@ -18,9 +18,10 @@ from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.adapters.fs.summary_files import SummaryFiles
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
 from dedupd.config import Places, Settings
-from dedupd.errors import StateError, UsageError
+from dedupd.errors import ConfigError, StateError, UsageError, VisionError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.compare import Comparison, forget_older_measures
@@ -122,7 +123,7 @@ class Parts:
             settings = replace(settings, roots=before.roots)
         try:
             self._check_embedder(settings.embedder)
-        except UsageError as error:
+        except (ConfigError, UsageError) as error:
             told.append(str(error))
             settings = replace(settings, embedder=before.embedder)
         self.settings = settings
@@ -143,7 +144,7 @@ class Parts:
 
     def vision_worker(self, embedder: str = "") -> Vision:
         """A worker with this embedder. Without a name the recorded choice stands, which only `models use` changes;
-        UsageError when the settings name another.
+        UsageError when the settings name another, ConfigError when they name none.
         """
         if not embedder:
             self._check_embedder(self.settings.embedder)
@@ -165,8 +166,14 @@ class Parts:
         )
 
     def _check_embedder(self, asked: str) -> None:
+        if asked == "auto":
+            return
+        try:
+            wanted = parse_model(asked)
+        except VisionError as error:
+            raise ConfigError(str(error)) from None
         recorded = self.ledger.get("embedder")
-        if recorded and asked != "auto" and not _same_embedder(asked, recorded):
+        if recorded and not _same_embedder(wanted, parse_model(recorded)):
             raise UsageError(
                 f"this library's photos were seen with {recorded}, not with {asked}: "
                 f"switch with `dedupd models use {asked}`, or leave the embedder out"
@@ -183,11 +190,14 @@ def _worker_settings(settings: Settings) -> tuple[object, ...]:
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
 
 
-def _same_embedder(asked: str, recorded: str) -> bool:
-    """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
-    known = parse_model(asked).id or "hashes"
-    return known == recorded or recorded.startswith(
-        (known + "#", known + ".") if asked.startswith("timm:") else known + "#"
+def _same_embedder(asked: Model, recorded: Model) -> bool:
+    """What the name asked for leaves open (the tag of the weights, the digest of a checkpoint) is filled in where it is recorded."""
+    return asked.id == recorded.id or (
+        asked.name != ""
+        and (asked.family, asked.name, asked.checkpoint)
+        == (recorded.family, recorded.name, recorded.checkpoint)
+        and asked.pretrained in ("", recorded.pretrained)
+        and asked.digest in ("", recorded.digest)
     )
 
 

@@ -57,7 +57,7 @@ class Eyes:
     """What the worker holds: index, embedder, recently read pictures; each made on first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
-        from dedupd.adapters.vision.embedders.registry import choose
+        from dedupd.adapters.vision.embedders.registry import choose, settle
         from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
 
@@ -69,11 +69,8 @@ class Eyes:
             from dedupd.adapters.vision.decode import BLOCKLESS
 
             BLOCKLESS.update(configure.blockless)
-        self.model, note = choose(configure.embedder)
-        if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
-            from dedupd.adapters.vision.embedders.timm_backbone import with_tag
-
-            self.model = with_tag(self.model)
+        chosen, note = choose(configure.embedder)
+        self.model = settle(chosen)
         self.ready = messages.Ready(
             model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
@@ -102,7 +99,7 @@ class Eyes:
 
     @cached_property
     def _loaded(self) -> Embedder | None:
-        from dedupd.adapters.vision.embedders.base import load
+        from dedupd.adapters.vision.embedders.registry import load
 
         with self._busy("loading the embedder"):
             return load(self.model, self._cache_dir)
