@@ -96,6 +96,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="embedder: auto, hashes, or a name as `dedupd models` lists them",
     )
     parser.add_argument(
+        "--embedding",
+        choices=("local", "remote", "auto"),
+        dest="embedding_mode",
+        help="where photos are embedded: here, by the services of config.toml, or by them while they answer",
+    )
+    parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"
     )
 

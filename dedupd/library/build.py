@@ -20,7 +20,8 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
-from dedupd.config import Places, Settings
+from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.config import Embedding, Places, Settings
 from dedupd.errors import ConfigError, StateError, UsageError, VisionError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
@@ -150,7 +151,7 @@ class Parts:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
         return VisionWorker(
-            index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
+            remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
         )  # fmt: skip
 
@@ -187,7 +188,16 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, settings.embedding
+
+
+def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:
+    if embedding.mode == "local":
+        return None
+    return RemoteEyes(
+        mode=embedding.mode, urls=list(embedding.url), protocol=embedding.protocol,
+        token_file=embedding.token_file, ca_file=embedding.ca_file,
+    )  # fmt: skip
 
 
 def _same_embedder(asked: Model, recorded: Model) -> bool:

@@ -61,6 +61,7 @@ class VisionWorker(Vision):
         cache_dir: Path,
         embedder: str = "auto",
         *,
+        remote: messages.RemoteEyes | None = None,
         batch_size: int = 8,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
@@ -71,6 +72,7 @@ class VisionWorker(Vision):
             cache_dir=os.fsencode(cache_dir.absolute()),
             embedder=embedder,
             batch_size=batch_size,
+            remote=remote,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

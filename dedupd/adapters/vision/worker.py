@@ -1,7 +1,7 @@
 """The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
 
-Owns its own limits (memory, priority, life); must never outlive its parent, open a socket, or write
-anywhere but the index and the cache. Started by client.py as `python -m dedupd.adapters.vision.worker`.
+Owns its own limits (memory, priority, life); must never outlive its parent, write anywhere but
+the index and the cache, or open a socket but to the services that its owner configured (remote/endpoints.py). Started by client.py as `python -m dedupd.adapters.vision.worker`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Eyes:
         self._index_dir = Path(os.fsdecode(configure.index_dir))
         self._cache_dir = Path(os.fsdecode(configure.cache_dir))
         self._batch_size = configure.batch_size
+        self._remote = configure.remote
         if configure.blockless:
             from dedupd.adapters.vision.decode import BLOCKLESS
 
@@ -101,8 +102,16 @@ class Eyes:
     def _loaded(self) -> Embedder | None:
         from dedupd.adapters.vision.embedders.registry import load
 
-        with self._busy("loading the embedder"):
+        def here() -> Embedder | None:
             return load(self.model, self._cache_dir)
+
+        with self._busy("loading the embedder"):
+            if self._remote is None or self.model.family == "hashes":
+                return here()
+            from dedupd.adapters.vision.remote.embedder import BATCH, connect
+
+            self._batch_size = max(self._batch_size, BATCH)
+            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, whichever thread asks first."""

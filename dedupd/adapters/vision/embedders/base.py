@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from dedupd.core.thresholds import shipped
 
@@ -64,6 +64,24 @@ class ModelListing:
     """What people read when 'auto' took it."""
 
 
+Fit = Literal["squash", "crop"]
+Resample = Literal["bicubic", "bilinear", "lanczos"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+RESAMPLES: tuple[Resample, ...] = get_args(Resample)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What goes into a model and what comes out, for those who make its pictures elsewhere (vision/remote)."""
+
+    side: int
+    """Px of the square picture that it sees."""
+    fit: Fit
+    """The whole photo squashed into it, or its middle."""
+    resample: Resample
+    dimensions: int
+
+
 class Embedder(Protocol):
     """Pictures to unit vectors."""
 
@@ -108,6 +126,8 @@ class EmbedderFamily:
     """Its place among those that 'auto' tries; None: never."""
     settle: Callable[[Model], Model] = _same
     """The same model with what its name leaves open filled in. Worker process only; VisionError."""
+    shape: Shape | None = None
+    """When it is one for all of its models, known without loading one."""
     fetch: Callable[[Model], None] | None = None
     """Download the weights of a model into the hub's cache; called in the child that fetch.py is. None: nothing to fetch."""
 

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing, Shape
 
 LITE0 = "lite0-gem/1"
 
@@ -36,5 +36,6 @@ def _listings() -> Sequence[ModelListing]:
 
 
 EMBEDDER = EmbedderFamily(
-    name="lite0", spellings=("lite0",), parse=_parse, load=_load, listings=_listings, auto=2
-)
+    name="lite0", spellings=("lite0",), parse=_parse, load=_load, listings=_listings, auto=2,
+    shape=Shape(side=224, fit="squash", resample="bicubic", dimensions=1280),
+)  # fmt: skip
