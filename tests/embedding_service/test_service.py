@@ -17,7 +17,6 @@ pytest.importorskip("uvicorn")
 from dedupd.adapters.vision.remote import wire
 from dedupd.adapters.vision.remote.shapes import shape_of
 from dedupd.embedding_service import batching
-from tests.support.pictures import picture
 from tests.support.remote_eyes import TinyEmbedder, served
 
 SHAPE = shape_of(TinyEmbedder())
@@ -32,8 +31,12 @@ def service() -> Iterator[httpx2.Client]:
         yield client
 
 
+def photo(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+
+
 def small(seed: int, side: int = 32) -> bytes:
-    return wire.encode(np.asarray(picture(seed).resize((side, side)).convert("RGB")))
+    return wire.encode(np.asarray(photo(seed).resize((side, side)).convert("RGB")))
 
 
 def webp(size: tuple[int, int], **how: object) -> bytes:
@@ -47,7 +50,7 @@ def told(response: httpx2.Response) -> tuple[int, str]:
 
 
 def test_vectors_come_in_order_and_are_the_local_ones(service: httpx2.Client) -> None:
-    pictures = [np.asarray(picture(seed).resize((32, 32))) for seed in range(5)]
+    pictures = [np.asarray(photo(seed).resize((32, 32))) for seed in range(5)]
     response = service.post("/v1/embed", content=wire.pack([wire.encode(p) for p in pictures]), headers=MEANT)
     assert response.status_code == 200
     assert {name: response.headers[name] for name in MEANT} == MEANT
@@ -126,6 +129,9 @@ def test_a_token_opens_all_but_health_and_readiness() -> None:
     with served(TinyEmbedder(), token=TOKEN) as url, httpx2.Client(base_url=url, timeout=60) as client:
         for path in ("/v1/model", "/v1/embed", "/metrics"):
             assert told(client.get(path)) == (401, "no_token")
-        assert told(client.get("/v1/model", headers={"Authorization": f"Bearer {TOKEN[1:]}"})) == (401, "no_token")
+        assert told(client.get("/v1/model", headers={"Authorization": f"Bearer {TOKEN[1:]}"})) == (
+            401,
+            "no_token",
+        )
         assert client.get("/v1/model", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert client.get("/health").status_code == client.get("/ready").status_code == 200

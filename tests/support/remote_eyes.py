@@ -34,7 +34,10 @@ class TinyEmbedder:
 
     def embed(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         self.batches.append(len(batch))
-        flat = batch.reshape(len(batch), 4, 8, 4, 8, 3).mean((2, 4)).reshape(len(batch), -1).astype(np.float32) - 127
+        flat = (
+            batch.reshape(len(batch), 4, 8, 4, 8, 3).mean((2, 4)).reshape(len(batch), -1).astype(np.float32)
+            - 127
+        )
         return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 

@@ -156,6 +156,7 @@ class Endpoint:
         )
 
     def close(self) -> None:
+        """Let the lines go that wait for the next request."""
         while self._idle:
             self._idle.pop().close()
 
@@ -227,10 +228,6 @@ class Endpoints:
             standing.rests_until = self._clock() + (
                 LONGEST_REST if isinstance(failure, RemoteRefusal | RemoteLate) else rest
             )
-
-    def close(self) -> None:
-        for endpoint in self.all:
-            endpoint.close()
 
 
 def token_from(path: str) -> str:
