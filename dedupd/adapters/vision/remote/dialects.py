@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from dedupd.adapters.vision.embedders.base import FITS, RESAMPLES, Model, Shape
+from dedupd.adapters.vision.embedders.registry import families
 from dedupd.adapters.vision.remote import kserve, wire
 from dedupd.adapters.vision.remote.endpoints import (
     Endpoint,
@@ -22,6 +23,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     RemoteFailure,
     RemoteRefusal,
 )
+from dedupd.errors import VisionError
 
 _MOST_SAID = 1 << 16
 """Bytes of an answer in words."""
@@ -130,6 +132,18 @@ class KServeDialect:
             return wire.vectors_of(rows, len(pictures))
         except ValueError as error:
             raise RemoteRefusal(f"{endpoint.url} answers what cannot be right: {error}") from None
+
+
+def dialect_for(protocol: str, model: Model) -> Dialect:
+    """How a service that speaks `protocol` is asked for `model`. Raises VisionError."""
+    known = families()[model.family].shape
+    if protocol == "dedupd":
+        return DedupdDialect(model, known)
+    if known is None:
+        raise VisionError(
+            f'by KServe only lite0 can be asked for, not {model.id}: say embedding.protocol = "dedupd"'
+        )
+    return KServeDialect(kserve.model_name(model, known), known)
 
 
 def _raise_for(endpoint: Endpoint, answer: RemoteAnswer) -> None:

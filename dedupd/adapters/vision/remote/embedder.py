@@ -16,11 +16,9 @@ import numpy as np
 from PIL import Image
 
 from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
-from dedupd.adapters.vision.embedders.registry import families
 from dedupd.adapters.vision.messages import RemoteEyes
-from dedupd.adapters.vision.remote.dialects import DedupdDialect, Dialect, KServeDialect
+from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import Endpoint, Endpoints, Unreachable, token_from
-from dedupd.adapters.vision.remote.kserve import model_name
 from dedupd.adapters.vision.remote.shapes import picture, shape_of
 from dedupd.adapters.vision.remote.wire import Pixels, Vectors
 from dedupd.errors import VisionError
@@ -128,14 +126,7 @@ def connect(
     busy: Callable[[], AbstractContextManager[None]],
 ) -> Embedder:  # fmt: skip
     """The embedder that was configured. Raises VisionError."""
-    family = families()[model.family]
-    known = family.shape
-    if remote.protocol == "dedupd":
-        dialect: Dialect = DedupdDialect(model, known)
-    elif known is None:
-        raise VisionError(f'KServe serves lite0 only, not {model.id}: use protocol = "dedupd" for it')
-    else:
-        dialect = KServeDialect(model_name(model, known), known)
+    dialect = dialect_for(remote.protocol, model)
     token = token_from(remote.token_file)
     endpoints = Endpoints([Endpoint(url, token, remote.ca_file) for url in remote.urls])
     return RemoteEmbedder(endpoints, dialect, load_here if remote.mode == "auto" else None, say, busy)
