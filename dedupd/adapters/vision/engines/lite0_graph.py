@@ -240,6 +240,32 @@ def build_graph(layers: list[Layer]) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def with_unit_vectors(cache_dir: Path) -> bytes:
+    """The graph for those who run it elsewhere: pictures (N, 224, 224, 3) uint8 -> vectors (N, 1280) of length 1."""
+    import onnx
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    model = onnx.load(os.fspath(_graph(cache_dir)))
+    graph = model.graph
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.array([1], np.int64), "across"),
+            numpy_helper.from_array(np.float32(1e-12), "least_length"),
+        ]
+    )
+    graph.node.extend(
+        [
+            helper.make_node("ReduceL2", ["features", "across"], ["length"], keepdims=1),
+            helper.make_node("Max", ["length", "least_length"], ["divisor"]),
+            helper.make_node("Div", ["features", "divisor"], ["vectors"]),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", DIMENSIONS]))
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
 def convert(cache_dir: Path) -> Path:
     """Write the graph into `cache_dir`, once it has agreed with torch. Its name carries both digests."""
     layers = read_layers()

@@ -49,6 +49,7 @@ class RemoteEmbedder:
         self._patience = patience if local is None else 0.0
         self._here = False
         """Whether the last batch was seen here."""
+        self.note = self._place
         try:
             self._shape: Shape | None = endpoints.call(dialect.describe, patience=self._patience)
         except Unreachable as why:
@@ -59,11 +60,6 @@ class RemoteEmbedder:
         self.side = self._shape.side if self._shape else self._local.side
         self.dimensions = self._shape.dimensions if self._shape else self._local.dimensions
         self._requests = ThreadPoolExecutor(AT_ONCE, "remote")
-
-    @property
-    def note(self) -> str:
-        """Where it sees."""
-        return "here: no service answered" if self._here else ", ".join(e.url for e in self._endpoints.all)
 
     def prepare(self, image: Image.Image) -> Pixels:
         """(S, S, 3): all that travels of a photo."""
@@ -115,9 +111,13 @@ class RemoteEmbedder:
         assert found is not None  # without a model nobody asks for a remote one
         return found
 
+    @property
+    def _place(self) -> str:
+        return ", ".join(endpoint.url for endpoint in self._endpoints.all)
+
     def _note_place(self, *, here: bool, why: str) -> None:
         if here != self._here:
-            self._here = here
+            self._here, self.note = here, "here: no service answered" if here else self._place
             self._say(f"seeing here for now: {why}" if here else "seeing remotely again")
 
 

@@ -128,6 +128,7 @@ class Endpoint:
     ) -> RemoteAnswer:  # fmt: skip
         if connection.sock is None:
             connection.connect()
+        assert connection.sock is not None
         connection.sock.settimeout(ANSWER_SECONDS)
         said = {"Accept-Encoding": "identity", **headers}
         if self._token:
