@@ -52,7 +52,7 @@ class EmbeddingService:
     ) -> None:
         """`most` pictures go through the model at once; `window` (s) a batch waits for more, 0 on a CPU."""
         self._embedder, self._shape = embedder, shape
-        self._said = wire.Description(model=model, recipe=wire.recipe_of(shape), shape=shape)
+        self._said = wire.ServiceDescription(model=model, recipe=wire.recipe_of(shape), shape=shape)
         self._headers = {wire.MODEL_HEADER: model, wire.RECIPE_HEADER: self._said.recipe}
         self.counts = metrics.Counts(model)
         self._batcher = Batcher(embedder.embed, most, window, self.counts.batch)

@@ -22,6 +22,7 @@ from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
 from dedupd.adapters.vision.messages import RemoteEyes
 from dedupd.config import Embedding, Places, Settings
+from dedupd.core.narrowing import Narrowing
 from dedupd.errors import ConfigError, StateError, UsageError, VisionError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
@@ -29,6 +30,7 @@ from dedupd.pipeline.compare import Comparison, forget_older_measures
 from dedupd.pipeline.consent import Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.movement import Movement
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.recluster import Grouper
 from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report
@@ -153,6 +155,8 @@ class Parts:
         return VisionWorker(
             remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            jobs=self.settings.jobs, gpus=self.settings.gpus,
+            gpu_memory_fraction=self.settings.gpu_memory_fraction,
         )  # fmt: skip
 
     @property
@@ -160,10 +164,14 @@ class Parts:
         """Groups, months and moves as people see them."""
         return Reviewer(self.ledger, self.disk)
 
-    def report(self) -> dict[str, Any]:
-        """The JSON report of DESIGN section 5."""
+    def narrowed(self, narrowing: Narrowing) -> Narrowed:
+        """What one scan counts of this library."""
+        return Narrowed(self.ledger, self.disk, narrowing)
+
+    def report(self, only: Narrowed | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; of what a scan counts, if asked."""
         return build_report(
-            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now()
+            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now(), only=only
         )
 
     def _check_embedder(self, asked: str) -> None:
@@ -188,7 +196,8 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, settings.embedding
+    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction, settings.embedding
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
 def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:

@@ -65,6 +65,9 @@ class VisionWorker(Vision):
         batch_size: int = 8,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
+        jobs: int = 0,
+        gpus: str = "all",
+        gpu_memory_fraction: float = 1.0,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(
@@ -73,6 +76,9 @@ class VisionWorker(Vision):
             embedder=embedder,
             batch_size=batch_size,
             remote=remote,
+            jobs=jobs,
+            gpus=gpus,
+            gpu_memory_fraction=gpu_memory_fraction,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

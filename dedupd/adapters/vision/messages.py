@@ -43,6 +43,10 @@ class Configure(Message, frozen=True):
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
     remote: RemoteEyes | None = None
     """None: everything is seen here, and no network socket is opened."""
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    gpus: str = "all"
+    gpu_memory_fraction: float = 1.0
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):

@@ -250,7 +250,7 @@ def with_unit_vectors(cache_dir: Path) -> bytes:
     graph.initializer.extend(
         [
             numpy_helper.from_array(np.array([1], np.int64), "across"),
-            numpy_helper.from_array(np.float32(1e-12), "least_length"),
+            numpy_helper.from_array(np.asarray(1e-12, np.float32), "least_length"),
         ]
     )
     graph.node.extend(

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dedupd.adapters.vision.accelerators import best_device
 from dedupd.adapters.vision.embedders.base import Model
 from dedupd.errors import VisionError
 
@@ -53,7 +54,7 @@ class TorchEmbedder:
                 f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
             ) from None
         self._network: Any = network.eval()
-        self._move_to(_best_device(torch))
+        self._move_to(best_device(torch))
         self.dimensions = int(
             self.embed(self.prepare(Image.new("RGB", (self.side, self.side)))[None]).shape[1]
         )
@@ -96,12 +97,6 @@ class TorchEmbedder:
             device, dtype = "cpu", _best_dtype(self._torch, "cpu")
             self._network = self._network.to(device, dtype)
         self._device, self._dtype = device, dtype
-
-
-def _best_device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _best_dtype(torch: Any, device: str) -> Any:

@@ -53,7 +53,7 @@ class DedupdDialect:
         answer = endpoint.ask("GET", "/v1/model", most=_MOST_SAID)
         _raise_for(endpoint, answer)
         try:
-            said = msgspec.json.decode(answer.body, type=wire.Description)
+            said = msgspec.json.decode(answer.body, type=wire.ServiceDescription)
         except msgspec.DecodeError:
             raise RemoteRefusal(f"{endpoint.url} is no `dedupd serve-embed`") from None
         if said.model != self._meant:

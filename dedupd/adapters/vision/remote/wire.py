@@ -2,7 +2,7 @@
 
     POST /v1/embed   each picture: its length (uint32, little-endian) and a lossless WebP of what the embedder takes
                      -> rows of `dimensions` float16, little-endian, in the same order
-    GET /v1/model    -> Description as JSON
+    GET /v1/model    -> ServiceDescription as JSON
 
 Both ends name model and recipe in two headers of each request and answer. Must never let a path, a name or more than
 the small picture travel: the id of a checkpoint of one's own goes without its path.
@@ -36,7 +36,7 @@ _NORM_SLACK = 0.01
 """Of a unit vector in float16: its rounding is 20 times smaller."""
 
 
-class Description(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What a service says of itself."""
 
     model: str

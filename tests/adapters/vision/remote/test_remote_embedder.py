@@ -37,7 +37,9 @@ MODEL = Model(id="tiny/1", family="tiny")
 SHAPE = Shape(side=32, fit="squash", resample="bicubic", dimensions=48)
 NOBODY = "http://127.0.0.1:9"
 MEANT = {wire.MODEL_HEADER: "tiny/1", wire.RECIPE_HEADER: wire.recipe_of(SHAPE)}
-DESCRIBED = msgspec.json.encode(wire.Description(model="tiny/1", recipe=wire.recipe_of(SHAPE), shape=SHAPE))
+DESCRIBED = msgspec.json.encode(
+    wire.ServiceDescription(model="tiny/1", recipe=wire.recipe_of(SHAPE), shape=SHAPE)
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,7 @@ def test_no_lie_reaches_the_index(lie: str, monkeypatch: pytest.MonkeyPatch) -> 
         b"", b"[]", b"{}", b"x" * 100_000,
         DESCRIBED.replace(b"tiny/1", b"tiny/2"),
         DESCRIBED.replace(b'"side":32', b'"side":64'),
-        msgspec.json.encode(wire.Description(model="tiny/1", recipe="0/squash", shape=SHAPE)),
+        msgspec.json.encode(wire.ServiceDescription(model="tiny/1", recipe="0/squash", shape=SHAPE)),
     ],
 )  # fmt: skip
 def test_a_service_that_sees_otherwise_is_not_asked(described: bytes) -> None:
