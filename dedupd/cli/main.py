@@ -18,7 +18,7 @@ from dedupd.version import __version__
 
 COMMANDS = (
     "run", "scan", "demo",
-    "status", "months", "groups", "show", "report", "review", "web",
+    "status", "months", "groups", "show", "report", "review", "web", "serve-embed",
     "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
     "verify", "feedback", "tune", "bench", "models", "service", "init", "doctor",
     "completion", "man",

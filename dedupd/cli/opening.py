@@ -21,6 +21,8 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     changes: dict[str, Any] = {
         name: value for name in _OVERRIDES if (value := getattr(arguments, name, None)) is not None
     }
+    if (mode := getattr(arguments, "embedding_mode", None)) is not None:
+        changes["embedding.mode"] = mode
     roots = getattr(arguments, "roots", None) or ()
     return load(arguments.config, where, roots=roots, offline_ok=True, **changes), where
 

@@ -116,7 +116,13 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--model",
         metavar="M",
         dest="embedder",
-        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG",
+        help="embedder: auto, hashes, or a name as `dedupd models` lists them",
+    )
+    parser.add_argument(
+        "--embedding",
+        choices=("local", "remote", "auto"),
+        dest="embedding_mode",
+        help="where photos are embedded: here, by the services of config.toml, or by them while they answer",
     )
     parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"

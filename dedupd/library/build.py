@@ -19,10 +19,12 @@ from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.adapters.fs.summary_files import SummaryFiles
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
-from dedupd.config import Places, Settings
+from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.config import Embedding, Places, Settings
 from dedupd.core.narrowing import Narrowing
-from dedupd.errors import StateError, UsageError
+from dedupd.errors import ConfigError, StateError, UsageError, VisionError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.compare import Comparison, forget_older_measures
@@ -143,7 +145,7 @@ class Parts:
             settings = replace(settings, roots=before.roots)
         try:
             self._check_embedder(settings.embedder)
-        except UsageError as error:
+        except (ConfigError, UsageError) as error:
             told.append(str(error))
             settings = replace(settings, embedder=before.embedder)
         self.settings = settings
@@ -164,13 +166,13 @@ class Parts:
 
     def vision_worker(self, embedder: str = "") -> Vision:
         """A worker with this embedder. Without a name the recorded choice stands, which only `models use` changes;
-        UsageError when the settings name another.
+        UsageError when the settings name another, ConfigError when they name none.
         """
         if not embedder:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
         return VisionWorker(
-            index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
+            remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
             jobs=self.settings.jobs, gpus=self.settings.gpus,
             gpu_memory_fraction=self.settings.gpu_memory_fraction,
@@ -192,8 +194,14 @@ class Parts:
         )
 
     def _check_embedder(self, asked: str) -> None:
+        if asked == "auto":
+            return
+        try:
+            wanted = parse_model(asked)
+        except VisionError as error:
+            raise ConfigError(str(error)) from None
         recorded = self.ledger.get("embedder")
-        if recorded and asked != "auto" and not _same_embedder(asked, recorded):
+        if recorded and not _same_embedder(wanted, parse_model(recorded)):
             raise UsageError(
                 f"this library's photos were seen with {recorded}, not with {asked}: "
                 f"switch with `dedupd models use {asked}`, or leave the embedder out"
@@ -207,15 +215,27 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction
+    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction, settings.embedding
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
-def _same_embedder(asked: str, recorded: str) -> bool:
-    """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
-    known = parse_model(asked).id or "hashes"
-    return known == recorded or recorded.startswith(
-        (known + "#", known + ".") if asked.startswith("timm:") else known + "#"
+def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:
+    if embedding.mode == "local":
+        return None
+    return RemoteEyes(
+        mode=embedding.mode, urls=list(embedding.url), protocol=embedding.protocol,
+        token_file=embedding.token_file, ca_file=embedding.ca_file,
+    )  # fmt: skip
+
+
+def _same_embedder(asked: Model, recorded: Model) -> bool:
+    """What the name asked for leaves open (the tag of the weights, the digest of a checkpoint) is filled in where it is recorded."""
+    return asked.id == recorded.id or (
+        asked.name != ""
+        and (asked.family, asked.name, asked.checkpoint)
+        == (recorded.family, recorded.name, recorded.checkpoint)
+        and asked.pretrained in ("", recorded.pretrained)
+        and asked.digest in ("", recorded.digest)
     )
 
 

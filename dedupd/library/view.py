@@ -53,7 +53,9 @@ class LibraryView:
 
     def status(self, daemon: str = "stopped", beside: Sequence[str] = ()) -> StatusView:
         """`beside`: sentences that only a running daemon knows."""
-        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
+        view = status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
+        view.embedding = self.settings.embedding.told
+        return view
 
     def group_rows(
         self, *, month: str | None = None, root: str | None = None, relation: str | None = None,

@@ -187,6 +187,8 @@ class StatusView(Struct, kw_only=True):
     held_better: int = 0
     """Files in duplicates/ that hold more than their keeper: moved by an older dedupd, and wait for a yes."""
     model: str = ""
+    embedding: str = ""
+    """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for here."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     skipped: int = 0

@@ -41,7 +41,7 @@ ALLOWED = {
         "os.unlink",
     },  # the one rename, for adapters/fs/mover.py, and adapters/fs/discarding.py at a purge
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
-    "adapters/vision/embedders/lite0.py": {"left.unlink", "part.unlink"},  # a converted model
+    "adapters/vision/engines/lite0_graph.py": {"left.unlink", "part.unlink"},  # a converted model
     "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
     "daemon/server.py": {".unlink", "path.unlink"},  # the socket
     "drafts.py": {

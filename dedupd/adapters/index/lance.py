@@ -96,6 +96,11 @@ class PhotoIndex:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors that it holds; 0: none."""
+        return self._dimensions
+
     # -- opening ---------------------------------------------------------------------------------
 
     def _open_or_rebuild(self) -> None:

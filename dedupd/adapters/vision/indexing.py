@@ -25,7 +25,7 @@ from dedupd.adapters.vision.embedders.base import Embedder
 from dedupd.adapters.vision.traits import measure, phashes_inside
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
-from dedupd.errors import DedupdError
+from dedupd.errors import DedupdError, VisionError
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
@@ -120,6 +120,11 @@ class Looker:
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
         gists = [""] * len(sights)
         if embedder is not None:
+            if embedder.dimensions != self._index.dimensions:
+                raise VisionError(
+                    f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds "
+                    f"{self._index.dimensions}: it is another model of that name"
+                )
             vectors = embedder.embed(
                 np.stack([sight.prepared for sight in sights if sight.prepared is not None])
             )

@@ -21,6 +21,17 @@ class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all: told apart on the wire by its class name."""
 
 
+class RemoteEyes(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Services that embed elsewhere, as their owner configured them."""
+
+    mode: str
+    """'remote', or 'auto': here when none can be asked."""
+    urls: list[str]
+    protocol: str = "dedupd"
+    token_file: str = ""
+    ca_file: str = ""
+
+
 class Configure(Message, frozen=True):
     """First of all; answered with Ready."""
 
@@ -30,6 +41,8 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
+    remote: RemoteEyes | None = None
+    """None: everything is seen here, and no network socket is opened."""
     jobs: int = 0
     """Threads that read photos; 0: as many as suit the machine."""
     gpus: str = "all"

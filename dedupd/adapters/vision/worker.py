@@ -1,7 +1,7 @@
 """The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
 
-Owns its own limits (memory, priority, life); must never outlive its parent, open a socket, or write
-anywhere but the index and the cache. Started by client.py as `python -m dedupd.adapters.vision.worker`.
+Owns its own limits (memory, priority, life); must never outlive its parent, write anywhere but
+the index and the cache, or open a socket but to the services that its owner configured (remote/endpoints.py). Started by client.py as `python -m dedupd.adapters.vision.worker`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Eyes:
     """What the worker holds: index, embedder, recently read pictures; each made on first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
-        from dedupd.adapters.vision.embedders.registry import choose
+        from dedupd.adapters.vision.embedders.registry import choose, settle
         from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
 
@@ -66,15 +66,13 @@ class Eyes:
         self._index_dir = Path(os.fsdecode(configure.index_dir))
         self._cache_dir = Path(os.fsdecode(configure.cache_dir))
         self._batch_size = configure.batch_size
+        self._remote = configure.remote
         if configure.blockless:
             from dedupd.adapters.vision.decode import BLOCKLESS
 
             BLOCKLESS.update(configure.blockless)
-        self.model, note = choose(configure.embedder)
-        if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
-            from dedupd.adapters.vision.embedders.timm_backbone import with_tag
-
-            self.model = with_tag(self.model)
+        chosen, note = choose(configure.embedder)
+        self.model = settle(chosen)
         self.ready = messages.Ready(
             model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
@@ -104,10 +102,18 @@ class Eyes:
 
     @cached_property
     def _loaded(self) -> Embedder | None:
-        from dedupd.adapters.vision.embedders.base import load
+        from dedupd.adapters.vision.embedders.registry import load
+
+        def here() -> Embedder | None:
+            return load(self.model, self._cache_dir)
 
         with self._busy("loading the embedder"):
-            return load(self.model, self._cache_dir)
+            if self._remote is None or self.model.family == "hashes":
+                return here()
+            from dedupd.adapters.vision.remote.embedder import BATCH, connect
+
+            self._batch_size = max(self._batch_size, BATCH)
+            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, whichever thread asks first."""

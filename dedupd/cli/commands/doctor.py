@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         *_roots(settings),
         *_machine(settings, where),
         *_models(),
+        *_embedding(settings, where),
         *_daemon(where),
         *_service(),
     ]
@@ -145,6 +146,40 @@ def _models() -> Iterator[Finding]:
     here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
     told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
     yield Finding(what="models", good=True, told=told)
+
+
+def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
+    """Where it sees, when that is elsewhere, and whether somebody answers there."""
+    import subprocess
+
+    from dedupd.adapters.vision.client import worker_environment
+
+    embedding = settings.embedding
+    for url in () if embedding.mode == "local" else embedding.url:
+        # What asks knows pictures and vectors, which no command loads.
+        asked = [sys.executable, "-P", "-m", "dedupd.adapters.vision.remote", url, _recorded(settings, where)]
+        asked += [embedding.protocol, embedding.token_file, embedding.ca_file]
+        done = subprocess.run(
+            asked,
+            env=worker_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = (done.stdout.strip().splitlines() or ["it could not be asked"])[-1]
+        yield Finding(what="embedding", good=not done.returncode, told=f"{embedding.mode}: {told}")
+
+
+def _recorded(settings: Settings, where: Places) -> str:
+    """The embedder in force, else the one that is asked for."""
+    from dedupd.library import LibraryView
+
+    try:
+        with closing(LibraryView(settings, where)) as view:
+            return view.ledger.get("embedder") or settings.embedder
+    except DedupdError:
+        return settings.embedder
 
 
 def _service() -> Iterator[Finding]:

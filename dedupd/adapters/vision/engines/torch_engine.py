@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision.accelerators import best_device
-from dedupd.adapters.vision.embedders.registry import Model
+from dedupd.adapters.vision.embedders.base import Model
 from dedupd.errors import VisionError
 
 _MEMORY_LIMIT = 8 << 30
 """torch and a large vision transformer do not fit into what decoding needs."""
 
 
-class TorchEmbedder(ABC):
-    """A network of torch as an embedder; which one, its subclasses know."""
+class TorchEmbedder:
+    """A network of torch as an embedder.
 
-    def __init__(self, model: Model) -> None:
+    `load`: model -> (network with its weights, PIL picture -> (3, S, S) tensor, S); it may raise anything.
+    `features`: network, (N, 3, S, S) tensor -> (N, D) tensor.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        load: Callable[[Model], tuple[Any, Any, int]],
+        features: Callable[[Any, Any], Any],
+    ) -> None:
+        self._features = features
         os.environ["HF_HUB_OFFLINE"] = "1"
         _raise_memory_limit(_MEMORY_LIMIT)
         try:
@@ -37,7 +47,7 @@ class TorchEmbedder(ABC):
 
             torch.set_num_threads(1)
             self._torch = torch
-            network, self._preprocess, self.side = self._load(model)
+            network, self._preprocess, self.side = load(model)
         except Exception as error:  # noqa: BLE001
             # Which of a dozen types comes depends on what is wrong with the weights.
             raise VisionError(
@@ -49,14 +59,6 @@ class TorchEmbedder(ABC):
             self.embed(self.prepare(Image.new("RGB", (self.side, self.side)))[None]).shape[1]
         )
         self.note = f"torch {self._dtype} on {self._device}".replace("torch.", "")
-
-    @abstractmethod
-    def _load(self, model: Model) -> tuple[Any, Any, int]:
-        """(network with its weights, PIL picture -> (3, S, S) tensor, S). May raise anything."""
-
-    @abstractmethod
-    def _features(self, pixels: Any) -> Any:
-        """(N, D) tensor of a (N, 3, S, S) one."""
 
     def prepare(self, image: Image.Image) -> NDArray[np.float32]:
         """(3, S, S) float32: the model's own resize, crop and normalisation."""
@@ -78,7 +80,7 @@ class TorchEmbedder(ABC):
     def _encode(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._torch.inference_mode():
             pixels = self._torch.from_numpy(batch).to(self._device, self._dtype)
-            vectors = self._features(pixels).float()
+            vectors = self._features(self._network, pixels).float()
             unit = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
             return np.asarray(unit.cpu().numpy(), dtype=np.float32)
 
