@@ -77,7 +77,7 @@ class Seeing:
 def _record(
     chunk: Chunk, eyes: Eyes, gathered: messages.Gathered, looked: Iterable[messages.Looked]
 ) -> ChunkRecord:
-    contents: list[str] = []
+    contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []
     answered: set[int] = set()
     twins = 0
@@ -88,9 +88,9 @@ def _record(
             passing = each.unreadable is None or each.unreadable.retry
             at = f"{os.fsdecode(chunk.source)}/{os.fsdecode(chunk.names[each.key])}"
             refused.append(RefusedPicture(name=_written(at), reason=reason, passing=passing))
-        elif each.decoded:
-            contents.append(each.traits.content)
-        else:
+        elif each.decoded and each.traits.content not in contents:
+            contents[each.traits.content] = None
+        else:  # decoded or not: of two that were seen at the same time, one has the row
             twins += 1
     counted = len(contents) + twins + len(refused)
     if not len(answered) == counted == len(chunk.names) or gathered.rows != len(contents):
