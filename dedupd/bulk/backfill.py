@@ -25,8 +25,8 @@ from dedupd.adapters.stores.records import (
     mark,
 )
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
-from dedupd.bulk.plan import SIZE, Chunk, Eyes, chunks_of
-from dedupd.bulk.pool import Failed, Seen
+from dedupd.bulk.plan import SIZE, Chunk, SeenBy, chunks_of
+from dedupd.bulk.pool import Seen, UnseenChunk
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
@@ -40,7 +40,7 @@ Engine = Callable[[Sequence[Chunk]], Iterator[Seen]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class BackfillOutcome:
     """What a backfill came to. Every input is a row, a twin or refused, unless its chunk is missing."""
 
     inputs: int = 0
@@ -63,13 +63,13 @@ class Outcome:
 def backfill(
     sources: Sequence[str],
     to: str,
-    eyes: Eyes,
+    eyes: SeenBy,
     engine: Engine,
     scope: Scope,
     *,
     size: int = SIZE,
     on_progress: Progress = lambda phase, done, total: None,
-) -> Outcome:
+) -> BackfillOutcome:
     """See all pictures of the sources and commit their rows to `to`. Raises DedupdError."""
     store = store_at(to)
     problems: list[str] = []
@@ -89,19 +89,20 @@ def check_places(sources: Iterable[str], to: str, watched: Iterable[str]) -> Non
     goal, places = store_at(to), list(map(store_at, sources))
     for source in places:
         if isinstance(source, LocalStore) and not os.path.isdir(source.address):
-            raise UsageError(f"{source.address} is no folder: name one that holds pictures")
+            raise UsageError(f"{source.shown} is no folder: name one that holds pictures")
         if _within(goal, source):
-            raise UsageError(f"{to} lies under the source {source.address}: name a place beside it")
+            raise UsageError(f"{goal.shown} lies under the source {source.shown}: name a place beside it")
         if any(other.address != source.address and _within(source, other) for other in places):
-            raise UsageError(f"{source.address} lies in another source: name that one alone")
+            raise UsageError(f"{source.shown} lies in another source: name that one alone")
     for root in watched:
         if _within(goal, LocalStore(root)):
-            raise UsageError(f"{to} lies in {root}, whose photos dedupd watches: name a place beside it")
+            raise UsageError(
+                f"{goal.shown} lies in {root}, whose photos dedupd watches: name a place beside it"
+            )
 
 
 def _within(inner: Store, outer: Store) -> bool:
-    one, other = (store.address.partition("?")[0].rstrip("/") for store in (inner, outer))
-    return type(inner) is type(outer) and f"{one}/".startswith(f"{other}/")
+    return type(inner) is type(outer) and f"{inner.shown}/".startswith(f"{outer.shown.rstrip('/')}/")
 
 
 @contextmanager
@@ -112,12 +113,12 @@ def _told(store: Store) -> Generator[None]:
     except OSError as error:
         reason = error.strerror or (str(error).splitlines() or ["no reason given"])[0][:200]
         raise DedupdError(
-            f"{store.address} cannot be used ({reason}): what is finished is kept, so run the same command again"
+            f"{store.shown} cannot be used ({reason}): what is finished is kept, so run the same command again"
         ) from None
 
 
 def _planned(
-    sources: Iterable[str], eyes: Eyes, scope: Scope, size: int, problems: list[str], on_progress: Progress
+    sources: Iterable[str], eyes: SeenBy, scope: Scope, size: int, problems: list[str], on_progress: Progress
 ) -> Iterator[Chunk]:
     found = 0
     for address in dict.fromkeys(store_at(source).address for source in sources):
@@ -162,7 +163,7 @@ def _see(
     if todo:
         on_progress("see", done, total)
     for seen in engine(todo) if todo else ():
-        if isinstance(seen, Failed):
+        if isinstance(seen, UnseenChunk):
             reasons[seen.reason] = None
             fruitless += 1
             if fruitless >= _FRUITLESS:
@@ -177,7 +178,11 @@ def _see(
 
 
 def _commit(
-    store: Store, sources: Iterable[str], eyes: Eyes, chunks: Iterable[Chunk], records: dict[str, ChunkRecord]
+    store: Store,
+    sources: Iterable[str],
+    eyes: SeenBy,
+    chunks: Iterable[Chunk],
+    records: dict[str, ChunkRecord],
 ) -> None:
     """One file says which chunks count. Its name is that of sources and eyes: a later run of them takes its place."""
     finished = [records[chunk.key] for chunk in chunks if chunk.key in records]
@@ -192,7 +197,7 @@ def _commit(
 
 def _counted(
     chunks: Sequence[Chunk], records: dict[str, ChunkRecord], problems: list[str], *, seen_now: int
-) -> Outcome:
+) -> BackfillOutcome:
     contents: set[bytes] = set()
     refused: list[RefusedPicture] = []
     twins = 0
@@ -204,7 +209,7 @@ def _counted(
         contents.update(packed[at : at + 32] for at in range(0, len(packed), 32))
         twins += record.twins + record.rows - (len(contents) - before)
         refused += record.refused
-    return Outcome(
+    return BackfillOutcome(
         inputs=sum(len(chunk.names) for chunk in chunks), rows=len(contents), twins=twins, refused=refused,
         missing=sum(len(chunk.names) for chunk in chunks if chunk.key not in records),
         seen_now=seen_now, problems=problems,

@@ -18,7 +18,7 @@ import msgspec
 
 from dedupd.adapters.stores.records import ChunkRecord
 from dedupd.bulk.plan import Chunk
-from dedupd.bulk.pool import Failed, Seen
+from dedupd.bulk.pool import Seen, UnseenChunk
 from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError, UsageError
 
@@ -118,7 +118,7 @@ class Cluster:
                     waiting.append(chunk)
                 else:
                     first = (str(error).splitlines() or ["lost"])[0][:200]
-                    yield Failed(
+                    yield UnseenChunk(
                         chunk=chunk, reason=f"the machine that saw it was lost {_TRIES} times ({first})"
                     )
                 continue
@@ -126,5 +126,5 @@ class Cluster:
             yield (
                 msgspec.msgpack.decode(record, type=ChunkRecord)
                 if record
-                else Failed(chunk=chunk, reason=reason)
+                else UnseenChunk(chunk=chunk, reason=reason)
             )

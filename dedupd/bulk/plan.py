@@ -31,14 +31,14 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Eyes:
-    """What sees: rows of other eyes are other rows."""
+class SeenBy:
+    """Which model sees, by which recipe: rows of others are other rows."""
 
     model: str
     recipe: str
 
 
-def chunks_of(source: str, pictures: Iterable[Found], eyes: Eyes, size: int = SIZE) -> Iterator[Chunk]:
+def chunks_of(source: str, pictures: Iterable[Found], eyes: SeenBy, size: int = SIZE) -> Iterator[Chunk]:
     """The pictures of a source in chunks of about `size`.
 
     A chunk ends behind a name that says so by its hash, so that a new picture changes one chunk and not all behind it.
@@ -58,7 +58,7 @@ def _ends(name: str, size: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, size // 2) == 0
 
 
-def _chunk(source: str, pictures: list[Found], eyes: Eyes) -> Chunk:
+def _chunk(source: str, pictures: list[Found], eyes: SeenBy) -> Chunk:
     said = [repr((source, eyes.model, eyes.recipe)), *(repr((p.name, p.size, p.version)) for p in pictures)]
     key = hashlib.blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return Chunk(

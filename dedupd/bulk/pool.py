@@ -17,14 +17,14 @@ from dedupd.errors import DedupdError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class UnseenChunk:
     """A chunk that could not be seen, for no picture's fault."""
 
     chunk: Chunk
     reason: str
 
 
-Seen = ChunkRecord | Failed
+Seen = ChunkRecord | UnseenChunk
 
 
 def run(chunks: Iterable[Chunk], orders: Orders, workers: int) -> Iterator[Seen]:
@@ -67,7 +67,7 @@ def _seen(seeing: Seeing, chunk: Chunk) -> Seen:
     try:
         return seeing.see(chunk)
     except DedupdError as error:
-        return Failed(chunk=chunk, reason=str(error))
+        return UnseenChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001
         # Whatever it is, the driver waits for an answer to each chunk.
-        return Failed(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])
+        return UnseenChunk(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])

@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.bulk.plan import Chunk, Eyes
+from dedupd.bulk.plan import Chunk, SeenBy
 from dedupd.core.photo import FileStat
 from dedupd.errors import DedupdError
 
@@ -46,10 +47,10 @@ class Seeing:
             stall_seconds=orders.stall_seconds, threads=orders.threads,
         )  # fmt: skip
 
-    def eyes(self) -> Eyes:
+    def eyes(self) -> SeenBy:
         """Which model sees, and by which recipe. Raises VisionError."""
         status = self._worker.status()
-        return Eyes(model=status.model, recipe=status.recipe)
+        return SeenBy(model=status.model, recipe=status.recipe)
 
     @property
     def pid(self) -> int | None:
@@ -75,18 +76,19 @@ class Seeing:
 
 
 def _record(
-    chunk: Chunk, eyes: Eyes, gathered: messages.Gathered, looked: Iterable[messages.Looked]
+    chunk: Chunk, eyes: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.Looked]
 ) -> ChunkRecord:
     contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []
     answered: set[int] = set()
+    source = store_at(os.fsdecode(chunk.source)).shown
     twins = 0
     for each in looked:
         answered.add(each.key)
         if each.traits is None:
             reason = "not answered" if each.unreadable is None else each.unreadable.reason
             passing = each.unreadable is None or each.unreadable.retry
-            at = f"{os.fsdecode(chunk.source)}/{os.fsdecode(chunk.names[each.key])}"
+            at = f"{source}/{os.fsdecode(chunk.names[each.key])}"
             refused.append(RefusedPicture(name=_written(at), reason=reason, passing=passing))
         elif each.decoded and each.traits.content not in contents:
             contents[each.traits.content] = None

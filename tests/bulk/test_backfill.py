@@ -12,13 +12,13 @@ from blake3 import blake3
 
 from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture, commits
 from dedupd.adapters.stores.store import LocalStore
-from dedupd.bulk.backfill import Engine, Outcome, backfill, check_places
-from dedupd.bulk.plan import Chunk, Eyes
-from dedupd.bulk.pool import Failed, Seen
+from dedupd.bulk.backfill import BackfillOutcome, Engine, backfill, check_places
+from dedupd.bulk.plan import Chunk, SeenBy
+from dedupd.bulk.pool import Seen, UnseenChunk
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
-EYES = Eyes(model="m", recipe="1")
+EYES = SeenBy(model="m", recipe="1")
 
 
 class Archive:
@@ -62,11 +62,11 @@ class Archive:
     def engine(self, fails: Callable[[int], bool] = lambda number: False) -> Engine:
         def run(chunks: Sequence[Chunk]) -> Iterator[Seen]:
             for number, chunk in enumerate(chunks):
-                yield Failed(chunk=chunk, reason="no power") if fails(number) else self.see(chunk)
+                yield UnseenChunk(chunk=chunk, reason="no power") if fails(number) else self.see(chunk)
 
         return run
 
-    def backfill(self, engine: Engine | None = None) -> Outcome:
+    def backfill(self, engine: Engine | None = None) -> BackfillOutcome:
         self.chunks.clear()
         sources, to = [str(self.source)], str(self.to)
         return backfill(sources, to, EYES, engine or self.engine(), Scope(), size=8)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 
 from dedupd.adapters.stores.store import Found
-from dedupd.bulk.plan import Chunk, Eyes, chunks_of
+from dedupd.bulk.plan import Chunk, SeenBy, chunks_of
 
-EYES = Eyes(model="m", recipe="1")
+EYES = SeenBy(model="m", recipe="1")
 
 
 def listing(count: int) -> list[Found]:
     return [Found(name=f"2024/{n:04}.jpg", size=n, version=7) for n in range(count)]
 
 
-def plan(pictures: list[Found], source: str = "/photos", eyes: Eyes = EYES) -> list[Chunk]:
+def plan(pictures: list[Found], source: str = "/photos", eyes: SeenBy = EYES) -> list[Chunk]:
     return list(chunks_of(source, pictures, eyes, 16))
 
 
@@ -40,8 +40,8 @@ def test_a_new_or_changed_picture_changes_the_chunks_around_it_alone() -> None:
 def test_another_source_or_other_eyes_are_other_chunks() -> None:
     keys = [
         plan(listing(3))[0].key, plan(listing(3), "/other")[0].key,
-        plan(listing(3), eyes=Eyes(model="n", recipe="1"))[0].key,
-        plan(listing(3), eyes=Eyes(model="m", recipe="2"))[0].key,
+        plan(listing(3), eyes=SeenBy(model="n", recipe="1"))[0].key,
+        plan(listing(3), eyes=SeenBy(model="m", recipe="2"))[0].key,
     ]  # fmt: skip
     assert len(set(keys)) == 4
 

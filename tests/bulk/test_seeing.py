@@ -10,13 +10,13 @@ import pytest
 from dedupd.adapters.stores.records import ChunkRecord
 from dedupd.adapters.vision import messages
 from dedupd.bulk import pool, seeing
-from dedupd.bulk.plan import Chunk, Eyes
-from dedupd.bulk.pool import Failed
+from dedupd.bulk.plan import Chunk, SeenBy
+from dedupd.bulk.pool import UnseenChunk
 from dedupd.bulk.seeing import Orders
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError, VisionError
 
-EYES = Eyes(model="m", recipe="1")
+EYES = SeenBy(model="m", recipe="1")
 ORDERS = Orders(to=b"/rows", cache=b"/cache", embedder="hashes", batch_size=2)
 
 
@@ -88,6 +88,6 @@ def test_every_chunk_of_a_pool_comes_back_once_with_its_reason_when_it_failed(
     monkeypatch.setattr(pool, "Seeing", Seer)
     chunks = [chunk(str(n)) for n in range(9)]
     found: list[Any] = list(pool.run(chunks, ORDERS, 3))
-    failed = {each.chunk.key: each.reason for each in found if isinstance(each, Failed)}
+    failed = {each.chunk.key: each.reason for each in found if isinstance(each, UnseenChunk)}
     assert failed == {"3": "no model", "5": "RuntimeError: a bug"}
     assert sorted(each for each in found if isinstance(each, str)) == ["0", "1", "2", "4", "6", "7", "8"]

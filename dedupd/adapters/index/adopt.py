@@ -44,7 +44,7 @@ def adopt(
         try:
             block.append(_checked(store, file, terms))
         except VisionError as fault:
-            so_far = _with_damage(so_far, f"{store.address}/{CHUNKS}/{file.file}: {fault}")
+            so_far = _with_damage(so_far, f"{store.shown}/{CHUNKS}/{file.file}: {fault}")
         seen += file.rows
         if sum(len(rows.photos) for rows in block) >= _BLOCK or place == len(files) - 1:
             so_far, block = _take(block, index, insides, so_far), []
@@ -56,13 +56,13 @@ def _files_of(store: Store, model: str, recipe: str) -> tuple[list[ChunkFile], l
     try:
         found = commits(store)
     except OSError as error:
-        raise DedupdError(f"{store.address} cannot be read ({error.strerror or error}): try again") from None
+        raise DedupdError(f"{store.shown} cannot be read ({error.strerror or error}): try again") from None
     files = {c.file: c for each in found if (each.model, each.recipe) == (model, recipe) for c in each.chunks}
     others = {(each.model, each.recipe) for each in found} - {(model, recipe)}
     strangers = [f"{of or 'hashes alone'} (recipe {version})" for of, version in sorted(others)]
     if others and not any((each.model, each.recipe) == (model, recipe) for each in found):
         raise DedupdError(
-            f"the rows in {store.address} were made with {', '.join(strangers)}, and this library sees with "
+            f"the rows in {store.shown} were made with {', '.join(strangers)}, and this library sees with "
             f"{model or 'hashes alone'} (recipe {recipe}): run the backfill with that, or `dedupd models use` the other"
         )
     return list(files.values()), strangers

@@ -25,11 +25,11 @@ class ObjectStore:
     """What lies below one prefix of one bucket."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
+        self.address, self.shown = address, address.partition("?")[0].rstrip("/")
         try:
             self._files, path = fs.FileSystem.from_uri(address)
         except (OSError, ValueError) as error:
-            raise UsageError(f"{address} cannot be reached: {str(error).splitlines()[0][:200]}") from None
+            raise UsageError(f"{self.shown} cannot be reached: {str(error).splitlines()[0][:200]}") from None
         self._top = path.rstrip("/")
 
     def pictures(self, scope: Scope, on_problem: OnProblem) -> Iterator[Found]:

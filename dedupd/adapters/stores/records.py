@@ -72,12 +72,12 @@ def mark(store: Store) -> None:
     """Make this place a backfill's, if it is one already or empty. Raises DedupdError, OSError."""
     try:
         if store.read(MARK) != _MARK:
-            raise DedupdError(f"{store.address} was written by another version of dedupd: name another place")
+            raise DedupdError(f"{store.shown} was written by another version of dedupd: name another place")
         return
     except FileNotFoundError:
         pass
     if not store.empty():
-        raise DedupdError(f"{store.address} holds other files: name an empty or a new place")
+        raise DedupdError(f"{store.shown} holds other files: name an empty or a new place")
     store.write(MARK, _MARK)
 
 
@@ -88,10 +88,10 @@ def commits(store: Store) -> list[Commit]:
     except FileNotFoundError:
         known = False
     if not known:
-        raise DedupdError(f"{store.address} is no place that `dedupd backfill --to` has written to")
+        raise DedupdError(f"{store.shown} is no place that `dedupd backfill --to` has written to")
     found = [_commit(store, name) for name in sorted(store.sizes(COMMITS)) if name.endswith(".json")]
     if not found:
-        raise DedupdError(f"the backfill in {store.address} is not finished: run the same command again")
+        raise DedupdError(f"the backfill in {store.shown} is not finished: run the same command again")
     return found
 
 
@@ -100,5 +100,5 @@ def _commit(store: Store, name: str) -> Commit:
         return msgspec.json.decode(store.read(f"{COMMITS}/{name}"), type=Commit)
     except msgspec.MsgspecError:
         raise DedupdError(
-            f"{store.address}/{COMMITS}/{name} is damaged: run the same `dedupd backfill` again, it writes it anew"
+            f"{store.shown}/{COMMITS}/{name} is damaged: run the same `dedupd backfill` again, it writes it anew"
         ) from None

@@ -37,6 +37,8 @@ class Store(Protocol):
     """A place by its address. Every method raises OSError."""
 
     address: str
+    shown: str
+    """The same for people: without what says how to reach it."""
 
     def pictures(self, scope: Scope, on_problem: OnProblem) -> Iterator[Found]:
         """What a library at this place would look at, folder by folder, each in order."""
@@ -63,7 +65,7 @@ class LocalStore:
     """A folder of this machine, or one that all machines of a cluster see at the same path."""
 
     def __init__(self, path: str) -> None:
-        self.address = os.path.realpath(os.path.expanduser(path))
+        self.address = self.shown = os.path.realpath(os.path.expanduser(path))
 
     def pictures(self, scope: Scope, on_problem: OnProblem) -> Iterator[Found]:
         top = Root(self.address)
@@ -115,6 +117,10 @@ def store_at(address: str) -> Store:
         return LocalStore(address)
     if scheme != "s3":
         raise UsageError(f"{address} cannot be reached: name a folder, or s3://BUCKET/PREFIX")
+    if "@" in address.partition("://")[2].partition("/")[0]:
+        raise UsageError(
+            "an address is no place for a secret: say it by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     from dedupd.adapters.stores.object_store import ObjectStore
 
     return ObjectStore(address)

@@ -82,7 +82,7 @@ def gather(
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0][:200]
         raise VisionError(
-            f"{to.address} cannot be written ({reason}): make room, or name another place"
+            f"{to.shown} cannot be written ({reason}): make room, or name another place"
         ) from None
     send(messages.Gathered(file=file, digest=digest, size=len(data), rows=len(photos.rows)))
 

@@ -13,8 +13,8 @@ from dedupd.cli.options import Commands, add_command, add_json, parse_positive
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dedupd.bulk.backfill import Engine, Outcome
-    from dedupd.bulk.plan import Eyes
+    from dedupd.bulk.backfill import BackfillOutcome, Engine
+    from dedupd.bulk.plan import SeenBy
     from dedupd.bulk.seeing import Orders
     from dedupd.config import Places, Settings
 
@@ -121,7 +121,7 @@ def _engine(arguments: argparse.Namespace, orders: Orders) -> Generator[Engine]:
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 
-def _answer(outcome: Outcome, eyes: Eyes, *, as_json: bool) -> None:
+def _answer(outcome: BackfillOutcome, eyes: SeenBy, *, as_json: bool) -> None:
     from dedupd.core.summary import visible
 
     if as_json:
