@@ -9,6 +9,7 @@ and who is told by the address (`?endpoint_override=HOST:PORT&scheme=http&region
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from pyarrow import fs
 
@@ -38,7 +39,7 @@ class ObjectStore:
             folder = waiting.pop()
             found = self._files.get_file_info(fs.FileSelector(self._path(folder)))
             below: list[str] = []
-            for each in sorted(found, key=lambda info: info.base_name):
+            for each in sorted(found, key=_name_of):
                 name = f"{folder}/{each.base_name}" if folder else str(each.base_name)
                 if each.type == fs.FileType.Directory:
                     below += [name] if looked_at(name, scope) else []
@@ -69,3 +70,7 @@ class ObjectStore:
 
     def _path(self, name: str) -> str:
         return f"{self._top}/{name}" if name else self._top
+
+
+def _name_of(info: Any) -> str:
+    return str(info.base_name)
