@@ -85,6 +85,9 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         threshold = 0.9
         embedder = "lite0"
         batch_size = 16
+        jobs = 3
+        gpus = "1"
+        gpu_memory_fraction = 0.5
         ignore = ["*.gif"]
         ignore_defaults = false
         protected = ["{pictures}/best"]
@@ -106,6 +109,9 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         threshold=0.9,
         embedder="lite0",
         batch_size=16,
+        jobs=3,
+        gpus="1",
+        gpu_memory_fraction=0.5,
         ignore=("*.gif",),
         ignore_defaults=False,
         protected=(pictures / "best",),

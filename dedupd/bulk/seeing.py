@@ -44,7 +44,7 @@ class Seeing:
         # No index is ever opened: rows go to a file of their chunk.
         self._worker = VisionWorker(
             cache / "no-index", cache, orders.embedder, batch_size=orders.batch_size, idle_seconds=3600.0,
-            stall_seconds=orders.stall_seconds, threads=orders.threads,
+            stall_seconds=orders.stall_seconds, jobs=orders.threads,
         )  # fmt: skip
 
     def eyes(self) -> SeenBy:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
 
-_OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size")
+_OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size", "jobs", "gpus", "gpu_memory_fraction")
 
 
 def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:

@@ -143,6 +143,21 @@ _OPTIONS = (
     ),
     _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
     _Option(
+        key="jobs",
+        read=_amount(0, 256, whole=True),
+        note="Threads that read photos, at most one for each core; 0: half of the cores, and at most 4.",
+    ),
+    _Option(
+        key="gpus",
+        read=_text("all|[0-9]{1,3}", '"all", or a number in quotes such as "0" or "1"'),
+        note='Graphics cards the embedder may use: "all", or a number; "0": none.',
+    ),
+    _Option(
+        key="gpu_memory_fraction",
+        read=_amount(0.05, 1.0),
+        note="How much of a card's memory it may take, 0.05 to 1.",
+    ),
+    _Option(
         key="ignore",
         read=_texts,
         note='Files and folders not to look at, as globs below a root: "Screenshots", "*.gif".',

@@ -73,6 +73,12 @@ class Settings:
     embedder: str = "auto"
     """'auto' | 'hashes' | 'lite0' | 'open_clip:NAME/PRETRAINED' | 'timm:NAME.TAG' | either with 'NAME@/path/to/checkpoint'."""
     batch_size: int = 8
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    gpus: str = "all"
+    """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
+    gpu_memory_fraction: float = 1.0
+    """Of each card's memory."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -65,16 +65,19 @@ class VisionWorker(Vision):
         batch_size: int = 8,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
+        jobs: int = 0,
+        gpus: str = "all",
+        gpu_memory_fraction: float = 1.0,
         log: Callable[[str], None] = lambda line: None,
-        threads: int = 0,
     ) -> None:
-        """`threads` that decode; 0: half of the cores."""
         self._configure = messages.Configure(
             index_dir=os.fsencode(index_dir.absolute()),
             cache_dir=os.fsencode(cache_dir.absolute()),
             embedder=embedder,
             batch_size=batch_size,
-            threads=threads,
+            jobs=jobs,
+            gpus=gpus,
+            gpu_memory_fraction=gpu_memory_fraction,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

@@ -31,8 +31,10 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
-    threads: int = 0
-    """That decode; 0: as many as leave the owner half of the machine."""
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    gpus: str = "all"
+    gpu_memory_fraction: float = 1.0
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):

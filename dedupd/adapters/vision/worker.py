@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.accelerators import allow
 from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class Eyes:
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
-        self._threads = ThreadPoolExecutor(configure.threads or _thread_count(), "see")
+        allow(configure.gpus, configure.gpu_memory_fraction)
+        self._threads = ThreadPoolExecutor(_thread_count(configure.jobs), "see")
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -268,9 +270,16 @@ class Eyes:
             self._pipe.send(describe(file))
 
 
-def _thread_count() -> int:
-    """Half of the cores: the owner is working too, and each thread may hold a large picture."""
-    return max(_FEWEST_THREADS, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
+def _thread_count(asked: int = 0) -> int:
+    """Half of the cores: the owner is working too, and each thread may hold a large picture. More than cores help nobody."""
+    cores = os.cpu_count() or 1
+    if not asked:
+        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores // 2))
+    threads = min(asked, cores)
+    if sys.platform == "linux" and threads > _MOST_THREADS:  # room for a large picture in each of them
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT // _MOST_THREADS * threads, hard))
+    return threads
 
 
 def main() -> None:
