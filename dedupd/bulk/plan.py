@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dedupd.adapters.stores.store import Found
+from dedupd.adapters.stores.found import Found
 
 SIZE = 256
 """Pictures in a chunk, more or less: what a killed worker costs at most, and the rows that one file holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dedupd.adapters.stores.store import Found
+from dedupd.adapters.stores.found import Found
 from dedupd.bulk.plan import Chunk, SeenBy, chunks_of
 
 EYES = SeenBy(model="m", recipe="1")

@@ -14,7 +14,7 @@ from typing import Any
 from pyarrow import fs
 
 from dedupd.adapters.fs.walk import looked_at
-from dedupd.adapters.stores.store import Found, OnProblem
+from dedupd.adapters.stores.found import Found, OnProblem
 from dedupd.core.foreign import Scope
 from dedupd.core.settling import passed_over
 from dedupd.errors import UsageError

@@ -8,29 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dedupd.adapters.fs.safe_paths import Root
 from dedupd.adapters.fs.walk import FolderWalk
+from dedupd.adapters.stores.found import Found, OnProblem
 from dedupd.core.foreign import Scope
 from dedupd.drafts import write_whole
 from dedupd.errors import UsageError
-
-OnProblem = Callable[[str], None]
-"""on_problem(sentence): what lies there is not read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One picture, or what may be one."""
-
-    name: str
-    """Below the place's address, '/' between parts, surrogateescape."""
-    size: int
-    version: int
-    """When it was last written, ns: another one means that it is to be seen again."""
 
 
 class Store(Protocol):
