@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from dedupd.adapters.fs.lock import Locks, lock_library
+from dedupd.adapters.stores.store import store_at
 from dedupd.config import Places, Settings, load, places
+from dedupd.core.adoption import Adoption
 from dedupd.core.month import Month
 from dedupd.core.narrowing import Narrowing
 from dedupd.errors import RootError, UsageError
@@ -21,6 +23,7 @@ from dedupd.library.models import Models
 from dedupd.library.passes import Passes
 from dedupd.library.results import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
+from dedupd.pipeline.forget import ADOPTED_AT
 from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Progress, Vision
@@ -83,6 +86,17 @@ class Library(Parts):
             on_progress=on_progress,
             stop=stop,
         )
+
+    def adopt(self, place: str, *, on_progress: Progress = quiet) -> Adoption:
+        """Take the rows of a backfill into the index: photos of these contents are then hashed, and not decoded again.
+
+        Raises DedupdError: no such place, or rows of other eyes than this library's alone.
+        """
+        address = store_at(place).address
+        self.models.record()
+        # First: whatever came in is not taken for what is gone.
+        self.ledger.put(ADOPTED_AT, str(self.clock.now()))
+        return self.vision.adopt(address, lambda done, total: on_progress("adopt", done, total))
 
     def groups(self, month: str | None = None) -> list[GroupView]:
         """Every group of the configured roots, sidecars included, newest month first."""

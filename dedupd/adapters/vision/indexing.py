@@ -8,16 +8,16 @@ from __future__ import annotations
 import time
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from os import fsdecode
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
@@ -32,6 +32,23 @@ _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
 """Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
 
 Send = Callable[[messages.Message], None]
+OpenFile = Callable[[messages.FileToLook, Callable[[], None]], AbstractContextManager[BinaryIO]]
+"""Opens one file; the second is to be called now and then while that takes its time. Raises Refused, OSError."""
+
+
+def from_disk(file: messages.FileToLook, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
+    """The file that the ledger saw."""
+    return opened(fsdecode(file.path), file.stat)
+
+
+class HoldsRows(Protocol):
+    """Where rows go: the index, or a chunk of them for an index elsewhere."""
+
+    def holds(self, content: str) -> bool: ...
+
+    def add(self, rows: Sequence[PhotoRow]) -> None: ...
+
+    def traits(self, contents: Sequence[str]) -> dict[str, Traits]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +71,14 @@ class Looker:
 
     def __init__(
         self,
-        index: PhotoIndex,
-        insides: PhotoIndex,
+        index: HoldsRows,
+        insides: HoldsRows,
         embedder: Callable[[], Embedder | None],
         model: str,
         batch_size: int,
         decoders: ThreadPoolExecutor,
         send: Send,
+        open_file: OpenFile = from_disk,
     ) -> None:
         self._index = index
         self._insides = insides
@@ -69,6 +87,7 @@ class Looker:
         self._batch_size = max(1, batch_size)
         self._decoders = decoders
         self._send = send
+        self._open_file = open_file
 
     def look(self, files: Iterable[messages.FileToLook]) -> None:
         """Answer every file with Looked, in the order they get ready."""
@@ -80,7 +99,7 @@ class Looker:
         self._send(begun)
         path, content = fsdecode(file.path), ""
         try:
-            with opened(path, file.stat) as stream:
+            with self._open_file(file, lambda: self._send(begun)) as stream:
                 content = content_of(stream, lambda: self._send(begun))
                 if self._index.holds(content):
                     return _Sight(key=file.key, content=content)
@@ -155,7 +174,7 @@ class Looker:
 class _Request:
     """One LookAt on its way: sights to embed, rows to commit, keys to answer."""
 
-    def __init__(self, looker: Looker, index: PhotoIndex, insides: PhotoIndex) -> None:
+    def __init__(self, looker: Looker, index: HoldsRows, insides: HoldsRows) -> None:
         self._looker = looker
         self._index = index
         self._insides = insides

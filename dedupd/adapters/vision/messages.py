@@ -10,6 +10,7 @@ import struct
 
 import msgspec
 
+from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
@@ -150,6 +151,27 @@ class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
+class Gather(Message, frozen=True):
+    """See a chunk of pictures and leave its rows in a file elsewhere; per file: Begun, Decoded, Looked; then Gathered.
+
+    A file's path is its name below `source`; its stat counts for nothing, as another machine may have listed it.
+    """
+
+    source: bytes
+    files: list[FileToLook]
+    alone: list[int]
+    """Keys of files that are seen first and one by one: one of them may kill the worker."""
+    to: bytes
+    name: str
+    """What the file's name begins with."""
+
+
+class Adopt(Message, frozen=True):
+    """Take the rows of a backfill into the index; answered with Adopted, now and then, with all so far."""
+
+    place: bytes
+
+
 Request = (
     Configure
     | LookAt
@@ -164,6 +186,8 @@ Request = (
     | Forget
     | Describe
     | Load
+    | Gather
+    | Adopt
 )
 
 
@@ -251,6 +275,24 @@ class Described(Message, frozen=True):
     said: Description
 
 
+class Gathered(Message, frozen=True):
+    """The file of a chunk's rows; '' when there are none."""
+
+    file: str
+    digest: str
+    size: int
+    rows: int
+
+
+class Adopted(Message, frozen=True):
+    """How far an adoption is."""
+
+    adoption: Adoption
+    done: int
+    total: int
+    """Rows, as the backfill counted them."""
+
+
 class Done(Message, frozen=True):
     """The request is fully answered."""
 
@@ -274,6 +316,8 @@ Reply = (
     | Contents
     | Shrunk
     | Described
+    | Gathered
+    | Adopted
     | Done
     | Failed
 )

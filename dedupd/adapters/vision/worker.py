@@ -1,7 +1,8 @@
 """The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
 
 Owns its own limits (memory, priority, life); must never outlive its parent, write anywhere but
-the index and the cache, or open a socket but to the services that its owner configured (remote/endpoints.py). Started by client.py as `python -m dedupd.adapters.vision.worker`.
+the index, the cache and where a backfill goes, or open a socket but to what its owner named: the services of remote/endpoints.py,
+an object store. Started by client.py as `python -m dedupd.adapters.vision.worker`.
 """
 
 from __future__ import annotations
@@ -131,6 +132,8 @@ class Eyes:
         match request:
             case messages.LookAt():
                 self._looker.look(request.files)
+            case messages.Gather() | messages.Adopt():
+                self._in_bulk(request)
             case messages.Propose():
                 self._propose(request)
             case messages.Copy():
@@ -149,7 +152,7 @@ class Eyes:
                 self._describe(request)
             case messages.Load():
                 self.embedder()
-            case messages.Configure():
+            case _:
                 raise ValueError("configured twice")
 
     @contextmanager
@@ -188,6 +191,29 @@ class Eyes:
 
             kept = {self.model.id, self._insides_name, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
+
+    def _in_bulk(self, request: messages.Gather | messages.Adopt) -> None:
+        if isinstance(request, messages.Adopt):
+            self._adopt(request)
+            return
+        with self._busy("getting ready to gather"):
+            from dedupd.adapters.vision.gather import gather, one_at_a_time
+
+            with one_at_a_time(self._cache_dir):
+                self.embedder()
+        gather(request, self.embedder, self.model.id, self._batch_size, self._threads, self._pipe.send)
+
+    def _adopt(self, request: messages.Adopt) -> None:
+        with self._busy("adopting"):
+            from dedupd.adapters.index.adopt import adopt
+            from dedupd.adapters.stores.store import store_at
+            from dedupd.adapters.vision.inside import INSIDE
+
+            store = store_at(os.fsdecode(request.place))
+            for so_far, done, total in adopt(
+                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE
+            ):
+                self._pipe.send(messages.Adopted(adoption=so_far, done=done, total=total))
 
     def _propose(self, request: messages.Propose) -> None:
         with self._busy("searching"):
