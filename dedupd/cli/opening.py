@@ -21,6 +21,8 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     changes: dict[str, Any] = {
         name: value for name in _OVERRIDES if (value := getattr(arguments, name, None)) is not None
     }
+    if (jobs := getattr(arguments, "jobs", None)) is not None:
+        changes["speed.cores"] = jobs
     roots = getattr(arguments, "roots", None) or ()
     return load(arguments.config, where, roots=roots, offline_ok=True, **changes), where
 

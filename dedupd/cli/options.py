@@ -98,6 +98,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"
     )
+    parser.add_argument(
+        "--jobs",
+        type=parse_positive,
+        metavar="N",
+        help="photos read and pairs compared at a time, such as 2 (default: all cores for a scan, half for the daemon)",
+    )
 
 
 def parse_threshold(text: str) -> float:

@@ -19,7 +19,7 @@ from stat import S_ISFIFO
 from typing import Any, Literal, cast, get_args
 
 from dedupd.config.places import Places, absolute
-from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers, Web
+from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, Speed, TierAction, Tiers, Web
 from dedupd.errors import ConfigError
 
 
@@ -28,6 +28,7 @@ class _Wrong(Exception):
 
 
 Reader = Callable[[Any], Any]
+_CORES = 64
 
 
 def _choice(allowed: Any) -> Reader:
@@ -61,6 +62,12 @@ def _text(pattern: str, meaning: str) -> Reader:
         raise _Wrong(f"must be {meaning}, not {_shown(value)}{_nearest(value, words)}")
 
     return read
+
+
+def _cores(value: Any) -> int | str:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _CORES):
+        return cast("int | str", value)
+    raise _Wrong(f'must be "auto" or a whole number from 1 to {_CORES}, not {_shown(value)}')
 
 
 def _switch(value: Any) -> bool:
@@ -207,6 +214,12 @@ _OPTIONS = (
         note="The worker process leaves after this long without work.",
     ),
     _Option(
+        key="speed.cores",
+        read=_cores,
+        note="Photos read, and pairs compared, at a time; auto: half of the cores (at most 4) in the background, all (at "
+        "most 16) for a scan that you start. Each takes memory for one photo.",
+    ),
+    _Option(
         key="web.listen",
         read=_text(
             r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",
@@ -228,8 +241,8 @@ _OPTIONS = (
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
-_TABLES = ("tiers", "schedule", "web")
-_FLAGS = {"embedder": "--model"}
+_TABLES = ("tiers", "schedule", "speed", "web")
+_FLAGS = {"embedder": "--model", "speed.cores": "--jobs"}
 """What the command line calls an option, where that is not --its-key."""
 
 
@@ -288,8 +301,10 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     for key, value in values.items():
         table, _, name = key.rpartition(".")
         tables[table][name] = value
-    tiers, schedule, web = Tiers(**tables["tiers"]), Schedule(**tables["schedule"]), Web(**tables["web"])
-    return Settings(**tables[""], tiers=tiers, schedule=schedule, web=web, source=path)
+    return Settings(
+        **tables[""], tiers=Tiers(**tables["tiers"]), schedule=Schedule(**tables["schedule"]),
+        speed=Speed(**tables["speed"]), web=Web(**tables["web"]), source=path,
+    )  # fmt: skip
 
 
 def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:

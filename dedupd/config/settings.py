@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
+Cores = int | Literal["auto"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 
@@ -45,6 +46,14 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How much of the machine is taken."""
+
+    cores: Cores = "auto"
+    """Photos decoded, and pairs compared, at a time; auto: half of the cores in the background, all when a person waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     """What `dedupd web` listens on, and how much it takes in that is none of the library's."""
 
@@ -66,6 +75,7 @@ class Settings:
     roots: tuple[Path, ...] = ()
     tiers: Tiers = field(default_factory=Tiers)
     schedule: Schedule = field(default_factory=Schedule)
+    speed: Speed = field(default_factory=Speed)
     web: Web = field(default_factory=Web)
     keep_policy: KeepPolicy = "best"
     threshold: float | None = None

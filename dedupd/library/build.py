@@ -60,9 +60,11 @@ class Parts:
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
-        locks: Locks | None = None,
+        locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
+        it, so half of the cores will do. StateError, LedgerDamaged."""
+        self._background = background
         self.settings, self.places, self._locks = settings, where, locks
         self.clock: Clock = clock or SystemClock()
         self.disk = LocalDisk()
@@ -148,9 +150,11 @@ class Parts:
         if not embedder:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
+        cores = self.settings.speed.cores
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
-            batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            batch_size=self.settings.batch_size, cores=0 if cores == "auto" else cores,
+            waited_for=not self._background, idle_seconds=self.settings.schedule.worker_idle_seconds,
         )  # fmt: skip
 
     @property
@@ -180,7 +184,7 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
+    return settings.embedder, settings.batch_size, settings.speed, settings.schedule.worker_idle_seconds
 
 
 def _same_embedder(asked: str, recorded: str) -> bool:

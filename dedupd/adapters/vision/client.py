@@ -62,6 +62,8 @@ class VisionWorker(Vision):
         embedder: str = "auto",
         *,
         batch_size: int = 8,
+        cores: int = 0,
+        waited_for: bool = False,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
         log: Callable[[str], None] = lambda line: None,
@@ -71,6 +73,8 @@ class VisionWorker(Vision):
             cache_dir=os.fsencode(cache_dir.absolute()),
             embedder=embedder,
             batch_size=batch_size,
+            cores=cores,
+            waited_for=waited_for,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

@@ -30,6 +30,10 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
+    cores: int = 0
+    """Files at a time; 0: as many as suit."""
+    waited_for: bool = False
+    """A person waits for what is asked."""
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = 4 << 30
 """Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
 _NICE = 10
-_FEWEST_THREADS, _MOST_THREADS = 2, 4
+_FEWEST_THREADS, _MOST_BEHIND, _MOST_WAITED_FOR = 2, 4, 16
+"""Each thread may hold a large picture: the memory limit bounds how many."""
 _PART = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _CANDIDATES_AT_ONCE = 5000
@@ -79,7 +80,7 @@ class Eyes:
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
-        self._threads = ThreadPoolExecutor(_thread_count(), "see")
+        self._threads = ThreadPoolExecutor(thread_count(configure, _cores()), "see")
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -243,9 +244,18 @@ class Eyes:
             self._pipe.send(describe(file))
 
 
-def _thread_count() -> int:
-    """Half of the cores: the owner is working too, and each thread may hold a large picture."""
-    return max(_FEWEST_THREADS, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
+def thread_count(configure: messages.Configure, cores: int) -> int:
+    """As many as were asked for; else half of the cores, because the owner is working too, or all when the owner waits."""
+    if configure.cores:
+        return configure.cores
+    most = min(_MOST_WAITED_FOR, cores) if configure.waited_for else min(_MOST_BEHIND, cores // 2)
+    return max(_FEWEST_THREADS, most)
+
+
+def _cores() -> int:
+    """Those that this process may run on: a container or a unit may be given fewer than there are."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def main() -> None:
