@@ -31,6 +31,8 @@ class ExitCode(IntEnum):
     CONSENT = 3
     LOCKED = 4
     NO_DAEMON = 5
+    DUPLICATES = 6
+    """`scan --fail-on-duplicates` found some."""
 
 
 class DedupdError(Exception):

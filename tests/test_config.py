@@ -70,19 +70,6 @@ def test_a_file_without_an_end_is_told(tmp_path: Path) -> None:
     assert load(Path("/dev/null")) == Settings(source=Path("/dev/null"))
 
 
-def test_cores_are_a_number_or_left_to_dedupd(tmp_path: Path) -> None:
-    assert load(None).speed.cores == "auto"
-    assert load(write(tmp_path, '[speed]\ncores = "auto"')).speed.cores == "auto"
-    assert load(write(tmp_path, "[speed]\ncores = 3")).speed.cores == 3
-    by_hand: dict[str, Any] = {"speed.cores": 5}
-    assert load(write(tmp_path, "[speed]\ncores = 3"), **by_hand).speed.cores == 5
-    for wrong in ("0", "65", "true", '"half"', "1.5"):
-        told = complaint(tmp_path, f"[speed]\ncores = {wrong}")
-        assert 'speed.cores must be "auto" or a whole number from 1 to 64' in told
-    with pytest.raises(ConfigError, match="--jobs must be"):
-        load(None, **(by_hand | {"speed.cores": 65}))
-
-
 def test_the_file_of_the_places_is_read(tmp_path: Path) -> None:
     file = write(tmp_path, "batch_size = 3")
     assert load(None, places(tmp_path / "state", file)).batch_size == 3
@@ -98,6 +85,9 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         threshold = 0.9
         embedder = "lite0"
         batch_size = 16
+        jobs = 3
+        gpus = "1"
+        gpu_memory_fraction = 0.5
         ignore = ["*.gif"]
         ignore_defaults = false
         protected = ["{pictures}/best"]
@@ -119,6 +109,9 @@ def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
         threshold=0.9,
         embedder="lite0",
         batch_size=16,
+        jobs=3,
+        gpus="1",
+        gpu_memory_fraction=0.5,
         ignore=("*.gif",),
         ignore_defaults=False,
         protected=(pictures / "best",),

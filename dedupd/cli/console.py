@@ -67,6 +67,17 @@ def tell(text: str) -> None:
             _to_nobody(err)
 
 
+def human_seconds(seconds: float) -> str:
+    """'less than a minute', '5 minutes', '3 hours': an estimate is no more exact than that."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    hours = round(seconds / 3600)
+    return f"{hours} hours" if hours < 48 else f"{round(seconds / 86400)} days"
+
+
 def can_ask() -> bool:
     """Whether a person can answer a question: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in map(_stream, ("stdin", "stderr")))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from dedupd.cli.console import deliver, tell
-from dedupd.cli.options import Commands, HelpFormatter, add_places
+from dedupd.cli.options import Commands, Parser, add_places
 from dedupd.errors import DedupdError
 from dedupd.version import __version__
 
@@ -51,11 +51,10 @@ def _status_of(act: Callable[[], int | None]) -> int:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for these words."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dedupd",
         description="Keeps family photo libraries free of duplicates: finds them, moves them aside, and can put every one back.",
         epilog="First steps:  dedupd demo   |   dedupd scan --dry-run ~/Pictures   |   dedupd run ~/Pictures",
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dedupd {__version__}")
     add_places(parser)

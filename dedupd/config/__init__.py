@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dedupd.config.file import example_config, load
 from dedupd.config.places import Places, places
-from dedupd.config.settings import KeepPolicy, Schedule, Settings, Speed, TierAction, Tiers, Web
+from dedupd.config.settings import KeepPolicy, Schedule, Settings, TierAction, Tiers, Web
 
 __all__ = [
     "KeepPolicy",
     "Places",
     "Schedule",
     "Settings",
-    "Speed",
     "TierAction",
     "Tiers",
     "Web",

@@ -19,7 +19,7 @@ from stat import S_ISFIFO
 from typing import Any, Literal, cast, get_args
 
 from dedupd.config.places import Places, absolute
-from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, Speed, TierAction, Tiers, Web
+from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers, Web
 from dedupd.errors import ConfigError
 
 
@@ -28,7 +28,6 @@ class _Wrong(Exception):
 
 
 Reader = Callable[[Any], Any]
-_CORES = 64
 
 
 def _choice(allowed: Any) -> Reader:
@@ -62,12 +61,6 @@ def _text(pattern: str, meaning: str) -> Reader:
         raise _Wrong(f"must be {meaning}, not {_shown(value)}{_nearest(value, words)}")
 
     return read
-
-
-def _cores(value: Any) -> int | str:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _CORES):
-        return cast("int | str", value)
-    raise _Wrong(f'must be "auto" or a whole number from 1 to {_CORES}, not {_shown(value)}')
 
 
 def _switch(value: Any) -> bool:
@@ -150,6 +143,21 @@ _OPTIONS = (
     ),
     _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
     _Option(
+        key="jobs",
+        read=_amount(0, 256, whole=True),
+        note="Threads that read photos, at most one for each core; 0: half of the cores in the background, all for a scan that you start, and at most 4.",
+    ),
+    _Option(
+        key="gpus",
+        read=_text("all|[0-9]{1,3}", '"all", or a number in quotes such as "0" or "1"'),
+        note='Graphics cards the embedder may use: "all", or a number; "0": none.',
+    ),
+    _Option(
+        key="gpu_memory_fraction",
+        read=_amount(0.05, 1.0),
+        note="How much of a card's memory it may take, 0.05 to 1.",
+    ),
+    _Option(
         key="ignore",
         read=_texts,
         note='Files and folders not to look at, as globs below a root: "Screenshots", "*.gif".',
@@ -214,12 +222,6 @@ _OPTIONS = (
         note="The worker process leaves after this long without work.",
     ),
     _Option(
-        key="speed.cores",
-        read=_cores,
-        note="Photos read, and pairs compared, at a time; auto: half of the cores (at most 4) in the background, all (at "
-        "most 16) for a scan that you start. Each takes memory for one photo.",
-    ),
-    _Option(
         key="web.listen",
         read=_text(
             r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",
@@ -241,8 +243,8 @@ _OPTIONS = (
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
-_TABLES = ("tiers", "schedule", "speed", "web")
-_FLAGS = {"embedder": "--model", "speed.cores": "--jobs"}
+_TABLES = ("tiers", "schedule", "web")
+_FLAGS = {"embedder": "--model"}
 """What the command line calls an option, where that is not --its-key."""
 
 
@@ -301,10 +303,8 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     for key, value in values.items():
         table, _, name = key.rpartition(".")
         tables[table][name] = value
-    return Settings(
-        **tables[""], tiers=Tiers(**tables["tiers"]), schedule=Schedule(**tables["schedule"]),
-        speed=Speed(**tables["speed"]), web=Web(**tables["web"]), source=path,
-    )  # fmt: skip
+    tiers, schedule, web = Tiers(**tables["tiers"]), Schedule(**tables["schedule"]), Web(**tables["web"])
+    return Settings(**tables[""], tiers=tiers, schedule=schedule, web=web, source=path)
 
 
 def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:

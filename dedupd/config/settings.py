@@ -13,7 +13,6 @@ from typing import Literal, cast
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
-Cores = int | Literal["auto"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 
@@ -46,14 +45,6 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How much of the machine is taken."""
-
-    cores: Cores = "auto"
-    """Photos decoded, and pairs compared, at a time; auto: half of the cores in the background, all when a person waits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     """What `dedupd web` listens on, and how much it takes in that is none of the library's."""
 
@@ -75,7 +66,6 @@ class Settings:
     roots: tuple[Path, ...] = ()
     tiers: Tiers = field(default_factory=Tiers)
     schedule: Schedule = field(default_factory=Schedule)
-    speed: Speed = field(default_factory=Speed)
     web: Web = field(default_factory=Web)
     keep_policy: KeepPolicy = "best"
     threshold: float | None = None
@@ -83,6 +73,12 @@ class Settings:
     embedder: str = "auto"
     """'auto' | 'hashes' | 'lite0' | 'open_clip:NAME/PRETRAINED' | 'timm:NAME.TAG' | either with 'NAME@/path/to/checkpoint'."""
     batch_size: int = 8
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    gpus: str = "all"
+    """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
+    gpu_memory_fraction: float = 1.0
+    """Of each card's memory."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -20,6 +20,7 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
 from dedupd.config import Places, Settings
+from dedupd.core.narrowing import Narrowing
 from dedupd.errors import StateError, UsageError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
@@ -27,6 +28,7 @@ from dedupd.pipeline.compare import Comparison, forget_older_measures
 from dedupd.pipeline.consent import Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.movement import Movement
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.recluster import Grouper
 from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report
@@ -150,11 +152,11 @@ class Parts:
         if not embedder:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
-        cores = self.settings.speed.cores
         return VisionWorker(
             index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
-            batch_size=self.settings.batch_size, cores=0 if cores == "auto" else cores,
-            waited_for=not self._background, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            jobs=self.settings.jobs, waited_for=not self._background, gpus=self.settings.gpus,
+            gpu_memory_fraction=self.settings.gpu_memory_fraction,
         )  # fmt: skip
 
     @property
@@ -162,10 +164,14 @@ class Parts:
         """Groups, months and moves as people see them."""
         return Reviewer(self.ledger, self.disk)
 
-    def report(self) -> dict[str, Any]:
-        """The JSON report of DESIGN section 5."""
+    def narrowed(self, narrowing: Narrowing) -> Narrowed:
+        """What one scan counts of this library."""
+        return Narrowed(self.ledger, self.disk, narrowing)
+
+    def report(self, only: Narrowed | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; of what a scan counts, if asked."""
         return build_report(
-            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now()
+            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now(), only=only
         )
 
     def _check_embedder(self, asked: str) -> None:
@@ -184,7 +190,8 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.speed, settings.schedule.worker_idle_seconds
+    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
 def _same_embedder(asked: str, recorded: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.month import Month
+from dedupd.core.narrowing import Narrowing
 from dedupd.errors import RootError, UsageError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
@@ -65,16 +66,23 @@ class Library(Parts):
 
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
-        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
-        stop: Stop = never,
+        narrowing: Narrowing | None = None, ask: Callable[[int, dict[str, Any]], bool] | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> ScanOutcome:  # fmt: skip
         """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
 
         Without `yes` and without `ask` nothing moves; `waiting` says how many files would. A dry run keeps
         the index and touches nothing under the roots. Stopped before its end, it moves nothing more.
+        `narrowing`: what this scan counts; the rest of the library stays as it is, and as it was decided.
         """
         return self.passes.scan(
-            dry_run=dry_run, yes=yes, months=months, ask=ask, on_progress=on_progress, stop=stop
+            dry_run=dry_run,
+            yes=yes,
+            months=months,
+            narrowing=narrowing,
+            ask=ask,
+            on_progress=on_progress,
+            stop=stop,
         )
 
     def groups(self, month: str | None = None) -> list[GroupView]:

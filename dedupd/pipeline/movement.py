@@ -21,6 +21,7 @@ from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
 from dedupd.pipeline.relocate import Mover, new_batch
@@ -102,10 +103,11 @@ class Movement:
         return ended
 
     def move(
-        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = quiet,
-        stop: Stop = never,
+        self, *, yes: bool = False, months: Iterable[Month] | None = None, only: Narrowed | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> Moved:  # fmt: skip
-        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included.
+        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`, and of what
+        `only` counts), breaker included.
 
         Stopped before the end, the rest waits for the next round, and counts as stayed when it was a person who asked.
         """
@@ -116,7 +118,7 @@ class Movement:
             if not root.online:
                 continue
             found = (
-                consent.proposals(self._ledger, root, wanted)
+                consent.proposals(self._ledger, root, wanted, only)
                 if yes
                 else consent.allowed(self._ledger, root, self._clock.now(), lately)
             )
@@ -129,6 +131,7 @@ class Movement:
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
                 whole
+                and (wanted, only) == (None, None)
                 and root.backlog_done_at is None
                 and not not_yet
                 and self._ledger.journal.moved_since(root.path, 0.0)

@@ -14,6 +14,7 @@ import msgspec
 
 from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
+from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
@@ -23,6 +24,7 @@ from dedupd.pipeline.held_better import told
 from dedupd.pipeline.lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.ports import Disk
 from dedupd.protocol.results import Resolved
 from dedupd.protocol.views import (
@@ -103,8 +105,10 @@ class Reviewer:
         self, view: GroupView, group: GroupRow, files: dict[int, FileRow], beside: Companions
     ) -> list[GroupView]:
         """Files that share their photo's fate: beside a twin of the keeper's in a group of their own, else with the photo."""
-        keeper = files[group.keeper].path
-        moved = [m for m in self._ledger.journal.moves(group=group.id, held=True) if not m.primary]
+        keeper, here = files[group.keeper].path, {member.file for member in group.members}
+        held = self._ledger.journal.moves(group=group.id, held=True)
+        elsewhere = {(m.batch, m.unit) for m in held if m.primary and m.file not in here}
+        moved = [m for m in held if not m.primary and (m.batch, m.unit) not in elsewhere]
         found = [(m.src, m.dst, m.content, m.size) for m in moved]
         for member in group.members:
             if member.role == "duplicate" and member.file in files:
@@ -393,13 +397,24 @@ def build_report(
     keep_policy: str,
     now: float,
     month: str | None = None,
+    only: Narrowed | None = None,
 ) -> dict[str, Any]:
-    """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root."""
-    reviewer = Reviewer(ledger, disk)
-    groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id, month))]
+    """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root.
+
+    `only`: its groups, and what was left alone, of what one scan counts.
+    """
+    reviewer, only = Reviewer(ledger, disk), only or Narrowed(ledger, disk, Narrowing())
+    groups = [
+        view
+        for root in roots
+        for view in reviewer.report(only.groups(root, ledger.judgement.groups(root.id, month)))
+    ]
     one = len(roots) == 1
     skipped = [
-        (root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        (root, file)
+        for root in roots
+        for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        if only.looks_at(file, root.path)
     ]
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""How many cores a library takes: what its settings say, and whether a person waits for it."""
+"""How many cores a library takes: that depends on whether a person waits for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dedupd.config import Settings, Speed, places
+from dedupd.adapters.vision.worker import _thread_count
+from dedupd.config import Settings, places
 from dedupd.library import Library
 from tests.fakes.vision import FakeVision
 
@@ -31,9 +32,15 @@ def test_a_person_waits_for_what_no_daemon_does(
     tmp_path: Path, made: list[dict[str, Any]], background: bool, waited_for: bool
 ) -> None:
     with closing(Library(Settings(), places(tmp_path / "state"), background=background)):
-        assert [(options["cores"], options["waited_for"]) for options in made] == [(0, waited_for)]
+        assert [options["waited_for"] for options in made] == [waited_for]
 
 
-def test_cores_of_the_settings_reach_the_worker(tmp_path: Path, made: list[dict[str, Any]]) -> None:
-    with closing(Library(Settings(speed=Speed(cores=3)), places(tmp_path / "state"))):
-        assert [options["cores"] for options in made] == [3]
+@pytest.mark.parametrize(
+    ("cores", "waited_for", "threads"),
+    [(1, True, 2), (2, False, 2), (3, False, 2), (3, True, 3), (64, False, 4), (64, True, 4)],
+)
+def test_half_of_the_cores_in_the_background_and_all_for_who_waits(
+    monkeypatch: pytest.MonkeyPatch, cores: int, waited_for: bool, threads: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert _thread_count(waited_for=waited_for) == threads

@@ -62,10 +62,12 @@ class VisionWorker(Vision):
         embedder: str = "auto",
         *,
         batch_size: int = 8,
-        cores: int = 0,
-        waited_for: bool = False,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
+        jobs: int = 0,
+        waited_for: bool = False,
+        gpus: str = "all",
+        gpu_memory_fraction: float = 1.0,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(
@@ -73,8 +75,10 @@ class VisionWorker(Vision):
             cache_dir=os.fsencode(cache_dir.absolute()),
             embedder=embedder,
             batch_size=batch_size,
-            cores=cores,
+            jobs=jobs,
             waited_for=waited_for,
+            gpus=gpus,
+            gpu_memory_fraction=gpu_memory_fraction,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

@@ -30,10 +30,12 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
-    cores: int = 0
-    """Files at a time; 0: as many as suit."""
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
     waited_for: bool = False
     """A person waits for what is asked."""
+    gpus: str = "all"
+    gpu_memory_fraction: float = 1.0
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.accelerators import allow
 from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 _MEMORY_LIMIT = 4 << 30
 """Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
 _NICE = 10
-_FEWEST_THREADS, _MOST_BEHIND, _MOST_WAITED_FOR = 2, 4, 16
-"""Each thread may hold a large picture: the memory limit bounds how many."""
+_FEWEST_THREADS, _MOST_THREADS = 2, 4
 _PART = 1 << 16
 _PR_SET_PDEATHSIG = 1
 _CANDIDATES_AT_ONCE = 5000
@@ -80,7 +80,10 @@ class Eyes:
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
-        self._threads = ThreadPoolExecutor(thread_count(configure, _cores()), "see")
+        allow(configure.gpus, configure.gpu_memory_fraction)
+        self._threads = ThreadPoolExecutor(
+            _thread_count(configure.jobs, waited_for=configure.waited_for), "see"
+        )
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -244,18 +247,17 @@ class Eyes:
             self._pipe.send(describe(file))
 
 
-def thread_count(configure: messages.Configure, cores: int) -> int:
-    """As many as were asked for; else half of the cores, because the owner is working too, or all when the owner waits."""
-    if configure.cores:
-        return configure.cores
-    most = min(_MOST_WAITED_FOR, cores) if configure.waited_for else min(_MOST_BEHIND, cores // 2)
-    return max(_FEWEST_THREADS, most)
-
-
-def _cores() -> int:
-    """Those that this process may run on: a container or a unit may be given fewer than there are."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
+    """Half of the cores, because the owner is working too, or all when the owner waits; and each thread may hold a large
+    picture. More than cores help nobody."""
+    cores = os.cpu_count() or 1
+    if not asked:
+        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores if waited_for else cores // 2))
+    threads = min(asked, cores)
+    if sys.platform == "linux" and threads > _MOST_THREADS:  # room for a large picture in each of them
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT // _MOST_THREADS * threads, hard))
+    return threads
 
 
 def main() -> None:

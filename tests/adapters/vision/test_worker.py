@@ -17,9 +17,7 @@ from blake3 import blake3
 from PIL import Image
 
 import dedupd
-from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.adapters.vision.worker import thread_count
 from dedupd.core.photo import FileStat, Traits, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import LookRequest, ProofRequest
@@ -92,22 +90,6 @@ def photo(path: Path, seed: int) -> Path:
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
     coarse.resize((400, 300), Image.Resampling.BICUBIC).save(path, "JPEG")
     return path
-
-
-@pytest.mark.parametrize(
-    ("cores", "asked", "waited_for", "threads"),
-    [
-        (2, 0, False, 2), (2, 0, True, 2), (6, 0, False, 3), (6, 0, True, 6),
-        (64, 0, False, 4), (64, 0, True, 16), (64, 20, False, 20), (8, 1, True, 1),
-    ],
-)  # fmt: skip
-def test_half_of_the_cores_in_the_background_and_all_for_who_waits(
-    cores: int, asked: int, waited_for: bool, threads: int
-) -> None:
-    configure = messages.Configure(
-        index_dir=b"i", cache_dir=b"c", embedder="hashes", batch_size=8, cores=asked, waited_for=waited_for
-    )
-    assert thread_count(configure, cores) == threads
 
 
 def request(key: int, path: Path) -> LookRequest:

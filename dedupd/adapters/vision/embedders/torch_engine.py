@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dedupd.adapters.vision.accelerators import best_device
 from dedupd.adapters.vision.embedders.registry import Model
 from dedupd.errors import VisionError
 
@@ -43,7 +44,7 @@ class TorchEmbedder(ABC):
                 f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
             ) from None
         self._network: Any = network.eval()
-        self._move_to(_best_device(torch))
+        self._move_to(best_device(torch))
         self.dimensions = int(
             self.embed(self.prepare(Image.new("RGB", (self.side, self.side)))[None]).shape[1]
         )
@@ -94,12 +95,6 @@ class TorchEmbedder(ABC):
             device, dtype = "cpu", _best_dtype(self._torch, "cpu")
             self._network = self._network.to(device, dtype)
         self._device, self._dtype = device, dtype
-
-
-def _best_device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _best_dtype(torch: Any, device: str) -> Any:
