@@ -131,7 +131,7 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--jobs",
         type=parse_positive,
         metavar="N",
-        help="threads that read photos (default: half of the cores, at most 4)",
+        help="threads that read photos (default: all cores for a scan, half for the daemon, at most 4)",
     )
     parser.add_argument(
         "--gpus", metavar="N", help="graphics cards the embedder may use: a number, or all (default)"

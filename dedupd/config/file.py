@@ -187,7 +187,7 @@ _OPTIONS = (
     _Option(
         key="jobs",
         read=_amount(0, 256, whole=True),
-        note="Threads that read photos, at most one for each core; 0: half of the cores, and at most 4.",
+        note="Threads that read photos, at most one for each core; 0: half of the cores in the background, all for a scan that you start, and at most 4.",
     ),
     _Option(
         key="gpus",

@@ -68,9 +68,11 @@ class Parts:
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
-        locks: Locks | None = None,
+        locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
+        it, so half of the cores will do. StateError, LedgerDamaged."""
+        self._background = background
         self.settings, self.places, self._locks = settings, where, locks
         self.clock: Clock = clock or SystemClock()
         self.disk = LocalDisk()
@@ -174,7 +176,7 @@ class Parts:
         return VisionWorker(
             remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
-            jobs=self.settings.jobs, gpus=self.settings.gpus,
+            jobs=self.settings.jobs, waited_for=not self._background, gpus=self.settings.gpus,
             gpu_memory_fraction=self.settings.gpu_memory_fraction,
         )  # fmt: skip
 

@@ -36,10 +36,11 @@ class Library(Parts):
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
-        locks: Locks | None = None,
+        locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
-        super().__init__(settings, where, vision=vision, clock=clock, locks=locks)
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
+        what it does. StateError, LedgerDamaged."""
+        super().__init__(settings, where, vision=vision, clock=clock, locks=locks, background=background)
         self.models = Models(self)
         self.passes = Passes(self, self.models)
 

@@ -67,6 +67,7 @@ class VisionWorker(Vision):
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
         jobs: int = 0,
+        waited_for: bool = False,
         gpus: str = "all",
         gpu_memory_fraction: float = 1.0,
         log: Callable[[str], None] = lambda line: None,
@@ -78,6 +79,7 @@ class VisionWorker(Vision):
             batch_size=batch_size,
             remote=remote,
             jobs=jobs,
+            waited_for=waited_for,
             gpus=gpus,
             gpu_memory_fraction=gpu_memory_fraction,
         )

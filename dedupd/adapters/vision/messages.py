@@ -46,6 +46,8 @@ class Configure(Message, frozen=True):
     """None: everything is seen here, and no network socket is opened."""
     jobs: int = 0
     """Threads that read photos; 0: as many as suit the machine."""
+    waited_for: bool = False
+    """A person waits for what is asked."""
     gpus: str = "all"
     gpu_memory_fraction: float = 1.0
 

@@ -80,7 +80,9 @@ class Eyes:
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
         allow(configure.gpus, configure.gpu_memory_fraction)
-        self._threads = ThreadPoolExecutor(_thread_count(configure.jobs), "see")
+        self._threads = ThreadPoolExecutor(
+            _thread_count(configure.jobs, waited_for=configure.waited_for), "see"
+        )
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -277,11 +279,12 @@ class Eyes:
             self._pipe.send(describe(file))
 
 
-def _thread_count(asked: int = 0) -> int:
-    """Half of the cores: the owner is working too, and each thread may hold a large picture. More than cores help nobody."""
+def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
+    """Half of the cores, because the owner is working too, or all when the owner waits; and each thread may hold a large
+    picture. More than cores help nobody."""
     cores = os.cpu_count() or 1
     if not asked:
-        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores // 2))
+        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores if waited_for else cores // 2))
     threads = min(asked, cores)
     if sys.platform == "linux" and threads > _MOST_THREADS:  # room for a large picture in each of them
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
