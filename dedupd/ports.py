@@ -92,6 +92,8 @@ class VisionStatus:
     """False: no shipped or own thresholds for this embedder; its cosine only proposes."""
     note: str = ""
     """For people: why hashes alone, which engine."""
+    reads: str = ""
+    """Which libraries of extras decode, with their versions: when it changes, more photos may be decoded."""
 
 
 EVERY_PIXEL = 65_500

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dedupd.core import bars
+from dedupd.core.formats import is_raw_format
 from dedupd.core.photo import Edge, Holding, Measures, Relation, Traits
 from dedupd.core.relations import laid_over
 
@@ -32,6 +33,7 @@ class Aspect(StrEnum):
     LOSS = "loss"
     FURTHER = "further"
     CLIP = "clip"
+    RAW = "raw"
     METADATA = "metadata"
 
 
@@ -166,6 +168,7 @@ def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str
 
 
 def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
+    yield from _sensor(mover.traits, keeper.traits)
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
@@ -175,6 +178,16 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
         yield from _tones(mover, keeper, edge.relation)
         yield from _area(mover, keeper, edge.relation)
     yield from _pixels(mover, keeper, edge)
+
+
+def _sensor(mover: Traits, keeper: Traits) -> Iterator[Loss]:
+    """What was compared of a RAW is one way to develop it. Its sensor's data nothing else holds; and it holds no
+    picture that somebody, or the camera, developed of them."""
+    if is_raw_format(mover.format):
+        clause = "is another raw photo" if is_raw_format(keeper.format) else "is the raw photo"
+        yield Loss(aspect=Aspect.RAW, clause=clause)
+    elif is_raw_format(keeper.format):
+        yield Loss(aspect=Aspect.RAW, clause="is a picture developed from a raw photo")
 
 
 def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:

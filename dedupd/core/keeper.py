@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dedupd.core.formats import rank_of
 from dedupd.core.photo import Traits
 
 RankKey = tuple[Any, ...]
@@ -70,7 +71,7 @@ _CONFLICT = re.compile(
     re.IGNORECASE,
 )
 """What Dropbox, Nextcloud, ownCloud, Syncthing, Seafile and OneDrive call the copy that two machines disagreed about."""
-_FORMAT_RANK = {"RAW": 0, "DNG": 0, "HEIF": 1, "HEIC": 1, "JPEG": 2, "TIFF": 3, "PNG": 3}
+_CONVERTED = rank_of("JPEG")
 
 
 def rank_key(node: Node, policy: str = "best", *, in_burst: bool = False) -> RankKey:
@@ -169,8 +170,8 @@ def _strangeness(node: Node) -> int:
 
 def _format(traits: Traits) -> int:
     """A HEIC that knows no camera was converted: no better than the JPEG it was made from."""
-    rank = _FORMAT_RANK.get(traits.format.upper(), 4)
-    return max(rank, _FORMAT_RANK["JPEG"]) if not traits.camera else rank
+    rank = rank_of(traits.format)
+    return max(rank, _CONVERTED) if not traits.camera else rank
 
 
 def _quality(traits: Traits) -> float:

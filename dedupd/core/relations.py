@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from dedupd.core import bars
 from dedupd.core.confidence import calibration_for, features
+from dedupd.core.formats import is_raw_format
 from dedupd.core.keeper import editor
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 
@@ -76,13 +77,22 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     Across months nothing is `similar`: shots of two moments are nothing at all, and two pictures of one pipeline
     are one picture only when they hardly differ.
     """
-    if not provable(a, b):
+    if not provable(a, b) or one_in_two_forms(a, b):
         return False
     if same_month:
         return True
     if a.captured is not None and b.captured is not None:
         return abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
     return hash_distance <= bars.TWIN_BITS or not twins(a, b)
+
+
+def one_in_two_forms(a: Traits, b: Traits) -> bool:
+    """Whether one is a RAW and the other was developed from it: what belongs together (P10), wherever it lies, and no
+    duplicates. A picture that lost its camera or its date may be anybody's copy, and a person is asked."""
+    if is_raw_format(a.format) == is_raw_format(b.format) or None in (a.captured, b.captured):
+        return False
+    same_camera = bool(a.camera) and a.camera.split("|")[:2] == b.camera.split("|")[:2]
+    return same_camera and abs(a.captured - b.captured) <= bars.SAME_INSTANT  # type: ignore[operator]
 
 
 def may_be_burst(a: Traits, b: Traits) -> bool:
@@ -119,7 +129,7 @@ def classify(
     """
     if a.content != candidate.a:
         a, b = b, a
-    if not provable(a, b):
+    if not provable(a, b) or one_in_two_forms(a, b):
         return None
     both_dated = a.captured is not None and b.captured is not None
     pair = _Pair(

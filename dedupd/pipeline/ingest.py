@@ -11,6 +11,7 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dedupd.core.formats import why_undecoded
 from dedupd.core.media import perhaps
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
@@ -102,6 +103,28 @@ def know_media(ledger: Ledger) -> None:
             if file.reason in (NO_PICTURE, RAW_UNDECODED) and perhaps(file.path):
                 ledger.inventory.set_state(file.id, FileState.SEEN)
         ledger.put("media", _MEDIA)
+
+
+def look_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never) -> int:
+    """Photos known by their bytes alone, once more after an extra that decodes them came or changed. Returns how many
+    are seen now. What is looked at keeps its place meanwhile: it may keep copies in duplicates/.
+    """
+    reads = vision.status().reads
+    if (ledger.get("reads") or "") == reads:
+        return 0
+    seen = 0
+    known = ledger.inventory.in_state(FileState.UNDECODED)
+    traits = ledger.inventory.traits(f.content for f in known if f.content)
+    photos = [f for f in known if f.content in traits and why_undecoded(traits[f.content].format)]
+    for part in slices(iter(photos), clock, *BATCH):
+        if stop():
+            return seen
+        look_at(ledger, vision, clock, part)
+        now = ledger.inventory.files_by_id(f.id for f in part)
+        seen += sum(row.state == FileState.INDEXED for row in now.values())
+    with ledger.transaction():
+        ledger.put("reads", reads)
+    return seen
 
 
 def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:

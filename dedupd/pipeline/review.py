@@ -6,7 +6,7 @@ Must never move a file itself and never show a number the ledger does not hold (
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import msgspec
 
 from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
+from dedupd.core.formats import why_undecoded
 from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
@@ -394,6 +395,17 @@ def _reported(view: dict[str, Any]) -> dict[str, Any]:
     return {key: view[key] for key in _REPORTED} | {"evidence": evidence}
 
 
+def _undecoded(ledger: Ledger, roots: Sequence[RootRow]) -> Iterator[tuple[RootRow, FileRow, str]]:
+    """Photos whose bytes alone were compared, and what would have them decoded."""
+    for root in roots:
+        files = ledger.inventory.in_state(FileState.UNDECODED, root.id)
+        traits = ledger.inventory.traits(f.content for f in files if f.content)
+        for file in files:
+            known = traits.get(file.content or "")
+            if known is not None and (why := why_undecoded(known.format)):
+                yield root, file, why
+
+
 def build_report(
     ledger: Ledger,
     disk: Disk,
@@ -415,11 +427,12 @@ def build_report(
     ]
     one = len(roots) == 1
     skipped = [
-        (root, file)
+        (root, file, file.reason)
         for root in roots
         for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
         if only.looks_at(file, root.path)
     ]
+    undecoded = [(r, f, why) for r, f, why in _undecoded(ledger, roots) if only.looks_at(f, r.path)]
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "root": roots[0].path if one else [r.path for r in roots],
@@ -431,7 +444,8 @@ def build_report(
         "keep_policy": keep_policy,
         "model": ledger.get("model"),
         "skipped": [
-            {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+            {"path": f.path if one else os.path.join(r.path, f.path), "reason": why}
+            for r, f, why in (*skipped, *undecoded)
         ],
         "refused": [
             {"path": row.path if one else os.path.join(root.path, row.path), "reason": row.reason}

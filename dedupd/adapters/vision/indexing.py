@@ -22,7 +22,9 @@ from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embedders.base import Embedder
+from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.adapters.vision.traits import measure, phashes_inside
+from dedupd.core.formats import decodable
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError, VisionError
@@ -97,15 +99,14 @@ class Looker:
         """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
         begun = messages.Begun(key=file.key)
         self._send(begun)
-        path, content = fsdecode(file.path), ""
+        path, content, kind = fsdecode(file.path), "", ""
         try:
             with self._open_file(file, lambda: self._send(begun)) as stream:
                 content = content_of(stream, lambda: self._send(begun))
                 if self._index.holds(content):
                     return _Sight(key=file.key, content=content)
-                head = stream.read(HEAD)
-                stream.seek(0)
-                if kind := kind_of(head, path):
+                kind = kind_of(stream.read(HEAD), path)
+                if kind and not decodable(kind):
                     return _Sight(key=file.key, content=content, traits=traits_of(content, kind))
                 embedder = self._embedder()
                 side = max(SHORT_SIDE, embedder.side if embedder else 0)
@@ -115,6 +116,12 @@ class Looker:
                 key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
                 prepared=embedder.prepare(picture.image) if embedder else None,
             )  # fmt: skip
+        except NobodyReads as unread:
+            if kind:
+                return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
+            return _Sight(
+                key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
+            )
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content

@@ -200,6 +200,7 @@ class Ready(Message, frozen=True):
     recipe: str
     calibrated: bool
     note: str
+    reads: str = ""
 
 
 class Begun(Message, frozen=True):

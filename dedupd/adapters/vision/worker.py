@@ -62,6 +62,7 @@ class Eyes:
         from dedupd.adapters.vision.embedders.registry import choose, settle
         from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
+        from dedupd.adapters.vision.recognise import reads
 
         self._pipe = pipe
         self._index_dir = Path(os.fsdecode(configure.index_dir))
@@ -75,7 +76,7 @@ class Eyes:
         chosen, note = choose(configure.embedder)
         self.model = settle(chosen)
         self.ready = messages.Ready(
-            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
+            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note, reads=reads()
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
