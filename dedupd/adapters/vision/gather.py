@@ -42,6 +42,8 @@ class _Kept:
     def __init__(self) -> None:
         self.rows: dict[str, PhotoRow] = {}
 
+    dimensions = None
+
     def holds(self, content: str) -> bool:
         return content in self.rows
 

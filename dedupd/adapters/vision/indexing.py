@@ -46,6 +46,11 @@ def from_disk(file: messages.FileToLook, alive: Callable[[], None]) -> AbstractC
 class HoldsRows(Protocol):
     """Where rows go: the index, or a chunk of them for an index elsewhere."""
 
+    @property
+    def dimensions(self) -> int | None:
+        """Of the vectors that it holds; None: of whatever come."""
+        ...
+
     def holds(self, content: str) -> bool: ...
 
     def add(self, rows: Sequence[PhotoRow]) -> None: ...
@@ -146,10 +151,10 @@ class Looker:
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
         gists = [""] * len(sights)
         if embedder is not None:
-            if embedder.dimensions != self._index.dimensions:
+            held = self._index.dimensions
+            if held is not None and embedder.dimensions != held:
                 raise VisionError(
-                    f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds "
-                    f"{self._index.dimensions}: it is another model of that name"
+                    f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds {held}: it is another model of that name"
                 )
             vectors = embedder.embed(
                 np.stack([sight.prepared for sight in sights if sight.prepared is not None])
