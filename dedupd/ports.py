@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dedupd.core.abilities import Abilities
+from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
@@ -166,6 +167,14 @@ class Vision(Protocol):
 
     def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
         """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
+        ...
+
+    def adopt(self, place: str, on_progress: Callable[[int, int], None] = ...) -> Adoption:
+        """Take the rows that `dedupd backfill` left at this address into the index, where they are not held yet.
+
+        On disk when it returns; repeated, it takes what is left. `on_progress(done, total)` counts rows. Raises DedupdError:
+        no such place, or rows of another model or recipe alone.
+        """
         ...
 
     def trust(self, devices: Iterable[int]) -> None:

@@ -64,6 +64,13 @@ _COPY_NAME = re.compile(
     r"|[-_ ](edited|edit|bearbeitet|small|thumb|resized|scaled|compressed|crop(ped)?)$|~\d$|_\d$",
     re.IGNORECASE,
 )
+_CONFLICT = re.compile(
+    r"conflicted copy|case conflict|in konflikt stehende kopie|kopie in konflikt|copie en conflit|copia en conflicto"
+    r"|copia in conflitto|\.sync-conflict-\d{8}-\d{6}|_conflict-\d{8}-\d{6}|\((SF)?conflict\b|\[conflict\b"
+    r"|-(?-i:DESKTOP-[A-Z0-9]{7}|LAPTOP-[A-Z0-9]{8})(-\d+)?$",
+    re.IGNORECASE,
+)
+"""What Dropbox, Nextcloud, ownCloud, Syncthing, Seafile and OneDrive call the copy that two machines disagreed about."""
 _CONVERTED = rank_of("JPEG")
 
 
@@ -126,6 +133,7 @@ def _differences(keeper: Node, other: Node) -> list[tuple[bool, str]]:
             f"less compressed (quality {_quality(k):.0f}, not {_quality(o):.0f})",
         ),
         (k.metadata_fields > o.metadata_fields, "richer metadata"),
+        (_in_conflict(other) and not _in_conflict(keeper), "not a sync client's conflicting copy"),
         (_taken(keeper) < _taken(other), "older"),
         (_clutter(keeper.path) < _clutter(other.path), "cleaner name"),
     ]
@@ -180,15 +188,20 @@ def _stem(path: str) -> str:
     return name.rpartition(".")[0] or name
 
 
+def _in_conflict(node: Node) -> bool:
+    return _CONFLICT.search(_stem(node.path)) is not None
+
+
 def _clutter(path: str) -> tuple[int, int]:
     """Marks of a name that was copied or garbled, then its length."""
     stem = _stem(path)
-    marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), not stem.isprintable())
+    marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), _CONFLICT.search(stem), not stem.isprintable())
     return (sum(map(bool, marks)), len(stem))
 
 
 def _last_resort(node: Node) -> RankKey:
-    return (_taken(node), *_clutter(node.path), node.path, node.root, node.id)
+    # Before the age: a client may write the conflicting copy with the older time, and its name would stay for ever.
+    return (_in_conflict(node), _taken(node), *_clutter(node.path), node.path, node.root, node.id)
 
 
 _POLICIES: dict[str, Callable[[Node], RankKey]] = {

@@ -35,14 +35,17 @@ def ingest(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Stop = never,
     choose: Callable[[str, str], bool] | None = None,
+    opens: Callable[[FileRow, str], bool] = lambda file, root: True,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
+
+    `opens`: whether this file below this root may be opened at all, a companion too.
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
     roots = {r.id: r for r in ledger.inventory.roots()}
     online = [root for root in roots.values() if root.online]
-    waiting = _waiting(ledger, online, choose)
+    waiting = (f for f in _waiting(ledger, online, choose) if opens(f, roots[f.root].path))
     total = (
         sum(ledger.inventory.count(root.id, FileState.SEEN) for root in online)
         if choose is None
@@ -62,7 +65,10 @@ def ingest(
             lambda n, at=done: on_progress(at + n, max(total, at + n)),
         )
         done += len(part)
-    beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
+    beside = [
+        f for f in ledger.inventory.companions_to_read()
+        if roots[f.root].online and perhaps(f.path) and opens(f, roots[f.root].path)
+    ]  # fmt: skip
     for part in slices(beside, clock, *BATCH):
         if stop():
             break

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
-from dedupd.core.relations import ONE_MOMENT_SECONDS
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
