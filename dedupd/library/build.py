@@ -196,13 +196,13 @@ class Parts:
         )
 
     def _check_embedder(self, asked: str) -> None:
-        if asked == "auto":
+        recorded = self.ledger.get("embedder")
+        if asked in {"auto", recorded}:
             return
         try:
             wanted = parse_model(asked)
         except VisionError as error:
             raise ConfigError(str(error)) from None
-        recorded = self.ledger.get("embedder")
         if recorded and not _same_embedder(wanted, parse_model(recorded)):
             raise UsageError(
                 f"this library's photos were seen with {recorded}, not with {asked}: "
