@@ -16,8 +16,6 @@ import stat
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from dedupd.adapters.fs import receipts, test_points
 from dedupd.adapters.fs.marker import marker_of
@@ -35,6 +33,7 @@ from dedupd.adapters.fs.renaming import rename_between
 from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.adapters.fs.system_errors import refusal_of
 from dedupd.adapters.fs.trash import Trash, open_trash, trash_of, why_no_trash
+from dedupd.closing import Closing
 from dedupd.core.purging import Discard, Purge, PurgeState
 from dedupd.core.relocation import Move, Place, duplicates_folder, is_held, numbered
 from dedupd.errors import MoveRefused, Refusal, RootError
@@ -187,7 +186,7 @@ class Discarder:
         return found
 
 
-class DiscardBatch:
+class DiscardBatch(Closing):
     """Held files of one root and what stands for them, open and proven just now. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
@@ -330,14 +329,6 @@ class DiscardBatch:
         if self._trash is not None:
             self._trash.close()
         self._root.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def check_discard(root: Root, order: Discard) -> None:
