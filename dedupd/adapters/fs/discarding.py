@@ -29,7 +29,7 @@ from dedupd.adapters.fs.move_checks import (
 )
 from dedupd.adapters.fs.mover import FileMover, way_in
 from dedupd.adapters.fs.receipts import ReceiptKind
-from dedupd.adapters.fs.renaming import rename_between
+from dedupd.adapters.fs.renaming import rename_between, unlink_claim_in, unlink_second_name_between
 from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.adapters.fs.system_errors import refusal_of
 from dedupd.adapters.fs.trash import Trash, open_trash, trash_of, why_no_trash
@@ -89,19 +89,22 @@ class Discarder:
             _receipt(self._mover, root, ReceiptKind.PURGED, moves)
 
     def settle_name(self, move: Move, purge: Purge) -> None:
-        """Take away what an interrupted purge left in the trash of a file that is held: a second name, an empty claim."""
-        with suppress(OSError), Root(move.root) as root:
+        """Take away what an interrupted purge left in the trash of a file that is held: a second name, an empty claim.
+
+        What else has that name by now is somebody's, and stays.
+        """
+        folder, _, held = move.dst.rpartition("/")
+        with suppress(OSError), Root(move.root) as root, root.folder(folder) as fd:
             trash, name = trash_of(purge.trash)
             with trash:
-                found, held = trash.lstat(name), root.lstat(move.dst)
-                if found is None or held is None or not stat.S_ISREG(found.st_mode):
-                    trash.release(name, os.path.join(move.root, move.dst))
-                    return
-                second = identity(found) == identity(held) and held.st_nlink > 1
-                if second or (found.st_size == 0 < move.size):
-                    os.unlink(name, dir_fd=trash.files)
-                    os.fsync(trash.files)
-                    trash.release(name, os.path.join(move.root, move.dst))
+                found = trash.lstat(name)
+                with suppress(MoveRefused):
+                    if found is not None and found.st_size == 0 < move.size and stat.S_ISREG(found.st_mode):
+                        unlink_claim_in(trash.files, name)
+                    elif found is not None:
+                        unlink_second_name_between(fd, held, trash.files, name, move.content)
+                os.fsync(trash.files)
+                trash.release(name, os.path.join(move.root, move.dst))
 
     def free_place(self, move: Move) -> str:
         """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
