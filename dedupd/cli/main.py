@@ -20,7 +20,7 @@ COMMANDS = (
     "run", "scan", "demo",
     "status", "months", "groups", "show", "report", "review", "web", "serve-embed",
     "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
-    "verify", "feedback", "tune", "bench", "models", "backfill", "adopt", "service", "init", "doctor",
+    "verify", "feedback", "tune", "bench", "models", "backfill", "adopt", "photos", "service", "init", "doctor",
     "completion", "man",
 )  # fmt: skip
 """In the order of `dedupd --help`; `scan-now` is commands/scan_now.py."""
