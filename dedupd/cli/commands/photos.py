@@ -21,10 +21,10 @@ from dedupd.errors import ExitCode, PhotosError, StateError, UsageError
 if TYPE_CHECKING:
     from dedupd.adapters.apple.exported_files import ExportedFiles
     from dedupd.adapters.apple.osxphotos import Ended, OsxPhotos, Reported
-    from dedupd.cli.console import Progress
     from dedupd.config import Places, Settings
     from dedupd.core.apple_photos import Beside, LeftOut
     from dedupd.pipeline.photos_album import Filled
+    from dedupd.progress_bars import Progress
 
 _MOST_TOLD = 20
 
