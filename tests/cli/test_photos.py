@@ -304,7 +304,7 @@ def test_a_file_that_is_not_surely_a_photo_there_is_not_proposed(moved: Mac, wro
 def test_two_files_of_one_photo_are_no_duplicates_there(moved: Mac) -> None:
     lines = moved.record.work / "files.jsonl"
     lines.write_text(lines.read_text().replace('"KEPT"', '"COPY"'))
-    assert "part of the same photo" in left_out(moved.say("album")[1])
+    assert "same photo of Photos as the one kept" in left_out(moved.say("album")[1])
 
 
 def test_what_a_purge_would_not_take_is_not_proposed(mac: Mac) -> None:

@@ -41,7 +41,7 @@ _TRASH = _Way(
 )
 _REFLINK = _Way(
     do="let {} file(s) share the disk space of the photo kept",
-    may="may share the disk space of the photo kept; they stay in duplicates/.",
+    may="may share the disk space of the photo kept; they stay in duplicates/, and a bad spot on the disk then hits both.",
     nothing="Nothing in duplicates/ can share the disk space of the photo kept.",
     stay="keep their own space",
 )
