@@ -140,6 +140,15 @@ def test_what_a_run_left_that_was_killed_with_dedupd_is_taken_in(mac: Mac) -> No
     photo.in_bin = True
     mac.export()
     assert [f.uuid for f in mac.record.files()] == ["A"]
+    assert (mac.at / "state").stat().st_mode & 0o077 == 0
+
+
+def test_what_an_older_osxphotos_left_stops_no_newer_one(mac: Mac) -> None:
+    mac.photos.add("IMG_1.jpg", BIG, uuid="A")
+    mac.photos.old = True
+    assert mac.export()[0] == ExitCode.FAILED
+    mac.photos.old = False
+    assert mac.export()[0] == ExitCode.OK
 
 
 def test_a_stop_ends_osxphotos_in_order(mac: Mac) -> None:
