@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         run,
         help="one pass: index, compare, ask, move, write summaries",
         example="dedupd scan --dry-run ~/Pictures --report duplicates.html",
+        topic="scanning",
     )
     parser.add_argument("roots", nargs="+", type=Path, metavar="ROOT", help="folders to scan")
     parser.add_argument(

@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="review in a browser, and the JSON API, behind a token (needs dedupd[web])",
         example="dedupd web --listen 127.0.0.1:8765",
+        topic="web",
     )
     parser.add_argument(
         "--listen",
