@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ["OTEL_SDK_DISABLED"] = "true"
     try:
         from dedupd.web.listening import listen_on
-        from dedupd.web.server import serve
+        from dedupd.web.serve import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise
