@@ -122,8 +122,8 @@ class Move:
     """The same for decisions."""
     at: float = 0.0
     """Wall clock of the intent."""
-    restored: str = ""
-    """Where it was (or is being) brought back to, a sibling of a taken `src`; '' when it never was."""
+    undone_to: str = ""
+    """Where undo put it (or is putting it): `src`, or a sibling name when that is taken; '' when it was never undone."""
     primary: bool = True
     evidence: str = ""
     root_id: str = ""

@@ -240,7 +240,7 @@ class Acts:
 
     async def undo(self, request: Undo) -> Acted:
         def undo(library: Library, stop: Stop) -> Moved:
-            said = library.purging.bring_back(request.moves)
+            said = library.purging.undo(request.moves)
             moves = library.movement.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
                 ids=request.moves or None, batches=request.batches,

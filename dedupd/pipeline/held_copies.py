@@ -125,7 +125,7 @@ def undone_by_owner(ledger: Ledger, row: FileRow, path: str, now: float) -> None
         rows = [*ledger.journal.moves(content=row.content, held=True), *ledger.journal.attention()]
         ours = {m.id: m for m in rows if m.file == row.id}
         undone = [
-            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, restored=path, error="", refusal=None)
+            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, undone_to=path, error="", refusal=None)
             for m in ours.values()
         ]
         ledger.journal.finish(undone)
@@ -164,7 +164,7 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
         copies = _copies_since(ledger, row, move)
         if copies and move.primary:
             ended = replace(
-                move, goal=Goal.UNDONE, state=MoveState.DONE, restored=next(iter(copies)).path, error="", refusal=None
+                move, goal=Goal.UNDONE, state=MoveState.DONE, undone_to=next(iter(copies)).path, error="", refusal=None
             )  # fmt: skip
             record_undo_verdict(ledger, ended, now)
         else:

@@ -33,7 +33,7 @@ def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
 def _lessons(ledger: Ledger, thresholds: Thresholds) -> Iterator[Lesson]:
     shipped = calibration_for(thresholds.model)
     for kind in ("different", "same"):
-        for verdict in ledger.judgement.teaching(kind, _AT_MOST):
+        for verdict in ledger.judgement.verdicts_for_lessons(kind, _AT_MOST):
             known = measured(ledger, verdict.a, verdict.b, thresholds)
             if known is not None:
                 yield lesson(verdict.id, *known, shipped, duplicates=kind == "same")
@@ -70,7 +70,7 @@ def dismissed_by(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:
     """Verdict id -> how many pairs that nobody judged it helped to dismiss."""
     lessons = lessons_of(ledger, thresholds)
     counted: Counter[int] = Counter()
-    for a, b in ledger.judgement.taught():
+    for a, b in ledger.judgement.dismissed():
         known = measured(ledger, a, b, thresholds)
         if known is not None:
             parts = lessons.about(pair_of(*known))

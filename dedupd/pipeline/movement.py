@@ -295,7 +295,7 @@ class Movement:
             for move in self._undo_group(group, said):
                 undone.setdefault(self._why_undone(root, move), []).append(move)
         said += [
-            f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
+            f"{why}, so {len(moves)} file(s) came back, first {moves[0].undone_to or moves[0].src}"
             for why, moves in undone.items()
         ]
         self._annotate(read=False)

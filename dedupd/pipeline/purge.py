@@ -56,7 +56,7 @@ class Discarding(Protocol):
         """Hold and prove files of one root. RootError."""
         ...
 
-    def whereabouts(self, move: Move, purge: Purge) -> Place:
+    def locate(self, move: Move, purge: Purge) -> Place:
         """SRC in duplicates/, DST in the trash."""
         ...
 
@@ -72,7 +72,7 @@ class Discarding(Protocol):
         """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
         ...
 
-    def take_back(self, move: Move, purge: Purge, original: str) -> None:
+    def undo(self, move: Move, purge: Purge, original: str) -> None:
         """From the trash to `move.dst`. MoveRefused, RootError."""
         ...
 
@@ -368,7 +368,7 @@ class Purging:
         self._found_again()
 
     def _end(self, unit: Sequence[tuple[Move, Purge]]) -> None:
-        places = {purge.move: self._discarder.whereabouts(move, purge) for move, purge in unit}
+        places = {purge.move: self._discarder.locate(move, purge) for move, purge in unit}
         if Place.UNKNOWN in places.values():
             return
         going = [(m, p) for m, p in unit if p.state is PurgeState.INTENT]
@@ -391,7 +391,7 @@ class Purging:
             self._held_again(move, purge)
         else:
             if place is Place.DST:
-                self._discarder.take_back(move, purge, move.dst)
+                self._discarder.undo(move, purge, move.dst)
             stopped = "it was found nowhere" if place is Place.NOWHERE else "the purge was interrupted"
             self._ledger.purges.put([replace(purge, state=PurgeState.ABORTED, error=stopped)])
 
@@ -419,14 +419,14 @@ class Purging:
                 continue
             if self._ledger.inventory.file_at(ids[move.root], move.dst) is not None:
                 continue  # another duplicate that moved since then has the name
-            if self._discarder.whereabouts(move, purge) is Place.SRC:
+            if self._discarder.locate(move, purge) is Place.SRC:
                 with suppress(MoveRefused, RootError):  # a disk that is read-only: it is tried again
                     back.append(self._held_again(move, purge))
         if back:
             log.info("%d file(s) were taken out of the trash and go back to where they were", len(back))
             self._movement.undo(back)
 
-    def bring_back(self, ids: Iterable[int]) -> list[str]:
+    def undo(self, ids: Iterable[int]) -> list[str]:
         """Those of these moves whose files lie in the trash, units whole, are held again, so that an undo finds them.
 
         Returns sentences for people."""
@@ -443,7 +443,7 @@ class Purging:
             if purge.state is PurgeState.DONE:
                 move = whole[id]
                 try:
-                    self._bring_back(move, purge)
+                    self._undo(move, purge)
                 except (MoveRefused, OSError, RootError) as error:
                     said.append(
                         f"{move.src} went into the trash on {_day(purge.at)} ({purge.trash}) and is not brought back: {error}; "
@@ -451,17 +451,17 @@ class Purging:
                     )
         return said
 
-    def _bring_back(self, move: Move, purge: Purge) -> None:
+    def _undo(self, move: Move, purge: Purge) -> None:
         # Restored by the desktop already: there is nothing to bring.
-        if self._discarder.whereabouts(move, purge) is not Place.SRC:
+        if self._discarder.locate(move, purge) is not Place.SRC:
             going = replace(move, dst=self._discarder.free_place(move))
             with self._ledger.transaction():
                 self._ledger.journal.follow([going])
                 self._ledger.purges.put([replace(purge, state=PurgeState.RETURNING)])
             try:
-                self._discarder.take_back(_held(going), purge, move.dst)
+                self._discarder.undo(_held(going), purge, move.dst)
             except (MoveRefused, OSError, RootError):
-                if self._discarder.whereabouts(going, purge) is not Place.SRC:
+                if self._discarder.locate(going, purge) is not Place.SRC:
                     with self._ledger.transaction():
                         self._ledger.journal.follow([move])
                         self._ledger.purges.put([purge])

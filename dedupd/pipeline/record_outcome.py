@@ -96,7 +96,7 @@ def _record_undone(ledger: Ledger, move: Move, file: FileRow, now: float) -> Non
     if file.state != FileState.HELD or file.path != move.dst:
         return
     state = _state(ledger, file) if move.primary else FileState.COMPANION
-    ledger.inventory.placed_file(file.id, move.restored or move.src, state)
+    ledger.inventory.placed_file(file.id, move.undone_to or move.src, state)
     ledger.inventory.change_month(file.root, file.month, now)
     if not move.primary:
         return

@@ -59,7 +59,7 @@ class Mover(Protocol):
         """Find held files of one root before they are brought back."""
         ...
 
-    def whereabouts(self, move: Move) -> Place:
+    def locate(self, move: Move) -> Place:
         """Where the file of an interrupted move lies."""
         ...
 
@@ -166,7 +166,7 @@ def recover(journal: MoveJournal, mover: Mover, clock: Clock) -> list[Move]:
     for unit in _units(row for row in open_rows if row.goal is Goal.MOVED):
         ended += _end_unit(unit, mover, journal, clock)
     for goal in (Goal.UNDONE, Goal.RETURNED):
-        back = [row for row in open_rows if row.goal is goal and mover.whereabouts(row) is not Place.UNKNOWN]
+        back = [row for row in open_rows if row.goal is goal and mover.locate(row) is not Place.UNKNOWN]
         ended += undo(back, mover, journal, clock, goal=goal)
     return ended
 
@@ -181,7 +181,7 @@ def undo(
 ) -> list[Move]:
     """Undo these moves: each held file goes back to where it was, with the same path bytes, bytes, mtime, mode and xattrs.
 
-    A taken name becomes a sibling name (`restored` says which), a missing folder is made again. `goal`
+    A taken name becomes a sibling name (`undone_to` says which), a missing folder is made again. `goal`
     RETURNED says that dedupd does it by itself (P8). Answers one row for each move, in their order: DONE with
     the new goal, ATTENTION when the file is nowhere, or unchanged with the reason in `error`.
     `journal` None: the ledger is gone, the receipts alone are kept. Raises RootError and StateError.
@@ -229,7 +229,7 @@ def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock
 
 
 def _order_again(move: Move, mover: Mover) -> MoveOrder | None:
-    src = move.restored or move.src
+    src = move.undone_to or move.src
     stat, keeper_stat = mover.stat(move.root, src), mover.stat(move.root, move.keeper)
     if stat is None or keeper_stat is None:
         return None
@@ -299,7 +299,7 @@ def _undo_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | No
 
 
 def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
-    places = [(move, mover.whereabouts(move)) for move in unit]
+    places = [(move, mover.locate(move)) for move in unit]
     if any(place is Place.UNKNOWN for _, place in places):
         return []
     if all(place is Place.DST for _, place in places) and all(mover.keeper_stands(move) for move in unit):

@@ -462,7 +462,7 @@ class TestKilled:
         purge(shelf, move)
         _dies(monkeypatch, "taken out of the trash")
         with pytest.raises(_Killed):
-            shelf.library.purging.bring_back([move])
+            shelf.library.purging.undo([move])
         monkeypatch.undo()
         monkeypatch.setenv("XDG_DATA_HOME", str(shelf.at / "data"))
         assert breaches(shelf)[0].startswith("P4")
@@ -535,7 +535,7 @@ class TestBack:
 
 
 def undo(shelf: Shelf, move: int) -> list[str]:
-    said = shelf.library.purging.bring_back([move])
+    said = shelf.library.purging.undo([move])
     result = shelf.library.movement.undo(shelf.library.movement.held(ids=[move]))
     return [*said, *result.messages]
 

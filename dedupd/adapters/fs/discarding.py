@@ -67,7 +67,7 @@ class Discarder:
                     batch.refused += [(order, refusal_of(error)) for order in unit]
             yield batch
 
-    def whereabouts(self, move: Move, purge: Purge) -> Place:
+    def locate(self, move: Move, purge: Purge) -> Place:
         """Where the file of an interrupted purge lies: SRC in duplicates/, DST in the trash."""
         with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
             if not same_root(root, move):
@@ -116,17 +116,17 @@ class Discarder:
                 number += 1
             return numbered(move.dst, number)
 
-    def take_back(self, move: Move, purge: Purge, original: str) -> None:
+    def undo(self, move: Move, purge: Purge, original: str) -> None:
         """Bring it from the trash to `move.dst`, never replacing. `original`: where it lay when it went.
 
-        MoveRefused, RootError: `whereabouts` tells where it is then.
+        MoveRefused, RootError: `locate` tells where it is then.
         """
         try:
-            self._take_back(move, purge, original)
+            self._undo(move, purge, original)
         except OSError as error:
             raise refusal_of(error) from error
 
-    def _take_back(self, move: Move, purge: Purge, original: str) -> None:
+    def _undo(self, move: Move, purge: Purge, original: str) -> None:
         with Root(move.root) as root:
             way, folder = way_in(root), move.dst.rpartition("/")[0]
             try:

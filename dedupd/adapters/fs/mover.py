@@ -85,7 +85,7 @@ class FileMover:
     def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> MoveBatch:
         """Find the files that these moves (all of one root) put into duplicates/, to undo the moves.
 
-        The batch's `moves` have `goal`, state INTENT and a free name in `restored`: journal them before `undo`.
+        The batch's `moves` have `goal`, state INTENT and a free name in `undone_to`: journal them before `undo`.
         `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be looked at
         and are as before. Raises RootError when the root is not there.
         """
@@ -97,7 +97,7 @@ class FileMover:
                     batch.unmoved += [move.refused(refusal_of(error)) for move in unit]
         return batch
 
-    def whereabouts(self, move: Move) -> Place:
+    def locate(self, move: Move) -> Place:
         """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
         with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
             if not same_root(root, move):
@@ -146,7 +146,7 @@ class FileMover:
             if claimed(root, move.dst, move):
                 unlink_claim(root, move.dst)
             else:
-                unlink_second_name(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+                unlink_second_name(root, keep=move.undone_to or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
     def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
@@ -362,7 +362,7 @@ class MoveBatch(Closing):
                     f"{self._root.path} is another root than the one the file was moved in",
                     Refusal.OTHER_ROOT,
                 )
-            target = move.restored or move.src
+            target = move.undone_to or move.src
             if content_at(self._root, move.dst, move):
                 if move.state is MoveState.INTENT and claimed(self._root, target, move):
                     unlink_claim(self._root, target)
@@ -373,7 +373,7 @@ class MoveBatch(Closing):
                     self._before[move.batch, move.id, move.dst] = move
                     continue
             if content_at(self._root, target, move):
-                done = replace(move, goal=goal, state=MoveState.DONE, restored=target)
+                done = replace(move, goal=goal, state=MoveState.DONE, undone_to=target)
                 settled.append(replace(done, error="", refusal=None))
             else:
                 lost = MoveRefused(
@@ -383,7 +383,7 @@ class MoveBatch(Closing):
                 settled.append(replace(move.refused(lost, MoveState.ATTENTION), goal=goal))
         names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
         self.moves += [
-            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="", refusal=None)
+            replace(move, goal=goal, state=MoveState.INTENT, undone_to=name, error="", refusal=None)
             for move, name in zip(held, names, strict=True)
         ]
         self.settled += settled
@@ -391,9 +391,9 @@ class MoveBatch(Closing):
     def undo(self, moves: Sequence[Move]) -> list[Move]:
         """Undo the moves of these committed rows; they come back DONE, or as before with the reason."""
         rows = [self._undo_one(move) for move in moves]
-        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
+        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.undone_to]
         try:
-            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
+            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.undone_to)])
         except OSError as error:
             return [move.refused(refusal_of(error)) for move in moves]
         self._mover.complete(self._root, back)
@@ -403,8 +403,8 @@ class MoveBatch(Closing):
         try:
             if not content_at(self._root, move.dst, move):
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
-            self._make_folder(move.restored.rpartition("/")[0])
-            self._rename(move.dst, move.restored)
+            self._make_folder(move.undone_to.rpartition("/")[0])
+            self._rename(move.dst, move.undone_to)
             test_points.step("undone")
         except (MoveRefused, OSError) as error:
             return self._before[move.batch, move.id, move.dst].refused(refusal_of(error))

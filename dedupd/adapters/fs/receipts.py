@@ -66,8 +66,8 @@ def completion(move: Move, at: float) -> dict[str, Any]:
     """The line fsynced after: how the move ended."""
     kind = ReceiptKind(move.goal if move.state is MoveState.DONE else move.state)
     line: dict[str, Any] = {"receipt": kind, "id": move.id, "batch": move.batch, "at": at, "dst": move.dst}
-    if move.restored:
-        line["restored"] = move.restored
+    if move.undone_to:
+        line["restored"] = move.undone_to
     if move.error:
         line["error"] = move.error
     return line
@@ -262,7 +262,7 @@ def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
 def _completed(move: Move, ended: _Completion) -> Move:
     if ended.receipt in tuple(Goal):
         restored = ended.restored if _plain(ended.restored) else ""
-        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored, refusal=None)
+        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, undone_to=restored, refusal=None)
     if ended.receipt is ReceiptKind.PURGED:
         return replace(move, state=MoveState.ABORTED, error=in_the_trash(ended.trash), refusal=Refusal.PURGED)
     if ended.receipt in (MoveState.ABORTED, MoveState.ATTENTION):
