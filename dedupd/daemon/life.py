@@ -85,7 +85,7 @@ class Daemon:
         self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
-            hears=self._roots.hears, soon=self._soon, send=self.send, tell_status=self.tell_status,
+            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, tell_status=self.tell_status,
         )  # fmt: skip
         self._handlers = Handlers(self)
         self._server = Server(places.socket, self._handlers.answer, self._broadcast)

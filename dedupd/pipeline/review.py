@@ -153,9 +153,11 @@ class Reviewer:
         traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
         moves = self._held_moves(group)
         roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
-        worn = _worn(group, files)
+        shown = _badges(group, files)
         photos = [
-            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id), worn.get(id, ()))
+            self._photo(
+                files[id], role, traits.get(files[id].content or ""), moves.get(id), shown.get(id, ())
+            )
             for id, role in roles.items()
             if id in files
         ]
@@ -225,7 +227,7 @@ class Reviewer:
         ]
 
 
-def _worn(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
+def _badges(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
     """File id -> what its picture holds, as far as pairs with the keeper were measured."""
     found: dict[int, tuple[str, ...]] = {}
     keeper = files.get(group.keeper)

@@ -36,7 +36,7 @@ def held(shelf: Shelf) -> Shelf:
 @pytest.fixture
 def rig(held: Shelf) -> JobsRig:
     """Its root is watched, and all of it is heard."""
-    return JobsRig(held, roots(held).hears)
+    return JobsRig(held, roots(held).reports_all)
 
 
 def back(shelf: Shelf) -> bool:
@@ -77,7 +77,7 @@ def test_a_root_that_gives_no_events_is_looked_at_as_a_whole(held: Shelf, why: s
     else:
         watch = roots(held, unwatched="it cannot be watched")
     held.path(KEEPER).unlink()
-    JobsRig(held, watch.hears).sweep()
+    JobsRig(held, watch.reports_all).sweep()
     assert back(held)
 
 
