@@ -13,17 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dedupd.core import bars
 from dedupd.core.dominance import Loss, lost, preferred, waived_by
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
 from dedupd.core.photo import Edge, Evidence, Relation, Traits
 
 __all__ = ["Member", "Node", "Star", "stars"]
-
-SIMILAR_LIMIT = 12
-"""Members of one star that are merely similar: a family of look-alikes is reviewed in small groups."""
-
-_BURST_FRAMES = 90
-"""Frames that a camera can take within the two seconds of a burst that moves: thirty a second, and some to spare."""
 
 _STRENGTH = {Relation.EXACT: 3, Relation.COPY: 2, Relation.BURST: 1, Relation.SIMILAR: 0}
 
@@ -205,7 +200,7 @@ class _Grouping:
         return None
 
     def _welcome(self, node: Node, edge: Edge, cluster: _Cluster) -> bool:
-        if edge.relation is Relation.SIMILAR and cluster.similar >= SIMILAR_LIMIT:
+        if edge.relation is Relation.SIMILAR and cluster.similar >= bars.SIMILAR_LIMIT:
             return False
         return self.vetoed.get(node.content, set()).isdisjoint(cluster.contents)
 
@@ -251,7 +246,7 @@ class _Grouping:
 
     def _no_burst(self, node: Node, keeper: Node) -> str:
         """What keeps a frame of a burst from moving, though the pair is proven."""
-        if numbers_apart(node.path, keeper.path) > _BURST_FRAMES:
+        if numbers_apart(node.path, keeper.path) > bars.BURST_FRAMES:
             return "the camera numbered them too far apart for one burst"
         if node.content in self.derived:
             return "an edited or smaller version belongs beside its own original"

@@ -12,30 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from dedupd.core import bars
 from dedupd.core.confidence import Calibration, Features, features
 from dedupd.core.photo import Edge, Relation, Traits
-
-_FAMILY = 0.3
-"""Estimated cosine from which two pairs may be of one family. Pairs of one family: median 0.7; of two: 0.45."""
-_EVIDENCE_WIDTH = 1.5
-"""Standard deviation of the kernel over FEATURES. Look-alikes of one family lie 0.3-1.9 apart, copies 2.7 from them."""
-_FAINT = 0.15
-"""Likeness below which many verdicts together would still be about something else."""
-_PRIOR = 1.0
-"""Verdicts that the shipped calibration counts for: small, so that a second alike veto already tells."""
-_ASK = 0.24
-"""Probability below which a pair that waits for a person is not worth asking about any more."""
-_PROPOSED = 0.4
-"""Probability that a pair which waits for a person is held for at least: whoever asks thinks that it may well be one.
-At 0.5 ten vetoes of a family with many faces left more than a fifth of it in 6-23 % of 200 simulated runs, at 0.4 in
-1-3 %, with the same copies lost (0.8 points at most)."""
-_SURE = 0.6
-"""Probability below which a pair that lessons speak against no longer moves unattended: one veto keeps its twins back,
-a few keep their kind back."""
-PROMISED_RATE = 0.01
-"""Share of bursts moved unattended that may be wrong..."""
-PROMISE_RISK = 0.05
-"""...except with this probability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +69,11 @@ def likeness(one: JudgedPair, other: JudgedPair) -> float:
     (a, b), (c, d) = one.gists, other.gists
     straight = _cosine(a ^ c, one.bits) + _cosine(b ^ d, one.bits)
     crossed = _cosine(a ^ d, one.bits) + _cosine(b ^ c, one.bits)
-    family = (max(straight, crossed) / 2 - _FAMILY) / (1 - _FAMILY)
+    family = (max(straight, crossed) / 2 - bars.FAMILY) / (1 - bars.FAMILY)
     if family <= 0:
         return 0.0
     apart = sum((u - v) ** 2 for u, v in zip(one.features, other.features, strict=True))
-    return family * math.exp(-apart / (2 * _EVIDENCE_WIDTH**2))
+    return family * math.exp(-apart / (2 * bars.EVIDENCE_WIDTH**2))
 
 
 def _cosine(differing: int, bits: int) -> float:
@@ -124,7 +103,7 @@ class Lessons:
     def about(self, pair: JudgedPair) -> list[tuple[Lesson, float]]:
         """The lessons that speak of this pair, each with how far."""
         weighed = ((x, likeness(x.pair, pair)) for x in self.lessons)
-        return [(x, weight) for x, weight in weighed if weight >= _FAINT]
+        return [(x, weight) for x, weight in weighed if weight >= bars.LEAST_LIKENESS]
 
     def judged(self, edge: Edge, a: Traits, b: Traits) -> Edge | None:
         """The edge as the lessons leave it; None: not worth asking about any more."""
@@ -138,11 +117,15 @@ class Lessons:
         if not heard:
             return edge
         # One veto is about its own pair; from the second on it is a family.
-        if not edge.unattended and against > 1 and _posterior(max(shipped, _PROPOSED), heard) < _ASK:
+        if (
+            not edge.unattended
+            and against > 1
+            and _posterior(max(shipped, bars.PROPOSED_AT_LEAST), heard) < bars.WORTH_ASKING
+        ):
             return None
         confidence = _posterior(shipped, heard)
         edge = replace(edge, evidence=replace(edge.evidence, confidence=confidence))
-        if edge.unattended and against and confidence < _SURE:
+        if edge.unattended and against and confidence < bars.SURE_DESPITE_LESSONS:
             said = f"{against} pairs like it are" if against > 1 else "a pair like it is"
             return replace(edge, unattended=False, why=f"you said that {said} no duplicates")
         return edge
@@ -162,44 +145,48 @@ def _posterior(prior: float, heard: Iterable[tuple[Lesson, float]]) -> float:
     """The mean of a Beta distribution around `prior` after these lessons."""
     weighed = list(heard)
     right = sum(weight for x, weight in weighed if x.duplicates)
-    return (_PRIOR * prior + right) / (_PRIOR + sum(weight for _, weight in weighed))
+    return (bars.PRIOR_VERDICTS * prior + right) / (
+        bars.PRIOR_VERDICTS + sum(weight for _, weight in weighed)
+    )
 
 
 def promised_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
-    """The lowest confidence above which at most PROMISED_RATE of reviewed bursts were wrong, but for PROMISE_RISK.
+    """The lowest confidence above which at most bars.PROMISED_RATE of reviewed bursts were wrong, but for bars.PROMISE_RISK.
 
     `outcomes` are (shipped confidence, right). Fixed-sequence testing (Angelopoulos et al., Learn then Test, 2021)
     with exact binomial tails: from the strictest bar that has enough outcomes downwards, until one fails.
     None: too few outcomes, or too many wrong.
     """
     judged = sorted(outcomes, reverse=True)
-    needed = math.ceil(math.log(PROMISE_RISK) / math.log(1 - PROMISED_RATE))
+    needed = math.ceil(math.log(bars.PROMISE_RISK) / math.log(1 - bars.PROMISED_RATE))
     bar: float | None = None
     wrong = 0
     for n, (confidence, right) in enumerate(judged, 1):
         wrong += not right
         if n < needed or (n < len(judged) and judged[n][0] == confidence):
             continue
-        if _at_most(wrong, n) > PROMISE_RISK:
+        if _at_most(wrong, n) > bars.PROMISE_RISK:
             break
         bar = confidence
     return bar
 
 
 def distrusted_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
-    """The highest confidence from which so many reviewed bursts were wrong that PROMISED_RATE is hardly kept.
+    """The highest confidence from which so many reviewed bursts were wrong that bars.PROMISED_RATE is hardly kept.
 
     None when the outcomes do not speak against it. Looking at every confidence raises more false alarms than
-    PROMISE_RISK; a false alarm only asks.
+    bars.PROMISE_RISK; a false alarm only asks.
     """
     wrong = 0
     for n, (confidence, right) in enumerate(sorted(outcomes, key=lambda o: (-o[0], o[1])), 1):
         wrong += not right
-        if not right and 1 - _at_most(wrong - 1, n) <= PROMISE_RISK:
+        if not right and 1 - _at_most(wrong - 1, n) <= bars.PROMISE_RISK:
             return confidence
     return None
 
 
 def _at_most(k: int, n: int) -> float:
-    """Probability of at most `k` wrong of `n` at PROMISED_RATE."""
-    return sum(math.comb(n, i) * PROMISED_RATE**i * (1 - PROMISED_RATE) ** (n - i) for i in range(k + 1))
+    """Probability of at most `k` wrong of `n` at bars.PROMISED_RATE."""
+    return sum(
+        math.comb(n, i) * bars.PROMISED_RATE**i * (1 - bars.PROMISED_RATE) ** (n - i) for i in range(k + 1)
+    )
