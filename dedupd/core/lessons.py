@@ -1,9 +1,10 @@
-"""What verdicts teach beyond the pair they were given on: pairs of one family, with evidence alike.
+"""Lessons: what a verdict says of other pairs, those of one family with similar evidence.
 
 Owns how far a verdict reaches. A Beta-Bernoulli model with a kernel: each verdict counts by how much its pair
-resembles the one at hand, beside the shipped calibration. Must never let a lesson touch equal bytes, a pair somebody
-judged, or what only resembles by chance; it takes away, and it lets a burst move only where reviewed outcomes promise
-an error rate. A pure function of the verdicts as a set: forgetting one restores exactly the state before.
+resembles the pair in question, with the shipped calibration as prior. Must never apply a lesson to equal bytes, to a
+pair that a person judged, or to a chance resemblance. Lessons only take moves and questions away; they let a burst
+move only where reviewed outcomes promise an error rate. The result depends on the set of verdicts alone: forgetting
+one restores exactly the state before it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from dedupd.core.photo import Edge, Relation, Traits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedPair:
-    """What a lesson is compared by."""
+    """The part of a pair that likeness is computed from."""
 
     features: Features
     proven: bool
-    """Clears every bar of a copy: what people say of look-alikes says nothing of it, nor the reverse."""
+    """It clears every bar of a copy. Verdicts on proven and on unproven pairs say nothing of each other."""
     gists: tuple[int, int]
-    """SimHash of each picture's vector, else both perceptual hashes of it; `bits` long."""
+    """Per picture: the SimHash of its vector, or without a vector both perceptual hashes; `bits` long."""
     bits: int
 
 
@@ -41,7 +42,7 @@ class Lesson:
 
 
 def pair_of(a: Traits, b: Traits, edge: Edge) -> JudgedPair:
-    """The pair behind `edge`, whichever way round its traits come."""
+    """The pair behind `edge`; its traits may be given in either order."""
     proven = edge.relation is Relation.COPY and edge.unattended
     x = features(a, b, edge.evidence, proven=proven)
     if a.simhash and b.simhash:
@@ -56,14 +57,14 @@ def pair_of(a: Traits, b: Traits, edge: Edge) -> JudgedPair:
 def lesson(
     verdict: int, a: Traits, b: Traits, edge: Edge, shipped: Calibration, *, duplicates: bool
 ) -> Lesson:
-    """The lesson of one verdict. `edge` is what the pair was before anybody judged it."""
+    """The lesson of one verdict. `edge` is the pair as it was typed before any verdict."""
     pair = pair_of(a, b, edge)
     burst = shipped.probability(pair.features) if edge.relation is Relation.BURST else None
     return Lesson(verdict=verdict, pair=pair, duplicates=duplicates, burst=burst)
 
 
 def likeness(one: JudgedPair, other: JudgedPair) -> float:
-    """0-1: how far a verdict on one pair speaks for the other; 1 for the same evidence on the same pictures."""
+    """0 to 1: how much a verdict on one pair says of the other; 1 for equal evidence on the same pictures."""
     if one.bits != other.bits or one.proven != other.proven:
         return 0.0
     (a, b), (c, d) = one.gists, other.gists
@@ -77,22 +78,22 @@ def likeness(one: JudgedPair, other: JudgedPair) -> float:
 
 
 def _cosine(differing: int, bits: int) -> float:
-    """From differing bits of two SimHashes (Charikar, 2002) to the cosine of what they were made of."""
+    """The cosine of two vectors, estimated from the differing bits of their SimHashes (Charikar, 2002)."""
     return math.cos(math.pi * differing.bit_count() / bits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lessons:
-    """All that was taught, ready to be asked."""
+    """All lessons, and what they say of a pair."""
 
     shipped: Calibration
     lessons: Sequence[Lesson] = ()
     _vetoed: set[bool] = field(init=False, repr=False)
-    """The kinds of pair, proven or not, of which anything was vetoed: of others there is nothing to take away."""
+    """Whether proven (True) or unproven (False) pairs were vetoed at all: for the others no lesson counts."""
     promised: float | None = field(init=False, default=None)
-    """Confidence from which reviewed bursts were right often enough to promise it; None: the shipped bar holds."""
+    """Confidence from which reviewed bursts were right often enough; None: the shipped bar holds."""
     distrusted: float | None = field(init=False, default=None)
-    """Confidence up to which bursts wait: reviewed ones broke the promise."""
+    """Confidence up to which bursts wait for a person, because reviewed ones were wrong too often."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_vetoed", {x.pair.proven for x in self.lessons if not x.duplicates})
@@ -101,12 +102,13 @@ class Lessons:
         object.__setattr__(self, "distrusted", distrusted_bar(outcomes))
 
     def about(self, pair: JudgedPair) -> list[tuple[Lesson, float]]:
-        """The lessons that speak of this pair, each with how far."""
+        """The lessons that count for this pair, each with its likeness."""
         weighed = ((x, likeness(x.pair, pair)) for x in self.lessons)
         return [(x, weight) for x, weight in weighed if weight >= bars.LEAST_LIKENESS]
 
     def judged(self, edge: Edge, a: Traits, b: Traits) -> Edge | None:
-        """The edge as the lessons leave it; None: not worth asking about any more."""
+        """The edge after the lessons: with another confidence, kept from moving or (a burst) allowed to move; None: not worth
+        a question any more."""
         if not self.lessons or edge.relation is Relation.EXACT:
             return edge
         pair = pair_of(a, b, edge)
@@ -116,7 +118,7 @@ class Lessons:
         against = sum(not x.duplicates for x, _ in heard)
         if not heard:
             return edge
-        # One veto is about its own pair; from the second on it is a family.
+        # One veto is about its own pair; two or more are about a family.
         if (
             not edge.unattended
             and against > 1
@@ -131,7 +133,7 @@ class Lessons:
         return edge
 
     def _by_outcomes(self, edge: Edge, confidence: float) -> Edge:
-        """Hold bursts to the promised error rate."""
+        """The edge of a burst after the promised error rate: it may begin to move, or wait again."""
         if edge.relation is not Relation.BURST:
             return edge
         if edge.unattended and self.distrusted is not None and confidence <= self.distrusted:
@@ -142,7 +144,7 @@ class Lessons:
 
 
 def _posterior(prior: float, heard: Iterable[tuple[Lesson, float]]) -> float:
-    """The mean of a Beta distribution around `prior` after these lessons."""
+    """The mean of a Beta distribution with mean `prior`, updated by these weighed lessons."""
     weighed = list(heard)
     right = sum(weight for x, weight in weighed if x.duplicates)
     return (bars.PRIOR_VERDICTS * prior + right) / (
@@ -186,7 +188,7 @@ def distrusted_bar(outcomes: Iterable[tuple[float, bool]]) -> float | None:
 
 
 def _at_most(k: int, n: int) -> float:
-    """Probability of at most `k` wrong of `n` at bars.PROMISED_RATE."""
+    """Probability of at most `k` wrong among `n` when the error rate is bars.PROMISED_RATE."""
     return sum(
         math.comb(n, i) * bars.PROMISED_RATE**i * (1 - bars.PROMISED_RATE) ** (n - i) for i in range(k + 1)
     )

@@ -1,8 +1,8 @@
 """Long series of one camera (a time lapse, minutes of continuous shooting): which of their pairs are worth aligning.
 
-Every frame of such a series looks like every other, so that all pairs grow by the square of its length, only to show
-that they resemble each other. In a series of more than bars.SERIES_SHOTS shots each is compared with its neighbours in time, and with
-what was taken whole quarters of an hour from it: a copy whose clock was put into another time zone.
+All frames of such a series look alike, so the number of pairs grows with the square of its length, and aligning them
+shows nothing new. In a series of more than bars.SERIES_SHOTS shots each is compared only with its neighbours in time, and
+with shots taken whole quarters of an hour from it: that may be a copy whose clock was set to another time zone.
 Must depend on the photos as a set, never on the order in which they came, and must never leave out a pair that could
 be a copy or, by the shipped bars, a burst that moves: those are taken within moments.
 """
@@ -37,14 +37,14 @@ class Series:
                     self._in |= {content: (camera, captured, reach) for captured, content in run}
 
     def reach(self, content: str) -> float | None:
-        """Seconds within which this photo is compared with others of long series; None: it is in none."""
+        """Seconds within which this photo is compared with other photos of long series; None: it is in no long series."""
         found = self._in.get(content)
         return None if found is None else found[2]
 
     def too_far(self, a: str, b: str) -> bool:
         """Whether one camera took both in long series, and too far apart to be compared.
 
-        In one series or in two: which it is may change when a shot between them goes, and what was compared would not.
+        The answer is the same for one series and for two: when a shot between them goes, one series may become two.
         """
         one, other = self._in.get(a), self._in.get(b)
         if one is None or other is None or one[0] != other[0]:
@@ -54,7 +54,7 @@ class Series:
 
 
 def _other_zone(apart: float) -> bool:
-    """Whether two clocks of the world may show one moment so many seconds apart."""
+    """Whether two time zones may show one moment so many seconds apart."""
     return (
         apart <= bars.ZONES_SECONDS
         and abs(apart - round(apart / bars.ZONE_SECONDS) * bars.ZONE_SECONDS) <= bars.MOMENT_SECONDS
@@ -62,14 +62,14 @@ def _other_zone(apart: float) -> bool:
 
 
 def may_be_too_far(a: Traits, b: Traits) -> bool:
-    """Whether a series could part the two, however long: a cheap question before the other photos are asked for."""
+    """Whether a long series could make the two too far apart: a cheap question, asked before the series is loaded."""
     if a.captured is None or b.captured is None or not a.camera or a.camera != b.camera:
         return False
     return abs(a.captured - b.captured) > bars.MOMENT_SECONDS
 
 
 def _runs(taken: list[tuple[float, str]]) -> list[list[tuple[float, str]]]:
-    """Shots in the order of time, parted where a pause is too long."""
+    """The shots in order of time, split where a pause is too long."""
     runs: list[list[tuple[float, str]]] = []
     for shot in taken:
         if runs and shot[0] - runs[-1][-1][0] <= bars.SERIES_PAUSE_SECONDS:
@@ -80,7 +80,7 @@ def _runs(taken: list[tuple[float, str]]) -> list[list[tuple[float, str]]]:
 
 
 def _reach(step: float) -> float:
-    """By powers of two: one shot more or less hardly ever changes it, and with it what is to be compared."""
+    """Seconds, rounded up to a power of two: one shot more or less hardly ever changes what is to be compared."""
     return bars.MOMENT_SECONDS * 2 ** max(
         0, math.ceil(math.log2(max(step, 1e-9) * bars.SERIES_NEIGHBOURS / bars.MOMENT_SECONDS))
     )
