@@ -1,4 +1,4 @@
-"""What a pass answers: the results of a scan, month by month.
+"""The outcome of a scan: what it found and did, and the result of each month.
 
 Must never change anything: it only counts what the ledger says.
 """

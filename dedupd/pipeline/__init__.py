@@ -1,1 +1,1 @@
-"""One use case a file, in the order a photo meets them; speaks ports only."""
+"""The use cases, one per file. They reach files, time and the worker through ports alone."""

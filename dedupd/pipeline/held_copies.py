@@ -76,7 +76,7 @@ def _not_found_by_undo(ledger: Ledger, root: RootRow) -> list[Move]:
 
 
 def _end_forgotten(ledger: Ledger, sought: Iterable[Move]) -> None:
-    """Of these, what an older dedupd believed gone without a word to the journal: a person was told of it for ever."""
+    """End the moves of these whose files an older dedupd forgot without ending the move, so that status named them for ever."""
     with ledger.transaction():
         ledger.journal.finish(
             [_taken_out(move) for move in sought if ledger.inventory.file(move.file) is None]
@@ -119,7 +119,7 @@ def _missing(
 
 
 def undone_by_owner(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
-    """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
+    """A person moved a held copy out of duplicates/ by hand: that is an undo, and it stays where it is now (P11)."""
     with ledger.transaction():
         # An undo asked for meanwhile found it at neither place and left the row for a person: this answers it.
         rows = [*ledger.journal.moves(content=row.content, held=True), *ledger.journal.attention()]
@@ -139,7 +139,7 @@ def _mark(stat: FileStat) -> tuple[int, int, int]:
 def _gone_along(
     ledger: Ledger, root: RootRow, row: FileRow, move: Move | None, path: str, now: float
 ) -> None:
-    """A person renamed or moved a folder with its duplicates/: the copy is held still, and undo follows it there."""
+    """A person renamed or moved a folder with its duplicates/: the copy is still held, and its move gets the new path."""
     src = row.path
     if move is not None:
         above, below = (duplicates_folder(p)[: -len(DUPLICATES)] for p in (row.path, path))

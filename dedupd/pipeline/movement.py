@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dedupd.movement")
 GROUPS = (8, 512)
-"""Groups that move, or units that are undone, before somebody else may come in: fewest and most."""
+"""Groups to move, or units to undo, in one slice: fewest and most."""
 RESCUE_AGAIN_SECONDS = 600.0
-"""How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
+"""Seconds until a rescue that failed (a full or read-only disk) is tried again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,20 +57,20 @@ class Moved:
     moves: list[Move] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
-    """Photos that were to move and did not, for whatever reason."""
+    """Photos that should have moved and did not, for any reason."""
     touched: dict[int, set[str]] = field(default_factory=dict)
     """Root id -> months that the act grouped anew, also where nothing moved."""
     batch: str = field(default_factory=new_batch)
-    """What moved in it came from one act, in whatever root: `undo --last` undoes all of it."""
+    """The batch of all moves of this act, in all roots: `undo --last` undoes the whole batch."""
 
     @property
     def groups(self) -> set[int]:
-        """What its moves belong to."""
+        """The groups that its moves belong to."""
         return {move.group for move in self.moves}
 
     @property
     def messages(self) -> list[str]:
-        """All of it for people; what is wrong with many files is one sentence for each reason."""
+        """All sentences for people; files that stay for one reason share a sentence."""
         return [*dict.fromkeys(self.said), *gathered(self.troubles)]
 
 
@@ -147,7 +147,7 @@ class Movement:
         self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, *,
         asked: bool,
     ) -> bool:  # fmt: skip
-        """Slice by slice. False when it was stopped before the end."""
+        """Move the groups slice by slice. False when it was stopped before the end."""
         done = 0
 
         def told(phase: str, moved: int, of: int) -> None:
@@ -183,7 +183,8 @@ class Movement:
         self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved,
         on_progress: Progress = quiet, *, asked: bool, stop: Stop = never,
     ) -> None:  # fmt: skip
-        """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
+        """Move these groups. `asked`: a person asked for it and is told of every file that stays; otherwise files that must wait
+        are only tried again later."""
         if not chosen:
             return
         obstacle = self.obstacle(root)
@@ -267,7 +268,8 @@ class Movement:
     def sweep(
         self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never
     ) -> list[str]:
-        """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
+        """`rescue`, but only keepers that are due. `folders`: root id -> folders that events named; roots not in `heard` report no
+        events, so all their keepers are due."""
         said: list[str] = []
         # All hints first: what fails in one root must not lose the news of the next.
         for root in self._roots.all:
@@ -280,7 +282,7 @@ class Movement:
         return said
 
     def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop) -> list[str]:
-        """Stopped in the middle of its look, it is for the next sweep."""
+        """Rescue in one root. When it is stopped, the next sweep goes on."""
         lost = self._lost(root, rows)
         known = self._roots.surely(root, mark=True) if lost else None
         if known is None:
@@ -302,7 +304,8 @@ class Movement:
         return said
 
     def _lost(self, root: RootRow, rows: Sequence[KeptRow]) -> list[int]:
-        """Groups of these whose keeper is gone; those that could not be helped wait a while. What is open is asked again."""
+        """Those of these groups whose keeper is gone, without those whose rescue failed a moment ago. A keeper that cannot be
+        checked now is checked in the next sweep."""
         now = self._clock.monotonic()
         lost: list[int] = []
         for row in rows:
@@ -371,7 +374,8 @@ class Movement:
         self, result: Moved, moves: Sequence[Move], goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
         stop: Stop = never,
     ) -> None:  # fmt: skip
-        """The same as a part of an act with that `result`. `goal` RETURNED: nobody judged them, so that they are grouped anew, and may move again."""
+        """`undo` as a part of an act with that `result`. `goal` RETURNED: no person judged them, so they are grouped again and may
+        move again."""
         units: dict[tuple[str, str, str], list[Move]] = {}
         wanted = {(m.batch, m.unit) for m in moves}
         for batch in sorted({m.batch for m in moves}):
@@ -392,7 +396,7 @@ class Movement:
             self._annotate(groups={m.group for m in moves}, stop=stop)
 
     def _undo_units(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
-        """Whole units, as they lie now: what was undone in between is left out."""
+        """Undo whole units; moves that were undone in the meantime are left out."""
         held = {m.id: m for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
         ended: list[Move] = []
         for root in sorted({m.root for m in chosen}):

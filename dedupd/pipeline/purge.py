@@ -1,7 +1,7 @@
-"""What has lain in duplicates/ for long goes into the desktop's trash, on its owner's word, and comes back from there.
+"""Purge: at a person's command, files that lay in duplicates/ for long go into the desktop's trash, and come back from it.
 
 Owns which held files may go (what the ledger has stored must say that their keeper holds all of them) and the order of a
-purge: proven, journaled, gone, journaled. Must never act by itself, and never on a file that was not named to it.
+purge: prove, journal, move into the trash, journal. Must never act by itself, and never on a file it was not given.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ log = logging.getLogger("dedupd.purge")
 
 
 class Discards(Protocol):
-    """Files between proof and trash (adapters/fs/discarding.py: DiscardBatch)."""
+    """Proven files that are about to go into the trash (adapters/fs/discarding.py: DiscardBatch)."""
 
     orders: list[Discard]
     refused: list[tuple[Discard, MoveRefused]]
 
     def discard(self, rows: Sequence[Purge]) -> list[Purge]:
-        """Rows come back DONE, ABORTED or (recovery must look) INTENT."""
+        """Put them into the trash. Rows come back DONE, ABORTED or (recovery must look) INTENT."""
         ...
 
 
@@ -53,36 +53,36 @@ class Discarding(Protocol):
         ...
 
     def prepare(self, orders: Sequence[Discard]) -> AbstractContextManager[Discards]:
-        """Hold and prove files of one root. RootError."""
+        """Open and prove files of one root. RootError."""
         ...
 
     def locate(self, move: Move, purge: Purge) -> Place:
-        """SRC in duplicates/, DST in the trash."""
+        """Where the file lies now: SRC is duplicates/, DST the trash."""
         ...
 
     def confirm(self, moves: Sequence[tuple[Move, Purge]]) -> None:
-        """Make durable what arrived. OSError, RootError."""
+        """Sync the trash folder and the receipts. OSError, RootError."""
         ...
 
     def settle_name(self, move: Move, purge: Purge) -> None:
-        """Take away what an interrupted purge left in the trash of a file that is held."""
+        """Remove what an interrupted purge left in the trash of a file that is still held."""
         ...
 
     def free_place(self, move: Move) -> str:
-        """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
+        """A free path for it in duplicates/. MoveRefused, RootError, OSError."""
         ...
 
     def undo(self, move: Move, purge: Purge, original: str) -> None:
-        """From the trash to `move.dst`. MoveRefused, RootError."""
+        """Move it from the trash to `move.dst`. MoveRefused, RootError."""
         ...
 
     def confirm_held(self, move: Move, purge: Purge) -> None:
-        """Make durable that it is held again. MoveRefused, RootError."""
+        """Sync and record that it is held again. MoveRefused, RootError."""
         ...
 
 
 class Plan:
-    """Which held files may go into the trash, by what is stored. Reads the ledger alone."""
+    """Which held files may go into the trash, by what the ledger has stored. Reads the ledger only."""
 
     def __init__(self, ledger: Ledger, settings: Settings, roots: Iterable[RootRow]) -> None:
         self._ledger, self._sidecars = ledger, settings.metadata == "sidecar"
@@ -119,7 +119,7 @@ class Plan:
         ]
 
     def _torn(self, unit: Sequence[Move]) -> str:
-        """A unit that was named in part, or whose photo is not held any more."""
+        """Why this unit is not complete (named in part, or its photo is not held any more), one clause; '' when it is."""
         whole = self._ledger.journal.moves(batch=unit[0].batch, held=True)
         if len(unit) != sum(m.unit == unit[0].unit for m in whole):
             return "not all that belongs to it was named"
@@ -128,7 +128,7 @@ class Plan:
         )
 
     def stand_in(self, move: Move) -> FileRow | None:
-        """The file that stands for this one: its keeper; for a companion another file of its bytes in the same root."""
+        """The file that is kept for this one: its keeper; for a companion another file with its bytes in the same root."""
         root = self._roots[move.root]
         if not move.primary:
             rows = [
@@ -142,7 +142,7 @@ class Plan:
         return self._ledger.inventory.file_at(root.id, move.keeper)
 
     def _why_not(self, move: Move, file: FileRow | None, stands: FileRow | None) -> str:
-        """One clause; '' when what is stored says that nothing would be lost."""
+        """One clause why it may not go; '' when by what is stored nothing would be lost."""
         if file is None or file.state != FileState.HELD or file.absent_since is not None:
             return "it was not there at the last look"
         if not move.primary:
@@ -161,7 +161,10 @@ class Plan:
         return "it only looks alike" if move.relation == Relation.SIMILAR else ""
 
     def _holds_more(self, move: Move, keeper: FileRow) -> str:
-        """P16 by what is stored, without what a keep policy waives: the trash is not duplicates/."""
+        """Why it may hold something that its keeper lacks (P16), one clause; '' when it does not.
+
+        A keep policy waives nothing here, because a trash is emptied one day.
+        """
         seen = self._ledger.inventory.traits([move.content, move.keeper_content])
         if move.keeper_content not in seen:
             return "its keeper was never read to the end"
@@ -192,7 +195,7 @@ class Plan:
         )
 
     def _unwritten(self, move: Move) -> str:
-        """What it knows (date, place, rating) must stand beside its keeper first."""
+        """Why its metadata (date, place, rating) is not yet beside its keeper, one clause; '' when it is."""
         row = self._ledger.sidecars.of(move.group)
         if row is None or move.relation in (Relation.EXACT, Relation.BURST):
             return ""
@@ -224,7 +227,7 @@ class Purging:
     ) -> Moved:
         """Put the files of these moves into the trash, those held for at least so many seconds.
 
-        Everything is asked for once more: what is stored, and at that moment what the disk shows.
+        Everything is checked once more at that moment: what the ledger has stored, and what is on the disk.
         """
         result = Moved()
         named = set(moves)
@@ -319,7 +322,7 @@ class Purging:
         return ""
 
     def _record(self, ended: Sequence[tuple[Move, Purge]], result: Moved) -> None:
-        """How purges ended, and what that means for all that is counted, in one commit."""
+        """Record how purges ended and what follows for files and months, in one commit."""
         with self._ledger.transaction():
             self._ledger.purges.put([row for _, row in ended])
             for move, row in ended:
@@ -350,7 +353,7 @@ class Purging:
     # ---- out of the trash
 
     def recover(self) -> None:
-        """End every interrupted purge; what its owner put back by the desktop goes where it was. Idempotent."""
+        """End every interrupted purge. Files that a person restored from the trash go back to their places. Idempotent."""
         begun = self._ledger.purges.in_state(PurgeState.INTENT, PurgeState.RETURNING)
         moves = {m.id: m for m in self._ledger.journal.moves(ids=[p.move for p in begun])}
         units: dict[tuple[str, str], list[tuple[Move, Purge]]] = {}
@@ -384,7 +387,7 @@ class Purging:
             self._end_one(move, purge, places[move.id])
 
     def _end_one(self, move: Move, purge: Purge, place: Place) -> None:
-        """A unit that did not go as a whole comes back; one that was on its way back goes on."""
+        """End the purge of one unit: if it did not go as a whole it comes back; if it was on its way back it goes on."""
         if place is Place.DST and purge.state is PurgeState.RETURNING:
             self._ledger.purges.put([replace(purge, state=PurgeState.DONE)])
         elif purge.state is PurgeState.RETURNING:
@@ -408,7 +411,7 @@ class Purging:
         return True
 
     def _found_again(self) -> None:
-        """What its owner restored in the trash's own window lies in duplicates/ again, where nobody looks: it is put back."""
+        """Undo the moves of files that a person restored from the trash: they lie in duplicates/, where nobody would see them."""
         done = self._ledger.purges.in_state(PurgeState.DONE)
         moves = {m.id: m for m in self._ledger.journal.moves(ids=[p.move for p in done])} if done else {}
         ids = {r.path: r.id for r in self._roots.all}
@@ -427,7 +430,7 @@ class Purging:
             self._movement.undo(back)
 
     def undo(self, ids: Iterable[int]) -> list[str]:
-        """Those of these moves whose files lie in the trash, units whole, are held again, so that an undo finds them.
+        """Undo the purge of those of these moves whose files lie in the trash (whole units), so that their moves can be undone.
 
         Returns sentences for people."""
         asked = [p.move for p in self._ledger.purges.of(list(ids)).values() if p.state is PurgeState.DONE]
@@ -470,7 +473,7 @@ class Purging:
         self._held_again(move, purge)
 
     def _held_again(self, move: Move, purge: Purge) -> Move:
-        """The ledger as it was before the purge."""
+        """Record that the file is held again, as before the purge."""
         held = _held(move)
         self._discarder.confirm_held(held, purge)
         root = next((r for r in self._ledger.inventory.roots() if r.path == move.root), None)
@@ -497,7 +500,7 @@ def _held(move: Move) -> Move:
 
 
 def _chunks(candidates: Sequence[Purgeable]) -> Iterable[list[Purgeable]]:
-    """About CHUNK files, no unit torn apart."""
+    """Parts of about CHUNK files; no unit is split."""
     units: dict[tuple[str, str], list[Purgeable]] = {}
     for candidate in candidates:
         units.setdefault((candidate.move.batch, candidate.move.unit), []).append(candidate)

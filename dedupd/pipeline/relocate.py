@@ -1,7 +1,7 @@
-"""Moving duplicates aside, undoing that, and ending what a crash left half done.
+"""Moves duplicates into duplicates/, undoes moves, and ends moves that a crash interrupted.
 
-Owns the order of things: proven, then journaled, then moved, then journaled. Must never decide what is a
-duplicate, and speaks of files only through its two ports.
+Owns the order of each move: prove, journal, rename, journal. Must never decide what is a duplicate, and reaches files
+only through its two ports.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock, Progress
 
 CHUNK = 48
-"""Files held open at once: two commits and a few fsyncs are shared by this many moves."""
+"""Files open at once: this many moves share two commits and a few fsyncs."""
 _TRIES = 8
-"""How often a unit whose chosen name is taken under its nose gets another name."""
+"""How often a unit gets another name when its chosen name was taken in the meantime."""
 
 _T = TypeVar("_T")
 
 
 class Hold(Protocol):
-    """Files of one root held by the mover between proof and rename (adapters/fs/mover.py: MoveBatch)."""
+    """Files of one root that are proven and still open (adapters/fs/mover.py: MoveBatch)."""
 
     orders: list[MoveOrder]
     refused: list[tuple[MoveOrder, MoveRefused]]
@@ -37,11 +37,11 @@ class Hold(Protocol):
     unmoved: list[Move]
 
     def move(self, moves: Sequence[Move]) -> list[Move]:
-        """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
+        """Move into duplicates/. Rows come back DONE, ABORTED or (recovery must look) INTENT."""
         ...
 
     def undo(self, moves: Sequence[Move]) -> list[Move]:
-        """Bring back; rows come back DONE, or held as before with the reason."""
+        """Undo. Rows come back DONE, or held as before with the reason."""
         ...
 
 
@@ -52,11 +52,11 @@ class Mover(Protocol):
     """Why nothing may move any more in this process; '' while all is well."""
 
     def prepare_moves(self, orders: Sequence[MoveOrder]) -> AbstractContextManager[Hold]:
-        """Hold and prove files of one root before they move aside."""
+        """Open and prove files of one root that are to move."""
         ...
 
     def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> AbstractContextManager[Hold]:
-        """Find held files of one root before they are brought back."""
+        """Find held files of one root whose moves are to be undone."""
         ...
 
     def locate(self, move: Move) -> Place:
@@ -72,11 +72,12 @@ class Mover(Protocol):
         ...
 
     def drop_second_name(self, move: Move) -> None:
-        """Take away the second name an interrupted link left. MoveRefused, OSError."""
+        """Remove the second name that an interrupted hard link left. MoveRefused, OSError."""
         ...
 
     def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
-        """Move a receipted sidecar into duplicates/ while it is whole and ours; where to, '' if it stays. OSError, RootError."""
+        """Move a sidecar into duplicates/ if it is the one in the receipts, unchanged. Returns its new path, '' if it stays.
+        OSError, RootError."""
         ...
 
     def receipts(self, root: str) -> list[Move]:
@@ -132,9 +133,9 @@ def relocate(
     on_progress: Progress = _silent,
     batch: str = "",
 ) -> list[Move]:
-    """Move these files aside, unit by unit, all with one `batch` (made up when not given).
+    """Move these files into duplicates/, unit by unit, all with one `batch` (a new one when not given).
 
-    Answers one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
+    Returns one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
     (the file is where it was; id 0 when a check said no before anything was journaled), or INTENT when the
     disk failed half-way: `recover` will look. Raises RootError and StateError; what was done is journaled.
     """
@@ -156,7 +157,7 @@ def relocate(
 
 
 def recover(journal: MoveJournal, mover: Mover, clock: Clock) -> list[Move]:
-    """End every interrupted move; before anything else moves. Idempotent, and may itself be killed anywhere.
+    """End every interrupted move, before anything else moves. Idempotent, and may itself be interrupted anywhere.
 
     A unit that arrived whole, with its keeper in place, is done; any other goes back to where it was. A file
     that is at neither place is ATTENTION, named by its content. Rows of a root that is not there stay open.
@@ -182,9 +183,9 @@ def undo(
     """Undo these moves: each held file goes back to where it was, with the same path bytes, bytes, mtime, mode and xattrs.
 
     A taken name becomes a sibling name (`undone_to` says which), a missing folder is made again. `goal`
-    RETURNED says that dedupd does it by itself (P8). Answers one row for each move, in their order: DONE with
+    RETURNED: dedupd does it by itself (P8). Returns one row for each move, in their order: DONE with
     the new goal, ATTENTION when the file is nowhere, or unchanged with the reason in `error`.
-    `journal` None: the ledger is gone, the receipts alone are kept. Raises RootError and StateError.
+    `journal` None: the ledger is gone, and only receipts are written. Raises RootError and StateError.
     """
     wanted = [move for move in moves if move.held or move.state in (MoveState.INTENT, MoveState.ATTENTION)]
     rows = {_key(move): move for move in moves}
@@ -223,7 +224,7 @@ def undo_from_receipts(
 
 
 def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
-    """Undo an undo: what these rows undid moves again, proven anew, as new rows of a new batch."""
+    """Undo an undo: the files of these undone moves move again, proven anew, as new rows of a new batch."""
     orders = [order for move in moves if move.goal is Goal.UNDONE and (order := _order_again(move, mover))]
     return relocate(orders, mover, journal, clock)
 
@@ -342,7 +343,7 @@ def _units(moves: Iterable[Move]) -> list[list[Move]]:
 def _chunks(
     rows: Iterable[_T], unit: Callable[[_T], Hashable], root: Callable[[_T], str]
 ) -> Iterator[list[_T]]:
-    """Rows in runs of one root and about CHUNK files, no unit torn apart."""
+    """Parts of one root and about CHUNK files; no unit is split."""
     found: dict[Hashable, list[_T]] = {}
     for row in rows:
         found.setdefault(unit(row), []).append(row)

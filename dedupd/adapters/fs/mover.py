@@ -1,12 +1,12 @@
 """The one module that moves a user's file, and the only user of renaming.py for photos.
 
-Owns the move protocol (open and prove, receipt, rename without replacing, look again, sync, receipt) and its
+Owns the move protocol (open and prove, receipt, rename without replacing, check again, sync, receipt) and its
 inverse, the undo. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever
 cannot be proven safe at this moment is refused, and the file stays where it is.
 
     with mover.prepare_moves(orders) as batch:                # root, identity, lease, settle, hashes, fsync
         moves = journal.intend(batch.orders, batch_id, at)    # durable before anything moves
-        journal.finish(batch.move(moves))                     # receipt, rename, look again, fsync, receipt
+        journal.finish(batch.move(moves))                     # receipt, rename, check again, fsync, receipt
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class FileMover:
     def __init__(self, clock: Clock, settle_seconds: float = 3.0) -> None:
         self.clock = clock
         self.halted = ""
-        """Set by the first input/output error of an fsync: nothing moves in this process any more."""
+        """Why nothing moves any more in this process: set by the first input/output error of an fsync; '' before."""
         self.settle_timer = SettleTimer(clock, settle_seconds)
 
     def prepare_moves(self, orders: Sequence[MoveOrder]) -> MoveBatch:
@@ -86,7 +86,7 @@ class FileMover:
         """Find the files that these moves (all of one root) put into duplicates/, to undo the moves.
 
         The batch's `moves` have `goal`, state INTENT and a free name in `undone_to`: journal them before `undo`.
-        `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be looked at
+        `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be checked
         and are as before. Raises RootError when the root is not there.
         """
         with _closing_on_error(MoveBatch(self, Root(moves[0].root))) as batch:
@@ -121,7 +121,7 @@ class FileMover:
         return False
 
     def confirm(self, moves: Sequence[Move]) -> list[Move]:
-        """Make renames durable that a crash left unconfirmed, with their receipts.
+        """Sync renames that a crash left unconfirmed, and write their receipts.
 
         The rows come back DONE, or as they were with the reason in `error`.
         """
@@ -150,9 +150,8 @@ class FileMover:
             self.sync_folders(root, [move.dst])
 
     def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
-        """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
-
-        For a lost ledger: then a receipt alone is not enough reason to delete the sidecar. OSError, RootError.
+        """Move a sidecar into the duplicates/ `folder` if it is byte for byte the one in the receipts. Returns its new path; '':
+        it stays. For a lost ledger: a receipt alone is not enough reason to delete a sidecar. OSError, RootError.
         """
         data = row.text.encode("utf-8", "surrogatepass")
         with Root(root) as top:
@@ -190,13 +189,13 @@ class FileMover:
         return None
 
     def sync(self, fd: int) -> None:
-        """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
+        """fsync. An input/output error halts this mover for good: a second fsync would report success wrongly."""
         with self.watching():
             os.fsync(fd)
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Halts this mover at an input/output error in the block, which is raised on."""
+        """Halt this mover at an input/output error in the block; the error is raised again."""
         try:
             yield
         except OSError as error:
@@ -207,7 +206,7 @@ class FileMover:
             raise
 
     def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
-        """fsync the folder of each path, once; one that its owner took away needs none."""
+        """fsync the folder of each path, once. A folder that was removed in the meantime needs none."""
         for folder in sorted({path.rpartition("/")[0] for path in paths}):
             with suppress(FileNotFoundError), root.folder(folder) as fd:
                 self.sync(fd)
@@ -230,7 +229,7 @@ class FileMover:
             pass
 
     def complete(self, root: Root, moves: Sequence[Move]) -> None:
-        """Append completion receipts. What cannot be written is made up for by what the disk shows."""
+        """Append completion receipts. If one cannot be written, the disk itself shows how the move ended."""
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
             with suppress(OSError), self.watching(), root.folder(duplicates_folder(own[0].dst)) as fd:
                 receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
@@ -244,7 +243,7 @@ class _Item:
 
 
 class MoveBatch(Closing):
-    """The files of one batch, open and proven just now. Close it to close them."""
+    """The files of one batch, open and just proven. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
         self.orders: list[MoveOrder] = []
