@@ -52,11 +52,6 @@ class ChunkWorker:
         status = self._worker.status()
         return SeenBy(model=status.model, recipe=status.recipe)
 
-    @property
-    def pid(self) -> int | None:
-        """Of the worker process, while there is one."""
-        return self._worker.pid
-
     def process(self, chunk: Chunk) -> ChunkRecord:
         """Process a whole chunk; its rows lie in their file when this returns. Raises DedupdError."""
         files = [

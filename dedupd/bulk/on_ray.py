@@ -41,10 +41,6 @@ class _Actor:
         except DedupdError as error:
             return b"", str(error)
 
-    def processes(self) -> tuple[int, int | None]:
-        """Its own id, and its worker's."""
-        return os.getpid(), self._worker.pid
-
 
 class Cluster:
     """A connection to Ray: to the cluster at `address`, or to one that is started here and ends with the connection."""

@@ -147,11 +147,6 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dominates(one: Traits, other: Traits, edge: Edge, *, waived: frozenset[Aspect] = NOTHING) -> bool:
-    """Whether `one` holds all that `other` holds, and more."""
-    return not lost(edge, other, one, waived=waived) and bool(lost(edge, one, other, waived=waived))
-
-
 def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str:
     """Which of the two, 'a' or 'b', should be the keeper when neither dominates the other; '': size and frame are equal.
 

@@ -148,11 +148,6 @@ def is_raw(path: str) -> bool:
     return extension(path) in RAWS
 
 
-def is_companion(path: str) -> bool:
-    """True when the name can only be that of a companion: a moving half or a sidecar."""
-    return is_clip(path) or extension(path) in SIDECARS
-
-
 def is_clip(path: str) -> bool:
     """True when the name can be that of the moving half of a photo."""
     return extension(path) in CLIPS or _MOTION_CLIP.fullmatch(_name(path)) is not None

@@ -23,12 +23,12 @@ from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.move_orders import Companions, Stays
-from dedupd.pipeline.relocate import Mover
 from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.mover import FileMover
     from dedupd.adapters.fs.sidecar_files import SidecarFiles
     from dedupd.adapters.ledger import Ledger
 
@@ -240,7 +240,7 @@ class Annotator:
 
 
 def withdraw_by_receipts(
-    root: str, store: SidecarFiles, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
+    root: str, store: SidecarFiles, mover: FileMover, scope: Callable[[Move], bool] = lambda move: True
 ) -> int:
     """With the ledger gone: lay aside the sidecars of keepers of which nothing is held any more. Returns how many.
 

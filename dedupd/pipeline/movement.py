@@ -24,12 +24,13 @@ from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
-from dedupd.pipeline.relocate import Mover, new_batch
+from dedupd.pipeline.relocate import new_batch
 from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.mover import FileMover
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.movement")
@@ -78,7 +79,7 @@ class Movement:
     """The moves of one library."""
 
     def __init__(
-        self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
+        self, ledger: Ledger, mover: FileMover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
         keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None],
         lock: Callable[[str], None],
     ) -> None:  # fmt: skip

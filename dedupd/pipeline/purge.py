@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.attention import Trouble
@@ -29,56 +29,10 @@ from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.discarding import Discarder
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.purge")
-
-
-class Discards(Protocol):
-    """Proven files that are about to go into the trash (adapters/fs/discarding.py: DiscardBatch)."""
-
-    orders: list[Discard]
-    refused: list[tuple[Discard, MoveRefused]]
-
-    def discard(self, rows: Sequence[Purge]) -> list[Purge]:
-        """Put them into the trash. Rows come back DONE, ABORTED or (recovery must look) INTENT."""
-        ...
-
-
-class Discarding(Protocol):
-    """What puts files into the trash (adapters/fs/discarding.py: Discarder)."""
-
-    def problem(self, root: str) -> str:
-        """Why nothing of this root can go into a trash; '' when it can."""
-        ...
-
-    def prepare(self, orders: Sequence[Discard]) -> AbstractContextManager[Discards]:
-        """Open and prove files of one root. RootError."""
-        ...
-
-    def locate(self, move: Move, purge: Purge) -> Place:
-        """Where the file lies now: SRC is duplicates/, DST the trash."""
-        ...
-
-    def confirm(self, moves: Sequence[tuple[Move, Purge]]) -> None:
-        """Sync the trash folder and the receipts. OSError, RootError."""
-        ...
-
-    def settle_name(self, move: Move, purge: Purge) -> None:
-        """Remove what an interrupted purge left in the trash of a file that is still held."""
-        ...
-
-    def free_place(self, move: Move) -> str:
-        """A free path for it in duplicates/. MoveRefused, RootError, OSError."""
-        ...
-
-    def undo(self, move: Move, purge: Purge, original: str) -> None:
-        """Move it from the trash to `move.dst`. MoveRefused, RootError."""
-        ...
-
-    def confirm_held(self, move: Move, purge: Purge) -> None:
-        """Sync and record that it is held again. MoveRefused, RootError."""
-        ...
 
 
 class Plan:
@@ -210,7 +164,7 @@ class Purging:
     """Purges of one library."""
 
     def __init__(
-        self, ledger: Ledger, discarder: Discarding, disk: Disk, clock: Clock, settings: Settings, roots: Roots,
+        self, ledger: Ledger, discarder: Discarder, disk: Disk, clock: Clock, settings: Settings, roots: Roots,
         movement: Movement, *, lock: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._ledger, self._discarder, self._disk, self._clock = ledger, discarder, disk, clock

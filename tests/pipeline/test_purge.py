@@ -183,7 +183,7 @@ class TestStays:
             better = replace(better, holds_a=better.holds_b, holds_b=better.holds_a)
         (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pair(replace(pair, measures=better))
+            shelf.ledger.judgement.put_pairs([replace(pair, measures=better)])
         stays(shelf, move, "it has the colours, and its keeper does not")
 
     def test_what_it_holds_was_never_measured(self, shelf: Shelf) -> None:
@@ -191,7 +191,7 @@ class TestStays:
         a, _ = sorted((content(shelf.path(KEEPER)), content(shelf.path(HELD))))
         (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pair(replace(pair, measures=COPY))
+            shelf.ledger.judgement.put_pairs([replace(pair, measures=COPY)])
         stays(shelf, move, "never compared")
 
     def test_a_keeper_that_was_never_read(self, shelf: Shelf) -> None:

@@ -192,15 +192,13 @@ def test_undo_that_fails_leaves_it_held(rig: Rig) -> None:
 
 
 def test_undo_of_an_undo_proves_everything_again(rig: Rig) -> None:
-    from dedupd.pipeline.relocate import redo
-
     back = rig.undo(rig.relocate(rig.order(COPY)))
-    again = only(redo(back, rig.mover, rig.journal, rig.clock))
+    again = only(rig.redo(back))
     assert again.held and rig.exists(HELD)
     rig.undo([again])
     os.unlink(rig.root / KEEPER)
     rig.photo(KEEPER, b"not the keeper it was")
-    assert not any(row.held for row in redo(back, rig.mover, rig.journal, rig.clock))
+    assert not any(row.held for row in rig.redo(back))
     assert rig.exists(COPY)
 
 
