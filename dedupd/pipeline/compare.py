@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
-from dedupd.core.records import PairRow
+from dedupd.core.records import DeferredRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable
 from dedupd.core.series import Series
+from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, look_at
-from dedupd.pipeline.measure_thresholds import own_thresholds
+from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Progress, ProofRequest, Vision, VisionStatus
+from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision, VisionStatus
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -90,20 +91,73 @@ class Comparison:
 
         However often it is stopped, something is done each time it is called.
         """
-        for start in range(0, len(search.fresh), FRESH):
-            block = search.fresh[start : start + FRESH]
-            if start and stop():
+        begun = False
+        for part in self._proposals(search):
+            if begun and stop():
                 return False
-            unproven = self._prove(self._candidates(block, search), progress, len(block), stop)
+            begun = True
+            pairs, more = self._chosen(part, search)
+            unproven = self._prove(pairs, progress, len(part.fresh), stop)
             if unproven is None:
                 return False
-            done = set(block) - unproven - lacking
+            done = set(part.fresh) - unproven - lacking
             with self._ledger.transaction():
                 for rules, contents in search.rules.items():
                     here = [c for c in contents if c in done]
                     self._ledger.judgement.compared(here, search.place, self._model, rules)
-            progress.block_done(len(block))
+                    later = [c for c in here if c in more]
+                    self._ledger.judgement.defer(later, search.place, self._model, rules)
+            progress.block_done(len(part.fresh))
         return True
+
+    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> set[tuple[int, str]]:
+        """Compare photos of large families with all of their family, for about so long or until there is none left.
+
+        Returns the months of those that were measured anew.
+        """
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        seeing = self.vision.status()
+        self._model = seeing.model
+        rules, until = self._rules(seeing), self._clock.monotonic() + seconds
+        touched: set[tuple[int, str]] = set()
+        while (row := self._ledger.judgement.next_deferred(self._model)) is not None:
+            if not row.rules.startswith(rules):  # it is compared anew by the rules of today
+                self._worked_off(row)
+                continue
+            measured = self._with_all(row, stop)
+            if measured:
+                files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
+                touched |= {(file.root, file.month) for file in files}
+            if measured is None or stop() or self._clock.monotonic() >= until:
+                break
+        return touched
+
+    def _with_all(self, row: DeferredRow, stop: Stop) -> bool | None:
+        """Compare one photo with all of its family. Whether any pair was measured; None when it was stopped."""
+        root, _, month = row.place.partition(":")
+        among, series = None, Series(())
+        if month:
+            files = self._ledger.inventory.live_in_month(int(root), month)
+            among = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+            series = Series(self._ledger.inventory.shots(int(root), month))
+        search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
+        quiet, measured, unproven = _MonthProgress(lambda phase, done, total: None, 1), False, set[str]()
+        for part in self.vision.candidates(row.content, among, *self._bars(search)):
+            found: dict[tuple[str, str], Candidate] = {}
+            self._gather(found, part, search)
+            failed = self._prove(_met_together(found.values()), quiet, 1, stop)
+            if failed is None:
+                return None
+            measured, unproven = measured or bool(found), unproven | failed
+        self._worked_off(row)
+        if row.content in unproven:
+            with self._ledger.transaction():
+                self._ledger.judgement.forget_compared([row.content])
+        return measured
+
+    def _worked_off(self, row: DeferredRow) -> None:
+        with self._ledger.transaction():
+            self._ledger.judgement.worked_off(row.content, row.place, self._model)
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -170,14 +224,25 @@ class Comparison:
                 for file in files:
                     self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
 
-    def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
+    def _proposals(self, search: _Search) -> Iterator[Proposal]:
+        """Block by block, and each in parts that fit into memory."""
+        for start in range(0, len(search.fresh), FRESH):
+            block = search.fresh[start : start + FRESH]
+            yield from self.vision.propose(block, search.among, *self._bars(search))
+
+    def _bars(self, search: _Search) -> tuple[float | None, float | None, float | None]:
+        """The person's cosine, the model's own, and the one from which look-alikes of a month are shown as such."""
+        if search.among is None:
+            return None, self._far, None
+        return self.threshold, self._near, bars_in_force(self._ledger, self._model, self.threshold).similar
+
+    def _chosen(self, part: Proposal, search: _Search) -> tuple[list[Candidate], set[str]]:
+        """The pairs of this part to be measured now, and the contents of which more are left for later."""
         found: dict[tuple[str, str], Candidate] = {}
-        if search.among is not None:
-            pairs = self.vision.propose(block, search.among, self.threshold, self._near)
-        else:
-            pairs = self.vision.propose(block, None, None, self._far)
-        self._gather(found, pairs, search)
-        return _met_together(found.values())
+        self._gather(found, part.pairs, search)
+        traits = self._ledger.inventory.traits({c for pair in found for c in pair})
+        pairs, more = chosen(found.values(), part.fresh, traits)
+        return _met_together(pairs), more | set(part.cut)
 
     def _gather(
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search

@@ -88,6 +88,20 @@ class Grouper:
                 self._ledger.inventory.clustered_month(row.root, row.month, changes, self._clock.now())
         return touched
 
+    def left(self) -> int:
+        """Photos of large families of which only the nearest were compared yet."""
+        return self._ledger.judgement.deferred(self._ledger.get("model"))
+
+    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
+        """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
+        if not self.left():
+            return False
+        touched = self._comparison.work_off(stop, seconds)
+        with self._ledger.transaction():
+            for root, month in sorted(touched):
+                self._ledger.inventory.change_month(root, month, self._clock.now())
+        return bool(touched)
+
     def _decide(self, root: RootRow, month: str) -> set[str]:
         model = self._ledger.get("model")
         return decide(self._ledger, self._disk, self._settings, self._clock, root, month, model)

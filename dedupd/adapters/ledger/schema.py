@@ -11,7 +11,15 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from dedupd.adapters.ledger import forgetting, held_checks, journal, refusals, rereading, sidecar_rows
+from dedupd.adapters.ledger import (
+    deferred_rows,
+    forgetting,
+    held_checks,
+    journal,
+    refusals,
+    rereading,
+    sidecar_rows,
+)
 from dedupd.adapters.ledger.connection import translating
 from dedupd.errors import StateError
 
@@ -147,6 +155,7 @@ def _bring_up_to_date(link: sqlite3.Connection) -> None:
         + refusals.SCHEMA
         + rereading.SCHEMA
         + forgetting.SCHEMA
+        + deferred_rows.SCHEMA
         + _UNREAD
     )  # younger than the first ledgers
     if _version(link) == 1:

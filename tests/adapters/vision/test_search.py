@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search
+from dedupd.adapters.vision.coarse import SIDE, SmallPictures
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate, Traits
 
@@ -64,8 +66,16 @@ def found(
     bar: float | None = BAR,
     insides: PhotoIndex | None = None,
 ) -> list[Candidate]:
-    parts = search.propose(index, insides or empty(index.path.parent), fresh, among, bar)
-    return sorted((pair for part in parts for pair in part), key=lambda pair: (pair.a, pair.b))
+    asked = search.Search(fresh=fresh, among=among, bar=bar)
+    answer = search.propose(index, insides or empty(index.path.parent), unseen, asked)
+    assert (answer.left, answer.cut) == ([], [])
+    return sorted(answer.pairs, key=lambda pair: (pair.a, pair.b))
+
+
+def unseen(contents: Sequence[str]) -> SmallPictures:
+    """Of rows that an older dedupd wrote."""
+    count = len(contents)
+    return SmallPictures(pixels=np.zeros((count, SIDE, SIDE), np.uint8), shapes=np.zeros(count, np.float32))
 
 
 def far_hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:
