@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
 from dedupd.core.records import DeferredRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable
-from dedupd.core.series import Series
+from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, look_at
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 256
-"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory. Not sized by time: a look
-at the whole index costs much the same for one content as for so many."""
+FRESH = 1024
+"""Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
+for so many, and what comes back fits into memory whatever they are."""
 
 
 class Comparison:
@@ -48,6 +48,37 @@ class Comparison:
         self._index_checked = False
         self._roots = {r.id: r for r in ledger.inventory.roots()}
 
+    def ahead(
+        self, months: Iterable[tuple[int, str]], on_progress: Progress = lambda phase, done, total: None,
+        stop: Stop = never,
+    ) -> bool:  # fmt: skip
+        """Compare what is new in the first of these months, and in as many after it as one search serves, with the whole
+        library. False when it was stopped before the end; what was measured till then is kept.
+        """
+        seeing = self.vision.status()
+        self._model, rules = seeing.model, self._rules(seeing)
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        new, shots = set[str](), list[Shot]()
+        for root, month in months:
+            found = self._ledger.judgement.not_compared(self._indexed(root, month), "", self._model, rules)
+            if not found and not new:
+                return True
+            new.update(found)
+            shots += self._ledger.inventory.shots(root, month) if found else ()
+            if len(new) >= FRESH:
+                break
+        fresh = sorted(new)
+        lacking = self._restore_index(fresh, stop) if fresh else set[str]()
+        if lacking is None:
+            return False
+        search = _Search(fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots))
+        return self._compare(search, lacking, _MonthProgress(on_progress, len(fresh)), stop)
+
+    def _indexed(self, root: int, month: str) -> list[str]:
+        """The contents of the month that eyes have seen, in order."""
+        files = self._ledger.inventory.live_in_month(root, month)
+        return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+
     def month(
         self,
         root: int,
@@ -59,8 +90,7 @@ class Comparison:
 
         False when it was stopped before the end; what was searched for and measured till then is kept.
         """
-        files = self._ledger.inventory.live_in_month(root, month)
-        contents = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+        contents = self._indexed(root, month)
         if not contents:
             return True
         self._roots = {r.id: r for r in self._ledger.inventory.roots()}
@@ -137,8 +167,7 @@ class Comparison:
         root, _, month = row.place.partition(":")
         among, series = None, Series(())
         if month:
-            files = self._ledger.inventory.live_in_month(int(root), month)
-            among = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+            among = self._indexed(int(root), month)
             series = Series(self._ledger.inventory.shots(int(root), month))
         search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
         quiet, measured, unproven = _MonthProgress(lambda phase, done, total: None, 1), False, set[str]()

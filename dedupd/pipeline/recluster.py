@@ -70,12 +70,15 @@ class Grouper:
     ) -> dict[int, set[str]]:
         touched: dict[int, set[str]] = {}
         compared: list[tuple[MonthRow, int]] = []
-        for row in waiting:
+        for place, row in enumerate(waiting):
             if stop():
                 break
             on_progress("compare", len(compared), len(waiting))
             # Read before: what changes from here on may not be compared, and keeps the month waiting.
             changes = self._ledger.inventory.changes(row.root, row.month)
+            ahead = ((later.root, later.month) for later in waiting[place:])
+            if not self._comparison.ahead(ahead, on_progress, stop):
+                break
             if not self._comparison.month(row.root, row.month, on_progress, stop):
                 break
             compared.append((row, changes))

@@ -31,6 +31,8 @@ area: of less nothing is proven."""
 _SHAPES = float(np.log(1.06))
 """Shapes of windows go by steps of 6 %."""
 _WIDEST = 5.0
+_NOISE = 1.0
+"""Added to each spread, in grey levels of all cells together: a window of one colour is like nothing."""
 _TILE = 64
 
 Plane = NDArray[np.float32]
@@ -92,10 +94,11 @@ def _most_alike(
     views = _views(wholes[parts], turned=turned)
     for first in range(0, len(holders), _TILE):
         tile = slice(first, first + _TILE)
-        windows = _windows_of(holding[holders[tile]].astype(np.float32), shape)
-        for seen, start, end in zip(windows, starts[tile], ends[tile], strict=True):
+        windows, spreads = _windows_of(holding[holders[tile]].astype(np.float32), shape)
+        for seen, spread, start, end in zip(windows, spreads, starts[tile], ends[tile], strict=True):
             pairs = order[start:end]
             alike = seen @ views[which[pairs]].reshape(-1, _CELLS * _CELLS).T
+            alike *= spread[:, None]
             best[pairs] = alike.max(axis=0).reshape(-1, 4).max(axis=1)
     return best
 
@@ -110,15 +113,21 @@ def _views(pictures: Plane, *, turned: bool) -> Plane:
     return _unit(views.reshape(len(pictures), 4, -1))
 
 
-def _windows_of(pictures: Plane, shape: int) -> Plane:
-    """(N, W, CELLS²) unit rows: the windows of this shape in each picture."""
+def _windows_of(pictures: Plane, shape: int) -> tuple[Plane, Plane]:
+    """(N, W, CELLS²) the windows of this shape in each picture, and one by the spread of each, (N, W).
+
+    They are multiplied with rows that have no mean, so theirs need not be taken off.
+    """
     found: list[Plane] = []
     for rows, columns in _windows(shape):
         high, wide = len(rows) // _CELLS, len(columns) // _CELLS
         seen = np.matmul(np.matmul(rows, pictures), columns.T)
         seen = seen.reshape(-1, high, _CELLS, wide, _CELLS).transpose(0, 1, 3, 2, 4)
         found.append(seen.reshape(len(pictures), high * wide, -1))
-    return _unit(np.concatenate(found, axis=1))
+    windows = np.concatenate(found, axis=1)
+    squares = np.einsum("nwc,nwc->nw", windows, windows)
+    squares -= windows.shape[2] * windows.mean(axis=2) ** 2
+    return windows, 1 / (np.sqrt(np.maximum(squares, 0)) + _NOISE)
 
 
 @lru_cache(64)
@@ -154,4 +163,4 @@ def _areas(start: float, end: float) -> Plane:
 
 def _unit(rows: Plane) -> Plane:
     centred = rows - rows.mean(axis=-1, keepdims=True)
-    return np.asarray(centred / (np.linalg.norm(centred, axis=-1, keepdims=True) + 1e-3), np.float32)
+    return np.asarray(centred / (np.linalg.norm(centred, axis=-1, keepdims=True) + _NOISE), np.float32)

@@ -39,6 +39,8 @@ AT_ONCE = 20_000
 EACH = 4096
 """Pairs of one content in one answer: a family of look-alikes may have a million."""
 _MOST_GATHERED = 200_000
+_TESTED_AT_ONCE = 1 << 16
+"""Pairs whose small pictures are compared at a time: what is made of one picture serves all its pairs among them."""
 
 Places = NDArray[np.intp]
 RowIds = NDArray[np.uint64]
@@ -118,13 +120,30 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
         parts = _across(index, rows, search.bar) if others is None else _within(rows, others, search.bar)
-        for pairs in parts:
-            near = pairs.where(gathered.wanted(pairs))
-            near = near.where(_within_bars(near.distances, near.cosines, search.bar))
+        for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
             gathered.add(near.where(_worth_proving(near, rows, smalls, search.spared)))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
+
+
+def _near_enough(parts: Iterable[_Pairs], gathered: _Gathered, bar: float | None) -> Iterator[_Pairs]:
+    for pairs in parts:
+        near = pairs.where(gathered.wanted(pairs))
+        yield near.where(_within_bars(near.distances, near.cosines, bar))
+
+
+def _together(parts: Iterable[_Pairs], least: int) -> Iterator[_Pairs]:
+    """The same in parts of at least so many pairs, but for the last."""
+    waiting, count = list[_Pairs](), 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part.fresh)
+        if count >= least:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
 
 
 class _Gathered:
