@@ -1,0 +1,113 @@
+"""Large families of look-alikes: the nearest at once, the rest in idle hours, nothing left out and nothing hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from dedupd.core.photo import Candidate
+from dedupd.pipeline import compare, families
+from dedupd.pipeline.review import status_view
+from tests.support.shelf import Shelf
+
+PHOTOS = 9
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()
+
+
+def family(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos of one scene, each another exposure, of which two at a time are compared."""
+    monkeypatch.setattr(families, "OTHERS", 2)
+    for number in range(PHOTOS):
+        shelf.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+
+
+def pairs(shelf: Shelf) -> set[tuple[str, str]]:
+    return {(p.a, p.b) for p in shelf.ledger.judgement.pairs_among(shelf.vision.index, shelf.vision.model)}
+
+
+def attention(shelf: Shelf) -> str:
+    view = status_view(shelf.ledger, shelf.library.roots.all, daemon="stopped", now=shelf.clock.now())
+    return "\n".join(view.attention)
+
+
+def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    every = set(combinations(sorted(shelf.vision.index), 2))
+    assert PHOTOS <= len(pairs(shelf)) < len(every)
+    assert shelf.library.grouper.left()
+    assert "large families of look-alikes" in attention(shelf)
+    stops = iter([False, False, True] * 100)
+    rounds = 0
+    while shelf.library.grouper.left():
+        shelf.library.grouper.work_off(lambda: next(stops))
+        rounds += 1
+        assert rounds < 100
+    assert rounds > 1, "it was stopped on the way"
+    assert pairs(shelf) == every
+    assert len(shelf.vision.proved) == len(set(shelf.vision.proved)), "none was measured twice"
+    assert "look-alikes" not in attention(shelf)
+
+
+def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    assert shelf.library.grouper.work_off()
+    shelf.library.grouper.regroup()
+    monkeypatch.undo()
+    other = Shelf(tmp_path / "other")
+    try:
+        for number in range(PHOTOS):
+            other.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+        other.look()
+        assert shelf.stars() == other.stars()
+    finally:
+        other.close()
+
+
+def test_the_month_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.summaries.rewrite(shelf.library.grouper.regroup())
+    page = next(shelf.root.rglob("2024-06.md")).read_text()
+    assert "large families of look-alikes" in page
+
+
+def test_a_proposal_in_many_parts_is_compared_to_its_end(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "FRESH", 4)
+    shelf.vision.at_once = 1
+    for number in range(5):
+        shelf.pair(f"2024/06/a{number}.jpg", f"2024/06/b{number}.jpg", f"scene {number}")
+    shelf.look()
+    assert len(shelf.proposals()) == 5
+
+
+def test_the_nearest_hashes_and_moments_come_first() -> None:
+    def pair(number: int, distance: int, cosine: float) -> Candidate:
+        return Candidate(a="0", b=f"{number:03}", cosine=cosine, hash_distance=distance)
+
+    many = [pair(number, 30, 0.8 + number / 10_000) for number in range(1, 200)]
+    near = [pair(number, 4, 0.7) for number in range(200, 300)]
+    now, more = families.chosen([*many, *near], ["0"], {})
+    assert more == {"0"}
+    assert set(near) <= set(now)
+    assert {p.b for p in now if p not in near} == {
+        f"{number:03}" for number in range(200 - families.OTHERS, 200)
+    }
+    assert families.chosen(near, ["0"], {}) == (sorted(near, key=lambda p: p.b), set())
