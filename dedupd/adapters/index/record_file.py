@@ -31,9 +31,6 @@ class RecordFile:
         self._read = 0
         """Records of which the ids are known."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._count() * self.dtype.itemsize
-        if path.exists() and path.stat().st_size != whole:
-            os.truncate(path, whole)  # the end of a write that a power cut ended
 
     def __len__(self) -> int:
         return self._count()
@@ -49,7 +46,10 @@ class RecordFile:
             for name, values in fields.items():
                 records[name] = values[new]
             records["check"] = _checks(records)
-            with self._path.open("ab") as file:
+            self._path.touch(0o600)
+            with self._path.open("r+b") as file:
+                # Not at the end: a power cut may have left a part of a record there.
+                file.seek(self._count() * self.dtype.itemsize)
                 file.write(records.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
