@@ -42,7 +42,7 @@ class RecordFile:
             if not len(new):
                 return
             records = np.zeros(len(new), self.dtype)
-            records["content"] = _ids([contents[place] for place in new]).view(f"V{_ID}")
+            records["content"] = _ids([contents[place] for place in map(int, new)]).view(f"V{_ID}")
             for name, values in fields.items():
                 records[name] = values[new]
             records["check"] = _checks(records)

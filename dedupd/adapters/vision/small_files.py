@@ -43,7 +43,7 @@ class SmallFiles:
     def add(self, seen: Sequence[tuple[Traits, NDArray[np.uint8]]]) -> None:
         """Keep the small pictures of photos that were read."""
         shapes = [traits.width / traits.height for traits, _ in seen]
-        self._add([traits.content for traits, _ in seen], shapes, [pixels for _, pixels in seen])
+        self.keep([traits.content for traits, _ in seen], shapes, [pixels for _, pixels in seen])
 
     def remove(self, contents: Iterable[str]) -> None:
         """Those of contents that are gone."""
@@ -54,9 +54,10 @@ class SmallFiles:
         contents = sorted({content for pair in pairs for content in (pair.a, pair.b)})
         return FromProofs(self, gallery, set(self._file.lacks(contents)))
 
-    def _add(
+    def keep(
         self, contents: Sequence[str], shapes: Sequence[float], pixels: Sequence[NDArray[np.uint8]]
     ) -> None:
+        """Keep these small pictures, each with the shape of its whole."""
         if not contents:
             return
         try:
@@ -90,4 +91,4 @@ class FromProofs:
         """Keep what was made."""
         contents = sorted(self._made)
         shapes, pixels = [self._made[c][0] for c in contents], [self._made[c][1] for c in contents]
-        self._files._add(contents, shapes, pixels)  # noqa: SLF001
+        self._files.keep(contents, shapes, pixels)
