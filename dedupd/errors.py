@@ -31,6 +31,8 @@ class ExitCode(IntEnum):
     CONSENT = 3
     LOCKED = 4
     NO_DAEMON = 5
+    DUPLICATES = 6
+    """`scan --fail-on-duplicates` found some."""
 
 
 class DedupdError(Exception):
@@ -135,6 +137,10 @@ class Refusal(StrEnum):
     """Its owner took it out of duplicates/."""
     DISK_FAILED = "disk failed"
     """An input/output error: nothing moves until dedupd is started again."""
+    NO_TRASH = "no trash"
+    """The desktop has no trash there that keeps what is put into it."""
+    PURGED = "purged"
+    """Its owner had it put into the trash."""
     STAYS = "stays"
     """What belongs to it cannot move with it, or a person keeps it."""
     FAILED = "failed"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dedupd.core.abilities import Abilities
+from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
@@ -91,6 +92,8 @@ class VisionStatus:
     """False: no shipped or own thresholds for this embedder; its cosine only proposes."""
     note: str = ""
     """For people: why hashes alone, which engine."""
+    reads: str = ""
+    """Which libraries of extras decode, with their versions: when it changes, more photos may be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,14 @@ class Vision(Protocol):
 
     def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
         """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
+        ...
+
+    def adopt(self, place: str, on_progress: Callable[[int, int], None] = ...) -> Adoption:
+        """Take the rows that `dedupd backfill` left at this address into the index, where they are not held yet.
+
+        On disk when it returns; repeated, it takes what is left. `on_progress(done, total)` counts rows. Raises DedupdError:
+        no such place, or rows of another model or recipe alone.
+        """
         ...
 
     def trust(self, devices: Iterable[int]) -> None:

@@ -129,7 +129,7 @@ def _textures(size: tuple[int, int]) -> tuple[NDArray[np.int8], NDArray[np.int8]
 
 def main() -> None:
     """As the module's docstring says."""
-    parser = argparse.ArgumentParser(prog="python -m dedupd.bench.camera")
+    parser = argparse.ArgumentParser(allow_abbrev=False, prog="python -m dedupd.bench.camera")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=300)
     parser.add_argument("--megapixels", type=float, default=12.0)

@@ -248,7 +248,7 @@ def more_photos(gallery: Gallery, seed: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Paint a small labelled gallery.")
+    parser = argparse.ArgumentParser(allow_abbrev=False, description="Paint a small labelled gallery.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=9)
     parser.add_argument("--seed", type=int, default=1)

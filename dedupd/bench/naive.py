@@ -18,8 +18,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from dedupd.adapters.vision.embedders.base import load
-from dedupd.adapters.vision.embedders.registry import DEFAULT_OPEN_CLIP, choose
+from dedupd.adapters.vision.embedders.open_clip import DEFAULT_OPEN_CLIP
+from dedupd.adapters.vision.embedders.registry import choose, load
 from dedupd.adapters.vision.hashes import dhash, phashes
 from dedupd.bench.speed import used
 

@@ -31,7 +31,7 @@ def act(arguments: argparse.Namespace, request: Request, here: Callable[[Library
             Library(settings, places, locks=locks) as library,
             telling_what_moved(library),
         ):
-            library.movement.recover()
+            library.recover()
             library.roots.reconcile()
             moved, lessons = library.verdicts.recording(lambda: here(library))
             library.summaries.rewrite(library.movement.months_of(moved, library.grouper.regroup()))

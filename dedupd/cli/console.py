@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int], None]
 
 _PHASES = {
     "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "adopt": "Taking rows in",
 }  # fmt: skip
 PLAIN_SECONDS = 10.0
 """Without a terminal a line now and then says how far it is."""
@@ -67,6 +67,17 @@ def tell(text: str) -> None:
             _to_nobody(err)
 
 
+def human_seconds(seconds: float) -> str:
+    """'less than a minute', '5 minutes', '3 hours': an estimate is no more exact than that."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    hours = round(seconds / 3600)
+    return f"{hours} hours" if hours < 48 else f"{round(seconds / 86400)} days"
+
+
 def can_ask() -> bool:
     """Whether a person can answer a question: stdin and stderr are terminals."""
     return all(stream is not None and stream.isatty() for stream in map(_stream, ("stdin", "stderr")))
@@ -77,6 +88,13 @@ def says_yes(question: str) -> bool:
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def types(question: str, word: str) -> bool:
+    """Ask for a word in full: for what is not taken back as easily as it is said."""
+    sys.stderr.write(f"{question} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() == word
 
 
 def _to_nobody(stream: TextIO) -> None:

@@ -20,7 +20,7 @@ from dedupd.cli.console import answer, answer_json, progress_bar, tell
 from dedupd.core.month import month_of
 from dedupd.core.relocation import Move, MoveState
 from dedupd.core.summary import visible
-from dedupd.errors import ExitCode, RootError, UsageError
+from dedupd.errors import ExitCode, Refusal, RootError, UsageError
 from dedupd.pipeline.annotate import withdraw_by_receipts
 from dedupd.pipeline.relocate import told_by_receipts, undo_from_receipts
 
@@ -33,6 +33,11 @@ def undo_from(arguments: argparse.Namespace) -> int:
     clock, store = SystemClock(), SidecarFiles()
     mover = FileMover(clock)
     with lock_root_alone(root):
+        purged = [move for move in mover.receipts(str(root)) if move.refusal is Refusal.PURGED]
+        if purged:
+            tell(
+                f"note: {len(purged)} file(s) are not here any more, first {visible(purged[0].src)}: {visible(purged[0].error)}"
+            )
         told = told_by_receipts(str(root), mover)
         moves = _meant(told, arguments, root)
         foreign = _made_elsewhere(moves, str(root))

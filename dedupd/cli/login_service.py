@@ -6,16 +6,18 @@ manager that it did not write. The launchd half is unverified on a real Mac.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import plistlib
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.console import answer, tell
@@ -58,6 +60,8 @@ class Host:
     home: Path = field(default_factory=Path.home)
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     call: Call = _call
+    show: Callable[[Sequence[str]], int] = subprocess.call
+    """Runs a program that talks to the terminal itself."""
 
     @property
     def units(self) -> Path:
@@ -174,7 +178,33 @@ def render_drop_in(where: Places, settings: Settings, host: Host) -> str:
     lines += [
         f"Environment={_quoted(f'{name}={value}')}" for name, value in _environment(where, host).items()
     ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_network(settings), ""])
+
+
+def _network(settings: Settings) -> Iterator[str]:
+    """The unit's way to the services that embed elsewhere, and to no other address; nothing while it sees here.
+
+    UsageError for a name in place of an address: who looks names up must reach name servers, too.
+    """
+    if settings.embedding.mode == "local":
+        return
+    addresses = [_address_in(url) for url in settings.embedding.url]
+    families = {"AF_INET6" if address.version == 6 else "AF_INET" for address in addresses}
+    yield "PrivateNetwork=no"
+    yield f"RestrictAddressFamilies={' '.join(sorted(families))}"
+    yield "IPAddressDeny=any"
+    yield from (f"IPAddressAllow={address}" for address in addresses)
+
+
+def _address_in(url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        raise UsageError(
+            f"embedding.url {url} names a machine: write its address, such as http://192.168.1.9:8766, "
+            "as the service may reach that alone and ask nobody for names"
+        ) from None
 
 
 def _writable(folder: Path) -> str:
@@ -212,6 +242,11 @@ def _install_unit(where: Places, settings: Settings, host: Host) -> None:
             raise StateError(
                 f"{host.units / UNIT} is written, but systemd could not start it: {_why_not(command[0], code, said, host)}"
             )
+    if settings.embedding.mode != "local":
+        tell(
+            f"The service may reach {', '.join(settings.embedding.url)} for embedding. That no other address is reached, "
+            "systemd sees to where it may filter packets; for services of a user it often may not."
+        )
     tell("To keep it running while you are logged out: loginctl enable-linger")
 
 
@@ -274,6 +309,32 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def logs(where: Places, host: Host, *, follow: bool) -> int:
+    """What the service said lately, by the program that keeps it: its exit status. StateError without one."""
+    log = where.logs / "launchd.log"
+    if _is_launchd(host):
+        if not log.exists():
+            raise StateError(f"there is no {log} yet: `dedupd service status` says whether the service runs")
+        command = ["tail", "-n", "200", *(["-f"] if follow else []), str(log)]
+    else:
+        command = [
+            "journalctl",
+            "--user",
+            "--unit",
+            UNIT,
+            "--lines",
+            "200",
+            "--no-pager",
+            *(["--follow"] if follow else []),
+        ]
+    try:
+        return host.show(command)
+    except FileNotFoundError:
+        raise StateError(
+            f"{command[0]} is not installed: `dedupd run` in a terminal shows the same"
+        ) from None
 
 
 # --- launchd (unverified on a real Mac)

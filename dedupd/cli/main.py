@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from dedupd.cli.console import deliver, tell
-from dedupd.cli.options import Commands, HelpFormatter, add_places
+from dedupd.cli.options import Commands, Parser, add_places
 from dedupd.errors import DedupdError
 from dedupd.version import __version__
 
 COMMANDS = (
     "run", "scan", "demo",
-    "status", "months", "groups", "show", "report", "review", "web",
-    "approve", "reject", "undo", "pause", "resume", "scan-now",
-    "verify", "feedback", "tune", "bench", "models", "service", "init", "doctor",
+    "status", "months", "groups", "show", "report", "review", "web", "serve-embed",
+    "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
+    "verify", "feedback", "tune", "bench", "models", "backfill", "adopt", "service", "init", "doctor",
+    "completion", "man",
 )  # fmt: skip
 """In the order of `dedupd --help`; `scan-now` is commands/scan_now.py."""
 
@@ -49,13 +50,17 @@ def _status_of(act: Callable[[], int | None]) -> int:
         return status
 
 
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser with every command."""
+    return _parser(())
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for these words."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="dedupd",
         description="Keeps family photo libraries free of duplicates: finds them, moves them aside, and can put every one back.",
         epilog="First steps:  dedupd demo   |   dedupd scan --dry-run ~/Pictures   |   dedupd run ~/Pictures",
-        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dedupd {__version__}")
     add_places(parser)

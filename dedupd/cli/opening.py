@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dedupd.config import Places, Settings
 
-_OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size")
+_OVERRIDES = ("threshold", "keep_policy", "embedder", "batch_size", "jobs", "gpus", "gpu_memory_fraction")
 
 
 def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
@@ -21,6 +21,8 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
     changes: dict[str, Any] = {
         name: value for name in _OVERRIDES if (value := getattr(arguments, name, None)) is not None
     }
+    if (mode := getattr(arguments, "embedding_mode", None)) is not None:
+        changes["embedding.mode"] = mode
     roots = getattr(arguments, "roots", None) or ()
     return load(arguments.config, where, roots=roots, offline_ok=True, **changes), where
 

@@ -8,13 +8,23 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
 Run = Callable[[argparse.Namespace], int]
 """Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options must be written out, like those of its commands: `--k 10` is no `--keep-policy 10`."""
+
+    def __init__(self, **given: Any) -> None:
+        usual: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
+        super().__init__(**(usual | given))
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -44,10 +54,23 @@ def add_command(
     """A command that `run` does; `help` is its line in `dedupd --help`. Returns the parser for its options."""
     parser = commands.add_parser(
         name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
-        formatter_class=HelpFormatter, parents=[_PLACES],
+        parents=[_PLACES],
     )  # fmt: skip
     parser.set_defaults(command=run)
     return parser
+
+
+def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options and arguments of a parser, for what is made from them."""
+    return parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of its commands by their names."""
+    for action in actions(parser):
+        if action.nargs == argparse.PARSER:
+            return cast("dict[str, argparse.ArgumentParser]", action.choices)
+    return {}
 
 
 def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
@@ -68,7 +91,7 @@ def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -
     )
 
 
-_PLACES = argparse.ArgumentParser(add_help=False, formatter_class=HelpFormatter)
+_PLACES = Parser(add_help=False)
 # Not None: the options may stand before or after the command, and the command must not reset them.
 add_places(_PLACES, default=argparse.SUPPRESS)
 
@@ -78,7 +101,7 @@ def add_json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[rep
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
     """The settings of config.toml that a pass over the folders (`run`, `scan`) takes on the command line too."""
     parser.add_argument(
         "--threshold",
@@ -93,10 +116,31 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="M",
         dest="embedder",
-        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG",
+        help="embedder: auto, hashes, or a name as `dedupd models` lists them",
+    )
+    parser.add_argument(
+        "--embedding",
+        choices=("local", "remote", "auto"),
+        dest="embedding_mode",
+        help="where photos are embedded: here, by the services of config.toml, or by them while they answer",
     )
     parser.add_argument(
         "--batch-size", type=parse_positive, metavar="N", help="photos embedded at a time (default: 8)"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=parse_positive,
+        metavar="N",
+        help="threads that read photos (default: all cores for a scan, half for the daemon, at most 4)",
+    )
+    parser.add_argument(
+        "--gpus", metavar="N", help="graphics cards the embedder may use: a number, or all (default)"
+    )
+    parser.add_argument(
+        "--gpu-memory-fraction",
+        type=float,
+        metavar="F",
+        help="how much of a card's memory it may take (default: 1)",
     )
 
 
@@ -118,6 +162,18 @@ def parse_positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def parse_size(text: str) -> int:
+    """Bytes, as 200000, 200K or 1.5M: powers of 1000, as sizes are shown."""
+    number, unit = text[:-1] if text[-1:].upper() in _UNITS else text, text[-1:].upper()
+    try:
+        value = Decimal(number) * _UNITS.get(unit, 1)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give bytes, such as 200000, 200K or 1.5M")
+    return int(value)
 
 
 def parse_month(text: str) -> str:

@@ -17,9 +17,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any, Literal, cast, get_args
+from urllib.parse import urlsplit
 
 from dedupd.config.places import Places, absolute
-from dedupd.config.settings import KeepPolicy, Metadata, Schedule, Settings, TierAction, Tiers, Web
+from dedupd.config.settings import (
+    Embedding,
+    EmbeddingMode,
+    EmbeddingProtocol,
+    KeepPolicy,
+    Metadata,
+    Schedule,
+    Settings,
+    TierAction,
+    Tiers,
+    Web,
+)
 from dedupd.errors import ConfigError
 
 
@@ -96,6 +108,37 @@ def _folder(value: Any) -> Path:
     raise _Wrong(f"must name whole paths, beginning with / or ~, not {_shown(value)}")
 
 
+_ADDRESS = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
+)
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    """One address, or a list of them."""
+    given = (value,) if isinstance(value, str) else value
+    if isinstance(given, list | tuple) and all(
+        isinstance(each, str) and _ADDRESS.fullmatch(each) and _port_of(each)
+        for each in cast("list[Any]", given)
+    ):
+        return tuple(cast("list[str]", given))
+    raise _Wrong(f'must be addresses like ["http://192.168.1.9:8766"], not {_shown(value)}')
+
+
+def _port_of(address: str) -> bool:
+    try:
+        return urlsplit(address).port != 0
+    except ValueError:
+        return False
+
+
+def _file(value: Any) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, str) and "\0" not in value and (value.startswith(("/", "~/"))):
+        return str(Path(value).expanduser())
+    raise _Wrong(f"must be the whole path of a file, beginning with / or ~/, not {_shown(value)}")
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, str | Path):
         return json.dumps(str(value), ensure_ascii=False)
@@ -134,14 +177,28 @@ _OPTIONS = (
     _Option(
         key="embedder",
         read=_text(
-            r"auto|hashes|lite0|open_clip:[^/@]+(/[^@]+|@/.+)|timm:\w+(\.[\w.]+|@/.+)?",
-            '"auto", "hashes", "lite0", "open_clip:<name>/<pretrained>", "timm:<name>.<tag>", or either of the two '
-            'with "<name>@</path/of/checkpoint>"',
+            r"[a-z]\w*(:\S.*)?",
+            'a name of `dedupd models`, such as "auto", "lite0" or "timm:<name>.<tag>"',
         ),
         note="What sees likeness: auto, hashes (none), lite0, open_clip:ViT-B-32/laion2b_s34b_b79k, "
         "timm:NAME.TAG, or a checkpoint of your own as open_clip:NAME@/path or timm:NAME@/path.",
     ),
     _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
+    _Option(
+        key="jobs",
+        read=_amount(0, 256, whole=True),
+        note="Threads that read photos, at most one for each core; 0: half of the cores in the background, all for a scan that you start, and at most 4.",
+    ),
+    _Option(
+        key="gpus",
+        read=_text("all|[0-9]{1,3}", '"all", or a number in quotes such as "0" or "1"'),
+        note='Graphics cards the embedder may use: "all", or a number; "0": none.',
+    ),
+    _Option(
+        key="gpu_memory_fraction",
+        read=_amount(0.05, 1.0),
+        note="How much of a card's memory it may take, 0.05 to 1.",
+    ),
     _Option(
         key="ignore",
         read=_texts,
@@ -224,12 +281,30 @@ _OPTIONS = (
         note="Size of all uploads together, in MB.",
     ),
     _Option(key="web.sets_minutes", read=_amount(1, 10_080), note="An upload is forgotten after this long."),
+    _Option(
+        key="embedding.mode",
+        read=_choice(EmbeddingMode),
+        note="Where photos are embedded: local; remote, by the services at url alone; auto, by them, and here while none "
+        "answers. Only small pictures travel, never a path or a name.",
+    ),
+    _Option(
+        key="embedding.url",
+        read=_addresses,
+        note='One or several `dedupd serve-embed`, as ["http://192.168.1.9:8766"].',
+    ),
+    _Option(key="embedding.token_file", read=_file, note="File with the token that the services ask for."),
+    _Option(key="embedding.ca_file", read=_file, note="Certificates (PEM) to trust for https."),
+    _Option(
+        key="embedding.protocol",
+        read=_choice(EmbeddingProtocol),
+        note="What the services speak: dedupd, or kserve-http for Triton with what `dedupd models export` wrote.",
+    ),
 )
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
-_TABLES = ("tiers", "schedule", "web")
-_FLAGS = {"embedder": "--model"}
+_TABLES = ("tiers", "schedule", "web", "embedding")
+_FLAGS = {"embedder": "--model", "embedding.mode": "--embedding"}
 """What the command line calls an option, where that is not --its-key."""
 
 
@@ -261,6 +336,10 @@ def load(
     for key, value in changes.items():
         if value is not None:
             problems += _take(values, key, value, _FLAGS.get(key, f"--{key.replace('_', '-')}"))
+    if values.get("embedding.mode", "local") != "local" and not values.get("embedding.url"):
+        problems.append(
+            f'{file}: embedding.mode = "{values["embedding.mode"]}" needs embedding.url: name a service there'
+        )
     if not problems:
         told = _root_problems(values, where.state if where else None, offline_ok)
         problems += [f"{'ROOT' if roots else file}: {sentence}" for sentence in told]
@@ -288,8 +367,10 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
     for key, value in values.items():
         table, _, name = key.rpartition(".")
         tables[table][name] = value
-    tiers, schedule, web = Tiers(**tables["tiers"]), Schedule(**tables["schedule"]), Web(**tables["web"])
-    return Settings(**tables[""], tiers=tiers, schedule=schedule, web=web, source=path)
+    return Settings(
+        **tables[""], tiers=Tiers(**tables["tiers"]), schedule=Schedule(**tables["schedule"]), web=Web(**tables["web"]),
+        embedding=Embedding(**tables["embedding"]), source=path,
+    )  # fmt: skip
 
 
 def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Literal, cast
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
+EmbeddingMode = Literal["local", "remote", "auto"]
+EmbeddingProtocol = Literal["dedupd", "kserve-http"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 
@@ -60,6 +62,25 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """Where photos are embedded. All but 'local' opens connections to the addresses in `url`, and to nothing else."""
+
+    mode: EmbeddingMode = "local"
+    """'remote': by the services alone; 'auto': by them, and here while none answers."""
+    url: tuple[str, ...] = ()
+    """Services, asked in turn."""
+    token_file: str = ""
+    ca_file: str = ""
+    """Certificates (PEM) that are trusted for https; '': those of the system."""
+    protocol: EmbeddingProtocol = "dedupd"
+
+    @property
+    def told(self) -> str:
+        """For people: where it sees; '' for here."""
+        return "" if self.mode == "local" else f"{self.mode}, {', '.join(self.url)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One library's settings, merged: defaults < config.toml < command line."""
 
@@ -67,12 +88,19 @@ class Settings:
     tiers: Tiers = field(default_factory=Tiers)
     schedule: Schedule = field(default_factory=Schedule)
     web: Web = field(default_factory=Web)
+    embedding: Embedding = field(default_factory=Embedding)
     keep_policy: KeepPolicy = "best"
     threshold: float | None = None
     """Cosine above which pairs go to review; None: the embedder's own. Never widens what moves."""
     embedder: str = "auto"
-    """'auto' | 'hashes' | 'lite0' | 'open_clip:NAME/PRETRAINED' | 'timm:NAME.TAG' | either with 'NAME@/path/to/checkpoint'."""
+    """'auto', 'hashes', or what an embedder of the registry answers to: only the library knows those."""
     batch_size: int = 8
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    gpus: str = "all"
+    """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
+    gpu_memory_fraction: float = 1.0
+    """Of each card's memory."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -1,6 +1,6 @@
 """What would be lost if one file moved and another stayed: the rule of promise P16.
 
-Owns the comparison of what two files hold, and its bars. Must never look at a file, and never at what a picture says of
+Owns the comparison of what two files hold; its bars stand in `core/bars.py`. Must never look at a file, and never at what a picture says of
 itself (date, place, camera): that goes into the sidecar, and only when sidecars are off it counts here too.
 
 A file holds all of another when nothing of the other would be lost. That is a partial order where differences are larger
@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dedupd.core import bars
+from dedupd.core.formats import is_raw_format
 from dedupd.core.photo import Edge, Holding, Measures, Relation, Traits
 from dedupd.core.relations import laid_over
 
@@ -31,6 +33,7 @@ class Aspect(StrEnum):
     LOSS = "loss"
     FURTHER = "further"
     CLIP = "clip"
+    RAW = "raw"
     METADATA = "metadata"
 
 
@@ -53,45 +56,9 @@ class Loss:
     """Said of the file that holds it, and of no other: 'has the colours', 'has 2.4 s of film'."""
 
 
-_BEYOND = 0.03
-"""Share of a picture that the other may lack: rounding of the fit, the letters of a caption bar."""
-_BURST_OVERLAP = 0.8
-_ON_A_SCREEN = 0.95
-"""Share of what plain margins surround that the other shows too: then the margins are a screen or a frame."""
-_LARGER = 1.1
-"""Ratio of pixels a length from which one is larger."""
-_MADE_UP, _PERHAPS = 0.9, 0.6
-"""Probability that a picture is an enlargement: above, it holds nothing more; between, nobody knows."""
-_MUCH_LARGER = 1.5
-"""From here a lossy picture shows all that a smaller lossless or finer coded one does."""
-_COLOURFUL = 4.0
-"""Own chroma of a picture with colours, grey units. Grey and sepia prints: below 1.5."""
-_FEWER_COLOURS = 0.35
-"""Own chroma beside the other's: below it, the colours are gone."""
-_SATURATION = 2.0
-"""Ratio of own chromas that an edit may make: saturation by 30 %, and what contrast adds."""
-_SAME_HUES = 0.85
-_TINTED = 6.0
-_COLOUR_ALONE = 24.0
-"""Of 240 labelled copies (saved again, smaller, cropped, turned) at most 4.1, of 34 light edits at most 16.8
-(of 20 painted ones in vivid colours 20.5). The most colourful 2, 5 or 13 % of 60 photos made grey: 95 % above 24."""
-_BEYOND_SRGB = 0.005
-"""Share of a picture in colours of a wide profile that its sRGB copy cannot have: a flower, a jersey, a neon sign."""
-_TONES_ALONE = 1.0
-"""187 labelled copies (saved again, smaller, cropped, turned): at most 0.17 either way; curves, saturation and contrast that
-clip nothing, sharpening: 0.8. 3 bits a channel: all above 2; 4 bits 1.5, five of ten; contrast by a half 3.5."""
-_SHADOWS, _HIGHLIGHTS = 64, 192
-_FRAMED = 0.01
-_FINE_QUALITY, _COARSE_QUALITY = 70.0, 45.0
-"""JPEG quality from which no eye sees the loss at full size; and below which everybody does."""
 _FINE = 2
 """The class of coding whose loss nobody sees. Lossless and fine at one size look alike, and which was made from which no
 pixel tells: a camera's JPEG and the PNG that a program saved of it, a scan and the JPEG exported from it. A person does."""
-_STARVING_QUALITY, _FEWEST_BITS = 60.0, 0.15
-_SAME_PIXELS = 0.5
-"""Root mean square difference, grey levels: saved anew without loss to speak of."""
-_CLIP_SECONDS = 0.2
-_PHOTOGRAPHIC_PALETTE = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +130,19 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     if holding.lossless:
         found.append("lossless copy of a JPEG" if holding.was_jpeg else "lossless")
     found += [f"{holding.palette} colours"] if holding.palette else []
-    found += ["wide colours"] if holding.beyond_srgb > _BEYOND_SRGB else []
+    found += ["wide colours"] if holding.beyond_srgb > bars.BEYOND_SRGB else []
     found += ["transparent"] if holding.transparent else []
     if holding.clip:
         found.append(f"{holding.clip_seconds:.1f} s of film" if holding.clip_seconds else "film")
     found += holding.further
-    found += ["enlarged"] if holding.enlarged >= _MADE_UP else []
+    found += ["enlarged"] if holding.enlarged >= bars.MADE_UP else []
     found += ["blurred"] if holding.blurred else []
-    found += ["framed"] if holding.framed >= _FRAMED else []
-    if other is not None and other.colour >= _COLOURFUL and holding.colour < _FEWER_COLOURS * other.colour:
+    found += ["framed"] if holding.framed >= bars.FRAMED else []
+    if (
+        other is not None
+        and other.colour >= bars.COLOURFUL
+        and holding.colour < bars.FEWER_COLOURS * other.colour
+    ):
         found.append("no colours")
     return tuple(found)
 
@@ -193,10 +164,11 @@ def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str
     if in_a or in_b or m is None or m.holds_a is None or m.holds_b is None:
         return ""
     more = m.holds_a.framed - m.holds_b.framed
-    return "" if abs(more) < _FRAMED else "b" if more > 0 else "a"
+    return "" if abs(more) < bars.FRAMED else "b" if more > 0 else "a"
 
 
 def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
+    yield from _sensor(mover.traits, keeper.traits)
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
@@ -208,11 +180,21 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     yield from _pixels(mover, keeper, edge)
 
 
+def _sensor(mover: Traits, keeper: Traits) -> Iterator[Loss]:
+    """What was compared of a RAW is one way to develop it. Its sensor's data nothing else holds; and it holds no
+    picture that somebody, or the camera, developed of them."""
+    if is_raw_format(mover.format):
+        clause = "is another raw photo" if is_raw_format(keeper.format) else "is the raw photo"
+        yield Loss(aspect=Aspect.RAW, clause=clause)
+    elif is_raw_format(keeper.format):
+        yield Loss(aspect=Aspect.RAW, clause="is a picture developed from a raw photo")
+
+
 def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:
     """What lies behind the first picture."""
     if mover.clip and mover.clip != keeper.clip:
         length = f"{mover.clip_seconds:.1f} s of film" if mover.clip_seconds else "a film"
-        shorter = keeper.clip and mover.clip_seconds + _CLIP_SECONDS < keeper.clip_seconds
+        shorter = keeper.clip and mover.clip_seconds + bars.CLIP_SECONDS < keeper.clip_seconds
         yield Loss(aspect=Aspect.CLIP, clause=f"has {'another film' if shorter else length} in it")
     for kind in mover.further:
         if kind not in keeper.further:
@@ -235,7 +217,7 @@ def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator
         clause = _colours_changed(one.holding, other.holding, hues)
     # The nearest colour of a palette is no colour of the picture.
     own = not (moment or stamped or one.holding.palette)
-    if not clause and own and one.alone > _COLOUR_ALONE:
+    if not clause and own and one.alone > bars.COLOUR_ALONE:
         clause = "has other colours in a part of it"
     if not clause and _wider(one.holding, other.holding):
         clause = "has colours beyond sRGB"
@@ -244,22 +226,22 @@ def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator
 
 
 def _colours_gone(one: Holding, other: Holding) -> str:
-    if max(one.colour, other.colour) < _COLOURFUL:
-        return "has a tint" if one.tint > _TINTED and one.tint > 3 * other.tint else ""
-    return "has the colours" if other.colour < _FEWER_COLOURS * one.colour else ""
+    if max(one.colour, other.colour) < bars.COLOURFUL:
+        return "has a tint" if one.tint > bars.TINTED and one.tint > bars.TINTED_RATIO * other.tint else ""
+    return "has the colours" if other.colour < bars.FEWER_COLOURS * one.colour else ""
 
 
 def _wider(one: Holding, other: Holding) -> bool:
-    return one.beyond_srgb > _BEYOND_SRGB and other.beyond_srgb < _FEWER_COLOURS * one.beyond_srgb
+    return one.beyond_srgb > bars.BEYOND_SRGB and other.beyond_srgb < bars.FEWER_COLOURS * one.beyond_srgb
 
 
 def _colours_changed(one: Holding, other: Holding, hues: float) -> str:
     more, less = max(one.colour, other.colour), min(one.colour, other.colour)
-    if more < _COLOURFUL or less < _FEWER_COLOURS * more:
+    if more < bars.COLOURFUL or less < bars.FEWER_COLOURS * more:
         return ""
-    if hues < _SAME_HUES:
+    if hues < bars.SAME_HUES:
         return "has other colours"
-    if more > _SATURATION * less:
+    if more > bars.SATURATION * less:
         return f"has {'stronger' if one.colour == more else 'softer'} colours"
     return ""
 
@@ -269,8 +251,8 @@ def _tones(one: Side, other: Side, relation: Relation) -> Iterator[Loss]:
     tones, one with them tells apart by its colours."""
     if relation is Relation.BURST or one.marked or _colours_gone(other.holding, one.holding):
         return
-    if one.tones > _TONES_ALONE:
-        dark, light = one.tones_level < _SHADOWS, one.tones_level > _HIGHLIGHTS
+    if one.tones > bars.TONES_ALONE:
+        dark, light = one.tones_level < bars.SHADOWS, one.tones_level > bars.HIGHLIGHTS
         what = (
             "detail in the shadows"
             if dark
@@ -283,12 +265,12 @@ def _tones(one: Side, other: Side, relation: Relation) -> Iterator[Loss]:
 
 def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:
     if relation is Relation.BURST:
-        if mover.overlap < _BURST_OVERLAP:
+        if mover.overlap < bars.ANOTHER_MOMENT_OVERLAP:
             yield Loss(aspect=Aspect.AREA, clause="shows more of the scene")
         return
-    if mover.beyond > _BEYOND:
+    if mover.beyond > bars.BEYOND:
         yield Loss(aspect=Aspect.AREA, clause=f"shows {mover.beyond:.0%} more of the scene")
-    elif keeper.screen >= _ON_A_SCREEN:
+    elif keeper.screen >= bars.ON_A_SCREEN:
         yield Loss(aspect=Aspect.AREA, clause="is the photo itself, not a screen that shows it")
     if keeper.marked:
         yield Loss(aspect=Aspect.MARKS, clause="has nothing written over it")
@@ -303,11 +285,13 @@ def _density(mover: Side, keeper: Side) -> float:
 
 def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     one, other, ratio = mover.holding, keeper.holding, _density(mover, keeper)
-    if ratio > _LARGER:
-        if one.enlarged < _MADE_UP:
+    if ratio > bars.LARGER:
+        if one.enlarged < bars.MADE_UP:
             yield Loss(aspect=Aspect.RESOLUTION, clause=f"is {ratio:.1f} times as large")
-    elif other.enlarged >= _PERHAPS:
-        made = "was not enlarged" if other.enlarged >= _MADE_UP else "may be the one that was not enlarged"
+    elif other.enlarged >= bars.PERHAPS:
+        made = (
+            "was not enlarged" if other.enlarged >= bars.MADE_UP else "may be the one that was not enlarged"
+        )
         yield Loss(aspect=Aspect.RESOLUTION, clause=made)
     if other.blurred and not one.blurred:
         yield Loss(aspect=Aspect.RESOLUTION, clause="shows finer detail")
@@ -332,13 +316,13 @@ def _deeper(one: Holding, other: Holding) -> str:
 def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Loss]:
     """Loss by compression counts where nobody's pixels outweigh it."""
     one, other = _coded(mover), _coded(keeper)
-    larger = ratio < 1 / _LARGER and keeper.holding.enlarged < _PERHAPS
-    if larger and (other >= _FINE or (other > 0 and ratio < 1 / _MUCH_LARGER)):
+    larger = ratio < 1 / bars.LARGER and keeper.holding.enlarged < bars.PERHAPS
+    if larger and (other >= _FINE or (other > 0 and ratio < 1 / bars.MUCH_LARGER)):
         return
     known = edge.evidence.measures
     rest = ((known.extra or {}) if known else {}).get("rest")
-    same_size = 1 / _LARGER <= ratio <= _LARGER
-    if same_size and rest is not None and rest <= _SAME_PIXELS:
+    same_size = 1 / bars.LARGER <= ratio <= bars.LARGER
+    if same_size and rest is not None and rest <= bars.SAME_PIXELS:
         return
     if same_size and _starved(keeper, mover):
         yield Loss(aspect=Aspect.LOSS, clause="is much less compressed")
@@ -357,7 +341,7 @@ def _starved(side: Side, jpeg: Side) -> bool:
     quality, bits = jpeg.traits.jpeg_quality, side.holding.bits
     if side.traits.jpeg_quality is not None or side.holding.lossless or quality is None or not bits:
         return False
-    return quality >= _STARVING_QUALITY and bits < _FEWEST_BITS * jpeg.holding.bits
+    return quality >= bars.STARVING_QUALITY and bits < bars.FEWEST_BITS * jpeg.holding.bits
 
 
 def _coded(side: Side) -> int:
@@ -365,12 +349,12 @@ def _coded(side: Side) -> int:
     if side.holding.lossless:
         if side.holding.was_jpeg:
             return _FINE
-        photographic = side.holding.palette >= _PHOTOGRAPHIC_PALETTE and not side.traits.text_like
+        photographic = side.holding.palette >= bars.PHOTOGRAPHIC_PALETTE and not side.traits.text_like
         return 1 if photographic else 3
     quality = side.traits.jpeg_quality
     if quality is None:
         return 2
-    return 2 if quality >= _FINE_QUALITY else 1 if quality >= _COARSE_QUALITY else 0
+    return 2 if quality >= bars.FINE_QUALITY else 1 if quality >= bars.COARSE_QUALITY else 0
 
 
 def _facts(mover: Side, keeper: Side) -> Iterator[Loss]:

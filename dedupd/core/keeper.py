@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dedupd.core.formats import rank_of
 from dedupd.core.photo import Traits
 
 RankKey = tuple[Any, ...]
@@ -63,7 +64,14 @@ _COPY_NAME = re.compile(
     r"|[-_ ](edited|edit|bearbeitet|small|thumb|resized|scaled|compressed|crop(ped)?)$|~\d$|_\d$",
     re.IGNORECASE,
 )
-_FORMAT_RANK = {"RAW": 0, "DNG": 0, "HEIF": 1, "HEIC": 1, "JPEG": 2, "TIFF": 3, "PNG": 3}
+_CONFLICT = re.compile(
+    r"conflicted copy|case conflict|in konflikt stehende kopie|kopie in konflikt|copie en conflit|copia en conflicto"
+    r"|copia in conflitto|\.sync-conflict-\d{8}-\d{6}|_conflict-\d{8}-\d{6}|\((SF)?conflict\b|\[conflict\b"
+    r"|-(?-i:DESKTOP-[A-Z0-9]{7}|LAPTOP-[A-Z0-9]{8})(-\d+)?$",
+    re.IGNORECASE,
+)
+"""What Dropbox, Nextcloud, ownCloud, Syncthing, Seafile and OneDrive call the copy that two machines disagreed about."""
+_CONVERTED = rank_of("JPEG")
 
 
 def rank_key(node: Node, policy: str = "best", *, in_burst: bool = False) -> RankKey:
@@ -125,6 +133,7 @@ def _differences(keeper: Node, other: Node) -> list[tuple[bool, str]]:
             f"less compressed (quality {_quality(k):.0f}, not {_quality(o):.0f})",
         ),
         (k.metadata_fields > o.metadata_fields, "richer metadata"),
+        (_in_conflict(other) and not _in_conflict(keeper), "not a sync client's conflicting copy"),
         (_taken(keeper) < _taken(other), "older"),
         (_clutter(keeper.path) < _clutter(other.path), "cleaner name"),
     ]
@@ -161,8 +170,8 @@ def _strangeness(node: Node) -> int:
 
 def _format(traits: Traits) -> int:
     """A HEIC that knows no camera was converted: no better than the JPEG it was made from."""
-    rank = _FORMAT_RANK.get(traits.format.upper(), 4)
-    return max(rank, _FORMAT_RANK["JPEG"]) if not traits.camera else rank
+    rank = rank_of(traits.format)
+    return max(rank, _CONVERTED) if not traits.camera else rank
 
 
 def _quality(traits: Traits) -> float:
@@ -179,15 +188,20 @@ def _stem(path: str) -> str:
     return name.rpartition(".")[0] or name
 
 
+def _in_conflict(node: Node) -> bool:
+    return _CONFLICT.search(_stem(node.path)) is not None
+
+
 def _clutter(path: str) -> tuple[int, int]:
     """Marks of a name that was copied or garbled, then its length."""
     stem = _stem(path)
-    marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), not stem.isprintable())
+    marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), _CONFLICT.search(stem), not stem.isprintable())
     return (sum(map(bool, marks)), len(stem))
 
 
 def _last_resort(node: Node) -> RankKey:
-    return (_taken(node), *_clutter(node.path), node.path, node.root, node.id)
+    # Before the age: a client may write the conflicting copy with the older time, and its name would stay for ever.
+    return (_in_conflict(node), _taken(node), *_clutter(node.path), node.path, node.root, node.id)
 
 
 _POLICIES: dict[str, Callable[[Node], RankKey]] = {

@@ -1,22 +1,20 @@
-"""Media that dedupd does not decode: camera RAW, JPEG XL, video. Same bytes are same bytes all the same.
+"""Media that dedupd does not decode: video; camera RAW and JPEG XL where the extra that reads them is not installed.
+
+Same bytes are same bytes all the same.
 
 Owns how such a file is told, by its first bytes and its name together. Must never open a file, and never takes a
-document for media (PDF, office files, archives, programs; PSD and SVG too: somebody's work, not a camera's).
+document for media (PDF, office files, archives, programs; SVG too: somebody's work, not a camera's).
 """
 
 from __future__ import annotations
 
+from dedupd.core.formats import TIFF_HEADS, of_suffix
 from dedupd.core.photo import BYTES_ALONE, Traits
-from dedupd.core.units import extension, is_raw, is_video
+from dedupd.core.units import extension, is_video
 
 HEAD = 400
 """First bytes of a file that tell its container."""
 
-_RAW = (
-    b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM",
-    b"ARRI",
-)  # fmt: skip
-_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _VIDEO = (
     (b"\x1aE\xdf\xa3", "Matroska video"),
     (b"0&\xb2u\x8ef\xcf\x11", "Windows Media video"),
@@ -49,16 +47,16 @@ _PACKET, _STAMPED_PACKET = 188, 192
 
 def kind_of(head: bytes, path: str) -> str:
     """What the file at `path` is, for people, when its name and its first `HEAD` bytes agree; '' when it is no such media."""
-    if is_raw(path):
-        return "raw photo" if head.startswith(_RAW) or head[4:12] == b"ftypcrx " else ""
-    if extension(path) == "jxl":
-        return "JPEG XL" if head.startswith(_JPEG_XL) else ""
+    row = of_suffix(extension(path))
+    if row is not None and row.unread:
+        return row.unread if row.begins(head) or (row.raw and head.startswith(TIFF_HEADS)) else ""
     return _video(head) if is_video(path) else ""
 
 
 def perhaps(path: str) -> bool:
     """Whether a file of this name can be such media."""
-    return is_raw(path) or is_video(path) or extension(path) == "jxl"
+    row = of_suffix(extension(path))
+    return is_video(path) or (row is not None and bool(row.unread))
 
 
 def traits_of(content: str, kind: str) -> Traits:

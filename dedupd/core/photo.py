@@ -58,7 +58,7 @@ class Traits:
     model: str
     """Id of the embedder that made the vector; '' when hashes alone were computed."""
     format: str
-    """By content, not by name: JPEG, PNG, WEBP, TIFF, GIF, BMP, AVIF, HEIF, JPEG2000; else what core.media calls it."""
+    """By content, not by name: the name of a row of core.formats; else what core.media calls it."""
     width: int
     """Pixels, after EXIF orientation."""
     height: int

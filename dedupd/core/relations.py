@@ -1,6 +1,7 @@
 """What two photos are to each other, and whether the proof is good enough to act on unattended.
 
-Owns every bar between evidence and relation. Must never see a picture: it judges what was measured.
+Owns the rules between evidence and relation; their bars stand in `core/bars.py`. Must never see a picture: it judges what
+was measured.
 In doubt the relation is weaker, and weaker means that a person decides.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from dedupd.core import bars
 from dedupd.core.confidence import calibration_for, features
+from dedupd.core.formats import is_raw_format
 from dedupd.core.keeper import editor
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 
@@ -43,78 +46,6 @@ def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
 MEASURES = "8"
 """Version of what `Measures` holds: pairs measured under another are measured again."""
 
-# The bars of an unattended copy. They were read on 957 labelled photos, 1380 generated copies of 40 kinds and 1100
-# adversarial pairs: fixed cameras with another subject, one document or card with another text, sky, fog, brackets.
-# "Wrong" is the nearest such pair by that measure; pairs must clear all bars at once.
-_MEAN = 4.0
-_WORST = 12.0
-"""Copies: 95 % below 8, strong tone edits up to 15. Wrong: a subject of 2.5 % of the frame 12.6, a card's name 7.5."""
-_LOCAL = 0.72
-"""Copies: geometry and recompression above 0.81. Wrong: a card's name 0.55, that small subject 0.32."""
-_LOCAL_FAINT = 0.6
-"""Enough where the worst block stays below half its bar."""
-_BAND_NCC = 0.85
-_FINE_NCC = 0.55
-"""Copies above 0.78 (JPEG quality 25). Wrong, among photos of one scene: 0.56 once, else below 0.5."""
-_FEW_DETAILS = 0.95
-_BAND_STD = 1.0
-"""Below it sky, fog and night agree with any other."""
-_LEAST_SIDE = 24
-_TONE = 0.8
-"""A stop darker is 0.72; brackets of two stops begin at 0.74."""
-_FLOW = 0.3
-_INLIERS = 12
-_OVERLAP = 0.9
-_SMALLER_OVERLAP = 0.3
-_FINE_WORST = 16.0
-"""At 1200 px. Copies: 97 % below, 99 % without what was laid over them. Wrong: a line of a receipt on a table 21; one in the dark, hardly legible, 9.5."""
-_FINE_WORST_TEXT = 4.0
-"""Copies: 97 % of pages and screens below 2.6. Wrong: two digits of a total, seven pixels high, 5.1."""
-_SAME_STROKES = 0.5
-"""Correlation of the two where strokes differ. Copies, sharpened or coded otherwise: 0.76 and more. Wrong: another number
-on a plate or a scoreboard, ten pixels high, below 0.25 where `fine_worst` is hardly above that of copies."""
-_UNEVEN = 1.05
-_NOT_PAPER = 0.5
-"""Grey levels per pixel. Under stamps on photos 1.1 and more, on a smooth sky 0.55. Under a signature or a note on
-photographed paper, boards, cards and forms below 0.55, on paper that is rough to see up to 1.0."""
-_ALONE = 0.004
-"""A stamp on a sky has nothing near it, six of eight times. A line on rough paper stands beside others: 0.008 and more."""
-_SAME_INSTANT = 1.0
-"""Seconds: copies lose their SubSec digits, so two stamps of one exposure can differ by nearly this much."""
-_BRACKET_TONE = 0.2
-_BEYOND = 0.03
-"""Share of the mover's picture that the keeper may lack: rounding of the fit, the letters of a caption bar."""
-_WRITTEN = 0.002
-"""Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
-
-_BURST_SECONDS = 2.0
-_MORE_LIKELY_THAN_NOT = 0.5
-"""A burst that clears every bar by a little and is doubted by all of it together: 1 of 33, others 0.77 and more."""
-_WRITING = 0.47
-"""Share of the strokes that differ on even ground. Bursts: at most 0.43. Wrong: another page in the same place, 0.5."""
-_FIXED_CAMERA_SECONDS = 1.0
-_ONE_SUBJECT_SECONDS = 3.0
-_ONE_SUBJECT = 0.75
-"""Cosine: what one camera saw this soon after is asked about, also when a hand moved so far that nothing can be laid over it."""
-_STOOD_STILL, _SAME_VIEW = 0.98, 0.9
-"""Pages, receipts, chats of one layout fill one frame, to 1 % of it. By hand, frames of one burst are 2 to 20 % apart."""
-ONE_MOMENT_SECONDS = 45.0
-"""Photos whose clocks are further apart are no burst and, across months, nothing to each other."""
-
-
-_SHOWS_THROUGH = 0.7
-_SAME_STOP = 0.2
-"""Stops. Copies keep their EXIF or lose it; brackets go in thirds of a stop or more."""
-_TWIN_QUALITY = 1.5
-_TWIN_REST = 0.6
-"""Grey levels, root mean square at the fine side. Saved again the same way: below 0.45. Wrong: two frames of a fixed
-camera that saw no change, 0.77 even when a weak sensor and strong compression left little grain."""
-_TWIN_WORST = 2.5
-"""The same of the worst block: 1.8, and 3.4 at full resolution for those frames."""
-
-_TWIN_BITS = 6
-"""Bits of 64. One picture saved twice by one pipeline, turned or mirrored too: at most 2 in 480 pairs below `_TWIN_REST`."""
-
 
 def twins(a: Traits, b: Traits) -> bool:
     """Whether both came out of one pipeline, as two shots do, with no clock to tell how many shots they were.
@@ -129,12 +60,15 @@ def twins(a: Traits, b: Traits) -> bool:
         return False
     if a.jpeg_quality is None or b.jpeg_quality is None:
         return a.jpeg_quality == b.jpeg_quality
-    return abs(a.jpeg_quality - b.jpeg_quality) <= _TWIN_QUALITY
+    return abs(a.jpeg_quality - b.jpeg_quality) <= bars.TWIN_QUALITY
 
 
 def provable(a: Traits, b: Traits) -> bool:
     """Whether the two show enough for any alignment to mean something: blank, black and tiny ones match by bytes alone."""
-    return min(a.texture, b.texture) >= _BAND_STD and min(a.width, a.height, b.width, b.height) >= _LEAST_SIDE
+    return (
+        min(a.texture, b.texture) >= bars.BAND_STD
+        and min(a.width, a.height, b.width, b.height) >= bars.LEAST_SIDE
+    )
 
 
 def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> bool:
@@ -143,31 +77,42 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     Across months nothing is `similar`: shots of two moments are nothing at all, and two pictures of one pipeline
     are one picture only when they hardly differ.
     """
-    if not provable(a, b):
+    if not provable(a, b) or one_in_two_forms(a, b):
         return False
     if same_month:
         return True
     if a.captured is not None and b.captured is not None:
-        return abs(a.captured - b.captured) <= ONE_MOMENT_SECONDS
-    return hash_distance <= _TWIN_BITS or not twins(a, b)
+        return abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
+    return hash_distance <= bars.TWIN_BITS or not twins(a, b)
+
+
+def one_in_two_forms(a: Traits, b: Traits) -> bool:
+    """Whether one is a RAW and the other was developed from it: what belongs together (P10), wherever it lies, and no
+    duplicates. A picture that lost its camera or its date may be anybody's copy, and a person is asked."""
+    if is_raw_format(a.format) == is_raw_format(b.format) or None in (a.captured, b.captured):
+        return False
+    same_camera = bool(a.camera) and a.camera.split("|")[:2] == b.camera.split("|")[:2]
+    return same_camera and abs(a.captured - b.captured) <= bars.SAME_INSTANT  # type: ignore[operator]
 
 
 def may_be_burst(a: Traits, b: Traits) -> bool:
     """Whether their clocks would let the two move as one burst."""
     if a.captured is None or b.captured is None or not a.camera:
         return False
-    return a.camera == b.camera and abs(a.captured - b.captured) <= _BURST_SECONDS
+    return a.camera == b.camera and abs(a.captured - b.captured) <= bars.BURST_SECONDS
 
 
 def alike_as_a_burst(m: Measures) -> bool:
     """Whether the pictures show one scene with little moved: without that no clock makes a burst of them."""
-    return m.method != "none" and min(m.overlap_a, m.overlap_b) >= 0.6 and m.ncc >= 0.7
+    return (
+        m.method != "none" and min(m.overlap_a, m.overlap_b) >= bars.BURST_OVERLAP and m.ncc >= bars.BURST_NCC
+    )
 
 
 def worth_a_closer_look(m: Measures) -> bool:
     """Whether nothing measured so far speaks against an unattended copy, so that only the dear look at higher
     resolution is left."""
-    return _aligned(m) and m.band_std >= _BAND_STD and not any(_differences(m, m.extra or {}))
+    return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
 def classify(
@@ -184,7 +129,7 @@ def classify(
     """
     if a.content != candidate.a:
         a, b = b, a
-    if not provable(a, b):
+    if not provable(a, b) or one_in_two_forms(a, b):
         return None
     both_dated = a.captured is not None and b.captured is not None
     pair = _Pair(
@@ -213,7 +158,7 @@ def classify(
     )
     x = features(a, b, evidence, proven=unattended and relation is Relation.COPY)
     confidence = calibration_for(thresholds.model).probability(x)
-    if unattended and relation is Relation.BURST and confidence < _MORE_LIKELY_THAN_NOT:
+    if unattended and relation is Relation.BURST and confidence < bars.MORE_LIKELY_THAN_NOT:
         unattended, why = False, f"{why}; only {confidence:.0%} sure"
     return Edge(
         a=a.content, b=b.content, relation=relation, unattended=unattended, why=why,
@@ -225,7 +170,7 @@ def classify(
 def laid_over(m: Measures) -> str:
     """The side that a stamp, a signature or a watermark was laid over, and the other has the picture below it: 'a', 'b', ''."""
     extra = m.extra or {}
-    return _painted(extra) if _overlaid(m, extra) and not _closely_alike(m, extra, _FINE_WORST) else ""
+    return _painted(extra) if _overlaid(m, extra) and not _closely_alike(m, extra, bars.FINE_WORST) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,13 +194,15 @@ class _Pair:
         """What reads like text was laid over a picture that is none. On a page or a screen a written line is a
         signature, an answer, a sum: never a date stamp to look past."""
         bare = self.b if _painted(self.extra) == "a" else self.a
-        return _overlaid(self.m, self.extra) and not (bare.text_like and self.extra.get("ink", 1.0) > _ALONE)
+        return _overlaid(self.m, self.extra) and not (
+            bare.text_like and self.extra.get("ink", 1.0) > bars.ALONE
+        )
 
     @property
     def flat(self) -> bool:
         """Too little texture to prove anything by."""
-        return min(self.a.texture, self.b.texture) < _BAND_STD or (
-            self.aligned and self.m.band_std < _BAND_STD
+        return min(self.a.texture, self.b.texture) < bars.BAND_STD or (
+            self.aligned and self.m.band_std < bars.BAND_STD
         )
 
     @property
@@ -266,13 +213,14 @@ class _Pair:
     def bracketed(self) -> bool:
         """Both files tell how they were exposed, and it was not the same way."""
         one, other = self.a.exposure, self.b.exposure
-        return one is not None and other is not None and abs(one - other) > _SAME_STOP
+        return one is not None and other is not None and abs(one - other) > bars.SAME_STOP
 
     @property
     def two_shots(self) -> bool:
         """They came out of one pipeline and are not one picture saved twice."""
         same = (
-            self.extra.get("rest", 99.0) <= _TWIN_REST and self.extra.get("rest_worst", 99.0) <= _TWIN_WORST
+            self.extra.get("rest", 99.0) <= bars.TWIN_REST
+            and self.extra.get("rest_worst", 99.0) <= bars.TWIN_WORST
         )
         return not same and twins(self.a, self.b)
 
@@ -281,7 +229,8 @@ class _Pair:
         """The frames lie over each other to a fraction of a pixel: a fixed camera, or a copy."""
         if self.m.method == "identity" and "flow50" not in self.extra:
             return True  # nothing was left to refine
-        return self.extra.get("flow50", 9.0) < 0.15 and self.extra.get("flow_share", 0.0) > 0.6
+        still = self.extra.get("flow50", 9.0) < bars.FIXED_FLOW
+        return still and self.extra.get("flow_share", 0.0) > bars.FIXED_FLOW_SHARE
 
 
 _Finding = tuple[Relation, bool, str]
@@ -301,31 +250,35 @@ def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
 
 def _few_details_agree(p: _Pair) -> bool:
     """A bubble in the sky, small: its features are few, and all that is seen agrees in the finest structure."""
-    return p.m.method == "orb" and p.m.band_ncc >= _FEW_DETAILS and p.extra.get("fine_ncc", 0.0) >= _BAND_NCC
+    return (
+        p.m.method == "orb"
+        and p.m.band_ncc >= bars.FEW_DETAILS
+        and p.extra.get("fine_ncc", 0.0) >= bars.BAND_NCC
+    )
 
 
 def _both_show_more(p: _Pair) -> bool:
-    return min(p.extra.get("beyond_a", 0.0), p.extra.get("beyond_b", 0.0)) > _BEYOND
+    return min(p.extra.get("beyond_a", 0.0), p.extra.get("beyond_b", 0.0)) > bars.BEYOND
 
 
 def _aligned(m: Measures) -> bool:
-    return m.method == "identity" or (m.method == "orb" and m.inliers >= _INLIERS)
+    return m.method == "identity" or (m.method == "orb" and m.inliers >= bars.INLIERS)
 
 
 def _doubts(p: _Pair) -> Iterator[str]:
     """What keeps the pair from being an unattended copy, gravest first, as clauses for people."""
     m, extra = p.m, p.extra
-    if p.apart is not None and p.apart > _SAME_INSTANT:
+    if p.apart is not None and p.apart > bars.SAME_INSTANT:
         yield f"taken {_duration(p.apart)} apart"
     if p.a.camera and p.b.camera and not p.same_camera:
         yield "two different cameras"
     edited = editor(p.a) or editor(p.b) or None not in (p.a.exposure, p.b.exposure)
-    if p.bracketed or (p.same_camera and extra.get("tone", 9.0) > _BRACKET_TONE and not edited):
+    if p.bracketed or (p.same_camera and extra.get("tone", 9.0) > bars.BRACKET_TONE and not edited):
         yield "may be two exposures of a bracket"
     yield from _differences(m, extra)
-    if p.text and not (_closely_alike(m, extra, _FINE_WORST_TEXT) or p.stamped):
+    if p.text and not (_closely_alike(m, extra, bars.FINE_WORST_TEXT) or p.stamped):
         yield "reads like text, and the text may differ"
-    elif m.fine_worst is None or not (_closely_alike(m, extra, _FINE_WORST) or _overlaid(m, extra)):
+    elif m.fine_worst is None or not (_closely_alike(m, extra, bars.FINE_WORST) or _overlaid(m, extra)):
         yield "looked at closely, a small part differs"
     if p.two_shots:
         yield "same size and compression: may be two shots from one place"
@@ -333,27 +286,29 @@ def _doubts(p: _Pair) -> Iterator[str]:
 
 def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
     """The doubts that the pixels give."""
-    if max(m.overlap_a, m.overlap_b) < _OVERLAP or min(m.overlap_a, m.overlap_b) < _SMALLER_OVERLAP:
+    if max(m.overlap_a, m.overlap_b) < bars.OVERLAP or min(m.overlap_a, m.overlap_b) < bars.SMALLER_OVERLAP:
         yield "neither shows all of the other"
-    if min(extra.get("margin_a", 0.0), extra.get("margin_b", 0.0)) > _WRITTEN:
+    if min(extra.get("margin_a", 0.0), extra.get("margin_b", 0.0)) > bars.WRITTEN:
         yield "each has a caption of its own"
-    if m.band_ncc < _BAND_NCC or extra.get("fine_ncc", 0.0) < _FINE_NCC or m.mean > _MEAN:
+    if m.band_ncc < bars.BAND_NCC or extra.get("fine_ncc", 0.0) < bars.FINE_NCC or m.mean > bars.MEAN:
         yield "fine detail differs"
     if not (_everywhere_alike(m, extra) or _overlaid(m, extra)):
         yield "a part of the picture differs"
-    if extra.get("flow50", 0.0) > _FLOW:
+    if extra.get("flow50", 0.0) > bars.FLOW:
         yield "does not lie over it exactly"
-    if extra.get("tone", 9.0) > _TONE:
+    if extra.get("tone", 9.0) > bars.TONE:
         yield "brightness differs too much"
 
 
 def _everywhere_alike(m: Measures, extra: dict[str, float]) -> bool:
     worst, local = m.worst, extra.get("local", 0.0)
-    return worst <= _WORST and (local >= _LOCAL or (worst <= _WORST / 2 and local >= _LOCAL_FAINT))
+    return worst <= bars.WORST and (
+        local >= bars.LOCAL or (worst <= bars.WORST / 2 and local >= bars.LOCAL_FAINT)
+    )
 
 
 def _closely_alike(m: Measures, extra: dict[str, float], bar: float) -> bool:
-    same_strokes = extra.get("through", 1.0) >= _SAME_STROKES
+    same_strokes = extra.get("through", 1.0) >= bars.SAME_STROKES
     return _everywhere_alike(m, extra) and same_strokes and m.fine_worst is not None and m.fine_worst <= bar
 
 
@@ -363,29 +318,32 @@ def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
 
     Twins never come this far: a template with and without its text leaves one pipeline.
     """
-    if "sign" not in extra or m.mean > 2 or not _painted(extra) or extra["thick"] > 0.02:
+    if "sign" not in extra or not _painted(extra) or _on_paper(extra):
         return False
-    if extra["around"] < 0.85 or _on_paper(extra):
+    if m.mean > bars.STAMP_MEAN or extra["thick"] > bars.STAMP_THICK or extra["around"] < bars.STAMP_AROUND:
         return False
-    if m.fine_worst is not None and extra.get("fine_around", 99.0) > _FINE_WORST:
+    if m.fine_worst is not None and extra.get("fine_around", 99.0) > bars.FINE_WORST:
         return False
-    one_way = extra["sign"] >= 0.95 or _stroke_ratio(extra) >= 8
+    only_one_way = extra["sign"] >= bars.SIGN_ONE_WAY
+    one_way = only_one_way or _stroke_ratio(extra) >= bars.STROKE_ONE_WAY
     height, width = extra["y1"] - extra["y0"], extra["x1"] - extra["x0"]
-    at_edge = extra["y0"] >= 0.8 or extra["y1"] <= 0.2
-    if one_way and at_edge and height <= 0.1 and width >= 2 * height and extra["unlike"] <= 0.03:
+    at_edge = extra["y0"] >= 1 - bars.STAMP_EDGE or extra["y1"] <= bars.STAMP_EDGE
+    one_line = height <= bars.STAMP_HEIGHT and width >= bars.STAMP_SHAPE * height
+    if one_way and at_edge and one_line and extra["unlike"] <= bars.STAMP_SHARE:
         return True
-    return extra["sign"] >= 0.95 and extra.get("through", 0.0) >= _SHOWS_THROUGH and extra["unlike"] <= 0.06
+    through = extra.get("through", 0.0) >= bars.WATERMARK_THROUGH
+    return only_one_way and through and extra["unlike"] <= bars.WATERMARK_SHARE
 
 
 def _on_paper(extra: dict[str, float]) -> bool:
     """Even ground may be the paper of a page that was not recognised as text."""
-    ground, alone = extra.get("ground", 0.0), extra.get("ink", 1.0) <= _ALONE
-    return ground < (_NOT_PAPER if alone else _UNEVEN)
+    ground, alone = extra.get("ground", 0.0), extra.get("ink", 1.0) <= bars.ALONE
+    return ground < (bars.NOT_PAPER if alone else bars.UNEVEN)
 
 
 def _painted(extra: dict[str, float]) -> str:
     """The side whose changed pixels are strokes where the other has none: 'a', 'b' or ''."""
-    if _stroke_ratio(extra) < 2.5:
+    if _stroke_ratio(extra) < bars.STROKE_SIDE:
         return ""
     return "a" if extra["strokes_a"] > extra["strokes_b"] else "b"
 
@@ -398,29 +356,34 @@ def _stroke_ratio(extra: dict[str, float]) -> float:
 def _looks_copied(p: _Pair) -> bool:
     """Whether a person should be asked if one is an edited copy of the other."""
     m = p.m
-    if p.apart is not None and (p.apart > _SAME_INSTANT or (p.same_camera and not p.locked)):
+    if p.apart is not None and (p.apart > bars.SAME_INSTANT or (p.same_camera and not p.locked)):
         return False
-    if max(m.overlap_a, m.overlap_b) < 0.8 or min(m.overlap_a, m.overlap_b) < 0.2:
+    if max(m.overlap_a, m.overlap_b) < bars.ASK_OVERLAP:
+        return False
+    if min(m.overlap_a, m.overlap_b) < bars.ASK_SMALLER_OVERLAP:
         return False
     if p.two_shots or (p.text and _other_text(p)):
         return False
-    return m.band_ncc >= 0.75 and p.extra.get("fine_ncc", 0.0) >= 0.45
+    return m.band_ncc >= bars.ASK_BAND_NCC and p.extra.get("fine_ncc", 0.0) >= bars.ASK_FINE_NCC
 
 
 def _other_text(p: _Pair) -> bool:
     """Both lie over each other, but other things are written in the same place."""
-    if p.m.fine_worst is not None and p.m.fine_worst <= 25:
+    if p.m.fine_worst is not None and p.m.fine_worst <= bars.OTHER_TEXT_FINE_WORST:
         return False
-    both_ways = p.extra.get("sign", 1.0) < 0.9 and not _painted(p.extra)
-    return p.extra.get("unlike", 0.0) > 0.02 or both_ways
+    both_ways = p.extra.get("sign", 1.0) < bars.OTHER_TEXT_SIGN and not _painted(p.extra)
+    return p.extra.get("unlike", 0.0) > bars.OTHER_TEXT_SHARE or both_ways
 
 
 def _burst(p: _Pair, thresholds: Thresholds) -> _Finding | None:
-    if p.apart is None or not p.same_camera or p.apart > ONE_MOMENT_SECONDS:
+    if p.apart is None or not p.same_camera or p.apart > bars.ONE_MOMENT_SECONDS:
         return None
-    if p.apart > 3 and ((p.text and _other_text(p)) or (p.cosine is not None and p.cosine < 0.85)):
+    unlike = p.cosine is not None and p.cosine < bars.LATE_COSINE
+    if p.apart > bars.LATE_SECONDS and ((p.text and _other_text(p)) or unlike):
         return None
-    one_subject = p.apart <= _ONE_SUBJECT_SECONDS and p.cosine is not None and p.cosine >= _ONE_SUBJECT
+    one_subject = (
+        p.apart <= bars.ONE_SUBJECT_SECONDS and p.cosine is not None and p.cosine >= bars.ONE_SUBJECT
+    )
     if not (alike_as_a_burst(p.m) or one_subject):
         return None
     taken = f"same camera, {_duration(p.apart)} apart"
@@ -445,32 +408,38 @@ def _burst_doubts(p: _Pair, apart: float, thresholds: Thresholds) -> Iterator[st
     m, extra = p.m, p.extra
     if thresholds.burst is None or p.cosine is None or p.cosine < thresholds.burst:
         yield _UNLIKE
-    if apart > _BURST_SECONDS:
+    if apart > bars.BURST_SECONDS:
         yield _TOO_LONG
-    if min(m.overlap_a, m.overlap_b) < 0.8 or m.ncc < 0.87 or m.mean > 10.5 or extra.get("bad", 1.0) > 0.4:
+    if not _one_framing(m, extra):
         yield _REFRAMED
     if (
         p.bracketed
-        or extra.get("tone", 9.0) > _BRACKET_TONE
-        or (p.locked and m.mean > 2.5 and extra.get("local", 0.0) > 0.3)
+        or extra.get("tone", 9.0) > bars.BRACKET_TONE
+        or (p.locked and m.mean > bars.BRACKET_MEAN and extra.get("local", 0.0) > bars.BRACKET_LOCAL)
     ):
         yield "may be two exposures of a bracket"
-    if p.locked and apart < 0.01:
+    if p.locked and apart < bars.EDIT_SECONDS:
         yield "may be an edit of the same shot"
-    if p.locked and apart > _FIXED_CAMERA_SECONDS:
+    if p.locked and apart > bars.FIXED_CAMERA_SECONDS:
         yield "a fixed camera may have seen somebody else"
     if p.flat:
         yield "too little to see"
-    unseen = apart <= _BURST_SECONDS or (p.text and m.worst > _WORST)
-    if extra.get("written", 1.0 if unseen else 0.0) >= _WRITING:
+    unseen = apart <= bars.BURST_SECONDS or (p.text and m.worst > bars.WORST)
+    if extra.get("written", 1.0 if unseen else 0.0) >= bars.WRITING:
         yield "what differs may be writing"
+
+
+def _one_framing(m: Measures, extra: dict[str, float]) -> bool:
+    shown = min(m.overlap_a, m.overlap_b) >= bars.FRAMED_OVERLAP and m.ncc >= bars.FRAMED_NCC
+    return shown and m.mean <= bars.FRAMED_MEAN and extra.get("bad", 1.0) <= bars.FRAMED_BAD
 
 
 def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding | None:
     if not same_month or p.flat or (p.text and _other_text(p) and not _by_hand(p)):
         return None
     if p.cosine is None:
-        alike = p.hash_distance <= 4 or (p.aligned and p.m.ncc > 0.85 and p.m.band_ncc > 0.5)
+        over = p.aligned and p.m.ncc > bars.ALIKE_NCC and p.m.band_ncc > bars.ALIKE_BAND_NCC
+        alike = p.hash_distance <= bars.ALIKE_BITS or over
         return (
             (Relation.SIMILAR, False, f"looks alike ({p.hash_distance} of 64 hash bits differ)")
             if alike
@@ -483,9 +452,9 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
 
 def _by_hand(p: _Pair) -> bool:
     """Whether one view was taken twice by a hand that moved, with no clock that says otherwise."""
-    if p.apart is not None and p.apart > ONE_MOMENT_SECONDS:
+    if p.apart is not None and p.apart > bars.ONE_MOMENT_SECONDS:
         return False
-    return p.aligned and min(p.m.overlap_a, p.m.overlap_b) < _STOOD_STILL and p.m.ncc >= _SAME_VIEW
+    return p.aligned and min(p.m.overlap_a, p.m.overlap_b) < bars.STOOD_STILL and p.m.ncc >= bars.SAME_VIEW
 
 
 def _duration(seconds: float) -> str:

@@ -20,10 +20,14 @@ _HALF_WRITTEN = (
 )
 
 
+_PLACEHOLDERS = (".icloud", ".nextcloud", ".owncloud", ".cloud")
+"""Stand-ins of iCloud, Nextcloud, ownCloud and odrive; opening one may download the file."""
+
+
 def passed_over(name: str) -> str:
     """Why a file or folder of this name is not looked at, as one clause; '' when it may be a photo."""
     lower = name.lower()
-    if lower.endswith(".icloud"):
+    if lower.endswith(_PLACEHOLDERS):
         return "still in the cloud"
     if lower.startswith("."):
         return "hidden"

@@ -15,17 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-PHOTOS = frozenset((
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "gif", "bmp", "avif", "heic", "heif", "hif",
-    "jp2", "j2k", "jpx", "jxl",
-))  # fmt: skip
+from dedupd.core.formats import suffixes
+
+PHOTOS = suffixes(raw=False)
 """Extensions of pictures that are compared by what they show."""
-RAWS = frozenset((
-    "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
-    "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",
-    "srw", "x3f",
-))  # fmt: skip
-"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own that is matched by its bytes."""
+RAWS = suffixes(raw=True)
+"""Extensions of camera RAW: the companion of its JPEG, or a photo of its own."""
 CLIPS = frozenset(("mov", "mp4", "m4v"))
 """Extensions of moving halves of Live Photos and motion photos, or of videos of their own."""
 VIDEOS = CLIPS | frozenset((

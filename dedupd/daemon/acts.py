@@ -240,11 +240,14 @@ class Acts:
 
     async def undo(self, request: Undo) -> Acted:
         def undo(library: Library, stop: Stop) -> Moved:
+            said = library.purging.bring_back(request.moves)
             moves = library.movement.held(
                 month=request.month, last=request.last, everything=request.all, group=request.group,
                 ids=request.moves or None, batches=request.batches,
             )  # fmt: skip
-            return library.movement.undo(moves, on_progress=self._services.engine.report, stop=stop)
+            undone = library.movement.undo(moves, on_progress=self._services.engine.report, stop=stop)
+            undone.said += said
+            return undone
 
         return await self._once(request.key, lambda: self._judged("undo", [], undo))
 

@@ -118,8 +118,8 @@ class Daemon:
         return await self._end()
 
     def _open_library(self) -> Library:
-        library = Library(self.config.settings, self.places, locks=self._locks)
-        library.movement.recover()
+        library = Library(self.config.settings, self.places, locks=self._locks, background=True)
+        library.recover()
         if self._yes:
             library.movement.consent()
         return library

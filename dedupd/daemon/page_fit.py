@@ -58,7 +58,7 @@ def _with(view: GroupView, members: Sequence[str]) -> GroupView:
     kept = {view.keep, *members}
     facts: dict[str, Any] = {
         name: {path: said for path, said in getattr(view, name).items() if path in kept}
-        for name in ("moved_to", "evidence", "why", "sizes")
+        for name in ("moved_to", "evidence", "why", "sizes", "files")
     }
     duplicates = [path for path in view.duplicates if path in kept]
     review = [path for path in view.review if path in kept]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dedupd.adapters.clock import SystemClock
+from dedupd.adapters.fs.discarding import Discarder
 from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.adapters.fs.lock import Locks
 from dedupd.adapters.fs.mover import FileMover
@@ -18,15 +19,20 @@ from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.adapters.fs.summary_files import SummaryFiles
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
-from dedupd.config import Places, Settings
-from dedupd.errors import StateError, UsageError
+from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.config import Embedding, Places, Settings
+from dedupd.core.narrowing import Narrowing
+from dedupd.errors import ConfigError, StateError, UsageError, VisionError
 from dedupd.library.view import scope_of
 from dedupd.pipeline.annotate import Annotator
 from dedupd.pipeline.compare import Comparison, forget_older_measures
 from dedupd.pipeline.consent import Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.movement import Movement
+from dedupd.pipeline.narrow import Narrowed
+from dedupd.pipeline.purge import Purging
 from dedupd.pipeline.recluster import Grouper
 from dedupd.pipeline.reread import Rereader
 from dedupd.pipeline.review import Reviewer, build_report
@@ -51,6 +57,8 @@ class Parts:
     """Groups of the months that changed."""
     movement: Movement
     """All that moves files: moves, undo, rescue."""
+    purging: Purging
+    """Into the trash, on its owner's word, and back."""
     verdicts: Verdicts
     """What people say: yes, no, keep, another keeper."""
     rereader: Rereader
@@ -60,9 +68,11 @@ class Parts:
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
-        locks: Locks | None = None,
+        locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
+        it, so half of the cores will do. StateError, LedgerDamaged."""
+        self._background = background
         self.settings, self.places, self._locks = settings, where, locks
         self.clock: Clock = clock or SystemClock()
         self.disk = LocalDisk()
@@ -90,6 +100,16 @@ class Parts:
             ledger, self.mover, disk, clock, settings, self.roots, keepers=self._keepers, lately=self._lately,
             make_whole=comparison.make_whole, annotate=self.annotator.settle, lock=self._lock_root,
         )  # fmt: skip
+        self.purging = Purging(
+            ledger,
+            Discarder(self.mover),
+            disk,
+            clock,
+            settings,
+            self.roots,
+            self.movement,
+            lock=self._lock_root,
+        )
         self.verdicts = Verdicts(
             ledger, disk, clock, settings, self.roots, self.movement,
             regroup=self.grouper.regroup, annotate=self.annotator.settle,
@@ -105,6 +125,11 @@ class Parts:
         if self._comparison is None or (self._comparison.vision, self._comparison.threshold) != wanted:
             self._comparison = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
         return self._comparison
+
+    def recover(self) -> None:
+        """Finish or undo what a crash interrupted; before anything else moves."""
+        self.movement.recover()
+        self.purging.recover()
 
     # ---- changes while it is open
 
@@ -122,7 +147,7 @@ class Parts:
             settings = replace(settings, roots=before.roots)
         try:
             self._check_embedder(settings.embedder)
-        except UsageError as error:
+        except (ConfigError, UsageError) as error:
             told.append(str(error))
             settings = replace(settings, embedder=before.embedder)
         self.settings = settings
@@ -143,14 +168,16 @@ class Parts:
 
     def vision_worker(self, embedder: str = "") -> Vision:
         """A worker with this embedder. Without a name the recorded choice stands, which only `models use` changes;
-        UsageError when the settings name another.
+        UsageError when the settings name another, ConfigError when they name none.
         """
         if not embedder:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
         return VisionWorker(
-            index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
+            remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
+            jobs=self.settings.jobs, waited_for=not self._background, gpus=self.settings.gpus,
+            gpu_memory_fraction=self.settings.gpu_memory_fraction,
         )  # fmt: skip
 
     @property
@@ -158,15 +185,25 @@ class Parts:
         """Groups, months and moves as people see them."""
         return Reviewer(self.ledger, self.disk)
 
-    def report(self) -> dict[str, Any]:
-        """The JSON report of DESIGN section 5."""
+    def narrowed(self, narrowing: Narrowing) -> Narrowed:
+        """What one scan counts of this library."""
+        return Narrowed(self.ledger, self.disk, narrowing)
+
+    def report(self, only: Narrowed | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; of what a scan counts, if asked."""
         return build_report(
-            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now()
+            self.ledger, self.disk, self.roots.all, self.settings.keep_policy, self.clock.now(), only=only
         )
 
     def _check_embedder(self, asked: str) -> None:
+        if asked == "auto":
+            return
+        try:
+            wanted = parse_model(asked)
+        except VisionError as error:
+            raise ConfigError(str(error)) from None
         recorded = self.ledger.get("embedder")
-        if recorded and asked != "auto" and not _same_embedder(asked, recorded):
+        if recorded and not _same_embedder(wanted, parse_model(recorded)):
             raise UsageError(
                 f"this library's photos were seen with {recorded}, not with {asked}: "
                 f"switch with `dedupd models use {asked}`, or leave the embedder out"
@@ -180,14 +217,27 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made with."""
-    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds
+    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction, settings.embedding
+    return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
-def _same_embedder(asked: str, recorded: str) -> bool:
-    """A local checkpoint is recorded with its digest behind the name, a timm model with the tag of its weights."""
-    known = parse_model(asked).id or "hashes"
-    return known == recorded or recorded.startswith(
-        (known + "#", known + ".") if asked.startswith("timm:") else known + "#"
+def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:
+    if embedding.mode == "local":
+        return None
+    return RemoteEyes(
+        mode=embedding.mode, urls=list(embedding.url), protocol=embedding.protocol,
+        token_file=embedding.token_file, ca_file=embedding.ca_file,
+    )  # fmt: skip
+
+
+def _same_embedder(asked: Model, recorded: Model) -> bool:
+    """What the name asked for leaves open (the tag of the weights, the digest of a checkpoint) is filled in where it is recorded."""
+    return asked.id == recorded.id or (
+        asked.name != ""
+        and (asked.family, asked.name, asked.checkpoint)
+        == (recorded.family, recorded.name, recorded.checkpoint)
+        and asked.pretrained in ("", recorded.pretrained)
+        and asked.digest in ("", recorded.digest)
     )
 
 

@@ -6,7 +6,6 @@ force but by `switch`, and never a verdict, a move or the keeper of one.
 
 from __future__ import annotations
 
-from dedupd.adapters.vision.embedders.registry import parse as parse_model
 from dedupd.core.thresholds import OwnThresholds, shipped
 from dedupd.errors import UsageError, VisionError
 from dedupd.library.build import Parts
@@ -51,7 +50,7 @@ class Models:
         """Once, when the worker runs anyway: what former models and recipes left in the index goes."""
         if not self._tidied:
             prepared = self._parts.ledger.get(shadow.IN_SHADOW)
-            self._parts.vision.tidy([parse_model(prepared).id] if prepared else [])
+            self._parts.vision.tidy(["" if prepared == "hashes" else prepared] if prepared else [])
             self._tidied = True
 
     # ---- another one

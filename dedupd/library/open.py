@@ -12,14 +12,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from dedupd.adapters.fs.lock import Locks, lock_library
+from dedupd.adapters.stores.store import store_at
 from dedupd.config import Places, Settings, load, places
+from dedupd.core.adoption import Adoption
 from dedupd.core.month import Month
+from dedupd.core.narrowing import Narrowing
 from dedupd.errors import RootError, UsageError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
 from dedupd.library.passes import Passes
 from dedupd.library.results import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
+from dedupd.pipeline.forget import ADOPTED_AT
 from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Progress, Vision
@@ -32,10 +36,11 @@ class Library(Parts):
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
-        locks: Locks | None = None,
+        locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. StateError, LedgerDamaged."""
-        super().__init__(settings, where, vision=vision, clock=clock, locks=locks)
+        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
+        what it does. StateError, LedgerDamaged."""
+        super().__init__(settings, where, vision=vision, clock=clock, locks=locks, background=background)
         self.models = Models(self)
         self.passes = Passes(self, self.models)
 
@@ -64,17 +69,35 @@ class Library(Parts):
 
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
-        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
-        stop: Stop = never,
+        narrowing: Narrowing | None = None, ask: Callable[[int, dict[str, Any]], bool] | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> ScanOutcome:  # fmt: skip
         """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
 
         Without `yes` and without `ask` nothing moves; `waiting` says how many files would. A dry run keeps
         the index and touches nothing under the roots. Stopped before its end, it moves nothing more.
+        `narrowing`: what this scan counts; the rest of the library stays as it is, and as it was decided.
         """
         return self.passes.scan(
-            dry_run=dry_run, yes=yes, months=months, ask=ask, on_progress=on_progress, stop=stop
+            dry_run=dry_run,
+            yes=yes,
+            months=months,
+            narrowing=narrowing,
+            ask=ask,
+            on_progress=on_progress,
+            stop=stop,
         )
+
+    def adopt(self, place: str, *, on_progress: Progress = quiet) -> Adoption:
+        """Take the rows of a backfill into the index: photos of these contents are then hashed, and not decoded again.
+
+        Raises DedupdError: no such place, or rows of other eyes than this library's alone.
+        """
+        address = store_at(place).address
+        self.models.record()
+        # First: whatever came in is not taken for what is gone.
+        self.ledger.put(ADOPTED_AT, str(self.clock.now()))
+        return self.vision.adopt(address, lambda done, total: on_progress("adopt", done, total))
 
     def groups(self, month: str | None = None) -> list[GroupView]:
         """Every group of the configured roots, sidecars included, newest month first."""

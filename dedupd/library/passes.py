@@ -12,16 +12,19 @@ from typing import Any
 
 from dedupd.core.dominance import waived_by
 from dedupd.core.month import Month, month_folder
+from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import FileState
 from dedupd.errors import VisionError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
 from dedupd.library.results import ScanOutcome, month_results
 from dedupd.pipeline import consent, held_better, placeholders
+from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.forget import forget_gone, forget_rows
-from dedupd.pipeline.ingest import ingest, know_media
+from dedupd.pipeline.ingest import ingest, know_media, look_again
 from dedupd.pipeline.movement import Moved
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.roots import quiet
 from dedupd.pipeline.slices import Stop, never, wait
 from dedupd.ports import Progress
@@ -45,46 +48,52 @@ class Passes:
 
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
-        ask: Callable[[int, dict[str, Any]], bool] | None = None, on_progress: Progress = quiet,
-        stop: Stop = never,
+        narrowing: Narrowing | None = None, ask: Callable[[int, dict[str, Any]], bool] | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> ScanOutcome:  # fmt: skip
         """One whole pass; see Library.scan."""
         parts = self._parts
         chosen = None if months is None else list(months)
+        only = None if narrowing is None or narrowing.everything else parts.narrowed(narrowing)
+        opens = None if only is None else only.looks_at
         if not dry_run:
-            parts.movement.recover()
+            parts.recover()
         changes = parts.roots.reconcile(mark=not dry_run, on_progress=on_progress, stop=stop)
         if not dry_run:
             changes.problems += parts.rereader.read_on(stop, SCAN_REREADS).said
-        self.ingest(months=chosen, on_progress=on_progress, stop=stop, dry_run=dry_run)
+        self.ingest(months=chosen, opens=opens, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
             changes.problems += parts.movement.rescue(stop)
-        touched = parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop)
-        if parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.work_off(stop):
+        touched = parts.grouper.regroup(chosen, opens=opens, on_progress=on_progress, stop=stop)
+        # What a narrowed scan may not open would be taken for compared.
+        if opens is None and parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.work_off(stop):
             for root, more in parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop).items():
                 touched.setdefault(root, set()).update(more)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()
-        proposed = 0 if stop() else self._proposed(chosen)
-        if proposed and not dry_run and (yes or (ask is not None and ask(proposed, parts.report()))):
-            self._wait_until_settled(stop)
-            moved = parts.movement.move(yes=True, months=chosen, on_progress=on_progress, stop=stop)
-        waiting = 0 if dry_run else self._proposed(chosen)
+        proposed = 0 if stop() else self._proposed(chosen, only)
+        if proposed and not dry_run and (yes or (ask is not None and ask(proposed, parts.report(only)))):
+            self._wait_until_settled(only, stop)
+            moved = parts.movement.move(
+                yes=True, months=chosen, only=only, on_progress=on_progress, stop=stop
+            )
+        waiting = 0 if dry_run else self._proposed(chosen, only)
         touched = parts.movement.months_of(moved, touched)
         if not dry_run:
             parts.summaries.rewrite(touched)
         results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen)
         return ScanOutcome(
-            report=parts.report(), months=tuple(results), moved=moved,
+            report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,
             not_looked_at=not_looked_at(parts.ledger, parts.roots.all),
         )  # fmt: skip
 
     def ingest(
-        self, *, months: Iterable[Month] | None = None, on_progress: Progress = quiet, stop: Stop = never,
-        dry_run: bool = False,
+        self, *, months: Iterable[Month] | None = None, opens: Opens | None = None,
+        on_progress: Progress = quiet, stop: Stop = never, dry_run: bool = False,
     ) -> int:  # fmt: skip
-        """Decode, hash and embed what is new; with `months`, skip files whose folder names another month.
+        """Decode, hash and embed what is new; with `months`, skip files whose folder names another month; with
+        `opens`, those that must not be opened.
 
         Returns how many became photos. `dry_run`: without finding out in the roots whether what looks like a
         placeholder of a cloud is one.
@@ -102,11 +111,11 @@ class Passes:
         def ingest_new() -> int:
             return ingest(
                 ledger, parts.vision, parts.clock, lambda done, total: on_progress("index", done, total), stop,
-                None if wanted is None else choose,
+                None if wanted is None else choose, opens or (lambda file, root: True),
             )  # fmt: skip
 
         skipped = ledger.inventory.count(state=FileState.SKIPPED)
-        photos = ingest_new()
+        photos = look_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
         more = ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
         if more and not dry_run and not stop():
             self._asked_for_blocks = True
@@ -157,17 +166,19 @@ class Passes:
         devices = placeholders.devices(parts.ledger, parts.roots.all, None if dry_run else parts.disk)
         parts.vision.trust(devices)
 
-    def _proposed(self, months: Iterable[Month] | None) -> int:
+    def _proposed(self, months: Iterable[Month] | None, only: Narrowed | None) -> int:
         """Files that would move unattended."""
         wanted = None if months is None else {str(m) for m in months}
         online = [root for root in self._parts.roots.all if root.online]
-        return sum(consent.proposals(self._parts.ledger, root, wanted).files for root in online)
+        return sum(consent.proposals(self._parts.ledger, root, wanted, only).files for root in online)
 
-    def _wait_until_settled(self, stop: Stop) -> None:
+    def _wait_until_settled(self, only: Narrowed | None, stop: Stop) -> None:
         """A move needs files unchanged for the settle time; photos copied seconds ago are waited for, once."""
         parts = self._parts
         online = [root for root in parts.roots.all if root.online]
-        proposed = (group for root in online for group in consent.proposals(parts.ledger, root).groups)
+        proposed = (
+            group for root in online for group in consent.proposals(parts.ledger, root, only=only).groups
+        )
         files = parts.ledger.inventory.files_by_id(
             id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
         )

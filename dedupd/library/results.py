@@ -48,6 +48,8 @@ class ScanOutcome:
     problems: tuple[str, ...]
     waiting: int
     """Files that would move, but nobody said yes."""
+    found: int = 0
+    """Files that would move unattended when all was looked at: what moved, what waits, and in a dry run both."""
     not_looked_at: str = ""
     """One sentence on folders that are none of the library; '' without any."""
 

@@ -15,8 +15,11 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.config import Places, Settings
 from dedupd.core.foreign import Scope
+from dedupd.core.narrowing import Narrowing
 from dedupd.core.records import GroupRow, RootRow
 from dedupd.errors import StateError
+from dedupd.pipeline.consent import proposals
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.ports import Vision
 from dedupd.protocol.results import Resolved
@@ -50,7 +53,9 @@ class LibraryView:
 
     def status(self, daemon: str = "stopped", beside: Sequence[str] = ()) -> StatusView:
         """`beside`: sentences that only a running daemon knows."""
-        return status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
+        view = status_view(self.ledger, self.roots, daemon=daemon, now=time.time(), beside=beside)
+        view.embedding = self.settings.embedding.told
+        return view
 
     def group_rows(
         self, *, month: str | None = None, root: str | None = None, relation: str | None = None,
@@ -60,9 +65,25 @@ class LibraryView:
         ids = [r.id for r in self.roots if root in (None, r.path)]
         return self.ledger.judgement.page(ids, month, relation, state, offset, limit)
 
-    def report(self, month: str | None = None) -> dict[str, Any]:
-        """The JSON report of DESIGN section 5; its groups of one month, if asked."""
-        return build_report(self.ledger, self.disk, self.roots, self.settings.keep_policy, time.time(), month)
+    def narrowed(self, narrowing: Narrowing) -> Narrowed:
+        """What one scan counts of this library."""
+        return Narrowed(self.ledger, self.disk, narrowing)
+
+    def report(self, month: str | None = None, only: Narrowed | None = None) -> dict[str, Any]:
+        """The JSON report of DESIGN section 5; its groups of one month, and of what a scan counts, if asked."""
+        policy = self.settings.keep_policy
+        return build_report(self.ledger, self.disk, self.roots, policy, time.time(), month, only)
+
+    def proposed(self, month: str | None = None) -> int:
+        """Files that would move unattended (of one month, if asked)."""
+        months = None if month is None else [month]
+        return sum(proposals(self.ledger, root, months).files for root in self.roots if root.online)
+
+    def size(self, root: str, path: str) -> int | None:
+        """Bytes of the file that lies there, as the ledger knows it."""
+        id = next((r.id for r in self.roots if r.path == root), None)
+        row = None if id is None else self.ledger.inventory.file_at(id, path)
+        return None if row is None else row.stat.size
 
     def resolve(self, path: str) -> Resolved:
         """The files, groups and moves that a path means."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
-from dedupd.core.records import DeferredRow, PairRow
+from dedupd.core.records import DeferredRow, FileRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
@@ -32,6 +33,14 @@ FRESH = 1024
 for so many, and what comes back fits into memory whatever they are."""
 
 
+Opens = Callable[[FileRow, str], bool]
+"""Whether this file below this root may be opened."""
+
+
+def _any_file(file: FileRow, root: str) -> bool:
+    return True
+
+
 class Comparison:
     """Brings the measured pairs of months up to date. Remembers that the index was whole when it was first asked."""
 
@@ -47,6 +56,16 @@ class Comparison:
         """The model's own candidate bars, within a month and across the library."""
         self._index_checked = False
         self._roots = {r.id: r for r in ledger.inventory.roots()}
+        self._opens: Opens = _any_file
+
+    @contextmanager
+    def opening_only(self, opens: Opens) -> Generator[None]:
+        """Meanwhile no other file is opened: what would be compared with one is compared when it may be."""
+        self._opens = opens
+        try:
+            yield
+        finally:
+            self._opens = _any_file
 
     def ahead(
         self, months: Iterable[tuple[int, str]], on_progress: Progress = lambda phase, done, total: None,
@@ -227,7 +246,9 @@ class Comparison:
                 if not self._look_at_lost(lost, stop):
                     return None
                 lost = self.vision.missing(lost)
-                if not self._index_checked:
+                if self._opens is not _any_file:
+                    self._not_met(lost)
+                elif not self._index_checked:
                     self._not_met([c for c in lost if c not in fresh])
             lacking.update(c for c in lost if c in fresh)
         self._index_checked = True
@@ -236,7 +257,7 @@ class Comparison:
     def _look_at_lost(self, lost: Sequence[str], stop: Stop) -> bool:
         """At what the index does not hold, where it lies on a disk that is here. False when it was stopped."""
         seen = self._ledger.inventory.seen_with_contents(lost)
-        files = [at[0] for at in seen.values() if at and self._roots[at[0].root].online]
+        files = [file for at in seen.values() if (file := self._here(at)) is not None]
         for part in slices(files, self._clock, *BATCH):
             if stop():
                 return False
@@ -337,7 +358,9 @@ class Comparison:
     def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> None:
         """What is held or gone cannot be compared with what is new: it is compared when it comes back."""
         away = {c for pair in pairs for c in pair if c not in paths}
-        if away:
+        if away and self._opens is not _any_file:
+            self._not_met(sorted(away))
+        elif away:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_compared(away)
 
@@ -353,10 +376,15 @@ class Comparison:
         """Where each of these contents can be read now; those that can be read nowhere are left out."""
         found: dict[str, str] = {}
         for content, files in self._ledger.inventory.seen_with_contents(contents).items():
-            at = next((f for f in files if self._roots[f.root].online), None)
+            at = self._here(files)
             if at is not None:
                 found[content] = os.path.join(self._roots[at.root].path, at.path)
         return found
+
+    def _here(self, files: Iterable[FileRow]) -> FileRow | None:
+        """The first of these files of one content that can be read now."""
+        roots = self._roots
+        return next((f for f in files if roots[f.root].online and self._opens(f, roots[f.root].path)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

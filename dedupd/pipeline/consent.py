@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
 from dedupd.core.records import GroupRow, RefusedRow, RootRow
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.ports import Clock
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ class Allowed:
     """'' when they may move; else one sentence: what they wait for."""
 
 
-def proposals(ledger: Ledger, root: RootRow, months: Collection[str] | None = None) -> Allowed:
-    """Everything that would move unattended in this root (or of these months of it): groups with those members alone."""
+def proposals(
+    ledger: Ledger, root: RootRow, months: Collection[str] | None = None, only: Narrowed | None = None
+) -> Allowed:
+    """Everything that would move unattended in this root (of these months of it, and of what a scan counts): groups
+    with those members alone.
+    """
     groups = [
         replace(g, members=tuple(m for m in g.members if m.role == "duplicate"))
         for g in ledger.judgement.proposed(root.id)
@@ -45,6 +50,7 @@ def proposals(ledger: Ledger, root: RootRow, months: Collection[str] | None = No
         chosen = {id for id, file in files.items() if file.month in months}
         groups = [replace(g, members=tuple(m for m in g.members if m.file in chosen)) for g in groups]
     groups = [g for g in groups if g.members]
+    groups = groups if only is None else only.groups(root, groups)
     return Allowed(root=root, groups=tuple(groups), files=sum(len(g.members) for g in groups), waits="")
 
 

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.forget")
+ADOPTED_AT = "adopted_at"
+"""When rows of a backfill came in, of photos that nobody has found yet."""
 _CONTENTS = 10_000
 """Looked through at each pass: a fraction of a second."""
 _AGAIN_SECONDS = 86_400.0
+_ADOPTED_SECONDS = 30 * 86_400.0
+"""Adopted rows wait so long for their photos: an import of millions goes on for days, root by root."""
 _ABORTED_SECONDS = 90 * 86_400.0
 
 
@@ -36,7 +40,7 @@ def forget_gone(ledger: Ledger, clock: Clock) -> None:
 
 def forget_rows(ledger: Ledger, vision: Vision, clock: Clock) -> None:
     """What of the index the ledger does not know any more, once a day, when the eyes are open anyway."""
-    if not _due(ledger, clock, "forgot_rows_at"):
+    if not _due(ledger, clock, "forgot_rows_at") or not _due(ledger, clock, ADOPTED_AT, _ADOPTED_SECONDS):
         return
     try:
         vision.forget(ledger.forgetting.unknown)
@@ -45,7 +49,7 @@ def forget_rows(ledger: Ledger, vision: Vision, clock: Clock) -> None:
     ledger.put("forgot_rows_at", str(clock.now()))
 
 
-def _due(ledger: Ledger, clock: Clock, last: str) -> bool:
-    """Whether this was not done within a day; a clock that was set back makes it due."""
+def _due(ledger: Ledger, clock: Clock, last: str, after: float = _AGAIN_SECONDS) -> bool:
+    """Whether this was not done within a day (or another time); a clock that was set back makes it due."""
     at = ledger.get(last)
-    return not at or not 0 <= clock.now() - float(at) < _AGAIN_SECONDS
+    return not at or not 0 <= clock.now() - float(at) < after

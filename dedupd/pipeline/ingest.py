@@ -11,6 +11,7 @@ import os.path
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dedupd.core.formats import why_undecoded
 from dedupd.core.media import perhaps
 from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
@@ -34,14 +35,17 @@ def ingest(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Stop = never,
     choose: Callable[[str, str], bool] | None = None,
+    opens: Callable[[FileRow, str], bool] = lambda file, root: True,
 ) -> int:
     """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
+
+    `opens`: whether this file below this root may be opened at all, a companion too.
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
     roots = {r.id: r for r in ledger.inventory.roots()}
     online = [root for root in roots.values() if root.online]
-    waiting = _waiting(ledger, online, choose)
+    waiting = (f for f in _waiting(ledger, online, choose) if opens(f, roots[f.root].path))
     total = (
         sum(ledger.inventory.count(root.id, FileState.SEEN) for root in online)
         if choose is None
@@ -61,7 +65,10 @@ def ingest(
             lambda n, at=done: on_progress(at + n, max(total, at + n)),
         )
         done += len(part)
-    beside = [f for f in ledger.inventory.companions_to_read() if roots[f.root].online and perhaps(f.path)]
+    beside = [
+        f for f in ledger.inventory.companions_to_read()
+        if roots[f.root].online and perhaps(f.path) and opens(f, roots[f.root].path)
+    ]  # fmt: skip
     for part in slices(beside, clock, *BATCH):
         if stop():
             break
@@ -96,6 +103,28 @@ def know_media(ledger: Ledger) -> None:
             if file.reason in (NO_PICTURE, RAW_UNDECODED) and perhaps(file.path):
                 ledger.inventory.set_state(file.id, FileState.SEEN)
         ledger.put("media", _MEDIA)
+
+
+def look_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never) -> int:
+    """Photos known by their bytes alone, once more after an extra that decodes them came or changed. Returns how many
+    are seen now. What is looked at keeps its place meanwhile: it may keep copies in duplicates/.
+    """
+    reads = vision.status().reads
+    if (ledger.get("reads") or "") == reads:
+        return 0
+    seen = 0
+    known = ledger.inventory.in_state(FileState.UNDECODED)
+    traits = ledger.inventory.traits(f.content for f in known if f.content)
+    photos = [f for f in known if f.content in traits and why_undecoded(traits[f.content].format)]
+    for part in slices(iter(photos), clock, *BATCH):
+        if stop():
+            return seen
+        look_at(ledger, vision, clock, part)
+        now = ledger.inventory.files_by_id(f.id for f in part)
+        seen += sum(row.state == FileState.INDEXED for row in now.values())
+    with ledger.transaction():
+        ledger.put("reads", reads)
+    return seen
 
 
 def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:

@@ -21,6 +21,7 @@ from dedupd.pipeline import consent, relocate
 from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
 from dedupd.pipeline.relocate import Mover, new_batch
@@ -45,6 +46,8 @@ class Moved:
     files: int = 0
     """Photos and companions that moved."""
     undone: int = 0
+    purged: int = 0
+    """Held files that went into the trash."""
     waiting: int = 0
     """Files that would move after a yes."""
     said: list[str] = field(default_factory=list)
@@ -102,10 +105,11 @@ class Movement:
         return ended
 
     def move(
-        self, *, yes: bool = False, months: Iterable[Month] | None = None, on_progress: Progress = quiet,
-        stop: Stop = never,
+        self, *, yes: bool = False, months: Iterable[Month] | None = None, only: Narrowed | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> Moved:  # fmt: skip
-        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`), breaker included.
+        """Move what may move unattended; `yes` is a person's yes for what is proposed now (of `months`, and of what
+        `only` counts), breaker included.
 
         Stopped before the end, the rest waits for the next round, and counts as stayed when it was a person who asked.
         """
@@ -116,7 +120,7 @@ class Movement:
             if not root.online:
                 continue
             found = (
-                consent.proposals(self._ledger, root, wanted)
+                consent.proposals(self._ledger, root, wanted, only)
                 if yes
                 else consent.allowed(self._ledger, root, self._clock.now(), lately)
             )
@@ -129,6 +133,7 @@ class Movement:
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
                 whole
+                and (wanted, only) == (None, None)
                 and root.backlog_done_at is None
                 and not not_yet
                 and self._ledger.journal.moved_since(root.path, 0.0)
@@ -181,7 +186,7 @@ class Movement:
         """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
         if not chosen:
             return
-        obstacle = self._obstacle(root)
+        obstacle = self.obstacle(root)
         if not obstacle and not self._make_whole(stop):
             obstacle = "the index is being made whole, and nothing moves before that: try it again later"
         if obstacle:
@@ -231,7 +236,7 @@ class Movement:
         row = self._ledger.inventory.file(file)
         return row.path if row else "a file that is gone"
 
-    def _obstacle(self, root: RootRow) -> str:
+    def obstacle(self, root: RootRow) -> str:
         """Why nothing may move in this root; '' when it may."""
         if self._roots.surely(root, mark=False) is None:
             return self._roots.problems[root.path]

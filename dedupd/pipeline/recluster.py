@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from dedupd.core.relations import MEASURES, Thresholds
 from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.errors import VisionError
-from dedupd.pipeline.compare import Comparison
+from dedupd.pipeline.compare import Comparison, Opens
 from dedupd.pipeline.lessons import change_months_of_new_verdicts, lessons_of, typed
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions, Stays
@@ -47,10 +48,13 @@ class Grouper:
         self._roots, self._comparison = roots, comparison
 
     def regroup(
-        self, months: Iterable[Month] | None = None, *, everything: bool = False, on_progress: Progress = quiet,
-        stop: Stop = never,
+        self, months: Iterable[Month] | None = None, *, everything: bool = False, opens: Opens | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
     ) -> dict[int, set[str]]:  # fmt: skip
-        """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched."""
+        """Compare and group the months that changed (of `months`, if given). Returns root id -> months touched.
+
+        `opens`: no other file is opened; a month with pairs that were not compared for that waits to be grouped again.
+        """
         wanted = None if months is None else {str(m) for m in months}
         online = {r.id: r for r in self._roots.all if r.online}
         self._note_settings()
@@ -60,7 +64,8 @@ class Grouper:
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
         ]  # fmt: skip
         try:
-            return self._regroup(waiting, online, on_progress, stop)
+            with self._comparison.opening_only(opens) if opens else nullcontext():
+                return self._regroup(waiting, online, on_progress, stop)
         except VisionError:
             self._comparison.doubt_index()
             raise

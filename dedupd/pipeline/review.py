@@ -6,7 +6,7 @@ Must never move a file itself and never show a number the ledger does not hold (
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +14,20 @@ import msgspec
 
 from dedupd.core.attention import capped, contradicted
 from dedupd.core.dominance import badges
+from dedupd.core.formats import why_undecoded
+from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.core.summary import left_to_compare
+from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told
 from dedupd.pipeline.lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.ports import Disk
 from dedupd.protocol.results import Resolved
 from dedupd.protocol.views import (
@@ -93,7 +97,7 @@ class Reviewer:
         view = GroupView(
             id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
             state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,
-            captured=_captured(keeper, seen),
+            captured=_captured(keeper, seen), files={keeper.path: keeper.id},
         )  # fmt: skip
         for member in sorted(group.members, key=lambda m: (_WEAKEST_FIRST[::-1].index(m.relation), m.file)):
             if member.file in files:
@@ -104,8 +108,10 @@ class Reviewer:
         self, view: GroupView, group: GroupRow, files: dict[int, FileRow], beside: Companions
     ) -> list[GroupView]:
         """Files that share their photo's fate: beside a twin of the keeper's in a group of their own, else with the photo."""
-        keeper = files[group.keeper].path
-        moved = [m for m in self._ledger.journal.moves(group=group.id, held=True) if not m.primary]
+        keeper, here = files[group.keeper].path, {member.file for member in group.members}
+        held = self._ledger.journal.moves(group=group.id, held=True)
+        elsewhere = {(m.batch, m.unit) for m in held if m.primary and m.file not in here}
+        moved = [m for m in held if not m.primary and (m.batch, m.unit) not in elsewhere]
         found = [(m.src, m.dst, m.content, m.size) for m in moved]
         for member in group.members:
             if member.role == "duplicate" and member.file in files:
@@ -245,7 +251,7 @@ def _add_member(
     path = move.src if move is not None else file.path
     view.evidence[path] = _evidence(member, keeper, file)
     view.why[path] = member.why
-    view.sizes[path] = file.stat.size
+    view.sizes[path], view.files[path] = file.stat.size, file.id
     if member.role == "review":
         view.review.append(path)
         view.review_bytes += file.stat.size
@@ -312,10 +318,11 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
         relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
         file = ledger.inventory.file_at(root.id, relative)
         moves = ledger.journal.held_at(root.path, relative)
+        purged = ledger.purges.purged_at(root.path, relative)
         found.files += [
             f for f in {*([file.id] if file else []), *(m.file for m in moves)} if f not in found.files
         ]
-        found.moves += [m.id for m in moves]
+        found.moves += [*(m.id for m in moves), *purged]
     for file in found.files:
         found.groups += [g.id for g in ledger.judgement.groups_with_file(file) if g.id not in found.groups]
     return found
@@ -338,6 +345,8 @@ def group_state(members: Sequence[MemberRow]) -> str:
 def _move_state(move: Move) -> str:
     if move.state is MoveState.INTENT:
         return "unfinished"
+    if move.refusal is Refusal.PURGED:
+        return "purged"
     if move.state is MoveState.DONE:
         return "moved" if move.goal is Goal.MOVED else "undone"
     return str(move.state)
@@ -389,6 +398,17 @@ def _reported(view: dict[str, Any]) -> dict[str, Any]:
     return {key: view[key] for key in _REPORTED} | {"evidence": evidence}
 
 
+def _undecoded(ledger: Ledger, roots: Sequence[RootRow]) -> Iterator[tuple[RootRow, FileRow, str]]:
+    """Photos whose bytes alone were compared, and what would have them decoded."""
+    for root in roots:
+        files = ledger.inventory.in_state(FileState.UNDECODED, root.id)
+        traits = ledger.inventory.traits(f.content for f in files if f.content)
+        for file in files:
+            known = traits.get(file.content or "")
+            if known is not None and (why := why_undecoded(known.format)):
+                yield root, file, why
+
+
 def build_report(
     ledger: Ledger,
     disk: Disk,
@@ -396,14 +416,26 @@ def build_report(
     keep_policy: str,
     now: float,
     month: str | None = None,
+    only: Narrowed | None = None,
 ) -> dict[str, Any]:
-    """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root."""
-    reviewer = Reviewer(ledger, disk)
-    groups = [v for root in roots for v in reviewer.report(ledger.judgement.groups(root.id, month))]
+    """The JSON report (DESIGN section 5): paths as before any move, relative to each group's root.
+
+    `only`: its groups, and what was left alone, of what one scan counts.
+    """
+    reviewer, only = Reviewer(ledger, disk), only or Narrowed(ledger, disk, Narrowing())
+    groups = [
+        view
+        for root in roots
+        for view in reviewer.report(only.groups(root, ledger.judgement.groups(root.id, month)))
+    ]
     one = len(roots) == 1
     skipped = [
-        (root, file) for root in roots for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        (root, file, file.reason)
+        for root in roots
+        for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        if only.looks_at(file, root.path)
     ]
+    undecoded = [(r, f, why) for r, f, why in _undecoded(ledger, roots) if only.looks_at(f, r.path)]
     return {
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "root": roots[0].path if one else [r.path for r in roots],
@@ -415,7 +447,8 @@ def build_report(
         "keep_policy": keep_policy,
         "model": ledger.get("model"),
         "skipped": [
-            {"path": f.path if one else os.path.join(r.path, f.path), "reason": f.reason} for r, f in skipped
+            {"path": f.path if one else os.path.join(r.path, f.path), "reason": why}
+            for r, f, why in (*skipped, *undecoded)
         ],
         "refused": [
             {"path": row.path if one else os.path.join(root.path, row.path), "reason": row.reason}

@@ -17,6 +17,7 @@ from dedupd.core.records import FileRow, RootRow
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.core.xmp import from_xmp
 from dedupd.pipeline.measure_thresholds import bars_in_force
+from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer
 from dedupd.pipeline.roots import Roots
 from dedupd.ports import Clock
@@ -67,9 +68,13 @@ def month_summary(
     root: RootRow,
     month: str,
     model: str,
+    only: Narrowed | None = None,
 ) -> MonthSummary:
-    """The month of this root as its files lie now. `model`: the id of the embedder in force."""
-    groups = reviewer.report(ledger.judgement.groups(root.id, month))
+    """The month of this root as its files lie now. `model`: the id of the embedder in force; `only`: its groups of
+    what one scan counts.
+    """
+    rows = ledger.judgement.groups(root.id, month)
+    groups = reviewer.report(rows if only is None else only.groups(root, rows))
     held = ledger.inventory.of_month(root.id, month, FileState.HELD)
     photos, guessed = ledger.inventory.month_count(root.id, month)
     skipped = ledger.inventory.of_month(root.id, month, FileState.SKIPPED)
@@ -79,19 +84,21 @@ def month_summary(
         moved_groups=len({g.id for g in groups if g.moved_to}), bytes_saved=sum(f.stat.size for f in held),
         model=model, thresholds={k: v for k, v in asdict(bars).items() if k != "model"},
         keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
-        elsewhere=_elsewhere(ledger, reviewer, held, month),
+        elsewhere=_elsewhere(ledger, reviewer, root, held, month, only),
         skipped={f.path: f.reason for f in skipped},
         left_to_compare=ledger.judgement.deferred(model, root.id, month),
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 
 
-def _elsewhere(ledger: Ledger, reviewer: Reviewer, held: Sequence[FileRow], month: str) -> list[SummaryFile]:
+def _elsewhere(
+    ledger: Ledger, reviewer: Reviewer, root: RootRow, held: Sequence[FileRow], month: str, only: Narrowed | None
+) -> list[SummaryFile]:  # fmt: skip
     """Held files of this month whose group belongs to its keeper's month."""
     here = {f.path for f in held}
     rows = {g.id: g for f in held for g in ledger.judgement.groups_with_file(f.id) if g.month != month}
     found: list[SummaryFile] = []
-    for view in reviewer.report(rows.values()):
+    for view in reviewer.report(rows.values() if only is None else only.groups(root, rows.values())):
         paths = (p for p, to in view.moved_to.items() if to in here)
         found += [replace(_file(view, p), why=f"its keeper is {view.keep}") for p in paths]
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
+from dedupd.core.purging import PurgeState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.relocation import Move, MoveState
 from dedupd.errors import RootError, VisionError
@@ -98,6 +99,11 @@ def verify(
         yield Breach(
             promise="P4", path=move.src, told="a move was begun and not ended",
             mend="start the daemon, or run `dedupd scan`: both finish or take it back first",
+        )  # fmt: skip
+    for purge in ledger.purges.in_state(PurgeState.INTENT, PurgeState.RETURNING):
+        yield Breach(
+            promise="P4", path=purge.trash, told="its way into the trash, or out of it, was begun and not ended",
+            mend="start the daemon, or run `dedupd scan`: both end what was begun first",
         )  # fmt: skip
     for row in ledger.sidecars.unsettled():
         if row.path:

@@ -48,6 +48,8 @@ class GroupView(Struct, kw_only=True):
     """path -> one clause: what the proof rests on, or what keeps it from moving unattended."""
     sizes: dict[str, int] = field(default_factory=dict)
     """path -> bytes, of every file named above."""
+    files: dict[str, int] = field(default_factory=dict)
+    """path -> file id, of the keeper and every file in `duplicates` and `review`: what pictures are asked for by."""
     reasons: list[str] = field(default_factory=list)
     """Why this keeper."""
     bytes: int = 0
@@ -185,6 +187,8 @@ class StatusView(Struct, kw_only=True):
     held_better: int = 0
     """Files in duplicates/ that hold more than their keeper: moved by an older dedupd, and wait for a yes."""
     model: str = ""
+    embedding: str = ""
+    """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for here."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     skipped: int = 0

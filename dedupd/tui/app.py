@@ -23,6 +23,7 @@ from textual.signal import Signal
 from dedupd.errors import ExitCode
 from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
 from dedupd.protocol.results import Confirmed
+from dedupd.reviewing.words import plain
 from dedupd.tui.gc_pause import GcPause
 from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
@@ -31,7 +32,6 @@ from dedupd.tui.link.daemon_line import Connected, DaemonLine, Disconnected, Not
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import plain
 from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.pictures.terminal import ImageMode
 from dedupd.tui.screens.base import Page

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -17,18 +18,30 @@ from dedupd.client.connection import DaemonRefused
 from dedupd.errors import NoDaemon
 from dedupd.protocol.failure import NOT_FOUND
 from dedupd.protocol.notices import Notice
-from dedupd.protocol.requests import Approve, GetGroups, GetMoves, GroupRef, Judge, Reject, Undo
+from dedupd.protocol.requests import (
+    Approve,
+    Exchange,
+    ForgetLessons,
+    GetGroups,
+    GetMoves,
+    GroupRef,
+    Judge,
+    Reject,
+    Tune,
+    Undo,
+)
 from dedupd.protocol.requests import (
     Request as Question,
 )
-from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
-from dedupd.protocol.views import GroupDetail, StatusView
+from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
+from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.web.bodies import answer, body_of, text_of
-from dedupd.web.contract import Back, Keep, Verdict, Yes, described, takes
+from dedupd.web.contract import Back, Keep, Many, Seen, Swap, Tried, Unlearn, Verdict, Yes, described, takes
 from dedupd.web.line import Line
 from dedupd.web.problems import Problem
 from dedupd.web.reading import LibraryReading
 
+R = TypeVar("R", bound=msgspec.Struct)
 LARGEST_ID = (1 << 63) - 1
 PAGE = 500
 EVENT_STREAMS = 32
@@ -59,6 +72,7 @@ class LibraryRoutes:
             ("/groups/{id}", self.group, GroupDetail, (404, 422)),
             ("/moves", self.moves, MovesPage, (422,)),
             ("/lessons", self.lessons, LessonsPage, (422,)),
+            ("/settings", self.settings, SettingsView, ()),
         ):
             routes.add_api_route(
                 path, read, response_class=Response, responses=described(result, 409, *errors)
@@ -68,11 +82,16 @@ class LibraryRoutes:
             ("/groups/{id}/reject", self.reject, Yes),
             ("/groups/{id}/keep", self.keep, Keep),
             ("/groups/{id}/judge", self.judge, Verdict),
+            ("/approve", self.approve_many, Many),
+            ("/exchange", self.exchange, Swap),
             ("/undo", self.undo, Back),
+            ("/lessons/forget", self.forget, Unlearn),
+            ("/tune", self.tune, Tried),
         ):
+            result = Tuned if body is Tried else Acted
             routes.add_api_route(
                 path, act, methods=["POST"], response_class=Response, openapi_extra=takes(body),
-                responses=described(Acted, 404, 409, 413, 415, 422),
+                responses=described(result, 404, 409, 413, 415, 422),
             )  # fmt: skip
         routes.add_api_route("/events", self.events, response_class=StreamingResponse, responses=_EVENTS)
         return routes
@@ -116,12 +135,34 @@ class LibraryRoutes:
         """The verdicts of people."""
         return answer(await self.reading.lessons(offset))
 
+    async def settings(self) -> Response:
+        """The settings that decide what moves, as the daemon follows them."""
+        return answer(await self.reading.settings())
+
+    async def tune(self, request: Request) -> Response:
+        """What other settings would change, counted in files. Changes nothing."""
+        tried = await body_of(request, Tried)
+        asked = Tune(tiers=tried.tiers, threshold=tried.threshold, keep_policy=tried.keep_policy)
+        return answer(await self._of_daemon(asked, Tuned))
+
     # ---- acts
 
     async def approve(self, id: Id, request: Request) -> Response:
         """Yes: the group's duplicates and review members move."""
         yes = await body_of(request, Yes)
         return await self._act(Approve(groups=[GroupRef(id=id, version=yes.version)], key=yes.key))
+
+    async def approve_many(self, request: Request) -> Response:
+        """Yes to many groups at once, in one batch."""
+        many = await body_of(request, Many)
+        if bool(many.groups) == many.all:
+            raise Problem(422, "invalid", "say what to approve: groups, or all")
+        return await self._act(Approve(groups=_refs(many.groups), all=many.all, key=many.key))
+
+    async def exchange(self, request: Request) -> Response:
+        """What was moved and holds more than its keeper comes back, and its keeper moves in its place."""
+        swap = await body_of(request, Swap)
+        return await self._act(Exchange(groups=_refs(swap.groups), key=swap.key))
 
     async def reject(self, id: Id, request: Request) -> Response:
         """Not duplicates, for ever. Moved members are put back."""
@@ -159,12 +200,23 @@ class LibraryRoutes:
             )
         )  # fmt: skip
 
+    async def forget(self, request: Request) -> Response:
+        """Unlearn lessons: what they kept apart may be proposed again."""
+        forget = await body_of(request, Unlearn)
+        return await self._act(ForgetLessons(lessons=forget.lessons, key=forget.key))
+
     async def _act(self, request: Question) -> Response:
+        try:
+            return answer(await self._of_daemon(request, Acted))
+        finally:
+            self.reading.forget_groups()
+
+    async def _of_daemon(self, request: Question, kind: type[R]) -> R:
         """By the daemon, however long it takes; a browser that leaves does not stop it."""
         try:
-            return answer(await self.line.ask(request, Acted, timeout=None))
+            return await self.line.ask(request, kind, timeout=None)
         except NoDaemon as error:
-            raise Problem(409, "no_daemon", f"{error}: only a running daemon acts") from None
+            raise Problem(409, "no_daemon", f"{error}: only a running daemon does that") from None
 
     async def _waiting(self, id: int) -> list[int]:
         """The members that have not moved. A group that is gone has none: the daemon knows whether it was the same key."""
@@ -196,6 +248,10 @@ class LibraryRoutes:
                     yield ": still here\n\n"
                 else:
                     yield _event(notice)
+
+
+def _refs(groups: list[Seen]) -> list[GroupRef]:
+    return [GroupRef(id=group.id, version=group.version) for group in groups]
 
 
 def _event(notice: Notice) -> str:

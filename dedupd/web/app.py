@@ -23,15 +23,28 @@ from starlette.types import ASGIApp
 from dedupd.adapters.fs.lock import private_folder, state_lock
 from dedupd.config import Places, Settings
 from dedupd.errors import AlreadyRunning, DedupdError, StateError
-from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage
-from dedupd.protocol.views import GroupDetail, StatusView
+from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
+from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.version import __version__
 from dedupd.web.api import LibraryRoutes
 from dedupd.web.bodies import answer, refusal
-from dedupd.web.contract import Back, ErrorBody, Keep, SetDuplicates, UploadedSet, Verdict, Yes, schemas
+from dedupd.web.contract import (
+    Back,
+    ErrorBody,
+    Keep,
+    Many,
+    SetDuplicates,
+    Swap,
+    Tried,
+    Unlearn,
+    UploadedSet,
+    Verdict,
+    Yes,
+    schemas,
+)
 from dedupd.web.door import Door, Site
 from dedupd.web.line import Line
-from dedupd.web.pages import Pages, static
+from dedupd.web.pages import Pages, static, wants_page
 from dedupd.web.pictures import Pictures
 from dedupd.web.problems import Problem, problem_of
 from dedupd.web.reading import LibraryReading
@@ -40,8 +53,8 @@ from dedupd.web.sets import Sets
 from dedupd.web.tokens import Tokens
 
 _MESSAGES = (
-    Acted, Back, ErrorBody, GroupDetail, GroupsPage, Keep, LessonsPage, MonthsPage, MovesPage, SetDuplicates, StatusView,
-    UploadedSet, Verdict, Yes,
+    Acted, Back, ErrorBody, Unlearn, GroupDetail, GroupsPage, Keep, LessonsPage, Many, MonthsPage, MovesPage, SetDuplicates,
+    SettingsView, StatusView, Swap, Tried, Tuned, UploadedSet, Verdict, Yes,
 )  # fmt: skip
 _TIDY_SECONDS = 30.0
 _CODES = {404: "not_found", 405: "not_allowed"}
@@ -109,7 +122,8 @@ def app_of(built: ServerParts) -> FastAPI:
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        beside = [asyncio.create_task(built.line.run()), asyncio.create_task(_tidy(built.sets))]
+        work = (built.line.run(), built.reading.follow(), _tidy(built.sets))
+        beside = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
@@ -123,10 +137,19 @@ def app_of(built: ServerParts) -> FastAPI:
     app = FastAPI(
         title="dedupd", version=__version__, docs_url=None, redoc_url=None, lifespan=life,
         description="Duplicates in a photo library, and among pictures that you send.",
-        exception_handlers={
-            DedupdError: _told, HTTPException: _not_here, RequestValidationError: _not_valid,
-        },
     )  # fmt: skip
+    pages = Pages(app, built.reading)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        problem = _problem(error)
+        if wants_page(request):
+            return await pages.problem(problem)
+        response = refusal(problem)
+        response.headers.update(getattr(error, "headers", None) or {})
+        return response
+
+    for kind in (DedupdError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, refused)
     app.add_api_route(
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
     )
@@ -134,7 +157,7 @@ def app_of(built: ServerParts) -> FastAPI:
         LibraryRoutes(built.reading, built.line),
         built.pictures,
         SetRoutes(built.sets),
-        Pages(app),
+        pages,
     ):
         app.include_router(routes.router())
     app.mount("/static", static(), name="static")
@@ -157,26 +180,15 @@ async def _tidy(sets: Sets) -> None:
         sets.expire()
 
 
-async def _told(request: Request, error: Exception) -> Response:
-    del request
+def _problem(error: Exception) -> Problem:
+    """Whatever went wrong, as one status, word and sentence."""
+    if isinstance(error, HTTPException):
+        return Problem(error.status_code, _CODES.get(error.status_code, "failed"), str(error.detail))
+    if isinstance(error, RequestValidationError):
+        told = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        return Problem(422, "invalid", "; ".join(told)[:1000])
     assert isinstance(error, DedupdError)
-    return refusal(problem_of(error))
-
-
-async def _not_here(request: Request, error: Exception) -> Response:
-    del request
-    assert isinstance(error, HTTPException)
-    code = _CODES.get(error.status_code, "failed")
-    response = refusal(Problem(error.status_code, code, str(error.detail)))
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _not_valid(request: Request, error: Exception) -> Response:
-    del request
-    assert isinstance(error, RequestValidationError)
-    told = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-    return refusal(Problem(422, "invalid", "; ".join(told)[:1000]))
+    return problem_of(error)
 
 
 def _describe(app: FastAPI) -> None:

@@ -7,7 +7,7 @@ misspelt word.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -17,6 +17,8 @@ from dedupd.protocol.requests import Key
 
 Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Ids = Annotated[list[Id], Meta(max_length=MANY_IDS)]
+MANY_GROUPS = 5_000
+"""In one act: with their versions they fit into one message to the daemon."""
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 
 
@@ -62,6 +64,46 @@ class Back(Struct, forbid_unknown_fields=True, kw_only=True):
     last: bool = False
     all: bool = False
     key: Key = ""
+
+
+class Seen(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A group as it was seen."""
+
+    id: Id
+    version: int | None = None
+
+
+class Many(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Approve these groups, or all that is proposed: exactly one of the two."""
+
+    groups: Annotated[list[Seen], Meta(max_length=MANY_GROUPS)] = field(default_factory=list[Seen])
+    all: bool = False
+    """Everything that is proposed (not what is under review), and the roots' first yes."""
+    key: Key = ""
+
+
+class Swap(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Exchange what lies in duplicates/ and holds more than its keeper; of all groups when none is named."""
+
+    groups: Annotated[list[Seen], Meta(max_length=MANY_GROUPS)] = field(default_factory=list[Seen])
+    key: Key = ""
+
+
+class Unlearn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Forget these lessons."""
+
+    lessons: Annotated[list[Id], Meta(min_length=1, max_length=MANY_IDS)]
+    key: Key = ""
+
+
+class Tried(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Settings to try: what they would change is counted, and nothing is changed."""
+
+    tiers: dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]] = field(
+        default_factory=dict[Any, Any]
+    )
+    threshold: float | None = None
+    keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
 
 class Uploaded(Struct, kw_only=True):

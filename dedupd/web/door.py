@@ -145,7 +145,7 @@ class Door:
             return None
         if scope["path"] == "/" and (given := _token_in_address(scope)):
             return self._welcome(given)
-        bearer = _bearer(headers)
+        bearer = bearer_of(headers)
         if self._tokens.opens(bearer):
             return None
         if not bearer and self._tokens.is_cookie(_cookie(headers, self._site.cookie)):
@@ -187,7 +187,8 @@ def _token_in_address(scope: Scope) -> str:
     return asked.get("token", [""])[0] if scope["method"] in _READING else ""
 
 
-def _bearer(headers: Headers) -> str:
+def bearer_of(headers: Headers) -> str:
+    """What a request says to be the token; '' when it says nothing."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
 

@@ -96,6 +96,10 @@ class Line:
             return self._connection
 
     @property
+    def up(self) -> bool:
+        return self._connection is not None
+
+    @property
     def listeners(self) -> int:
         return len(self._listeners)
 

@@ -14,16 +14,30 @@ from typing import TypeVar
 import msgspec
 
 from dedupd.config import Places, Settings
+from dedupd.core.records import HeldBetter
 from dedupd.errors import NoDaemon, StateError
 from dedupd.library import LibraryView
-from dedupd.protocol.requests import GetGroup, GetGroups, GetLessons, GetMonths, GetMoves, GetStatus, Request
+from dedupd.protocol.notices import MonthChanged, Notice, Resync
+from dedupd.protocol.requests import (
+    GetGroup,
+    GetGroups,
+    GetLessons,
+    GetMonths,
+    GetMoves,
+    GetSettings,
+    GetStatus,
+    Request,
+)
 from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
-from dedupd.protocol.views import GroupDetail, StatusView
-from dedupd.web.line import Line
+from dedupd.protocol.views import GroupDetail, GroupView, SettingsView, StatusView
+from dedupd.web.line import Line, LineChanged
 from dedupd.web.problems import Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
+MonthKey = tuple[str | None, str]
+"""(root, month); None: of every root."""
+_PAGE = 500
 
 
 class LibraryReading:
@@ -32,6 +46,9 @@ class LibraryReading:
     def __init__(self, settings: Settings, places: Places, line: Line) -> None:
         self._settings, self._places, self._line = settings, places, line
         self._reader = ThreadPoolExecutor(1, "web-reader")
+        self._months: dict[MonthKey, list[GroupView]] = {}
+        """All groups of the months that were looked at, until something is told that may have changed them."""
+        self._changes = 0
 
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
@@ -69,6 +86,54 @@ class LibraryReading:
             return detail
 
         return await self._asked(GetGroup(id=id), GroupDetail, read)
+
+    async def month(self, root: str | None, month: str) -> list[GroupView]:
+        """All groups of a month. Must not be changed by who gets them."""
+        if (known := self._months.get((root, month))) is not None:
+            return known
+        changes, found, offset = self._changes, list[GroupView](), 0
+        while offset is not None:
+            page = await self.groups(GetGroups(month=month, root=root, offset=offset, limit=_PAGE))
+            found += page.groups
+            offset = page.next_offset
+        # Without a daemon nobody tells when something changes.
+        if self._line.up and changes == self._changes:
+            self._months[root, month] = found
+        return found
+
+    def forget_groups(self) -> None:
+        """Something was done: ask for every group again."""
+        self._changes += 1
+        self._months.clear()
+
+    async def follow(self) -> None:
+        """Forgets what the daemon says has changed; returns only when cancelled."""
+        with self._line.listen() as listener:
+            while True:
+                self._noticed(await listener.get())
+
+    def _noticed(self, notice: Notice) -> None:
+        if isinstance(notice, Resync | LineChanged):
+            self.forget_groups()
+        elif isinstance(notice, MonthChanged):
+            self._changes += 1
+            for root in (notice.root, None):
+                self._months.pop((root, notice.month), None)
+
+    async def settings(self) -> SettingsView:
+        """As the daemon follows them. Raises Problem without one."""
+        try:
+            return await self._line.ask(GetSettings(), SettingsView)
+        except NoDaemon as error:
+            raise Problem(409, "no_daemon", f"{error}: it tells what it follows") from None
+
+    async def held_better(self, root: str | None) -> list[HeldBetter]:
+        """What lies in duplicates/ and holds more than its keeper."""
+        try:
+            found = await self.of_state(lambda view: view.ledger.held_checks.better())
+        except StateError:
+            return []
+        return [better for better in found if root in (None, better.root)]
 
     async def moves(self, asked: GetMoves) -> MovesPage:
         def read(view: LibraryView) -> MovesPage:

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from dedupd.drafts import draft_of
-from dedupd.errors import StateError
+from dedupd.errors import StateError, UsageError
 
 _SHORTEST = 32
 """Letters; a shorter one was not made here."""
@@ -60,6 +60,20 @@ def token_in(path: Path) -> str:
         raise StateError(
             f"the token {path} cannot be kept ({error.strerror}): mend or remove that file"
         ) from None
+
+
+def token_of(path: Path) -> str:
+    """The token in a file that its owner named; made there when nothing has that name, and never replaced. Raises UsageError."""
+    try:
+        found = _kept(path)
+        if not found and os.path.lexists(path):
+            raise UsageError(
+                f"{path} holds no token: name a file of yours (mode 0600) with {_SHORTEST} letters or more in it, "
+                "or one that is not there yet"
+            )
+        return found or _made(path)
+    except OSError as error:
+        raise UsageError(f"the token file {path} cannot be used ({error.strerror}): name another") from None
 
 
 def _kept(path: Path) -> str:

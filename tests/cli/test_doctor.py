@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from dedupd.adapters.fs.disk import LocalDisk
+from dedupd.cli import machine
 from dedupd.cli.commands import doctor
+from dedupd.cli.main import main
 from dedupd.config import Settings
 from dedupd.core.abilities import Way
 from tests.support import disks
@@ -40,3 +43,60 @@ def test_a_known_root_says_how_files_move_in_it(
     disks.limited(monkeypatch, way)
     found = moving(tmp_path)
     assert (found.good, told in found.told) == (way is not None, True), found
+
+
+@pytest.mark.parametrize(("limit", "good"), [(8192, True), (1000, False)])
+def test_too_few_watches_are_told_with_the_command(tmp_path: Path, limit: int, good: bool) -> None:
+    (tmp_path / "max_user_watches").write_text(f"{limit}\n")
+    (tmp_path / "max_user_instances").write_text("128\n")
+    (found,) = machine.watching(2000, tmp_path)
+    assert found.good is good and ("sysctl" in found.mend) is not good
+
+
+def test_where_there_is_no_inotify_nothing_is_told(tmp_path: Path) -> None:
+    assert list(machine.watching(2000, tmp_path)) == []
+
+
+@pytest.mark.parametrize(("newest", "good"), [(0.0, True), (1e9, True), (1e9 + 86_400, False)])
+def test_a_clock_that_was_set_back(newest: float, good: bool) -> None:
+    (found,) = machine.clock(newest, 1e9)
+    assert found.good is good and bool(found.mend) is not good
+
+
+def test_what_a_file_system_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    files, trash = machine.file_system(str(tmp_path))
+    assert "told apart by capitals" in files.told and "finds a trash" in trash.told
+    assert list(tmp_path.iterdir()) == [], "looking makes nothing"
+    assert list(machine.file_system(str(tmp_path / "gone"))) == []
+
+
+def test_names_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / ".dedupd-root.json").write_text("{}")
+    (tmp_path / ".DEDUPD-ROOT.JSON").symlink_to(".dedupd-root.json")  # as a file system does that folds case
+    assert "other capitals is the same file" in next(machine.file_system(str(tmp_path))).told
+
+
+def test_macos_keeps_out_whom_nobody_allowed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(path: object) -> list[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(machine.os, "listdir", no)
+    (found,) = machine.full_disk_access(tmp_path, "/usr/bin/python3", "darwin")
+    assert not found.good and "Full Disk Access" in found.mend
+    assert list(machine.full_disk_access(tmp_path, "/usr/bin/python3", "linux")) == []
+
+
+@pytest.mark.parametrize(
+    ("env", "real"), [({"TERM": "xterm-kitty"}, True), ({"TERM_PROGRAM": "WezTerm"}, True), ({}, False)]
+)
+def test_what_a_terminal_shows(env: dict[str, str], real: bool) -> None:
+    (found,) = machine.terminal(env)
+    assert ("real pixels" in found.told) is real and bool(found.mend) is not real
+
+
+def test_all_of_it_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--json", "--state-dir", str(tmp_path / "state")])
+    told = json.loads(capsys.readouterr().out)
+    assert {"packages", "state", "clock", "terminal", "engine"} <= {f["what"] for f in told}
+    assert all(set(f) == {"what", "ok", "told", "mend"} for f in told)

@@ -17,6 +17,7 @@ from dedupd.cli.first_config import write_config
 from dedupd.cli.login_service import (
     Host,
     install,
+    logs,
     render_agent,
     render_drop_in,
     render_unit,
@@ -25,7 +26,7 @@ from dedupd.cli.login_service import (
     uninstall,
 )
 from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.config import Places, Settings, load, places
+from dedupd.config import Embedding, Places, Settings, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
 
@@ -102,6 +103,32 @@ def test_the_service_finds_the_folders_of_this_shell(linux: Host, where: Places,
     assert 'Environment="HF_HOME=/models"' in text
     assert "SECRET" not in text
     assert "DEDUPD_" not in render_drop_in(places(env={}), settings, linux)
+
+
+def test_without_services_elsewhere_the_unit_has_no_network(
+    linux: Host, where: Places, settings: Settings
+) -> None:
+    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"} <= set(render_unit(linux).splitlines())
+    named = replace(settings, embedding=Embedding(url=("http://192.168.1.9:8766",)))
+    for each in (settings, named):  # an address alone opens nothing
+        text = render_drop_in(where, each, linux)
+        assert not any(word in text for word in ("Network", "AF_INET", "IPAddress"))
+
+
+def test_the_unit_may_reach_the_services_that_embed_and_nothing_else(
+    linux: Host, where: Places, settings: Settings
+) -> None:
+    urls = ("http://192.168.1.9:8766", "https://[fd00::9]:8766/eyes")
+    lines = render_drop_in(
+        where, replace(settings, embedding=Embedding(mode="auto", url=urls)), linux
+    ).splitlines()
+    assert [line for line in lines if not line.startswith(("#", "[", "ReadWrite", "Environment"))] == [
+        "PrivateNetwork=no", "RestrictAddressFamilies=AF_INET AF_INET6", "IPAddressDeny=any",
+        "IPAddressAllow=192.168.1.9", "IPAddressAllow=fd00::9",
+    ]  # fmt: skip
+    by_name = Embedding(mode="remote", url=("http://cellar.local:8766",))
+    with pytest.raises(UsageError, match="write its address"):
+        render_drop_in(where, replace(settings, embedding=by_name), linux)
 
 
 @pytest.mark.parametrize("name", ["a\nExecStart=x", 'a"b', "a\\b", "a\udcff"])
@@ -353,3 +380,30 @@ def test_status_on_a_mac_reads_what_launchd_prints(
     programs.answers["print"] = (113, "Could not find service")
     assert status(Settings(), mac) == ExitCode.NO_DAEMON
     assert "not installed, not running" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_logs_are_shown_by_the_journal(where: Places, tmp_path: Path, follow: bool) -> None:
+    asked: list[str] = []
+    host = Host(platform="linux", home=tmp_path, env={}, show=lambda command: asked.extend(command) or 0)
+    assert logs(where, host, follow=follow) == 0
+    assert asked[:4] == ["journalctl", "--user", "--unit", "dedupd.service"]
+    assert ("--follow" in asked) is follow
+
+
+def test_logs_on_a_mac_are_a_file(where: Places, tmp_path: Path) -> None:
+    asked: list[str] = []
+    host = Host(platform="darwin", home=tmp_path, env={}, show=lambda command: asked.extend(command) or 0)
+    with pytest.raises(StateError, match=r"launchd\.log"):
+        logs(where, host, follow=False)
+    where.logs.mkdir(parents=True)
+    (where.logs / "launchd.log").write_text("x")
+    assert logs(where, host, follow=True) == 0 and "-f" in asked
+
+
+def test_logs_without_a_journal_say_so(where: Places, tmp_path: Path) -> None:
+    def nothing(command: object) -> int:
+        raise FileNotFoundError
+
+    with pytest.raises(StateError, match="journalctl is not installed"):
+        logs(where, Host(platform="linux", home=tmp_path, env={}, show=nothing), follow=False)

@@ -21,6 +21,8 @@ class ReviewApp:
         print(self.images, colours, constants.ESCAPE_DELAY)
 stub.ReviewApp = ReviewApp
 sys.modules["dedupd.tui.app"] = stub
+for stream in ("__stdin__", "__stdout__", "__stderr__"):
+    setattr(sys, stream, types.SimpleNamespace(isatty=lambda: True))
 from dedupd.cli.commands.review import run
 run(Namespace(images=sys.argv[1], web=False, state_dir=None, config=None))
 """
@@ -30,8 +32,7 @@ def told(images: str, **given: str) -> list[str]:
     """Mode, colours as Textual has them, and seconds of an Esc."""
     dropped = ("ESCDELAY", "COLORTERM", "NO_COLOR", "TEXTUAL_COLOR_SYSTEM")
     environ = {name: value for name, value in os.environ.items() if name not in dropped}
-    # A driver is named as for a browser: then no terminal is needed.
-    environ |= {"TEXTUAL_DRIVER": "none", "TERM": "xterm-kitty"} | given
+    environ |= {"TERM": "xterm-kitty"} | given
     command = [sys.executable, "-c", _STUB, images]
     return subprocess.run(
         command, env=environ, capture_output=True, text=True, check=True, timeout=60

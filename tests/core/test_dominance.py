@@ -372,3 +372,18 @@ def test_adding_metadata_never_makes_a_better_picture_move(pictures: list[Any], 
                 pair = between(edges, star.keeper.content, member.node.content)
                 assert lost(pair, member.node.traits, star.keeper.traits) == ()
                 assert not dominates(member.node.traits, star.keeper.traits, pair, waived=NOTHING)
+
+
+RAW = replace(PHOTO, content="r", format="RAW", jpeg_quality=None)
+SENSOR = replace(COLOURFUL, depth=14, lossless=True)
+
+
+def test_a_raw_moves_for_nothing_but_its_own_bytes_and_nothing_unasked_for_a_raw() -> None:
+    """Whatever the policy: what was compared of it is one way to develop it (P16)."""
+    pair = edge(COLOURFUL, SENSOR, one="a", other="r")
+    for waived in (NOTHING, WAIVED):
+        assert "raw" in aspects(lost(pair, RAW, PHOTO, waived=waived))
+        assert aspects(lost(pair, PHOTO, RAW, waived=waived)) >= {"raw"}
+    same = edge(replace(COLOURFUL), replace(COLOURFUL), one="r", other="s")
+    assert aspects(lost(same, RAW, replace(RAW, content="s"))) == {"raw"}
+    assert lost(replace(same, relation=Relation.EXACT), RAW, RAW) == ()

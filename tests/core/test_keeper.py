@@ -145,3 +145,41 @@ def test_the_order_is_total(nodes: list[Node], policy: str) -> None:
         assert (rank_key(one, policy) < rank_key(other, policy)) != (
             rank_key(other, policy) < rank_key(one, policy)
         )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "IMG_0001 (Anna's conflicted copy 2024-06-15).jpg",
+        "IMG_0001 (conflicted copy 2024-06-15 101112).jpg",
+        "IMG_0001 (In Konflikt stehende Kopie von Anna 2024-06-15).jpg",
+        "IMG_0001_conflict-20240615-101112.jpg",
+        "IMG_0001.sync-conflict-20240615-101112-ABCDEFG.jpg",
+        "IMG_0001 (SFConflict anna@example.org 2024-06-15-10-11-12).jpg",
+        "IMG_0001-DESKTOP-4F2K9QX.jpg",
+        "IMG_0001-LAPTOP-7H3D2M1P-2.jpg",
+    ],
+)
+def test_the_copy_that_a_sync_client_made_of_a_conflict_goes(name: str) -> None:
+    """Whatever its file's time says: the client sets it."""
+    undated = replace(ORIGINAL, captured=None)
+    keeper, copy = node("2024/06/IMG_0001.jpg", undated), node(f"2024/06/{name}", undated, mtime=1.0)
+    assert min((keeper, copy), key=rank_key) is keeper
+    assert "not a sync client's conflicting copy" in reasons(keeper, copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["conflict zone.jpg", "a-desktop-picture.jpg", "a-DESKTOP-WALLPAPERS.jpg", "LAPTOP.jpg"]
+)
+def test_other_names_are_nobodys_conflict(name: str) -> None:
+    undated = replace(ORIGINAL, captured=None)
+    older = node(f"2024/06/{name}", undated, mtime=1.0)
+    assert min((node("2024/06/a.jpg", undated), older), key=rank_key) is older
+
+
+def test_at_equal_holdings_a_raw_keeps_before_a_heic_and_a_heic_before_a_jpeg() -> None:
+    files = [
+        node(f"{name}.x", replace(ORIGINAL, format=name, jpeg_quality=None))
+        for name in ("JPEG", "RAW", "HEIF")
+    ]
+    assert [file.traits.format for file in sorted(files, key=rank_key)] == ["RAW", "HEIF", "JPEG"]

@@ -536,3 +536,17 @@ def test_few_details_that_agree_to_the_finest_are_asked_about() -> None:
     assert outcome(judge(m=bubble)) == "copy"
     for doubtful in (replace(bubble, band_ncc=0.9), measured(method="orb", inliers=10, fine_ncc=0.8)):
         assert outcome(judge(m=doubtful, cosine=0.8)) == "none"
+
+
+def test_a_raw_and_what_was_developed_from_it_are_one_photo_in_two_forms() -> None:
+    """RAW in one folder and JPEG in another are no thousand questions (P10); a picture that lost its camera is asked about."""
+    raw = replace(A, format="RAW", camera="Maker|One|123", captured=1000.0)
+    picture = replace(B, camera="Maker|One|", captured=1000.4)
+    same = Candidate(a="a", b="b", cosine=0.99, hash_distance=0)
+    assert not relatable(raw, picture, 0, same_month=True)
+    assert classify(raw, picture, same, measured(), LITE, same_month=True) is None
+    for other in (
+        replace(picture, camera=""), replace(picture, captured=None), replace(picture, camera="Maker|Two|"),
+        replace(picture, format="RAW"), replace(picture, captured=1005.0),
+    ):  # fmt: skip
+        assert relatable(raw, other, 0, same_month=True)

@@ -21,6 +21,9 @@ from dedupd.core.settling import passed_over
         ".a.jpg.x7Fq2",
         ".DS_Store",
         ".a.heic.icloud",
+        "a.jpg.nextcloud",
+        "a.jpg.ownCloud",
+        "a.jpg.cloud",
     ],
 )
 def test_names_of_unfinished_and_hidden_files_are_passed_over(name: str) -> None:
@@ -28,7 +31,8 @@ def test_names_of_unfinished_and_hidden_files_are_passed_over(name: str) -> None
 
 
 def test_a_cloud_placeholder_is_called_one() -> None:
-    assert passed_over(".IMG_0001.HEIC.icloud") == "still in the cloud"
+    for name in (".IMG_0001.HEIC.icloud", "IMG_0001.HEIC.nextcloud", "IMG_0001.HEIC.owncloud"):
+        assert passed_over(name) == "still in the cloud"
 
 
 @pytest.mark.parametrize(

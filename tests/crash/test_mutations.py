@@ -33,11 +33,13 @@ DURABILITY, PIPELINE, FAULTS = (
 )
 
 
-ORDERS = "pipeline/test_move_orders.py::"
+ORDERS, NARROW = "pipeline/test_move_orders.py::", "pipeline/test_narrow.py::"
 LOOKING, RECONCILE = "adapters/fs/walk.py", "pipeline/reconcile.py"
 FOREIGN, LOOKS = "pipeline/test_foreign_folders.py::", "adapters/fs/test_walk.py::"
 SIDECARS, ANNOTATE = "adapters/fs/sidecar_files.py", "pipeline/test_annotate.py::"
 FUZZ = "adapters/fs/test_receipts_fuzz.py::"
+DISCARDING, TRASH, PURGE = "adapters/fs/discarding.py", "adapters/fs/trash.py", "pipeline/purge.py"
+PURGES, TRASHES = "pipeline/test_purge.py::", "adapters/fs/test_trash.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ MUTATIONS = [
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
     drop("fsync of receipts", RECEIPTS, "        os.fsync(fd)\n", DURABILITY + "test_intent_then_receipt_then_rename", ""),
     drop("fsync of the receipts' folder", RECEIPTS, "        if new:\n            os.fsync(folder)\n", DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", ""),
-    drop("fsync of a new folder's parent", FILES, '                    test_points.step("folder made")\n                    self._mover.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    test_points.step("folder made")\n'),
+    drop("fsync of a new folder's parent", FILES, '                    test_points.step("folder made")\n                    self.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    test_points.step("folder made")\n'),
     drop("fsync of both folders", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[]"),
     drop("fsync of the new folder only", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[pair[0] for pair in self._renamed]"),
     drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.restored)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
@@ -126,7 +128,7 @@ MUTATIONS = [
     # what comes in between two slices
     drop("chosen anew for each slice", "pipeline/movement.py", "self._as_they_are(groups)", "pipeline/test_slices.py::test_what_waits_for_a_person_since_a_moment_ago_does_not_move", "[(g, g.members) for g in groups]"),
     drop("only what still is to move", "pipeline/movement.py", '[m for m in now.members if m.role == "duplicate" and m.file in chosen]', "pipeline/test_slices.py::test_what_waits_for_a_person_since_a_moment_ago_does_not_move", "[m for m in now.members if m.file in chosen]"),
-    drop("first moves as a whole", "pipeline/movement.py", "                whole\n                and root.backlog", "pipeline/test_slices.py::test_moves_that_are_stopped_are_whole_and_go_on_later", "                root.backlog"),
+    drop("first moves as a whole", "pipeline/movement.py", "                whole\n                and (wanted", "pipeline/test_slices.py::test_moves_that_are_stopped_are_whole_and_go_on_later", "                (wanted"),
     drop("held as it lies now", "pipeline/movement.py", "rows = [held[m.id] for m in chosen if m.root == root and m.id in held]", "pipeline/test_in_between.py::test_an_undo_follows_a_folder_that_was_renamed_in_between", "rows = [m for m in chosen if m.root == root]"),
     drop("what was listed may have moved", RECONCILE, "            if self._ledger.changes != before:\n                return\n", "pipeline/test_look_in_slices.py::test_what_is_found_elsewhere_while_it_is_believed_gone_is_there", ""),
     drop("what is missing is sought once more", RECONCILE, "row.path > after and row.path not in there", "pipeline/test_look_in_slices.py::test_what_comes_back_while_it_looks_is_there", "row.path > after"),
@@ -178,6 +180,34 @@ MUTATIONS = [
     drop("fsync after a sidecar went", SIDECARS, '                    test_points.step("sidecar removed")\n                    os.fsync(fd)\n', ANNOTATE + "test_a_sidecar_is_on_disk_before_it_is_told", '                    test_points.step("sidecar removed")\n'),
     drop("a sidecar is journaled first", "pipeline/annotate.py", "            self._put(begun)\n", "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", ""),
     drop("torn sidecars", "pipeline/annotate.py", 'torn=row.state == "writing")\n            row = ', "crash/test_kill_sidecars.py::test_a_torn_sidecar_is_made_anew", "torn=False)\n            row = "),
+    # into the trash
+    drop("purge: old enough", PURGE, "if all(m.at <= before for m in unit) and", PURGES + "TestStays::test_what_is_not_old_enough", "if"),
+    drop("purge: the keeper holds all", PURGE, 'return f"it {losses[0].clause}, and its keeper does not" if losses else ""', PURGES + "TestStays::test_its_keeper_holds_less", 'return ""'),
+    drop("purge: measured", PURGE, 'return "what it holds was never compared with its keeper"', PURGES + "TestStays::test_what_it_holds_was_never_measured", 'return ""'),
+    drop("purge: the keeper was read", PURGE, "if move.keeper_content not in seen:", PURGES + "TestStays::test_a_keeper_that_was_never_read", "if False:"),
+    drop("purge: a person's no", PURGE, 'return "a person said that it is no duplicate"', PURGES + "TestStays::test_a_persons_no", 'return ""'),
+    drop("purge: not what looks alike", PURGE, 'return "it only looks alike" if move.relation == Relation.SIMILAR else ""', PURGES + "TestStays::test_what_only_looks_alike", 'return ""'),
+    drop("purge: what it knows is written", PURGE, 'if row.state != "settled":', PURGES + "TestStays::test_what_it_knows_is_not_written_yet", "if False:"),
+    drop("purge: the sidecar is there", PURGE, "if row is not None and row.path and self._disk.stat(root.path, row.path) is None:", PURGES + "TestStays::test_a_sidecar_that_is_gone", "if False:"),
+    drop("purge: companions elsewhere", PURGE, 'return "" if stands is not None else f"no other copy of {_name(move.src)} is in the library"', PURGES + "TestStays::test_companions_that_the_library_has_nowhere_else", 'return ""'),
+    drop("purge: units whole", PURGE, 'return "not all that belongs to it was named"', PURGES + "TestStays::test_no_part_of_a_unit", 'return ""'),
+    drop("purge: keepers of the library", PURGE, 'return "its keeper lies in a folder that is none of the library"', PURGES + "TestStays::test_a_keeper_in_a_bin", 'return ""'),
+    drop("purge: the keeper is proven", DISCARDING, "stands = self._prove(order.stands, order.stands_content, order)", PURGES + "TestStays::test_its_keeper_was_spoiled_unseen", "stands = self._prove(order.stands, content_of(os.open(os.path.join(self._root.path, order.stands), 0)), order)"),
+    drop("purge: the file is proven", DISCARDING, "held = self._prove(order.move.dst, order.move.content, None)", PURGES + "TestStays::test_the_held_file_is_not_what_moved", "held = self._prove(order.move.dst, content_of(os.open(os.path.join(self._root.path, order.move.dst), 0)), None)"),
+    drop("purge: keeper at the last moment", DISCARDING, "            undisturbed(self._root, stands, order.stands)\n            test_points", PURGES + "TestAtTheLastMoment::test_nothing_goes_when_the_keeper_vanished_before", "            test_points"),
+    drop("purge: keeper looked at again", DISCARDING, "        undisturbed(self._root, stands, order.stands)\n\n", PURGES + "TestAtTheLastMoment::test_the_keeper_vanishes", "\n"),
+    drop("purge: the very file went", DISCARDING, "if found is None or identity(found) != identity(held.stat) or not same_bytes(found, held.stat):", PURGES + "TestAtTheLastMoment::test_the_file_is_exchanged", "if False:"),
+    drop("purge: receipted first", DISCARDING, "            if must:\n                raise\n", PURGES + "TestAtTheLastMoment::test_the_disk_takes_no_receipt", "            pass\n"),
+    drop("purge: journaled first", PURGE, "            self._ledger.purges.intend(rows)\n", PURGES + "TestKilled::test_the_ledger_tells_the_truth", ""),
+    drop("purge: recovery asks for the keeper", PURGE, "if going and whole and self._keeper_stands([m for m, _ in going]):", PURGES + "TestKilled::test_what_has_no_keeper_any_more_comes_back", "if going and whole:"),
+    drop("purge: back only the very file", DISCARDING, "if content_of(fd) != move.content or identity(os.fstat(fd)) != identity(found):", PURGES + "TestBack::test_another_file_in_its_place_in_the_trash_is_left_there", "if False:"),
+    drop("purge: a place is reserved", TRASH, "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW", PURGES + "TestAtTheLastMoment::test_the_info_name_is_taken", "os.O_WRONLY | os.O_CREAT | os.O_TRUNC"),
+    drop("purge: what the desktop restored", PURGE, "        self._found_again()\n", PURGES + "TestBack::test_what_the_desktop_restored_is_put_back", ""),
+    drop("trash: sticky", TRASH, "return stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)", TRASHES + "test_one_that_is_not_is_passed_over", "return stat.S_ISDIR(found.st_mode)"),
+    drop("trash: no link", TRASH, "_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW", TRASHES + "test_no_link_and_no_file_is_a_trash", "_FOLDER = os.O_RDONLY | os.O_DIRECTORY"),
+    drop("trash: nobody else's", TRASH, "    if found.st_mode & stat.S_IWOTH:", TRASHES + "test_where_others_can_write_nothing_is_kept", "    if False:"),
+    drop("trash: the same disk", TRASH, "    if os.fstat(fd).st_dev != root.dev:", TRASHES + "test_on_another_disk", "    if False:"),
+    drop("trash: no network drive", TRASH, "    if changed_elsewhere(kind):", TRASHES + "test_on_a_network_drive", "    if False:"),
     # recovery and undo
     drop("recovery hashes what arrived", FILES, "content_at(root, move.dst, move, trust=False)", PIPELINE + "TestRecover::test_damage_that_stat_does_not_show", "content_at(root, move.dst, move)"),
     drop("recovery asks for the keeper", RELOCATE, "and all(mover.keeper_stands(move) for move in unit)", PIPELINE + "TestRecover::test_moved_but_its_keeper_is_gone", ""),
@@ -186,6 +216,13 @@ MUTATIONS = [
     drop("recovery wants whole units", RELOCATE, "if all(place is Place.DST for _, place in places) and", PIPELINE + "TestUnitsInRecovery::test_some_arrived_and_all_go_back", "if"),
     drop("both missing is an alarm", RELOCATE, "if place is Place.NOWHERE:", PIPELINE + "TestRecover::test_at_neither_place_is_an_alarm_that_names_the_content", "if False:"),
     drop("undo knows the file", HOLDING, "        return content_of(fd) == move.content", MOVES + "test_undo_of_a_file_that_is_nowhere_names_its_content", "        return True"),
+    # what a narrowed scan leaves alone
+    drop("only what counts moves", "pipeline/consent.py", "groups = groups if only is None else only.groups(root, groups)", NARROW + "test_what_does_not_count_neither_moves_nor_shows"),
+    drop("no excluded keeper", "pipeline/narrow.py", "if keeper is None or not self.looks_at(keeper, root.path):", NARROW + "test_what_is_excluded_keeps_nothing", "if keeper is None:"),
+    drop("no excluded companion", "pipeline/narrow.py", "and not self._parts(root, keeper.path, file.path)", NARROW + "test_a_photo_does_not_leave_an_excluded_companion_behind", ""),
+    drop("excluded pairs are compared later", "pipeline/compare.py", "self._not_met(sorted(away))", NARROW + "test_what_is_excluded_is_never_opened_and_compared_later"),
+    drop("no excluded file is opened", "pipeline/compare.py", "and self._opens(f, roots[f.root].path)", NARROW + "test_what_is_excluded_is_never_opened_and_compared_later", ""),
+    drop("a part is not all of the first moves", "pipeline/movement.py", "and (wanted, only) == (None, None)", NARROW + "test_the_first_moves_are_not_through_when_a_part_of_them_is", ""),
 ]  # fmt: skip
 
 

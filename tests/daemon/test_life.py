@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from typing import Any, cast
 
 import pytest
 
 from dedupd.adapters.fs.lock import Locks
 from dedupd.daemon.life import Daemon
+from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
 UNHEARD = "only 10 of 43 folders are watched"
@@ -25,3 +27,18 @@ async def test_a_root_that_is_not_watched_is_told_in_the_status(
     await daemon._check_roots()
     assert UNHEARD not in daemon.attention()
     assert daemon._hints.waiting, "all of it is looked at once more, when it is heard at last"
+
+
+async def test_nobody_waits_for_what_a_daemon_reads(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, Any]] = []
+
+    def worker(**options: Any) -> FakeVision:
+        made.append(options)
+        return FakeVision()
+
+    monkeypatch.setattr("dedupd.library.build.VisionWorker", worker)
+    shelf.library.close()
+    daemon = Daemon(shelf.library.settings, shelf.library.places, cast("Locks", None))
+    await asyncio.to_thread(daemon.engine.start)
+    await asyncio.to_thread(daemon.engine.stop)
+    assert [options["waited_for"] for options in made] == [False]

@@ -46,7 +46,7 @@ def lite0_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (shared / "lite0.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not any(folder.iterdir()):
-            convert = [sys.executable, "-m", "dedupd.adapters.vision.embedders.lite0", str(folder)]
+            convert = [sys.executable, "-m", "dedupd.adapters.vision.engines.lite0_graph", str(folder)]
             subprocess.run(convert, cwd=REPOSITORY, check=True)
     (graph,) = folder.iterdir()
     return graph

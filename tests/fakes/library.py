@@ -85,6 +85,7 @@ def _scene(id: int, month: str) -> Scene:
         review_bytes=0 if proven else freed,
         captured=captured,
         version=1,
+        files={photo.path: photo.file for photo in photos},
     )
     return Scene(group=group, photos=photos)
 

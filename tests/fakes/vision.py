@@ -16,6 +16,7 @@ from typing import Any
 from blake3 import blake3
 
 from dedupd.core.descriptions import Description
+from dedupd.core.formats import decodable
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
@@ -63,6 +64,8 @@ class FakeVision(Vision):
         self.clouds: set[str] = set()
         """Names whose bytes are in the cloud only."""
         self.measures: dict[frozenset[str], Measures] = {}
+        self.reads = ""
+        """Libraries of extras: with any, RAW is a picture."""
         self.trusted: set[int] = set()
         self.looked: list[int] = []
         """Keys in the order they were answered, for tests that count work."""
@@ -95,6 +98,9 @@ class FakeVision(Vision):
         if content in self.index:
             return Look(key=request.key, result=self._traits(content), decoded=False)
         if kind := kind_of(data[:HEAD], request.path):
+            if self.reads and decodable(kind):
+                self.index[content] = {"scene": content, "exposure": "1", "traits": {"format": "RAW"}}
+                return Look(key=request.key, result=self._traits(content))
             return Look(key=request.key, result=traits_of(content, kind), decoded=False)
         if not data.startswith(_MAGIC):
             return Look(
@@ -225,7 +231,7 @@ class FakeVision(Vision):
         return len(lost)
 
     def status(self) -> VisionStatus:
-        return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")
+        return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="", reads=self.reads)
 
     def rest(self) -> None:
         """Nothing runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from blake3 import blake3
 
 from dedupd.core.relocation import MoveState
+from dedupd.pipeline.forget import ADOPTED_AT
 from tests.support.shelf import Shelf
 
 DAY = 86_400.0
@@ -101,3 +102,15 @@ def test_beside_a_new_ledger_the_index_is_not_emptied_before_all_was_looked_at(s
     shelf.look()
     assert set(shelf.vision.index) == contents(shelf) == set(before)
     assert all(shelf.vision.index[c] is before[c] for c in before), "none was decoded again"
+
+
+def test_adopted_rows_wait_for_their_photos_and_are_forgotten_when_none_came(shelf: Shelf) -> None:
+    shelf.add("2024/06/a.jpg", "lake")
+    shelf.look()
+    shelf.vision.index["f" * 64] = {"scene": "pier", "exposure": "1", "rendering": "original", "traits": {}}
+    shelf.ledger.put(ADOPTED_AT, str(shelf.clock.now()))
+    for days, held in ((2, True), (27, True), (2, False)):
+        shelf.clock.advance(days * DAY)
+        shelf.add(f"2024/06/after {days} {held}.jpg", f"{days} {held}")
+        shelf.look()
+        assert ("f" * 64 in shelf.vision.index) == held

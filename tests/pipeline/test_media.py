@@ -246,7 +246,11 @@ def test_what_is_counted(shelf: Shelf) -> None:
     outcome = shelf.library.scan(yes=True)
     assert outcome.report["total_images"] == 2
     assert (outcome.report["total_duplicates"], outcome.report["duplicate_groups"]) == (2, 2)
-    assert [entry["path"] for entry in outcome.report["skipped"]] == ["2024/06/notes.txt"]
+    skipped = {entry["path"]: entry["reason"] for entry in outcome.report["skipped"]}
+    assert skipped == {
+        "2024/06/notes.txt": "not a picture dedupd reads",
+        "2024/06/c.dng": "compared by its bytes alone (raw photo: pip install 'dedupd[raw]' to have it decoded)",
+    }
     status = status_view(shelf.ledger, shelf.library.roots.all, daemon="stopped", now=0.0)
     assert (status.photos, status.undecoded, status.skipped) == (1, 2, 1)
     assert outcome.months[0].line == "Moved 2 duplicate files from 2 group(s) in 2024/06."
@@ -303,6 +307,20 @@ def test_a_ledger_of_before_learns_of_them_once(shelf: Shelf) -> None:
     assert looked == len(shelf.vision.looked) == 3
 
 
+def test_with_the_extra_that_decodes_them_they_are_looked_at_once_more(shelf: Shelf) -> None:
+    """And its keeper keeps what it keeps meanwhile."""
+    for name, data in (("a.dng", raw()), ("b/a.dng", raw()), ("c.mp4", mp4())):
+        put(shelf, f"2024/06/{name}", data)
+    assert shelf.pass_().files == 1
+    shelf.vision.reads = "rawpy/1"
+    looked = len(shelf.vision.looked)
+    for _ in range(2):
+        assert shelf.pass_().files == 0
+        assert states(shelf)["2024/06/a.dng"] == "indexed"
+    assert shelf.files() == {"2024/06/a.dng", "2024/06/duplicates/b/a.dng", "2024/06/c.mp4"}
+    assert len(shelf.vision.looked) == looked + 1
+
+
 def test_a_decoded_picture_never_gives_way_to_what_nobody_decodes(shelf: Shelf) -> None:
     """One content, seen as a picture under one name and read under the other: neither moves by itself."""
     for name in ("a.dng", "b.jpg"):
@@ -348,4 +366,5 @@ def test_real_eyes_read_them_to_the_end(tmp_path: Path) -> None:
     }  # fmt: skip
     assert {entry["path"]: entry["reason"] for entry in report["skipped"]} == {
         "2024/06/d.jpg": "not a picture dedupd reads", "2024/06/cloud.mp4": "cloud placeholder",
+        "2024/06/c.dng": "compared by its bytes alone (raw photo of a kind that rawpy does not decode)",
     }  # fmt: skip

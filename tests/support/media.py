@@ -1,9 +1,15 @@
-"""Bytes of media that dedupd does not decode, with their containers' own first bytes. No files shipped."""
+"""Bytes of media with their containers' own first bytes, and a camera RAW that can be developed. No files shipped."""
 
 from __future__ import annotations
 
+import io
 import struct
+from datetime import datetime
 from random import Random
+from typing import Any
+
+import numpy as np
+from PIL import Image
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -41,3 +47,94 @@ def raw(seed: int = 1, size: int = 20_000) -> bytes:
     """A camera RAW of the TIFF family (DNG, NEF, CR2, ARW, …)."""
     entry = struct.pack("<HHIHHI", 1, 262, 3, 1, 32803, 0)
     return b"II*\0" + struct.pack("<I", 8) + entry + struct.pack("<I", 0) + _noise(seed, size)
+
+
+_BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10
+_XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
+_Tags = dict[int, tuple[int, Any]]
+
+
+def dng(
+    image: Image.Image,
+    *,
+    taken: datetime | None = None,
+    camera: tuple[str, str] = ("Maker", "Model 1"),
+    preview: Image.Image | None = None,
+    orientation: int = 1,
+) -> bytes:
+    """A camera RAW that LibRaw develops into `image`: 12 bits of an RGGB sensor, uncompressed, as a DNG.
+
+    `preview`: the JPEG that stands in its first directory, as cameras write it. The sensor's data come last.
+    """
+    light = (np.asarray(image.convert("RGB"), np.float64) / 255) ** 2.2
+    sensor = np.empty(light.shape[:2], np.float64)
+    for y, x, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        sensor[y::2, x::2] = light[y::2, x::2, channel]
+    levels = np.rint(sensor * 4095).astype("<u2").tobytes()
+    jpeg = io.BytesIO()
+    if preview is not None:
+        preview.save(jpeg, "JPEG", quality=92)
+    stamp = "" if taken is None else taken.strftime("%Y:%m:%d %H:%M:%S")
+    about: _Tags = {
+        271: (_ASCII, camera[0]), 272: (_ASCII, camera[1]), 274: (_SHORT, [orientation]),
+        50706: (_BYTE, [1, 4, 0, 0]), 50708: (_ASCII, camera[1]),
+        50721: (_SRATIONAL, _XYZ_TO_SRGB), 50728: (_RATIONAL, (1, 1, 1)), 50778: (_SHORT, [21]),
+    }  # fmt: skip
+    details: _Tags = {36867: (_ASCII, stamp)} if stamp else {}
+    seen: _Tags = {
+        254: (_LONG, [0]), 256: (_LONG, [image.width]), 257: (_LONG, [image.height]), 258: (_SHORT, [16]), 259: (_SHORT, [1]),
+        262: (_SHORT, [32803]), 277: (_SHORT, [1]), 278: (_LONG, [image.height]), 279: (_LONG, [len(levels)]),
+        33421: (_SHORT, [2, 2]), 33422: (_BYTE, [0, 1, 1, 2]), 50714: (_SHORT, [0]), 50717: (_SHORT, [4095]),
+    }  # fmt: skip
+    small: _Tags = {}
+    if preview is not None:
+        small = {
+            254: (_LONG, [1]), 256: (_LONG, [preview.width]), 257: (_LONG, [preview.height]), 258: (_SHORT, [8, 8, 8]),
+            259: (_SHORT, [7]), 262: (_SHORT, [6]), 277: (_SHORT, [3]), 278: (_LONG, [preview.height]),
+            279: (_LONG, [len(jpeg.getvalue())]),
+        }  # fmt: skip
+    at, parts = 8, list[bytes]()
+    for place in (0, 1):  # first to learn how long the directories are, then where all of it stands
+        first, inner = (small, seen) if small else (seen, {})
+        first = first | about
+        start = at if place else 8
+        jpeg_at = start
+        levels_at = jpeg_at + len(jpeg.getvalue())
+        first |= {273: (_LONG, [jpeg_at if small else levels_at]), 34665: (_LONG, [0])}
+        first |= {330: (_LONG, [0])} if small else {}
+        inner = inner | {273: (_LONG, [levels_at])} if inner else {}
+        main = _directory(first, 8)
+        exif_at, inner_at = 8 + len(main), 8 + len(main) + len(_directory(details, 0))
+        first[34665] = (_LONG, [exif_at])
+        if small:
+            first[330] = (_LONG, [inner_at])
+        parts = [
+            _directory(first, 8),
+            _directory(details, exif_at),
+            _directory(inner, inner_at) if inner else b"",
+        ]
+        at = 8 + sum(map(len, parts))
+    return b"II*\0" + struct.pack("<I", 8) + b"".join(parts) + jpeg.getvalue() + levels
+
+
+def _directory(tags: _Tags, start: int) -> bytes:
+    """One TIFF directory that stands at `start`, its long values behind it."""
+    entries, behind = b"", b""
+    at = start + 2 + 12 * len(tags) + 4
+    for tag, (kind, value) in sorted(tags.items()):
+        data, count = _value(kind, value)
+        if len(data) > 4:
+            entries += struct.pack("<HHII", tag, kind, count, at + len(behind))
+            behind += data + b"\0" * (len(data) % 2)
+        else:
+            entries += struct.pack("<HHI", tag, kind, count) + data.ljust(4, b"\0")
+    return struct.pack("<H", len(tags)) + entries + bytes(4) + behind
+
+
+def _value(kind: int, value: Any) -> tuple[bytes, int]:
+    if kind == _ASCII:
+        return value.encode() + b"\0", len(value) + 1
+    if kind in (_RATIONAL, _SRATIONAL):
+        whole = [part for number in value for part in (round(number * 10_000), 10_000)]
+        return struct.pack(f"<{len(whole)}i", *whole), len(value)
+    return struct.pack(f"<{len(value)}{'BHI'[(_BYTE, _SHORT, _LONG).index(kind)]}", *value), len(value)

@@ -12,8 +12,8 @@ import pytest
 from dedupd.protocol.notices import MonthChanged, StatusChanged
 from dedupd.protocol.requests import Approve, Exchange, ForgetLessons, GetGroup, Judge, Reject, Request, Undo
 from dedupd.protocol.views import GroupView
+from dedupd.reviewing.listing import confidence, weight
 from dedupd.tui.model.decisions import Mark
-from dedupd.tui.model.listing import confidence, weight
 from dedupd.tui.screens.compare import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen

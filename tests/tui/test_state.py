@@ -11,9 +11,9 @@ from dedupd.protocol.limits import MAX_LINE
 from dedupd.protocol.requests import Approve, ForgetLessons, Judge, Reject, Undo
 from dedupd.protocol.results import Acted
 from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView
+from dedupd.reviewing.facts import differing, loss_warning, would_change
+from dedupd.reviewing.listing import GroupFilter, Order, Year, by_year, listed, lost_kinds, tally, waits_for
 from dedupd.tui.model.decisions import UNCOMPARED, Action, DecisionDraft, Mark
-from dedupd.tui.model.facts import differing, loss_warning, would_change
-from dedupd.tui.model.listing import GroupFilter, Order, Year, by_year, listed, lost_kinds, tally, waits_for
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from tests.fakes.library import make_library

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from dedupd.protocol.views import EvidenceView, ProgressView
-from dedupd.tui.model.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
+from dedupd.reviewing.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
 from dedupd.tui.widgets.spans import content
 
 NASTY = "a\nb\r\t\x1b[31mred\x07\x9b2J\u202egpj.exe\u2066x\u200b\u2028\udcff\x00"

@@ -21,7 +21,7 @@ from httpx2 import AsyncClient, Response
 from dedupd.config import Places, Settings
 from dedupd.web.app import ServerParts, app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
-from dedupd.web.server import Listen, bound, configured
+from dedupd.web.listening import Listen, bound, configured
 from dedupd.web.tokens import Tokens
 from tests.fakes.daemon import FakeDaemon
 

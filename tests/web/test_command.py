@@ -5,10 +5,16 @@ from __future__ import annotations
 import signal
 import stat
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
+import pytest
 
+from dedupd.cli.main import main
+from dedupd.web import server
+from dedupd.web.tokens import Tokens
 from tests.end_to_end.house import PATIENCE, House
 
 
@@ -53,3 +59,32 @@ def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate\n")
     broken = house.cli("web", "--listen", "127.0.0.1:0", "--tls-cert", tmp_path / "cert.pem")
     assert broken.code == 2 and "certificate" in broken.err
+
+
+def test_review_web_is_dedupd_web_opened_in_the_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened, tokens, listens = list[str](), Tokens("t" * 43), list[server.Listen]()
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    def serve(settings: object, places: object, listen: server.Listen, told: Callable[..., None]) -> None:
+        listens.append(listen)
+        told(listen, tokens)
+
+    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setenv("DEDUPD_STATE_DIR", str(tmp_path))
+    assert main(["review", "--web", "--port", "8799"]) == 0
+    assert [listen.url for listen in listens] == ["http://127.0.0.1:8799"]
+    (address,) = opened
+    ticket = address.removeprefix("http://127.0.0.1:8799/?token=")
+    assert tokens.token not in address and tokens.opens_once(ticket) and not tokens.opens_once(ticket)
+    assert tokens.token in capsys.readouterr().out
+
+
+def test_without_the_extra_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "dedupd.web.server")
+    assert main(["review", "--web"]) == 2
+    assert "pip install 'dedupd[web]'" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from dedupd.errors import UsageError
 from dedupd.protocol.requests import Approve
 from dedupd.web import server
 from dedupd.web.door import site_of
-from dedupd.web.server import listen_on
+from dedupd.web.listening import listen_on
 from dedupd.web.tokens import Tokens, token_in
 from tests.fakes.daemon import FakeDaemon
 from tests.web.conftest import TOKEN, Served, refused

@@ -213,6 +213,22 @@ class FileMover:
                 self.sync(fd)
             test_points.step("folder synced")
 
+    def make_folder(self, root: Root, path: str) -> None:
+        """Make `path` and what is missing above it, each with its parent's mode and synced into it."""
+        above = ""
+        for name in path.split("/") if path else []:
+            below = f"{above}/{name}" if above else name
+            with root.folder(above) as fd:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=fd)
+                    with root.folder(below) as made:
+                        _like_its_parent(made, fd)
+                    test_points.step("folder made")
+                    self.sync(fd)
+            above = below
+        with root.folder(path):
+            pass
+
     def complete(self, root: Root, moves: Sequence[Move]) -> None:
         """Append completion receipts. What cannot be written is made up for by what the disk shows."""
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
@@ -425,19 +441,8 @@ class MoveBatch:
             number += 1
 
     def _make_folder(self, path: str) -> None:
-        """Make `path` and what is missing above it, each with its parent's mode and synced into it."""
-        above = ""
-        for name in path.split("/") if path and path not in self._folders else []:
-            below = f"{above}/{name}" if above else name
-            with self._root.folder(above) as fd:
-                with suppress(FileExistsError):
-                    os.mkdir(name, 0o700, dir_fd=fd)
-                    with self._root.folder(below) as made:
-                        _like_its_parent(made, fd)
-                    test_points.step("folder made")
-                    self._mover.sync(fd)
-            above = below
-        with self._root.folder(path):
+        if path not in self._folders:
+            self._mover.make_folder(self._root, path)
             self._folders.add(path)  # anything else in its place has raised by now
 
     def close(self) -> None:

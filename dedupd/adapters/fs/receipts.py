@@ -20,8 +20,10 @@ import msgspec
 
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.safe_paths import Root
+from dedupd.core.purging import in_the_trash
 from dedupd.core.records import SidecarRow
 from dedupd.core.relocation import DUPLICATES, Goal, Move, MoveState, duplicates_folder, is_held
+from dedupd.errors import Refusal
 
 NAME = ".dedupd-receipts.jsonl"
 _LONGEST_LINE = 32 << 20
@@ -39,6 +41,9 @@ class ReceiptKind(StrEnum):
     ABORTED = "aborted"
     ATTENTION = "attention"
     """The disk contradicts the journal: a person has to look."""
+    PURGING = "purging"
+    """A held file is about to go into the trash."""
+    PURGED = "purged"
     SIDECAR = "sidecar"
     """A sidecar is about to be made."""
     SIDECAR_WRITTEN = "sidecar-written"
@@ -66,6 +71,13 @@ def completion(move: Move, at: float) -> dict[str, Any]:
     if move.error:
         line["error"] = move.error
     return line
+
+
+def purge(kind: ReceiptKind, move: Move, trash: str, at: float) -> dict[str, Any]:
+    """A line about a held file that its owner has put into the trash: before (PURGING) and after (PURGED)."""
+    return {
+        "receipt": kind, "id": move.id, "batch": move.batch, "at": at, "dst": move.dst, "trash": trash,
+    }  # fmt: skip
 
 
 def sidecar(kind: ReceiptKind, row: SidecarRow, folder: str) -> dict[str, Any]:
@@ -109,6 +121,7 @@ class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     dst: str
     restored: str = ""
     error: str = ""
+    trash: str = ""
 
 
 class _Sidecar(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,7 +262,9 @@ def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
 def _completed(move: Move, ended: _Completion) -> Move:
     if ended.receipt in tuple(Goal):
         restored = ended.restored if _plain(ended.restored) else ""
-        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored)
+        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored, refusal=None)
+    if ended.receipt is ReceiptKind.PURGED:
+        return replace(move, state=MoveState.ABORTED, error=in_the_trash(ended.trash), refusal=Refusal.PURGED)
     if ended.receipt in (MoveState.ABORTED, MoveState.ATTENTION):
         return replace(move, state=MoveState(ended.receipt), error=ended.error)
     return move

@@ -1,8 +1,8 @@
 """The one rename: inside one file system, never replacing. Nothing else in dedupd gives a photo another name.
 
 Owns the system calls of each way (core/abilities.py); adapters/fs/probing.py finds out which of them a file system
-knows. Must never be called for a photo but by adapters/fs/mover.py, which has proven the file, journaled the move and
-has both folders open.
+knows. Must never be called for a photo but by adapters/fs/mover.py and adapters/fs/discarding.py, which have proven the
+file, journaled the move and have both folders open.
 """
 
 from __future__ import annotations
@@ -33,7 +33,12 @@ def rename(root: Root, src: str, dst: str, way: Way) -> None:
     from_folder, _, old = src.rpartition("/")
     to_folder, _, new = dst.rpartition("/")
     with root.folder(from_folder) as a, root.folder(to_folder) as b:
-        _WAYS[way](a, old, b, new)
+        rename_between(a, old, b, new, way)
+
+
+def rename_between(a: int, old: str, b: int, new: str, way: Way) -> None:
+    """The same between two open folders of one file system: `old` in the folder behind `a` becomes `new` behind `b`."""
+    _WAYS[way](a, old, b, new)
 
 
 def _exclusive(a: int, old: str, b: int, new: str) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+_MOST_ADDED = 65_536
+"""Ids that lie in a Python set, at 100 bytes each, before they are sorted in."""
+
 
 class ContentSet:
     """Content ids at 32 bytes each; a Python set of a million strings would take 140 MB."""
@@ -22,9 +25,10 @@ class ContentSet:
             return False
         if wanted in self._added:
             return True
-        place = int(np.searchsorted(self._sorted, np.bytes_(wanted)))
+        held = self._sorted  # once: another thread may be adding
+        place = int(np.searchsorted(held, np.bytes_(wanted)))
         # numpy drops trailing zero bytes of the items it hands out.
-        return len(wanted) == 32 and place < len(self._sorted) and self._sorted[place] == wanted.rstrip(b"\0")
+        return len(wanted) == 32 and place < len(held) and held[place] == wanted.rstrip(b"\0")
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._added)
@@ -32,6 +36,8 @@ class ContentSet:
     def add(self, contents: Iterable[str]) -> None:
         """Add ids that are not in yet."""
         self._added.update(bytes.fromhex(content) for content in contents)
+        if len(self._added) > max(_MOST_ADDED, len(self._sorted) // 4):
+            self._settle()
 
     def remove(self, contents: Iterable[str]) -> None:
         """Take out ids that are in."""
@@ -51,4 +57,6 @@ class ContentSet:
     def _settle(self) -> None:
         if self._added:
             added = np.frombuffer(b"".join(self._added), dtype="S32")
-            self._sorted, self._added = np.sort(np.concatenate((self._sorted, added))), set()
+            # In this order: who asks meanwhile finds each id in one of them.
+            self._sorted = np.sort(np.concatenate((self._sorted, added)))
+            self._added = set()

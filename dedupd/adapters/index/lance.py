@@ -96,6 +96,11 @@ class PhotoIndex:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors that it holds; 0: none."""
+        return self._dimensions
+
     # -- opening ---------------------------------------------------------------------------------
 
     def _open_or_rebuild(self) -> None:
@@ -167,20 +172,36 @@ class PhotoIndex:
         for row in rows:
             if row.traits.content not in self._known:
                 fresh[row.traits.content] = row
-        if not fresh:
-            return
+        if fresh:
+            self._store(to_arrow(list(fresh.values()), self._schema), list(fresh))
+
+    def add_table(self, table: pa.Table) -> int:
+        """The same for rows that are columns already, of this table's `schema`. Returns how many were not yet held."""
+        fresh: dict[str, int] = {}
+        for place, content in enumerate(table.column("content").to_pylist()):
+            if content not in self._known:
+                fresh.setdefault(content, place)
+        if fresh:
+            self._store(table.take(list(fresh.values())), list(fresh))
+        return len(fresh)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._schema
+
+    def _store(self, table: pa.Table, contents: list[str]) -> None:
         self._kept = None
         try:
-            self._table.add(to_arrow(list(fresh.values()), self._schema))
+            self._table.add(table)
             self._commits += 1
-            count = len(self._known) + len(fresh)
+            count = len(self._known) + len(contents)
             doubled = self._commits >= _FEWEST_COMMITS and count >= 2 * self._compacted
             if doubled or self._commits >= _MOST_COMMITS:
                 self._compact(count)
             self._sync()
         except (OSError, RuntimeError) as error:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
-        self._known.add(fresh)
+        self._known.add(contents)
 
     def remove(self, contents: Sequence[str]) -> None:
         """Take out the rows of `contents`, those that are held; on return that is on disk."""

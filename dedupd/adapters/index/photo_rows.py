@@ -95,12 +95,24 @@ def to_arrow(rows: Sequence[PhotoRow], schema: pa.Schema) -> pa.Table:
     for row in rows:
         for name, value in asdict(row.traits).items():
             columns[name].append(value)
-    columns["phashes"] = pa.array([row.phashes.astype("<u8").tobytes() for row in rows], pa.binary(64))
+    columns["phashes"] = pack([row.phashes for row in rows])
     if dimensions := dimensions_of(schema):
         vectors = _clean(np.stack([row.vector for row in rows if row.vector is not None]))
         columns["vector"] = _to_list_array(vectors, dimensions)
-        columns["sketch"] = _to_list_array(_clean(vectors @ _projection(dimensions)), SKETCH)
+        columns |= made_of(vectors)
     return pa.table(columns, schema=schema)
+
+
+def pack(phashes: Sequence[NDArray[np.uint64] | None]) -> pa.Array:
+    """(8,) hashes of each row as they are stored."""
+    return pa.array(
+        [None if each is None else each.astype("<u8").tobytes() for each in phashes], pa.binary(64)
+    )
+
+
+def made_of(vectors: NDArray[np.float32]) -> dict[str, pa.Array]:
+    """The columns that the search computes of (N, D) unit vectors."""
+    return {"sketch": _to_list_array(_clean(vectors @ _projection(vectors.shape[1])), SKETCH)}
 
 
 def from_arrow(batch: pa.RecordBatch, dimensions: int) -> PhotoRows:

@@ -121,6 +121,17 @@ class FileRows(LedgerPart):
         )
         return int(done.lastrowid or 0)
 
+    def held_again(self, row: FileRow) -> None:
+        """It came back from the trash, as the file that it was: its moves name it by its number."""
+        self._link.execute(
+            "INSERT INTO files(id, root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, content, month, "
+            "month_source) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                row.id, row.root, os.fsencode(row.path), _folder(row.path), *_stat(row.stat), row.state, row.content,
+                row.month, row.month_source,
+            ),
+        )  # fmt: skip
+
     def changed_file(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
         """Its bytes may be others now: forget its content (or take the one that was just read) and look again."""
         self._link.execute(

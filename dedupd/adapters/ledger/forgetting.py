@@ -54,7 +54,7 @@ class Forgetting(LedgerPart):
     def aborted_moves(self, before: float) -> None:
         """Moves that were begun before then and came to nothing; what is meant to be of a file stays known."""
         self._link.execute(
-            f"DELETE FROM moves AS m WHERE m.state='aborted' AND m.goal='moved' AND m.at<? AND NOT ({_LAST_WORD})",
+            f"DELETE FROM moves AS m WHERE m.state='aborted' AND m.goal='moved' AND m.refusal!='purged' AND m.at<? AND NOT ({_LAST_WORD})",
             (before,),
         )
 

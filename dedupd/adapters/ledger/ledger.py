@@ -8,6 +8,7 @@
     journal.py       the move journal
     sidecar_rows.py  what stands beside keepers, and what is owed
     held_checks.py   what older moves put aside, compared once more
+    purge_rows.py    what its owner had put into the trash
     refusals.py      what was to move and could not
     rereading.py     whose bytes are to be read again
     forgetting.py    what is gone and named nowhere
@@ -28,6 +29,7 @@ from dedupd.adapters.ledger.held_checks import HeldChecks
 from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
 from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.purge_rows import Purges
 from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
 from dedupd.adapters.ledger.schema import connect
@@ -46,6 +48,7 @@ class Ledger:
         self.journal = Journal(self._link)
         self.sidecars = Sidecars(self._link)
         self.held_checks = HeldChecks(self._link)
+        self.purges = Purges(self._link)
         self.refusals = Refusals(self._link)
         self.rereading = Rereading(self._link)
         self.forgetting = Forgetting(self._link)

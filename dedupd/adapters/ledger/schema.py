@@ -16,6 +16,7 @@ from dedupd.adapters.ledger import (
     forgetting,
     held_checks,
     journal,
+    purge_rows,
     refusals,
     rereading,
     sidecar_rows,
@@ -156,6 +157,7 @@ def _bring_up_to_date(link: sqlite3.Connection) -> None:
         + rereading.SCHEMA
         + forgetting.SCHEMA
         + deferred_rows.SCHEMA
+        + purge_rows.SCHEMA
         + _UNREAD
     )  # younger than the first ledgers
     if _version(link) == 1:

@@ -22,6 +22,7 @@ from typing import IO, TypeVar
 import msgspec
 
 from dedupd.adapters.vision import messages
+from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
@@ -61,9 +62,14 @@ class VisionWorker(Vision):
         cache_dir: Path,
         embedder: str = "auto",
         *,
+        remote: messages.RemoteEyes | None = None,
         batch_size: int = 8,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
+        jobs: int = 0,
+        waited_for: bool = False,
+        gpus: str = "all",
+        gpu_memory_fraction: float = 1.0,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(
@@ -71,6 +77,11 @@ class VisionWorker(Vision):
             cache_dir=os.fsencode(cache_dir.absolute()),
             embedder=embedder,
             batch_size=batch_size,
+            remote=remote,
+            jobs=jobs,
+            waited_for=waited_for,
+            gpus=gpus,
+            gpu_memory_fraction=gpu_memory_fraction,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds
@@ -264,6 +275,67 @@ class VisionWorker(Vision):
             self._configure = msgspec.structs.replace(self._configure, blockless=told)
             self.rest()
 
+    def adopt(
+        self, place: str, on_progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> Adoption:
+        """See `Vision.adopt`."""
+        last = Adoption()
+        for again in (True, False):
+            try:
+                for reply in self._converse(messages.Adopt(place=os.fsencode(place))):
+                    if isinstance(reply, messages.Adopted):
+                        last = reply.adoption
+                        on_progress(reply.done, reply.total)
+                break
+            except _WorkerDied as died:
+                if not again:
+                    raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
+        return last
+
+    def gather(self, order: messages.Gather) -> tuple[messages.Gathered, list[messages.Looked]]:
+        """One chunk of a backfill: the file of its rows, and the answer of each picture, those that killed the worker too.
+
+        A worker that dies does the chunk anew, the suspects first and one by one: so only the guilty is struck twice.
+        """
+        strikes: Counter[int] = Counter()
+        given_up: dict[int, messages.Looked] = {}
+        fruitless = 0
+        while True:
+            files = [file for file in order.files if file.key not in given_up]
+            course = _Course([file.key for file in files])
+            try:
+                looked, gathered = self._gather(
+                    msgspec.structs.replace(order, files=files, alone=list(strikes)), course
+                )
+                return gathered, [*looked, *given_up.values()]
+            except _WorkerDied as died:
+                suspects = course.suspects()
+                strikes.update(suspects)
+                fruitless = 0 if suspects else fruitless + 1
+                if fruitless >= _FRUITLESS:
+                    raise VisionError(
+                        f"the vision worker {died} again and again; see {self._log_path}"
+                    ) from None
+                for key in suspects:
+                    if strikes[key] >= _STRIKES:
+                        reason = Unreadable(reason=f"{died} on it twice")
+                        given_up[key] = messages.Looked(key=key, traits=None, unreadable=reason, decoded=True)
+
+    def _gather(
+        self, order: messages.Gather, course: _Course
+    ) -> tuple[list[messages.Looked], messages.Gathered]:
+        looked: dict[int, messages.Looked] = {}
+        gathered = None
+        for reply in self._converse(order):
+            course.note(reply)
+            if isinstance(reply, messages.Looked):
+                looked[reply.key] = reply
+            if isinstance(reply, messages.Gathered):
+                gathered = reply
+        if gathered is None:
+            raise VisionError("the vision worker left a chunk without an answer")
+        return list(looked.values()), gathered
+
     # -- requests --------------------------------------------------------------------------------
 
     def _each(
@@ -360,7 +432,11 @@ class VisionWorker(Vision):
                     process.receive(_BUSY_SECONDS), messages.Done
                 ):
                     self._status = VisionStatus(
-                        model=ready.model, recipe=ready.recipe, calibrated=ready.calibrated, note=ready.note
+                        model=ready.model,
+                        recipe=ready.recipe,
+                        calibrated=ready.calibrated,
+                        note=ready.note,
+                        reads=ready.reads,
                     )
                     self._process = process
                     return process

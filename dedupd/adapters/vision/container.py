@@ -22,6 +22,9 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
+from dedupd.adapters.vision.jpeg_xl import JpegXl
+from dedupd.adapters.vision.raw_photo import RawPhoto
+from dedupd.core.formats import named
 from dedupd.core.photo import Holding
 
 LARGEST = 512 << 20
@@ -95,7 +98,12 @@ def _holding(file: BinaryIO, image: Image.Image) -> Holding:
         return Holding(lossless=_webp_lossless(head), further=frames)
     if image.format == "JPEG2000":
         return _jpeg2000(head, frames)
-    return Holding(palette=_palette(image), lossless=image.format in {"BMP", "GIF"}, further=frames)
+    if isinstance(image, RawPhoto):
+        return Holding(depth=image.depth(), lossless=True)
+    if isinstance(image, JpegXl):
+        return _jpeg_xl(image)
+    row = named(str(image.format))
+    return Holding(palette=_palette(image), lossless=row is not None and row.lossless, further=frames)
 
 
 def _frames(image: Image.Image) -> tuple[str, ...]:
@@ -445,6 +453,13 @@ def _webp_lossless(whole: bytes) -> bool:
         # A frame of an animation: its own chunks begin 16 bytes into it.
         at += 24 if kind == b"ANMF" else 8 + size + size % 2
     return False
+
+
+def _jpeg_xl(image: JpegXl) -> Holding:
+    """One that was made of a JPEG without loss holds what that JPEG holds."""
+    said = image.header
+    lossless = not said.coded_with_loss and not image.from_jpeg
+    return Holding(depth=said.depth, lossless=lossless, further=("further frames",) if said.moving else ())
 
 
 def _jpeg2000(whole: bytes, frames: tuple[str, ...]) -> Holding:

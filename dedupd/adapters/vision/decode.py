@@ -13,23 +13,22 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from threading import Lock
 from typing import BinaryIO
 
 import cv2
 import numpy as np
-import pillow_heif
 from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.profiles import rgb_of
-from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileStat, Holding
-from dedupd.core.units import RAWS
+from dedupd.adapters.vision.raw_photo import RawPhoto
+from dedupd.adapters.vision.recognise import open_picture
+from dedupd.adapters.vision.refused import Refused
+from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, FileStat, Holding
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF", "HEIF", "JPEG2000")
 MAX_PIXELS = 250_000_000
 """Above the 200 Mpixel that phones really take; beyond it a file is kept and reported, not decoded."""
 LARGE_PIXELS = 40_000_000
@@ -41,11 +40,6 @@ GREY = (128, 128, 128)
 _OPAQUE = 250
 """Of 255: what no eye sees through."""
 
-RAW_SUFFIXES = tuple(f".{extension}" for extension in sorted(RAWS))
-_RAW_MAGIC = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
-_TAG_DNG_VERSION = 50706
-_TAG_PHOTOMETRIC = 262
-_RAW_PHOTOMETRIC = (32803, 34892)
 _TAG_ORIENTATION = 0x0112
 _SF_DATALESS = 0x40000000
 _BLOCK = 1 << 20
@@ -62,22 +56,12 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("ignore", UserWarning)
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 cv2.setNumThreads(1)
 
 _one_large_at_a_time = Lock()
-
-
-class Refused(Exception):
-    """This file gives no picture; the message is one clause for people."""
-
-    def __init__(self, reason: str, *, retry: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry = retry
 
 
 BLOCKLESS: set[int] = set()
@@ -178,13 +162,13 @@ def decode(
     Raises Refused.
     """
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with open_picture(file, path) as image:
             found = holding(file, image) if holds else Holding()
-            return _decode(image, path, short_side, long_side, found)
+            return _decode(image, short_side, long_side, found)
     except Refused:
         raise
     except UnidentifiedImageError:
-        raise Refused(_name_unknown(file, path)) from None
+        raise Refused("empty file" if not file.seek(0, os.SEEK_END) else NO_PICTURE) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused(f"too large: over {MAX_PIXELS // 1_000_000} Mpixel") from None
     except MemoryError:
@@ -194,9 +178,7 @@ def decode(
         raise Refused(f"damaged or cut short ({error})"[:200]) from None
 
 
-def _decode(image: Image.Image, path: str, short_side: int, long_side: int, found: Holding) -> Picture:
-    if PurePath(path).suffix.lower() in RAW_SUFFIXES or _is_raw_tiff(image):
-        raise Refused(RAW_UNDECODED)
+def _decode(image: Image.Image, short_side: int, long_side: int, found: Holding) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Refused(f"too large: {width * height // 1_000_000} Mpixel")
@@ -207,7 +189,7 @@ def _decode(image: Image.Image, path: str, short_side: int, long_side: int, foun
     )
     name = "JPEG" if jpeg else str(image.format)
     several = not jpeg and _has_several(image)
-    small, transparent = _load_small(image, _factor(width, height, short_side, long_side))
+    small, transparent = _load_small(image, short_side, long_side)
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))
     if turn is not None:
@@ -238,8 +220,12 @@ def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
     return max(1, min(factors, default=1))
 
 
-def _load_small(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
+def _load_small(image: Image.Image, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
     """RGB, and whether it can be seen through somewhere."""
+    if isinstance(image, RawPhoto):
+        with _one_large_at_a_time:
+            image.load_small(short_side, long_side)
+    factor = _factor(image.width, image.height, short_side, long_side)
     if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
         width = image.width
         image.draft(None, (width // factor, image.height // factor))
@@ -311,25 +297,6 @@ def _has_several(image: Image.Image) -> bool:
 def _orientation(exif: Image.Exif) -> int:
     value = exif.get(_TAG_ORIENTATION, 1)
     return value if isinstance(value, int) else 1
-
-
-def _is_raw_tiff(image: Image.Image) -> bool:
-    if image.format != "TIFF":
-        return False
-    tags = getattr(image, "tag_v2", {})
-    return _TAG_DNG_VERSION in tags or tags.get(_TAG_PHOTOMETRIC) in _RAW_PHOTOMETRIC
-
-
-def _name_unknown(file: BinaryIO, path: str) -> str:
-    """Why a file that no allowed decoder recognises is left alone."""
-    file.seek(0)
-    head = file.read(16)
-    if not head:
-        return "empty file"
-    raw = head.startswith(_RAW_MAGIC) or head[8:10] == b"CR" or head[4:12] == b"ftypcrx "
-    if raw or PurePath(path).suffix.lower() in RAW_SUFFIXES:
-        return RAW_UNDECODED
-    return NO_PICTURE
 
 
 def decode_for_proof(path: str, side: int = 400, expected: FileStat | None = None) -> NDArray[np.uint8]:

@@ -8,32 +8,56 @@ from __future__ import annotations
 import time
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from os import fsdecode
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.coarse import small_picture
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embedders.base import Embedder
+from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.adapters.vision.traits import measure, phashes_inside
+from dedupd.core.formats import decodable
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
-from dedupd.errors import DedupdError
+from dedupd.errors import DedupdError, VisionError
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
 """Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
 
 Send = Callable[[messages.Message], None]
+OpenFile = Callable[[messages.FileToLook, Callable[[], None]], AbstractContextManager[BinaryIO]]
+"""Opens one file; the second is to be called now and then while that takes its time. Raises Refused, OSError."""
+
+
+def from_disk(file: messages.FileToLook, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
+    """The file that the ledger saw."""
+    return opened(fsdecode(file.path), file.stat)
+
+
+class HoldsRows(Protocol):
+    """Where rows go: the index, or a chunk of them for an index elsewhere."""
+
+    @property
+    def dimensions(self) -> int | None:
+        """Of the vectors that it holds; None: of whatever come."""
+        ...
+
+    def holds(self, content: str) -> bool: ...
+
+    def add(self, rows: Sequence[PhotoRow]) -> None: ...
+
+    def traits(self, contents: Sequence[str]) -> dict[str, Traits]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +81,15 @@ class Looker:
 
     def __init__(
         self,
-        index: PhotoIndex,
-        insides: PhotoIndex,
-        smalls: SmallFiles,
+        index: HoldsRows,
+        insides: HoldsRows,
+        smalls: SmallFiles | None,
         embedder: Callable[[], Embedder | None],
         model: str,
         batch_size: int,
         decoders: ThreadPoolExecutor,
         send: Send,
+        open_file: OpenFile = from_disk,
     ) -> None:
         self._index = index
         self._insides = insides
@@ -74,6 +99,7 @@ class Looker:
         self._batch_size = max(1, batch_size)
         self._decoders = decoders
         self._send = send
+        self._open_file = open_file
 
     def look(self, files: Iterable[messages.FileToLook]) -> None:
         """Answer every file with Looked, in the order they get ready."""
@@ -83,15 +109,14 @@ class Looker:
         """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
         begun = messages.Begun(key=file.key)
         self._send(begun)
-        path, content = fsdecode(file.path), ""
+        path, content, kind = fsdecode(file.path), "", ""
         try:
-            with opened(path, file.stat) as stream:
+            with self._open_file(file, lambda: self._send(begun)) as stream:
                 content = content_of(stream, lambda: self._send(begun))
                 if self._index.holds(content):
                     return _Sight(key=file.key, content=content)
-                head = stream.read(HEAD)
-                stream.seek(0)
-                if kind := kind_of(head, path):
+                kind = kind_of(stream.read(HEAD), path)
+                if kind and not decodable(kind):
                     return _Sight(key=file.key, content=content, traits=traits_of(content, kind))
                 embedder = self._embedder()
                 side = max(SHORT_SIDE, embedder.side if embedder else 0)
@@ -102,6 +127,12 @@ class Looker:
                 prepared=embedder.prepare(picture.image) if embedder else None,
                 small=small_picture(np.asarray(picture.image)),
             )  # fmt: skip
+        except NobodyReads as unread:
+            if kind:
+                return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
+            return _Sight(
+                key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
+            )
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content
@@ -126,6 +157,11 @@ class Looker:
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
         gists = [""] * len(sights)
         if embedder is not None:
+            held = self._index.dimensions
+            if held is not None and embedder.dimensions != held:
+                raise VisionError(
+                    f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds {held}: it is another model of that name"
+                )
             vectors = embedder.embed(
                 np.stack([sight.prepared for sight in sights if sight.prepared is not None])
             )
@@ -156,7 +192,9 @@ class Looker:
 class _Request:
     """One LookAt on its way: sights to embed, rows to commit, keys to answer."""
 
-    def __init__(self, looker: Looker, index: PhotoIndex, insides: PhotoIndex, smalls: SmallFiles) -> None:
+    def __init__(
+        self, looker: Looker, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None
+    ) -> None:
         self._looker = looker
         self._index = index
         self._insides = insides
@@ -233,7 +271,8 @@ class _Request:
         seen, self._seen = self._seen, []
         # First: whatever has a row is not looked at again.
         self._insides.add(framed)
-        self._smalls.add(seen)
+        if self._smalls is not None:
+            self._smalls.add(seen)
         self._index.add(rows)
         self._committed = time.monotonic()
         for row in rows:

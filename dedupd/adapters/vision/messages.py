@@ -10,6 +10,7 @@ import struct
 
 import msgspec
 
+from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
@@ -21,6 +22,17 @@ class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all: told apart on the wire by its class name."""
 
 
+class RemoteEyes(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Services that embed elsewhere, as their owner configured them."""
+
+    mode: str
+    """'remote', or 'auto': here when none can be asked."""
+    urls: list[str]
+    protocol: str = "dedupd"
+    token_file: str = ""
+    ca_file: str = ""
+
+
 class Configure(Message, frozen=True):
     """First of all; answered with Ready."""
 
@@ -30,6 +42,14 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
+    remote: RemoteEyes | None = None
+    """None: everything is seen here, and no network socket is opened."""
+    jobs: int = 0
+    """Threads that read photos; 0: as many as suit the machine."""
+    waited_for: bool = False
+    """A person waits for what is asked."""
+    gpus: str = "all"
+    gpu_memory_fraction: float = 1.0
 
 
 class FileToLook(msgspec.Struct, frozen=True, array_like=True):
@@ -135,6 +155,27 @@ class Load(Message, frozen=True):
     """Load the embedder now; answered with Done, or Failed when it cannot be had."""
 
 
+class Gather(Message, frozen=True):
+    """See a chunk of pictures and leave its rows in a file elsewhere; per file: Begun, Decoded, Looked; then Gathered.
+
+    A file's path is its name below `source`; its stat counts for nothing, as another machine may have listed it.
+    """
+
+    source: bytes
+    files: list[FileToLook]
+    alone: list[int]
+    """Keys of files that are seen first and one by one: one of them may kill the worker."""
+    to: bytes
+    name: str
+    """What the file's name begins with."""
+
+
+class Adopt(Message, frozen=True):
+    """Take the rows of a backfill into the index; answered with Adopted, now and then, with all so far."""
+
+    place: bytes
+
+
 Request = (
     Configure
     | LookAt
@@ -149,6 +190,8 @@ Request = (
     | Forget
     | Describe
     | Load
+    | Gather
+    | Adopt
 )
 
 
@@ -159,6 +202,7 @@ class Ready(Message, frozen=True):
     recipe: str
     calibrated: bool
     note: str
+    reads: str = ""
 
 
 class Begun(Message, frozen=True):
@@ -243,6 +287,24 @@ class Described(Message, frozen=True):
     said: Description
 
 
+class Gathered(Message, frozen=True):
+    """The file of a chunk's rows; '' when there are none."""
+
+    file: str
+    digest: str
+    size: int
+    rows: int
+
+
+class Adopted(Message, frozen=True):
+    """How far an adoption is."""
+
+    adoption: Adoption
+    done: int
+    total: int
+    """Rows, as the backfill counted them."""
+
+
 class Done(Message, frozen=True):
     """The request is fully answered."""
 
@@ -267,6 +329,8 @@ Reply = (
     | Contents
     | Shrunk
     | Described
+    | Gathered
+    | Adopted
     | Done
     | Failed
 )

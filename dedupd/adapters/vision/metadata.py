@@ -17,7 +17,8 @@ from PIL import ExifTags, Image, IptcImagePlugin
 from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.decode import FORMATS, Refused, opened
+from dedupd.adapters.vision.decode import Refused, opened
+from dedupd.adapters.vision.recognise import open_picture
 from dedupd.core.descriptions import Description, Location, cleaned, joined
 from dedupd.core.xmp import LARGEST, from_xmp, moment
 
@@ -38,7 +39,9 @@ def describe(file: messages.FileToLook) -> messages.Described:
     path = fsdecode(file.path)
     try:
         with opened(path, file.stat) as stream:
-            said = from_xmp(stream.read(LARGEST + 1)) if path.lower().endswith(".xmp") else _photo(stream)
+            said = (
+                from_xmp(stream.read(LARGEST + 1)) if path.lower().endswith(".xmp") else _photo(stream, path)
+            )
     except (Refused, OSError):
         said = Description()
     except Exception:  # noqa: BLE001
@@ -64,8 +67,8 @@ def says(stream: BinaryIO) -> tuple[str, ...]:
     return tuple(sorted(kind for kind, value in found.items() if value))
 
 
-def _photo(stream: BinaryIO) -> Description:
-    with Image.open(stream, formats=FORMATS) as image:
+def _photo(stream: BinaryIO, path: str = "") -> Description:
+    with open_picture(stream, path) as image:
         packet: Any = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
         tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
         packet = packet or tags.get(_TIFF_XMP, b"")

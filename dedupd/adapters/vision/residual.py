@@ -56,6 +56,8 @@ class Rest:
 
     planes: tuple[Plane, Plane]
     """The mapped plane and the one it was mapped onto; equal outside the overlap."""
+    target: View
+    """The view that the second of them is of."""
     mean: float
     worst: float
     blocks: Plane
@@ -125,6 +127,20 @@ class View:
     def bands(self) -> tuple[Plane, Plane]:
         return _bands(self.level)
 
+    @cached_property
+    def structure(self) -> Plane:
+        """The band that is compared place by place."""
+        return _structure(self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """How (N,) grey levels are spread."""
+
+    quantiles: NDArray[np.float64]
+    std: float
+    mean: float
+
 
 @dataclass(frozen=True, slots=True)
 class _Trusted:
@@ -148,6 +164,8 @@ class Residual:
         self.box = max(4, min(mask.shape) // 24 // _STEP)
         self.trusted = _trusted(self.small)
         self.ncc = _ncc(_at(a.low, self.trusted.all), _at(b.low, self.trusted.all))
+        self._channels: dict[View, list[_Levels]] = {}
+        self._deviations: dict[View, float] = {}
 
     @cached_property
     def count(self) -> Plane:
@@ -216,9 +234,8 @@ class Residual:
         `floor` (grey levels) is what noise and compression may change. A thing or a letter that only one picture
         shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
         """
-        x, y = (_band(plane, 1.0, 4) for plane in rest.planes)
-        inner = cv2.erode(self.mask.astype(np.uint8), _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-        places = np.flatnonzero(inner)
+        x, y = _structure(rest.planes[0]), rest.target.structure
+        inner, places = self._inner
         if places.size < 500:
             return Local(0.0, 1.0, np.zeros_like(x), inner)
         of_x, of_y = ((_at(plane, places) ** 2).mean() + 1e-3 for plane in (x, y))
@@ -235,13 +252,19 @@ class Residual:
         )
 
     @cached_property
+    def _inner(self) -> tuple[Mask, NDArray[np.intp]]:
+        """The overlap without its rim, and the same flat."""
+        inner = cv2.erode(self.mask.astype(np.uint8), _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+        return inner, np.flatnonzero(inner)
+
+    @cached_property
     def quick_local(self) -> Local:
         """`local` after the quick map."""
         return self.local(self.quick)
 
     def _grey_curve(self, trusted: _Trusted) -> Rest:
         a, b = self.view_a, self.view_b
-        table, tone = _curve(_at(a.low, trusted.some), _at(b.low, trusted.some))
+        table, tone = _curve(_levels(_at(a.low, trusted.some)), _levels(_at(b.low, trusted.some)))
         return self.rest_of(cv2.LUT(a.grey, table), b, trusted, tone)
 
     def rest_of(self, mapped: Plane, target: View, trusted: _Trusted, tone: float) -> Rest:
@@ -251,7 +274,7 @@ class Residual:
         np.copyto(mapped, target.level, where=outside)
         low = target.low
         r = cv2.absdiff(_low(mapped), low)
-        r *= NORMAL_STD / max(1.0, float(_at(low, trusted.all).std()))
+        r *= NORMAL_STD / max(1.0, self._deviation(target, trusted))
         np.copyto(r, 0, where=small_outside)
         blocks = cv2.blur(r, (self.box, self.box))
         blocks /= self._divisor
@@ -260,7 +283,24 @@ class Residual:
         rank = -1 - inside.size // 1000
         worst = float(np.partition(inside, rank)[rank]) if inside.size >= 50 else 99.0
         mean = float(_at(r, self.trusted.all).mean())
-        return Rest((mapped, target.level), mean, worst, blocks, tone)
+        return Rest((mapped, target.level), target, mean, worst, blocks, tone)
+
+    def _deviation(self, view: View, trusted: _Trusted) -> float:
+        if trusted is not self.trusted:
+            return float(_at(view.low, trusted.all).std())
+        if view not in self._deviations:
+            self._deviations[view] = float(_at(view.low, trusted.all).std())
+        return self._deviations[view]
+
+    def channels(self, view: View, trusted: _Trusted) -> list[_Levels]:
+        """Of the three colours of `view`, at these pixels; those of all pixels serve the curves of both ways."""
+        if trusted is self.trusted and view in self._channels:
+            return self._channels[view]
+        colours = _at(view.colours, trusted.some)
+        found = [_levels(colours[:, channel]) for channel in range(3)]
+        if trusted is self.trusted:
+            self._channels[view] = found
+        return found
 
     def _until_it_agrees(self, attempt: Callable[[_Trusted], Rest]) -> Rest:
         """Once on everything, and again without what differs: an opaque overlay bends the map of everything else."""
@@ -419,8 +459,8 @@ class _Curves:
         self._residual, self._source, self._target = residual, source, target
 
     def rest(self, trusted: _Trusted) -> Rest:
-        x, z = (_at(view.colours, trusted.some) for view in (self._source, self._target))
-        curves = [_curve(x[:, channel], z[:, channel]) for channel in range(3)]
+        x, z = (self._residual.channels(view, trusted) for view in (self._source, self._target))
+        curves = [_curve(one, other) for one, other in zip(x, z, strict=True)]
         table = np.stack([curve[0] for curve in curves], -1)[:, None, :]
         mapped = cv2.cvtColor(cv2.LUT(self._source.rgb, table), cv2.COLOR_RGB2GRAY)
         return self._residual.rest_of(mapped, self._target, trusted, max(tone for _, tone in curves))
@@ -505,13 +545,16 @@ def _size(rest: Rest) -> tuple[float, float]:
     return (rest.worst, rest.mean)
 
 
-def _curve(x: Plane, y: Plane) -> tuple[Plane, float]:
+def _curve(x: _Levels, y: _Levels) -> tuple[Plane, float]:
     """The monotone curve, as a table of 256 levels, that gives x the quantiles of y; and how far it is from none."""
-    qx, qy = quantiles(x), quantiles(y)
-    qx = np.maximum.accumulate(qx + np.arange(len(qx)) * 1e-3)
-    spread = abs(float(np.log2((y.std() + 2) / (x.std() + 2))))
-    level = abs(float(np.log2((y.mean() + 8) / (x.mean() + 8))))
-    return _extended(qx, qy), max(spread, level)
+    qx = np.maximum.accumulate(x.quantiles + np.arange(len(x.quantiles)) * 1e-3)
+    spread = abs(float(np.log2((y.std + 2) / (x.std + 2))))
+    level = abs(float(np.log2((y.mean + 8) / (x.mean + 8))))
+    return _extended(qx, y.quantiles), max(spread, level)
+
+
+def _levels(x: Plane) -> _Levels:
+    return _Levels(quantiles(x), x.std(), x.mean())
 
 
 def quantiles(x: Plane | Pixels) -> NDArray[np.float64]:
@@ -559,6 +602,10 @@ def _mapped(planes: list[Pixels], shares: list[Plane], weights: Plane) -> Plane:
 def _low(plane: Plane | Pixels) -> Plane:
     low = _blur(plane, _LOW_SIGMA)[::_STEP, ::_STEP]
     return np.ascontiguousarray(low, dtype=np.float32)
+
+
+def _structure(plane: Plane) -> Plane:
+    return _band(plane, 1.0, 4)
 
 
 def _bands(plane: Plane) -> tuple[Plane, Plane]:

@@ -21,8 +21,8 @@ from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows, in_order
 from dedupd.adapters.vision.coarse import SmallPictures, may_be_copies
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
-from dedupd.core.relations import ONE_MOMENT_SECONDS
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096

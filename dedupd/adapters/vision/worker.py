@@ -1,7 +1,8 @@
 """The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
 
-Owns its own limits (memory, priority, life); must never outlive its parent, open a socket, or write
-anywhere but the index and the cache. Started by client.py as `python -m dedupd.adapters.vision.worker`.
+Owns its own limits (memory, priority, life); must never outlive its parent, write anywhere but
+the index, the cache and where a backfill goes, or open a socket but to what its owner named: the services of remote/endpoints.py,
+an object store. Started by client.py as `python -m dedupd.adapters.vision.worker`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.accelerators import allow
 from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
@@ -58,29 +60,31 @@ class Eyes:
     """What the worker holds: index, embedder, recently read pictures; each made on first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
-        from dedupd.adapters.vision.embedders.registry import choose
+        from dedupd.adapters.vision.embedders.registry import choose, settle
         from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
+        from dedupd.adapters.vision.recognise import reads
 
         self._pipe = pipe
         self._index_dir = Path(os.fsdecode(configure.index_dir))
         self._cache_dir = Path(os.fsdecode(configure.cache_dir))
         self._batch_size = configure.batch_size
+        self._remote = configure.remote
         if configure.blockless:
             from dedupd.adapters.vision.decode import BLOCKLESS
 
             BLOCKLESS.update(configure.blockless)
-        self.model, note = choose(configure.embedder)
-        if self.model.engine == "timm" and not (self.model.pretrained or self.model.checkpoint):
-            from dedupd.adapters.vision.embedders.timm_backbone import with_tag
-
-            self.model = with_tag(self.model)
+        chosen, note = choose(configure.embedder)
+        self.model = settle(chosen)
         self.ready = messages.Ready(
-            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
+            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note, reads=reads()
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
-        self._threads = ThreadPoolExecutor(_thread_count(), "see")
+        allow(configure.gpus, configure.gpu_memory_fraction)
+        self._threads = ThreadPoolExecutor(
+            _thread_count(configure.jobs, waited_for=configure.waited_for), "see"
+        )
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -110,10 +114,18 @@ class Eyes:
 
     @cached_property
     def _loaded(self) -> Embedder | None:
-        from dedupd.adapters.vision.embedders.base import load
+        from dedupd.adapters.vision.embedders.registry import load
+
+        def here() -> Embedder | None:
+            return load(self.model, self._cache_dir)
 
         with self._busy("loading the embedder"):
-            return load(self.model, self._cache_dir)
+            if self._remote is None or self.model.family == "hashes":
+                return here()
+            from dedupd.adapters.vision.remote.embedder import BATCH, connect
+
+            self._batch_size = max(self._batch_size, BATCH)
+            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, whichever thread asks first."""
@@ -131,6 +143,8 @@ class Eyes:
         match request:
             case messages.LookAt():
                 self._looker.look(request.files)
+            case messages.Gather() | messages.Adopt():
+                self._in_bulk(request)
             case messages.Propose():
                 self._propose(request)
             case messages.Copy():
@@ -149,7 +163,7 @@ class Eyes:
                 self._describe(request)
             case messages.Load():
                 self.embedder()
-            case messages.Configure():
+            case _:
                 raise ValueError("configured twice")
 
     @contextmanager
@@ -190,6 +204,29 @@ class Eyes:
 
             kept = {self.model.id, self._insides_name, SMALL, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
+
+    def _in_bulk(self, request: messages.Gather | messages.Adopt) -> None:
+        if isinstance(request, messages.Adopt):
+            self._adopt(request)
+            return
+        with self._busy("getting ready to gather"):
+            from dedupd.adapters.vision.gather import gather, one_at_a_time
+
+            with one_at_a_time(self._cache_dir):
+                self.embedder()
+        gather(request, self.embedder, self.model.id, self._batch_size, self._threads, self._pipe.send)
+
+    def _adopt(self, request: messages.Adopt) -> None:
+        with self._busy("adopting"):
+            from dedupd.adapters.index.adopt import adopt
+            from dedupd.adapters.stores.store import store_at
+            from dedupd.adapters.vision.inside import INSIDE
+
+            store = store_at(os.fsdecode(request.place))
+            for so_far, done, total in adopt(
+                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE
+            ):
+                self._pipe.send(messages.Adopted(adoption=so_far, done=done, total=total))
 
     def _propose(self, request: messages.Propose) -> None:
         with self._busy("searching"):
@@ -260,9 +297,17 @@ class Eyes:
             self._pipe.send(describe(file))
 
 
-def _thread_count() -> int:
-    """Half of the cores: the owner is working too, and each thread may hold a large picture."""
-    return max(_FEWEST_THREADS, min(_MOST_THREADS, (os.cpu_count() or 1) // 2))
+def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
+    """Half of the cores, because the owner is working too, or all when the owner waits; and each thread may hold a large
+    picture. More than cores help nobody."""
+    cores = os.cpu_count() or 1
+    if not asked:
+        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores if waited_for else cores // 2))
+    threads = min(asked, cores)
+    if sys.platform == "linux" and threads > _MOST_THREADS:  # room for a large picture in each of them
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT // _MOST_THREADS * threads, hard))
+    return threads
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, answer_json
+from dedupd.cli.machine import Finding
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json
 from dedupd.errors import DedupdError, ExitCode, NoDaemon
@@ -31,14 +32,6 @@ def add(commands: Commands) -> None:
     add_json(parser)
 
 
-class Finding(NamedTuple):
-    """One thing that was checked."""
-
-    what: str
-    good: bool
-    told: str
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when something keeps dedupd from working."""
     from dedupd.core.summary import visible
@@ -48,15 +41,19 @@ def run(arguments: argparse.Namespace) -> int:
         *_packages(),
         *_state(settings, where),
         *_roots(settings),
+        *_machine(settings, where),
         *_models(),
+        *_embedding(settings, where),
         *_daemon(where),
         *_service(),
     ]
     if arguments.json:
-        answer_json([{"what": f.what, "ok": f.good, "told": f.told} for f in findings])
+        answer_json([{"what": f.what, "ok": f.good, "told": f.told, "mend": f.mend} for f in findings])
     else:
         for finding in findings:
             answer(f"{'ok ' if finding.good else 'NOT'}  {finding.what:<12} {visible(finding.told)}")
+            if finding.mend:
+                answer(f"     {'':<12} mend: {visible(finding.mend)}")
     return int(ExitCode.OK if all(f.good for f in findings) else ExitCode.FAILED)
 
 
@@ -115,13 +112,32 @@ def _roots(settings: Settings) -> Iterator[Finding]:
             good=True,
             told="none configured: name one on the command line, or `dedupd init ~/Pictures`",
         )
-    watches = Path("/proc/sys/fs/inotify/max_user_watches")
-    if watches.exists():
-        yield Finding(
-            what="watching",
-            good=True,
-            told=f"up to {watches.read_text().strip()} folders (fs.inotify.max_user_watches)",
-        )
+
+
+def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
+    """What the machine lets dedupd do, each with what mends it."""
+    import time
+
+    from dedupd.cli import machine
+    from dedupd.library import LibraryView
+
+    folders, newest = 0, 0.0
+    if where.ledger.exists():
+        try:
+            with closing(LibraryView(settings, where)) as view:
+                folders = sum(len(view.ledger.inventory.folders(root.id)) for root in view.roots)
+                moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
+                newest = max((move.at for move in moves), default=0.0)
+                yield from machine.clouds(view)
+        except DedupdError:
+            pass  # told of already
+    for root in settings.roots:
+        yield from machine.file_system(str(root))
+    yield from machine.watching(folders)
+    yield from machine.clock(newest, time.time())
+    yield from machine.full_disk_access(Path.home(), sys.executable)
+    yield from machine.terminal(os.environ)
+    yield from machine.engine()
 
 
 def _models() -> Iterator[Finding]:
@@ -130,6 +146,40 @@ def _models() -> Iterator[Finding]:
     here = [listing.model.id for listing in list_models() if listing.available and listing.model.id]
     told = ", ".join(here) if here else "no embedding model is here: perceptual hashes alone are compared"
     yield Finding(what="models", good=True, told=told)
+
+
+def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
+    """Where it sees, when that is elsewhere, and whether somebody answers there."""
+    import subprocess
+
+    from dedupd.adapters.vision.client import worker_environment
+
+    embedding = settings.embedding
+    for url in () if embedding.mode == "local" else embedding.url:
+        # What asks knows pictures and vectors, which no command loads.
+        asked = [sys.executable, "-P", "-m", "dedupd.adapters.vision.remote", url, _recorded(settings, where)]
+        asked += [embedding.protocol, embedding.token_file, embedding.ca_file]
+        done = subprocess.run(
+            asked,
+            env=worker_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = (done.stdout.strip().splitlines() or ["it could not be asked"])[-1]
+        yield Finding(what="embedding", good=not done.returncode, told=f"{embedding.mode}: {told}")
+
+
+def _recorded(settings: Settings, where: Places) -> str:
+    """The embedder in force, else the one that is asked for."""
+    from dedupd.library import LibraryView
+
+    try:
+        with closing(LibraryView(settings, where)) as view:
+            return view.ledger.get("embedder") or settings.embedder
+    except DedupdError:
+        return settings.embedder
 
 
 def _service() -> Iterator[Finding]:

@@ -1,13 +1,18 @@
-"""`dedupd init`: a config.toml with every setting explained."""
+"""`dedupd init`: finds the folders that hold photos, and writes a config.toml with every setting explained."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dedupd.cli.console import answer
-from dedupd.cli.options import Commands, add_command
-from dedupd.errors import ExitCode
+from dedupd.cli.options import Commands, add_command, add_json
+from dedupd.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dedupd.cli.finding_roots import LikelyRoot
+    from dedupd.config import Places
 
 
 def add(commands: Commands) -> None:
@@ -16,18 +21,88 @@ def add(commands: Commands) -> None:
         commands,
         "init",
         run,
-        help="write a documented config.toml",
-        example="dedupd init ~/Pictures",
+        help="find your photos, and write a documented config.toml",
+        example="dedupd init   |   dedupd init ~/Pictures   |   dedupd init --find --json",
     )
-    parser.add_argument("roots", nargs="*", type=Path, metavar="ROOT")
+    parser.add_argument("roots", nargs="*", type=Path, metavar="ROOT", help="write these, and ask nothing")
+    parser.add_argument(
+        "--find", action="store_true", help="list folders that hold photos, and write nothing"
+    )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes it. An existing one is never replaced: UsageError."""
-    from dedupd.cli.first_config import write_config
+    from dedupd.cli.console import can_ask
     from dedupd.config import places
 
     where = places(arguments.state_dir, arguments.config)
-    write_config(where.config, arguments.roots)
-    answer(f"wrote {where.config}: look at it, then start with `dedupd run` or `dedupd service install`")
+    if arguments.find:
+        if arguments.roots:
+            raise UsageError("--find looks for folders by itself: name none, or leave it out")
+        return _find(as_json=arguments.json)
+    if arguments.roots or not can_ask():  # a script says what it means
+        return _write(where, arguments.roots, as_json=arguments.json)
+    if where.config.exists():
+        raise UsageError(
+            f"there is a {where.config} already: change its `roots`, or look with `dedupd doctor`"
+        )
+    return _ask(where, as_json=arguments.json)
+
+
+def _find(*, as_json: bool) -> int:
+    from dedupd.cli.console import answer, answer_json
+    from dedupd.cli.finding_roots import likely_roots
+
+    found = likely_roots(Path.home())
+    if as_json:
+        answer_json(
+            [{"path": str(r.path), "photos": r.photos, "bytes": r.size, "whole": r.whole} for r in found]
+        )
+    else:
+        for root in found:
+            answer(_line(root))
+        if not found:
+            answer("No folder with photos was found in the usual places: name yours, `dedupd init FOLDER`.")
     return int(ExitCode.OK)
+
+
+def _line(root: LikelyRoot) -> str:
+    from dedupd.core.summary import human_bytes, visible
+
+    more = "" if root.whole else " or more"
+    return f"{visible(str(root.path))}  {root.photos} photo(s){more}, {human_bytes(root.size)}{more}"
+
+
+def _write(where: Places, roots: Sequence[Path], *, as_json: bool) -> int:
+    from dedupd.cli.console import answer, answer_json
+    from dedupd.cli.first_config import write_config
+
+    write_config(where.config, roots)
+    if as_json:
+        answer_json({"config": str(where.config), "roots": [str(root.expanduser()) for root in roots]})
+    else:
+        answer(f"wrote {where.config}: look at it, then start with `dedupd run` or `dedupd service install`")
+    return int(ExitCode.OK)
+
+
+def _ask(where: Places, *, as_json: bool) -> int:
+    """Each folder that was found is asked about; then a look that changes nothing is offered."""
+    from dedupd.cli.console import says_yes, tell
+    from dedupd.cli.finding_roots import likely_roots
+
+    tell("Looking for folders with photos ...")
+    found = likely_roots(Path.home())
+    chosen = [root.path for root in found if says_yes(f"{_line(root)}. Watch it?")]
+    if not chosen:
+        raise UsageError(
+            ("none was chosen" if found else "no folder with photos was found in the usual places")
+            + ": name yours, `dedupd init FOLDER`; nothing was written"
+        )
+    status = _write(where, chosen, as_json=as_json)
+    if says_yes("Look for duplicates now? Nothing moves."):
+        from dedupd.cli.main import main
+
+        places = ["--config", str(where.config)] + (["--state-dir", str(where.state)] if where.named else [])
+        return main(["scan", "--dry-run", *map(str, chosen), *places])
+    return status

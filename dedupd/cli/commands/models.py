@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
@@ -30,8 +31,16 @@ def add(commands: Commands) -> None:
         help="which embedding models there are; choose one, fetch one",
         example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
     )
-    parser.add_argument("action", nargs="?", choices=("list", "use", "pull", "calibrate"), default="list")
+    parser.add_argument(
+        "action", nargs="?", choices=("list", "use", "pull", "calibrate", "export"), default="list"
+    )
     parser.add_argument("name", nargs="?", metavar="MODEL")
+    parser.add_argument(
+        "--triton",
+        type=Path,
+        metavar="DIR",
+        help="`export`: write the model into this model repository of Triton",
+    )
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -54,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _list(arguments)
     if arguments.action == "calibrate":
         return _calibrate(arguments)
+    if arguments.action == "export":
+        return _export(arguments)
     if not arguments.name:
         raise UsageError(
             f"which model? as in `dedupd models {arguments.action} open_clip:ViT-B-32/laion2b_s34b_b79k`"
@@ -109,6 +120,36 @@ def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None
         row["calibrated"] = row["calibrated"] or own is not None
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    """For a server that speaks KServe's protocol; a process of its own reads and writes the model."""
+    import subprocess
+    import sys
+
+    from dedupd.adapters.vision.client import worker_environment
+    from dedupd.errors import DedupdError
+
+    if arguments.triton is None:
+        raise UsageError("where to? as in `dedupd models export --triton /srv/models`")
+    settings, places = opened(arguments)
+    folder = arguments.triton.expanduser().absolute()
+    command = [sys.executable, "-P", "-m", "dedupd.adapters.vision.remote.triton", str(folder)]
+    command += [arguments.name or settings.embedder, str(places.cache)]
+    done = subprocess.run(
+        command,
+        env=worker_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (done.stdout.strip().splitlines() or ["the model could not be written"])[-1]
+    if done.returncode:
+        raise UsageError(said) if done.returncode == ExitCode.USAGE else DedupdError(said)
+    answer(f"{folder / said} is written")
+    tell('Serve it with Triton, and say protocol = "kserve-http" below [embedding] in config.toml.')
+    return int(ExitCode.OK)
+
+
 def _pull(arguments: argparse.Namespace) -> int:
     from dedupd.adapters.vision.embedders.registry import pull
     from dedupd.core.summary import visible
@@ -143,7 +184,7 @@ def _use(arguments: argparse.Namespace) -> int:
         raise AlreadyRunning(str(refusal)) from None
     except NoDaemon:
         with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-            library.movement.recover()
+            library.recover()
             return _use_by(_ByThisProcess(library), arguments, settings, places)
 
 
@@ -302,7 +343,7 @@ def _calibrated_here(settings: Settings, places: Places, progress: Progress) -> 
     from dedupd.library import Library
 
     with lock_library(places, settings.roots) as locks, Library(settings, places, locks=locks) as library:
-        library.movement.recover()
+        library.recover()
         library.passes.catch_up(on_progress=progress)
         found = library.models.calibrate(on_progress=progress)
         assert found is not None  # nobody stopped it

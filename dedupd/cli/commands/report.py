@@ -6,27 +6,22 @@ Reads; takes no lock. Must never replace a file that is no report of dedupd's.
 from __future__ import annotations
 
 import argparse
-import os
-import stat as modes
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dedupd.cli.console import Progress, answer, answer_json, progress_bar
+from dedupd.cli.console import answer, answer_json, progress_bar
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_json, parse_month
-from dedupd.errors import DedupdError, ExitCode, NoDaemon, UsageError
+from dedupd.cli.reports import SmallPictures, summaries, write_report
+from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dedupd.config import Places
     from dedupd.core.records import RootRow
     from dedupd.core.summary import MonthSummary
     from dedupd.library import LibraryView
-
-_ONE_MINUTE = 60.0
-_SIDE = 256
-"""Pixels: 300 groups stay a page that opens at once."""
 
 
 def add(commands: Commands) -> None:
@@ -62,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--output names the page that --html writes: add --html, or redirect the answer")
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view:
-        months = _summaries(view, arguments.month)
+        months = summaries(view, arguments.month)
         if arguments.html:
             with progress_bar() as progress:
                 for path, title, chosen in _pages(view, places, months, arguments):
-                    look = _Pictures(view, places.socket, progress)
-                    _write(path, page(title, chosen, look))
+                    look = SmallPictures(view, places.socket, progress)
+                    write_report(path, page(title, chosen, look))
                     answer(str(path))
         elif arguments.json:
             answer_json([to_json(summary) for _, summary in months])
@@ -77,22 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
         if not months and not arguments.json:
             answer("no duplicates")
     return int(ExitCode.OK)
-
-
-def _summaries(view: LibraryView, month: str | None) -> list[tuple[RootRow, MonthSummary]]:
-    """Newest first: the month that was asked for, else each that has something to tell."""
-    from dedupd.adapters.clock import SystemClock
-    from dedupd.pipeline.summarise import month_summary
-
-    clock, model, roots = SystemClock(), view.ledger.get("model"), {r.path: r for r in view.roots}
-    found: list[tuple[RootRow, MonthSummary]] = []
-    for row in view.reviewer.months():
-        if row.root in roots and row.month and month in (None, row.month):
-            root = roots[row.root]
-            summary = month_summary(view.ledger, view.reviewer, view.settings, clock, root, row.month, model)
-            if month or summary.groups or summary.elsewhere:
-                found.append((root, summary))
-    return found
 
 
 def _pages(
@@ -113,71 +92,3 @@ def _pages(
         folder = own_folder(places.logs, root)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         yield folder / f"{summary.month}.html", f"Duplicates of {Month.parse(summary.month).label}", [summary]
-
-
-class _Pictures:
-    """Small pictures: the daemon's when one runs, else made by a worker of this command's own."""
-
-    def __init__(self, view: LibraryView, socket: Path, progress: Progress) -> None:
-        self._view, self._socket, self._progress = view, socket, progress
-        self._done = 0
-
-    def __call__(self, root: str, paths: Sequence[str]) -> Mapping[str, bytes]:
-        id = next(r.id for r in self._view.roots if r.path == root)
-        rows = [r for path in paths if (r := self._view.ledger.inventory.file_at(id, path)) is not None]
-        made = self._made([row.id for row in rows])
-        self._done += len(paths)
-        self._progress("picture", self._done, 0)
-        return {row.path: picture for row in rows if (picture := _read(made.get(str(row.id))))}
-
-    def _made(self, files: Sequence[int]) -> Mapping[str, str]:
-        from dedupd.client.connection import ask
-        from dedupd.protocol.requests import GetThumbnails
-        from dedupd.protocol.results import Thumbnails
-
-        try:
-            return ask(
-                self._socket, GetThumbnails(files=list(files), side=_SIDE), Thumbnails, timeout=_ONE_MINUTE
-            ).paths
-        except NoDaemon:
-            return self._view.thumbnails(files, _SIDE)
-
-
-def _read(path: str | None) -> bytes:
-    try:
-        return Path(path).read_bytes() if path else b""
-    except OSError:  # the cache was emptied meanwhile
-        return b""
-
-
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Whole or not at all. Raises UsageError for a file that is no report, DedupdError when it cannot be written."""
-    from dedupd.drafts import draft_of
-
-    try:
-        _check_ours(path)
-        with draft_of(path, 0o666) as draft:
-            draft.write(piece.encode("utf-8") for piece in pieces)
-            draft.sync()
-            _check_ours(path)
-            draft.replace()
-    except OSError as error:
-        raise DedupdError(
-            f"the report {path} cannot be written ({error.strerror}): choose another place"
-        ) from None
-
-
-def _check_ours(path: Path) -> None:
-    from dedupd.core.page import MARK
-
-    try:
-        regular = modes.S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return
-    if not regular or _beginning(path, len(MARK)) != MARK.encode():
-        raise UsageError(f"{path} is there and is no report of dedupd: name another file")
-
-
-def _beginning(path: Path, length: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(length)

@@ -1,4 +1,4 @@
-"""`dedupd review`: find out what the terminal can show, then hand over to the app, or serve it to a browser.
+"""`dedupd review`: find out what the terminal can show, then hand over to the app, or to `dedupd web`.
 
 Textual is imported only here, when asked for.
 """
@@ -9,10 +9,8 @@ import argparse
 import gc
 import os
 import sys
-import time
 from pathlib import Path
 
-from dedupd.cli.console import answer, deliver, tell
 from dedupd.cli.options import Commands, add_command
 from dedupd.errors import ExitCode, UsageError
 
@@ -35,7 +33,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--web",
         action="store_true",
-        help="serve the same to a browser on this machine, behind a token (needs dedupd[web])",
+        help="start `dedupd web` on this machine and open it in the browser (needs dedupd[web])",
     )
     parser.add_argument(
         "--port",
@@ -57,8 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.web:
         return _serve(arguments)
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
-    served = "TEXTUAL_DRIVER" in os.environ
-    if not served and not all(stream is not None and stream.isatty() for stream in streams):
+    if not all(stream is not None and stream.isatty() for stream in streams):
         raise UsageError(
             "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
         )
@@ -77,44 +74,18 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.config import places
     from dedupd.tui.app import ReviewApp
 
-    if served:
-        import threading
-
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     socket = places(arguments.state_dir, arguments.config).socket
     ReviewApp(socket, images=images, start_command=own_command(arguments, "run")).run()
     return ExitCode.OK
 
 
-def _end_with(server: int) -> None:
-    """A browser's reviewer whose server was killed would keep its place at the daemon for ever."""
-    while os.getppid() == server:
-        time.sleep(1.0)
-    os._exit(int(ExitCode.FAILED))
-
-
 def _serve(arguments: argparse.Namespace) -> int:
-    """The same in a browser, until Ctrl+C. Raises UsageError without the extra, or when the port is taken."""
-    try:
-        from dedupd.tui.web import TerminalServer
-    except ImportError:
-        raise UsageError(
-            "`dedupd review --web` needs what this installation lacks: pip install 'dedupd[web]'"
-        ) from None
-    try:
-        door = TerminalServer(own_command(arguments, "review", "--images", "half"), arguments.port)
-    except OSError as error:
-        raise UsageError(
-            f"port {arguments.port} cannot be used ({error.strerror}): name another with --port"
-        ) from None
-    answer(door.url)
-    tell(
-        "Open that address in a browser on this machine; Ctrl+C here ends it. "
-        f"From another: ssh -L {door.port}:127.0.0.1:{door.port}, then the same address."
-    )
-    deliver()
-    door.serve()
-    return ExitCode.OK
+    """`dedupd web` on a port of this machine, opened in the browser."""
+    from dedupd.cli.commands import web
+
+    listen = f"127.0.0.1:{arguments.port}"
+    asked = {"listen": listen, "tls_cert": None, "tls_key": None, "insecure_lan": False, "open": True}
+    return web.run(argparse.Namespace(**{**vars(arguments), **asked}))
 
 
 def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:

@@ -16,18 +16,21 @@ def add(commands: Commands) -> None:
         "service",
         run,
         help="start dedupd with your login (systemd, launchd)",
-        example="dedupd service install ~/Pictures",
+        example="dedupd service install ~/Pictures   |   dedupd service logs -f",
     )
-    parser.add_argument("action", choices=("install", "uninstall", "status"))
+    parser.add_argument("action", choices=("install", "uninstall", "status", "logs"))
     parser.add_argument(
         "roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="logs: go on with what is said from now on"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """`status`: exit 5 when the service does not run."""
     from dedupd.cli.first_config import write_config
-    from dedupd.cli.login_service import Host, install, status, uninstall
+    from dedupd.cli.login_service import Host, install, logs, status, uninstall
     from dedupd.config import load, places
 
     host, where = Host(), places(arguments.state_dir, arguments.config)
@@ -36,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
             write_config(where.config, arguments.roots)
         install(where, load(where.config, where, offline_ok=True), host)
         return ExitCode.OK
+    if arguments.action == "logs":
+        return logs(where, host, follow=arguments.follow)
     if arguments.action == "uninstall":
         uninstall(host)
         return ExitCode.OK

@@ -77,6 +77,8 @@ def _print(view: StatusView) -> None:
         )
     answer(f"moved      {view.moved} file(s), {human_bytes(view.bytes_saved)} saved")
     answer(f"model      {view.model or 'none: perceptual hashes alone'}")
+    if view.embedding:
+        answer(f"embedding  {view.embedding}")
     if view.next_run:
         answer(f"next run   {time.strftime('%H:%M:%S', time.localtime(view.next_run))}")
     for sentence in view.attention:

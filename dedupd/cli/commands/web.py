@@ -12,7 +12,7 @@ from dedupd.cli.options import Commands, add_command
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dedupd.web.server import Listen
+    from dedupd.web.listening import Listen
     from dedupd.web.tokens import Tokens
 
 
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
         commands,
         "web",
         run,
-        help="serve the JSON API over HTTP, behind a token (needs dedupd[web])",
+        help="review in a browser, and the JSON API, behind a token (needs dedupd[web])",
         example="dedupd web --listen 127.0.0.1:8765",
     )
     parser.add_argument(
@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     # FastAPI brings OpenTelemetry's switchboard: nothing is ever to be measured through it.
     os.environ["OTEL_SDK_DISABLED"] = "true"
     try:
-        from dedupd.web.server import listen_on, serve
+        from dedupd.web.listening import listen_on
+        from dedupd.web.server import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise

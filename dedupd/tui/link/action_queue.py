@@ -14,12 +14,12 @@ from dedupd.protocol.failure import NOT_FOUND, STALE
 from dedupd.protocol.requests import ForgetLessons, GetStatus
 from dedupd.protocol.results import Acted
 from dedupd.protocol.views import StatusView
+from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
 from dedupd.tui.link.daemon_line import DaemonLine
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action, batched, new_key
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import plural
 
 NOBODY = "No daemon answers: nothing was done."
 _ONE_BY_ONE = 4

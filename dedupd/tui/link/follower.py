@@ -25,10 +25,10 @@ from dedupd.protocol.notices import (
 from dedupd.protocol.requests import GetGroup, GetGroups, GetMonths, GetStatus, Request
 from dedupd.protocol.results import GroupsPage, Hello, MonthsPage
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, StatusView
+from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
 from dedupd.tui.link.daemon_line import DaemonLine
 from dedupd.tui.model.review_state import MonthKey, ReviewState
-from dedupd.tui.model.words import plural
 
 R = TypeVar("R", bound=msgspec.Struct)
 _SHOWN_EVERY = 5

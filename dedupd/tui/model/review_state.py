@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dedupd.protocol.views import GroupView, MonthView, ProgressView, StatusView
-from dedupd.tui.model.listing import waits
+from dedupd.reviewing.listing import waits
 
 MonthKey = tuple[str, str]
 """(root, month)."""

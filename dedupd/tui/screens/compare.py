@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 
 from dedupd.protocol.requests import Reject
 from dedupd.protocol.views import GroupDetail, GroupView, PhotoView
+from dedupd.reviewing.words import STATES, group_title
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, DecisionDraft, Mark, new_key, ref
 from dedupd.tui.model.group_order import GroupOrder
-from dedupd.tui.model.words import STATES, group_title
 from dedupd.tui.model.zoom import UNZOOMED
 from dedupd.tui.screens import questions
 from dedupd.tui.screens.base import HelpLines

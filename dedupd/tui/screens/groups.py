@@ -16,12 +16,12 @@ from textual.widgets import Input
 
 from dedupd.protocol.requests import Approve, Reject
 from dedupd.protocol.views import GroupView
+from dedupd.reviewing.listing import GroupFilter, listed, tally, waits, waits_for
+from dedupd.reviewing.words import group_title, month_name, plural
 from dedupd.tui.link.action_queue import NOBODY
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, DecisionDraft, new_key, ref
-from dedupd.tui.model.listing import GroupFilter, listed, tally, waits, waits_for
 from dedupd.tui.model.review_state import MonthKey
-from dedupd.tui.model.words import group_title, month_name, plural
 from dedupd.tui.screens import questions
 from dedupd.tui.screens.ask import Ask
 from dedupd.tui.screens.base import HelpLines, Page

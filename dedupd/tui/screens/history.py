@@ -16,9 +16,9 @@ from textual.containers import Vertical
 from dedupd.protocol.requests import ForgetLessons, GetLessons, GetMoves, Undo
 from dedupd.protocol.results import LessonsPage, MovesPage
 from dedupd.protocol.views import LessonView, MoveView
+from dedupd.reviewing.words import fit, local_time, name_of, plain, plural, size, squeeze
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, batched, new_key
-from dedupd.tui.model.words import fit, local_time, name_of, plain, plural, size, squeeze
 from dedupd.tui.screens import questions
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.widgets.key_bar import KeyBar
@@ -33,6 +33,7 @@ _STATES = {
     "moved": ("→ moved", "good"),
     "undone": ("← came back", "dim"),
     "aborted": ("– stayed", "dim"),
+    "purged": ("– in trash", "dim"),
     "attention": ("! look", "bad"),
     "unfinished": ("… under way", "warn"),
 }

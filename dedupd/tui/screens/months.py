@@ -14,9 +14,9 @@ from textual.containers import Horizontal, Vertical
 
 from dedupd.protocol.requests import Approve, Exchange
 from dedupd.protocol.views import MonthView
+from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, new_key
-from dedupd.tui.model.words import plural
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.widgets.key_bar import KeyBar
 from dedupd.tui.widgets.month_list import MonthList, column_titles

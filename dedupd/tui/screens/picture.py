@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from dedupd.protocol.views import PhotoView
-from dedupd.tui.model.words import camera_time, name_of, pixels, size
+from dedupd.reviewing.words import camera_time, name_of, pixels, size
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.screens.base import HelpLines

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dedupd.protocol.views import GroupView, MoveView, StatusView
-from dedupd.tui.model.listing import PREDECIDED, lost_kinds, members, tally, weight
-from dedupd.tui.model.words import RELATION_NAMES, group_title, number, plural, size
+from dedupd.reviewing.listing import PREDECIDED, lost_kinds, members, tally, weight
+from dedupd.reviewing.words import RELATION_NAMES, group_title, number, plural, size
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.spans import Spans
 

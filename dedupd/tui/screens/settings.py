@@ -21,8 +21,8 @@ from dedupd.errors import DedupdError
 from dedupd.protocol.requests import GetSettings, Tune
 from dedupd.protocol.results import Tuned
 from dedupd.protocol.views import SettingsView
+from dedupd.reviewing.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.model.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.key_bar import KeyBar

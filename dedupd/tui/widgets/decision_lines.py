@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dedupd.protocol.views import GroupView
+from dedupd.reviewing.facts import loss_warning, would_change
+from dedupd.reviewing.listing import waits
+from dedupd.reviewing.words import STATES, evidence, name_of, size
 from dedupd.tui.model.decisions import DecisionDraft, Mark
-from dedupd.tui.model.facts import loss_warning, would_change
-from dedupd.tui.model.listing import waits
-from dedupd.tui.model.words import STATES, evidence, name_of, size
 from dedupd.tui.widgets.spans import Spans
 
 GONE = "This group is gone: its pictures were grouped otherwise. j shows the next, Esc the list."

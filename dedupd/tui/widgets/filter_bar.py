@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dedupd.tui.model.listing import GroupFilter
-from dedupd.tui.model.words import RELATION_NAMES, number
+from dedupd.reviewing.listing import GroupFilter
+from dedupd.reviewing.words import RELATION_NAMES, number
 from dedupd.tui.widgets.spans import Spans, Words
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dedupd.protocol.views import GroupView
-from dedupd.tui.model.listing import PREDECIDED, confidence, waits, weight
+from dedupd.reviewing.listing import PREDECIDED, confidence, waits, weight
+from dedupd.reviewing.words import STATES, fit, group_title, percent, size, squeeze
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import STATES, fit, group_title, percent, size, squeeze
 from dedupd.tui.widgets.row_list import OpeningRowList
 from dedupd.tui.widgets.spans import Spans
 

@@ -6,10 +6,10 @@ from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
 
 from dedupd.protocol.views import GroupDetail, PhotoView
+from dedupd.reviewing.facts import loss_warning
+from dedupd.reviewing.listing import waits
+from dedupd.reviewing.words import evidence, fit, holds, name_of, pixels, size, squeeze
 from dedupd.tui.model.decisions import DecisionDraft
-from dedupd.tui.model.facts import loss_warning
-from dedupd.tui.model.listing import waits
-from dedupd.tui.model.words import evidence, fit, holds, name_of, pixels, size, squeeze
 from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Spans, Words

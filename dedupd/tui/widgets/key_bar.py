@@ -13,7 +13,7 @@ from textual import events
 from textual.app import App
 from textual.screen import Screen
 
-from dedupd.tui.model.words import plain
+from dedupd.reviewing.words import plain
 from dedupd.tui.widgets.spans import Spans, Words
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dedupd.protocol.views import MonthView
-from dedupd.tui.model.listing import Year, by_year
-from dedupd.tui.model.words import bar, month_name, name_of, number, size
+from dedupd.reviewing.listing import Year, by_year
+from dedupd.reviewing.words import bar, month_name, name_of, number, size
 from dedupd.tui.widgets.row_list import OpeningRowList, columns
 from dedupd.tui.widgets.spans import Spans
 

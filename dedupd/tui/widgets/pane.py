@@ -11,9 +11,9 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from dedupd.protocol.views import PhotoView
+from dedupd.reviewing.facts import Fact
+from dedupd.reviewing.words import fit, holds, name_of, squeeze
 from dedupd.tui.model.decisions import Mark
-from dedupd.tui.model.facts import Fact
-from dedupd.tui.model.words import fit, holds, name_of, squeeze
 from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Spans, Words
 

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets._toast import Toast
 
-from dedupd.tui.model.words import fit, plain
+from dedupd.reviewing.words import fit, plain
 
 if TYPE_CHECKING:
     from dedupd.tui.pictures.drawing import Drawing

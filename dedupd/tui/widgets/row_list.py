@@ -21,7 +21,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from dedupd.tui.model.words import fit, plain
+from dedupd.reviewing.words import fit, plain
 from dedupd.tui.widgets.spans import TONES, Spans
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from textual.message import Message
 from textual.timer import Timer
 
 from dedupd.protocol.views import PhotoView
+from dedupd.reviewing.facts import differing
+from dedupd.reviewing.words import plural
 from dedupd.tui.model.decisions import DecisionDraft, Mark
-from dedupd.tui.model.facts import differing
-from dedupd.tui.model.words import plural
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.pictures.painter import Painter
 from dedupd.tui.pictures.picture_cache import PictureCache

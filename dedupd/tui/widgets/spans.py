@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from dedupd.tui.model.words import plain
+from dedupd.reviewing.words import plain
 
 Span = tuple[str, str]
 """(text, tone); the tones are the keys of TONES."""

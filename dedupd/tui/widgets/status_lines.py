@@ -5,8 +5,8 @@ Must never ask the daemon; it shows the review state it is given.
 
 from __future__ import annotations
 
+from dedupd.reviewing.words import bar, news, number, plain, plural, progress, size, when
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import bar, number, plain, plural, progress, size, when
 from dedupd.tui.widgets.spans import Spans, Words
 
 _SENTENCES = 3
@@ -125,8 +125,7 @@ def _asks(state: ReviewState) -> list[Spans]:
                 (" to exchange them", ""),
             ]
         )
-    # Sentences that send the person to the reviewer are for other places: the person is here.
-    attention = [sentence for sentence in status.attention if "dedupd review" not in sentence]
+    attention = news(status.attention)
     lines += [[(" ! ", "badge-bad"), (f" {sentence}", "")] for sentence in attention[:_SENTENCES]]
     if len(attention) > _SENTENCES:
         lines.append([(f"   and {len(attention) - _SENTENCES} more in the log (l)", "dim")])

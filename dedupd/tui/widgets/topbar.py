@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
+from dedupd.reviewing.words import fit, number, plain, progress, size
 from dedupd.tui.model.review_state import ReviewState
-from dedupd.tui.model.words import fit, number, plain, progress, size
 from dedupd.tui.widgets.spans import Spans, Words
 
 _WIDE = 110

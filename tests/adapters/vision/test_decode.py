@@ -287,7 +287,7 @@ def test_reading_a_long_film_gives_signs_of_life(tmp_path: Path, monkeypatch: py
 def test_the_preview_in_a_raw_is_not_taken_for_the_photo(tmp_path: Path, suffix: str) -> None:
     """Many RAWs are TIFFs whose first picture is a small preview."""
     photo(64, 48).save(tmp_path / f"a.{suffix}", format="TIFF")
-    assert refusal(tmp_path / f"a.{suffix}").reason == "raw photo, not decoded yet"
+    assert refusal(tmp_path / f"a.{suffix}").reason.startswith("raw photo")
 
 
 def test_proof_pictures_agree_across_resolutions(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from PIL import Image
 
 import dedupd
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.bulk.plan import Chunk
+from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.core.photo import FileStat, Traits, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import LookRequest, ProofRequest
@@ -337,3 +339,28 @@ def test_thumbnails_are_private_and_small(tmp_path: Path, vision: VisionWorker) 
     assert (Image.open(smaller).size, Image.open(smaller).format) == ((256, 128), "WEBP")
     assert smaller.stat().st_mode & 0o777 == 0o600
     assert smaller.stat().st_size < thumbnail.stat().st_size / 4
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_a_picture_that_kills_the_worker_ends_among_the_refused_and_its_chunk_is_finished(
+    tmp_path: Path,
+) -> None:
+    names = ["a.jpg", "segv.jpg", "b.jpg", "twin.jpg"]
+    for seed, name in enumerate(names):
+        photo(tmp_path / name, 0 if name == "twin.jpg" else seed)
+    orders = Orders(
+        to=os.fsencode(tmp_path / "rows"),
+        cache=os.fsencode(tmp_path / "cache"),
+        embedder="hashes",
+        batch_size=2,
+    )
+    seeing = Seeing(orders)
+    chunk = Chunk(key="k", source=os.fsencode(tmp_path), names=[os.fsencode(n) for n in names], sizes=[1] * 4)
+    record = seeing.see(chunk)
+    seeing.rest()
+    assert (record.inputs, record.rows, record.twins) == (4, 2, 1)
+    (refused,) = record.refused
+    assert (refused.name, refused.passing) == (f"{tmp_path}/segv.jpg", False)
+    assert refused.reason == "crashed (SIGSEGV) on it twice"
+    assert (tmp_path / "rows/chunks" / record.file).stat().st_size == record.size
+    assert not (tmp_path / "cache/no-index").exists()

@@ -1,1 +1,1 @@
-"""One file an embedder: name, weights, and vectors of prepared pictures. registry.py says which there are."""
+"""One file an embedder (`EMBEDDER`): its names, its models, and how one is loaded. registry.py finds them all."""

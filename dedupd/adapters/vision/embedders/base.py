@@ -1,18 +1,85 @@
-"""What every embedder offers, and how the chosen one is loaded.
+"""What every embedder offers: the names it answers to, its models, and pictures to vectors.
 
-Owns the one interface that decoding and storing know; must never choose a model. Worker process only.
+Owns the words that embedders and registry share; must never know a certain embedder. Light to import, as each file of an
+embedder is: the daemon reads names too. What is heavy is imported where a model is loaded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from dedupd.core.thresholds import shipped
 
-from dedupd.adapters.vision.embedders.registry import Model
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model of an embedder by name; nothing of it is loaded yet."""
+
+    id: str
+    """What rows and the ledger carry; '' = hashes alone."""
+    family: str
+    """The name of the embedder that loads it; 'hashes': none does."""
+    name: str = ""
+    """The embedder's own name of the architecture."""
+    pretrained: str = ""
+    """Tag of the weights, or '' with `checkpoint`."""
+    checkpoint: str = ""
+    """Absolute path of a local checkpoint."""
+    digest: str = ""
+    """Start of the checkpoint's BLAKE3; '' until `choose` has looked at the file."""
+    near_cosine: float | None = 0.80
+    """Candidate bar among photos of one month; None without vectors. Unless its embedder has measured another on
+    labelled photos: high enough that the review list stays readable."""
+    far_cosine: float | None = 0.90
+    """Candidate bar across the whole index, where unrelated pairs outnumber related ones a millionfold."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its cosine has been measured on labelled photos: dedupd brings thresholds for it then."""
+        return shipped(self.id)
+
+    @property
+    def full_name(self) -> str:
+        """timm's name of architecture and weights."""
+        return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelListing:
+    """One line of `dedupd models`."""
+
+    model: Model
+    available: bool
+    """Whether it could run now without a download."""
+    note: str
+    when_chosen: str = ""
+    """What people read when 'auto' took it."""
+
+
+Fit = Literal["squash", "crop"]
+Resample = Literal["bicubic", "bilinear", "lanczos"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+RESAMPLES: tuple[Resample, ...] = get_args(Resample)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What goes into a model and what comes out, for those who make its pictures elsewhere (vision/remote)."""
+
+    side: int
+    """Px of the square picture that it sees."""
+    fit: Fit
+    """The whole photo squashed into it, or its middle."""
+    resample: Resample
+    dimensions: int
 
 
 class Embedder(Protocol):
@@ -33,18 +100,45 @@ class Embedder(Protocol):
         ...
 
 
-def load(model: Model, cache_dir: Path) -> Embedder | None:
-    """The embedder of `model`, None for hashes alone. Slow: seconds. Raises VisionError in one sentence."""
-    if model.engine == "lite0":
-        from dedupd.adapters.vision.embedders.lite0 import Lite0
+def _same(model: Model) -> Model:
+    return model
 
-        return Lite0(cache_dir)
-    if model.engine == "open_clip":
-        from dedupd.adapters.vision.embedders.openclip import OpenClip
 
-        return OpenClip(model)
-    if model.engine == "timm":
-        from dedupd.adapters.vision.embedders.timm_backbone import TimmBackbone
+def _nothing() -> Sequence[ModelListing]:
+    return ()
 
-        return TimmBackbone(model)
-    return None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderFamily:
+    """An embedder as its file declares it, under the name EMBEDDER."""
+
+    name: str
+    """The first word of its models' names in settings: 'timm' of 'timm:NAME.TAG'."""
+    spellings: tuple[str, ...]
+    """How its models are named, for people."""
+    parse: Callable[[str], Model | None]
+    """The model that a setting or a recorded id names; None: it means nothing to this embedder."""
+    load: Callable[[Model, Path], Embedder]
+    """(model, cache folder) -> the embedder. Slow: seconds; worker process only. VisionError in one sentence."""
+    listings: Callable[[], Sequence[ModelListing]] = _nothing
+    """The models that it knows by name, the first being the one that 'auto' means."""
+    auto: int | None = None
+    """Its place among those that 'auto' tries; None: never."""
+    settle: Callable[[Model], Model] = _same
+    """The same model with what its name leaves open filled in. Worker process only; VisionError."""
+    shape: Shape | None = None
+    """When it is one for all of its models, known without loading one."""
+    to_onnx: Callable[[Model, Path], bytes] | None = None
+    """(model, cache folder) -> ONNX from "pictures" (N, side, side, 3) uint8 to "vectors" (N, dimensions) of length 1."""
+    fetch: Callable[[Model], None] | None = None
+    """Download the weights of a model into the hub's cache; called in the child that fetch.py is. None: nothing to fetch."""
+
+
+def from_checkpoint(family: str, setting: str) -> Model | None:
+    """The model of `FAMILY:NAME@/path/to/checkpoint`, with `#digest` behind it once recorded; None for another spelling."""
+    owner, _, rest = setting.partition(":")
+    name, at, place = rest.partition("@")
+    checkpoint, _, digest = place.partition("#")
+    if owner != family or not at or not name or not Path(checkpoint).is_absolute():
+        return None
+    return Model(id=setting, family=family, name=name, checkpoint=checkpoint, digest=digest)

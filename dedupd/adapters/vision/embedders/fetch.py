@@ -1,10 +1,8 @@
-"""The child that downloads weights: `python -m dedupd.adapters.vision.embedders.fetch ENGINE NAME TAG`.
+"""The child that downloads weights: `python -m dedupd.adapters.vision.embedders.fetch MODEL`.
 
 Owns the only network access of dedupd; prints 'progress DONE TOTAL' lines, then 'done' or one sentence.
 """
 
-# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import sys
@@ -12,40 +10,24 @@ import threading
 from pathlib import Path
 
 from dedupd.adapters.vision.child import end_with_parent
+from dedupd.adapters.vision.embedders.registry import families, parse
 
 _EVERY_SECONDS = 0.5
 
 
-def _download(engine: str, name: str, tag: str) -> None:
+def _download(name: str) -> None:
     from huggingface_hub import constants
 
+    model = parse(name)
+    fetch = families()[model.family].fetch
+    assert fetch is not None  # the caller has looked
     done = threading.Event()
     watcher = threading.Thread(target=_report, args=(Path(constants.HF_HUB_CACHE), done), daemon=True)
     watcher.start()
     try:
-        (_open_clip if engine == "open_clip" else _timm)(name, tag)
+        fetch(model)
     finally:
         done.set()
-
-
-def _open_clip(name: str, tag: str) -> None:
-    import open_clip
-
-    settings = open_clip.get_pretrained_cfg(name, tag)
-    if not settings:
-        raise ValueError(f"OpenCLIP knows no weights {name}/{tag}")
-    open_clip.download_pretrained(settings)
-
-
-def _timm(name: str, tag: str) -> None:
-    import timm
-    from timm.models import get_pretrained_cfg
-
-    full = f"{name}.{tag}" if tag else name
-    known = get_pretrained_cfg(full) if timm.is_model(name) else None
-    if known is None or not known.hf_hub_id:
-        raise ValueError(f"timm knows no weights {full} on the hub")
-    timm.create_model(full, pretrained=True, num_classes=0)
 
 
 def _report(cache: Path, done: threading.Event) -> None:
@@ -59,7 +41,7 @@ def main() -> None:
     """Download, then say how it went."""
     end_with_parent()
     try:
-        _download(*sys.argv[1:4])
+        _download(sys.argv[1])
     except Exception as error:  # noqa: BLE001
         lines = str(error).strip().splitlines() or [type(error).__name__]
         print(lines[0], flush=True)

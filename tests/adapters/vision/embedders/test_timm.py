@@ -30,7 +30,7 @@ BUILD = """
 import json, sys
 from pathlib import Path
 import timm, torch
-from dedupd.adapters.vision.embedders import registry, timm_backbone
+from dedupd.adapters.vision.embedders import registry, timm as timm_backbone
 from dedupd.errors import VisionError
 
 folder = Path(sys.argv[1])
@@ -53,7 +53,7 @@ bad = [
 sentences = []
 for name in bad:
     try:
-        timm_backbone.TimmBackbone(registry.parse(name))
+        registry.load(registry.parse(name), folder)
         sentences.append(f"{name} loaded")
     except VisionError as error:
         sentences.append(str(error))

@@ -1,0 +1,155 @@
+"""Rows on their way from a backfill to an index: one Arrow file a chunk, and everything about it that can be checked.
+
+Must never touch a disk, nor take a row in that this library's own worker would not have made. What the search computes
+of a vector (photo_rows.made_of) is not in the file: whoever adopts the rows computes it.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dedupd.adapters.index.photo_rows import (
+    TRAITS,
+    PhotoRow,
+    dimensions_of,
+    made_of,
+    pack,
+    schema_of,
+    to_arrow,
+    vectors_in,
+)
+from dedupd.errors import VisionError
+
+_PLAIN = [*TRAITS, "phashes"]
+_INSIDE = "inside"
+"""Hashes of what plain margins surround, null where there are none."""
+_MARGINS = b"margins"
+"""Key of the schema: the version of where margins end."""
+_CONTENT = re.compile(r"[0-9a-f]{64}")
+_ROUNDING = 2e-3
+"""How far from 1 the length of a unit vector may be in float16."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRows:
+    """Rows that were checked, as this library's own tables hold them."""
+
+    photos: pa.Table
+    insides: pa.Table
+    refused: dict[str, int]
+    """Reason -> rows that are not among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What rows must be to stand in a library's index."""
+
+    model: str
+    recipe: str
+    margins: str
+    """Version of where margins end (vision/inside.py)."""
+    photos: pa.Schema
+    insides: pa.Schema
+
+
+def to_file(rows: Sequence[PhotoRow], insides: Mapping[str, NDArray[np.uint64]], margins: str) -> bytes:
+    """The rows, at least one, in the order of their contents; the same rows give the same bytes."""
+    rows = sorted(rows, key=lambda row: row.traits.content)
+    vector = rows[0].vector
+    table = to_arrow(rows, schema_of(0 if vector is None else len(vector)))
+    table = table.select([*_PLAIN, *(["vector"] if vector is not None else [])])
+    table = table.append_column(_INSIDE, pack([insides.get(row.traits.content) for row in rows]))
+    table = table.replace_schema_metadata({_MARGINS: margins.encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def from_file(data: bytes, terms: Terms) -> ChunkRows:
+    """The rows of a file that may stand in an index of these `terms`. Raises VisionError: none of them may."""
+    table = _read(data)
+    dimensions = dimensions_of(terms.photos)
+    if (table.schema.metadata or {}).get(_MARGINS) != terms.margins.encode() or not _plain(table, terms):
+        raise VisionError("its rows were made by another version of dedupd")
+    if dimensions_of(table.schema) != dimensions:
+        raise VisionError(f"its vectors have {dimensions_of(table.schema)} dimensions, not {dimensions}")
+    vectors = vectors_in(table.column("vector"), dimensions) if dimensions else None
+    faults = _faults(table, vectors, terms)
+    sound = np.array([fault == "" for fault in faults], bool)
+    refused: dict[str, int] = {}
+    for fault in filter(None, faults):
+        refused[fault] = refused.get(fault, 0) + 1
+    return ChunkRows(
+        photos=_photos(table.filter(pa.array(sound)), None if vectors is None else vectors[sound], terms),
+        insides=_insides(table.filter(pa.array(sound)), terms),
+        refused=refused,
+    )
+
+
+def _read(data: bytes) -> pa.Table:
+    try:
+        with pa.ipc.open_file(pa.BufferReader(data)) as reader:
+            table = reader.read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise VisionError(f"it is no file of rows ({str(error).splitlines()[0][:100]})") from None
+    return table
+
+
+def _plain(table: pa.Table, terms: Terms) -> bool:
+    """Whether its columns are those that this version of dedupd writes."""
+    vector = ["vector"] if dimensions_of(terms.photos) else []
+    wanted = [terms.photos.field(name) for name in _PLAIN] + [pa.field(_INSIDE, pa.binary(64))]
+    found = table.schema
+    return found.names == [*_PLAIN, *vector, _INSIDE] and all(
+        found.field(field.name).type == field.type for field in wanted
+    )
+
+
+def _faults(table: pa.Table, vectors: NDArray[np.float32] | None, terms: Terms) -> list[str]:
+    """Of each row, why it is not taken; '' for one that is sound."""
+    lengths = np.ones(len(table)) if vectors is None else np.linalg.norm(vectors, axis=1)
+    # A picture that its embedder could make nothing of has the vector 0, here as in the index.
+    unit = (np.abs(lengths - 1.0) <= _ROUNDING) | (lengths == 0)
+    may_be_unknown = {"captured", "exposure", "jpeg_quality", _INSIDE}
+    gaps = np.zeros(len(table), bool)
+    for name in set(table.schema.names) - may_be_unknown:
+        gaps |= table.column(name).is_null().to_numpy()
+    columns = (table.column(name).to_pylist() for name in ("content", "model", "recipe", "width", "height"))
+    faults: list[str] = []
+    for content, model, recipe, width, height, whole, sound in zip(*columns, ~gaps, unit, strict=True):
+        if not whole:
+            faults.append("a value is missing")
+        elif (model, recipe) != (terms.model, terms.recipe):
+            faults.append("of another model or recipe")
+        elif not _CONTENT.fullmatch(content):
+            faults.append("no content id")
+        elif width <= 0 or height <= 0:
+            faults.append("a picture without a size")
+        else:
+            faults.append("" if sound else "a vector that is none")
+    return faults
+
+
+def _photos(table: pa.Table, vectors: NDArray[np.float32] | None, terms: Terms) -> pa.Table:
+    columns = {name: table.column(name) for name in _PLAIN}
+    if vectors is not None:
+        columns |= {"vector": table.column("vector")} | made_of(vectors)
+    return pa.table(columns, schema=terms.photos)
+
+
+def _insides(table: pa.Table, terms: Terms) -> pa.Table:
+    """The rows of pictures inside margins: of hashes alone, as the worker stores them."""
+    framed = table.filter(table.column(_INSIDE).is_valid())
+    columns = {name: framed.column(name) for name in TRAITS} | {"phashes": framed.column(_INSIDE)}
+    columns["simhash"] = pa.array([""] * len(framed), pa.string())
+    return pa.table(columns, schema=terms.insides)

@@ -1,0 +1,111 @@
+"""Any timm backbone as an embedder: pooled features before the classifier, of the whole picture.
+
+Owns how timm is asked; must never run random weights or use a classifier, nor fetch weights but in `_fetch`.
+Wightman 2019, PyTorch Image Models (doi 10.5281/zenodo.4414861).
+"""
+
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, from_checkpoint
+from dedupd.errors import VisionError
+
+
+def _parse(setting: str) -> Model | None:
+    family, _, rest = setting.partition(":")
+    if "@" in rest:
+        return from_checkpoint("timm", setting)
+    if family != "timm" or not re.fullmatch(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_.]+)?", rest):
+        return None
+    name, _, tag = rest.partition(".")
+    return Model(id=setting, family="timm", name=name, pretrained=tag)
+
+
+def _fetch(model: Model) -> None:
+    import timm
+    from timm.models import get_pretrained_cfg
+
+    known = get_pretrained_cfg(model.full_name) if timm.is_model(model.name) else None
+    if known is None or not known.hf_hub_id:
+        raise ValueError(f"timm knows no weights {model.full_name} on the hub")
+    timm.create_model(model.full_name, pretrained=True, num_classes=0)
+
+
+def _load(model: Model, cache_dir: Path) -> Embedder:
+    from dedupd.adapters.vision.engines.torch_engine import TorchEmbedder
+
+    return TorchEmbedder(model, _network, lambda network, pixels: network(pixels))
+
+
+def _network(model: Model) -> tuple[Any, Any, int]:
+    import timm
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
+
+    if model.checkpoint:
+        network = timm.create_model(model.name, pretrained=False, num_classes=0)
+        _fill(network, model.checkpoint)
+    else:
+        _on_the_hub(model.full_name)
+        network = timm.create_model(model.full_name, pretrained=True, num_classes=0)
+    wanted = resolve_model_data_config(network)
+    # Squashed, not cropped: what a copy lost at its edges shall not decide what is compared.
+    wanted |= {"crop_pct": 1.0, "crop_mode": "squash"}
+    return network, create_transform(**wanted, is_training=False), int(wanted["input_size"][-1])
+
+
+def with_tag(model: Model) -> Model:
+    """The same with its weights named: what timm means by a bare name changes from one version to the next.
+
+    Raises VisionError.
+    """
+    if model.pretrained or model.checkpoint:
+        return model
+    try:
+        from timm.models import get_pretrained_cfg
+
+        known = get_pretrained_cfg(model.name)
+    except Exception as error:  # noqa: BLE001
+        # Whatever keeps torch or timm from being imported.
+        raise VisionError(
+            f"timm cannot be used here ({type(error).__name__}): choose another embedder"
+        ) from None
+    if known is None or not known.tag:
+        raise VisionError(
+            f"timm knows no weights for {model.name}: name them as timm:NAME.TAG, or give timm:NAME@/path/to/checkpoint"
+        )
+    return replace(model, id=f"timm:{model.name}.{known.tag}", pretrained=known.tag)
+
+
+def _on_the_hub(full_name: str) -> None:
+    """timm would download other weights from where they are, offline or not."""
+    from timm.models import get_pretrained_cfg
+
+    known = get_pretrained_cfg(full_name)
+    if known is None or not known.hf_hub_id:
+        raise ValueError("its weights are not on the hub: give a checkpoint")
+
+
+def _fill(network: Any, checkpoint: str) -> None:
+    """Every weight from the file; what the file has besides may only be the classifier's. ValueError."""
+    from timm.models import load_state_dict
+
+    found = load_state_dict(checkpoint, weights_only=True)
+    heads = network.pretrained_cfg.get("classifier") or ()
+    heads = (heads,) if isinstance(heads, str) else tuple(heads)
+    kept = {
+        name: value for name, value in found.items() if not name.startswith(tuple(f"{h}." for h in heads))
+    }
+    network.load_state_dict(kept, strict=True)
+
+
+EMBEDDER = EmbedderFamily(
+    name="timm", spellings=("timm:NAME.TAG", "timm:NAME@/path/to/checkpoint"),
+    parse=_parse, load=_load, settle=with_tag, fetch=_fetch,
+)  # fmt: skip

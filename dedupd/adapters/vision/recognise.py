@@ -1,0 +1,90 @@
+"""Which decoder a file goes to: from its name and first bytes to the opened, not yet decoded picture.
+
+Owns the allow-list of decoders, made of the rows of core.formats, and what is said of a photo that none of them reads.
+Must never decode a pixel, and never trust a name alone. Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from dedupd.adapters.vision import jpeg_xl, raw_photo
+from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.core.formats import FORMATS, TIFF_HEADS, Format, of_suffix, raw_format
+from dedupd.core.units import extension
+
+_HEAD = 32
+_TAG_DNG_VERSION, _TAG_PHOTOMETRIC = 50706, 262
+_RAW_PHOTOMETRIC = (32803, 34892)
+
+pillow_heif.register_heif_opener(thumbnails=False)
+pillow_heif.options.DECODE_THREADS = 1
+
+_OWN = {jpeg_xl.FORMAT, raw_photo.FORMAT}
+"""Formats whose files are told by their rows, before any decoder is asked."""
+
+
+@cache
+def installed(library: str) -> str:
+    """The version of an extra's library; '' when it is not installed. Imports nothing."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def reads() -> str:
+    """The libraries of extras that are installed, with their versions: when it changes, more may be decoded."""
+    found = {row.library: installed(row.library) for row in FORMATS if row.library}
+    return " ".join(f"{library}/{at}" for library, at in sorted(found.items()) if at)
+
+
+def open_picture(file: BinaryIO, path: str) -> ImageFile:
+    """The picture in `file`, opened and not decoded.
+
+    Raises NobodyReads, Refused, and whatever Pillow raises: UnidentifiedImageError for what is no picture.
+    """
+    file.seek(0)
+    row = _told(file.read(_HEAD), path) or (raw_format() if _is_raw_tiff(file) else None)
+    file.seek(0)
+    if row is not None:
+        return _opened_as(row, file)
+    return Image.open(file, formats=[row.name for row in FORMATS if row.name not in _OWN])
+
+
+def _told(head: bytes, path: str) -> Format | None:
+    """The row of a format of our own that this file is of; a RAW that is a TIFF only its name tells here."""
+    named = of_suffix(extension(path))
+    if named is not None and named.raw:
+        return named if head else None
+    return next((row for row in FORMATS if row.name in _OWN and row.begins(head)), None)
+
+
+def _opened_as(row: Format, file: BinaryIO) -> ImageFile:
+    if not installed(row.library):
+        raise NobodyReads(row.without_extra, row.unread)
+    return Image.open(file, formats=[row.name])
+
+
+def _is_raw_tiff(file: BinaryIO) -> bool:
+    """Whether it is a TIFF whose first directory says that it is a camera's."""
+    file.seek(0)
+    head = file.read(8)
+    if not head.startswith(TIFF_HEADS):
+        return False
+    tags = ImageFileDirectory_v2(head)
+    try:
+        file.seek(tags.next)
+        tags.load(file)
+    except Exception:  # noqa: BLE001
+        # Pillow lets whatever a broken directory raises escape; opening it will say what is wrong.
+        return False
+    return _TAG_DNG_VERSION in tags or tags.get(_TAG_PHOTOMETRIC) in _RAW_PHOTOMETRIC

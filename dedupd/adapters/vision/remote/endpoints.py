@@ -1,0 +1,245 @@
+"""HTTP to the services that the owner named: one request, one deadline, and a rest for those that fail.
+
+Owns the only network sockets of the worker. Must never follow a redirect, use a proxy, ask another address than those it
+was given, or read more of an answer than was asked for. Standard library only: what a request needs is little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from dedupd.errors import VisionError
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""For a whole answer, however it drips: a large model on a busy CPU takes its time."""
+FIRST_REST, LONGEST_REST = 5.0, 300.0
+"""Seconds that a service which failed is left alone: twice as long after each failure in a row."""
+T = TypeVar("T")
+
+
+class RemoteFailure(Exception):
+    """This service could not answer now; a clause for people."""
+
+
+class RemoteRefusal(RemoteFailure):
+    """It sees otherwise, or answers what cannot be true: nothing of it is used, and it rests as long as there is."""
+
+
+class RemoteLate(RemoteFailure):
+    """It did not answer in time: to ask it again soon would cost as much again."""
+
+
+class RemoteBusy(RemoteFailure):
+    """It has more to do than it takes: no failure."""
+
+
+class Unreachable(Exception):
+    """None of the services can be asked now; a clause for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteAnswer:
+    """One whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class Endpoint:
+    """One service. `ask` may be called from several threads."""
+
+    def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
+        """Raises VisionError for certificates that cannot be read."""
+        self.url = url.rstrip("/")
+        at = urlsplit(self.url)
+        self._secure, self._host = at.scheme == "https", at.hostname or ""
+        self._port, self._path = at.port or (443 if self._secure else 80), at.path
+        self._token = token
+        self._idle: list[http.client.HTTPConnection] = []
+        try:
+            self._tls = ssl.create_default_context(cafile=ca_file or None) if self._secure else None
+        except OSError as error:
+            raise VisionError(f"embedding.ca_file {ca_file} cannot be used ({error})") from None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        most: int,
+    ) -> RemoteAnswer:
+        """One request. `most` bytes of an answer are read. Raises RemoteFailure."""
+        with self._connection() as (connection, kept):
+            try:
+                return self._talk(connection, method, path, body, headers or {}, most)
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                if not kept:
+                    raise
+                # It had closed the line in between, as servers do. Asking twice changes nothing there.
+                connection.close()
+                return self._talk(connection, method, path, body, headers or {}, most)
+
+    @contextlib.contextmanager
+    def _connection(self) -> Generator[tuple[http.client.HTTPConnection, bool]]:
+        """A line to it, and whether it was used before."""
+        try:
+            connection, kept = self._idle.pop(), True
+        except IndexError:
+            kept = False
+            connection = (
+                http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_SECONDS)
+                if self._tls is None
+                else http.client.HTTPSConnection(
+                    self._host, self._port, timeout=CONNECT_SECONDS, context=self._tls
+                )
+            )
+        try:
+            yield connection, kept
+        except RemoteFailure:
+            connection.close()
+            raise
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise RemoteFailure(f"{self.url} does not answer ({_clause(error)})") from None
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            self._idle.append(connection)
+
+    def _talk(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes,
+        headers: Mapping[str, str], most: int,
+    ) -> RemoteAnswer:  # fmt: skip
+        if connection.sock is None:
+            connection.connect()
+        assert connection.sock is not None
+        connection.sock.settimeout(ANSWER_SECONDS)
+        said = {"Accept-Encoding": "identity", **headers}
+        if self._token:
+            said["Authorization"] = f"Bearer {self._token}"
+        late = threading.Event()
+        timer = threading.Timer(ANSWER_SECONDS, _hang_up, (connection.sock, late))
+        timer.daemon = True
+        timer.start()
+        try:
+            connection.request(method, self._path + path, body, said)
+            response = connection.getresponse()
+            taken = response.read(most + 1)
+            if len(taken) > most:
+                raise RemoteRefusal(f"{self.url} answers more than {most} bytes, which cannot be right")
+            response.close()
+        except (OSError, http.client.HTTPException):
+            if late.is_set():
+                raise RemoteLate(f"{self.url} did not answer within {ANSWER_SECONDS:.0f} s") from None
+            raise
+        finally:
+            timer.cancel()
+        return RemoteAnswer(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.getheaders()},
+            body=taken,
+        )
+
+    def close(self) -> None:
+        """Let the lines go that wait for the next request."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _hang_up(sock: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _clause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)[:100] or type(error).__name__
+
+
+@dataclass(slots=True)
+class _Standing:
+    """How one service has been."""
+
+    failures: int = 0
+    rests_until: float = 0.0
+
+
+class Endpoints:
+    """The services in turn, but for those that rest (a circuit breaker each). For several threads."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], clock: Callable[[], float] = time.monotonic) -> None:
+        self.all = list(endpoints)
+        self._standing = {id(endpoint): _Standing() for endpoint in endpoints}
+        self._clock, self._lock, self._turn = clock, threading.Lock(), 0
+        self._why = ""
+
+    def call(self, ask: Callable[[Endpoint], T], *, patience: float = 0.0) -> T:
+        """What the first that can be asked answers. Raises Unreachable, after `patience` (s) of trying again."""
+        end = self._clock() + patience
+        pause = 0.2
+        while True:
+            hope = False
+            for endpoint in self._awake(all_of_them=patience > 0):
+                try:
+                    answered = ask(endpoint)
+                except RemoteFailure as failure:
+                    self._failed(endpoint, failure)
+                    hope = hope or not isinstance(failure, RemoteRefusal)
+                else:
+                    self._standing[id(endpoint)] = _Standing()
+                    return answered
+            if not hope or self._clock() + pause > end:
+                raise Unreachable(self._why)
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    def _awake(self, *, all_of_them: bool) -> list[Endpoint]:
+        with self._lock:
+            self._turn += 1
+            ordered = [self.all[(self._turn + place) % len(self.all)] for place in range(len(self.all))]
+            now = self._clock()
+            return [e for e in ordered if all_of_them or self._standing[id(e)].rests_until <= now]
+
+    def _failed(self, endpoint: Endpoint, failure: RemoteFailure) -> None:
+        with self._lock:
+            self._why = str(failure)
+            if isinstance(failure, RemoteBusy):
+                return
+            standing = self._standing[id(endpoint)]
+            if standing.rests_until > self._clock():
+                return  # asked by several threads at once: one failure, not many
+            standing.failures += 1
+            rest = min(FIRST_REST * 2.0 ** (standing.failures - 1), LONGEST_REST)
+            standing.rests_until = self._clock() + (
+                LONGEST_REST if isinstance(failure, RemoteRefusal | RemoteLate) else rest
+            )
+
+
+def token_from(path: str) -> str:
+    """What the file holds; '' without a file. Raises VisionError."""
+    if not path:
+        return ""
+    try:
+        with Path(path).open("rb") as file:
+            token = file.read(1024).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VisionError(f"embedding.token_file {path} cannot be read ({_clause(error)})") from None
+    if not token or not token.isprintable():
+        raise VisionError(f"embedding.token_file {path} holds no token")
+    return token

@@ -1,0 +1,130 @@
+"""The engine of a cluster: one Ray actor for each graphics card, or else for each core, with a worker process of its own.
+
+Ray places the actors and says which of them are lost; a chunk that was lost is handed out again a few times, and never for
+ever. Rows never travel through Ray: each worker writes its own. Must switch Ray's usage statistics off before it is imported,
+and leave its token authentication as it is. The only module that imports ray.
+"""
+
+# pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import msgspec
+
+from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.bulk.plan import Chunk
+from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.seeing import Orders, Seeing
+from dedupd.errors import DedupdError, UsageError
+
+_TRIES = 3
+"""Times that a chunk is handed out: a machine that goes away is no chunk's fault."""
+_PATIENCE_SECONDS = 1800.0
+"""Without any answer: nothing of the cluster works any more."""
+
+
+class _Actor:
+    """In one of Ray's processes: takes chunks and gives records, both as bytes."""
+
+    def __init__(self, orders: bytes) -> None:
+        self._seeing = Seeing(msgspec.msgpack.decode(orders, type=Orders))
+
+    def see(self, chunk: bytes) -> tuple[bytes, str]:
+        """(record, ''), or (b'', why there is none)."""
+        try:
+            return msgspec.msgpack.encode(self._seeing.see(msgspec.msgpack.decode(chunk, type=Chunk))), ""
+        except DedupdError as error:
+            return b"", str(error)
+
+    def processes(self) -> tuple[int, int | None]:
+        """Its own id, and its worker's."""
+        return os.getpid(), self._seeing.pid
+
+
+class Cluster:
+    """A connection to Ray: to the cluster at `address`, or to one that is started here and ends with the connection."""
+
+    def __init__(self, address: str | None, workers: int | None) -> None:
+        """Raises UsageError without Ray, DedupdError when nothing answers."""
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise UsageError(
+                "`--engine ray` needs what this installation lacks: pip install 'dedupd[distributed]'"
+            ) from None
+        self._ray: Any = ray
+        options: dict[str, Any] = (
+            {"address": address} if address else {"include_dashboard": False, "num_cpus": workers}
+        )
+        try:
+            ray.init(log_to_driver=False, configure_logging=False, **options)
+        except Exception as error:  # noqa: BLE001
+            # Ray raises whatever its parts raise.
+            first = (str(error).splitlines() or ["no reason given"])[0][:200]
+            raise DedupdError(f"no Ray cluster answers at {address or 'this machine'} ({first})") from None
+        self._has = {name: int(count) for name, count in ray.cluster_resources().items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ray.shutdown()
+
+    def run(
+        self, chunks: Iterable[Chunk], orders: Orders, workers: int | None, *, on_cards: bool
+    ) -> Iterator[Seen]:
+        """See every chunk. `on_cards`: the embedder can use a graphics card, so each actor has one where there are any."""
+        cards = self._has.get("GPU", 0) if on_cards else 0
+        cores = max(1, self._has.get("CPU", 1))
+        count = workers or cards or cores
+        if cards:
+            threads = max(1, cores // cards)
+            needs, orders = (
+                {"num_gpus": 1, "num_cpus": threads},
+                msgspec.structs.replace(orders, threads=threads),
+            )
+        else:
+            needs = {"num_cpus": 1}
+        made = self._ray.remote(**needs, max_restarts=0, max_task_retries=0)(_Actor)
+        said = msgspec.msgpack.encode(orders)
+        yield from self._hand_out(deque(chunks), lambda: made.remote(said), count)
+
+    def _hand_out(self, waiting: deque[Chunk], actor: Any, count: int) -> Iterator[Seen]:
+        ray, tries = self._ray, Counter[str]()
+        idle = deque(actor() for _ in range(min(count, len(waiting))))
+        running: dict[Any, tuple[Any, Chunk]] = {}
+        while waiting or running:
+            while waiting and idle:
+                chosen, chunk = idle.popleft(), waiting.popleft()
+                running[chosen.see.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
+            done, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE_SECONDS)
+            if not done:
+                raise DedupdError(
+                    "the Ray cluster does not answer any more: what is finished is kept, run it again"
+                )
+            chosen, chunk = running.pop(done[0])
+            try:
+                record, reason = ray.get(done[0])
+            except ray.exceptions.RayError as error:
+                tries[chunk.key] += 1
+                idle.append(actor())
+                if tries[chunk.key] < _TRIES:
+                    waiting.append(chunk)
+                else:
+                    first = (str(error).splitlines() or ["lost"])[0][:200]
+                    yield UnseenChunk(
+                        chunk=chunk, reason=f"the machine that saw it was lost {_TRIES} times ({first})"
+                    )
+                continue
+            idle.append(chosen)
+            yield (
+                msgspec.msgpack.decode(record, type=ChunkRecord)
+                if record
+                else UnseenChunk(chunk=chunk, reason=reason)
+            )

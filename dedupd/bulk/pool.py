@@ -1,0 +1,73 @@
+"""The engine of one machine: as many worker processes as there are cores, each with a chunk of its own.
+
+Must never wait for ever: a chunk that cannot be seen comes back with its reason.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.bulk.plan import Chunk
+from dedupd.bulk.seeing import Orders, Seeing
+from dedupd.errors import DedupdError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseenChunk:
+    """A chunk that could not be seen, for no picture's fault."""
+
+    chunk: Chunk
+    reason: str
+
+
+Seen = ChunkRecord | UnseenChunk
+
+
+def run(chunks: Iterable[Chunk], orders: Orders, workers: int) -> Iterator[Seen]:
+    """See every chunk; what comes back first is yielded first."""
+    waiting: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
+    count = 0
+    for chunk in chunks:
+        waiting.put(chunk)
+        count += 1
+    done: queue.SimpleQueue[Seen] = queue.SimpleQueue()
+    stop = threading.Event()
+    # As daemons: an interrupted command does not wait for its chunks, and the processes end with it.
+    for number in range(min(workers, count)):
+        threading.Thread(
+            target=_work, args=(waiting, done, stop, orders), name=f"chunks-{number}", daemon=True
+        ).start()
+    try:
+        for _ in range(count):
+            yield done.get()
+    finally:
+        stop.set()
+
+
+def _work(
+    waiting: queue.SimpleQueue[Chunk], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
+) -> None:
+    seeing = Seeing(orders)
+    try:
+        while not stop.is_set():
+            try:
+                chunk = waiting.get_nowait()
+            except queue.Empty:
+                return
+            done.put(_seen(seeing, chunk))
+    finally:
+        seeing.rest()
+
+
+def _seen(seeing: Seeing, chunk: Chunk) -> Seen:
+    try:
+        return seeing.see(chunk)
+    except DedupdError as error:
+        return UnseenChunk(chunk=chunk, reason=str(error))
+    except Exception as error:  # noqa: BLE001
+        # Whatever it is, the driver waits for an answer to each chunk.
+        return UnseenChunk(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])

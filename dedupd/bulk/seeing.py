@@ -1,0 +1,112 @@
+"""One chunk, seen by a worker process of its own: what every engine runs, wherever it runs it.
+
+Owns the count of a chunk: each of its pictures is a row, a twin of one, or refused. Must import no engine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.store import store_at
+from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.client import VisionWorker
+from dedupd.bulk.plan import Chunk, SeenBy
+from dedupd.core.photo import FileStat
+from dedupd.errors import DedupdError
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What all chunks of one backfill have in common."""
+
+    to: bytes
+    """The address that rows go to."""
+    cache: bytes
+    """A folder for what an embedder needs made; each machine has its own at this path."""
+    embedder: str
+    batch_size: int
+    threads: int = 1
+    """That decode, in each worker."""
+    stall_seconds: float = 60.0
+
+
+class Seeing:
+    """A worker process that sees one chunk after another. Made where the chunks are to be seen."""
+
+    def __init__(self, orders: Orders) -> None:
+        cache = Path(os.fsdecode(orders.cache))
+        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._orders = orders
+        # No index is ever opened: rows go to a file of their chunk.
+        self._worker = VisionWorker(
+            cache / "no-index", cache, orders.embedder, batch_size=orders.batch_size, idle_seconds=3600.0,
+            stall_seconds=orders.stall_seconds, jobs=orders.threads,
+        )  # fmt: skip
+
+    def eyes(self) -> SeenBy:
+        """Which model sees, and by which recipe. Raises VisionError."""
+        status = self._worker.status()
+        return SeenBy(model=status.model, recipe=status.recipe)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the worker process, while there is one."""
+        return self._worker.pid
+
+    def see(self, chunk: Chunk) -> ChunkRecord:
+        """See a chunk to its end; its rows lie in their file when this returns. Raises DedupdError."""
+        files = [
+            messages.FileToLook(
+                key=key, path=name, stat=FileStat(size=size, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
+            )
+            for key, (name, size) in enumerate(zip(chunk.names, chunk.sizes, strict=True))
+        ]
+        gathered, looked = self._worker.gather(
+            messages.Gather(source=chunk.source, files=files, alone=[], to=self._orders.to, name=chunk.key)
+        )
+        return _record(chunk, self.eyes(), gathered, looked)
+
+    def rest(self) -> None:
+        """Let the worker process go."""
+        self._worker.rest()
+
+
+def _record(
+    chunk: Chunk, eyes: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.Looked]
+) -> ChunkRecord:
+    contents: dict[str, None] = {}
+    refused: list[RefusedPicture] = []
+    answered: set[int] = set()
+    source = store_at(os.fsdecode(chunk.source)).shown
+    twins = 0
+    for each in looked:
+        answered.add(each.key)
+        if each.traits is None:
+            reason = "not answered" if each.unreadable is None else each.unreadable.reason
+            passing = each.unreadable is None or each.unreadable.retry
+            at = f"{source}/{os.fsdecode(chunk.names[each.key])}"
+            refused.append(RefusedPicture(name=_written(at), reason=reason, passing=passing))
+        elif each.decoded and each.traits.content not in contents:
+            contents[each.traits.content] = None
+        else:  # decoded or not: of two that were seen at the same time, one has the row
+            twins += 1
+    counted = len(contents) + twins + len(refused)
+    if not len(answered) == counted == len(chunk.names) or gathered.rows != len(contents):
+        raise DedupdError(
+            f"a chunk of {len(chunk.names)} pictures came to {gathered.rows} rows, {twins} twins and "
+            f"{len(refused)} refused: that does not add up, so it does not count"
+        )
+    return ChunkRecord(
+        key=chunk.key, model=eyes.model, recipe=eyes.recipe, inputs=len(chunk.names), contents="".join(contents),
+        twins=twins, refused=sorted(refused, key=lambda r: r.name), file=gathered.file, digest=gathered.digest,
+        size=gathered.size,
+    )  # fmt: skip
+
+
+def _written(name: str) -> str:
+    """A name that JSON can hold: bytes that are no text as backslashes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,148 @@
+"""`dedupd backfill`: many pictures seen at once, on this machine or a cluster, for a library to adopt."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from dedupd.cli.console import answer, answer_json, progress_bar, tell
+from dedupd.cli.options import Commands, add_command, add_json, parse_positive
+from dedupd.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dedupd.bulk.backfill import BackfillOutcome, Engine
+    from dedupd.bulk.plan import SeenBy
+    from dedupd.bulk.seeing import Orders
+    from dedupd.config import Places, Settings
+
+_MOST_TOLD = 20
+_TORCH = ("open_clip:", "timm:")
+"""Embedders that can use a graphics card."""
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd backfill` takes."""
+    parser = add_command(
+        commands,
+        "backfill",
+        run,
+        help="see the pictures of whole archives with many processes or a Ray cluster, and leave rows for `dedupd adopt`",
+        example="dedupd backfill /mnt/archive --to /mnt/rows\n"
+        "  dedupd backfill s3://photos/2019 --to s3://rows/2019 --engine ray --address auto",
+    )
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="folders or s3://BUCKET/PREFIX; they are only read"
+    )
+    parser.add_argument(
+        "--to", required=True, metavar="URI", help="where rows go: a new folder, or s3://BUCKET/PREFIX; "
+        "run it again with the same to go on after an interruption",
+    )  # fmt: skip
+    parser.add_argument(
+        "--engine", choices=("pool", "ray"), default="pool",
+        help="pool: processes of this machine; ray: actors of a cluster that sees sources and URI under the same "
+        "names and has dedupd and its model installed (needs dedupd[distributed])",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers",
+        type=parse_positive,
+        metavar="N",
+        help="processes or actors (default: one a core; of Ray one a graphics card)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="A",
+        help="the Ray cluster: 'auto', HOST:PORT or ray://HOST:PORT (default: one started here)",
+    )
+    parser.add_argument(
+        "--model", metavar="M", dest="embedder",
+        help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG (default: this library's)",
+    )  # fmt: skip
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when a picture is neither row, twin nor refused."""
+    import msgspec
+
+    from dedupd.adapters.stores.store import store_at
+    from dedupd.bulk.backfill import backfill, check_places
+    from dedupd.bulk.seeing import Orders, Seeing
+    from dedupd.cli.opening import opened
+    from dedupd.library.view import scope_of
+
+    if arguments.address and arguments.engine != "ray":
+        raise UsageError("--address names a Ray cluster: say --engine ray too")
+    settings, places = opened(arguments)
+    check_places(arguments.sources, arguments.to, map(str, settings.roots))
+    to = store_at(arguments.to).address
+    orders = Orders(
+        to=os.fsencode(to), cache=os.fsencode(places.cache), embedder=_embedder(settings, places),
+        batch_size=settings.batch_size,
+    )  # fmt: skip
+    first = Seeing(orders)
+    try:
+        eyes = first.eyes()
+    finally:
+        first.rest()
+    # By name: 'auto' could choose another on another machine.
+    orders = msgspec.structs.replace(orders, embedder=eyes.model or "hashes")
+    with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
+        outcome = backfill(arguments.sources, to, eyes, engine, scope_of(settings), on_progress=progress)
+    _answer(outcome, eyes, as_json=arguments.json)
+    return int(ExitCode.OK if outcome.complete else ExitCode.FAILED)
+
+
+def _embedder(settings: Settings, places: Places) -> str:
+    """The one asked for; else the one that this machine's library sees with, if there is any."""
+    from dedupd.library import LibraryView
+
+    if settings.embedder != "auto" or not places.ledger.exists():
+        return settings.embedder
+    with closing(LibraryView(settings, places)) as view:
+        return view.ledger.get("embedder") or settings.embedder
+
+
+@contextmanager
+def _engine(arguments: argparse.Namespace, orders: Orders) -> Generator[Engine]:
+    """What hands chunks out, for as long as it is needed."""
+    if arguments.engine == "pool":
+        from dedupd.bulk import pool
+
+        workers = arguments.workers or os.cpu_count() or 1
+        yield lambda chunks: pool.run(chunks, orders, workers)
+        return
+    from dedupd.bulk.on_ray import Cluster
+
+    with Cluster(arguments.address, arguments.workers) as cluster:
+        on_cards = orders.embedder.startswith(_TORCH)
+        yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
+
+
+def _answer(outcome: BackfillOutcome, eyes: SeenBy, *, as_json: bool) -> None:
+    from dedupd.core.summary import visible
+
+    if as_json:
+        refused = [{"path": each.name, "reason": each.reason} for each in outcome.refused]
+        answer_json(
+            {
+                "inputs": outcome.inputs, "rows": outcome.rows, "twins": outcome.twins, "refused": refused,
+                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": eyes.model,
+                "recipe": eyes.recipe, "problems": outcome.problems,
+            }
+        )  # fmt: skip
+        return
+    for problem in outcome.problems:
+        tell(f"note: {visible(problem)}")
+    for each in outcome.refused[:_MOST_TOLD]:
+        answer(f"refused: {visible(each.name)}: {visible(each.reason)}")
+    if len(outcome.refused) > _MOST_TOLD:
+        answer(f"… and {len(outcome.refused) - _MOST_TOLD} more: --json lists them all")
+    answer(
+        f"{outcome.inputs} picture(s): {outcome.rows} row(s), {outcome.twins} twin(s) of these, "
+        f"{len(outcome.refused)} refused; {outcome.seen_now} seen now"
+    )
+    if outcome.missing:
+        answer(f"{outcome.missing} picture(s) are not done: run the same command again")

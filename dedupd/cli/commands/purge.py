@@ -1,0 +1,205 @@
+"""`dedupd purge`: what has lain in duplicates/ for long goes into the desktop's trash, asked for each time."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dedupd.cli.options import Commands, add_command, add_json, parse_month
+from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon
+
+if TYPE_CHECKING:
+    from dedupd.config import Places, Settings
+    from dedupd.core.purging import Purgeable
+    from dedupd.library import Moved
+
+_DAYS = {"d": 1, "w": 7, "y": 365}
+_DAY_SECONDS = 86_400.0
+
+
+def add(commands: Commands) -> None:
+    """What `dedupd purge` takes."""
+    parser = add_command(
+        commands,
+        "purge",
+        run,
+        help="put long-held duplicates into the desktop's trash",
+        example="dedupd purge --older-than 90d --dry-run",
+    )
+    parser.add_argument(
+        "--older-than",
+        required=True,
+        type=parse_age,
+        metavar="AGE",
+        help="held for at least so long: 90d, 12w, 1y",
+    )
+    parser.add_argument("--month", type=parse_month, metavar="YYYY-MM", help="of this month's photos alone")
+    parser.add_argument("--dry-run", action="store_true", help="list what would go, and change nothing")
+    parser.add_argument(
+        "--confirm",
+        type=int,
+        metavar="N",
+        help="for scripts, in place of the typed yes: how many files a dry run listed; with another number nothing goes",
+    )
+    add_json(parser)
+
+
+def parse_age(text: str) -> float:
+    """Seconds in '90d', '12w', '1y'."""
+    found = re.fullmatch(r"([0-9]{1,5})([dwy])", text)
+    if found is None or int(found[1]) < 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no age: say days, weeks or years, such as 90d, 12w or 1y"
+        )
+    return int(found[1]) * _DAYS[found[2]] * _DAY_SECONDS
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit 1 when a listed file stayed, 3 without a yes, 4 beside a running daemon."""
+    from dedupd.cli.opening import opened_for_acting
+
+    settings, places = opened_for_acting(arguments)
+    found = _candidates(settings, places, arguments.older_than, arguments.month)
+    going = [c for c in found if not c.why_not]
+    if not arguments.json:
+        _show(found, going)
+    if arguments.dry_run or not going:
+        if arguments.json:
+            _answer_json(found, None)
+        return int(ExitCode.OK)
+    _no_daemon(places)
+    _confirmed(arguments, going)
+    moved = _purge(settings, places, [c.move.id for c in going], arguments.older_than)
+    if arguments.json:
+        _answer_json(found, moved)
+    else:
+        _told(moved)
+    return int(ExitCode.FAILED if moved.stayed else ExitCode.OK)
+
+
+def _candidates(settings: Settings, places: Places, age: float, month: str | None) -> list[Purgeable]:
+    """What is stored says which may go; each root's own disk, whether there is a trash."""
+    from dedupd.adapters.clock import SystemClock
+    from dedupd.adapters.fs.discarding import Discarder
+    from dedupd.adapters.fs.mover import FileMover
+    from dedupd.library import LibraryView
+    from dedupd.pipeline.purge import Plan
+
+    clock = SystemClock()
+    discarder = Discarder(FileMover(clock))
+    with closing(LibraryView(settings, places)) as view:
+        found = Plan(view.ledger, settings, view.roots).candidates(clock.now() - age, month)
+        problems = {root: discarder.problem(root) for root in {c.move.root for c in found}}
+    return [c if c.why_not else replace(c, why_not=problems[c.move.root]) for c in found]
+
+
+def _show(found: Sequence[Purgeable], going: Sequence[Purgeable]) -> None:
+    from dedupd.cli.console import answer
+    from dedupd.core.summary import human_bytes, visible
+
+    for c in going:
+        answer(
+            f"{human_bytes(c.move.size):>9}  {visible(c.move.dst)}  ({c.move.relation}; keeps {visible(c.stands)})"
+        )
+    stays: dict[str, list[Purgeable]] = {}
+    for c in found:
+        if c.why_not:
+            stays.setdefault(c.why_not, []).append(c)
+    for why, some in stays.items():
+        answer(f"stay in duplicates/: {len(some)} file(s), first {visible(some[0].move.dst)}: {visible(why)}")
+    size = human_bytes(sum(c.move.size for c in going))
+    answer(
+        f"{len(going)} file(s) ({size}) may go into the trash; the photo kept for each is read once more before it goes."
+        if going
+        else "Nothing in duplicates/ may go into the trash."
+    )
+
+
+def _no_daemon(places: Places) -> None:
+    """Raises AlreadyRunning: a daemon owns these folders, and as a service its sandbox has no way from them to the trash."""
+    from dedupd.client.connection import ask
+    from dedupd.protocol.requests import GetStatus
+    from dedupd.protocol.views import StatusView
+
+    try:
+        ask(places.socket, GetStatus(), StatusView, timeout=10.0)
+    except NoDaemon:
+        return
+    raise AlreadyRunning(
+        "a daemon looks after these folders and cannot reach the trash itself: stop it "
+        "(`systemctl --user stop dedupd`, or Ctrl-C), purge, and start it again"
+    )
+
+
+def _confirmed(arguments: argparse.Namespace, going: Sequence[Purgeable]) -> None:
+    """A person typed yes, or a script knows how many files it means. Raises ConsentNeeded."""
+    from dedupd.cli.console import can_ask, types
+
+    if arguments.confirm is not None:
+        if arguments.confirm != len(going):
+            raise ConsentNeeded(
+                f"--confirm {arguments.confirm} was said, and {len(going)} file(s) would go: nothing was done, "
+                "look at them with --dry-run"
+            )
+        return
+    if not can_ask():
+        raise ConsentNeeded(
+            f"this would put {len(going)} file(s) into the trash, and nobody can be asked: look at them with --dry-run, "
+            f"then say --confirm {len(going)}"
+        )
+    if not types(f"Put these {len(going)} file(s) into the trash? Type yes in full:", "yes"):
+        raise ConsentNeeded("nothing was done")
+
+
+def _purge(settings: Settings, places: Places, ids: Sequence[int], age: float) -> Moved:
+    from dedupd.adapters.fs.lock import lock_library
+    from dedupd.cli.console import progress_bar
+    from dedupd.library import Library
+
+    with (
+        lock_library(places, settings.roots) as locks,
+        Library(settings, places, locks=locks) as library,
+        progress_bar() as progress,
+    ):
+        library.recover()
+        library.roots.reconcile()
+        moved = library.purging.purge(ids, age, on_progress=progress)
+        library.summaries.rewrite(library.movement.months_of(moved, {}))
+    return moved
+
+
+def _told(moved: Moved) -> None:
+    from dedupd.cli.console import answer, tell
+    from dedupd.core.summary import visible
+
+    for message in moved.messages:
+        tell(f"note: {visible(message)}")
+    answer(f"Put {moved.purged} file(s) into the trash.")
+    if moved.purged:
+        tell("`dedupd undo PATH` brings one back for as long as the trash keeps it.")
+
+
+def _answer_json(found: Sequence[Purgeable], moved: Moved | None) -> None:
+    from dedupd.cli.console import answer_json
+
+    def listed(c: Purgeable) -> dict[str, Any]:
+        move = c.move
+        told = {"id": move.id, "root": move.root, "path": move.dst, "was": move.src, "keeper": c.stands,
+                "relation": c.move.relation}  # fmt: skip
+        return told | {"bytes": move.size, "month": c.month, "moved_at": move.at}
+
+    going = [c for c in found if not c.why_not]
+    value: dict[str, Any] = {
+        "files": [listed(c) for c in going],
+        "stay": [listed(c) | {"reason": c.why_not} for c in found if c.why_not],
+        "total": len(going),
+        "bytes": sum(c.move.size for c in going),
+        "purged": moved.purged if moved else 0,
+        "stayed": moved.stayed if moved else 0,
+        "messages": moved.messages if moved else [],
+    }
+    answer_json(value)

@@ -1,0 +1,130 @@
+"""The file formats of photos: one row each. All that depends on a format is derived from its row.
+
+Owns which formats there are, how their files are named and begin, what reads them and which of two keeps. Must never
+open a file. A new format that Pillow reads is one new row here and nothing else; a format with a decoder of its own
+is a row here and the module that reads it (adapters/vision/raw_photo.py, jpeg_xl.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_LAST = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One row: what dedupd knows of a format before it opens a file."""
+
+    name: str
+    """What Pillow calls it, and `Traits.format` too."""
+    suffixes: tuple[str, ...]
+    """Lower case, without the dot."""
+    rank: int = _LAST
+    """Of two files that hold the same, the one of the lower rank keeps."""
+    raw: bool = False
+    """What the sensor saw, undeveloped: the companion of a picture of the same name, never a copy of one."""
+    lossless: bool = False
+    """Kept bit for bit in every file of this format. Where only the file can tell, adapters/vision/container.py asks it."""
+    extra: str = ""
+    """The extra of dedupd that reads it; '' when every installation does."""
+    library: str = ""
+    """The module that this extra brings."""
+    unread: str = ""
+    """What a file of it is called that nobody decodes, so that its bytes alone are compared. Only with an extra."""
+    heads: tuple[bytes, ...] = ()
+    """How its files begin; only of formats with an extra, which must be told without their library."""
+    brand: bytes = b""
+    """The same at byte 8, behind the 'ftyp' of an ISO media file."""
+
+    @property
+    def unknown(self) -> str:
+        """What a file of it is called that its library does not decode: a camera newer than that."""
+        return f"{self.unread} of a kind that {self.library} does not decode"
+
+    @property
+    def without_extra(self) -> str:
+        """What is missing, one clause for people."""
+        return f"{self.unread}: pip install 'dedupd[{self.extra}]' to have it decoded"
+
+    def begins(self, head: bytes) -> bool:
+        """Whether the first bytes of a file can only be those of this format."""
+        return head.startswith(self.heads) or bool(self.brand and head[4:12] == b"ftyp" + self.brand)
+
+
+FORMATS = (
+    Format(name="JPEG", suffixes=("jpg", "jpeg", "jpe", "jfif"), rank=2),
+    Format(name="PNG", suffixes=("png",), rank=3),
+    Format(name="WEBP", suffixes=("webp",)),
+    Format(name="TIFF", suffixes=("tif", "tiff"), rank=3),
+    Format(name="GIF", suffixes=("gif",), lossless=True),
+    Format(name="BMP", suffixes=("bmp",), lossless=True),
+    Format(name="AVIF", suffixes=("avif",)),
+    Format(name="HEIF", suffixes=("heic", "heif", "hif"), rank=1),
+    Format(name="JPEG2000", suffixes=("jp2", "j2k", "jpx")),
+    Format(
+        name="JPEG XL", suffixes=("jxl",), extra="jxl", library="imagecodecs", unread="JPEG XL",
+        heads=(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    ),
+    Format(
+        name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ",
+        suffixes=(
+            "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
+            "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",
+            "srw", "x3f",
+        ),
+        heads=(
+            b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"II\x1a\0\0\0HEAPCCDR", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM", b"ARRI",
+        ),
+    ),
+)  # fmt: skip
+"""In the order in which Pillow tries them."""
+
+TIFF_HEADS = (b"II*\0", b"MM\0*")
+"""How most camera RAW begins, and every TIFF: then the name or the tags must tell."""
+
+
+def raw_format() -> Format:
+    """The row of camera RAW."""
+    return next(row for row in FORMATS if row.raw)
+
+
+def is_raw_format(name: str) -> bool:
+    """Whether a photo of this `Traits.format` is what a sensor saw."""
+    return name == raw_format().name
+
+
+def decodable(kind: str) -> bool:
+    """Whether something can decode files that are called so: no video."""
+    return any(row.unread == kind for row in FORMATS if row.unread)
+
+
+def why_undecoded(kind: str) -> str:
+    """Why of a photo that is called so only its bytes are compared, one clause for people; '' for what is no photo."""
+    for row in FORMATS:
+        if row.unread and kind in (row.unread, row.unknown):
+            said = row.without_extra if kind == row.unread else kind
+            return f"compared by its bytes alone ({said})"
+    return ""
+
+
+def suffixes(*, raw: bool) -> frozenset[str]:
+    """The extensions of camera RAW, or of all other pictures."""
+    return frozenset(suffix for row in FORMATS if row.raw is raw for suffix in row.suffixes)
+
+
+def of_suffix(suffix: str) -> Format | None:
+    """The format that files of this extension are named for."""
+    return next((row for row in FORMATS if suffix in row.suffixes), None)
+
+
+def named(name: str) -> Format | None:
+    """The row of this name, or of an extension written like one ('HEIC', 'DNG')."""
+    found = next((row for row in FORMATS if row.name == name), None)
+    return found or of_suffix(name.lower())
+
+
+def rank_of(name: str) -> int:
+    """Of two files that hold the same, the one of the lower rank keeps."""
+    found = named(name.upper())
+    return _LAST if found is None else found.rank

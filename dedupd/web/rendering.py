@@ -1,0 +1,45 @@
+"""Templates to pages: what they may call, and how names get into them.
+
+Must never put a name into a page unescaped, nor let bytes that are no text cost the page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from dedupd.reviewing import listing, words
+
+HERE = Path(__file__).parent
+_WORDS: tuple[Callable[..., Any], ...] = (
+    words.camera_time, words.duration, words.evidence, words.group_title, words.holds, words.local_time, words.month_name,
+    words.name_of, words.number, words.percent, words.pixels, words.plain, words.plural, words.progress, words.size,
+    listing.members, listing.waits, listing.weight,
+)  # fmt: skip
+
+
+class Rendering:
+    """One set of templates."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True,
+        )  # fmt: skip
+        self._templates.filters.update({word.__name__: word for word in _WORDS})
+        self._templates.filters["when"] = _when
+        known: dict[str, Any] = self._templates.globals
+        known |= {"MEANING": words.MEANING, "STATES": words.STATES, "RELATION_NAMES": words.RELATION_NAMES}
+
+    def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
+        text = self._templates.get_template(name).render(**known)
+        return HTMLResponse(text.encode("utf-8", "backslashreplace"), http)
+
+
+def _when(stamp: float | None) -> str:
+    return words.when(stamp, time.time())

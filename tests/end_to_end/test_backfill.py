@@ -1,0 +1,129 @@
+"""A whole archive seen by real processes: killed in the middle, resumed, adopted, and then scanned without a decode."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.house import PATIENCE, House
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+SMALL_CHUNKS = (
+    "import sys, dedupd.bulk.backfill as b\n"
+    "b.backfill.__kwdefaults__['size'] = 8\n"
+    "from dedupd.cli.main import main\n"
+    "sys.exit(main())"
+)
+SITE = '''
+"""Loaded by every Python of the test: a picture that kills its decoder, and a note of each that an import decodes."""
+import importlib.abc, importlib.util, os, signal, sys
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name != "dedupd.adapters.vision.decode":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        self.load, spec.loader.exec_module = spec.loader.exec_module, self.exec_module
+        return spec
+
+    def exec_module(self, module):
+        self.load(module)
+        real = module.decode
+        def decode(file, path, **how):
+            if "segv" in path:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if set(how) == {"short_side"}:
+                with open(os.environ["DECODED"], "a") as note:
+                    note.write(path + "\\n")
+            return real(file, path, **how)
+        module.decode = decode
+
+sys.meta_path.insert(0, Finder())
+'''
+
+
+def records(rows: Path) -> int:
+    return len(list(rows.glob("records/*.json")))
+
+
+def until(rows: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + PATIENCE
+    while records(rows) < count:
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.01)
+
+
+def kill_a_worker(driver: int) -> None:
+    children = Path(f"/proc/{driver}/task").glob("*/children")
+    pids = [int(pid) for each in children for pid in each.read_text().split()]
+    os.kill(pids[0], signal.SIGKILL)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+@pytest.mark.model
+def test_killed_and_resumed_each_picture_is_counted_and_what_is_adopted_is_not_decoded_again(
+    converted: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, rows = converted, converted.folder / "rows"
+    (house.folder / "site").mkdir()
+    (house.folder / "site/sitecustomize.py").write_text(SITE)
+    note = house.folder / "decoded"
+    monkeypatch.setenv("PYTHONPATH", str(house.folder / "site"))
+    monkeypatch.setenv("DECODED", str(note))
+    archive = house.folder / "Archive"
+    house.configure(embedder="lite0")
+    for n in range(60):
+        house.add(f"2024/{n % 4 + 1:02}/{n}.jpg", n)
+    house.add("2024/01/segv.jpg", 7)
+    house.add("2024/02/twin.jpg", 0)
+    (house.root / "2024/02/notes.txt").write_text("no picture")
+    house.root.rename(archive)  # rows come from elsewhere, and the same photos are found here later
+    before = sorted(path.stat().st_mtime_ns for path in archive.rglob("*"))
+    house.root.mkdir()
+
+    words = house.command("backfill", archive, "--to", rows, "--workers", "2")
+    killed = subprocess.Popen([words[0], "-c", SMALL_CHUNKS, *words[3:]], env=house.env)
+    try:
+        until(rows, 1, killed)
+        kill_a_worker(killed.pid)
+        until(rows, 2, killed)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert house.cli("adopt", rows).code == 1, "nothing was committed"
+    done = subprocess.run(
+        [words[0], "-c", SMALL_CHUNKS, *words[3:], "--json"],
+        env=house.env,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    said = json.loads(done.stdout)
+    assert (said["inputs"], said["rows"], said["twins"], said["missing"]) == (63, 60, 1, 0)
+    assert 0 < said["seen_now"] < 63
+    reasons = {Path(each["path"]).name: each["reason"] for each in said["refused"]}
+    assert reasons == {"segv.jpg": "crashed (SIGSEGV) on it twice", "notes.txt": "not a picture dedupd reads"}
+    assert sorted(path.stat().st_mtime_ns for path in archive.rglob("*")) == before
+
+    with house.daemon():
+        beside = house.cli("adopt", rows)
+        assert beside.code == 4 and "nothing else works on the index" in beside.err
+    assert house.cli("adopt", rows, "--json").json["taken"] == 60
+    assert house.cli("adopt", rows, "--json").json | {"refused": {}} == {
+        "taken": 0, "held": 61, "refused": {}, "damaged": [], "damaged_files": 0, "other_models": [],
+    }  # fmt: skip
+
+    (archive / "2024").rename(house.root / "2024")
+    (house.root / "2024/01/segv.jpg").rename(house.folder / "segv.jpg")
+    note.write_text("")
+    report = house.scan("--dry-run")
+    assert report["total_images"] == 61
+    assert note.read_text().splitlines() == [str(house.root / "2024/02/notes.txt")]
