@@ -101,6 +101,19 @@ def add_json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[rep
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
 
+def add_beyond_this_machine(parser: argparse.ArgumentParser) -> None:
+    """What a command that listens must be told to be reached from other machines."""
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, when not in the same file")
+    parser.add_argument(
+        "--insecure-lan",
+        action="store_true",
+        help="listen beyond this machine without a certificate all the same",
+    )
+
+
 def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
     """The settings of config.toml that a pass over the folders (`run`, `scan`) takes on the command line too."""
     parser.add_argument(

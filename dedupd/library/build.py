@@ -196,14 +196,14 @@ class Parts:
         )
 
     def _check_embedder(self, asked: str) -> None:
-        if asked == "auto":
+        recorded = self.ledger.get("embedder")
+        if asked in {"auto", recorded}:
             return
         try:
             wanted = parse_model(asked)
         except VisionError as error:
             raise ConfigError(str(error)) from None
-        recorded = self.ledger.get("embedder")
-        if recorded and not _same_embedder(wanted, parse_model(recorded)):
+        if recorded and not _same_embedder(wanted, recorded):
             raise UsageError(
                 f"this library's photos were seen with {recorded}, not with {asked}: "
                 f"switch with `dedupd models use {asked}`, or leave the embedder out"
@@ -230,8 +230,12 @@ def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:
     )  # fmt: skip
 
 
-def _same_embedder(asked: Model, recorded: Model) -> bool:
+def _same_embedder(asked: Model, known: str) -> bool:
     """What the name asked for leaves open (the tag of the weights, the digest of a checkpoint) is filled in where it is recorded."""
+    try:
+        recorded = parse_model(known)
+    except VisionError:  # its file is gone: it is none that can be asked for
+        return False
     return asked.id == recorded.id or (
         asked.name != ""
         and (asked.family, asked.name, asked.checkpoint)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.stores.store import store_at
+from dedupd.closing import Closing
 from dedupd.config import Places, Settings, load, places
 from dedupd.core.adoption import Adoption
 from dedupd.core.month import Month
@@ -31,7 +31,7 @@ from dedupd.protocol.requests import Side
 from dedupd.protocol.views import GroupView
 
 
-class Library(Parts):
+class Library(Parts, Closing):
     """A photo library with its state: its parts, and what a script needs of them."""
 
     def __init__(
@@ -113,14 +113,6 @@ class Library(Parts):
         self.vision.rest()
         self.models.close()
         self.ledger.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def run_deduplication_for_months(

@@ -142,8 +142,12 @@ def _held(
     sought = _Sought(ledger, disk, root, scope)
     said, keepers = _Verdicts(ledger, root), _Keepers(ledger, disk, root, sought)
     renamed: Counter[tuple[str, str]] = Counter()
+    on_their_way = {p.move for p in ledger.purges.in_state(PurgeState.INTENT, PurgeState.RETURNING)}
     for done, move in enumerate(held):
         on_progress("verify", done, len(held))
+        if move.id in on_their_way and disk.gone(root.path, move.dst):
+            told.pop(move.dst, None)
+            continue  # told of already; what ends it finds it in the trash, or says that it is lost
         row = ledger.inventory.file(move.file)
         if row is not None and row.absent_since is not None and disk.gone(root.path, move.dst):
             told.pop(move.dst, None)

@@ -24,9 +24,6 @@ DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
 ALLOWED = {
     # Each call in these acts on a file of dedupd's own, never on a photo; adapters/fs/renaming.py, used
     # for photos by adapters/fs/mover.py and, on their owner's word, adapters/fs/discarding.py, is the one exception.
-    "adapters/fs/discarding.py": {
-        "os.unlink"
-    },  # a second name, or an empty file, that a purge left in the trash
     "adapters/fs/marker.py": {"os.unlink"},  # drafts of .dedupd-root.json that a crash left
     "adapters/fs/probing.py": {"os.unlink"},  # what it made to try the file system out
     "adapters/fs/trash.py": {"os.unlink"},  # a .trashinfo of ours that tells of nothing any more

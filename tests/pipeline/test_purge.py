@@ -375,6 +375,8 @@ class TestKilled:
         monkeypatch.setenv("XDG_DATA_HOME", str(shelf.at / "data"))
         shelf.close()
         shelf.open()
+        # Nobody is sent for a backup of what lies in the trash.
+        assert {b[:2] for b in breaches(shelf)} <= {"P4"}
         shelf.library.recover()
         gone = step in ("discarded", "purged receipted")
         assert trash(shelf) == ({"small.jpg": bytes_before} if gone else {})
@@ -402,6 +404,39 @@ class TestKilled:
             shelf.library.recover()
         assert shelf.path(HELD).stat().st_nlink == 1 and not trash(shelf) and not infos(shelf)
         assert shelf.ledger.journal.moves(ids=[move], held=True)
+
+    @pytest.mark.parametrize(
+        "what", ["a photo", "a copy", "two names of another photo", "a link", "the changed file"]
+    )
+    def test_what_took_the_name_in_the_trash_meanwhile_stays_there(
+        self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, what: str
+    ) -> None:
+        """The one place where a purge takes a name away: only that of the very file that is held, whole."""
+        move = held(shelf)
+        _dies(monkeypatch, "name reserved")
+        with pytest.raises(_Killed):
+            purge(shelf, move)
+        monkeypatch.undo()
+        monkeypatch.setenv("XDG_DATA_HOME", str(shelf.at / "data"))
+        there, mine, other = shelf.at / "data/Trash/files/small.jpg", shelf.path(HELD), shelf.at / "other.jpg"
+        if what == "a photo":
+            there.write_bytes(b"a photo of somebody's")
+        elif what == "a copy":
+            there.write_bytes(mine.read_bytes())
+        elif what == "two names of another photo":
+            other.write_bytes(mine.read_bytes())
+            os.link(other, there)
+            os.link(mine, shelf.at / "so that only the inode tells")
+        elif what == "a link":
+            there.symlink_to(mine)
+        else:
+            os.link(mine, there)
+            mine.write_bytes(bytes(mine.stat().st_size))
+        before = os.lstat(there).st_ino
+        shelf.close()
+        shelf.open()
+        shelf.library.recover()
+        assert os.lstat(there).st_ino == before and mine.exists()
 
     def test_a_row_that_an_older_dedupd_forgot(self, shelf: Shelf) -> None:
         purge(shelf, held(shelf))

@@ -85,6 +85,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "dedupd.web.server")
+    for module in ("server", "listening"):
+        monkeypatch.delitem(sys.modules, f"dedupd.web.{module}")
     assert main(["review", "--web"]) == 2
     assert "pip install 'dedupd[web]'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 
 from dedupd.errors import UsageError
 from dedupd.protocol.requests import Approve
-from dedupd.web import server
+from dedupd.web import listening
 from dedupd.web.door import site_of
 from dedupd.web.listening import listen_on
 from dedupd.web.tokens import Tokens, token_in
@@ -159,14 +159,14 @@ async def test_games_with_paths_lead_nowhere(served: Served) -> None:
 async def test_a_client_that_does_not_finish_its_head_is_let_go(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(listening, "HEAD_SECONDS", 0.1)
     assert await raw(served, b"GET /health HTTP/1.1\r\nHost: loc") == b""
 
 
 async def test_the_second_request_of_a_connection_has_no_more_time(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(listening, "HEAD_SECONDS", 0.1)
     whole = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(whole)
@@ -178,7 +178,7 @@ async def test_the_second_request_of_a_connection_has_no_more_time(
 
 
 async def test_connections_have_a_limit(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS", 3)
+    monkeypatch.setattr(listening, "CONNECTIONS", 3)
     held = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(6)]
     turned_away = await asyncio.wait_for(held[-1][0].read(), 20)
     head, _, body = turned_away.partition(b"\r\n\r\n")

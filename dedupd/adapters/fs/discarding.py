@@ -16,8 +16,6 @@ import stat
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from dedupd.adapters.fs import receipts, test_points
 from dedupd.adapters.fs.marker import marker_of
@@ -31,10 +29,11 @@ from dedupd.adapters.fs.move_checks import (
 )
 from dedupd.adapters.fs.mover import FileMover, way_in
 from dedupd.adapters.fs.receipts import ReceiptKind
-from dedupd.adapters.fs.renaming import rename_between
+from dedupd.adapters.fs.renaming import rename_between, unlink_claim_in, unlink_second_name_between
 from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.adapters.fs.system_errors import refusal_of
 from dedupd.adapters.fs.trash import Trash, open_trash, trash_of, why_no_trash
+from dedupd.closing import Closing
 from dedupd.core.purging import Discard, Purge, PurgeState
 from dedupd.core.relocation import Move, Place, duplicates_folder, is_held, numbered
 from dedupd.errors import MoveRefused, Refusal, RootError
@@ -90,19 +89,22 @@ class Discarder:
             _receipt(self._mover, root, ReceiptKind.PURGED, moves)
 
     def settle_name(self, move: Move, purge: Purge) -> None:
-        """Take away what an interrupted purge left in the trash of a file that is held: a second name, an empty claim."""
-        with suppress(OSError), Root(move.root) as root:
+        """Take away what an interrupted purge left in the trash of a file that is held: a second name, an empty claim.
+
+        What else has that name by now is somebody's, and stays.
+        """
+        folder, _, held = move.dst.rpartition("/")
+        with suppress(OSError), Root(move.root) as root, root.folder(folder) as fd:
             trash, name = trash_of(purge.trash)
             with trash:
-                found, held = trash.lstat(name), root.lstat(move.dst)
-                if found is None or held is None or not stat.S_ISREG(found.st_mode):
-                    trash.release(name, os.path.join(move.root, move.dst))
-                    return
-                second = identity(found) == identity(held) and held.st_nlink > 1
-                if second or (found.st_size == 0 < move.size):
-                    os.unlink(name, dir_fd=trash.files)
-                    os.fsync(trash.files)
-                    trash.release(name, os.path.join(move.root, move.dst))
+                found = trash.lstat(name)
+                with suppress(MoveRefused):
+                    if found is not None and found.st_size == 0 < move.size and stat.S_ISREG(found.st_mode):
+                        unlink_claim_in(trash.files, name)
+                    elif found is not None:
+                        unlink_second_name_between(fd, held, trash.files, name, move.content)
+                os.fsync(trash.files)
+                trash.release(name, os.path.join(move.root, move.dst))
 
     def free_place(self, move: Move) -> str:
         """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
@@ -187,7 +189,7 @@ class Discarder:
         return found
 
 
-class DiscardBatch:
+class DiscardBatch(Closing):
     """Held files of one root and what stands for them, open and proven just now. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
@@ -330,14 +332,6 @@ class DiscardBatch:
         if self._trash is not None:
             self._trash.close()
         self._root.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def check_discard(root: Root, order: Discard) -> None:

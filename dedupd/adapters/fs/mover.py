@@ -18,8 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from dedupd.adapters.fs import receipts, test_points
 from dedupd.adapters.fs.marker import marker_of
@@ -41,6 +40,7 @@ from dedupd.adapters.fs.receipts import ReceiptKind
 from dedupd.adapters.fs.renaming import rename, unlink_claim, unlink_second_name
 from dedupd.adapters.fs.safe_paths import Root, content_of, identity
 from dedupd.adapters.fs.system_errors import refusal_of
+from dedupd.closing import Closing
 from dedupd.core.abilities import Way
 from dedupd.core.photo import FileStat
 from dedupd.core.records import SidecarRow
@@ -243,7 +243,7 @@ class _Item:
     keeper: ProvenFile
 
 
-class MoveBatch:
+class MoveBatch(Closing):
     """The files of one batch, open and proven just now. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
@@ -451,14 +451,6 @@ class MoveBatch:
             proven.close()
         self._proven.clear()
         self._root.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def way_in(root: Root) -> Way:

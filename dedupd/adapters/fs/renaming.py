@@ -123,22 +123,38 @@ def _identity_at(folder: int, name: str) -> tuple[int, int]:
 
 def unlink_second_name(root: Root, *, keep: str, drop: str, content: str) -> None:
     """Remove the name `drop` of a file that has the name `keep` too and holds this content. MoveRefused, OSError."""
-    kept, dropped = root.lstat(keep), root.lstat(drop)
-    if kept is None or dropped is None or identity(kept) != identity(dropped) or kept.st_nlink < 2:
-        raise MoveRefused(
-            f"{keep} and {drop} are not two names of one file: look at both by hand", Refusal.CHANGED
-        )
-    with root.opened(keep) as fd:
-        if content_of(fd) != content:
-            raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand", Refusal.CHANGED)
-    folder, _, name = drop.rpartition("/")
-    with root.folder(folder) as fd:
-        os.unlink(name, dir_fd=fd)
+    kept_in, _, kept = keep.rpartition("/")
+    dropped_in, _, dropped = drop.rpartition("/")
+    with root.folder(kept_in) as a, root.folder(dropped_in) as b:
+        unlink_second_name_between(a, kept, b, dropped, content)
+
+
+def unlink_second_name_between(a: int, keep: str, b: int, drop: str, content: str) -> None:
+    """The same between two open folders: `keep` in the folder behind `a`, `drop` in that behind `b`. MoveRefused, OSError."""
+    with suppress(FileNotFoundError):
+        fd = os.open(keep, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=a)
+        try:
+            kept = os.fstat(fd)
+            if identity(kept) == _identity_at(b, drop) and kept.st_nlink > 1:
+                if content_of(fd) != content:
+                    raise MoveRefused(f"{keep} was changed meanwhile: look at it by hand", Refusal.CHANGED)
+                os.unlink(drop, dir_fd=b)
+                return
+        finally:
+            os.close(fd)
+    raise MoveRefused(
+        f"{keep} and {drop} are not two names of one file: look at both by hand", Refusal.CHANGED
+    )
 
 
 def unlink_claim(root: Root, path: str) -> None:
     """Remove the empty file that claimed a name for a move which was interrupted."""
     folder, _, name = path.rpartition("/")
     with root.folder(folder) as fd:
-        if os.stat(name, dir_fd=fd, follow_symlinks=False).st_size == 0:
-            os.unlink(name, dir_fd=fd)
+        unlink_claim_in(fd, name)
+
+
+def unlink_claim_in(folder: int, name: str) -> None:
+    """The same in an open folder."""
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_size == 0:
+        os.unlink(name, dir_fd=folder)

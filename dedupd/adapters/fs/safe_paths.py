@@ -13,11 +13,10 @@ import stat
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 from blake3 import blake3
 
+from dedupd.closing import Closing
 from dedupd.errors import RootError
 
 _SYS_OPENAT2 = 437
@@ -31,7 +30,7 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-class Root:
+class Root(Closing):
     """A root held open; paths are relative to it. Close it, or use it as a context manager.
 
     Raises RootError when there is no folder at `path`, or a symbolic link, or it may not be read.
@@ -85,14 +84,6 @@ class Root:
 
     def close(self) -> None:
         os.close(self.fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_beneath(root: int, path: str, flags: int) -> int:

@@ -16,12 +16,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from dedupd.adapters.fs.probing import kind_of
 from dedupd.adapters.fs.safe_paths import Root
+from dedupd.closing import Closing
 from dedupd.core.abilities import changed_elsewhere
 from dedupd.core.relocation import numbered
 from dedupd.errors import MoveRefused, Refusal
@@ -45,7 +44,7 @@ class _Spot:
         return os.path.join(self.base, *self.names)
 
 
-class Trash:
+class Trash(Closing):
     """A trash held open. Close it, or use it as a context manager."""
 
     def __init__(self, path: str, files: int, info: int | None, top: str = "") -> None:
@@ -104,14 +103,6 @@ class Trash:
         os.close(self.files)
         if self._info is not None:
             os.close(self._info)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _taken(self, name: str) -> bool:
         if name in self._claimed or self.lstat(name) is not None:

@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from dedupd.adapters.ledger.connection import transaction, translating
 from dedupd.adapters.ledger.forgetting import Forgetting
@@ -34,9 +32,10 @@ from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
 from dedupd.adapters.ledger.schema import connect
 from dedupd.adapters.ledger.sidecar_rows import Sidecars
+from dedupd.closing import Closing
 
 
-class Ledger:
+class Ledger(Closing):
     """One connection and its parts. Use one per thread; only the pipeline's may write."""
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
@@ -76,11 +75,3 @@ class Ledger:
 
     def close(self) -> None:
         self._link.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

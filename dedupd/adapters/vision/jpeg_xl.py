@@ -240,6 +240,3 @@ def _channel(bits: _Bits) -> None:
         bits.take(4 * 16)
     elif kind == 5:
         bits.one_of((1, 0), (0, 2), (3, 4), (19, 8))
-
-
-Image.register_open(FORMAT, JpegXl)

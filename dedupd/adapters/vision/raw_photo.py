@@ -221,6 +221,3 @@ def _refusing() -> Generator[None]:
         words = error.args[0] if error.args else ""
         said = words.decode("ascii", "replace") if isinstance(words, bytes) else str(words)
         raise Refused(f"damaged or cut short ({said})"[:200]) from None
-
-
-Image.register_open(FORMAT, RawPhoto)

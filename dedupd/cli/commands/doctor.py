@@ -150,25 +150,14 @@ def _models() -> Iterator[Finding]:
 
 def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
     """Where it sees, when that is elsewhere, and whether somebody answers there."""
-    import subprocess
-
-    from dedupd.adapters.vision.client import worker_environment
+    from dedupd.cli.seeing_process import last_words
 
     embedding = settings.embedding
     for url in () if embedding.mode == "local" else embedding.url:
         # What asks knows pictures and vectors, which no command loads.
-        asked = [sys.executable, "-P", "-m", "dedupd.adapters.vision.remote", url, _recorded(settings, where)]
-        asked += [embedding.protocol, embedding.token_file, embedding.ca_file]
-        done = subprocess.run(
-            asked,
-            env=worker_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        told = (done.stdout.strip().splitlines() or ["it could not be asked"])[-1]
-        yield Finding(what="embedding", good=not done.returncode, told=f"{embedding.mode}: {told}")
+        words = [url, _recorded(settings, where), embedding.protocol, embedding.token_file, embedding.ca_file]
+        status, told = last_words("remote", words, otherwise="it could not be asked")
+        yield Finding(what="embedding", good=not status, told=f"{embedding.mode}: {told}")
 
 
 def _recorded(settings: Settings, where: Places) -> str:

@@ -122,29 +122,17 @@ def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None
 
 def _export(arguments: argparse.Namespace) -> int:
     """For a server that speaks KServe's protocol; a process of its own reads and writes the model."""
-    import subprocess
-    import sys
-
-    from dedupd.adapters.vision.client import worker_environment
+    from dedupd.cli.seeing_process import last_words
     from dedupd.errors import DedupdError
 
     if arguments.triton is None:
         raise UsageError("where to? as in `dedupd models export --triton /srv/models`")
     settings, places = opened(arguments)
     folder = arguments.triton.expanduser().absolute()
-    command = [sys.executable, "-P", "-m", "dedupd.adapters.vision.remote.triton", str(folder)]
-    command += [arguments.name or settings.embedder, str(places.cache)]
-    done = subprocess.run(
-        command,
-        env=worker_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = (done.stdout.strip().splitlines() or ["the model could not be written"])[-1]
-    if done.returncode:
-        raise UsageError(said) if done.returncode == ExitCode.USAGE else DedupdError(said)
+    words = [str(folder), arguments.name or settings.embedder, str(places.cache)]
+    status, said = last_words("remote.triton", words, otherwise="the model could not be written")
+    if status:
+        raise UsageError(said) if status == ExitCode.USAGE else DedupdError(said)
     answer(f"{folder / said} is written")
     tell('Serve it with Triton, and say protocol = "kserve-http" below [embedding] in config.toml.')
     return int(ExitCode.OK)

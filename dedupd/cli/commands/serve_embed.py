@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dedupd.cli.console import deliver
-from dedupd.cli.options import Commands, add_command
+from dedupd.cli.options import Commands, add_beyond_this_machine, add_command
 from dedupd.errors import UsageError
 
 _NEEDS = ("h11", "starlette", "uvicorn")
@@ -37,15 +37,7 @@ def add(commands: Commands) -> None:
         help="who asks must send what it holds; made when it is not there; needed beyond this machine",
     )
     parser.add_argument("--model", metavar="M", help="as `dedupd models` lists them (default: config.toml's)")
-    parser.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
-    )
-    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, when not in the same file")
-    parser.add_argument(
-        "--insecure-lan",
-        action="store_true",
-        help="listen beyond this machine without a certificate all the same",
-    )
+    add_beyond_this_machine(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, deliver, tell
-from dedupd.cli.options import Commands, add_command
+from dedupd.cli.options import Commands, add_beyond_this_machine, add_command
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -30,15 +29,7 @@ def add(commands: Commands) -> None:
         metavar="HOST:PORT",
         help="address and port, port 0 for a free one (default: config.toml's, else 127.0.0.1:8765)",
     )
-    parser.add_argument(
-        "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
-    )
-    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, when not in the same file")
-    parser.add_argument(
-        "--insecure-lan",
-        action="store_true",
-        help="listen beyond this machine without a certificate all the same",
-    )
+    add_beyond_this_machine(parser)
     parser.add_argument("--open", action="store_true", help="open it in the browser")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from dedupd.adapters.fs import marker, probing, renaming
 from dedupd.adapters.fs.disk import LocalDisk
@@ -18,7 +19,7 @@ from dedupd.adapters.fs.probing import abilities
 from dedupd.adapters.fs.safe_paths import Root
 from dedupd.core.abilities import Way
 from dedupd.core.relocation import MoveState
-from dedupd.errors import Refusal
+from dedupd.errors import MoveRefused, Refusal
 from tests.crash.rig import Rig, at_step, only
 from tests.support import disks
 from tests.support.shelf import Shelf
@@ -258,6 +259,28 @@ def test_a_claim_that_holds_bytes_by_now_is_left(root: Root, tmp_path: Path) -> 
         (tmp_path / name).write_text(text)
         renaming.unlink_claim(root, name)
     assert [p.name for p in tmp_path.iterdir()] == ["theirs"]
+
+
+def test_of_two_names_of_one_file_one_goes_and_nothing_else_ever(root: Root, tmp_path: Path) -> None:
+    kept, content = tmp_path / "kept", blake3(b"photo").hexdigest()
+    for name, text in (("kept", b"photo"), ("copy", b"photo"), ("changed", b"other")):
+        (tmp_path / name).write_bytes(text)
+        os.link(tmp_path / name, tmp_path / f"{name}'s second name")
+    (tmp_path / "alone").write_bytes(b"photo")
+    before = sorted(os.listdir(tmp_path))
+    for keep, drop in (
+        ("kept", "copy"),
+        ("kept", "none"),
+        ("none", "kept"),
+        ("changed", "changed's second name"),
+        ("alone", "alone"),  # as a disk that is mounted twice shows it
+    ):
+        with pytest.raises((MoveRefused, FileNotFoundError)):
+            renaming.unlink_second_name(root, keep=keep, drop=drop, content=content)
+        assert sorted(os.listdir(tmp_path)) == before
+    renaming.unlink_second_name(root, keep="kept", drop="kept's second name", content=content)
+    assert sorted(os.listdir(tmp_path)) == [name for name in before if name != "kept's second name"]
+    assert kept.stat().st_nlink == 1
 
 
 def test_a_file_system_without_links_can_be_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

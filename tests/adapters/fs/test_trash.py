@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from dedupd.adapters.fs import trash
+from dedupd.adapters.fs.discarding import check_discard
 from dedupd.adapters.fs.safe_paths import Root
 from dedupd.adapters.fs.trash import open_trash, trash_of, why_no_trash
+from dedupd.core.photo import FileStat
+from dedupd.core.purging import Discard
+from dedupd.core.relocation import Goal, Move, MoveState
 from dedupd.errors import MoveRefused, Refusal
 
 USER = str(os.geteuid())
@@ -170,3 +175,33 @@ def test_an_info_is_removed_only_when_it_is_of_nothing_and_ours(root: Root, else
         with again:
             again.release(name, original)
         assert not info.exists()
+
+
+HELD = Move(
+    id=1, batch="x", group=1, unit="b", file=1, root="", src="b.jpg", dst="duplicates/b.jpg", size=5, mtime_ns=0, dev=0,
+    ino=0, content="1" * 64, keeper="a.jpg", keeper_content="2" * 64, relation="copy", goal=Goal.MOVED, state=MoveState.DONE,
+)  # fmt: skip
+STAT = FileStat(size=1, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
+ORDER = Discard(move=HELD, stands="a.jpg", stands_stat=STAT, stands_content="2" * 64)
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (replace(ORDER, move=replace(HELD, dst="a/b.jpg")), "does not lie in duplicates/"),
+        (replace(ORDER, move=replace(HELD, state=MoveState.ABORTED)), "does not lie in duplicates/"),
+        (replace(ORDER, move=replace(HELD, goal=Goal.UNDONE)), "does not lie in duplicates/"),
+        (replace(ORDER, stands="duplicates/a.jpg"), "lies in duplicates/ itself"),
+        (replace(ORDER, stands_content=""), "no recorded content"),
+        (replace(ORDER, move=replace(HELD, content="")), "no recorded content"),
+        (replace(ORDER, move=replace(HELD, relation="exact")), "not the same bytes"),
+        (replace(ORDER, move=replace(HELD, primary=False)), "not the same bytes"),
+    ],
+)
+def test_an_order_that_cannot_be_right_is_refused_whoever_made_it(
+    tmp_path: Path, order: Discard, why: str
+) -> None:
+    with Root(str(tmp_path)) as root:
+        check_discard(root, ORDER)
+        with pytest.raises(MoveRefused, match=why):
+            check_discard(root, order)

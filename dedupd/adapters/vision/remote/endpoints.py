@@ -110,9 +110,6 @@ class Endpoint:
             )
         try:
             yield connection, kept
-        except RemoteFailure:
-            connection.close()
-            raise
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise RemoteFailure(f"{self.url} does not answer ({_clause(error)})") from None
