@@ -160,9 +160,10 @@ class Jobs:
     def _work_off(self, library: Library) -> None:
         if self.paused:
             return
-        if library.grouper.work_off(self.safe_points(), FAMILY_SECONDS):
-            self._soon(self.recluster)
-        elif library.grouper.left():
+        stop = self.safe_points()
+        if library.grouper.work_off(stop, FAMILY_SECONDS):
+            self._soon(self.recluster)  # which asks for more
+        elif stop():
             self._soon(self.work_off)
 
     def scan(

@@ -85,7 +85,7 @@ class Passes:
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,
-            not_looked_at=not_looked_at(parts.ledger, parts.roots.all),
+            not_looked_at=not_looked_at(parts.ledger, parts.roots.all), left_to_compare=parts.grouper.left(),
         )  # fmt: skip
 
     def ingest(

@@ -159,53 +159,71 @@ class Comparison:
             progress.block_done(len(part.fresh))
         return True
 
-    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> set[tuple[int, str]]:
+    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
 
-        Returns the months of those that were measured anew.
+        Their months then wait to be grouped again. Whether any was compared to its end.
         """
         self._roots = {r.id: r for r in self._ledger.inventory.roots()}
         seeing = self.vision.status()
         self._model = seeing.model
         rules, until = self._rules(seeing), self._clock.monotonic() + seconds
-        touched: set[tuple[int, str]] = set()
+        done = False
         while (row := self._ledger.judgement.next_deferred(self._model)) is not None:
-            if not row.rules.startswith(rules):  # it is compared anew by the rules of today
-                self._worked_off(row)
-                continue
-            measured = self._with_all(row, stop)
-            if measured:
-                files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
-                touched |= {(file.root, file.month) for file in files}
-            if measured is None or stop() or self._clock.monotonic() >= until:
+            if not self._work_off_one(row, rules, stop):
                 break
-        return touched
+            done = True
+            if stop() or self._clock.monotonic() >= until:
+                break
+        return done
 
-    def _with_all(self, row: DeferredRow, stop: Stop) -> bool | None:
-        """Compare one photo with all of its family. Whether any pair was measured; None when it was stopped."""
+    def _work_off_one(self, row: DeferredRow, rules: str, stop: Stop) -> bool:
+        """False when it was stopped."""
+        if not row.rules.startswith(rules):  # it is compared anew by the rules of today
+            self._worked_off(row)
+            return True
+        lacking = self._restore_index([row.content], stop)
+        if lacking is None:
+            return False
+        if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
+            self._not_met(sorted(lacking))
+            return True
+        unproven = self._with_all(row, stop)
+        if unproven is None:
+            return False
+        self._worked_off(row, again=row.content in unproven)
+        return True
+
+    def _with_all(self, row: DeferredRow, stop: Stop) -> set[str] | None:
+        """Compare one photo with all of its family; answers as `_prove` does."""
         root, _, month = row.place.partition(":")
         among, series = None, Series(())
         if month:
             among = self._indexed(int(root), month)
             series = Series(self._ledger.inventory.shots(int(root), month))
         search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
-        quiet, measured, unproven = _MonthProgress(lambda phase, done, total: None, 1), False, set[str]()
+        quiet, unproven = _MonthProgress(lambda phase, done, total: None, 1), set[str]()
         for part in self.vision.candidates(row.content, among, *self._bars(search)):
             found: dict[tuple[str, str], Candidate] = {}
             self._gather(found, part, search)
             failed = self._prove(_met_together(found.values()), quiet, 1, stop)
             if failed is None:
                 return None
-            measured, unproven = measured or bool(found), unproven | failed
-        self._worked_off(row)
-        if row.content in unproven:
-            with self._ledger.transaction():
-                self._ledger.judgement.forget_compared([row.content])
-        return measured
+            unproven |= failed
+        return unproven
 
-    def _worked_off(self, row: DeferredRow) -> None:
+    def _worked_off(self, row: DeferredRow, *, again: bool = False) -> None:
+        """At once with its months, so that no kill leaves them as they were grouped without it.
+
+        `again`: a file was not readable, and the photo is compared anew.
+        """
+        files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
         with self._ledger.transaction():
             self._ledger.judgement.worked_off(row.content, row.place, self._model)
+            for root, month in sorted({(file.root, file.month) for file in files}):
+                self._ledger.inventory.change_month(root, month, self._clock.now())
+            if again:
+                self._ledger.judgement.forget_compared([row.content])
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""

@@ -104,11 +104,11 @@ class Grouper:
         """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
         if not self.left():
             return False
-        touched = self._comparison.work_off(stop, seconds)
-        with self._ledger.transaction():
-            for root, month in sorted(touched):
-                self._ledger.inventory.change_month(root, month, self._clock.now())
-        return bool(touched)
+        try:
+            return self._comparison.work_off(stop, seconds)
+        except VisionError:
+            self._comparison.doubt_index()
+            raise
 
     def _decide(self, root: RootRow, month: str) -> set[str]:
         model = self._ledger.get("model")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dedupd.cli.commands.scan import _print
 from dedupd.core.photo import Candidate
+from dedupd.daemon import jobs
+from dedupd.library import passes
 from dedupd.pipeline import compare, families
 from dedupd.pipeline.review import status_view
+from tests.support.jobs_rig import JobsRig
 from tests.support.shelf import Shelf
 
 PHOTOS = 9
@@ -78,6 +83,133 @@ def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
         assert shelf.stars() == other.stars()
     finally:
         other.close()
+
+
+def waiting(shelf: Shelf) -> list[str]:
+    return [m.month for m in shelf.ledger.inventory.months() if m.waiting]
+
+
+class KilledError(Exception):
+    """The process ended here."""
+
+
+def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    before = shelf.library.grouper.left()
+    assert waiting(shelf) == []
+    usual, asked = shelf.vision.candidates, list[str]()
+
+    def candidates(content: str, *rest: Any) -> Any:
+        asked.append(content)
+        if len(asked) == 2:
+            raise KilledError
+        return usual(content, *rest)
+
+    monkeypatch.setattr(shelf.vision, "candidates", candidates)
+    with pytest.raises(KilledError):
+        shelf.library.grouper.work_off()
+    assert shelf.library.grouper.left() == before - 1
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_between(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    assert row is not None
+    found, unread = shelf.vision._found, {row.content}
+    monkeypatch.setattr(shelf.vision, "_found", lambda at, c: None if c in unread else found(at, c))
+
+    def killed(contents: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.ledger.judgement, "forget_compared", killed)
+        with pytest.raises(KilledError):
+            shelf.library.grouper.work_off()
+    assert shelf.ledger.judgement.next_deferred(shelf.vision.model) == row
+    shelf.library.grouper.work_off()
+    assert not shelf.library.grouper.left()
+    unread.clear()
+    shelf.library.grouper.regroup()
+    while shelf.library.grouper.work_off():
+        pass
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def test_a_photo_that_an_index_lost_is_not_taken_for_one_without_relatives(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    every = set(combinations(sorted(shelf.vision.index), 2))
+    shelf.vision.index.clear()
+    shelf.again()
+    assert shelf.library.grouper.work_off()
+    assert pairs(shelf) == every
+
+
+def test_a_photo_that_cannot_be_looked_at_again_waits_until_it_can(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    assert row is not None
+    del shelf.vision.index[row.content]
+    monkeypatch.setattr(shelf.vision, "missing", lambda contents: [c for c in contents if c == row.content])
+    assert shelf.library.grouper.work_off()
+    place = (row.place, shelf.vision.model, row.rules)
+    assert shelf.ledger.judgement.not_compared([row.content], *place) == [row.content]
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    monkeypatch.setattr(jobs, "FAMILY_SECONDS", 0.0)  # one photo at a time
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rounds = 0
+    while rig.engine.queued or rig.soon:
+        rig.work()
+        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.work_off)]
+        rig.soon.clear()
+        for act in acts:
+            act()
+        rounds += 1
+        assert rounds < 100
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert not shelf.library.grouper.left()
+    assert waiting(shelf) == []
+
+
+def test_a_daemon_does_not_ask_for_ever_for_what_it_cannot_do(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    shelf.vision.model = "another"  # the one in the ledger is not to be had
+    rig = JobsRig(shelf)
+    rig.jobs.work_off()
+    rig.work()
+    assert rig.soon == []
+
+
+def test_a_scan_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "SCAN_DEFERRED", 0)
+    family(shelf, monkeypatch)
+    outcome = shelf.library.scan(dry_run=True)
+    assert outcome.left_to_compare == shelf.library.grouper.left() > 0
+    told: list[str] = []
+    _print(outcome, told.append, dry_run=True)
+    assert any("dedupd run" in line for line in told)
 
 
 def test_the_month_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

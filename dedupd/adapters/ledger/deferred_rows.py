@@ -42,12 +42,12 @@ class DeferredRows(LedgerPart):
 
     def deferred(self, model: str, root: int | None = None, month: str | None = None) -> int:
         """Photos of which something is left to compare under this model; of this month alone, when named."""
-        asked = "SELECT content FROM deferred WHERE model=?"
         if month is None:
-            found = self._link.execute(f"SELECT count(*) FROM (SELECT DISTINCT * FROM ({asked}))", (model,))
+            found = self._link.execute("SELECT count(DISTINCT content) FROM deferred WHERE model=?", (model,))
         else:
             found = self._link.execute(
-                f"SELECT count(DISTINCT content) FROM files WHERE root=? AND month=? AND content IN ({asked})",
+                "SELECT count(DISTINCT content) FROM files WHERE root=? AND month=? AND content IN "
+                "(SELECT content FROM deferred WHERE model=?)",
                 (root, month, model),
             )
         return int(found.fetchone()[0])

@@ -40,7 +40,7 @@ Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SmallPictures:
+class GreyPictures:
     """Some pictures as they are remembered for this."""
 
     pixels: NDArray[np.uint8]
@@ -63,7 +63,7 @@ def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def may_be_copies(
-    ones: SmallPictures, others: SmallPictures, left: Places, right: Places
+    ones: GreyPictures, others: GreyPictures, left: Places, right: Places
 ) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
     passed = ~(ones.usable()[left] & others.usable()[right])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows, in_order
-from dedupd.adapters.vision.coarse import SmallPictures, may_be_copies
+from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
@@ -44,7 +44,7 @@ _TESTED_AT_ONCE = 1 << 16
 
 Places = NDArray[np.intp]
 RowIds = NDArray[np.uint64]
-Smalls = Callable[[Sequence[str]], SmallPictures]
+Smalls = Callable[[Sequence[str]], GreyPictures]
 """The small pictures of contents, in order."""
 
 
@@ -97,7 +97,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundPairs:
     """An answer that fits into memory, or the first part of one."""
 
     pairs: list[Candidate]
@@ -107,7 +107,7 @@ class Found:
     """Contents of which only the `EACH` most alike pairs are here, or with `after` only the next ones."""
 
 
-def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> Found:
+def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
     """Candidates, each pair once and each as soon as it is found rejected if it can be no copy.
 
     `insides` holds the hashes of what plain margins surround, of the pictures that have such margins; `smalls` tells
@@ -177,11 +177,11 @@ class _Gathered:
         if self._count > _MOST_GATHERED:
             self._make_room()
 
-    def found(self) -> Found:
+    def found(self) -> FoundPairs:
         """What there is, each pair once."""
         self._make_room()
         pairs, names = self._parts[0] if self._parts else None, [c.decode() for c in self._contents]
-        return Found(
+        return FoundPairs(
             pairs=[] if pairs is None else _candidates(pairs, names),
             left=names[self._covered :],
             cut=[names[place] for place in sorted(self._cut) if place < self._covered],

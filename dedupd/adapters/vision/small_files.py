@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.record_file import RecordFile
 from dedupd.adapters.index.recovery import folder_name
-from dedupd.adapters.vision.coarse import SIDE, SmallPictures, small_picture
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures, small_picture
 from dedupd.core.photo import Traits
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ class SmallFiles:
         path = index_dir.absolute() / folder_name(SMALL, recipe) / "pictures.bin"
         self._file = RecordFile(path, [("shape", "<f4"), ("pixels", "u1", (SIDE, SIDE))])
 
-    def of(self, contents: Sequence[str]) -> SmallPictures:
+    def of(self, contents: Sequence[str]) -> GreyPictures:
         """Those of contents, in order."""
-        records, _ = self._file.get(contents)
-        return SmallPictures(pixels=records["pixels"], shapes=records["shape"])
+        try:
+            records, _ = self._file.get(contents)
+        except OSError as error:
+            _note("read", error)
+            records = np.zeros(len(contents), self._file.dtype)
+        return GreyPictures(pixels=records["pixels"], shapes=records["shape"])
 
     def add(self, seen: Sequence[tuple[Traits, NDArray[np.uint8]]]) -> None:
         """Keep the small pictures of photos that were read."""
@@ -46,13 +50,21 @@ class SmallFiles:
         self.keep([traits.content for traits, _ in seen], shapes, [pixels for _, pixels in seen])
 
     def remove(self, contents: Iterable[str]) -> None:
-        """Those of contents that are gone."""
-        self._file.remove(contents)
+        """Those of contents that are gone. One that stays takes up a kilobyte, and no more."""
+        try:
+            self._file.remove(contents)
+        except OSError as error:
+            _note("removed", error)
 
     def of_proofs(self, gallery: PairPictures, pairs: Sequence[messages.PairToProve]) -> FromProofs:
         """What is missing here of these pairs, once they are measured."""
         contents = sorted({content for pair in pairs for content in (pair.a, pair.b)})
-        return FromProofs(self, gallery, set(self._file.lacks(contents)))
+        try:
+            lacking = set(self._file.lacks(contents))
+        except OSError as error:
+            _note("read", error)
+            lacking = set[str]()
+        return FromProofs(self, gallery, lacking)
 
     def keep(
         self, contents: Sequence[str], shapes: Sequence[float], pixels: Sequence[NDArray[np.uint8]]
@@ -63,7 +75,11 @@ class SmallFiles:
         try:
             self._file.add(contents, shape=np.array(shapes, np.float32), pixels=np.stack(pixels))
         except OSError as error:
-            print(f"small pictures not kept: {error}", file=sys.stderr, flush=True)
+            _note("kept", error)
+
+
+def _note(what: str, error: OSError) -> None:
+    print(f"small pictures not {what}: {error}", file=sys.stderr, flush=True)
 
 
 class FromProofs:

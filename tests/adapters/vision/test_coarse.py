@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dedupd.adapters.vision.coarse import SmallPictures, may_be_copies, small_picture
+from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies, small_picture
 from tests.support.pictures import picture
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -24,8 +24,8 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def seen(*images: Image.Image) -> SmallPictures:
-    return SmallPictures(
+def seen(*images: Image.Image) -> GreyPictures:
+    return GreyPictures(
         pixels=np.stack([small_picture(np.asarray(image)) for image in images]),
         shapes=np.array([image.width / image.height for image in images], np.float32),
     )
@@ -60,6 +60,6 @@ def test_clouds_of_one_kind_are_rejected() -> None:
 def test_what_is_not_remembered_or_shows_nothing_passes() -> None:
     one, fog = scene(1), Image.new("RGB", (320, 240), (90, 90, 90))
     small = seen(one, fog)
-    unknown = SmallPictures(pixels=small.pixels, shapes=np.zeros(2, np.float32))
+    unknown = GreyPictures(pixels=small.pixels, shapes=np.zeros(2, np.float32))
     assert may_be_copies(small, unknown, np.array([0]), np.array([1])).all()
     assert may_be_copies(small, small, np.array([0]), np.array([1])).all()

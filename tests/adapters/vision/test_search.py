@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search
-from dedupd.adapters.vision.coarse import SIDE, SmallPictures
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.photo import Candidate, Traits
 
@@ -72,10 +72,10 @@ def found(
     return sorted(answer.pairs, key=lambda pair: (pair.a, pair.b))
 
 
-def unseen(contents: Sequence[str]) -> SmallPictures:
+def unseen(contents: Sequence[str]) -> GreyPictures:
     """Of rows that an older dedupd wrote."""
     count = len(contents)
-    return SmallPictures(pixels=np.zeros((count, SIDE, SIDE), np.uint8), shapes=np.zeros(count, np.float32))
+    return GreyPictures(pixels=np.zeros((count, SIDE, SIDE), np.uint8), shapes=np.zeros(count, np.float32))
 
 
 def far_hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:
