@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dedupd.daemon import jobs
 from dedupd.library import passes
 from dedupd.pipeline import compare, families
 from dedupd.pipeline.review import status_view
+from dedupd.ports import Proposal
 from tests.support.jobs_rig import JobsRig
 from tests.support.shelf import Shelf
 
@@ -83,6 +85,38 @@ def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
         assert shelf.stars() == other.stars()
     finally:
         other.close()
+
+
+def test_what_the_eyes_cut_is_left_for_later(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    family(shelf, monkeypatch)
+    monkeypatch.undo()
+    usual = shelf.vision.propose
+
+    def propose(*asked: Any) -> Iterator[Proposal]:
+        for part in usual(*asked):
+            yield replace(part, pairs=part.pairs[:3], cut=sorted(part.fresh)[:5])
+
+    monkeypatch.setattr(shelf.vision, "propose", propose)
+    shelf.library.grouper.regroup()
+    assert shelf.library.grouper.left() == 5
+
+
+def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+
+    def killed(*later: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.ledger.judgement, "defer", killed)
+        with pytest.raises(KilledError):
+            shelf.library.grouper.regroup()
+    assert waiting(shelf) == ["2024-06"]
+    shelf.library.grouper.regroup()
+    shelf.library.grouper.work_off()
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
 
 
 def waiting(shelf: Shelf) -> list[str]:

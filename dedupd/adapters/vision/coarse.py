@@ -62,9 +62,7 @@ def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def may_be_copies(
-    ones: GreyPictures, others: GreyPictures, left: Places, right: Places
-) -> NDArray[np.bool_]:
+def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
     passed = ~(ones.usable()[left] & others.usable()[right])
     for whole, part, at, of in ((ones, others, left, right), (others, ones, right, left)):
