@@ -242,8 +242,18 @@ class Jobs:
         heard = {root.id for root in library.roots.all if self._hears(root)}
         said = [*again.said, *library.movement.sweep(folders, heard, stop)]
         self._tell_rescued(said)
+        self._rescue_on_later(library)
         if again.changed:
             self._soon(self.regroup)
+
+    def _rescue_on_later(self, library: Library) -> None:
+        """As an act of a person, so that people who wait have their turn: a folder of thousands of keepers may be gone."""
+        if library.movement.rescue_goes_on:
+            self._engine.submit("rescue", self._rescue_on, Urgency.PERSON, once=True)
+
+    def _rescue_on(self, library: Library) -> None:
+        self._tell_rescued(library.movement.rescue_on(self.safe_points()))
+        self._rescue_on_later(library)
 
     def _tell_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:
