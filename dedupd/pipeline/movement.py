@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("dedupd.movement")
 GROUPS = (8, 512)
 """Groups to move, or units to undo, in one slice: fewest and most."""
+RESCUE_SECONDS = 2.0
+"""Seconds of undoing moves in one sweep; then requests of people come in, and the next slice goes on."""
 RESCUE_AGAIN_SECONDS = 600.0
 """Seconds until a rescue that failed (a full or read-only disk) is tried again."""
 
@@ -91,6 +93,8 @@ class Movement:
         self.keepers, self._lately = keepers, lately
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which undoing its moves is not tried again."""
+        self._looked_for: dict[int, set[int]] = {}
+        """Root id -> groups whose keeper no look found, and whose copies have not come back yet."""
 
     def recover(self) -> list[Move]:
         """Finish or undo what a crash interrupted; before anything else moves."""
@@ -264,13 +268,20 @@ class Movement:
 
         Every keeper is looked at.
         """
-        return [told for root in self._roots.all for told in self._rescue(root, self.keepers.all(root), stop)]
+        said: list[str] = []
+        for root in self._roots.all:
+            said += self._rescue(root, self.keepers.all(root), stop, float("inf"))
+        return said
 
     def sweep(
-        self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never
-    ) -> list[str]:
-        """`rescue`, but only keepers that are due. `folders`: root id -> folders that events named; roots not in `heard` report no
-        events, so all their keepers are due."""
+        self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never,
+        seconds: float = RESCUE_SECONDS,
+    ) -> list[str]:  # fmt: skip
+        """`rescue`, but only of keepers that are due. `hints`: root id -> folders that events named; roots not in `heard` report no
+        events, so all their keepers are due.
+
+        Takes about so many `seconds` for each root; what is left then is for `rescue_on`, see `rescue_goes_on`.
+        """
         said: list[str] = []
         # All hints first: what fails in one root must not lose the news of the next.
         for root in self._roots.all:
@@ -279,24 +290,56 @@ class Movement:
             if not root.online and root.id not in heard:
                 continue  # the look that finds it again asks about all
             due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)
-            said += self._rescue(root, due, stop)
+            said += self._rescue(root, due, stop, seconds)
         return said
 
-    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop) -> list[str]:
+    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop, seconds: float) -> list[str]:
         """Rescue in one root. When it is stopped, the next sweep goes on."""
-        lost = self._lost(root, rows)
-        known = self._roots.surely(root, mark=True) if lost else None
+        looked_for = self._looked_for.setdefault(root.id, set())
+        lost = set(self._lost(root, rows))
+        known = self._roots.surely(root, mark=True) if lost or looked_for else None
         if known is None:
             return []
+        if lost <= looked_for:
+            return self._undo_lost(known, stop, seconds)
         # A keeper that was only renamed is found by a full look, and then it is not lost.
         reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope, stop=stop)
         if stop():
             return []
+        looked_for |= set(self._lost(known, self.keepers.all(known)))
+        return self._undo_lost(known, stop, seconds)
+
+    def rescue_on(self, stop: Stop = never, seconds: float = RESCUE_SECONDS) -> list[str]:
+        """Go on with what a sweep found lost and had no time for. Returns sentences for people."""
+        said: list[str] = []
+        for root in self._roots.all:
+            if not (looked_for := self._looked_for.get(root.id)):
+                continue
+            if (known := self._roots.surely(root, mark=True)) is None:
+                looked_for.clear()  # a sweep asks again once the root is there
+                continue
+            said += self._undo_lost(known, stop, seconds)
+        return said
+
+    @property
+    def rescue_goes_on(self) -> bool:
+        """Whether keepers are known to be lost whose copies have not come back yet."""
+        return any(self._looked_for.values())
+
+    def _undo_lost(self, root: RootRow, stop: Stop, seconds: float) -> list[str]:
+        """For about so long. Whoever came in meanwhile may have brought a keeper back: each is asked about again."""
+        left, until = self._looked_for[root.id], self._clock.monotonic() + seconds
+        rows = {row.group: row for row in self.keepers.all(root) if row.group in left}
+        left.intersection_update(rows)
         said: list[str] = []
         undone: dict[str, list[Move]] = {}
-        for group in self._lost(known, self.keepers.all(known)):
-            for move in self._undo_group(group, said):
-                undone.setdefault(self._why_undone(root, move), []).append(move)
+        for group, row in rows.items():
+            if self._lost(root, [row]):
+                for move in self._undo_group(group, said):
+                    undone.setdefault(self._why_undone(root, move), []).append(move)
+            left.discard(group)
+            if stop() or self._clock.monotonic() >= until:
+                break
         said += [
             f"{why}, so {len(moves)} file(s) came back, first {moves[0].undone_to or moves[0].src}"
             for why, moves in undone.items()
