@@ -16,7 +16,9 @@ from dedupd.core.photo import Holding
 from dedupd.core.purging import PurgeState
 from dedupd.errors import Refusal
 from dedupd.pipeline.movement import Moved
+from dedupd.pipeline.undo import undo as undo_asked
 from dedupd.pipeline.verify import verify
+from dedupd.protocol.requests import Undo
 from tests.fakes.vision import COPY
 from tests.support import disks
 from tests.support.shelf import Shelf
@@ -535,9 +537,8 @@ class TestBack:
 
 
 def undo(shelf: Shelf, move: int) -> list[str]:
-    said = shelf.library.purging.undo([move])
-    result = shelf.library.movement.undo(shelf.library.movement.held(ids=[move]))
-    return [*said, *result.messages]
+    """As `dedupd undo PATH` and a reviewer ask for it."""
+    return undo_asked(Undo(moves=[move]), shelf.library.movement, shelf.library.purging).messages
 
 
 class _Killed(BaseException):
