@@ -10,7 +10,7 @@ of a pair are always those of the whole pictures.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -38,6 +38,8 @@ AT_ONCE = 20_000
 """Pairs of one answer: what the other process holds of them."""
 EACH = 4096
 """Pairs of one content in one answer: a family of look-alikes may have a million."""
+LOOK_ALIKES = 16
+"""Pairs of one content whose small pictures are unlike: so many show what it resembles, and no copy is among them."""
 _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 16
 """Pairs whose small pictures are compared at a time: what is made of one picture serves all its pairs among them."""
@@ -72,12 +74,14 @@ class _Pairs:
     apart: NDArray[np.float64]
     cosines: NDArray[np.float64]
     """NaN without vectors."""
+    unlike: NDArray[np.bool_]
+    """Their small pictures show that neither is in the other."""
 
     def where(self, chosen: NDArray[Any]) -> _Pairs:
         """Those of a mask, or at places."""
         return _Pairs(
             fresh=self.fresh[chosen], others=self.others[chosen], distances=self.distances[chosen],
-            apart=self.apart[chosen], cosines=self.cosines[chosen],
+            apart=self.apart[chosen], cosines=self.cosines[chosen], unlike=self.unlike[chosen],
         )  # fmt: skip
 
 
@@ -91,7 +95,7 @@ class Search:
     bar: float | None
     """The least cosine; None: hashes alone."""
     spared: float | None = None
-    """From this cosine on a pair is proposed whatever the small pictures show; None: from none."""
+    """From this cosine on the nearest are proposed whatever the small pictures show; None: from none."""
     after: str | None = None
     """Given ('' at first): all pairs of one content, however many, with contents after this one, in their order."""
 
@@ -108,7 +112,7 @@ class FoundPairs:
 
 
 def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
-    """Candidates, each pair once and each as soon as it is found rejected if it can be no copy.
+    """Candidates, each pair once, but for those that can be no copy: of these, the nearest look-alikes as `spared` says.
 
     `insides` holds the hashes of what plain margins surround, of the pictures that have such margins; `smalls` tells
     small pictures. Across the whole index two photos that both know when they were taken, and that it was not at one
@@ -121,7 +125,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     if rows.contents:
         parts = _across(index, rows, search.bar) if others is None else _within(rows, others, search.bar)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
-            gathered.add(near.where(_worth_proving(near, rows, smalls, search.spared)))
+            gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
@@ -172,7 +176,7 @@ class _Gathered:
     def add(self, pairs: _Pairs) -> None:
         """Take these pairs, too."""
         if len(pairs.fresh):
-            self._parts.append(pairs)
+            self._parts += [pairs, self._mirrored(pairs)]
             self._count += len(pairs.fresh)
         if self._count > _MOST_GATHERED:
             self._make_room()
@@ -187,10 +191,18 @@ class _Gathered:
             cut=[names[place] for place in sorted(self._cut) if place < self._covered],
         )
 
+    def _mirrored(self, pairs: _Pairs) -> _Pairs:
+        """Look-alikes count for either of two fresh contents: one may have nearer ones than the other."""
+        places = np.minimum(np.searchsorted(self._contents, pairs.others), len(self._contents) - 1)
+        both = pairs.unlike & (self._contents[places] == pairs.others)
+        mine = pairs.where(both)
+        return replace(mine, fresh=places[both], others=self._contents[mine.fresh])
+
     def _make_room(self) -> None:
         if not self._parts:
             return
         pairs = _joined(self._parts)
+        pairs = pairs.where(pairs.fresh < self._covered)
         pairs = self._most_alike(pairs.where(np.lexsort((pairs.others, pairs.fresh))))
         while len(pairs.fresh) > AT_ONCE and self._covered > 1:
             self._covered = (self._covered + 1) // 2
@@ -198,37 +210,42 @@ class _Gathered:
         self._parts, self._count = [pairs], len(pairs.fresh)
 
     def _most_alike(self, pairs: _Pairs) -> _Pairs:
-        """Each pair once, and of each content no more than `EACH`: the nearest hashes, the nearest in time, then by cosine."""
+        """Each pair once, and of each content no more than `EACH`, and `LOOK_ALIKES` that are unlike: the nearest hashes,
+        the nearest in time, then by cosine.
+        """
         new = np.ones(len(pairs.fresh), bool)
         new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
-        pairs = pairs.where(new)
-        counts = np.bincount(pairs.fresh, minlength=len(self._contents))
-        many = np.flatnonzero(counts > EACH)
-        if not len(many):
-            return pairs
+        alike, unlike = pairs.where(new & ~pairs.unlike), pairs.where(new & pairs.unlike)
+        many = np.flatnonzero(np.bincount(alike.fresh) > EACH)
         self._cut.update(map(int, many))
-        if self._after is None:
-            hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
-            pairs = pairs.where(np.lexsort((-pairs.cosines, pairs.apart, hashes, pairs.fresh)))
-        counts = np.bincount(pairs.fresh, minlength=len(self._contents))
-        rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
-        return pairs.where(rank < EACH)
+        if len(many) and self._after is None:
+            alike = _nearest_first(alike)
+        return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
+
+
+def _nearest_first(pairs: _Pairs) -> _Pairs:
+    """By content."""
+    hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
+    return pairs.where(np.lexsort((pairs.others, -pairs.cosines, pairs.apart, hashes, pairs.fresh)))
+
+
+def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
+    """So many of each content, from pairs in the order of contents."""
+    counts = np.bincount(pairs.fresh)
+    rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
+    return pairs.where(rank < most)
 
 
 def _candidates(pairs: _Pairs, contents: Sequence[str]) -> list[Candidate]:
-    found: list[Candidate] = []
+    found: dict[tuple[str, str], Candidate] = {}
     for number, place in enumerate(pairs.fresh):
         one, other = contents[int(place)], pairs.others[number].decode()
-        cosine = float(pairs.cosines[number])
-        found.append(
-            Candidate(
-                a=min(one, other),
-                b=max(one, other),
-                cosine=None if np.isnan(cosine) else cosine,
-                hash_distance=int(pairs.distances[number]),
-            )
-        )
-    return found
+        a, b, cosine = min(one, other), max(one, other), float(pairs.cosines[number])
+        found[a, b] = Candidate(
+            a=a, b=b, cosine=None if np.isnan(cosine) else cosine, hash_distance=int(pairs.distances[number]),
+            unlike=bool(pairs.unlike[number]),
+        )  # fmt: skip
+    return list(found.values())
 
 
 def _joined(parts: Sequence[_Pairs]) -> _Pairs:
@@ -237,23 +254,29 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
 
     return _Pairs(
         fresh=column("fresh"), others=column("others"), distances=column("distances"),
-        apart=column("apart"), cosines=column("cosines"),
+        apart=column("apart"), cosines=column("cosines"), unlike=column("unlike"),
     )  # fmt: skip
 
 
-def _worth_proving(pairs: _Pairs, rows: PhotoRows, smalls: Smalls, spared: float | None) -> NDArray[np.bool_]:
-    """But for pairs that only vectors propose, that can be no burst, and whose small pictures show that neither is in the other."""
+def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
+    """The same, with what the small pictures show of those that only vectors propose and that can be no burst."""
     asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
-    if spared is not None:
-        asked &= pairs.cosines < spared
-    keep = ~asked
-    if asked.any():
-        ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
-        others, right = np.unique(pairs.others[asked], return_inverse=True)
-        mine = smalls([rows.contents[int(place)] for place in ones])
-        theirs = smalls([name.decode() for name in others])
-        keep[asked] = may_be_copies(mine, theirs, left, right)
-    return keep
+    if not asked.any():
+        return pairs
+    ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
+    others, right = np.unique(pairs.others[asked], return_inverse=True)
+    mine = smalls([rows.contents[int(place)] for place in ones])
+    theirs = smalls([name.decode() for name in others])
+    unlike = pairs.unlike.copy()
+    unlike[asked] = ~may_be_copies(mine, theirs, left, right)
+    return replace(pairs, unlike=unlike)
+
+
+def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:
+    """But for look-alikes that nobody asks for."""
+    if search.spared is None or search.after is not None:
+        return pairs.where(~pairs.unlike)
+    return pairs.where(~pairs.unlike | (pairs.cosines >= search.spared))
 
 
 def _within_bars(
@@ -297,6 +320,7 @@ def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: S
         distances=_distances(rows.phashes[left], theirs.phashes[right]),
         apart=np.abs(rows.captured[left] - theirs.captured[right]),
         cosines=_all_cosines(rows.vectors, left, theirs.vectors, right),
+        unlike=np.zeros(len(left), bool),
     )
 
 
@@ -332,6 +356,7 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_
         yield _Pairs(
             fresh=near.fresh, others=names[near.other], distances=near.distances, apart=near.apart,
             cosines=_all_cosines(rows.vectors, near.fresh, others.vectors, near.other),
+            unlike=np.zeros(len(near.fresh), bool),
         )  # fmt: skip
 
 
@@ -375,6 +400,7 @@ def _exact(
         distances=np.concatenate([near.distances for near, _, _ in waiting]),
         apart=np.concatenate([near.apart for near, _, _ in waiting]),
         cosines=cosines,
+        unlike=np.zeros(len(fresh), bool),
     )
 
 
