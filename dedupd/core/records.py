@@ -52,7 +52,7 @@ class PairRow:
     cosine: float | None
     hash_distance: int
     measures: Measures | None
-    """None: one of the two could not be read when the pair was to be aligned."""
+    """None: not aligned, because small pictures show that neither is in the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
