@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from dedupd.core.records import HeldBetter
-from dedupd.errors import StateError
+from dedupd.errors import DedupdError, StateError
 from dedupd.protocol.requests import GetMoves
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, StatusView
 from dedupd.reviewing.facts import differing, would_change
@@ -24,7 +24,7 @@ from dedupd.reviewing.listing import PREDECIDED, by_year, lost_kinds, members, t
 from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, news, pixels, plain, size
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.asked import Asked, asked
-from dedupd.web.problems import Problem
+from dedupd.web.problems import Problem, problem_of
 from dedupd.web.reading import LibraryReading
 from dedupd.web.rendering import HERE, Rendering
 
@@ -153,12 +153,18 @@ class Pages:
             counts={RELATION_NAMES.get(k, k): n for k, n in tally(listed, settled=True).items() if n},
             moving=moving[:NAMED], more=max(0, len(moving) - NAMED),
             held=[b for group in listed for b in better.get(group.id, ())],
-            refs=[[group.id, group.version] for group in listed],
+            refs=[[group.id, group.version] for group in listed], before=before(*listed),
         )  # fmt: skip
 
     async def compare(self, id: Id, of: OfMonth) -> Response:
-        """One group: keeper and candidates."""
-        detail = await self._reading.group(id)
+        """One group: keeper and candidates. Under another id when it was grouped again."""
+        try:
+            detail = await self._reading.group(id)
+        except DedupdError as error:
+            now = await self._reading.renumbered(id) if problem_of(error).status == 404 else None
+            if now is None:
+                raise
+            return RedirectResponse(f"/groups/{now}{of.query()}", 303)
         group = detail.group
         if of.root is None:
             roots = (await self._reading.status()).roots
@@ -267,12 +273,17 @@ def _said(detail: GroupDetail, photo: PhotoView) -> str:
     return plain(" — ".join(part for part in told if part))
 
 
+def before(*groups: GroupView) -> list[tuple[str, str]]:
+    """How groups stand before they are decided, each way once: (state, root). What was waiting waits again after an undo."""
+    return sorted({(group.state, group.root) for group in groups})
+
+
 def _known(detail: GroupDetail, following: list[int]) -> dict[str, Any]:
     """What the comparison's script decides with."""
     group = detail.group
     return {
         "id": group.id, "version": group.version, "left_out": group.left_out, "waits": waits(group),
-        "title": group_title(group), "following": following,
+        "title": group_title(group), "following": following, "before": before(group),
         "photos": [_known_photo(group, photo) for photo in detail.photos],
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ Must never act, and never wait in the event loop: the state is read by one threa
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -38,6 +39,8 @@ T = TypeVar("T")
 MonthKey = tuple[str | None, str]
 """(root, month); None: of every root."""
 _PAGE = 500
+_SHOWN = 4_096
+"""Groups whose keeper is remembered: after a decision the same keeper may have another id."""
 
 
 class LibraryReading:
@@ -49,6 +52,8 @@ class LibraryReading:
         self._months: dict[MonthKey, list[GroupView]] = {}
         """All groups of the months that were looked at, until something is told that may have changed them."""
         self._changes = 0
+        self._shown: OrderedDict[int, tuple[MonthKey, str]] = OrderedDict()
+        """Group id -> its month and its keeper, as it was last shown."""
 
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
@@ -85,7 +90,20 @@ class LibraryReading:
                 raise Problem(404, "not_found", f"there is no group {id} any more")
             return detail
 
-        return await self._asked(GetGroup(id=id), GroupDetail, read)
+        detail = await self._asked(GetGroup(id=id), GroupDetail, read)
+        self._shown[id] = (detail.group.root, detail.group.month), detail.group.keep
+        self._shown.move_to_end(id)
+        while len(self._shown) > _SHOWN:
+            self._shown.popitem(last=False)
+        return detail
+
+    async def renumbered(self, id: int) -> int | None:
+        """The id that a group which is gone has now: its keeper's, as the terminal's reviewer follows it; None without any."""
+        if id not in self._shown:
+            return None
+        (root, month), keep = self._shown[id]
+        groups = [group for group in await self.month(root, month) if keep in group.files]
+        return min(groups, key=lambda group: group.keep != keep).id if groups else None
 
     async def month(self, root: str | None, month: str) -> list[GroupView]:
         """All groups of a month. Must not be changed by who gets them."""

@@ -14,7 +14,7 @@ from dedupd.protocol.views import EvidenceView, LessonView, MoveView
 from dedupd.web import pages
 from dedupd.web.asked import Asked
 from tests.fakes.daemon import FakeDaemon
-from tests.web.conftest import Served
+from tests.web.conftest import Served, refused
 
 MONTH = "/months/2024-06"
 PAGES = (
@@ -222,6 +222,25 @@ async def test_a_page_that_is_not_there_is_a_page_and_an_api_error_stays_json(se
     assert (await page(served, "/nowhere", 404)).all("main")
     api = await served.client.get("/api/groups/99999", headers={"Accept": "text/html"})
     assert api.json()["error"]["code"] == "not_found"
+
+
+async def test_a_group_that_has_another_id_is_found_by_its_keeper(served: Served, daemon: FakeDaemon) -> None:
+    await page(served, "/groups/3?root=0&relation=copy")
+    group = daemon.groups.pop(3)
+    served.built.reading.forget_groups()
+    assert "looks again" in (await page(served, "/groups/3?root=0", 404)).words, "not grouped again yet"
+    group.id = 99
+    daemon.groups[99], daemon.photos[99] = group, daemon.photos.pop(3)
+    served.built.reading.forget_groups()
+    said = await served.client.get("/groups/3?root=0&relation=copy", headers={"Accept": "text/html"})
+    assert (said.status_code, said.headers["location"]) == (303, "/groups/99?root=0&relation=copy")
+    assert refused(await served.client.get("/api/groups/3")) == (404, "not_found"), (
+        "programs name what they saw"
+    )
+    await page(served, "/groups/4")
+    del daemon.groups[4]
+    served.built.reading.forget_groups()
+    await page(served, "/groups/4", 404)
 
 
 async def test_history_offers_to_put_back_what_lies_in_duplicates(served: Served) -> None:
