@@ -107,7 +107,7 @@ class Pages:
 
     async def months(self) -> Response:
         """What waits, month by month."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         found: list[MonthView] = []
         offset: int | None = 0
         try:
@@ -126,17 +126,19 @@ class Pages:
     async def groups(self, month: MonthName, of: OfMonth) -> Response:
         """The groups of a month."""
         status, groups, better = await self._month(month, of)
-        shown = of.listed(groups, better)
-        offset = of.offset if of.offset < len(shown) else 0
+        listed = of.listed(groups, better)
+        offset = of.offset if of.offset < len(listed) else 0
+        shown = listed[offset : offset + CARDS]
+        if of.by_outline:
+            shown = await self._reading.whole(shown)
         return self._page(
-            "groups.html", _KEYS_GROUPS, status=status, month=month, of=of, shown=shown[offset : offset + CARDS],
-            total=len(shown), offset=offset, cards=CARDS, tabs=of.tabs(groups, better), better=better,
-            waiting=sum(1 for group in shown if waits(group)), pictures=_pictures, CARD=CARD_PICTURES,
+            "groups.html", _KEYS_GROUPS, status=status, month=month, of=of, shown=shown, total=len(listed), offset=offset, cards=CARDS, tabs=of.tabs(groups, better), better=better,
+            waiting=sum(1 for group in listed if waits(group)), pictures=_pictures, CARD=CARD_PICTURES,
         )  # fmt: skip
 
     async def question(self, month: MonthName, of: OfMonth) -> Response:
         """What approving all that is listed would do: a part of a page."""
-        _, groups, better = await self._month(month, of)
+        _, groups, better = await self._month(month, of, whole=True)
         swaps = of.relation == "better"
         listed = [group for group in of.listed(groups, better) if swaps or waits(group)]
         lossy, kinds = lost_kinds(listed)
@@ -167,7 +169,7 @@ class Pages:
             return RedirectResponse(f"/groups/{now}{of.query()}", 303)
         group = detail.group
         if of.root is None:
-            roots = (await self._reading.status()).roots
+            roots = (await self._reading.recent_status()).roots
             of = replace(of, root=roots.index(group.root) if group.root in roots else None)
         status, groups, better = await self._month(group.month, of)
         order = [g.id for g in of.listed(groups, better, beside=id)]
@@ -192,7 +194,7 @@ class Pages:
         asked = GetMoves(month=month, group=group, offset=offset, limit=ROWS)
         found = await self._reading.moves(asked)
         return self._page(
-            "history.html", _KEYS_HISTORY, status=await self._reading.status(), page=found, month=month, group=group,
+            "history.html", _KEYS_HISTORY, status=await self._reading.recent_status(), page=found, month=month, group=group,
             offset=offset, rows=ROWS,
         )  # fmt: skip
 
@@ -200,14 +202,14 @@ class Pages:
         """What people said, and forgetting it."""
         return self._page(
             "lessons.html",
-            status=await self._reading.status(),
+            status=await self._reading.recent_status(),
             page=await self._reading.lessons(offset),
             offset=offset,
         )
 
     async def settings(self) -> Response:
         """The settings that decide what moves; trying others changes nothing."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         try:
             found = await self._reading.settings()
         except Problem as problem:
@@ -216,12 +218,12 @@ class Pages:
 
     async def docs(self) -> Response:
         """The API for people, from the same OpenAPI that programs read."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         return self._page("docs.html", status=status, api=self._app.openapi())
 
     async def problem(self, problem: Problem) -> Response:
         """A no to somebody who looks at pages."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         return self._rendering.page(
             "problem.html",
             http=problem.status,
@@ -232,15 +234,16 @@ class Pages:
         )
 
     async def _month(
-        self, month: str, of: Asked
+        self, month: str, of: Asked, *, whole: bool = False
     ) -> tuple[StatusView, list[GroupView], dict[int, list[HeldBetter]]]:
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         root = None
         if of.root is not None:
             if of.root >= len(status.roots):
                 raise Problem(404, "not_found", f"there is no folder number {of.root} any more")
             root = status.roots[of.root]
-        groups = await self._reading.month(root, month)
+        read = self._reading.month if whole or not of.by_outline else self._reading.outlines
+        groups = await read(root, month)
         better: dict[int, list[HeldBetter]] = {}
         if status.held_better:
             for held in await self._reading.held_better(root):

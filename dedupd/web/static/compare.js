@@ -149,6 +149,7 @@ export function compare(main, signal) {
   /** Something changed: this page anew when its group did, else only what comes next. */
   async function again() {
     forget_ahead();
+    if (sent) return; // on the way to the next group already
     const page = await fetched(location.pathname + location.search).catch(() => null);
     if (!page || signal.aborted || sent || document.querySelector("dialog[open]")) return;
     const text = page.getElementById("main").dataset.known;
