@@ -84,8 +84,9 @@ _KEYS_HISTORY: Keys = (("u", "put back what is marked, else undo the last action
 class Pages:
     """One method a page."""
 
-    def __init__(self, app: FastAPI, reading: LibraryReading) -> None:
-        self._app, self._reading = app, reading
+    def __init__(self, app: FastAPI, reading: LibraryReading, *, can_start: bool) -> None:
+        """`can_start`: where no daemon answers, this server can start one."""
+        self._app, self._reading, self._can_start = app, reading, can_start
         self._rendering = Rendering()
 
     def router(self) -> APIRouter:
@@ -224,13 +225,8 @@ class Pages:
     async def problem(self, problem: Problem) -> Response:
         """A no to somebody who looks at pages."""
         status = await self._reading.recent_status()
-        return self._rendering.page(
-            "problem.html",
-            http=problem.status,
-            status=status,
-            said=str(problem),
-            keys=_KEYS_EVERYWHERE,
-            code=problem.status,
+        return self._page(
+            "problem.html", http=problem.status, status=status, said=str(problem), code=problem.status
         )
 
     async def _month(
@@ -251,7 +247,8 @@ class Pages:
         return status, groups, better
 
     def _page(self, name: str, keys: Keys = (), **known: Any) -> Response:
-        return self._rendering.page(name, keys=(*keys, *_KEYS_EVERYWHERE), **known)
+        keys = (*keys, *_KEYS_EVERYWHERE)
+        return self._rendering.page(name, keys=keys, can_start=self._can_start, **known)
 
 
 def _pictures(group: GroupView) -> Iterator[tuple[int, str]]:
