@@ -82,6 +82,24 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOutline:
+    """A group as a list of thousands needs it: without its members."""
+
+    id: int
+    root: int
+    keeper: str
+    """Its path."""
+    month: str
+    version: int
+    relation: str
+    state: str
+    """Both as views call them: of the weakest member, of the one that waits most."""
+    bytes: int
+    """Of what moved or would move unattended."""
+    review_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRow:
     """A group that holds copies, and what the ledger knows of its keeper."""
 
