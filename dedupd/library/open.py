@@ -1,6 +1,6 @@
 """The public face of a library: open it under its lock, scan it, read its groups and its report.
 
-Owns the life of a library, from lock to close. What acts on one part of it is that part's own method (build.py).
+Owns the life of a library, from lock to close. Anything else is a method of one of its parts (build.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dedupd.errors import RootError, UsageError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
 from dedupd.library.passes import Passes
-from dedupd.library.results import MonthResult, ScanOutcome
+from dedupd.library.scan_outcome import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
 from dedupd.pipeline.forget import ADOPTED_AT
 from dedupd.pipeline.roots import quiet as no_progress
@@ -33,14 +33,14 @@ from dedupd.protocol.views import GroupView
 
 
 class Library(Parts, Closing):
-    """A photo library with its state: its parts, and what a script needs of them."""
+    """A photo library with its state: all its parts, and the methods that scripts need."""
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
         locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
-        what it does. StateError, LedgerDamaged."""
+        """Opens the ledger. The caller holds `locks`; locks of disks that come later are added. `background`: nobody waits for
+        its work. StateError, LedgerDamaged."""
         super().__init__(settings, where, vision=vision, clock=clock, locks=locks, background=background)
         self.models = Models(self)
         self.passes = Passes(self, self.models)
@@ -92,11 +92,11 @@ class Library(Parts, Closing):
     def adopt(self, place: str, *, on_progress: Progress = no_progress) -> Adoption:
         """Take the rows of a backfill into the index: photos of these contents are then hashed, and not decoded again.
 
-        Raises DedupdError: no such place, or rows of other eyes than this library's alone.
+        Raises DedupdError: no such place, or only rows of another model or recipe than this library's.
         """
         address = store_at(place).address
         self.models.record()
-        # First: whatever came in is not taken for what is gone.
+        # Before the rows come in, so that they are not removed as gone.
         self.ledger.put(ADOPTED_AT, str(self.clock.now()))
         return self.vision.adopt(address, lambda done, total: on_progress("adopt", done, total))
 

@@ -1,4 +1,4 @@
-"""A changed month's summary log is rewritten, in the year folder and in the state folder.
+"""Rewrites the summaries of changed months, in the year folder and in the state folder.
 
 Must never invent: every number is counted from the ledger's rows of files that lie on the disk.
 """
@@ -90,6 +90,7 @@ def month_summary(
         keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
         elsewhere=_elsewhere(ledger, reviewer, root, held, month, only),
         skipped={f.path: f.reason for f in skipped},
+        left_to_compare=ledger.judgement.deferred(model, root.id, month),
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 

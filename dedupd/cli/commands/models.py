@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         run,
         help="which embedding models there are; choose one, fetch one",
         example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
+        topic="models",
     )
     parser.add_argument(
         "action", nargs="?", choices=("list", "use", "pull", "calibrate", "export"), default="list"
@@ -123,7 +124,7 @@ def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None
 
 def _export(arguments: argparse.Namespace) -> int:
     """For a server that speaks KServe's protocol; a process of its own reads and writes the model."""
-    from dedupd.cli.seeing_process import last_words
+    from dedupd.cli.worker_module import last_line
     from dedupd.errors import DedupdError
 
     if arguments.triton is None:
@@ -131,7 +132,7 @@ def _export(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     folder = arguments.triton.expanduser().absolute()
     words = [str(folder), arguments.name or settings.embedder, str(places.cache)]
-    status, said = last_words("remote.triton", words, otherwise="the model could not be written")
+    status, said = last_line("remote.triton", words, otherwise="the model could not be written")
     if status:
         raise UsageError(said) if status == ExitCode.USAGE else DedupdError(said)
     answer(f"{folder / said} is written")

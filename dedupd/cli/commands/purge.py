@@ -55,6 +55,7 @@ def add(commands: Commands) -> None:
         run,
         help="put long-held duplicates into the desktop's trash, or let them share the disk space of the photo kept",
         example="dedupd purge --older-than 90d --dry-run\n  dedupd purge --older-than 1d --reflink",
+        topic="undo",
     )
     parser.add_argument(
         "--older-than",
