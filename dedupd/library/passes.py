@@ -81,7 +81,13 @@ class Passes:
         touched = parts.movement.months_of(moved, touched)
         written = set[tuple[str, str]]()
         if not dry_run:
-            written = {(summary.root, summary.month) for summary in parts.summaries.rewrite(touched)}
+            parts.summaries.rewrite(touched)
+            written = {
+                (root.path, month)
+                for root in parts.roots.all
+                for month in touched.get(root.id, ())
+                if parts.summaries.is_written(root.id, month)
+            }
         results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written)
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
