@@ -1,4 +1,4 @@
-"""The state of a library as it is, read only: for status, months, groups and show, with and without a daemon.
+"""A library opened read only: for status, months, groups and show, with and without a daemon.
 
 Takes no lock. Must never write the ledger, and never look at a root.
 """
@@ -27,7 +27,7 @@ from dedupd.protocol.views import GroupView, StatusView
 
 
 class LibraryView:
-    """What is known of a library, for whoever only reads."""
+    """The state of a library, read only."""
 
     def __init__(self, settings: Settings, where: Places) -> None:
         """Raises StateError when there is no ledger yet or it cannot be read."""

@@ -19,11 +19,12 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.core.summary import left_to_compare
 from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told
-from dedupd.pipeline.lessons import dismissed_by
+from dedupd.pipeline.make_lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.narrow import Narrowed
@@ -154,9 +155,11 @@ class Reviewer:
         traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
         moves = self._held_moves(group)
         roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
-        worn = _worn(group, files)
+        shown = _badges(group, files)
         photos = [
-            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id), worn.get(id, ()))
+            self._photo(
+                files[id], role, traits.get(files[id].content or ""), moves.get(id), shown.get(id, ())
+            )
             for id, role in roles.items()
             if id in files
         ]
@@ -226,7 +229,7 @@ class Reviewer:
         ]
 
 
-def _worn(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
+def _badges(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
     """File id -> what its picture holds, as far as pairs with the keeper were measured."""
     found: dict[int, tuple[str, ...]] = {}
     keeper = files.get(group.keeper)
@@ -283,6 +286,8 @@ def status_view(
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
+    if left := ledger.judgement.deferred(model):
+        attention.append(left_to_compare(left))
     if not bars_in_force(ledger, model).calibrated:
         attention.append(
             f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"

@@ -124,11 +124,10 @@ class Patient(H11Protocol):
         self.connections.discard(self)
         self._turned_away = True
         transport.write(_BUSY)
-        if transport.can_write_eof():
-            transport.write_eof()
-            self._lingers = self.loop.call_later(AWAY_SECONDS, transport.abort)
-        else:
-            transport.close()
+        if transport.can_write_eof():  # not by TLS
+            with contextlib.suppress(OSError):  # gone already
+                transport.write_eof()
+        self._lingers = self.loop.call_later(AWAY_SECONDS, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._turned_away:
