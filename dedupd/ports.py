@@ -135,7 +135,8 @@ class Vision(Protocol):
 
         Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
         cosine at least the model's candidate bar (`bar`, when it has its own; `min_cosine`, if lower). No top-k. Unknown contents are ignored.
-        Left out is what can be no copy by its small picture and no burst by its clock, below the cosine `spared`.
+        Left out is what can be no copy by its small picture and no burst by its clock; from the cosine `spared` on the
+        nearest of these are told as `unlike`.
         In parts; other requests may be made between them.
         """
         ...

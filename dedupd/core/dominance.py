@@ -167,7 +167,7 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
-        yield Loss(aspect=Aspect.AREA, clause="could not be compared")
+        yield Loss(aspect=Aspect.AREA, clause="was not compared pixel by pixel")
     elif m.method != "none":
         yield from _colour(mover, keeper, m, edge.relation)
         yield from _tones(mover, keeper, edge.relation)

@@ -134,6 +134,8 @@ class Candidate:
     """Cosine similarity of the vectors; None without vectors of one model."""
     hash_distance: int
     """Hamming distance of the perceptual hashes, best of 8 orientations, bits of 64."""
+    unlike: bool = False
+    """Their small pictures show that neither is in the other: to align them would find nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

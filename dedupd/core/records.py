@@ -52,7 +52,7 @@ class PairRow:
     cosine: float | None
     hash_distance: int
     measures: Measures | None
-    """None: one of the two could not be read when the pair was to be aligned."""
+    """None: not aligned, because small pictures show that neither is in the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,24 @@ class GroupRow:
     version: int
     updated: float
     members: tuple[MemberRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOutline:
+    """A group as a list of thousands needs it: without its members."""
+
+    id: int
+    root: int
+    keeper: str
+    """Its path."""
+    month: str
+    version: int
+    relation: str
+    state: str
+    """Both as views call them: of the weakest member, of the one that waits most."""
+    bytes: int
+    """Of what moved or would move unattended."""
+    review_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ _COPY_WORDS = frozenset((
 _EDIT_SUFFIX = re.compile(
     rf"(?P<stem>.+)-(?:{'|'.join(_EDIT_WORDS)})(?P<copy>\(\d+\))?", re.IGNORECASE | re.DOTALL
 )
+_OSXPHOTOS_EDIT = re.compile(r"(?P<stem>.+)_edited(?P<copy> \(\d+\))?", re.DOTALL)
+"""What osxphotos exports of a photo that was edited in Apple's Photos: IMG_1_edited.jpeg beside IMG_1.HEIC."""
 _WORD_SUFFIX = re.compile(r"(?P<stem>.+)-(?P<word>[^-()\d_.]*)(?P<copy>\(\d+\))?", re.DOTALL)
 _SAVED_AGAIN = re.compile(r"(?P<stem>.+)~\d+(?P<copy>\(\d+\))?", re.DOTALL)
 _TAKEOUT_CUT = 46
@@ -417,10 +419,10 @@ class _GoogleNames:
 
 
 def _original_stem(stem: str) -> str | None:
-    """The stem of the photo that this one is an edit of, by Apple's or Google's naming; None when it is no edit."""
+    """The stem of the photo that this one surely is an edit of, by Apple's, Google's or osxphotos' naming; None for no edit."""
     if match := _APPLE_EDIT.fullmatch(stem):
         return match["head"] + match["number"]
-    if match := _EDIT_SUFFIX.fullmatch(stem):
+    if match := _EDIT_SUFFIX.fullmatch(stem) or _OSXPHOTOS_EDIT.fullmatch(stem):
         return match["stem"] + (match["copy"] or "")
     if match := _MOTION_EDIT.fullmatch(stem):
         return match["stem"]

@@ -79,9 +79,10 @@ class Passes:
             )
         waiting = 0 if dry_run else self._proposed(chosen, only)
         touched = parts.movement.months_of(moved, touched)
+        written = set[tuple[str, str]]()
         if not dry_run:
-            parts.summaries.rewrite(touched)
-        results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen)
+            written = {(summary.root, summary.month) for summary in parts.summaries.rewrite(touched)}
+        results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written)
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,

@@ -93,7 +93,8 @@ class Reviewer:
         keeper = files.get(group.keeper)
         if keeper is None or group.root not in self._roots:
             return None
-        moves = self._held_moves(group)
+        # Only what has moved is asked for: a question for each of thousands is most of the time a month takes.
+        moves = self._held_moves(group) if any(m.role == "moved" for m in group.members) else {}
         view = GroupView(
             id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
             state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,

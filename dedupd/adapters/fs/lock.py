@@ -84,6 +84,14 @@ def state_lock(places: Places) -> Generator[None]:
 
 
 @contextmanager
+def folder_lock(folder: Path, sentence: str) -> Generator[None]:
+    """Lock a folder of the state for one task. AlreadyRunning with this sentence; StateError."""
+    private_folder(folder)
+    with _locked(folder / "lock", sentence):
+        yield
+
+
+@contextmanager
 def root_lock(root: Path, locks: Path) -> Generator[None]:
     """Lock a root, by a file in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is locked.
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
+from dedupd.cli.console import answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.cli.options import Commands, add_command, add_json, parse_positive
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, StateError, UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dedupd.config import Places, Settings
     from dedupd.core.thresholds import OwnThresholds
     from dedupd.library import Library, LibraryView
+    from dedupd.progress_bars import Progress
 
 
 def add(commands: Commands) -> None:
