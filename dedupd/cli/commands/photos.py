@@ -37,6 +37,7 @@ def add(commands: Commands) -> None:
         run,
         help="Apple's Photos (macOS; needs dedupd[photos]): export it to a folder, collect duplicates in an album there",
         example="dedupd photos export ~/Pictures/Photos && dedupd scan ~/Pictures/Photos && dedupd photos album",
+        topic="photos",
     )
     parser.add_argument("action", choices=("export", "album"))
     parser.add_argument(
