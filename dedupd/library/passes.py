@@ -22,7 +22,7 @@ from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.forget import forget_gone, forget_rows
-from dedupd.pipeline.ingest import ingest, know_media, look_again
+from dedupd.pipeline.ingest import ingest, ingest_again, know_media
 from dedupd.pipeline.movement import Moved
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.roots import quiet
@@ -122,7 +122,7 @@ class Passes:
             )  # fmt: skip
 
         skipped = ledger.inventory.count(state=FileState.SKIPPED)
-        photos = look_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
+        photos = ingest_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
         more = ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
         if more and not dry_run and not stop():
             self._asked_for_blocks = True
