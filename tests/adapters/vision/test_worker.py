@@ -129,7 +129,7 @@ def test_a_file_that_crashes_the_worker_is_set_aside_and_the_others_are_seen(
 
 @pytest.mark.usefixtures("poisoned")
 def test_a_file_that_hangs_the_worker_costs_one_file_its_turn(tmp_path: Path) -> None:
-    vision = make(tmp_path, stall_seconds=0.8)
+    vision = make(tmp_path, stall_seconds=2.0)
     results = look(vision, *(photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "hang.jpg"])))
     vision.rest()
     hung = results["hang.jpg"]
