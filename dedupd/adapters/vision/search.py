@@ -124,7 +124,10 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     """
     # A month is searched block by block, and read once.
     others = None if search.among is None else index.rows_kept(search.among)
-    rows = in_order(index.rows(search.fresh))
+    if others is None:
+        rows = index.made(WholeIndex).rows(index, search.fresh)
+    else:
+        rows = in_order(index.rows(search.fresh))
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
         if others is None:
@@ -319,7 +322,7 @@ def _met_inside(
             yield near.fresh, names[near.other]
         return
     whole = of.made(WholeIndex)
-    for fresh, other in whole.near_by_hash(mine.phashes):
+    for fresh, other in whole.near_by_hash(mine):
         keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
         yield fresh[keep], whole.contents[other[keep]]
 
@@ -393,7 +396,7 @@ def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | 
 
 
 def _met_across(whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
-    yield from whole.near_by_hash(rows.phashes)
+    yield from whole.near_by_hash(rows)
     if bar is not None:
         yield from whole.near_by_vector(rows, bar)
 
