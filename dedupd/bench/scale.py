@@ -1,6 +1,6 @@
 """What the search for candidates across a library costs, by made-up rows: nothing is painted, read or aligned.
 
-    python -m dedupd.bench.scale PHOTOS RUNS      the same, as one JSON line
+    python -m dedupd.bench.scale PHOTOS RUNS DIMENSIONS      the same, as one JSON line
 
 Owns the rows and the figures. The rows are stored in a real index and searched as an import searches them, by the bars and
 in the blocks of the product, in a process of its own with one thread. A tenth of the photos are copies, a tenth have no
@@ -57,12 +57,12 @@ class Scale:
     spread: dict[str, Spread]
 
 
-def measure(photos: int, runs: int, on_progress: Progress) -> Scale:
+def measure(photos: int, runs: int, on_progress: Progress, dimensions: int = DIMENSIONS) -> Scale:
     """Make the rows and search them, in a process of its own."""
     on_progress("scale", 0, 1)
     one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")}
     done = subprocess.run(
-        [sys.executable, "-m", "dedupd.bench.scale", str(photos), str(runs)],
+        [sys.executable, "-m", "dedupd.bench.scale", str(photos), str(runs), str(dimensions)],
         capture_output=True, text=True, check=False, env=os.environ | one_thread,
     )  # fmt: skip
     if done.returncode:
@@ -81,7 +81,7 @@ def measure(photos: int, runs: int, on_progress: Progress) -> Scale:
     )  # fmt: skip
 
 
-def search(photos: int, runs: int) -> dict[str, Any]:
+def search(photos: int, runs: int, dimensions: int = DIMENSIONS) -> dict[str, Any]:
     """The figures of this process."""
     from dedupd.adapters.index.lance import PhotoIndex
     from dedupd.adapters.vision.whole_index import WholeIndex
@@ -89,9 +89,9 @@ def search(photos: int, runs: int) -> dict[str, Any]:
 
     columns: dict[str, list[float]] = {"candidates_cpu_s": [], "ready_cpu_s": [], "one_photo_ms": []}
     with tempfile.TemporaryDirectory(prefix="dedupd-scale-") as temporary:
-        index = PhotoIndex(Path(temporary), "made-up", "1", lambda: DIMENSIONS)
+        index = PhotoIndex(Path(temporary), "made-up", "1", lambda: dimensions)
         contents: list[str] = []
-        for rows in _rows(photos):
+        for rows in _rows(photos, dimensions):
             index.add(rows)
             contents += [row.traits.content for row in rows]
         contents.sort()
@@ -100,7 +100,7 @@ def search(photos: int, runs: int) -> dict[str, Any]:
             starts = starts[:: -(-len(starts) // _BLOCKS)]
         searched = pairs = 0
         for _ in range(runs):
-            index = PhotoIndex(Path(temporary), "made-up", "1", lambda: DIMENSIONS)
+            index = PhotoIndex(Path(temporary), "made-up", "1", lambda: dimensions)
             insides = PhotoIndex(Path(temporary), "made-up-inside", "1", lambda: 0)
             began = time.process_time()
             index.made(WholeIndex)
@@ -144,7 +144,7 @@ def _candidates(index: Any, insides: Any, fresh: Sequence[str]) -> int:
     return pairs
 
 
-def _rows(photos: int, at_once: int = 4096) -> Iterator[list[Any]]:
+def _rows(photos: int, dimensions: int, at_once: int = 4096) -> Iterator[list[Any]]:
     """Photos whose vectors resemble each other as those of photos do: cosine 0.35 on average, 0.08 to either side."""
     import numpy as np
 
@@ -152,17 +152,17 @@ def _rows(photos: int, at_once: int = 4096) -> Iterator[list[Any]]:
     from dedupd.core.photo import Traits
 
     rng = np.random.default_rng(photos)
-    spectrum = np.arange(1, DIMENSIONS + 1, dtype=np.float32) ** -0.9
-    spread, mean = np.sqrt(0.654 * spectrum / spectrum.sum()), np.zeros(DIMENSIONS, np.float32)
+    spectrum = np.arange(1, dimensions + 1, dtype=np.float32) ** -0.9
+    spread, mean = np.sqrt(0.654 * spectrum / spectrum.sum()), np.zeros(dimensions, np.float32)
     mean[-1] = np.sqrt(0.346)
     for start in range(0, photos, at_once):
         count = min(at_once, photos - start)
-        vectors = mean + spread * rng.standard_normal((count, DIMENSIONS), np.float32)
+        vectors = mean + spread * rng.standard_normal((count, dimensions), np.float32)
         hashes = rng.integers(0, np.iinfo(np.uint64).max, (count, 8), np.uint64, endpoint=True)
         clocks = rng.uniform(0, 20 * 365 * 86400, count)
         for copy in range(10, count, 10):
             of = int(rng.integers(0, copy))
-            vectors[copy] = vectors[of] + 0.3 * spread * rng.standard_normal(DIMENSIONS, np.float32)
+            vectors[copy] = vectors[of] + 0.3 * spread * rng.standard_normal(dimensions, np.float32)
             flips = rng.permutation(64)[: int(rng.integers(0, 13))].astype(np.uint64)
             hashes[copy] = hashes[of] ^ np.bitwise_or.reduce(np.uint64(1) << flips, initial=np.uint64(0))
             clocks[copy] = clocks[of]
@@ -182,4 +182,4 @@ def _rows(photos: int, at_once: int = 4096) -> Iterator[list[Any]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(search(int(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(search(*map(int, sys.argv[1:]))))

@@ -33,7 +33,7 @@ _ROUNDING = 1e-4
 _VECTORS_AT_ONCE = 4096
 _WHOLE_TABLE = 50
 """One row of so many to be read: then all are read in order, which is quicker than each by its id."""
-_MOST_WAITING = 1 << 21
+_MOST_WAITING = 1 << 20
 """Pairs across the index that wait for an exact look."""
 
 _GATHERED = 512

@@ -70,7 +70,7 @@ class WholeIndex:
         places = places[self.contents[places] == names] if len(self) else places
         return PhotoRows(
             contents=[name.decode() for name in self.contents[places]], phashes=self.phashes[places],
-            vectors=self._vectors(index, places), sketches=None, captured=self.captured[places], ids=self.ids[places],
+            vectors=self._vectors(index, places), captured=self.captured[places], ids=self.ids[places],
         )  # fmt: skip
 
     def _vectors(self, index: PhotoIndex, places: Places) -> NDArray[np.float32] | None:

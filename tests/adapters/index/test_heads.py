@@ -89,6 +89,19 @@ def test_a_damaged_file_of_heads_is_never_believed(tmp_path: Path, kind: str) ->
     believed_for(vectors, *HeadFile(tmp_path, 300).of(NAMES, scanned(vectors)))
 
 
+def test_directions_of_few_photos_are_learned_anew_when_there_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads, "_SAMPLE", 16)
+    vectors = unit(1, 40, 300)
+    few = HeadFile(tmp_path, 300).of(NAMES[:3], lambda: [(NAMES[:3], vectors[:3])])[0]
+    assert HeadFile(tmp_path, 300).of(NAMES[:11], scanned(vectors))[0].digest == few.digest
+    many, found = HeadFile(tmp_path, 300).of(NAMES, scanned(vectors))
+    assert many.digest != few.digest
+    believed_for(vectors, many, found)
+    assert HeadFile(tmp_path, 300).of(NAMES, nobody)[0].digest == many.digest
+
+
 def test_a_disk_that_is_full_costs_time_alone(tmp_path: Path) -> None:
     (tmp_path / "heads").write_text("no folder can be made here")
     vectors = unit(1, 40, 300)
