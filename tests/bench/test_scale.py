@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from dedupd.bench import scale
+from dedupd.bench import made_up, scale
 from dedupd.cli.main import main
 
 
@@ -41,8 +41,8 @@ def test_of_many_photos_a_part_is_searched_for_and_said_so(
 
 
 def test_blocks_of_a_large_library_are_spread_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scale, "_WHOLE", 100)
-    monkeypatch.setattr(scale, "_BLOCKS", 2)
-    monkeypatch.setattr("dedupd.pipeline.compare.FRESH", 50)
-    found = scale.search(300, 1, 64)
+    monkeypatch.setattr(made_up, "_WHOLE", 100)
+    monkeypatch.setattr(made_up, "_BLOCKS", 2)
+    monkeypatch.setattr(made_up, "FRESH", 50)
+    found = made_up.search(300, 1, 64)
     assert found["searched"] == 100
