@@ -109,7 +109,7 @@ def measure_folder(folder: Path, megapixels: float, runs: int, on_progress: Prog
     medians = {name: round(statistics.median(values), 3) for name, values in columns.items()}
     spread = {name: Spread(least=round(min(v), 3), greatest=round(max(v), 3)) for name, v in columns.items()}
     return Speed(
-        machine=_machine(), photos=photos, megapixels=megapixels, runs=runs, pairs=int(ours[0]["pairs"]),
+        machine=machine(), photos=photos, megapixels=megapixels, runs=runs, pairs=int(ours[0]["pairs"]),
         naive=str(naive[0]["naive"]), peers=peers, spread=spread, **medians,
     )  # fmt: skip
 
@@ -124,7 +124,7 @@ def _run(module: str, *arguments: str) -> str:
     return (done.stdout.strip().splitlines() or [""])[-1]
 
 
-def _machine() -> str:
+def machine() -> str:
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():

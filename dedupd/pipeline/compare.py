@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 1024
+FRESH = 4096
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
 
@@ -367,7 +367,7 @@ class Comparison:
             traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
             paths = self._paths(c for pair in chunk for c in pair)
             requests = [r for p in chunk.values() if (r := self._request(p, traits, paths)) is not None]
-            self._not_now(chunk, paths)
+            unproven |= self._not_now(chunk, paths)
             measured: list[PairRow] = []
             for proof in self.vision.prove(requests):
                 done += 1
@@ -380,14 +380,15 @@ class Comparison:
                 self._ledger.judgement.put_pairs(measured)
         return unproven
 
-    def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> None:
-        """What is held or gone cannot be compared with what is new: it is compared when it comes back."""
+    def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> set[str]:
+        """What is held or gone cannot be compared with what is new: it is compared when it comes back. Returns it."""
         away = {c for pair in pairs for c in pair if c not in paths}
         if away and self._opens is not _any_file:
             self._not_met(sorted(away))
         elif away:
             with self._ledger.transaction():
                 self._ledger.judgement.forget_compared(away)
+        return away
 
     def _request(
         self, pair: Candidate, traits: Mapping[str, Traits], paths: Mapping[str, str]

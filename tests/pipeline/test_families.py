@@ -265,6 +265,21 @@ def test_a_scan_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch)
     assert any("dedupd run" in line for line in told)
 
 
+@pytest.mark.parametrize("month", ["06", "07"])
+@pytest.mark.parametrize("closed", ["a", "b"])
+def test_what_a_narrowed_scan_may_not_open_is_compared_by_the_next_one(
+    shelf: Shelf, month: str, closed: str
+) -> None:
+    shelf.pair("2024/06/a.jpg", f"2024/{month}/b.jpg")
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    shelf.library.grouper.regroup(opens=lambda file, root: not file.path.endswith(f"{closed}.jpg"))
+    assert shelf.vision.proved == []
+    shelf.library.grouper.regroup()
+    assert len(shelf.vision.proved) == 1
+    assert shelf.proposals()
+
+
 def test_the_month_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     family(shelf, monkeypatch)
     shelf.library.summaries.rewrite(shelf.library.grouper.regroup())

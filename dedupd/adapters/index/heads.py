@@ -25,7 +25,8 @@ from dedupd.adapters.index.record_file import RecordFile
 HEAD = 256
 SLACK = 1e-3
 """More than all sums in single precision can be off."""
-_SAMPLE = 2000
+_SAMPLE, _GROWN = 2000, 4
+"""Vectors of which directions are learned at most; when a table has grown so many times, they are learned anew."""
 _AT_ONCE = 16_384
 _SPREAD = 5.0
 """Standard deviations that a byte reaches to; what lies beyond is cut off, and counts as rounding."""
@@ -67,11 +68,20 @@ class Directions:
 
     @classmethod
     def learned(cls, vectors: Vectors) -> Directions:
-        """The principal directions of some vectors."""
-        sample = vectors[:_SAMPLE].astype(np.float64)
-        _, found = np.linalg.eigh(sample.T @ sample)
-        directions = np.ascontiguousarray(found[:, ::-1][:, :HEAD]).astype(np.float32)
-        heads = sample.astype(np.float32) @ directions
+        """The principal directions of some vectors; of few vectors few, the others are zero and leave all to the rest."""
+        count, dimensions = vectors.shape
+        directions = np.zeros((dimensions, min(HEAD, dimensions)), np.float32)
+        sample = vectors.astype(np.float64)
+        # The smaller of two matrices with the same eigenvalues: of few photos it takes milliseconds.
+        small = count < dimensions
+        values, found = np.linalg.eigh(sample @ sample.T if small else sample.T @ sample)
+        usable = values > 1e-6 * max(float(values[-1]), 1e-12)
+        values, found = values[usable][::-1], found[:, usable][:, ::-1]
+        if small:
+            found = sample.T @ (found / np.sqrt(values))
+        found = found[:, : directions.shape[1]]
+        directions[:, : found.shape[1]] = found
+        heads = vectors @ directions
         reach = np.abs(heads.mean(axis=0)) + _SPREAD * heads.std(axis=0)
         return cls(directions, np.maximum(reach / 127, 1e-6).astype(np.float32))
 
@@ -102,11 +112,13 @@ class HeadFile:
     def __init__(self, folder: Path, dimensions: int) -> None:
         self._folder, self._dimensions = folder / "heads", dimensions
         self._directions: Directions | None = None
+        self._learned_of = 0
+        """Vectors."""
         self._files: dict[Path, RecordFile] = {}
 
     def of(self, contents: Sequence[str], scan: Scan) -> tuple[Directions, Heads]:
         """Those of contents, in order. Made of the vectors that `scan` tells, and kept, where they are not there."""
-        directions, file = self._open(scan)
+        directions, file = self._open(len(contents), scan)
         size = len(directions.steps)
         found = Heads(
             steps=np.zeros((len(contents), size), np.int8),
@@ -142,9 +154,12 @@ class HeadFile:
     def _size(self) -> int:
         return min(HEAD, self._dimensions)
 
-    def _open(self, scan: Scan) -> tuple[Directions, RecordFile]:
+    def _open(self, rows: int, scan: Scan) -> tuple[Directions, RecordFile]:
+        """With directions that were learned of enough of so many rows."""
         if self._directions is None:
-            self._directions = self._kept() or self._learned(scan)
+            self._learned_of, self._directions = self._kept()
+        if self._directions is None or self._learned_of < min(_SAMPLE, rows // _GROWN):
+            self._learned_of, self._directions = self._learn(scan)
         return self._directions, self._file(self._folder / f"{self._directions.digest}.bin")
 
     def _file(self, path: Path) -> RecordFile:
@@ -153,27 +168,32 @@ class HeadFile:
         fields = [("steps", "i1", (size,)), ("rest", "<f4"), ("error", "<f4")]
         return self._files.setdefault(path, RecordFile(path, fields))
 
-    def _kept(self) -> Directions | None:
-        for path in sorted(self._folder.glob("*.npy")):
+    def _kept(self) -> tuple[int, Directions | None]:
+        """Of how many vectors they were learned, and what; those of the most."""
+        kept: list[tuple[int, str, Directions]] = []
+        for path in self._folder.glob("*-*.npy"):
             with suppress(OSError, ValueError):
                 packed = np.load(path)
+                count, _, digest = path.stem.partition("-")
                 if packed.shape == (self._dimensions + 1, self._size):
                     found = Directions(packed[:-1], packed[-1])
-                    if found.digest == path.stem:
-                        return found
-        return None
+                    if found.digest == digest:
+                        kept.append((int(count), digest, found))
+        count, _, best = max(kept, key=lambda each: each[:2], default=(0, "", None))
+        return count, best
 
-    def _learned(self, scan: Scan) -> Directions:
+    def _learn(self, scan: Scan) -> tuple[int, Directions]:
         sample: list[Vectors] = []
         for _, vectors in scan():
-            sample.append(vectors[:_SAMPLE])
+            sample.append(vectors)
             if sum(map(len, sample)) >= _SAMPLE:
                 break
-        found = Directions.learned(np.concatenate(sample or [np.zeros((1, self._dimensions), np.float32)]))
+        vectors = np.concatenate(sample or [np.zeros((1, self._dimensions), np.float32)])[:_SAMPLE]
+        found = Directions.learned(vectors)
 
         def keep() -> None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            part = self._folder / f"{found.digest}.part"
+            part = self._folder / f"{len(vectors)}-{found.digest}.part"
             with part.open("wb") as file:
                 np.save(file, np.concatenate((found.directions, found.steps[None])))
                 file.flush()
@@ -181,7 +201,7 @@ class HeadFile:
             part.replace(part.with_suffix(".npy"))
 
         _keep(keep)
-        return found
+        return len(vectors), found
 
 
 Scan = Callable[[], Iterable[tuple[Sequence[str], Vectors]]]

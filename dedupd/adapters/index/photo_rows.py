@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from dedupd.core.photo import Traits
 
 SKETCH = 128
-"""Dimensions of the stored random projection that the search across the whole index looks at first."""
+"""Dimensions of a stored random projection. No search reads it any more (`heads.py` loses nothing); it is written so that
+tables stay of one form, and no photo has to be seen again for that."""
 ROW_COLUMNS = ("content", "captured", "phashes")
 """What every reading of rows asks for."""
 _TRAIT_TYPES: dict[str, pa.DataType] = {
@@ -67,8 +68,6 @@ class PhotoRows:
     """(N, 8) by orientation."""
     vectors: NDArray[np.float32] | None
     """(N, D)."""
-    sketches: NDArray[np.float32] | None
-    """(N, SKETCH) unit vectors."""
     captured: NDArray[np.float64]
     """(N,) seconds; NaN when nobody knows."""
     ids: NDArray[np.uint64]
@@ -111,19 +110,18 @@ def pack(phashes: Sequence[NDArray[np.uint64] | None]) -> pa.Array:
 
 
 def made_of(vectors: NDArray[np.float32]) -> dict[str, pa.Array]:
-    """The columns that the search computes of (N, D) unit vectors."""
+    """The columns that are computed of (N, D) unit vectors."""
     return {"sketch": _to_list_array(_clean(vectors @ _projection(vectors.shape[1])), SKETCH)}
 
 
 def from_arrow(batch: pa.RecordBatch, dimensions: int) -> PhotoRows:
-    """What was read of the columns `ROW_COLUMNS`, and of vectors and sketches if they were asked for."""
+    """What was read of the columns `ROW_COLUMNS`, and of vectors if they were asked for."""
     names = batch.schema.names
     packed = batch.column("phashes").to_pylist()
     return PhotoRows(
         contents=batch.column("content").to_pylist(),
         phashes=np.frombuffer(b"".join(packed), dtype="<u8").reshape(-1, 8).astype(np.uint64),
         vectors=vectors_in(batch.column("vector"), dimensions) if "vector" in names else None,
-        sketches=vectors_in(batch.column("sketch"), SKETCH) if "sketch" in names else None,
         captured=batch.column("captured").to_numpy(zero_copy_only=False),
         ids=batch.column("_rowid").to_numpy(),
     )
@@ -183,7 +181,6 @@ def concatenate(parts: list[PhotoRows]) -> PhotoRows:
         contents=[contents[place] for place in first],
         phashes=np.empty((0, 8), np.uint64) if phashes is None else phashes,
         vectors=joined("vectors"),
-        sketches=joined("sketches"),
         captured=np.empty(0) if captured is None else captured,
         ids=np.empty(0, np.uint64) if ids is None else ids,
     )
@@ -196,7 +193,6 @@ def in_order(rows: PhotoRows) -> PhotoRows:
         contents=[rows.contents[place] for place in order],
         phashes=rows.phashes[order],
         vectors=None if rows.vectors is None else rows.vectors[order],
-        sketches=None if rows.sketches is None else rows.sketches[order],
         captured=rows.captured[order],
         ids=rows.ids[order],
     )

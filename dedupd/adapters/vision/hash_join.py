@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision.hashes import RADIUS
 
-_MANY = 150_000
-"""Rows from which on longer substrings, and fewer of them, are quicker."""
+_LONGER = 240_000, 4_000_000
+"""Hashes from which on four substrings are quicker than five, and three than four."""
 _AT_ONCE = 1 << 19
 """Pairs of hashes tested at a time, and pairs told at a time."""
 
@@ -43,10 +43,9 @@ class HashTables:
     def __init__(self, phashes: Hashes) -> None:
         """`phashes`: (N, 8) by orientation."""
         self._groups = _Groups(phashes)
-        parts = 3 if len(self._groups.phashes) > _MANY else 4
         self._upright = np.ascontiguousarray(self._groups.phashes[:, 0])
         self._turned = self._groups.phashes.ravel()
-        self._tables = [_substrings(hashes, parts) for hashes in (self._upright, self._turned)]
+        self._tables = [_substrings(hashes) for hashes in (self._upright, self._turned)]
 
     def meeting(self, phashes: Hashes) -> Iterator[tuple[Places, Places]]:
         """(places in `phashes`, places in the tables) of all pairs within RADIUS in any orientation of either, in parts;
@@ -82,7 +81,7 @@ def _members(ones: _Groups, one: Places, others: _Groups, other: Places) -> Iter
     """The pairs of members of these pairs of groups."""
     widths = others.counts[other]
     ends = np.cumsum(ones.counts[one] * widths)
-    for first, last in cuts(ends):
+    for first, last in cuts(ends, _AT_ONCE):
         part = slice(first, last)
         counts = ones.counts[one[part]] * widths[part]
         number = count_up(counts)
@@ -104,7 +103,7 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
             first = part.start[near].astype(np.int64)
             counts = part.start[near + 1] - first
             ends = np.cumsum(counts)
-            for start, end in cuts(ends):
+            for start, end in cuts(ends, _AT_ONCE):
                 some = counts[start:end]
                 mine = np.repeat(np.arange(start, end), some)
                 number = count_up(some)
@@ -114,14 +113,14 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
                     yield mine[hit], theirs[hit].astype(np.intp)
 
 
-def cuts(ends: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of items of about `_AT_ONCE` together, where `ends` is the sum of the sizes up to each."""
+def cuts(ends: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of items of about `most` together, where `ends` is the sum of the sizes up to each."""
     start, total = 0, int(ends[-1]) if len(ends) else 0
     while start < len(ends):
         before = int(ends[start - 1]) if start else 0
         if before == total:
             return
-        end = max(start + 1, int(np.searchsorted(ends, before + _AT_ONCE, side="right")))
+        end = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
         yield start, end
         start = end
 
@@ -132,7 +131,8 @@ def count_up(counts: NDArray[np.int64]) -> Places:
     return np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _substrings(hashes: Hashes, parts: int) -> list[_Substring]:
+def _substrings(hashes: Hashes) -> list[_Substring]:
+    parts = 5 - sum(len(hashes) >= least for least in _LONGER)
     base, more = divmod(RADIUS + 1, parts)
     found: list[_Substring] = []
     for part in range(parts):

@@ -33,7 +33,7 @@ _ROUNDING = 1e-4
 _VECTORS_AT_ONCE = 4096
 _WHOLE_TABLE = 50
 """One row of so many to be read: then all are read in order, which is quicker than each by its id."""
-_MOST_WAITING = 1 << 21
+_MOST_WAITING = 1 << 20
 """Pairs across the index that wait for an exact look."""
 
 _GATHERED = 512
@@ -124,7 +124,10 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     """
     # A month is searched block by block, and read once.
     others = None if search.among is None else index.rows_kept(search.among)
-    rows = in_order(index.rows(search.fresh))
+    if others is None:
+        rows = index.made(WholeIndex).rows(index, search.fresh)
+    else:
+        rows = in_order(index.rows(search.fresh))
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
         if others is None:
@@ -319,7 +322,7 @@ def _met_inside(
             yield near.fresh, names[near.other]
         return
     whole = of.made(WholeIndex)
-    for fresh, other in whole.near_by_hash(mine.phashes):
+    for fresh, other in whole.near_by_hash(mine):
         keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
         yield fresh[keep], whole.contents[other[keep]]
 
@@ -393,7 +396,7 @@ def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | 
 
 
 def _met_across(whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
-    yield from whole.near_by_hash(rows.phashes)
+    yield from whole.near_by_hash(rows)
     if bar is not None:
         yield from whole.near_by_vector(rows, bar)
 

@@ -6,7 +6,7 @@ to be beyond the bars. Must never decide what is proposed. Worker process only. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,24 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.heads import SLACK, Directions, Heads
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
-from dedupd.adapters.vision.hash_join import HashTables, count_up, cuts, hash_distances
+from dedupd.adapters.vision.hash_join import (
+    HashTables,
+    count_up,
+    cuts,
+    distances_of_pairs,
+    hash_distances,
+)
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
-FEW = 64
-"""Photos for which it is quicker to look at every hash than to make tables."""
+FEW, MANY = 64, 30_000
+"""Photos asked about, and rows: of fewer it is quicker to look at every hash than at tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
-_AT_ONCE = 1 << 18
+_HASHES = 8, 1 << 15
+"""Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
+_GATHERED = 4096
+"""Pairs looked at one by one, at a time."""
 
 Places = NDArray[np.intp]
 Pairs = tuple[Places, Places]
@@ -40,32 +49,54 @@ class WholeIndex:
         self._by_id = np.argsort(self.ids, kind="stable")
         self.phashes = np.concatenate([part.phashes for part in parts] or [np.empty((0, 8), np.uint64)])
         self.captured = np.concatenate([part.captured for part in parts] or [np.empty(0)])
+        self._by_name = np.argsort(self.contents, kind="stable")
         self._undated = np.flatnonzero(np.isnan(self.captured))
         self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
         """Places of the dated ones, in the order of their clocks."""
         self._heads: tuple[Directions, Heads] | None = (
             index.heads(names) if index.dimensions and names else None
         )
-        self._tables: HashTables | None = None
+        self._made_tables: dict[bool, HashTables] = {}
+        """Of all rows, and of those without a clock."""
 
     def __len__(self) -> int:
         return len(self.contents)
+
+    def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
+        """Those of `contents` in the order of their names, with vectors; what is not there is left out."""
+        names = np.unique(np.array(list(contents), "S64"))
+        at = np.minimum(np.searchsorted(self.contents, names, sorter=self._by_name), len(self) - 1)
+        places = self._by_name[at] if len(self) else np.empty(0, np.intp)
+        places = places[self.contents[places] == names] if len(self) else places
+        return PhotoRows(
+            contents=[name.decode() for name in self.contents[places]], phashes=self.phashes[places],
+            vectors=self._vectors(index, places), captured=self.captured[places], ids=self.ids[places],
+        )  # fmt: skip
+
+    def _vectors(self, index: PhotoIndex, places: Places) -> NDArray[np.float32] | None:
+        if not index.dimensions:
+            return None
+        found = np.empty((len(places), index.dimensions), np.float32)
+        for start in range(0, len(places), _GATHERED):
+            some = np.sort(places[start : start + _GATHERED])
+            ids, vectors = index.vectors_by_id(self.ids[some])
+            order = np.argsort(self.places_of(ids))
+            back = np.searchsorted(some, places[start : start + _GATHERED])
+            found[start : start + len(some)] = vectors[order][back]
+        return found
 
     def places_of(self, ids: NDArray[np.uint64]) -> Places:
         """Where the rows of these ids are."""
         return self._by_id[np.searchsorted(self.ids, ids, sorter=self._by_id)]
 
-    def near_by_hash(self, phashes: NDArray[np.uint64]) -> Iterator[Pairs]:
-        """All pairs within RADIUS, in parts."""
-        if len(phashes) < FEW:
-            for start in range(0, len(self), _AT_ONCE // FEW):
-                block = slice(start, start + _AT_ONCE // FEW)
-                asked, rows = np.nonzero(hash_distances(phashes, self.phashes[block]) <= RADIUS)
-                yield asked, rows + start
-            return
-        if self._tables is None:
-            self._tables = HashTables(self.phashes)
-        yield from self._tables.meeting(phashes)
+    def near_by_hash(self, rows: PhotoRows) -> Iterator[Pairs]:
+        """All pairs of one moment, as far as clocks tell, within RADIUS; and some more."""
+        for places, theirs in self._sides(rows):
+            for one, other in self._near_by_hash(rows.phashes[places], theirs):
+                yield places[one], other if theirs is None else theirs[other]
+        for one, other in self._of_one_moment(rows):
+            near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
+            yield one[near], other[near]
 
     def near_by_vector(self, rows: PhotoRows, bar: float) -> Iterator[Pairs]:
         """All pairs of one moment, as far as clocks tell, whose vectors' product may reach the bar; and some more."""
@@ -73,34 +104,55 @@ class WholeIndex:
             return
         directions, heads = self._heads
         asked, least = directions.asked(rows.vectors), bar - SLACK
-        dated = ~np.isnan(rows.captured)
-        # Two clocks that differ make no pair: most of a library need not be multiplied.
-        for mine, theirs in ((~dated, np.arange(len(self))), (dated, self._undated)):
-            places = np.flatnonzero(mine)
-            for o in range(0, len(theirs) if len(places) else 0, _TILE[1]):
+        for places, chosen in self._sides(rows):
+            theirs = np.arange(len(self)) if chosen is None else chosen
+            for o in range(0, len(theirs), _TILE[1]):
                 block = theirs[o : o + _TILE[1]]
                 columns = heads.where(block).columns().T
                 for f in range(0, len(places), _TILE[0]):
                     some = places[f : f + _TILE[0]]
                     one, other = np.nonzero(asked[some] @ columns >= least)
                     yield some[one], block[other]
-        for one, other in self._of_one_moment(np.flatnonzero(dated), rows.captured):
-            for at in range(0, len(one), _TILE[1]):
-                some = slice(at, at + _TILE[1])
-                bounds = np.einsum("nd,nd->n", asked[one[some]], heads.where(other[some]).columns())
-                near = bounds >= least
-                yield one[some][near], other[some][near]
+        for one, other in self._of_one_moment(rows):
+            near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
+            yield one[near], other[near]
 
-    def _of_one_moment(self, places: Places, captured: NDArray[np.float64]) -> Iterator[Pairs]:
-        """Pairs of these dated photos with dated rows of about their time."""
-        times = self.captured[self._by_clock]
-        first = np.searchsorted(times, captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
-        last = np.searchsorted(times, captured[places] + ONE_MOMENT_SECONDS + 1, side="right")
-        counts = last - first
-        for start, end in cuts(np.cumsum(counts)):
+    def _sides(self, rows: PhotoRows) -> Iterator[tuple[Places, Places | None]]:
+        """Photos, and which rows each of them is to be compared with (None: all), but for two that have clocks.
+
+        Two clocks that differ make no pair: so most of a library need not be looked at.
+        """
+        undated = np.isnan(rows.captured)
+        for mine, theirs in ((undated, None), (~undated, self._undated)):
+            if mine.any() and (theirs is None or len(theirs)):
+                yield np.flatnonzero(mine), theirs
+
+    def _near_by_hash(self, phashes: NDArray[np.uint64], theirs: Places | None) -> Iterator[Pairs]:
+        held = self.phashes if theirs is None else self.phashes[theirs]
+        if len(phashes) >= FEW and len(held) >= MANY:
+            yield from self._tables(held, every=theirs is None).meeting(phashes)
+            return
+        for f in range(0, len(phashes), _HASHES[0]):
+            some = phashes[f : f + _HASHES[0]]
+            step = max(1, _HASHES[1] // len(some))
+            for o in range(0, len(held), step):
+                one, other = np.nonzero(hash_distances(some, held[o : o + step]) <= RADIUS)
+                if len(one):
+                    yield one + f, other + o
+
+    def _tables(self, held: NDArray[np.uint64], *, every: bool) -> HashTables:
+        if every not in self._made_tables:
+            self._made_tables[every] = HashTables(held)
+        return self._made_tables[every]
+
+    def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
+        """Photos and rows that both have a clock, of about one time."""
+        places, times = np.flatnonzero(~np.isnan(rows.captured)), self.captured[self._by_clock]
+        first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
+        counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
+        for start, end in cuts(np.cumsum(counts), _GATHERED):
             some = counts[start:end]
-            number = count_up(some)
-            yield (
-                np.repeat(places[start:end], some),
-                self._by_clock[np.repeat(first[start:end], some) + number],
-            )
+            mine = np.repeat(places[start:end], some)
+            theirs = self._by_clock[np.repeat(first[start:end], some) + count_up(some)]
+            for at in range(0, len(mine), _GATHERED):
+                yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED]

@@ -1,4 +1,4 @@
-"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes; `bench speed`: how fast it is."""
+"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes; `bench speed` and `bench scale`: how fast it is."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from dedupd.errors import DedupdError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dedupd.bench.measure import Measurement
+    from dedupd.bench.scale import Scale
     from dedupd.bench.speed import Speed
 
-_SPEED = Path("speed")
-"""A folder of that name is ./speed."""
+_SPEED, _SCALE = Path("speed"), Path("scale")
+"""A folder of that name is ./speed or ./scale."""
 
 
 def add(commands: Commands) -> None:
@@ -26,24 +27,28 @@ def add(commands: Commands) -> None:
         "bench",
         run,
         help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes; "
-        "or, with 'speed', on photos as large as a camera's beside the naive way",
-        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed",
+        "with 'speed', on photos as large as a camera's beside the naive way; with 'scale', the search of a large library",
+        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed\n"
+        "  dedupd bench scale --photos 100000",
     )
     parser.add_argument(
-        "gallery", nargs="?", type=Path, metavar="FOLDER|speed",
-        help="a labelled gallery (default: one it paints itself), or the word speed: time and memory of a first scan",
+        "gallery", nargs="?", type=Path, metavar="FOLDER|speed|scale",
+        help="a labelled gallery (default: one it paints itself); or the word speed: time and memory of a first scan; or "
+        "scale: CPU time and memory of the search for candidates, among rows that it makes up (no photo is painted)",
     )  # fmt: skip
     parser.add_argument(
         "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
     )
     parser.add_argument(
-        "--photos", type=parse_positive, help="size of what it paints (default: 30; for speed 300)"
+        "--photos",
+        type=parse_positive,
+        help="size of what it makes (default: 30; for speed 300, for scale 100000)",
     )
     parser.add_argument(
         "--megapixels", type=_parse_megapixels, default=12.0, help="of each photo, for speed (default: 12)"
     )
     parser.add_argument(
-        "--runs", type=parse_positive, default=3, help="for speed: medians of so many (default: 3)"
+        "--runs", type=parse_positive, default=3, help="for speed and scale: medians of so many (default: 3)"
     )
     add_json(parser)
 
@@ -52,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit 1 when a file would move wrongly."""
     if arguments.gallery == _SPEED:
         return _speed(arguments)
+    if arguments.gallery == _SCALE:
+        return _scale(arguments)
     import tempfile
     from dataclasses import asdict
 
@@ -154,6 +161,41 @@ def _print_speed(found: Speed) -> None:
     answer(f"naive way               {found.naive}")
     for tool, seconds in found.peers.items():
         answer(f"{tool:<24}{seconds:>10.2f} s")
+
+
+def _scale(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from dedupd.bench import scale
+
+    with progress_bar(quiet=arguments.json) as progress:
+        found = scale.measure(arguments.photos or 100_000, arguments.runs, progress)
+    if arguments.json:
+        answer_json(asdict(found))
+    else:
+        _print_scale(found)
+    return int(ExitCode.OK)
+
+
+def _print_scale(found: Scale) -> None:
+    answer(
+        f"{found.photos} made-up photos, the search for candidates across the library; median of {found.runs}"
+    )
+    answer(found.machine)
+    answer(", ".join(f"{name} {version}" for name, version in found.versions.items()))
+    rows = [
+        ("CPU seconds, all photos", "candidates_cpu_s"), ("of them to get ready", "ready_cpu_s"),
+        ("CPU ms for one photo", "one_photo_ms"),
+    ]  # fmt: skip
+    for title, name in rows:
+        spread = found.spread[name]
+        answer(f"{title:<24}{getattr(found, name):>10.2f}   {spread.least:.2f} to {spread.greatest:.2f}")
+    answer(f"{'MB at most':<24}{found.worker_mb:>10.2f}")
+    answer(f"{'candidates':<24}{found.pairs:>10}")
+    if found.searched < found.photos:
+        answer(
+            f"{found.searched} photos were searched for, and their CPU time is scaled up to all {found.photos}"
+        )
 
 
 def _parse_megapixels(text: str) -> float:

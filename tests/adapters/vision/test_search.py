@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from dedupd.adapters.index import heads
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision import search
+from dedupd.adapters.vision import search, whole_index
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
+from dedupd.adapters.vision.hash_join import hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.whole_index import WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
 
@@ -387,3 +390,76 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     assert (answer.cut, answer.left) == ([], []), "nothing of them is left to be aligned"
     asked = search.Search(fresh=names[:1], among=names, bar=BAR, spared=BAR, after="")
     assert search.propose(index, empty(index.path.parent), never_alike, asked).pairs == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), tables=st.booleans(), all_vectors=st.booleans(), few=st.integers(1, 40))
+def test_across_the_library_the_pairs_are_those_of_each_with_each(
+    tmp_path_factory: pytest.TempPathFactory, *, seed: int, tables: bool, all_vectors: bool, few: int
+) -> None:
+    index, phashes, clocks = clocked_index(tmp_path_factory)
+    rows = index.rows([content(number) for number in range(90)])
+    rng = np.random.default_rng(seed)
+    fresh = [rows.contents[place] for place in rng.permutation(90)[:few]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole_index, "MANY", 0 if tables else 1000)
+        patch.setattr(whole_index, "FEW", 0)
+        patch.setattr(whole_index, "_HASHES", (3, 20))
+        patch.setattr(whole_index, "_GATHERED", 5)
+        patch.setattr(whole_index, "_TILE", (7, 11))
+        patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
+        patch.setattr(search, "_VECTORS_AT_ONCE", 5)
+        patch.setattr(search, "_MOST_WAITING", 50)
+        told = found(index, fresh, None)
+    assert rows.vectors is not None
+    cosines = np.round(rows.vectors.astype(np.float64) @ rows.vectors.T, 5)
+    order = {name: int(content_number) for content_number, name in enumerate(rows.contents)}
+    numbers = [next(n for n in range(90) if content(n) == name) for name in rows.contents]
+    near = hash_distances(phashes[numbers], phashes[numbers]) <= RADIUS
+    apart = np.abs(np.subtract.outer(clocks[numbers], clocks[numbers]))
+    expected = {
+        tuple(sorted((name, other)))
+        for name in fresh
+        for other in rows.contents
+        if name != other
+        and (near[order[name], order[other]] or cosines[order[name], order[other]] >= BAR)
+        and not apart[order[name], order[other]] > ONE_MOMENT_SECONDS
+    }
+    assert {(p.a, p.b) for p in told} == expected
+    assert all(p.cosine == cosines[order[p.a], order[p.b]] for p in told)
+
+
+_clocked: list[tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]] = []
+
+
+def clocked_index(
+    factory: pytest.TempPathFactory,
+) -> tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]:
+    """Ninety photos, two thirds with a clock, in families by vector and by hash; heads shorter than their vectors."""
+    if not _clocked:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(heads, "HEAD", 24)
+            patch.setattr(heads, "_SAMPLE", 40)
+            index = PhotoIndex(factory.mktemp("clocked"), "m", "1", lambda: DIMENSIONS)
+            phashes = far_hashes(90)
+            phashes[1::4, 0] = phashes[0:-1:4, 5] ^ np.uint64(0b1011)
+            phashes[3::9] = phashes[2::9]
+            rng = np.random.default_rng(5)
+            clocks = np.where(rng.random(90) < 0.66, rng.integers(0, 3, 90) * 45.0, np.nan)
+            store(index, families(90), phashes, captured=tuple(None if np.isnan(c) else c for c in clocks))
+            index.made(WholeIndex)
+        _clocked.append((index, phashes, clocks))
+    return _clocked[0]
+
+
+def test_what_came_since_is_found_too(tmp_path: Path) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    alike = np.full((2, DIMENSIONS), 1 / 16, np.float32)
+    first = store(index, alike, far_hashes(2))
+    assert len(found(index, first, None)) == 1
+    more = store(index, alike, far_hashes(2, seed=1), start=2)
+    assert len(found(index, more, None)) == 5
+    index.remove(first)
+    assert len(found(index, more, None)) == 1
+    store(index, np.eye(2, DIMENSIONS, dtype=np.float32), far_hashes(2))
+    assert len(found(index, [*first, *more], None)) == 1, "other vectors of the same contents"

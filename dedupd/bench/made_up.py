@@ -1,0 +1,126 @@
+"""Made-up rows in a real index, searched as an import searches them: by the bars and in the blocks of the product.
+
+    python -m dedupd.bench.made_up PHOTOS RUNS DIMENSIONS      what that cost, as one JSON line
+
+A tenth of the photos are copies, a tenth have no clock, none has a small picture. Must never touch an index of anybody's.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRow
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures
+from dedupd.adapters.vision.search import Search, propose
+from dedupd.adapters.vision.whole_index import WholeIndex
+from dedupd.core.photo import Traits
+from dedupd.pipeline.compare import FRESH
+
+_BAR = 0.78
+"""EfficientNet-Lite0's, across months."""
+_WHOLE = 200_000
+"""Photos up to which every one is searched for; of more, so many blocks of them."""
+_BLOCKS = 8
+
+
+def search(photos: int, runs: int, dimensions: int) -> dict[str, Any]:
+    """The figures of this process."""
+    columns: dict[str, list[float]] = {"candidates_cpu_s": [], "ready_cpu_s": [], "one_photo_ms": []}
+    with tempfile.TemporaryDirectory(prefix="dedupd-scale-") as temporary:
+        index = PhotoIndex(Path(temporary), "made-up", "1", lambda: dimensions)
+        contents: list[str] = []
+        for rows in _rows(photos, dimensions):
+            index.add(rows)
+            contents += [row.traits.content for row in rows]
+        contents.sort()
+        starts = range(0, len(contents), FRESH)
+        if photos > _WHOLE:
+            starts = starts[:: -(-len(starts) // _BLOCKS)]
+        searched = pairs = 0
+        for _ in range(runs):
+            index = PhotoIndex(Path(temporary), "made-up", "1", lambda: dimensions)
+            insides = PhotoIndex(Path(temporary), "made-up-inside", "1", lambda: 0)
+            began = time.process_time()
+            index.made(WholeIndex)
+            ready = time.process_time() - began
+            found = [_candidates(index, insides, contents[start : start + FRESH]) for start in starts]
+            searched, pairs = sum(min(FRESH, len(contents) - start) for start in starts), sum(found)
+            cost = time.process_time() - began - ready
+            columns["ready_cpu_s"].append(ready)
+            columns["candidates_cpu_s"].append(ready + cost * photos / searched)
+            columns["one_photo_ms"].append(
+                1000 * statistics.median(_one(index, insides, c) for c in contents[:5])
+            )
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
+    return {"searched": searched, "pairs": pairs, "worker_mb": round(peak, 1), "columns": columns}
+
+
+def _one(index: PhotoIndex, insides: PhotoIndex, content: str) -> float:
+    began = time.process_time()
+    _candidates(index, insides, [content])
+    return time.process_time() - began
+
+
+def _candidates(index: PhotoIndex, insides: PhotoIndex, fresh: Sequence[str]) -> int:
+    """How many pairs these photos have, each of those among them once."""
+
+    def unknown(contents: Sequence[str]) -> GreyPictures:
+        count = len(contents)
+        return GreyPictures(
+            pixels=np.zeros((count, SIDE, SIDE), np.uint8), shapes=np.zeros(count, np.float32)
+        )
+
+    left, pairs = list(fresh), 0
+    while left:
+        found = propose(index, insides, unknown, Search(fresh=left, among=None, bar=_BAR))
+        left, pairs = found.left, pairs + len(found.pairs)
+    return pairs
+
+
+def _rows(photos: int, dimensions: int, at_once: int = 4096) -> Iterator[list[PhotoRow]]:
+    """Photos whose vectors resemble each other as those of photos do: cosine 0.35 on average, 0.08 to either side."""
+
+    rng = np.random.default_rng(photos)
+    spectrum = np.arange(1, dimensions + 1, dtype=np.float32) ** -0.9
+    spread, mean = np.sqrt(0.654 * spectrum / spectrum.sum()), np.zeros(dimensions, np.float32)
+    mean[-1] = np.sqrt(0.346)
+    for start in range(0, photos, at_once):
+        count = min(at_once, photos - start)
+        vectors = mean + spread * rng.standard_normal((count, dimensions), np.float32)
+        hashes = rng.integers(0, np.iinfo(np.uint64).max, (count, 8), np.uint64, endpoint=True)
+        clocks = rng.uniform(0, 20 * 365 * 86400, count)
+        for copy in range(10, count, 10):
+            of = int(rng.integers(0, copy))
+            vectors[copy] = vectors[of] + 0.3 * spread * rng.standard_normal(dimensions, np.float32)
+            flips = rng.permutation(64)[: int(rng.integers(0, 13))].astype(np.uint64)
+            hashes[copy] = hashes[of] ^ np.bitwise_or.reduce(np.uint64(1) << flips, initial=np.uint64(0))
+            clocks[copy] = clocks[of]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        clocks[rng.random(count) < 0.1] = np.nan
+        yield [
+            PhotoRow(
+                traits=Traits(
+                    content=rng.bytes(32).hex(), recipe="1", model="made-up", format="JPEG", width=4000, height=3000,
+                    phash=int(hashes[row, 0]), dhash=0, captured=None if np.isnan(clocks[row]) else float(clocks[row]),
+                ),
+                phashes=hashes[row],
+                vector=vectors[row],
+            )
+            for row in range(count)
+        ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(json.dumps(search(*map(int, sys.argv[1:]))))
