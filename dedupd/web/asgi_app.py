@@ -153,7 +153,7 @@ def app_of(built: ServerParts) -> FastAPI:
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    for kind in (DedupdError, HTTPException, RequestValidationError):
+    for kind in (DedupdError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, refused)
     app.add_api_route(
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
@@ -192,8 +192,11 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         told = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
         return Problem(422, "invalid", "; ".join(told)[:1000])
-    assert isinstance(error, DedupdError)
-    return problem_of(error)
+    if isinstance(error, DedupdError):
+        return problem_of(error)
+    return Problem(
+        500, "failed", f"an internal error stopped this ({type(error).__name__}): please report it"
+    )
 
 
 def _describe(app: FastAPI) -> None:

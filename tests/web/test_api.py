@@ -266,3 +266,14 @@ async def test_pages_offer_to_start_a_daemon_only_where_one_can_be_started(serve
         ) as server:
             page = await server.client.get("/", headers={"Accept": "text/html"})
             assert page.text.count('id="start-daemon"') == shown, command
+
+
+async def test_a_fault_of_ours_has_the_shape_of_every_error(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise RuntimeError("secret words")
+
+    monkeypatch.setattr(served.built.reading, "status", broken)
+    said = await served.client.get("/api/status")
+    assert refused(said) == (500, "failed") and "secret" not in said.text
