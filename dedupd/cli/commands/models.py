@@ -134,7 +134,9 @@ def _export(arguments: argparse.Namespace) -> int:
     if status:
         raise UsageError(said) if status == ExitCode.USAGE else DedupdError(said)
     answer(f"{folder / said} is written")
-    tell('Serve it with Triton, and say protocol = "kserve-http" below [embedding] in config.toml.')
+    tell(
+        'Serve it with Triton, and say protocol = "kserve-http" or "kserve-grpc" below [embedding] in config.toml.'
+    )
     return int(ExitCode.OK)
 
 
