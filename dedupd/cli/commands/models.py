@@ -29,7 +29,8 @@ def add(commands: Commands) -> None:
         "models",
         run,
         help="which embedding models there are; choose one, fetch one",
-        example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
+        example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k\n"
+        "  dedupd models export lite0 --triton /srv/models",
     )
     parser.add_argument(
         "action", nargs="?", choices=("list", "use", "pull", "calibrate", "export"), default="list"
@@ -39,7 +40,7 @@ def add(commands: Commands) -> None:
         "--triton",
         type=Path,
         metavar="DIR",
-        help="`export`: write the model into this model repository of Triton",
+        help="`export`: write the model as ONNX into this model repository of Triton, once it sees as it does here",
     )
     parser.add_argument(
         "--dry-run",
