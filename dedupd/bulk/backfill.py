@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dedupd.adapters.stores.records import (
+from dedupd.adapters.stores.backfill_records import (
     CHUNKS,
     COMMITS,
     RECORDS,

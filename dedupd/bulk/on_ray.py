@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.bulk.plan import Chunk
 from dedupd.bulk.pool import Seen, UnseenChunk
 from dedupd.bulk.seeing import Orders, Seeing

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.bulk.plan import Chunk
 from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError

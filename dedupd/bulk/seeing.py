@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
 from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker

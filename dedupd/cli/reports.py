@@ -39,7 +39,7 @@ def report_in(
 ) -> Iterator[str]:
     """The report of what a scan counts of this library, piece by piece."""
     from dedupd.core.page import page
-    from dedupd.core.report import to_csv, to_text
+    from dedupd.core.report_forms import to_csv, to_text
 
     only = view.narrowed(narrowing)
     if form == "html":
@@ -159,7 +159,7 @@ def _check_ours(path: Path) -> None:
 
 def _is_report(path: Path) -> bool:
     from dedupd.core.page import MARK
-    from dedupd.core.report import CSV_MARK, TEXT_MARK
+    from dedupd.core.report_forms import CSV_MARK, TEXT_MARK
 
     marks = [mark.encode() for mark in (_JSON_MARK, MARK, CSV_MARK, TEXT_MARK)]
     with path.open("rb") as file:

@@ -16,8 +16,8 @@ from dedupd.core.month import Month
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.page_fit import fitting, told
-from dedupd.daemon.server import RequestError, failure_of
 from dedupd.daemon.services import Services
+from dedupd.daemon.socket_server import RequestError, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.pipeline.slices import Stop

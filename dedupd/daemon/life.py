@@ -27,8 +27,8 @@ from dedupd.daemon.hints import Hints
 from dedupd.daemon.jobs import Jobs
 from dedupd.daemon.root_watch import RootWatch
 from dedupd.daemon.schedule import Scheduler
-from dedupd.daemon.server import Server
 from dedupd.daemon.socket_place import record_socket
+from dedupd.daemon.socket_server import Server
 from dedupd.errors import ExitCode, UsageError
 from dedupd.library import Library
 from dedupd.protocol.notices import Attention, Notice, Progressed, StatusChanged

@@ -21,7 +21,7 @@ from dedupd.errors import RootError, UsageError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
 from dedupd.library.passes import Passes
-from dedupd.library.results import MonthResult, ScanOutcome
+from dedupd.library.scan_outcome import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
 from dedupd.pipeline.forget import ADOPTED_AT
 from dedupd.pipeline.roots import quiet

@@ -17,7 +17,7 @@ from dedupd.core.photo import FileState
 from dedupd.errors import VisionError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
-from dedupd.library.results import ScanOutcome, month_results
+from dedupd.library.scan_outcome import ScanOutcome, month_results
 from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at

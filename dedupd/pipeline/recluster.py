@@ -21,7 +21,7 @@ from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.errors import VisionError
 from dedupd.pipeline.compare import Comparison, Opens
-from dedupd.pipeline.lessons import change_months_of_new_verdicts, lessons_of, typed
+from dedupd.pipeline.make_lessons import change_months_of_new_verdicts, lessons_of, typed
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.roots import Roots, quiet

@@ -23,7 +23,7 @@ from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told
-from dedupd.pipeline.lessons import dismissed_by
+from dedupd.pipeline.make_lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.narrow import Narrowed

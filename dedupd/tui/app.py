@@ -34,7 +34,7 @@ from dedupd.tui.model.decisions import Action
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.pictures.terminal import ImageMode
-from dedupd.tui.screens.base import Page
+from dedupd.tui.screens.full_screen import Page
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
 
@@ -200,7 +200,7 @@ class ReviewApp(App[None]):
         self._open(LogScreen)
 
     def action_settings(self) -> None:
-        from dedupd.tui.screens.settings import SettingsScreen
+        from dedupd.tui.screens.try_settings import SettingsScreen
 
         self._open(SettingsScreen)
 

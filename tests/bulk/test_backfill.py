@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture, commits
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture, commits
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.bulk.backfill import BackfillOutcome, Engine, backfill, check_places
 from dedupd.bulk.plan import Chunk, SeenBy

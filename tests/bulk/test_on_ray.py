@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.bulk import on_ray
 from dedupd.bulk.plan import Chunk
 from dedupd.bulk.pool import UnseenChunk

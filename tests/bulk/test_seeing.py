@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.adapters.vision import messages
 from dedupd.bulk import pool, seeing
 from dedupd.bulk.plan import Chunk, SeenBy

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.bulk import pool, seeing
 from dedupd.bulk.plan import Chunk, SeenBy

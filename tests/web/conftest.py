@@ -19,7 +19,7 @@ import uvicorn
 from httpx2 import AsyncClient, Response
 
 from dedupd.config import Places, Settings
-from dedupd.web.app import ServerParts, app_of, behind_the_door, own_folder, parts
+from dedupd.web.asgi_app import ServerParts, app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, bound, configured
 from dedupd.web.tokens import Tokens

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dedupd.adapters.ledger.columns import chunks, traits_from_json, traits_to_json
-from dedupd.adapters.ledger.connection import LedgerPart
 from dedupd.adapters.ledger.file_rows import FILE_COLUMNS, LIVE, file_row
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Traits
 from dedupd.core.records import FileRow
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dedupd.adapters.ledger.columns import chunks
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 
 SCHEMA = """
 CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);

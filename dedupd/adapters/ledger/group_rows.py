@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Relation
 from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
 

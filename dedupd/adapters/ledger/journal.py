@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, sentence, signed, unsigned
-from dedupd.adapters.ledger.connection import LedgerPart, transaction, translating
+from dedupd.adapters.ledger.transactions import LedgerPart, transaction, translating
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import LedgerDamaged, Refusal, StateError
 

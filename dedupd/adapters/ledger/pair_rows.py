@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dedupd.adapters.ledger.columns import chunks, listed, measures_from_json, pair_from_row, pair_to_row
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Measures
 from dedupd.core.records import PairRow
 

@@ -20,7 +20,7 @@ from dedupd.adapters.ledger import (
     rereading,
     sidecar_rows,
 )
-from dedupd.adapters.ledger.connection import translating
+from dedupd.adapters.ledger.transactions import translating
 from dedupd.errors import StateError
 
 VERSION = 3

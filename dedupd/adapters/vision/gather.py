@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.chunk_file import to_file
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.stores.records import CHUNKS
+from dedupd.adapters.stores.backfill_records import CHUNKS
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import Refused, opened

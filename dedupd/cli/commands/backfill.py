@@ -31,7 +31,8 @@ def add(commands: Commands) -> None:
         run,
         help="see the pictures of whole archives with many processes or a Ray cluster, and leave rows for `dedupd adopt`",
         example="dedupd backfill /mnt/archive --to /mnt/rows\n"
-        "  dedupd backfill s3://photos/2019 --to s3://rows/2019 --engine ray --address auto",
+        "          dedupd backfill s3://photos/2019 --to s3://rows/2019 --engine ray --address auto",
+        topic="archives",
     )
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="folders or s3://BUCKET/PREFIX; they are only read"

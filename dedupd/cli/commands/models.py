@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         help="which embedding models there are; choose one, fetch one",
         example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k\n"
         "  dedupd models export lite0 --triton /srv/models",
+        topic="models",
     )
     parser.add_argument(
         "action", nargs="?", choices=("list", "use", "pull", "calibrate", "export"), default="list"

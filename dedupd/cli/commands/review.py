@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="look at groups with pictures, and decide (in the terminal, or in a browser)",
         example="dedupd review    |    dedupd review --web",
+        topic="reviewing",
     )
     parser.add_argument(
         "--images",

@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
         run,
         help="put moved files back",
         example="dedupd undo --last",
+        topic="undo",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="where the file was, or where it lies now")
     parser.add_argument("--last", action="store_true", help="the last batch")

@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="review in a browser, and the JSON API, behind a token (needs dedupd[web])",
         example="dedupd web --listen 127.0.0.1:8765",
+        topic="web",
     )
     parser.add_argument(
         "--listen",
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ["OTEL_SDK_DISABLED"] = "true"
     try:
         from dedupd.web.listening import listen_on
-        from dedupd.web.server import serve
+        from dedupd.web.serve import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dedupd.adapters.index.adopt import adopt
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.stores.records import ChunkFile, Commit, mark
+from dedupd.adapters.stores.backfill_records import ChunkFile, Commit, mark
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import indexing, messages
 from dedupd.adapters.vision.gather import gather

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dedupd.config import Places, Settings
-from dedupd.web.app import app_of, behind_the_door, own_folder, parts
+from dedupd.web.asgi_app import app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, serve_on
 from dedupd.web.tokens import Tokens, token_in

@@ -1,6 +1,6 @@
 """The app: routes, errors and the OpenAPI page put together behind the door.
 
-Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: server.py does.
+Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: serve.py does.
 """
 
 from __future__ import annotations
