@@ -169,6 +169,7 @@ def _see(
             if fruitless >= _FRUITLESS:
                 break
             continue
+        assert isinstance(seen, ChunkRecord)
         store.write(f"{RECORDS}/{seen.key}.json", msgspec.json.encode(seen))
         records[seen.key] = seen
         fruitless = 0

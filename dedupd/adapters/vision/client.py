@@ -290,6 +290,13 @@ class VisionWorker(Vision):
                         reason = Unreadable(reason=f"{died} on it twice")
                         given_up[key] = messages.Looked(key=key, traits=None, unreadable=reason, decoded=True)
 
+    def pair(self, order: messages.Pair) -> messages.Paired:
+        """One strip of a backfill's pairs. Raises VisionError."""
+        for reply in self._ask(order):
+            if isinstance(reply, messages.Paired):
+                return reply
+        raise VisionError("the vision worker left a strip without an answer")
+
     def _gather(
         self, order: messages.Gather, course: _Course
     ) -> tuple[list[messages.Looked], messages.Gathered]:

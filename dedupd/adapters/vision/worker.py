@@ -135,7 +135,7 @@ class Eyes:
         match request:
             case messages.LookAt():
                 self._looker.look(request.files)
-            case messages.Gather() | messages.Adopt():
+            case messages.Gather() | messages.Pair() | messages.Adopt():
                 self._in_bulk(request)
             case messages.Propose():
                 self._propose(request)
@@ -195,9 +195,15 @@ class Eyes:
             kept = {self.model.id, self._insides_name, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
 
-    def _in_bulk(self, request: messages.Gather | messages.Adopt) -> None:
+    def _in_bulk(self, request: messages.Gather | messages.Pair | messages.Adopt) -> None:
         if isinstance(request, messages.Adopt):
             self._adopt(request)
+            return
+        if isinstance(request, messages.Pair):
+            with self._busy("comparing rows"):
+                from dedupd.adapters.vision.near_pairs import compare_blocks
+
+                self._pipe.send(compare_blocks(request))
             return
         with self._busy("getting ready to gather"):
             from dedupd.adapters.vision.gather import gather, one_at_a_time
@@ -211,10 +217,11 @@ class Eyes:
             from dedupd.adapters.index.adopt import adopt
             from dedupd.adapters.stores.store import store_at
             from dedupd.adapters.vision.inside import INSIDE
+            from dedupd.adapters.vision.near_pairs import RULE
 
             store = store_at(os.fsdecode(request.place))
             for so_far, done, total in adopt(
-                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE
+                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE, RULE
             ):
                 self._pipe.send(messages.Adopted(adoption=so_far, done=done, total=total))
 
