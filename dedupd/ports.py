@@ -96,6 +96,17 @@ class VisionStatus:
     """Which libraries of extras decode, with their versions: when it changes, more photos may be decoded."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One part of an answer to `Vision.propose`, of a size that fits into the daemon."""
+
+    fresh: list[str]
+    """The contents whose candidates these are."""
+    pairs: list[Candidate]
+    cut: list[str]
+    """Contents of which only the most alike pairs are here: `Vision.candidates` tells all of them."""
+
+
 EVERY_PIXEL = 65_500
 """The side of a picture that is not made smaller: no JPEG has more."""
 
@@ -118,12 +129,26 @@ class Vision(Protocol):
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
-    ) -> list[Candidate]:
+        spared: float | None = None,
+    ) -> Iterator[Proposal]:
         """Pairs of each `fresh` content with every content of `among` (None: the whole index).
 
         Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
         cosine at least the model's candidate bar (`bar`, when it has its own; `min_cosine`, if lower). No top-k. Unknown contents are ignored.
+        Left out is what can be no copy by its small picture and no burst by its clock, below the cosine `spared`.
+        In parts; other requests may be made between them.
         """
+        ...
+
+    def candidates(
+        self,
+        content: str,
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
+        spared: float | None = None,
+    ) -> Iterator[list[Candidate]]:
+        """The same of one content, however many, in parts and in the order of the others' ids."""
         ...
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:

@@ -149,6 +149,9 @@ FRAMED = 0.01
 
 LARGER = 1.1
 """Ratio of pixels a length from which one is larger."""
+ENLARGED_FROM = 1.29
+"""The same: below it enlarging and a camera's own soft focus look alike. There only what the files say of themselves tells
+them apart; where they say nothing, the larger one shows all that the smaller one does, however it was made."""
 MUCH_LARGER = 1.5
 """From here a lossy picture shows all that a smaller lossless or finer coded one does."""
 MADE_UP, PERHAPS = 0.9, 0.6

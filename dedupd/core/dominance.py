@@ -293,6 +293,11 @@ def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
             "was not enlarged" if other.enlarged >= bars.MADE_UP else "may be the one that was not enlarged"
         )
         yield Loss(aspect=Aspect.RESOLUTION, clause=made)
+    elif _perhaps_enlarged(mover, keeper, ratio, edge):
+        yield Loss(
+            aspect=Aspect.RESOLUTION,
+            clause="has the camera's own data, and the other one, a little larger, may be made from it",
+        )
     if other.blurred and not one.blurred:
         yield Loss(aspect=Aspect.RESOLUTION, clause="shows finer detail")
     if one.transparent and not other.transparent:
@@ -300,6 +305,13 @@ def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     if _depth(one) > _depth(other):
         yield Loss(aspect=Aspect.DEPTH, clause=_deeper(one, other))
     yield from _coding(mover, keeper, ratio, edge)
+
+
+def _perhaps_enlarged(mover: Side, keeper: Side, ratio: float, edge: Edge) -> bool:
+    """Whether a keeper too little larger for its pixels to tell lacks what its camera would have written, and the mover has it."""
+    too_little = 1 / bars.ENLARGED_FROM <= ratio < 1 / bars.LARGER
+    told = bool(mover.traits.camera) and not keeper.traits.camera
+    return too_little and told and edge.relation is Relation.COPY
 
 
 def _depth(holding: Holding) -> int:

@@ -95,6 +95,15 @@ class KeptRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeferredRow:
+    """A photo of which only the nearest relatives were compared with a place: `root:month`, or '' for the whole library."""
+
+    content: str
+    place: str
+    rules: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRow:
     """A file that was to move beside this keeper and could not."""
 

@@ -69,6 +69,8 @@ class MonthSummary:
     """Moved files of this month whose keeper is of another; `why` names it."""
     skipped: Mapping[str, str]
     """path -> reason."""
+    left_to_compare: int = 0
+    """Photos of large families of look-alikes of which only the nearest were compared yet."""
     written_at: str
     """ISO 8601 with zone."""
 
@@ -76,6 +78,14 @@ class MonthSummary:
 def moved_line(files: int, groups: int, month: str) -> str:
     """'Moved 18 duplicate files from 9 group(s) in 2024/06.': scripts rely on its shape."""
     return f"Moved {files} duplicate files from {groups} group(s) in {Month.parse(month).label}."
+
+
+def left_to_compare(photos: int) -> str:
+    """What is not yet known of large families, in one line."""
+    return (
+        f"{photos} photo(s) of large families of look-alikes were compared with the nearest of them alone; "
+        "a daemon (`dedupd run`) compares them with the rest when nothing else is to do"
+    )
 
 
 def human_bytes(count: float) -> str:
@@ -114,6 +124,7 @@ def to_json(summary: MonthSummary) -> dict[str, Any]:
         "thresholds": dict(summary.thresholds),
         "keep_policy": summary.keep_policy,
         "written_at": summary.written_at,
+        "left_to_compare": summary.left_to_compare,
         "groups": [_group_json(g) for g in summary.groups],
         "elsewhere": [_file_json(f) for f in summary.elsewhere],
         "skipped": [{"path": p, "reason": r} for p, r in sorted(summary.skipped.items())],
@@ -154,6 +165,7 @@ def to_markdown(summary: MonthSummary) -> str:
         f"- {summary.photos} photos in the month"
         + (f", {summary.guessed} of them dated only by the file's time" if summary.guessed else ""),
         f"- {human_bytes(summary.bytes_saved)} saved",
+        *([f"- {left_to_compare(summary.left_to_compare)}"] if summary.left_to_compare else []),
         f"- model {summary.model or 'none: perceptual hashes alone'}; kept by rule '{summary.keep_policy}'",
         f"- written {summary.written_at}",
         "",

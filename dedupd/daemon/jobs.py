@@ -26,6 +26,8 @@ from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
 
 log = logging.getLogger("dedupd")
 RESCUES_TOLD = 20
+FAMILY_SECONDS = 120.0
+"""After so long what was found of large families is grouped."""
 BUSY_SECONDS = 30.0
 """A file that another program writes is asked about again after this long."""
 
@@ -147,6 +149,22 @@ class Jobs:
             self._soon(self._tell_status)
         if stop():
             self._soon(self.recluster)
+        elif library.grouper.left():
+            self._soon(self.work_off)
+
+    def work_off(self) -> None:
+        """Go on with large families of look-alikes, when nothing else is to do."""
+        if not self.paused:
+            self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
+
+    def _work_off(self, library: Library) -> None:
+        if self.paused:
+            return
+        stop = self.safe_points()
+        if library.grouper.work_off(stop, FAMILY_SECONDS):
+            self._soon(self.recluster)  # which asks for more
+        elif stop():
+            self._soon(self.work_off)
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,

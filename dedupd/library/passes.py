@@ -32,6 +32,8 @@ from dedupd.ports import Progress
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30
 """Bytes that a scan reads again of what is in doubt; a daemon has more time."""
+SCAN_DEFERRED = 64
+"""Photos of large families that a scan compares to their end; of more a daemon does in idle hours."""
 
 
 class Passes:
@@ -63,6 +65,10 @@ class Passes:
         if not dry_run:
             changes.problems += parts.movement.rescue(stop)
         touched = parts.grouper.regroup(chosen, opens=opens, on_progress=on_progress, stop=stop)
+        # What a narrowed scan may not open would be taken for compared.
+        if opens is None and parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.work_off(stop):
+            for root, more in parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop).items():
+                touched.setdefault(root, set()).update(more)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()
         proposed = 0 if stop() else self._proposed(chosen, only)
@@ -79,7 +85,7 @@ class Passes:
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,
-            not_looked_at=not_looked_at(parts.ledger, parts.roots.all),
+            not_looked_at=not_looked_at(parts.ledger, parts.roots.all), left_to_compare=parts.grouper.left(),
         )  # fmt: skip
 
     def ingest(

@@ -52,6 +52,8 @@ class ScanOutcome:
     """Files that would move unattended when all was looked at: what moved, what waits, and in a dry run both."""
     not_looked_at: str = ""
     """One sentence on folders that are none of the library; '' without any."""
+    left_to_compare: int = 0
+    """Photos of large families of look-alikes of which only the nearest were compared yet."""
 
 
 def month_results(

@@ -19,6 +19,7 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.core.summary import left_to_compare
 from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
@@ -282,6 +283,8 @@ def status_view(
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
+    if left := ledger.judgement.deferred(model):
+        attention.append(left_to_compare(left))
     if not bars_in_force(ledger, model).calibrated:
         attention.append(
             f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"

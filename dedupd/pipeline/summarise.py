@@ -86,6 +86,7 @@ def month_summary(
         keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
         elsewhere=_elsewhere(ledger, reviewer, root, held, month, only),
         skipped={f.path: f.reason for f in skipped},
+        left_to_compare=ledger.judgement.deferred(model, root.id, month),
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 

@@ -45,6 +45,7 @@ class Forgetting(LedgerPart):
                 ("pairs", "a"),
                 ("pairs", "b"),
                 ("compared", "content"),
+                ("deferred", "content"),
                 ("contents", "content"),
             ):
                 self._link.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", chunk)

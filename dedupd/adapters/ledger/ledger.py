@@ -4,7 +4,7 @@
     schema.py        the tables, and the one way to open them
     columns.py       values as columns hold them: JSON, numbers, sentences
     inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
-    judgement.py     what was proven and decided: pair_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
+    judgement.py     what was proven and decided: pair_rows.py, deferred_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
     journal.py       the move journal
     sidecar_rows.py  what stands beside keepers, and what is owed
     held_checks.py   what older moves put aside, compared once more

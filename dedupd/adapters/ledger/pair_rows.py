@@ -70,7 +70,9 @@ class PairRows(LedgerPart):
 
     def forget_compared(self, contents: Iterable[str]) -> None:
         """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
-        self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
+        gone = [(c,) for c in contents]
+        for table in ("compared", "deferred"):
+            self._link.executemany(f"DELETE FROM {table} WHERE content=?", gone)
 
     def has_pair(self, a: str, b: str, model: str | None = None) -> bool:
         """Whether the two were measured, whichever model proposed them (or this one)."""
@@ -88,7 +90,7 @@ class PairRows(LedgerPart):
 
     def forget_pairs(self, but: str | None = None) -> None:
         """Everything is compared again, except under the model `but`."""
-        for table in ("pairs", "compared"):
+        for table in ("pairs", "compared", "deferred"):
             self._link.execute(f"DELETE FROM {table} WHERE model IS NOT ?", (but,))
 
     def not_compared(self, contents: Sequence[str], month: str, model: str, rules: str) -> list[str]:

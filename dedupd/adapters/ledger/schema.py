@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dedupd.adapters.ledger import (
+    deferred_rows,
     forgetting,
     held_checks,
     journal,
@@ -155,6 +156,7 @@ def _bring_up_to_date(link: sqlite3.Connection) -> None:
         + refusals.SCHEMA
         + rereading.SCHEMA
         + forgetting.SCHEMA
+        + deferred_rows.SCHEMA
         + purge_rows.SCHEMA
         + _UNREAD
     )  # younger than the first ledgers

@@ -65,7 +65,7 @@ def gather(
     """See the files and write their rows. Raises VisionError when these cannot be written."""
     source, to = store_at(os.fsdecode(request.source)), store_at(os.fsdecode(request.to))
     photos, insides = _Kept(), _Kept()
-    looker = Looker(photos, insides, embedder, model, batch_size, decoders, send, _opening(source))
+    looker = Looker(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
     for file in request.files:
         if file.key in request.alone:
             looker.look([file])

@@ -260,7 +260,7 @@ def _ask_person(files: int, report: dict[str, Any]) -> bool:
 
 
 def _print(outcome: ScanOutcome, say: Callable[[str], None], *, dry_run: bool) -> None:
-    from dedupd.core.summary import human_bytes, visible
+    from dedupd.core.summary import human_bytes, left_to_compare, visible
 
     report = outcome.report
     for problem in outcome.problems:
@@ -280,6 +280,8 @@ def _print(outcome: ScanOutcome, say: Callable[[str], None], *, dry_run: bool) -
         say(f"{len(report['skipped'])} file(s) left alone: {_reasons(report['skipped'])}")
     if outcome.not_looked_at:
         say(outcome.not_looked_at)
+    if outcome.left_to_compare:
+        say(left_to_compare(outcome.left_to_compare))
     if outcome.moved.files:
         say("Put everything of this run back with `dedupd undo --last`.")
 
