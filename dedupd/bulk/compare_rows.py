@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dedupd.adapters.stores.backfill_records import (
+    NEAR,
     PAIR_RECORDS,
     PAIRS,
     ChunkFile,
@@ -22,6 +23,7 @@ from dedupd.adapters.stores.backfill_records import (
     pair_commit_name,
 )
 from dedupd.adapters.stores.store import Store, store_at
+from dedupd.bulk.backfill import in_words
 from dedupd.bulk.plan import SeenBy, Strip
 from dedupd.bulk.pool import Seen, UnseenChunk
 
@@ -52,15 +54,23 @@ class PairsOutcome:
 
 
 def compare_rows(
-    to: str, eyes: SeenBy, rule: str, bar: float | None, engine: Engine, *, rows: int = ROWS,
+    to: str, eyes: SeenBy, bar: float | None, engine: Engine, *, rows: int = ROWS,
     blocks: int = BLOCKS, on_progress: Progress = lambda phase, done, total: None,
 ) -> PairsOutcome:  # fmt: skip
-    """Compare all rows of this model and recipe that were committed to `to`. Raises DedupdError, OSError."""
+    """Compare all rows of this model and recipe that were committed to `to`. Raises DedupdError."""
     store = store_at(to)
+    with in_words(store):
+        return _compare_rows(store, to, eyes, bar, engine, rows, blocks, on_progress)
+
+
+def _compare_rows(
+    store: Store, to: str, eyes: SeenBy, bar: float | None, engine: Engine, rows: int, blocks: int,
+    on_progress: Progress,
+) -> PairsOutcome:  # fmt: skip
     made = [commit for commit in commits(store) if (commit.model, commit.recipe) == (eyes.model, eyes.recipe)]
     files = {file.file: file for commit in made for file in commit.chunks}
     cut = list(blocks_of(sorted(files.values(), key=lambda file: file.file), rows))
-    strips = list(strips_of(to, cut, eyes, rule, bar, blocks))
+    strips = list(strips_of(to, cut, eyes, bar, blocks))
     records = _finished(store, strips)
     todo = [strip for strip in strips if strip.key not in records]
     problems = _compare(store, todo, records, engine, len(strips), on_progress)
@@ -69,7 +79,7 @@ def compare_rows(
     ]  # fmt: skip
     if len(finished) == len(strips):
         commit = PairCommit(
-            model=eyes.model, recipe=eyes.recipe, rule=rule, bar=bar, blocks=cut, strips=finished
+            model=eyes.model, recipe=eyes.recipe, rule=NEAR, bar=bar, blocks=cut, strips=finished
         )
         store.write(pair_commit_name(eyes.model, eyes.recipe), msgspec.json.encode(commit))
     return PairsOutcome(
@@ -95,14 +105,14 @@ def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[Chu
 
 
 def strips_of(
-    place: str, blocks: Sequence[Sequence[ChunkFile]], eyes: SeenBy, rule: str, bar: float | None, most: int
+    place: str, blocks: Sequence[Sequence[ChunkFile]], eyes: SeenBy, bar: float | None, most: int
 ) -> Iterator[Strip]:
     """Each block with itself and those behind it, so that each two meet once."""
     for left in range(len(blocks)):
         for start in range(left, len(blocks), most):
             rights = list(range(start, min(start + most, len(blocks))))
             parts = [[(file.file, file.digest) for file in blocks[number]] for number in (left, *rights)]
-            said = repr((eyes.model, eyes.recipe, rule, bar, parts)).encode()
+            said = repr((eyes.model, eyes.recipe, NEAR, bar, parts)).encode()
             yield Strip(
                 key=hashlib.blake2b(said, digest_size=16).hexdigest(), place=os.fsencode(place), left=parts[0],
                 rights=parts[1:], with_itself=start == left, bar=bar, number=left, numbers=rights,

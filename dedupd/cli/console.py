@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int], None]
 
 _PHASES = {
     "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "adopt": "Taking rows in",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "pairs": "Comparing rows", "adopt": "Taking rows in",
 }  # fmt: skip
 PLAIN_SECONDS = 10.0
 """Without a terminal a line now and then says how far it is."""

@@ -46,7 +46,9 @@ class KnownPairs:
         starts: NDArray[np.int64],
         partners: NDArray[np.uint32],
     ) -> None:
-        self._about, self._contents, self._starts, self._partners = about, contents, starts, partners
+        self._about, self._starts, self._partners = about, starts, partners
+        self.contents = contents
+        """(N,) those it covers, 32 bytes each, in order."""
 
     def answers(self, rule: str, bar: float | None) -> bool:
         """Whether all that is near by this rule and bar is here."""
@@ -64,14 +66,14 @@ class KnownPairs:
             place = int(places[number])
             some = self._partners[int(self._starts[place]) : int(self._starts[place + 1])]
             if len(some):
-                packed = self._contents[np.unique(some)].tobytes()
+                packed = self.contents[np.unique(some)].tobytes()
                 yield number, [packed[at : at + 32].hex() for at in range(0, len(packed), 32)]
 
     def _places(self, contents: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         wanted = np.frombuffer(bytes.fromhex("".join(contents)), "S32")
-        places = np.searchsorted(self._contents, wanted)
-        held = places < len(self._contents)
-        held[held] = self._contents[places[held]] == wanted[held]
+        places = np.searchsorted(self.contents, wanted)
+        held = places < len(self.contents)
+        held[held] = self.contents[places[held]] == wanted[held]
         return places, held
 
 

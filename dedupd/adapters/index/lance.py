@@ -250,6 +250,10 @@ class PhotoIndex:
         """What a backfill found of near rows, if there is any."""
         return known_pairs(self.path)
 
+    def outside(self, known: KnownPairs) -> list[str]:
+        """The contents that have a row and that these pairs do not cover."""
+        return self._known.besides(known.contents)
+
     def lacks(self, contents: Iterable[str]) -> list[str]:
         """Those of `contents` that have no row."""
         return [content for content in contents if content not in self._known]

@@ -23,6 +23,9 @@ from dedupd.errors import DedupdError
 
 MARK, CHUNKS, RECORDS, COMMITS = "backfill.json", "chunks", "records", "commits"
 PAIRS, PAIR_RECORDS, PAIR_COMMITS = "pairs", "pair-records", "pair-commits"
+NEAR = "1/10/45"
+"""What two rows that may be a pair are, but for the bar: the radius of hashes, and seconds that two clocks may be apart.
+Other numbers in vision/search.py are another rule, and its pairs are found anew."""
 _MARK = b'{"format": "dedupd backfill 1"}\n'
 
 
@@ -97,7 +100,7 @@ class PairCommit(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     recipe: str
     rule: str
-    """What near meant, but for the bar (adapters/vision/near_pairs.py)."""
+    """What near meant, but for the bar (`NEAR`)."""
     bar: float | None
     """The least cosine; None without vectors."""
     blocks: list[list[ChunkFile]]

@@ -1,6 +1,6 @@
 """Rows of a backfill compared with each other, wherever that is: which pairs may be near, for the search to look at.
 
-Owns what `RULE` stands for. The numbers of a pair are not told: the search at home measures each anew, so that a file of
+The numbers of a pair are not told: the search at home measures each anew, so that a file of
 pairs can leave a pair out at worst, and never make one. Must never open an index or a picture. Worker process only.
 """
 
@@ -23,8 +23,6 @@ from dedupd.adapters.vision.search import hash_distances
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
-RULE = f"1/{RADIUS}/{ONE_MOMENT_SECONDS:g}"
-"""Near is: a hash within that radius in any orientation, or a cosine over the bar; and not apart by more seconds than that."""
 _SLACK = 1e-3
 """Below the bar: the vector at home may have come by another machine, a step of float16 apart."""
 _LEFT, _RIGHT = 256, 4096

@@ -227,11 +227,10 @@ class Eyes:
             from dedupd.adapters.index.adopt import adopt
             from dedupd.adapters.stores.store import store_at
             from dedupd.adapters.vision.inside import INSIDE
-            from dedupd.adapters.vision.near_pairs import RULE
 
             store = store_at(os.fsdecode(request.place))
             for so_far, done, total in adopt(
-                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE, RULE
+                store, self.index, self.insides, self.model.id, self.ready.recipe, INSIDE
             ):
                 self._pipe.send(messages.Adopted(adoption=so_far, done=done, total=total))
 

@@ -64,7 +64,7 @@ class Place:
         return self.put(name, to_file(rows, framed_rows, MARGINS), len(rows), **of)
 
     def adopt(self) -> Adoption:
-        *_, (last, done, total) = adopt(self.store, self.index, self.insides, MODEL, RECIPE, MARGINS, "near")
+        *_, (last, done, total) = adopt(self.store, self.index, self.insides, MODEL, RECIPE, MARGINS)
         assert done == total
         return last
 
@@ -101,7 +101,7 @@ def test_adopted_twice_or_cut_short_nothing_is_doubled_and_nothing_left_out(
     monkeypatch.setattr(adopting, "_BLOCK", 4)
     for n in range(4):
         place.rows(f"c{n}", *(row(m) for m in range(3 * n, 3 * n + 3)))
-    steps = adopt(place.store, place.index, place.insides, MODEL, RECIPE, MARGINS, "near")
+    steps = adopt(place.store, place.index, place.insides, MODEL, RECIPE, MARGINS)
     taken = [next(steps)[0].taken, next(steps)[0].taken]
     steps.close()
     assert taken == [0, 6], "a block is not told of before it is in"
@@ -214,7 +214,7 @@ def test_rows_of_other_eyes_alone_are_refused_in_a_sentence_and_left_where_there
 def test_what_is_no_place_of_rows_is_named(tmp_path: Path, place: Place) -> None:
     for folder, said in ((tmp_path, "is no place that"), (Path(place.store.address), "is not finished")):
         with pytest.raises(DedupdError, match=said):
-            next(adopt(LocalStore(str(folder)), place.index, place.insides, MODEL, RECIPE, MARGINS, "near"))
+            next(adopt(LocalStore(str(folder)), place.index, place.insides, MODEL, RECIPE, MARGINS))
 
 
 def test_many_added_ids_are_sorted_in_and_found_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
