@@ -117,10 +117,11 @@ def contents(rows: Sequence[PhotoRow]) -> list[str]:
     return sorted(row.traits.content for row in rows)
 
 
-@pytest.mark.parametrize("vectors", [True, False])
+@pytest.mark.parametrize(("vectors", "head"), [(True, near_pairs._HEAD), (True, 8), (False, 8)])
 def test_the_search_at_home_finds_the_same_and_does_not_look(
-    vectors: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vectors: bool, head: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(near_pairs, "_HEAD", head)
     rows = photos(120, vectors)
     archive = Archive(tmp_path, rows[:110])
     archive.put([*rows[40:47]], "two")  # the same contents once more
@@ -247,6 +248,27 @@ def test_blocks_hold_every_file_once_and_none_is_much_too_large() -> None:
 
 def test_the_rule_is_named_by_its_numbers() -> None:
     assert f"1/{RADIUS}/{ONE_MOMENT_SECONDS:g}" == NEAR
+
+
+def test_a_few_directions_lose_no_pair_and_spare_most_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = photos(300)
+    bare = near_pairs.BareRows(
+        phashes=np.random.default_rng(1).integers(0, 1 << 63, (300, 8), dtype=np.uint64),
+        vectors=np.stack([row.vector for row in rows if row.vector is not None]), captured=np.full(300, np.nan),
+    )  # fmt: skip
+    measured = list[int]()
+    real = near_pairs._reach
+    monkeypatch.setattr(near_pairs, "_reach", lambda *given: measured.append(len(given[1])) or real(*given))
+
+    def found(head: int) -> set[tuple[int, int]]:
+        monkeypatch.setattr(near_pairs, "_HEAD", head)
+        measured.clear()
+        parts = near_pairs.near_rows(bare, bare, BAR)
+        return {pair for ones, twos in parts for pair in zip(ones.tolist(), twos.tolist(), strict=True)}
+
+    whole = found(DIMENSIONS)
+    assert len(whole) > 400
+    assert found(16) == whole and len(whole) < sum(measured) < 300 * 300 / 4
 
 
 def test_a_slack_below_the_bar_is_kept(tmp_path: Path) -> None:

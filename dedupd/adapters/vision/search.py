@@ -299,7 +299,7 @@ def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: S
     return _Pairs(
         fresh=left,
         others=np.array([others[number] for number in there], "S64"),
-        distances=_distances(rows.phashes[left], theirs.phashes[right]),
+        distances=pair_distances(rows.phashes[left], theirs.phashes[right]),
         apart=np.abs(rows.captured[left] - theirs.captured[right]),
         cosines=_all_cosines(rows.vectors, left, theirs.vectors, right),
     )
@@ -452,7 +452,7 @@ def _near(
                 )  # fmt: skip
 
 
-def _distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def pair_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """(P,) distances of P pairs of (P, 8) hashes, as `hash_distances` tells them."""
     mine, theirs = np.bitwise_count(one ^ other[:, :1]), np.bitwise_count(other ^ one[:, :1])
     return np.minimum(mine.min(axis=1, initial=64), theirs.min(axis=1, initial=64)).astype(np.uint8)
