@@ -17,9 +17,9 @@ from typing import Any, Self
 import msgspec
 
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
+from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk, Strip, Work
 from dedupd.bulk.pool import Seen, UnseenChunk
-from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError, UsageError
 
 _TRIES = 3
@@ -32,15 +32,15 @@ class _Actor:
     """In one of Ray's processes: takes chunks and gives records, both as bytes."""
 
     def __init__(self, orders: bytes) -> None:
-        self._seeing = Seeing(msgspec.msgpack.decode(orders, type=Orders))
+        self._worker = ChunkWorker(msgspec.msgpack.decode(orders, type=Orders))
 
-    def see(self, chunk: bytes) -> tuple[bytes, str]:
+    def process(self, chunk: bytes) -> tuple[bytes, str]:
         """(record, ''), or (b'', why there is none)."""
-        return self._answered(lambda: self._seeing.see(msgspec.msgpack.decode(chunk, type=Chunk)))
+        return self._answered(lambda: self._worker.process(msgspec.msgpack.decode(chunk, type=Chunk)))
 
     def pair(self, strip: bytes) -> tuple[bytes, str]:
         """The same of a strip."""
-        return self._answered(lambda: self._seeing.pair(msgspec.msgpack.decode(strip, type=Strip)))
+        return self._answered(lambda: self._worker.pair(msgspec.msgpack.decode(strip, type=Strip)))
 
     @staticmethod
     def _answered(do: Callable[[], ChunkRecord | PairRecord]) -> tuple[bytes, str]:
@@ -48,10 +48,6 @@ class _Actor:
             return msgspec.msgpack.encode(do()), ""
         except DedupdError as error:
             return b"", str(error)
-
-    def processes(self) -> tuple[int, int | None]:
-        """Its own id, and its worker's."""
-        return os.getpid(), self._seeing.pid
 
 
 class Cluster:
@@ -110,7 +106,7 @@ class Cluster:
         while waiting or running:
             while waiting and idle:
                 chosen, chunk = idle.popleft(), waiting.popleft()
-                ask = chosen.see if isinstance(chunk, Chunk) else chosen.pair
+                ask = chosen.process if isinstance(chunk, Chunk) else chosen.pair
                 running[ask.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
             done, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE_SECONDS)
             if not done:

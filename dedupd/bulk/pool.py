@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
+from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk, Work
-from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError
 
 
@@ -51,21 +51,21 @@ def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
 def _work(
     waiting: queue.SimpleQueue[Work], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
 ) -> None:
-    seeing = Seeing(orders)
+    worker = ChunkWorker(orders)
     try:
         while not stop.is_set():
             try:
                 chunk = waiting.get_nowait()
             except queue.Empty:
                 return
-            done.put(_seen(seeing, chunk))
+            done.put(_seen(worker, chunk))
     finally:
-        seeing.rest()
+        worker.rest()
 
 
-def _seen(seeing: Seeing, chunk: Work) -> Seen:
+def _seen(worker: ChunkWorker, chunk: Work) -> Seen:
     try:
-        return seeing.see(chunk) if isinstance(chunk, Chunk) else seeing.pair(chunk)
+        return worker.process(chunk) if isinstance(chunk, Chunk) else worker.pair(chunk)
     except DedupdError as error:
         return UnseenChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001

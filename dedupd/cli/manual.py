@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TOPICS = (
     "scanning", "reviewing", "undo", "deciding", "formats", "configuration", "service", "web", "models", "remote",
-    "archives", "socket",
+    "archives", "photos", "socket",
 )  # fmt: skip
 """The topics in the order of the manual page; each is the name of a file."""
 

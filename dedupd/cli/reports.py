@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dedupd.cli.console import Progress
 from dedupd.errors import DedupdError, NoDaemon, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from dedupd.core.records import RootRow
     from dedupd.core.summary import MonthSummary
     from dedupd.library import LibraryView
+    from dedupd.progress_bars import Progress
 
 FORMATS = ("text", "json", "csv", "html")
 _BY_SUFFIX = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "text"}

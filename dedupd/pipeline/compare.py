@@ -146,7 +146,8 @@ class Comparison:
                 return False
             begun = True
             pairs, more = self._chosen(part, search)
-            unproven = self._prove(pairs, progress, len(part.fresh), stop)
+            self._keep_unlike([p for p in pairs if p.unlike])
+            unproven = self._prove([p for p in pairs if not p.unlike], progress, len(part.fresh), stop)
             if unproven is None:
                 return False
             done = set(part.fresh) - unproven - lacking
@@ -334,6 +335,12 @@ class Comparison:
             ):
                 found[pair.a, pair.b] = pair
 
+    def _keep_unlike(self, pairs: Sequence[Candidate]) -> None:
+        """Look-alikes of which the small pictures said all: they may be shown as such."""
+        rows = [_measured(pair, None, self._model) for pair in self._measured_before(pairs)]
+        with self._ledger.transaction():
+            self._ledger.judgement.put_pairs(rows)
+
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""
         known = self._ledger.judgement.measures_of((p.a, p.b) for p in pairs)
@@ -475,7 +482,7 @@ def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
             ledger.inventory.change_month(row.root, row.month, clock.now())
 
 
-def _measured(pair: Candidate, measures: Measures, model: str) -> PairRow:
+def _measured(pair: Candidate, measures: Measures | None, model: str) -> PairRow:
     return PairRow(
         a=pair.a,
         b=pair.b,

@@ -23,12 +23,18 @@ OTHERS = 64
 def chosen(
     pairs: Iterable[Candidate], fresh: Sequence[str], traits: Mapping[str, Traits]
 ) -> tuple[list[Candidate], set[str]]:
-    """The pairs to be measured now, and those of the `fresh` contents of which more are left."""
+    """The pairs to be kept or measured now, and those of the `fresh` contents of which more are left.
+
+    Those that are unlike cost nothing.
+    """
     mine: dict[str, list[Candidate]] = defaultdict(list)
     here = set(fresh)
-    for pair in pairs:
-        mine[pair.a if pair.a in here else pair.b].append(pair)
     now: list[Candidate] = []
+    for pair in pairs:
+        if pair.unlike:
+            now.append(pair)
+        else:
+            mine[pair.a if pair.a in here else pair.b].append(pair)
     more: set[str] = set()
     for content, family in mine.items():
         near = sorted(

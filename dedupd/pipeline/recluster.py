@@ -299,7 +299,7 @@ def _store(
     found, files = drawn.stars, drawn.files
     rows = list(zip(found, members_of(ledger, found, companions), strict=True))
     with ledger.transaction():
-        ledger.judgement.put_taught(root, month, drawn.dismissed)
+        ledger.judgement.put_dismissed(root, month, drawn.dismissed)
         before = {g.id: g for g in ledger.judgement.groups(root, month)}
         before |= {g.id: g for g in ledger.judgement.groups_with_files(f.id for f in files)}
         by_keeper = {g.keeper: g for g in before.values() if g.root == root}

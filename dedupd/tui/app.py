@@ -20,6 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
+from dedupd.client.daemon_launcher import DaemonLauncher
 from dedupd.errors import ExitCode
 from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
 from dedupd.protocol.results import Confirmed
@@ -27,7 +28,6 @@ from dedupd.reviewing.words import plain
 from dedupd.tui.gc_pause import GcPause
 from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.link.daemon_launcher import DaemonLauncher
 from dedupd.tui.link.daemon_line import Connected, DaemonLine, Disconnected, NoticeReceived
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action

@@ -158,6 +158,17 @@ def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
     assert declared - used == set(), "declared, but not imported"
 
 
+def test_what_only_tests_need_is_no_dependency_of_the_tool() -> None:
+    extras = project()
+    core = {distribution(requirement) for requirement in extras.pop("")}
+    tests = {distribution(requirement) for requirement in extras.pop("test")}
+    tools = tests - {
+        distribution(requirement) for requirements in extras.values() for requirement in requirements
+    }
+    assert {"pytest", "hypothesis", "ruff", "hatchling"} <= tools
+    assert core & tools == set()
+
+
 def test_every_dependency_has_an_exact_version_that_works() -> None:
     pinned = {
         distribution(line)

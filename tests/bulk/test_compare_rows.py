@@ -22,10 +22,10 @@ from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import messages, near_pairs, search
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.bulk.chunk_worker import ChunkWorker
 from dedupd.bulk.compare_rows import PairsOutcome, blocks_of, compare_rows
 from dedupd.bulk.plan import SeenBy, Strip
 from dedupd.bulk.pool import Seen, UnseenChunk
-from dedupd.bulk.seeing import Seeing
 from dedupd.core.adoption import Adoption
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
@@ -86,11 +86,11 @@ class Archive:
         self.store.write(f"commits/{commit}.json", said)
 
     def engine(self, strips: Sequence[Strip]) -> Iterator[Seen]:
-        seeing = Seeing.__new__(Seeing)
-        seeing._worker = Worker()  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+        comparing = ChunkWorker.__new__(ChunkWorker)
+        comparing._worker = Worker()  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
         for strip in strips:
             self.compared.append(strip.key)
-            yield seeing.pair(strip)
+            yield comparing.pair(strip)
 
     def compare(self, engine: Callable[[Sequence[Strip]], Iterator[Seen]] | None = None) -> PairsOutcome:
         bar = BAR if self.index.dimensions else None

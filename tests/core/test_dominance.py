@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.clusters import Node, stars
-from dedupd.core.dominance import NOTHING, WAIVED, Aspect, dominates, lost
+from dedupd.core.dominance import NOTHING, WAIVED, Aspect, lost
 from dedupd.core.photo import Edge, Evidence, Holding, Measures, Relation, Traits
 
 COLOURFUL = Holding(colour=12.0, tint=14.0)
@@ -40,6 +40,11 @@ def aspects(found: tuple[Any, ...]) -> set[str]:
 
 def test_equal_files_lack_nothing_of_each_other() -> None:
     assert lost(edge(), PHOTO, OTHER) == lost(edge(), OTHER, PHOTO) == ()
+
+
+def dominates(one: Traits, other: Traits, pair: Edge, waived: frozenset[Aspect] = NOTHING) -> bool:
+    """Whether `one` holds all that `other` holds, and more."""
+    return not lost(pair, other, one, waived=waived) and bool(lost(pair, one, other, waived=waived))
 
 
 @pytest.mark.parametrize(

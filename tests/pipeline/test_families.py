@@ -101,6 +101,25 @@ def test_what_the_eyes_cut_is_left_for_later(shelf: Shelf, monkeypatch: pytest.M
     assert shelf.library.grouper.left() == 5
 
 
+def test_look_alikes_are_shown_without_being_aligned_and_never_move(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    usual = shelf.vision.propose
+
+    def propose(*asked: Any) -> Iterator[Proposal]:
+        for part in usual(*asked):
+            yield replace(part, pairs=[replace(p, unlike=True, cosine=0.95) for p in part.pairs])
+
+    monkeypatch.setattr(shelf.vision, "propose", propose)
+    shelf.pass_()
+    assert shelf.vision.proved == []
+    assert not shelf.library.grouper.left()
+    members = [member for group in shelf.ledger.judgement.groups() for member in group.members]
+    assert {(m.role, str(m.relation)) for m in members} == {("review", "similar")}
+    assert all("was not compared pixel by pixel" in str(m.evidence.only_here) for m in members)
+
+
 def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

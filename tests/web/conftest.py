@@ -67,11 +67,12 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 def serve(tmp_path: Path) -> Serve:
     @contextlib.asynccontextmanager
     async def run(
-        settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None
-    ):
+        settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None,
+        places: Places | None = None,
+    ):  # fmt: skip
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
-        places = Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")
+        places = places or Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")
         settings = settings or Settings(embedder="hashes")
         with own_folder(places) as folder, bound(Listen(address="127.0.0.1", port=0)) as socket:
             listen = Listen(address="127.0.0.1", port=socket.getsockname()[1])

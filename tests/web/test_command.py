@@ -67,8 +67,15 @@ def test_review_web_is_dedupd_web_opened_in_the_browser(
     opened, tokens, listens = list[str](), Tokens("t" * 43), list[web_serve.Listen]()
     monkeypatch.setattr("webbrowser.open", opened.append)
 
-    def serve(settings: object, places: object, listen: web_serve.Listen, told: Callable[..., None]) -> None:
+    def serve(
+        settings: object,
+        places: object,
+        listen: web_serve.Listen,
+        told: Callable[..., None],
+        start_command: list[str],
+    ) -> None:
         listens.append(listen)
+        assert start_command[1:4] == ["-m", "dedupd", "run"]
         told(listen, tokens)
 
     monkeypatch.setattr(web_serve, "serve", serve)

@@ -65,9 +65,6 @@ class PairRows(LedgerPart):
     def put_pairs(self, pairs: Iterable[PairRow]) -> None:
         self._link.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", map(pair_to_row, pairs))
 
-    def put_pair(self, pair: PairRow) -> None:
-        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
-
     def forget_compared(self, contents: Iterable[str]) -> None:
         """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
         gone = [(c,) for c in contents]

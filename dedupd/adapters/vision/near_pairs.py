@@ -19,8 +19,8 @@ from dedupd.adapters.index.chunk_file import BareRows, bare_rows
 from dedupd.adapters.stores.backfill_records import CHUNKS, PAIRS
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.search import hash_distances, pair_distances
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
@@ -124,7 +124,7 @@ def _near(left: _Rows, right: _Rows, bar: float | None) -> Iterator[tuple[Places
             ones, twos = ones[keep], twos[keep]  # a clock that is not known may be of one moment
             if bar is not None and mine.vectors is not None and theirs.vectors is not None:
                 keep = _reach(mine.vectors, ones, theirs.vectors, twos, bar - _SLACK)
-                keep |= pair_distances(mine.phashes[ones], theirs.phashes[twos]) <= RADIUS
+                keep |= distances_of_pairs(mine.phashes[ones], theirs.phashes[twos]) <= RADIUS
                 ones, twos = ones[keep], twos[keep]
             if len(ones):
                 yield ones, twos

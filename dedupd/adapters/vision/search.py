@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -20,35 +19,43 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.known_pairs import KnownPairs
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows, in_order
+from dedupd.adapters.index.photo_rows import PhotoRows, in_order
 from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
+from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.whole_index import WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
-_SLACK_SIGMAS = 5.0
-"""How far below the bar a sketch may stand before its pair is dropped unseen. Vectors share a common part,
-whose projection shifts every estimate of one model by about one sigma; four remain for chance."""
 _ROUNDING = 1e-4
 """More than a product in single precision can be off."""
 
 _VECTORS_AT_ONCE = 4096
+_TOLD_AT_ONCE = 4096
 _MOST_OUTSIDE = 16_384
 """Rows that no backfill told of, held in memory at a time: 80 MB."""
+_WHOLE_TABLE = 50
+"""One row of so many to be read: then all are read in order, which is quicker than each by its id."""
+_MOST_WAITING = 1 << 21
+"""Pairs across the index that wait for an exact look."""
+
+_GATHERED = 512
+"""Pairs whose vectors are copied together: what fits into a processor's cache."""
 
 AT_ONCE = 20_000
 """Pairs of one answer: what the other process holds of them."""
 EACH = 4096
 """Pairs of one content in one answer: a family of look-alikes may have a million."""
+LOOK_ALIKES = 16
+"""Pairs of one content whose small pictures are unlike: so many show what it resembles, and no copy is among them."""
 _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 16
 """Pairs whose small pictures are compared at a time: what is made of one picture serves all its pairs among them."""
 
 Places = NDArray[np.intp]
-RowIds = NDArray[np.uint64]
 Smalls = Callable[[Sequence[str]], GreyPictures]
 """The small pictures of contents, in order."""
 
@@ -77,12 +84,14 @@ class _Pairs:
     apart: NDArray[np.float64]
     cosines: NDArray[np.float64]
     """NaN without vectors."""
+    unlike: NDArray[np.bool_]
+    """Their small pictures show that neither is in the other."""
 
     def where(self, chosen: NDArray[Any]) -> _Pairs:
         """Those of a mask, or at places."""
         return _Pairs(
             fresh=self.fresh[chosen], others=self.others[chosen], distances=self.distances[chosen],
-            apart=self.apart[chosen], cosines=self.cosines[chosen],
+            apart=self.apart[chosen], cosines=self.cosines[chosen], unlike=self.unlike[chosen],
         )  # fmt: skip
 
 
@@ -96,7 +105,7 @@ class Search:
     bar: float | None
     """The least cosine; None: hashes alone."""
     spared: float | None = None
-    """From this cosine on a pair is proposed whatever the small pictures show; None: from none."""
+    """From this cosine on the nearest are proposed whatever the small pictures show; None: from none."""
     after: str | None = None
     """Given ('' at first): all pairs of one content, however many, with contents after this one, in their order."""
 
@@ -113,7 +122,7 @@ class FoundPairs:
 
 
 def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
-    """Candidates, each pair once and each as soon as it is found rejected if it can be no copy.
+    """Candidates, each pair once, but for those that can be no copy: of these, the nearest look-alikes as `spared` says.
 
     `insides` holds the hashes of what plain margins surround, of the pictures that have such margins; `smalls` tells
     small pictures. Across the whole index two photos that both know when they were taken, and that it was not at one
@@ -126,7 +135,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     if rows.contents:
         parts = _anywhere(index, rows, search.bar) if others is None else _within(rows, others, search.bar)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
-            gathered.add(near.where(_worth_proving(near, rows, smalls, search.spared)))
+            gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
@@ -177,7 +186,7 @@ class _Gathered:
     def add(self, pairs: _Pairs) -> None:
         """Take these pairs, too."""
         if len(pairs.fresh):
-            self._parts.append(pairs)
+            self._parts += [pairs, self._mirrored(pairs)]
             self._count += len(pairs.fresh)
         if self._count > _MOST_GATHERED:
             self._make_room()
@@ -192,10 +201,18 @@ class _Gathered:
             cut=[names[place] for place in sorted(self._cut) if place < self._covered],
         )
 
+    def _mirrored(self, pairs: _Pairs) -> _Pairs:
+        """Look-alikes count for either of two fresh contents: one may have nearer ones than the other."""
+        places = np.minimum(np.searchsorted(self._contents, pairs.others), len(self._contents) - 1)
+        both = pairs.unlike & (self._contents[places] == pairs.others)
+        mine = pairs.where(both)
+        return replace(mine, fresh=places[both], others=self._contents[mine.fresh])
+
     def _make_room(self) -> None:
         if not self._parts:
             return
         pairs = _joined(self._parts)
+        pairs = pairs.where(pairs.fresh < self._covered)
         pairs = self._most_alike(pairs.where(np.lexsort((pairs.others, pairs.fresh))))
         while len(pairs.fresh) > AT_ONCE and self._covered > 1:
             self._covered = (self._covered + 1) // 2
@@ -203,37 +220,42 @@ class _Gathered:
         self._parts, self._count = [pairs], len(pairs.fresh)
 
     def _most_alike(self, pairs: _Pairs) -> _Pairs:
-        """Each pair once, and of each content no more than `EACH`: the nearest hashes, the nearest in time, then by cosine."""
+        """Each pair once, and of each content no more than `EACH`, and `LOOK_ALIKES` that are unlike: the nearest hashes,
+        the nearest in time, then by cosine.
+        """
         new = np.ones(len(pairs.fresh), bool)
         new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
-        pairs = pairs.where(new)
-        counts = np.bincount(pairs.fresh, minlength=len(self._contents))
-        many = np.flatnonzero(counts > EACH)
-        if not len(many):
-            return pairs
+        alike, unlike = pairs.where(new & ~pairs.unlike), pairs.where(new & pairs.unlike)
+        many = np.flatnonzero(np.bincount(alike.fresh) > EACH)
         self._cut.update(map(int, many))
-        if self._after is None:
-            hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
-            pairs = pairs.where(np.lexsort((-pairs.cosines, pairs.apart, hashes, pairs.fresh)))
-        counts = np.bincount(pairs.fresh, minlength=len(self._contents))
-        rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
-        return pairs.where(rank < EACH)
+        if len(many) and self._after is None:
+            alike = _nearest_first(alike)
+        return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
+
+
+def _nearest_first(pairs: _Pairs) -> _Pairs:
+    """By content."""
+    hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
+    return pairs.where(np.lexsort((pairs.others, -pairs.cosines, pairs.apart, hashes, pairs.fresh)))
+
+
+def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
+    """So many of each content, from pairs in the order of contents."""
+    counts = np.bincount(pairs.fresh)
+    rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
+    return pairs.where(rank < most)
 
 
 def _candidates(pairs: _Pairs, contents: Sequence[str]) -> list[Candidate]:
-    found: list[Candidate] = []
+    found: dict[tuple[str, str], Candidate] = {}
     for number, place in enumerate(pairs.fresh):
         one, other = contents[int(place)], pairs.others[number].decode()
-        cosine = float(pairs.cosines[number])
-        found.append(
-            Candidate(
-                a=min(one, other),
-                b=max(one, other),
-                cosine=None if np.isnan(cosine) else cosine,
-                hash_distance=int(pairs.distances[number]),
-            )
-        )
-    return found
+        a, b, cosine = min(one, other), max(one, other), float(pairs.cosines[number])
+        found[a, b] = Candidate(
+            a=a, b=b, cosine=None if np.isnan(cosine) else cosine, hash_distance=int(pairs.distances[number]),
+            unlike=bool(pairs.unlike[number]),
+        )  # fmt: skip
+    return list(found.values())
 
 
 def _joined(parts: Sequence[_Pairs]) -> _Pairs:
@@ -242,23 +264,29 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
 
     return _Pairs(
         fresh=column("fresh"), others=column("others"), distances=column("distances"),
-        apart=column("apart"), cosines=column("cosines"),
+        apart=column("apart"), cosines=column("cosines"), unlike=column("unlike"),
     )  # fmt: skip
 
 
-def _worth_proving(pairs: _Pairs, rows: PhotoRows, smalls: Smalls, spared: float | None) -> NDArray[np.bool_]:
-    """But for pairs that only vectors propose, that can be no burst, and whose small pictures show that neither is in the other."""
+def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
+    """The same, with what the small pictures show of those that only vectors propose and that can be no burst."""
     asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
-    if spared is not None:
-        asked &= pairs.cosines < spared
-    keep = ~asked
-    if asked.any():
-        ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
-        others, right = np.unique(pairs.others[asked], return_inverse=True)
-        mine = smalls([rows.contents[int(place)] for place in ones])
-        theirs = smalls([name.decode() for name in others])
-        keep[asked] = may_be_copies(mine, theirs, left, right)
-    return keep
+    if not asked.any():
+        return pairs
+    ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
+    others, right = np.unique(pairs.others[asked], return_inverse=True)
+    mine = smalls([rows.contents[int(place)] for place in ones])
+    theirs = smalls([name.decode() for name in others])
+    unlike = pairs.unlike.copy()
+    unlike[asked] = ~may_be_copies(mine, theirs, left, right)
+    return replace(pairs, unlike=unlike)
+
+
+def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:
+    """But for look-alikes that nobody asks for."""
+    if search.spared is None or search.after is not None:
+        return pairs.where(~pairs.unlike)
+    return pairs.where(~pairs.unlike | (pairs.cosines >= search.spared))
 
 
 def _within_bars(
@@ -272,22 +300,31 @@ def _meeting_inside(
     index: PhotoIndex, insides: PhotoIndex, rows: PhotoRows, among: Sequence[str] | None
 ) -> Iterator[_Pairs]:
     """Pairs that agree when one or both are seen without their margins, with the numbers of the whole pictures."""
-
-    def blocks(of: PhotoIndex) -> Iterable[PhotoRows]:
-        return of.scan(sketches=False) if among is None else [of.rows_kept(among)]
-
     places = {content: place for place, content in enumerate(rows.contents)}
     framed = insides.rows(rows.contents)
     looks = [(framed, insides), (rows, insides), *([(framed, index)] if framed.contents else [])]
     for mine, of in looks:
         fresh = np.array([places[content] for content in mine.contents], np.intp)
-        for theirs in blocks(of):
-            for near in _near(mine, theirs, None, None, None):
-                met = _of_one_moment(near) if among is None else near
-                for start in range(0, len(met.fresh), _OTHER_BLOCK):
-                    part = slice(start, start + _OTHER_BLOCK)
-                    others = [theirs.contents[int(place)] for place in met.other[part]]
-                    yield _whole_pictures(index, rows, fresh[met.fresh[part]], others)
+        for one, others in _met_inside(mine, of, among):
+            for start in range(0, len(one), _OTHER_BLOCK):
+                part = slice(start, start + _OTHER_BLOCK)
+                yield _whole_pictures(index, rows, fresh[one[part]], [c.decode() for c in others[part]])
+
+
+def _met_inside(
+    mine: PhotoRows, of: PhotoIndex, among: Sequence[str] | None
+) -> Iterator[tuple[Places, NDArray[np.bytes_]]]:
+    """(places in `mine`, contents of `of`) within the radius."""
+    if among is not None:
+        theirs = of.rows_kept(among)
+        names = np.array(theirs.contents, "S64")
+        for near in _near(mine, theirs, None, None, None):
+            yield near.fresh, names[near.other]
+        return
+    whole = of.made(WholeIndex)
+    for fresh, other in whole.near_by_hash(mine.phashes):
+        keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
+        yield fresh[keep], whole.contents[other[keep]]
 
 
 def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: Sequence[str]) -> _Pairs:
@@ -299,9 +336,10 @@ def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: S
     return _Pairs(
         fresh=left,
         others=np.array([others[number] for number in there], "S64"),
-        distances=pair_distances(rows.phashes[left], theirs.phashes[right]),
+        distances=distances_of_pairs(rows.phashes[left], theirs.phashes[right]),
         apart=np.abs(rows.captured[left] - theirs.captured[right]),
         cosines=_all_cosines(rows.vectors, left, theirs.vectors, right),
+        unlike=np.zeros(len(left), bool),
     )
 
 
@@ -337,6 +375,7 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_
         yield _Pairs(
             fresh=near.fresh, others=names[near.other], distances=near.distances, apart=near.apart,
             cosines=_all_cosines(rows.vectors, near.fresh, others.vectors, near.other),
+            unlike=np.zeros(len(near.fresh), bool),
         )  # fmt: skip
 
 
@@ -344,7 +383,7 @@ def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator
     """Pairs with the whole index. Where a backfill has told what is near among its rows, the others alone are searched."""
     known = index.near_pairs
     if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
-        yield from _across(index, rows, bar)
+        yield from _across(index, index.made(WholeIndex), rows, bar)
         return
     covered = known.covers(rows.contents)
     if len(places := np.flatnonzero(covered)):
@@ -353,7 +392,7 @@ def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator
         for pairs in chain(_told(index, some, known), beside):
             yield replace(pairs, fresh=places[pairs.fresh])
     if len(places := np.flatnonzero(~covered)):
-        for pairs in _across(index, rows.at(places), bar):
+        for pairs in _across(index, index.made(WholeIndex), rows.at(places), bar):
             yield replace(pairs, fresh=places[pairs.fresh])
 
 
@@ -363,7 +402,7 @@ def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs) -> Iterator[_Pa
     for place, partners in known.partners(rows.contents):
         fresh += [place] * len(partners)
         others += partners
-        if len(others) >= _VECTORS_AT_ONCE:
+        if len(others) >= _TOLD_AT_ONCE:
             yield from _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
             fresh, others = [], []
     if others:
@@ -374,47 +413,86 @@ def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
     return (pairs.where(~(pairs.apart > ONE_MOMENT_SECONDS)) for pairs in parts)
 
 
-def _across(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
-    """The whole index: a product of the sketches, then the vectors of the few pairs that remain."""
-    loose = None if bar is None else bar - _SLACK_SIGMAS * (1 - bar * bar) / sqrt(SKETCH)
-    waiting: list[tuple[_Near, NDArray[np.bytes_], RowIds]] = []
-    for others in index.scan():
-        names = np.array(others.contents, "S64")
-        for each in _near(rows, others, rows.sketches, others.sketches, loose):
-            near = _of_one_moment(each)
-            waiting.append((near, names[near.other], others.ids[near.other]))
-            # Reading vectors by id costs per call more than per vector.
-            if sum(len(names) for _, names, _ in waiting) >= _VECTORS_AT_ONCE:
-                yield _exact(index, rows, waiting)
-                waiting = []
-    if waiting:
-        yield _exact(index, rows, waiting)
+def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+    """The whole index: what hashes, heads and clocks leave, then the vectors of the few pairs that remain."""
+    waiting, count = list[NDArray[np.int64]](), 0
+    for fresh, other in _met_across(whole, rows, bar):
+        keep = ~(
+            np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
+        )  # NaN, not known, counts
+        waiting.append(fresh[keep] * len(whole) + other[keep])
+        count += len(waiting[-1])
+        if count >= _MOST_WAITING:
+            yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
+            waiting, count = [], 0
+    if count:
+        yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
 
 
-def _of_one_moment(near: _Near) -> _Near:
-    """Those that were, or may have been, taken at one moment."""
-    keep = ~(near.apart > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
-    return _Near(
-        fresh=near.fresh[keep], other=near.other[keep], distances=near.distances[keep], apart=near.apart[keep]
-    )
+def _met_across(whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
+    yield from whole.near_by_hash(rows.phashes)
+    if bar is not None:
+        yield from whole.near_by_vector(rows, bar)
 
 
 def _exact(
-    index: PhotoIndex, rows: PhotoRows, waiting: list[tuple[_Near, NDArray[np.bytes_], RowIds]]
-) -> _Pairs:
-    fresh = np.concatenate([near.fresh for near, _, _ in waiting])
-    cosines = np.full(len(fresh), np.nan)
-    if rows.vectors is not None:
-        wanted, places = np.unique(np.concatenate([ids for _, _, ids in waiting]), return_inverse=True)
-        ids, vectors = index.vectors_by_id(wanted)
-        cosines = _cosines(rows.vectors, fresh, vectors[np.argsort(ids)], places)
-    return _Pairs(
-        fresh=fresh,
-        others=np.concatenate([names for _, names, _ in waiting]),
-        distances=np.concatenate([near.distances for near, _, _ in waiting]),
-        apart=np.concatenate([near.apart for near, _, _ in waiting]),
-        cosines=cosines,
-    )
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None
+) -> Iterator[_Pairs]:
+    """Those of the pairs (fresh * N + other) that are within the bars, with their numbers."""
+    fresh, other = np.divmod(pairs, len(whole))
+    by_other = np.argsort(other, kind="stable")
+    fresh, other = fresh[by_other], other[by_other]
+    for part, vectors, places in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
+        one, two = fresh[part], other[part]
+        distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
+        cosines = np.full(len(one), np.nan)
+        keep = np.ones(len(one), bool)
+        if rows.vectors is not None and vectors is not None:
+            if bar is not None:
+                keep = (distances <= RADIUS) | (
+                    _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
+                )
+            cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
+        yield _Pairs(
+            fresh=one[keep], others=whole.contents[two[keep]], distances=distances[keep],
+            apart=np.abs(rows.captured[one[keep]] - whole.captured[two[keep]]), cosines=cosines[keep],
+            unlike=np.zeros(int(keep.sum()), bool),
+        )  # fmt: skip
+
+
+def _with_vectors(
+    index: PhotoIndex, whole: WholeIndex, other: Places, *, wanted: bool
+) -> Iterator[tuple[Any, NDArray[np.float32] | None, Places]]:
+    """Parts of `other`, which is in order: which of its items, vectors, and the place of each item's vector."""
+    if not wanted:
+        yield slice(None), None, other
+        return
+    needed = np.unique(other)
+    if len(needed) * _WHOLE_TABLE >= len(whole):
+        read = index.all_vectors()
+    else:
+        slices = (needed[at : at + _VECTORS_AT_ONCE] for at in range(0, len(needed), _VECTORS_AT_ONCE))
+        read = (index.vectors_by_id(whole.ids[places]) for places in slices)
+    for ids, vectors in read:
+        places = whole.places_of(ids)
+        order = np.argsort(places)
+        places = places[order]
+        first, last = map(int, np.searchsorted(other, (places[0], places[-1] + 1)))
+        part = np.arange(first, last)
+        at = np.searchsorted(places, other[part])
+        mine = places[at] == other[part]
+        yield part[mine], vectors, order[at[mine]]
+
+
+def _roughly(
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
+) -> NDArray[np.float32]:
+    """(P,) products, to a ten-thousandth."""
+    found = np.empty(len(left_places), np.float32)
+    for start in range(0, len(found), _GATHERED):
+        part = slice(start, start + _GATHERED)
+        np.einsum("nd,nd->n", left[left_places[part]], right[right_places[part]], out=found[part])
+    return found
 
 
 def _cosines(
@@ -450,26 +528,3 @@ def _near(
                     fresh=fresh + f, other=other + o, distances=distances[fresh, other],
                     apart=np.abs(ones.captured[fresh + f] - others.captured[other + o]),
                 )  # fmt: skip
-
-
-def pair_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(P,) distances of P pairs of (P, 8) hashes, as `hash_distances` tells them."""
-    mine, theirs = np.bitwise_count(one ^ other[:, :1]), np.bitwise_count(other ^ one[:, :1])
-    return np.minimum(mine.min(axis=1, initial=64), theirs.min(axis=1, initial=64)).astype(np.uint8)
-
-
-def hash_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(F, N) Hamming distances of (F, 8) and (N, 8) hashes by orientation: the least over turning either.
-
-    Turning one picture or the other is not the same: it moves the median its hash compares with.
-    """
-    columns = np.ascontiguousarray(other.T)
-    least = np.bitwise_count(one[:, :1] ^ columns[0])
-    # Reused: most of the time would go into fresh memory.
-    differing, bits = np.empty(least.shape, np.uint64), np.empty_like(least)
-    for orientation in range(1, one.shape[1]):
-        for left, right in ((orientation, 0), (0, orientation)):
-            np.bitwise_xor(one[:, left, None], columns[right], out=differing)
-            np.bitwise_count(differing, out=bits)
-            np.minimum(least, bits, out=least)
-    return least

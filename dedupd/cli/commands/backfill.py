@@ -14,10 +14,10 @@ from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dedupd.bulk.backfill import BackfillOutcome
+    from dedupd.bulk.chunk_worker import Orders
     from dedupd.bulk.compare_rows import PairsOutcome
     from dedupd.bulk.plan import SeenBy, Work
     from dedupd.bulk.pool import Seen
-    from dedupd.bulk.seeing import Orders
     from dedupd.config import Places, Settings
 
 _MOST_TOLD = 20
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from dedupd.adapters.stores.store import store_at
     from dedupd.bulk.backfill import backfill, check_places
-    from dedupd.bulk.seeing import Orders, Seeing
+    from dedupd.bulk.chunk_worker import ChunkWorker, Orders
     from dedupd.cli.opening import opened
     from dedupd.library.view import scope_of
 
@@ -90,37 +90,37 @@ def run(arguments: argparse.Namespace) -> int:
         to=os.fsencode(to), cache=os.fsencode(places.cache), embedder=_embedder(settings, places),
         batch_size=settings.batch_size,
     )  # fmt: skip
-    first = Seeing(orders)
+    first = ChunkWorker(orders)
     try:
-        eyes = first.eyes()
+        seen_by = first.seen_by()
     finally:
         first.rest()
     # By name: 'auto' could choose another on another machine.
-    orders = msgspec.structs.replace(orders, embedder=eyes.model or "hashes")
+    orders = msgspec.structs.replace(orders, embedder=seen_by.model or "hashes")
     with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
-        outcome = backfill(arguments.sources, to, eyes, engine, scope_of(settings), on_progress=progress)
+        outcome = backfill(arguments.sources, to, seen_by, engine, scope_of(settings), on_progress=progress)
         pairs = None
         if arguments.pairs and outcome.complete:
             from dedupd.bulk.compare_rows import compare_rows
 
-            bar = _bar(settings, places, eyes)
-            pairs = compare_rows(to, eyes, bar, engine, on_progress=progress)
-    _answer(outcome, pairs, eyes, as_json=arguments.json)
+            bar = _bar(settings, places, seen_by)
+            pairs = compare_rows(to, seen_by, bar, engine, on_progress=progress)
+    _answer(outcome, pairs, seen_by, as_json=arguments.json)
     done = outcome.complete and not (pairs and pairs.missing)
     return int(ExitCode.OK if done else ExitCode.FAILED)
 
 
-def _bar(settings: Settings, places: Places, eyes: SeenBy) -> float | None:
+def _bar(settings: Settings, places: Places, seen_by: SeenBy) -> float | None:
     """The least cosine that is near: the model's own, or this library's where that is lower; None for hashes alone."""
     from dedupd.adapters.vision.embedders.registry import parse
     from dedupd.library import LibraryView
     from dedupd.pipeline.measure_thresholds import own_thresholds
 
-    bar = parse(eyes.model).far_cosine
+    bar = parse(seen_by.model).far_cosine
     if bar is None or not places.ledger.exists():
         return bar
     with closing(LibraryView(settings, places)) as view:
-        own = own_thresholds(view.ledger, eyes.model)
+        own = own_thresholds(view.ledger, seen_by.model)
     return bar if own is None else min(bar, own.across)
 
 
@@ -152,7 +152,7 @@ def _engine(
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 
-def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, eyes: SeenBy, *, as_json: bool) -> None:
+def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, seen_by: SeenBy, *, as_json: bool) -> None:
     from dedupd.core.summary import visible
 
     problems = [*outcome.problems, *(pairs.problems if pairs else ())]
@@ -166,8 +166,8 @@ def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, eyes: SeenBy, 
         answer_json(
             {
                 "inputs": outcome.inputs, "rows": outcome.rows, "twins": outcome.twins, "refused": refused,
-                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": eyes.model,
-                "recipe": eyes.recipe, "problems": problems,
+                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": seen_by.model,
+                "recipe": seen_by.recipe, "problems": problems,
             } | ({} if near is None else {"near": near})
         )  # fmt: skip
         return

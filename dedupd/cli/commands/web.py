@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'"
         ) from None
-    from dedupd.cli.opening import opened
+    from dedupd.cli.opening import opened, own_command
 
     settings, places = opened(arguments)
     listen = listen_on(
@@ -68,5 +68,5 @@ def run(arguments: argparse.Namespace) -> int:
             # Other users can read a browser's command line: what stands there opens the door once.
             webbrowser.open(f"{at.url}/?token={tokens.ticket()}")
 
-    serve(settings, places, listen, told)
+    serve(settings, places, listen, told, start_command=own_command(arguments, "run"))
     return int(ExitCode.OK)

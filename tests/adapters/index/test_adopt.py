@@ -87,8 +87,6 @@ def test_rows_stand_in_the_index_as_if_they_had_been_seen_here(place: Place, tmp
     order = [there.contents.index(content) for content in here.contents]
     assert here.vectors is not None and there.vectors is not None
     assert (there.vectors[order] == here.vectors).all() and (there.phashes[order] == here.phashes).all()
-    assert here.sketches is not None and there.sketches is not None
-    assert np.abs(there.sketches[order] - here.sketches).max() < 1e-3  # computed anew of rounded vectors
     framed = place.insides.rows(contents)
     assert framed.contents == [contents[1]] and (framed.phashes == FRAME).all()
     again = PhotoIndex(tmp_path / "index", MODEL, RECIPE, lambda: DIMENSIONS)

@@ -362,5 +362,28 @@ def test_a_small_picture_rejects_what_only_vectors_propose_and_no_burst(
         phashes[1, 0] = phashes[0, 0] ^ np.uint64((1 << hash_bits) - 1)
     names = store(index, np.full((2, DIMENSIONS), 1 / 16, np.float32), phashes, captured=clocks)
     asked = search.Search(fresh=names, among=names, bar=BAR, spared=spared)
-    assert len(search.propose(index, empty(tmp_path), never_alike, asked).pairs) == kept
+    pairs = search.propose(index, empty(tmp_path), never_alike, asked).pairs
+    assert [pair.unlike for pair in pairs] == [spared is not None] * kept
     assert len(search.propose(index, empty(tmp_path), unseen, asked).pairs) == 1, "of an older index"
+
+
+def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, names)}
+    monkeypatch.setattr(search, "LOOK_ALIKES", 2)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
+    asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
+    answer = search.propose(index, empty(index.path.parent), never_alike, asked)
+    nearest: set[tuple[str, str]] = set()
+    for name in names:
+        mine = sorted((pair for pair in cosines if name in pair), key=lambda pair: -cosines[pair])
+        nearest |= set(mine[:2])
+    assert sorted((p.a, p.b) for p in answer.pairs) == sorted(nearest)
+    assert all(pair.unlike for pair in answer.pairs)
+    assert (answer.cut, answer.left) == ([], []), "nothing of them is left to be aligned"
+    asked = search.Search(fresh=names[:1], among=names, bar=BAR, spared=BAR, after="")
+    assert search.propose(index, empty(index.path.parent), never_alike, asked).pairs == []
