@@ -263,8 +263,8 @@ def test_a_few_directions_lose_no_pair_and_spare_most_products(monkeypatch: pyte
     def found(head: int) -> set[tuple[int, int]]:
         monkeypatch.setattr(near_pairs, "_HEAD", head)
         measured.clear()
-        parts = near_pairs.near_rows(bare, bare, BAR)
-        return {pair for ones, twos in parts for pair in zip(ones.tolist(), twos.tolist(), strict=True)}
+        _, ones, twos = near_pairs.near_rows(bare, [bare], BAR).tolist()
+        return set(zip(ones, twos, strict=True))
 
     whole = found(DIMENSIONS)
     assert len(whole) > 400
@@ -283,5 +283,5 @@ def test_a_slack_below_the_bar_is_kept(tmp_path: Path) -> None:
         )
         for vector, hashes in ((one, 0), (other, (1 << 32) - 1))
     ]
-    assert list(near_pairs.near_rows(bare[0], bare[1], BAR)) != []
-    assert list(near_pairs.near_rows(bare[0], bare[1], BAR + 1e-3)) == []
+    assert near_pairs.near_rows(bare[0], [bare[1]], BAR).tolist() == [[0], [0], [0]]
+    assert near_pairs.near_rows(bare[0], [bare[1]], BAR + 1e-3).size == 0

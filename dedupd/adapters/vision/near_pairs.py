@@ -19,8 +19,7 @@ from dedupd.adapters.index.chunk_file import BareRows, bare_rows
 from dedupd.adapters.stores.backfill_records import CHUNKS, PAIRS
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
-from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.hash_join import HashTables
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
@@ -74,18 +73,14 @@ class _Sieve:
 def compare_blocks(request: messages.Pair) -> messages.Paired:
     """Every near pair of the left block with the others, in a file. Raises VisionError in one sentence."""
     store = store_at(os.fsdecode(request.place))
-    bare = _block(store, request.left)
-    sieve = _Sieve(bare.vectors)
-    left = sieve.rows(bare)
-    found: list[NDArray[np.uint32]] = []
-    for number, files in enumerate(request.rights):
-        itself = request.with_itself and number == 0
-        right = left if itself else sieve.rows(_block(store, files))
-        for ones, others in _near(left, right, request.bar):
-            keep = ones < others if itself else np.ones(len(ones), bool)
-            place = np.full(int(keep.sum()), number)
-            found.append(np.stack([place, ones[keep], others[keep]]).astype(np.uint32))
-    pairs = np.concatenate(found, axis=1) if found else np.empty((3, 0), np.uint32)
+    left = _block(store, request.left)
+    rights = (
+        left if request.with_itself and number == 0 else _block(store, files)
+        for number, files in enumerate(request.rights)
+    )
+    pairs = near_rows(left, rights, request.bar)
+    if request.with_itself:
+        pairs = pairs[:, (pairs[0] > 0) | (pairs[1] < pairs[2])]
     if not pairs.size:
         return messages.Paired(file="", digest="", size=0, pairs=0)
     written = io.BytesIO()
@@ -100,34 +95,56 @@ def compare_blocks(request: messages.Pair) -> messages.Paired:
     return messages.Paired(file=file, digest=digest, size=len(data), pairs=pairs.shape[1])
 
 
-def near_rows(left: BareRows, right: BareRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
-    """Places of the rows that may be near, in parts."""
+def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> NDArray[np.uint32]:
+    """(3, P) number of the block, place in the left one, place in that one, of all rows that may be near, in order."""
     sieve = _Sieve(left.vectors)
-    yield from _near(sieve.rows(left), sieve.rows(right), bar)
+    mine = sieve.rows(left)
+    found = [np.empty((3, 0), np.int64)]
+    hashes, clocks, starts = list[NDArray[np.uint64]](), list[NDArray[np.float64]](), [0]
+    for number, right in enumerate(rights):
+        for ones, others in _over_the_bar(mine, sieve.rows(right), bar):
+            found.append(np.stack([np.full(len(ones), number), ones, others]))
+        hashes.append(right.phashes)
+        clocks.append(right.captured)
+        starts.append(starts[-1] + len(right.phashes))
+    begins, clock = np.array(starts), np.concatenate(clocks)
+    # Of all blocks at once: to look a hash up costs much the same in a large table as in a small one.
+    for ones, places in HashTables(np.concatenate(hashes)).meeting(left.phashes):
+        keep = _of_one_moment(left.captured[ones], clock[places])
+        number = np.searchsorted(begins, places[keep], side="right") - 1
+        found.append(np.stack([number, ones[keep], places[keep] - begins[number]]))
+    return np.unique(np.concatenate(found, axis=1), axis=1).astype(np.uint32)
 
 
-def _near(left: _Rows, right: _Rows, bar: float | None) -> Iterator[tuple[Places, Places]]:
+def _of_one_moment(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return ~(np.abs(ones - others) > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
+
+
+def _over_the_bar(left: _Rows, right: _Rows, bar: float | None) -> Iterator[tuple[Places, Places]]:
+    """Places of the rows whose vectors may reach the bar, in parts."""
     mine, theirs = left.bare, right.bare
-    for at in range(0, len(mine.phashes), _LEFT):
-        for beside in range(0, len(theirs.phashes), _RIGHT):
+    if (
+        bar is None
+        or mine.vectors is None
+        or theirs.vectors is None
+        or left.heads is None
+        or right.heads is None
+    ):
+        return
+    least = bar - _SLACK - _ROUNDING
+    for at in range(0, len(mine.vectors), _LEFT):
+        for beside in range(0, len(theirs.vectors), _RIGHT):
             some, others = slice(at, at + _LEFT), slice(beside, beside + _RIGHT)
-            close = hash_distances(mine.phashes[some], theirs.phashes[others]) <= RADIUS
-            if bar is not None and left.heads is not None and right.heads is not None:
-                least = bar - _SLACK - _ROUNDING
-                over = left.heads[some] @ right.heads[others].T >= least
-                if mine.vectors is not None and theirs.vectors is not None and over.mean() > _MOST_PASSING:
-                    over = mine.vectors[some] @ theirs.vectors[others].T >= least
-                close |= over
-            ones, twos = np.nonzero(close)
+            over = left.heads[some] @ right.heads[others].T >= least
+            if over.mean() > _MOST_PASSING:
+                over = mine.vectors[some] @ theirs.vectors[others].T >= least
+            ones, twos = np.nonzero(over)
             ones, twos = ones + at, twos + beside
-            keep = ~(np.abs(mine.captured[ones] - theirs.captured[twos]) > ONE_MOMENT_SECONDS)
-            ones, twos = ones[keep], twos[keep]  # a clock that is not known may be of one moment
-            if bar is not None and mine.vectors is not None and theirs.vectors is not None:
-                keep = _reach(mine.vectors, ones, theirs.vectors, twos, bar - _SLACK)
-                keep |= distances_of_pairs(mine.phashes[ones], theirs.phashes[twos]) <= RADIUS
-                ones, twos = ones[keep], twos[keep]
-            if len(ones):
-                yield ones, twos
+            keep = _of_one_moment(mine.captured[ones], theirs.captured[twos])
+            ones, twos = ones[keep], twos[keep]
+            keep = _reach(mine.vectors, ones, theirs.vectors, twos, bar - _SLACK)
+            if keep.any():
+                yield ones[keep], twos[keep]
 
 
 def _reach(
