@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
-from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import Endpoints, S, Unreachable, token_from
 from dedupd.adapters.vision.remote.shapes import picture, shape_of
@@ -123,7 +123,7 @@ class RemoteEmbedder(Generic[S]):
 
 
 def connect(
-    remote: RemoteEyes, model: Model, load_here: Callable[[], Embedder | None], say: Say,
+    remote: RemoteServices, model: Model, load_here: Callable[[], Embedder | None], say: Say,
     busy: Callable[[], AbstractContextManager[None]],
 ) -> Embedder:  # fmt: skip
     """The embedder that was configured. Raises VisionError."""
