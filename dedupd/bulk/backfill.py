@@ -73,7 +73,7 @@ def backfill(
     """See all pictures of the sources and commit their rows to `to`. Raises DedupdError."""
     store = store_at(to)
     problems: list[str] = []
-    with _told(store):
+    with in_words(store):
         mark(store)
         chunks = list(_planned(sources, seen_by, scope, size, problems, on_progress))
         records = _finished(store, chunks)
@@ -106,7 +106,7 @@ def _within(inner: Store, outer: Store) -> bool:
 
 
 @contextmanager
-def _told(store: Store) -> Generator[None]:
+def in_words(store: Store) -> Generator[None]:
     """What the system says of a place becomes one sentence."""
     try:
         yield
@@ -128,7 +128,7 @@ def _planned(
     found = 0
     for address in dict.fromkeys(store_at(source).address for source in sources):
         store = store_at(address)
-        with _told(store):
+        with in_words(store):
             for chunk in chunks_of(address, store.pictures(scope, problems.append), seen_by, size):
                 found += len(chunk.names)
                 on_progress("look", found, 0)
@@ -174,6 +174,7 @@ def _see(
             if fruitless >= _FRUITLESS:
                 break
             continue
+        assert isinstance(seen, ChunkRecord)
         store.write(f"{RECORDS}/{seen.key}.json", msgspec.json.encode(seen))
         records[seen.key] = seen
         fruitless = 0

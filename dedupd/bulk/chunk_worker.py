@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, RefusedPicture
 from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.bulk.plan import Chunk, SeenBy
+from dedupd.bulk.plan import Chunk, SeenBy, Strip
 from dedupd.core.photo import FileStat
 from dedupd.errors import DedupdError
 
@@ -64,6 +64,19 @@ class ChunkWorker:
             messages.Gather(source=chunk.source, files=files, alone=[], to=self._orders.to, name=chunk.key)
         )
         return _record(chunk, self.seen_by(), gathered, looked)
+
+    def pair(self, strip: Strip) -> PairRecord:
+        """Compare the rows of a strip; its pairs lie in their file when this returns. Raises DedupdError."""
+        paired = self._worker.pair(
+            messages.Pair(
+                place=strip.place, left=strip.left, rights=strip.rights, with_itself=strip.with_itself,
+                bar=strip.bar, name=strip.key,
+            )
+        )  # fmt: skip
+        return PairRecord(
+            key=strip.key, left=strip.number, rights=strip.numbers, file=paired.file, digest=paired.digest,
+            size=paired.size, pairs=paired.pairs,
+        )  # fmt: skip
 
     def rest(self) -> None:
         """Let the worker process go."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import msgspec
 
-from dedupd.adapters.stores.backfill_records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
-from dedupd.bulk.plan import Chunk
+from dedupd.bulk.plan import Chunk, Strip, Work
 from dedupd.bulk.pool import Seen, UnseenChunk
 from dedupd.errors import DedupdError, UsageError
 
@@ -36,8 +36,16 @@ class _Actor:
 
     def process(self, chunk: bytes) -> tuple[bytes, str]:
         """(record, ''), or (b'', why there is none)."""
+        return self._answered(lambda: self._worker.process(msgspec.msgpack.decode(chunk, type=Chunk)))
+
+    def pair(self, strip: bytes) -> tuple[bytes, str]:
+        """The same of a strip."""
+        return self._answered(lambda: self._worker.pair(msgspec.msgpack.decode(strip, type=Strip)))
+
+    @staticmethod
+    def _answered(do: Callable[[], ChunkRecord | PairRecord]) -> tuple[bytes, str]:
         try:
-            return msgspec.msgpack.encode(self._worker.process(msgspec.msgpack.decode(chunk, type=Chunk))), ""
+            return msgspec.msgpack.encode(do()), ""
         except DedupdError as error:
             return b"", str(error)
 
@@ -73,9 +81,9 @@ class Cluster:
         self._ray.shutdown()
 
     def run(
-        self, chunks: Iterable[Chunk], orders: Orders, workers: int | None, *, on_cards: bool
+        self, chunks: Iterable[Work], orders: Orders, workers: int | None, *, on_cards: bool
     ) -> Iterator[Seen]:
-        """See every chunk. `on_cards`: the embedder can use a graphics card, so each actor has one where there are any."""
+        """See every chunk, compare every strip. `on_cards`: the embedder can use a graphics card, so each actor has one where there are any."""
         cards = self._has.get("GPU", 0) if on_cards else 0
         cores = max(1, self._has.get("CPU", 1))
         count = workers or cards or cores
@@ -91,14 +99,15 @@ class Cluster:
         said = msgspec.msgpack.encode(orders)
         yield from self._hand_out(deque(chunks), lambda: made.remote(said), count)
 
-    def _hand_out(self, waiting: deque[Chunk], actor: Any, count: int) -> Iterator[Seen]:
+    def _hand_out(self, waiting: deque[Work], actor: Any, count: int) -> Iterator[Seen]:
         ray, tries = self._ray, Counter[str]()
         idle = deque(actor() for _ in range(min(count, len(waiting))))
-        running: dict[Any, tuple[Any, Chunk]] = {}
+        running: dict[Any, tuple[Any, Work]] = {}
         while waiting or running:
             while waiting and idle:
                 chosen, chunk = idle.popleft(), waiting.popleft()
-                running[chosen.process.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
+                ask = chosen.process if isinstance(chunk, Chunk) else chosen.pair
+                running[ask.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
             done, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE_SECONDS)
             if not done:
                 raise DedupdError(
@@ -120,7 +129,7 @@ class Cluster:
                 continue
             idle.append(chosen)
             yield (
-                msgspec.msgpack.decode(record, type=ChunkRecord)
+                msgspec.msgpack.decode(record, type=ChunkRecord if isinstance(chunk, Chunk) else PairRecord)
                 if record
                 else UnseenChunk(chunk=chunk, reason=reason)
             )

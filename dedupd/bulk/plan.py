@@ -30,6 +30,26 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     sizes: list[int]
 
 
+class Strip(msgspec.Struct, frozen=True, kw_only=True):
+    """A block of rows, to be compared with each of some others: names and digests of their files."""
+
+    key: str
+    """Changes when one of its files does, or what near means."""
+    place: bytes
+    left: list[tuple[str, str]]
+    rights: list[list[tuple[str, str]]]
+    with_itself: bool
+    """The first of `rights` is `left`."""
+    bar: float | None
+    number: int
+    """Of the left block, among all."""
+    numbers: list[int]
+    """Of the others."""
+
+
+Work = Chunk | Strip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenBy:
     """The model and the recipe that rows come from: rows of another model or recipe are other rows."""

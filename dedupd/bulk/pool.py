@@ -10,26 +10,26 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dedupd.adapters.stores.backfill_records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
-from dedupd.bulk.plan import Chunk
+from dedupd.bulk.plan import Chunk, Work
 from dedupd.errors import DedupdError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenChunk:
-    """A chunk that could not be seen, for no picture's fault."""
+    """A chunk that could not be seen, or a strip that could not be compared, for no picture's fault."""
 
-    chunk: Chunk
+    chunk: Work
     reason: str
 
 
-Seen = ChunkRecord | UnseenChunk
+Seen = ChunkRecord | PairRecord | UnseenChunk
 
 
-def run(chunks: Iterable[Chunk], orders: Orders, workers: int) -> Iterator[Seen]:
-    """See every chunk; what comes back first is yielded first."""
-    waiting: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
+def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
+    """See every chunk, compare every strip; what comes back first is yielded first."""
+    waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
     count = 0
     for chunk in chunks:
         waiting.put(chunk)
@@ -49,7 +49,7 @@ def run(chunks: Iterable[Chunk], orders: Orders, workers: int) -> Iterator[Seen]
 
 
 def _work(
-    waiting: queue.SimpleQueue[Chunk], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
+    waiting: queue.SimpleQueue[Work], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
 ) -> None:
     worker = ChunkWorker(orders)
     try:
@@ -63,9 +63,9 @@ def _work(
         worker.rest()
 
 
-def _seen(worker: ChunkWorker, chunk: Chunk) -> Seen:
+def _seen(worker: ChunkWorker, chunk: Work) -> Seen:
     try:
-        return worker.process(chunk)
+        return worker.process(chunk) if isinstance(chunk, Chunk) else worker.pair(chunk)
     except DedupdError as error:
         return UnseenChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001

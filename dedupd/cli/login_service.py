@@ -293,7 +293,7 @@ def _install_unit(where: Places, settings: Settings, host: Host) -> None:
     if settings.embedding.mode != "local":
         tell(
             f"The service may reach {', '.join(settings.embedding.url)} for embedding. That no other address is reached, "
-            "systemd sees to where it may filter packets; for services of a user it often may not."
+            "systemd sees to where it may filter packets; for services of a user it mostly may not: `dedupd doctor` tries it."
         )
     tell("To keep it running while you are logged out: loginctl enable-linger")
 

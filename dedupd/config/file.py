@@ -297,7 +297,8 @@ _OPTIONS = (
     _Option(
         key="embedding.protocol",
         read=_choice(EmbeddingProtocol),
-        note="What the services speak: dedupd, or kserve-http for Triton with what `dedupd models export` wrote.",
+        note="What the services speak: dedupd; or, for Triton with what `dedupd models export` wrote, kserve-http or "
+        "kserve-grpc (needs dedupd[triton]).",
     ),
 )
 _LARGEST = 1 << 20

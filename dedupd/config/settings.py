@@ -14,7 +14,7 @@ from typing import Literal, cast
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
 EmbeddingMode = Literal["local", "remote", "auto"]
-EmbeddingProtocol = Literal["dedupd", "kserve-http"]
+EmbeddingProtocol = Literal["dedupd", "kserve-http", "kserve-grpc"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 

@@ -22,6 +22,10 @@ class Adoption:
     damaged_files: int = 0
     strangers: list[str] = field(default_factory=list[str])
     """One clause for each other model or recipe that the backfill has rows of."""
+    pairs: int = 0
+    """Pairs of rows that may be near, found where the rows were made: no search for them is needed here."""
+    pairs_left: str = ""
+    """Why such pairs were not taken in: a clause; the search is done here then."""
 
     @property
     def complete(self) -> bool:

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import pytest
 
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, RefusedPicture
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.bulk import chunk_worker, pool
 from dedupd.bulk.chunk_worker import Orders
-from dedupd.bulk.plan import Chunk, SeenBy
+from dedupd.bulk.plan import Chunk, SeenBy, Strip
 from dedupd.cli.main import main
 from dedupd.core.adoption import Adoption
 from dedupd.errors import VisionError
@@ -44,6 +44,13 @@ class Seer:
             key=chunk.key, model="m/1", recipe="1", inputs=len(chunk.names), twins=0, refused=odd, file="",
             digest="", contents="".join(f"{n:064x}" for n in range(rows)),
         )  # fmt: skip
+
+    def pair(self, strip: Strip) -> PairRecord:
+        if Seer.fails:
+            raise VisionError("the vision worker does not start")
+        return PairRecord(
+            key=strip.key, left=strip.number, rights=strip.numbers, file="f", digest="d", size=0, pairs=3
+        )
 
     def rest(self) -> None: ...
 
@@ -85,6 +92,31 @@ def test_a_backfill_says_what_became_of_each_picture(
         "seen_now": 0, "model": "m/1", "recipe": "1", "problems": [],
     }  # fmt: skip
     assert Seer.embedders[2] == "lite0"
+
+
+def test_rows_are_compared_when_all_of_them_are_there(
+    archive: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fill(archive) == 0
+    (record,) = (archive / "rows/commits").iterdir()
+    whole = record.read_bytes()
+    record.write_bytes(whole.replace(b'"chunks":[]', b'"chunks":[{"file":"c","digest":"d","rows":2}]'))
+    monkeypatch.setattr("dedupd.bulk.backfill._commit", lambda *_: None)  # its chunk has no file here
+    bars = list[SeenBy]()
+    monkeypatch.setattr("dedupd.cli.commands.backfill._bar", lambda settings, places, eyes: bars.append(eyes))
+    capsys.readouterr()
+    assert fill(archive, "--pairs", "--json", "--model", "lite0") == 0
+    assert json.loads(capsys.readouterr().out)["near"] == {"rows": 2, "pairs": 3, "strips": 1, "missing": 0}
+    for each in (archive / "rows/pair-records").iterdir():
+        each.unlink()
+    monkeypatch.setattr(Seer, "fails", True)
+    assert fill(archive, "--pairs") == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-2:] == [
+        "2 row(s) compared with each other: 0 pair(s) may be near; 0 of 1 part(s) compared now",
+        "1 part(s) are not compared: run the same command again",
+    ]
+    assert "note: the vision worker does not start" in told.err
 
 
 def test_what_is_not_done_ends_with_1_and_says_why(
@@ -145,6 +177,12 @@ def test_an_adoption_says_what_came_in_and_ends_with_1_when_rows_were_refused(
     ledger = Ledger(tmp_path / "state/ledger.db", read_only=True)
     assert (ledger.get("embedder"), ledger.get(ADOPTED_AT) != "") == ("m/1", True)
     ledger.close()
-    found = Adoption(taken=1)
+    found = Adoption(taken=1, pairs=7)
     assert said(tmp_path, "adopt", "rows", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["taken"] == 1
+    told_json = json.loads(capsys.readouterr().out)
+    assert (told_json["taken"], told_json["pairs"], told_json["pairs_left"]) == (1, 7, "")
+    assert said(tmp_path, "adopt", "rows") == 0
+    assert "7 pair(s) of them may be near" in capsys.readouterr().out
+    found = Adoption(taken=1, pairs_left="damaged")
+    assert said(tmp_path, "adopt", "rows") == 0, "a search takes their place"
+    assert "pairs there are not taken in (damaged): the next scan searches" in capsys.readouterr().err

@@ -100,3 +100,25 @@ def test_all_of_it_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     told = json.loads(capsys.readouterr().out)
     assert {"packages", "state", "clock", "terminal", "engine"} <= {f["what"] for f in told}
     assert all(set(f) == {"what", "ok", "told", "mend"} for f in told)
+
+
+def test_a_service_whose_network_is_open_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dedupd.cli import login_service, sandbox
+
+    host = login_service.Host(platform="linux", home=tmp_path, env={})
+    monkeypatch.setattr(login_service, "Host", lambda: host)
+    tried, answers = list[tuple[str, int]](), [False, True, None]
+
+    def held(host: object, address: str, port: int) -> bool | None:
+        tried.append((address, port))
+        return answers.pop(0)
+
+    monkeypatch.setattr(sandbox, "holds_addresses", held)
+    assert list(doctor._network("https://[fd00::9]:8766/eyes")) == [], "no service is installed"
+    host.units.mkdir(parents=True)
+    (host.units / login_service.UNIT).touch()
+    (open_to_all,) = doctor._network("https://[fd00::9]/eyes")
+    assert open_to_all.good and "network is open" in open_to_all.told
+    for _ in ("held", "not to be tried"):
+        assert list(doctor._network("http://192.168.1.9:8766")) == []
+    assert tried[0] == ("fd00::9", 443) and tried[-1] == ("192.168.1.9", 8766)

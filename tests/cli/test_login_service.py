@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import plistlib
 import shutil
+import socket
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +29,7 @@ from dedupd.cli.login_service import (
     status,
     uninstall,
 )
-from dedupd.cli.sandbox import in_force, refused_lines
+from dedupd.cli.sandbox import holds_addresses, in_force, refused_lines
 from dedupd.config import Embedding, Places, Settings, Web, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
@@ -485,3 +487,24 @@ def test_logs_without_a_journal_say_so(where: Places, tmp_path: Path) -> None:
 
     with pytest.raises(StateError, match="journalctl is not installed"):
         logs(where, Host(platform="linux", home=tmp_path, env={}, show=nothing), follow=False)
+
+
+@pytest.mark.parametrize(("code", "held"), [(0, False), (7, True), (1, None), (127, None)])
+def test_whether_a_service_is_held_to_its_addresses_is_tried(
+    code: int, held: bool | None, linux: Host, tmp_path: Path
+) -> None:
+    asked = list[Sequence[str]]()
+
+    def call(command: Sequence[str]) -> tuple[int, str]:
+        asked.append(command)
+        return code, ""
+
+    assert holds_addresses(replace(linux, call=call), "192.168.1.9", 8766) is held
+    (command,) = asked
+    assert command[:2] == ["systemd-run", "--user"] and "IPAddressDeny=any" in command
+    assert command[-2:] == ["192.168.1.9", "8766"]
+    with socket.create_server(("127.0.0.1", 0)) as door:  # what it runs there, run here
+        place = ["127.0.0.1", str(door.getsockname()[1])]
+        program = [sys.executable, *command[command.index("-I") : -2]]
+        assert subprocess.run([*program, *place], check=False).returncode == 0
+    assert subprocess.run([*program, *place], check=False).returncode == 7

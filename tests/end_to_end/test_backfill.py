@@ -101,7 +101,7 @@ def test_killed_and_resumed_each_picture_is_counted_and_what_is_adopted_is_not_d
         killed.wait()
     assert house.cli("adopt", rows).code == 1, "nothing was committed"
     done = subprocess.run(
-        [words[0], "-c", SMALL_CHUNKS, *words[3:], "--json"],
+        [words[0], "-c", SMALL_CHUNKS, *words[3:], "--pairs", "--json"],
         env=house.env,
         stdout=subprocess.PIPE,
         check=True,
@@ -109,6 +109,7 @@ def test_killed_and_resumed_each_picture_is_counted_and_what_is_adopted_is_not_d
     said = json.loads(done.stdout)
     assert (said["inputs"], said["rows"], said["twins"], said["missing"]) == (63, 60, 1, 0)
     assert 0 < said["seen_now"] < 63
+    assert (said["near"]["rows"], said["near"]["missing"]) == (61, 0)
     reasons = {Path(each["path"]).name: each["reason"] for each in said["refused"]}
     assert reasons == {"segv.jpg": "crashed (SIGSEGV) on it twice", "notes.txt": "not a picture dedupd reads"}
     assert sorted(path.stat().st_mtime_ns for path in archive.rglob("*")) == before
@@ -119,6 +120,7 @@ def test_killed_and_resumed_each_picture_is_counted_and_what_is_adopted_is_not_d
     assert house.cli("adopt", rows, "--json").json["taken"] == 60
     assert house.cli("adopt", rows, "--json").json | {"refused": {}} == {
         "taken": 0, "held": 61, "refused": {}, "damaged": [], "damaged_files": 0, "other_models": [],
+        "pairs": said["near"]["pairs"] - 1, "pairs_left": "",  # but for the twin with its like
     }  # fmt: skip
 
     (archive / "2024").rename(house.root / "2024")

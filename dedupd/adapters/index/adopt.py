@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from dedupd.adapters.index.chunk_file import ChunkRows, Terms, from_file
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.stores.backfill_records import CHUNKS, ChunkFile, commits
+from dedupd.adapters.stores.backfill_records import CHUNKS, NEAR, ChunkFile, commits, pair_commit
 from dedupd.adapters.stores.store import Store
 from dedupd.core.adoption import Adoption
 from dedupd.errors import DedupdError, VisionError
@@ -49,6 +49,20 @@ def adopt(
         if sum(len(rows.photos) for rows in block) >= _BLOCK or place == len(files) - 1:
             so_far, block = _take(block, index, insides, so_far), []
         yield so_far, seen, total
+    yield _take_pairs(store, index, model, recipe, so_far), seen, total
+
+
+def _take_pairs(store: Store, index: PhotoIndex, model: str, recipe: str, so_far: Adoption) -> Adoption:
+    """What `backfill --pairs` found; without it this library searches by itself."""
+    try:
+        commit = pair_commit(store, model, recipe)
+        if commit is None:
+            return so_far
+        if commit.rule != NEAR:
+            raise VisionError("they were found by another version of dedupd")
+        return replace(so_far, pairs=index.take_pairs(store, commit))
+    except (VisionError, OSError) as fault:
+        return replace(so_far, pairs_left=str(fault))
 
 
 def _files_of(store: Store, model: str, recipe: str) -> tuple[list[ChunkFile], list[str]]:

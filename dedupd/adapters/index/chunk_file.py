@@ -49,6 +49,18 @@ class ChunkRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BareRows:
+    """What a search compares of some rows, in the order of their file."""
+
+    phashes: NDArray[np.uint64]
+    """(N, 8) by orientation."""
+    vectors: NDArray[np.float32] | None
+    """(N, D)."""
+    captured: NDArray[np.float64]
+    """(N,) seconds; NaN when nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What rows must be to stand in a library's index."""
 
@@ -93,6 +105,24 @@ def from_file(data: bytes, terms: Terms) -> ChunkRows:
         insides=_insides(table.filter(pa.array(sound)), terms),
         refused=refused,
     )
+
+
+def bare_rows(data: bytes) -> BareRows:
+    """All rows of a file, sound or not. Raises VisionError."""
+    table = _read(data)
+    dimensions = dimensions_of(table.schema)
+    packed = b"".join(table.column("phashes").to_pylist())
+    return BareRows(
+        phashes=np.frombuffer(packed, "<u8").reshape(-1, 8).astype(np.uint64),
+        vectors=vectors_in(table.column("vector"), dimensions) if dimensions else None,
+        captured=table.column("captured").to_numpy(),
+    )
+
+
+def contents_in(data: bytes) -> list[str]:
+    """The content of each row of a file, in order; '' for what is none. Raises VisionError."""
+    found = _read(data).column("content").to_pylist()
+    return [content if content and _CONTENT.fullmatch(content) else "" for content in found]
 
 
 def _read(data: bytes) -> pa.Table:

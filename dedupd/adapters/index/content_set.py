@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 _MOST_ADDED = 65_536
 """Ids that lie in a Python set, at 100 bytes each, before they are sorted in."""
@@ -53,6 +54,12 @@ class ContentSet:
         )
         packed = self._sorted[start : start + size].tobytes()
         return [packed[at : at + 32].hex() for at in range(0, len(packed), 32)]
+
+    def besides(self, packed: NDArray[np.bytes_]) -> list[str]:
+        """The ids, in order, that are not among these (N,) packed ones."""
+        self._settle()
+        left = np.setdiff1d(self._sorted, packed, assume_unique=True).tobytes()
+        return [left[at : at + 32].hex() for at in range(0, len(left), 32)]
 
     def _settle(self) -> None:
         if self._added:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index import rest_client
 from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.heads import Directions, HeadFile, Heads
+from dedupd.adapters.index.known_pairs import KnownPairs, known_pairs, take_pairs
 from dedupd.adapters.index.photo_rows import (
     ROW_COLUMNS,
     TRAITS,
@@ -45,6 +47,8 @@ from dedupd.adapters.index.recovery import (
     reason_of_the_machine,
     set_newest_version_aside,
 )
+from dedupd.adapters.stores.backfill_records import PairCommit
+from dedupd.adapters.stores.store import Store
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
 
@@ -133,6 +137,7 @@ class PhotoIndex:
         self.path.mkdir()
         self._syncer.forget()
         self._changed()
+        self.__dict__.pop("near_pairs", None)
         self._open()
 
     def _open(self) -> None:
@@ -209,6 +214,13 @@ class PhotoIndex:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
         self._known.add(contents)
 
+    def take_pairs(self, store: Store, commit: PairCommit) -> int:
+        """Keep what a backfill found of near rows; on return it is on disk. Returns how many pairs. Raises VisionError."""
+        taken = take_pairs(store, commit, self.path)
+        self.__dict__.pop("near_pairs", None)
+        self._sync()
+        return taken
+
     def remove(self, contents: Sequence[str]) -> None:
         """Take out the rows of `contents`, those that are held; on return that is on disk."""
         wanted = [content for content in contents if content in self._known]
@@ -241,6 +253,15 @@ class PhotoIndex:
         self._syncer.sync(self.path)
 
     # -- reading ---------------------------------------------------------------------------------
+
+    @cached_property
+    def near_pairs(self) -> KnownPairs | None:
+        """What a backfill found of near rows, if there is any."""
+        return known_pairs(self.path)
+
+    def outside(self, known: KnownPairs) -> list[str]:
+        """The contents that have a row and that these pairs do not cover."""
+        return self._known.besides(known.contents)
 
     def lacks(self, contents: Iterable[str]) -> list[str]:
         """Those of `contents` that have no row."""

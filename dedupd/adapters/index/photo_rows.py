@@ -73,6 +73,17 @@ class PhotoRows:
     ids: NDArray[np.uint64]
     """Lance row ids, valid until the next commit."""
 
+    def at(self, places: NDArray[np.intp]) -> PhotoRows:
+        """Those at these places, in this order."""
+        return PhotoRows(
+            contents=[self.contents[int(place)] for place in places],
+            phashes=self.phashes[places],
+            vectors=None if self.vectors is None else self.vectors[places],
+            sketches=None if self.sketches is None else self.sketches[places],
+            captured=self.captured[places],
+            ids=self.ids[places],
+        )
+
 
 def schema_of(dimensions: int) -> pa.Schema:
     columns = [pa.field(name, _TRAIT_TYPES[name]) for name in TRAITS]
@@ -189,10 +200,4 @@ def concatenate(parts: list[PhotoRows]) -> PhotoRows:
 def in_order(rows: PhotoRows) -> PhotoRows:
     """The same in the order of their ids."""
     order = sorted(range(len(rows.contents)), key=rows.contents.__getitem__)
-    return PhotoRows(
-        contents=[rows.contents[place] for place in order],
-        phashes=rows.phashes[order],
-        vectors=None if rows.vectors is None else rows.vectors[order],
-        captured=rows.captured[order],
-        ids=rows.ids[order],
-    )
+    return rows.at(np.array(order, np.intp))

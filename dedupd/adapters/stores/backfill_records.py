@@ -4,11 +4,17 @@
     chunks/KEY-DIGEST.arrow  rows of one chunk (adapters/index/chunk_file.py); counts only when a commit names it
     records/KEY.json         the chunk is finished: what became of each of its pictures
     commits/NAME.json        the chunks of one set of sources; written once all of them are there
+    pairs/KEY-DIGEST.npy     near pairs of one strip of blocks of rows (adapters/vision/near_pairs.py); counts only when
+                             a commit of pairs names it
+    pair-records/KEY.json    the strip is finished
+    pair-commits/NAME.json   the strips that together compare each row of a model and recipe with each
 
 Every name is made of what it stands for, so that doing anything twice changes nothing. Must stay light to import.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 import msgspec
 
@@ -16,6 +22,10 @@ from dedupd.adapters.stores.store import Store
 from dedupd.errors import DedupdError
 
 MARK, CHUNKS, RECORDS, COMMITS = "backfill.json", "chunks", "records", "commits"
+PAIRS, PAIR_RECORDS, PAIR_COMMITS = "pairs", "pair-records", "pair-commits"
+NEAR = "1/10/45"
+"""What two rows that may be a pair are, but for the bar: the radius of hashes, and seconds that two clocks may be apart.
+Other numbers in vision/search.py are another rule, and its pairs are found anew."""
 _MARK = b'{"format": "dedupd backfill 1"}\n'
 
 
@@ -68,6 +78,36 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     chunks: list[ChunkFile]
 
 
+class PairRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A strip that is finished: rows of one block compared with those of several, all pairs that may be near."""
+
+    key: str
+    left: int
+    """Number of the block."""
+    rights: list[int]
+    """Numbers of the others; the block itself may be the first of them."""
+    file: str
+    """In pairs/; '' without any pair."""
+    digest: str
+    """BLAKE3 of that file."""
+    size: int
+    pairs: int
+
+
+class PairCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """Every pair of rows of these blocks was compared, and no other than these may be near."""
+
+    model: str
+    recipe: str
+    rule: str
+    """What near meant, but for the bar (`NEAR`)."""
+    bar: float | None
+    """The least cosine; None without vectors."""
+    blocks: list[list[ChunkFile]]
+    """Rows are counted through the files of a block, in this order."""
+    strips: list[PairRecord]
+
+
 def mark(store: Store) -> None:
     """Make this place a backfill's, if it is one already or empty. Raises DedupdError, OSError."""
     try:
@@ -79,6 +119,21 @@ def mark(store: Store) -> None:
     if not store.empty():
         raise DedupdError(f"{store.shown} holds other files: name an empty or a new place")
     store.write(MARK, _MARK)
+
+
+def pair_commit_name(model: str, recipe: str) -> str:
+    """Of a place's one commit of pairs for a model and recipe: a later one takes its place."""
+    said = repr((model, recipe)).encode()
+    return f"{PAIR_COMMITS}/{hashlib.blake2b(said, digest_size=16).hexdigest()}.json"
+
+
+def pair_commit(store: Store, model: str, recipe: str) -> PairCommit | None:
+    """None: nobody has compared these rows, or not to the end. Raises OSError."""
+    try:
+        found = msgspec.json.decode(store.read(pair_commit_name(model, recipe)), type=PairCommit)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return found if (found.model, found.recipe) == (model, recipe) else None
 
 
 def commits(store: Store) -> list[Commit]:

@@ -323,6 +323,13 @@ class VisionWorker(Vision):
                             key=key, traits=None, unreadable=reason, decoded=True
                         )
 
+    def pair(self, order: messages.Pair) -> messages.Paired:
+        """One strip of a backfill's pairs. Raises VisionError."""
+        for reply in self._ask(order):
+            if isinstance(reply, messages.Paired):
+                return reply
+        raise VisionError("the vision worker left a strip without an answer")
+
     def _gather(
         self, order: messages.Gather, course: _Course
     ) -> tuple[list[messages.FileIngested], messages.Gathered]:

@@ -170,6 +170,23 @@ class Gather(Message, frozen=True):
     """What the file's name begins with."""
 
 
+class Pair(Message, frozen=True):
+    """Compare each row of a block with each of the others, and leave the near pairs in a file; answered with Paired.
+
+    A block is the names and digests of its files of rows.
+    """
+
+    place: bytes
+    left: list[tuple[str, str]]
+    rights: list[list[tuple[str, str]]]
+    with_itself: bool
+    """The first of `rights` is `left`: each pair counts once."""
+    bar: float | None
+    """The least cosine; None: hashes alone."""
+    name: str
+    """What the file's name begins with."""
+
+
 class Adopt(Message, frozen=True):
     """Take the rows of a backfill into the index; answered with Adopted, now and then, with all so far."""
 
@@ -191,6 +208,7 @@ Request = (
     | Describe
     | Load
     | Gather
+    | Pair
     | Adopt
 )
 
@@ -296,6 +314,15 @@ class Gathered(Message, frozen=True):
     rows: int
 
 
+class Paired(Message, frozen=True):
+    """The file of a strip's near pairs; '' when there are none."""
+
+    file: str
+    digest: str
+    size: int
+    pairs: int
+
+
 class Adopted(Message, frozen=True):
     """How far an adoption is."""
 
@@ -330,6 +357,7 @@ Reply = (
     | Shrunk
     | Described
     | Gathered
+    | Paired
     | Adopted
     | Done
     | Failed

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.index.known_pairs import KnownPairs
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows, in_order
+from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
@@ -31,6 +34,9 @@ _ROUNDING = 1e-4
 """More than a product in single precision can be off."""
 
 _VECTORS_AT_ONCE = 4096
+_TOLD_AT_ONCE = 4096
+_MOST_OUTSIDE = 16_384
+"""Rows that no backfill told of, held in memory at a time: 80 MB."""
 _WHOLE_TABLE = 50
 """One row of so many to be read: then all are read in order, which is quicker than each by its id."""
 _MOST_WAITING = 1 << 20
@@ -130,10 +136,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
         rows = in_order(index.rows(search.fresh))
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
-        if others is None:
-            parts = _across(index, index.made(WholeIndex), rows, search.bar)
-        else:
-            parts = _within(rows, others, search.bar)
+        parts = _anywhere(index, rows, search.bar) if others is None else _within(rows, others, search.bar)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
             gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
@@ -377,6 +380,40 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_
             cosines=_all_cosines(rows.vectors, near.fresh, others.vectors, near.other),
             unlike=np.zeros(len(near.fresh), bool),
         )  # fmt: skip
+
+
+def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+    """Pairs with the whole index. Where a backfill has told what is near among its rows, the others alone are searched."""
+    known = index.near_pairs
+    if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
+        yield from _across(index, index.made(WholeIndex), rows, bar)
+        return
+    covered = known.covers(rows.contents)
+    if len(places := np.flatnonzero(covered)):
+        some = rows.at(places)
+        beside = _at_one_moment(_within(some, index.rows(outside), bar)) if outside else ()
+        for pairs in chain(_told(index, some, known), beside):
+            yield replace(pairs, fresh=places[pairs.fresh])
+    if len(places := np.flatnonzero(~covered)):
+        for pairs in _across(index, index.made(WholeIndex), rows.at(places), bar):
+            yield replace(pairs, fresh=places[pairs.fresh])
+
+
+def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs) -> Iterator[_Pairs]:
+    """What a backfill found near these, measured here."""
+    fresh, others = list[int](), list[str]()
+    for place, partners in known.partners(rows.contents):
+        fresh += [place] * len(partners)
+        others += partners
+        if len(others) >= _TOLD_AT_ONCE:
+            yield from _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
+            fresh, others = [], []
+    if others:
+        yield from _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
+
+
+def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
+    return (pairs.where(~(pairs.apart > ONE_MOMENT_SECONDS)) for pairs in parts)
 
 
 def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:

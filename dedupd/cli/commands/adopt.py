@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
             {
                 "taken": adoption.taken, "held": adoption.held, "refused": adoption.refused,
                 "damaged": adoption.damaged, "damaged_files": adoption.damaged_files,
-                "other_models": adoption.strangers,
+                "other_models": adoption.strangers, "pairs": adoption.pairs, "pairs_left": adoption.pairs_left,
             }
         )  # fmt: skip
     else:
@@ -71,4 +71,12 @@ def _print(adoption: Adoption) -> None:
         tell(f"note: {count} row(s) refused: {reason}")
     if adoption.strangers:
         tell(f"left there: rows of {visible(', '.join(adoption.strangers))}")
+    if adoption.pairs_left:
+        tell(
+            f"note: the pairs there are not taken in ({visible(adoption.pairs_left)}): the next scan searches by itself"
+        )
     answer(f"{adoption.taken} row(s) taken in, {adoption.held} held already")
+    if adoption.pairs:
+        answer(
+            f"{adoption.pairs} pair(s) of them may be near: the next scan does not search among these rows"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,11 @@ from dedupd.cli.options import Commands, add_command, add_json, parse_positive
 from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from dedupd.bulk.backfill import BackfillOutcome, Engine
+    from dedupd.bulk.backfill import BackfillOutcome
     from dedupd.bulk.chunk_worker import Orders
-    from dedupd.bulk.plan import SeenBy
+    from dedupd.bulk.compare_rows import PairsOutcome
+    from dedupd.bulk.plan import SeenBy, Work
+    from dedupd.bulk.pool import Seen
     from dedupd.config import Places, Settings
 
 _MOST_TOLD = 20
@@ -61,6 +63,11 @@ def add(commands: Commands) -> None:
         "--model", metavar="M", dest="embedder",
         help="embedder: auto, hashes, lite0, open_clip:NAME/PRETRAINED, timm:NAME.TAG (default: this library's)",
     )  # fmt: skip
+    parser.add_argument(
+        "--pairs", action="store_true",
+        help="compare the rows with each other too, in blocks by the same engine, so that the library that adopts them "
+        "need not search among them; what is near is still proven there, on the photos",
+    )  # fmt: skip
     add_json(parser)
 
 
@@ -92,8 +99,29 @@ def run(arguments: argparse.Namespace) -> int:
     orders = msgspec.structs.replace(orders, embedder=seen_by.model or "hashes")
     with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
         outcome = backfill(arguments.sources, to, seen_by, engine, scope_of(settings), on_progress=progress)
-    _answer(outcome, seen_by, as_json=arguments.json)
-    return int(ExitCode.OK if outcome.complete else ExitCode.FAILED)
+        pairs = None
+        if arguments.pairs and outcome.complete:
+            from dedupd.bulk.compare_rows import compare_rows
+
+            bar = _bar(settings, places, seen_by)
+            pairs = compare_rows(to, seen_by, bar, engine, on_progress=progress)
+    _answer(outcome, pairs, seen_by, as_json=arguments.json)
+    done = outcome.complete and not (pairs and pairs.missing)
+    return int(ExitCode.OK if done else ExitCode.FAILED)
+
+
+def _bar(settings: Settings, places: Places, seen_by: SeenBy) -> float | None:
+    """The least cosine that is near: the model's own, or this library's where that is lower; None for hashes alone."""
+    from dedupd.adapters.vision.embedders.registry import parse
+    from dedupd.library import LibraryView
+    from dedupd.pipeline.measure_thresholds import own_thresholds
+
+    bar = parse(seen_by.model).far_cosine
+    if bar is None or not places.ledger.exists():
+        return bar
+    with closing(LibraryView(settings, places)) as view:
+        own = own_thresholds(view.ledger, seen_by.model)
+    return bar if own is None else min(bar, own.across)
 
 
 def _embedder(settings: Settings, places: Places) -> str:
@@ -107,7 +135,9 @@ def _embedder(settings: Settings, places: Places) -> str:
 
 
 @contextmanager
-def _engine(arguments: argparse.Namespace, orders: Orders) -> Generator[Engine]:
+def _engine(
+    arguments: argparse.Namespace, orders: Orders
+) -> Generator[Callable[[Sequence[Work]], Iterator[Seen]]]:
     """What hands chunks out, for as long as it is needed."""
     if arguments.engine == "pool":
         from dedupd.bulk import pool
@@ -122,20 +152,26 @@ def _engine(arguments: argparse.Namespace, orders: Orders) -> Generator[Engine]:
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 
-def _answer(outcome: BackfillOutcome, seen_by: SeenBy, *, as_json: bool) -> None:
+def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, seen_by: SeenBy, *, as_json: bool) -> None:
     from dedupd.core.summary import visible
 
+    problems = [*outcome.problems, *(pairs.problems if pairs else ())]
     if as_json:
+        near = (
+            {"rows": pairs.rows, "pairs": pairs.pairs, "strips": pairs.strips, "missing": pairs.missing}
+            if pairs
+            else None
+        )
         refused = [{"path": each.name, "reason": each.reason} for each in outcome.refused]
         answer_json(
             {
                 "inputs": outcome.inputs, "rows": outcome.rows, "twins": outcome.twins, "refused": refused,
                 "missing": outcome.missing, "seen_now": outcome.seen_now, "model": seen_by.model,
-                "recipe": seen_by.recipe, "problems": outcome.problems,
-            }
+                "recipe": seen_by.recipe, "problems": problems,
+            } | ({} if near is None else {"near": near})
         )  # fmt: skip
         return
-    for problem in outcome.problems:
+    for problem in problems:
         tell(f"note: {visible(problem)}")
     for each in outcome.refused[:_MOST_TOLD]:
         answer(f"refused: {visible(each.name)}: {visible(each.reason)}")
@@ -147,3 +183,10 @@ def _answer(outcome: BackfillOutcome, seen_by: SeenBy, *, as_json: bool) -> None
     )
     if outcome.missing:
         answer(f"{outcome.missing} picture(s) are not done: run the same command again")
+    if pairs:
+        answer(
+            f"{pairs.rows} row(s) compared with each other: {pairs.pairs} pair(s) may be near; "
+            f"{pairs.compared_now} of {pairs.strips} part(s) compared now"
+        )
+        if pairs.missing:
+            answer(f"{pairs.missing} part(s) are not compared: run the same command again")

@@ -30,7 +30,8 @@ def add(commands: Commands) -> None:
         "models",
         run,
         help="which embedding models there are; choose one, fetch one",
-        example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
+        example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k\n"
+        "  dedupd models export lite0 --triton /srv/models",
         topic="models",
     )
     parser.add_argument(
@@ -41,7 +42,7 @@ def add(commands: Commands) -> None:
         "--triton",
         type=Path,
         metavar="DIR",
-        help="`export`: write the model into this model repository of Triton",
+        help="`export`: write the model as ONNX into this model repository of Triton, once it sees as it does here",
     )
     parser.add_argument(
         "--dry-run",
@@ -136,7 +137,9 @@ def _export(arguments: argparse.Namespace) -> int:
     if status:
         raise UsageError(said) if status == ExitCode.USAGE else DedupdError(said)
     answer(f"{folder / said} is written")
-    tell('Serve it with Triton, and say protocol = "kserve-http" below [embedding] in config.toml.')
+    tell(
+        'Serve it with Triton, and say protocol = "kserve-http" or "kserve-grpc" below [embedding] in config.toml.'
+    )
     return int(ExitCode.OK)
 
 

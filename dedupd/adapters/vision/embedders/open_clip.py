@@ -74,7 +74,17 @@ def _fetch(model: Model) -> None:
 def _load(model: Model, cache_dir: Path) -> Embedder:
     from dedupd.adapters.vision.engines.torch_engine import TorchEmbedder
 
-    return TorchEmbedder(model, _network, lambda network, pixels: network.encode_image(pixels))
+    return TorchEmbedder(model, _network, _features)
+
+
+def _to_onnx(model: Model, cache_dir: Path) -> bytes:
+    from dedupd.adapters.vision.engines.torch_to_onnx import to_onnx
+
+    return to_onnx(model, _network, _features)
+
+
+def _features(network: Any, pixels: Any) -> Any:
+    return network.encode_image(pixels)
 
 
 def _network(model: Model) -> tuple[Any, Any, int]:
@@ -94,5 +104,5 @@ def _network(model: Model) -> tuple[Any, Any, int]:
 
 EMBEDDER = EmbedderFamily(
     name="open_clip", spellings=("open_clip:NAME/PRETRAINED", "open_clip:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch,
+    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch, to_onnx=_to_onnx,
 )  # fmt: skip

@@ -74,7 +74,8 @@ def _with_digest(model: Model) -> Model:
     try:
         digest = blake3(max_threads=1).update_mmap(model.checkpoint).hexdigest()[:12]
     except OSError as error:
-        raise VisionError(f"the checkpoint {model.checkpoint} cannot be read: {error.strerror}") from None
+        reason = error.strerror or str(error).partition(" (os error")[0]  # blake3 gives no number
+        raise VisionError(f"the checkpoint {model.checkpoint} cannot be read: {reason}") from None
     if model.digest and model.digest != digest:
         raise VisionError(
             f"the checkpoint {model.checkpoint} is not the file it was: choose it again with `dedupd models use`"

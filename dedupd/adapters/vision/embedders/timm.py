@@ -40,7 +40,17 @@ def _fetch(model: Model) -> None:
 def _load(model: Model, cache_dir: Path) -> Embedder:
     from dedupd.adapters.vision.engines.torch_engine import TorchEmbedder
 
-    return TorchEmbedder(model, _network, lambda network, pixels: network(pixels))
+    return TorchEmbedder(model, _network, _features)
+
+
+def _to_onnx(model: Model, cache_dir: Path) -> bytes:
+    from dedupd.adapters.vision.engines.torch_to_onnx import to_onnx
+
+    return to_onnx(model, _network, _features)
+
+
+def _features(network: Any, pixels: Any) -> Any:
+    return network(pixels)
 
 
 def _network(model: Model) -> tuple[Any, Any, int]:
@@ -107,5 +117,5 @@ def _fill(network: Any, checkpoint: str) -> None:
 
 EMBEDDER = EmbedderFamily(
     name="timm", spellings=("timm:NAME.TAG", "timm:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, settle=with_tag, fetch=_fetch,
+    parse=_parse, load=_load, settle=with_tag, fetch=_fetch, to_onnx=_to_onnx,
 )  # fmt: skip

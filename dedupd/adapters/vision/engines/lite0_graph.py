@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision.child import end_with_parent
+from dedupd.adapters.vision.engines.onnx_engine import onnx_runner
 from dedupd.errors import VisionError
 
 SIDE = 224
@@ -66,7 +67,7 @@ class Lite0:
 
     def __init__(self, cache_dir: Path) -> None:
         if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-            self._run = _onnx_runner(_graph(cache_dir))
+            self._run = onnx_runner(_graph(cache_dir))
             self.note = "ONNX Runtime"
         else:
             layers = read_layers()
@@ -83,20 +84,6 @@ class Lite0:
             [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
         )
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
-
-
-def _onnx_runner(graph: Path) -> Any:
-    # Read when it is loaded; without it, it makes a lasting device id and calls its maker (P18).
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    return lambda batch: session.run(None, {"pictures": batch})[0]
 
 
 def _graph(cache_dir: Path) -> Path:
@@ -291,7 +278,7 @@ def _compare(layers: list[Layer], graph: Path) -> None:
     batch = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
     ours, reference = (
         vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        for vectors in (_onnx_runner(graph)(batch), run_torch(layers, batch))
+        for vectors in (onnx_runner(graph)(batch), run_torch(layers, batch))
     )
     difference = float(np.abs(ours - reference).max())
     if not difference <= _LARGEST_DIFFERENCE:

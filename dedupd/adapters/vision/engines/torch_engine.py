@@ -40,21 +40,9 @@ class TorchEmbedder:
         features: Callable[[Any, Any], Any],
     ) -> None:
         self._features = features
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        _raise_memory_limit(_MEMORY_LIMIT)
-        try:
-            import torch
-
-            torch.set_num_threads(1)
-            self._torch = torch
-            network, self._preprocess, self.side = load(model)
-        except Exception as error:  # noqa: BLE001
-            # Which of a dozen types comes depends on what is wrong with the weights.
-            raise VisionError(
-                f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
-            ) from None
+        self._torch, network, self._preprocess, self.side = loaded(model, load)
         self._network: Any = network.eval()
-        self._move_to(best_device(torch))
+        self._move_to(best_device(self._torch))
         self.dimensions = int(
             self.embed(self.prepare(Image.new("RGB", (self.side, self.side)))[None]).shape[1]
         )
@@ -97,6 +85,24 @@ class TorchEmbedder:
             device, dtype = "cpu", _best_dtype(self._torch, "cpu")
             self._network = self._network.to(device, dtype)
         self._device, self._dtype = device, dtype
+
+
+def loaded(
+    model: Model, load: Callable[[Model], tuple[Any, Any, int]]
+) -> tuple[Any, Any, Callable[[Image.Image], Any], int]:
+    """torch, and what `load` gives, from local weights. Raises VisionError in one sentence."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    _raise_memory_limit(_MEMORY_LIMIT)
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+        return torch, *load(model)
+    except Exception as error:  # noqa: BLE001
+        # Which of a dozen types comes depends on what is wrong with the weights.
+        raise VisionError(
+            f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
+        ) from None
 
 
 def _best_dtype(torch: Any, device: str) -> Any:

@@ -9,7 +9,7 @@ import sys
 
 from dedupd.adapters.vision.embedders.registry import HASHES, choose, settle
 from dedupd.adapters.vision.remote.dialects import dialect_for
-from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteFailure, token_from
+from dedupd.adapters.vision.remote.endpoints import RemoteFailure, token_from
 from dedupd.errors import DedupdError
 
 
@@ -21,7 +21,8 @@ def main() -> int:
         if model == HASHES:
             print(f"hashes alone need no service, and {url} is not asked")
             return 0
-        shape = dialect_for(protocol, model).describe(Endpoint(url, token_from(token_file), ca_file))
+        dialect = dialect_for(protocol, model)
+        shape = dialect.describe(dialect.open(url, token_from(token_file), ca_file))
     except (DedupdError, RemoteFailure) as error:
         print(error)
         return 1

@@ -6,9 +6,8 @@ that were asked for.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol
 
 import msgspec
 import numpy as np
@@ -16,28 +15,21 @@ import numpy as np
 from dedupd.adapters.vision.embedders.base import FITS, RESAMPLES, Model, Shape
 from dedupd.adapters.vision.embedders.registry import families
 from dedupd.adapters.vision.remote import kserve, wire
-from dedupd.adapters.vision.remote.endpoints import (
-    Endpoint,
-    RemoteAnswer,
-    RemoteBusy,
-    RemoteFailure,
-    RemoteRefusal,
-)
-from dedupd.errors import VisionError
-
-_MOST_SAID = 1 << 16
-"""Bytes of an answer in words."""
-_MOST_DIMENSIONS = 8192
+from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteRefusal, S, raise_for
 
 
-class Dialect(Protocol):
-    """One way to ask. All raise RemoteFailure."""
+class Dialect(Protocol, Generic[S]):
+    """One way to ask. All but `open` raise RemoteFailure."""
 
-    def describe(self, endpoint: Endpoint) -> Shape:
+    def open(self, url: str, token: str, ca_file: str) -> S:
+        """The service there; nothing is asked yet. Raises VisionError."""
+        ...
+
+    def describe(self, service: S) -> Shape:
         """What the service sees with; checked against the model that is meant."""
         ...
 
-    def embed(self, endpoint: Endpoint, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
+    def embed(self, service: S, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
         """(N, D) of N small pictures."""
         ...
 
@@ -49,121 +41,109 @@ class DedupdDialect:
         """`known`: the shape of the model, where it is known without the model."""
         self._meant, self._known = wire.identity(model), known
 
-    def describe(self, endpoint: Endpoint) -> Shape:
-        answer = endpoint.ask("GET", "/v1/model", most=_MOST_SAID)
-        _raise_for(endpoint, answer)
+    def open(self, url: str, token: str, ca_file: str) -> Endpoint:
+        return Endpoint(url, token, ca_file)
+
+    def describe(self, service: Endpoint) -> Shape:
+        answer = service.ask("GET", "/v1/model", most=wire.MOST_SAID)
+        raise_for(service.url, answer)
         try:
             said = msgspec.json.decode(answer.body, type=wire.ServiceDescription)
         except msgspec.DecodeError:
-            raise RemoteRefusal(f"{endpoint.url} is no `dedupd serve-embed`") from None
+            raise RemoteRefusal(f"{service.url} is no `dedupd serve-embed`") from None
         if said.model != self._meant:
             raise RemoteRefusal(
-                f"{endpoint.url} sees with {said.model[:200]!r}, and this library with {self._meant!r}: "
+                f"{service.url} sees with {said.model[:200]!r}, and this library with {self._meant!r}: "
                 "let both have one model"
             )
         shape = said.shape
         sound = (
             0 < shape.side <= wire.MOST_SIDE
-            and 0 < shape.dimensions <= _MOST_DIMENSIONS
+            and 0 < shape.dimensions <= wire.MOST_DIMENSIONS
             and shape.fit in FITS
             and shape.resample in RESAMPLES
         )
         if not sound or said.recipe != wire.recipe_of(shape) or self._known not in (None, shape):
             raise RemoteRefusal(
-                f"{endpoint.url} makes its vectors by another recipe: let both be of one version of dedupd"
+                f"{service.url} makes its vectors by another recipe: let both be of one version of dedupd"
             )
         return shape
 
-    def embed(self, endpoint: Endpoint, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
+    def embed(self, service: Endpoint, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
         meant = {wire.MODEL_HEADER: self._meant, wire.RECIPE_HEADER: wire.recipe_of(shape)}
         body = wire.pack([wire.encode(picture) for picture in pictures])
-        most = max(_MOST_SAID, 2 * len(pictures) * shape.dimensions)
-        answer = endpoint.ask(
+        most = max(wire.MOST_SAID, 2 * len(pictures) * shape.dimensions)
+        answer = service.ask(
             "POST", "/v1/embed", body, {"Content-Type": "application/octet-stream", **meant}, most=most
         )
-        _raise_for(endpoint, answer)
+        raise_for(service.url, answer)
         if any(answer.headers.get(name.lower()) != value for name, value in meant.items()):
-            raise RemoteRefusal(f"{endpoint.url} answers for another model or recipe than it was asked for")
+            raise RemoteRefusal(f"{service.url} answers for another model or recipe than it was asked for")
         try:
             return wire.read_rows(answer.body, len(pictures), shape.dimensions)
         except ValueError as error:
-            raise RemoteRefusal(f"{endpoint.url} answers what cannot be right: {error}") from None
+            raise RemoteRefusal(f"{service.url} answers what cannot be right: {error}") from None
 
 
 class KServeDialect:
-    """The Open Inference Protocol v2 over HTTP, with tensors in binary (Triton, and what speaks like it)."""
+    """The Open Inference Protocol v2 (Triton, and what speaks like it), over HTTP or gRPC."""
 
-    def __init__(self, name: str, shape: Shape) -> None:
-        """`name` holds model and recipe: each answer carries it."""
-        self._name, self._shape = name, shape
+    def __init__(
+        self, model: Model, known: Shape | None, service: Callable[[str, str, str], kserve.KServeService]
+    ) -> None:
+        """`known`: the shape of the model, where it is known without the model; `service`: (url, token, ca_file) -> one."""
+        self._model, self._known, self._service = model, known, service
 
-    def describe(self, endpoint: Endpoint) -> Shape:
-        answer = endpoint.ask("GET", f"/v2/models/{self._name}", most=_MOST_SAID)
-        _raise_for(endpoint, answer)
-        try:
-            said: Any = json.loads(answer.body)
-            (given,), (taken,) = said["outputs"], said["inputs"]
-            fits = (
-                said["name"] == self._name
-                and (taken["datatype"], taken["shape"][-3:])
-                == ("UINT8", [self._shape.side, self._shape.side, 3])
-                and (given["datatype"], given["shape"][-1]) == ("FP32", self._shape.dimensions)
-            )
-        except (ValueError, KeyError, TypeError, IndexError):
-            fits = False
+    def open(self, url: str, token: str, ca_file: str) -> kserve.KServeService:
+        return self._service(url, token, ca_file)
+
+    def describe(self, service: kserve.KServeService) -> Shape:
+        shape = self._known or self._shape_there(service)
+        name = kserve.model_name(self._model, shape)
+        side, told = shape.side, service.describe(name)
+        fits = (
+            told is not None
+            and told.name == name
+            and [(t.name, t.datatype, t.shape[-3:]) for t in told.inputs]
+            == [(kserve.INPUT, "UINT8", (side, side, 3))]
+            and [(t.name, t.datatype, t.shape[-1:]) for t in told.outputs]
+            == [(kserve.OUTPUT, "FP32", (shape.dimensions,))]
+        )
         if not fits:
             raise RemoteRefusal(
-                f"{endpoint.url} has no model {self._name} as `dedupd models export --triton` writes it"
+                f"{service.url} has no model {name} as `dedupd models export --triton` writes it"
             )
-        return self._shape
+        return shape
 
-    def embed(self, endpoint: Endpoint, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
-        head, body = kserve.request(np.stack(pictures))
-        answer = endpoint.ask(
-            "POST", f"/v2/models/{self._name}/infer", body, {kserve.LENGTH_HEADER: str(head)},
-            most=4 * len(pictures) * shape.dimensions + _MOST_SAID,
-        )  # fmt: skip
-        _raise_for(endpoint, answer)
+    def _shape_there(self, service: kserve.KServeService) -> Shape:
+        """As its name tells it: the model is there once, made by one recipe."""
+        found = {kserve.shape_in(self._model, name) for name in service.models()} - {None}
+        if len(found) == 1 and (shape := found.pop()) is not None:
+            return shape
+        told = "several models" if found else "no model"
+        raise RemoteRefusal(
+            f"{service.url} has {told} {kserve.name_prefix(self._model)}… of this recipe: "
+            "let it have one, as `dedupd models export --triton` of this version writes it"
+        )
+
+    def embed(
+        self, service: kserve.KServeService, pictures: Sequence[wire.Pixels], shape: Shape
+    ) -> wire.Vectors:
+        name = kserve.model_name(self._model, shape)
+        rows = service.infer(name, np.stack(pictures), shape.dimensions)
         try:
-            rows = kserve.rows_of(
-                answer.body, answer.headers.get(kserve.LENGTH_HEADER.lower(), ""), self._name,
-                len(pictures), shape.dimensions,
-            )  # fmt: skip
             return wire.vectors_of(rows, len(pictures))
         except ValueError as error:
-            raise RemoteRefusal(f"{endpoint.url} answers what cannot be right: {error}") from None
+            raise RemoteRefusal(f"{service.url} answers what cannot be right: {error}") from None
 
 
-def dialect_for(protocol: str, model: Model) -> Dialect:
-    """How a service that speaks `protocol` is asked for `model`. Raises VisionError."""
+def dialect_for(protocol: str, model: Model) -> Dialect[Any]:
+    """How a service that speaks `protocol` is asked for `model`."""
     known = families()[model.family].shape
     if protocol == "dedupd":
         return DedupdDialect(model, known)
-    if known is None:
-        raise VisionError(
-            f'by KServe only lite0 can be asked for, not {model.id}: say embedding.protocol = "dedupd"'
-        )
-    return KServeDialect(kserve.model_name(model, known), known)
+    if protocol == "kserve-grpc":
+        from dedupd.adapters.vision.remote.kserve_grpc import KServeOverGrpc
 
-
-def _raise_for(endpoint: Endpoint, answer: RemoteAnswer) -> None:
-    if answer.status == 200:
-        return
-    told = f"{endpoint.url} answers {answer.status}{_sentence(answer.body)}"
-    if answer.status in (429, 503):
-        raise RemoteBusy(told)
-    if answer.status in (401, 403, 409):
-        raise RemoteRefusal(told)
-    raise RemoteFailure(told)
-
-
-def _sentence(body: bytes) -> str:
-    """What it says of it, cut and without what a terminal would obey."""
-    try:
-        said: Any = json.loads(body)
-    except ValueError:
-        return ""
-    error = cast("dict[str, Any]", said).get("error") if isinstance(said, dict) else None
-    if isinstance(error, dict):
-        error = cast("dict[str, Any]", error).get("message")
-    return f": {''.join(c for c in error if c.isprintable())[:300]}" if isinstance(error, str) else ""
+        return KServeDialect(model, known, KServeOverGrpc)
+    return KServeDialect(model, known, kserve.KServeOverHttp)

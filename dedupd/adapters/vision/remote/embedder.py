@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from typing import Generic
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ from PIL import Image
 from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
 from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
-from dedupd.adapters.vision.remote.endpoints import Endpoint, Endpoints, Unreachable, token_from
+from dedupd.adapters.vision.remote.endpoints import Endpoints, S, Unreachable, token_from
 from dedupd.adapters.vision.remote.shapes import picture, shape_of
 from dedupd.adapters.vision.remote.wire import Pixels, Vectors
 from dedupd.errors import VisionError
@@ -33,11 +34,11 @@ PATIENCE = 20.0
 Say = Callable[[str], None]
 
 
-class RemoteEmbedder:
+class RemoteEmbedder(Generic[S]):
     """As an embedder here: `prepare` from several threads, `embed` from one."""
 
     def __init__(
-        self, endpoints: Endpoints, dialect: Dialect, local: Callable[[], Embedder | None] | None, say: Say,
+        self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,
         busy: Callable[[], AbstractContextManager[None]] = nullcontext, patience: float = PATIENCE,
     ) -> None:  # fmt: skip
         """`busy` is entered for as long as somebody is waited for. `local` makes the same embedder here, for `auto`; None: `remote`. `say` is told when it changes.
@@ -88,7 +89,7 @@ class RemoteEmbedder:
         shape = self._shape
         assert shape is not None
 
-        def ask(endpoint: Endpoint) -> Vectors:
+        def ask(endpoint: S) -> Vectors:
             return self._dialect.embed(endpoint, list(part), shape)
 
         try:
@@ -128,5 +129,5 @@ def connect(
     """The embedder that was configured. Raises VisionError."""
     dialect = dialect_for(remote.protocol, model)
     token = token_from(remote.token_file)
-    endpoints = Endpoints([Endpoint(url, token, remote.ca_file) for url in remote.urls])
+    endpoints = Endpoints([dialect.open(url, token, remote.ca_file) for url in remote.urls])
     return RemoteEmbedder(endpoints, dialect, load_here if remote.mode == "auto" else None, say, busy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from dedupd.errors import VisionError
@@ -26,6 +27,15 @@ ANSWER_SECONDS = 30.0
 FIRST_REST, LONGEST_REST = 5.0, 300.0
 """Seconds that a service which failed is left alone: twice as long after each failure in a row."""
 T = TypeVar("T")
+
+
+class Service(Protocol):
+    """Whatever is asked at one address."""
+
+    url: str
+
+
+S = TypeVar("S", bound=Service)
 
 
 class RemoteFailure(Exception):
@@ -169,6 +179,35 @@ def _clause(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else "") or str(error)[:100] or type(error).__name__
 
 
+def raise_for(url: str, answer: RemoteAnswer) -> None:
+    """Raises the failure that an answer tells of."""
+    if answer.status == 200:
+        return
+    told = f"{url} answers {answer.status}{_sentence(answer.body)}"
+    if answer.status in (429, 503):
+        raise RemoteBusy(told)
+    if answer.status in (401, 403, 409):
+        raise RemoteRefusal(told)
+    raise RemoteFailure(told)
+
+
+def _sentence(body: bytes) -> str:
+    """What it says of it."""
+    try:
+        said: Any = json.loads(body)
+    except ValueError:
+        return ""
+    error = cast("dict[str, Any]", said).get("error") if isinstance(said, dict) else None
+    if isinstance(error, dict):
+        error = cast("dict[str, Any]", error).get("message")
+    return f": {printable(error)}" if isinstance(error, str) else ""
+
+
+def printable(said: str) -> str:
+    """A stranger's words, cut and without what a terminal would obey."""
+    return "".join(letter for letter in said if letter.isprintable())[:300]
+
+
 @dataclass(slots=True)
 class _Standing:
     """How one service has been."""
@@ -177,16 +216,16 @@ class _Standing:
     rests_until: float = 0.0
 
 
-class Endpoints:
+class Endpoints(Generic[S]):
     """The services in turn, but for those that rest (a circuit breaker each). For several threads."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, endpoints: Sequence[S], clock: Callable[[], float] = time.monotonic) -> None:
         self.all = list(endpoints)
         self._standing = {id(endpoint): _Standing() for endpoint in endpoints}
         self._clock, self._lock, self._turn = clock, threading.Lock(), 0
         self._why = ""
 
-    def call(self, ask: Callable[[Endpoint], T], *, patience: float = 0.0) -> T:
+    def call(self, ask: Callable[[S], T], *, patience: float = 0.0) -> T:
         """What the first that can be asked answers. Raises Unreachable, after `patience` (s) of trying again."""
         end = self._clock() + patience
         pause = 0.2
@@ -206,14 +245,14 @@ class Endpoints:
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
-    def _awake(self, *, all_of_them: bool) -> list[Endpoint]:
+    def _awake(self, *, all_of_them: bool) -> list[S]:
         with self._lock:
             self._turn += 1
             ordered = [self.all[(self._turn + place) % len(self.all)] for place in range(len(self.all))]
             now = self._clock()
             return [e for e in ordered if all_of_them or self._standing[id(e)].rests_until <= now]
 
-    def _failed(self, endpoint: Endpoint, failure: RemoteFailure) -> None:
+    def _failed(self, endpoint: S, failure: RemoteFailure) -> None:
         with self._lock:
             self._why = str(failure)
             if isinstance(failure, RemoteBusy):

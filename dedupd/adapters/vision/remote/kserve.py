@@ -1,27 +1,143 @@
-"""Open Inference Protocol v2, the binary tensor extension: one request and one answer as bytes.
+"""Open Inference Protocol v2 (KServe, Triton): what a model is called there, what is said of it, and its HTTP form.
 
-JSON first, its length in a header, then the tensors as they lie in memory. Must never believe a length that it is told.
+In binary, JSON comes first, its length in a header, then the tensors as they lie in memory. Must never believe a length
+that it is told.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision.embedders.base import Model, Shape
-from dedupd.adapters.vision.remote.wire import identity, recipe_of
+from dedupd.adapters.vision.embedders.base import FITS, RESAMPLES, Fit, Model, Resample, Shape
+from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteRefusal, Service, raise_for
+from dedupd.adapters.vision.remote.wire import MOST_DIMENSIONS, MOST_SAID, MOST_SIDE, identity, recipe_of
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 INPUT, OUTPUT = "pictures", "vectors"
+_RECIPE_IN_NAME = re.compile(
+    rf"{re.escape(RECIPE)}-({'|'.join(FITS)})-({'|'.join(RESAMPLES)})-([1-9]\d{{0,4}})-([1-9]\d{{0,4}})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """What a server says of one tensor."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTold:
+    """What a server says of one model."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class KServeService(Service, Protocol):
+    """One server, by one of the protocol's forms. All raise RemoteFailure."""
+
+    def models(self) -> Sequence[str]:
+        """The names of all that it has."""
+        ...
+
+    def describe(self, name: str) -> ModelTold | None:
+        """What it says of a model; None for no answer of this protocol."""
+        ...
+
+    def infer(self, name: str, pictures: NDArray[np.uint8], dimensions: int) -> NDArray[np.float32]:
+        """(N, dimensions) of (N, S, S, 3), by that model."""
+        ...
 
 
 def model_name(model: Model, shape: Shape) -> str:
     """Model and recipe in one name, of what a folder and an address can hold."""
-    named = f"dedupd-{identity(model)}-{recipe_of(shape)}"
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in named)
+    return name_prefix(model) + _nameable(recipe_of(shape))
+
+
+def name_prefix(model: Model) -> str:
+    """How the names of this model begin, by whatever recipe."""
+    return _nameable(f"dedupd-{identity(model)}-")
+
+
+def shape_in(model: Model, name: str) -> Shape | None:
+    """The shape that a name tells of this model; None for the name of another model, or of another recipe."""
+    prefix = name_prefix(model)
+    told = _RECIPE_IN_NAME.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
+    if told is None:
+        return None
+    fit, resample, side, dimensions = told.groups()
+    shape = Shape(
+        side=int(side), fit=cast("Fit", fit), resample=cast("Resample", resample), dimensions=int(dimensions)
+    )
+    return shape if shape.side <= MOST_SIDE and shape.dimensions <= MOST_DIMENSIONS else None
+
+
+def _nameable(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)
+
+
+class KServeOverHttp:
+    """A server that takes and gives tensors in binary."""
+
+    def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
+        """Raises VisionError for certificates that cannot be read."""
+        self._endpoint = Endpoint(url, token, ca_file)
+        self.url = self._endpoint.url
+
+    def models(self) -> Sequence[str]:
+        answer = self._endpoint.ask("POST", "/v2/repository/index", b"{}", most=16 * MOST_SAID)
+        raise_for(self.url, answer)
+        try:
+            said = cast("list[dict[str, Any]]", json.loads(answer.body))
+            return [str(each["name"]) for each in said]
+        except (ValueError, KeyError, TypeError):
+            raise RemoteRefusal(f"{self.url} does not say which models it has") from None
+
+    def describe(self, name: str) -> ModelTold | None:
+        answer = self._endpoint.ask("GET", f"/v2/models/{name}", most=MOST_SAID)
+        raise_for(self.url, answer)
+        try:
+            said: Any = json.loads(answer.body)
+            return ModelTold(
+                name=said["name"], inputs=_tensors(said["inputs"]), outputs=_tensors(said["outputs"])
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def infer(self, name: str, pictures: NDArray[np.uint8], dimensions: int) -> NDArray[np.float32]:
+        head, body = request(pictures)
+        answer = self._endpoint.ask(
+            "POST", f"/v2/models/{name}/infer", body, {LENGTH_HEADER: str(head)},
+            most=4 * len(pictures) * dimensions + MOST_SAID,
+        )  # fmt: skip
+        raise_for(self.url, answer)
+        length = answer.headers.get(LENGTH_HEADER.lower(), "")
+        try:
+            return rows_of(answer.body, length, name, len(pictures), dimensions)
+        except ValueError as error:
+            raise RemoteRefusal(f"{self.url} answers what cannot be right: {error}") from None
+
+    def close(self) -> None:
+        """Let its lines go."""
+        self._endpoint.close()
+
+
+def _tensors(said: Any) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(name=each["name"], datatype=each["datatype"], shape=tuple(each["shape"])) for each in said
+    )
 
 
 def request(pictures: NDArray[np.uint8]) -> tuple[int, bytes]:
@@ -48,16 +164,18 @@ def rows_of(body: bytes, length: str, name: str, count: int, dimensions: int) ->
     head, tail = body[: int(length)], body[int(length) :]
     try:
         said = cast("dict[str, Any]", json.loads(head))
-        (tensor,) = said["outputs"]
-        right = (
-            said["model_name"] == name
-            and (tensor["name"], tensor["datatype"]) == (OUTPUT, "FP32")
-            and tensor["shape"] == [count, dimensions]
-        )
+        model, outputs = said["model_name"], _tensors(said["outputs"])
     except (ValueError, KeyError, TypeError):
         raise ValueError("no answer of this protocol") from None
-    if not right:
+    return rows_in(tail, model, outputs, name, count, dimensions)
+
+
+def rows_in(
+    raw: bytes, model: str, outputs: Sequence[Tensor], name: str, count: int, dimensions: int
+) -> NDArray[np.float32]:
+    """(count, dimensions) of `raw`, once what is said of it is what was asked for. Raises ValueError in words."""
+    if model != name or outputs != (Tensor(name=OUTPUT, datatype="FP32", shape=(count, dimensions)),):
         raise ValueError(f"not {count} vectors of {dimensions} numbers by {name}")
-    if len(tail) != 4 * count * dimensions:
-        raise ValueError(f"{len(tail)} bytes for {count} vectors of {dimensions} float32")
-    return np.frombuffer(tail, "<f4").reshape(count, dimensions).astype(np.float32)
+    if len(raw) != 4 * count * dimensions:
+        raise ValueError(f"{len(raw)} bytes for {count} vectors of {dimensions} float32")
+    return np.frombuffer(raw, "<f4").reshape(count, dimensions).astype(np.float32)

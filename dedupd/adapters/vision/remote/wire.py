@@ -31,6 +31,9 @@ MOST_PICTURES = 64
 """In one request."""
 MOST_SIDE = 1024
 """Px; the largest models of today see 560."""
+MOST_DIMENSIONS = 8192
+MOST_SAID = 1 << 16
+"""Bytes of an answer in words."""
 _LENGTH = struct.Struct("<I")
 _NORM_SLACK = 0.01
 """Of a unit vector in float16: its rounding is 20 times smaller."""

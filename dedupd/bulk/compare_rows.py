@@ -1,0 +1,158 @@
+"""The rows of a backfill compared with each other: blocks of the upper triangle, each strip of them by one worker.
+
+Must never count a strip that is not finished, nor say that all were compared before the last one is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from dedupd.adapters.stores.backfill_records import (
+    NEAR,
+    PAIR_RECORDS,
+    PAIRS,
+    ChunkFile,
+    PairCommit,
+    PairRecord,
+    commits,
+    pair_commit_name,
+)
+from dedupd.adapters.stores.store import Store, store_at
+from dedupd.bulk.backfill import in_words
+from dedupd.bulk.plan import SeenBy, Strip
+from dedupd.bulk.pool import Seen, UnseenChunk
+
+ROWS = 8192
+"""Of a block, more or less: 25 MB to read."""
+BLOCKS = 16
+"""In a strip, at most: half a minute of one core, and what a killed worker costs."""
+_FRUITLESS = 3
+"""Strips that failed in a row, with none between: the reason lies not in them."""
+
+Progress = Callable[[str, int, int], None]
+Engine = Callable[[Sequence[Strip]], Iterator[Seen]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsOutcome:
+    """What comparing the rows came to."""
+
+    rows: int = 0
+    pairs: int = 0
+    """That may be near."""
+    strips: int = 0
+    missing: int = 0
+    """Strips that were not finished."""
+    compared_now: int = 0
+    """Strips of this run; the others an earlier one has done."""
+    problems: list[str] = field(default_factory=list[str])
+
+
+def compare_rows(
+    to: str, eyes: SeenBy, bar: float | None, engine: Engine, *, rows: int = ROWS,
+    blocks: int = BLOCKS, on_progress: Progress = lambda phase, done, total: None,
+) -> PairsOutcome:  # fmt: skip
+    """Compare all rows of this model and recipe that were committed to `to`. Raises DedupdError."""
+    store = store_at(to)
+    with in_words(store):
+        return _compare_rows(store, to, eyes, bar, engine, rows, blocks, on_progress)
+
+
+def _compare_rows(
+    store: Store, to: str, eyes: SeenBy, bar: float | None, engine: Engine, rows: int, blocks: int,
+    on_progress: Progress,
+) -> PairsOutcome:  # fmt: skip
+    made = [commit for commit in commits(store) if (commit.model, commit.recipe) == (eyes.model, eyes.recipe)]
+    files = {file.file: file for commit in made for file in commit.chunks}
+    cut = list(blocks_of(sorted(files.values(), key=lambda file: file.file), rows))
+    strips = list(strips_of(to, cut, eyes, bar, blocks))
+    records = _finished(store, strips)
+    todo = [strip for strip in strips if strip.key not in records]
+    problems = _compare(store, todo, records, engine, len(strips), on_progress)
+    finished = [
+        msgspec.structs.replace(records[s.key], left=s.number, rights=s.numbers) for s in strips if s.key in records
+    ]  # fmt: skip
+    if len(finished) == len(strips):
+        commit = PairCommit(
+            model=eyes.model, recipe=eyes.recipe, rule=NEAR, bar=bar, blocks=cut, strips=finished
+        )
+        store.write(pair_commit_name(eyes.model, eyes.recipe), msgspec.json.encode(commit))
+    return PairsOutcome(
+        rows=sum(file.rows for file in files.values()), pairs=sum(each.pairs for each in finished),
+        strips=len(strips), missing=len(strips) - len(finished), problems=problems,
+        compared_now=sum(strip.key in records for strip in todo),
+    )  # fmt: skip
+
+
+def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[ChunkFile]]:
+    """Files in blocks of about so many rows. Names say where a block ends: one new file changes one block, not all."""
+    part: list[ChunkFile] = []
+    count = 0
+    for file in files:
+        part.append(file)
+        count += file.rows
+        ends = int.from_bytes(hashlib.blake2b(file.file.encode(), digest_size=8).digest(), "big") % 16 == 0
+        if count >= 2 * rows or (count >= rows // 2 and ends):
+            yield part
+            part, count = [], 0
+    if part:
+        yield part
+
+
+def strips_of(
+    place: str, blocks: Sequence[Sequence[ChunkFile]], eyes: SeenBy, bar: float | None, most: int
+) -> Iterator[Strip]:
+    """Each block with itself and those behind it, so that each two meet once."""
+    for left in range(len(blocks)):
+        for start in range(left, len(blocks), most):
+            rights = list(range(start, min(start + most, len(blocks))))
+            parts = [[(file.file, file.digest) for file in blocks[number]] for number in (left, *rights)]
+            said = repr((eyes.model, eyes.recipe, NEAR, bar, parts)).encode()
+            yield Strip(
+                key=hashlib.blake2b(said, digest_size=16).hexdigest(), place=os.fsencode(place), left=parts[0],
+                rights=parts[1:], with_itself=start == left, bar=bar, number=left, numbers=rights,
+            )  # fmt: skip
+
+
+def _finished(store: Store, strips: Sequence[Strip]) -> dict[str, PairRecord]:
+    there, files = store.sizes(PAIR_RECORDS), store.sizes(PAIRS)
+    found: dict[str, PairRecord] = {}
+    for strip in strips:
+        if f"{strip.key}.json" not in there:
+            continue
+        try:
+            record = msgspec.json.decode(store.read(f"{PAIR_RECORDS}/{strip.key}.json"), type=PairRecord)
+        except (msgspec.MsgspecError, FileNotFoundError):
+            continue
+        if record.key == strip.key and (not record.file or files.get(record.file) == record.size):
+            found[strip.key] = record
+    return found
+
+
+def _compare(
+    store: Store, todo: Sequence[Strip], records: dict[str, PairRecord], engine: Engine, total: int,
+    on_progress: Progress,
+) -> list[str]:  # fmt: skip
+    """Have them compared, and record each. Returns why some could not be."""
+    reasons: dict[str, None] = {}
+    fruitless, done = 0, total - len(todo)
+    if todo:
+        on_progress("pairs", done, total)
+    for seen in engine(todo) if todo else ():
+        if isinstance(seen, UnseenChunk):
+            reasons[seen.reason] = None
+            fruitless += 1
+            if fruitless >= _FRUITLESS:
+                break
+            continue
+        assert isinstance(seen, PairRecord)
+        store.write(f"{PAIR_RECORDS}/{seen.key}.json", msgspec.json.encode(seen))
+        records[seen.key] = seen
+        fruitless, done = 0, done + 1
+        on_progress("pairs", done, total)
+    return list(reasons)
