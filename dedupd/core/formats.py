@@ -67,6 +67,10 @@ FORMATS = (
         heads=(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     ),
     Format(
+        name="deep TIFF", suffixes=(), rank=3, extra="tiff", library="imagecodecs",
+        unread="TIFF of float, 12-bit, 32-bit or planar 16-bit numbers",
+    ),
+    Format(
         name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ",
         suffixes=(
             "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",

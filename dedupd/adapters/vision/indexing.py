@@ -122,11 +122,7 @@ class Looker:
                 prepared=embedder.prepare(picture.image) if embedder else None,
             )  # fmt: skip
         except NobodyReads as unread:
-            if kind:
-                return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
-            return _Sight(
-                key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
-            )
+            return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content

@@ -14,6 +14,7 @@ from threading import Condition, Lock
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
+from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.refused import Refused
 
 ROOM = 1_400_000_000
@@ -70,6 +71,8 @@ def _beside(image: Image.Image) -> float:
         return 0  # its coefficients are counted at its own size: need_of_coefficients
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return _strip(image)
+    if isinstance(image, DeepTiff):
+        return image.weight
     if isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
         return _JPEG2000 * len(image.getbands()) * _tile(image)
     if image.format == "WEBP" and getattr(image, "is_animated", False):
