@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from dedupd.adapters.stand_ins import stands_in
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.recognise import open_picture
 from dedupd.adapters.vision.refused import Refused
@@ -34,7 +35,6 @@ SHORT_SIDE = 320
 """The small decode keeps at least this short side: enough for the hashes and a 224-px embedder."""
 
 _TAG_ORIENTATION = 0x0112
-_SF_DATALESS = 0x40000000
 _BLOCK = 1 << 20
 _SIGN_OF_LIFE = 64
 """Blocks."""
@@ -88,7 +88,7 @@ def opened(path: str, expected: FileStat | None = None) -> Generator[BinaryIO]:
     or when the block is left.
     """
     try:
-        _check(os.lstat(path), expected)
+        _check(os.lstat(path), expected, path)
         # O_NONBLOCK: a FIFO put here after lstat must not hang the open.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -112,15 +112,16 @@ def _identity(status: os.stat_result) -> FileStat:
     )
 
 
-def _check(status: os.stat_result, expected: FileStat | None) -> None:
+def _check(status: os.stat_result, expected: FileStat | None, path: str = "") -> None:
+    """`path`: of a file that is not open yet."""
     if not stat_module.S_ISREG(status.st_mode):
         raise Refused("not a regular file")
     if expected is not None:
         found = (status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
         if found != (expected.size, expected.mtime_ns, expected.dev, expected.ino):
             raise Refused("changed while being read", retry=True)
-    dataless = getattr(status, "st_flags", 0) & _SF_DATALESS
-    if status.st_size and (dataless or (status.st_blocks == 0 and status.st_dev not in BLOCKLESS)):
+    no_blocks = status.st_size > 0 and status.st_blocks == 0 and status.st_dev not in BLOCKLESS
+    if no_blocks or (path and stands_in(path, status)):
         raise Refused(IN_THE_CLOUD, retry=True)
 
 
