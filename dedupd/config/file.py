@@ -291,6 +291,12 @@ _OPTIONS = (
         "Linux, local disks.",
     ),
     _Option(
+        key="speed.moves_per_minute",
+        read=_amount(0, 100_000, whole=True),
+        note="Files that move by themselves in a minute where a sync client (OneDrive, Dropbox, Nextcloud, ...) keeps the "
+        "folder, so that it does not ask about a mass deletion. What you approve moves at once. 0: no limit.",
+    ),
+    _Option(
         key="web.listen",
         read=_text(
             r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",

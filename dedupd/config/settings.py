@@ -56,6 +56,8 @@ class Pacing:
     """Per cent: on battery below it, it waits. 0: never."""
     load: float = 0.0
     """Load a core above which it waits; 0: never, for its work is of low priority anyway."""
+    moves_per_minute: int = 30
+    """Files that move by themselves in a sync client's folder; 0: as fast as they can."""
     disk_ms: float = 0.0
     """It waits while a disk takes longer to answer; 0: never."""
 

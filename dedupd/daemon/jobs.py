@@ -247,6 +247,8 @@ class Jobs:
             self._try_again_in(self._settings().schedule.settle_seconds + 1)
         elif Refusal.BUSY in kinds:
             self._try_again_in(BUSY_SECONDS)
+        elif moved.again_in:
+            self._try_again_in(moved.again_in)
         self._soon(self._tell_status)
 
     def _try_again_in(self, seconds: float) -> None:

@@ -15,6 +15,7 @@ from dedupd.core.politeness import Machine
 from dedupd.daemon.handlers import Handlers
 from dedupd.daemon.server import RequestError
 from dedupd.daemon.services import Services
+from dedupd.library import Moved
 from dedupd.pipeline.pausing import Pausing, pause, pausing, resume
 from dedupd.protocol.requests import Pause, Resume, ScanNow
 from dedupd.protocol.results import Confirmed
@@ -174,3 +175,13 @@ def test_a_pause_lasts_over_a_restart_and_no_longer_than_it_was_meant(shelf: She
     assert pausing(shelf.ledger, 1e9) == Pausing(paused=True)
     resume(shelf.ledger)
     assert pausing(shelf.ledger, 1000.0) == Pausing()
+
+
+def test_what_a_sync_client_made_wait_is_tried_again_in_time(
+    rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again: list[float] = []
+    monkeypatch.setattr(rig.jobs, "_try_again_in", again.append)
+    rig.jobs.after_moves(shelf.library, Moved(again_in=42.0))
+    rig.jobs.after_moves(shelf.library, Moved())
+    assert again == [42.0]
