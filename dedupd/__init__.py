@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING, Any
 from dedupd.version import __version__
 
 if TYPE_CHECKING:
-    from dedupd.library import Library, run_deduplication_for_months
+    from dedupd.library import Library, MonthResult, ScanOutcome, run_deduplication_for_months
+    from dedupd.progress_bars import show_progress
 
-__all__ = ["Library", "__version__", "run_deduplication_for_months"]
+__all__ = [
+    "Library", "MonthResult", "ScanOutcome", "__version__", "run_deduplication_for_months", "show_progress",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `dedupd --help` does not pay for sqlite, config and the pipeline.
-    if name in {"Library", "run_deduplication_for_months"}:
+    if name == "show_progress":
+        from dedupd import progress_bars
+
+        return progress_bars.show_progress
+    if name in __all__:
         from dedupd import library
 
         return getattr(library, name)
     raise AttributeError(f"module 'dedupd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__"]

@@ -11,6 +11,7 @@
     ├── RootError             a root is missing, unreadable, swapped          1
     ├── VisionError           the worker cannot see (no model, crashed)       1
     │   └── NotCalibrated     a model finds no thresholds on these photos     1
+    ├── PhotosError           Apple's Photos, or a tool for it, failed       1
     ├── ProtocolError         a peer broke the socket's protocol              1
     └── MoveRefused           a check of the move protocol said no            1
 
@@ -89,6 +90,10 @@ class VisionError(DedupdError):
 
 class NotCalibrated(VisionError):
     """A model finds no thresholds on these photos: too few, or it tells nothing apart. It only proposes."""
+
+
+class PhotosError(DedupdError):
+    """Apple's Photos, or a tool that speaks with it, did not do what was asked."""
 
 
 class ProtocolError(DedupdError):

@@ -1,4 +1,4 @@
-"""What the pipeline needs of the world: one Protocol a facility, each with an in-memory twin in tests/.
+"""Ports: what the pipeline needs from outside, one Protocol per facility, each with an in-memory fake in tests/.
 
 Must never import a library. Every port says what it raises.
 """
@@ -18,7 +18,7 @@ from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
 
 
 class Clock(Protocol):
-    """Time, so that tests own it."""
+    """Time. A port, so that tests can set it."""
 
     def now(self) -> float:
         """Wall clock, seconds since the epoch. For records only: it may jump."""
@@ -29,7 +29,7 @@ class Clock(Protocol):
         ...
 
     def since_boot(self) -> float:
-        """The same, the time that the machine slept included."""
+        """Seconds since the machine started, time in sleep included."""
         ...
 
     def sleep(self, seconds: float) -> None:
@@ -96,6 +96,17 @@ class VisionStatus:
     """Which libraries of extras decode, with their versions: when it changes, more photos may be decoded."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One part of an answer to `Vision.propose`, of a size that fits into the daemon."""
+
+    fresh: list[str]
+    """The contents whose candidates these are."""
+    pairs: list[Candidate]
+    cut: list[str]
+    """Contents of which only the most alike pairs are here: `Vision.candidates` tells all of them."""
+
+
 EVERY_PIXEL = 65_500
 """The side of a picture that is not made smaller: no JPEG has more."""
 
@@ -118,12 +129,27 @@ class Vision(Protocol):
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
-    ) -> list[Candidate]:
+        spared: float | None = None,
+    ) -> Iterator[Proposal]:
         """Pairs of each `fresh` content with every content of `among` (None: the whole index).
 
         Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
         cosine at least the model's candidate bar (`bar`, when it has its own; `min_cosine`, if lower). No top-k. Unknown contents are ignored.
+        Left out is what can be no copy by its small picture and no burst by its clock; from the cosine `spared` on the
+        nearest of these are told as `unlike`.
+        In parts; other requests may be made between them.
         """
+        ...
+
+    def candidates(
+        self,
+        content: str,
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
+        spared: float | None = None,
+    ) -> Iterator[list[Candidate]]:
+        """The same of one content, however many, in parts and in the order of the others' ids."""
         ...
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
@@ -201,7 +227,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootIdentity:
-    """What tells a root from an empty mount point or another disk."""
+    """What distinguishes a root from an empty mount point or another disk."""
 
     uuid: str
     """From `.dedupd-root.json`; '' when there is none."""
@@ -209,13 +235,13 @@ class RootIdentity:
 
 
 class Reading(Protocol):
-    """A file that is read to its end bit by bit; it is closed in between, so that a disk can leave."""
+    """A file that is read to its end in parts; it is closed in between, so that its disk can be unmounted."""
 
     stat: FileStat | None
-    """As it was when the reading began."""
+    """lstat of the file when the reading began."""
 
     def go_on(self, limit: int) -> int:
-        """Read at most so many bytes further. Returns how many; 0: that was its end. Raises OSError, also when it changed."""
+        """Read on, at most `limit` bytes. Returns how many; 0 at the end. Raises OSError, also when the file changed."""
         ...
 
     @property
@@ -225,7 +251,7 @@ class Reading(Protocol):
 
 
 class Disk(Protocol):
-    """Looking at the roots; never changes a photo. Paths relative to the root, '/' between parts."""
+    """Reads the roots; never changes a photo. Paths are relative to the root, with '/' between parts."""
 
     def identity(self, root: str) -> RootIdentity:
         """Raises RootError (one sentence) when the root is missing, no folder, or not readable."""
@@ -248,10 +274,10 @@ class Disk(Protocol):
     ) -> Iterator[tuple[str, list[FoundFile]]]:
         """Each folder in and below `under` with the regular files in it; no symlink followed, no other device entered.
 
-        A folder is listed when it is asked for: nothing that it yields is older than that.
+        A folder is listed only when the iterator comes to it, so that what it yields is fresh.
         Skips duplicates/, duplicates_summary/, dot-files, half-written names and what `scope` leaves out.
-        An unreadable folder is told as on_problem(folder, sentence), one that belongs to another program, a bin
-        and the like (core/foreign.py) as on_foreign(folder, kind).
+        Calls on_problem(folder, sentence) for a folder that cannot be read, and on_foreign(folder, kind) for one that is no
+        library: a bin, another program's folder (core/foreign.py).
         """
         ...
 
@@ -263,11 +289,11 @@ class Disk(Protocol):
         on_problem: Callable[[str, str], None],
         on_foreign: Callable[[str, Foreign], None] = ...,
     ) -> Iterator[FoundFile]:
-        """The files of one folder, not below it; a folder that is gone is empty, and so is another spelling of its name."""
+        """The files of one folder, not below it. Nothing for a folder that is gone, or whose name is spelled otherwise."""
         ...
 
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
-        """Of which kind the folder is that this one is or lies in, when that is none of the library."""
+        """The kind of folder that closes this one (itself or one above it) to the library; None when it is open."""
         ...
 
     def stat(self, root: str, path: str) -> FileStat | None:
@@ -275,7 +301,7 @@ class Disk(Protocol):
         ...
 
     def gone(self, root: str, path: str) -> bool:
-        """True when there is surely no regular file: not merely unreadable, nor hidden by a mount (P9)."""
+        """True when there is certainly no regular file at `path`; False when it only cannot be read or is hidden by a mount (P9)."""
         ...
 
     def held(self, root: str) -> Iterator[list[FoundFile]]:
@@ -287,7 +313,7 @@ class Disk(Protocol):
         ...
 
     def abilities(self, root: str) -> Abilities:
-        """What can be done in this root. Tried out there the first time: never in a dry run. RootError."""
+        """What the file system can do. Tried out in the root the first time, so never call it in a dry run. RootError."""
         ...
 
     def local(self, root: str, path: str) -> bool:
@@ -299,5 +325,5 @@ class Disk(Protocol):
         ...
 
     def reading(self, root: str, path: str) -> Reading:
-        """The same in slices, from the disk itself and not from what the system remembers of it."""
+        """Reads the file in parts, from the disk itself and not from the system's cache."""
         ...

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from dedupd.adapters.stores.records import (
+from dedupd.adapters.stores.backfill_records import (
     CHUNKS,
     COMMITS,
     RECORDS,
@@ -63,7 +63,7 @@ class BackfillOutcome:
 def backfill(
     sources: Sequence[str],
     to: str,
-    eyes: SeenBy,
+    seen_by: SeenBy,
     engine: Engine,
     scope: Scope,
     *,
@@ -75,12 +75,12 @@ def backfill(
     problems: list[str] = []
     with _told(store):
         mark(store)
-        chunks = list(_planned(sources, eyes, scope, size, problems, on_progress))
+        chunks = list(_planned(sources, seen_by, scope, size, problems, on_progress))
         records = _finished(store, chunks)
         todo = [chunk for chunk in chunks if chunk.key not in records]
         failed = _see(store, todo, records, engine, chunks, on_progress)
         problems += failed
-        _commit(store, sources, eyes, chunks, records)
+        _commit(store, sources, seen_by, chunks, records)
     return _counted(chunks, records, problems, seen_now=sum(len(c.names) for c in todo if c.key in records))
 
 
@@ -118,13 +118,18 @@ def _told(store: Store) -> Generator[None]:
 
 
 def _planned(
-    sources: Iterable[str], eyes: SeenBy, scope: Scope, size: int, problems: list[str], on_progress: Progress
+    sources: Iterable[str],
+    seen_by: SeenBy,
+    scope: Scope,
+    size: int,
+    problems: list[str],
+    on_progress: Progress,
 ) -> Iterator[Chunk]:
     found = 0
     for address in dict.fromkeys(store_at(source).address for source in sources):
         store = store_at(address)
         with _told(store):
-            for chunk in chunks_of(address, store.pictures(scope, problems.append), eyes, size):
+            for chunk in chunks_of(address, store.pictures(scope, problems.append), seen_by, size):
                 found += len(chunk.names)
                 on_progress("look", found, 0)
                 yield chunk
@@ -180,17 +185,17 @@ def _see(
 def _commit(
     store: Store,
     sources: Iterable[str],
-    eyes: SeenBy,
+    seen_by: SeenBy,
     chunks: Iterable[Chunk],
     records: dict[str, ChunkRecord],
 ) -> None:
-    """One file says which chunks count. Its name is that of sources and eyes: a later run of them takes its place."""
+    """One file says which chunks count. Its name is that of its sources, model and recipe: a later run of them takes its place."""
     finished = [records[chunk.key] for chunk in chunks if chunk.key in records]
     commit = Commit(
-        model=eyes.model, recipe=eyes.recipe,
+        model=seen_by.model, recipe=seen_by.recipe,
         chunks=[ChunkFile(file=r.file, digest=r.digest, rows=r.rows) for r in finished if r.file],
     )  # fmt: skip
-    said = repr((sorted(store_at(source).address for source in sources), eyes.model, eyes.recipe))
+    said = repr((sorted(store_at(source).address for source in sources), seen_by.model, seen_by.recipe))
     name = hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     store.write(f"{COMMITS}/{name}.json", msgspec.json.encode(commit))
 

@@ -16,10 +16,10 @@ from typing import Any, Self
 
 import msgspec
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
+from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk
 from dedupd.bulk.pool import Seen, UnseenChunk
-from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError, UsageError
 
 _TRIES = 3
@@ -32,18 +32,14 @@ class _Actor:
     """In one of Ray's processes: takes chunks and gives records, both as bytes."""
 
     def __init__(self, orders: bytes) -> None:
-        self._seeing = Seeing(msgspec.msgpack.decode(orders, type=Orders))
+        self._worker = ChunkWorker(msgspec.msgpack.decode(orders, type=Orders))
 
-    def see(self, chunk: bytes) -> tuple[bytes, str]:
+    def process(self, chunk: bytes) -> tuple[bytes, str]:
         """(record, ''), or (b'', why there is none)."""
         try:
-            return msgspec.msgpack.encode(self._seeing.see(msgspec.msgpack.decode(chunk, type=Chunk))), ""
+            return msgspec.msgpack.encode(self._worker.process(msgspec.msgpack.decode(chunk, type=Chunk))), ""
         except DedupdError as error:
             return b"", str(error)
-
-    def processes(self) -> tuple[int, int | None]:
-        """Its own id, and its worker's."""
-        return os.getpid(), self._seeing.pid
 
 
 class Cluster:
@@ -102,7 +98,7 @@ class Cluster:
         while waiting or running:
             while waiting and idle:
                 chosen, chunk = idle.popleft(), waiting.popleft()
-                running[chosen.see.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
+                running[chosen.process.remote(msgspec.msgpack.encode(chunk))] = chosen, chunk
             done, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE_SECONDS)
             if not done:
                 raise DedupdError(

@@ -32,13 +32,13 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenBy:
-    """Which model sees, by which recipe: rows of others are other rows."""
+    """The model and the recipe that rows come from: rows of another model or recipe are other rows."""
 
     model: str
     recipe: str
 
 
-def chunks_of(source: str, pictures: Iterable[Found], eyes: SeenBy, size: int = SIZE) -> Iterator[Chunk]:
+def chunks_of(source: str, pictures: Iterable[Found], seen_by: SeenBy, size: int = SIZE) -> Iterator[Chunk]:
     """The pictures of a source in chunks of about `size`.
 
     A chunk ends behind a name that says so by its hash, so that a new picture changes one chunk and not all behind it.
@@ -47,10 +47,10 @@ def chunks_of(source: str, pictures: Iterable[Found], eyes: SeenBy, size: int = 
     for found in pictures:
         part.append(found)
         if len(part) >= 2 * size or (len(part) >= size // 2 and _ends(found.name, size)):
-            yield _chunk(source, part, eyes)
+            yield _chunk(source, part, seen_by)
             part = []
     if part:
-        yield _chunk(source, part, eyes)
+        yield _chunk(source, part, seen_by)
 
 
 def _ends(name: str, size: int) -> bool:
@@ -58,8 +58,11 @@ def _ends(name: str, size: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, size // 2) == 0
 
 
-def _chunk(source: str, pictures: list[Found], eyes: SeenBy) -> Chunk:
-    said = [repr((source, eyes.model, eyes.recipe)), *(repr((p.name, p.size, p.version)) for p in pictures)]
+def _chunk(source: str, pictures: list[Found], seen_by: SeenBy) -> Chunk:
+    said = [
+        repr((source, seen_by.model, seen_by.recipe)),
+        *(repr((p.name, p.size, p.version)) for p in pictures),
+    ]
     key = hashlib.blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return Chunk(
         key=key, source=os.fsencode(source), names=[os.fsencode(p.name) for p in pictures],

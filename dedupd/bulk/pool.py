@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
+from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk
-from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.errors import DedupdError
 
 
@@ -51,21 +51,21 @@ def run(chunks: Iterable[Chunk], orders: Orders, workers: int) -> Iterator[Seen]
 def _work(
     waiting: queue.SimpleQueue[Chunk], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
 ) -> None:
-    seeing = Seeing(orders)
+    worker = ChunkWorker(orders)
     try:
         while not stop.is_set():
             try:
                 chunk = waiting.get_nowait()
             except queue.Empty:
                 return
-            done.put(_seen(seeing, chunk))
+            done.put(_seen(worker, chunk))
     finally:
-        seeing.rest()
+        worker.rest()
 
 
-def _seen(seeing: Seeing, chunk: Chunk) -> Seen:
+def _seen(worker: ChunkWorker, chunk: Chunk) -> Seen:
     try:
-        return seeing.see(chunk)
+        return worker.process(chunk)
     except DedupdError as error:
         return UnseenChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001

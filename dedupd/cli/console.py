@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dedupd.errors import DedupdError
 
-Progress = Callable[[str, int, int], None]
-
-_PHASES = {
-    "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "adopt": "Taking rows in",
-}  # fmt: skip
-PLAIN_SECONDS = 10.0
-"""Without a terminal a line now and then says how far it is."""
+if TYPE_CHECKING:
+    from dedupd.progress_bars import Progress
 
 
 def answer(text: str) -> None:
@@ -112,63 +105,13 @@ def progress_bar(*, quiet: bool = False) -> Generator[Progress]:
     """Phases with rate and ETA: bars on a terminal, a line now and then elsewhere."""
     if quiet:
         yield lambda phase, done, total: None
-    elif (err := _stream("stderr")) is not None and err.isatty():
-        with _bars() as report:
+        return
+    from dedupd.progress_bars import PlainLines, bars
+
+    if (err := _stream("stderr")) is not None and err.isatty():
+        from rich.console import Console  # 60 ms: only a task on a terminal pays it
+
+        with bars(Console(stderr=True)) as report:
             yield report
     else:
-        yield _Lines()
-
-
-@contextmanager
-def _bars() -> Generator[Progress]:
-    # rich costs 60 ms to import: only a scan on a terminal pays it
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        SpinnerColumn,
-        TaskID,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )  # fmt: skip
-    from rich.progress import (
-        Progress as Bars,
-    )
-
-    columns = (
-        SpinnerColumn(), TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"), TextColumn("elapsed"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
-        tasks: dict[str, tuple[TaskID, float]] = {}
-
-        def report(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:
-                for task, _ in tasks.values():
-                    bars.update(task, total=bars.tasks[task].completed or 1)
-                tasks[phase] = (
-                    bars.add_task(_PHASES.get(phase, phase), total=total or None, speed=""),
-                    time.monotonic(),
-                )
-            task, since = tasks[phase]
-            speed = f"{done / max(time.monotonic() - since, 0.1):.0f}/s"
-            bars.update(task, completed=done, total=total or None, speed=speed)
-
-        yield report
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._phase, self._last = "", 0.0
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if phase != self._phase:
-            self._phase, self._last, self._since = phase, now, now
-            return
-        if now - self._last >= PLAIN_SECONDS:
-            self._last = now
-            rate = done / max(now - self._since, 0.1)
-            left = f", about {(total - done) / rate:.0f} s left" if total and rate else ""
-            tell(f"{_PHASES.get(phase, phase)}: {done}{f' of {total}' if total else ''} ({rate:.0f}/s{left})")
+        yield PlainLines(tell)

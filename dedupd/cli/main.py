@@ -11,16 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from dedupd.cli.console import deliver, tell
+from dedupd.cli.console import answer, deliver, tell
 from dedupd.cli.options import Commands, Parser, add_places
 from dedupd.errors import DedupdError
-from dedupd.version import __version__
 
 COMMANDS = (
     "run", "scan", "demo",
     "status", "months", "groups", "show", "report", "review", "web", "serve-embed",
     "approve", "reject", "undo", "purge", "pause", "resume", "scan-now",
-    "verify", "feedback", "tune", "bench", "models", "backfill", "adopt", "service", "init", "doctor",
+    "verify", "feedback", "tune", "bench", "models", "backfill", "adopt", "photos", "service", "init", "doctor",
     "completion", "man",
 )  # fmt: skip
 """In the order of `dedupd --help`; `scan-now` is commands/scan_now.py."""
@@ -50,6 +49,15 @@ def _status_of(act: Callable[[], int | None]) -> int:
         return status
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from dedupd.cli.versions import version_lines  # looking through what is installed takes 20 ms
+
+        for line in version_lines():
+            answer(line)
+        parser.exit(_status_of(deliver))
+
+
 def whole_parser() -> argparse.ArgumentParser:
     """The parser with every command."""
     return _parser(())
@@ -62,7 +70,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         description="Keeps family photo libraries free of duplicates: finds them, moves them aside, and can put every one back.",
         epilog="First steps:  dedupd demo   |   dedupd scan --dry-run ~/Pictures   |   dedupd run ~/Pictures",
     )
-    parser.add_argument("--version", action="version", version=f"dedupd {__version__}")
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="say the version and the extras, and end",
+    )
     add_places(parser)
     commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     # When the first word is a command, no other can be meant: the rest need not be loaded.

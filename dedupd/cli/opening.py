@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,3 +39,15 @@ def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
         with closing(LibraryView(settings, where)) as view:
             settings = replace(settings, roots=tuple(Path(root.path) for root in view.roots))
     return settings, where
+
+
+def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:
+    """dedupd itself with these words and the folders this command was given."""
+    command = [sys.executable, "-m", "dedupd", *words]
+    for option, given in (
+        ("--config", arguments.config),
+        ("--state-dir", arguments.state_dir),
+    ):
+        if given:
+            command += [option, str(Path(given).expanduser().absolute())]
+    return command

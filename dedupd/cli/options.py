@@ -49,11 +49,15 @@ def columns() -> int:
 
 
 def add_command(
-    commands: Commands, name: str, run: Run, *, help: str, example: str
+    commands: Commands, name: str, run: Run, *, help: str, example: str, topic: str = ""
 ) -> argparse.ArgumentParser:
-    """A command that `run` does; `help` is its line in `dedupd --help`. Returns the parser for its options."""
+    """A command that `run` does; `help` is its line in `dedupd --help`, `topic` where the manual says more of it.
+
+    Returns the parser for its options.
+    """
+    more = f"\nmore:     dedupd man {topic}" if topic else ""
     parser = commands.add_parser(
-        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}",
+        name, help=help, description=help[0].upper() + help[1:] + ".", epilog=f"example:  {example}{more}",
         parents=[_PLACES],
     )  # fmt: skip
     parser.set_defaults(command=run)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dedupd.cli.console import Progress
 from dedupd.errors import DedupdError, NoDaemon, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from dedupd.core.records import RootRow
     from dedupd.core.summary import MonthSummary
     from dedupd.library import LibraryView
+    from dedupd.progress_bars import Progress
 
 FORMATS = ("text", "json", "csv", "html")
 _BY_SUFFIX = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "text"}
@@ -39,7 +39,7 @@ def report_in(
 ) -> Iterator[str]:
     """The report of what a scan counts of this library, piece by piece."""
     from dedupd.core.page import page
-    from dedupd.core.report import to_csv, to_text
+    from dedupd.core.report_forms import to_csv, to_text
 
     only = view.narrowed(narrowing)
     if form == "html":
@@ -159,7 +159,7 @@ def _check_ours(path: Path) -> None:
 
 def _is_report(path: Path) -> bool:
     from dedupd.core.page import MARK
-    from dedupd.core.report import CSV_MARK, TEXT_MARK
+    from dedupd.core.report_forms import CSV_MARK, TEXT_MARK
 
     marks = [mark.encode() for mark in (_JSON_MARK, MARK, CSV_MARK, TEXT_MARK)]
     with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""Values and decisions: stdlib (and numpy where arrays meet); no files, clock, threads."""
+"""Values and decisions. Uses the standard library alone (and numpy for arrays): no files, no clock, no threads."""

@@ -18,14 +18,14 @@ _ELSEWHERE = frozenset(
 
 
 class Way(StrEnum):
-    """How a file gets another name without taking it from another file; the first that works is used."""
+    """How a file is renamed without replacing another file; the first way that works is used."""
 
     EXCLUSIVE = "exclusive"
-    """One rename, which refuses a name that is taken."""
+    """One rename that fails when the new name is taken."""
     LINK = "link"
-    """A second name, which is refused when taken; then the first name goes."""
+    """A hard link, which fails when the new name is taken; then the old name is removed."""
     CLAIM = "claim"
-    """An empty file of ours, which is refused when the name is taken; then a rename over that, while it is ours and empty."""
+    """Create an empty file, which fails when the name is taken; then rename over it, while it is still ours and empty."""
 
 
 _TOLD = {
@@ -37,7 +37,7 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:
-    """What was found out about one root."""
+    """What the file system of one root can do, as tried out there."""
 
     way: Way | None = None
     """None: nothing can move there."""

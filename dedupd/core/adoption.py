@@ -1,4 +1,4 @@
-"""What became of the rows of a backfill that an index took in: a value.
+"""The result of adopting a backfill: what became of its rows.
 
 Must never touch a file or a library.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """Of the rows of a backfill, by what became of them."""
+    """Rows of a backfill, counted by what became of them."""
 
     taken: int = 0
     held: int = 0
@@ -18,10 +18,10 @@ class Adoption:
     refused: dict[str, int] = field(default_factory=dict[str, int])
     """Reason -> rows."""
     damaged: list[str] = field(default_factory=list[str])
-    """A sentence for each file of rows of which none was taken; the first of them."""
+    """One sentence for each file of rows that was refused as a whole; only the first ones."""
     damaged_files: int = 0
     strangers: list[str] = field(default_factory=list[str])
-    """A clause for each other model or recipe that rows lie there of."""
+    """One clause for each other model or recipe that the backfill has rows of."""
 
     @property
     def complete(self) -> bool:

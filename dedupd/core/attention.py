@@ -1,4 +1,4 @@
-"""What a person should know, in few words: what is wrong with many files is one sentence for each reason.
+"""What a person should know, in few words: many files with one problem give one sentence.
 
 Must never hide that there is more: what is left out is counted.
 """
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from dedupd.core.relocation import Move
 
 SENTENCES = 30
-"""More at once nobody reads."""
+"""Sentences shown at once, at most."""
 LETTERS = 600
-"""Of one sentence; a path may hold 4,096 bytes."""
+"""Length of one sentence, at most; a path may have 4,096 bytes."""
 FOLDERS = 3
-"""The same reason in more folders than these is told of all of them together."""
+"""A reason found in more folders than this is told once for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Trouble:
     sentence: str
     """About this one alone."""
     kind: str = ""
-    """The same for all that one reason keeps; '': the sentence without the path tells."""
+    """What reason it is, equal for all files it applies to; '': the sentence without its path says so."""
 
     @property
     def reason(self) -> str:
@@ -65,7 +65,7 @@ def contradicted(moves: Iterable[Move]) -> list[str]:
 
 
 def capped(sentences: Iterable[str]) -> list[str]:
-    """Each once and none endless; behind the last that is told, how many more there are."""
+    """Each sentence once, none too long; after the last one shown, how many more there are."""
     once = list(dict.fromkeys(sentence for sentence in sentences if sentence))
     told = [s if len(s) <= LETTERS else f"{s[:LETTERS]}…" for s in once[:SENTENCES]]
     left = len(once) - len(told)

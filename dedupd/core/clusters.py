@@ -1,7 +1,7 @@
 """Typed pairs become groups: stars around one keeper, every member proven directly against it.
 
 Owns who keeps, who may move and who waits for a person. Must never join two photos through a third, and never
-let a vetoed pair meet. The same nodes, edges and vetoes give the same stars in whatever order they come.
+let a vetoed pair meet. The same nodes, edges and vetoes give the same stars, in whatever order they are given.
 """
 
 from __future__ import annotations
@@ -13,17 +13,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dedupd.core import bars
 from dedupd.core.dominance import Loss, lost, preferred, waived_by
 from dedupd.core.keeper import Node, RankKey, better, rank_key, reasons
 from dedupd.core.photo import Edge, Evidence, Relation, Traits
 
 __all__ = ["Member", "Node", "Star", "stars"]
-
-SIMILAR_LIMIT = 12
-"""Members of one star that are merely similar: a family of look-alikes is reviewed in small groups."""
-
-_BURST_FRAMES = 90
-"""Frames that a camera can take within the two seconds of a burst that moves: thirty a second, and some to spare."""
 
 _STRENGTH = {Relation.EXACT: 3, Relation.COPY: 2, Relation.BURST: 1, Relation.SIMILAR: 0}
 
@@ -34,12 +29,12 @@ class Member:
 
     node: Node
     edge: Edge
-    """Its own proof against the keeper."""
+    """The proof of this pair: the member against the keeper."""
     unattended: bool
-    """True: moves without a person; False: waits for review."""
+    """True: it moves without a person; False: it waits for review."""
     why: str
     only_here: tuple[str, ...] = ()
-    """What it holds and the keeper lacks, one clause each."""
+    """What the member holds and the keeper lacks, one clause each."""
     only_in_keeper: tuple[str, ...] = ()
 
 
@@ -50,7 +45,7 @@ class Star:
     keeper: Node
     members: tuple[Member, ...]
     reasons: tuple[str, ...]
-    """Why this one keeps, against the best of the others."""
+    """Why this photo is the keeper rather than the best of the others."""
 
 
 def stars(
@@ -62,11 +57,11 @@ def stars(
     *,
     metadata_counts: bool = False,
 ) -> list[Star]:
-    """Group `nodes` by their proven relations; every node is in one star at most, and roots never mix.
+    """Group `nodes` by their proven relations. Each node is in one star at most, and a star has nodes of one root only.
 
     `edges` and `vetoes` join contents; files of one content are `exact` to each other. `tiers` says
-    'move', 'review' or 'off' for each relation (a missing one is reviewed). `metadata_counts`: no sidecar keeps what
-    only the file that moves knows, so that it is a loss.
+    'move', 'review' or 'off' for each relation (a missing one means 'review'). `metadata_counts`: no sidecar will be
+    written, so metadata that only the moving file has counts as a loss.
     """
     by_root: dict[int, list[Node]] = defaultdict(list)
     for node in nodes:
@@ -91,7 +86,7 @@ class _Cluster:
 
 
 class _Grouping:
-    """The grouping of one root: first what may move, copies before bursts, then what a person should see."""
+    """Groups the nodes of one root: first pairs that may move (copies before bursts), then pairs for review."""
 
     def __init__(
         self,
@@ -119,7 +114,7 @@ class _Grouping:
         self.cluster: dict[int, _Cluster] = {}
         self.taken: set[int] = set()
         self.derived: dict[str, str] = {}
-        """Content -> the content that it is a copy of, of those that are there: an edit, a smaller one."""
+        """Content -> the content in this root that it is a copy of (an edit or a smaller version)."""
         self.originals: set[str] = set()
         self.nodes = nodes
         self._lay(self._order({Relation.COPY}))
@@ -142,7 +137,7 @@ class _Grouping:
         ]
 
     def _tell_originals(self) -> None:
-        """Of two copies the one before is the original: among the frames of a burst only originals are chosen from."""
+        """Of two copies the one that comes first in the order is the original; it becomes keeper before its copies."""
         first = {content: min(self.place[n.id] for n in files) for content, files in self.copies.items()}
         for content, edges in self.edges.items():
             copies = [e.other(content) for e in edges if e.relation is Relation.COPY]
@@ -195,7 +190,7 @@ class _Grouping:
     def _first_open(
         self, node: Node, edge: Edge, keepers: Iterable[Node], *, moving: bool
     ) -> _Cluster | None:
-        """Of these files of one content, best first, the first that takes `node` in."""
+        """The group of the first of these keepers (one content, best first) that `node` may join; None: no group."""
         for keeper in keepers:
             if moving and self._obstacle_beside(node, edge, keeper):
                 continue
@@ -205,12 +200,12 @@ class _Grouping:
         return None
 
     def _welcome(self, node: Node, edge: Edge, cluster: _Cluster) -> bool:
-        if edge.relation is Relation.SIMILAR and cluster.similar >= SIMILAR_LIMIT:
+        if edge.relation is Relation.SIMILAR and cluster.similar >= bars.SIMILAR_LIMIT:
             return False
         return self.vetoed.get(node.content, set()).isdisjoint(cluster.contents)
 
     def _neighbours(self, node: Node) -> Iterator[tuple[str, Edge]]:
-        """The contents it is related to, its own among them when other files hold it; each once."""
+        """The contents that `node` is related to, each once; its own too when other files have the same content."""
         vetoed = self.vetoed.get(node.content, ())
         twins = self.same_bytes.get(node.content)
         if (
@@ -224,7 +219,7 @@ class _Grouping:
                 yield other, edge
 
     def _obstacle(self, node: Node, edge: Edge, keeper: Traits) -> str:
-        """What keeps `node` from moving beside any file of that content without a person; '' when nothing does."""
+        """Why `node` may not move beside any file of that content without a person; '' when it may."""
         if not edge.unattended:
             return edge.why or "not proven beyond doubt"
         if node.protected:
@@ -240,7 +235,7 @@ class _Grouping:
         return ""
 
     def _obstacle_beside(self, node: Node, edge: Edge, keeper: Node) -> str:
-        """What keeps it from moving beside this very file."""
+        """Why it may not move beside this one file."""
         if edge.relation is Relation.BURST and (why := self._no_burst(node, keeper)):
             return why
         if edge.relation is not Relation.EXACT and self.place[node.id] < self.place[keeper.id]:
@@ -250,8 +245,8 @@ class _Grouping:
         return ""
 
     def _no_burst(self, node: Node, keeper: Node) -> str:
-        """What keeps a frame of a burst from moving, though the pair is proven."""
-        if numbers_apart(node.path, keeper.path) > _BURST_FRAMES:
+        """Why a frame of a burst may not move although the pair is proven."""
+        if numbers_apart(node.path, keeper.path) > bars.BURST_FRAMES:
             return "the camera numbered them too far apart for one burst"
         if node.content in self.derived:
             return "an edited or smaller version belongs beside its own original"
@@ -301,9 +296,9 @@ class _Grouping:
         )
 
     def _order(self, relations: set[Relation]) -> list[Node]:
-        """Keepers first: pinned, then by rank, except that whoever holds all of another comes before it (P16).
+        """The order in which nodes become keepers: pinned ones, then by rank; but what holds all of another comes first (P16).
 
-        A small copy with richer metadata would otherwise keep, and its original, which may not move beside it, would stay.
+        Without that a small copy with richer metadata would become the keeper, and its original could not move beside it.
         """
         key = self._keys(in_burst=Relation.BURST in relations)
         line = _Line(self.copies, key, sorted(set(self._before(relations))))
@@ -322,7 +317,7 @@ class _Grouping:
         return order
 
     def _keys(self, *, in_burst: bool) -> dict[int, RankKey]:
-        """Sharpness counts among the frames of a burst alone, and there only between originals."""
+        """The sort keys. Sharpness counts only between frames of one burst, and there only between originals."""
         bursts = {
             content
             for content, edges in self.edges.items()
@@ -336,7 +331,7 @@ class _Grouping:
         return keys
 
     def _before(self, relations: set[Relation]) -> Iterator[tuple[str, str, bool]]:
-        """(first, second, whether the first holds all of the second and more): contents in the order in which they keep.
+        """(first, second, whether the first holds all of the second and more): which content comes first as a keeper.
 
         Of two that each hold something the larger one comes first; of two that hold the same, the one without a frame.
         """
@@ -357,7 +352,7 @@ class _Grouping:
 
 
 class _Line:
-    """Which files still wait for others to be placed before them.
+    """A topological order: which files still wait until others have their place.
 
     A content waits for a content, however many files either has: each of its files for all that are of its own class or
     a better one (pinned, companion, protected), because those of a lesser class come after it in any case.
@@ -378,7 +373,7 @@ class _Line:
         self._left = {c: Counter({rank: len(ids) for rank, ids in f.items()}) for c, f in self._files.items()}
         self._after: dict[str, list[tuple[str, bool]]] = defaultdict(list)
         self._waiting: dict[int, list[int]] = {id: [0, 0] for id in key}
-        """File -> how many contents it waits for: merely preferred ones, and those that hold all of it."""
+        """File -> how many contents it waits for: those merely preferred to it, and those that hold all of it."""
         for more, less, holds_all in before:
             self._after[more].append((less, holds_all))
             for rank, ids in self._files[less].items():
@@ -387,14 +382,14 @@ class _Line:
                         self._waiting[id][holds_all] += 1
 
     def wait(self, id: int) -> int:
-        """0: its turn may come. Near-equal ones can each be preferred to the next: of such a circle the ones that nobody
-        left holds all of (1) go before the others (2).
+        """0: it waits for nothing. Preferences may form a circle; in one, a file that no remaining file dominates (1) comes
+        before the others (2).
         """
         preferred, holding = self._waiting[id]
         return 2 if holding else 1 if preferred else 0
 
     def place(self, node: Node) -> Iterator[int]:
-        """This file has its place. Yields those that wait for less now."""
+        """Record that this file has its place. Yields the files that wait for fewer contents now."""
         if node.content not in self._after:
             return
         own = self._class[node.id]
@@ -412,7 +407,7 @@ class _Line:
 
 
 def numbers_apart(one: str, other: str) -> int:
-    """How far apart a camera's counter named two files (DSC_1454.JPG, DSC_1456.JPG: 2); 0 when the names do not say.
+    """The difference of the camera's counter in two names (DSC_1454.JPG, DSC_1456.JPG: 2); 0 when the names have none.
 
     Counters have four or five digits and begin again; longer runs of digits are dates and times.
     """
@@ -439,7 +434,7 @@ def _exact(content: str) -> Edge:
 
 
 def _strongest(edges: Iterable[Edge]) -> list[Edge]:
-    """One edge a pair, in an order that does not depend on theirs."""
+    """The strongest edge of each pair, in an order that does not depend on the order given."""
     best: dict[tuple[str, str], Edge] = {}
     for edge in edges:
         pair = (min(edge.a, edge.b), max(edge.a, edge.b))

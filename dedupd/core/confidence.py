@@ -1,4 +1,4 @@
-"""How sure: from the evidence of a pair to the probability that a careful person calls the two duplicates.
+"""The confidence of a pair: the probability that a careful person would call the two duplicates, from their evidence.
 
 Owns the features and the logistic over them. Must never see a picture and never decide: relations.py has the bars.
 Plain Python, because the daemon has no numpy; bench/fit.py finds the weights.
@@ -18,7 +18,7 @@ FEATURES = (
     "fine_ncc", "tone", "flow", "text", "fine_worst", "undated", "same_instant", "apart", "same_camera",
     "other_camera", "featureless", "proven", "same_shape", "screen", "other_colours",
 )  # fmt: skip
-"""Each about 0 to 1, so that one width of the prior suits all."""
+"""Each is about 0 to 1, so that one prior width fits all."""
 
 
 def features(a: Traits, b: Traits, proof: Evidence, *, proven: bool) -> Features:
@@ -75,7 +75,7 @@ class Calibration:
     provenance: str
 
     def probability(self, x: Features) -> float:
-        """0-1: that a careful person calls the two duplicates."""
+        """0 to 1: the probability that a careful person would call the two duplicates."""
         return _logistic(sum(w * v for w, v in zip(self.weights, x, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""What people and cameras wrote into photos, and what of it a keeper lacks when its copies have moved aside.
+"""Descriptions: what people and cameras wrote into photos, and what of that the copies have and their keeper lacks.
 
 Owns which facts count and when copies contradict each other. Must never read or write a file.
 """
@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 KEYWORDS, LETTERS = 200, 2000
-"""More keywords than this, or a longer text, is no description any more."""
+"""Most keywords, and longest text, that are believed to be a description."""
 _SAME_PLACE = 1e-4
-"""Degrees that two notations of one place may differ: some ten metres."""
+"""Degrees by which two notations of one place may differ: about ten metres."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Location:
-    """Where it was taken, in degrees (WGS 84) and metres above the sea."""
+    """Where the photo was taken: degrees (WGS 84) and metres above the sea."""
 
     latitude: float
     longitude: float
@@ -25,7 +25,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """The facts that dedupd keeps from being hidden. Empty: not known."""
+    """The facts that must not get lost from sight when a copy moves. Empty: not known."""
 
     captured: str = ""
     """ISO 8601 of the camera's own clock, with its offset only when that is known: '2024-06-15T12:30:01+02:00'."""
@@ -50,7 +50,7 @@ class Description:
 
 
 def joined(first: Description, second: Description) -> Description:
-    """What either of two sources about one file knows; where both know, the first is believed."""
+    """The facts of two sources about one file; where both have one, the first wins."""
     return Description(
         captured=first.captured or second.captured,
         place=first.place or second.place,
@@ -61,9 +61,9 @@ def joined(first: Description, second: Description) -> Description:
 
 
 def lacking(keeper: Description, copies: Sequence[Description]) -> tuple[Description, list[str]]:
-    """What the copies know and the keeper does not, and in words what is left out because they disagree.
+    """(what the copies know and the keeper does not, sentences on what is left out because the copies disagree).
 
-    Keywords add up; of anything else there is one truth, and two that differ are none.
+    Keywords of all copies are joined. Any other fact counts only when the copies agree on it.
     """
     conflicts: list[str] = []
 
@@ -100,7 +100,7 @@ def _union(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _same_moment(a: object, b: object) -> bool:
-    """To the second: one notation may lack fraction and offset."""
+    """Equal to the second; one of the two may lack fraction and offset."""
     return str(a)[:19] == str(b)[:19]
 
 
@@ -114,7 +114,7 @@ def cleaned(
     *, captured: str = "", place: Location | None = None, rating: float | None = None,
     keywords: Sequence[str] = (), caption: str = "",
 ) -> Description:  # fmt: skip
-    """A Description of what a file says, with all that makes no sense left out: files are not to be trusted."""
+    """A Description of what a file says, without values that make no sense: files are not to be trusted."""
     words = [word for raw in keywords[:KEYWORDS] if (word := _printable(raw))]
     if place is not None and not (abs(place.latitude) <= 90 and abs(place.longitude) <= 180):
         place = None

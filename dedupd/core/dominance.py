@@ -1,10 +1,10 @@
-"""What would be lost if one file moved and another stayed: the rule of promise P16.
+"""What would be lost if one file moved and the other stayed (promise P16).
 
 Owns the comparison of what two files hold; its bars stand in `core/bars.py`. Must never look at a file, and never at what a picture says of
 itself (date, place, camera): that goes into the sidecar, and only when sidecars are off it counts here too.
 
 A file holds all of another when nothing of the other would be lost. That is a partial order where differences are larger
-than what no eye tells apart: of two files each may lack something, and then a person decides.
+than an eye can see. Each of two files may lack something of the other; then a person decides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dedupd.core.relations import laid_over
 
 
 class Aspect(StrEnum):
-    """What a file can hold more of than another."""
+    """A respect in which one file can hold more than another."""
 
     AREA = "area"
     MARKS = "marks"
@@ -39,11 +39,11 @@ class Aspect(StrEnum):
 
 NOTHING: frozenset[Aspect] = frozenset()
 WAIVED = frozenset((Aspect.RESOLUTION, Aspect.LOSS))
-"""What a person's own keep policy gives up. Never colours, further pictures, films, or parts of the scene."""
+"""What a keep policy chosen by a person gives up. Never colours, further pictures, films, or parts of the scene."""
 
 
 def waived_by(policy: str) -> frozenset[Aspect]:
-    """What this keep policy gives up."""
+    """The aspects that this keep policy gives up."""
     return NOTHING if policy == "best" else WAIVED
 
 
@@ -53,7 +53,7 @@ class Loss:
 
     aspect: Aspect
     clause: str
-    """Said of the file that holds it, and of no other: 'has the colours', 'has 2.4 s of film'."""
+    """Said of the file that holds it: 'has the colours', 'has 2.4 s of film'."""
 
 
 _FINE = 2
@@ -63,16 +63,16 @@ pixel tells: a camera's JPEG and the PNG that a program saved of it, a scan and 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One end of a pair, as the rule sees it."""
+    """One file of a pair, with all that the rule compares."""
 
     traits: Traits
     holding: Holding
     overlap: float
-    """Share of its picture that the other shows too."""
+    """Share of its picture that the other file shows too, 0 to 1."""
     beyond: float
-    """Share of it that is more of the scene than the other shows; a frame is none."""
+    """Share of its picture that shows parts of the scene that the other lacks; a frame does not count."""
     marked: bool
-    """A stamp, a signature or a watermark was laid over it."""
+    """Whether a stamp, a signature or a watermark was laid over it."""
     alone: float
     """Chroma in its worst block that the other cannot give, grey units at standard deviation 50."""
     tones: float
@@ -110,9 +110,9 @@ def _side(end: str, traits: Traits, m: Measures) -> Side:
 def lost(
     edge: Edge, mover: Traits, keeper: Traits, *, waived: frozenset[Aspect] = NOTHING, metadata: bool = False
 ) -> tuple[Loss, ...]:  # fmt: skip
-    """What `mover` holds and `keeper` lacks, gravest first; empty when the keeper holds all of it.
+    """What `mover` holds and `keeper` lacks, gravest first; empty when the keeper holds all that `mover` holds.
 
-    `waived`: aspects that a person gave up. `metadata`: nothing writes it down elsewhere, so it counts.
+    `waived`: aspects that a person gave up. `metadata`: no sidecar will keep the metadata, so it counts too.
     """
     if edge.relation is Relation.EXACT or mover.content == keeper.content:
         return ()
@@ -122,9 +122,9 @@ def lost(
 
 
 def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
-    """What a picture wears beside its size and format: 'lossless', '16 bits', '2.4 s of film', 'gain map', 'no colours'.
+    """Short labels shown beside size and format: 'lossless', '16 bits', '2.4 s of film', 'gain map', 'no colours'.
 
-    `other`: the picture it was compared with; only beside one that has them are missing colours worth a word.
+    `other`: the picture it was compared with; 'no colours' is said only when the other has colours.
     """
     found = [f"{holding.depth} bits"] if holding.depth > 8 else []
     if holding.lossless:
@@ -147,15 +147,10 @@ def badges(holding: Holding, other: Holding | None = None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def dominates(one: Traits, other: Traits, edge: Edge, *, waived: frozenset[Aspect] = NOTHING) -> bool:
-    """Whether `one` holds all that `other` holds, and more."""
-    return not lost(edge, other, one, waived=waived) and bool(lost(edge, one, other, waived=waived))
-
-
 def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str:
-    """The end, 'a' or 'b', that keeps where neither holds all of the other, or both do; '' when nothing of this tells.
+    """Which of the two, 'a' or 'b', should be the keeper when neither dominates the other; '': size and frame are equal.
 
-    `in_a`: what only a holds. The larger one keeps while a person decides; else the one around which no frame was laid.
+    `in_a`: what only a holds. The larger one is the keeper until a person decides; else the one without a frame.
     """
     larger = [any(loss.aspect is Aspect.RESOLUTION for loss in losses) for losses in (in_a, in_b)]
     if larger[0] != larger[1]:
@@ -172,7 +167,7 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
-        yield Loss(aspect=Aspect.AREA, clause="could not be compared")
+        yield Loss(aspect=Aspect.AREA, clause="was not compared pixel by pixel")
     elif m.method != "none":
         yield from _colour(mover, keeper, m, edge.relation)
         yield from _tones(mover, keeper, edge.relation)
@@ -181,8 +176,8 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
 
 
 def _sensor(mover: Traits, keeper: Traits) -> Iterator[Loss]:
-    """What was compared of a RAW is one way to develop it. Its sensor's data nothing else holds; and it holds no
-    picture that somebody, or the camera, developed of them."""
+    """RAW against other files: only a RAW holds its sensor's data, and no RAW holds the picture that a camera or a person
+    developed from them."""
     if is_raw_format(mover.format):
         clause = "is another raw photo" if is_raw_format(keeper.format) else "is the raw photo"
         yield Loss(aspect=Aspect.RAW, clause=clause)
@@ -191,7 +186,7 @@ def _sensor(mover: Traits, keeper: Traits) -> Iterator[Loss]:
 
 
 def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:
-    """What lies behind the first picture."""
+    """Losses of what the file holds besides its first picture: frames, pages, maps, films."""
     if mover.clip and mover.clip != keeper.clip:
         length = f"{mover.clip_seconds:.1f} s of film" if mover.clip_seconds else "a film"
         shorter = keeper.clip and mover.clip_seconds + bars.CLIP_SECONDS < keeper.clip_seconds
@@ -209,7 +204,7 @@ def _article(kind: str) -> str:
 
 
 def _colour(one: Side, other: Side, m: Measures, relation: Relation) -> Iterator[Loss]:
-    """What `one` has of colour. Another moment has its own colours, and a stamp may: of a burst only that they are gone counts."""
+    """Losses of colour. For another moment of a burst, and under a stamp, only colours that are gone altogether count."""
     stamped, moment = laid_over(m), relation is Relation.BURST
     hues = (m.extra or {}).get("hues_most", m.hues) if stamped else m.hues
     clause = _colours_gone(one.holding, other.holding)
@@ -247,8 +242,8 @@ def _colours_changed(one: Holding, other: Holding, hues: float) -> str:
 
 
 def _tones(one: Side, other: Side, relation: Relation) -> Iterator[Loss]:
-    """Another moment has its own light, a watermark its own tones, and what a picture without colours tells apart by its
-    tones, one with them tells apart by its colours."""
+    """Losses of tones. Not compared for another moment (other light), under a watermark, and when only one has colours:
+    that one may tell apart by colour what the other tells apart by tone."""
     if relation is Relation.BURST or one.marked or _colours_gone(other.holding, one.holding):
         return
     if one.tones > bars.TONES_ALONE:
@@ -277,7 +272,7 @@ def _area(mover: Side, keeper: Side, relation: Relation) -> Iterator[Loss]:
 
 
 def _density(mover: Side, keeper: Side) -> float:
-    """Pixels a length of the mover for one of the keeper, over what both show."""
+    """Ratio of the mover's pixels per length to the keeper's, over what both show."""
     shown = max(mover.overlap, 0.01) * mover.traits.width * mover.traits.height
     other = max(keeper.overlap, 0.01) * keeper.traits.width * keeper.traits.height
     return math.sqrt(shown / other) if other else 1.0
@@ -293,6 +288,11 @@ def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
             "was not enlarged" if other.enlarged >= bars.MADE_UP else "may be the one that was not enlarged"
         )
         yield Loss(aspect=Aspect.RESOLUTION, clause=made)
+    elif _perhaps_enlarged(mover, keeper, ratio, edge):
+        yield Loss(
+            aspect=Aspect.RESOLUTION,
+            clause="has the camera's own data, and the other one, a little larger, may be made from it",
+        )
     if other.blurred and not one.blurred:
         yield Loss(aspect=Aspect.RESOLUTION, clause="shows finer detail")
     if one.transparent and not other.transparent:
@@ -300,6 +300,13 @@ def _pixels(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     if _depth(one) > _depth(other):
         yield Loss(aspect=Aspect.DEPTH, clause=_deeper(one, other))
     yield from _coding(mover, keeper, ratio, edge)
+
+
+def _perhaps_enlarged(mover: Side, keeper: Side, ratio: float, edge: Edge) -> bool:
+    """Whether a keeper too little larger for its pixels to tell lacks what its camera would have written, and the mover has it."""
+    too_little = 1 / bars.ENLARGED_FROM <= ratio < 1 / bars.LARGER
+    told = bool(mover.traits.camera) and not keeper.traits.camera
+    return too_little and told and edge.relation is Relation.COPY
 
 
 def _depth(holding: Holding) -> int:
@@ -314,7 +321,7 @@ def _deeper(one: Holding, other: Holding) -> str:
 
 
 def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Loss]:
-    """Loss by compression counts where nobody's pixels outweigh it."""
+    """Losses by compression, which count only where neither has clearly more pixels."""
     one, other = _coded(mover), _coded(keeper)
     larger = ratio < 1 / bars.LARGER and keeper.holding.enlarged < bars.PERHAPS
     if larger and (other >= _FINE or (other > 0 and ratio < 1 / bars.MUCH_LARGER)):
@@ -334,9 +341,9 @@ def _coding(mover: Side, keeper: Side, ratio: float, edge: Edge) -> Iterator[Los
 
 
 def _starved(side: Side, jpeg: Side) -> bool:
-    """Whether a WebP, HEIC or AVIF, which tells no quality, has far fewer bits than a JPEG of the same picture that looks well.
+    """Whether a WebP, HEIC or AVIF, which records no quality, has far fewer bits than a good JPEG of the same picture.
 
-    At like quality they take a half to a quarter.
+    At equal quality they need a half to a quarter of the bits.
     """
     quality, bits = jpeg.traits.jpeg_quality, side.holding.bits
     if side.traits.jpeg_quality is not None or side.holding.lossless or quality is None or not bits:
@@ -358,7 +365,7 @@ def _coded(side: Side) -> int:
 
 
 def _facts(mover: Side, keeper: Side) -> Iterator[Loss]:
-    """Only when no sidecar will hold them."""
+    """Losses of metadata; asked only when no sidecar will hold it."""
     for kind in mover.holding.says:
         if kind not in keeper.holding.says:
             yield Loss(aspect=Aspect.METADATA, clause=f"knows its {kind}")

@@ -16,9 +16,9 @@ class Scope:
     """What of a root is looked at, by its owner's settings."""
 
     ignore: tuple[str, ...] = ()
-    """Globs of files and folders that are not."""
+    """Globs of files and folders that are not looked at."""
     defaults: bool = True
-    """Whether the table below counts; without it only what is `always` closed is."""
+    """Whether the table below counts; without it only the kinds marked `always` are closed."""
     roots: frozenset[str] = frozenset()
     """Absolute paths of all roots: another one inside this root is a disk of its own, and nobody need be told."""
 
@@ -32,13 +32,13 @@ class Foreign:
     clause: str
     """What lies in it, for people."""
     names: frozenset[str] = frozenset()
-    """Its name, or its parent's and its own ("captureone/cache")."""
+    """Its name, or the parent's name and its own ("captureone/cache")."""
     starts: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
-    """Its name begins or ends so. Without any of the three every name will do, and the layout tells it."""
+    """How its name begins and ends. Without `names`, `starts` and `ends` any name fits, and the layout decides."""
     beside: tuple[frozenset[str], ...] = ()
     inside: tuple[frozenset[str], ...] = ()
-    """Its layout: when there is any, one of these sets must lie whole beside it or in it."""
+    """Its layout, if any: all names of one of these sets must lie beside the folder or in it."""
     always: bool = False
     """Another program's database, or a document that is a folder: closed whatever the settings say."""
 
@@ -226,10 +226,10 @@ TABLE = (
         inside=_any(".nomedia"),
     ),
 )  # fmt: skip
-"""The first that fits says what a folder is. Names in small letters, but where a layout tells it too."""
+"""The first row that fits says what a folder is. Names in lower case, except where a layout decides too."""
 
 MARKERS = frozenset(name for row in TABLE for names in row.inside for name in names)
-"""Names whose coming or going may open or close the folder they lie in."""
+"""Names that, when they appear or disappear, may open or close the folder they lie in."""
 
 
 _NAMED = [row for row in TABLE if row.names or row.starts or row.ends]
@@ -241,7 +241,7 @@ _EVERY_NAME = Foreign(
     starts=tuple(start for row in _NAMED for start in row.starts),
     ends=tuple(end for row in _NAMED for end in row.ends),
 )
-"""All names at once: nearly every folder has none of them, and need not be held against each row."""
+"""All names in one row: most folders have none of them, and need not be compared with each row."""
 
 
 def foreign(

@@ -1,4 +1,4 @@
-"""The file formats of photos: one row each. All that depends on a format is derived from its row.
+"""The file formats of photos: one row each. Whatever depends on a format is derived from its row.
 
 Owns which formats there are, how their files are named and begin, what reads them and which of two keeps. Must never
 open a file. A new format that Pillow reads is one new row here and nothing else; a format with a decoder of its own
@@ -17,34 +17,34 @@ class Format:
     """One row: what dedupd knows of a format before it opens a file."""
 
     name: str
-    """What Pillow calls it, and `Traits.format` too."""
+    """Its name in Pillow, and in `Traits.format`."""
     suffixes: tuple[str, ...]
     """Lower case, without the dot."""
     rank: int = _LAST
     """Of two files that hold the same, the one of the lower rank keeps."""
     raw: bool = False
-    """What the sensor saw, undeveloped: the companion of a picture of the same name, never a copy of one."""
+    """Camera RAW, undeveloped sensor data: the companion of a picture of the same name, never a copy of one."""
     lossless: bool = False
-    """Kept bit for bit in every file of this format. Where only the file can tell, adapters/vision/container.py asks it."""
+    """Every file of this format is lossless. Where it depends on the file, adapters/vision/container.py looks."""
     extra: str = ""
-    """The extra of dedupd that reads it; '' when every installation does."""
+    """The optional extra of dedupd that decodes it; '' when every installation can."""
     library: str = ""
     """The module that this extra brings."""
     unread: str = ""
-    """What a file of it is called that nobody decodes, so that its bytes alone are compared. Only with an extra."""
+    """How a file is called that is not decoded, so that only its bytes are compared. Only for formats with an extra."""
     heads: tuple[bytes, ...] = ()
-    """How its files begin; only of formats with an extra, which must be told without their library."""
+    """First bytes of its files. Only for formats with an extra: they must be recognised without their library."""
     brand: bytes = b""
     """The same at byte 8, behind the 'ftyp' of an ISO media file."""
 
     @property
     def unknown(self) -> str:
-        """What a file of it is called that its library does not decode: a camera newer than that."""
+        """How a file is called that its library cannot decode: the camera is newer than the library."""
         return f"{self.unread} of a kind that {self.library} does not decode"
 
     @property
     def without_extra(self) -> str:
-        """What is missing, one clause for people."""
+        """Which extra is missing, one clause for people."""
         return f"{self.unread}: pip install 'dedupd[{self.extra}]' to have it decoded"
 
     def begins(self, head: bytes) -> bool:
@@ -67,7 +67,7 @@ FORMATS = (
         heads=(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     ),
     Format(
-        name="deep TIFF", suffixes=(), rank=3, extra="tiff", library="imagecodecs",
+        name="deep TIFF", suffixes=("tif", "tiff"), rank=3, extra="tiff", library="imagecodecs",
         unread="TIFF of float, 12-bit, 32-bit or planar 16-bit numbers",
     ),
     Format(
@@ -85,7 +85,7 @@ FORMATS = (
 """In the order in which Pillow tries them."""
 
 TIFF_HEADS = (b"II*\0", b"MM\0*")
-"""How most camera RAW begins, and every TIFF: then the name or the tags must tell."""
+"""First bytes of every TIFF and of most camera RAW: the name or the tags must tell which it is."""
 
 
 def raw_format() -> Format:
@@ -94,22 +94,27 @@ def raw_format() -> Format:
 
 
 def is_raw_format(name: str) -> bool:
-    """Whether a photo of this `Traits.format` is what a sensor saw."""
+    """Whether this `Traits.format` is camera RAW."""
     return name == raw_format().name
 
 
 def decodable(kind: str) -> bool:
-    """Whether something can decode files that are called so: no video."""
+    """Whether something can decode files of this kind (as `kind_of` names them); False for video."""
     return any(row.unread == kind for row in FORMATS if row.unread)
 
 
 def why_undecoded(kind: str) -> str:
-    """Why of a photo that is called so only its bytes are compared, one clause for people; '' for what is no photo."""
+    """Why only the bytes of such a photo are compared, one clause for people; '' for what is no photo."""
     for row in FORMATS:
         if row.unread and kind in (row.unread, row.unknown):
             said = row.without_extra if kind == row.unread else kind
             return f"compared by its bytes alone ({said})"
     return ""
+
+
+def is_named_for(kind: str, suffix: str) -> bool:
+    """Whether files of this extension are those that are called so when nobody decodes them, or when none can."""
+    return any(kind in (row.unread, row.unknown) and suffix in row.suffixes for row in FORMATS if row.unread)
 
 
 def suffixes(*, raw: bool) -> frozenset[str]:
@@ -118,7 +123,7 @@ def suffixes(*, raw: bool) -> frozenset[str]:
 
 
 def of_suffix(suffix: str) -> Format | None:
-    """The format that files of this extension are named for."""
+    """The format that this file extension belongs to; None when there is none."""
     return next((row for row in FORMATS if suffix in row.suffixes), None)
 
 
@@ -129,6 +134,6 @@ def named(name: str) -> Format | None:
 
 
 def rank_of(name: str) -> int:
-    """Of two files that hold the same, the one of the lower rank keeps."""
+    """The rank of a format: of two files that hold the same, the one with the lower rank is the keeper."""
     found = named(name.upper())
     return _LAST if found is None else found.rank

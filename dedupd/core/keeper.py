@@ -1,4 +1,4 @@
-"""Which photo of a group stays, and why in words.
+"""Which photo of a group is the keeper, and the reasons in words.
 
 Owns the order of keepers for each policy. Must never look at a file: everything comes from traits, size,
 time and path. The order is total, so equal libraries give equal keepers.
@@ -21,7 +21,7 @@ RankKey = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One file of the library as a group sees it."""
+    """One file of the library, with all that the choice of a keeper depends on."""
 
     id: int
     """The ledger's file id."""
@@ -35,19 +35,20 @@ class Node:
     """Bytes."""
     mtime: float
     protected: bool = False
-    """Lies in a protected folder: preferred as keeper, never moves unattended."""
+    """It lies in a protected folder: preferred as keeper, and never moved without a person."""
     pinned: bool = False
-    """Keeper of held copies: before all others, never a member."""
+    """It is the keeper of copies in duplicates/: it stays the keeper and never becomes a member."""
     stay: str = ""
     """Why it must not move without a person; '' when it may."""
     kept_by_person: bool = False
-    """Somebody put it back: never moves unattended again."""
+    """A person undid its move: it is never moved again without a person."""
     carries: int = 0
-    """Of its companions those that mean something without it: RAW, a film, an edit."""
+    """Number of its companions that mean something on their own: a RAW, a film, an edit."""
     companions: int = 0
-    """Files that belong to it: RAW, Live Photo clip, sidecars."""
+    """Number of files that belong to it: RAW, Live Photo clip, sidecars."""
     belongs_to: str = ""
-    """The photo it is the clip or RAW of: before its lone twins, never a member, because it goes with that photo alone."""
+    """The photo whose clip or RAW it is. It is keeper before equal files that have no photo, and never a member, because it
+    moves only with its photo."""
 
 
 _EDITORS = re.compile(
@@ -70,12 +71,12 @@ _CONFLICT = re.compile(
     r"|-(?-i:DESKTOP-[A-Z0-9]{7}|LAPTOP-[A-Z0-9]{8})(-\d+)?$",
     re.IGNORECASE,
 )
-"""What Dropbox, Nextcloud, ownCloud, Syncthing, Seafile and OneDrive call the copy that two machines disagreed about."""
+"""How Dropbox, Nextcloud, ownCloud, Syncthing, Seafile and OneDrive name a copy made because of a sync conflict."""
 _CONVERTED = rank_of("JPEG")
 
 
 def rank_key(node: Node, policy: str = "best", *, in_burst: bool = False) -> RankKey:
-    """The sort key of `node` as keeper under `policy`; the smallest key keeps. ValueError for an unknown policy.
+    """The sort key of `node` as keeper under `policy`: the smallest key is the keeper. ValueError for an unknown policy.
 
     Sharpness counts only with `in_burst`: a sharpened or downscaled copy always looks sharper than its original.
     """
@@ -88,13 +89,13 @@ def rank_key(node: Node, policy: str = "best", *, in_burst: bool = False) -> Ran
 
 
 def better(node: Node, keeper: Node, policy: str = "best") -> bool:
-    """True when `node` would have kept rather than `keeper` for what it shows or is, not merely for its name."""
+    """True when `node` would be the better keeper than `keeper`, and not merely because of its name."""
     own = _POLICIES[policy]
     return own(node) < own(keeper)
 
 
 def reasons(keeper: Node, other: Node, policy: str = "best") -> list[str]:
-    """Why `keeper` stays rather than `other`, strongest first, one clause each; empty when nothing tells them apart."""
+    """Why `keeper` is the keeper and not `other`, strongest reason first, one clause each; empty when they are equal."""
     found = [text for differs, text in _differences(keeper, other) if differs]
     if policy != "best":
         named = {
@@ -161,7 +162,7 @@ def _best(node: Node) -> RankKey:
 
 
 def _strangeness(node: Node) -> int:
-    """How little a file looks like it came from a camera, 0-6."""
+    """How little a file looks like a camera's own, 0 to 6."""
     t = node.traits
     # A date without a camera was written by hand, or by the program that made the copy.
     camera = 0 if t.camera and t.captured is not None else 1 if t.camera else 2
@@ -169,13 +170,13 @@ def _strangeness(node: Node) -> int:
 
 
 def _format(traits: Traits) -> int:
-    """A HEIC that knows no camera was converted: no better than the JPEG it was made from."""
+    """The rank of its format. A HEIC without a camera was converted, so it is no better than a JPEG."""
     rank = rank_of(traits.format)
     return max(rank, _CONVERTED) if not traits.camera else rank
 
 
 def _quality(traits: Traits) -> float:
-    """JPEG quality, 1-100; other formats stand in the middle of what cameras write."""
+    """JPEG quality, 1 to 100; other formats count as the middle of what cameras write."""
     return traits.jpeg_quality if traits.jpeg_quality is not None else 85.0
 
 
@@ -193,7 +194,7 @@ def _in_conflict(node: Node) -> bool:
 
 
 def _clutter(path: str) -> tuple[int, int]:
-    """Marks of a name that was copied or garbled, then its length."""
+    """How much a name looks copied or garbled, then its length."""
     stem = _stem(path)
     marks = (_COPY_NAME.search(stem), _MESSENGER.search(stem), _CONFLICT.search(stem), not stem.isprintable())
     return (sum(map(bool, marks)), len(stem))

@@ -1,9 +1,9 @@
 """Media that dedupd does not decode: video; camera RAW and JPEG XL where the extra that reads them is not installed.
 
-Same bytes are same bytes all the same.
+Such files are compared by their bytes alone.
 
-Owns how such a file is told, by its first bytes and its name together. Must never open a file, and never takes a
-document for media (PDF, office files, archives, programs; SVG too: somebody's work, not a camera's).
+Owns how such a file is recognised: by its first bytes and its name together. Must never open a file, and never take a
+document for media (PDF, office files, archives, programs, and SVG, which is drawn and not photographed).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _STILL_BRANDS = (
     b"avis",
     b"crx ",
 )
-"""Brands of pictures that wear the container of MP4."""
+"""Brands of still pictures in an MP4 container."""
 _OLD_QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _PACKET, _STAMPED_PACKET = 188, 192
 """Bytes of a packet of an MPEG transport stream; camcorders put a time stamp of four bytes before each."""
 
 
 def kind_of(head: bytes, path: str) -> str:
-    """What the file at `path` is, for people, when its name and its first `HEAD` bytes agree; '' when it is no such media."""
+    """What the file at `path` is, in words, when its name and its first `HEAD` bytes agree; '' when it is no such media."""
     row = of_suffix(extension(path))
     if row is not None and row.unread:
         return row.unread if row.begins(head) or (row.raw and head.startswith(TIFF_HEADS)) else ""
@@ -60,7 +60,7 @@ def perhaps(path: str) -> bool:
 
 
 def traits_of(content: str, kind: str) -> Traits:
-    """What is known of such a file: its bytes. Nothing in it can be likened to anything."""
+    """The traits of a file that is not decoded: its content id and kind, and nothing to compare but the bytes."""
     return Traits(
         content=content, recipe=BYTES_ALONE, model="", format=kind, width=0, height=0, phash=0, dhash=0
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Which month a photo belongs to, and which folder of its path says so.
 
-Owns the reading of dates in folder and file names. Must never touch a file, and never takes a date
-from a run of digits that only might be one: a photo without a date falls back to its mtime, marked as a guess.
+Owns how dates in folder and file names are read. Must never touch a file, and never take a run of digits for a date
+when it only might be one: a photo without a date falls back to its mtime, marked as a guess.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
 
 MonthSource = Literal["folder", "exif", "name", "mtime"]
-"""What a month rests on, surest first; 'mtime' is a guess."""
+"""Where a month was read from, surest first; 'mtime' is a guess."""
 
 FIRST_YEAR, LAST_YEAR = 1826, 2100
-"""Nobody photographed before 1826; a later year is a clock gone wrong."""
+"""The first photograph was taken in 1826; a year after 2100 is a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Month:
-    """A calendar month; sorts by time. ValueError when it is none or no photo can be of it."""
+    """A calendar month; sorts by time. ValueError when there is no such month or no photo can be from it."""
 
     year: int
     month: int
@@ -34,7 +34,7 @@ class Month:
 
     @property
     def label(self) -> str:
-        """As people see it in folders and summaries: '2024/06'."""
+        """As shown in folders and summaries: '2024/06'."""
         return f"{self.year:04}/{self.month:02}"
 
     @classmethod
@@ -101,7 +101,7 @@ _PHOTO_ON = re.compile(r"^Photo on ([0-9]{1,2})[-.]([0-9]{1,2})[-.]((?:[0-9]{2})
 def month_of(
     path: str, captured: float | None, mtime: float, *, root: str = "", zone: tzinfo = UTC
 ) -> tuple[Month, MonthSource]:
-    """The month of the photo at `path` (relative to `root`), and what it rests on.
+    """The month of the photo at `path` (relative to `root`), and where it was read from.
 
     A folder of the path wins, then `captured` (seconds of the camera's own clock, no zone), then the file
     name, then `mtime` (seconds since the epoch, read in `zone`). Never fails: an impossible mtime is 1970-01.
@@ -134,7 +134,7 @@ def _place(root: str) -> list[str]:
     """The folders of a root's own path that its months go by: a year, or a month below its year; else none.
 
     A disk may be mounted at Pictures/2024 or at Pictures/2024/06. Any other name of a root, and all that is above it,
-    says where somebody keeps their photos, not when these were taken.
+    says where somebody keeps photos, not when they were taken.
     """
     parent, name = ["", "", *root.split("/")][-2:]
     if _year_named(name):
@@ -143,7 +143,7 @@ def _place(root: str) -> list[str]:
 
 
 def named_month(path: str, root: str = "") -> str:
-    """The month that a folder of the path names, '' when none does: all that is known of a file nobody can read."""
+    """The month that a folder of the path names, '' when none does. For files that cannot be read."""
     found = month_folder(path, root)
     return str(found[0]) if found else ""
 
@@ -162,7 +162,7 @@ def year_folder(path: str, year: int | None = None) -> str | None:
 
 
 def month_in_name(name: str) -> Month | None:
-    """The month in a file name as cameras, phones and messengers write it; None when no date is certain.
+    """The month in a file name as cameras, phones and messengers write it; None when it has no certain date.
 
     'IMG_20240615_120000.jpg', 'WhatsApp Image 2024-06-15 at 12.00.00.jpeg', 'IMG-20240615-WA0001.jpg'.
     """
@@ -176,7 +176,7 @@ def month_in_name(name: str) -> Month | None:
 
 
 def _photo_booth(first: int, second: int, year: int) -> Month | None:
-    """Photo Booth writes day and month in the order of the country: believed only where one order makes sense."""
+    """Photo Booth writes day and month in the order of the country: used only when one order alone is possible."""
     year += 2000 if year < 100 else 0
     found = {_month_on(year, first, second), _month_on(year, second, first)} - {None}
     return found.pop() if len(found) == 1 else None
@@ -201,7 +201,7 @@ def _month_named(folder: str, parent: str) -> Month | None:
 
 
 def _number(parts: dict[str, str]) -> int:
-    """The month's number in a match's groups, from its digits or else its English name."""
+    """The number of the month in a match: from its digits, or else from its English name."""
     if digits := parts.get("month"):
         return int(digits)
     return _NAMES.index(parts["name"][:3].lower()) + 1
@@ -214,7 +214,7 @@ def _year_named(folder: str) -> int | None:
 
 
 def _month_on(year: int, month: int, day: int) -> Month | None:
-    """The month of a date that exists and can be a photo's; else None."""
+    """The month of this date; None when the date does not exist or no photo can be from it."""
     try:
         date(year, month, day)
         return Month(year, month)

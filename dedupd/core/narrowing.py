@@ -1,7 +1,7 @@
 """What of a library one scan counts: which files it looks at, and which pairs move and are shown.
 
-A narrowed scan does a part of what a full one would, and never anything else: each file moves beside the keeper that
-it has anyway, or it stays. Must never look at a disk.
+A narrowed scan does a part of what a full scan would do, and nothing else: each file moves beside the keeper that it
+has anyway, or it stays. Must never look at a disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Narrowing:
     """What a person asked for on the command line of `scan`."""
 
     exclude: tuple[str, ...] = ()
-    """Globs of files and folders: what fits is never opened, never kept and never moved."""
+    """Globs of files and folders: what matches is never opened, never a keeper and never moved."""
     min_size: int = 0
-    """Bytes: smaller files are not looked at either."""
+    """Bytes: smaller files are left out too."""
     folders: Folders = "any"
     """Where the two of a pair lie: in two folders ('across'), in one ('within'), or in 'any'."""
 
@@ -32,12 +32,12 @@ class Narrowing:
         return self == Narrowing()
 
     def looks_at(self, root: str, path: str, size: int) -> bool:
-        """Whether the file of this size at `path` below `root` counts at all."""
+        """Whether the file of this size (bytes) at `path` below `root` is part of the scan."""
         return size >= self.min_size and not self.excludes(root, path)
 
     def excludes(self, root: str, path: str) -> bool:
-        """Whether a glob fits the file or a folder above it: its name, its path below the root, or, from / on, its
-        whole path.
+        """Whether a glob matches the file or a folder above it: its name, its path below the root, or, when the glob begins
+        with /, its whole path.
         """
         if not self.exclude:
             return False
@@ -65,7 +65,7 @@ def _names(path: str) -> Iterator[str]:
 
 
 def _spelled(text: str) -> str:
-    """In one form: a Mac writes é as two characters, and a person types one."""
+    """In one Unicode form: macOS stores é as two characters, and a person types one."""
     return unicodedata.normalize("NFC", text)
 
 

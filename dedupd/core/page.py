@@ -1,7 +1,7 @@
 """Months as one HTML page with pictures, for people and for keeping. Must never load anything from outside the page.
 
 No script, no font or picture from elsewhere: a policy in the page itself forbids them. The only links lead to the
-photos themselves, as files. Names are somebody else's text: shown as core/summary shows them, then escaped.
+photos themselves, as files. File names are foreign text: made visible as in core/summary.py, then escaped.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dedupd.core.summary import (
 )
 
 MARK = "<!doctype html>\n<!-- dedupd report -->\n"
-"""How every page begins: what does not begin so is not ours to replace."""
+"""How every page begins: a file that begins otherwise is not ours and must not be replaced."""
 Look = Callable[[str, Sequence[str]], Mapping[str, bytes]]
-"""look(root, paths where files lie now) -> path: its small WebP or JPEG, for each there is one of."""
+"""look(root, paths where files lie now) -> path: its small picture (WebP or JPEG), for each file that has one."""
 _AT_ONCE = 20
 """Groups whose pictures are in memory together."""
 
@@ -52,7 +52,7 @@ a:focus-visible { display: block; outline: .2rem solid var(--ask); outline-offse
 
 
 def page(title: str, months: Iterable[MonthSummary], look: Look) -> Iterator[str]:
-    """The page, piece by piece: a large month's pictures need not be in memory together."""
+    """The page in pieces, so that the pictures of a large month are never in memory together."""
     yield (
         f'{MARK}<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">"
@@ -118,7 +118,7 @@ def _file(root: str, file: SummaryFile, state: str, kind: str, pictures: Mapping
 
 
 def _shown(root: str, name: str, where: str, pictures: Mapping[str, bytes]) -> str:
-    """The picture, a link to its file; or that there is none."""
+    """The picture as a link to its file, or a note that there is none."""
     picture = pictures.get(where)
     if not picture:
         return '<div class="none">no picture</div>'

@@ -1,4 +1,4 @@
-"""The values of a photo at each step of its way: found, looked at, compared.
+"""The values of a photo at each step: found, read, compared.
 
 Owns their shapes; must never touch a file, a clock or a library.
 Paths are relative to their root, with '/' and with undecodable bytes as lone surrogates
@@ -27,38 +27,38 @@ class FileStat:
 
 
 class FileState(StrEnum):
-    """Where a file stands in the ledger."""
+    """The state of a file in the ledger."""
 
     SEEN = "seen"
-    """Found on disk; its bytes have not been looked at yet."""
+    """Found on disk; not read yet."""
     INDEXED = "indexed"
     """Decoded, fingerprinted and stored."""
     UNDECODED = "undecoded"
-    """Media that nobody decodes (RAW, JPEG XL, video), read to its end: matched by its bytes alone."""
+    """Media that is not decoded (RAW, JPEG XL, video), read to its end: compared by its bytes alone."""
     SKIPPED = "skipped"
     """Left alone; the reason says why."""
     COMPANION = "companion"
-    """A sidecar or paired file: shares the fate of its photo, never compared by itself."""
+    """A sidecar or paired file: it goes where its photo goes, and is never compared by itself."""
     HELD = "held"
     """Lies in duplicates/, moved there by dedupd."""
 
 
 BYTES_ALONE = "bytes"
-"""The recipe of a content that was read and not decoded: no index holds it, and nothing is like it but its own bytes."""
+"""The recipe of a content that was read and not decoded: it has no row in the index, and only equal bytes match it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """What was measured of one distinct content; everything but its vector."""
+    """What was measured of one content, except its vector."""
 
     content: str
     """BLAKE3 of the bytes, 64 hex digits."""
     recipe: str
-    """Version of decode and hash; another recipe means: measure again. BYTES_ALONE: it was not decoded."""
+    """Version of decoding and hashing; with another recipe it is measured again. BYTES_ALONE: it was not decoded."""
     model: str
     """Id of the embedder that made the vector; '' when hashes alone were computed."""
     format: str
-    """By content, not by name: the name of a row of core.formats; else what core.media calls it."""
+    """Recognised by content, not by name: the name of a row of core/formats.py, else the kind from core/media.py."""
     width: int
     """Pixels, after EXIF orientation."""
     height: int
@@ -71,9 +71,9 @@ class Traits:
     camera: str = ""
     """'make|model|serial' from EXIF; '' when unknown."""
     exposure: float | None = None
-    """What the camera let in, from EXIF, in stops: log2(seconds * ISO / 100 / F-number²); None when unknown."""
+    """Exposure from EXIF, in stops: log2(seconds * ISO / 100 / F-number²); None when unknown."""
     software: str = ""
-    """EXIF Software: editors give themselves away here."""
+    """EXIF Software: names the editor of an edited file."""
     metadata_fields: int = 0
     """How many EXIF fields the file carries: richer metadata makes a better keeper."""
     has_gps: bool = False
@@ -88,23 +88,24 @@ class Traits:
     text_like: bool = False
     """Looks like text, a screenshot or a document: compared at higher resolution before anything unattended."""
     simhash: str = ""
-    """Signs of 128 random projections of the vector (SimHash, Charikar 2002), hex; '' without a vector. Of one model."""
+    """SimHash of the vector (signs of 128 random projections; Charikar 2002), hex; '' without a vector. Comparable only
+    within one model."""
 
     @property
     def decoded(self) -> bool:
-        """Whether its picture was seen."""
+        """Whether its picture was decoded."""
         return self.recipe != BYTES_ALONE
 
 
 IN_THE_CLOUD = "cloud placeholder"
-"""Why a file whose bytes are elsewhere is not opened."""
+"""The reason why a file is not opened whose bytes are in the cloud only."""
 RAW_UNDECODED = "raw photo, not decoded yet"
 NO_PICTURE = "not a picture dedupd reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """A file the worker could not turn into a picture; it stays where it is."""
+    """A file that could not be decoded; it stays where it is."""
 
     reason: str
     """One clause for people: 'truncated', RAW_UNDECODED, NO_PICTURE, …"""
@@ -115,7 +116,7 @@ class Unreadable:
 
 
 class Relation(StrEnum):
-    """How two photos belong together, strongest first."""
+    """What two photos are to each other, strongest first."""
 
     EXACT = "exact"
     COPY = "copy"
@@ -125,7 +126,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A pair that hashes or vectors propose; nothing is proven yet. a < b."""
+    """A pair proposed by hashes or vectors; nothing is proven yet. a < b."""
 
     a: str
     b: str
@@ -133,39 +134,41 @@ class Candidate:
     """Cosine similarity of the vectors; None without vectors of one model."""
     hash_distance: int
     """Hamming distance of the perceptual hashes, best of 8 orientations, bits of 64."""
+    unlike: bool = False
+    """Their small pictures show that neither is in the other: to align them would find nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What one file of a pair holds: what its container says, and what laying it over the other one shows (P16)."""
+    """What one file of a pair holds (P16): from its container, and from aligning it with the other file."""
 
     depth: int = 8
-    """Bits a channel."""
+    """Bits per channel."""
     palette: int = 0
     """Colours of its palette; 0 without one."""
     transparent: bool = False
     """Some of it can be seen through."""
     lossless: bool = False
-    """Kept bit for bit since it was saved."""
+    """Its coding is lossless."""
     was_jpeg: bool = False
-    """The blocks of a JPEG show in it: saved without loss, of a picture that had lost already."""
+    """It shows JPEG blocks: a lossless file made from a picture that had been a JPEG."""
     further: tuple[str, ...] = ()
-    """What is behind its first picture, sorted: '12 frames', '3 pages', 'stereo half', 'gain map', 'depth map' …"""
+    """What the file holds besides its first picture, sorted: '12 frames', '3 pages', 'stereo half', 'gain map', 'depth map' …"""
     further_ids: tuple[str, ...] = ()
     """BLAKE3 of those that are files of their own, sorted."""
     bits: float = 0.0
-    """Bits of the file a pixel of its first picture; 0: not known."""
+    """Bits of the file per pixel of its first picture; 0: not known."""
     clip: str = ""
     """BLAKE3 of the film inside the file; '' without one."""
     clip_seconds: float = 0.0
     beyond_srgb: float = 0.0
-    """Share of it in colours of its own ICC profile that sRGB cannot show."""
+    """Share of its pixels whose colour (by its ICC profile) is outside sRGB."""
     says: tuple[str, ...] = ()
-    """What it says of itself, sorted: 'caption', 'date', 'keywords', 'place', 'rating'."""
+    """Kinds of metadata it has, sorted: 'caption', 'date', 'keywords', 'place', 'rating'."""
     enlarged: float = 0.0
-    """Probability that its pixels beyond those of the other one were made up; 0 when it has no more of them."""
+    """Probability that it is an enlargement, so that its extra pixels show nothing; 0 when it has no extra pixels."""
     blurred: bool = False
-    """At the same size, it has lost the fine detail that the other one shows."""
+    """At the same size it lacks the fine detail that the other one shows."""
     colour: float = 0.0
     """Root mean square of the chroma that its own brightness does not explain, grey units at standard deviation 50."""
     tint: float = 0.0
@@ -209,7 +212,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a typed relation rests on; stored with the edge, so decisions can be replayed."""
+    """Everything that a relation is based on; stored with it, so that a decision can be made again."""
 
     cosine: float | None = None
     hash_distance: int | None = None
@@ -220,7 +223,7 @@ class Evidence:
     """Probability, 0-1, that a careful person would call the two duplicates."""
     model: str = ""
     only_here: tuple[str, ...] = ()
-    """Of a group's member: what it holds and its keeper lacks, one clause each."""
+    """For a member of a group: what it holds and its keeper lacks, one clause each."""
     only_in_keeper: tuple[str, ...] = ()
 
 
@@ -232,12 +235,12 @@ class Edge:
     b: str
     relation: Relation
     unattended: bool
-    """True: the proof clears the bar for a move without a person (tiers may still say otherwise)."""
+    """True: the proof is good enough for a move without a person (the tiers of the settings may still forbid it)."""
     evidence: Evidence
     why: str = ""
-    """One clause: what it rests on, or what kept it below the bar."""
+    """One clause: what the relation is based on, or what kept it below a bar."""
     graded: bool = False
-    """True: only measures of degree keep it below the bar, which reviewed outcomes may settle."""
+    """True: only measures of degree keep it below the bar, and reviewed outcomes may lower that bar."""
 
     def other(self, content: str) -> str:
         """The content at the other end."""

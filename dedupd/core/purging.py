@@ -1,4 +1,4 @@
-"""A purge as values: what its owner has put into the trash, and what stands for it. Must never touch a file."""
+"""Values of a purge: what its owner puts into the trash, and which file is kept for it. Must never touch a file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Purge:
     """A held file and its place in the trash; known before it goes there."""
 
     move: int
-    """The move that holds it: one row for each."""
+    """Id of the move that put the file into duplicates/: one purge per move."""
     batch: str
-    """One act of its owner."""
+    """Equal for all files of one `dedupd purge`."""
     state: PurgeState
     trash: str
     """Absolute path in the trash."""
@@ -38,11 +38,11 @@ class Purge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discard:
-    """One held file to put into the trash, and the file that stands for it."""
+    """One held file to put into the trash, and the file that is kept for it."""
 
     move: Move
     stands: str
-    """The keeper of a photo, the keeper's twin of a companion. Relative to the root."""
+    """Path of the file that is kept for it, relative to the root: its keeper; for a companion, an equal one of the keeper."""
     stands_stat: FileStat
     stands_content: str
     trash: str = ""
@@ -56,11 +56,11 @@ class Purgeable:
     move: Move
     month: str
     stands: str
-    """Where its keeper (or a companion's twin) lies."""
+    """Path of the file that is kept for it."""
     why_not: str = ""
     """One clause why it stays in duplicates/; '' when it may go."""
 
 
 def in_the_trash(path: str) -> str:
-    """One sentence for whoever looks for it."""
+    """One sentence for a person who looks for the file."""
     return f"its owner had it put into the trash: {path}"

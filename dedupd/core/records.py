@@ -1,4 +1,4 @@
-"""What the ledger remembers, as values. Must never know how it is stored."""
+"""The rows of the ledger as values. Must never know how they are stored."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class PairRow:
     cosine: float | None
     hash_distance: int
     measures: Measures | None
-    """None: one of the two could not be read when the pair was to be aligned."""
+    """None: not aligned, because small pictures show that neither is in the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +82,43 @@ class GroupRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupOutline:
+    """A group as a list of thousands needs it: without its members."""
+
+    id: int
+    root: int
+    keeper: str
+    """Its path."""
+    month: str
+    version: int
+    relation: str
+    state: str
+    """Both as views call them: of the weakest member, of the one that waits most."""
+    bytes: int
+    """Of what moved or would move unattended."""
+    review_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRow:
     """A group that holds copies, and what the ledger knows of its keeper."""
 
     group: int
     path: str | None
-    """Where the keeper lies; None when it is none of the library any more."""
+    """Where the keeper lies; None when it is not in the library any more."""
     changed: bool
-    """Its bytes are others than those its copies moved beside."""
+    """True: its bytes are not those that its copies moved beside."""
     unread: bool
-    """Its bytes are not known at this moment."""
+    """True: its bytes are not known at this moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeferredRow:
+    """A photo of which only the nearest relatives were compared with a place: `root:month`, or '' for the whole library."""
+
+    content: str
+    place: str
+    rules: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +131,13 @@ class RefusedRow:
     kind: str
     """An errors.Refusal, perhaps one of a newer dedupd."""
     lasting: bool
-    """No waiting mends it: it waits for a person, or for another file or keeper in its place."""
+    """True: it does not go away by waiting; a person, or another file or keeper, must change something."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarRow:
-    """What of a group's knowledge stands beside its keeper."""
+    """The XMP sidecar beside a keeper, with what its copies know."""
 
     group: int
     root: int

@@ -19,11 +19,11 @@ from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Tra
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """The bars that belong to one embedder. The bars of the alignment are the same for all."""
+    """The bars on the cosine of one embedder. The bars on alignment are the same for all (`core/bars.py`)."""
 
     model: str
     candidate: float | None = None
-    """Cosine from which a pair is worth aligning; None: hashes alone propose."""
+    """Cosine from which a pair is aligned; None: only hashes propose."""
     similar: float | None = None
     """Cosine from which a pair of one month goes to review as `similar`; None: never by cosine."""
     burst: float | None = None
@@ -38,20 +38,20 @@ _SHIPPED = {
 
 
 def thresholds_for(model: str, similar: float | None = None) -> Thresholds:
-    """The bars for `model`, with the person's own `similar` bar when given; uncalibrated for an unknown model."""
+    """The bars for `model`; `similar` is replaced by a person's own bar when given. An unknown model has no bars."""
     known = _SHIPPED.get(model) or Thresholds(model=model, candidate=0.70, similar=0.90)
     return known if similar is None else replace(known, similar=similar)
 
 
 MEASURES = "8"
-"""Version of what `Measures` holds: pairs measured under another are measured again."""
+"""Version of `Measures`: pairs that were measured under another version are measured again."""
 
 
 def twins(a: Traits, b: Traits) -> bool:
-    """Whether both came out of one pipeline, as two shots do, with no clock to tell how many shots they were.
+    """Whether both files came from one pipeline, as two shots do, and no clock says whether they are one shot or two.
 
-    Copies of one photo differ in size or compression (all but 7 of 577 labelled pairs); what a fixed camera, a
-    bracket or a template gave agrees in both (294 of 296 that lie over each other closely enough to be proposed).
+    Copies of one photo differ in size or compression (all but 7 of 577 labelled pairs). Shots of a fixed camera or a
+    bracket, and pages of one template, agree in both (294 of the 296 pairs that align well enough to be proposed).
     """
     # A date without a camera was written by hand, often the same one for a whole folder of scans or frames.
     if all(photo.captured is not None and photo.camera for photo in (a, b)):
@@ -64,7 +64,7 @@ def twins(a: Traits, b: Traits) -> bool:
 
 
 def provable(a: Traits, b: Traits) -> bool:
-    """Whether the two show enough for any alignment to mean something: blank, black and tiny ones match by bytes alone."""
+    """Whether both pictures show enough to be aligned; blank, black and tiny ones match by their bytes alone."""
     return (
         min(a.texture, b.texture) >= bars.BAND_STD
         and min(a.width, a.height, b.width, b.height) >= bars.LEAST_SIDE
@@ -72,10 +72,10 @@ def provable(a: Traits, b: Traits) -> bool:
 
 
 def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> bool:
-    """Whether any alignment could make the pair an edge: aligning is dear, and look-alikes grow with the library.
+    """Whether any result of an alignment could make the pair an edge; if not, it is not aligned, which saves much time.
 
-    Across months nothing is `similar`: shots of two moments are nothing at all, and two pictures of one pipeline
-    are one picture only when they hardly differ.
+    Across months nothing is `similar`: two shots of different moments have no relation there, and two pictures of one
+    pipeline are related only when they hardly differ.
     """
     if not provable(a, b) or one_in_two_forms(a, b):
         return False
@@ -87,8 +87,8 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
 
 
 def one_in_two_forms(a: Traits, b: Traits) -> bool:
-    """Whether one is a RAW and the other was developed from it: what belongs together (P10), wherever it lies, and no
-    duplicates. A picture that lost its camera or its date may be anybody's copy, and a person is asked."""
+    """Whether one is a RAW and the other was developed from it: they belong together (P10), wherever they lie, and are no
+    duplicates. A picture without camera or date may be a copy of anything, so a person is asked."""
     if is_raw_format(a.format) == is_raw_format(b.format) or None in (a.captured, b.captured):
         return False
     same_camera = bool(a.camera) and a.camera.split("|")[:2] == b.camera.split("|")[:2]
@@ -96,22 +96,22 @@ def one_in_two_forms(a: Traits, b: Traits) -> bool:
 
 
 def may_be_burst(a: Traits, b: Traits) -> bool:
-    """Whether their clocks would let the two move as one burst."""
+    """Whether their capture times are close enough for a burst that moves."""
     if a.captured is None or b.captured is None or not a.camera:
         return False
     return a.camera == b.camera and abs(a.captured - b.captured) <= bars.BURST_SECONDS
 
 
 def alike_as_a_burst(m: Measures) -> bool:
-    """Whether the pictures show one scene with little moved: without that no clock makes a burst of them."""
+    """Whether the pictures show one scene in which little moved; otherwise they are no burst, whatever their clocks say."""
     return (
         m.method != "none" and min(m.overlap_a, m.overlap_b) >= bars.BURST_OVERLAP and m.ncc >= bars.BURST_NCC
     )
 
 
 def worth_a_closer_look(m: Measures) -> bool:
-    """Whether nothing measured so far speaks against an unattended copy, so that only the dear look at higher
-    resolution is left."""
+    """Whether nothing measured so far speaks against an unattended copy, so that the slow comparison at higher resolution
+    is worth its time."""
     return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
@@ -123,7 +123,7 @@ def classify(
     thresholds: Thresholds,
     same_month: bool,
 ) -> Edge | None:
-    """The relation of two different contents, or None when nothing worth a look is left.
+    """The relation of two different contents, or None when they have none that a person should look at.
 
     `measures` is None when the pair could not be measured; its a and b are the candidate's.
     """
@@ -168,7 +168,7 @@ def classify(
 
 
 def laid_over(m: Measures) -> str:
-    """The side that a stamp, a signature or a watermark was laid over, and the other has the picture below it: 'a', 'b', ''."""
+    """The side ('a' or 'b') that has a stamp, a signature or a watermark over the picture that the other shows; else ''."""
     extra = m.extra or {}
     return _painted(extra) if _overlaid(m, extra) and not _closely_alike(m, extra, bars.FINE_WORST) else ""
 
@@ -191,8 +191,8 @@ class _Pair:
 
     @property
     def stamped(self) -> bool:
-        """What reads like text was laid over a picture that is none. On a page or a screen a written line is a
-        signature, an answer, a sum: never a date stamp to look past."""
+        """Text was laid over a picture that is not a page. On a page or a screen a written line is content (a signature, an
+        answer, a sum) and never a stamp to be ignored."""
         bare = self.b if _painted(self.extra) == "a" else self.a
         return _overlaid(self.m, self.extra) and not (
             bare.text_like and self.extra.get("ink", 1.0) > bars.ALONE
@@ -211,13 +211,13 @@ class _Pair:
 
     @property
     def bracketed(self) -> bool:
-        """Both files tell how they were exposed, and it was not the same way."""
+        """Both files say how they were exposed, and it was not the same."""
         one, other = self.a.exposure, self.b.exposure
         return one is not None and other is not None and abs(one - other) > bars.SAME_STOP
 
     @property
     def two_shots(self) -> bool:
-        """They came out of one pipeline and are not one picture saved twice."""
+        """They came from one pipeline and are not one picture saved twice."""
         same = (
             self.extra.get("rest", 99.0) <= bars.TWIN_REST
             and self.extra.get("rest_worst", 99.0) <= bars.TWIN_WORST
@@ -226,7 +226,7 @@ class _Pair:
 
     @property
     def locked(self) -> bool:
-        """The frames lie over each other to a fraction of a pixel: a fixed camera, or a copy."""
+        """The frames align to a fraction of a pixel: a fixed camera, or a copy."""
         if self.m.method == "identity" and "flow50" not in self.extra:
             return True  # nothing was left to refine
         still = self.extra.get("flow50", 9.0) < bars.FIXED_FLOW
@@ -237,7 +237,7 @@ _Finding = tuple[Relation, bool, str]
 
 
 def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
-    """A copy when proven, else the proven `burst`, else a copy to ask about when it looks like one."""
+    """A copy when that is proven; else the `burst` when that is proven; else a copy for review when it looks like one."""
     if p.flat or not (p.aligned or _few_details_agree(p)):
         return burst
     if not p.aligned:
@@ -249,7 +249,7 @@ def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
 
 
 def _few_details_agree(p: _Pair) -> bool:
-    """A bubble in the sky, small: its features are few, and all that is seen agrees in the finest structure."""
+    """Pictures with few features (a balloon in the sky) are aligned well when all their finest structure agrees."""
     return (
         p.m.method == "orb"
         and p.m.band_ncc >= bars.FEW_DETAILS
@@ -285,7 +285,7 @@ def _doubts(p: _Pair) -> Iterator[str]:
 
 
 def _differences(m: Measures, extra: dict[str, float]) -> Iterator[str]:
-    """The doubts that the pixels give."""
+    """The doubts that come from the pixels."""
     if max(m.overlap_a, m.overlap_b) < bars.OVERLAP or min(m.overlap_a, m.overlap_b) < bars.SMALLER_OVERLAP:
         yield "neither shows all of the other"
     if min(extra.get("margin_a", 0.0), extra.get("margin_b", 0.0)) > bars.WRITTEN:
@@ -313,10 +313,10 @@ def _closely_alike(m: Measures, extra: dict[str, float], bar: float) -> bool:
 
 
 def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
-    """Whether all that differs are thin strokes that one of the two has and the other has not, and nothing else does:
-    one line near the top or bottom (a date stamp, a name), or a watermark anywhere that the picture shows through.
+    """Whether the two differ only in thin strokes that one of them has: one line near the top or bottom (a date stamp, a
+    name), or a watermark that the picture shows through.
 
-    Twins never come this far: a template with and without its text leaves one pipeline.
+    Twins never come this far: a template with and without its text comes from one pipeline.
     """
     if "sign" not in extra or not _painted(extra) or _on_paper(extra):
         return False
@@ -336,13 +336,13 @@ def _overlaid(m: Measures, extra: dict[str, float]) -> bool:
 
 
 def _on_paper(extra: dict[str, float]) -> bool:
-    """Even ground may be the paper of a page that was not recognised as text."""
+    """Whether the strokes stand on even ground, which may be the paper of a page that was not recognised as text."""
     ground, alone = extra.get("ground", 0.0), extra.get("ink", 1.0) <= bars.ALONE
     return ground < (bars.NOT_PAPER if alone else bars.UNEVEN)
 
 
 def _painted(extra: dict[str, float]) -> str:
-    """The side whose changed pixels are strokes where the other has none: 'a', 'b' or ''."""
+    """The side that has strokes where the other has none: 'a', 'b' or ''."""
     if _stroke_ratio(extra) < bars.STROKE_SIDE:
         return ""
     return "a" if extra["strokes_a"] > extra["strokes_b"] else "b"
@@ -368,7 +368,7 @@ def _looks_copied(p: _Pair) -> bool:
 
 
 def _other_text(p: _Pair) -> bool:
-    """Both lie over each other, but other things are written in the same place."""
+    """They align, but other text stands in the same place."""
     if p.m.fine_worst is not None and p.m.fine_worst <= bars.OTHER_TEXT_FINE_WORST:
         return False
     both_ways = p.extra.get("sign", 1.0) < bars.OTHER_TEXT_SIGN and not _painted(p.extra)
@@ -395,7 +395,7 @@ _UNLIKE, _TOO_LONG, _REFRAMED = "not alike enough to be sure", "too long for one
 
 
 def _graded(p: _Pair, thresholds: Thresholds) -> bool:
-    """Whether all that speaks against a burst is a matter of degree. An embedder without a bar of its own has no degrees."""
+    """Whether only measures of degree speak against a burst. Always False for an embedder without a bar for bursts."""
     doubts = _burst_doubts(p, p.apart or 0.0, thresholds)
     return (
         thresholds.burst is not None
@@ -451,7 +451,7 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
 
 
 def _by_hand(p: _Pair) -> bool:
-    """Whether one view was taken twice by a hand that moved, with no clock that says otherwise."""
+    """Whether the frames differ as two shots held by hand do, and no clock says otherwise."""
     if p.apart is not None and p.apart > bars.ONE_MOMENT_SECONDS:
         return False
     return p.aligned and min(p.m.overlap_a, p.m.overlap_b) < bars.STOOD_STILL and p.m.ncc >= bars.SAME_VIEW

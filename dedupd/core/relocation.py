@@ -1,4 +1,4 @@
-"""Moves as values: where a duplicate goes, what its inverse is.
+"""Values of a move: where a duplicate goes, and how far it has come.
 
 Must never touch a file. The journal stores these rows, adapters/fs/mover.py acts on them.
 """
@@ -19,46 +19,47 @@ NAME_BYTES = 255
 
 
 class Goal(StrEnum):
-    """What a journal row is meant to end as. Kept apart from the state (engine.md 0.8)."""
+    """What a move shall come to. Kept apart from its state: both are needed to end an interrupted move."""
 
     MOVED = "moved"
     UNDONE = "undone"
-    """Back where a person wants it."""
+    """Back in its place: a person undid the move."""
     RETURNED = "returned"
-    """Brought back by dedupd itself: the move was interrupted or its keeper is gone. Nobody's verdict."""
+    """Back in its place: dedupd itself undid the move, which was interrupted or has no keeper any more. No verdict."""
 
 
 class MoveState(StrEnum):
-    """How far a journal row has come towards its goal."""
+    """How far a move has come towards its goal."""
 
     INTENT = "intent"
     DONE = "done"
     ABORTED = "aborted"
-    """Nothing moved: the reason is in `error`; the file is where it was."""
+    """Nothing moved; the file is where it was, and `error` says why."""
     ATTENTION = "attention"
-    """The disk contradicts the journal (both missing, other content): touched no further."""
+    """The disk contradicts the journal (no file in either place, or another content): nothing more is done with it."""
 
 
 class Place(StrEnum):
-    """Where the file of an interrupted move lies."""
+    """Where the file of a move lies on the disk."""
 
     SRC = "src"
     DST = "dst"
     BOTH = "both"
-    """One file under both names: a link was made, the old name not yet taken away."""
+    """One file under both names: the hard link was made and the old name not yet removed."""
     NOWHERE = "nowhere"
     UNKNOWN = "unknown"
-    """The root is not there, or is another one: absence is unknown, not deleted (P9)."""
+    """The root is not there, or is another one, so nobody knows (P9)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveOrder:
-    """One file to move aside; a unit (RAW+JPEG, Live Photo, sidecars) is several orders of one `unit`."""
+    """One file to move into duplicates/. The files of a unit (RAW+JPEG, Live Photo, sidecars) have one order each, with the
+    same `unit`."""
 
     group: int
     """Ledger id of the group."""
     unit: str
-    """Same for all files that share one fate; they move together or not at all."""
+    """Equal for all files that move together or not at all."""
     file: int
     """Ledger id of the file."""
     root: str
@@ -66,10 +67,10 @@ class MoveOrder:
     src: str
     """Relative to the root."""
     dst: str
-    """Relative to the root, wanted name; a taken one gets ' (1)'."""
+    """The wanted path, relative to the root; if it is taken, ' (1)' is added to the name."""
     stat: FileStat
     content: str
-    """BLAKE3 as recorded; checked against the bytes again before the move."""
+    """BLAKE3 as recorded; compared with the bytes again before the move."""
     keeper: str
     """Relative path of the keeper (the keeper unit's photo)."""
     keeper_stat: FileStat
@@ -78,9 +79,9 @@ class MoveOrder:
     evidence: str = ""
     """JSON of the evidence, for the receipt."""
     primary: bool = True
-    """False for companions: their keeper is the same photo, but they are no match of it themselves."""
+    """False for a companion: its keeper is the keeper of its photo, and it is not compared with that."""
     root_id: str = ""
-    """UUID of the root's marker; when given, another marker at that path refuses the move (P9)."""
+    """UUID of the root's marker; when given, the move is refused where the root has another marker (P9)."""
 
     def as_move(self, batch: str, at: float) -> Move:
         """Its journal row before anything happened: id 0, state INTENT."""
@@ -117,24 +118,24 @@ class Move:
     goal: Goal
     state: MoveState
     error: str = ""
-    """For people: why it is not where it was meant to be."""
+    """One sentence for people: why it is not where it should be."""
     refusal: Refusal | None = None
-    """The same for decisions."""
+    """The same reason for decisions of the program."""
     at: float = 0.0
-    """Wall clock of the intent."""
-    restored: str = ""
-    """Where it was (or is being) brought back to, a sibling of a taken `src`; '' when it never was."""
+    """When the intent was recorded, seconds since the epoch."""
+    undone_to: str = ""
+    """Where undo put it (or is putting it): `src`, or a sibling name when that is taken; '' when it was never undone."""
     primary: bool = True
     evidence: str = ""
     root_id: str = ""
 
     @property
     def held(self) -> bool:
-        """True while the file lies in duplicates/ as the journal meant it to."""
+        """True while the file lies in duplicates/, as far as the journal knows."""
         return self.goal is Goal.MOVED and self.state is MoveState.DONE
 
     def refused(self, why: MoveRefused, state: MoveState | None = None) -> Move:
-        """The same row with the reason why it did not come further; in `state`, if given."""
+        """The same row with the reason why it went no further, and with `state`, if given."""
         return replace(self, state=state or self.state, error=str(why), refusal=why.kind)
 
 
@@ -159,15 +160,15 @@ def duplicates_folder(path: str) -> str:
 
 
 def is_held(path: str) -> bool:
-    """True for a path below a duplicates/ folder, however that name is spelled."""
+    """True for a path below a duplicates/ folder, in upper or lower case."""
     return any(part.casefold() == DUPLICATES for part in path.split("/")[:-1])
 
 
 def numbered(path: str, number: int, stem: str = "") -> str:
     """The `number`th sibling name of `path`: 'a.jpg' -> 'a (1).jpg'; 0 is the name itself.
 
-    `stem` keeps the files of a unit recognisable: all get the number behind the stem they share
-    ('IMG_1 (1).JPG', 'IMG_1 (1).JPG.xmp'). A name too long for a file system loses the end of its stem.
+    `stem`: the part of the name that all files of a unit share; the number goes behind it
+    ('IMG_1 (1).JPG', 'IMG_1 (1).JPG.xmp'). If the name gets too long for a file system, the end of its stem is cut.
     """
     if number == 0:
         return path

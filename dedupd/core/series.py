@@ -1,8 +1,8 @@
 """Long series of one camera (a time lapse, minutes of continuous shooting): which of their pairs are worth aligning.
 
-Every frame of such a series looks like every other, so that all pairs grow by the square of its length, only to show
-that they resemble each other. In a series of more than SERIES shots each is compared with its neighbours in time, and with
-what was taken whole quarters of an hour from it: a copy whose clock was put into another time zone.
+All frames of such a series look alike, so the number of pairs grows with the square of its length, and aligning them
+shows nothing new. In a series of more than bars.SERIES_SHOTS shots each is compared only with its neighbours in time, and
+with shots taken whole quarters of an hour from it: that may be a copy whose clock was set to another time zone.
 Must depend on the photos as a set, never on the order in which they came, and must never leave out a pair that could
 be a copy or, by the shipped bars, a burst that moves: those are taken within moments.
 """
@@ -13,18 +13,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 
+from dedupd.core import bars
 from dedupd.core.photo import Traits
-
-SERIES = 24
-"""Shots up to which a series is compared in all its pairs."""
-_PAUSE_SECONDS = 120.0
-"""A longer pause ends a series."""
-_NEIGHBOURS = 12
-"""As many on either side at least, where the shots are evenly spaced: what one group of look-alikes shows."""
-_MOMENT_SECONDS = 2.0
-"""What was taken this soon after is always compared: a burst that moves."""
-_ZONE_SECONDS, _ZONES_SECONDS = 900.0, 26 * 3600.0
-"""Time zones lie quarters of an hour apart (Nepal 5:45), and up to 26 hours (UTC-12 to UTC+14)."""
 
 Shot = tuple[str, float | None, str]
 """Content, seconds on the camera's clock, camera."""
@@ -42,19 +32,19 @@ class Series:
                 by_camera[camera].append((captured, content))
         for camera, taken in by_camera.items():
             for run in _runs(sorted(taken)):
-                if len(run) > SERIES:
+                if len(run) > bars.SERIES_SHOTS:
                     reach = _reach((run[-1][0] - run[0][0]) / (len(run) - 1))
                     self._in |= {content: (camera, captured, reach) for captured, content in run}
 
     def reach(self, content: str) -> float | None:
-        """Seconds within which this photo is compared with others of long series; None: it is in none."""
+        """Seconds within which this photo is compared with other photos of long series; None: it is in no long series."""
         found = self._in.get(content)
         return None if found is None else found[2]
 
     def too_far(self, a: str, b: str) -> bool:
         """Whether one camera took both in long series, and too far apart to be compared.
 
-        In one series or in two: which it is may change when a shot between them goes, and what was compared would not.
+        The answer is the same for one series and for two: when a shot between them goes, one series may become two.
         """
         one, other = self._in.get(a), self._in.get(b)
         if one is None or other is None or one[0] != other[0]:
@@ -64,25 +54,25 @@ class Series:
 
 
 def _other_zone(apart: float) -> bool:
-    """Whether two clocks of the world may show one moment so many seconds apart."""
+    """Whether two time zones may show one moment so many seconds apart."""
     return (
-        apart <= _ZONES_SECONDS
-        and abs(apart - round(apart / _ZONE_SECONDS) * _ZONE_SECONDS) <= _MOMENT_SECONDS
+        apart <= bars.ZONES_SECONDS
+        and abs(apart - round(apart / bars.ZONE_SECONDS) * bars.ZONE_SECONDS) <= bars.MOMENT_SECONDS
     )
 
 
 def may_be_too_far(a: Traits, b: Traits) -> bool:
-    """Whether a series could part the two, however long: a cheap question before the other photos are asked for."""
+    """Whether a long series could make the two too far apart: a cheap question, asked before the series is loaded."""
     if a.captured is None or b.captured is None or not a.camera or a.camera != b.camera:
         return False
-    return abs(a.captured - b.captured) > _MOMENT_SECONDS
+    return abs(a.captured - b.captured) > bars.MOMENT_SECONDS
 
 
 def _runs(taken: list[tuple[float, str]]) -> list[list[tuple[float, str]]]:
-    """Shots in the order of time, parted where a pause is too long."""
+    """The shots in order of time, split where a pause is too long."""
     runs: list[list[tuple[float, str]]] = []
     for shot in taken:
-        if runs and shot[0] - runs[-1][-1][0] <= _PAUSE_SECONDS:
+        if runs and shot[0] - runs[-1][-1][0] <= bars.SERIES_PAUSE_SECONDS:
             runs[-1].append(shot)
         else:
             runs.append([shot])
@@ -90,7 +80,7 @@ def _runs(taken: list[tuple[float, str]]) -> list[list[tuple[float, str]]]:
 
 
 def _reach(step: float) -> float:
-    """By powers of two: one shot more or less hardly ever changes it, and with it what is to be compared."""
-    return _MOMENT_SECONDS * 2 ** max(
-        0, math.ceil(math.log2(max(step, 1e-9) * _NEIGHBOURS / _MOMENT_SECONDS))
+    """Seconds, rounded up to a power of two: one shot more or less hardly ever changes what is to be compared."""
+    return bars.MOMENT_SECONDS * 2 ** max(
+        0, math.ceil(math.log2(max(step, 1e-9) * bars.SERIES_NEIGHBOURS / bars.MOMENT_SECONDS))
     )

@@ -1,6 +1,6 @@
 """Names of files that are no photos yet: hidden, half written, or still in the cloud.
 
-Must never look at a file: its name alone decides. Whether a file has come to rest is asked at the move
+Must never look at a file: its name alone decides. Whether a file is still being written is checked at the move
 (adapters/fs/move_checks.py).
 """
 
@@ -21,7 +21,7 @@ _HALF_WRITTEN = (
 
 
 _PLACEHOLDERS = (".icloud", ".nextcloud", ".owncloud", ".cloud")
-"""Stand-ins of iCloud, Nextcloud, ownCloud and odrive; opening one may download the file."""
+"""Placeholder files of iCloud, Nextcloud, ownCloud and odrive; opening one may download the file."""
 
 
 def passed_over(name: str) -> str:

@@ -1,7 +1,7 @@
-"""A month's outcome as words and as a record. Must never touch a file or count anything itself.
+"""The summary of a month, as Markdown and as JSON. Must never touch a file or count anything itself.
 
-Names are shown with control, bidi and escape characters made visible: a file name must not be able to
-write on a terminal or forge a line of the log.
+In file names, control, bidi and escape characters are made visible: a file name must not control a terminal or forge a
+line of the log.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ class SummaryFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryGroup:
-    """One group, as its month's summary tells it."""
+    """One group in a month's summary."""
 
     id: int
     keep: str
     reasons: Sequence[str]
     moved: Sequence[SummaryFile]
     waiting: Sequence[SummaryFile]
-    """Would move after a yes."""
+    """Files that move once somebody says yes."""
     review: Sequence[SummaryFile]
     sidecar: str = ""
-    """The XMP file beside the keeper with what its moved copies know and it does not; '' without one."""
+    """Path of the XMP file beside the keeper, with what its moved copies know and it does not; '' without one."""
     known: Sequence[str] = ()
-    """These facts, in words: in the sidecar, or nowhere but here and in the copies."""
+    """The same facts in words; without a sidecar they are only here and in the copies."""
     conflicts: Sequence[str] = ()
-    """What the copies disagree about, so that it was left out."""
+    """Facts left out because the copies disagree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthSummary:
-    """Everything the month's log says."""
+    """Everything that is in the summary of a month."""
 
     root: str
     month: str
@@ -66,9 +66,11 @@ class MonthSummary:
     keep_policy: str
     groups: Sequence[SummaryGroup]
     elsewhere: Sequence[SummaryFile]
-    """Moved files of this month whose keeper is of another; `why` names it."""
+    """Moved files of this month whose keeper is of another month; `why` names the keeper."""
     skipped: Mapping[str, str]
     """path -> reason."""
+    left_to_compare: int = 0
+    """Photos of large families of look-alikes of which only the nearest were compared yet."""
     written_at: str
     """ISO 8601 with zone."""
 
@@ -76,6 +78,14 @@ class MonthSummary:
 def moved_line(files: int, groups: int, month: str) -> str:
     """'Moved 18 duplicate files from 9 group(s) in 2024/06.': scripts rely on its shape."""
     return f"Moved {files} duplicate files from {groups} group(s) in {Month.parse(month).label}."
+
+
+def left_to_compare(photos: int) -> str:
+    """What is not yet known of large families, in one line."""
+    return (
+        f"{photos} photo(s) of large families of look-alikes were compared with the nearest of them alone; "
+        "a daemon (`dedupd run`) compares them with the rest when nothing else is to do"
+    )
 
 
 def human_bytes(count: float) -> str:
@@ -100,7 +110,7 @@ def _harmless(c: str) -> bool:
 
 
 def to_json(summary: MonthSummary) -> dict[str, Any]:
-    """The record: stable keys, for programs."""
+    """The summary for programs, with stable keys."""
     return {
         "line": moved_line(summary.moved_files, summary.moved_groups, summary.month),
         "root": summary.root,
@@ -114,6 +124,7 @@ def to_json(summary: MonthSummary) -> dict[str, Any]:
         "thresholds": dict(summary.thresholds),
         "keep_policy": summary.keep_policy,
         "written_at": summary.written_at,
+        "left_to_compare": summary.left_to_compare,
         "groups": [_group_json(g) for g in summary.groups],
         "elsewhere": [_file_json(f) for f in summary.elsewhere],
         "skipped": [{"path": p, "reason": r} for p, r in sorted(summary.skipped.items())],
@@ -144,7 +155,7 @@ def _file_json(file: SummaryFile) -> dict[str, Any]:
 
 
 def to_markdown(summary: MonthSummary) -> str:
-    """The page people read."""
+    """The summary for people."""
     label = Month.parse(summary.month).label
     lines = [
         f"# Duplicates in {label}",
@@ -154,6 +165,7 @@ def to_markdown(summary: MonthSummary) -> str:
         f"- {summary.photos} photos in the month"
         + (f", {summary.guessed} of them dated only by the file's time" if summary.guessed else ""),
         f"- {human_bytes(summary.bytes_saved)} saved",
+        *([f"- {left_to_compare(summary.left_to_compare)}"] if summary.left_to_compare else []),
         f"- model {summary.model or 'none: perceptual hashes alone'}; kept by rule '{summary.keep_policy}'",
         f"- written {summary.written_at}",
         "",
@@ -191,7 +203,7 @@ def _line(file: SummaryFile, what: str, where: str) -> str:
 
 
 def proof(file: SummaryFile) -> str:
-    """Relation, reason, what only it holds, and measures in one line."""
+    """One line: relation, reason, what only this file holds, and the measures."""
     measured = (f"{name.replace('_', ' ')} {value:.3g}" if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
                 for name, value in file.evidence.items() if name != "relation" and isinstance(value, int | float))  # fmt: skip
     # A person may have moved it all the same: then the reason no longer says it.

@@ -1,11 +1,11 @@
-"""Thresholds that a model without shipped ones takes from the library itself.
+"""Thresholds of a model without shipped ones, measured on the library itself.
 
 Owns the statistics between three samples of cosines and the bars; must never see a picture, and never use the numbers
 of one model for another.
 
-    copies      generated copies of a sample of photos, each with its original: what must not be missed
-    strangers   pairs of that sample that no hash and no clock brings together: what must not be proposed
-    neighbours  shots of one camera within two seconds whose frames lie over each other: what bursts look like
+    copies      generated copies of a sample of photos, each with its original: must not be missed
+    strangers   pairs of that sample that neither hash nor clock relates: must not be proposed
+    neighbours  shots of one camera within two seconds that align: how alike the frames of a burst are
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEIGHBOUR_SECONDS = 2.0
 _FEWEST_PHOTOS = 20
 _FEWEST_STRANGERS = 100
 _FEWEST_NEIGHBOURS = 20
-"""Below it no burst moves unattended."""
+"""With fewer neighbours no burst moves without a person."""
 _CANDIDATE_SIGMAS = 3.5
 """One pair of strangers in 4000 is still worth aligning within a month ..."""
 _ACROSS_SIGMAS = 5.0
@@ -38,17 +38,17 @@ _SHOWN = (0.01, 0.05, 0.25, 0.5, 0.75, 0.99)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnThresholds:
-    """The bars of one model on this library, with what they rest on."""
+    """The bars of one model on this library, with the numbers they were derived from."""
 
     model: str
     candidate: float
-    """Within a month: 1 % of copies lie below, but never nearer to the strangers than 3.5 of their sigmas."""
+    """Within a month: the 1 % quantile of copies, but at least 3.5 sigmas above the strangers."""
     across: float
-    """Across the library: five sigmas."""
+    """Across the library: five sigmas above the strangers, but at most the median of copies."""
     similar: float
-    """A quarter of the copies lie below, but never below `across`."""
+    """The 25 % quantile of copies, but at least `across`."""
     burst: float | None
-    """5 % of aligned neighbours lie below, but never below `similar`; None: too few neighbours to say."""
+    """The 5 % quantile of neighbours, but at least `similar`; None: too few neighbours."""
     photos: int
     copies: int
     strangers: int
@@ -80,7 +80,7 @@ def shipped(model: str) -> bool:
 def derive(
     model: str, photos: int, copies: Sequence[float], strangers: Sequence[float], neighbours: Sequence[float], at: float
 ) -> OwnThresholds:  # fmt: skip
-    """The bars for `model`. Raises NotCalibrated when the library is too small or the model tells nothing apart."""
+    """The bars for `model`. Raises NotCalibrated: too few photos, or the model cannot tell copies from strangers."""
     if photos < _FEWEST_PHOTOS or not copies or len(strangers) < _FEWEST_STRANGERS:
         raise NotCalibrated(
             f"{photos} photo(s) are too few to find the thresholds of {model}: at least {_FEWEST_PHOTOS} of different "
@@ -111,7 +111,7 @@ def derive(
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` of them lie, linear between neighbours (type 7 of Hyndman & Fan 1996)."""
+    """The quantile: `share` of the values lie below it (type 7 of Hyndman & Fan 1996, linear between values)."""
     ordered = sorted(values)
     place = share * (len(ordered) - 1)
     low = int(place)
@@ -120,5 +120,5 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def framed_alike(m: Measures) -> bool:
-    """Whether two frames lie over each other as those of a burst do."""
+    """Whether two frames align as frames of a burst do."""
     return m.method != "none" and min(m.overlap_a, m.overlap_b) >= 0.8 and m.ncc >= 0.87

@@ -1,9 +1,9 @@
-"""Units: which files of a folder are one photo and share one fate (P10).
+"""Units: which files of a folder belong to one photo and move together or not at all (P10).
 
 Owns the knowledge of names: RAW+JPEG, Live Photos and motion photos, sidecars, edits, Google's JSON, burst covers,
 videos that stand alone.
-Must never look at a file. Where names leave a doubt, every photo concerned gets a reason to stay. Where a name only
-proposes an edit (`anna-maria.jpg` beside `anna.jpg`), what was seen of the two photos decides: see `is_edit`.
+Must never look at a file. Where names are ambiguous, every photo concerned gets a reason to stay. Where a name only
+suggests an edit (`anna-maria.jpg` beside `anna.jpg`), the content of the two photos decides: see `is_edit`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import product
 from dedupd.core.formats import suffixes
 
 PHOTOS = suffixes(raw=False)
-"""Extensions of pictures that are compared by what they show."""
+"""Extensions of pictures that are decoded and compared."""
 RAWS = suffixes(raw=True)
 """Extensions of camera RAW: the companion of its JPEG, or a photo of its own."""
 CLIPS = frozenset(("mov", "mp4", "m4v"))
@@ -40,14 +40,16 @@ _EDIT_WORDS = (
     "edited", "effects", "smile", "mix", "bearbeitet", "modifié", "editado", "editada", "ha editado", "editat",
     "modificato", "modificata", "ha modificato", "bewerkt", "edytowane", "redigerad", "redigeret", "編集済み",
 )  # fmt: skip
-"""What Google writes behind the name of an edited photo: enough to tell an edit by its name alone."""
+"""Words that Google adds to the name of an edited photo: the name alone proves an edit."""
 _COPY_WORDS = frozenset((
     "copy", "copie", "kopie", "copia", "kopia", "small", "thumb", "thumbnail", "resized", "scaled", "compressed", "min",
 ))  # fmt: skip
-"""What programs write behind the name of a mere copy."""
+"""Words that programs add to the name of a plain copy."""
 _EDIT_SUFFIX = re.compile(
     rf"(?P<stem>.+)-(?:{'|'.join(_EDIT_WORDS)})(?P<copy>\(\d+\))?", re.IGNORECASE | re.DOTALL
 )
+_OSXPHOTOS_EDIT = re.compile(r"(?P<stem>.+)_edited(?P<copy> \(\d+\))?", re.DOTALL)
+"""What osxphotos exports of a photo that was edited in Apple's Photos: IMG_1_edited.jpeg beside IMG_1.HEIC."""
 _WORD_SUFFIX = re.compile(r"(?P<stem>.+)-(?P<word>[^-()\d_.]*)(?P<copy>\(\d+\))?", re.DOTALL)
 _SAVED_AGAIN = re.compile(r"(?P<stem>.+)~\d+(?P<copy>\(\d+\))?", re.DOTALL)
 _TAKEOUT_CUT = 46
@@ -59,7 +61,7 @@ _MOTION_CLIP = re.compile(r".+\.(?:MP|MV)(?:~\d+)?|MVIMG_\d{8}_\d{6}[^.]*", re.I
 _MOTION_EDIT = re.compile(r"(?P<stem>.+\.(?:MP|MV))~\d+", re.IGNORECASE)
 _NUMBERED_CLIP = re.compile(r"(?P<stem>.+)(?P<copy>\(\d+\))(?P<tail>\.(?:MP|MV)(?:~\d+)?)", re.IGNORECASE)
 _PIXEL = re.compile(r"(?P<shot>(?:PXL|MVIMG)_\d{8}_\d{6,9})(?:\.[A-Z][A-Z0-9_-]*)*", re.IGNORECASE)
-"""A shot by its millisecond, and what the camera made of it: .MP, .NIGHT, .PANO, .LS, .RAW-01.COVER, …"""
+"""A shot, named by its millisecond, and the kind of file: .MP, .NIGHT, .PANO, .LS, .RAW-01.COVER, …"""
 _PIXEL_ORIGINAL = re.compile(r"(?P<shot>.+?\.[A-Z_]+)(?:-\d\d)?(?:\.MP)?\.ORIGINAL", re.IGNORECASE)
 _PIXEL_COVER = re.compile(r"(?P<shot>.+?\.[A-Z_]+)(?:-\d\d)?(?:\.MP)?(?:\.COVER)?", re.IGNORECASE)
 _HEVC = "_hevc"
@@ -75,16 +77,16 @@ _GOOGLE_CUT = 46
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One photo, or one video, and the files that share its fate; paths as they were given."""
+    """One photo or video with the files that move with it; paths as they were given."""
 
     photo: str
     """The file that is compared: the JPEG of RAW+JPEG, the still of a Live Photo, the original of an edit; or the video."""
     companions: tuple[str, ...] = ()
     """RAW, moving half, sidecars, edits; sorted."""
     edits: tuple[str, ...] = ()
-    """Those companions that are pictures of their own: edited versions of the photo."""
+    """The companions that are edited versions of the photo."""
     stay: str = ""
-    """Why this unit must not move, one clause; '' when nothing speaks against it."""
+    """Why this unit must not move, one clause; '' when it may."""
     versions: tuple[str, ...] = ()
     """Photos with units of their own that may be edits of this one: their names alone do not say (`is_edit` does)."""
     originals: tuple[str, ...] = ()
@@ -108,7 +110,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """When and with what a photo was taken, and its bytes: what tells an edit from a photo that is named like one."""
+    """When and with which camera a photo was taken, and its content: an edit has them from its original."""
 
     content: str
     captured: float | None
@@ -122,7 +124,7 @@ _SAME_SECOND = 1.0
 def is_edit(original: Shot | None, version: Shot | None) -> bool | None:
     """Whether a photo that is named like an edit of `original` is one: another file of the same shot.
 
-    None while one of the two was not looked at: until then both stay.
+    None while one of the two has not been read: until then both stay.
     """
     if original is None or version is None:
         return None
@@ -148,11 +150,6 @@ def is_raw(path: str) -> bool:
     return extension(path) in RAWS
 
 
-def is_companion(path: str) -> bool:
-    """True when the name can only be that of a companion: a moving half or a sidecar."""
-    return is_clip(path) or extension(path) in SIDECARS
-
-
 def is_clip(path: str) -> bool:
     """True when the name can be that of the moving half of a photo."""
     return extension(path) in CLIPS or _MOTION_CLIP.fullmatch(_name(path)) is not None
@@ -164,7 +161,7 @@ def is_video(path: str) -> bool:
 
 
 def travels_alone(path: str) -> bool:
-    """True for a companion that means nothing without its photo: it hides nothing when it goes along."""
+    """True for a companion that means nothing without its photo, so that nothing is hidden when it moves along."""
     return extension(path) in SIDECARS
 
 
@@ -247,7 +244,7 @@ class _Folder:
                 self._doubt(shot, raws[0])
 
     def _join_originals(self) -> None:
-        """What a Pixel made of a shot (COVER) and what it made that of (ORIGINAL)."""
+        """Join what a Pixel phone made of a shot (COVER) and its source (ORIGINAL)."""
         covers: dict[str, list[str]] = {}
         for path in self._photos:
             stem = _stem(path)
@@ -276,7 +273,7 @@ class _Folder:
                 self._join(path, owners.values())
 
     def _join(self, path: str, owners: Iterable[_Draft]) -> None:
-        """The photo at `path`, with all that belongs to it, becomes part of its one owner's unit."""
+        """Make the photo at `path`, with its unit, part of the unit of its owner, when it has exactly one."""
         draft = self._owner[path]
         others = [owner for owner in owners if owner is not draft]
         if len(others) == 1:
@@ -290,13 +287,13 @@ class _Folder:
             self._doubt([path, *(o.photo for o in others)], path)
 
     def _described(self) -> set[str]:
-        """Photos that a JSON of Google's is about, by its full name."""
+        """The photos that a Google JSON describes, by its full name."""
         jsons = [path for path in self._sidecars if extension(path) == "json"]
         google = _GoogleNames(self._photos) if jsons else None
         return {photo for path in jsons if google for photo in google.about(*_numbered(_stem(path)))}
 
     def _propose_edits(self) -> None:
-        """Edits by their names, when they are: whoever knows what was seen in the photos asks `is_edit`."""
+        """Note possible edits by their names. The caller, who knows the photos' contents, asks `is_edit`."""
         for draft in filter(lambda draft: is_photo(draft.photo), self._drafts()):
             original = _perhaps_original_stem(unicodedata.normalize("NFC", _stem(draft.photo)))
             for path in self._stems.get(_key(original or ""), ()):
@@ -313,7 +310,7 @@ class _Folder:
                 _add(self._by_shot, shot, draft)
 
     def _place_video(self, path: str) -> None:
-        """With its photo or film; else it is a unit of its own, which stays when it could belong to more than one."""
+        """Put a video into the unit of its photo or film; else make it a unit, which stays if it could belong to several."""
         owners = self._owners_of_clip(path) if is_clip(path) else []
         if extension(path) == _PROXY:
             owners = [
@@ -393,7 +390,7 @@ class _Folder:
 
 
 class _GoogleNames:
-    """Finds the photos (and moving halves) that a JSON of Google's describes, without looking through them all."""
+    """An index by name: finds the photos (and moving halves) that a Google JSON describes."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._by_name: dict[tuple[str, str], list[str]] = {}
@@ -422,10 +419,10 @@ class _GoogleNames:
 
 
 def _original_stem(stem: str) -> str | None:
-    """The stem of the photo that this one surely is an edit of, by Apple's or Google's naming; None for no edit."""
+    """The stem of the photo that this one surely is an edit of, by Apple's, Google's or osxphotos' naming; None for no edit."""
     if match := _APPLE_EDIT.fullmatch(stem):
         return match["head"] + match["number"]
-    if match := _EDIT_SUFFIX.fullmatch(stem):
+    if match := _EDIT_SUFFIX.fullmatch(stem) or _OSXPHOTOS_EDIT.fullmatch(stem):
         return match["stem"] + (match["copy"] or "")
     if match := _MOTION_EDIT.fullmatch(stem):
         return match["stem"]
@@ -437,7 +434,7 @@ def _original_stem(stem: str) -> str | None:
 
 
 def _perhaps_original_stem(stem: str) -> str | None:
-    """The stem of the photo that this one may be an edit of: Google writes '-edited' in every language there is."""
+    """The stem of the photo that this one may be an edit of: Google writes '-edited' in the user's language."""
     if match := _SAVED_AGAIN.fullmatch(stem):
         return match["stem"] + (match["copy"] or "")
     match = _WORD_SUFFIX.fullmatch(stem)
@@ -447,7 +444,7 @@ def _perhaps_original_stem(stem: str) -> str | None:
 
 
 def _is_word(text: str) -> bool:
-    """Letters of any script with their marks, perhaps in several words."""
+    """True for one or more words of letters in any script."""
     return text[:1].isalpha() and all(unicodedata.category(c)[0] in "LM" or c in " '’" for c in text)
 
 
@@ -505,5 +502,5 @@ def _stem(path: str) -> str:
 
 
 def _key(name: str) -> str:
-    # Pairs come from cameras and systems that disagree about case and Unicode form.
+    # Cameras and systems disagree about case and Unicode form.
     return unicodedata.normalize("NFC", name).casefold()

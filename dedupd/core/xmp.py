@@ -1,7 +1,7 @@
-"""XMP, the way descriptions travel beside photos: written for darktable, digiKam, Lightroom and their like, and read.
+"""XMP: descriptions in sidecar files, as darktable, digiKam and Lightroom read and write them.
 
-Owns the names and notations of the standard (ISO 16684-1, Exif in XMP). Must never trust a packet: anything that
-is not plain well-formed XMP, or that declares entities, says nothing.
+Owns the names and notations of the standard (ISO 16684-1, Exif in XMP). Must never trust a packet: one that
+is not plain well-formed XMP, or that declares entities, gives no description.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ XMP, DC = "http://ns.adobe.com/xap/1.0/", "http://purl.org/dc/elements/1.1/"
 EXIF, PHOTOSHOP = "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/photoshop/1.0/"
 _XML = "http://www.w3.org/XML/1998/namespace"
 LARGEST = 4 << 20
-"""Bytes of a packet: larger ones hold other programs' histories, not descriptions."""
+"""Bytes of a packet, at most: larger ones hold edit histories of other programs, not descriptions."""
 
 for _prefix, _uri in (
     ("x", X),
@@ -36,7 +36,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
 
 
 def to_xmp(known: Description) -> str:
-    """A sidecar file that says what is known; the same facts give the same bytes."""
+    """The text of a sidecar file with this description; equal descriptions give equal bytes."""
     about = ET.Element(f"{{{RDF}}}Description", {f"{{{RDF}}}about": ""})
     if known.captured:
         _add(about, EXIF, "DateTimeOriginal", known.captured)
@@ -76,7 +76,7 @@ def _degrees(value: float, ends: str) -> str:
 
 
 def from_xmp(packet: bytes) -> Description:
-    """What a packet or a sidecar says; nothing when it cannot be understood."""
+    """The description in a packet or sidecar; an empty one when it cannot be read."""
     if len(packet) > LARGEST or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
         return Description()
     try:
@@ -101,7 +101,7 @@ def from_xmp(packet: bytes) -> Description:
 
 
 def moment(text: str) -> str:
-    """`text` when it is a date and time that can be, to the second at least; else ''."""
+    """`text` when it is a valid date and time, to the second at least; else ''."""
     if _MOMENT.fullmatch(text):
         with suppress(ValueError):
             datetime.fromisoformat(text)

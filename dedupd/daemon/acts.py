@@ -17,12 +17,13 @@ from dedupd.core.politeness import clock_time
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.page_fit import fitting, told
-from dedupd.daemon.server import RequestError, failure_of
 from dedupd.daemon.services import Services
+from dedupd.daemon.socket_server import RequestError, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, Moved, ScanOutcome
 from dedupd.pipeline import pausing
 from dedupd.pipeline.slices import Stop
+from dedupd.pipeline.undo import undo
 from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE, Failure
 from dedupd.protocol.limits import MANY_IDS
 from dedupd.protocol.notices import Resync
@@ -253,17 +254,10 @@ class Acts:
         return await self._once(request.key, lambda: self._judged("judge", [request.group], judge))
 
     async def undo(self, request: Undo) -> Acted:
-        def undo(library: Library, stop: Stop) -> Moved:
-            said = library.purging.bring_back(request.moves)
-            moves = library.movement.held(
-                month=request.month, last=request.last, everything=request.all, group=request.group,
-                ids=request.moves or None, batches=request.batches,
-            )  # fmt: skip
-            undone = library.movement.undo(moves, on_progress=self._services.engine.report, stop=stop)
-            undone.said += said
-            return undone
+        def act(library: Library, stop: Stop) -> Moved:
+            return undo(request, library.movement, library.purging, self._services.engine.report, stop)
 
-        return await self._once(request.key, lambda: self._judged("undo", [], undo))
+        return await self._once(request.key, lambda: self._judged("undo", [], act))
 
     async def forget(self, request: ForgetLessons) -> Acted:
         lessons = [*([] if request.lesson is None else [request.lesson]), *request.lessons]

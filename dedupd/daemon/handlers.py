@@ -11,8 +11,8 @@ import msgspec
 
 from dedupd.daemon.acts import Acts
 from dedupd.daemon.reads import Reads
-from dedupd.daemon.server import OtherProtocol
 from dedupd.daemon.services import Services
+from dedupd.daemon.socket_server import OtherProtocol
 from dedupd.protocol.failure import REFUSED
 from dedupd.protocol.limits import PROTOCOL
 from dedupd.protocol.requests import GetStatus, Request, SayHello

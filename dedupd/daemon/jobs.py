@@ -30,6 +30,8 @@ from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
 
 log = logging.getLogger("dedupd")
 RESCUES_TOLD = 20
+FAMILY_SECONDS = 120.0
+"""After so long what was found of large families is grouped."""
 BUSY_SECONDS = 30.0
 """A file that another program writes is asked about again after this long."""
 
@@ -39,15 +41,15 @@ class Jobs:
 
     def __init__(
         self, engine: Engine, schedule: Scheduler, hints: Hints, *, settings: Callable[[], Settings],
-        hears: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
+        reports_all: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
         tell_status: Callable[[], None],
     ) -> None:  # fmt: skip
-        """hears: whether events tell of every change in a root. soon(act, *arguments): call it on the loop, from any thread.
+        """reports_all: whether events tell of every change in a root. soon(act, *arguments): call it on the loop, from any thread.
 
         send, tell_status: what clients are told; on the loop.
         """
         self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
-        self._hears, self._soon, self._send, self._tell_status = hears, soon, send, tell_status
+        self._reports_all, self._soon, self._send, self._tell_status = reports_all, soon, send, tell_status
         self.paused = False
         self.paused_until: float | None = None
         self.waits = ""
@@ -194,6 +196,22 @@ class Jobs:
             self._soon(self._tell_status)
         if stop():
             self._soon(self.look_now if asked else self.recluster)
+        elif library.grouper.left():
+            self._soon(self.work_off)
+
+    def work_off(self) -> None:
+        """Go on with large families of look-alikes, when nothing else is to do."""
+        if not self.rests:
+            self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
+
+    def _work_off(self, library: Library) -> None:
+        if self.rests:
+            return
+        stop = self.safe_points()
+        if library.grouper.work_off(stop, FAMILY_SECONDS):
+            self._soon(self.recluster)  # which asks for more
+        elif stop():
+            self._soon(self.work_off)
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
@@ -278,11 +296,21 @@ class Jobs:
         hints = self._hints.take_unswept()
         paths = [root.path for root in library.roots.all]
         folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots.all}
-        heard = {root.id for root in library.roots.all if self._hears(root)}
+        heard = {root.id for root in library.roots.all if self._reports_all(root)}
         said = [*again.said, *library.movement.sweep(folders, heard, stop)]
         self._tell_rescued(said)
+        self._rescue_on_later(library)
         if again.changed:
             self._soon(self.regroup)
+
+    def _rescue_on_later(self, library: Library) -> None:
+        """As an act of a person, so that people who wait have their turn: a folder of thousands of keepers may be gone."""
+        if library.movement.rescue_goes_on:
+            self._engine.submit("rescue", self._rescue_on, Urgency.PERSON, once=True)
+
+    def _rescue_on(self, library: Library) -> None:
+        self._tell_rescued(library.movement.rescue_on(self.safe_points()))
+        self._rescue_on_later(library)
 
     def _tell_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:

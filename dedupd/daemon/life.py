@@ -18,7 +18,7 @@ from typing import Any
 
 from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.fs.watcher import Watcher
-from dedupd.adapters.machine import MachineGauge
+from dedupd.adapters.machine_gauge import MachineGauge
 from dedupd.config import Places, Settings
 from dedupd.config.following import ConfigFile
 from dedupd.daemon.broadcast import Broadcast
@@ -30,8 +30,8 @@ from dedupd.daemon.hints import Hints
 from dedupd.daemon.jobs import Jobs
 from dedupd.daemon.root_watch import RootWatch
 from dedupd.daemon.schedule import Scheduler
-from dedupd.daemon.server import Server
 from dedupd.daemon.socket_place import record_socket
+from dedupd.daemon.socket_server import Server
 from dedupd.errors import ExitCode, UsageError
 from dedupd.library import Library
 from dedupd.pipeline import pausing
@@ -77,7 +77,7 @@ class Daemon:
         self._stopped = asyncio.Event()
         self._begun = False
         """Whether every root was asked once and the first look is queued."""
-        self._heart = Heartbeat.from_environment()
+        self._heartbeat = Heartbeat.from_environment()
         self._broadcast = Broadcast()
         self.engine = Engine(self._open_library, self._on_progress, self._on_error)
         self.config = ConfigFollower(
@@ -90,7 +90,7 @@ class Daemon:
         self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
-            hears=self._roots.hears, soon=self._soon, send=self.send, tell_status=self.tell_status,
+            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, tell_status=self.tell_status,
         )  # fmt: skip
         self._handlers = Handlers(self)
         self._server = Server(places.socket, self._handlers.answer, self._broadcast)
@@ -118,7 +118,7 @@ class Daemon:
         )
         self._watcher.start()
         first = asyncio.create_task(self._begin())
-        self._heart.ready()
+        self._heartbeat.ready()
         log.info("ready: watching %s", ", ".join(self._root_paths()))
         pulse = asyncio.create_task(self._beat())
         await self._stopped.wait()
@@ -152,10 +152,10 @@ class Daemon:
 
     async def _beat(self) -> None:
         """The watchdog hears of the pipeline's life, not only of the loop's."""
-        while self._heart.interval is not None:
+        while self._heartbeat.interval is not None:
             if self.engine.alive():
-                self._heart.alive()
-            await asyncio.sleep(self._heart.interval)
+                self._heartbeat.alive()
+            await asyncio.sleep(self._heartbeat.interval)
 
     def _stop(self) -> None:
         if not self._stopped.is_set():
@@ -165,7 +165,7 @@ class Daemon:
             deadline.start()
 
     async def _end(self) -> int:
-        self._heart.stopping()
+        self._heartbeat.stopping()
         log.info("stopping")
         self._schedule.stop()
         await self._server.stop()
@@ -245,7 +245,7 @@ class Daemon:
     async def _tell_status(self) -> None:
         status = await self._handlers.status()
         self.send(StatusChanged(status=status))
-        self._heart.status(
+        self._heartbeat.status(
             f"{status.photos} photos, {status.groups_waiting} group(s) waiting, {status.moved} moved"
         )
 

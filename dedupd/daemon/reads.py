@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dedupd.daemon.page_fit import fitting, page, shortened, shortened_detail
-from dedupd.daemon.server import RequestError
 from dedupd.daemon.services import Services
+from dedupd.daemon.socket_server import RequestError
 from dedupd.library import LibraryView
 from dedupd.pipeline.tune import tune
 from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND

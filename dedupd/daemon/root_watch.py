@@ -54,7 +54,7 @@ def identity_of(root: str) -> Identity | None:
 
 
 class RootWatch:
-    """Every root, as it was when it answered last. Call it on the event loop, `hears` from any thread."""
+    """Every root, as it was when it answered last. Call it on the event loop, `reports_all` from any thread."""
 
     def __init__(
         self, watcher: Watches, *, identity: Callable[[str], Identity | None] | None = None,
@@ -114,7 +114,7 @@ class RootWatch:
             self._looked[root] = now
         return due
 
-    def hears(self, root: RootRow) -> bool:
+    def reports_all(self, root: RootRow) -> bool:
         """Whether events tell of every change in this root, those that other machines make on a server among them."""
         watched = self._stands.get(root.path) is not None and not self._unwatched.get(root.path)
         return watched and not (root.dev is not None and changed_elsewhere(kind_of(root.dev)))

@@ -14,7 +14,7 @@ from dedupd.adapters.vision.embedders.registry import choose, load, settle
 from dedupd.adapters.vision.remote.shapes import shape_of
 from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
 from dedupd.cli.console import answer, deliver, tell
-from dedupd.embedding_service.service import EmbeddingService, Guard
+from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.errors import DedupdError, UsageError
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, listen_on, serve_on

@@ -14,7 +14,7 @@ holds the lock (`Library.open` takes it).
 from __future__ import annotations
 
 from dedupd.library.open import Library, run_deduplication_for_months
-from dedupd.library.results import MonthResult, ScanOutcome
+from dedupd.library.scan_outcome import MonthResult, ScanOutcome
 from dedupd.library.view import LibraryView
 from dedupd.pipeline.movement import Moved
 

@@ -1,6 +1,6 @@
-"""The composition root: makes the adapters and pipelines of one library from its settings, and follows changed ones.
+"""The composition root: makes the adapters and pipelines of one library from its settings, and follows changed settings.
 
-The only module that knows every adapter. Must never act by itself: what is made here waits to be used.
+The only module that knows every adapter. Must never act by itself: it only makes the parts.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ from dedupd.ports import Clock, Vision
 
 
 class Parts:
-    """What one library is made of. Whoever acts on a library names the part: `library.movement.undo(...)`.
+    """The parts of one library. A caller names the part it uses: `library.movement.undo(...)`.
 
-    Adapters, and what people were told and asked, last as long as the library. The pipelines go by the settings and by
-    the embedder in force, and are built anew when these change.
+    Adapters, and what was told and asked, last as long as the library. The pipelines depend on the settings and on the
+    embedder in force, and are built again when these change.
     """
 
     roots: Roots
@@ -58,13 +58,13 @@ class Parts:
     grouper: Grouper
     """Groups of the months that changed."""
     movement: Movement
-    """All that moves files: moves, undo, rescue."""
+    """Moves, undo, rescue: all that moves files."""
     purging: Purging
-    """Into the trash, on its owner's word, and back."""
+    """Purges: into the trash at a person's command, and back."""
     verdicts: Verdicts
-    """What people say: yes, no, keep, another keeper."""
+    """Acts of people: yes, no, keep, another keeper, forget."""
     rereader: Rereader
-    """Bytes read again."""
+    """Reads files again that may have changed unseen."""
     summaries: Summaries
     """The summary logs of months."""
 
@@ -72,8 +72,8 @@ class Parts:
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
         locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
-        it, so half of the cores will do. StateError, LedgerDamaged."""
+        """Opens the ledger. The caller holds `locks`; locks of disks that come later are added. `background`: nobody waits, so
+        half of the cores are used. StateError, LedgerDamaged."""
         self._background = background
         self.settings, self.places, self._locks = settings, where, locks
         self.clock: Clock = clock or SystemClock()
@@ -131,7 +131,7 @@ class Parts:
         return self._pace
 
     def _same_comparison(self) -> Comparison:
-        """One for as long as embedder and threshold stay: that the index is whole is checked once, not for each photo."""
+        """The same Comparison while embedder and threshold stay, so that the index is checked once and not for each photo."""
         wanted = self.vision, self.settings.threshold
         if self._comparison is None or (self._comparison.vision, self._comparison.threshold) != wanted:
             self._comparison = Comparison(self.ledger, self.vision, self.clock, self.settings.threshold)
@@ -145,9 +145,9 @@ class Parts:
     # ---- changes while it is open
 
     def follow(self, settings: Settings) -> list[str]:
-        """Go by these settings from now on. Returns a sentence for each that only a restart or a command can change.
+        """Use these settings from now on. Returns a sentence for each that only a restart or a command can change.
 
-        As after a restart, the next pass groups anew what is decided otherwise now.
+        As after a restart, the next pass groups again what these settings decide otherwise.
         """
         told: list[str] = []
         before = self.settings
@@ -170,7 +170,7 @@ class Parts:
         return told
 
     def change_vision(self, vision: Vision) -> None:
-        """Another embedder is in force: everything looks through it from now on."""
+        """Use another embedder from now on, in all parts."""
         self.vision.rest()
         self.vision = vision
         self._build(self.roots.problems)
@@ -221,13 +221,13 @@ class Parts:
             )
 
     def _lock_root(self, root: str) -> None:
-        """A disk that came later, or another one at this path, is locked from now on. Raises AlreadyRunning."""
+        """Lock a disk that came later, or another one at this path. Raises AlreadyRunning."""
         if self._locks is not None:
             self._locks.add(Path(root))
 
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
-    """What a worker is made with."""
+    """The arguments of a worker."""
     machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction, settings.embedding
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 

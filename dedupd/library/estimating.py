@@ -1,4 +1,4 @@
-"""An estimate of a first scan: eyes of its own, which leave nothing behind in the library's index or under a root."""
+"""An estimate of a first scan, with a worker of its own, which leaves nothing in the library's index or under a root."""
 
 from __future__ import annotations
 

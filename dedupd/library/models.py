@@ -1,7 +1,7 @@
 """Which embedder is in force: recorded once, measured against the library, and switched for another one.
 
-Another embedder is prepared in the shadow of the one in force, which goes on deciding. Must never change what is in
-force but by `switch`, and never a verdict, a move or the keeper of one.
+Another embedder is prepared "in the shadow": the one in force still decides meanwhile. Must never change the embedder in
+force except by `switch`, and never a verdict, a move or the keeper of a moved file.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Models:
 
     @property
     def in_force(self) -> str:
-        """Its id as recorded; '' before anything was seen, or with hashes alone."""
+        """The recorded id of the embedder; '' before the first photo was read, or with hashes alone."""
         return self._parts.ledger.get("model")
 
     def record(self) -> None:
-        """Before photos are looked at: find out which embedder sees, and record the choice at its first use."""
+        """Ask the worker which embedder it has, and record the choice at its first use. Call it before photos are read."""
         ledger = self._parts.ledger
         if not ledger.inventory.anything_to_look_at() and ledger.get("recipe"):
             return
@@ -47,7 +47,7 @@ class Models:
         self.tidy()
 
     def tidy(self) -> None:
-        """Once, when the worker runs anyway: what former models and recipes left in the index goes."""
+        """Remove index tables of former models and recipes; once, while the worker runs anyway."""
         if not self._tidied:
             prepared = self._parts.ledger.get(shadow.IN_SHADOW)
             self._parts.vision.tidy(["" if prepared == "hashes" else prepared] if prepared else [])
@@ -56,7 +56,7 @@ class Models:
     # ---- another one
 
     def prepare(self, name: str, *, on_progress: Progress = quiet, stop: Stop = never) -> bool:
-        """See and compare every photo with another embedder, in the shadow of the one in force; nothing changes yet.
+        """Read and compare every photo with another embedder; nothing changes yet.
 
         False when it was stopped: call it again to go on, after a restart too. `pipeline.tune` says what the switch
         would change. Raises VisionError when the embedder cannot be had.
@@ -67,7 +67,7 @@ class Models:
         return self._shadow is None or self._shadow.advance(on_progress, stop)
 
     def _start(self, name: str) -> shadow.Shadow | None:
-        """None when that is the embedder in force: then there is nothing to prepare, and what was is forgotten."""
+        """The preparation; None when that embedder is in force already: then an older preparation is dropped."""
         parts = self._parts
         if self._shadow is not None:
             self._shadow.vision.rest()

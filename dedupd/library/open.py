@@ -1,6 +1,6 @@
 """The public face of a library: open it under its lock, scan it, read its groups and its report.
 
-Owns the life of a library, from lock to close. What acts on one part of it is that part's own method (build.py).
+Owns the life of a library, from lock to close. Anything else is a method of one of its parts (build.py).
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from dedupd.errors import RootError, UsageError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
 from dedupd.library.passes import Passes
-from dedupd.library.results import MonthResult, ScanOutcome
+from dedupd.library.scan_outcome import MonthResult, ScanOutcome
 from dedupd.library.view import thumbnails
 from dedupd.pipeline.forget import ADOPTED_AT
-from dedupd.pipeline.roots import quiet
+from dedupd.pipeline.roots import quiet as no_progress
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Progress, Vision
+from dedupd.progress_bars import show_progress
 from dedupd.protocol.requests import Side
 from dedupd.protocol.views import GroupView
 
 
 class Library(Parts, Closing):
-    """A photo library with its state: its parts, and what a script needs of them."""
+    """A photo library with its state: all its parts, and the methods that scripts need."""
 
     def __init__(
         self, settings: Settings, where: Places, *, vision: Vision | None = None, clock: Clock | None = None,
         locks: Locks | None = None, background: bool = False,
     ) -> None:  # fmt: skip
-        """Opens the ledger; the caller holds `locks`, which grow with disks that come later. `background`: nobody waits for
-        what it does. StateError, LedgerDamaged."""
+        """Opens the ledger. The caller holds `locks`; locks of disks that come later are added. `background`: nobody waits for
+        its work. StateError, LedgerDamaged."""
         super().__init__(settings, where, vision=vision, clock=clock, locks=locks, background=background)
         self.models = Models(self)
         self.passes = Passes(self, self.models)
@@ -70,7 +71,7 @@ class Library(Parts, Closing):
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
         narrowing: Narrowing | None = None, ask: Callable[[int, dict[str, Any]], bool] | None = None,
-        on_progress: Progress = quiet, stop: Stop = never,
+        on_progress: Progress = no_progress, stop: Stop = never,
     ) -> ScanOutcome:  # fmt: skip
         """One pass over all roots. `ask(files, report)` is called before anything moves, unless `yes`.
 
@@ -88,14 +89,14 @@ class Library(Parts, Closing):
             stop=stop,
         )
 
-    def adopt(self, place: str, *, on_progress: Progress = quiet) -> Adoption:
+    def adopt(self, place: str, *, on_progress: Progress = no_progress) -> Adoption:
         """Take the rows of a backfill into the index: photos of these contents are then hashed, and not decoded again.
 
-        Raises DedupdError: no such place, or rows of other eyes than this library's alone.
+        Raises DedupdError: no such place, or only rows of another model or recipe than this library's.
         """
         address = store_at(place).address
         self.models.record()
-        # First: whatever came in is not taken for what is gone.
+        # Before the rows come in, so that they are not removed as gone.
         self.ledger.put(ADOPTED_AT, str(self.clock.now()))
         return self.vision.adopt(address, lambda done, total: on_progress("adopt", done, total))
 
@@ -120,6 +121,8 @@ def run_deduplication_for_months(
     root: str | Path,
     *,
     dry_run: bool = False,
+    quiet: bool = False,
+    on_progress: Progress | None = None,
     state_dir: str | Path | None = None,
     **changes: Any,
 ) -> list[MonthResult]:
@@ -129,17 +132,29 @@ def run_deduplication_for_months(
     >>> for result in run_deduplication_for_months([(2024, 6), (2024, 7)], "~/Pictures", dry_run=True):
     ...     print(result.line, len(result.groups))
 
-    Raises UsageError for a month that is none, and what Library.open raises.
+    Shows how far it is, in a notebook and on a terminal, and prints `Summary updated for 2024/06` for each log that it
+    rewrote, unless `quiet`. `on_progress(phase, done, total)` is called in place of what is shown. Raises UsageError for a
+    month that is none, and what Library.open raises.
     """
     try:
         wanted = [Month(year, month) for year, month in months]
     except (TypeError, ValueError) as error:
         raise UsageError(f"months must be (year, month) pairs, such as (2024, 6): {error}") from None
     with Library.open([Path(root).expanduser()], state_dir=state_dir, **changes) as library:
-        outcome = library.scan(dry_run=dry_run, yes=not dry_run, months=wanted)
+        with _shown(on_progress, quiet=quiet) as progress:
+            outcome = library.scan(dry_run=dry_run, yes=not dry_run, months=wanted, on_progress=progress)
         if not library.roots.all[0].online:
             raise RootError(next(iter(library.roots.problems.values())))
+    for result in outcome.months:
+        if result.summary_updated and not quiet:
+            print(f"Summary updated for {result.year}/{result.month:02}")
     return list(outcome.months)
+
+
+def _shown(on_progress: Progress | None, *, quiet: bool) -> contextlib.AbstractContextManager[Progress]:
+    if on_progress is not None:
+        return contextlib.nullcontext(on_progress)
+    return contextlib.nullcontext(no_progress) if quiet else show_progress()
 
 
 def _path(value: str | Path | None) -> Path | None:

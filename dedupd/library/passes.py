@@ -1,7 +1,7 @@
 """The order of a pass: recover, reconcile, read again, ingest, rescue, group, check what is held, move, summarise.
 
-`scan` is the whole of it, for whoever waits for one pass. The daemon does the same steps by themselves, whenever one is
-due, and lets people come in between. Must never move a file without a yes or the consent of the root (P12).
+`scan` does all steps at once. The daemon (daemon/jobs.py) does the same steps one by one, whenever one is due, and lets
+people come in between. Must never move a file without a yes or the consent of the root (P12).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dedupd.core.photo import FileState
 from dedupd.errors import VisionError
 from dedupd.library.build import Parts
 from dedupd.library.models import Models
-from dedupd.library.results import ScanOutcome, month_results
+from dedupd.library.scan_outcome import ScanOutcome, month_results
 from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
@@ -31,18 +31,20 @@ from dedupd.ports import Progress
 
 log = logging.getLogger("dedupd.library")
 SCAN_REREADS = 1 << 30
-"""Bytes that a scan reads again of what is in doubt; a daemon has more time."""
+"""Bytes of doubtful files that one scan reads again, at most; a daemon has more time."""
+SCAN_DEFERRED = 64
+"""Photos of large families that a scan compares to their end; of more a daemon does in idle hours."""
 
 
 class Passes:
-    """The steps of a pass that need more than one part, and their order."""
+    """The steps of a pass, in order, and those steps that need more than one part."""
 
     def __init__(self, parts: Parts, models: Models) -> None:
         self._parts, self._models = parts, models
         self._held_checked_for: str | None = None
         """The keep policy for which held copies were compared with their keepers since the start."""
         self._asked_for_blocks = False
-        """Once after each start too: an older dedupd, or a root that was read-only, could not find out."""
+        """Whether placeholders were tried out since the start: an older dedupd, or a read-only root, could not do it."""
 
     def scan(
         self, *, dry_run: bool = False, yes: bool = False, months: Iterable[Month] | None = None,
@@ -63,6 +65,10 @@ class Passes:
         if not dry_run:
             changes.problems += parts.movement.rescue(stop)
         touched = parts.grouper.regroup(chosen, opens=opens, on_progress=on_progress, stop=stop)
+        # What a narrowed scan may not open would be taken for compared.
+        if opens is None and parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.work_off(stop):
+            for root, more in parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop).items():
+                touched.setdefault(root, set()).update(more)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()
         proposed = 0 if stop() else self._proposed(chosen, only)
@@ -73,13 +79,14 @@ class Passes:
             )
         waiting = 0 if dry_run else self._proposed(chosen, only)
         touched = parts.movement.months_of(moved, touched)
+        written = set[tuple[str, str]]()
         if not dry_run:
-            parts.summaries.rewrite(touched)
-        results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen)
+            written = {(summary.root, summary.month) for summary in parts.summaries.rewrite(touched)}
+        results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written)
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
             problems=(*parts.roots.problems.values(), *changes.problems), waiting=waiting,
-            not_looked_at=not_looked_at(parts.ledger, parts.roots.all),
+            not_looked_at=not_looked_at(parts.ledger, parts.roots.all), left_to_compare=parts.grouper.left(),
         )  # fmt: skip
 
     def ingest(
@@ -123,7 +130,7 @@ class Passes:
         return photos
 
     def check_held(self, *, on_progress: Progress = quiet, stop: Stop = never) -> int:
-        """Compare what an older dedupd moved with what it left, each pair once. Returns how many hold what theirs lacks.
+        """Compare what an older dedupd moved with its keepers, each pair once. Returns how many hold what their keeper lacks.
 
         What cannot be read is asked about again when dedupd is started anew.
         """
@@ -144,7 +151,7 @@ class Passes:
         return found
 
     def catch_up(self, *, on_progress: Progress = quiet) -> None:
-        """Look, index and group with the embedder in force, if it can be had; nothing moves."""
+        """Reconcile, ingest and group with the embedder in force, if it is available; nothing moves."""
         parts = self._parts
         if not parts.ledger.get("embedder"):
             return
@@ -167,7 +174,7 @@ class Passes:
         return sum(consent.proposals(self._parts.ledger, root, wanted, only).files for root in online)
 
     def _wait_until_settled(self, only: Narrowed | None, stop: Stop) -> None:
-        """A move needs files unchanged for the settle time; photos copied seconds ago are waited for, once."""
+        """Wait, once, for photos that were copied seconds ago: only files unchanged for the settle time may move."""
         parts = self._parts
         online = [root for root in parts.roots.all if root.online]
         proposed = (

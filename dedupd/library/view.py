@@ -1,4 +1,4 @@
-"""The state of a library as it is, read only: for status, months, groups and show, with and without a daemon.
+"""A library opened read only: for status, months, groups and show, with and without a daemon.
 
 Takes no lock. Must never write the ledger, and never look at a root.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os.path
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dedupd.adapters.fs.disk import LocalDisk
@@ -23,11 +23,11 @@ from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer, build_report, resolve, status_view
 from dedupd.ports import Vision
 from dedupd.protocol.results import Resolved
-from dedupd.protocol.views import StatusView
+from dedupd.protocol.views import GroupView, StatusView
 
 
 class LibraryView:
-    """What is known of a library, for whoever only reads."""
+    """The state of a library, read only."""
 
     def __init__(self, settings: Settings, where: Places) -> None:
         """Raises StateError when there is no ledger yet or it cannot be read."""
@@ -64,6 +64,22 @@ class LibraryView:
         """Newest month first, and how many there are in all; `relation` and `state` as the views call them."""
         ids = [r.id for r in self.roots if root in (None, r.path)]
         return self.ledger.judgement.page(ids, month, relation, state, offset, limit)
+
+    def outlines(self, month: str, root: str | None = None) -> list[GroupView]:
+        """The groups of a month to be counted and sorted by size: views without members, paths and evidence but the keeper's."""
+        return [
+            GroupView(
+                id=group.id, root=known.path, month=group.month, relation=group.relation, state=group.state,
+                keep=group.keeper, bytes=group.bytes, review_bytes=group.review_bytes, version=group.version,
+            )
+            for known in self.roots
+            if root in (None, known.path)
+            for group in self.ledger.judgement.outlines(known.id, month)
+        ]  # fmt: skip
+
+    def groups(self, ids: Iterable[int]) -> list[GroupView]:
+        """These groups whole, in the order given; those that are gone are left out."""
+        return self.reviewer.groups(self.ledger.judgement.by_ids(ids))
 
     def narrowed(self, narrowing: Narrowing) -> Narrowed:
         """What one scan counts of this library."""

@@ -23,23 +23,23 @@ from dedupd.core.units import extension
 from dedupd.core.xmp import to_xmp
 from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.move_orders import Companions, Stays
-from dedupd.pipeline.relocate import Mover
 from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.mover import FileMover
     from dedupd.adapters.fs.sidecar_files import SidecarFiles
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.annotate")
 BATCH = (8, 64)
-"""Groups whose files are read at a time, fewest and most."""
+"""Groups whose files are read in one request, fewest and most."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Case:
-    """One group: what stands beside its keeper, and what ought to."""
+    """One group: the sidecar that is beside its keeper, and the one that should be."""
 
     row: SidecarRow
     keeper: FileRow | None
@@ -52,7 +52,7 @@ class _Case:
 
 
 class Annotator:
-    """Brings sidecars in line with what is held. `on`: the setting `metadata` is "sidecar"."""
+    """Writes and removes sidecars, so that they match the held copies. `on`: the setting `metadata` is "sidecar"."""
 
     def __init__(
         self, ledger: Ledger, vision: Vision, disk: Disk, store: SidecarFiles, roots: Roots, clock: Clock, *,
@@ -67,8 +67,8 @@ class Annotator:
     ) -> None:  # fmt: skip
         """Write the sidecars that moves owe, and remove those of moves that were undone.
 
-        `groups`: these alone; somebody waits for an act, and not for all that a pass has still to write. Without `read`
-        no photo is read: what needs that stays owed, and so does all that the worker cannot read now.
+        `groups`: only these, because a person waits for this act and not for the rest. With `read` False no photo is read,
+        and sidecars that need it stay owed, as do those of photos that the worker cannot read now.
         """
         waiting = {row.root for row in self._ledger.sidecars.unsettled()}
         for root in self._ledger.inventory.roots():
@@ -83,7 +83,7 @@ class Annotator:
     def _settle_root(
         self, root: RootRow, groups: Collection[int] | None, read: bool, on_progress: Progress, stop: Stop
     ) -> list[str]:
-        """End what was begun and do what is owed in this root, which is surely itself. Returns what people should know."""
+        """End what was begun and do what is owed in this root, whose identity was checked. Returns sentences for people."""
         said: list[str] = []
         waiting = [
             row.group
@@ -114,7 +114,7 @@ class Annotator:
     # ---- what is wanted
 
     def _case(self, root: RootRow, row: SidecarRow, companions: Companions) -> _Case | None:
-        """None when it cannot be worked out now."""
+        """The case of one group; None when it cannot be decided now."""
         moves = self._ledger.journal.moves(group=row.group)
         held = [move for move in moves if move.held]
         if not moves:
@@ -132,7 +132,7 @@ class Annotator:
         return case
 
     def _ended(self, root: RootRow, case: _Case) -> SidecarRow:
-        """What a crash left half made is taken away, and what it left half taken away too."""
+        """End what a crash interrupted: a sidecar half written or half removed is removed."""
         row = case.row
         if row.state in ("writing", "removing"):
             self._store.remove(root.path, root.uuid, row, case.folder, torn=row.state == "writing")
@@ -151,7 +151,7 @@ class Annotator:
         return [m for m in same if extension(m.dst) == "xmp" or (m.primary and m.relation != Relation.EXACT)]
 
     def _read(self, root: RootRow, cases: Iterable[_Case]) -> None:
-        """Find out what each keeper lacks, with one question for all of them."""
+        """Read what each keeper lacks, with one request for all."""
         asked: list[tuple[_Case, str, str]] = []
         for case in cases:
             speaking = self._speaking(case)
@@ -207,7 +207,7 @@ class Annotator:
         return replace(settled, told=(*case.wanted.told(), f"not written: {why}"))
 
     def _withdrawn(self, root: RootRow, case: _Case) -> bool:
-        """Take our sidecar away, wherever its keeper's owner has put it. False when that failed: it stays owed."""
+        """Remove our sidecar, also when its keeper was moved. False when that failed: it stays owed."""
         row, places = case.row, [case.row.path]
         if case.keeper is not None:
             places.append(f"{case.keeper.path}.xmp")
@@ -240,7 +240,7 @@ class Annotator:
 
 
 def withdraw_by_receipts(
-    root: str, store: SidecarFiles, mover: Mover, scope: Callable[[Move], bool] = lambda move: True
+    root: str, store: SidecarFiles, mover: FileMover, scope: Callable[[Move], bool] = lambda move: True
 ) -> int:
     """With the ledger gone: lay aside the sidecars of keepers of which nothing is held any more. Returns how many.
 

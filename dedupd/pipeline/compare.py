@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
-from dedupd.core.records import FileRow, PairRow
+from dedupd.core.records import DeferredRow, FileRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable
-from dedupd.core.series import Series
+from dedupd.core.series import Series, Shot
+from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, look_at
-from dedupd.pipeline.measure_thresholds import own_thresholds
+from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Progress, ProofRequest, Vision, VisionStatus
+from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision, VisionStatus
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 256
-"""Contents searched for at a time: look-alikes of a thousand screenshots would fill the memory. Not sized by time: a look
-at the whole index costs much the same for one content as for so many."""
+FRESH = 1024
+"""Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
+for so many, and what comes back fits into memory whatever they are."""
 
 
 Opens = Callable[[FileRow, str], bool]
@@ -66,6 +67,37 @@ class Comparison:
         finally:
             self._opens = _any_file
 
+    def ahead(
+        self, months: Iterable[tuple[int, str]], on_progress: Progress = lambda phase, done, total: None,
+        stop: Stop = never,
+    ) -> bool:  # fmt: skip
+        """Compare what is new in the first of these months, and in as many after it as one search serves, with the whole
+        library. False when it was stopped before the end; what was measured till then is kept.
+        """
+        seeing = self.vision.status()
+        self._model, rules = seeing.model, self._rules(seeing)
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        new, shots = set[str](), list[Shot]()
+        for root, month in months:
+            found = self._ledger.judgement.not_compared(self._indexed(root, month), "", self._model, rules)
+            if not found and not new:
+                return True
+            new.update(found)
+            shots += self._ledger.inventory.shots(root, month) if found else ()
+            if len(new) >= FRESH:
+                break
+        fresh = sorted(new)
+        lacking = self._restore_index(fresh, stop) if fresh else set[str]()
+        if lacking is None:
+            return False
+        search = _Search(fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots))
+        return self._compare(search, lacking, _MonthProgress(on_progress, len(fresh)), stop)
+
+    def _indexed(self, root: int, month: str) -> list[str]:
+        """The contents of the month that eyes have seen, in order."""
+        files = self._ledger.inventory.live_in_month(root, month)
+        return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+
     def month(
         self,
         root: int,
@@ -77,8 +109,7 @@ class Comparison:
 
         False when it was stopped before the end; what was searched for and measured till then is kept.
         """
-        files = self._ledger.inventory.live_in_month(root, month)
-        contents = sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+        contents = self._indexed(root, month)
         if not contents:
             return True
         self._roots = {r.id: r for r in self._ledger.inventory.roots()}
@@ -109,20 +140,91 @@ class Comparison:
 
         However often it is stopped, something is done each time it is called.
         """
-        for start in range(0, len(search.fresh), FRESH):
-            block = search.fresh[start : start + FRESH]
-            if start and stop():
+        begun = False
+        for part in self._proposals(search):
+            if begun and stop():
                 return False
-            unproven = self._prove(self._candidates(block, search), progress, len(block), stop)
+            begun = True
+            pairs, more = self._chosen(part, search)
+            self._keep_unlike([p for p in pairs if p.unlike])
+            unproven = self._prove([p for p in pairs if not p.unlike], progress, len(part.fresh), stop)
             if unproven is None:
                 return False
-            done = set(block) - unproven - lacking
+            done = set(part.fresh) - unproven - lacking
             with self._ledger.transaction():
                 for rules, contents in search.rules.items():
                     here = [c for c in contents if c in done]
                     self._ledger.judgement.compared(here, search.place, self._model, rules)
-            progress.block_done(len(block))
+                    later = [c for c in here if c in more]
+                    self._ledger.judgement.defer(later, search.place, self._model, rules)
+            progress.block_done(len(part.fresh))
         return True
+
+    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
+        """Compare photos of large families with all of their family, for about so long or until there is none left.
+
+        Their months then wait to be grouped again. Whether any was compared to its end.
+        """
+        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        seeing = self.vision.status()
+        self._model = seeing.model
+        rules, until = self._rules(seeing), self._clock.monotonic() + seconds
+        done = False
+        while (row := self._ledger.judgement.next_deferred(self._model)) is not None:
+            if not self._work_off_one(row, rules, stop):
+                break
+            done = True
+            if stop() or self._clock.monotonic() >= until:
+                break
+        return done
+
+    def _work_off_one(self, row: DeferredRow, rules: str, stop: Stop) -> bool:
+        """False when it was stopped."""
+        if not row.rules.startswith(rules):  # it is compared anew by the rules of today
+            self._worked_off(row)
+            return True
+        lacking = self._restore_index([row.content], stop)
+        if lacking is None:
+            return False
+        if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
+            self._not_met(sorted(lacking))
+            return True
+        unproven = self._with_all(row, stop)
+        if unproven is None:
+            return False
+        self._worked_off(row, again=row.content in unproven)
+        return True
+
+    def _with_all(self, row: DeferredRow, stop: Stop) -> set[str] | None:
+        """Compare one photo with all of its family; answers as `_prove` does."""
+        root, _, month = row.place.partition(":")
+        among, series = None, Series(())
+        if month:
+            among = self._indexed(int(root), month)
+            series = Series(self._ledger.inventory.shots(int(root), month))
+        search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
+        quiet, unproven = _MonthProgress(lambda phase, done, total: None, 1), set[str]()
+        for part in self.vision.candidates(row.content, among, *self._bars(search)):
+            found: dict[tuple[str, str], Candidate] = {}
+            self._gather(found, part, search)
+            failed = self._prove(_met_together(found.values()), quiet, 1, stop)
+            if failed is None:
+                return None
+            unproven |= failed
+        return unproven
+
+    def _worked_off(self, row: DeferredRow, *, again: bool = False) -> None:
+        """At once with its months, so that no kill leaves them as they were grouped without it.
+
+        `again`: a file was not readable, and the photo is compared anew.
+        """
+        files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
+        with self._ledger.transaction():
+            self._ledger.judgement.worked_off(row.content, row.place, self._model)
+            for root, month in sorted({(file.root, file.month) for file in files}):
+                self._ledger.inventory.change_month(root, month, self._clock.now())
+            if again:
+                self._ledger.judgement.forget_compared([row.content])
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -191,14 +293,25 @@ class Comparison:
                 for file in files:
                     self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
 
-    def _candidates(self, block: Sequence[str], search: _Search) -> list[Candidate]:
+    def _proposals(self, search: _Search) -> Iterator[Proposal]:
+        """Block by block, and each in parts that fit into memory."""
+        for start in range(0, len(search.fresh), FRESH):
+            block = search.fresh[start : start + FRESH]
+            yield from self.vision.propose(block, search.among, *self._bars(search))
+
+    def _bars(self, search: _Search) -> tuple[float | None, float | None, float | None]:
+        """The person's cosine, the model's own, and the one from which look-alikes of a month are shown as such."""
+        if search.among is None:
+            return None, self._far, None
+        return self.threshold, self._near, bars_in_force(self._ledger, self._model, self.threshold).similar
+
+    def _chosen(self, part: Proposal, search: _Search) -> tuple[list[Candidate], set[str]]:
+        """The pairs of this part to be measured now, and the contents of which more are left for later."""
         found: dict[tuple[str, str], Candidate] = {}
-        if search.among is not None:
-            pairs = self.vision.propose(block, search.among, self.threshold, self._near)
-        else:
-            pairs = self.vision.propose(block, None, None, self._far)
-        self._gather(found, pairs, search)
-        return _met_together(found.values())
+        self._gather(found, part.pairs, search)
+        traits = self._ledger.inventory.traits({c for pair in found for c in pair})
+        pairs, more = chosen(found.values(), part.fresh, traits)
+        return _met_together(pairs), more | set(part.cut)
 
     def _gather(
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search
@@ -221,6 +334,12 @@ class Comparison:
                 or relatable(a, b, pair.hash_distance, same_month=search.among is not None)
             ):
                 found[pair.a, pair.b] = pair
+
+    def _keep_unlike(self, pairs: Sequence[Candidate]) -> None:
+        """Look-alikes of which the small pictures said all: they may be shown as such."""
+        rows = [_measured(pair, None, self._model) for pair in self._measured_before(pairs)]
+        with self._ledger.transaction():
+            self._ledger.judgement.put_pairs(rows)
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""
@@ -363,7 +482,7 @@ def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
             ledger.inventory.change_month(row.root, row.month, clock.now())
 
 
-def _measured(pair: Candidate, measures: Measures, model: str) -> PairRow:
+def _measured(pair: Candidate, measures: Measures | None, model: str) -> PairRow:
     return PairRow(
         a=pair.a,
         b=pair.b,

@@ -24,15 +24,15 @@ BREAKER_FILES, BREAKER_SHARE, BREAKER_SECONDS = 50, 0.02, 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """A root's proposals and whether they may move without another question."""
+    """The proposed moves of a root, and whether they may go now."""
 
     root: RootRow
     groups: tuple[GroupRow, ...]
     """Groups of this root, each with only the members that would move unattended."""
     files: int
-    """How many files that is."""
+    """How many files they are."""
     waits: str
-    """'' when they may move; else one sentence: what they wait for."""
+    """'' when they may go; else one sentence on what they wait for."""
 
 
 def proposals(
@@ -55,9 +55,9 @@ def proposals(
 
 
 class Lately:
-    """How far the journal was an hour ago, by a clock that nobody sets.
+    """The newest move of an hour ago, by a clock that cannot be set.
 
-    Set ahead, the wall clock makes an hour pass in a moment, and the next flood would go unasked.
+    When the wall clock is set ahead, an hour seems to pass in a moment, and many moves could go without a question.
     """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
@@ -73,14 +73,14 @@ class Lately:
         return self._stood[0][1]
 
     def note(self) -> None:
-        """Where it stands now is asked for in an hour: to be called before and after something moves."""
+        """Remember the newest move. Call it before and after something moves."""
         newest = self._ledger.journal.newest()
         if not self._stood or self._stood[-1][1] != newest:
             self._stood.append((self._clock.since_boot(), newest))
 
 
 def allowed(ledger: Ledger, root: RootRow, now: float, lately: int | None = None) -> Allowed:
-    """The same without what cannot move and waits for a person, held back by a missing first yes or by the breaker.
+    """The proposals without files that cannot move, and what they wait for: the first yes of the root, or the breaker.
 
     lately: Lately.newest().
     """
@@ -95,7 +95,7 @@ def allowed(ledger: Ledger, root: RootRow, now: float, lately: int | None = None
 
 
 def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | None = None) -> str:
-    """What `files` proposed moves in this root wait for, as one sentence; '' when they may go."""
+    """One sentence on what this number of moves in this root waits for; '' when they may go."""
     if not files:
         return ""
     if root.consented_at is None:
@@ -116,7 +116,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | N
 
 
 def _recently_moved(ledger: Ledger, root: RootRow, now: float, lately: int | None) -> int:
-    """Moves of the last hour since the last yes. A clock that was set back counts them too: in doubt ask, until a yes."""
+    """Moves of the last hour since the last yes. Moves with a time in the future (the clock was set back) count too."""
     said = root.breaker_ok_at if root.breaker_ok_at is not None and root.breaker_ok_at <= now else 0.0
     before_the_yes = int(ledger.get(_yes(root), "0"))
     return ledger.journal.moved_since(
@@ -125,12 +125,12 @@ def _recently_moved(ledger: Ledger, root: RootRow, now: float, lately: int | Non
 
 
 def _yes(root: RootRow) -> str:
-    """The newest move when somebody said yes to more: a move number, as the wall clock may be set."""
+    """The newest move when a person said yes to more: a move id, because the wall clock may be set."""
     return f"yes {root.id}"
 
 
 def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
-    """One sentence for each kind of reason why files that are to move wait for a person to mend it."""
+    """One sentence per reason why files cannot move until a person mends something."""
     found: dict[str, list[RefusedRow]] = {}
     for row in ledger.refusals.standing(root.id):
         if row.lasting:
@@ -150,7 +150,7 @@ def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:
 
 
 def backlog_done(ledger: Ledger, root: RootRow, now: float) -> None:
-    """The first moves are through: from now on the breaker counts."""
+    """Record that the first moves are done: from now on the breaker counts."""
     if root.consented_at is not None and root.backlog_done_at is None:
         with ledger.transaction():
             ledger.put(_yes(root), str(ledger.journal.newest()))

@@ -1,4 +1,4 @@
-"""What a first scan would come to, told from a sample: how many photos, how long it takes, how much may be saved.
+"""An estimate of a first scan from a sample: how many photos, how long it takes, how much may be saved.
 
 Must never write under a root or in the ledger, and never open a file whose bytes are in the cloud only.
 """
@@ -20,21 +20,21 @@ from dedupd.pipeline.roots import quiet
 from dedupd.ports import Clock, Disk, FoundFile, LookRequest, Progress, ProofRequest, Vision
 
 SAMPLE = 32
-"""Photos that are seen, spread over all by size."""
+"""Photos of the sample, spread evenly over all by size."""
 WARM_UP = 2
 """Of them those that are seen first: the model is loaded for them, once."""
 PAIRS = 6
 SAME_SIZE = 400
-"""Sets of files of one size whose beginnings are compared."""
+"""Sets of files of equal size whose first bytes are compared, at most."""
 BEGINNING = 1 << 16
-"""Bytes: two photos of one size that begin alike so far are the same."""
+"""Bytes: two photos of equal size that agree so far count as the same."""
 PAIRS_A_PHOTO = (0.3, 1.0)
-"""How many pairs are laid over each other for each photo: in an ordinary library, and in one of bursts and series."""
+"""Pairs to align per photo: in an ordinary library, and in one with many bursts and series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A first scan, foretold."""
+    """What a first scan would come to."""
 
     photos: int
     bytes: int
@@ -108,7 +108,7 @@ def _walked(
 
 
 class _Seeing:
-    """How long the eyes need, in seconds."""
+    """Measures how long the worker needs, in seconds."""
 
     def __init__(self, vision: Vision, clock: Clock) -> None:
         self._vision, self._clock = vision, clock

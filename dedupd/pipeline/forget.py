@@ -1,4 +1,4 @@
-"""What is gone and named nowhere is forgotten, by the ledger and by the index, a little at a time.
+"""Removes from ledger and index what no file has any more, a little at a time.
 
 Owns when that is due. What may never be forgotten is known by adapters/ledger/forgetting.py. Must not be called while
 anything waits to be looked at: a photo that moved to another root is known there soon.
@@ -19,10 +19,10 @@ log = logging.getLogger("dedupd.forget")
 ADOPTED_AT = "adopted_at"
 """When rows of a backfill came in, of photos that nobody has found yet."""
 _CONTENTS = 10_000
-"""Looked through at each pass: a fraction of a second."""
+"""Contents examined in each pass: a fraction of a second."""
 _AGAIN_SECONDS = 86_400.0
 _ADOPTED_SECONDS = 30 * 86_400.0
-"""Adopted rows wait so long for their photos: an import of millions goes on for days, root by root."""
+"""Adopted rows are kept this long without a photo: an import of millions takes days, root by root."""
 _ABORTED_SECONDS = 90 * 86_400.0
 
 
@@ -39,7 +39,7 @@ def forget_gone(ledger: Ledger, clock: Clock) -> None:
 
 
 def forget_rows(ledger: Ledger, vision: Vision, clock: Clock) -> None:
-    """What of the index the ledger does not know any more, once a day, when the eyes are open anyway."""
+    """Remove index rows that the ledger does not know any more; once a day, while the worker runs anyway."""
     if not _due(ledger, clock, "forgot_rows_at") or not _due(ledger, clock, ADOPTED_AT, _ADOPTED_SECONDS):
         return
     try:

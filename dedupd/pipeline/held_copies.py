@@ -76,7 +76,7 @@ def _not_found_by_undo(ledger: Ledger, root: RootRow) -> list[Move]:
 
 
 def _end_forgotten(ledger: Ledger, sought: Iterable[Move]) -> None:
-    """Of these, what an older dedupd believed gone without a word to the journal: a person was told of it for ever."""
+    """End the moves of these whose files an older dedupd forgot without ending the move, so that status named them for ever."""
     with ledger.transaction():
         ledger.journal.finish(
             [_taken_out(move) for move in sought if ledger.inventory.file(move.file) is None]
@@ -119,13 +119,13 @@ def _missing(
 
 
 def undone_by_owner(ledger: Ledger, row: FileRow, path: str, now: float) -> None:
-    """Its owner moved a held copy out of duplicates/ by hand: that is an undo, and it stays where they put it (P11)."""
+    """A person moved a held copy out of duplicates/ by hand: that is an undo, and it stays where it is now (P11)."""
     with ledger.transaction():
         # An undo asked for meanwhile found it at neither place and left the row for a person: this answers it.
         rows = [*ledger.journal.moves(content=row.content, held=True), *ledger.journal.attention()]
         ours = {m.id: m for m in rows if m.file == row.id}
         undone = [
-            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, restored=path, error="", refusal=None)
+            replace(m, goal=Goal.UNDONE, state=MoveState.DONE, undone_to=path, error="", refusal=None)
             for m in ours.values()
         ]
         ledger.journal.finish(undone)
@@ -139,7 +139,7 @@ def _mark(stat: FileStat) -> tuple[int, int, int]:
 def _gone_along(
     ledger: Ledger, root: RootRow, row: FileRow, move: Move | None, path: str, now: float
 ) -> None:
-    """A person renamed or moved a folder with its duplicates/: the copy is held still, and undo follows it there."""
+    """A person renamed or moved a folder with its duplicates/: the copy is still held, and its move gets the new path."""
     src = row.path
     if move is not None:
         above, below = (duplicates_folder(p)[: -len(DUPLICATES)] for p in (row.path, path))
@@ -164,7 +164,7 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
         copies = _copies_since(ledger, row, move)
         if copies and move.primary:
             ended = replace(
-                move, goal=Goal.UNDONE, state=MoveState.DONE, restored=next(iter(copies)).path, error="", refusal=None
+                move, goal=Goal.UNDONE, state=MoveState.DONE, undone_to=next(iter(copies)).path, error="", refusal=None
             )  # fmt: skip
             record_undo_verdict(ledger, ended, now)
         else:

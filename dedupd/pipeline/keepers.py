@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 ROUND_KEEPERS = 200
-"""Of the slow round, in one sweep: 50,000 keepers take two hours."""
+"""Keepers of the slow round that one sweep checks: 50,000 keepers take two hours."""
 ROUND_SECONDS = 6 * 3600.0
-"""From the beginning of one round to that of the next: in between a disk may sleep. Every full look counts as one."""
+"""Seconds from the start of one round to the next, so that a disk may sleep between them. A full walk counts as a round."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Round:
-    """Where the slow round of a root stands."""
+    """How far the slow round of a root is."""
 
     began: float
     after: int | None = 0
-    """The last group of it that was looked at; None when it is through."""
+    """The last group that was checked; None when the round is done."""
     waiting: set[int] = field(default_factory=set[int])
     """Groups to be looked at in the next sweep, whatever the round says."""
 
@@ -47,16 +47,16 @@ class Keepers:
             waiting |= self._ledger.judgement.groups_kept_in(root, folder, whole=whole)
 
     def again(self, root: RootRow, group: int) -> None:
-        """It could not be answered or helped yet: look at it in the next sweep too."""
+        """Check it in the next sweep too: it could not be answered or mended yet."""
         self._round(root).waiting.add(group)
 
     def all(self, root: RootRow) -> list[KeptRow]:
-        """Every one, at once."""
+        """Every group, at once."""
         self._rounds[root.id] = _Round(began=self._clock.monotonic(), after=None)
         return self._ledger.judgement.kept(root)
 
     def due(self, root: RootRow) -> list[KeptRow]:
-        """Those of the hints, those whose answer is open, and some of the round."""
+        """Groups to check now: those that events name, those without an answer, and the next ones of the round."""
         now, at = self._clock.monotonic(), self._round(root)
         asked, at.waiting = at.waiting, set()
         rows = self._ledger.judgement.kept(root, groups=asked) if asked else []

@@ -1,6 +1,6 @@
-"""A model without shipped thresholds measures its own on the library; which thresholds are in force.
+"""Measures the thresholds of a model on the library, and says which thresholds are in force.
 
-Must never change a group: it only measures, and writes down what it found with where it comes from. The sample is
+Must never change a group: it only measures, and records the result with its samples. The sample is
 chosen by content, so that the same library gives the same numbers.
 """
 
@@ -43,7 +43,7 @@ def own_thresholds(ledger: Ledger, model: str) -> OwnThresholds | None:
 
 
 def bars_in_force(ledger: Ledger, model: str, similar: float | None = None) -> Thresholds:
-    """Shipped, else the model's own, else those with which it only proposes; the person's own `similar` bar on top."""
+    """The thresholds in force: shipped ones, else those measured here, else none (it only proposes); with a person's `similar` bar."""
     own = None if shipped(model) else own_thresholds(ledger, model)
     if own is None:
         return thresholds_for(model, similar)
@@ -51,7 +51,7 @@ def bars_in_force(ledger: Ledger, model: str, similar: float | None = None) -> T
 
 
 def bring_thresholds(source: Ledger, target: Ledger, model: str) -> None:
-    """What this model measured on one library holds for another that is judged by it."""
+    """Copy the thresholds that this model measured on one library to another."""
     if text := source.get(_key(model)):
         target.put(_key(model), text)
 
@@ -61,7 +61,7 @@ def _key(model: str) -> str:
 
 
 class ThresholdMeasurement:
-    """One model measuring itself. `advance` until it answers."""
+    """The measurement of one model. Call `advance` until it returns thresholds."""
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock) -> None:
         self._ledger, self._vision, self._clock = ledger, vision, clock
@@ -71,7 +71,7 @@ class ThresholdMeasurement:
         self._copies: list[float] = []
 
     def advance(self, on_progress: Progress, stop: Stop = never) -> OwnThresholds | None:
-        """Some more of the way; the thresholds at its end, written down unless dedupd brings its own. None: stopped.
+        """Go on measuring. Returns the thresholds at the end (recorded, unless dedupd ships some); None: stopped.
 
         Raises NotCalibrated when the library is too small, or the model tells nothing apart.
         """
@@ -96,7 +96,7 @@ class ThresholdMeasurement:
     # ---- the sample
 
     def _choose(self) -> list[str]:
-        """Contents are hashes: the first in their order are a fair sample, and the same each time."""
+        """The sample: contents are hashes, so the first ones in order are random, and the same each time."""
         sample: list[str] = []
         for chunk in self._ledger.inventory.live_pages(SAMPLE):
             lacking = set(self._vision.missing(chunk))
@@ -159,7 +159,7 @@ class ThresholdMeasurement:
 
 
 def _strange(a: Traits, b: Traits) -> bool:
-    """Nothing brings the two together: not their hashes, not the day."""
+    """Whether the two are strangers: other hashes, another day."""
     if a.captured is not None and b.captured is not None and abs(a.captured - b.captured) < _STRANGER_SECONDS:
         return False
     return (a.phash ^ b.phash).bit_count() > _STRANGER_BITS and (

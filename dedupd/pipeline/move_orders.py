@@ -1,4 +1,4 @@
-"""A group's decision becomes move orders: the photo and all that shares its fate, with where each goes.
+"""Turns the members of a group into move orders: each photo with all files of its unit, and where each goes.
 
 Must never move a file. A unit whose companions the keeper cannot match byte for byte stays: hiding the
 only RAW, Live motion or edit of a photo would be a loss (P10).
@@ -28,11 +28,11 @@ class Stays(Exception):
 
 
 class NotYet(Stays):
-    """It does not move now; what it is to be is not in question."""
+    """It does not move now, but later; the decision stands."""
 
 
 class Companions:
-    """Which files share a photo's fate, and whether its keeper has the same. Reads each folder once.
+    """Which files belong to a photo, and whether its keeper has the same ones. Reads each folder once.
 
     With `scope` the names are read from the disk: a move must not leave a companion behind that came a moment
     ago, nor take or keep what is none of the library since then (P17). Without, they are the ledger's.
@@ -72,11 +72,11 @@ class Companions:
         return next((unit.photo for unit in units.values() if path in unit.companions), "")
 
     def _named(self, path: str) -> Unit:
-        """What names alone say of it."""
+        """The unit by names alone."""
         return self._in_folder(path.rpartition("/")[0])[1].get(path) or Unit(photo=path)
 
     def _in_folder(self, folder: str) -> tuple[frozenset[str], dict[str, Unit]]:
-        """The names in it, and the units they make."""
+        """The names in the folder, and their units."""
         if folder not in self._folders:
             names = frozenset(self._names(folder))
             self._folders[folder] = names, units_in(names)

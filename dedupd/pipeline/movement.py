@@ -26,19 +26,22 @@ from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.pace import BUSY_SECONDS, SyncPace
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
-from dedupd.pipeline.relocate import Mover, new_batch
+from dedupd.pipeline.relocate import new_batch
 from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.mover import FileMover
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.movement")
 GROUPS = (8, 512)
-"""Groups that move, or units that are undone, before somebody else may come in: fewest and most."""
+"""Groups to move, or units to undo, in one slice: fewest and most."""
+RESCUE_SECONDS = 2.0
+"""Seconds of undoing moves in one sweep; then requests of people come in, and the next slice goes on."""
 RESCUE_AGAIN_SECONDS = 600.0
-"""How long a rescue that failed (a full or read-only disk) is left before it is tried again."""
+"""Seconds until a rescue that failed (a full or read-only disk) is tried again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,22 +62,22 @@ class Moved:
     moves: list[Move] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
-    """Photos that were to move and did not, for whatever reason."""
+    """Photos that should have moved and did not, for any reason."""
     touched: dict[int, set[str]] = field(default_factory=dict)
     """Root id -> months that the act grouped anew, also where nothing moved."""
     again_in: float = 0.0
     """Seconds until what is left of it may move, where a sync client watches; 0: nothing is left for that reason."""
     batch: str = field(default_factory=new_batch)
-    """What moved in it came from one act, in whatever root: `undo --last` undoes all of it."""
+    """The batch of all moves of this act, in all roots: `undo --last` undoes the whole batch."""
 
     @property
     def groups(self) -> set[int]:
-        """What its moves belong to."""
+        """The groups that its moves belong to."""
         return {move.group for move in self.moves}
 
     @property
     def messages(self) -> list[str]:
-        """All of it for people; what is wrong with many files is one sentence for each reason."""
+        """All sentences for people; files that stay for one reason share a sentence."""
         return [*dict.fromkeys(self.said), *gathered(self.troubles)]
 
 
@@ -82,7 +85,7 @@ class Movement:
     """The moves of one library."""
 
     def __init__(
-        self, ledger: Ledger, mover: Mover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
+        self, ledger: Ledger, mover: FileMover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
         keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None],
         lock: Callable[[str], None], pace: SyncPace,
     ) -> None:  # fmt: skip
@@ -94,6 +97,8 @@ class Movement:
         self.keepers, self._lately, self._pace = keepers, lately, pace
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which undoing its moves is not tried again."""
+        self._looked_for: dict[int, set[int]] = {}
+        """Root id -> groups whose keeper no look found, and whose copies have not come back yet."""
 
     def recover(self) -> list[Move]:
         """Finish or undo what a crash interrupted; before anything else moves."""
@@ -167,7 +172,7 @@ class Movement:
         self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, *,
         asked: bool,
     ) -> bool:  # fmt: skip
-        """Slice by slice. False when it was stopped before the end."""
+        """Move the groups slice by slice. False when it was stopped before the end."""
         done = 0
 
         def told(phase: str, moved: int, of: int) -> None:
@@ -203,7 +208,8 @@ class Movement:
         self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved,
         on_progress: Progress = quiet, *, asked: bool, stop: Stop = never,
     ) -> None:  # fmt: skip
-        """`asked`: a person did, and hears of every file that stays; unattended, what is to wait is tried again."""
+        """Move these groups. `asked`: a person asked for it and is told of every file that stays; otherwise files that must wait
+        are only tried again later."""
         if not chosen:
             return
         obstacle = self.obstacle(root)
@@ -283,12 +289,20 @@ class Movement:
 
         Every keeper is looked at.
         """
-        return [told for root in self._roots.all for told in self._rescue(root, self.keepers.all(root), stop)]
+        said: list[str] = []
+        for root in self._roots.all:
+            said += self._rescue(root, self.keepers.all(root), stop, float("inf"))
+        return said
 
     def sweep(
-        self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never
-    ) -> list[str]:
-        """The same where it is due: root id -> folders of events. Roots that are not `heard` give none: there all are due."""
+        self, hints: Mapping[int, Mapping[str, bool]], heard: Container[int], stop: Stop = never,
+        seconds: float = RESCUE_SECONDS,
+    ) -> list[str]:  # fmt: skip
+        """`rescue`, but only of keepers that are due. `hints`: root id -> folders that events named; roots not in `heard` report no
+        events, so all their keepers are due.
+
+        Takes about so many `seconds` for each root; what is left then is for `rescue_on`, see `rescue_goes_on`.
+        """
         said: list[str] = []
         # All hints first: what fails in one root must not lose the news of the next.
         for root in self._roots.all:
@@ -297,33 +311,66 @@ class Movement:
             if not root.online and root.id not in heard:
                 continue  # the look that finds it again asks about all
             due = self.keepers.due(root) if root.id in heard else self.keepers.all(root)
-            said += self._rescue(root, due, stop)
+            said += self._rescue(root, due, stop, seconds)
         return said
 
-    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop) -> list[str]:
-        """Stopped in the middle of its look, it is for the next sweep."""
-        lost = self._lost(root, rows)
-        known = self._roots.surely(root, mark=True) if lost else None
+    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop, seconds: float) -> list[str]:
+        """Rescue in one root. When it is stopped, the next sweep goes on."""
+        looked_for = self._looked_for.setdefault(root.id, set())
+        lost = set(self._lost(root, rows))
+        known = self._roots.surely(root, mark=True) if lost or looked_for else None
         if known is None:
             return []
+        if lost <= looked_for:
+            return self._undo_lost(known, stop, seconds)
         # A keeper that was only renamed is found by a full look, and then it is not lost.
         reconcile(known, self._ledger, self._disk, self._clock, self._roots.scope, stop=stop)
         if stop():
             return []
+        looked_for |= set(self._lost(known, self.keepers.all(known)))
+        return self._undo_lost(known, stop, seconds)
+
+    def rescue_on(self, stop: Stop = never, seconds: float = RESCUE_SECONDS) -> list[str]:
+        """Go on with what a sweep found lost and had no time for. Returns sentences for people."""
+        said: list[str] = []
+        for root in self._roots.all:
+            if not (looked_for := self._looked_for.get(root.id)):
+                continue
+            if (known := self._roots.surely(root, mark=True)) is None:
+                looked_for.clear()  # a sweep asks again once the root is there
+                continue
+            said += self._undo_lost(known, stop, seconds)
+        return said
+
+    @property
+    def rescue_goes_on(self) -> bool:
+        """Whether keepers are known to be lost whose copies have not come back yet."""
+        return any(self._looked_for.values())
+
+    def _undo_lost(self, root: RootRow, stop: Stop, seconds: float) -> list[str]:
+        """For about so long. Whoever came in meanwhile may have brought a keeper back: each is asked about again."""
+        left, until = self._looked_for[root.id], self._clock.monotonic() + seconds
+        rows = {row.group: row for row in self.keepers.all(root) if row.group in left}
+        left.intersection_update(rows)
         said: list[str] = []
         undone: dict[str, list[Move]] = {}
-        for group in self._lost(known, self.keepers.all(known)):
-            for move in self._undo_group(group, said):
-                undone.setdefault(self._why_undone(root, move), []).append(move)
+        for group, row in rows.items():
+            if self._lost(root, [row]):
+                for move in self._undo_group(group, said):
+                    undone.setdefault(self._why_undone(root, move), []).append(move)
+            left.discard(group)
+            if stop() or self._clock.monotonic() >= until:
+                break
         said += [
-            f"{why}, so {len(moves)} file(s) came back, first {moves[0].restored or moves[0].src}"
+            f"{why}, so {len(moves)} file(s) came back, first {moves[0].undone_to or moves[0].src}"
             for why, moves in undone.items()
         ]
         self._annotate(read=False)
         return said
 
     def _lost(self, root: RootRow, rows: Sequence[KeptRow]) -> list[int]:
-        """Groups of these whose keeper is gone; those that could not be helped wait a while. What is open is asked again."""
+        """Those of these groups whose keeper is gone, without those whose rescue failed a moment ago. A keeper that cannot be
+        checked now is checked in the next sweep."""
         now = self._clock.monotonic()
         lost: list[int] = []
         for row in rows:
@@ -392,7 +439,8 @@ class Movement:
         self, result: Moved, moves: Sequence[Move], goal: Goal = Goal.UNDONE, *, on_progress: Progress = quiet,
         stop: Stop = never,
     ) -> None:  # fmt: skip
-        """The same as a part of an act with that `result`. `goal` RETURNED: nobody judged them, so that they are grouped anew, and may move again."""
+        """`undo` as a part of an act with that `result`. `goal` RETURNED: no person judged them, so they are grouped again and may
+        move again."""
         units: dict[tuple[str, str, str], list[Move]] = {}
         wanted = {(m.batch, m.unit) for m in moves}
         for batch in sorted({m.batch for m in moves}):
@@ -413,7 +461,7 @@ class Movement:
             self._annotate(groups={m.group for m in moves}, stop=stop)
 
     def _undo_units(self, chosen: Sequence[Move], result: Moved, goal: Goal, on_progress: Progress) -> None:
-        """Whole units, as they lie now: what was undone in between is left out."""
+        """Undo whole units; moves that were undone in the meantime are left out."""
         held = {m.id: m for m in self._ledger.journal.moves(ids=[m.id for m in chosen], held=True)}
         ended: list[Move] = []
         for root in sorted({m.root for m in chosen}):

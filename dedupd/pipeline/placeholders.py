@@ -1,6 +1,6 @@
-"""Roots whose file system gives no file any blocks: there a file that is here looks like one that is in the cloud only.
+"""Roots whose file system reports no blocks for any file, so that local files look like placeholders of a cloud service.
 
-Owns the record of them. Must never be asked in a dry run: finding it out writes in the root.
+Owns the record of such roots. Must never try it out in a dry run: that writes in the root.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _KEY = "roots_without_blocks"
 
 
 def devices(ledger: Ledger, roots: Iterable[RootRow], disk: Disk | None) -> set[int]:
-    """The devices of these roots where the number of blocks says nothing. Without a `disk` as it was found out last."""
+    """The devices of these roots on which the number of blocks says nothing. Without `disk`: as recorded."""
     known = ledger.get(_KEY).split()
     here = (root for root in roots if str(root.id) in known and root.online)
     return {root.dev for root in here if root.dev is not None and (disk is None or not _tell(disk, root))}
 
 
 def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
-    """Ask about roots with files that look like placeholders. True when some are none: they are to be looked at again."""
+    """Try out roots with files that look like placeholders. True when some are local files after all, to be read again."""
     cloudy = [f for f in ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
     known = set(ledger.get(_KEY).split())
     asked = {f.root for f in cloudy}

@@ -1,17 +1,17 @@
-"""What has lain in duplicates/ for long goes into the desktop's trash, on its owner's word, and comes back from there.
+"""Purge: at a person's command, files that lay in duplicates/ for long go into the desktop's trash, and come back from it.
 
 Owns which held files may go (what the ledger has stored must say that their keeper holds all of them) and the order of a
-purge: proven, journaled, gone, journaled. Must never act by itself, and never on a file that was not named to it.
+purge: prove, journal, move into the trash, journal. Must never act by itself, and never on a file it was not given.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
 from dedupd.core.attention import Trouble
@@ -29,60 +29,14 @@ from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, Progress
 
 if TYPE_CHECKING:
+    from dedupd.adapters.fs.discarding import Discarder
     from dedupd.adapters.ledger import Ledger
 
 log = logging.getLogger("dedupd.purge")
 
 
-class Discards(Protocol):
-    """Files between proof and trash (adapters/fs/discarding.py: DiscardBatch)."""
-
-    orders: list[Discard]
-    refused: list[tuple[Discard, MoveRefused]]
-
-    def discard(self, rows: Sequence[Purge]) -> list[Purge]:
-        """Rows come back DONE, ABORTED or (recovery must look) INTENT."""
-        ...
-
-
-class Discarding(Protocol):
-    """What puts files into the trash (adapters/fs/discarding.py: Discarder)."""
-
-    def problem(self, root: str) -> str:
-        """Why nothing of this root can go into a trash; '' when it can."""
-        ...
-
-    def prepare(self, orders: Sequence[Discard]) -> AbstractContextManager[Discards]:
-        """Hold and prove files of one root. RootError."""
-        ...
-
-    def whereabouts(self, move: Move, purge: Purge) -> Place:
-        """SRC in duplicates/, DST in the trash."""
-        ...
-
-    def confirm(self, moves: Sequence[tuple[Move, Purge]]) -> None:
-        """Make durable what arrived. OSError, RootError."""
-        ...
-
-    def settle_name(self, move: Move, purge: Purge) -> None:
-        """Take away what an interrupted purge left in the trash of a file that is held."""
-        ...
-
-    def free_place(self, move: Move) -> str:
-        """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
-        ...
-
-    def take_back(self, move: Move, purge: Purge, original: str) -> None:
-        """From the trash to `move.dst`. MoveRefused, RootError."""
-        ...
-
-    def confirm_held(self, move: Move, purge: Purge) -> None:
-        """Make durable that it is held again. MoveRefused, RootError."""
-        ...
-
-
 class Plan:
-    """Which held files may go into the trash, by what is stored. Reads the ledger alone."""
+    """Which held files may go into the trash, by what the ledger has stored. Reads the ledger only."""
 
     def __init__(self, ledger: Ledger, settings: Settings, roots: Iterable[RootRow]) -> None:
         self._ledger, self._sidecars = ledger, settings.metadata == "sidecar"
@@ -119,7 +73,7 @@ class Plan:
         ]
 
     def _torn(self, unit: Sequence[Move]) -> str:
-        """A unit that was named in part, or whose photo is not held any more."""
+        """Why this unit is not complete (named in part, or its photo is not held any more), one clause; '' when it is."""
         whole = self._ledger.journal.moves(batch=unit[0].batch, held=True)
         if len(unit) != sum(m.unit == unit[0].unit for m in whole):
             return "not all that belongs to it was named"
@@ -128,7 +82,7 @@ class Plan:
         )
 
     def stand_in(self, move: Move) -> FileRow | None:
-        """The file that stands for this one: its keeper; for a companion another file of its bytes in the same root."""
+        """The file that is kept for this one: its keeper; for a companion another file with its bytes in the same root."""
         root = self._roots[move.root]
         if not move.primary:
             rows = [
@@ -142,7 +96,7 @@ class Plan:
         return self._ledger.inventory.file_at(root.id, move.keeper)
 
     def _why_not(self, move: Move, file: FileRow | None, stands: FileRow | None) -> str:
-        """One clause; '' when what is stored says that nothing would be lost."""
+        """One clause why it may not go; '' when by what is stored nothing would be lost."""
         if file is None or file.state != FileState.HELD or file.absent_since is not None:
             return "it was not there at the last look"
         if not move.primary:
@@ -161,7 +115,10 @@ class Plan:
         return "it only looks alike" if move.relation == Relation.SIMILAR else ""
 
     def _holds_more(self, move: Move, keeper: FileRow) -> str:
-        """P16 by what is stored, without what a keep policy waives: the trash is not duplicates/."""
+        """Why it may hold something that its keeper lacks (P16), one clause; '' when it does not.
+
+        A keep policy waives nothing here, because a trash is emptied one day.
+        """
         seen = self._ledger.inventory.traits([move.content, move.keeper_content])
         if move.keeper_content not in seen:
             return "its keeper was never read to the end"
@@ -192,7 +149,7 @@ class Plan:
         )
 
     def _unwritten(self, move: Move) -> str:
-        """What it knows (date, place, rating) must stand beside its keeper first."""
+        """Why its metadata (date, place, rating) is not yet beside its keeper, one clause; '' when it is."""
         row = self._ledger.sidecars.of(move.group)
         if row is None or move.relation in (Relation.EXACT, Relation.BURST):
             return ""
@@ -207,7 +164,7 @@ class Purging:
     """Purges of one library."""
 
     def __init__(
-        self, ledger: Ledger, discarder: Discarding, disk: Disk, clock: Clock, settings: Settings, roots: Roots,
+        self, ledger: Ledger, discarder: Discarder, disk: Disk, clock: Clock, settings: Settings, roots: Roots,
         movement: Movement, *, lock: Callable[[str], None],
     ) -> None:  # fmt: skip
         self._ledger, self._discarder, self._disk, self._clock = ledger, discarder, disk, clock
@@ -224,7 +181,7 @@ class Purging:
     ) -> Moved:
         """Put the files of these moves into the trash, those held for at least so many seconds.
 
-        Everything is asked for once more: what is stored, and at that moment what the disk shows.
+        Everything is checked once more at that moment: what the ledger has stored, and what is on the disk.
         """
         result = Moved()
         named = set(moves)
@@ -319,7 +276,7 @@ class Purging:
         return ""
 
     def _record(self, ended: Sequence[tuple[Move, Purge]], result: Moved) -> None:
-        """How purges ended, and what that means for all that is counted, in one commit."""
+        """Record how purges ended and what follows for files and months, in one commit."""
         with self._ledger.transaction():
             self._ledger.purges.put([row for _, row in ended])
             for move, row in ended:
@@ -350,7 +307,7 @@ class Purging:
     # ---- out of the trash
 
     def recover(self) -> None:
-        """End every interrupted purge; what its owner put back by the desktop goes where it was. Idempotent."""
+        """End every interrupted purge. Files that a person restored from the trash go back to their places. Idempotent."""
         begun = self._ledger.purges.in_state(PurgeState.INTENT, PurgeState.RETURNING)
         moves = {m.id: m for m in self._ledger.journal.moves(ids=[p.move for p in begun])}
         units: dict[tuple[str, str], list[tuple[Move, Purge]]] = {}
@@ -368,7 +325,7 @@ class Purging:
         self._found_again()
 
     def _end(self, unit: Sequence[tuple[Move, Purge]]) -> None:
-        places = {purge.move: self._discarder.whereabouts(move, purge) for move, purge in unit}
+        places = {purge.move: self._discarder.locate(move, purge) for move, purge in unit}
         if Place.UNKNOWN in places.values():
             return
         going = [(m, p) for m, p in unit if p.state is PurgeState.INTENT]
@@ -384,14 +341,14 @@ class Purging:
             self._end_one(move, purge, places[move.id])
 
     def _end_one(self, move: Move, purge: Purge, place: Place) -> None:
-        """A unit that did not go as a whole comes back; one that was on its way back goes on."""
+        """End the purge of one unit: if it did not go as a whole it comes back; if it was on its way back it goes on."""
         if place is Place.DST and purge.state is PurgeState.RETURNING:
             self._ledger.purges.put([replace(purge, state=PurgeState.DONE)])
         elif purge.state is PurgeState.RETURNING:
             self._held_again(move, purge)
         else:
             if place is Place.DST:
-                self._discarder.take_back(move, purge, move.dst)
+                self._discarder.undo(move, purge, move.dst)
             stopped = "it was found nowhere" if place is Place.NOWHERE else "the purge was interrupted"
             self._ledger.purges.put([replace(purge, state=PurgeState.ABORTED, error=stopped)])
 
@@ -408,7 +365,7 @@ class Purging:
         return True
 
     def _found_again(self) -> None:
-        """What its owner restored in the trash's own window lies in duplicates/ again, where nobody looks: it is put back."""
+        """Undo the moves of files that a person restored from the trash: they lie in duplicates/, where nobody would see them."""
         done = self._ledger.purges.in_state(PurgeState.DONE)
         moves = {m.id: m for m in self._ledger.journal.moves(ids=[p.move for p in done])} if done else {}
         ids = {r.path: r.id for r in self._roots.all}
@@ -419,15 +376,15 @@ class Purging:
                 continue
             if self._ledger.inventory.file_at(ids[move.root], move.dst) is not None:
                 continue  # another duplicate that moved since then has the name
-            if self._discarder.whereabouts(move, purge) is Place.SRC:
+            if self._discarder.locate(move, purge) is Place.SRC:
                 with suppress(MoveRefused, RootError):  # a disk that is read-only: it is tried again
                     back.append(self._held_again(move, purge))
         if back:
             log.info("%d file(s) were taken out of the trash and go back to where they were", len(back))
             self._movement.undo(back)
 
-    def bring_back(self, ids: Iterable[int]) -> list[str]:
-        """Those of these moves whose files lie in the trash, units whole, are held again, so that an undo finds them.
+    def undo(self, ids: Iterable[int]) -> list[str]:
+        """Undo the purge of those of these moves whose files lie in the trash (whole units), so that their moves can be undone.
 
         Returns sentences for people."""
         asked = [p.move for p in self._ledger.purges.of(list(ids)).values() if p.state is PurgeState.DONE]
@@ -443,7 +400,7 @@ class Purging:
             if purge.state is PurgeState.DONE:
                 move = whole[id]
                 try:
-                    self._bring_back(move, purge)
+                    self._undo(move, purge)
                 except (MoveRefused, OSError, RootError) as error:
                     said.append(
                         f"{move.src} went into the trash on {_day(purge.at)} ({purge.trash}) and is not brought back: {error}; "
@@ -451,17 +408,17 @@ class Purging:
                     )
         return said
 
-    def _bring_back(self, move: Move, purge: Purge) -> None:
+    def _undo(self, move: Move, purge: Purge) -> None:
         # Restored by the desktop already: there is nothing to bring.
-        if self._discarder.whereabouts(move, purge) is not Place.SRC:
+        if self._discarder.locate(move, purge) is not Place.SRC:
             going = replace(move, dst=self._discarder.free_place(move))
             with self._ledger.transaction():
                 self._ledger.journal.follow([going])
                 self._ledger.purges.put([replace(purge, state=PurgeState.RETURNING)])
             try:
-                self._discarder.take_back(_held(going), purge, move.dst)
+                self._discarder.undo(_held(going), purge, move.dst)
             except (MoveRefused, OSError, RootError):
-                if self._discarder.whereabouts(going, purge) is not Place.SRC:
+                if self._discarder.locate(going, purge) is not Place.SRC:
                     with self._ledger.transaction():
                         self._ledger.journal.follow([move])
                         self._ledger.purges.put([purge])
@@ -470,7 +427,7 @@ class Purging:
         self._held_again(move, purge)
 
     def _held_again(self, move: Move, purge: Purge) -> Move:
-        """The ledger as it was before the purge."""
+        """Record that the file is held again, as before the purge."""
         held = _held(move)
         self._discarder.confirm_held(held, purge)
         root = next((r for r in self._ledger.inventory.roots() if r.path == move.root), None)
@@ -497,7 +454,7 @@ def _held(move: Move) -> Move:
 
 
 def _chunks(candidates: Sequence[Purgeable]) -> Iterable[list[Purgeable]]:
-    """About CHUNK files, no unit torn apart."""
+    """Parts of about CHUNK files; no unit is split."""
     units: dict[tuple[str, str], list[Purgeable]] = {}
     for candidate in candidates:
         units.setdefault((candidate.move.batch, candidate.move.unit), []).append(candidate)

@@ -21,7 +21,7 @@ from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.errors import VisionError
 from dedupd.pipeline.compare import Comparison, Opens
-from dedupd.pipeline.lessons import change_months_of_new_verdicts, lessons_of, typed
+from dedupd.pipeline.make_lessons import change_months_of_new_verdicts, lessons_of, typed
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.roots import Roots, quiet
@@ -75,12 +75,15 @@ class Grouper:
     ) -> dict[int, set[str]]:
         touched: dict[int, set[str]] = {}
         compared: list[tuple[MonthRow, int]] = []
-        for row in waiting:
+        for place, row in enumerate(waiting):
             if stop():
                 break
             on_progress("compare", len(compared), len(waiting))
             # Read before: what changes from here on may not be compared, and keeps the month waiting.
             changes = self._ledger.inventory.changes(row.root, row.month)
+            ahead = ((later.root, later.month) for later in waiting[place:])
+            if not self._comparison.ahead(ahead, on_progress, stop):
+                break
             if not self._comparison.month(row.root, row.month, on_progress, stop):
                 break
             compared.append((row, changes))
@@ -92,6 +95,20 @@ class Grouper:
             with self._ledger.transaction():
                 self._ledger.inventory.clustered_month(row.root, row.month, changes, self._clock.now())
         return touched
+
+    def left(self) -> int:
+        """Photos of large families of which only the nearest were compared yet."""
+        return self._ledger.judgement.deferred(self._ledger.get("model"))
+
+    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
+        """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
+        if not self.left():
+            return False
+        try:
+            return self._comparison.work_off(stop, seconds)
+        except VisionError:
+            self._comparison.doubt_index()
+            raise
 
     def _decide(self, root: RootRow, month: str) -> set[str]:
         model = self._ledger.get("model")
@@ -282,7 +299,7 @@ def _store(
     found, files = drawn.stars, drawn.files
     rows = list(zip(found, members_of(ledger, found, companions), strict=True))
     with ledger.transaction():
-        ledger.judgement.put_taught(root, month, drawn.dismissed)
+        ledger.judgement.put_dismissed(root, month, drawn.dismissed)
         before = {g.id: g for g in ledger.judgement.groups(root, month)}
         before |= {g.id: g for g in ledger.judgement.groups_with_files(f.id for f in files)}
         by_keeper = {g.keeper: g for g in before.values() if g.root == root}

@@ -1,4 +1,4 @@
-"""How moves ended becomes what the ledger knows: where files lie, which group members moved or were undone.
+"""Records how moves ended: where files lie now, which group members moved or were undone.
 
 Idempotent: recording a move twice changes nothing, so recovery may repeat it. Must never touch a file.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 _CONTRADICTIONS = (Refusal.CHANGED, Refusal.OTHER_BYTES, Refusal.GONE)
-"""The disk contradicts the ledger."""
+"""Refusals which say that the disk contradicts the ledger."""
 
 
 class RecordingJournal:
@@ -60,15 +60,15 @@ def record_outcome(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
 
 
 def _doubt_both(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
-    """It or its keeper holds something else than the ledger believes: which of them, a look at both will tell."""
+    """The file or its keeper has other bytes than recorded: both are to be read again, to find out which."""
     keeper = ledger.inventory.file_at(file.root, move.keeper)
     ledger.rereading.doubt([f.id for f in (file, keeper) if f is not None], now)
 
 
 def record_undo_verdict(ledger: Ledger, move: Move, now: float) -> None:
-    """A person undid it: it never moves again, nor does its former keeper beside it (P11).
+    """A person undid this move: it never moves again, nor does its former keeper beside it (P11).
 
-    The 'keep' comes second: by that, lessons know that nothing was said of how alike they are.
+    The 'keep' is recorded after the 'different': that is how lessons recognise the verdict of an undo.
     """
     ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
     ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
@@ -96,7 +96,7 @@ def _record_undone(ledger: Ledger, move: Move, file: FileRow, now: float) -> Non
     if file.state != FileState.HELD or file.path != move.dst:
         return
     state = _state(ledger, file) if move.primary else FileState.COMPANION
-    ledger.inventory.placed_file(file.id, move.restored or move.src, state)
+    ledger.inventory.placed_file(file.id, move.undone_to or move.src, state)
     ledger.inventory.change_month(file.root, file.month, now)
     if not move.primary:
         return

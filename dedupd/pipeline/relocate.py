@@ -1,7 +1,7 @@
-"""Moving duplicates aside, undoing that, and ending what a crash left half done.
+"""Moves duplicates into duplicates/, undoes moves, and ends moves that a crash interrupted.
 
-Owns the order of things: proven, then journaled, then moved, then journaled. Must never decide what is a
-duplicate, and speaks of files only through its two ports.
+Owns the order of each move: prove, journal, rename, journal. Must never decide what is a duplicate, and reaches files
+only through the mover (adapters/fs/mover.py).
 """
 
 from __future__ import annotations
@@ -9,83 +9,22 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from dedupd.core.photo import FileStat
-from dedupd.core.records import SidecarRow
-from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place, destination
+from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState, Place
 from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock, Progress
 
+if TYPE_CHECKING:
+    from dedupd.adapters.fs.mover import FileMover, MoveBatch
+
 CHUNK = 48
-"""Files held open at once: two commits and a few fsyncs are shared by this many moves."""
+"""Files open at once: this many moves share two commits and a few fsyncs."""
 _TRIES = 8
-"""How often a unit whose chosen name is taken under its nose gets another name."""
+"""How often a unit gets another name when its chosen name was taken in the meantime."""
 
 _T = TypeVar("_T")
-
-
-class Hold(Protocol):
-    """Files of one root held by the mover between proof and rename (adapters/fs/mover.py: MoveBatch)."""
-
-    orders: list[MoveOrder]
-    refused: list[tuple[MoveOrder, MoveRefused]]
-    moves: list[Move]
-    settled: list[Move]
-    unmoved: list[Move]
-
-    def move(self, moves: Sequence[Move]) -> list[Move]:
-        """Move aside; rows come back DONE, ABORTED or (recovery must look) INTENT."""
-        ...
-
-    def undo(self, moves: Sequence[Move]) -> list[Move]:
-        """Bring back; rows come back DONE, or held as before with the reason."""
-        ...
-
-
-class Mover(Protocol):
-    """What moves files (adapters/fs/mover.py: FileMover). `prepare_moves` and `prepare_undo` raise RootError without the root."""
-
-    halted: str
-    """Why nothing may move any more in this process; '' while all is well."""
-
-    def prepare_moves(self, orders: Sequence[MoveOrder]) -> AbstractContextManager[Hold]:
-        """Hold and prove files of one root before they move aside."""
-        ...
-
-    def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> AbstractContextManager[Hold]:
-        """Find held files of one root before they are brought back."""
-        ...
-
-    def whereabouts(self, move: Move) -> Place:
-        """Where the file of an interrupted move lies."""
-        ...
-
-    def keeper_stands(self, move: Move) -> bool:
-        """Whether its keeper is in place with the recorded bytes."""
-        ...
-
-    def confirm(self, moves: Sequence[Move]) -> list[Move]:
-        """Make renames durable that a crash left unconfirmed; rows come back DONE."""
-        ...
-
-    def drop_second_name(self, move: Move) -> None:
-        """Take away the second name an interrupted link left. MoveRefused, OSError."""
-        ...
-
-    def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
-        """Move a receipted sidecar into duplicates/ while it is whole and ours; where to, '' if it stays. OSError, RootError."""
-        ...
-
-    def receipts(self, root: str) -> list[Move]:
-        """Moves as the receipts under a root tell of them."""
-        ...
-
-    def stat(self, root: str, path: str) -> FileStat | None:
-        """lstat of a regular file; None for anything else."""
-        ...
 
 
 class MoveJournal(Protocol):
@@ -126,15 +65,15 @@ def new_batch() -> str:
 
 def relocate(
     orders: Sequence[MoveOrder],
-    mover: Mover,
+    mover: FileMover,
     journal: MoveJournal,
     clock: Clock,
     on_progress: Progress = _silent,
     batch: str = "",
 ) -> list[Move]:
-    """Move these files aside, unit by unit, all with one `batch` (made up when not given).
+    """Move these files into duplicates/, unit by unit, all with one `batch` (a new one when not given).
 
-    Answers one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
+    Returns one row for each order, in their order: DONE (held now), ABORTED with the reason in `error`
     (the file is where it was; id 0 when a check said no before anything was journaled), or INTENT when the
     disk failed half-way: `recover` will look. Raises RootError and StateError; what was done is journaled.
     """
@@ -155,8 +94,8 @@ def relocate(
     return [rows[order.root, order.src] for order in orders]
 
 
-def recover(journal: MoveJournal, mover: Mover, clock: Clock) -> list[Move]:
-    """End every interrupted move; before anything else moves. Idempotent, and may itself be killed anywhere.
+def recover(journal: MoveJournal, mover: FileMover, clock: Clock) -> list[Move]:
+    """End every interrupted move, before anything else moves. Idempotent, and may itself be interrupted anywhere.
 
     A unit that arrived whole, with its keeper in place, is done; any other goes back to where it was. A file
     that is at neither place is ATTENTION, named by its content. Rows of a root that is not there stay open.
@@ -166,14 +105,14 @@ def recover(journal: MoveJournal, mover: Mover, clock: Clock) -> list[Move]:
     for unit in _units(row for row in open_rows if row.goal is Goal.MOVED):
         ended += _end_unit(unit, mover, journal, clock)
     for goal in (Goal.UNDONE, Goal.RETURNED):
-        back = [row for row in open_rows if row.goal is goal and mover.whereabouts(row) is not Place.UNKNOWN]
+        back = [row for row in open_rows if row.goal is goal and mover.locate(row) is not Place.UNKNOWN]
         ended += undo(back, mover, journal, clock, goal=goal)
     return ended
 
 
 def undo(
     moves: Sequence[Move],
-    mover: Mover,
+    mover: FileMover,
     journal: MoveJournal | None,
     clock: Clock,
     on_progress: Progress = _silent,
@@ -181,10 +120,10 @@ def undo(
 ) -> list[Move]:
     """Undo these moves: each held file goes back to where it was, with the same path bytes, bytes, mtime, mode and xattrs.
 
-    A taken name becomes a sibling name (`restored` says which), a missing folder is made again. `goal`
-    RETURNED says that dedupd does it by itself (P8). Answers one row for each move, in their order: DONE with
+    A taken name becomes a sibling name (`undone_to` says which), a missing folder is made again. `goal`
+    RETURNED: dedupd does it by itself (P8). Returns one row for each move, in their order: DONE with
     the new goal, ATTENTION when the file is nowhere, or unchanged with the reason in `error`.
-    `journal` None: the ledger is gone, the receipts alone are kept. Raises RootError and StateError.
+    `journal` None: the ledger is gone, and only receipts are written. Raises RootError and StateError.
     """
     wanted = [move for move in moves if move.held or move.state in (MoveState.INTENT, MoveState.ATTENTION)]
     rows = {_key(move): move for move in moves}
@@ -197,14 +136,14 @@ def undo(
     return [rows[_key(move)] for move in moves]
 
 
-def told_by_receipts(root: str, mover: Mover) -> list[Move]:
+def told_by_receipts(root: str, mover: FileMover) -> list[Move]:
     """The moves that the receipts under `root` tell of and that were not undone, oldest first. Raises RootError."""
     return [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
 
 
 def undo_from_receipts(
     root: str,
-    mover: Mover,
+    mover: FileMover,
     clock: Clock,
     on_progress: Progress = _silent,
     moves: Sequence[Move] | None = None,
@@ -220,25 +159,6 @@ def undo_from_receipts(
     alone = undo([replace(row, unit=str(n)) for n, row in enumerate(stuck)], mover, None, clock)
     better = {_key(row): row for row in alone}
     return [better.get(_key(row), row) for row in ended]
-
-
-def redo(moves: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
-    """Undo an undo: what these rows undid moves again, proven anew, as new rows of a new batch."""
-    orders = [order for move in moves if move.goal is Goal.UNDONE and (order := _order_again(move, mover))]
-    return relocate(orders, mover, journal, clock)
-
-
-def _order_again(move: Move, mover: Mover) -> MoveOrder | None:
-    src = move.restored or move.src
-    stat, keeper_stat = mover.stat(move.root, src), mover.stat(move.root, move.keeper)
-    if stat is None or keeper_stat is None:
-        return None
-    return MoveOrder(
-        group=move.group, unit=move.unit, file=move.file, root=move.root, root_id=move.root_id, src=src,
-        dst=destination(src, move.root), stat=stat, content=move.content, keeper=move.keeper, keeper_stat=keeper_stat,
-        keeper_content=move.keeper_content, relation=move.relation, evidence=move.evidence,
-        primary=move.primary,
-    )  # fmt: skip
 
 
 def _contradictions(orders: Sequence[MoveOrder], journal: MoveJournal) -> Iterator[tuple[MoveOrder, str]]:
@@ -258,7 +178,7 @@ def _refusal(order: MoveOrder, batch: str, why: MoveRefused, at: float) -> Move:
 
 
 def _move_chunk(
-    waiting: Sequence[MoveOrder], mover: Mover, journal: MoveJournal, clock: Clock, batch: str
+    waiting: Sequence[MoveOrder], mover: FileMover, journal: MoveJournal, clock: Clock, batch: str
 ) -> list[Move]:
     ended: dict[str, Move] = {}
     for _ in range(_TRIES):
@@ -276,13 +196,15 @@ def _move_chunk(
     return list(ended.values())
 
 
-def _journaled(hold: Hold, journal: MoveJournal, batch: str, at: float) -> list[Move]:
+def _journaled(hold: MoveBatch, journal: MoveJournal, batch: str, at: float) -> list[Move]:
     rows = hold.move(journal.intend(hold.orders, batch, at))
     journal.finish(rows)
     return rows
 
 
-def _undo_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | None, goal: Goal) -> list[Move]:
+def _undo_chunk(
+    waiting: Sequence[Move], mover: FileMover, journal: MoveJournal | None, goal: Goal
+) -> list[Move]:
     ended: dict[tuple[str, str, int, str], Move] = {}
     for _ in range(_TRIES):
         with mover.prepare_undo(waiting, goal) as hold:
@@ -298,8 +220,8 @@ def _undo_chunk(waiting: Sequence[Move], mover: Mover, journal: MoveJournal | No
     return list(ended.values())
 
 
-def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: Clock) -> list[Move]:
-    places = [(move, mover.whereabouts(move)) for move in unit]
+def _end_unit(unit: Sequence[Move], mover: FileMover, journal: MoveJournal, clock: Clock) -> list[Move]:
+    places = [(move, mover.locate(move)) for move in unit]
     if any(place is Place.UNKNOWN for _, place in places):
         return []
     if all(place is Place.DST for _, place in places) and all(mover.keeper_stands(move) for move in unit):
@@ -312,7 +234,7 @@ def _end_unit(unit: Sequence[Move], mover: Mover, journal: MoveJournal, clock: C
     return back + rest
 
 
-def _end_where_it_is(move: Move, place: Place, mover: Mover) -> Move:
+def _end_where_it_is(move: Move, place: Place, mover: FileMover) -> Move:
     if place is Place.NOWHERE:
         lost = f"neither {move.src} nor {move.dst} holds the content {move.content}: look for it by hand"
         return move.refused(MoveRefused(lost, Refusal.GONE), MoveState.ATTENTION)
@@ -342,7 +264,7 @@ def _units(moves: Iterable[Move]) -> list[list[Move]]:
 def _chunks(
     rows: Iterable[_T], unit: Callable[[_T], Hashable], root: Callable[[_T], str]
 ) -> Iterator[list[_T]]:
-    """Rows in runs of one root and about CHUNK files, no unit torn apart."""
+    """Parts of one root and about CHUNK files; no unit is split."""
     found: dict[Hashable, list[_T]] = {}
     for row in rows:
         found.setdefault(unit(row), []).append(row)

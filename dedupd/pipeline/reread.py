@@ -1,7 +1,7 @@
-"""Bytes read again: of files in doubt as soon as can be, of the keepers of held copies about once a month.
+"""Reads files again: files in doubt as soon as possible, keepers of held copies about once a month.
 
-A file may hold other bytes under the same size and times: rewritten in place, or rotten. Of most files that
-costs nothing, since each is proven before it moves; behind a keeper it hides the only good copy (P8).
+A file may have other bytes with the same size and times: it was rewritten in place, or the disk is failing. For most
+files that does no harm, since each is proven before it moves; for a keeper, its held copy is the only good one (P8).
 Must never decode, and never take longer than a slice: people and the sweep come in between.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("dedupd.reread")
 
 SLICE_BYTES = 32 << 20
-"""Read in each sweep of the daemon: a fraction of a second on most disks, and 90 GB a day at most."""
+"""Bytes read in each sweep of the daemon: a fraction of a second on most disks, at most 90 GB a day."""
 BLOCK_BYTES = 1 << 20
-"""Read between two questions whether somebody waits."""
+"""Bytes read before it asks again whether somebody waits."""
 DAY = 86_400.0
 MONTH = 30 * DAY
-"""In this time each keeper is read once. A day's share is read at a stretch, so that a disk at rest sleeps till the next."""
+"""Seconds in which each keeper is read once. A day's share is read at one go, so that a disk may sleep until the next."""
 
 _UNTIL, _LAST = "reread_until", "reread_last"
 """Ledger keys: up to when the keepers are read (a day is a thirtieth of their bytes), and the last group read."""
@@ -42,7 +42,7 @@ class Reread:
     """What a slice found."""
 
     changed: bool = False
-    """The ledger believed something that is not so: what it learned is to be looked at and grouped anew."""
+    """The ledger was wrong about a file: the month is to be read and grouped again."""
     said: list[str] = field(default_factory=list[str])
     """Sentences for people."""
 
@@ -55,14 +55,14 @@ class _Current:
 
 
 class Rereader:
-    """The reading of one library. A file that is half read is gone on with in the next slice, from its start after a restart."""
+    """The rereading of one library. A file that is half read continues in the next slice; after a restart, from its start."""
 
     def __init__(self, ledger: Ledger, disk: Disk, clock: Clock, roots: Roots, keepers: Keepers) -> None:
         self._ledger, self._disk, self._clock = ledger, disk, clock
         self._roots, self._keepers = roots, keepers
         self._current: _Current | None = None
         self._all_bytes = 0
-        """Of all keepers, while a day's share is being read; else 0."""
+        """Bytes of all keepers while a day's share is being read; else 0."""
 
     def read_on(self, stop: Stop = never, limit: int = SLICE_BYTES) -> Reread:
         """Read on for `limit` bytes, or until `stop`."""
@@ -127,7 +127,7 @@ class Rereader:
         self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
 
     def _worth(self, root: RootRow, row: FileRow) -> bool:
-        """False for what is on its way out, read in the next pass anyway, or in the cloud: that is never fetched."""
+        """False for files that are about to go, that the next pass reads anyway, or that are in the cloud (never downloaded)."""
         settled = (
             row.content and row.absent_since is None and row.state not in (FileState.HELD, FileState.SEEN)
         )

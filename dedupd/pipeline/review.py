@@ -19,11 +19,12 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Evidence, FileState, Relation, Traits
 from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.core.summary import left_to_compare
 from dedupd.errors import Refusal
 from dedupd.pipeline.consent import cannot_move, waits
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.held_better import told
-from dedupd.pipeline.lessons import dismissed_by
+from dedupd.pipeline.make_lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.narrow import Narrowed
@@ -93,7 +94,8 @@ class Reviewer:
         keeper = files.get(group.keeper)
         if keeper is None or group.root not in self._roots:
             return None
-        moves = self._held_moves(group)
+        # Only what has moved is asked for: a question for each of thousands is most of the time a month takes.
+        moves = self._held_moves(group) if any(m.role == "moved" for m in group.members) else {}
         view = GroupView(
             id=group.id, root=self._roots[group.root].path, month=group.month, relation=group_relation(group.members),
             state=group_state(group.members), keep=keeper.path, reasons=list(group.reasons), version=group.version,
@@ -154,9 +156,11 @@ class Reviewer:
         traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
         moves = self._held_moves(group)
         roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
-        worn = _worn(group, files)
+        shown = _badges(group, files)
         photos = [
-            self._photo(files[id], role, traits.get(files[id].content or ""), moves.get(id), worn.get(id, ()))
+            self._photo(
+                files[id], role, traits.get(files[id].content or ""), moves.get(id), shown.get(id, ())
+            )
             for id, role in roles.items()
             if id in files
         ]
@@ -226,7 +230,7 @@ class Reviewer:
         ]
 
 
-def _worn(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
+def _badges(group: GroupRow, files: Mapping[int, FileRow]) -> dict[int, tuple[str, ...]]:
     """File id -> what its picture holds, as far as pairs with the keeper were measured."""
     found: dict[int, tuple[str, ...]] = {}
     keeper = files.get(group.keeper)
@@ -284,6 +288,8 @@ def status_view(
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
+    if left := ledger.judgement.deferred(model):
+        attention.append(left_to_compare(left))
     if not bars_in_force(ledger, model).calibrated:
         attention.append(
             f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"

@@ -1,7 +1,7 @@
-"""Another model sees the whole library in the shadow: beside the one in force, which goes on deciding meanwhile.
+"""Prepares another model "in the shadow": it reads the whole library while the model in force still decides.
 
-Its vectors lie in a folder of their own in the index, its pairs in the ledger under its own name; both survive a
-kill, so that a later call goes on where this one was stopped. Must never change what is in force: `switch` does,
+Its vectors lie in a folder of their own in the index, its pairs in the ledger under its own name. Both survive a kill,
+so that a later call goes on where this one was stopped. Must never change what is in force: `switch` does,
 in one transaction, and moves nothing.
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 BATCH = 64
-"""Files looked at before somebody else may come in."""
+"""Files read in one slice."""
 IN_SHADOW = "shadow"
 """The ledger's entry that names the model in preparation."""
 
 
 class Shadow:
-    """One model in preparation. `advance` until it says True; then `switch`, or leave it for later."""
+    """One model in preparation. Call `advance` until it returns True; then `switch`, now or later."""
 
     def __init__(self, ledger: Ledger, vision: Vision, clock: Clock, threshold: float | None) -> None:
         """Asks `vision` which model it is. Raises VisionError when it cannot be had."""
@@ -44,7 +44,7 @@ class Shadow:
         """Whether this round through the library found anything."""
         self._seen, self._total = 0, 0
         self._given_up: set[str] = set()
-        """Contents it could not look at: what is in force keeps its opinion of them until they are looked at again."""
+        """Contents that it could not read: what the model in force measured stays until they can be read."""
         self._measurement: ThresholdMeasurement | None = None
         self._calibrated = shipped(self.model) or own_thresholds(ledger, self.model) is not None
         self._compared: dict[tuple[int, str], int] = {}
@@ -55,7 +55,7 @@ class Shadow:
         return self.seeing.model
 
     def advance(self, on_progress: Progress, stop: Stop = never) -> bool:
-        """Some more of the way. True when all is seen and compared under this model; False when it was stopped."""
+        """Go on. True when everything is read and compared with this model; False when it was stopped."""
         return (
             self._ingest(on_progress, stop)
             and self._calibrate(on_progress, stop)
@@ -110,7 +110,7 @@ class Shadow:
     # ---- calibrating
 
     def _calibrate(self, on_progress: Progress, stop: Stop) -> bool:
-        """Thresholds are never another model's. Without any it will only propose, and status says so."""
+        """Measure its thresholds, if it has none. Another model's are never used; without any it only proposes, and status says so."""
         if not self._calibrated:
             try:
                 self._measurement = self._measurement or ThresholdMeasurement(
@@ -166,7 +166,7 @@ def switch(
 
 
 def record(ledger: Ledger, shadow: Shadow) -> None:
-    """The choice, for every later start."""
+    """Record the model in force, for every later start."""
     seeing = shadow.seeing
     for key, value in (
         ("embedder", seeing.model or "hashes"),

@@ -1,6 +1,6 @@
-"""Long work in slices: people, sweeps and the end come in between, and nothing done is lost.
+"""Long work in slices. Between two slices requests of people, sweeps and the end of the process come in; nothing is lost.
 
-Owns how large a slice is. Must never hold work back: it only says where one slice ends.
+Owns how large a slice is. Must never delay work: it only says where one slice ends.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TypeVar
 from dedupd.ports import Clock
 
 SLICE_SECONDS = 2.0
-"""Somebody who waits for an answer waits about this long, whatever the daemon is busy with."""
+"""Seconds of one slice: about how long a request waits, whatever the daemon is doing."""
 
 T = TypeVar("T")
 
 
 Stop = Callable[[], bool]
-"""Asked at safe points of long work, where the ledger says all that was done: who waits may be let in there, and may move
-files. True: end here."""
+"""Called at safe points of long work, where the ledger is up to date. Others may do their work during the call, and move
+files. Returns True when the work shall end here."""
 
 
 def never() -> bool:
@@ -42,7 +42,7 @@ def slices(items: Iterable[T], clock: Clock, fewest: int, most: int) -> Iterator
 
 
 def wait(seconds: float, clock: Clock, stop: Stop) -> None:
-    """Sleep, and let who waits come in meanwhile; shorter when `stop` says so."""
+    """Sleep, calling `stop` in between; returns early when `stop` says so."""
     end = clock.monotonic() + seconds
     while not stop() and (left := end - clock.monotonic()) > 0:
         clock.sleep(min(left, SLICE_SECONDS / 8))

@@ -1,4 +1,4 @@
-"""A changed month's summary log is rewritten, in the year folder and in the state folder.
+"""Rewrites the summaries of changed months, in the year folder and in the state folder.
 
 Must never invent: every number is counted from the ledger's rows of files that lie on the disk.
 """
@@ -44,7 +44,10 @@ class Summaries:
         self._settings, self._clock, self._roots = settings, clock, roots
 
     def rewrite(self, months: Mapping[int, set[str]]) -> list[MonthSummary]:
-        """Count these months afresh (root id -> months) and write their logs; what could not be written is a problem."""
+        """Count these months afresh (root id -> months) and write their logs; what could not be written is a problem.
+
+        Returns those that were written.
+        """
         written: list[MonthSummary] = []
         model, problems = self._ledger.get("model"), self._roots.problems
         for root in self._roots.all:
@@ -56,7 +59,8 @@ class Summaries:
                 problems.pop(f"summary {root.id} {month}", None)
                 if problem:
                     problems[f"summary {root.id} {month}"] = problem
-                written.append(summary)
+                else:
+                    written.append(summary)
         return written
 
 
@@ -86,6 +90,7 @@ def month_summary(
         keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
         elsewhere=_elsewhere(ledger, reviewer, root, held, month, only),
         skipped={f.path: f.reason for f in skipped},
+        left_to_compare=ledger.judgement.deferred(model, root.id, month),
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 

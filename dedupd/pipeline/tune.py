@@ -1,4 +1,4 @@
-"""What other settings, or another model, would change: stored measurements replayed, nothing decoded, nothing stored.
+"""What other settings, or another model, would change: decides again from stored measurements, decodes and stores nothing.
 
 Must never write the ledger or touch a file.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one choice of settings and model gives: path -> its keeper."""
+    """What one choice of settings and model would decide: path -> its keeper."""
 
     groups: set[str] = field(default_factory=set)
     """Their keepers."""
@@ -37,7 +37,7 @@ class Difference:
     now: Outcome
     then: Outcome
     contradicts: tuple[str, ...]
-    """Files that would move or stay against what a person said of them."""
+    """Files that would move or stay against the verdict of a person."""
 
     @property
     def more_moves(self) -> list[str]:

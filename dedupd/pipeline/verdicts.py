@@ -1,6 +1,6 @@
-"""What people say becomes so: yes, no, keep, another keeper, forget; and is remembered by content (P11).
+"""Carries out what people decide: yes, no, keep, another keeper, forget; and remembers it by content (P11).
 
-Must never act on what nobody said. Files move and come back by movement.py.
+Must never act on what nobody said. movement.py moves files and undoes moves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _UNCOMPARED = ("may hold more, as it was never compared with this keeper",)
 
 
 class Verdicts:
-    """The verdicts on one library."""
+    """Acts of people on one library."""
 
     def __init__(
         self, ledger: Ledger, disk: Disk, clock: Clock, settings: Settings, roots: Roots, movement: Movement, *,
@@ -84,9 +84,9 @@ class Verdicts:
                     )
 
     def approve_all(self, *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:
-        """The yes of P12: what is proposed now moves, and from now on the rest of those roots follows unattended.
+        """The yes of P12: what is proposed now moves, and later proposals of these roots move without a question.
 
-        A root that proposes nothing yet is not meant: nobody can have looked.
+        A root without proposals gets no yes: nobody can have looked at any.
         """
         asked = [r for r in self._roots.all if r.online and consent.proposals(self._ledger, r).files]
         for root in asked:
@@ -246,13 +246,13 @@ class Verdicts:
                     self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
 
     def recording(self, act: Callable[[], Moved]) -> tuple[Moved, list[int]]:
-        """Do a person's act. Returns what it did and the ids of the verdicts that it stored: what `forget` undoes."""
+        """Do a person's act. Returns its result and the ids of the verdicts that it stored, which `forget` can undo."""
         before = {v.id for v in self._ledger.judgement.verdicts()}
         moved = act()
         return moved, [v.id for v in self._ledger.judgement.verdicts() if v.id not in before]
 
     def forget(self, *ids: int, stop: Stop = never) -> Moved:
-        """Forget these verdicts, as if they had never been said. What is not grouped anew before `stop` is in the next pass."""
+        """Forget these verdicts, as if they had never been said. Months not grouped again before `stop` are in the next pass."""
         unknown: list[str] = []
         with self._ledger.transaction():
             for id in ids:

@@ -1,6 +1,6 @@
 """Proves on the disk, as it is now, every promise that can be proved at rest.
 
-Must never change anything, not even the ledger: what it finds it tells, with the command that mends it.
+Must never change anything, not even the ledger: it reports what it finds, with the command that mends it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Breach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexCheck:
-    """The index beside the ledger. It can be made anew at any time (P13): what differs is told, and is no breach."""
+    """The index compared with the ledger. A difference is reported but no breach: the index can be made again (P13)."""
 
     rows: int = 0
     not_in_it: int = 0
@@ -189,7 +189,7 @@ def _held(
 
 
 def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> Iterator[Breach]:
-    """What a move that was refused, or an older dedupd, left in duplicates/ while the photo stayed where it was."""
+    """Second names and empty files that a refused move, or an older dedupd, left in duplicates/ while the photo stayed."""
     refused = {m.dst: m for m in ledger.journal.moves(root=root.path) if m.state is MoveState.ABORTED}
     for file in chain.from_iterable(disk.held(root.path)):
         move = refused.get(file.path)
@@ -207,7 +207,7 @@ def _strays(ledger: Ledger, disk: Disk, root: RootRow, held: Container[str]) -> 
 
 
 class _Sought:
-    """Where a file went that is not where the ledger says: by its bytes, among the photos that the ledger does not know."""
+    """Finds files that are not where the ledger says: by their bytes, among photos that the ledger does not know."""
 
     def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> None:
         self._ledger, self._disk, self._root, self._scope = ledger, disk, root, scope
@@ -234,7 +234,7 @@ class _Sought:
 
 
 class _Keepers:
-    """The photos that held copies are kept beside, each read once."""
+    """The keepers of held copies, each read once."""
 
     def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, sought: _Sought) -> None:
         self._ledger, self._disk, self._root, self._sought = ledger, disk, root, sought
@@ -309,7 +309,7 @@ def _not_there(disk: Disk, root: RootRow, move: Move, sought: _Sought) -> Breach
 
 
 def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
-    """No row without a file: numbers are what a fresh look finds (P15)."""
+    """Rows of the ledger without a file: every number must be what the disk shows (P15)."""
     for state in (FileState.INDEXED, FileState.UNDECODED, FileState.SKIPPED, FileState.COMPANION):
         for file in ledger.inventory.in_state(state, root.id):
             now = disk.stat(root.path, file.path)
@@ -322,7 +322,7 @@ def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
 
 
 def _foreign(ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> Iterator[Breach]:
-    """No row, and so no keeper, where the library is not (P17)."""
+    """Rows, and so possibly keepers, in folders that are no library (P17)."""
     for folder in ledger.inventory.folders(root.id):
         if kind := disk.foreign(root.path, folder, scope):
             yield Breach(

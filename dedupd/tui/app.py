@@ -20,6 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
+from dedupd.client.daemon_launcher import DaemonLauncher
 from dedupd.errors import ExitCode
 from dedupd.protocol.requests import Pause, Request, Resume, ScanNow
 from dedupd.protocol.results import Confirmed
@@ -27,14 +28,13 @@ from dedupd.reviewing.words import plain
 from dedupd.tui.gc_pause import GcPause
 from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.link.daemon_launcher import DaemonLauncher
 from dedupd.tui.link.daemon_line import Connected, DaemonLine, Disconnected, NoticeReceived
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.pictures.picture_cache import PictureCache
 from dedupd.tui.pictures.terminal import ImageMode
-from dedupd.tui.screens.base import Page
+from dedupd.tui.screens.full_screen import Page
 from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
 
@@ -200,7 +200,7 @@ class ReviewApp(App[None]):
         self._open(LogScreen)
 
     def action_settings(self) -> None:
-        from dedupd.tui.screens.settings import SettingsScreen
+        from dedupd.tui.screens.try_settings import SettingsScreen
 
         self._open(SettingsScreen)
 

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from dedupd.client.connection import DaemonRefused
+from dedupd.client.daemon_launcher import DaemonLauncher
 from dedupd.errors import NoDaemon
 from dedupd.protocol.failure import NOT_FOUND
 from dedupd.protocol.notices import Notice
@@ -33,10 +34,23 @@ from dedupd.protocol.requests import (
 from dedupd.protocol.requests import (
     Request as Question,
 )
-from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
+from dedupd.protocol.results import Acted, Confirmed, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.web.bodies import answer, body_of, text_of
-from dedupd.web.contract import Back, Keep, Many, Seen, Swap, Tried, Unlearn, Verdict, Yes, described, takes
+from dedupd.web.contract import (
+    Back,
+    Keep,
+    Many,
+    Nothing,
+    Seen,
+    Swap,
+    Tried,
+    Unlearn,
+    Verdict,
+    Yes,
+    described,
+    takes,
+)
 from dedupd.web.line import Line
 from dedupd.web.problems import Problem
 from dedupd.web.reading import LibraryReading
@@ -47,6 +61,9 @@ PAGE = 500
 EVENT_STREAMS = 32
 ALIVE_SECONDS = 15.0
 """A stream says something at least so often: else nobody would notice that the other end is gone."""
+
+_RESULTS: dict[type[msgspec.Struct], type[msgspec.Struct]] = {Tried: Tuned, Nothing: Confirmed}
+"""Body of a POST -> its answer, where that is not Acted."""
 
 Id = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST_ID)]
@@ -62,6 +79,7 @@ class LibraryRoutes:
 
     reading: LibraryReading
     line: Line
+    launcher: DaemonLauncher
 
     def router(self) -> APIRouter:
         routes = APIRouter(prefix="/api")
@@ -87,8 +105,9 @@ class LibraryRoutes:
             ("/undo", self.undo, Back),
             ("/lessons/forget", self.forget, Unlearn),
             ("/tune", self.tune, Tried),
+            ("/start", self.start, Nothing),
         ):
-            result = Tuned if body is Tried else Acted
+            result = _RESULTS.get(body, Acted)
             routes.add_api_route(
                 path, act, methods=["POST"], response_class=Response, openapi_extra=takes(body),
                 responses=described(result, 404, 409, 413, 415, 422),
@@ -144,6 +163,19 @@ class LibraryRoutes:
         tried = await body_of(request, Tried)
         asked = Tune(tiers=tried.tiers, threshold=tried.threshold, keep_policy=tried.keep_policy)
         return answer(await self._of_daemon(asked, Tuned))
+
+    async def start(self, request: Request) -> Response:
+        """Start a daemon, where none answers; it goes on when this server ends. Answered when it is there, or has ended."""
+        await body_of(request, Nothing)
+        if not self.line.up:
+            if not self.launcher.command:
+                raise Problem(
+                    409, "refused", "no daemon can be started from here: start `dedupd run` yourself"
+                )
+            self.line.retry_often()
+            if why := await self.launcher.start(until=lambda: self.line.up):
+                raise Problem(409, "no_daemon", why)
+        return answer(Confirmed(message="a daemon runs"))
 
     # ---- acts
 

@@ -33,6 +33,11 @@ class Asked:
     """Only groups that wait for the same reasons as this one."""
     offset: int = 0
 
+    @property
+    def by_outline(self) -> bool:
+        """Nothing of a group's members decides whether and where it is listed."""
+        return not self.words and self.alike is None and self.order is Order.BYTES
+
     def query(self, **changes: object) -> str:
         """'?relation=copy', with these changes; '' when all is as usual."""
         asked = replace(self, **changes)  # type: ignore[arg-type]

@@ -106,6 +106,10 @@ class Tried(Struct, forbid_unknown_fields=True, kw_only=True):
     keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
 
+class Nothing(Struct, forbid_unknown_fields=True, kw_only=True):
+    """There is nothing to say."""
+
+
 class Uploaded(Struct, kw_only=True):
     """One picture of a set; null stands in the place of what cannot be read."""
 

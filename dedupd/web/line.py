@@ -45,26 +45,30 @@ class Line:
         self._socket = socket
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
+        self._wait = FIRST_WAIT
         self._listeners: set[Listener] = set()
 
     async def run(self) -> None:
         """Connects, follows, reconnects; returns only when cancelled."""
-        wait = FIRST_WAIT
         try:
             while True:
                 try:
                     connection = await self._up()
-                    wait = FIRST_WAIT
+                    self._wait = FIRST_WAIT
                     await connection.closed()
                     self._drop(connection)
                     self._tell(LineChanged(daemon="stopped", why="the daemon went away"))
                 except DedupdError as error:
                     self._tell(LineChanged(daemon="stopped", why=str(error)))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
+                await asyncio.sleep(self._wait)
+                self._wait = min(self._wait * 2, LONGEST_WAIT)
         finally:
             if self._connection is not None:
                 await self._connection.close()
+
+    def retry_often(self) -> None:
+        """A daemon is being started."""
+        self._wait = FIRST_WAIT
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
         """Raises NoDaemon (nobody answers, or the line broke), DaemonRefused (the daemon's sentence), ProtocolError."""

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from dedupd.core.records import HeldBetter
-from dedupd.errors import StateError
+from dedupd.errors import DedupdError, StateError
 from dedupd.protocol.requests import GetMoves
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, StatusView
 from dedupd.reviewing.facts import differing, would_change
@@ -24,7 +24,7 @@ from dedupd.reviewing.listing import PREDECIDED, by_year, lost_kinds, members, t
 from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, news, pixels, plain, size
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.asked import Asked, asked
-from dedupd.web.problems import Problem
+from dedupd.web.problems import Problem, problem_of
 from dedupd.web.reading import LibraryReading
 from dedupd.web.rendering import HERE, Rendering
 
@@ -84,8 +84,9 @@ _KEYS_HISTORY: Keys = (("u", "put back what is marked, else undo the last action
 class Pages:
     """One method a page."""
 
-    def __init__(self, app: FastAPI, reading: LibraryReading) -> None:
-        self._app, self._reading = app, reading
+    def __init__(self, app: FastAPI, reading: LibraryReading, *, can_start: bool) -> None:
+        """`can_start`: where no daemon answers, this server can start one."""
+        self._app, self._reading, self._can_start = app, reading, can_start
         self._rendering = Rendering()
 
     def router(self) -> APIRouter:
@@ -107,7 +108,7 @@ class Pages:
 
     async def months(self) -> Response:
         """What waits, month by month."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         found: list[MonthView] = []
         offset: int | None = 0
         try:
@@ -126,17 +127,19 @@ class Pages:
     async def groups(self, month: MonthName, of: OfMonth) -> Response:
         """The groups of a month."""
         status, groups, better = await self._month(month, of)
-        shown = of.listed(groups, better)
-        offset = of.offset if of.offset < len(shown) else 0
+        listed = of.listed(groups, better)
+        offset = of.offset if of.offset < len(listed) else 0
+        shown = listed[offset : offset + CARDS]
+        if of.by_outline:
+            shown = await self._reading.whole(shown)
         return self._page(
-            "groups.html", _KEYS_GROUPS, status=status, month=month, of=of, shown=shown[offset : offset + CARDS],
-            total=len(shown), offset=offset, cards=CARDS, tabs=of.tabs(groups, better), better=better,
-            waiting=sum(1 for group in shown if waits(group)), pictures=_pictures, CARD=CARD_PICTURES,
+            "groups.html", _KEYS_GROUPS, status=status, month=month, of=of, shown=shown, total=len(listed), offset=offset, cards=CARDS, tabs=of.tabs(groups, better), better=better,
+            waiting=sum(1 for group in listed if waits(group)), pictures=_pictures, CARD=CARD_PICTURES,
         )  # fmt: skip
 
     async def question(self, month: MonthName, of: OfMonth) -> Response:
         """What approving all that is listed would do: a part of a page."""
-        _, groups, better = await self._month(month, of)
+        _, groups, better = await self._month(month, of, whole=True)
         swaps = of.relation == "better"
         listed = [group for group in of.listed(groups, better) if swaps or waits(group)]
         lossy, kinds = lost_kinds(listed)
@@ -153,15 +156,21 @@ class Pages:
             counts={RELATION_NAMES.get(k, k): n for k, n in tally(listed, settled=True).items() if n},
             moving=moving[:NAMED], more=max(0, len(moving) - NAMED),
             held=[b for group in listed for b in better.get(group.id, ())],
-            refs=[[group.id, group.version] for group in listed],
+            refs=[[group.id, group.version] for group in listed], before=before(*listed),
         )  # fmt: skip
 
     async def compare(self, id: Id, of: OfMonth) -> Response:
-        """One group: keeper and candidates."""
-        detail = await self._reading.group(id)
+        """One group: keeper and candidates. Under another id when it was grouped again."""
+        try:
+            detail = await self._reading.group(id)
+        except DedupdError as error:
+            now = await self._reading.renumbered(id) if problem_of(error).status == 404 else None
+            if now is None:
+                raise
+            return RedirectResponse(f"/groups/{now}{of.query()}", 303)
         group = detail.group
         if of.root is None:
-            roots = (await self._reading.status()).roots
+            roots = (await self._reading.recent_status()).roots
             of = replace(of, root=roots.index(group.root) if group.root in roots else None)
         status, groups, better = await self._month(group.month, of)
         order = [g.id for g in of.listed(groups, better, beside=id)]
@@ -186,7 +195,7 @@ class Pages:
         asked = GetMoves(month=month, group=group, offset=offset, limit=ROWS)
         found = await self._reading.moves(asked)
         return self._page(
-            "history.html", _KEYS_HISTORY, status=await self._reading.status(), page=found, month=month, group=group,
+            "history.html", _KEYS_HISTORY, status=await self._reading.recent_status(), page=found, month=month, group=group,
             offset=offset, rows=ROWS,
         )  # fmt: skip
 
@@ -194,14 +203,14 @@ class Pages:
         """What people said, and forgetting it."""
         return self._page(
             "lessons.html",
-            status=await self._reading.status(),
+            status=await self._reading.recent_status(),
             page=await self._reading.lessons(offset),
             offset=offset,
         )
 
     async def settings(self) -> Response:
         """The settings that decide what moves; trying others changes nothing."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         try:
             found = await self._reading.settings()
         except Problem as problem:
@@ -210,31 +219,27 @@ class Pages:
 
     async def docs(self) -> Response:
         """The API for people, from the same OpenAPI that programs read."""
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         return self._page("docs.html", status=status, api=self._app.openapi())
 
     async def problem(self, problem: Problem) -> Response:
         """A no to somebody who looks at pages."""
-        status = await self._reading.status()
-        return self._rendering.page(
-            "problem.html",
-            http=problem.status,
-            status=status,
-            said=str(problem),
-            keys=_KEYS_EVERYWHERE,
-            code=problem.status,
+        status = await self._reading.recent_status()
+        return self._page(
+            "problem.html", http=problem.status, status=status, said=str(problem), code=problem.status
         )
 
     async def _month(
-        self, month: str, of: Asked
+        self, month: str, of: Asked, *, whole: bool = False
     ) -> tuple[StatusView, list[GroupView], dict[int, list[HeldBetter]]]:
-        status = await self._reading.status()
+        status = await self._reading.recent_status()
         root = None
         if of.root is not None:
             if of.root >= len(status.roots):
                 raise Problem(404, "not_found", f"there is no folder number {of.root} any more")
             root = status.roots[of.root]
-        groups = await self._reading.month(root, month)
+        read = self._reading.month if whole or not of.by_outline else self._reading.outlines
+        groups = await read(root, month)
         better: dict[int, list[HeldBetter]] = {}
         if status.held_better:
             for held in await self._reading.held_better(root):
@@ -242,7 +247,8 @@ class Pages:
         return status, groups, better
 
     def _page(self, name: str, keys: Keys = (), **known: Any) -> Response:
-        return self._rendering.page(name, keys=(*keys, *_KEYS_EVERYWHERE), **known)
+        keys = (*keys, *_KEYS_EVERYWHERE)
+        return self._rendering.page(name, keys=keys, can_start=self._can_start, **known)
 
 
 def _pictures(group: GroupView) -> Iterator[tuple[int, str]]:
@@ -267,12 +273,17 @@ def _said(detail: GroupDetail, photo: PhotoView) -> str:
     return plain(" — ".join(part for part in told if part))
 
 
+def before(*groups: GroupView) -> list[tuple[str, str]]:
+    """How groups stand before they are decided, each way once: (state, root). What was waiting waits again after an undo."""
+    return sorted({(group.state, group.root) for group in groups})
+
+
 def _known(detail: GroupDetail, following: list[int]) -> dict[str, Any]:
     """What the comparison's script decides with."""
     group = detail.group
     return {
         "id": group.id, "version": group.version, "left_out": group.left_out, "waits": waits(group),
-        "title": group_title(group), "following": following,
+        "title": group_title(group), "following": following, "before": before(group),
         "photos": [_known_photo(group, photo) for photo in detail.photos],
     }  # fmt: skip
 

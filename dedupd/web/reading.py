@@ -6,7 +6,9 @@ Must never act, and never wait in the event loop: the state is read by one threa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -17,7 +19,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.records import HeldBetter
 from dedupd.errors import NoDaemon, StateError
 from dedupd.library import LibraryView
-from dedupd.protocol.notices import MonthChanged, Notice, Resync
+from dedupd.protocol.notices import MonthChanged, Notice, Resync, StatusChanged
 from dedupd.protocol.requests import (
     GetGroup,
     GetGroups,
@@ -38,6 +40,14 @@ T = TypeVar("T")
 MonthKey = tuple[str | None, str]
 """(root, month); None: of every root."""
 _PAGE = 500
+_WHOLE = 2
+"""Months of which every group is kept whole."""
+_STATUS_SECONDS = 2.0
+"""A status is fresh for so long, unless something is told or done meanwhile."""
+_STATUS_PATIENCE = 0.1
+"""So long a page waits for a fresher one than it has: what changes reaches it as an event."""
+_SHOWN = 4_096
+"""Groups whose keeper is remembered: after a decision the same keeper may have another id."""
 
 
 class LibraryReading:
@@ -46,9 +56,16 @@ class LibraryReading:
     def __init__(self, settings: Settings, places: Places, line: Line) -> None:
         self._settings, self._places, self._line = settings, places, line
         self._reader = ThreadPoolExecutor(1, "web-reader")
-        self._months: dict[MonthKey, list[GroupView]] = {}
-        """All groups of the months that were looked at, until something is told that may have changed them."""
+        self._outlines: dict[MonthKey, list[GroupView]] = {}
+        """The groups of the months that were looked at, until something is told that may have changed them."""
+        self._whole: OrderedDict[MonthKey, dict[int, tuple[GroupView, GroupView]]] = OrderedDict()
+        """Group id -> its outline and all of it: after a change only the groups with another outline are read again."""
         self._changes = 0
+        self._status: StatusView | None = None
+        self._status_until = 0.0
+        self._asking: asyncio.Task[None] | None = None
+        self._shown: OrderedDict[int, tuple[MonthKey, str]] = OrderedDict()
+        """Group id -> its month and its keeper, as it was last shown."""
 
     def close(self) -> None:
         self._reader.shutdown(wait=False, cancel_futures=True)
@@ -58,6 +75,23 @@ class LibraryReading:
             return await self._asked(GetStatus(), StatusView, lambda view: view.status())
         except StateError:
             return StatusView(daemon="stopped", roots=[str(root) for root in self._settings.roots])
+
+    async def recent_status(self) -> StatusView:
+        """For a page: fresh, or the last one while the daemon is too busy to tell at once."""
+        if self._status is None:
+            await self._refresh_status()
+        elif time.monotonic() > self._status_until:
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._refresh_status())
+            await asyncio.wait({self._asking}, timeout=_STATUS_PATIENCE)
+        assert self._status is not None
+        return self._status
+
+    async def _refresh_status(self) -> None:
+        self._take_status(await self.status())
+
+    def _take_status(self, status: StatusView) -> None:
+        self._status, self._status_until = status, time.monotonic() + _STATUS_SECONDS
 
     async def months(self, offset: int) -> MonthsPage:
         return await self._asked(
@@ -85,26 +119,71 @@ class LibraryReading:
                 raise Problem(404, "not_found", f"there is no group {id} any more")
             return detail
 
-        return await self._asked(GetGroup(id=id), GroupDetail, read)
+        detail = await self._asked(GetGroup(id=id), GroupDetail, read)
+        self._shown[id] = (detail.group.root, detail.group.month), detail.group.keep
+        self._shown.move_to_end(id)
+        while len(self._shown) > _SHOWN:
+            self._shown.popitem(last=False)
+        return detail
+
+    async def renumbered(self, id: int) -> int | None:
+        """The id that a group which is gone has now: its keeper's, as the terminal's reviewer follows it; None without any."""
+        if id not in self._shown:
+            return None
+        (root, month), keep = self._shown[id]
+        return next((group.id for group in await self.outlines(root, month) if group.keep == keep), None)
+
+    async def outlines(self, root: str | None, month: str) -> list[GroupView]:
+        """The groups of a month, to be counted and sorted by size. Must not be changed by who gets them."""
+        if (known := self._outlines.get((root, month))) is not None:
+            return known
+        changes = self._changes
+        try:
+            found = await self.of_state(lambda view: view.outlines(month, root))
+        except StateError:
+            found = await self._told(root, month)
+        # Without a daemon nobody tells when something changes.
+        if self._line.up and changes == self._changes:
+            self._outlines[root, month] = found
+        return found
+
+    async def whole(self, groups: Sequence[GroupView]) -> list[GroupView]:
+        """These of a list with their members; those that are gone are left out."""
+        try:
+            return await self.of_state(lambda view: view.groups([group.id for group in groups]))
+        except StateError:
+            return list(groups)  # the daemon told all of them
 
     async def month(self, root: str | None, month: str) -> list[GroupView]:
-        """All groups of a month. Must not be changed by who gets them."""
-        if (known := self._months.get((root, month))) is not None:
-            return known
-        changes, found, offset = self._changes, list[GroupView](), 0
+        """All groups of a month with their members. Must not be changed by who gets them."""
+        outlines = await self.outlines(root, month)
+        known = self._whole.get((root, month), {})
+        same = {group.id: known[group.id] for group in outlines if known.get(group.id, (None,))[0] == group}
+        other = [group for group in outlines if group.id not in same]
+        fresh = {group.id: group for group in await self.whole(other)} if other else {}
+        read = {group.id: (group, fresh[group.id]) for group in other if group.id in fresh}
+        both = same | read
+        found = {group.id: both[group.id] for group in outlines if group.id in both}
+        self._whole[root, month] = found
+        self._whole.move_to_end((root, month))
+        while len(self._whole) > _WHOLE:
+            self._whole.popitem(last=False)
+        return [group for _, group in found.values()]
+
+    async def _told(self, root: str | None, month: str) -> list[GroupView]:
+        """All groups of a month, by the daemon."""
+        found, offset = list[GroupView](), 0
         while offset is not None:
             page = await self.groups(GetGroups(month=month, root=root, offset=offset, limit=_PAGE))
             found += page.groups
             offset = page.next_offset
-        # Without a daemon nobody tells when something changes.
-        if self._line.up and changes == self._changes:
-            self._months[root, month] = found
         return found
 
     def forget_groups(self) -> None:
         """Something was done: ask for every group again."""
         self._changes += 1
-        self._months.clear()
+        self._outlines.clear()
+        self._status_until = 0.0
 
     async def follow(self) -> None:
         """Forgets what the daemon says has changed; returns only when cancelled."""
@@ -113,12 +192,16 @@ class LibraryReading:
                 self._noticed(await listener.get())
 
     def _noticed(self, notice: Notice) -> None:
+        self._status_until = 0.0
         if isinstance(notice, Resync | LineChanged):
+            self._status = None
             self.forget_groups()
         elif isinstance(notice, MonthChanged):
             self._changes += 1
             for root in (notice.root, None):
-                self._months.pop((root, notice.month), None)
+                self._outlines.pop((root, notice.month), None)
+        elif isinstance(notice, StatusChanged):
+            self._take_status(notice.status)
 
     async def settings(self) -> SettingsView:
         """As the daemon follows them. Raises Problem without one."""

@@ -16,6 +16,8 @@ from starlette.responses import HTMLResponse, Response
 from dedupd.reviewing import listing, words
 
 HERE = Path(__file__).parent
+_MODULES = sorted(path.name for path in (HERE / "static").glob("*.js"))
+"""All are asked for at once and before any picture: a browser opens six connections, and pictures may be slow to come."""
 _WORDS: tuple[Callable[..., Any], ...] = (
     words.camera_time, words.duration, words.evidence, words.group_title, words.holds, words.local_time, words.month_name,
     words.name_of, words.number, words.percent, words.pixels, words.plain, words.plural, words.progress, words.size,
@@ -34,7 +36,12 @@ class Rendering:
         self._templates.filters.update({word.__name__: word for word in _WORDS})
         self._templates.filters["when"] = _when
         known: dict[str, Any] = self._templates.globals
-        known |= {"MEANING": words.MEANING, "STATES": words.STATES, "RELATION_NAMES": words.RELATION_NAMES}
+        known |= {
+            "MEANING": words.MEANING,
+            "STATES": words.STATES,
+            "RELATION_NAMES": words.RELATION_NAMES,
+            "MODULES": _MODULES,
+        }
 
     def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
         text = self._templates.get_template(name).render(**known)

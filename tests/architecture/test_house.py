@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -40,12 +40,12 @@ ALLOWED = {
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/vision/engines/lite0_graph.py": {"left.unlink", "part.unlink"},  # a converted model
     "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
-    "daemon/server.py": {".unlink", "path.unlink"},  # the socket
+    "daemon/socket_server.py": {".unlink", "path.unlink"},  # the socket
     "drafts.py": {
         "os.replace",
         "os.unlink",
     },  # a file written whole: config.toml, a report, a month's log ...
-    "web/app.py": {"shutil.rmtree"},  # its own folder in the state, at its start and end
+    "web/asgi_app.py": {"shutil.rmtree"},  # its own folder in the state, at its start and end
     "web/pictures.py": {"oldest.unlink"},  # large pictures that it made
     "web/sets.py": {"shutil.rmtree"},  # what was uploaded
 }
@@ -158,6 +158,17 @@ def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
     assert declared - used == set(), "declared, but not imported"
 
 
+def test_what_only_tests_need_is_no_dependency_of_the_tool() -> None:
+    extras = project()
+    core = {distribution(requirement) for requirement in extras.pop("")}
+    tests = {distribution(requirement) for requirement in extras.pop("test")}
+    tools = tests - {
+        distribution(requirement) for requirements in extras.values() for requirement in requirements
+    }
+    assert {"pytest", "hypothesis", "ruff", "hatchling"} <= tools
+    assert core & tools == set()
+
+
 def test_every_dependency_has_an_exact_version_that_works() -> None:
     pinned = {
         distribution(line)
@@ -219,3 +230,28 @@ def test_no_two_classes_have_one_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 where.setdefault(node.name, set()).add(module_name(path))
     assert {name: homes for name, homes in where.items() if len(homes) > 1} == {}
+
+
+NAMES_BY_CONVENTION = {"__init__", "__main__"}
+
+
+def of_one_name(modules: Iterable[Path]) -> dict[str, list[str]]:
+    """Module name -> its files, where there are two. A command's file is named as the command, so it counts apart."""
+    where: dict[str, list[str]] = {}
+    for path in modules:
+        if path.stem not in NAMES_BY_CONVENTION and path.parent.parts[-2:] != ("cli", "commands"):
+            where.setdefault(path.stem, []).append(str(path))
+    return {name: homes for name, homes in where.items() if len(homes) > 1}
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """Who reads `lessons.py` in a traceback, or opens it by its name, is in the right file."""
+    assert of_one_name(path.relative_to(REPOSITORY) for path in MODULES) == {}
+
+
+def test_the_probe_sees_two_modules_of_one_name() -> None:
+    modules = [
+        Path(name)
+        for name in ("core/lessons.py", "pipeline/lessons.py", "cli/commands/undo.py", "tui/undo.py")
+    ]
+    assert of_one_name(modules) == {"lessons": ["core/lessons.py", "pipeline/lessons.py"]}

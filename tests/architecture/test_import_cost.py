@@ -29,7 +29,7 @@ def loaded_by(code: str) -> set[str]:
 @pytest.mark.parametrize(
     "module",
     ["dedupd", "dedupd.library", "dedupd.client.connection", "dedupd.daemon.life", "dedupd.tui.app", "dedupd.cli.main",
-     "dedupd.cli.commands.run", "dedupd.cli.commands.scan", "dedupd.adapters.vision.client", "dedupd.web.server"],
+     "dedupd.cli.commands.run", "dedupd.cli.commands.scan", "dedupd.adapters.vision.client", "dedupd.web.serve"],
 )  # fmt: skip
 def test_a_light_module_loads_nothing_heavy(module: str) -> None:
     if importlib.util.find_spec(module) is None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from blake3 import blake3
 
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture, commits
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture, commits
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.bulk.backfill import BackfillOutcome, Engine, backfill, check_places
 from dedupd.bulk.plan import Chunk, SeenBy
@@ -36,7 +36,7 @@ class Archive:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(said)
 
-    def see(self, chunk: Chunk) -> ChunkRecord:
+    def process(self, chunk: Chunk) -> ChunkRecord:
         """'refused …' is refused, 'passing …' for now."""
         self.chunks.append([os.fsdecode(name) for name in chunk.names])
         contents: list[str] = []
@@ -62,7 +62,7 @@ class Archive:
     def engine(self, fails: Callable[[int], bool] = lambda number: False) -> Engine:
         def run(chunks: Sequence[Chunk]) -> Iterator[Seen]:
             for number, chunk in enumerate(chunks):
-                yield UnseenChunk(chunk=chunk, reason="no power") if fails(number) else self.see(chunk)
+                yield UnseenChunk(chunk=chunk, reason="no power") if fails(number) else self.process(chunk)
 
         return run
 
@@ -116,8 +116,8 @@ def test_what_is_new_or_changed_is_seen_and_the_commit_has_its_old_chunks_no_mor
 
 def test_a_driver_that_is_interrupted_goes_on_where_it_was(archive: Archive) -> None:
     def interrupted(chunks: Sequence[Chunk]) -> Iterator[Seen]:
-        yield archive.see(chunks[0])
-        yield archive.see(chunks[1])
+        yield archive.process(chunks[0])
+        yield archive.process(chunks[1])
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

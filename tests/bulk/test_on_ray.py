@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.bulk import on_ray
 from dedupd.bulk.plan import Chunk
 from dedupd.bulk.pool import UnseenChunk
@@ -26,7 +26,7 @@ class Seer:
 
     def __init__(self, orders: Any) -> None: ...
 
-    def see(self, chunk: Chunk) -> ChunkRecord:
+    def process(self, chunk: Chunk) -> ChunkRecord:
         met = Path(os.fsdecode(chunk.source), chunk.key)
         if chunk.key == "always" or (chunk.key == "once" and not met.exists()):
             met.touch()
@@ -38,7 +38,7 @@ class Seer:
 
 class DyingActor(on_ray._Actor):
     def __init__(self) -> None:
-        self._seeing: Any = Seer(None)
+        self._worker: Any = Seer(None)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ def listing(count: int) -> list[Found]:
     return [Found(name=f"2024/{n:04}.jpg", size=n, version=7) for n in range(count)]
 
 
-def plan(pictures: list[Found], source: str = "/photos", eyes: SeenBy = EYES) -> list[Chunk]:
-    return list(chunks_of(source, pictures, eyes, 16))
+def plan(pictures: list[Found], source: str = "/photos", seen_by: SeenBy = EYES) -> list[Chunk]:
+    return list(chunks_of(source, pictures, seen_by, 16))
 
 
 def test_chunks_hold_every_picture_once_in_order_and_none_is_much_too_large() -> None:
@@ -40,8 +40,8 @@ def test_a_new_or_changed_picture_changes_the_chunks_around_it_alone() -> None:
 def test_another_source_or_other_eyes_are_other_chunks() -> None:
     keys = [
         plan(listing(3))[0].key, plan(listing(3), "/other")[0].key,
-        plan(listing(3), eyes=SeenBy(model="n", recipe="1"))[0].key,
-        plan(listing(3), eyes=SeenBy(model="m", recipe="2"))[0].key,
+        plan(listing(3), seen_by=SeenBy(model="n", recipe="1"))[0].key,
+        plan(listing(3), seen_by=SeenBy(model="m", recipe="2"))[0].key,
     ]  # fmt: skip
     assert len(set(keys)) == 4
 

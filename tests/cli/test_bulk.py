@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import pytest
 
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.bulk import pool, seeing
+from dedupd.bulk import chunk_worker, pool
+from dedupd.bulk.chunk_worker import Orders
 from dedupd.bulk.plan import Chunk, SeenBy
-from dedupd.bulk.seeing import Orders
 from dedupd.cli.main import main
 from dedupd.core.adoption import Adoption
 from dedupd.errors import VisionError
@@ -32,10 +32,10 @@ class Seer:
     def __init__(self, orders: Orders) -> None:
         Seer.embedders.append(orders.embedder)
 
-    def eyes(self) -> SeenBy:
+    def seen_by(self) -> SeenBy:
         return SeenBy(model="m/1", recipe="1")
 
-    def see(self, chunk: Chunk) -> ChunkRecord:
+    def process(self, chunk: Chunk) -> ChunkRecord:
         if Seer.fails:
             raise VisionError("the vision worker does not start")
         odd = [RefusedPicture(name=os.fsdecode(name), reason="odd") for name in chunk.names if b"odd" in name]
@@ -50,8 +50,8 @@ class Seer:
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (pool, seeing):
-        monkeypatch.setattr(module, "Seeing", Seer)
+    for module in (pool, chunk_worker):
+        monkeypatch.setattr(module, "ChunkWorker", Seer)
     monkeypatch.setattr(Seer, "embedders", [])
     (tmp_path / "archive").mkdir()
     for name in ("a.jpg", "b.jpg", "odd.jpg"):

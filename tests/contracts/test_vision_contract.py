@@ -13,7 +13,7 @@ from PIL import Image
 
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.core.descriptions import Description
-from dedupd.core.photo import FileStat, Traits, Unreadable
+from dedupd.core.photo import Candidate, FileStat, Traits, Unreadable
 from dedupd.core.xmp import to_xmp
 from dedupd.ports import Look, LookRequest, ProofRequest, Vision
 from tests.fakes.vision import FakeVision, pseudo_photo
@@ -144,6 +144,12 @@ def test_odd_names_are_seen(studio: Studio) -> None:
     assert len(studio.traits(path)) == 1
 
 
+def proposed(studio: Studio, fresh: list[str], among: list[str] | None) -> list[Candidate]:
+    parts = list(studio.vision.propose(fresh, among))
+    assert sorted(content for part in parts for content in part.fresh) == sorted(fresh)
+    return [pair for part in parts for pair in part.pairs]
+
+
 def test_copies_are_proposed_and_strangers_are_not(studio: Studio) -> None:
     one, copy, stranger = studio.traits(
         studio.photo("a.jpg", "beach"),
@@ -151,23 +157,24 @@ def test_copies_are_proposed_and_strangers_are_not(studio: Studio) -> None:
         studio.photo("c.jpg", "forest"),
     )
     contents = [one.content, copy.content, stranger.content]
-    pairs = studio.vision.propose(contents, contents)
+    pairs = proposed(studio, contents, contents)
     assert [(pair.a, pair.b) for pair in pairs] == [tuple(sorted((one.content, copy.content)))]
 
 
 def test_a_pair_is_proposed_alike_from_either_side_and_in_any_company(studio: Studio) -> None:
     a, b = studio.traits(studio.photo("a.jpg", "sides"), studio.photo("b.jpg", "sides", "smaller"))
-    there = studio.vision.propose([a.content], [b.content])
-    back = studio.vision.propose([b.content], [a.content])
-    both = studio.vision.propose([a.content, b.content], [a.content, b.content])
+    there = proposed(studio, [a.content], [b.content])
+    back = proposed(studio, [b.content], [a.content])
+    both = proposed(studio, [a.content, b.content], [a.content, b.content])
     assert len(there) == 1
     assert there == back == both
-    everywhere = studio.vision.propose([a.content], None)
+    everywhere = proposed(studio, [a.content], None)
+    assert everywhere == [pair for part in studio.vision.candidates(a.content, None) for pair in part]
     assert [(pair.a, pair.b) for pair in everywhere] == [(pair.a, pair.b) for pair in there]
 
 
 def test_unknown_contents_propose_nothing(studio: Studio) -> None:
-    assert studio.vision.propose(["0" * 64], ["0" * 64, "1" * 64]) == []
+    assert proposed(studio, ["0" * 64], ["0" * 64, "1" * 64]) == []
 
 
 def test_missing_names_what_was_never_stored(studio: Studio) -> None:

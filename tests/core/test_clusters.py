@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedupd.core.clusters import SIMILAR_LIMIT, Node, Star, numbers_apart, stars
+from dedupd.core.bars import SIMILAR_LIMIT
+from dedupd.core.clusters import Node, Star, numbers_apart, stars
 from dedupd.core.photo import Edge, Evidence, Measures, Relation, Traits
 
 MOVE = {relation: "review" if relation is Relation.SIMILAR else "move" for relation in Relation}

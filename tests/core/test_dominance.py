@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedupd.core.clusters import Node, stars
-from dedupd.core.dominance import NOTHING, WAIVED, Aspect, dominates, lost
+from dedupd.core.dominance import NOTHING, WAIVED, Aspect, lost
 from dedupd.core.photo import Edge, Evidence, Holding, Measures, Relation, Traits
 
 COLOURFUL = Holding(colour=12.0, tint=14.0)
@@ -40,6 +40,11 @@ def aspects(found: tuple[Any, ...]) -> set[str]:
 
 def test_equal_files_lack_nothing_of_each_other() -> None:
     assert lost(edge(), PHOTO, OTHER) == lost(edge(), OTHER, PHOTO) == ()
+
+
+def dominates(one: Traits, other: Traits, pair: Edge, waived: frozenset[Aspect] = NOTHING) -> bool:
+    """Whether `one` holds all that `other` holds, and more."""
+    return not lost(pair, other, one, waived=waived) and bool(lost(pair, one, other, waived=waived))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +130,20 @@ def test_a_larger_picture_holds_more_unless_it_was_enlarged() -> None:
     assert aspects(lost(enlarged, small, PHOTO)) == {"resolution"}, "the enlargement is the lesser one"
     perhaps = edge(replace(COLOURFUL, enlarged=0.7))
     assert aspects(lost(perhaps, PHOTO, small)) == aspects(lost(perhaps, small, PHOTO)) == {"resolution"}
+
+
+def test_a_little_larger_without_what_a_camera_writes_may_be_made_from_the_photo() -> None:
+    """Enlarged by 1.2, and no pixel tells: the photo with its camera's data waits, instead of moving for it."""
+    camera = replace(PHOTO, camera="Canon|EOS 80D|", content="b")
+    larger = replace(PHOTO, width=round(PHOTO.width * 1.2), height=round(PHOTO.height * 1.2), camera="")
+    assert aspects(lost(edge(), larger, camera)) == aspects(lost(edge(), camera, larger)) == {"resolution"}
+    assert "its camera's own data" not in "".join(loss.clause for loss in lost(edge(), larger, camera))
+    same_camera = replace(larger, camera=camera.camera)
+    assert lost(edge(), camera, same_camera) == (), "nothing speaks against the larger one"
+    assert lost(edge(), replace(camera, camera=""), larger) == ()
+    assert lost(edge(), camera, larger, waived=WAIVED) == (), "a policy of one's own"
+    tellable = replace(larger, width=PHOTO.width * 2, height=PHOTO.height * 2)
+    assert lost(edge(), camera, tellable) == (), "there the pixels tell"
 
 
 def test_size_is_measured_over_what_both_show() -> None:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedupd.core.bars import PROMISED_RATE
 from dedupd.core.confidence import calibration_for
 from dedupd.core.lessons import (
-    PROMISED_RATE,
     Lesson,
     Lessons,
     distrusted_bar,

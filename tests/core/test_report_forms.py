@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import Any
 
-from dedupd.core.report import COLUMNS, CSV_MARK, TEXT_MARK, to_csv, to_text
+from dedupd.core.report_forms import COLUMNS, CSV_MARK, TEXT_MARK, to_csv, to_text
 
 
 def report(*names: str) -> dict[str, Any]:

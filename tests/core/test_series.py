@@ -6,9 +6,10 @@ import random
 
 import pytest
 
+from dedupd.core.bars import SERIES_SHOTS
 from dedupd.core.photo import Traits
 from dedupd.core.relations import may_be_burst
-from dedupd.core.series import SERIES, Series, Shot, may_be_too_far
+from dedupd.core.series import Series, Shot, may_be_too_far
 
 
 def lapse(count: int, step: float, camera: str = "one", start: float = 0.0, name: str = "f") -> list[Shot]:
@@ -28,10 +29,10 @@ def test_the_pairs_of_a_long_series_grow_with_its_length_not_by_its_square(step:
 
 
 def test_up_to_two_dozen_all_are_compared_with_all() -> None:
-    shots = lapse(SERIES, 60.0)
-    assert compared(Series(shots), shots) == SERIES * (SERIES - 1) // 2
+    shots = lapse(SERIES_SHOTS, 60.0)
+    assert compared(Series(shots), shots) == SERIES_SHOTS * (SERIES_SHOTS - 1) // 2
     assert Series(shots).reach("f00000") is None
-    assert Series(lapse(SERIES + 1, 60.0)).too_far("f00000", "f00024")
+    assert Series(lapse(SERIES_SHOTS + 1, 60.0)).too_far("f00000", "f00024")
 
 
 def test_single_photos_of_a_month_are_no_series() -> None:

@@ -40,6 +40,8 @@ def shape(*paths: str) -> dict[str, tuple[str, ...]]:
         (("IMG_1.jpg", "IMG_1-edited.jpg"), "IMG_1.jpg"),
         (("IMG_1.jpg", "IMG_1-bearbeitet.jpg"), "IMG_1.jpg"),
         (("IMG_1(1).jpg", "IMG_1-edited(1).jpg"), "IMG_1(1).jpg"),
+        (("IMG_1.HEIC", "IMG_1.mov", "IMG_1_edited.jpeg", "IMG_1_edited.mov"), "IMG_1.HEIC"),
+        (("IMG_1 (1).HEIC", "IMG_1_edited (1).jpeg"), "IMG_1 (1).HEIC"),
         (("a.jpg", "a.jpg.json"), "a.jpg"),
         (("a.jpg", "a.jpg.supplemental-metadata.json"), "a.jpg"),
         (("a.jpg", "a.jpg.supplemental-meta.json"), "a.jpg"),

@@ -111,6 +111,22 @@ class Rig:
     def undo(self, moves: list[Move], goal: Goal = Goal.UNDONE) -> list[Move]:
         return relocate.undo(moves, self.mover, self.journal, self.clock, goal=goal)
 
+    def redo(self, moves: list[Move]) -> list[Move]:
+        """Move again what was undone, by new orders of the disk as it is now; what is not there is left out."""
+        return self.relocate(*[order for move in moves if (order := self._order_again(move))])
+
+    def _order_again(self, move: Move) -> MoveOrder | None:
+        src = move.undone_to or move.src
+        stat, keeper_stat = self.mover.stat(move.root, src), self.mover.stat(move.root, move.keeper)
+        if move.goal is not Goal.UNDONE or stat is None or keeper_stat is None:
+            return None
+        return MoveOrder(
+            group=move.group, unit=move.unit, file=move.file, root=move.root, root_id=move.root_id, src=src,
+            dst=destination(src, move.root), stat=stat, content=move.content, keeper=move.keeper,
+            keeper_stat=keeper_stat, keeper_content=move.keeper_content, relation=move.relation,
+            evidence=move.evidence, primary=move.primary,
+        )  # fmt: skip
+
     def rows(self) -> list[Move]:
         """Every journal row, read through a connection of its own."""
         with closing(connect(self.folder / "ledger.db")) as link:

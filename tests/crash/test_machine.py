@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.core.relocation import Goal, Move, MoveState, is_held
-from dedupd.pipeline.relocate import redo, undo_from_receipts
+from dedupd.pipeline.relocate import undo_from_receipts
 from tests.crash.killing import Act, run
 from tests.crash.rig import FileOnDisk, Rig
 
@@ -154,12 +154,7 @@ class Library(RuleBasedStateMachine):
     @precondition(lambda self: any(row.goal is Goal.UNDONE for row in self.rig.rows()))
     @rule()
     def owner_undoes_the_undo(self) -> None:
-        self.act(
-            None,
-            lambda rig: redo(
-                [r for r in rig.rows() if r.goal is Goal.UNDONE], rig.mover, rig.journal, rig.clock
-            ),
-        )
+        self.act(None, lambda rig: rig.redo([r for r in rig.rows() if r.goal is Goal.UNDONE]))
 
     @rule()
     def the_watch_looks(self) -> None:

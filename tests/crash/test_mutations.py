@@ -107,7 +107,7 @@ MUTATIONS = [
     drop("fsync of a new folder's parent", FILES, '                    test_points.step("folder made")\n                    self.sync(fd)\n', DURABILITY + "test_new_folders_and_receipts_are_synced_into_their_parents", '                    test_points.step("folder made")\n'),
     drop("fsync of both folders", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[]"),
     drop("fsync of the new folder only", FILES, "[path for pair in self._renamed for path in pair]", DURABILITY + "test_both_folders_are_synced_before_the_move_is_done", "[pair[0] for pair in self._renamed]"),
-    drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.restored)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
+    drop("fsync after undo", FILES, "[path for row in back for path in (row.dst, row.undone_to)]", DURABILITY + "test_undo_is_journaled_first_and_synced_before_it_is_done", "[]"),
     drop("fsync of the link", RENAMING, "        os.fsync(b)\n", DURABILITY + "test_the_link_fallback_syncs_the_new_name_before_the_old_one_goes", ""),
     drop("completion receipt", FILES, "        self._mover.complete(self._root, ended)\n", DURABILITY + "test_completion_receipt_is_synced_before_the_move_is_done", ""),
     drop("halt after an I/O error", FILES, "if error.errno == errno.EIO:", DURABILITY + "test_after_an_io_error_nothing_moves_any_more", "if False:"),

@@ -13,8 +13,8 @@ import pytest
 from dedupd.config import Pacing
 from dedupd.core.politeness import Machine
 from dedupd.daemon.handlers import Handlers
-from dedupd.daemon.server import RequestError
 from dedupd.daemon.services import Services
+from dedupd.daemon.socket_server import RequestError
 from dedupd.library import Moved
 from dedupd.pipeline.pausing import Pausing, pause, pausing, resume
 from dedupd.protocol.requests import Pause, Resume, ScanNow

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from dedupd.daemon import server as server_module
+from dedupd.daemon import socket_server
 from dedupd.daemon.broadcast import Broadcast
-from dedupd.daemon.server import RequestError, Server
+from dedupd.daemon.socket_server import RequestError, Server
 from dedupd.errors import DedupdError, StateError
 from dedupd.protocol.failure import (
     INTERNAL_ERROR,
@@ -183,7 +183,7 @@ async def test_half_a_line_blocks_nobody_and_ends_with_its_sender(serving: Serve
 
 
 async def test_who_says_nothing_makes_room(serving: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "FIRST_LINE_SECONDS", 0.05)
+    monkeypatch.setattr(socket_server, "FIRST_LINE_SECONDS", 0.05)
     async with serving.connected() as (reader, _):
         assert await asyncio.wait_for(reader.read(), 5) == b""
 
@@ -286,7 +286,7 @@ async def test_a_notice_that_fits_into_no_message_is_left_out_and_cuts_nobody_of
 
 
 async def test_who_never_reads_loses_its_place(serving: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(socket_server, "WRITE_SECONDS", 0.1)
     async with serving.connected() as (reader, listener), serving.connected() as (_, asker):
         listener.write(request("subscribe"))
         await reader.readline()

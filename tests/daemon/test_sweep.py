@@ -11,6 +11,7 @@ import pytest
 
 from dedupd.adapters.fs import probing
 from dedupd.daemon.root_watch import RootWatch
+from dedupd.pipeline import movement
 from tests.support.jobs_rig import JobsRig
 from tests.support.shelf import Shelf
 
@@ -36,7 +37,7 @@ def held(shelf: Shelf) -> Shelf:
 @pytest.fixture
 def rig(held: Shelf) -> JobsRig:
     """Its root is watched, and all of it is heard."""
-    return JobsRig(held, roots(held).hears)
+    return JobsRig(held, roots(held).reports_all)
 
 
 def back(shelf: Shelf) -> bool:
@@ -58,6 +59,22 @@ def test_an_event_is_enough_though_nobody_looks_while_paused(rig: JobsRig, held:
     assert back(held) and len(rig.jobs.rescued()) == 1
 
 
+def test_a_rescue_that_takes_long_lets_people_in_and_goes_on(
+    rig: JobsRig, held: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held.pair("2024/07/a.jpg", "2024/07/b.jpg", "another scene")
+    assert held.pass_().files == 1
+    for folder in ("2024/06", "2024/07"):
+        held.path(f"{folder}/a.jpg").unlink()
+        rig.jobs.hint(str(held.path(folder)), False)
+    monkeypatch.setattr(rig.engine, "give_way", lambda: held.clock.advance(movement.RESCUE_SECONDS))
+    seen: list[int] = []
+    rig.jobs.sweep()
+    rig.engine.queued.append(lambda library: seen.append(len(rig.jobs.rescued())))  # a person who waits
+    rig.work()
+    assert seen == [1] and len(rig.jobs.rescued()) == 2
+
+
 def test_what_a_look_finds_after_the_sweep_is_looked_at_in_the_next(rig: JobsRig, held: Shelf) -> None:
     rig.jobs.hint(str(held.path("2024/06")), False)
     rig.sweep()
@@ -77,7 +94,7 @@ def test_a_root_that_gives_no_events_is_looked_at_as_a_whole(held: Shelf, why: s
     else:
         watch = roots(held, unwatched="it cannot be watched")
     held.path(KEEPER).unlink()
-    JobsRig(held, watch.hears).sweep()
+    JobsRig(held, watch.reports_all).sweep()
     assert back(held)
 
 

@@ -86,7 +86,7 @@ def test_a_hostile_body_is_refused_in_words(service: httpx2.Client, body: bytes,
 def test_a_body_over_the_limit_is_refused_whatever_it_says_of_itself(
     service: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dedupd.embedding_service.service.MOST_BODY", 1000)
+    monkeypatch.setattr("dedupd.embedding_service.routes.MOST_BODY", 1000)
     assert told(service.post("/v1/embed", content=b"x" * 1001, headers=MEANT)) == (413, "too_large")
     chunked = service.post("/v1/embed", content=(b"x" * 400 for _ in range(9)), headers=MEANT)
     assert told(chunked) == (413, "too_large")

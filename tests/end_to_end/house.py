@@ -30,7 +30,7 @@ PATIENCE = 60.0
 REPOSITORY = Path(__file__).parents[2]
 HURRIED = (
     "import sys, dedupd.daemon.hints as h, dedupd.daemon.jobs as j\n"
-    "import dedupd.daemon.schedule as s, dedupd.daemon.server as v\n"
+    "import dedupd.daemon.schedule as s, dedupd.daemon.socket_server as v\n"
     "h.HINT_SECONDS, h.HINT_LIMIT_SECONDS, j.BUSY_SECONDS = 0.2, 1.0, 1.0\n"
     "s.SWEEP_SECONDS, s.ROOTS_SECONDS, s.CONFIG_SECONDS, v.LISTENS_SECONDS = 1, 1, 1, 0.05\n"
     "from dedupd.cli.main import main\n"

@@ -11,8 +11,8 @@ import pytest
 
 from dedupd.protocol.views import StatusView
 from dedupd.tui.app import ReviewApp
-from dedupd.tui.screens.compare import CompareScreen
-from dedupd.tui.screens.settings import SettingsScreen
+from dedupd.tui.screens.compare_group import CompareScreen
+from dedupd.tui.screens.try_settings import SettingsScreen
 from dedupd.tui.widgets.picture_view import PictureView
 from tests.end_to_end.house import Daemon, House
 from tests.tui.conftest import Review

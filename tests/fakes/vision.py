@@ -21,7 +21,7 @@ from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 from dedupd.core.xmp import from_xmp
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
+from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
 _MAGIC = b"pseudo-photo\n"
 COPY = Measures(
@@ -69,6 +69,8 @@ class FakeVision(Vision):
         self.trusted: set[int] = set()
         self.looked: list[int] = []
         """Keys in the order they were answered, for tests that count work."""
+        self.at_once = 1000
+        """Contents that one part of a proposal answers."""
         self.proved: list[tuple[str, str]] = []
         """Pairs in the order they were measured."""
 
@@ -129,7 +131,25 @@ class FakeVision(Vision):
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
-    ) -> list[Candidate]:
+        spared: float | None = None,
+    ) -> Iterator[Proposal]:
+        pairs = self._pairs(fresh, among)
+        for start in range(0, len(fresh), self.at_once):
+            part = list(fresh[start : start + self.at_once])
+            mine = [p for p in pairs if p.a in part or p.b in part]
+            yield Proposal(fresh=part, pairs=mine, cut=[])
+
+    def candidates(
+        self,
+        content: str,
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
+        spared: float | None = None,
+    ) -> Iterator[list[Candidate]]:
+        yield self._pairs([content], among)
+
+    def _pairs(self, fresh: Sequence[str], among: Sequence[str] | None) -> list[Candidate]:
         others = list(self.index) if among is None else [each for each in among if each in self.index]
         pairs = {
             (min(one, other), max(one, other))

@@ -140,6 +140,70 @@ def test_a_rescue_that_is_ended_in_its_look_is_for_the_next_sweep(shelf: Shelf) 
     assert shelf.library.movement.sweep({}, {shelf.row.id}) and "2024/06/b.jpg" in shelf.files()
 
 
+def lose_all(shelf: Shelf) -> None:
+    for folder in MONTHS:
+        shelf.path(kept_in(folder)).unlink()
+
+
+def back(shelf: Shelf) -> set[str]:
+    return {path for path in shelf.files() if path.endswith("b.jpg") and "duplicates" not in path}
+
+
+def slow(shelf: Shelf) -> Callable[[], bool]:
+    """Safe points of a disk on which each step takes longer than a rescue has in one go."""
+
+    def stop() -> bool:
+        shelf.clock.advance(movement.RESCUE_SECONDS)
+        return False
+
+    return stop
+
+
+def test_many_come_back_a_few_at_a_time_and_each_is_asked_about_again(settled: Shelf) -> None:
+    """A folder of thousands of keepers may be gone: people come in between."""
+    moves, stop = settled.library.movement, slow(settled)
+    lose_all(settled)
+    sight = {settled.row.id: {"": True}}, {settled.row.id}
+    assert len(moves.sweep(*sight, stop)) == 1 == len(back(settled))
+    assert moves.rescue_goes_on
+    assert len(moves.rescue_on(stop)) == 1 and len(back(settled)) == 2
+    lost = next(at for at in MONTHS if f"{at}/b.jpg".lstrip("/") not in back(settled))
+    settled.add(kept_in(lost), f"scene {MONTHS.index(lost)}")  # its owner brought it back
+    while moves.rescue_goes_on:
+        moves.rescue_on(stop)
+    assert len(back(settled)) == len(MONTHS) - 1
+    assert f"{lost}/b.jpg".lstrip("/") not in back(settled)
+    assert sweep(settled) == []
+
+
+def test_what_a_sweep_did_not_end_the_next_goes_on_with_and_looks_nowhere_again(
+    settled: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves, stop = settled.library.movement, slow(settled)
+    lose_all(settled)
+    assert len(moves.sweep({settled.row.id: {"": True}}, {settled.row.id}, stop)) == 1
+    monkeypatch.setattr(movement, "reconcile", lambda *what, **how: pytest.fail("one look was enough"))
+    assert "so 1 file(s) came back" in " ".join(sweep(settled))
+    assert len(back(settled)) == len(MONTHS) and not moves.rescue_goes_on
+
+
+def test_a_rescue_ends_between_two_files_when_it_is_told_to(settled: Shelf) -> None:
+    lose_all(settled)
+    assert len(settled.library.movement.rescue(lambda: bool(back(settled)))) == 1 == len(back(settled))
+
+
+def test_a_root_that_goes_away_in_a_rescue_does_not_keep_it_going(settled: Shelf) -> None:
+    moves = settled.library.movement
+    lose_all(settled)
+    moves.sweep({settled.row.id: {"": True}}, {settled.row.id}, slow(settled))
+    os.rename(settled.root, settled.at / "away")
+    assert moves.rescue_on() == [] and not moves.rescue_goes_on
+    os.rename(settled.at / "away", settled.root)
+    settled.library.roots.reconcile()
+    moves.rescue()
+    assert len(back(settled)) == len(MONTHS)
+
+
 def test_what_fails_in_one_root_makes_no_news_of_another_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

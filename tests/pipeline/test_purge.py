@@ -16,7 +16,9 @@ from dedupd.core.photo import Holding
 from dedupd.core.purging import PurgeState
 from dedupd.errors import Refusal
 from dedupd.pipeline.movement import Moved
+from dedupd.pipeline.undo import undo as undo_asked
 from dedupd.pipeline.verify import verify
+from dedupd.protocol.requests import Undo
 from tests.fakes.vision import COPY
 from tests.support import disks
 from tests.support.shelf import Shelf
@@ -183,7 +185,7 @@ class TestStays:
             better = replace(better, holds_a=better.holds_b, holds_b=better.holds_a)
         (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pair(replace(pair, measures=better))
+            shelf.ledger.judgement.put_pairs([replace(pair, measures=better)])
         stays(shelf, move, "it has the colours, and its keeper does not")
 
     def test_what_it_holds_was_never_measured(self, shelf: Shelf) -> None:
@@ -191,7 +193,7 @@ class TestStays:
         a, _ = sorted((content(shelf.path(KEEPER)), content(shelf.path(HELD))))
         (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pair(replace(pair, measures=COPY))
+            shelf.ledger.judgement.put_pairs([replace(pair, measures=COPY)])
         stays(shelf, move, "never compared")
 
     def test_a_keeper_that_was_never_read(self, shelf: Shelf) -> None:
@@ -462,7 +464,7 @@ class TestKilled:
         purge(shelf, move)
         _dies(monkeypatch, "taken out of the trash")
         with pytest.raises(_Killed):
-            shelf.library.purging.bring_back([move])
+            shelf.library.purging.undo([move])
         monkeypatch.undo()
         monkeypatch.setenv("XDG_DATA_HOME", str(shelf.at / "data"))
         assert breaches(shelf)[0].startswith("P4")
@@ -535,9 +537,8 @@ class TestBack:
 
 
 def undo(shelf: Shelf, move: int) -> list[str]:
-    said = shelf.library.purging.bring_back([move])
-    result = shelf.library.movement.undo(shelf.library.movement.held(ids=[move]))
-    return [*said, *result.messages]
+    """As `dedupd undo PATH` and a reviewer ask for it."""
+    return undo_asked(Undo(moves=[move]), shelf.library.movement, shelf.library.purging).messages
 
 
 class _Killed(BaseException):

@@ -63,7 +63,7 @@ class TestRecover:
         (row,) = begun(rig, moved=True)
         os.unlink(rig.root / KEEPER)
         rig.photo(COPY, b"new")
-        assert only(rig.recover()).restored == "2024/06/trip/a (1).jpg"
+        assert only(rig.recover()).undone_to == "2024/06/trip/a (1).jpg"
         assert (rig.root / COPY).read_bytes() == b"new"
         assert rig.content("2024/06/trip/a (1).jpg") == row.content
 
@@ -148,7 +148,7 @@ class TestRecover:
             rig.journal.reopen(batch.moves)
             batch.undo(batch.moves)
         row = only(rig.recover())
-        assert (row.state, row.restored) == (MoveState.DONE, "2024/06/trip/a (1).jpg")
+        assert (row.state, row.undone_to) == (MoveState.DONE, "2024/06/trip/a (1).jpg")
         assert rig.tree().keys() == {KEEPER, COPY, "2024/06/trip/a (1).jpg"}
 
     def test_twice_changes_nothing(self, rig: Rig) -> None:

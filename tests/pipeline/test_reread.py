@@ -156,7 +156,7 @@ class TestKeeper:
             shelf.pass_()
             shelf.clock.advance(100)
         (move,) = shelf.ledger.journal.moves()
-        assert (move.goal, move.restored) == (Goal.UNDONE, held.keeper)
+        assert (move.goal, move.undone_to) == (Goal.UNDONE, held.keeper)
 
 
 class TestDoubt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dedupd.core.photo import Candidate
 from dedupd.library import Library
 from dedupd.pipeline import shadow as shadows
 from dedupd.pipeline.tune import Difference, tune
-from dedupd.ports import Look, LookRequest, Vision
+from dedupd.ports import Look, LookRequest, Proposal, Vision
 from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
@@ -34,10 +35,12 @@ class Stern(FakeVision):
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
-    ) -> list[Candidate]:
+        spared: float | None = None,
+    ) -> Iterator[Proposal]:
         self.bars.add(bar)
-        found = super().propose(fresh, among, min_cosine, bar)
-        return [pair for pair in found if pair.hash_distance == 0 or self._shown(pair)]
+        for part in super().propose(fresh, among, min_cosine, bar, spared):
+            shown = [pair for pair in part.pairs if pair.hash_distance == 0 or self._shown(pair)]
+            yield replace(part, pairs=shown)
 
     def _shown(self, pair: Candidate) -> bool:
         return self.index[pair.a]["scene"] in self.alike

@@ -34,7 +34,7 @@ class Queue(Engine):
 class JobsRig:
     """What a test needs around `jobs`, and what they asked for."""
 
-    def __init__(self, shelf: Shelf, hears: Callable[[RootRow], bool] = lambda root: True) -> None:
+    def __init__(self, shelf: Shelf, reports_all: Callable[[RootRow], bool] = lambda root: True) -> None:
         self.library = shelf.library
         self.now = 1000.0
         """Seconds by the clock of the hints."""
@@ -48,7 +48,7 @@ class JobsRig:
         self.waits: list[float] = []
         """Seconds until then, as they were asked for."""
         self.jobs = Jobs(
-            self.engine, cast("Scheduler", self), self.hints, settings=lambda: shelf.library.settings, hears=hears,
+            self.engine, cast("Scheduler", self), self.hints, settings=lambda: shelf.library.settings, reports_all=reports_all,
             soon=lambda act, *arguments: self.soon.append(act), send=self.sent.append, tell_status=lambda: None,
         )  # fmt: skip
 

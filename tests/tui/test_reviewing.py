@@ -14,7 +14,7 @@ from dedupd.protocol.requests import Approve, Exchange, ForgetLessons, GetGroup,
 from dedupd.protocol.views import GroupView
 from dedupd.reviewing.listing import confidence, weight
 from dedupd.tui.model.decisions import Mark
-from dedupd.tui.screens.compare import CompareScreen
+from dedupd.tui.screens.compare_group import CompareScreen
 from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.screens.groups import GroupsScreen
 from dedupd.tui.screens.help import Help

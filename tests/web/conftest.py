@@ -19,7 +19,7 @@ import uvicorn
 from httpx2 import AsyncClient, Response
 
 from dedupd.config import Places, Settings
-from dedupd.web.app import ServerParts, app_of, behind_the_door, own_folder, parts
+from dedupd.web.asgi_app import ServerParts, app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, bound, configured
 from dedupd.web.tokens import Tokens
@@ -67,11 +67,12 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 def serve(tmp_path: Path) -> Serve:
     @contextlib.asynccontextmanager
     async def run(
-        settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None
-    ):
+        settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None,
+        places: Places | None = None,
+    ):  # fmt: skip
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
-        places = Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")
+        places = places or Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")
         settings = settings or Settings(embedder="hashes")
         with own_folder(places) as folder, bound(Listen(address="127.0.0.1", port=0)) as socket:
             listen = Listen(address="127.0.0.1", port=socket.getsockname()[1])

@@ -237,3 +237,32 @@ async def test_without_a_daemon_what_is_known_is_read_and_acts_wait(
             assert refused(await served.act(path)) == (409, "no_daemon")
         assert refused(await served.act("/api/undo", all=True)) == (409, "no_daemon")
     assert shelf.files() == {"2024/06/a.jpg", "2024/06/b.jpg"}
+
+
+async def test_a_daemon_is_started_where_none_answers(alone: Served, tmp_path: Path) -> None:
+    assert refused(await alone.act("/api/start")) == (409, "refused"), "nothing can start one"
+    launcher, mark = alone.built.launcher, tmp_path / "started"
+    launcher.command = ["sh", "-c", "echo nothing to watch >&2; exit 2"]
+    said = await alone.act("/api/start")
+    assert refused(said) == (409, "no_daemon") and "nothing to watch" in said.text
+    # Stays until the daemon in this process answers, and some moments more.
+    socket = alone.places.socket
+    launcher.command = ["sh", "-c", f"echo >> {mark}; while [ ! -S {socket} ]; do sleep 0.05; done; sleep 3"]
+    starting = asyncio.create_task(alone.act("/api/start"))
+    async with asyncio.timeout(30):
+        while not mark.exists():  # noqa: ASYNC110 - what another process does
+            await asyncio.sleep(0.02)
+        async with FakeDaemon(socket, tmp_path, groups=1):
+            assert (await starting).json() == {"message": "a daemon runs"}
+            assert (await alone.get("/api/status"))["daemon"] == "running"
+            assert (await alone.act("/api/start")).status_code == 200
+    assert mark.read_text() == "\n", "one was enough"
+
+
+async def test_pages_offer_to_start_a_daemon_only_where_one_can_be_started(serve: Serve) -> None:
+    for command, shown in (([], 0), (["dedupd", "run"], 1)):
+        async with serve(
+            change=lambda built, command=command: built.launcher.command.extend(command)
+        ) as server:
+            page = await server.client.get("/", headers={"Accept": "text/html"})
+            assert page.text.count('id="start-daemon"') == shown, command

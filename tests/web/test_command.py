@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from dedupd.cli.main import main
-from dedupd.web import server
+from dedupd.web import serve as web_serve
 from dedupd.web.tokens import Tokens
 from tests.end_to_end.house import PATIENCE, House
 
@@ -64,14 +64,21 @@ def test_what_cannot_be_served_is_told(tmp_path: Path) -> None:
 def test_review_web_is_dedupd_web_opened_in_the_browser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    opened, tokens, listens = list[str](), Tokens("t" * 43), list[server.Listen]()
+    opened, tokens, listens = list[str](), Tokens("t" * 43), list[web_serve.Listen]()
     monkeypatch.setattr("webbrowser.open", opened.append)
 
-    def serve(settings: object, places: object, listen: server.Listen, told: Callable[..., None]) -> None:
+    def serve(
+        settings: object,
+        places: object,
+        listen: web_serve.Listen,
+        told: Callable[..., None],
+        start_command: list[str],
+    ) -> None:
         listens.append(listen)
+        assert start_command[1:4] == ["-m", "dedupd", "run"]
         told(listen, tokens)
 
-    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setattr(web_serve, "serve", serve)
     monkeypatch.setenv("DEDUPD_STATE_DIR", str(tmp_path))
     assert main(["review", "--web", "--port", "8799"]) == 0
     assert [listen.url for listen in listens] == ["http://127.0.0.1:8799"]
@@ -85,7 +92,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    for module in ("server", "listening"):
+    for module in ("serve", "listening"):
         monkeypatch.delitem(sys.modules, f"dedupd.web.{module}")
     assert main(["review", "--web"]) == 2
     assert "pip install 'dedupd[web]'" in capsys.readouterr().err

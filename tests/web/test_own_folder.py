@@ -10,7 +10,7 @@ pytest.importorskip("fastapi")
 
 from dedupd.config import Places
 from dedupd.errors import StateError
-from dedupd.web.app import own_folder
+from dedupd.web.asgi_app import own_folder
 
 
 def test_pictures_of_somebody_in_a_folder_of_that_name_stay(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import re
@@ -10,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.protocol.views import EvidenceView, LessonView, MoveView
+from dedupd.protocol.views import EvidenceView, LessonView, MoveView, StatusView
 from dedupd.web import pages
 from dedupd.web.asked import Asked
+from dedupd.web.line import Line
+from dedupd.web.reading import LibraryReading
 from tests.fakes.daemon import FakeDaemon
-from tests.web.conftest import Served
+from tests.support.shelf import Shelf
+from tests.web.conftest import Served, refused
 
 MONTH = "/months/2024-06"
 PAGES = (
@@ -177,6 +181,53 @@ async def test_a_month_of_many_groups_comes_in_pages(
     del daemon
 
 
+async def test_a_month_is_listed_from_the_ledger_as_the_daemon_tells_it(shelf: Shelf, tmp_path: Path) -> None:
+    """Its list comes from an outline of each group; whole groups are read again only when their outline is another."""
+    shelf.pair("2024/06/a.jpg", "2024/06/a-small.jpg", "lake")
+    shelf.small("2024/06/a-tiny.jpg", "lake", rendering="tiny")
+    shelf.add("2024/06/b.jpg", "sea"), shelf.add("2024/06/b2.jpg", "sea", exposure="2")
+    shelf.pair("2024/06/c.jpg", "2024/06/c-small.jpg", "hill")
+    shelf.look()
+    shelf.library.verdicts.approve([shelf.ledger.judgement.groups()[-1].id])
+    reading = LibraryReading(shelf.library.settings, shelf.library.places, Line(tmp_path / "nobody"))
+    root = str(shelf.root)
+    try:
+        whole = await reading.month(root, "2024-06")
+        assert [group.keep for group in whole] == [
+            view.keep for view in shelf.library.reviewer.groups(shelf.ledger.judgement.groups())
+        ]
+        for outline, group in zip(await reading.outlines(root, "2024-06"), whole, strict=True):
+            told = ("id", "root", "month", "relation", "state", "keep", "bytes", "review_bytes", "version")
+            assert [getattr(outline, name) for name in told] == [getattr(group, name) for name in told]
+        assert {group.state for group in whole} == {"proposed", "review", "settled"}
+        shelf.library.verdicts.reject([whole[0].id])
+        after = await reading.month(root, "2024-06")
+        assert {id(group) for group in after} & {id(group) for group in whole} == {
+            id(group) for group in whole[1:]
+        }
+        assert whole[0] not in after
+    finally:
+        reading.close()
+
+
+async def test_a_busy_daemon_does_not_hold_a_page(
+    served: Served, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await page(served, "/")
+    asked = asyncio.Event()
+
+    async def silent() -> StatusView:
+        asked.set()
+        return await asyncio.Future[StatusView]()
+
+    monkeypatch.setattr(served.built.reading, "status", silent)
+    served.built.reading.forget_groups()
+    async with asyncio.timeout(20):
+        assert "photos" in (await page(served, "/")).words
+    assert asked.is_set()
+    del daemon
+
+
 async def test_what_is_done_elsewhere_shows_at_once(served: Served, daemon: FakeDaemon) -> None:
     before = (await page(served, MONTH)).all("li")
     asked = len(daemon.asked)
@@ -224,6 +275,25 @@ async def test_a_page_that_is_not_there_is_a_page_and_an_api_error_stays_json(se
     assert api.json()["error"]["code"] == "not_found"
 
 
+async def test_a_group_that_has_another_id_is_found_by_its_keeper(served: Served, daemon: FakeDaemon) -> None:
+    await page(served, "/groups/3?root=0&relation=copy")
+    group = daemon.groups.pop(3)
+    served.built.reading.forget_groups()
+    assert "looks again" in (await page(served, "/groups/3?root=0", 404)).words, "not grouped again yet"
+    group.id = 99
+    daemon.groups[99], daemon.photos[99] = group, daemon.photos.pop(3)
+    served.built.reading.forget_groups()
+    said = await served.client.get("/groups/3?root=0&relation=copy", headers={"Accept": "text/html"})
+    assert (said.status_code, said.headers["location"]) == (303, "/groups/99?root=0&relation=copy")
+    assert refused(await served.client.get("/api/groups/3")) == (404, "not_found"), (
+        "programs name what they saw"
+    )
+    await page(served, "/groups/4")
+    del daemon.groups[4]
+    served.built.reading.forget_groups()
+    await page(served, "/groups/4", 404)
+
+
 async def test_history_offers_to_put_back_what_lies_in_duplicates(served: Served) -> None:
     await served.act("/api/groups/1/approve", version=1)
     shown = await page(served, "/history")
@@ -248,6 +318,8 @@ async def test_scripts_and_styles_are_served_and_load_nothing_from_elsewhere(ser
             r"https?://|@import|url\(|innerHTML|insertAdjacentHTML|document\.write|eval\(", text
         ), name
         wanted += re.findall(r'from "\./([a-z_]+\.js)"', text)
+    ahead = [link["href"] for link in (await page(served, "/")).all("link") if link["rel"] == "modulepreload"]
+    assert sorted(ahead) == sorted(f"/static/{name}" for name in seen if name.endswith(".js"))
     assert seen == {path.name for path in (Path(pages.HERE) / "static").iterdir()}, "all of them are used"
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from dedupd import Library
 from dedupd.config import Settings, Web
-from dedupd.web.app import ServerParts
+from dedupd.web.asgi_app import ServerParts
 from dedupd.web.uploads import harmless
 from tests.fakes.vision import FakeVision, pseudo_photo
 from tests.support.pictures import picture, save, small_gallery

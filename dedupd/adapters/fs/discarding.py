@@ -1,8 +1,8 @@
-"""Held duplicates go into the desktop's trash, and come back from it: the one exception to P3, on their owner's word.
+"""Moves held duplicates into the desktop's trash and back, at a person's command: the one exception to P3.
 
-Owns the protocol of a purge (open and prove the file and what stands for it, receipt, .trashinfo, rename without
-replacing, look again, sync, receipt) and the way back. Must never delete, copy or replace a file, and never act on
-what does not lie in duplicates/.
+Owns the protocol of a purge (open and prove the file and the one kept for it, receipt, .trashinfo, rename without
+replacing, check again, sync, receipt) and its undo. Must never delete, copy or replace a file, and never act on
+a file outside duplicates/.
 
     with discarder.prepare(orders) as batch:
         purges.intend(rows of batch.orders)         # with the place in the trash; durable before a file goes
@@ -46,7 +46,7 @@ class Discarder:
         self._mover = mover
 
     def problem(self, root: str) -> str:
-        """Why nothing of this root can go into a trash; '' when it can. Makes nothing."""
+        """Why nothing of this root can go into a trash; '' when it can. Changes nothing on the disk."""
         try:
             with Root(root) as top:
                 return why_no_trash(top)
@@ -55,7 +55,7 @@ class Discarder:
 
     @contextmanager
     def prepare(self, orders: Sequence[Discard]) -> Generator[DiscardBatch]:
-        """Open and prove these files (all of one root) and what stands for each; units whole or not at all.
+        """Open and prove these files (all of one root) and the file kept for each; whole units or none of their files.
 
         The batch's `orders` may go, each with its place in the trash; `refused` says why the others stay. RootError.
         """
@@ -67,7 +67,7 @@ class Discarder:
                     batch.refused += [(order, refusal_of(error)) for order in unit]
             yield batch
 
-    def whereabouts(self, move: Move, purge: Purge) -> Place:
+    def locate(self, move: Move, purge: Purge) -> Place:
         """Where the file of an interrupted purge lies: SRC in duplicates/, DST in the trash."""
         with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
             if not same_root(root, move):
@@ -79,7 +79,7 @@ class Discarder:
         return Place.UNKNOWN
 
     def confirm(self, moves: Sequence[tuple[Move, Purge]]) -> None:
-        """Make what arrived in the trash durable, with its receipts. OSError, RootError."""
+        """Sync what arrived in the trash, and write its receipts. OSError, RootError."""
         with Root(moves[0][0].root) as root:
             for _, purge in moves:
                 trash, _ = trash_of(purge.trash)
@@ -89,9 +89,9 @@ class Discarder:
             _receipt(self._mover, root, ReceiptKind.PURGED, moves)
 
     def settle_name(self, move: Move, purge: Purge) -> None:
-        """Take away what an interrupted purge left in the trash of a file that is held: a second name, an empty claim.
+        """Remove what an interrupted purge left in the trash of a file that is still held: a second name, or an empty file.
 
-        What else has that name by now is somebody's, and stays.
+        Another file that has that name by now is not ours, and stays.
         """
         folder, _, held = move.dst.rpartition("/")
         with suppress(OSError), Root(move.root) as root, root.folder(folder) as fd:
@@ -107,7 +107,7 @@ class Discarder:
                 trash.release(name, os.path.join(move.root, move.dst))
 
     def free_place(self, move: Move) -> str:
-        """Where in duplicates/ it can lie again. MoveRefused, RootError, OSError."""
+        """A free path for it in duplicates/. MoveRefused, RootError, OSError."""
         with Root(move.root) as root:
             if move.root_id and marker_of(root) not in ("", move.root_id):
                 raise MoveRefused(f"{root.path} is another root than it was purged from", Refusal.OTHER_ROOT)
@@ -116,17 +116,17 @@ class Discarder:
                 number += 1
             return numbered(move.dst, number)
 
-    def take_back(self, move: Move, purge: Purge, original: str) -> None:
-        """Bring it from the trash to `move.dst`, never replacing. `original`: where it lay when it went.
+    def undo(self, move: Move, purge: Purge, original: str) -> None:
+        """Move it from the trash to `move.dst`, never replacing. `original`: its path before the purge.
 
-        MoveRefused, RootError: `whereabouts` tells where it is then.
+        MoveRefused, RootError: `locate` tells where it is then.
         """
         try:
-            self._take_back(move, purge, original)
+            self._undo(move, purge, original)
         except OSError as error:
             raise refusal_of(error) from error
 
-    def _take_back(self, move: Move, purge: Purge, original: str) -> None:
+    def _undo(self, move: Move, purge: Purge, original: str) -> None:
         with Root(move.root) as root:
             way, folder = way_in(root), move.dst.rpartition("/")[0]
             try:
@@ -149,7 +149,7 @@ class Discarder:
                 trash.release(name, os.path.join(move.root, original))
 
     def confirm_held(self, move: Move, purge: Purge) -> None:
-        """Make durable that it lies in duplicates/ again, with its receipt. MoveRefused, RootError."""
+        """Sync that it lies in duplicates/ again, and write its receipt. MoveRefused, RootError."""
         try:
             with Root(move.root) as root:
                 self._mover.sync_folders(root, [move.dst])
@@ -172,7 +172,7 @@ class Discarder:
         return False
 
     def _proven(self, trash: Trash, name: str, move: Move, purge: Purge) -> os.stat_result:
-        """What lies there, when it is the very file. MoveRefused, OSError."""
+        """lstat of the file in the trash, after checking that it is the recorded one. MoveRefused, OSError."""
         found = trash.lstat(name)
         if found is None:
             raise MoveRefused(
@@ -190,7 +190,7 @@ class Discarder:
 
 
 class DiscardBatch(Closing):
-    """Held files of one root and what stands for them, open and proven just now. Close it to close them."""
+    """Held files of one root and the files kept for them, open and just proven. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
         self.orders: list[Discard] = []
@@ -199,7 +199,7 @@ class DiscardBatch(Closing):
         self._trash: Trash | None = None
         self._proven: dict[str, ProvenFile] = {}
         self._held: dict[int, tuple[ProvenFile, ProvenFile, Discard]] = {}
-        """Move -> itself and what stands for it."""
+        """Move id -> the held file, the file kept for it, and the order."""
 
     def prove(self, unit: Sequence[Discard]) -> list[Discard]:
         """MoveRefused or OSError when any check says no; nothing of the unit goes then."""
@@ -286,7 +286,7 @@ class DiscardBatch(Closing):
         return _aborted(unit, why)
 
     def _durable(self, rows: Sequence[Purge]) -> list[Purge]:
-        """The folders on disk, then the receipts. What could not be synced is for recovery to look at."""
+        """Sync the folders, then write the receipts. A purge that could not be synced is left for recovery."""
         done = [row for row in rows if row.state is PurgeState.DONE]
         moves = [(self._held[row.move][2].move, row) for row in done]
         try:

@@ -61,7 +61,7 @@ class LocalDisk:
         return bool(found.st_mode & modes.S_IWGRP) and not _own_group(found.st_gid)
 
     def mark(self, root: str, known: str = "") -> str:
-        """The file is complete before it has its name, and a name that is taken is never replaced."""
+        """See ports.Disk. The marker is complete before it gets its name, and an existing file is never replaced."""
         if found := marker_in(root):
             return found
         new = known or str(uuid.uuid4())
@@ -180,7 +180,7 @@ class SlicedReading:
 
 
 def _forget_pages(fd: int) -> None:
-    """What the system has read before says nothing of the disk as it is now."""
+    """Drop the file from the system's cache, so that it is read from the disk."""
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -199,7 +199,7 @@ def _opened(root: str, on_problem: OnProblem) -> Generator[Root | None]:
 
 
 def _own_group(gid: int) -> bool:
-    """Most systems give each user a group of the same name, with nobody else in it."""
+    """Whether this is the user's private group: one with the user's name and nobody else in it."""
     try:
         group = grp.getgrgid(gid)
         return group.gr_name == pwd.getpwuid(os.getuid()).pw_name and not set(group.gr_mem) - {group.gr_name}

@@ -1,9 +1,9 @@
-"""One writer a state folder and one a root (P14), by flock: it dies with its holder, so no lock is ever stale.
+"""One writer per state folder and per root (P14), by flock: the lock ends with its process, so it is never stale.
 
 Must never trust a process id, never remove a lock file (a waiter may hold the removed one) and never leave
 anything in a root. A root's lock lies in the user's runtime folder, named after device and inode: a lock on the
-root itself would keep its disk from being ejected. It works between processes of this user; against others
-there are the checks of the move protocol.
+root itself would keep its disk from being unmounted. It works between processes of one user; against other users
+there are the checks before each move.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dedupd.errors import AlreadyRunning, RootError, StateError
 
 
 class Locks:
-    """The locks of one instance; a root whose disk comes back later is added then."""
+    """The locks of one process; a root whose disk comes later is added then."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self._stack, self._folder = stack, folder
@@ -84,6 +84,14 @@ def state_lock(places: Places) -> Generator[None]:
 
 
 @contextmanager
+def folder_lock(folder: Path, sentence: str) -> Generator[None]:
+    """Lock a folder of the state for one task. AlreadyRunning with this sentence; StateError."""
+    private_folder(folder)
+    with _locked(folder / "lock", sentence):
+        yield
+
+
+@contextmanager
 def root_lock(root: Path, locks: Path) -> Generator[None]:
     """Lock a root, by a file in the private folder `locks`. AlreadyRunning when it, or a folder above or below it, is locked.
 
@@ -137,9 +145,9 @@ def private_folder(folder: Path) -> None:
 
 
 def _close_to_others(places: Places) -> None:
-    """What dedupd made there tells and shows a family's photos: for their owner alone, also when an older one made it.
+    """Make the files of dedupd in the state folder readable for their owner only: they show a family's photos.
 
-    A folder that a person named may hold more than that, and keeps its mode.
+    A folder that a person named may hold other files too, and keeps its own mode.
     """
     journals = (places.ledger.with_name(places.ledger.name + end) for end in ("-wal", "-shm"))
     own = [places.ledger, *journals, places.index, places.cache, places.logs]

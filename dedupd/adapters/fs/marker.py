@@ -1,4 +1,4 @@
-"""The marker of a root, `.dedupd-root.json`: how dedupd knows a root again at another path or behind another mount.
+"""The marker of a root, `.dedupd-root.json`: by it dedupd recognises a root at another path or mount.
 
 Owns this one file and the drafts beside it (those of probing.py too). Must never replace a marker that is there, nor
 touch a file of another name.
@@ -53,9 +53,9 @@ def marker_of(root: Root) -> str:
 
 
 def _marker_at(folder: int) -> str:
-    """Any short text that the root's owner wrote there is a name. Raises OSError, ValueError for what is no marker.
+    """The name in the marker: any short text is one. Raises OSError; ValueError for what is no marker.
 
-    Never waits for a pipe, follows no link, reads no more than a marker is long.
+    Never waits for a pipe, follows no link, reads no more than a marker can hold.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -83,7 +83,7 @@ def _name_in(text: bytes) -> str:
 
 
 def write_marker(root: Root, name: str, way: Way) -> bool:
-    """Make the marker with this name in it; False when there is one already. Complete before it is there. OSError."""
+    """Make the marker with this name; False when there is one already. It appears only when it is complete. OSError."""
     text = json.dumps(
         {"uuid": name, "what": "dedupd knows this photo folder by this file; please leave it here"}
     )

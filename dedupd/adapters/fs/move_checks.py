@@ -1,6 +1,6 @@
-"""What a file must pass at the moment of a move (P2): opened without following a link, checked, leased, hashed, synced.
+"""The checks of a file at the moment of a move (P2): open without following a link, check, lease, hash, sync.
 
-Must never rename or write; refuses in doubt.
+Must never rename or write; in doubt it refuses.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from dedupd.errors import MoveRefused, Refusal
 from dedupd.ports import Clock
 
 _JUMP = 1.0
-"""Seconds the two clocks may drift apart between two calls before the wall clock is not trusted."""
+"""Seconds by which wall clock and monotonic clock may differ between two calls; beyond that the wall clock was set."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ProvenFile:
-    """An open file, as it was when every check had passed."""
+    """An open file that has passed every check, with its state at that moment."""
 
     path: str
     fd: int
@@ -53,7 +53,7 @@ class SettleTimer:
         self._first_seen: dict[tuple[int, ...], float] = {}
 
     def settled(self, found: os.stat_result) -> bool:
-        """By ctime while the wall clock is steady; else by the time since this file was seen first as it is."""
+        """Whether it is settled: by ctime while the wall clock runs steadily, else by the time since it was first seen so."""
         now, mono = self._clock.now(), self._clock.monotonic()
         if abs(now - mono - self._offset) > _JUMP:
             self._offset, self._steady_since = now - mono, mono
@@ -64,7 +64,7 @@ class SettleTimer:
         return mono - self._first_seen.setdefault(key, mono) >= self.seconds
 
     def watch(self, stat: FileStat) -> None:
-        """Its wait begins now. For a file whose times lie in the future only this tells when it is quiet."""
+        """Start its wait now: for a file with times in the future this is the only way to know."""
         key = (stat.dev, stat.ino, stat.size, stat.mtime_ns, stat.ctime_ns)
         self._first_seen.setdefault(key, self._clock.monotonic())
 
@@ -100,7 +100,7 @@ def prove_file(
 
 
 def undisturbed(root: Root, proven: ProvenFile, path: str) -> None:
-    """MoveRefused unless `path` is this very file, untouched since it was proven."""
+    """Raise MoveRefused unless `path` is still this file, unchanged since it was proven."""
     found = root.lstat(path)
     if found is None or identity(found) != identity(proven.stat):
         raise MoveRefused(f"{path} was replaced or taken away meanwhile", Refusal.CHANGED)
@@ -138,7 +138,7 @@ def same_root(root: Root, move: Move) -> bool:
 
 
 def inode_at(root: Root, path: str, move: Move) -> bool:
-    """True when the very file of this move lies at `path`."""
+    """True when the file of this move lies at `path`, by device and inode."""
     found = root.lstat(path)
     return found is not None and stat.S_ISREG(found.st_mode) and identity(found) == (move.dev, move.ino)
 
@@ -194,9 +194,9 @@ def _check(root: Root, path: str, found: os.stat_result, expected: FileStat) -> 
 
 
 def _lease(path: str, fd: int) -> bool:
-    """Take a read lease: the kernel grants none while anyone has the file open for writing.
+    """Take a read lease: the kernel grants none while a process has the file open for writing.
 
-    False where leases do not exist or belong to the file's owner alone; the other checks must do there.
+    False where there are no leases, or only for the file's owner; then the other checks must be enough.
     """
     if sys.platform != "linux":
         return False

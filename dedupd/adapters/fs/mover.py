@@ -1,12 +1,12 @@
 """The one module that moves a user's file, and the only user of renaming.py for photos.
 
-Owns the move protocol (open and prove, receipt, rename without replacing, look again, sync, receipt) and its
+Owns the move protocol (open and prove, receipt, rename without replacing, check again, sync, receipt) and its
 inverse, the undo. Must never overwrite, truncate, edit, copy or delete a photo, and never leave a root: whatever
 cannot be proven safe at this moment is refused, and the file stays where it is.
 
     with mover.prepare_moves(orders) as batch:                # root, identity, lease, settle, hashes, fsync
         moves = journal.intend(batch.orders, batch_id, at)    # durable before anything moves
-        journal.finish(batch.move(moves))                     # receipt, rename, look again, fsync, receipt
+        journal.finish(batch.move(moves))                     # receipt, rename, check again, fsync, receipt
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class FileMover:
     def __init__(self, clock: Clock, settle_seconds: float = 3.0) -> None:
         self.clock = clock
         self.halted = ""
-        """Set by the first input/output error of an fsync: nothing moves in this process any more."""
+        """Why nothing moves any more in this process: set by the first input/output error of an fsync; '' before."""
         self.settle_timer = SettleTimer(clock, settle_seconds)
 
     def prepare_moves(self, orders: Sequence[MoveOrder]) -> MoveBatch:
@@ -85,8 +85,8 @@ class FileMover:
     def prepare_undo(self, moves: Sequence[Move], goal: Goal) -> MoveBatch:
         """Find the files that these moves (all of one root) put into duplicates/, to undo the moves.
 
-        The batch's `moves` have `goal`, state INTENT and a free name in `restored`: journal them before `undo`.
-        `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be looked at
+        The batch's `moves` have `goal`, state INTENT and a free name in `undone_to`: journal them before `undo`.
+        `settled` are back already (DONE) or nowhere to be found (ATTENTION); `unmoved` could not be checked
         and are as before. Raises RootError when the root is not there.
         """
         with _closing_on_error(MoveBatch(self, Root(moves[0].root))) as batch:
@@ -97,7 +97,7 @@ class FileMover:
                     batch.unmoved += [move.refused(refusal_of(error)) for move in unit]
         return batch
 
-    def whereabouts(self, move: Move) -> Place:
+    def locate(self, move: Move) -> Place:
         """Where the file of an interrupted move lies now; UNKNOWN when its root cannot be looked at (P9)."""
         with suppress(RootError, MoveRefused, OSError), Root(move.root) as root:
             if not same_root(root, move):
@@ -125,7 +125,7 @@ class FileMover:
         return False
 
     def confirm(self, moves: Sequence[Move]) -> list[Move]:
-        """Make renames durable that a crash left unconfirmed, with their receipts.
+        """Sync renames that a crash left unconfirmed, and write their receipts.
 
         The rows come back DONE, or as they were with the reason in `error`.
         """
@@ -150,13 +150,12 @@ class FileMover:
             if claimed(root, move.dst, move):
                 unlink_claim(root, move.dst)
             else:
-                unlink_second_name(root, keep=move.restored or move.src, drop=move.dst, content=move.content)
+                unlink_second_name(root, keep=move.undone_to or move.src, drop=move.dst, content=move.content)
             self.sync_folders(root, [move.dst])
 
     def set_sidecar_aside(self, root: str, row: SidecarRow, folder: str) -> str:
-        """Move a sidecar that is byte for byte the receipted one into the duplicates/ `folder`; where to, '' if it stays.
-
-        For a lost ledger: then a receipt alone is not enough reason to delete the sidecar. OSError, RootError.
+        """Move a sidecar into the duplicates/ `folder` if it is byte for byte the one in the receipts. Returns its new path; '':
+        it stays. For a lost ledger: a receipt alone is not enough reason to delete a sidecar. OSError, RootError.
         """
         data = row.text.encode("utf-8", "surrogatepass")
         with Root(root) as top:
@@ -194,13 +193,13 @@ class FileMover:
         return None
 
     def sync(self, fd: int) -> None:
-        """fsync; an input/output error halts this mover for good, because a second fsync would lie."""
+        """fsync. An input/output error halts this mover for good: a second fsync would report success wrongly."""
         with self.watching():
             os.fsync(fd)
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Halts this mover at an input/output error in the block, which is raised on."""
+        """Halt this mover at an input/output error in the block; the error is raised again."""
         try:
             yield
         except OSError as error:
@@ -211,7 +210,7 @@ class FileMover:
             raise
 
     def sync_folders(self, root: Root, paths: Iterable[str]) -> None:
-        """fsync the folder of each path, once; one that its owner took away needs none."""
+        """fsync the folder of each path, once. A folder that was removed in the meantime needs none."""
         for folder in sorted({path.rpartition("/")[0] for path in paths}):
             with suppress(FileNotFoundError), root.folder(folder) as fd:
                 self.sync(fd)
@@ -234,7 +233,7 @@ class FileMover:
             pass
 
     def complete(self, root: Root, moves: Sequence[Move]) -> None:
-        """Append completion receipts. What cannot be written is made up for by what the disk shows."""
+        """Append completion receipts. If one cannot be written, the disk itself shows how the move ended."""
         for own in _by(moves, lambda move: duplicates_folder(move.dst)):
             with suppress(OSError), self.watching(), root.folder(duplicates_folder(own[0].dst)) as fd:
                 receipts.append(fd, [receipts.completion(move, self.clock.now()) for move in own])
@@ -248,7 +247,7 @@ class _Item:
 
 
 class MoveBatch(Closing):
-    """The files of one batch, open and proven just now. Close it to close them."""
+    """The files of one batch, open and just proven. Close it to close them."""
 
     def __init__(self, mover: FileMover, root: Root) -> None:
         self.orders: list[MoveOrder] = []
@@ -366,7 +365,7 @@ class MoveBatch(Closing):
                     f"{self._root.path} is another root than the one the file was moved in",
                     Refusal.OTHER_ROOT,
                 )
-            target = move.restored or move.src
+            target = move.undone_to or move.src
             if content_at(self._root, move.dst, move):
                 if move.state is MoveState.INTENT and claimed(self._root, target, move):
                     unlink_claim(self._root, target)
@@ -377,7 +376,7 @@ class MoveBatch(Closing):
                     self._before[move.batch, move.id, move.dst] = move
                     continue
             if content_at(self._root, target, move):
-                done = replace(move, goal=goal, state=MoveState.DONE, restored=target)
+                done = replace(move, goal=goal, state=MoveState.DONE, undone_to=target)
                 settled.append(replace(done, error="", refusal=None))
             else:
                 lost = MoveRefused(
@@ -387,7 +386,7 @@ class MoveBatch(Closing):
                 settled.append(replace(move.refused(lost, MoveState.ATTENTION), goal=goal))
         names = self._free_names([move.src for move in held], _stem([m.src for m in unit if m.primary]))
         self.moves += [
-            replace(move, goal=goal, state=MoveState.INTENT, restored=name, error="", refusal=None)
+            replace(move, goal=goal, state=MoveState.INTENT, undone_to=name, error="", refusal=None)
             for move, name in zip(held, names, strict=True)
         ]
         self.settled += settled
@@ -395,9 +394,9 @@ class MoveBatch(Closing):
     def undo(self, moves: Sequence[Move]) -> list[Move]:
         """Undo the moves of these committed rows; they come back DONE, or as before with the reason."""
         rows = [self._undo_one(move) for move in moves]
-        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.restored]
+        back = [row for row in (*self.settled, *rows) if row.state is MoveState.DONE and row.undone_to]
         try:
-            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.restored)])
+            self._mover.sync_folders(self._root, [path for row in back for path in (row.dst, row.undone_to)])
         except OSError as error:
             return [move.refused(refusal_of(error)) for move in moves]
         self._mover.complete(self._root, back)
@@ -407,8 +406,8 @@ class MoveBatch(Closing):
         try:
             if not content_at(self._root, move.dst, move):
                 raise MoveRefused(f"{move.dst} was changed or taken away meanwhile", Refusal.CHANGED)
-            self._make_folder(move.restored.rpartition("/")[0])
-            self._rename(move.dst, move.restored)
+            self._make_folder(move.undone_to.rpartition("/")[0])
+            self._rename(move.dst, move.undone_to)
             test_points.step("undone")
         except (MoveRefused, OSError) as error:
             return self._before[move.batch, move.id, move.dst].refused(refusal_of(error))

@@ -1,6 +1,6 @@
-"""Who owns the files that dedupd makes in a library while it runs as root (sudo, a container).
+"""The owner of files that dedupd makes in a library while it runs as root (sudo, a container).
 
-Must never touch what dedupd did not make: it gets the descriptor of what was made just now.
+Must never touch a file that dedupd did not make: it is given the descriptor of a file that was just made.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 
 
 def give_to_owner(made: int, folder: int) -> bool:
-    """Give it the owner and group of the folder it lies in, who could neither undo nor move it otherwise.
+    """Give the file the owner and group of its folder, so that the folder's owner can move it and undo moves.
 
-    False when the system does not allow it. Nothing to do for another user than root: what it makes is its own.
+    False when the system does not allow it. Does nothing unless dedupd runs as root.
     """
     if os.geteuid() != 0:
         return True

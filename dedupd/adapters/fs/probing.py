@@ -1,4 +1,4 @@
-"""Finding out what the file system of a root can do, by doing it with files of dedupd's own.
+"""Tries out what the file system of a root can do, with files of dedupd's own.
 
 Owns this trial and its results, kept once for each mounted root. What it makes beside the marker it removes again.
 Must never touch a file that it did not make, and never run in a dry run.
@@ -25,7 +25,7 @@ _WRITTEN = 1 << 14
 _LONG_AGO = 1_500_000_000 * 10**9
 """ns; even seconds, which every file system can keep."""
 _TRIAL_SECONDS = 3600.0
-"""No trial lasts so long."""
+"""Seconds: longer than any trial; older trial files were left by a crash."""
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _Mounted = tuple[str, int, int, int, int]
@@ -33,7 +33,7 @@ _known: dict[_Mounted, Abilities] = {}
 
 
 def abilities(root: Root) -> Abilities:
-    """What can be done in this root. Tried out when it is asked for the first time since it was mounted."""
+    """What the file system of this root can do. Tried out once after each mount."""
     mounted = _mounted(root)
     if mounted not in _known:
         found = _tried(root)
@@ -44,7 +44,7 @@ def abilities(root: Root) -> Abilities:
 
 
 def forget(root: Root) -> None:
-    """Drop the result, as it proved wrong: the next call tries again."""
+    """Drop a result that proved wrong: the next call tries again."""
     _known.pop(_mounted(root), None)
 
 
@@ -56,7 +56,7 @@ def in_the_cloud(root: Root, path: str, found: os.stat_result) -> bool:
 
 
 def _mounted(root: Root) -> _Mounted:
-    """Changes with the mount: a device number alone is given again to the next device."""
+    """A key that changes with each mount; a device number alone may be given to another device."""
     system = os.fstatvfs(root.fd)
     return root.path, root.dev, os.fstat(root.fd).st_ino, system.f_fsid, system.f_flag
 
@@ -86,7 +86,7 @@ def _tried(root: Root) -> Abilities:
 
 @contextmanager
 def _trial_files(root: Root) -> Generator[tuple[str, str, str]]:
-    """Three names beside the marker, files of ours at the first two of them; nothing is left at any of them."""
+    """Three names beside the marker, with files of ours at the first two. All are removed again."""
     stem = f"{MARKER}.{uuid.uuid4().hex}"
     names = (f"{stem}-1.tmp", f"{stem}-2.tmp", f"{stem}-3.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -102,7 +102,7 @@ def _trial_files(root: Root) -> Generator[tuple[str, str, str]]:
 
 
 def _written(root: Root, name: str) -> tuple[bool, bool]:
-    """Whether bytes that are surely there have blocks, and whether they belong to the owner of the folder."""
+    """Whether a file that was just written has blocks, and whether it belongs to the owner of its folder."""
     fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root.fd)
     try:
         os.write(fd, os.urandom(_WRITTEN))
@@ -113,7 +113,7 @@ def _written(root: Root, name: str) -> tuple[bool, bool]:
 
 
 def _works(root: Root, way: Way) -> bool:
-    """Whether this way refuses a taken name and moves the very file, open as photos are, to a free one."""
+    """Whether this way refuses a taken name, and renames a file that is open (as photos are) to a free one."""
     with _trial_files(root) as (one, other, free), root.opened(one) as fd:
         with suppress(OSError):
             os.utime(fd, ns=(_LONG_AGO, _LONG_AGO))
@@ -145,7 +145,7 @@ def _works(root: Root, way: Way) -> bool:
 
 
 def _unless_broken(root: Root, error: OSError, *ours: str) -> bool:
-    """False: this way does not work. A disk that fails or is full, or a file that was taken away, says nothing about it."""
+    """False: this way does not work. A full or failing disk, or a trial file that was removed, does not say so: raises."""
     broken = error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     if broken or any(root.lstat(name) is None for name in ours):
         raise error

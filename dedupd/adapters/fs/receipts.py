@@ -1,7 +1,7 @@
 """Receipts: one JSON line of intent and one of completion beside the moved files.
 
 Owns `<duplicates folder>/.dedupd-receipts.jsonl`: with the ledger gone, every move can be undone from
-these lines alone. Must never rename anything; appends only, and a torn last line harms no other.
+these lines alone. Must never rename anything. It only appends, and a half-written last line harms no other line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_LINE = 32 << 20
 
 
 class ReceiptKind(StrEnum):
-    """What a line tells; the values are those on the disk."""
+    """The kind of a line; the values are written to the disk."""
 
     INTENT = "intent"
     """A move is about to begin."""
@@ -51,7 +51,7 @@ class ReceiptKind(StrEnum):
 
 
 def intent(move: Move) -> dict[str, Any]:
-    """The line fsynced before the rename: all that an undo without ledger needs."""
+    """The line that is fsynced before the rename: all that an undo without ledger needs."""
     return {
         "receipt": ReceiptKind.INTENT, "id": move.id, "batch": move.batch, "at": move.at, "group": move.group,
         "unit": move.unit, "file": move.file, "src": move.src, "dst": move.dst, "content": move.content,
@@ -63,11 +63,11 @@ def intent(move: Move) -> dict[str, Any]:
 
 
 def completion(move: Move, at: float) -> dict[str, Any]:
-    """The line fsynced after: how the move ended."""
+    """The line that is fsynced after the rename: how the move ended."""
     kind = ReceiptKind(move.goal if move.state is MoveState.DONE else move.state)
     line: dict[str, Any] = {"receipt": kind, "id": move.id, "batch": move.batch, "at": at, "dst": move.dst}
-    if move.restored:
-        line["restored"] = move.restored
+    if move.undone_to:
+        line["restored"] = move.undone_to
     if move.error:
         line["error"] = move.error
     return line
@@ -89,7 +89,7 @@ def sidecar(kind: ReceiptKind, row: SidecarRow, folder: str) -> dict[str, Any]:
 
 
 class _Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """What `intent` wrote, as it is believed when it comes back: every field of its type."""
+    """A line written by `intent`. A line whose fields have other types is not read."""
 
     id: int
     batch: str
@@ -113,7 +113,7 @@ class _Intent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """What `completion` wrote."""
+    """A line written by `completion`."""
 
     receipt: ReceiptKind
     id: int
@@ -125,7 +125,7 @@ class _Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Sidecar(msgspec.Struct, frozen=True, kw_only=True):
-    """What `sidecar` wrote."""
+    """A line written by `sidecar`."""
 
     receipt: ReceiptKind
     id: int
@@ -138,7 +138,7 @@ _Receipt = TypeVar("_Receipt", _Intent, _Completion, _Sidecar)
 
 
 def _as(kind: type[_Receipt], line: dict[str, Any]) -> _Receipt | None:
-    """The line as this kind of receipt; None for what only looks like one."""
+    """The line as this kind of receipt; None when it is not one."""
     try:
         return msgspec.convert(line, kind)
     except (msgspec.ValidationError, ValueError, OverflowError, RecursionError):
@@ -170,7 +170,7 @@ def _sidecars(folder: str, lines: Iterable[dict[str, Any]]) -> Iterable[SidecarR
 
 
 def _plain(path: str) -> bool:
-    """True for a relative path that a file system could know and that leads nowhere else."""
+    """True for a valid relative path that stays below its root."""
     try:
         return b"\0" not in os.fsencode(path) and not {"", ".", ".."}.intersection(path.split("/"))
     except UnicodeEncodeError:
@@ -234,13 +234,13 @@ def _moves(root: Root, folder: str, lines: Iterable[dict[str, Any]]) -> Iterable
 
 
 def _which(receipt: _Intent | _Completion) -> tuple[str, int, str]:
-    """Which move a line is about: by its name too, so that no odd line hides another move."""
+    """The move that a line is about, by id and name, so that a wrong line cannot hide another move."""
     folders, _, name = receipt.dst.partition(f"{DUPLICATES}/")
     return receipt.batch, receipt.id, name or folders
 
 
 def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
-    """None for a line that speaks of other folders than the one it lies in."""
+    """The move of an intent; None when the line names another folder than the one it lies in."""
     if not (_plain(intent.src) and _plain(intent.dst)) or is_held(intent.src) or not is_held(intent.dst):
         return None
     try:
@@ -262,7 +262,7 @@ def _from_intent(root: Root, folder: str, intent: _Intent) -> Move | None:
 def _completed(move: Move, ended: _Completion) -> Move:
     if ended.receipt in tuple(Goal):
         restored = ended.restored if _plain(ended.restored) else ""
-        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, restored=restored, refusal=None)
+        return replace(move, goal=Goal(ended.receipt), state=MoveState.DONE, undone_to=restored, refusal=None)
     if ended.receipt is ReceiptKind.PURGED:
         return replace(move, state=MoveState.ABORTED, error=in_the_trash(ended.trash), refusal=Refusal.PURGED)
     if ended.receipt in (MoveState.ABORTED, MoveState.ATTENTION):
@@ -279,7 +279,7 @@ def _files(root: Root) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Line by line; one that is longer than any of ours is passed over without being held in memory."""
+    """The lines one by one. A line longer than any of ours is skipped without being held in memory."""
     whole = True
     while part := file.readline(_LONGEST_LINE):
         ends = part.endswith(b"\n")

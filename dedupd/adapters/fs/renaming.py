@@ -1,4 +1,4 @@
-"""The one rename: inside one file system, never replacing. Nothing else in dedupd gives a photo another name.
+"""The one rename: inside one file system, never replacing. Nothing else in dedupd renames a photo.
 
 Owns the system calls of each way (core/abilities.py); adapters/fs/probing.py finds out which of them a file system
 knows. Must never be called for a photo but by adapters/fs/mover.py and adapters/fs/discarding.py, which have proven the
@@ -28,7 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def rename(root: Root, src: str, dst: str, way: Way) -> None:
     """Rename inside one file system, never replacing: FileExistsError when `dst` is taken.
 
-    Another OSError when it cannot be done in this way; then nothing has another name.
+    Another OSError when it cannot be done in this way; then nothing was renamed.
     """
     from_folder, _, old = src.rpartition("/")
     to_folder, _, new = dst.rpartition("/")
@@ -37,12 +37,12 @@ def rename(root: Root, src: str, dst: str, way: Way) -> None:
 
 
 def rename_between(a: int, old: str, b: int, new: str, way: Way) -> None:
-    """The same between two open folders of one file system: `old` in the folder behind `a` becomes `new` behind `b`."""
+    """`rename` between two open folders of one file system: `old` in folder `a` becomes `new` in folder `b`."""
     _WAYS[way](a, old, b, new)
 
 
 def _exclusive(a: int, old: str, b: int, new: str) -> None:
-    """One atomic rename that refuses a taken name."""
+    """Way.EXCLUSIVE: one atomic rename that refuses a taken name."""
     ends = (a, os.fsencode(old), b, os.fsencode(new))
     if sys.platform == "darwin":
         failed = _libc.renameatx_np(*ends, _RENAME_EXCL)
@@ -56,7 +56,7 @@ def _exclusive(a: int, old: str, b: int, new: str) -> None:
 
 
 def _relink(a: int, old: str, b: int, new: str) -> None:
-    """By link, which never replaces, and unlink, while the old name is still the same file."""
+    """Way.LINK: link, which never replaces; then unlink the old name if it is still the same file."""
     before = _identity_at(a, old)
     os.link(old, new, src_dir_fd=a, dst_dir_fd=b, follow_symlinks=False)
     test_points.step("linked")
@@ -74,9 +74,9 @@ def _relink(a: int, old: str, b: int, new: str) -> None:
 
 
 def _claim(a: int, old: str, b: int, new: str) -> None:
-    """By an empty file of ours, which never replaces, and a rename over it, while it is still ours and empty.
+    """Way.CLAIM: create an empty file, which never replaces; then rename over it if it is still ours and empty.
 
-    Held under a lease meanwhile where there are any: whoever opens it by that name to write into it is noticed.
+    A lease is held meanwhile, where there are leases: it tells when another process opens that file for writing.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     claim = os.open(new, flags, 0o600, dir_fd=b)

@@ -1,8 +1,8 @@
 """XMP sidecars beside keepers: made whole or not at all, removed only while they are byte for byte as we wrote them.
 
-Owns the making and removing of these files, each with its receipt; a photo is never touched, a name that is taken
-never replaced: so a sidecar is made under its own name at once and not by a draft (dedupd/drafts.py), and one that a
-power cut left unfinished is known by its row in the ledger. Must never decide what a sidecar says.
+Owns making and removing these files, each with its receipt. Photos are never touched and existing files never replaced:
+a sidecar is made under its own name at once and not by a draft (dedupd/drafts.py), and one that a power cut left
+unfinished is known by its row in the ledger. Must never decide what a sidecar says.
 """
 
 from __future__ import annotations
@@ -148,5 +148,5 @@ def _bytes_at(top: Root, path: str, most: int) -> bytes | None:
 
 
 def _ours(found: bytes, data: bytes, *, torn: bool) -> bool:
-    """Byte for byte; after a power cut also the beginning of it, the rest not there or zeros."""
+    """Whether the bytes are the ones we wrote; after a power cut also a beginning of them, the rest missing or zeros."""
     return found == data or (torn and len(found) <= len(data) and data.startswith(found.rstrip(b"\0")))

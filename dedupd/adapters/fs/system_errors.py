@@ -1,6 +1,6 @@
-"""What a system call's error means for a move: the kind of refusal, and its sentence.
+"""Turns the error of a system call into a refusal of a move: its kind and its sentence.
 
-Checks of dedupd's own raise MoveRefused with their kind and sentence where they look. Must never decide what follows.
+dedupd's own checks raise MoveRefused themselves, with kind and sentence. Must never decide what follows.
 """
 
 from __future__ import annotations

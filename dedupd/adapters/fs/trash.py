@@ -1,4 +1,4 @@
-"""The desktop's trash: where it is for the files of a root, and what it must be before anything goes into it.
+"""The desktop's trash: where it is for the files of a root, and the checks before anything goes into it.
 
 Owns the rules of the freedesktop.org trash specification (Linux; macOS has folders of other names and no .trashinfo),
 the making of trash folders and the .trashinfo files. Must never name, move or remove what lies in it.
@@ -136,7 +136,7 @@ def open_trash(root: Root) -> Trash:
 
 
 def why_no_trash(root: Root) -> str:
-    """Why nothing of this root can go into a trash, as far as looking tells; '' when it can. Makes nothing."""
+    """Why nothing of this root can go into a trash, as far as reading shows; '' when it can. Creates nothing."""
     try:
         _check_kind(root)
     except MoveRefused as why:
@@ -294,7 +294,7 @@ def _check_disk(root: Root, fd: int, path: str) -> None:
 
 
 def _why_not(root: Root, spot: _Spot) -> str:
-    """What of `_opened` can be told without making anything."""
+    """Why `_opened` would fail, as far as can be known without creating anything; '' when nothing speaks against it."""
     there = spot.base
     if not spot.top and os.stat(there).st_uid != os.geteuid():
         return f"{there} belongs to another user: run dedupd as the owner"

@@ -1,6 +1,6 @@
-"""One walk below a root: which folders it enters, which files it finds, and who is told of the rest.
+"""The walk below a root: which folders it enters, which files it finds, and to whom the rest is reported.
 
-Whole walks, single folders and events agree because all of them ask here. Must never follow a symlink, leave the root's
+Whole walks, single folders and events agree because all of them use this module. Must never follow a symlink, leave the root's
 device or open a file.
 """
 
@@ -61,7 +61,7 @@ class FolderWalk:
             return name not in os.listdir(fd)
 
     def list_folder(self, folder: str) -> tuple[list[FoundFile], list[str]]:
-        """Files and folders in one folder, whole or not at all: what half a list leaves out would look deleted."""
+        """Files and folders in one folder. All or nothing: files missing from half a list would look deleted."""
         files: list[FoundFile] = []
         below: list[str] = []
         try:
@@ -128,7 +128,7 @@ class FolderWalk:
             )
 
     def _elsewhere(self, at: str) -> str:
-        """A mounted disk, or a bind mount: the same device number, and not of this root for all that (P6)."""
+        """Whether the folder is a mount (also a bind mount with the same device number), and so not part of this root (P6)."""
         below = (root for root in self._scope.roots if root.startswith(f"{self._top.path}/"))
         if any(at == root or at.startswith(f"{root}/") for root in below):
             return ""
@@ -136,7 +136,7 @@ class FolderWalk:
 
 
 class _There:
-    """The names in a folder, each asked for by itself: a list of all would cost more than the few that tell a layout."""
+    """The names in a folder, each looked up alone: listing all costs more than the few that a layout needs."""
 
     def __init__(self, top: Root, folder: str) -> None:
         self._top, self._folder = top, folder

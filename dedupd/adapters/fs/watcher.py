@@ -1,4 +1,4 @@
-"""Events of the file system (watchdog): hints that a folder changed. They only make things faster; a reconcile decides.
+"""File system events (watchdog): hints that a folder changed. They only save time; reconciling decides.
 
 Must never do more in the observer's thread than report a path, and never claim to watch all of a root when the system
 gave no watch for some of its folders. The event filter is needed: with watchdog's default events (IN_OPEN,
@@ -131,7 +131,7 @@ class Watcher:
             return self._observer
 
     def _group(self, root: str) -> Any:
-        """watchdog's own account of the folders of a root; None where there is none (macOS)."""
+        """watchdog's record of the watched folders of a root; None where it has none (macOS)."""
         emitter = getattr(self._observer, "_emitter_for_watch", {}).get(self._watches.get(root))
         return getattr(emitter, "_inotify", None)
 
@@ -215,7 +215,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _OverflowHandler(logging.Handler):
-    """An overflow is told by a log record only; no event carries it."""
+    """Reports lost events: watchdog tells of an overflow by a log record only."""
 
     def __init__(self, on_loss: OnLoss) -> None:
         super().__init__(logging.WARNING)

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from dedupd.adapters.index.chunk_file import ChunkRows, Terms, from_file
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.stores.records import CHUNKS, ChunkFile, commits
+from dedupd.adapters.stores.backfill_records import CHUNKS, ChunkFile, commits
 from dedupd.adapters.stores.store import Store
 from dedupd.core.adoption import Adoption
 from dedupd.errors import DedupdError, VisionError

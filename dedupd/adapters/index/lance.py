@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 # Read when lancedb is imported; without it every query logs a warning.
 os.environ.setdefault("LANCE_LOG", "error")
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index import rest_client
 from dedupd.adapters.index.content_set import ContentSet
+from dedupd.adapters.index.heads import Directions, HeadFile, Heads
 from dedupd.adapters.index.photo_rows import (
     ROW_COLUMNS,
     TRAITS,
@@ -50,6 +51,7 @@ from dedupd.errors import VisionError
 with rest_client.left_out():
     import lancedb
 
+T = TypeVar("T")
 _TABLE = "photos"
 _FEWEST_COMMITS, _MOST_COMMITS = 64, 512
 """Between compactions. Thousands of small commits cost gigabytes of memory, but each compaction writes the whole
@@ -83,6 +85,7 @@ class PhotoIndex:
         self.path = index_dir.absolute() / folder_name(model, recipe)
         self._syncer = Syncer()
         self._kept: tuple[tuple[str, ...], PhotoRows] | None = None
+        self._made: tuple[Any, Any] | None = None
         self._commits = 0
         self._compacted = 0
         """Rows there were at the last compaction, or when the table was opened."""
@@ -129,7 +132,7 @@ class PhotoIndex:
         self._log(f"index moved to {aside}; photos will be looked at again")
         self.path.mkdir()
         self._syncer.forget()
-        self._kept = None
+        self._changed()
         self._open()
 
     def _open(self) -> None:
@@ -141,6 +144,7 @@ class PhotoIndex:
             self._table = database.create_table(_TABLE, schema=schema_of(self._ask_dimensions()))
         self._dimensions = dimensions_of(self._table.schema)
         self._schema = schema_of(self._dimensions)
+        self._heads = HeadFile(self.path, self._dimensions)
         if not self._table.schema.equals(self._schema):
             raise ValueError("written by another version of dedupd")
         # Reads one column of every data file: a file lost in a power cut shows here, not later.
@@ -190,8 +194,10 @@ class PhotoIndex:
         return self._schema
 
     def _store(self, table: pa.Table, contents: list[str]) -> None:
-        self._kept = None
+        self._changed()
         try:
+            # What was made of a row that is no more must not be taken for what this one gives.
+            self._heads.forget(contents)
             self._table.add(table)
             self._commits += 1
             count = len(self._known) + len(contents)
@@ -208,7 +214,7 @@ class PhotoIndex:
         wanted = [content for content in contents if content in self._known]
         if not wanted:
             return
-        self._kept = None
+        self._changed()
         self._known.remove(wanted)  # first: if only some of them go, none of them is answered for
         try:
             for start in range(0, len(wanted), _FEW):
@@ -218,6 +224,9 @@ class PhotoIndex:
             self._sync()
         except (OSError, RuntimeError) as error:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
+
+    def _changed(self) -> None:
+        self._kept = self._made = None
 
     def page(self, after: str) -> list[str]:
         """Some of the contents that have a row, in order, from the one after `after` on."""
@@ -250,11 +259,11 @@ class PhotoIndex:
         return found
 
     def rows(self, contents: Sequence[str]) -> PhotoRows:
-        """The rows of `contents` with vectors and sketches, each once, unknown ones left out."""
+        """The rows of `contents` with vectors, each once, unknown ones left out."""
         return concatenate(
             [
                 from_arrow(batch, self._dimensions)
-                for batch in self._batches(contents, self._columns("vector", "sketch"))
+                for batch in self._batches(contents, self._columns("vector"))
             ]
         )
 
@@ -266,10 +275,35 @@ class PhotoIndex:
             self._kept = (wanted, self.rows(wanted))
         return self._kept[1]
 
-    def scan(self, *, sketches: bool = True) -> Iterator[PhotoRows]:
-        """The whole table in blocks: hashes and sketches, no vectors."""
-        for batch in self._read(lambda query: query, self._columns(*(["sketch"] if sketches else []))):
+    def made(self, make: Callable[[PhotoIndex], T]) -> T:
+        """What `make` makes of the table; remembered until the table changes."""
+        if self._made is None or self._made[0] is not make:
+            self._made = None  # not two of them at a time
+            self._made = (make, make(self))
+        return cast("T", self._made[1])
+
+    def scan(self, *, vectors: bool = False) -> Iterator[PhotoRows]:
+        """The whole table in blocks: hashes, and vectors if asked for."""
+        for batch in self._read(lambda query: query, self._columns(*(["vector"] if vectors else []))):
             yield from_arrow(batch, self._dimensions)
+
+    def all_vectors(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+        """(ids, (N, D) vectors) of the whole table, in parts."""
+        with self._reading():
+            for batch in self._table.search().select(["vector"]).with_row_id(True).to_batches(_BATCH):
+                yield (
+                    batch.column("_rowid").to_numpy(),
+                    vectors_in(batch.column("vector"), self._dimensions),
+                )
+
+    def heads(self, contents: Sequence[str]) -> tuple[Directions, Heads]:
+        """The heads of the vectors of `contents`, in order, and what they are along."""
+        return self._heads.of(contents, self._contents_and_vectors)
+
+    def _contents_and_vectors(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        for rows in self.scan(vectors=True):
+            if rows.vectors is not None:
+                yield rows.contents, rows.vectors
 
     def vectors_by_id(self, ids: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """(ids in the order found, (N, D) vectors) of row ids that `scan` gave."""

@@ -187,3 +187,16 @@ def concatenate(parts: list[PhotoRows]) -> PhotoRows:
         captured=np.empty(0) if captured is None else captured,
         ids=np.empty(0, np.uint64) if ids is None else ids,
     )
+
+
+def in_order(rows: PhotoRows) -> PhotoRows:
+    """The same in the order of their ids."""
+    order = sorted(range(len(rows.contents)), key=rows.contents.__getitem__)
+    return PhotoRows(
+        contents=[rows.contents[place] for place in order],
+        phashes=rows.phashes[order],
+        vectors=None if rows.vectors is None else rows.vectors[order],
+        sketches=None if rows.sketches is None else rows.sketches[order],
+        captured=rows.captured[order],
+        ids=rows.ids[order],
+    )

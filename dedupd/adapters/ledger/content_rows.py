@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dedupd.adapters.ledger.columns import chunks, traits_from_json, traits_to_json
-from dedupd.adapters.ledger.connection import LedgerPart
-from dedupd.adapters.ledger.file_rows import FILE_COLUMNS, LIVE, file_row
+from dedupd.adapters.ledger.file_rows import LIVE
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Traits
-from dedupd.core.records import FileRow
 
 
 class ContentRows(LedgerPart):
@@ -41,15 +40,6 @@ class ContentRows(LedgerPart):
             "recipe=excluded.recipe, model=excluded.model, traits=excluded.traits",
             (traits.content, traits.recipe, traits.model, traits_to_json(traits)),
         )
-
-    def other_recipe(self, recipe: str, model: str) -> list[FileRow]:
-        """Live photos whose content was measured under another recipe or model."""
-        rows = self._link.execute(
-            f"SELECT {', '.join('f.' + c for c in FILE_COLUMNS.split(', '))} FROM files f LEFT JOIN contents c ON c.content=f.content "
-            "WHERE f.absent_since IS NULL AND f.state='indexed' AND (c.content IS NULL OR c.recipe!=? OR c.model!=?)",
-            (recipe, model),
-        )
-        return [file_row(r) for r in rows]
 
     def seen_with(self, model: str) -> None:
         """Everything was looked at again with this model; what was measured besides vectors is of the recipe, and the same."""

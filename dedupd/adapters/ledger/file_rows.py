@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, clamped, sentence, signed, unsigned
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import BYTES_ALONE, FileStat, FileState
 from dedupd.core.records import FileRow
 

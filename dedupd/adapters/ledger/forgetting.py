@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dedupd.adapters.ledger.columns import chunks
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 
 SCHEMA = """
 CREATE INDEX IF NOT EXISTS moves_keeper_content ON moves(keeper_content);
@@ -45,6 +45,7 @@ class Forgetting(LedgerPart):
                 ("pairs", "a"),
                 ("pairs", "b"),
                 ("compared", "content"),
+                ("deferred", "content"),
                 ("contents", "content"),
             ):
                 self._link.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", chunk)

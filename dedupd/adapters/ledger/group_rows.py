@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Relation
-from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
+from dedupd.core.records import GroupOutline, GroupRow, KeptRow, MemberRow, RootRow
 
 _MOVED = "m.goal='moved' AND m.state='done'"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
@@ -74,10 +74,32 @@ class GroupRows(LedgerPart):
         ).fetchall()
         start = max(0, offset)
         chosen = [r[0] for r in ids[start : None if limit is None else start + limit]]
+        return self.by_ids(chosen), len(ids)
+
+    def outlines(self, root: int, month: str) -> list[GroupOutline]:
+        """The groups of a month with anything beside their keeper, by id: one question, however many they are."""
+        rows = self._link.execute(
+            f"SELECT g.id, g.root, k.path, g.month, g.version, {_WEAKEST}, {_STATE}, "
+            "sum((m.role!='review') * f.size), sum((m.role='review') * f.size) "
+            "FROM groups g JOIN files k ON k.id=g.keeper JOIN members m ON m.grp=g.id JOIN files f ON f.id=m.file "
+            "WHERE g.root=? AND g.month=? AND m.role!='stays' GROUP BY g.id",
+            (root, month),
+        )
+        return [
+            GroupOutline(
+                id=r[0], root=r[1], keeper=os.fsdecode(r[2]), month=r[3], version=r[4], relation=r[5], state=r[6],
+                bytes=r[7], review_bytes=r[8],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def by_ids(self, ids: Iterable[int]) -> list[GroupRow]:
+        """Those of these that are there, in the order given."""
+        wanted = list(ids)
         rows = {
-            g.id: g for part, marks in chunks(chosen) for g in self._groups(f"WHERE id IN ({marks})", part)
+            g.id: g for part, marks in chunks(wanted) for g in self._groups(f"WHERE id IN ({marks})", part)
         }
-        return [rows[id] for id in chosen], len(ids)
+        return [rows[id] for id in wanted if id in rows]
 
     def proposed(self, root: int) -> list[GroupRow]:
         """Groups of this root with members that would move unattended; newest month first, then id."""

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import HeldBetter, HeldPair
 
 SCHEMA = """

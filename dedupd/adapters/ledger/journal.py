@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, sentence, signed, unsigned
-from dedupd.adapters.ledger.connection import LedgerPart, transaction, translating
+from dedupd.adapters.ledger.transactions import LedgerPart, transaction, translating
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import LedgerDamaged, Refusal, StateError
 
@@ -72,7 +72,7 @@ class Journal(LedgerPart):
             return [self._insert(order, batch, at) for order in orders]
 
     def reopen(self, moves: Sequence[Move]) -> None:
-        """Record where done rows are about to go next (goal, restored), state INTENT, durable on return.
+        """Record where done rows are about to go next (goal, undone_to), state INTENT, durable on return.
 
         Raises StateError inside an open transaction, as `intend` does.
         """
@@ -80,12 +80,12 @@ class Journal(LedgerPart):
         self.finish(moves)
 
     def finish(self, moves: Sequence[Move]) -> None:
-        """Write goal, state, restored, error and refusal of these rows in one transaction; joins an open one."""
+        """Write goal, state, undone_to, error and refusal of these rows in one transaction; joins an open one."""
         with transaction(self._link):
             self._link.executemany(
                 "UPDATE moves SET goal=?, state=?, restored=?, error=?, refusal=? WHERE id=?",
                 [
-                    (m.goal, m.state, os.fsencode(m.restored), sentence(m.error), m.refusal or "", m.id)
+                    (m.goal, m.state, os.fsencode(m.undone_to), sentence(m.error), m.refusal or "", m.id)
                     for m in moves
                 ],
             )
@@ -227,7 +227,7 @@ class Journal(LedgerPart):
 def _to_row(m: Move) -> tuple[Any, ...]:
     return (
         m.id, m.batch, m.group, sentence(m.unit), m.file, os.fsencode(m.root), m.root_id, os.fsencode(m.src),
-        os.fsencode(m.dst), os.fsencode(m.restored), m.size, m.mtime_ns, signed(m.dev), signed(m.ino),
+        os.fsencode(m.dst), os.fsencode(m.undone_to), m.size, m.mtime_ns, signed(m.dev), signed(m.ino),
         m.content, os.fsencode(m.keeper), m.keeper_content, m.relation, sentence(m.evidence), m.primary, m.goal,
         m.state, sentence(m.error), m.at, m.refusal or "",
     )  # fmt: skip
@@ -238,7 +238,7 @@ def _from_row(row: Sequence[Any]) -> Move:
      keeper, keeper_content, relation, evidence, primary, goal, state, error, at, refusal) = row  # fmt: skip
     return Move(
         id=id_, batch=batch, group=group, unit=unit, file=file, root=os.fsdecode(root), root_id=root_id,
-        src=os.fsdecode(src), dst=os.fsdecode(dst), restored=os.fsdecode(restored), size=size,
+        src=os.fsdecode(src), dst=os.fsdecode(dst), undone_to=os.fsdecode(restored), size=size,
         mtime_ns=mtime_ns, dev=unsigned(dev), ino=unsigned(ino),
         content=content, keeper=os.fsdecode(keeper),
         keeper_content=keeper_content, relation=relation, evidence=evidence, primary=bool(primary),

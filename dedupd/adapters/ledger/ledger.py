@@ -1,10 +1,10 @@
 """The ledger as one: a connection and its parts.
 
-    connection.py    what every part shares: transactions, sqlite's errors as ours
+    transactions.py  what every part shares: transactions, sqlite's errors as ours
     schema.py        the tables, and the one way to open them
     columns.py       values as columns hold them: JSON, numbers, sentences
     inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
-    judgement.py     what was proven and decided: pair_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
+    judgement.py     what was proven and decided: pair_rows.py, deferred_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
     journal.py       the move journal
     sidecar_rows.py  what stands beside keepers, and what is owed
     held_checks.py   what older moves put aside, compared once more
@@ -21,7 +21,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from dedupd.adapters.ledger.connection import transaction, translating
 from dedupd.adapters.ledger.forgetting import Forgetting
 from dedupd.adapters.ledger.held_checks import HeldChecks
 from dedupd.adapters.ledger.inventory import Inventory
@@ -32,6 +31,7 @@ from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
 from dedupd.adapters.ledger.schema import connect
 from dedupd.adapters.ledger.sidecar_rows import Sidecars
+from dedupd.adapters.ledger.transactions import transaction, translating
 from dedupd.closing import Closing
 
 

@@ -5,8 +5,8 @@ Owns the table `months`. Must never decide when a month is clustered.
 
 from __future__ import annotations
 
-from dedupd.adapters.ledger.connection import LedgerPart
 from dedupd.adapters.ledger.file_rows import LIVE
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import MonthRow
 
 

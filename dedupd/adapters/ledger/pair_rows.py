@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dedupd.adapters.ledger.columns import chunks, listed, measures_from_json, pair_from_row, pair_to_row
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Measures
 from dedupd.core.records import PairRow
 
@@ -65,12 +65,11 @@ class PairRows(LedgerPart):
     def put_pairs(self, pairs: Iterable[PairRow]) -> None:
         self._link.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", map(pair_to_row, pairs))
 
-    def put_pair(self, pair: PairRow) -> None:
-        self._link.execute("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", pair_to_row(pair))
-
     def forget_compared(self, contents: Iterable[str]) -> None:
         """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
-        self._link.executemany("DELETE FROM compared WHERE content=?", [(c,) for c in contents])
+        gone = [(c,) for c in contents]
+        for table in ("compared", "deferred"):
+            self._link.executemany(f"DELETE FROM {table} WHERE content=?", gone)
 
     def has_pair(self, a: str, b: str, model: str | None = None) -> bool:
         """Whether the two were measured, whichever model proposed them (or this one)."""
@@ -88,7 +87,7 @@ class PairRows(LedgerPart):
 
     def forget_pairs(self, but: str | None = None) -> None:
         """Everything is compared again, except under the model `but`."""
-        for table in ("pairs", "compared"):
+        for table in ("pairs", "compared", "deferred"):
             self._link.execute(f"DELETE FROM {table} WHERE model IS NOT ?", (but,))
 
     def not_compared(self, contents: Sequence[str], month: str, model: str, rules: str) -> list[str]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 
 from dedupd.adapters.ledger.columns import chunks, sentence
-from dedupd.adapters.ledger.connection import LedgerPart, transaction
+from dedupd.adapters.ledger.transactions import LedgerPart, transaction
 from dedupd.core.purging import Purge, PurgeState
 from dedupd.errors import StateError
 

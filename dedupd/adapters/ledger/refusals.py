@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from dedupd.adapters.ledger.columns import sentence
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import RefusedRow
 from dedupd.errors import Refusal
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dedupd.adapters.ledger.columns import chunks
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS doubted(file INTEGER PRIMARY KEY, keeps INTEGER NOT NULL, at REAL NOT NULL);

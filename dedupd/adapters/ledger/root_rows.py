@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from dedupd.adapters.ledger.columns import sentence, signed, unsigned
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import RootRow
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dedupd.adapters.ledger import (
+    deferred_rows,
     forgetting,
     held_checks,
     journal,
@@ -20,7 +21,7 @@ from dedupd.adapters.ledger import (
     rereading,
     sidecar_rows,
 )
-from dedupd.adapters.ledger.connection import translating
+from dedupd.adapters.ledger.transactions import translating
 from dedupd.errors import StateError
 
 VERSION = 3
@@ -155,6 +156,7 @@ def _bring_up_to_date(link: sqlite3.Connection) -> None:
         + refusals.SCHEMA
         + rereading.SCHEMA
         + forgetting.SCHEMA
+        + deferred_rows.SCHEMA
         + purge_rows.SCHEMA
         + _UNREAD
     )  # younger than the first ledgers

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dedupd.adapters.ledger.columns import sentence
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import SidecarRow
 
 SCHEMA = """

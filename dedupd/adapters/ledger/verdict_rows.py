@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dedupd.adapters.ledger.connection import LedgerPart
+from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import VerdictRow
 
 _VERDICT = "id, kind, a, b, paths, at"
@@ -46,10 +46,10 @@ class VerdictRows(LedgerPart):
         self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
         return found
 
-    def teaching(self, kind: str, at_most: int) -> list[VerdictRow]:
-        """The newest 'different' or 'same' verdicts on two contents, except those of a mere undo.
+    def verdicts_for_lessons(self, kind: str, at_most: int) -> list[VerdictRow]:
+        """The newest 'different' or 'same' verdicts on two contents, at most so many; not those that an undo recorded.
 
-        Of those the 'keep' was recorded in the same moment, after the 'different'.
+        An undo records 'different' and, at the same time, 'keep'.
         """
         rows = self._link.execute(
             f"SELECT {_VERDICT} FROM verdicts v WHERE kind=? AND b!='' AND a!=b AND NOT EXISTS "

@@ -26,7 +26,7 @@ from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision, VisionStatus
+from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
 _AT_ONCE = 256
 """Items in one request: a crash makes at most these start again."""
@@ -133,12 +133,43 @@ class VisionWorker(Vision):
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
-    ) -> list[Candidate]:
+        spared: float | None = None,
+    ) -> Iterator[Proposal]:
         """See `Vision.propose`. Across the whole index (`among` None) the model's farther bar holds."""
-        within = None if among is None else list(among)
-        request = messages.Propose(fresh=list(fresh), among=within, min_cosine=min_cosine, bar=bar)
+        within, waiting = None if among is None else list(among), list(fresh)
+        while waiting:
+            pairs, end = self._search(
+                messages.Propose(fresh=waiting, among=within, min_cosine=min_cosine, bar=bar, spared=spared)
+            )
+            left = set(end.left)
+            yield Proposal(fresh=[c for c in waiting if c not in left], pairs=pairs, cut=end.cut)
+            waiting = end.left
+
+    def candidates(
+        self,
+        content: str,
+        among: Sequence[str] | None,
+        min_cosine: float | None = None,
+        bar: float | None = None,
+        spared: float | None = None,
+    ) -> Iterator[list[Candidate]]:
+        """See `Vision.candidates`."""
+        within, after, more = None if among is None else list(among), "", True
+        while more:
+            pairs, end = self._search(
+                messages.Propose(
+                    fresh=[content], among=within, min_cosine=min_cosine, bar=bar, spared=spared, after=after
+                )
+            )
+            yield pairs
+            more = bool(end.cut)
+            after = max((other for p in pairs for other in (p.a, p.b) if other != content), default="")
+
+    def _search(self, request: messages.Propose) -> tuple[list[Candidate], messages.Searched]:
         replies = self._ask(request)
-        return [pair for reply in replies if isinstance(reply, messages.Candidates) for pair in reply.pairs]
+        pairs = [pair for reply in replies if isinstance(reply, messages.Candidates) for pair in reply.pairs]
+        end = next(reply for reply in replies if isinstance(reply, messages.Searched))
+        return pairs, end
 
     def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
         """See `Vision.copies`."""

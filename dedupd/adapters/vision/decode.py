@@ -227,16 +227,6 @@ def _orientation(exif: Image.Exif) -> int:
     return value if isinstance(value, int) else 1
 
 
-def decode_for_proof(path: str, side: int = 400, expected: FileStat | None = None) -> NDArray[np.uint8]:
-    """The picture at `path`, upright, as (H, W, 3) uint8 RGB with its long side at most `side` px.
-
-    Area-averaged, as the thresholds of the proof were measured. Raises Refused.
-    """
-    with opened(path, expected) as file:
-        picture = decode(file, path, long_side=2 * side)
-    return area_resize(np.asarray(picture.image), side)
-
-
 def area_resize(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Scale down so that the long side is at most `side` px; never up."""
     height, width = pixels.shape[:2]

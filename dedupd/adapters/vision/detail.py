@@ -19,13 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.core import bars
+
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
 Affine = NDArray[np.float64]
 
-ENLARGED_FROM = 1.29
-"""Ratio of pixels a length: below it enlarging and a camera's own soft focus look alike, and the larger one shows all that
-the smaller one does, however it was made."""
 _WINDOW, _WHOLE = 160, 320
 """px of the smaller picture: side of each place looked at, and up to where it is looked at as a whole."""
 _INTERPOLATIONS = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
@@ -96,7 +95,7 @@ def _compare(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float) ->
     """`ratio`: pixels of the finer a pixel of the coarser, at least 1."""
     level = list(_places(finer, coarser, transform, ratio, most=1.0))
     blurred = _blurred(level)
-    if ratio <= ENLARGED_FROM:
+    if ratio <= bars.ENLARGED_FROM:
         return Detail(blurred=blurred[0]), Detail(blurred=blurred[1])
     places = list(_places(finer, coarser, transform, ratio, most=2.0))
     return Detail(enlarged=_enlarged(places), blurred=blurred[0]), Detail(blurred=blurred[1])

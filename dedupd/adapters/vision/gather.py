@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.chunk_file import to_file
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.stores.records import CHUNKS
+from dedupd.adapters.stores.backfill_records import CHUNKS
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import Refused, opened
@@ -65,7 +65,7 @@ def gather(
     """See the files and write their rows. Raises VisionError when these cannot be written."""
     source, to = store_at(os.fsdecode(request.source)), store_at(os.fsdecode(request.to))
     photos, insides = _Kept(), _Kept()
-    looker = Looker(photos, insides, embedder, model, batch_size, decoders, send, _opening(source))
+    looker = Looker(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
     for file in request.files:
         if file.key in request.alone:
             looker.look([file])

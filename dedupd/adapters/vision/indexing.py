@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.coarse import small_picture
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.embedders.base import Embedder
 from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.adapters.vision.traits import measure, phashes_inside
-from dedupd.core.formats import decodable
+from dedupd.core.formats import decodable, is_named_for
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
+from dedupd.core.units import extension
 from dedupd.errors import DedupdError, VisionError
 
 _PATIENCE_SECONDS = 5.0
@@ -71,6 +74,7 @@ class _Sight:
     within: NDArray[np.uint64] | None = None
     """Those of what plain margins surround."""
     prepared: NDArray[Any] | None = None
+    small: NDArray[np.uint8] | None = None
 
 
 class Looker:
@@ -80,6 +84,7 @@ class Looker:
         self,
         index: HoldsRows,
         insides: HoldsRows,
+        smalls: SmallFiles | None,
         embedder: Callable[[], Embedder | None],
         model: str,
         batch_size: int,
@@ -89,6 +94,7 @@ class Looker:
     ) -> None:
         self._index = index
         self._insides = insides
+        self._smalls = smalls
         self._embedder = embedder
         self._model = model
         self._batch_size = max(1, batch_size)
@@ -98,7 +104,7 @@ class Looker:
 
     def look(self, files: Iterable[messages.FileToLook]) -> None:
         """Answer every file with Looked, in the order they get ready."""
-        _Request(self, self._index, self._insides).run(deque(files))
+        _Request(self, self._index, self._insides, self._smalls).run(deque(files))
 
     def see(self, file: messages.FileToLook) -> _Sight:
         """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
@@ -120,9 +126,14 @@ class Looker:
             return _Sight(
                 key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
                 prepared=embedder.prepare(picture.image) if embedder else None,
+                small=small_picture(np.asarray(picture.image)),
             )  # fmt: skip
         except NobodyReads as unread:
-            return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
+            if kind or is_named_for(unread.kind, extension(path)):
+                return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
+            return _Sight(
+                key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
+            )
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content
@@ -182,10 +193,15 @@ class Looker:
 class _Request:
     """One LookAt on its way: sights to embed, rows to commit, keys to answer."""
 
-    def __init__(self, looker: Looker, index: HoldsRows, insides: HoldsRows) -> None:
+    def __init__(
+        self, looker: Looker, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None
+    ) -> None:
         self._looker = looker
         self._index = index
         self._insides = insides
+        self._smalls = smalls
+        self._seen: list[tuple[Traits, NDArray[np.uint8]]] = []
+        """Small pictures of rows that are not on disk yet."""
         self._to_embed: list[_Sight] = []
         self._to_commit: list[PhotoRow] = []
         self._framed: list[PhotoRow] = []
@@ -243,13 +259,21 @@ class _Request:
                 for sight in self._to_embed
                 if sight.traits is not None and sight.within is not None
             ]
+            self._seen += [
+                (sight.traits, sight.small)
+                for sight in self._to_embed
+                if sight.traits is not None and sight.small is not None
+            ]
             self._to_embed = []
 
     def _commit(self) -> None:
         rows, self._to_commit = self._to_commit, []
         framed, self._framed = self._framed, []
+        seen, self._seen = self._seen, []
         # First: whatever has a row is not looked at again.
         self._insides.add(framed)
+        if self._smalls is not None:
+            self._smalls.add(seen)
         self._index.add(rows)
         self._committed = time.monotonic()
         for row in rows:

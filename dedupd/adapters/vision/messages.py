@@ -67,12 +67,14 @@ class LookAt(Message, frozen=True):
 
 
 class Propose(Message, frozen=True):
-    """Candidate pairs; answered with Candidates, in parts."""
+    """Candidate pairs; answered with Candidates, in parts, and then Searched."""
 
     fresh: list[str]
     among: list[str] | None
     min_cosine: float | None
     bar: float | None
+    spared: float | None = None
+    after: str | None = None
 
 
 class Copy(Message, frozen=True):
@@ -237,6 +239,13 @@ class Candidates(Message, frozen=True):
     pairs: list[Candidate]
 
 
+class Searched(Message, frozen=True):
+    """The end of the answer to Propose: what is left to search for, and of what there are more pairs."""
+
+    left: list[str]
+    cut: list[str]
+
+
 class Copied(Message, frozen=True):
     """How near the copies of one file are to it."""
 
@@ -313,6 +322,7 @@ Reply = (
     | Busy
     | Looked
     | Candidates
+    | Searched
     | Copied
     | Cosines
     | Proven

@@ -9,31 +9,49 @@ of a pair are always those of the whole pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from math import sqrt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.index.photo_rows import SKETCH, PhotoRows
+from dedupd.adapters.index.photo_rows import PhotoRows, in_order
+from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
+from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.whole_index import WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
 
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
-_SLACK_SIGMAS = 5.0
-"""How far below the bar a sketch may stand before its pair is dropped unseen. Vectors share a common part,
-whose projection shifts every estimate of one model by about one sigma; four remain for chance."""
 _ROUNDING = 1e-4
 """More than a product in single precision can be off."""
 
 _VECTORS_AT_ONCE = 4096
+_WHOLE_TABLE = 50
+"""One row of so many to be read: then all are read in order, which is quicker than each by its id."""
+_MOST_WAITING = 1 << 21
+"""Pairs across the index that wait for an exact look."""
+
+_GATHERED = 512
+"""Pairs whose vectors are copied together: what fits into a processor's cache."""
+
+AT_ONCE = 20_000
+"""Pairs of one answer: what the other process holds of them."""
+EACH = 4096
+"""Pairs of one content in one answer: a family of look-alikes may have a million."""
+LOOK_ALIKES = 16
+"""Pairs of one content whose small pictures are unlike: so many show what it resembles, and no copy is among them."""
+_MOST_GATHERED = 200_000
+_TESTED_AT_ONCE = 1 << 16
+"""Pairs whose small pictures are compared at a time: what is made of one picture serves all its pairs among them."""
 
 Places = NDArray[np.intp]
-RowIds = NDArray[np.uint64]
+Smalls = Callable[[Sequence[str]], GreyPictures]
+"""The small pictures of contents, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +63,8 @@ class _Near:
     other: Places
     """Places in the other rows."""
     distances: NDArray[np.uint8]
+    apart: NDArray[np.float64]
+    """Seconds between their clocks; NaN when one of them is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,100 +72,280 @@ class _Pairs:
     """Pairs with all that is to be known of them."""
 
     fresh: Places
-    others: list[str]
+    others: NDArray[np.bytes_]
+    """(P,) content ids, 64 hex digits."""
     distances: NDArray[np.uint8]
-    cosines: NDArray[np.float64] | None
+    apart: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+    """NaN without vectors."""
+    unlike: NDArray[np.bool_]
+    """Their small pictures show that neither is in the other."""
+
+    def where(self, chosen: NDArray[Any]) -> _Pairs:
+        """Those of a mask, or at places."""
+        return _Pairs(
+            fresh=self.fresh[chosen], others=self.others[chosen], distances=self.distances[chosen],
+            apart=self.apart[chosen], cosines=self.cosines[chosen], unlike=self.unlike[chosen],
+        )  # fmt: skip
 
 
-def propose(
-    index: PhotoIndex,
-    insides: PhotoIndex,
-    fresh: Sequence[str],
-    among: Sequence[str] | None,
-    bar: float | None,
-) -> Iterator[list[Candidate]]:
-    """Candidates of each `fresh` with each of `among` (None: the whole index), in parts, each pair once.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is asked: each of `fresh` with each of `among`."""
 
-    `insides` holds the hashes of what plain margins surround, of the pictures that have such margins.
-    `bar` is the least cosine, None for hashes alone. Across the whole index two photos that both know when they
-    were taken, and that it was not at one moment, are no pair: most of a library, and never anything to each other.
+    fresh: Sequence[str]
+    among: Sequence[str] | None
+    """None: the whole index."""
+    bar: float | None
+    """The least cosine; None: hashes alone."""
+    spared: float | None = None
+    """From this cosine on the nearest are proposed whatever the small pictures show; None: from none."""
+    after: str | None = None
+    """Given ('' at first): all pairs of one content, however many, with contents after this one, in their order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPairs:
+    """An answer that fits into memory, or the first part of one."""
+
+    pairs: list[Candidate]
+    left: list[str]
+    """Contents to be searched for again: these are too many at once."""
+    cut: list[str]
+    """Contents of which only the `EACH` most alike pairs are here, or with `after` only the next ones."""
+
+
+def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
+    """Candidates, each pair once, but for those that can be no copy: of these, the nearest look-alikes as `spared` says.
+
+    `insides` holds the hashes of what plain margins surround, of the pictures that have such margins; `smalls` tells
+    small pictures. Across the whole index two photos that both know when they were taken, and that it was not at one
+    moment, are no pair: most of a library, and never anything to each other.
     """
     # A month is searched block by block, and read once.
-    others = None if among is None else index.rows_kept(among)
-    rows = index.rows(fresh)
-    if not rows.contents:
-        return
-    # A pair of these is met from both sides, and counts when the smaller id is the fresh one.
-    met_twice = set(rows.contents) if among is None else set(rows.contents) & set(among)
-    parts = _across(index, rows, bar) if others is None else _within(rows, others, bar)
+    others = None if search.among is None else index.rows_kept(search.among)
+    rows = in_order(index.rows(search.fresh))
+    gathered = _Gathered(rows.contents, search)
+    if rows.contents:
+        if others is None:
+            parts = _across(index, index.made(WholeIndex), rows, search.bar)
+        else:
+            parts = _within(rows, others, search.bar)
+        for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
+            gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
+        for pairs in _meeting_inside(index, insides, rows, search.among):
+            gathered.add(pairs.where(gathered.wanted(pairs)))
+    return gathered.found()
+
+
+def _near_enough(parts: Iterable[_Pairs], gathered: _Gathered, bar: float | None) -> Iterator[_Pairs]:
     for pairs in parts:
-        keep = _within_bars(pairs.distances, pairs.cosines, bar)
-        found: list[Candidate] = []
-        for number in map(int, np.nonzero(keep)[0]):
-            one, other = rows.contents[int(pairs.fresh[number])], pairs.others[number]
-            if one == other or (one > other and one in met_twice and other in met_twice):
-                continue
-            a, b = min(one, other), max(one, other)
-            cosine = None if pairs.cosines is None else float(pairs.cosines[number])
-            found.append(Candidate(a=a, b=b, cosine=cosine, hash_distance=int(pairs.distances[number])))
-        yield found
-    met = sorted(_meeting_inside(index, insides, rows, among))
-    for start in range(0, len(met), _OTHER_BLOCK):
-        yield _not_by_themselves(index, met[start : start + _OTHER_BLOCK], bar)
+        near = pairs.where(gathered.wanted(pairs))
+        yield near.where(_within_bars(near.distances, near.cosines, bar))
+
+
+def _together(parts: Iterable[_Pairs], least: int) -> Iterator[_Pairs]:
+    """The same in parts of at least so many pairs, but for the last."""
+    waiting, count = list[_Pairs](), 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part.fresh)
+        if count >= least:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+class _Gathered:
+    """Pairs of as many of the fresh contents, from the first on, as are not too many at once."""
+
+    def __init__(self, contents: Sequence[str], search: Search) -> None:
+        self._contents = np.array(contents, "S64")
+        self._covered = len(contents)
+        # A pair of these is met from both sides, and counts when the smaller id is the fresh one.
+        twice = self._contents
+        if search.among is not None:
+            twice = np.intersect1d(twice, np.array(list(search.among), "S64"))
+        self._twice = np.sort(twice)
+        self._after = None if search.after is None else search.after.encode()
+        self._parts: list[_Pairs] = []
+        self._count = 0
+        self._cut: set[int] = set()
+
+    def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
+        """Those that are asked for, and not from the other side."""
+        ones = self._contents[pairs.fresh]
+        keep = (ones != pairs.others) & (pairs.fresh < self._covered)
+        keep &= (ones < pairs.others) | ~(np.isin(ones, self._twice) & np.isin(pairs.others, self._twice))
+        return keep if self._after is None else keep & (pairs.others > self._after)
+
+    def add(self, pairs: _Pairs) -> None:
+        """Take these pairs, too."""
+        if len(pairs.fresh):
+            self._parts += [pairs, self._mirrored(pairs)]
+            self._count += len(pairs.fresh)
+        if self._count > _MOST_GATHERED:
+            self._make_room()
+
+    def found(self) -> FoundPairs:
+        """What there is, each pair once."""
+        self._make_room()
+        pairs, names = self._parts[0] if self._parts else None, [c.decode() for c in self._contents]
+        return FoundPairs(
+            pairs=[] if pairs is None else _candidates(pairs, names),
+            left=names[self._covered :],
+            cut=[names[place] for place in sorted(self._cut) if place < self._covered],
+        )
+
+    def _mirrored(self, pairs: _Pairs) -> _Pairs:
+        """Look-alikes count for either of two fresh contents: one may have nearer ones than the other."""
+        places = np.minimum(np.searchsorted(self._contents, pairs.others), len(self._contents) - 1)
+        both = pairs.unlike & (self._contents[places] == pairs.others)
+        mine = pairs.where(both)
+        return replace(mine, fresh=places[both], others=self._contents[mine.fresh])
+
+    def _make_room(self) -> None:
+        if not self._parts:
+            return
+        pairs = _joined(self._parts)
+        pairs = pairs.where(pairs.fresh < self._covered)
+        pairs = self._most_alike(pairs.where(np.lexsort((pairs.others, pairs.fresh))))
+        while len(pairs.fresh) > AT_ONCE and self._covered > 1:
+            self._covered = (self._covered + 1) // 2
+            pairs = pairs.where(pairs.fresh < self._covered)
+        self._parts, self._count = [pairs], len(pairs.fresh)
+
+    def _most_alike(self, pairs: _Pairs) -> _Pairs:
+        """Each pair once, and of each content no more than `EACH`, and `LOOK_ALIKES` that are unlike: the nearest hashes,
+        the nearest in time, then by cosine.
+        """
+        new = np.ones(len(pairs.fresh), bool)
+        new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
+        alike, unlike = pairs.where(new & ~pairs.unlike), pairs.where(new & pairs.unlike)
+        many = np.flatnonzero(np.bincount(alike.fresh) > EACH)
+        self._cut.update(map(int, many))
+        if len(many) and self._after is None:
+            alike = _nearest_first(alike)
+        return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
+
+
+def _nearest_first(pairs: _Pairs) -> _Pairs:
+    """By content."""
+    hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
+    return pairs.where(np.lexsort((pairs.others, -pairs.cosines, pairs.apart, hashes, pairs.fresh)))
+
+
+def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
+    """So many of each content, from pairs in the order of contents."""
+    counts = np.bincount(pairs.fresh)
+    rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
+    return pairs.where(rank < most)
+
+
+def _candidates(pairs: _Pairs, contents: Sequence[str]) -> list[Candidate]:
+    found: dict[tuple[str, str], Candidate] = {}
+    for number, place in enumerate(pairs.fresh):
+        one, other = contents[int(place)], pairs.others[number].decode()
+        a, b, cosine = min(one, other), max(one, other), float(pairs.cosines[number])
+        found[a, b] = Candidate(
+            a=a, b=b, cosine=None if np.isnan(cosine) else cosine, hash_distance=int(pairs.distances[number]),
+            unlike=bool(pairs.unlike[number]),
+        )  # fmt: skip
+    return list(found.values())
+
+
+def _joined(parts: Sequence[_Pairs]) -> _Pairs:
+    def column(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return _Pairs(
+        fresh=column("fresh"), others=column("others"), distances=column("distances"),
+        apart=column("apart"), cosines=column("cosines"), unlike=column("unlike"),
+    )  # fmt: skip
+
+
+def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
+    """The same, with what the small pictures show of those that only vectors propose and that can be no burst."""
+    asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
+    if not asked.any():
+        return pairs
+    ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
+    others, right = np.unique(pairs.others[asked], return_inverse=True)
+    mine = smalls([rows.contents[int(place)] for place in ones])
+    theirs = smalls([name.decode() for name in others])
+    unlike = pairs.unlike.copy()
+    unlike[asked] = ~may_be_copies(mine, theirs, left, right)
+    return replace(pairs, unlike=unlike)
+
+
+def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:
+    """But for look-alikes that nobody asks for."""
+    if search.spared is None or search.after is not None:
+        return pairs.where(~pairs.unlike)
+    return pairs.where(~pairs.unlike | (pairs.cosines >= search.spared))
 
 
 def _within_bars(
-    distances: NDArray[np.uint8], cosines: NDArray[np.float64] | None, bar: float | None
+    distances: NDArray[np.uint8], cosines: NDArray[np.float64], bar: float | None
 ) -> NDArray[np.bool_]:
     keep = distances <= RADIUS
-    return keep if cosines is None or bar is None else keep | (cosines >= bar)
+    return keep if bar is None else keep | (cosines >= bar)
 
 
 def _meeting_inside(
     index: PhotoIndex, insides: PhotoIndex, rows: PhotoRows, among: Sequence[str] | None
-) -> set[tuple[str, str]]:
-    """Pairs (a < b) that agree when one or both are seen without their margins."""
-
-    def blocks(of: PhotoIndex) -> Iterable[PhotoRows]:
-        return of.scan(sketches=False) if among is None else [of.rows_kept(among)]
-
+) -> Iterator[_Pairs]:
+    """Pairs that agree when one or both are seen without their margins, with the numbers of the whole pictures."""
+    places = {content: place for place, content in enumerate(rows.contents)}
     framed = insides.rows(rows.contents)
     looks = [(framed, insides), (rows, insides), *([(framed, index)] if framed.contents else [])]
-    met: set[tuple[str, str]] = set()
     for mine, of in looks:
-        for theirs in blocks(of):
-            for near in _near(mine.phashes, theirs.phashes, None, None, None):
-                if among is None:
-                    near = _of_one_moment(near, mine, theirs)  # noqa: PLW2901
-                for one, other in zip(near.fresh, near.other, strict=True):
-                    a, b = mine.contents[int(one)], theirs.contents[int(other)]
-                    if a != b:
-                        met.add((min(a, b), max(a, b)))
-    return met
+        fresh = np.array([places[content] for content in mine.contents], np.intp)
+        for one, others in _met_inside(mine, of, among):
+            for start in range(0, len(one), _OTHER_BLOCK):
+                part = slice(start, start + _OTHER_BLOCK)
+                yield _whole_pictures(index, rows, fresh[one[part]], [c.decode() for c in others[part]])
 
 
-def _not_by_themselves(
-    index: PhotoIndex, met: Sequence[tuple[str, str]], bar: float | None
-) -> list[Candidate]:
-    """The candidates of these pairs but for those that the whole pictures propose."""
-    rows = index.rows(sorted({content for pair in met for content in pair}))
-    places = {content: place for place, content in enumerate(rows.contents)}
+def _met_inside(
+    mine: PhotoRows, of: PhotoIndex, among: Sequence[str] | None
+) -> Iterator[tuple[Places, NDArray[np.bytes_]]]:
+    """(places in `mine`, contents of `of`) within the radius."""
+    if among is not None:
+        theirs = of.rows_kept(among)
+        names = np.array(theirs.contents, "S64")
+        for near in _near(mine, theirs, None, None, None):
+            yield near.fresh, names[near.other]
+        return
+    whole = of.made(WholeIndex)
+    for fresh, other in whole.near_by_hash(mine.phashes):
+        keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
+        yield fresh[keep], whole.contents[other[keep]]
+
+
+def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: Sequence[str]) -> _Pairs:
+    theirs = index.rows(sorted(set(others)))
+    places = {content: place for place, content in enumerate(theirs.contents)}
     # What was cut out of a picture may outlive its row: a crash came between.
-    pairs = [(a, b) for a, b in met if a in places and b in places]
-    left, right = (np.array([places[pair[side]] for pair in pairs], np.intp) for side in (0, 1))
-    distances = _distances(rows.phashes[left], rows.phashes[right])
-    cosines = None if rows.vectors is None else _cosines(rows.vectors, left, rows.vectors, right)
-    known = _within_bars(distances, cosines, bar)
-    return [
-        Candidate(
-            a=a,
-            b=b,
-            cosine=None if cosines is None else float(cosines[number]),
-            hash_distance=int(distances[number]),
-        )
-        for number, (a, b) in enumerate(pairs)
-        if not known[number]
-    ]
+    there = [number for number, other in enumerate(others) if other in places]
+    left, right = fresh[there], np.array([places[others[number]] for number in there], np.intp)
+    return _Pairs(
+        fresh=left,
+        others=np.array([others[number] for number in there], "S64"),
+        distances=distances_of_pairs(rows.phashes[left], theirs.phashes[right]),
+        apart=np.abs(rows.captured[left] - theirs.captured[right]),
+        cosines=_all_cosines(rows.vectors, left, theirs.vectors, right),
+        unlike=np.zeros(len(left), bool),
+    )
+
+
+def _all_cosines(
+    ones: NDArray[np.float32] | None, left: Places, others: NDArray[np.float32] | None, right: Places
+) -> NDArray[np.float64]:
+    if ones is None or others is None:
+        return np.full(len(left), np.nan)
+    return _cosines(ones, left, others, right)
 
 
 def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[list[float | None]]:
@@ -167,51 +367,95 @@ def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[
 def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
     """A month and the like: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING
-    for near in _near(rows.phashes, others.phashes, rows.vectors, others.vectors, loose):
-        cosines = None
-        if rows.vectors is not None and others.vectors is not None:
-            cosines = _cosines(rows.vectors, near.fresh, others.vectors, near.other)
-        names = [others.contents[int(place)] for place in near.other]
-        yield _Pairs(fresh=near.fresh, others=names, distances=near.distances, cosines=cosines)
+    names = np.array(others.contents, "S64")
+    for near in _near(rows, others, rows.vectors, others.vectors, loose):
+        yield _Pairs(
+            fresh=near.fresh, others=names[near.other], distances=near.distances, apart=near.apart,
+            cosines=_all_cosines(rows.vectors, near.fresh, others.vectors, near.other),
+            unlike=np.zeros(len(near.fresh), bool),
+        )  # fmt: skip
 
 
-def _across(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
-    """The whole index: a product of the sketches, then the vectors of the few pairs that remain."""
-    loose = None if bar is None else bar - _SLACK_SIGMAS * (1 - bar * bar) / sqrt(SKETCH)
-    waiting: list[tuple[_Near, list[str], RowIds]] = []
-    for others in index.scan():
-        for each in _near(rows.phashes, others.phashes, rows.sketches, others.sketches, loose):
-            near = _of_one_moment(each, rows, others)
-            names = [others.contents[int(place)] for place in near.other]
-            waiting.append((near, names, others.ids[near.other]))
-            # Reading vectors by id costs per call more than per vector.
-            if sum(len(names) for _, names, _ in waiting) >= _VECTORS_AT_ONCE:
-                yield _exact(index, rows, waiting)
-                waiting = []
-    if waiting:
-        yield _exact(index, rows, waiting)
+def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+    """The whole index: what hashes, heads and clocks leave, then the vectors of the few pairs that remain."""
+    waiting, count = list[NDArray[np.int64]](), 0
+    for fresh, other in _met_across(whole, rows, bar):
+        keep = ~(
+            np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
+        )  # NaN, not known, counts
+        waiting.append(fresh[keep] * len(whole) + other[keep])
+        count += len(waiting[-1])
+        if count >= _MOST_WAITING:
+            yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
+            waiting, count = [], 0
+    if count:
+        yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
 
 
-def _of_one_moment(near: _Near, rows: PhotoRows, others: PhotoRows) -> _Near:
-    """Those that were, or may have been, taken at one moment."""
-    apart = np.abs(rows.captured[near.fresh] - others.captured[near.other])
-    keep = ~(apart > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
-    return _Near(fresh=near.fresh[keep], other=near.other[keep], distances=near.distances[keep])
+def _met_across(whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
+    yield from whole.near_by_hash(rows.phashes)
+    if bar is not None:
+        yield from whole.near_by_vector(rows, bar)
 
 
-def _exact(index: PhotoIndex, rows: PhotoRows, waiting: list[tuple[_Near, list[str], RowIds]]) -> _Pairs:
-    fresh = np.concatenate([near.fresh for near, _, _ in waiting])
-    cosines = None
-    if rows.vectors is not None:
-        wanted, places = np.unique(np.concatenate([ids for _, _, ids in waiting]), return_inverse=True)
-        ids, vectors = index.vectors_by_id(wanted)
-        cosines = _cosines(rows.vectors, fresh, vectors[np.argsort(ids)], places)
-    return _Pairs(
-        fresh=fresh,
-        others=[name for _, names, _ in waiting for name in names],
-        distances=np.concatenate([near.distances for near, _, _ in waiting]),
-        cosines=cosines,
-    )
+def _exact(
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None
+) -> Iterator[_Pairs]:
+    """Those of the pairs (fresh * N + other) that are within the bars, with their numbers."""
+    fresh, other = np.divmod(pairs, len(whole))
+    by_other = np.argsort(other, kind="stable")
+    fresh, other = fresh[by_other], other[by_other]
+    for part, vectors, places in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
+        one, two = fresh[part], other[part]
+        distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
+        cosines = np.full(len(one), np.nan)
+        keep = np.ones(len(one), bool)
+        if rows.vectors is not None and vectors is not None:
+            if bar is not None:
+                keep = (distances <= RADIUS) | (
+                    _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
+                )
+            cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
+        yield _Pairs(
+            fresh=one[keep], others=whole.contents[two[keep]], distances=distances[keep],
+            apart=np.abs(rows.captured[one[keep]] - whole.captured[two[keep]]), cosines=cosines[keep],
+            unlike=np.zeros(int(keep.sum()), bool),
+        )  # fmt: skip
+
+
+def _with_vectors(
+    index: PhotoIndex, whole: WholeIndex, other: Places, *, wanted: bool
+) -> Iterator[tuple[Any, NDArray[np.float32] | None, Places]]:
+    """Parts of `other`, which is in order: which of its items, vectors, and the place of each item's vector."""
+    if not wanted:
+        yield slice(None), None, other
+        return
+    needed = np.unique(other)
+    if len(needed) * _WHOLE_TABLE >= len(whole):
+        read = index.all_vectors()
+    else:
+        slices = (needed[at : at + _VECTORS_AT_ONCE] for at in range(0, len(needed), _VECTORS_AT_ONCE))
+        read = (index.vectors_by_id(whole.ids[places]) for places in slices)
+    for ids, vectors in read:
+        places = whole.places_of(ids)
+        order = np.argsort(places)
+        places = places[order]
+        first, last = map(int, np.searchsorted(other, (places[0], places[-1] + 1)))
+        part = np.arange(first, last)
+        at = np.searchsorted(places, other[part])
+        mine = places[at] == other[part]
+        yield part[mine], vectors, order[at[mine]]
+
+
+def _roughly(
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
+) -> NDArray[np.float32]:
+    """(P,) products, to a ten-thousandth."""
+    found = np.empty(len(left_places), np.float32)
+    for start in range(0, len(found), _GATHERED):
+        part = slice(start, start + _GATHERED)
+        np.einsum("nd,nd->n", left[left_places[part]], right[right_places[part]], out=found[part])
+    return found
 
 
 def _cosines(
@@ -227,43 +471,23 @@ def _cosines(
 
 
 def _near(
-    phashes: NDArray[np.uint64],
-    others: NDArray[np.uint64],
+    ones: PhotoRows,
+    others: PhotoRows,
     left: NDArray[np.float32] | None,
     right: NDArray[np.float32] | None,
     bar: float | None,
 ) -> Iterator[_Near]:
     """Pairs whose hashes are close, or whose product left · right reaches `bar`."""
-    for f in range(0, len(phashes), _FRESH_BLOCK):
-        for o in range(0, len(others), _OTHER_BLOCK):
+    for f in range(0, len(ones.phashes), _FRESH_BLOCK):
+        for o in range(0, len(others.phashes), _OTHER_BLOCK):
             block, other_block = slice(f, f + _FRESH_BLOCK), slice(o, o + _OTHER_BLOCK)
-            distances = hash_distances(phashes[block], others[other_block])
+            distances = hash_distances(ones.phashes[block], others.phashes[other_block])
             close = distances <= RADIUS
             if left is not None and right is not None and bar is not None:
                 close |= left[block] @ right[other_block].T >= bar
             fresh, other = np.nonzero(close)
             if len(fresh):
-                yield _Near(fresh=fresh + f, other=other + o, distances=distances[fresh, other])
-
-
-def _distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(P,) distances of P pairs of (P, 8) hashes, as `hash_distances` tells them."""
-    mine, theirs = np.bitwise_count(one ^ other[:, :1]), np.bitwise_count(other ^ one[:, :1])
-    return np.minimum(mine.min(axis=1, initial=64), theirs.min(axis=1, initial=64)).astype(np.uint8)
-
-
-def hash_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(F, N) Hamming distances of (F, 8) and (N, 8) hashes by orientation: the least over turning either.
-
-    Turning one picture or the other is not the same: it moves the median its hash compares with.
-    """
-    columns = np.ascontiguousarray(other.T)
-    least = np.bitwise_count(one[:, :1] ^ columns[0])
-    # Reused: most of the time would go into fresh memory.
-    differing, bits = np.empty(least.shape, np.uint64), np.empty_like(least)
-    for orientation in range(1, one.shape[1]):
-        for left, right in ((orientation, 0), (0, orientation)):
-            np.bitwise_xor(one[:, left, None], columns[right], out=differing)
-            np.bitwise_count(differing, out=bits)
-            np.minimum(least, bits, out=least)
-    return least
+                yield _Near(
+                    fresh=fresh + f, other=other + o, distances=distances[fresh, other],
+                    apart=np.abs(ones.captured[fresh + f] - others.captured[other + o]),
+                )  # fmt: skip

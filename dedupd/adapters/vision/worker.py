@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.vision.embedders.base import Embedder
     from dedupd.adapters.vision.indexing import Looker
     from dedupd.adapters.vision.proof import PairPictures
+    from dedupd.adapters.vision.small_files import SmallFiles
 
 _MEMORY_LIMIT = 4 << 30
 """Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
@@ -99,6 +100,13 @@ class Eyes:
             from dedupd.adapters.index.lance import PhotoIndex
 
             return PhotoIndex(self._index_dir, self._insides_name, self.ready.recipe, lambda: 0, _note)
+
+    @cached_property
+    def smalls(self) -> SmallFiles:
+        """Small grey pictures, whatever the model."""
+        from dedupd.adapters.vision.small_files import SmallFiles
+
+        return SmallFiles(self._index_dir, self.ready.recipe)
 
     def _dimensions(self) -> int:
         embedder = self.embedder()
@@ -172,7 +180,7 @@ class Eyes:
             from dedupd.adapters.vision.indexing import Looker
 
             return Looker(
-                self.index, self.insides, self.embedder, self.model.id, self._batch_size, self._threads,
+                self.index, self.insides, self.smalls, self.embedder, self.model.id, self._batch_size, self._threads,
                 self._pipe.send,
             )  # fmt: skip
 
@@ -189,10 +197,12 @@ class Eyes:
             if isinstance(request, messages.Forget):
                 self.index.remove(request.contents)
                 self.insides.remove(request.contents)
+                self.smalls.remove(request.contents)
                 return
             from dedupd.adapters.index.recovery import remove_others
+            from dedupd.adapters.vision.small_files import SMALL
 
-            kept = {self.model.id, self._insides_name, *request.keep}
+            kept = {self.model.id, self._insides_name, SMALL, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
 
     def _in_bulk(self, request: messages.Gather | messages.Adopt) -> None:
@@ -223,15 +233,19 @@ class Eyes:
             self._search(request)
 
     def _search(self, request: messages.Propose) -> None:
-        from dedupd.adapters.vision.search import propose
+        from dedupd.adapters.vision.search import Search, propose
 
         own = self.model.far_cosine if request.among is None else self.model.near_cosine
         bar = own if own is None or request.bar is None else request.bar
         if bar is not None and request.min_cosine is not None:
             bar = min(bar, request.min_cosine)
-        for pairs in propose(self.index, self.insides, request.fresh, request.among, bar):
-            for start in range(0, len(pairs), _CANDIDATES_AT_ONCE):
-                self._pipe.send(messages.Candidates(pairs=pairs[start : start + _CANDIDATES_AT_ONCE]))
+        search = Search(
+            fresh=request.fresh, among=request.among, bar=bar, spared=request.spared, after=request.after
+        )
+        found = propose(self.index, self.insides, self.smalls.of, search)
+        for start in range(0, len(found.pairs), _CANDIDATES_AT_ONCE):
+            self._pipe.send(messages.Candidates(pairs=found.pairs[start : start + _CANDIDATES_AT_ONCE]))
+        self._pipe.send(messages.Searched(left=found.left, cut=found.cut))
 
     def _copy(self, request: messages.Copy) -> None:
         with self._busy("getting ready to copy"):
@@ -255,13 +269,16 @@ class Eyes:
             from dedupd.adapters.vision.proof import prove
 
         gallery = self._gallery
+        seen = self.smalls.of_proofs(gallery, request.pairs)
 
         def measure(pair: messages.PairToProve) -> None:
             self._pipe.send(messages.Begun(key=pair.key))
             self._pipe.send(prove(pair, gallery))
+            seen.remember(pair)
 
         for _ in self._threads.map(measure, request.pairs):
             pass
+        seen.store()
 
     def _shrink(self, request: messages.Shrink) -> None:
         with self._busy("getting ready to shrink"):

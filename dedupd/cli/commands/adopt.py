@@ -21,6 +21,7 @@ def add(commands: Commands) -> None:
         run,
         help="take the rows of a backfill into this library's index, so that the next scan decodes none of those photos",
         example="dedupd adopt /mnt/archive/rows",
+        topic="archives",
     )
     parser.add_argument(
         "place", metavar="URI", help="what `dedupd backfill --to` wrote to: a folder, or s3://BUCKET/PREFIX"

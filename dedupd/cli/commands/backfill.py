@@ -14,8 +14,8 @@ from dedupd.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dedupd.bulk.backfill import BackfillOutcome, Engine
+    from dedupd.bulk.chunk_worker import Orders
     from dedupd.bulk.plan import SeenBy
-    from dedupd.bulk.seeing import Orders
     from dedupd.config import Places, Settings
 
 _MOST_TOLD = 20
@@ -31,7 +31,8 @@ def add(commands: Commands) -> None:
         run,
         help="see the pictures of whole archives with many processes or a Ray cluster, and leave rows for `dedupd adopt`",
         example="dedupd backfill /mnt/archive --to /mnt/rows\n"
-        "  dedupd backfill s3://photos/2019 --to s3://rows/2019 --engine ray --address auto",
+        "          dedupd backfill s3://photos/2019 --to s3://rows/2019 --engine ray --address auto",
+        topic="archives",
     )
     parser.add_argument(
         "sources", nargs="+", metavar="SOURCE", help="folders or s3://BUCKET/PREFIX; they are only read"
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from dedupd.adapters.stores.store import store_at
     from dedupd.bulk.backfill import backfill, check_places
-    from dedupd.bulk.seeing import Orders, Seeing
+    from dedupd.bulk.chunk_worker import ChunkWorker, Orders
     from dedupd.cli.opening import opened
     from dedupd.library.view import scope_of
 
@@ -82,16 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
         to=os.fsencode(to), cache=os.fsencode(places.cache), embedder=_embedder(settings, places),
         batch_size=settings.batch_size,
     )  # fmt: skip
-    first = Seeing(orders)
+    first = ChunkWorker(orders)
     try:
-        eyes = first.eyes()
+        seen_by = first.seen_by()
     finally:
         first.rest()
     # By name: 'auto' could choose another on another machine.
-    orders = msgspec.structs.replace(orders, embedder=eyes.model or "hashes")
+    orders = msgspec.structs.replace(orders, embedder=seen_by.model or "hashes")
     with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
-        outcome = backfill(arguments.sources, to, eyes, engine, scope_of(settings), on_progress=progress)
-    _answer(outcome, eyes, as_json=arguments.json)
+        outcome = backfill(arguments.sources, to, seen_by, engine, scope_of(settings), on_progress=progress)
+    _answer(outcome, seen_by, as_json=arguments.json)
     return int(ExitCode.OK if outcome.complete else ExitCode.FAILED)
 
 
@@ -121,7 +122,7 @@ def _engine(arguments: argparse.Namespace, orders: Orders) -> Generator[Engine]:
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 
-def _answer(outcome: BackfillOutcome, eyes: SeenBy, *, as_json: bool) -> None:
+def _answer(outcome: BackfillOutcome, seen_by: SeenBy, *, as_json: bool) -> None:
     from dedupd.core.summary import visible
 
     if as_json:
@@ -129,8 +130,8 @@ def _answer(outcome: BackfillOutcome, eyes: SeenBy, *, as_json: bool) -> None:
         answer_json(
             {
                 "inputs": outcome.inputs, "rows": outcome.rows, "twins": outcome.twins, "refused": refused,
-                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": eyes.model,
-                "recipe": eyes.recipe, "problems": outcome.problems,
+                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": seen_by.model,
+                "recipe": seen_by.recipe, "problems": outcome.problems,
             }
         )  # fmt: skip
         return

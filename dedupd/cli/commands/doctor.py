@@ -150,13 +150,13 @@ def _models() -> Iterator[Finding]:
 
 def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
     """Where it sees, when that is elsewhere, and whether somebody answers there."""
-    from dedupd.cli.seeing_process import last_words
+    from dedupd.cli.worker_module import last_line
 
     embedding = settings.embedding
     for url in () if embedding.mode == "local" else embedding.url:
         # What asks knows pictures and vectors, which no command loads.
         words = [url, _recorded(settings, where), embedding.protocol, embedding.token_file, embedding.ca_file]
-        status, told = last_words("remote", words, otherwise="it could not be asked")
+        status, told = last_line("remote", words, otherwise="it could not be asked")
         yield Finding(what="embedding", good=not status, told=f"{embedding.mode}: {told}")
 
 

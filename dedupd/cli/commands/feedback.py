@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         run,
         help="what you taught dedupd: list it, take a lesson back, carry it to another machine",
         example="dedupd feedback forget 12",
+        topic="reviewing",
     )
     parser.add_argument("action", nargs="?", choices=("list", "forget", "export", "import"), default="list")
     parser.add_argument(

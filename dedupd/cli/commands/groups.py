@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="the groups of duplicates, and why",
         example="dedupd groups --month 2024-06",
+        topic="reviewing",
     )
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM")
     parser.add_argument(

@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="find your photos, and write a documented config.toml",
         example="dedupd init   |   dedupd init ~/Pictures   |   dedupd init --find --json",
+        topic="configuration",
     )
     parser.add_argument("roots", nargs="*", type=Path, metavar="ROOT", help="write these, and ask nothing")
     parser.add_argument(

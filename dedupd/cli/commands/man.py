@@ -1,10 +1,11 @@
-"""`dedupd man`: the manual page, made from the parser itself."""
+"""`dedupd man`: the manual page, made from the parser itself and the topics of the manual."""
 
 from __future__ import annotations
 
 import argparse
 
-from dedupd.cli.options import Commands, actions, add_command, commands_of
+from dedupd.cli.manual import TOPICS, as_roff, escaped, printed, topic
+from dedupd.cli.options import Commands, actions, add_command, columns, commands_of
 from dedupd.errors import ExitCode
 
 _EXIT_CODES = {
@@ -20,15 +21,31 @@ _EXIT_CODES = {
 
 def add(commands: Commands) -> None:
     """What `dedupd man` takes."""
-    add_command(commands, "man", run, help="print the manual page", example="dedupd man | man -l -")
+    parser = add_command(
+        commands,
+        "man",
+        run,
+        help="print the manual page, or one topic of it",
+        example="dedupd man | man -l -   |   dedupd man deciding",
+    )
+    parser.add_argument(
+        "topic", nargs="?", choices=TOPICS, metavar="TOPIC", help="one of: " + ", ".join(TOPICS)
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints it as man reads it."""
+    """Prints the page as man reads it; a topic as the terminal shows it, or as Markdown where there is none."""
+    import sys
+
     from dedupd.cli.console import answer
     from dedupd.cli.main import whole_parser
 
-    answer(page(whole_parser()))
+    if arguments.topic is None:
+        answer(page(whole_parser()))
+    elif sys.stdout.isatty():
+        answer(printed(arguments.topic, columns()).rstrip())
+    else:
+        answer(topic(arguments.topic).rstrip())
     return int(ExitCode.OK)
 
 
@@ -36,16 +53,17 @@ def page(parser: argparse.ArgumentParser) -> str:
     """The page in the man macros of roff."""
     from dedupd.version import __version__
 
-    lines = [f'.TH DEDUPD 1 "" "dedupd {__version__}" "User Commands"', ".SH NAME"]
+    lines = [f'.TH DEDUPD 1 "" "dedupd {__version__}" "User Commands"', ".ad l", ".SH NAME"]
     lines += [r"dedupd \- keeps photo libraries free of duplicates", ".SH SYNOPSIS", ".B dedupd"]
-    lines += [r".I COMMAND [OPTION]\&...", ".SH DESCRIPTION", _text(parser.description or "")]
+    lines += [r".I COMMAND [OPTION]\&...", ".SH DESCRIPTION", escaped(parser.description or "")]
     lines += [".SH OPTIONS", *_options(parser), ".SH COMMANDS"]
     for name, command in commands_of(parser).items():
-        lines += [f".SS dedupd {_text(name)}", _text(command.description or ""), *_options(command)]
-        lines += [".PP", _text(command.epilog or "")]
+        lines += [f".SS dedupd {escaped(name)}", escaped(command.description or ""), *_options(command)]
+        lines += [".PP", escaped(command.epilog or "")]
+    lines += [line for name in TOPICS for line in as_roff(name)]
     lines.append(".SH EXIT STATUS")
     for code, told in _EXIT_CODES.items():
-        lines += [".TP", str(int(code)), _text(told)]
+        lines += [".TP", str(int(code)), escaped(told)]
     return "\n".join(lines)
 
 
@@ -58,8 +76,8 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
         names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
         lines += [
             ".TP",
-            r"\fB" + _text(", ".join(names)) + r"\fR",
-            _text((action.help or "").replace("%%", "%")),
+            r"\fB" + escaped(", ".join(names)) + r"\fR",
+            escaped((action.help or "").replace("%%", "%")),
         ]
     return lines
 
@@ -70,9 +88,3 @@ def _value(action: argparse.Action) -> str:
     if action.choices is not None:
         return "{" + ",".join(map(str, action.choices)) + "}"
     return str(action.metavar or action.dest.upper())
-
-
-def _text(text: str) -> str:
-    """As roff takes it: no line begins a macro, and a minus is one that can be copied."""
-    lines = text.replace("\\", r"\e").replace("-", r"\-").splitlines() or [""]
-    return "\n".join(r"\&" + line if line[:1] in ".'" else line for line in lines)

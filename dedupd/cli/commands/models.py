@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dedupd.cli.console import Progress, answer, answer_json, can_ask, progress_bar, says_yes, tell
+from dedupd.cli.console import answer, answer_json, can_ask, progress_bar, says_yes, tell
 from dedupd.cli.opening import opened, opened_for_acting
 from dedupd.cli.options import Commands, add_command, add_json, parse_positive
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon, StateError, UsageError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dedupd.config import Places, Settings
     from dedupd.core.thresholds import OwnThresholds
     from dedupd.library import Library, LibraryView
+    from dedupd.progress_bars import Progress
 
 
 def add(commands: Commands) -> None:
@@ -30,6 +31,7 @@ def add(commands: Commands) -> None:
         run,
         help="which embedding models there are; choose one, fetch one",
         example="dedupd models use open_clip:ViT-B-32/laion2b_s34b_b79k",
+        topic="models",
     )
     parser.add_argument(
         "action", nargs="?", choices=("list", "use", "pull", "calibrate", "export"), default="list"
@@ -122,7 +124,7 @@ def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None
 
 def _export(arguments: argparse.Namespace) -> int:
     """For a server that speaks KServe's protocol; a process of its own reads and writes the model."""
-    from dedupd.cli.seeing_process import last_words
+    from dedupd.cli.worker_module import last_line
     from dedupd.errors import DedupdError
 
     if arguments.triton is None:
@@ -130,7 +132,7 @@ def _export(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     folder = arguments.triton.expanduser().absolute()
     words = [str(folder), arguments.name or settings.embedder, str(places.cache)]
-    status, said = last_words("remote.triton", words, otherwise="the model could not be written")
+    status, said = last_line("remote.triton", words, otherwise="the model could not be written")
     if status:
         raise UsageError(said) if status == ExitCode.USAGE else DedupdError(said)
     answer(f"{folder / said} is written")

@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
         run,
         help="put long-held duplicates into the desktop's trash",
         example="dedupd purge --older-than 90d --dry-run",
+        topic="undo",
     )
     parser.add_argument(
         "--older-than",

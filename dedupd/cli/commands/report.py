@@ -32,6 +32,7 @@ def add(commands: Commands) -> None:
         run,
         help="what each month came to: kept, moved and waiting files, with the evidence",
         example="dedupd report --html --month 2024-06 --output june.html",
+        topic="scanning",
     )
     parser.add_argument(
         "--month", type=parse_month, metavar="YYYY-MM", help="only this month (default: each with duplicates)"

@@ -9,7 +9,6 @@ import argparse
 import gc
 import os
 import sys
-from pathlib import Path
 
 from dedupd.cli.options import Commands, add_command
 from dedupd.errors import ExitCode, UsageError
@@ -23,6 +22,7 @@ def add(commands: Commands) -> None:
         run,
         help="look at groups with pictures, and decide (in the terminal, or in a browser)",
         example="dedupd review    |    dedupd review --web",
+        topic="reviewing",
     )
     parser.add_argument(
         "--images",
@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if images == "kitty":
         # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
         os.environ.setdefault("COLORTERM", "truecolor")
+    from dedupd.cli.opening import own_command
     from dedupd.config import places
     from dedupd.tui.app import ReviewApp
 
@@ -86,15 +87,3 @@ def _serve(arguments: argparse.Namespace) -> int:
     listen = f"127.0.0.1:{arguments.port}"
     asked = {"listen": listen, "tls_cert": None, "tls_key": None, "insecure_lan": False, "open": True}
     return web.run(argparse.Namespace(**{**vars(arguments), **asked}))
-
-
-def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:
-    """dedupd itself with these words and the folders this command was given."""
-    command = [sys.executable, "-m", "dedupd", *words]
-    for option, given in (
-        ("--config", arguments.config),
-        ("--state-dir", arguments.state_dir),
-    ):
-        if given:
-            command += [option, str(Path(given).expanduser().absolute())]
-    return command

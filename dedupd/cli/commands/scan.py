@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dedupd.cli.console import answer, answer_json, can_ask, human_seconds, progress_bar, says_yes, tell
-from dedupd.cli.narrowing import add_narrowing, narrowing_of, references_of
+from dedupd.cli.narrowing_options import add_narrowing, narrowing_of, references_of
 from dedupd.cli.opening import opened
 from dedupd.cli.options import Commands, add_command, add_settings, parse_month
 from dedupd.cli.reports import FORMATS, check_report, format_of, report_in, write_report
@@ -31,6 +31,7 @@ def add(commands: Commands) -> None:
         run,
         help="one pass: index, compare, ask, move, write summaries",
         example="dedupd scan --dry-run ~/Pictures --report duplicates.html",
+        topic="scanning",
     )
     parser.add_argument("roots", nargs="+", type=Path, metavar="ROOT", help="folders to scan")
     parser.add_argument(
@@ -259,7 +260,7 @@ def _ask_person(files: int, report: dict[str, Any]) -> bool:
 
 
 def _print(outcome: ScanOutcome, say: Callable[[str], None], *, dry_run: bool) -> None:
-    from dedupd.core.summary import human_bytes, visible
+    from dedupd.core.summary import human_bytes, left_to_compare, visible
 
     report = outcome.report
     for problem in outcome.problems:
@@ -279,6 +280,8 @@ def _print(outcome: ScanOutcome, say: Callable[[str], None], *, dry_run: bool) -
         say(f"{len(report['skipped'])} file(s) left alone: {_reasons(report['skipped'])}")
     if outcome.not_looked_at:
         say(outcome.not_looked_at)
+    if outcome.left_to_compare:
+        say(left_to_compare(outcome.left_to_compare))
     if outcome.moved.files:
         say("Put everything of this run back with `dedupd undo --last`.")
 

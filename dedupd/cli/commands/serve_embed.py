@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="embed small pictures for libraries on other machines (needs dedupd[remote])",
         example="dedupd serve-embed --listen 127.0.0.1:8766 --model lite0",
+        topic="remote",
     )
     parser.add_argument(
         "--listen",

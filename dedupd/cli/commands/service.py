@@ -17,6 +17,7 @@ def add(commands: Commands) -> None:
         run,
         help="start dedupd with your login (systemd, launchd)",
         example="dedupd service install ~/Pictures   |   dedupd service logs -f",
+        topic="service",
     )
     parser.add_argument("action", choices=("install", "uninstall", "status", "logs"))
     parser.add_argument(

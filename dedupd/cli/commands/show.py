@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="one group with its pictures and evidence",
         example="dedupd show 12",
+        topic="deciding",
     )
     parser.add_argument("group", type=int, metavar="GROUP")
     add_json(parser)

@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
         run,
         help="put moved files back",
         example="dedupd undo --last",
+        topic="undo",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="where the file was, or where it lies now")
     parser.add_argument("--last", action="store_true", help="the last batch")
@@ -60,14 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     request = Undo(moves=moves, month=arguments.month, last=arguments.last, all=arguments.all, key=new_key())
 
     def here(library: Library) -> Moved:
-        said = library.purging.bring_back(moves)
-        undone = library.movement.undo(
-            library.movement.held(
-                month=arguments.month, last=arguments.last, everything=arguments.all, ids=moves or None
-            )
-        )
-        undone.said += said
-        return undone
+        from dedupd.pipeline.undo import undo
+
+        return undo(request, library.movement, library.purging)
 
     return act(arguments, request, here)
 

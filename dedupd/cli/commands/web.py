@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
         run,
         help="review in a browser, and the JSON API, behind a token (needs dedupd[web])",
         example="dedupd web --listen 127.0.0.1:8765",
+        topic="web",
     )
     parser.add_argument(
         "--listen",
@@ -39,14 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ["OTEL_SDK_DISABLED"] = "true"
     try:
         from dedupd.web.listening import listen_on
-        from dedupd.web.server import serve
+        from dedupd.web.serve import serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise
         raise UsageError(
             "`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'"
         ) from None
-    from dedupd.cli.opening import opened
+    from dedupd.cli.opening import opened, own_command
 
     settings, places = opened(arguments)
     listen = listen_on(
@@ -67,5 +68,5 @@ def run(arguments: argparse.Namespace) -> int:
             # Other users can read a browser's command line: what stands there opens the door once.
             webbrowser.open(f"{at.url}/?token={tokens.ticket()}")
 
-    serve(settings, places, listen, told)
+    serve(settings, places, listen, told, start_command=own_command(arguments, "run"))
     return int(ExitCode.OK)

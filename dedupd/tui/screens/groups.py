@@ -24,8 +24,8 @@ from dedupd.tui.model.decisions import Action, DecisionDraft, new_key, ref
 from dedupd.tui.model.review_state import MonthKey
 from dedupd.tui.screens import questions
 from dedupd.tui.screens.ask import Ask
-from dedupd.tui.screens.base import HelpLines, Page
-from dedupd.tui.screens.compare import CompareScreen
+from dedupd.tui.screens.compare_group import CompareScreen
+from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.filter_bar import FilterBar
 from dedupd.tui.widgets.group_list import GroupList
 from dedupd.tui.widgets.group_preview import GroupPreview

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 
-from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.spans import Spans, Words
 
 _WORDS = 56

@@ -20,7 +20,7 @@ from dedupd.reviewing.words import fit, local_time, name_of, plain, plural, size
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, batched, new_key
 from dedupd.tui.screens import questions
-from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.key_bar import KeyBar
 from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Spans, Words

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.review_state import LogLine
-from dedupd.tui.screens.base import Page
+from dedupd.tui.screens.full_screen import Page
 from dedupd.tui.widgets.key_bar import KeyBar
 from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Spans, Words

@@ -17,7 +17,7 @@ from dedupd.protocol.views import MonthView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import Topic
 from dedupd.tui.model.decisions import Action, new_key
-from dedupd.tui.screens.base import HelpLines, Page
+from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.key_bar import KeyBar
 from dedupd.tui.widgets.month_list import MonthList, column_titles
 from dedupd.tui.widgets.row_list import RowList

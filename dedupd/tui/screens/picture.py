@@ -15,7 +15,7 @@ from dedupd.protocol.views import PhotoView
 from dedupd.reviewing.words import camera_time, name_of, pixels, size
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
 from dedupd.tui.pictures.painter import Painter
-from dedupd.tui.screens.base import HelpLines
+from dedupd.tui.screens.full_screen import HelpLines
 from dedupd.tui.screens.zoomable import ZoomablePage
 from dedupd.tui.widgets.picture_view import PictureView
 from dedupd.tui.widgets.spans import Words

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from dedupd.protocol.views import PhotoView
 from dedupd.tui import desktop
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
-from dedupd.tui.screens.base import Page
+from dedupd.tui.screens.full_screen import Page
 
 
 class ZoomablePage(Page):

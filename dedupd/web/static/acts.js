@@ -1,6 +1,7 @@
 // What a person asked for: sent in order, each done once, and taken back with `u`. Must never send more than was asked.
 
 import { tell } from "./dialogs.js";
+import { add, forgetting, nothing, undo_requests, would_wait } from "./undoing.js";
 
 const KEPT = "dedupd-acts";
 const TRIES = 3;
@@ -49,22 +50,26 @@ async function answered(response) {
   throw error;
 }
 
-/** action: {label, requests: [[path, body]], groups: [ids], url}. Resolves to what was done; null when nothing was. */
+/**
+ * action: {label, requests: [[path, body]], groups: [ids], before: [[state, root]], url}; before: how its groups stand, when
+ * its files may wait again once they are back. Resolves to what was done; null when nothing was.
+ */
 export function act(action) {
   action.groups.forEach((id) => decided.add(id));
   stack.push(action);
   return queued(() => send(action));
 }
 
-/** Takes the last act back. Returns it, or null when there is none. */
+/** Takes the last act back. Returns {action, done: a promise}, or null when there is none. */
 export function undo() {
   const action = stack.pop();
   if (!action) return null;
   action.groups.forEach((id) => decided.delete(id));
-  queued(async () => {
-    const done = nothing();
+  const done = queued(async () => {
+    const back = nothing();
     try {
-      for (const [path, body] of action.undo ?? []) add(done, await post(path, body));
+      for (const [path, body] of action.undo ?? []) add(back, await post(path, body));
+      if (back.lessons.length) await wait_again(action.before ?? [], back.lessons);
       tell(`taken back: ${action.label}`);
     } catch (error) {
       tell(`${action.label} could not be taken back: ${error.message}`, "bad");
@@ -72,7 +77,21 @@ export function undo() {
     keep();
     document.dispatchEvent(new CustomEvent("dedupd:acted"));
   });
-  return action;
+  return { action, done };
+}
+
+/**
+ * An undo teaches the daemon that its files never move again. Where dedupd asks a person before it moves, that lesson would
+ * only hide the group from review: it is forgotten, and the group waits again as before.
+ */
+async function wait_again(before, lessons) {
+  const { root_details } = await get("/api/status"); // now: an approval from elsewhere must not move what this takes back
+  const consented = new Set(root_details.filter((root) => root.consented).map((root) => root.path));
+  if (would_wait(before, consented)) {
+    for (const [path, body] of forgetting(lessons)) await post(path, body);
+  } else if (before.some(([state]) => state === "proposed")) {
+    tell("What came back stays from now on: else it would move again by itself.");
+  }
 }
 
 function queued(work) {
@@ -90,7 +109,7 @@ async function send(action) {
   } catch (error) {
     failed = error;
   }
-  action.undo = undoing(done, action.groups);
+  action.undo = undo_requests(done, action.groups);
   if (!action.undo.length && stack.includes(action)) stack.splice(stack.indexOf(action), 1);
   keep();
   if (failed) {
@@ -104,24 +123,7 @@ async function send(action) {
   return failed ? null : done;
 }
 
-const nothing = () => ({ moved: 0, restored: 0, moves: [], batches: [], lessons: [], messages: [] });
-
-function add(done, acted) {
-  for (const key of ["moved", "restored"]) done[key] += acted[key];
-  for (const key of ["moves", "batches", "lessons", "messages"]) done[key].push(...acted[key]);
-}
-
-/** First its moves, then its lessons. */
-function undoing(done, groups) {
-  const requests = [];
-  if (done.moves.length) requests.push(["/api/undo", { moves: done.moves }]);
-  if (done.batches.length) requests.push(["/api/undo", { batches: done.batches }]);
-  if (done.moved && !requests.length) requests.push(...groups.map((group) => ["/api/undo", { group }]));
-  if (done.lessons.length) requests.push(["/api/lessons/forget", { lessons: done.lessons }]);
-  return requests;
-}
-
 function keep() {
-  const small = stack.filter((action) => action.undo).slice(-50).map(({ label, groups, url, undo }) => ({ label, groups, url, undo }));
+  const small = stack.filter((action) => action.undo).slice(-50).map(({ label, groups, before, url, undo }) => ({ label, groups, before, url, undo }));
   try { sessionStorage.setItem(KEPT, JSON.stringify(small)); } catch { /* too large: this tab remembers it all the same */ }
 }

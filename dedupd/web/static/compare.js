@@ -89,14 +89,14 @@ export function compare(main, signal) {
     if (!marks.toggle_different(looked_at)) {
       tell("This is the keeper: go to the picture that is no duplicate of it (→), or R for all.");
     } else if (group.photos.length === 2 && !group.left_out && marks.mark(looked_at) === "different") {
-      send(`not duplicates: ${group.title}`, marks.requests());
+      send(`not duplicates: ${group.title}`, marks.requests(), group.before);
     }
     draw();
   }
 
   function approve() {
     const requests = is_settled() ? [] : marks.requests();
-    if (requests.length) send(`${marks.summary()}: ${group.title}`, requests);
+    if (requests.length) send(`${marks.summary()}: ${group.title}`, requests, group.before);
     else advance();
   }
 
@@ -105,10 +105,11 @@ export function compare(main, signal) {
     if (await rejected(group.title, moved)) send(`rejected ${group.title}`, [[`/api/groups/${group.id}/reject`, { version: group.version }]]);
   }
 
-  function send(label, requests) {
+  /** before: for what only moves files; a verdict that is forgotten needs none. */
+  function send(label, requests, before = []) {
     if (sent) return;
     sent = true;
-    act({ label, requests, groups: [group.id], url: url_of(group.id) }).then((done) => {
+    act({ label, requests, groups: [group.id], before, url: url_of(group.id) }).then((done) => {
       if (done || signal.aborted) return;
       sent = false;
       again();
@@ -148,6 +149,7 @@ export function compare(main, signal) {
   /** Something changed: this page anew when its group did, else only what comes next. */
   async function again() {
     forget_ahead();
+    if (sent) return; // on the way to the next group already
     const page = await fetched(location.pathname + location.search).catch(() => null);
     if (!page || signal.aborted || sent || document.querySelector("dialog[open]")) return;
     const text = page.getElementById("main").dataset.known;

@@ -31,12 +31,12 @@ export function groups(main, signal) {
     return card;
   }
 
-  function settle(card, label, requests) {
+  function settle(card, label, requests, before = []) {
     const id = Number(card.dataset.id);
     const following = next_waiting(card);
     card.classList.add("busy");
     card.dataset.waits = "";
-    act({ label, requests, groups: [id], url: url_of(card) }).then((done) => {
+    act({ label, requests, groups: [id], before, url: url_of(card) }).then((done) => {
       if (!done) card.dataset.waits = "1";
       card.classList.remove("busy");
     });
@@ -65,7 +65,7 @@ export function groups(main, signal) {
       return;
     }
     const marks = new Marks(known(detail));
-    settle(card, `${marks.summary()}: ${card.dataset.title}`, marks.requests());
+    settle(card, `${marks.summary()}: ${card.dataset.title}`, marks.requests(), [[detail.group.state, detail.group.root]]);
   }
 
   const different = (card) => settle(card, `not duplicates: ${card.dataset.title}`, [[`/api/groups/${card.dataset.id}/reject`, { version: Number(card.dataset.version) }]]);
@@ -101,7 +101,7 @@ export function groups(main, signal) {
     }
     cards().forEach((card) => card.classList.add("busy"));
     const ids = refs.map(([id]) => id);
-    act({ label: `${swaps ? "exchanged" : "approved"} ${plural(refs.length, "group")} of ${main.dataset.month}`, requests, groups: ids })
+    act({ label: `${swaps ? "exchanged" : "approved"} ${plural(refs.length, "group")} of ${main.dataset.month}`, requests, groups: ids, before: swaps ? [] : JSON.parse(question.dataset.before) })
       .then(() => cards().forEach((card) => card.classList.remove("busy")));
   }
 

@@ -1,12 +1,15 @@
 // What the daemon tells, as it tells it: events on the document, and the line at the top of every page.
 // Must never hold a connection for a page that nobody sees: a browser has six for all its tabs.
 
+import { ask } from "./acts.js";
+import { tell } from "./dialogs.js";
 import { number, progress, size } from "./words.js";
 
 let stream = null;
 const words = document.getElementById("doing-words");
 const bar = document.getElementById("doing-bar");
 const idle = { status: null };
+const starter = document.getElementById("start-daemon");
 
 function open() {
   if (stream || document.hidden) return;
@@ -17,6 +20,20 @@ function open() {
     });
   }
   stream.onerror = () => { words.textContent = "reconnecting …"; };
+}
+
+/** A daemon that goes on when this page is closed. */
+async function start() {
+  starter.disabled = true;
+  words.textContent = "starting a daemon …";
+  try {
+    await ask("/api/start", {});
+    tell("A daemon runs; it goes on when this page is closed.");
+  } catch (error) {
+    words.textContent = "no daemon answers";
+    tell(error.message, "bad");
+  }
+  starter.disabled = false;
 }
 
 export function follow() {
@@ -33,7 +50,9 @@ export function follow() {
   document.addEventListener("dedupd:line", ({ detail }) => {
     words.textContent = detail.daemon === "running" ? "idle" : "no daemon answers";
     bar.hidden = true;
+    if (starter) starter.hidden = detail.daemon === "running";
   });
+  starter?.addEventListener("click", start);
   document.addEventListener("dedupd:progress", ({ detail }) => {
     const doing = detail.progress;
     words.textContent = doing ? progress(doing) : idle.status?.paused ? "paused" : "idle";

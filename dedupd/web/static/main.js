@@ -5,12 +5,14 @@ import { tell } from "./dialogs.js";
 import { groups } from "./groups.js";
 import { history_page, lessons_page } from "./history.js";
 import { follow } from "./live.js";
-import { months } from "./months.js";
+import { follow_page, months } from "./months.js";
 import { each_page, show } from "./paging.js";
 import { settings } from "./settings.js";
 import { take_back } from "./taking_back.js";
 
-const PAGES = { months, groups, compare, history: history_page, lessons: lessons_page, settings };
+/** What is not here, or not now, may come: a group that is grouped again, a daemon that starts. */
+const problem = (page, signal) => { follow_page(page, signal); return {}; };
+const PAGES = { months, groups, compare, history: history_page, lessons: lessons_page, settings, problem };
 /** key -> what it does on this page. */
 let keys = {};
 let main = null;

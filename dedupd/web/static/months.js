@@ -45,7 +45,7 @@ export function months(main, signal) {
 }
 
 /** Shows the page anew, some moments after something of it changed, with the focus where it was. */
-export function follow_page(main, signal, events = ["month", "moved", "resync", "line", "acted"]) {
+export function follow_page(main, signal, events = ["status", "month", "moved", "resync", "line", "acted"]) {
   let waits = 0;
   let seen_line = false;
   const again = (event) => {

@@ -11,21 +11,23 @@ export function each_page(begin) {
   begin(document.getElementById("main"), life.signal);
 }
 
-async function text_of(url) {
-  const response = await fetch(url, { headers: { Accept: "text/html" } });
-  if (!(response.headers.get("content-type") ?? "").includes("text/html")) throw new Error("the server gave no page: it may have been started anew");
-  return response.text();
-}
-
-export const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
+/** Where a page came from in the end: a group may have another number by now. */
+const addresses = new WeakMap();
 
 /** The page at `url` as a document, as it is now. */
-export const fetched = async (url) => parsed(await text_of(url));
+export async function fetched(url) {
+  const response = await fetch(url, { headers: { Accept: "text/html" } });
+  if (!(response.headers.get("content-type") ?? "").includes("text/html")) throw new Error("the server gave no page: it may have been started anew");
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const { pathname, search } = new URL(response.url);
+  addresses.set(page, pathname + search);
+  return page;
+}
 
 /** The page of a group that comes next, asked for before it is wanted. */
 export function fetch_ahead(url) {
   if (!ahead.has(url)) {
-    ahead.set(url, text_of(url).then(parsed));
+    ahead.set(url, fetched(url));
     ahead.get(url).catch(() => ahead.delete(url));
   }
   return ahead.get(url);
@@ -53,7 +55,9 @@ export async function show(url, { push = true, page = null } = {}) {
   const main = document.adoptNode(found.getElementById("main"));
   document.getElementById("main").replaceWith(main);
   document.title = found.title;
-  if (push) history.pushState(null, "", url);
+  const address = addresses.get(found) ?? url;
+  if (push) history.pushState(null, "", address);
+  else if (address !== location.pathname + location.search) history.replaceState(null, "", address);
   scrollTo(0, 0);
   main.focus({ preventScroll: true });
   opened(main, life.signal);

@@ -6,9 +6,7 @@ import { show } from "./paging.js";
 
 /** Takes the last act back, and shows its group again. */
 export function take_back() {
-  const action = undo();
-  if (!action) tell("Nothing was done here that could be taken back; the history has what was moved.");
-  else if (action.url && location.pathname.startsWith("/groups/")) {
-    document.addEventListener("dedupd:acted", () => show(action.url), { once: true });
-  }
+  const undone = undo();
+  if (!undone) tell("Nothing was done here that could be taken back; the history has what was moved.");
+  else if (undone.action.url && location.pathname.startsWith("/groups/")) undone.done.then(() => show(undone.action.url));
 }

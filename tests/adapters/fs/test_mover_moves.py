@@ -43,7 +43,7 @@ def test_aside_and_back_change_nothing_but_the_place(rig: Rig) -> None:
     assert row.held and row.dst == HELD
     assert rig.tree() == {KEEPER: before[KEEPER], HELD: before[COPY]}
     back = only(rig.undo([row]))
-    assert (back.goal, back.state, back.restored) == (Goal.UNDONE, MoveState.DONE, COPY)
+    assert (back.goal, back.state, back.undone_to) == (Goal.UNDONE, MoveState.DONE, COPY)
     assert rig.tree() == before
     assert os.getxattr(rig.root / COPY, "user.rating") == b"5"
     assert [(m.goal, m.state) for m in rig.rows()] == [(Goal.UNDONE, MoveState.DONE)]
@@ -129,7 +129,7 @@ def test_new_folders_have_their_parents_mode(rig: Rig) -> None:
 def test_undo_makes_a_missing_folder_again(rig: Rig) -> None:
     row = only(rig.relocate(rig.order(COPY)))
     os.rmdir(rig.root / "2024/06/trip")
-    assert only(rig.undo([row])).restored == COPY
+    assert only(rig.undo([row])).undone_to == COPY
     assert rig.exists(COPY)
 
 
@@ -137,9 +137,9 @@ def test_undo_beside_a_new_file_of_that_name(rig: Rig) -> None:
     row = only(rig.relocate(rig.order(COPY)))
     rig.photo(COPY, b"new")
     back = only(rig.undo([row]))
-    assert back.restored == "2024/06/trip/a (1).jpg" and back.goal is Goal.UNDONE
+    assert back.undone_to == "2024/06/trip/a (1).jpg" and back.goal is Goal.UNDONE
     assert (rig.root / COPY).read_bytes() == b"new"
-    assert rig.content(back.restored) == row.content
+    assert rig.content(back.undone_to) == row.content
 
 
 def test_undo_when_the_name_is_taken_at_the_last_moment(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_undo_when_the_name_is_taken_at_the_last_moment(rig: Rig, monkeypatch: p
         mover, "rename", lambda *a: (rig.exists(COPY) or rig.photo(COPY, b"new"), original(*a))[1]
     )
     back = only(rig.undo([row]))
-    assert back.restored == "2024/06/trip/a (1).jpg" and back.state is MoveState.DONE
+    assert back.undone_to == "2024/06/trip/a (1).jpg" and back.state is MoveState.DONE
     assert (rig.root / COPY).read_bytes() == b"new"
 
 
@@ -192,15 +192,13 @@ def test_undo_that_fails_leaves_it_held(rig: Rig) -> None:
 
 
 def test_undo_of_an_undo_proves_everything_again(rig: Rig) -> None:
-    from dedupd.pipeline.relocate import redo
-
     back = rig.undo(rig.relocate(rig.order(COPY)))
-    again = only(redo(back, rig.mover, rig.journal, rig.clock))
+    again = only(rig.redo(back))
     assert again.held and rig.exists(HELD)
     rig.undo([again])
     os.unlink(rig.root / KEEPER)
     rig.photo(KEEPER, b"not the keeper it was")
-    assert not any(row.held for row in redo(back, rig.mover, rig.journal, rig.clock))
+    assert not any(row.held for row in rig.redo(back))
     assert rig.exists(COPY)
 
 

@@ -49,7 +49,7 @@ def test_a_folder_made_again_for_an_undo_belongs_to_the_owner_too(tmp_path: Path
     given_to_its_owner(rig.root)
     held = rig.relocate(rig.order("2024/06/trip/a.jpg"))
     (rig.root / "2024/06/trip").rmdir()
-    assert only(rig.undo(held)).restored == "2024/06/trip/a.jpg"
+    assert only(rig.undo(held)).undone_to == "2024/06/trip/a.jpg"
     found = (rig.root / "2024/06/trip").stat()
     assert (found.st_uid, found.st_gid) == OWNER
     rig.close()

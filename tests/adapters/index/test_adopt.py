@@ -19,7 +19,7 @@ from dedupd.adapters.index.chunk_file import to_file
 from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.stores.records import ChunkFile, Commit, mark
+from dedupd.adapters.stores.backfill_records import ChunkFile, Commit, mark
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.core.adoption import Adoption
 from dedupd.core.photo import Traits

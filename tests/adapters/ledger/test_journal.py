@@ -98,7 +98,7 @@ def test_every_field_comes_back(link: sqlite3.Connection) -> None:
     (row,) = journal.intend(
         [order(odd, stat=stat, dst=odd, keeper=odd, primary=False, root_id="u")], "b", 1.5
     )
-    end = replace(row, goal=Goal.UNDONE, state=MoveState.ATTENTION, restored=odd, error=f"no {odd}")
+    end = replace(row, goal=Goal.UNDONE, state=MoveState.ATTENTION, undone_to=odd, error=f"no {odd}")
     journal.finish([end])
     (read,) = journal.moves()
     assert replace(read, error="", unit="") == replace(end, error="", unit="")

@@ -38,11 +38,11 @@ def test_each_model_has_its_own_cosine_of_a_pair_and_shares_what_was_measured(tm
     measured = Measures(method="identity", ncc=0.9)
     with Ledger(tmp_path / "ledger.db") as ledger, ledger.transaction():
         judgement = ledger.judgement
-        judgement.put_pair(pair(A, B, "one", 0.8, measured))
+        judgement.put_pairs([pair(A, B, "one", 0.8, measured)])
         assert judgement.measures(A, B) == measured
         assert not judgement.has_pair(A, B, "two")
-        judgement.put_pair(pair(A, B, "two", 0.6, measured))
-        judgement.put_pair(pair(B, C, "two", 0.7))
+        judgement.put_pairs([pair(A, B, "two", 0.6, measured)])
+        judgement.put_pairs([pair(B, C, "two", 0.7)])
         judgement.compared([A], "1:2024-06", "one", "rules")
         judgement.compared([A], "1:2024-06", "two", "rules")
         assert [p.cosine for p in judgement.pairs_among([B], "one")] == [0.8]

@@ -17,7 +17,7 @@ from PIL.ExifTags import Base
 
 from dedupd.adapters.vision import decode as decode_module
 from dedupd.adapters.vision import small
-from dedupd.adapters.vision.decode import Refused, content_of, decode, decode_for_proof, opened
+from dedupd.adapters.vision.decode import Refused, area_resize, content_of, decode, opened
 from dedupd.core.photo import FileStat
 
 
@@ -291,17 +291,23 @@ def test_the_preview_in_a_raw_is_not_taken_for_the_photo(tmp_path: Path, suffix:
     assert refusal(tmp_path / f"a.{suffix}").reason.startswith("raw photo")
 
 
+def for_proof(path: Path) -> NDArray[np.uint8]:
+    """Decoded and scaled as proof.py does it for a long side of 400 px."""
+    with opened(os.fspath(path)) as file:
+        return area_resize(np.asarray(decode(file, os.fspath(path), long_side=800).image), 400)
+
+
 def test_proof_pictures_agree_across_resolutions(tmp_path: Path) -> None:
     photo(1600, 1200).save(tmp_path / "large.jpg", quality=95)
     photo(1600, 1200).resize((800, 600), Image.Resampling.LANCZOS).save(tmp_path / "small.jpg", quality=95)
-    large, small = (decode_for_proof(os.fspath(tmp_path / name)) for name in ("large.jpg", "small.jpg"))
+    large, small = (for_proof(tmp_path / name) for name in ("large.jpg", "small.jpg"))
     assert large.shape == small.shape == (300, 400, 3)
     assert np.abs(large.astype(int) - small.astype(int)).mean() < 2
 
 
 def test_proof_pictures_are_never_scaled_up(tmp_path: Path) -> None:
     scene(120, 90).save(tmp_path / "a.png")
-    assert decode_for_proof(os.fspath(tmp_path / "a.png")).shape == (90, 120, 3)
+    assert for_proof(tmp_path / "a.png").shape == (90, 120, 3)
 
 
 def photo(width: int, height: int) -> Image.Image:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dedupd.adapters.index.adopt import adopt
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.stores.records import ChunkFile, Commit, mark
+from dedupd.adapters.stores.backfill_records import ChunkFile, Commit, mark
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import indexing, messages
 from dedupd.adapters.vision.gather import gather
@@ -104,7 +104,7 @@ def looked(pictures: Path, index: PhotoIndex, insides: PhotoIndex, decoders: Thr
         )
         files.append(messages.FileToLook(key=key, path=os.fsencode(pictures / name), stat=stat))
     told: list[messages.Message] = []
-    Looker(index, insides, lambda: EMBEDDER, MODEL, 2, decoders, told.append).look(files)
+    Looker(index, insides, None, lambda: EMBEDDER, MODEL, 2, decoders, told.append).look(files)
     return [each for each in told if isinstance(each, messages.Looked)]
 
 

@@ -11,6 +11,7 @@ import pytest
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.vision import indexing, messages
 from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.core.photo import FileStat
 from tests.support.pictures import picture, save
 
@@ -34,8 +35,12 @@ def test_answers_come_while_files_are_read_and_at_the_latest_after_some_seconds(
     told: list[messages.Message] = []
     index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
     with ThreadPoolExecutor(1) as decoders:
-        indexing.Looker(index, insides, lambda: None, "", 2, decoders, told.append).look(files)
+        smalls = SmallFiles(tmp_path / "index", RECIPE)
+        indexing.Looker(index, insides, smalls, lambda: None, "", 2, decoders, told.append).look(files)
     answers = [place for place, each in enumerate(told) if isinstance(each, messages.Looked)]
     last_begun = max(place for place, each in enumerate(told) if isinstance(each, messages.Begun))
     assert len(answers) == len(index) == FILES
     assert (answers[0] < last_begun) == early
+    assert smalls.of(
+        [each.traits.content for each in told if isinstance(each, messages.Looked) and each.traits]
+    ).shapes.all()

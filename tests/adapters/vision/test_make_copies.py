@@ -53,12 +53,12 @@ def test_a_model_sees_copies_near_and_strangers_far(lite0: VisionWorker, tmp_pat
     stranger, nobody, self = lite0.cosines([(a, b), (a, "f" * 64), (b, b)])
     assert nobody is None
     assert self == pytest.approx(1.0, abs=1e-3)
-    (proposed,) = lite0.propose([a], [b], -1.0)
+    ((proposed,),) = (part.pairs for part in lite0.propose([a], [b], -1.0, None, -1.0))
     assert stranger == proposed.cosine
     assert stranger is not None
     assert np.median(answers[1:]) > stranger
-    assert lite0.propose([a], [b], None, stranger + 0.01) == []
-    assert len(lite0.propose([a], [b], None, stranger - 0.01)) == 1
+    assert [part.pairs for part in lite0.propose([a], [b], None, stranger + 0.01)] == [[]]
+    assert [len(part.pairs) for part in lite0.propose([a], [b], None, stranger - 0.01, 0.0)] == [1]
 
 
 def test_hashes_alone_have_no_cosines(tmp_path: Path) -> None:

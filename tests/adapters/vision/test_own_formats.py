@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pillow_heif
 import pytest
 from PIL import AvifImagePlugin, Image
 
-from dedupd.adapters.vision import recognise
+from dedupd.adapters.fs.walk import file_stat
+from dedupd.adapters.vision import gather, messages, recognise
 from dedupd.adapters.vision.decode import Picture, Refused, decode, opened
 from dedupd.adapters.vision.exif import read_facts
+from dedupd.adapters.vision.indexing import Looker
 from dedupd.adapters.vision.jpeg_xl import read_header
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.refused import NobodyReads
@@ -303,6 +306,21 @@ def test_without_its_extra_a_deep_tiff_is_known_by_its_bytes_and_says_what_would
         read(put(tmp_path / "a.tif", of_float(scene)))
     assert "pip install 'dedupd[tiff]'" in caught.value.reason
     assert "dedupd[tiff]" in formats.why_undecoded(caught.value.kind)
+    put(tmp_path / "a.jpg", of_float(scene))
+    with ThreadPoolExecutor(1) as threads:
+        looker = Looker(
+            gather._Kept(), gather._Kept(), None, lambda: None, "", 1, threads, lambda message: None
+        )
+        seen = {
+            name: looker.see(
+                messages.FileToLook(
+                    key=1, path=os.fsencode(tmp_path / name), stat=file_stat((tmp_path / name).lstat())
+                )
+            )
+            for name in ("a.tif", "a.jpg")
+        }
+    assert seen["a.tif"].traits is not None and seen["a.tif"].traits.format == caught.value.kind
+    assert seen["a.jpg"].traits is None and seen["a.jpg"].unreadable is not None
 
 
 def test_heif_and_avif_are_decoded_by_one_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
 
 DIMENSIONS = 256
@@ -64,8 +67,16 @@ def found(
     bar: float | None = BAR,
     insides: PhotoIndex | None = None,
 ) -> list[Candidate]:
-    parts = search.propose(index, insides or empty(index.path.parent), fresh, among, bar)
-    return sorted((pair for part in parts for pair in part), key=lambda pair: (pair.a, pair.b))
+    asked = search.Search(fresh=fresh, among=among, bar=bar)
+    answer = search.propose(index, insides or empty(index.path.parent), unseen, asked)
+    assert (answer.left, answer.cut) == ([], [])
+    return sorted(answer.pairs, key=lambda pair: (pair.a, pair.b))
+
+
+def unseen(contents: Sequence[str]) -> GreyPictures:
+    """Of rows that an older dedupd wrote."""
+    count = len(contents)
+    return GreyPictures(pixels=np.zeros((count, SIDE, SIDE), np.uint8), shapes=np.zeros(count, np.float32))
 
 
 def far_hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:
@@ -248,3 +259,131 @@ def test_blocks_change_nothing(tmp_path: Path, among: str, monkeypatch: pytest.M
     monkeypatch.setattr(search, "_FRESH_BLOCK", 7)
     monkeypatch.setattr(search, "_OTHER_BLOCK", 11)
     assert found(index, names, others) == whole
+
+
+def in_parts(index: PhotoIndex, fresh: list[str], among: list[str] | None) -> list[search.FoundPairs]:
+    """The answers that a client asks for one after another."""
+    answers: list[search.FoundPairs] = []
+    while fresh:
+        asked = search.Search(fresh=fresh, among=among, bar=BAR)
+        answers.append(search.propose(index, empty(index.path.parent), unseen, asked))
+        assert len(answers[-1].left) < len(fresh)
+        fresh = answers[-1].left
+    return answers
+
+
+def of_one(index: PhotoIndex, one: str, among: list[str] | None) -> list[Candidate]:
+    """All its pairs, page by page."""
+    found, after, more = list[Candidate](), "", True
+    while more:
+        asked = search.Search(fresh=[one], among=among, bar=BAR, after=after)
+        answer = search.propose(index, empty(index.path.parent), unseen, asked)
+        others = [pair.b if pair.a == one else pair.a for pair in answer.pairs]
+        assert len(others) <= search.EACH and all(other > after for other in others)
+        found += answer.pairs
+        more, after = bool(answer.cut), max(others, default="")
+    return found
+
+
+@pytest.fixture
+def alike(tmp_path: Path) -> tuple[PhotoIndex, list[str]]:
+    """Twenty photos of which each resembles every other."""
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    vectors = np.ones((20, DIMENSIONS)) + np.random.default_rng(0).normal(0, 0.2, (20, DIMENSIONS))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return index, store(index, vectors, far_hashes(20))
+
+
+@pytest.mark.parametrize("gathered", [50, 10_000])
+def test_an_answer_in_parts_holds_every_pair(
+    alike: tuple[PhotoIndex, list[str]], among: str, gathered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    others = names if among == "within" else None
+    monkeypatch.setattr(search, "AT_ONCE", 60)
+    monkeypatch.setattr(search, "_MOST_GATHERED", gathered)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    answers = in_parts(index, names, others)
+    assert len(answers) > 2
+    assert all(len(answer.pairs) <= 60 and not answer.cut for answer in answers)
+    assert {(p.a, p.b) for answer in answers for p in answer.pairs} == set(combinations(sorted(names), 2))
+
+
+@pytest.mark.parametrize("gathered", [50, 10_000])
+def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
+    alike: tuple[PhotoIndex, list[str]], among: str, gathered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    others = names if among == "within" else None
+    every = set(combinations(sorted(names), 2))
+    cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, others)}
+    monkeypatch.setattr(search, "EACH", 7)
+    monkeypatch.setattr(search, "_MOST_GATHERED", gathered)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
+    answers = in_parts(index, names, others)
+    told = {(p.a, p.b) for answer in answers for p in answer.pairs}
+    cut = {content for answer in answers for content in answer.cut}
+    missing = every - told
+    assert missing and all(a in cut or b in cut for a, b in missing)
+    first = min(names)
+    nearest = sorted((pair for pair in every if first in pair), key=lambda pair: -cosines[pair])
+    assert {pair for pair in told if first in pair} >= set(nearest[:7])
+    for one in names[:2]:
+        pages = of_one(index, one, others)
+        assert len(pages) == len({(p.a, p.b) for p in pages})
+        assert {(p.a, p.b) for p in pages} == {pair for pair in every if one in pair}
+
+
+def never_alike(contents: Sequence[str]) -> GreyPictures:
+    """Noise, other noise for each."""
+    each = [np.random.default_rng(int(c, 16)).integers(0, 255, (SIDE, SIDE), np.uint8) for c in contents]
+    pixels = np.stack(each)
+    return GreyPictures(pixels=pixels, shapes=np.ones(len(contents), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("clocks", "hash_bits", "spared", "kept"),
+    [
+        ((None, None), 40, None, False),
+        ((None, None), RADIUS, None, True),
+        ((100.0, 100.0 + ONE_MOMENT_SECONDS), 40, None, True),
+        ((100.0, 101.0 + ONE_MOMENT_SECONDS), 40, None, False),
+        ((None, None), 40, 0.9, True),
+        ((None, None), 40, 1.1, False),
+    ],
+)
+def test_a_small_picture_rejects_what_only_vectors_propose_and_no_burst(
+    tmp_path: Path, clocks: tuple[float | None, ...], hash_bits: int, spared: float | None, *, kept: bool
+) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    phashes = far_hashes(2)
+    if hash_bits <= RADIUS:
+        phashes[1, 0] = phashes[0, 0] ^ np.uint64((1 << hash_bits) - 1)
+    names = store(index, np.full((2, DIMENSIONS), 1 / 16, np.float32), phashes, captured=clocks)
+    asked = search.Search(fresh=names, among=names, bar=BAR, spared=spared)
+    pairs = search.propose(index, empty(tmp_path), never_alike, asked).pairs
+    assert [pair.unlike for pair in pairs] == [spared is not None] * kept
+    assert len(search.propose(index, empty(tmp_path), unseen, asked).pairs) == 1, "of an older index"
+
+
+def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, names)}
+    monkeypatch.setattr(search, "LOOK_ALIKES", 2)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
+    asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
+    answer = search.propose(index, empty(index.path.parent), never_alike, asked)
+    nearest: set[tuple[str, str]] = set()
+    for name in names:
+        mine = sorted((pair for pair in cosines if name in pair), key=lambda pair: -cosines[pair])
+        nearest |= set(mine[:2])
+    assert sorted((p.a, p.b) for p in answer.pairs) == sorted(nearest)
+    assert all(pair.unlike for pair in answer.pairs)
+    assert (answer.cut, answer.left) == ([], []), "nothing of them is left to be aligned"
+    asked = search.Search(fresh=names[:1], among=names, bar=BAR, spared=BAR, after="")
+    assert search.propose(index, empty(index.path.parent), never_alike, asked).pairs == []

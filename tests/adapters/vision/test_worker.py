@@ -18,8 +18,8 @@ from PIL import Image
 
 import dedupd
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk
-from dedupd.bulk.seeing import Orders, Seeing
 from dedupd.core.photo import FileStat, Traits, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import LookRequest, ProofRequest
@@ -354,10 +354,10 @@ def test_a_picture_that_kills_the_worker_ends_among_the_refused_and_its_chunk_is
         embedder="hashes",
         batch_size=2,
     )
-    seeing = Seeing(orders)
+    worker = ChunkWorker(orders)
     chunk = Chunk(key="k", source=os.fsencode(tmp_path), names=[os.fsencode(n) for n in names], sizes=[1] * 4)
-    record = seeing.see(chunk)
-    seeing.rest()
+    record = worker.process(chunk)
+    worker.rest()
     assert (record.inputs, record.rows, record.twins) == (4, 2, 1)
     (refused,) = record.refused
     assert (refused.name, refused.passing) == (f"{tmp_path}/segv.jpg", False)

@@ -153,7 +153,11 @@ def test_a_local_checkpoint_sees(
     status = vision.status()
     assert status.model.startswith(f"open_clip:lite0-clip@{checkpoint}#")
     assert not status.calibrated
-    cosines = {(pair.a, pair.b): pair.cosine for pair in vision.propose(contents, contents, -1.0)}
+    cosines = {
+        (pair.a, pair.b): pair.cosine
+        for part in vision.propose(contents, contents, -1.0, None, -1.0)
+        for pair in part.pairs
+    }
     vision.rest()
     copies, strangers = (cosines[tuple(sorted((contents[0], contents[place])))] for place in (1, 2))
     assert copies is not None

@@ -5,22 +5,26 @@ Must never listen before all of them are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dedupd.config import Places, Settings
-from dedupd.web.app import app_of, behind_the_door, own_folder, parts
+from dedupd.web.asgi_app import app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, serve_on
 from dedupd.web.tokens import Tokens, token_in
 
 
 def serve(
-    settings: Settings, places: Places, listen: Listen, opened: Callable[[Listen, Tokens], None]
-) -> None:
-    """Until SIGINT or SIGTERM. `opened` is called as soon as the address can be opened. Raises UsageError, AlreadyRunning."""
+    settings: Settings, places: Places, listen: Listen, opened: Callable[[Listen, Tokens], None],
+    start_command: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Until SIGINT or SIGTERM. `opened` is called as soon as the address can be opened. `start_command`: starts a daemon.
+
+    Raises UsageError, AlreadyRunning.
+    """
     with own_folder(places) as folder, bound(listen) as socket_:
         at = at_port_of(socket_, listen)
         tokens = Tokens(token_in(places.state / "web.token"))
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
-        app = behind_the_door(app_of(parts(settings, places, folder)), site, tokens)
+        app = behind_the_door(app_of(parts(settings, places, folder, start_command)), site, tokens)
         serve_on(socket_, at, app, lambda at: opened(at, tokens))

@@ -1,11 +1,11 @@
-"""What a pass answers: the results of a scan, month by month.
+"""The outcome of a scan: what it found and did, and the result of each month.
 
 Must never change anything: it only counts what the ledger says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class MonthResult:
     bytes_saved: int
     line: str
     """'Moved 18 duplicate files from 9 group(s) in 2024/06.'"""
+    summary_updated: bool = False
+    """Whether its log was rewritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +54,18 @@ class ScanOutcome:
     """Files that would move unattended when all was looked at: what moved, what waits, and in a dry run both."""
     not_looked_at: str = ""
     """One sentence on folders that are none of the library; '' without any."""
+    left_to_compare: int = 0
+    """Photos of large families of look-alikes of which only the nearest were compared yet."""
 
 
 def month_results(
     ledger: Ledger, reviewer: Reviewer, roots: Sequence[RootRow], touched: Mapping[int, set[str]],
-    chosen: Sequence[Month] | None,
+    chosen: Sequence[Month] | None, written: Collection[tuple[str, str]] = (),
 ) -> Iterator[MonthResult]:  # fmt: skip
-    """The results of the months that a pass touched (root id -> months) and of those that were asked for."""
+    """The results of the months that a pass touched (root id -> months) and of those that were asked for.
+
+    `written`: root and month of the logs that were rewritten.
+    """
     views = {(v.root, v.month): v for v in reviewer.months()}
     for root in roots:
         months: set[str] = set(touched.get(root.id, ())) | ({str(m) for m in chosen} if chosen else set())
@@ -71,5 +78,5 @@ def month_results(
             yield MonthResult(
                 root=root.path, year=parsed.year, month=parsed.month, photos=view.photos if view else 0,
                 groups=groups, moved=moved, bytes_saved=view.bytes_saved if view else 0,
-                line=moved_line(moved, from_groups, month),
+                line=moved_line(moved, from_groups, month), summary_updated=(root.path, month) in written,
             )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The verdicts in the ledger become lessons: what they say of pairs that nobody judged.
+"""Makes lessons (core/lessons.py) from the verdicts in the ledger, and says what each lesson changed.
 
-Must never change a verdict. The pairs that lessons dismissed are written down month by month, so that they come back
-with a verdict that is forgotten, and `dedupd feedback list` can say what each verdict changed.
+Must never change a verdict. The pairs that lessons dismissed are recorded month by month, so that they come back when a
+verdict is forgotten, and `dedupd feedback list` can count them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 _AT_MOST = 600
-"""Verdicts of each kind that lessons are made of. Each is compared with every pair of a month; all bind for ever all the same."""
+"""Verdicts of each kind that become lessons, newest first: each lesson is compared with every pair of a month. The older
+verdicts still bind their own pairs."""
 
 
 def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
-    """The newest verdicts on measured pairs. What was merely undone says nothing of how alike it is."""
+    """The lessons of the newest verdicts on measured pairs. A verdict that an undo recorded is no lesson."""
     shipped = calibration_for(thresholds.model)
     return Lessons(shipped=shipped, lessons=tuple(_lessons(ledger, thresholds)))
 
@@ -33,14 +34,14 @@ def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
 def _lessons(ledger: Ledger, thresholds: Thresholds) -> Iterator[Lesson]:
     shipped = calibration_for(thresholds.model)
     for kind in ("different", "same"):
-        for verdict in ledger.judgement.teaching(kind, _AT_MOST):
+        for verdict in ledger.judgement.verdicts_for_lessons(kind, _AT_MOST):
             known = measured(ledger, verdict.a, verdict.b, thresholds)
             if known is not None:
                 yield lesson(verdict.id, *known, shipped, duplicates=kind == "same")
 
 
 def measured(ledger: Ledger, a: str, b: str, thresholds: Thresholds) -> tuple[Traits, Traits, Edge] | None:
-    """A pair as it was measured and as the bars alone type it; None when that is not known or it is nothing."""
+    """Traits and edge of a measured pair, typed by the bars alone; None when it was not measured or has no relation."""
     row = ledger.judgement.pair(a, b, thresholds.model)
     traits = ledger.inventory.traits([a, b])
     if row is None or len(traits) < 2:
@@ -56,7 +57,7 @@ def typed(row: PairRow, a: Traits, b: Traits, thresholds: Thresholds, *, same_mo
 
 
 def change_months_of_new_verdicts(ledger: Ledger, now: float) -> None:
-    """When verdicts came or went: months with what waits for a person, or what lessons dismissed, are grouped again."""
+    """When verdicts came or went, mark the months to be grouped again that lessons may change."""
     said = ledger.judgement.said_so_far()
     if ledger.get("lessons") == said:
         return
@@ -70,7 +71,7 @@ def dismissed_by(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:
     """Verdict id -> how many pairs that nobody judged it helped to dismiss."""
     lessons = lessons_of(ledger, thresholds)
     counted: Counter[int] = Counter()
-    for a, b in ledger.judgement.taught():
+    for a, b in ledger.judgement.dismissed():
         known = measured(ledger, a, b, thresholds)
         if known is not None:
             parts = lessons.about(pair_of(*known))

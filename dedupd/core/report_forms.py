@@ -1,7 +1,7 @@
-"""What a scan found, as a table for spreadsheets and as lines for people. Must never count anything itself.
+"""The report of a scan as CSV and as text. Must never count anything itself.
 
-A file name is somebody else's text: in a cell it must be no formula, in a line it must not write on a terminal. Names
-that are no plain text are shown by their escapes; the JSON report alone has every name exactly.
+File names are foreign text: in a cell they must not act as a formula, in a line they must not control a terminal. Names
+that are not plain text are shown with escapes; only the JSON report has every name exactly.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dedupd.core.summary import human_bytes, visible
 COLUMNS = ("group", "role", "relation", "path", "bytes", "confidence", "why", "moved_to", "month", "root")
 CSV_MARK = ",".join(COLUMNS) + "\n"
 TEXT_MARK = "Duplicates found by dedupd\n"
-"""How every such report begins: what does not begin so is not ours to replace."""
+"""How every such report begins: a file that begins otherwise is not ours and must not be replaced."""
 SizeOf = Callable[[str, str], int | None]
 """size_of(root, path where the file lies now): its bytes, None when they are not known."""
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes for a formula at the beginning of a cell, in wide letters too."""
+"""First characters that a spreadsheet takes for a formula, full-width forms included."""
 
 
 def to_csv(report: Mapping[str, Any], size_of: SizeOf) -> Iterator[str]:
-    """A line of column names, then one for each file: first what a group keeps, then what is beside it."""
+    """A line of column names, then one line per file: in each group first the keeper, then the others."""
     yield CSV_MARK
     for group in report["groups"]:
         for row in _rows(group, size_of):
@@ -56,12 +56,12 @@ def _cell(value: Any) -> str:
 
 
 def _quoted(cell: str) -> str:
-    """RFC 4180; what `visible` has shown has no line break."""
+    """A CSV cell (RFC 4180). The text has no line breaks: `visible` has replaced them."""
     return '"' + cell.replace('"', '""') + '"' if "," in cell or '"' in cell else cell
 
 
 def to_text(report: Mapping[str, Any]) -> Iterator[str]:
-    """Each group by its own paragraph, after a line that says how much there is."""
+    """A line of totals, then one paragraph per group."""
     yield TEXT_MARK
     roots = [report["root"]] if isinstance(report["root"], str) else report["root"]
     yield f"in {', '.join(map(visible, roots))}, {report['generated_at']}\n"

@@ -1,4 +1,4 @@
-"""One chunk, seen by a worker process of its own: what every engine runs, wherever it runs it.
+"""One chunk, processed by a worker process of its own: what every engine runs, wherever it runs it.
 
 Owns the count of a chunk: each of its pictures is a row, a twin of one, or refused. Must import no engine.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from dedupd.adapters.stores.records import ChunkRecord, RefusedPicture
+from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture
 from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
@@ -34,8 +34,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     stall_seconds: float = 60.0
 
 
-class Seeing:
-    """A worker process that sees one chunk after another. Made where the chunks are to be seen."""
+class ChunkWorker:
+    """A worker process that takes one chunk after another. Make it on the machine that shall process the chunks."""
 
     def __init__(self, orders: Orders) -> None:
         cache = Path(os.fsdecode(orders.cache))
@@ -47,18 +47,13 @@ class Seeing:
             stall_seconds=orders.stall_seconds, jobs=orders.threads,
         )  # fmt: skip
 
-    def eyes(self) -> SeenBy:
-        """Which model sees, and by which recipe. Raises VisionError."""
+    def seen_by(self) -> SeenBy:
+        """The model and the recipe that its rows come from. Raises VisionError."""
         status = self._worker.status()
         return SeenBy(model=status.model, recipe=status.recipe)
 
-    @property
-    def pid(self) -> int | None:
-        """Of the worker process, while there is one."""
-        return self._worker.pid
-
-    def see(self, chunk: Chunk) -> ChunkRecord:
-        """See a chunk to its end; its rows lie in their file when this returns. Raises DedupdError."""
+    def process(self, chunk: Chunk) -> ChunkRecord:
+        """Process a whole chunk; its rows lie in their file when this returns. Raises DedupdError."""
         files = [
             messages.FileToLook(
                 key=key, path=name, stat=FileStat(size=size, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
@@ -68,7 +63,7 @@ class Seeing:
         gathered, looked = self._worker.gather(
             messages.Gather(source=chunk.source, files=files, alone=[], to=self._orders.to, name=chunk.key)
         )
-        return _record(chunk, self.eyes(), gathered, looked)
+        return _record(chunk, self.seen_by(), gathered, looked)
 
     def rest(self) -> None:
         """Let the worker process go."""
@@ -76,7 +71,7 @@ class Seeing:
 
 
 def _record(
-    chunk: Chunk, eyes: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.Looked]
+    chunk: Chunk, seen_by: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.Looked]
 ) -> ChunkRecord:
     contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []
@@ -101,7 +96,7 @@ def _record(
             f"{len(refused)} refused: that does not add up, so it does not count"
         )
     return ChunkRecord(
-        key=chunk.key, model=eyes.model, recipe=eyes.recipe, inputs=len(chunk.names), contents="".join(contents),
+        key=chunk.key, model=seen_by.model, recipe=seen_by.recipe, inputs=len(chunk.names), contents="".join(contents),
         twins=twins, refused=sorted(refused, key=lambda r: r.name), file=gathered.file, digest=gathered.digest,
         size=gathered.size,
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""A command asks a module of the worker's kind: one that loads what no command loads, in a process of its own.
+"""A command runs a module of adapters/vision in a process of its own, because commands never load what that loads.
 
-Owns how it is started and its last line read. Must never import such a module.
+Owns how it is started, and how its answer, its last line, is read. Must never import such a module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dedupd.adapters.vision.client import worker_environment
 
 
-def last_words(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
+def last_line(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
     """Exit status and last line of the module, run to its end with these words; `otherwise` when it said nothing."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", f"dedupd.adapters.vision.{module}", *words],

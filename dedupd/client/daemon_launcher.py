@@ -1,4 +1,4 @@
-"""Starts a daemon that outlives the reviewer, and says why it ended. Must never start one unasked."""
+"""Starts a daemon that outlives whoever reviews, and says why it ended. Must never start one unasked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -16,8 +16,10 @@ class DaemonLauncher:
     def __init__(self, command: Sequence[str]) -> None:
         self.command = list(command)
 
-    async def start(self, patience: float = 20.0) -> str:
-        """Start the daemon, detached. Returns '' when it still runs after `patience` seconds, else why it ended, in one sentence."""
+    async def start(self, patience: float = 20.0, until: Callable[[], bool] = lambda: False) -> str:
+        """Start the daemon, detached. Returns '' when it still runs after `patience` seconds or when `until` says that it
+        answers, else why it ended, in one sentence.
+        """
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220 - the daemon shall outlive this program
@@ -31,6 +33,8 @@ class DaemonLauncher:
             except OSError as error:
                 return f"The daemon could not be started: {error.strerror or error}."
             for _ in range(round(patience / 0.1)):
+                if until():
+                    break
                 if process.poll() is not None:
                     said.seek(0)
                     last = said.read()[-2000:].decode(errors="replace").strip().splitlines()

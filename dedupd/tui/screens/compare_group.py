@@ -20,7 +20,7 @@ from dedupd.tui.model.decisions import Action, DecisionDraft, Mark, new_key, ref
 from dedupd.tui.model.group_order import GroupOrder
 from dedupd.tui.model.zoom import UNZOOMED
 from dedupd.tui.screens import questions
-from dedupd.tui.screens.base import HelpLines
+from dedupd.tui.screens.full_screen import HelpLines
 from dedupd.tui.screens.picture import PictureScreen
 from dedupd.tui.screens.zoomable import ZoomablePage
 from dedupd.tui.widgets.decision_lines import GONE, is_settled, loss_line, reason_lines, summary_line

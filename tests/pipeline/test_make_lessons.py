@@ -78,13 +78,13 @@ def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shel
         shelf.clock.advance(100)
         judgement.add_verdict("keep", vetoed.a, "", ["2024/05/whiteboard0.jpg"], shelf.clock.now())
     lessons = shelf.library.reviewer.lessons()
-    taught = [(v.a, v.b) for v in judgement.teaching("different", 99)]
+    taught = [(v.a, v.b) for v in judgement.verdicts_for_lessons("different", 99)]
     assert len(taught) == 7
     shelf.library.verdicts.forget(*(x.id for x in lessons))
-    assert judgement.teaching("different", 99) == []
+    assert judgement.verdicts_for_lessons("different", 99) == []
     shelf.clock.advance(100)
     shelf.library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
-    assert [(v.a, v.b) for v in judgement.teaching("different", 99)] == taught
+    assert [(v.a, v.b) for v in judgement.verdicts_for_lessons("different", 99)] == taught
 
 
 def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:

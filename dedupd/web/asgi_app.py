@@ -1,6 +1,6 @@
 """The app: routes, errors and the OpenAPI page put together behind the door.
 
-Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: server.py does.
+Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: serve.py does.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from dedupd.adapters.fs.lock import private_folder, state_lock
+from dedupd.client.daemon_launcher import DaemonLauncher
 from dedupd.config import Places, Settings
 from dedupd.errors import AlreadyRunning, DedupdError, StateError
-from dedupd.protocol.results import Acted, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
+from dedupd.protocol.results import Acted, Confirmed, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.version import __version__
 from dedupd.web.api import LibraryRoutes
@@ -33,6 +34,7 @@ from dedupd.web.contract import (
     ErrorBody,
     Keep,
     Many,
+    Nothing,
     SetDuplicates,
     Swap,
     Tried,
@@ -53,7 +55,7 @@ from dedupd.web.sets import Sets
 from dedupd.web.tokens import Tokens
 
 _MESSAGES = (
-    Acted, Back, ErrorBody, Unlearn, GroupDetail, GroupsPage, Keep, LessonsPage, Many, MonthsPage, MovesPage, SetDuplicates,
+    Acted, Back, Confirmed, ErrorBody, Nothing, Unlearn, GroupDetail, GroupsPage, Keep, LessonsPage, Many, MonthsPage, MovesPage, SetDuplicates,
     SettingsView, StatusView, Swap, Tried, Tuned, UploadedSet, Verdict, Yes,
 )  # fmt: skip
 _TIDY_SECONDS = 30.0
@@ -68,6 +70,7 @@ class ServerParts:
     reading: LibraryReading
     pictures: Pictures
     sets: Sets
+    launcher: DaemonLauncher
 
 
 _MARK = ".made-by-dedupd-web"
@@ -108,11 +111,13 @@ def own_folder(places: Places) -> Generator[Path]:
         raise AlreadyRunning(f"another `dedupd web` already serves {places.state}; stop it first") from None
 
 
-def parts(settings: Settings, places: Places, folder: Path) -> ServerParts:
+def parts(settings: Settings, places: Places, folder: Path, start_command: Sequence[str] = ()) -> ServerParts:
+    """`start_command`: starts a daemon; () when nothing can."""
     line = Line(places.socket)
     return ServerParts(
         line=line, reading=LibraryReading(settings, places, line),
         pictures=Pictures(settings, places, line, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
+        launcher=DaemonLauncher(start_command),
     )  # fmt: skip
 
 
@@ -138,7 +143,7 @@ def app_of(built: ServerParts) -> FastAPI:
         title="dedupd", version=__version__, docs_url=None, redoc_url=None, lifespan=life,
         description="Duplicates in a photo library, and among pictures that you send.",
     )  # fmt: skip
-    pages = Pages(app, built.reading)
+    pages = Pages(app, built.reading, can_start=bool(built.launcher.command))
 
     async def refused(request: Request, error: Exception) -> Response:
         problem = _problem(error)
@@ -154,7 +159,7 @@ def app_of(built: ServerParts) -> FastAPI:
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
     )
     for routes in (
-        LibraryRoutes(built.reading, built.line),
+        LibraryRoutes(built.reading, built.line, built.launcher),
         built.pictures,
         SetRoutes(built.sets),
         pages,

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dedupd.adapters.stores.records import ChunkRecord
+from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.adapters.vision import messages
-from dedupd.bulk import pool, seeing
+from dedupd.bulk import chunk_worker, pool
+from dedupd.bulk.chunk_worker import Orders
 from dedupd.bulk.plan import Chunk, SeenBy
 from dedupd.bulk.pool import UnseenChunk
-from dedupd.bulk.seeing import Orders
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError, VisionError
 
@@ -38,7 +38,7 @@ def refused(key: int) -> messages.Looked:
 
 def counted(rows: int, looked: Sequence[messages.Looked]) -> ChunkRecord:
     gathered = messages.Gathered(file="f", digest="d", size=9, rows=rows)
-    return seeing._record(chunk("k", b"a", b"b", b"c\xff", b"d"), EYES, gathered, looked)
+    return chunk_worker._record(chunk("k", b"a", b"b", b"c\xff", b"d"), EYES, gathered, looked)
 
 
 def test_each_picture_is_a_row_a_twin_or_refused() -> None:
@@ -71,7 +71,7 @@ class Seer:
     def __init__(self, orders: Orders) -> None:
         assert orders is ORDERS
 
-    def see(self, chunk: Chunk) -> Any:
+    def process(self, chunk: Chunk) -> Any:
         if chunk.key == "3":
             raise VisionError("no model")
         if chunk.key == "5":
@@ -85,7 +85,7 @@ class Seer:
 def test_every_chunk_of_a_pool_comes_back_once_with_its_reason_when_it_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "Seeing", Seer)
+    monkeypatch.setattr(pool, "ChunkWorker", Seer)
     chunks = [chunk(str(n)) for n in range(9)]
     found: list[Any] = list(pool.run(chunks, ORDERS, 3))
     failed = {each.chunk.key: each.reason for each in found if isinstance(each, UnseenChunk)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.machine import MachineGauge, battery_told
+from dedupd.adapters.machine_gauge import MachineGauge, battery_told
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sysfs is Linux")
 

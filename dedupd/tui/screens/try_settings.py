@@ -23,8 +23,8 @@ from dedupd.protocol.results import Tuned
 from dedupd.protocol.views import SettingsView
 from dedupd.reviewing.words import MEANING, RELATIONS, duration, fit, number, plain
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.screens.base import HelpLines, Page
 from dedupd.tui.screens.confirm import Confirm
+from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.key_bar import KeyBar
 from dedupd.tui.widgets.row_list import RowList
 from dedupd.tui.widgets.spans import Spans, Words

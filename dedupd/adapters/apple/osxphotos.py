@@ -1,0 +1,200 @@
+"""osxphotos, by its command line: the export of a Photos library, and which photos the library has.
+
+Its command line, not its API: people install it apart, and its insides change with every macOS. What it says of itself
+is read from its JSON report, which names the photo (uuid) of every file; its own database is never opened.
+Must never ask it to delete, to clean up, or to write into the library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from dedupd.errors import PhotosError, UsageError
+
+REPORT = "report.json"
+DATABASE = ".osxphotos_export.db"
+"""What osxphotos keeps in the folder of an export, to go on from."""
+MONTHS = "{created.year}/{created.mm}"
+"""Its template for the folders that dedupd takes for months."""
+_COUNT = re.compile(r"\((\d+)/(\d+)\)\s*$")
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_GRACE_SECONDS = 15.0
+"""To end the file it is at, when it is asked to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """What osxphotos says of one file."""
+
+    path: str
+    uuid: str
+    changed: bool = False
+    """Written now: it is new, or Photos has another version."""
+    missing: bool = False
+    """Its photo is in the cloud only, so there is no file."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run of osxphotos ended."""
+
+    status: int
+    said: str
+    """Its last lines."""
+
+
+class OsxPhotos:
+    """The osxphotos that is installed here."""
+
+    def __init__(self, program: str | None = None) -> None:
+        """`program`: its path. Raises UsageError when there is none."""
+        found = program or beside_python() or shutil.which("osxphotos")
+        if found is None:
+            raise UsageError(
+                "osxphotos is not installed: pip install 'dedupd[photos]', or `uv tool install osxphotos`"
+            )
+        self._program = found
+
+    def export(
+        self, folder: Path, work: Path, *, skip: Path, library: Path | None, download: bool,
+        on_photo: Callable[[int, int], None],
+    ) -> Ended:  # fmt: skip
+        """Bring `folder` up to date; the report and what else it leaves lie in `work`. Its photos in `skip` are left out.
+
+        `on_photo(number, of)` is called when it begins with a photo, so that those before are in the report.
+        Ends it in order when interrupted: what was exported stays, and the next run goes on. Raises PhotosError.
+        """
+        words = [
+            self._program, "export", os.fspath(folder), "--update", "--directory", MONTHS, "--not-shared",
+            "--report", REPORT, "--skip-uuid-from-file", os.fspath(skip), "--verbose", "--no-progress",
+        ]  # fmt: skip
+        if library is not None:
+            words += ["--library", os.fspath(library)]
+        if download:
+            words.append("--download-missing")
+        last: deque[str] = deque(maxlen=5)
+        with _running(words, work) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                text = _COLOURS.sub("", line).strip()
+                if count := _COUNT.search(text):
+                    on_photo(int(count[1]), int(count[2]))
+                elif text:
+                    last.append(text)
+            process.wait()
+        return Ended(status=process.returncode, said=" ".join(last))
+
+    def alive(self, uuids: Iterable[str], work: Path, library: Path | None = None) -> set[str]:
+        """Those of these photos that the library has now, outside its bin. Raises PhotosError."""
+        asked = work / "asked.txt"
+        asked.write_text("".join(f"{uuid}\n" for uuid in sorted(uuids)), "utf-8")
+        words = [
+            self._program, "query", "--uuid-from-file", os.fspath(asked), "--print", "{uuid}", "--quiet", "--mute",
+        ]  # fmt: skip
+        if library is not None:
+            words += ["--library", os.fspath(library)]
+        lines: list[str] = []
+        with _running(words, work) as process:
+            assert process.stdout is not None
+            lines = [_COLOURS.sub("", line).strip() for line in process.stdout]
+            process.wait()
+        if process.returncode != 0:
+            raise PhotosError(
+                f"osxphotos could not look into the Photos library: {' '.join(lines[-5:]) or process.returncode}"
+            )
+        return set(uuids).intersection(lines)
+
+
+def beside_python() -> str | None:
+    """The osxphotos of dedupd's own environment, which is not always on the PATH."""
+    program = Path(sys.executable).with_name("osxphotos")
+    return os.fspath(program) if os.access(program, os.X_OK) else None
+
+
+@contextmanager
+def _running(words: Sequence[str], work: Path) -> Generator[subprocess.Popen[str]]:
+    """In a session of its own: Ctrl-C reaches it as one orderly signal, from here. Ended when this ends."""
+    surroundings = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "10000", "PYTHONUNBUFFERED": "1"}
+    try:
+        process = subprocess.Popen(
+            words, cwd=work, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True, text=True, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise PhotosError(
+            f"{words[0]} cannot be started ({error.strerror}): install osxphotos again"
+        ) from None
+    with process:
+        try:
+            yield process
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+                if process.poll() is not None:
+                    break
+                process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE_SECONDS)
+
+
+class Report:
+    """The report of a running osxphotos: it writes the files of each photo when that photo is done."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read, self._rest = path, 0, b""
+
+    def more(self) -> Iterator[Reported]:
+        """What was added since the last call. Raises PhotosError when it does not name photos."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read()
+        except FileNotFoundError:
+            return
+        self._read += len(new)
+        text = (self._rest + new).decode("utf-8", "replace")
+        end = 0
+        for record, end in _records(text):  # noqa: B007
+            if (found := _reported(record)) is not None:
+                yield found
+        self._rest = text[end:].encode()
+
+
+def _reported(record: dict[str, Any]) -> Reported | None:
+    """None for what is no photo."""
+    path, uuid, error = (str(record.get(key) or "") for key in ("filename", "uuid", "error"))
+    if "uuid" not in record:
+        raise PhotosError(
+            "this osxphotos does not say which file is which photo: install version 0.77 or later"
+        )
+    if not path or not (uuid or error):
+        return None
+    return Reported(
+        path=path, uuid=uuid, changed=bool(record.get("new") or record.get("updated")),
+        missing=bool(record.get("missing")), error=error,
+    )  # fmt: skip
+
+
+def _records(text: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """The objects of a JSON array and where each ends, up to where the array ends or is cut."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at != -1:
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except ValueError:
+            return
+        yield cast("dict[str, Any]", value), end
+        at = text.find("{", end)

@@ -1,0 +1,208 @@
+"""The head of each vector: its first coordinates along the principal directions of a library's vectors, at a byte each.
+
+By Cauchy-Schwarz the product of two heads, plus the product of what is left of either, is at least the product of the
+vectors: what stays below a bar so can be dropped unseen, and no pair is lost, whatever the directions are. Rounding a head
+to bytes is an error of known length, which is added in the same way.
+Owns the directions and the file of heads. Disposable: both are made of vectors. Shapes: D dimensions, H of the head.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dedupd.adapters.index.record_file import RecordFile
+
+HEAD = 256
+SLACK = 1e-3
+"""More than all sums in single precision can be off."""
+_SAMPLE = 2000
+_AT_ONCE = 16_384
+_SPREAD = 5.0
+"""Standard deviations that a byte reaches to; what lies beyond is cut off, and counts as rounding."""
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heads:
+    """Heads of N vectors as they are kept."""
+
+    steps: NDArray[np.int8]
+    """(N, H)."""
+    rest: NDArray[np.float32]
+    """(N,) length of what the head lacks."""
+    error: NDArray[np.float32]
+    """(N,) length of what rounding took off the head."""
+
+    def where(self, chosen: NDArray[np.intp] | slice) -> Heads:
+        return Heads(steps=self.steps[chosen], rest=self.rest[chosen], error=self.error[chosen])
+
+    def columns(self) -> Vectors:
+        """(N, H + 2) to be multiplied with `Directions.asked`."""
+        return np.column_stack((self.steps, self.rest, self.error)).astype(np.float32)
+
+
+class Directions:
+    """(D, H) orthonormal directions, and the size of one step along each."""
+
+    def __init__(self, directions: Vectors, steps: Vectors) -> None:
+        self.directions, self.steps = directions, steps
+
+    @cached_property
+    def digest(self) -> str:
+        """What names a file of heads along these."""
+        from blake3 import blake3
+
+        return blake3(np.concatenate((self.directions, self.steps[None])).tobytes()).hexdigest(16)
+
+    @classmethod
+    def learned(cls, vectors: Vectors) -> Directions:
+        """The principal directions of some vectors."""
+        sample = vectors[:_SAMPLE].astype(np.float64)
+        _, found = np.linalg.eigh(sample.T @ sample)
+        directions = np.ascontiguousarray(found[:, ::-1][:, :HEAD]).astype(np.float32)
+        heads = sample.astype(np.float32) @ directions
+        reach = np.abs(heads.mean(axis=0)) + _SPREAD * heads.std(axis=0)
+        return cls(directions, np.maximum(reach / 127, 1e-6).astype(np.float32))
+
+    def heads(self, vectors: Vectors) -> Heads:
+        """What is kept of (N, D) vectors."""
+        heads = vectors @ self.directions
+        steps = np.clip(np.rint(heads / self.steps), -127, 127)
+        return Heads(
+            steps=steps.astype(np.int8),
+            rest=self._rest(vectors, heads),
+            error=np.linalg.norm(heads - steps * self.steps, axis=1).astype(np.float32),
+        )
+
+    def asked(self, vectors: Vectors) -> Vectors:
+        """(N, H + 2): times `Heads.columns` it gives what no product of the vectors exceeds, but for SLACK."""
+        heads = vectors @ self.directions
+        lengths = np.linalg.norm(heads, axis=1)
+        return np.column_stack((heads * self.steps, self._rest(vectors, heads), lengths)).astype(np.float32)
+
+    def _rest(self, vectors: Vectors, heads: Vectors) -> Vectors:
+        squares = np.einsum("nd,nd->n", vectors, vectors) - np.einsum("nd,nd->n", heads, heads)
+        return np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+
+
+class HeadFile:
+    """The heads of one table's rows, in its folder."""
+
+    def __init__(self, folder: Path, dimensions: int) -> None:
+        self._folder, self._dimensions = folder / "heads", dimensions
+        self._directions: Directions | None = None
+        self._files: dict[Path, RecordFile] = {}
+
+    def of(self, contents: Sequence[str], scan: Scan) -> tuple[Directions, Heads]:
+        """Those of contents, in order. Made of the vectors that `scan` tells, and kept, where they are not there."""
+        directions, file = self._open(scan)
+        size = len(directions.steps)
+        found = Heads(
+            steps=np.zeros((len(contents), size), np.int8),
+            rest=np.zeros(len(contents), np.float32),
+            error=np.zeros(len(contents), np.float32),
+        )
+        lacking: dict[str, int] = {}
+        for start in range(0, len(contents), _AT_ONCE):
+            part = contents[start : start + _AT_ONCE]
+            records, there = _held(file, part)
+            for name, column in _columns_of(found).items():
+                column[start : start + len(part)] = records[name]
+            lacking |= {part[place]: start + place for place in map(int, np.flatnonzero(~there))}
+        for names, vectors in scan() if lacking else ():
+            here = [place for place, name in enumerate(names) if name in lacking]
+            if not here:
+                continue
+            made = directions.heads(vectors[here])
+            places = [lacking[names[place]] for place in here]
+            for name, column in _columns_of(found).items():
+                column[places] = getattr(made, name)
+            _keep(lambda here=here, names=names, made=made: file.add(
+                [names[place] for place in here], steps=made.steps, rest=made.rest, error=made.error
+            ))  # fmt: skip
+        return directions, found
+
+    def forget(self, contents: Sequence[str]) -> None:
+        """Those of contents whose rows are written anew: another machine may have seen them a little differently."""
+        for path in sorted(self._folder.glob("*.bin")):
+            self._file(path).remove(contents)
+
+    @property
+    def _size(self) -> int:
+        return min(HEAD, self._dimensions)
+
+    def _open(self, scan: Scan) -> tuple[Directions, RecordFile]:
+        if self._directions is None:
+            self._directions = self._kept() or self._learned(scan)
+        return self._directions, self._file(self._folder / f"{self._directions.digest}.bin")
+
+    def _file(self, path: Path) -> RecordFile:
+        """One object for each file: what one removes another must not look for."""
+        size = self._size
+        fields = [("steps", "i1", (size,)), ("rest", "<f4"), ("error", "<f4")]
+        return self._files.setdefault(path, RecordFile(path, fields))
+
+    def _kept(self) -> Directions | None:
+        for path in sorted(self._folder.glob("*.npy")):
+            with suppress(OSError, ValueError):
+                packed = np.load(path)
+                if packed.shape == (self._dimensions + 1, self._size):
+                    found = Directions(packed[:-1], packed[-1])
+                    if found.digest == path.stem:
+                        return found
+        return None
+
+    def _learned(self, scan: Scan) -> Directions:
+        sample: list[Vectors] = []
+        for _, vectors in scan():
+            sample.append(vectors[:_SAMPLE])
+            if sum(map(len, sample)) >= _SAMPLE:
+                break
+        found = Directions.learned(np.concatenate(sample or [np.zeros((1, self._dimensions), np.float32)]))
+
+        def keep() -> None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part = self._folder / f"{found.digest}.part"
+            with part.open("wb") as file:
+                np.save(file, np.concatenate((found.directions, found.steps[None])))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(part.with_suffix(".npy"))
+
+        _keep(keep)
+        return found
+
+
+Scan = Callable[[], Iterable[tuple[Sequence[str], Vectors]]]
+"""Contents and their vectors, of a whole table, in parts."""
+
+
+def _columns_of(heads: Heads) -> dict[str, NDArray[Any]]:
+    return {"steps": heads.steps, "rest": heads.rest, "error": heads.error}
+
+
+def _held(file: RecordFile, contents: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    try:
+        return file.get(contents)
+    except OSError as error:
+        print(f"heads not read: {error}", file=sys.stderr, flush=True)
+        return np.zeros(len(contents), file.dtype), np.zeros(len(contents), bool)
+
+
+def _keep(act: Callable[[], None]) -> None:
+    """A disk that is full or read-only costs the time to make them again."""
+    try:
+        act()
+    except OSError as error:
+        print(f"heads not kept: {error}", file=sys.stderr, flush=True)

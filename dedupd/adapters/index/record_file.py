@@ -1,0 +1,172 @@
+"""Records of one size, by content id, in one file that only grows: read in place, so that a million cost no memory.
+
+Beside it lie the ids alone, so that to open it is to read 32 bytes of each. Disposable: what it lacks is made again, and a
+record whose check or whose id does not hold counts as lacking. Must never be the only home of anything. Worker process
+only: one writer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Records = NDArray[Any]
+Places = NDArray[np.intp]
+_ID = 32
+_MOST_ADDED = 65_536
+"""Ids that lie in a Python dict before they are sorted in."""
+
+
+class RecordFile:
+    """The file at `path`, of records with these fields beside their content id. Safe to use from several threads."""
+
+    def __init__(self, path: Path, fields: Sequence[tuple[Any, ...]]) -> None:
+        self._path, self._ids_path = path, path.with_suffix(".ids")
+        self.dtype = np.dtype([("content", f"V{_ID}"), *fields, ("check", "<u4")])
+        self._lock = Lock()
+        self._forget()
+
+    def __len__(self) -> int:
+        return self._count()
+
+    def add(self, contents: Sequence[str], **fields: NDArray[Any]) -> None:
+        """Append one record each; what is held already stays as it is. On return it is on disk. Raises OSError."""
+        with self._lock:
+            new = np.flatnonzero(self._places(contents) < 0)
+            if not len(new):
+                return
+            ids = _ids([contents[place] for place in map(int, new)])
+            records = np.zeros(len(new), self.dtype)
+            records["content"] = ids.view(f"V{_ID}")
+            for name, values in fields.items():
+                records[name] = values[new]
+            records["check"] = _checks(records)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Not at the end: a power cut may have left a part of a record there.
+            count = self._count()
+            _write(self._path, count * self.dtype.itemsize, records.tobytes())
+            known = min(_whole(self._ids_path, _ID), count)
+            _write(self._ids_path, known * _ID, self._all()["content"][known:].tobytes())
+
+    def get(self, contents: Sequence[str]) -> tuple[Records, NDArray[np.bool_]]:
+        """(N,) records, and which of them are there; the others are zero. Raises OSError."""
+        with self._lock:
+            places = self._places(contents)
+            found = np.zeros(len(places), self.dtype)
+            held = np.flatnonzero(places >= 0)
+            if len(held):
+                found[held] = self._all()[places[held]]
+        there = (found["content"] == _ids(contents).view(f"V{_ID}")) & (found["check"] == _checks(found))
+        found[~there] = np.zeros((), self.dtype)
+        return found, there
+
+    def lacks(self, contents: Sequence[str]) -> list[str]:
+        """Those that are not held. Raises OSError."""
+        with self._lock:
+            places = self._places(contents)
+        return [content for content, place in zip(contents, places, strict=True) if place < 0]
+
+    def remove(self, contents: Iterable[str]) -> None:
+        """Write the file without them. Raises OSError."""
+        with self._lock:
+            gone = self._places(list(contents))
+            if not (gone >= 0).any():
+                return
+            kept = np.delete(self._all(), gone[gone >= 0])
+            part = self._path.with_suffix(".part")
+            with part.open("wb") as file:
+                kept.tofile(file)
+                file.flush()
+                os.fsync(file.fileno())
+            self._ids_path.write_bytes(b"")  # first: it tells places in the file that goes
+            part.replace(self._path)
+            self._forget()
+
+    def _count(self) -> int:
+        return _whole(self._path, self.dtype.itemsize)
+
+    def _all(self) -> Records:
+        count = self._count()
+        return np.memmap(self._path, self.dtype, "r", shape=(count,)) if count else np.empty(0, self.dtype)
+
+    def _forget(self) -> None:
+        self._known = np.empty(0, f"S{_ID}")
+        """Ids in order, and the place of each."""
+        self._order = np.empty(0, np.intp)
+        self._added: dict[bytes, int] = {}
+        """Places of ids that came since."""
+        self._read = 0
+        """Records of which the ids are known."""
+
+    def _places(self, contents: Sequence[str]) -> Places:
+        """Where each lies, -1 where it is not held."""
+        self._read_ids()
+        wanted = _ids(contents)
+        places = np.full(len(wanted), -1, np.intp)
+        if len(self._known):
+            near = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+            places = np.where(self._known[near] == wanted, self._order[near], -1)
+        if self._added:
+            added = [self._added.get(bytes.fromhex(content), -1) for content in contents]
+            places = np.where(places < 0, np.array(added, np.intp), places)
+        return places
+
+    def _read_ids(self) -> None:
+        """Know the ids of all records, those that were added, too."""
+        start, count = self._read, self._count()
+        self._read = count
+        if not start and count:
+            self._sort_in(self._stored_ids(count), np.arange(count))
+        elif start < count:
+            packed = self._all()["content"][start:].tobytes()
+            for place in range(start, count):
+                at = (place - start) * _ID
+                self._added.setdefault(packed[at : at + _ID], place)
+        if len(self._added) > max(_MOST_ADDED, len(self._known) // 4):
+            self._sort_in(np.frombuffer(b"".join(self._added), f"S{_ID}"), np.array([*self._added.values()]))
+            self._added = {}
+
+    def _stored_ids(self, count: int) -> NDArray[np.bytes_]:
+        stored = np.fromfile(self._ids_path, f"S{_ID}", count) if self._ids_path.exists() else self._known
+        rest = np.frombuffer(self._all()["content"][len(stored) :].tobytes(), f"S{_ID}")
+        return np.concatenate((stored, rest)) if len(rest) else stored
+
+    def _sort_in(self, ids: NDArray[np.bytes_], places: Places) -> None:
+        known, order = np.concatenate((self._known, ids)), np.concatenate((self._order, places))
+        by_id = np.argsort(known, kind="stable")
+        self._known, self._order = known[by_id], order[by_id]
+
+
+def _whole(path: Path, size: int) -> int:
+    """Items of this size in a file; a part of one at the end is none."""
+    return path.stat().st_size // size if path.exists() else 0
+
+
+def _write(path: Path, at: int, packed: bytes) -> None:
+    path.touch(0o600)
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(packed)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
+    return np.frombuffer(bytes.fromhex("".join(contents)), f"S{_ID}")
+
+
+def _checks(records: Records) -> NDArray[np.uint32]:
+    """(N,) a sum over all of a record but its check; zeros, as a power cut leaves them, do not pass for a record."""
+    if not len(records):
+        return np.empty(0, np.uint32)
+    size = records.dtype.itemsize - 4
+    words = np.frombuffer(records.tobytes(), np.uint8).reshape(len(records), -1)[:, :size]
+    words = np.ascontiguousarray(words).view("<u4")
+    weights = (np.arange(words.shape[1], dtype=np.uint32) * np.uint32(2654435761)) | np.uint32(1)
+    return (words * weights).sum(axis=1, dtype=np.uint32) ^ np.uint32(0x5DEECE6D)

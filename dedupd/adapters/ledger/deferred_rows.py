@@ -1,0 +1,53 @@
+"""Photos of families so large that only their nearest relatives were compared yet: what is left, for idle hours.
+
+Owns the table `deferred`: one row a photo and place, never one a pair. Must never decide how large is too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dedupd.adapters.ledger.transactions import LedgerPart
+from dedupd.core.records import DeferredRow
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deferred(
+    content TEXT NOT NULL, month TEXT NOT NULL, model TEXT NOT NULL, rules TEXT NOT NULL,
+    PRIMARY KEY(content, month, model)) WITHOUT ROWID;
+"""
+
+
+class DeferredRows(LedgerPart):
+    """Queries and changes over what is left to compare."""
+
+    def defer(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
+        """Of these only the nearest were compared with this month ('' = the whole library)."""
+        self._link.executemany(
+            "INSERT OR REPLACE INTO deferred VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
+        )
+
+    def next_deferred(self, model: str) -> DeferredRow | None:
+        """One of them, the first in order."""
+        row = self._link.execute(
+            "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month LIMIT 1",
+            (model,),
+        ).fetchone()
+        return None if row is None else DeferredRow(content=row[0], place=row[1], rules=row[2])
+
+    def worked_off(self, content: str, month: str, model: str) -> None:
+        """This one was compared with all of its family."""
+        self._link.execute(
+            "DELETE FROM deferred WHERE content=? AND month=? AND model=?", (content, month, model)
+        )
+
+    def deferred(self, model: str, root: int | None = None, month: str | None = None) -> int:
+        """Photos of which something is left to compare under this model; of this month alone, when named."""
+        if month is None:
+            found = self._link.execute("SELECT count(DISTINCT content) FROM deferred WHERE model=?", (model,))
+        else:
+            found = self._link.execute(
+                "SELECT count(DISTINCT content) FROM files WHERE root=? AND month=? AND content IN "
+                "(SELECT content FROM deferred WHERE model=?)",
+                (root, month, model),
+            )
+        return int(found.fetchone()[0])

@@ -1,0 +1,110 @@
+"""The small grey pictures of what is in the index: kept when a photo is read, or when a pair of an older row is measured.
+
+Owns where they lie. What has none is never rejected by its small picture, so none need be made for its own sake.
+Worker process only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dedupd.adapters.index.record_file import RecordFile
+from dedupd.adapters.index.recovery import folder_name
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures, small_picture
+from dedupd.core.photo import Traits
+
+if TYPE_CHECKING:
+    from dedupd.adapters.vision import messages
+    from dedupd.adapters.vision.proof import PairPictures
+
+SMALL = "small-1"
+"""Name and version of these pictures: others are never mixed in."""
+
+
+class SmallFiles:
+    """Small pictures by content. Never raises for a disk that is full or read-only: a pair then costs a proof."""
+
+    def __init__(self, index_dir: Path, recipe: str) -> None:
+        path = index_dir.absolute() / folder_name(SMALL, recipe) / "pictures.bin"
+        self._file = RecordFile(path, [("shape", "<f4"), ("pixels", "u1", (SIDE, SIDE))])
+
+    def of(self, contents: Sequence[str]) -> GreyPictures:
+        """Those of contents, in order."""
+        try:
+            records, _ = self._file.get(contents)
+        except OSError as error:
+            _note("read", error)
+            records = np.zeros(len(contents), self._file.dtype)
+        return GreyPictures(pixels=records["pixels"], shapes=records["shape"])
+
+    def add(self, seen: Sequence[tuple[Traits, NDArray[np.uint8]]]) -> None:
+        """Keep the small pictures of photos that were read."""
+        shapes = [traits.width / traits.height for traits, _ in seen]
+        self.keep([traits.content for traits, _ in seen], shapes, [pixels for _, pixels in seen])
+
+    def remove(self, contents: Iterable[str]) -> None:
+        """Those of contents that are gone. One that stays takes up a kilobyte, and no more."""
+        try:
+            self._file.remove(contents)
+        except OSError as error:
+            _note("removed", error)
+
+    def of_proofs(self, gallery: PairPictures, pairs: Sequence[messages.PairToProve]) -> FromProofs:
+        """What is missing here of these pairs, once they are measured."""
+        contents = sorted({content for pair in pairs for content in (pair.a, pair.b)})
+        try:
+            lacking = set(self._file.lacks(contents))
+        except OSError as error:
+            _note("read", error)
+            lacking = set[str]()
+        return FromProofs(self, gallery, lacking)
+
+    def keep(
+        self, contents: Sequence[str], shapes: Sequence[float], pixels: Sequence[NDArray[np.uint8]]
+    ) -> None:
+        """Keep these small pictures, each with the shape of its whole."""
+        if not contents:
+            return
+        try:
+            self._file.add(contents, shape=np.array(shapes, np.float32), pixels=np.stack(pixels))
+        except OSError as error:
+            _note("kept", error)
+
+
+def _note(what: str, error: OSError) -> None:
+    print(f"small pictures not {what}: {error}", file=sys.stderr, flush=True)
+
+
+class FromProofs:
+    """The small pictures that pairs just measured leave behind: those of rows that an older dedupd wrote."""
+
+    def __init__(self, files: SmallFiles, gallery: PairPictures, lacking: set[str]) -> None:
+        self._files, self._gallery, self._lacking = files, gallery, lacking
+        self._made: dict[str, tuple[float, NDArray[np.uint8]]] = {}
+
+    def remember(self, pair: messages.PairToProve) -> None:
+        """Make those of this pair, from the pictures that its measuring has just read. Called from several threads."""
+        from dedupd.adapters.vision.decode import Refused
+        from dedupd.adapters.vision.proof import SIDE as LOOK
+
+        for content, path in ((pair.a, pair.path_a), (pair.b, pair.path_b)):
+            if content not in self._lacking or content in self._made:
+                continue
+            try:
+                picture = self._gallery.picture(os.fsdecode(path), content, LOOK)
+            except Refused:
+                continue
+            self._made[content] = picture.width / picture.height, small_picture(picture.rgb)
+
+    def store(self) -> None:
+        """Keep what was made."""
+        contents = sorted(self._made)
+        shapes, pixels = [self._made[c][0] for c in contents], [self._made[c][1] for c in contents]
+        self._files.keep(contents, shapes, pixels)

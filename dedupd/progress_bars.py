@@ -1,0 +1,100 @@
+"""How far a task is, shown to whoever waits: on a terminal, in a notebook, or as a line now and then.
+
+Owns the words of each phase. Must never import rich before something is to be shown: it costs each command 60 ms.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Progress = Callable[[str, int, int], None]
+"""Phase, done, total; a total of 0 is not known yet."""
+
+PHASES = {
+    "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "adopt": "Taking rows in", "export": "Exporting photos", "album": "Into the album",
+}  # fmt: skip
+PLAIN_SECONDS = 10.0
+"""Where no bars can be, a line now and then says how far it is."""
+
+
+def show_progress() -> AbstractContextManager[Progress]:
+    """For scripts and notebooks: bars in Jupyter and on a terminal, else nothing.
+
+    >>> with show_progress() as progress:
+    ...     library.scan(dry_run=True, on_progress=progress)
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_jupyter and find_spec("ipywidgets") is None:  # rich needs it for bars that move
+        return nullcontext(PlainLines(print))
+    if console.is_jupyter or sys.stderr.isatty():
+        return bars(console)
+    return nullcontext(lambda phase, done, total: None)
+
+
+@contextmanager
+def bars(console: Console) -> Generator[Progress]:
+    """A bar for each phase, with rate and ETA."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )  # fmt: skip
+    from rich.progress import (
+        Progress as Bars,
+    )
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"), TextColumn("elapsed"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=console, transient=False) as shown:
+        tasks: dict[str, tuple[TaskID, float]] = {}
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                for task, _ in tasks.values():
+                    shown.update(task, total=shown.tasks[task].completed or 1)
+                tasks[phase] = (
+                    shown.add_task(PHASES.get(phase, phase), total=total or None, speed=""),
+                    time.monotonic(),
+                )
+            task, since = tasks[phase]
+            speed = f"{done / max(time.monotonic() - since, 0.1):.0f}/s"
+            shown.update(task, completed=done, total=total or None, speed=speed)
+
+        yield report
+
+
+class PlainLines:
+    """A line now and then."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._phase, self._last = say, "", 0.0
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != self._phase:
+            self._phase, self._last, self._since = phase, now, now
+            return
+        if now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            rate = done / max(now - self._since, 0.1)
+            left = f", about {(total - done) / rate:.0f} s left" if total and rate else ""
+            self._say(
+                f"{PHASES.get(phase, phase)}: {done}{f' of {total}' if total else ''} ({rate:.0f}/s{left})"
+            )

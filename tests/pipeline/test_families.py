@@ -1,0 +1,298 @@
+"""Large families of look-alikes: the nearest at once, the rest in idle hours, nothing left out and nothing hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dedupd.cli.commands.scan import _print
+from dedupd.core.photo import Candidate
+from dedupd.daemon import jobs
+from dedupd.library import passes
+from dedupd.pipeline import compare, families
+from dedupd.pipeline.review import status_view
+from dedupd.ports import Proposal
+from tests.support.jobs_rig import JobsRig
+from tests.support.shelf import Shelf
+
+PHOTOS = 9
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.close()
+
+
+def family(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos of one scene, each another exposure, of which two at a time are compared."""
+    monkeypatch.setattr(families, "OTHERS", 2)
+    for number in range(PHOTOS):
+        shelf.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+
+
+def pairs(shelf: Shelf) -> set[tuple[str, str]]:
+    return {(p.a, p.b) for p in shelf.ledger.judgement.pairs_among(shelf.vision.index, shelf.vision.model)}
+
+
+def attention(shelf: Shelf) -> str:
+    view = status_view(shelf.ledger, shelf.library.roots.all, daemon="stopped", now=shelf.clock.now())
+    return "\n".join(view.attention)
+
+
+def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    every = set(combinations(sorted(shelf.vision.index), 2))
+    assert PHOTOS <= len(pairs(shelf)) < len(every)
+    assert shelf.library.grouper.left()
+    assert "large families of look-alikes" in attention(shelf)
+    stops = iter([False, False, True] * 100)
+    rounds = 0
+    while shelf.library.grouper.left():
+        shelf.library.grouper.work_off(lambda: next(stops))
+        rounds += 1
+        assert rounds < 100
+    assert rounds > 1, "it was stopped on the way"
+    assert pairs(shelf) == every
+    assert len(shelf.vision.proved) == len(set(shelf.vision.proved)), "none was measured twice"
+    assert "look-alikes" not in attention(shelf)
+
+
+def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    assert shelf.library.grouper.work_off()
+    shelf.library.grouper.regroup()
+    monkeypatch.undo()
+    other = Shelf(tmp_path / "other")
+    try:
+        for number in range(PHOTOS):
+            other.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+        other.look()
+        assert shelf.stars() == other.stars()
+    finally:
+        other.close()
+
+
+def test_what_the_eyes_cut_is_left_for_later(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    family(shelf, monkeypatch)
+    monkeypatch.undo()
+    usual = shelf.vision.propose
+
+    def propose(*asked: Any) -> Iterator[Proposal]:
+        for part in usual(*asked):
+            yield replace(part, pairs=part.pairs[:3], cut=sorted(part.fresh)[:5])
+
+    monkeypatch.setattr(shelf.vision, "propose", propose)
+    shelf.library.grouper.regroup()
+    assert shelf.library.grouper.left() == 5
+
+
+def test_look_alikes_are_shown_without_being_aligned_and_never_move(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    usual = shelf.vision.propose
+
+    def propose(*asked: Any) -> Iterator[Proposal]:
+        for part in usual(*asked):
+            yield replace(part, pairs=[replace(p, unlike=True, cosine=0.95) for p in part.pairs])
+
+    monkeypatch.setattr(shelf.vision, "propose", propose)
+    shelf.pass_()
+    assert shelf.vision.proved == []
+    assert not shelf.library.grouper.left()
+    members = [member for group in shelf.ledger.judgement.groups() for member in group.members]
+    assert {(m.role, str(m.relation)) for m in members} == {("review", "similar")}
+    assert all("was not compared pixel by pixel" in str(m.evidence.only_here) for m in members)
+
+
+def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+
+    def killed(*later: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.ledger.judgement, "defer", killed)
+        with pytest.raises(KilledError):
+            shelf.library.grouper.regroup()
+    assert waiting(shelf) == ["2024-06"]
+    shelf.library.grouper.regroup()
+    shelf.library.grouper.work_off()
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def waiting(shelf: Shelf) -> list[str]:
+    return [m.month for m in shelf.ledger.inventory.months() if m.waiting]
+
+
+class KilledError(Exception):
+    """The process ended here."""
+
+
+def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    before = shelf.library.grouper.left()
+    assert waiting(shelf) == []
+    usual, asked = shelf.vision.candidates, list[str]()
+
+    def candidates(content: str, *rest: Any) -> Any:
+        asked.append(content)
+        if len(asked) == 2:
+            raise KilledError
+        return usual(content, *rest)
+
+    monkeypatch.setattr(shelf.vision, "candidates", candidates)
+    with pytest.raises(KilledError):
+        shelf.library.grouper.work_off()
+    assert shelf.library.grouper.left() == before - 1
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_between(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    assert row is not None
+    found, unread = shelf.vision._found, {row.content}
+    monkeypatch.setattr(shelf.vision, "_found", lambda at, c: None if c in unread else found(at, c))
+
+    def killed(contents: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.ledger.judgement, "forget_compared", killed)
+        with pytest.raises(KilledError):
+            shelf.library.grouper.work_off()
+    assert shelf.ledger.judgement.next_deferred(shelf.vision.model) == row
+    shelf.library.grouper.work_off()
+    assert not shelf.library.grouper.left()
+    unread.clear()
+    shelf.library.grouper.regroup()
+    while shelf.library.grouper.work_off():
+        pass
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def test_a_photo_that_an_index_lost_is_not_taken_for_one_without_relatives(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    every = set(combinations(sorted(shelf.vision.index), 2))
+    shelf.vision.index.clear()
+    shelf.again()
+    assert shelf.library.grouper.work_off()
+    assert pairs(shelf) == every
+
+
+def test_a_photo_that_cannot_be_looked_at_again_waits_until_it_can(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    assert row is not None
+    del shelf.vision.index[row.content]
+    monkeypatch.setattr(shelf.vision, "missing", lambda contents: [c for c in contents if c == row.content])
+    assert shelf.library.grouper.work_off()
+    place = (row.place, shelf.vision.model, row.rules)
+    assert shelf.ledger.judgement.not_compared([row.content], *place) == [row.content]
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    monkeypatch.setattr(jobs, "FAMILY_SECONDS", 0.0)  # one photo at a time
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rounds = 0
+    while rig.engine.queued or rig.soon:
+        rig.work()
+        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.work_off)]
+        rig.soon.clear()
+        for act in acts:
+            act()
+        rounds += 1
+        assert rounds < 100
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert not shelf.library.grouper.left()
+    assert waiting(shelf) == []
+
+
+def test_a_daemon_does_not_ask_for_ever_for_what_it_cannot_do(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    shelf.vision.model = "another"  # the one in the ledger is not to be had
+    rig = JobsRig(shelf)
+    rig.jobs.work_off()
+    rig.work()
+    assert rig.soon == []
+
+
+def test_a_scan_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "SCAN_DEFERRED", 0)
+    family(shelf, monkeypatch)
+    outcome = shelf.library.scan(dry_run=True)
+    assert outcome.left_to_compare == shelf.library.grouper.left() > 0
+    told: list[str] = []
+    _print(outcome, told.append, dry_run=True)
+    assert any("dedupd run" in line for line in told)
+
+
+def test_the_month_says_what_is_left(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.summaries.rewrite(shelf.library.grouper.regroup())
+    page = next(shelf.root.rglob("2024-06.md")).read_text()
+    assert "large families of look-alikes" in page
+
+
+def test_a_proposal_in_many_parts_is_compared_to_its_end(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "FRESH", 4)
+    shelf.vision.at_once = 1
+    for number in range(5):
+        shelf.pair(f"2024/06/a{number}.jpg", f"2024/06/b{number}.jpg", f"scene {number}")
+    shelf.look()
+    assert len(shelf.proposals()) == 5
+
+
+def test_the_nearest_hashes_and_moments_come_first() -> None:
+    def pair(number: int, distance: int, cosine: float) -> Candidate:
+        return Candidate(a="0", b=f"{number:03}", cosine=cosine, hash_distance=distance)
+
+    many = [pair(number, 30, 0.8 + number / 10_000) for number in range(1, 200)]
+    near = [pair(number, 4, 0.7) for number in range(200, 300)]
+    now, more = families.chosen([*many, *near], ["0"], {})
+    assert more == {"0"}
+    assert set(near) <= set(now)
+    assert {p.b for p in now if p not in near} == {
+        f"{number:03}" for number in range(200 - families.OTHERS, 200)
+    }
+    assert families.chosen(near, ["0"], {}) == (sorted(near, key=lambda p: p.b), set())
