@@ -121,8 +121,8 @@ def directory(file: IO[bytes]) -> ImageFileDirectory_v2 | None:
     head = file.read(16)
     if not head.startswith(_HEADS):
         return None
-    tags = ImageFileDirectory_v2(head if b"+" in head[2:4] else head[:8])
     try:
+        tags = ImageFileDirectory_v2(head if b"+" in head[2:4] else head[:8])
         file.seek(tags.next)
         tags.load(file)
     except Exception:  # noqa: BLE001

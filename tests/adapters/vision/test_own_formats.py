@@ -292,6 +292,14 @@ def test_a_deep_tiff_that_was_cut_short_is_refused(tmp_path: Path, scene: Image.
         read(put(tmp_path / "b.tif", late))
 
 
+@pytest.mark.parametrize(
+    "head", [b"II*\0", b"II+\0\x08\0", b"MM\0+\0\x08\0\0\xff\xff\xff\xff", b"MM\0*\xff\xff\xff\xff"]
+)
+def test_a_tiff_without_a_directory_is_no_picture(tmp_path: Path, head: bytes) -> None:
+    with pytest.raises(Refused, match="not a picture dedupd reads"):
+        read(put(tmp_path / "a.tif", head))
+
+
 def test_a_tiff_that_pillow_reads_right_is_left_to_it(tmp_path: Path, scene: Image.Image) -> None:
     for name, image in (("a", scene), ("b", scene.convert("L").convert("F"))):
         image.save(tmp_path / f"{name}.tif", compression="tiff_lzw")
