@@ -38,7 +38,7 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookRequest:
+class FileRequest:
     """One file the worker shall look at."""
 
     key: int
@@ -50,8 +50,8 @@ class LookRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """The worker's answer to one LookRequest."""
+class Ingested:
+    """The worker's answer to one FileRequest."""
 
     key: int
     result: Traits | Unreadable
@@ -119,7 +119,7 @@ class Vision(Protocol):
     answered as Unreadable.
     """
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         """Decode, hash and embed each file; the index holds the rows durably before an answer is given."""
         ...
 
@@ -156,7 +156,7 @@ class Vision(Protocol):
         """Align each pair and measure what is left between them."""
         ...
 
-    def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
+    def copies(self, requests: Sequence[FileRequest]) -> Iterator[list[float]]:
         """Cosines of generated copies of each file with it; empty for one that cannot be read. Hashes alone: nothing."""
         ...
 
@@ -191,7 +191,7 @@ class Vision(Protocol):
         """Remove the rows of contents that are no photo's any more; `gone` picks them out of some. Returns how many."""
         ...
 
-    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+    def describe(self, requests: Sequence[FileRequest]) -> dict[int, Description]:
         """Key -> what the photo (EXIF, IPTC, XMP) or XMP sidecar says of itself; empty for what cannot be read."""
         ...
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 import dedupd
-from dedupd import MonthResult, run_deduplication_for_months, show_progress
+from dedupd import Library, MonthResult, run_deduplication_for_months, show_progress
 from dedupd import progress_bars as progress
 from dedupd.library import build
 from tests.fakes.vision import FakeVision, pseudo_photo
@@ -68,6 +68,18 @@ def test_results_are_typed_and_quiet_is_quiet(root: Path, capsys: pytest.Capture
     )
     assert isinstance(june, MonthResult) and june.summary_updated and june.moved == 1
     assert "index" in told and capsys.readouterr() == ("", "")
+
+
+def test_a_log_that_cannot_be_written_is_not_told_as_updated(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "2024/duplicates_summary").write_text("a file of somebody's")
+    (june,) = run_deduplication_for_months([(2024, 6)], root)
+    assert june.moved == 1 and not june.summary_updated
+    assert "Summary updated" not in capsys.readouterr().out
+    with Library.open([root]) as library:  # who follows a month hears of it all the same
+        ids = {each.id: {"2024-06"} for each in library.roots.all}
+        assert [summary.month for summary in library.summaries.rewrite(ids)] == ["2024-06"]
 
 
 def test_what_is_public_is_there() -> None:

@@ -27,7 +27,7 @@ from typing import Any, cast
 from dedupd.bench import others
 from dedupd.errors import DedupdError
 from dedupd.library import Library
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Vision
+from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Vision
 
 Progress = Callable[[str, int, int], None]
 
@@ -175,9 +175,9 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._vision, name)
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         before = self._cpu()
-        for answer in self._vision.look(requests):
+        for answer in self._vision.ingest(requests):
             self.photos += 1
             yield answer
         self.reading += self._cpu() - before

@@ -55,7 +55,7 @@ class ChunkWorker:
     def process(self, chunk: Chunk) -> ChunkRecord:
         """Process a whole chunk; its rows lie in their file when this returns. Raises DedupdError."""
         files = [
-            messages.FileToLook(
+            messages.FileToRead(
                 key=key, path=name, stat=FileStat(size=size, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
             )
             for key, (name, size) in enumerate(zip(chunk.names, chunk.sizes, strict=True))
@@ -71,7 +71,7 @@ class ChunkWorker:
 
 
 def _record(
-    chunk: Chunk, seen_by: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.Looked]
+    chunk: Chunk, seen_by: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.FileIngested]
 ) -> ChunkRecord:
     contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []

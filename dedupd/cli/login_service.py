@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,7 +27,9 @@ from dedupd.errors import ExitCode, StateError, UsageError
 
 UNIT, DROP_IN = "dedupd.service", "dedupd.service.d/here.conf"
 LABEL = "dev.dedupd.daemon"
-_SHIPPED_START = "ExecStart=/usr/bin/env dedupd run"
+WEB_UNIT, WEB_DROP_IN = "dedupd-web.service", "dedupd-web.service.d/here.conf"
+WEB_LABEL = "dev.dedupd.web"
+_SHIPPED_START = "ExecStart=/usr/bin/env dedupd"
 _PASSED_ON = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE")
 """What the service must know of this shell to find the same folders and models."""
 
@@ -71,7 +74,11 @@ class Host:
     @property
     def agent(self) -> Path:
         """Where launchd looks for this user's agent."""
-        return self.home / f"Library/LaunchAgents/{LABEL}.plist"
+        return self.agent_of(LABEL)
+
+    def agent_of(self, label: str) -> Path:
+        """Where launchd looks for the agent of this name."""
+        return self.home / f"Library/LaunchAgents/{label}.plist"
 
     @property
     def domain(self) -> str:
@@ -79,8 +86,8 @@ class Host:
         return f"gui/{os.getuid()}"
 
 
-def install(where: Places, settings: Settings, host: Host) -> None:
-    """Write the service's files for these roots, and start it now and at every login.
+def install(where: Places, settings: Settings, host: Host, *, web: bool = False) -> None:
+    """Write the service's files for these roots, and start it now and at every login; with `web`, the page of `dedupd web` too.
 
     UsageError without roots or on another platform; StateError when the service manager says no.
     """
@@ -88,11 +95,23 @@ def install(where: Places, settings: Settings, host: Host) -> None:
         raise UsageError(
             f"no folder to watch: set roots in {where.config}, or name them: dedupd service install ~/Pictures"
         )
+    if web:
+        _check_web(settings)
     private_folder(where.state)
     if _is_launchd(host):
-        _install_agent(where, host)
+        _install_agent(where, host, web=web)
     else:
         _install_unit(where, settings, host)
+        if web:
+            _start_unit(
+                WEB_UNIT,
+                {WEB_UNIT: render_web_unit(host), WEB_DROP_IN: render_web_drop_in(where, host)},
+                host,
+            )
+    if web:
+        answer(
+            f"The page is at http://{settings.web.listen}: `dedupd web --address` prints it with the token that opens it."
+        )
     answer(
         "dedupd runs now and will start with your login. Nothing moves before you agree: see `dedupd review`."
     )
@@ -102,16 +121,20 @@ def uninstall(host: Host) -> None:
     """Stop the service and remove its files; photos, state and settings stay."""
     if _is_launchd(host):
         host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
-        files = [host.agent]
+        if host.agent_of(WEB_LABEL).exists():
+            host.call(["launchctl", "bootout", f"{host.domain}/{WEB_LABEL}"])
+        files = [host.agent, host.agent_of(WEB_LABEL)]
     else:
         host.call(["systemctl", "--user", "disable", "--now", UNIT])
-        files = [host.units / UNIT, host.units / DROP_IN]
+        if (host.units / WEB_UNIT).exists():
+            host.call(["systemctl", "--user", "disable", "--now", WEB_UNIT])
+        files = [host.units / name for name in (UNIT, DROP_IN, WEB_UNIT, WEB_DROP_IN)]
     there = [file for file in files if file.exists()]
     for file in there:
         file.unlink()
-    drop_ins = (host.units / DROP_IN).parent
-    if drop_ins.is_dir() and not any(drop_ins.iterdir()):
-        drop_ins.rmdir()
+    for drop_ins in ((host.units / name).parent for name in (DROP_IN, WEB_DROP_IN)):
+        if drop_ins.is_dir() and not any(drop_ins.iterdir()):
+            drop_ins.rmdir()
     if not _is_launchd(host):
         host.call(["systemctl", "--user", "daemon-reload"])
     answer(f"The service is gone; {'nothing else was touched' if there else 'it was not installed'}.")
@@ -136,6 +159,9 @@ def status(settings: Settings, host: Host) -> ExitCode:
         else "systemd does not answer"
     )
     answer(f"{unit}: {'installed' if unit.exists() else 'not installed'}, {state}")
+    if (host.units / WEB_UNIT).exists():
+        _, said = host.call(["systemctl", "--user", "is-active", WEB_UNIT])
+        answer(f"{host.units / WEB_UNIT}: installed, {said}")
     allowed = _read(host.units / DROP_IN)
     for root in settings.roots:
         if unit.exists() and _writable(root) not in allowed:
@@ -167,18 +193,50 @@ def shipped(folder: str, name: str) -> bytes:
 
 def render_unit(host: Host) -> str:
     """The shipped unit, started by this interpreter."""
-    unit = shipped("systemd", UNIT).decode()
-    return unit.replace(_SHIPPED_START, f"ExecStart={_quoted(host.python)} -m dedupd run")
+    return _started_here(UNIT, host)
+
+
+def render_web_unit(host: Host) -> str:
+    """The same for the unit of the page."""
+    return _started_here(WEB_UNIT, host)
+
+
+def _started_here(unit: str, host: Host) -> str:
+    return (
+        shipped("systemd", unit)
+        .decode()
+        .replace(_SHIPPED_START, f"ExecStart={_quoted(host.python)} -m dedupd")
+    )
 
 
 def render_drop_in(where: Places, settings: Settings, host: Host) -> str:
     """What only this machine knows: the paths that may be written, and where state and config lie."""
-    lines = ["# Written by `dedupd service install`, and again by the next one.", "[Service]"]
-    lines += [_writable(folder) for folder in (where.state, *settings.roots)]
-    lines += [
+    return "\n".join([*_drop_in((where.state, *settings.roots), where, host), *_network(settings), ""])
+
+
+def render_web_drop_in(where: Places, host: Host) -> str:
+    """The same for the page, which writes into the state alone."""
+    return "\n".join([*_drop_in((where.state,), where, host), ""])
+
+
+def _drop_in(writable: Sequence[Path], where: Places, host: Host) -> Iterator[str]:
+    yield from ("# Written by `dedupd service install`, and again by the next one.", "[Service]")
+    yield from (_writable(folder) for folder in writable)
+    yield from (
         f"Environment={_quoted(f'{name}={value}')}" for name, value in _environment(where, host).items()
-    ]
-    return "\n".join([*lines, *_network(settings), ""])
+    )
+
+
+def _check_web(settings: Settings) -> None:
+    """UsageError for a page that a service cannot serve."""
+    if find_spec("uvicorn") is None or find_spec("fastapi") is None:
+        raise UsageError("`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'")
+    address = settings.web.listen.rpartition(":")[0].strip("[]")
+    if address != "localhost" and not ipaddress.ip_address(address).is_loopback:
+        raise UsageError(
+            f"web.listen is {settings.web.listen}: the service serves this machine alone; for others start "
+            "`dedupd web --tls-cert CERTIFICATE` yourself"
+        )
 
 
 def _network(settings: Settings) -> Iterator[str]:
@@ -231,17 +289,7 @@ def _environment(where: Places, host: Host) -> dict[str, str]:
 
 
 def _install_unit(where: Places, settings: Settings, host: Host) -> None:
-    files = {UNIT: render_unit(host), DROP_IN: render_drop_in(where, settings, host)}
-    with tempfile.TemporaryDirectory() as trial:
-        _write(Path(trial), files)
-        _verify(Path(trial) / UNIT, host)
-    _write(host.units, files)
-    for command in (["daemon-reload"], ["enable", UNIT], ["restart", UNIT]):
-        code, said = host.call(["systemctl", "--user", *command])
-        if code:
-            raise StateError(
-                f"{host.units / UNIT} is written, but systemd could not start it: {_why_not(command[0], code, said, host)}"
-            )
+    _start_unit(UNIT, {UNIT: render_unit(host), DROP_IN: render_drop_in(where, settings, host)}, host)
     if settings.embedding.mode != "local":
         tell(
             f"The service may reach {', '.join(settings.embedding.url)} for embedding. That no other address is reached, "
@@ -250,7 +298,19 @@ def _install_unit(where: Places, settings: Settings, host: Host) -> None:
     tell("To keep it running while you are logged out: loginctl enable-linger")
 
 
-def _why_not(step: str, code: int, said: str, host: Host) -> str:
+def _start_unit(unit: str, files: Mapping[str, str], host: Host) -> None:
+    with tempfile.TemporaryDirectory() as trial:
+        _write(Path(trial), files)
+        _verify(Path(trial) / unit, host)
+    _write(host.units, files)
+    for command in (["daemon-reload"], ["enable", unit], ["restart", unit]):
+        code, said = host.call(["systemctl", "--user", *command])
+        if code:
+            why = _why_not(unit, command[0], code, said, host)
+            raise StateError(f"{host.units / unit} is written, but systemd could not start it: {why}")
+
+
+def _why_not(unit: str, step: str, code: int, said: str, host: Host) -> str:
     """What stopped this step, and what to do: the reason that systemd keeps with the unit, not the one it prints."""
     first = said.splitlines()[0] if said else f"exit status {code}"
     if step == "daemon-reload":  # nobody answers: there is no user manager without a login
@@ -258,7 +318,7 @@ def _why_not(step: str, code: int, said: str, host: Host) -> str:
             f"{first}; log in to a desktop or by ssh and run `dedupd service install` again, "
             "or start `dedupd run` yourself"
         )
-    _, shown = host.call(["systemctl", "--user", "show", "-p", "Result", "-p", "ExecMainStatus", UNIT])
+    _, shown = host.call(["systemctl", "--user", "show", "-p", "Result", "-p", "ExecMainStatus", unit])
     facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     ended = facts.get("ExecMainStatus", "0")
     if step != "restart" or not ended.isdigit():
@@ -287,7 +347,7 @@ def _reason(status: int, result: str) -> str:
 def _verify(unit: Path, host: Host) -> None:
     """Let systemd read the unit before it replaces one that works. StateError when it finds a fault in it."""
     code, said = host.call(["systemd-analyze", "--user", "verify", str(unit)])
-    faults = [line for line in said.splitlines() if UNIT in line]
+    faults = [line for line in said.splitlines() if unit.name in line]
     if faults:
         raise StateError(f"systemd does not accept the unit: {faults[0].replace(str(unit.parent) + '/', '')}")
     if code:
@@ -340,28 +400,30 @@ def logs(where: Places, host: Host, *, follow: bool) -> int:
 # --- launchd (unverified on a real Mac)
 
 
-def render_agent(where: Places, host: Host) -> bytes:
+def render_agent(where: Places, host: Host, label: str = LABEL) -> bytes:
     """The shipped agent, started by this interpreter, with its log in the state folder."""
-    agent = plistlib.loads(shipped("launchd", f"{LABEL}.plist"))
-    log = str(where.logs / "launchd.log")
-    agent["ProgramArguments"] = [host.python, "-m", "dedupd", "run"]
+    agent = plistlib.loads(shipped("launchd", f"{label}.plist"))
+    log = str(where.logs / ("launchd.log" if label == LABEL else "launchd-web.log"))
+    agent["ProgramArguments"] = [host.python, "-m", *agent["ProgramArguments"][1:]]
     agent["EnvironmentVariables"] |= _environment(where, host)
     agent |= {"StandardOutPath": log, "StandardErrorPath": log}
     return plistlib.dumps(agent)
 
 
-def _install_agent(where: Places, host: Host) -> None:
+def _install_agent(where: Places, host: Host, *, web: bool) -> None:
     where.logs.mkdir(mode=0o700, exist_ok=True)
-    _write(host.agent.parent, {host.agent.name: render_agent(where, host).decode()})
-    # bootstrap refuses an agent that is loaded already, perhaps an older one.
-    host.call(["launchctl", "bootout", f"{host.domain}/{LABEL}"])
-    for command in (["enable", f"{host.domain}/{LABEL}"], ["bootstrap", host.domain, str(host.agent)]):
-        code, said = host.call(["launchctl", *command])
-        if code:
-            raise StateError(
-                f"{host.agent} is written, but launchd could not start it ({said or code}): log in to the desktop and "
-                "run `dedupd service install` again, or start `dedupd run` yourself"
-            )
+    for label in (LABEL, WEB_LABEL) if web else (LABEL,):
+        agent = host.agent_of(label)
+        _write(agent.parent, {agent.name: render_agent(where, host, label).decode()})
+        # bootstrap refuses an agent that is loaded already, perhaps an older one.
+        host.call(["launchctl", "bootout", f"{host.domain}/{label}"])
+        for command in (["enable", f"{host.domain}/{label}"], ["bootstrap", host.domain, str(agent)]):
+            code, said = host.call(["launchctl", *command])
+            if code:
+                raise StateError(
+                    f"{agent} is written, but launchd could not start it ({said or code}): log in to the desktop and "
+                    "run `dedupd service install` again, or start `dedupd run` yourself"
+                )
     tell(
         f"If macOS keeps {host.python} out of your photos: System Settings, Privacy & Security, Full Disk Access."
     )

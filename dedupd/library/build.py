@@ -22,7 +22,7 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.embedders.base import Model
 from dedupd.adapters.vision.embedders.registry import parse as parse_model
-from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.config import Embedding, Places, Settings
 from dedupd.core.narrowing import Narrowing
 from dedupd.errors import ConfigError, StateError, UsageError, VisionError
@@ -138,7 +138,8 @@ class Parts:
         return self._comparison
 
     def recover(self) -> None:
-        """Finish or undo what a crash interrupted; before anything else moves."""
+        """Finish or undo what a crash interrupted, before anything else moves: the moves (pipeline/relocate.py: recover), then
+        the purges (pipeline/purge.py: recover)."""
         self.movement.recover()
         self.purging.recover()
 
@@ -185,7 +186,7 @@ class Parts:
             self._check_embedder(self.settings.embedder)
         setting = embedder or self.ledger.get("embedder") or self.settings.embedder
         return VisionWorker(
-            remote=_remote_eyes(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
+            remote=_remote_services(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
             jobs=self.settings.jobs, waited_for=not self._background, gpus=self.settings.gpus,
             gpu_memory_fraction=self.settings.gpu_memory_fraction,
@@ -232,10 +233,10 @@ def _worker_settings(settings: Settings) -> tuple[object, ...]:
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 
-def _remote_eyes(embedding: Embedding) -> RemoteEyes | None:
+def _remote_services(embedding: Embedding) -> RemoteServices | None:
     if embedding.mode == "local":
         return None
-    return RemoteEyes(
+    return RemoteServices(
         mode=embedding.mode, urls=list(embedding.url), protocol=embedding.protocol,
         token_file=embedding.token_file, ca_file=embedding.ca_file,
     )  # fmt: skip

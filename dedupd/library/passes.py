@@ -22,7 +22,7 @@ from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
 from dedupd.pipeline.forget import forget_gone, forget_rows
-from dedupd.pipeline.ingest import ingest, know_media, look_again
+from dedupd.pipeline.ingest import ingest, ingest_again, know_media
 from dedupd.pipeline.movement import Moved
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.roots import quiet
@@ -81,7 +81,13 @@ class Passes:
         touched = parts.movement.months_of(moved, touched)
         written = set[tuple[str, str]]()
         if not dry_run:
-            written = {(summary.root, summary.month) for summary in parts.summaries.rewrite(touched)}
+            parts.summaries.rewrite(touched)
+            written = {
+                (root.path, month)
+                for root in parts.roots.all
+                for month in touched.get(root.id, ())
+                if parts.summaries.is_written(root.id, month)
+            }
         results = month_results(parts.ledger, parts.reviewer, parts.roots.all, touched, chosen, written)
         return ScanOutcome(
             report=parts.report(only), months=tuple(results), moved=moved, found=proposed,
@@ -116,7 +122,7 @@ class Passes:
             )  # fmt: skip
 
         skipped = ledger.inventory.count(state=FileState.SKIPPED)
-        photos = look_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
+        photos = ingest_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
         more = ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
         if more and not dry_run and not stop():
             self._asked_for_blocks = True

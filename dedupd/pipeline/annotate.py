@@ -25,7 +25,7 @@ from dedupd.errors import RootError, VisionError
 from dedupd.pipeline.move_orders import Companions, Stays
 from dedupd.pipeline.roots import Roots, quiet
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
+from dedupd.ports import Clock, Disk, FileRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.fs.mover import FileMover
@@ -160,7 +160,7 @@ class Annotator:
                 asked += [(case, move.unit, move.dst) for move in sorted(speaking, key=lambda m: m.primary)]
         known: dict[int, dict[str, Description]] = {}
         requests = [
-            LookRequest(key=key, path=os.path.join(root.path, path), stat=stat)
+            FileRequest(key=key, path=os.path.join(root.path, path), stat=stat)
             for key, (_, _, path) in enumerate(asked)
             if (stat := self._disk.stat(root.path, path)) is not None
         ]

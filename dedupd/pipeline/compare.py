@@ -18,7 +18,7 @@ from dedupd.core.records import DeferredRow, FileRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
-from dedupd.pipeline.ingest import BATCH, look_at
+from dedupd.pipeline.ingest import BATCH, ingest_files
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision, VisionStatus
@@ -262,7 +262,7 @@ class Comparison:
         for page in pages if self._index_checked else self._ledger.inventory.live_pages():
             lost = self.vision.missing(page)
             if lost and not self._shadow:
-                if not self._look_at_lost(lost, stop):
+                if not self._ingest_lost(lost, stop):
                     return None
                 lost = self.vision.missing(lost)
                 if self._opens is not _any_file:
@@ -273,14 +273,14 @@ class Comparison:
         self._index_checked = True
         return lacking
 
-    def _look_at_lost(self, lost: Sequence[str], stop: Stop) -> bool:
+    def _ingest_lost(self, lost: Sequence[str], stop: Stop) -> bool:
         """At what the index does not hold, where it lies on a disk that is here. False when it was stopped."""
         seen = self._ledger.inventory.seen_with_contents(lost)
         files = [file for at in seen.values() if (file := self._here(at)) is not None]
         for part in slices(files, self._clock, *BATCH):
             if stop():
                 return False
-            look_at(self._ledger, self.vision, self._clock, part)
+            ingest_files(self._ledger, self.vision, self._clock, part)
         return True
 
     def _not_met(self, lost: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.core.photo import Unreadable
 from dedupd.errors import RootError
 from dedupd.pipeline.roots import quiet
-from dedupd.ports import Clock, Disk, FoundFile, LookRequest, Progress, ProofRequest, Vision
+from dedupd.ports import Clock, Disk, FileRequest, FoundFile, Progress, ProofRequest, Vision
 
 SAMPLE = 32
 """Photos of the sample, spread evenly over all by size."""
@@ -72,8 +72,8 @@ def estimate(
         found.problems.append(
             "the photos of the sample are in the cloud only: a scan leaves them alone until they are here"
         )
-    seen = _Seeing(vision, clock)
-    share = seen.look(sample, on_progress) if sample else 0.0
+    seen = _WorkerSpeed(vision, clock)
+    share = seen.measure(sample, on_progress) if sample else 0.0
     photos = round(len(pictures) * share)
     reading, pairs = photos * seen.photo, [photos * each * seen.pair for each in PAIRS_A_PHOTO]
     same_files, same_bytes = _same(disk, [*found.pictures, *found.media])
@@ -107,29 +107,29 @@ def _walked(
     return found
 
 
-class _Seeing:
+class _WorkerSpeed:
     """Measures how long the worker needs, in seconds."""
 
     def __init__(self, vision: Vision, clock: Clock) -> None:
         self._vision, self._clock = vision, clock
         self.start = self.photo = self.pair = 0.0
 
-    def look(self, sample: Sequence[tuple[str, FoundFile]], on_progress: Progress) -> float:
+    def measure(self, sample: Sequence[tuple[str, FoundFile]], on_progress: Progress) -> float:
         """Which share of the sample are photos. Sets how long the model takes to load, a photo and a pair."""
         since = self._clock.monotonic()
         self._vision.load()
         requests = [
-            LookRequest(key=key, path=os.path.join(root, file.path), stat=file.stat)
+            FileRequest(key=key, path=os.path.join(root, file.path), stat=file.stat)
             for key, (root, file) in enumerate(sample)
         ]
         known: dict[str, str] = {}
         read = 0
         for number, part in enumerate((requests[:WARM_UP], requests[WARM_UP:])):
-            for look in self._vision.look(part):
-                if not isinstance(look.result, Unreadable):
-                    known.setdefault(look.result.content, requests[look.key].path)
+            for answer in self._vision.ingest(part):
+                if not isinstance(answer.result, Unreadable):
+                    known.setdefault(answer.result.content, requests[answer.key].path)
                     read += 1
-                on_progress("index", look.key + 1, len(requests))
+                on_progress("index", answer.key + 1, len(requests))
             now = self._clock.monotonic()
             if number == 0:
                 self.start = now - since

@@ -17,7 +17,7 @@ from dedupd.core.month import month_of, named_month
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, RAW_UNDECODED, FileState, Unreadable
 from dedupd.core.records import FileRow, RootRow
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Look, LookRequest, Vision
+from dedupd.ports import Clock, FileRequest, Ingested, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -37,7 +37,7 @@ def ingest(
     choose: Callable[[str, str], bool] | None = None,
     opens: Callable[[FileRow, str], bool] = lambda file, root: True,
 ) -> int:
-    """Look at every file nobody has looked at yet (whose path is chosen). Returns how many became photos.
+    """Ingest every file that was not read yet (whose path is chosen). Returns how many became photos.
 
     `opens`: whether this file below this root may be opened at all, a companion too.
 
@@ -57,7 +57,7 @@ def ingest(
     for part in slices(waiting, clock, *BATCH):
         if stop():
             return photos
-        photos += look_at(
+        photos += ingest_files(
             ledger,
             vision,
             clock,
@@ -105,7 +105,7 @@ def know_media(ledger: Ledger) -> None:
         ledger.put("media", _MEDIA)
 
 
-def look_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never) -> int:
+def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never) -> int:
     """Photos known by their bytes alone, once more after an extra that decodes them came or changed. Returns how many
     are seen now. What is looked at keeps its place meanwhile: it may keep copies in duplicates/.
     """
@@ -119,7 +119,7 @@ def look_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never)
     for part in slices(iter(photos), clock, *BATCH):
         if stop():
             return seen
-        look_at(ledger, vision, clock, part)
+        ingest_files(ledger, vision, clock, part)
         now = ledger.inventory.files_by_id(f.id for f in part)
         seen += sum(row.state == FileState.INDEXED for row in now.values())
     with ledger.transaction():
@@ -130,10 +130,10 @@ def look_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = never)
 def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:
     """Read clips and RAWs of photos that are as large as media that stands alone: that may be their copy."""
     by_key = {f.id: f for f in files}
-    looks = list(vision.look(_requests(ledger, files)))
+    answers = list(vision.ingest(_requests(ledger, files)))
     with ledger.transaction():
-        for look in looks:
-            file, result = by_key[look.key], look.result
+        for answer in answers:
+            file, result = by_key[answer.key], answer.result
             if isinstance(result, Unreadable) and not result.content:
                 if not result.retry or result.reason == IN_THE_CLOUD:
                     ledger.inventory.set_state(file.id, FileState.COMPANION, result.reason)
@@ -143,44 +143,44 @@ def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[Fi
                 ledger.inventory.change_month(twin.root, twin.month, clock.now())
 
 
-def look_at(
+def ingest_files(
     ledger: Ledger,
     vision: Vision,
     clock: Clock,
     files: Sequence[FileRow],
     on_done: Callable[[int], None] = lambda n: None,
 ) -> int:
-    """Look at these files and record what was seen, in one transaction."""
+    """Ingest these files, and record the answers in one transaction. Returns how many are photos."""
     by_key = {f.id: f for f in files}
-    looks: list[Look] = []
-    for look in vision.look(_requests(ledger, files)):
-        looks.append(look)
-        on_done(len(looks))
+    answers: list[Ingested] = []
+    for answer in vision.ingest(_requests(ledger, files)):
+        answers.append(answer)
+        on_done(len(answers))
     roots = {r.id: r.path for r in ledger.inventory.roots()}
     with ledger.transaction():
-        for look in looks:
-            file = by_key[look.key]
-            _record(ledger, clock, file, look, roots[file.root])
-    return sum(not isinstance(look.result, Unreadable) for look in looks)
+        for answer in answers:
+            file = by_key[answer.key]
+            _record(ledger, clock, file, answer, roots[file.root])
+    return sum(not isinstance(answer.result, Unreadable) for answer in answers)
 
 
-def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[LookRequest]:
+def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[FileRequest]:
     roots = {r.id: r.path for r in ledger.inventory.roots()}
-    return [LookRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
+    return [FileRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
 
 
-def _record(ledger: Ledger, clock: Clock, file: FileRow, look: Look, root: str) -> None:
-    if isinstance(look.result, Unreadable):
+def _record(ledger: Ledger, clock: Clock, file: FileRow, answer: Ingested, root: str) -> None:
+    if isinstance(answer.result, Unreadable):
         # Asked about again when its stat changes, not in every pass. What was seen before it went there stays known.
-        in_the_cloud = look.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
-        if in_the_cloud or not look.result.retry:
-            ledger.inventory.skipped_file(file.id, look.result.reason, look.result.content)
+        in_the_cloud = answer.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
+        if in_the_cloud or not answer.result.retry:
+            ledger.inventory.skipped_file(file.id, answer.result.reason, answer.result.content)
             named = named_month(file.path, root)
             ledger.inventory.set_month(file.id, named, "folder" if named else "")
             for month in {file.month, named}:
                 ledger.inventory.change_month(file.root, month, clock.now())
         return
-    traits = look.result
+    traits = answer.result
     month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9, root=root)
     ledger.inventory.add_traits(traits)
     state = FileState.INDEXED if traits.decoded else FileState.UNDECODED

@@ -24,7 +24,7 @@ from dedupd.core.thresholds import (
     shipped,
 )
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, LookRequest, Progress, ProofRequest, Vision
+from dedupd.ports import Clock, FileRequest, Progress, ProofRequest, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -105,16 +105,16 @@ class ThresholdMeasurement:
                 break
         return sample[:SAMPLE]
 
-    def _request(self, content: str) -> LookRequest | None:
+    def _request(self, content: str) -> FileRequest | None:
         online = {r.id: r.path for r in self._ledger.inventory.roots() if r.online}
         for file in self._ledger.inventory.seen_with_content(content):
             if file.root in online:
-                return LookRequest(
+                return FileRequest(
                     key=file.id, path=os.path.join(online[file.root], file.path), stat=file.stat
                 )
         return None
 
-    def _requests(self, contents: Sequence[str]) -> list[LookRequest]:
+    def _requests(self, contents: Sequence[str]) -> list[FileRequest]:
         return [r for c in contents if (r := self._request(c)) is not None]
 
     # ---- pairs

@@ -19,7 +19,7 @@ from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.measure_thresholds import ThresholdMeasurement, own_thresholds
 from dedupd.pipeline.recluster import decide
 from dedupd.pipeline.slices import Stop, never
-from dedupd.ports import Clock, Disk, LookRequest, Progress, Vision
+from dedupd.ports import Clock, Disk, FileRequest, Progress, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
@@ -99,10 +99,10 @@ class Shadow:
         tops = {r.id: r.path for r in self._ledger.inventory.roots()}
         files = {c: f for c in contents if (f := self._file(c)) is not None}
         requests = [
-            LookRequest(key=f.id, path=os.path.join(tops[f.root], f.path), stat=f.stat)
+            FileRequest(key=f.id, path=os.path.join(tops[f.root], f.path), stat=f.stat)
             for f in files.values()
         ]
-        for _ in self.vision.look(requests):
+        for _ in self.vision.ingest(requests):
             self._seen += 1
             on_progress("embed", self._seen, self._total)
         self._given_up |= set(self.vision.missing(list(contents)))

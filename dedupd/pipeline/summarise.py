@@ -44,11 +44,8 @@ class Summaries:
         self._settings, self._clock, self._roots = settings, clock, roots
 
     def rewrite(self, months: Mapping[int, set[str]]) -> list[MonthSummary]:
-        """Count these months afresh (root id -> months) and write their logs; what could not be written is a problem.
-
-        Returns those that were written.
-        """
-        written: list[MonthSummary] = []
+        """Count these months afresh (root id -> months) and write their logs; what could not be written is a problem."""
+        counted: list[MonthSummary] = []
         model, problems = self._ledger.get("model"), self._roots.problems
         for root in self._roots.all:
             for month in sorted(m for m in months.get(root.id, ()) if m):
@@ -56,12 +53,20 @@ class Summaries:
                     self._ledger, self._reviewer, self._settings, self._clock, root, month, model
                 )
                 problem = self._log.write(root, _year_folder(self._ledger, root, month), summary)
-                problems.pop(f"summary {root.id} {month}", None)
+                problems.pop(_problem(root.id, month), None)
                 if problem:
-                    problems[f"summary {root.id} {month}"] = problem
-                else:
-                    written.append(summary)
-        return written
+                    problems[_problem(root.id, month)] = problem
+                counted.append(summary)
+        return counted
+
+    def is_written(self, root: int, month: str) -> bool:
+        """Whether the log of a month that was counted could be written."""
+        return _problem(root, month) not in self._roots.problems
+
+
+def _problem(root: int, month: str) -> str:
+    """What it is called among the problems of the roots."""
+    return f"summary {root} {month}"
 
 
 def month_summary(

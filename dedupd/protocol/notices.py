@@ -1,5 +1,6 @@
-"""What the daemon tells its subscribers unasked: JSON-RPC notifications, one struct each.
+"""Notices: what the daemon sends to its subscribers without being asked, as JSON-RPC notifications, one struct each.
 
+daemon/jobs.py and daemon/acts.py send them, through daemon/broadcast.py; tui/link/follower.py and web/line.py take them in.
 Must never import anything heavier than msgspec.
 """
 

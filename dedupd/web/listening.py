@@ -31,6 +31,8 @@ HEAD_SECONDS = 10.0
 """For a request's line and headers."""
 LINGER_SECONDS = 10.0
 """For the rest of a body that was refused: thrown away as it comes, so that its sender gets to read why."""
+AWAY_SECONDS = 1.0
+"""For a client that was turned away."""
 READ_SECONDS = 60.0
 """For a client that takes nothing of what it asked for."""
 _BUSY_BODY = json.dumps(
@@ -108,16 +110,28 @@ class Patient(H11Protocol):
     _waits: asyncio.TimerHandle | None = None
     _takes: asyncio.TimerHandle | None = None
     _lingers: asyncio.TimerHandle | None = None
+    _turned_away = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:
-            transport.write(_BUSY)
-            transport.close()
+            self._turn_away(transport)
             return
         self._wait_for_head()
 
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        """Told why, and given a moment to read it: closed at once, with a request unread, the answer is thrown away."""
+        self.connections.discard(self)
+        self._turned_away = True
+        transport.write(_BUSY)
+        if transport.can_write_eof():  # not by TLS
+            with contextlib.suppress(OSError):  # gone already
+                transport.write_eof()
+        self._lingers = self.loop.call_later(AWAY_SECONDS, transport.abort)
+
     def data_received(self, data: bytes) -> None:
+        if self._turned_away:
+            return
         super().data_received(data)
         self._wait_for_head()
 

@@ -44,8 +44,11 @@ class Rendering:
         }
 
     def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
+        return HTMLResponse(self.text(name, **known).encode("utf-8"), http)
+
+    def text(self, name: str, /, **known: Any) -> str:
         text = self._templates.get_template(name).render(**known)
-        return HTMLResponse(text.encode("utf-8", "backslashreplace"), http)
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _when(stamp: float | None) -> str:

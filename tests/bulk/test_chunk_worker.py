@@ -28,15 +28,15 @@ def traits(content: str) -> Traits:
     return Traits(content=content, recipe="1", model="m", format="JPEG", width=1, height=1, phash=1, dhash=1)
 
 
-def row(key: int, content: str, *, decoded: bool = True) -> messages.Looked:
-    return messages.Looked(key=key, traits=traits(content * 64), unreadable=None, decoded=decoded)
+def row(key: int, content: str, *, decoded: bool = True) -> messages.FileIngested:
+    return messages.FileIngested(key=key, traits=traits(content * 64), unreadable=None, decoded=decoded)
 
 
-def refused(key: int) -> messages.Looked:
-    return messages.Looked(key=key, traits=None, unreadable=Unreadable(reason="odd"), decoded=True)
+def refused(key: int) -> messages.FileIngested:
+    return messages.FileIngested(key=key, traits=None, unreadable=Unreadable(reason="odd"), decoded=True)
 
 
-def counted(rows: int, looked: Sequence[messages.Looked]) -> ChunkRecord:
+def counted(rows: int, looked: Sequence[messages.FileIngested]) -> ChunkRecord:
     gathered = messages.Gathered(file="f", digest="d", size=9, rows=rows)
     return chunk_worker._record(chunk("k", b"a", b"b", b"c\xff", b"d"), EYES, gathered, looked)
 
@@ -58,7 +58,7 @@ def test_each_picture_is_a_row_a_twin_or_refused() -> None:
         (1, [row(0, "a"), refused(1), refused(2), refused(3), refused(3)]),
     ],
 )
-def test_what_does_not_add_up_does_not_count(rows: int, looked: list[messages.Looked]) -> None:
+def test_what_does_not_add_up_does_not_count(rows: int, looked: list[messages.FileIngested]) -> None:
     with pytest.raises(DedupdError, match="does not add up"):
         counted(rows, looked)
 

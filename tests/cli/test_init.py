@@ -12,6 +12,7 @@ import pytest
 from dedupd.cli import console
 from dedupd.cli.finding_roots import likely_roots, look
 from dedupd.cli.main import main
+from dedupd.config import load, places
 from dedupd.errors import ExitCode
 
 
@@ -120,3 +121,12 @@ def test_a_script_lists_and_names(home: Path, tmp_path: Path, capsys: pytest.Cap
     config = tmp_path / "config.toml"
     assert main(["init", told[0]["path"], "--json", "--config", str(config)]) == ExitCode.OK
     assert json.loads(capsys.readouterr().out) == {"config": str(config), "roots": [str(home / "Pictures")]}
+
+
+def test_without_a_folder_the_next_step_is_to_name_one(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.toml"
+    assert main(["init", "--config", str(config)]) == ExitCode.OK
+    assert "put your folders into its `roots`" in capsys.readouterr().out
+    assert load(config, places(tmp_path / "state", config)).roots == ()

@@ -21,12 +21,14 @@ from dedupd.cli.login_service import (
     render_agent,
     render_drop_in,
     render_unit,
+    render_web_drop_in,
+    render_web_unit,
     shipped,
     status,
     uninstall,
 )
 from dedupd.cli.sandbox import in_force, refused_lines
-from dedupd.config import Embedding, Places, Settings, load, places
+from dedupd.config import Embedding, Places, Settings, Web, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
 
@@ -156,6 +158,66 @@ def test_systemd_finds_no_fault_in_the_unit(
     )  # fmt: skip
     assert "dedupd" not in done.stdout + done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_finds_no_fault_in_the_unit_of_the_page(tmp_path: Path, linux: Host, where: Places) -> None:
+    here = replace(linux, python=shutil.which("python3") or "/bin/sh")
+    (tmp_path / "dedupd-web.service").write_text(render_web_unit(here))
+    (tmp_path / "dedupd-web.service.d").mkdir()
+    (tmp_path / "dedupd-web.service.d/here.conf").write_text(render_web_drop_in(where, here))
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", str(tmp_path / "dedupd-web.service")],
+        check=False, capture_output=True, text=True, env=env, timeout=60,
+    )  # fmt: skip
+    assert "dedupd" not in (done.stdout + done.stderr).replace("dedupd.service", ""), done.stderr
+
+
+def test_the_page_writes_its_state_alone_and_speaks_with_this_machine_alone(
+    linux: Host, where: Places
+) -> None:
+    unit = render_web_unit(linux).splitlines()
+    assert 'ExecStart="/opt/my venv/bin/python" -m dedupd web --by-service' in unit
+    assert {
+        "IPAddressDeny=any",
+        "IPAddressAllow=localhost",
+        "ProtectSystem=strict",
+        "ProtectHome=read-only",
+    } <= set(unit)
+    lines = render_web_drop_in(where, linux).splitlines()
+    assert [line for line in lines if line.startswith("ReadWrite")] == [f'ReadWritePaths="-{where.state}"']
+
+
+def test_the_page_is_installed_beside_the_daemon_when_asked_for_and_goes_with_it(
+    linux: Host, where: Places, settings: Settings, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(where, settings, linux, web=True)
+    assert tree(linux.units) == [
+        "dedupd-web.service", "dedupd-web.service.d/here.conf", "dedupd.service", "dedupd.service.d/here.conf",
+    ]  # fmt: skip
+    assert programs.asked[-2:] == [
+        "systemctl --user enable dedupd-web.service", "systemctl --user restart dedupd-web.service",
+    ]  # fmt: skip
+    assert "http://127.0.0.1:8765" in capsys.readouterr().out
+    status(settings, linux)
+    assert "dedupd-web.service: installed" in capsys.readouterr().out
+    install(where, settings, linux)
+    assert "dedupd-web.service" in tree(linux.units), "installing the daemon again leaves the page"
+    uninstall(linux)
+    assert tree(linux.units) == []
+    assert "systemctl --user disable --now dedupd-web.service" in programs.asked
+
+
+def test_a_page_that_a_service_cannot_serve_is_refused_before_anything_is_written(
+    linux: Host, where: Places, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="this machine alone"):
+        install(where, replace(settings, web=Web(listen="0.0.0.0:8765")), linux, web=True)
+    monkeypatch.setattr("dedupd.cli.login_service.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="pip install"):
+        install(where, settings, linux, web=True)
+    assert tree(linux.home) == []
 
 
 def test_install_writes_verifies_and_starts(
@@ -323,7 +385,11 @@ def test_on_a_machine_without_a_session_the_command_ends_with_one_sentence(
     with pytest.raises((StateError, UsageError)) as caught:
         service.run(
             argparse.Namespace(
-                action="install", roots=[tmp_path / "Pictures"], state_dir=where.state, config=where.config
+                action="install",
+                roots=[tmp_path / "Pictures"],
+                web=False,
+                state_dir=where.state,
+                config=where.config,
             )
         )
     assert "\n" not in str(caught.value)
@@ -362,6 +428,18 @@ def test_install_on_a_mac_loads_the_agent(
     assert programs.asked[-1].endswith(str(mac.agent))
     uninstall(mac)
     assert tree(mac.home) == []
+
+
+def test_on_a_mac_the_page_is_an_agent_of_its_own(
+    mac: Host, where: Places, settings: Settings, programs: Programs
+) -> None:
+    install(where, settings, mac, web=True)
+    agent = plistlib.loads(mac.agent_of("dev.dedupd.web").read_bytes())
+    assert agent["ProgramArguments"] == ["/opt/my venv/bin/python", "-m", "dedupd", "web", "--by-service"]
+    assert agent["StandardOutPath"].endswith("launchd-web.log") and agent["Label"] == "dev.dedupd.web"
+    uninstall(mac)
+    assert tree(mac.home) == []
+    assert f"launchctl bootout {mac.domain}/dev.dedupd.web" in programs.asked
 
 
 def test_an_agent_that_launchd_refuses_is_told(

@@ -140,6 +140,15 @@ def test_what_a_run_left_that_was_killed_with_dedupd_is_taken_in(mac: Mac) -> No
     photo.in_bin = True
     mac.export()
     assert [f.uuid for f in mac.record.files()] == ["A"]
+    assert (mac.at / "state").stat().st_mode & 0o077 == 0
+
+
+def test_what_an_older_osxphotos_left_stops_no_newer_one(mac: Mac) -> None:
+    mac.photos.add("IMG_1.jpg", BIG, uuid="A")
+    mac.photos.old = True
+    assert mac.export()[0] == ExitCode.FAILED
+    mac.photos.old = False
+    assert mac.export()[0] == ExitCode.OK
 
 
 def test_a_stop_ends_osxphotos_in_order(mac: Mac) -> None:
@@ -304,7 +313,7 @@ def test_a_file_that_is_not_surely_a_photo_there_is_not_proposed(moved: Mac, wro
 def test_two_files_of_one_photo_are_no_duplicates_there(moved: Mac) -> None:
     lines = moved.record.work / "files.jsonl"
     lines.write_text(lines.read_text().replace('"KEPT"', '"COPY"'))
-    assert "part of the same photo" in left_out(moved.say("album")[1])
+    assert "same photo of Photos as the one kept" in left_out(moved.say("album")[1])
 
 
 def test_what_a_purge_would_not_take_is_not_proposed(mac: Mac) -> None:

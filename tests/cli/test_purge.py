@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from dedupd.cli import console
 from dedupd.cli.commands import purge
 from dedupd.cli.main import main
-from dedupd.errors import ExitCode
+from dedupd.core.purging import Purgeable
+from dedupd.core.relocation import Goal, Move, MoveState
+from dedupd.errors import ExitCode, MoveRefused, Refusal
+from dedupd.pipeline.share_space import shareable
 from tests.support.shelf import Shelf
 
 HELD = "2024/06/duplicates/kept copy.jpg"
@@ -115,3 +119,72 @@ def test_an_age_is_said_in_full(text: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_ages() -> None:
     assert [purge.parse_age(t) / 86_400 for t in ("90d", "2w", "1y")] == [90, 14, 365]
+
+
+# ---- in place of the trash
+
+
+class Shares:
+    """Shares what it is asked to, or says why not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refuses: str = "", problem: str = "") -> None:
+        self.asked: list[tuple[str, str]] = []
+        self._refuses, self._problem = refuses, problem
+        monkeypatch.setattr("dedupd.adapters.fs.sharing.BlockSharing", lambda: self)
+
+    def problem(self, root: str) -> str:
+        return self._problem
+
+    def share(self, root: str, keep: str, held: str) -> int:
+        self.asked.append((keep, held))
+        if self._refuses:
+            raise MoveRefused(self._refuses, Refusal.OTHER_BYTES)
+        return 100
+
+
+def test_the_same_bytes_share_their_space_and_stay_held(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shares = Shares(monkeypatch)
+    assert said(shelf, "--reflink", "--dry-run") == ExitCode.OK and shares.asked == []
+    assert said(shelf, "--reflink") == ExitCode.CONSENT and shares.asked == []
+    capsys.readouterr()
+    assert said(shelf, "--reflink", "--confirm", "1", "--json") == ExitCode.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["shared"], told["shared_bytes"], told["purged"], told["messages"]) == (1, 100, 0, [])
+    assert shares.asked == [("2024/06/kept.jpg", HELD)] and shelf.path(HELD).exists()
+    assert not (shelf.at / "data").exists()
+
+
+def test_what_does_not_share_is_told(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Shares(monkeypatch, refuses="it differs")
+    assert said(shelf, "--reflink", "--confirm", "1") == ExitCode.FAILED
+    assert "keeps its own space: it differs" in capsys.readouterr().err
+    Shares(monkeypatch, problem="ext4 cannot")
+    assert said(shelf, "--reflink", "--confirm", "1") == ExitCode.OK
+    assert "keep their own space: 1 file(s)" in capsys.readouterr().out
+
+
+def test_only_the_very_same_bytes_share() -> None:
+    move = Move(
+        id=1, batch="b", group=1, unit="u", file=1, root="/r", src="a", dst="duplicates/a", size=1, mtime_ns=0, dev=0, ino=0,
+        content="one", keeper="k", keeper_content="another", relation="copy", goal=Goal.MOVED, state=MoveState.DONE,
+        at=0.0, root_id="", primary=True,
+    )  # fmt: skip
+    rows = [
+        Purgeable(move=move, month="", stands="k"),
+        Purgeable(move=replace(move, content="another"), month="", stands="k"),
+        Purgeable(move=replace(move, primary=False), month="", stands="twin"),
+        Purgeable(move=replace(move, content="another"), month="", stands="k", why_not="a person said"),
+    ]
+
+    class Willing:
+        def problem(self, root: str) -> str:
+            return ""
+
+        def share(self, root: str, keep: str, held: str) -> int:
+            return 0
+
+    assert [bool(row.why_not) for row in shareable(rows, Willing())] == [True, False, False, True]

@@ -15,7 +15,7 @@ from dedupd.adapters.vision.client import VisionWorker
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Traits, Unreadable
 from dedupd.core.xmp import to_xmp
-from dedupd.ports import Look, LookRequest, ProofRequest, Vision
+from dedupd.ports import FileRequest, Ingested, ProofRequest, Vision
 from tests.fakes.vision import FakeVision, pseudo_photo
 
 
@@ -33,8 +33,10 @@ class Studio:
         self.shoot(path, scene, rendering)
         return path
 
-    def look(self, *paths: Path) -> list[Look]:
-        answers = {look.key: look for look in self.vision.look([request(k, p) for k, p in enumerate(paths)])}
+    def look(self, *paths: Path) -> list[Ingested]:
+        answers = {
+            look.key: look for look in self.vision.ingest([request(k, p) for k, p in enumerate(paths)])
+        }
         return [answers[key] for key in range(len(paths))]
 
     def traits(self, *paths: Path) -> list[Traits]:
@@ -43,7 +45,7 @@ class Studio:
         return [result for result in results if isinstance(result, Traits)]
 
 
-def request(key: int, path: Path) -> LookRequest:
+def request(key: int, path: Path) -> FileRequest:
     found = os.lstat(path)
     stat = FileStat(
         size=found.st_size,
@@ -52,7 +54,7 @@ def request(key: int, path: Path) -> LookRequest:
         dev=found.st_dev,
         ino=found.st_ino,
     )
-    return LookRequest(key=key, path=os.fspath(path), stat=stat)
+    return FileRequest(key=key, path=os.fspath(path), stat=stat)
 
 
 def shoot_pixels(path: Path, scene: str, rendering: str) -> None:
@@ -88,7 +90,7 @@ def test_every_file_is_answered_once_under_its_own_key(studio: Studio) -> None:
     paths = [studio.photo(f"{n}.jpg", f"keys {n}") for n in range(5)]
     (studio.folder / "note.jpg").write_text("no picture")
     requests = [request(100 + n, path) for n, path in enumerate([*paths, studio.folder / "note.jpg"])]
-    assert sorted(look.key for look in studio.vision.look(requests)) == [100, 101, 102, 103, 104, 105]
+    assert sorted(look.key for look in studio.vision.ingest(requests)) == [100, 101, 102, 103, 104, 105]
 
 
 def test_content_is_a_matter_of_bytes_alone(studio: Studio) -> None:
@@ -115,7 +117,7 @@ def test_a_file_other_than_the_ledger_saw_is_to_be_tried_again(studio: Studio) -
     stale = request(0, path)
     studio.shoot(path, "late, with more to it", "original")
     os.utime(path, ns=(1, 1))
-    (look,) = studio.vision.look([stale])
+    (look,) = studio.vision.ingest([stale])
     assert isinstance(look.result, Unreadable)
     assert look.result.retry
 
@@ -124,7 +126,7 @@ def test_a_vanished_file_is_to_be_tried_again(studio: Studio) -> None:
     path = studio.photo("a.jpg", "gone")
     stale = request(0, path)
     path.unlink()
-    (look,) = studio.vision.look([stale])
+    (look,) = studio.vision.ingest([stale])
     assert isinstance(look.result, Unreadable)
     assert look.result.retry
 

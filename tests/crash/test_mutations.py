@@ -40,6 +40,8 @@ SIDECARS, ANNOTATE = "adapters/fs/sidecar_files.py", "pipeline/test_annotate.py:
 FUZZ = "adapters/fs/test_receipts_fuzz.py::"
 DISCARDING, TRASH, PURGE = "adapters/fs/discarding.py", "adapters/fs/trash.py", "pipeline/purge.py"
 PURGES, TRASHES = "pipeline/test_purge.py::", "adapters/fs/test_trash.py::"
+SHARING, SHARES = "adapters/fs/sharing.py", "adapters/fs/test_sharing.py::"
+APPLE, ALBUM, PHOTOS = "core/apple_photos.py", "pipeline/photos_album.py", "cli/test_photos.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,22 @@ MUTATIONS = [
     drop("no excluded keeper", "pipeline/narrow.py", "if keeper is None or not self.looks_at(keeper, root.path):", NARROW + "test_what_is_excluded_keeps_nothing", "if keeper is None:"),
     drop("no excluded companion", "pipeline/narrow.py", "and not self._parts(root, keeper.path, file.path)", NARROW + "test_a_photo_does_not_leave_an_excluded_companion_behind", ""),
     drop("excluded pairs are compared later", "pipeline/compare.py", "self._not_met(sorted(away))", NARROW + "test_what_is_excluded_is_never_opened_and_compared_later"),
+    # which held copies share their space with the photo kept
+    drop("share: the whole of both", SHARING, "        if one.st_size != two.st_size:", SHARES + "test_other_bytes_share_nothing", "        if False:"),
+    drop("share: what differs", SHARING, "    if status == _DIFFERS:", SHARES + "test_other_bytes_share_nothing", "    if False:"),
+    drop("share: nothing of the cloud", SHARING, "if in_the_cloud(top, one) or in_the_cloud(top, two):", SHARES + "test_what_is_in_the_cloud_only_is_not_read", "if False:"),
+    drop("share: the very same bytes", "pipeline/share_space.py", "not row.move.primary or row.move.content == row.move.keeper_content", "cli/test_purge.py::test_only_the_very_same_bytes_share", "True"),
+    # which photos of Apple's Photos their owner is asked to delete
+    drop("album: no keeper", APPLE, "        if row.uuid in keepers:", PHOTOS + "test_a_photo_that_is_kept_elsewhere_is_not_proposed", "        if False:"),
+    drop("album: Photos has the keeper", APPLE, "        elif row.keeper not in alive:", PHOTOS + "test_a_photo_whose_keeper_is_gone_from_photos_is_never_proposed", "        elif False:"),
+    drop("album: the file as it was exported", APPLE, "if (f.size, f.mtime_ns) == (size, mtime_ns)]", PHOTOS + "test_a_file_that_is_not_surely_a_photo_there_is_not_proposed", "if True]"),
+    drop("album: one photo alone", APPLE, "if len({f.uuid for f in found}) == 1 else None", PHOTOS + "test_a_file_that_is_not_surely_a_photo_there_is_not_proposed", "if found else None"),
+    drop("album: what a purge would take", ALBUM, "    if candidate.why_not or keeper is None:", PHOTOS + "test_what_a_purge_would_not_take_is_not_proposed", "    if keeper is None:"),
+    drop("album: another photo than the keeper", ALBUM, "    if kept.uuid == file.uuid:", PHOTOS + "test_two_files_of_one_photo_are_no_duplicates_there", "    if False:"),
+    drop("album: the keeper is there", ALBUM, "    if there is None or (there.size, there.mtime_ns) != (keeper.stat.size, keeper.stat.mtime_ns):", PHOTOS + "test_a_keeper_that_changed_since_stands_for_nothing", "    if False:"),
+    drop("album: no part stays", ALBUM, "    if (part := _part_that_stays(disk, exports, move, file)) is not None:", PHOTOS + "test_a_photo_with_a_part_that_stays_is_not_proposed", "    if False and (part := _part_that_stays(disk, exports, move, file)) is not None:"),
+    drop("album: Photos is not killed", "adapters/apple/photos_app.py", "        _without_killing(loader)\n        self._script", PHOTOS + "test_moved_duplicates_go_into_the_album", "        self._script"),
+    drop("export: not what was moved", "cli/commands/photos.py", "    moved = _moved(settings, places, record)\n", PHOTOS + "test_what_was_moved_is_not_exported_again", "    moved = set()\n"),
     drop("no excluded file is opened", "pipeline/compare.py", "and self._opens(f, roots[f.root].path)", NARROW + "test_what_is_excluded_is_never_opened_and_compared_later", ""),
     drop("a part is not all of the first moves", "pipeline/movement.py", "and (wanted, only) == (None, None)", NARROW + "test_the_first_moves_are_not_through_when_a_part_of_them_is", ""),
 ]  # fmt: skip

@@ -40,11 +40,11 @@ HURRIED = (
 
 GATED = (
     "import os, time, dedupd.pipeline.ingest as ingest\n"
-    "usual = ingest.look_at\n"
-    "def look_at(ledger, vision, clock, files, *more):\n"
+    "usual = ingest.ingest_files\n"
+    "def ingest_files(ledger, vision, clock, files, *more):\n"
     "    while len(files) > 4 and not os.path.exists({gate!r}): time.sleep(0.02)\n"
     "    return usual(ledger, vision, clock, files, *more)\n"
-    "ingest.look_at = look_at\n"
+    "ingest.ingest_files = ingest_files\n"
 )
 """An import stands still in its first slice until the gate is there: whoever asks meanwhile comes in after that slice."""
 

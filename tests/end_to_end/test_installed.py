@@ -48,6 +48,7 @@ def test_the_wheel_works_from_a_folder_with_a_space(tmp_path: Path) -> None:
     where = ran(place / "bin/python", "-c", "import dedupd; print(dedupd.__file__)", cwd=home, env=kept)
     assert where.strip().startswith(str(site))
     assert "extras: " in ran(dedupd, "--version", cwd=home, env=kept)
+    assert "--reflink" in ran(dedupd, "man", "undo", cwd=home, env=kept)
     told = ran(dedupd, "demo", cwd=home, env=kept)
     assert "moved" in told
     assert [path.name for path in home.iterdir() if not path.name.startswith(".")] == []

@@ -8,7 +8,7 @@ import pytest
 
 from dedupd.config import load, places
 from dedupd.library import Library
-from dedupd.ports import LookRequest
+from dedupd.ports import FileRequest
 from tests.end_to_end.house import House
 
 
@@ -55,17 +55,17 @@ def test_a_daemon_started_before_its_disk_is_there_waits_for_it(pair: House) -> 
 
 
 class _Counted:
-    """Everything the eyes were asked to look at."""
+    """Every file that the worker was asked to read."""
 
     def __init__(self, library: Library) -> None:
         self.paths: list[str] = []
-        look = library.vision.look
+        ingest = library.vision.ingest
 
-        def counting(requests: list[LookRequest]) -> object:
+        def counting(requests: list[FileRequest]) -> object:
             self.paths += [r.path for r in requests]
-            return look(requests)
+            return ingest(requests)
 
-        library.vision.look = counting  # type: ignore[method-assign]
+        library.vision.ingest = counting  # type: ignore[method-assign]
 
 
 def test_a_rename_costs_nothing(pair: House) -> None:

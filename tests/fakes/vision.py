@@ -21,7 +21,7 @@ from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 from dedupd.core.xmp import from_xmp
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Proposal, Vision, VisionStatus
+from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
 _MAGIC = b"pseudo-photo\n"
 COPY = Measures(
@@ -77,37 +77,37 @@ class FakeVision(Vision):
     def trust(self, devices: Iterable[int]) -> None:
         self.trusted = set(devices)
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         for request in requests:
             self.looked.append(request.key)
             yield self._look(request)
 
-    def _look(self, request: LookRequest) -> Look:
+    def _look(self, request: FileRequest) -> Ingested:
         if os.path.basename(request.path) in self.poison:
-            return Look(key=request.key, result=Unreadable(reason="crashed (SIGSEGV) on it twice"))
+            return Ingested(key=request.key, result=Unreadable(reason="crashed (SIGSEGV) on it twice"))
         if os.path.basename(request.path) in self.clouds and request.stat.dev not in self.trusted:
-            return Look(key=request.key, result=Unreadable(reason=IN_THE_CLOUD, retry=True))
+            return Ingested(key=request.key, result=Unreadable(reason=IN_THE_CLOUD, retry=True))
         try:
             data = _read(request.path, request.stat)
         except OSError:
-            return Look(key=request.key, result=Unreadable(reason="no longer there", retry=True))
+            return Ingested(key=request.key, result=Unreadable(reason="no longer there", retry=True))
         if data is None:
             reason = Unreadable(reason="changed while being read", retry=True)
-            return Look(key=request.key, result=reason)
+            return Ingested(key=request.key, result=reason)
         content = blake3(data).hexdigest()
         if content in self.index:
-            return Look(key=request.key, result=self._traits(content), decoded=False)
+            return Ingested(key=request.key, result=self._traits(content), decoded=False)
         if kind := kind_of(data[:HEAD], request.path):
             if self.reads and decodable(kind):
                 self.index[content] = {"scene": content, "exposure": "1", "traits": {"format": "RAW"}}
-                return Look(key=request.key, result=self._traits(content))
-            return Look(key=request.key, result=traits_of(content, kind), decoded=False)
+                return Ingested(key=request.key, result=self._traits(content))
+            return Ingested(key=request.key, result=traits_of(content, kind), decoded=False)
         if not data.startswith(_MAGIC):
-            return Look(
+            return Ingested(
                 key=request.key, result=Unreadable(reason="not a picture dedupd reads", content=content)
             )
         self.index[content] = json.loads(data.removeprefix(_MAGIC))
-        return Look(key=request.key, result=self._traits(content))
+        return Ingested(key=request.key, result=self._traits(content))
 
     def _traits(self, content: str) -> Traits:
         shown = self.index[content]
@@ -167,7 +167,7 @@ class FakeVision(Vision):
         cosine = 0.98 if same else 0.88
         return Candidate(a=a, b=b, cosine=cosine if self.model else None, hash_distance=0 if same else 18)
 
-    def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
+    def copies(self, requests: Sequence[FileRequest]) -> Iterator[list[float]]:
         for request in requests:
             yield [] if _read(request.path, request.stat) is None else [0.8, 0.9, 0.95]
 
@@ -211,10 +211,10 @@ class FakeVision(Vision):
     def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:
         return {content: Path(path) for path, content in requests if self._found(path, content) is not None}
 
-    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+    def describe(self, requests: Sequence[FileRequest]) -> dict[int, Description]:
         return {request.key: self._said(request) for request in requests}
 
-    def _said(self, request: LookRequest) -> Description:
+    def _said(self, request: FileRequest) -> Description:
         try:
             data = _read(request.path, request.stat) or b""
         except OSError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from dedupd.adapters.ledger import Ledger
 from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.ingest import ingest
-from dedupd.ports import Look, LookRequest
+from dedupd.ports import FileRequest, Ingested
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
@@ -80,7 +80,7 @@ def test_one_more_photo_in_a_month_of_many_asks_no_more_questions(tmp_path: Path
 class Blind(FakeVision):
     """Sees nothing, and holds everything."""
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         self.looked += [request.key for request in requests]
         return iter(())
 

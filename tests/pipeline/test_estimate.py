@@ -13,7 +13,7 @@ from dedupd.core.narrowing import Narrowing
 from dedupd.errors import RootError
 from dedupd.pipeline import estimate as estimating
 from dedupd.pipeline.estimate import Estimate, estimate
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest
+from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision, pseudo_photo
 
@@ -29,8 +29,8 @@ class SlowEyes(FakeVision):
     def load(self) -> None:
         self.clock.advance(10)
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
-        for request, look in zip(requests, super().look(requests), strict=True):
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
+        for request, look in zip(requests, super().ingest(requests), strict=True):
             self.names.append(Path(request.path).name)
             self.clock.advance(1)
             yield look

@@ -12,7 +12,7 @@ import pytest
 
 from dedupd.errors import VisionError
 from dedupd.library import Library
-from dedupd.ports import Look, LookRequest
+from dedupd.ports import FileRequest, Ingested
 from tests.support.pictures import picture, save
 from tests.support.shelf import Shelf
 
@@ -23,12 +23,12 @@ def test_nothing_moves_until_the_index_is_whole(shelf: Shelf, monkeypatch: pytes
     decided = shelf.stars()
     assert shelf.proposals()
 
-    def blind(requests: list[LookRequest]) -> Iterator[Look]:
+    def blind(requests: list[FileRequest]) -> Iterator[Ingested]:
         raise VisionError("the worker cannot be started")
 
     shelf.vision.index.clear()
     with monkeypatch.context() as broken:
-        broken.setattr(shelf.vision, "look", blind)
+        broken.setattr(shelf.vision, "ingest", blind)
         shelf.again()
         before = shelf.files()
         for move in (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.core.narrowing import Narrowing
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest
+from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest
 from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
@@ -20,9 +20,9 @@ class Witness(FakeVision):
         super().__init__(model="lite0-gem/1")
         self.opened: set[str] = set()
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         self.opened |= {Path(r.path).name for r in requests}
-        yield from super().look(requests)
+        yield from super().ingest(requests)
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
         self.opened |= {Path(path).name for r in requests for path in (r.path_a, r.path_b)}

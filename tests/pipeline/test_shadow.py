@@ -13,7 +13,7 @@ from dedupd.core.photo import Candidate
 from dedupd.library import Library
 from dedupd.pipeline import shadow as shadows
 from dedupd.pipeline.tune import Difference, tune
-from dedupd.ports import Look, LookRequest, Proposal, Vision
+from dedupd.ports import FileRequest, Ingested, Proposal, Vision
 from tests.fakes.vision import FakeVision
 from tests.support.shelf import Shelf
 
@@ -272,9 +272,9 @@ class Slow(Stern):
         super().__init__()
         self.act = act
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         self.act()
-        return super().look(requests)
+        return super().ingest(requests)
 
 
 def test_a_photo_that_changes_meanwhile_is_seen_as_it_is_in_the_end(

@@ -68,17 +68,19 @@ def serve(tmp_path: Path) -> Serve:
     @contextlib.asynccontextmanager
     async def run(
         settings: Settings | None = None, change: Callable[[ServerParts], None] = lambda built: None,
-        places: Places | None = None,
+        places: Places | None = None, certificate: Path | None = None,
     ):  # fmt: skip
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
         places = places or Places(state=state, config=tmp_path / "config.toml", socket=tmp_path / "d.sock")
         settings = settings or Settings(embedder="hashes")
         with own_folder(places) as folder, bound(Listen(address="127.0.0.1", port=0)) as socket:
-            listen = Listen(address="127.0.0.1", port=socket.getsockname()[1])
+            listen = Listen(address="127.0.0.1", port=socket.getsockname()[1], tls_cert=certificate)
             built, tokens = parts(settings, places, folder), Tokens(TOKEN)
             change(built)
-            app = behind_the_door(app_of(built), site_of(listen.address, listen.port, tls=False), tokens)
+            app = behind_the_door(
+                app_of(built), site_of(listen.address, listen.port, tls=certificate is not None), tokens
+            )
             server = uvicorn.Server(configured(app, listen))
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
             running = asyncio.create_task(server.serve([socket]))

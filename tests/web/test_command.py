@@ -88,6 +88,28 @@ def test_review_web_is_dedupd_web_opened_in_the_browser(
     assert tokens.token in capsys.readouterr().out
 
 
+def test_a_service_prints_no_token_and_starts_no_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(
+        settings: object,
+        places: object,
+        listen: web_serve.Listen,
+        told: Callable[..., None],
+        start_command: list[str],
+    ) -> None:
+        told(listen, Tokens("t" * 43))
+        assert start_command == []
+
+    monkeypatch.setattr(web_serve, "serve", serve)
+    monkeypatch.setenv("DEDUPD_STATE_DIR", str(tmp_path))
+    assert main(["web", "--by-service"]) == 0
+    said = capsys.readouterr()
+    assert "http://127.0.0.1:8765" in said.out and "t" * 43 not in said.out + said.err
+    assert main(["web", "--address"]) == 0
+    assert capsys.readouterr().out == f"http://127.0.0.1:8765/?token={(tmp_path / 'web.token').read_text()}"
+
+
 def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import stat
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from dedupd.web.door import site_of
 from dedupd.web.listening import listen_on
 from dedupd.web.tokens import Tokens, token_in
 from tests.fakes.daemon import FakeDaemon
-from tests.web.conftest import TOKEN, Served, refused
+from tests.support.certificate import SELF_MADE
+from tests.web.conftest import TOKEN, Serve, Served, refused
 
 
 async def raw(served: Served, sent: bytes) -> bytes:
@@ -194,6 +196,45 @@ async def test_a_hundred_requests_at_once_are_answered_or_told_to_wait(
     del daemon
     said = await asyncio.gather(*(served.stranger.get("/health") for _ in range(100)))
     assert {response.status_code for response in said} <= {200, 429}
+
+
+async def test_a_hundred_times_more_connections_than_are_taken_cost_nothing_but_their_own_turn(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "CONNECTIONS", 4)
+    held = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(4)]
+    said = await asyncio.gather(
+        *(raw(served, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(396))
+    )
+    assert {answer.split()[1] for answer in said} == {b"429"}
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
+    assert (await served.stranger.get("/health")).status_code == 200
+
+
+# ---- TLS
+
+
+async def test_tls_is_spoken_and_nothing_else(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "both.pem").write_text(SELF_MADE)
+    trusting = ssl.create_default_context(cadata=SELF_MADE[SELF_MADE.index("-----BEGIN CERT") :])
+    async with serve(certificate=tmp_path / "both.pem") as served:
+        assert served.url.startswith("https://")
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting)
+        writer.write(f"GET /?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        entered = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        assert entered.startswith(b"HTTP/1.1 303 ") and b"; secure" in entered.lower()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.open_connection("127.0.0.1", served.port, ssl=ssl.create_default_context())
+        assert await raw(served, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n") == b"", (
+            "nothing without it"
+        )
+        await served.stranger.get(f"/?token={TOKEN}")
+        for origin, status in ((served.url, 409), (served.url.replace("https", "http"), 400)):
+            said = await served.stranger.post("/api/undo", json={"last": True}, headers={"Origin": origin})
+            assert said.status_code == status, said.text
 
 
 # ---- where it listens

@@ -1,4 +1,4 @@
-"""What goes into the ledger's columns and comes out again: JSON, numbers, sentences. Must never run SQL."""
+"""Converts values to and from the ledger's columns: JSON, numbers, sentences. Must never run SQL."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _VARIABLES = 500
 
 
 def chunks(values: Iterable[_T]) -> Iterator[tuple[list[_T], str]]:
-    """Each some of the values, with the marks for their IN (…)."""
+    """The values in parts, each with the placeholders for `IN (…)`."""
     waiting = iter(values)
     while chunk := list(islice(waiting, _VARIABLES)):
         yield chunk, ",".join("?" * len(chunk))
 
 
 def listed(values: Iterable[Sequence[str]], width: int) -> Iterator[tuple[list[str], str]]:
-    """Each some of the tuples as one flat list, with the marks for their VALUES …."""
+    """The tuples in parts, each as one flat list with the placeholders for `VALUES …`."""
     waiting, one = iter(values), f"({','.join('?' * width)})"
     while chunk := list(islice(waiting, _VARIABLES // width)):
         yield [part for value in chunk for part in value], ",".join([one] * len(chunk))
 
 
 def sentence(text: str) -> str:
-    """A sentence that SQLite takes: it may name a file, and a file's name need not be text."""
+    """A sentence that SQLite accepts: it may contain a file name, which need not be valid text."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -45,7 +45,7 @@ def unsigned(number: int) -> int:
 
 
 def clamped(number: int) -> int:
-    """A time no column can hold (a file dated 2300) becomes the latest one: such a file is looked at each time."""
+    """A time (ns) too late for a column (a file dated 2300) becomes the latest possible one: such a file is read in every pass."""
     return max(-(1 << 63), min(number, (1 << 63) - 1))
 
 

@@ -26,7 +26,7 @@ class ContentRows(LedgerPart):
         return found
 
     def shots(self, root: int, month: str) -> list[tuple[str, float | None, str]]:
-        """(content, when, camera) of each photo of a month, in duplicates/ too: moving one aside changes no series."""
+        """(content, capture time, camera) of each photo of a month, held copies included, so that a move changes no series."""
         return self._link.execute(
             "SELECT DISTINCT c.content, json_extract(c.traits, '$.captured'), json_extract(c.traits, '$.camera') "
             "FROM files f JOIN contents c ON c.content=f.content WHERE f.root=? AND f.month=? "
@@ -42,14 +42,14 @@ class ContentRows(LedgerPart):
         )
 
     def seen_with(self, model: str) -> None:
-        """Everything was looked at again with this model; what was measured besides vectors is of the recipe, and the same."""
+        """Record that all contents were read with this model. Only vectors depend on the model, so the other traits stay."""
         self._link.execute(
             "UPDATE contents SET model=:model, traits=json_set(traits, '$.model', :model) WHERE model!=:model",
             {"model": model},
         )
 
     def live_contents(self, after: str = "", limit: int = -1) -> list[str]:
-        """Contents of live photos, in order, from the one after `after` on: what the index holds when it is whole."""
+        """Contents of live photos, in order, those behind `after`: what a complete index holds."""
         rows = self._link.execute(
             f"SELECT DISTINCT content FROM files WHERE content>? AND {LIVE} ORDER BY content LIMIT ?",
             (after, limit),
@@ -57,7 +57,7 @@ class ContentRows(LedgerPart):
         return [r[0] for r in rows]
 
     def live_pages(self, size: int = 4096) -> Iterator[list[str]]:
-        """The same, some at a time: all of a large library take hundreds of megabytes."""
+        """`live_contents` in parts: all contents of a large library take hundreds of megabytes."""
         after = ""
         while page := self.live_contents(after, size):
             yield page

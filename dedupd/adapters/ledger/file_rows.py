@@ -1,4 +1,4 @@
-"""Files as they were seen on the disks: one row a path, with its stat, state and content.
+"""Files as they were found on the disks: one row per path, with stat, state and content.
 
 Owns the table `files`. Must never look at a disk itself. Paths are BLOBs (os.fsencode): names need not be text.
 """
@@ -18,7 +18,7 @@ FILE_COLUMNS = "id, root, path, size, mtime_ns, ctime_ns, dev, ino, nlink, conte
 LIVE = "absent_since IS NULL AND +state = 'indexed'"
 """The + keeps SQLite from going through every photo by its state where a month or a content names a few."""
 _READ = "absent_since IS NULL AND +state IN ('indexed', 'undecoded')"
-"""Media that nobody decodes too."""
+"""Photos, and media that is not decoded."""
 
 
 def file_row(row: Sequence[Any]) -> FileRow:
@@ -48,7 +48,7 @@ class FileRows(LedgerPart):
     """Queries and changes over files."""
 
     def files(self, root: int) -> list[FileRow]:
-        """Every known file of a root, held and absent ones too."""
+        """Every known file of a root, held and absent ones included."""
         return [
             file_row(r) for r in self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE root=?", (root,))
         ]
@@ -107,7 +107,7 @@ class FileRows(LedgerPart):
         return [file_row(r) for r in rows]
 
     def held(self, root: int) -> Iterator[FileRow]:
-        """What dedupd moved aside, those not seen there any more too; read as it is asked for."""
+        """Held copies, those included that are missing now; an iterator."""
         ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
         for chunk, _ in chunks([r[0] for r in ids]):
             rows = self.files_by_id(chunk)
@@ -122,7 +122,7 @@ class FileRows(LedgerPart):
         return int(done.lastrowid or 0)
 
     def held_again(self, row: FileRow) -> None:
-        """It came back from the trash, as the file that it was: its moves name it by its number."""
+        """Record that it came back from the trash, with its old id, because its moves refer to that."""
         self._link.execute(
             "INSERT INTO files(id, root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, content, month, "
             "month_source) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -133,7 +133,7 @@ class FileRows(LedgerPart):
         )  # fmt: skip
 
     def changed_file(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
-        """Its bytes may be others now: forget its content (or take the one that was just read) and look again."""
+        """Its bytes may have changed: forget its content (or record the one just read), and have it read again."""
         self._link.execute(
             "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason='', content=?,"
             " absent_since=NULL WHERE id=?",
@@ -141,7 +141,7 @@ class FileRows(LedgerPart):
         )
 
     def same_file(self, id: int, stat: FileStat) -> None:
-        """Present, with the same size and mtime; whether its bytes are the same is for the caller to ask."""
+        """Record that it is there with the same size and mtime. Whether its bytes are the same is the caller's question."""
         self._link.execute(
             "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
             (*_stat(stat)[2:], id),
@@ -154,7 +154,7 @@ class FileRows(LedgerPart):
         )
 
     def placed_file(self, id: int, path: str, state: FileState) -> None:
-        """dedupd itself moved it (or undid that): where it lies now. Its month stays as it is."""
+        """Record where it lies after dedupd moved it or undid a move. Its month stays."""
         self._link.execute(
             "UPDATE files SET path=?, folder=?, state=?, reason='', absent_since=NULL WHERE id=?",
             (os.fsencode(path), _folder(path), state, id),
@@ -164,7 +164,7 @@ class FileRows(LedgerPart):
         self._link.execute("UPDATE files SET month=?, month_source=? WHERE id=?", (month, source, id))
 
     def misplaced_moves(self) -> list[int]:
-        """Ids of journal rows whose file the inventory has elsewhere: a crash came between move and record."""
+        """Ids of moves whose file is recorded at another path, because a crash came between move and record."""
         rows = self._link.execute(
             "SELECT m.id FROM moves m JOIN files f ON f.id=m.file WHERE m.state='done' "
             "AND m.id=(SELECT max(id) FROM moves WHERE file=m.file) "
@@ -173,7 +173,7 @@ class FileRows(LedgerPart):
         return [r[0] for r in rows]
 
     def held_and_missing(self, root: int) -> set[str]:
-        """Contents of held copies that were not in duplicates/ at the last look: perhaps their owner moves them out."""
+        """Contents of held copies that were missing from duplicates/ at the last check: a person may be moving them out."""
         rows = self._link.execute(
             "SELECT content FROM files WHERE root=? AND state='held' AND absent_since IS NOT NULL", (root,)
         )
@@ -196,7 +196,7 @@ class FileRows(LedgerPart):
         return {(r[0], r[1]): (r[2], r[3]) for r in rows}
 
     def held_photos(self, root: int) -> int:
-        """Pictures that were seen (not sidecars, nor media that nobody decodes) in duplicates/."""
+        """Number of decoded pictures in duplicates/ (no sidecars, no media that is not decoded)."""
         return self._link.execute(
             "SELECT count(*) FROM files f JOIN contents c ON c.content=f.content "
             "WHERE f.root=? AND f.state='held' AND f.absent_since IS NULL AND c.recipe!=?",
@@ -207,14 +207,14 @@ class FileRows(LedgerPart):
         self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, sentence(reason), id))
 
     def read_file(self, id: int, state: FileState, content: str, month: str, source: str) -> None:
-        """Its bytes are known: `state` says whether its picture is too."""
+        """Record its content; `state` says whether it was decoded too."""
         self._link.execute(
             "UPDATE files SET state=?, reason='', content=?, month=?, month_source=? WHERE id=?",
             (state, content, month, source, id),
         )
 
     def companion_content(self, id: int, content: str) -> None:
-        """What a sidecar or paired file holds; forgotten when the file changes."""
+        """Record the content of a sidecar or paired file; it is forgotten when the file changes."""
         self._link.execute("UPDATE files SET content=? WHERE id=?", (content, id))
 
     def companions_to_read(self) -> list[FileRow]:
@@ -236,7 +236,7 @@ class FileRows(LedgerPart):
         )
 
     def absent_file(self, id: int, since: float) -> None:
-        """Its absence begins now, also when by an older record it would begin later: then the clock was set back."""
+        """Record that its absence begins now, also when an older record has a later time (the clock was set back)."""
         self._link.execute(
             "UPDATE files SET absent_since=? WHERE id=? AND (absent_since IS NULL OR absent_since>?)",
             (since, id, since),
@@ -257,12 +257,12 @@ class FileRows(LedgerPart):
         return [file_row(r) for r in rows]
 
     def anything_to_look_at(self) -> bool:
-        """Whether there is a file whose bytes nobody has looked at yet."""
+        """Whether there is a file that was not read yet."""
         found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
         return found.fetchone() is not None
 
     def live_in_month(self, root: int, month: str) -> list[FileRow]:
-        """Photos, and media that nobody decodes."""
+        """Photos of this month, and media that is not decoded."""
         rows = self._link.execute(
             f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND month=? AND {_READ}", (root, month)
         )
@@ -277,23 +277,23 @@ class FileRows(LedgerPart):
         return [file_row(r) for r in rows]
 
     def live_with_content(self, content: str) -> list[FileRow]:
-        """Photos of these bytes, or media that nobody decodes."""
+        """Photos with this content, or media that is not decoded."""
         return self.live_with_contents([content])[content]
 
     def live_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
-        """Of each content its photos, or media that nobody decodes, in the order of their ids."""
+        """Content -> its photos, or media that is not decoded, by id."""
         return self._with_contents(contents, _READ)
 
     def seen_with_content(self, content: str) -> list[FileRow]:
-        """Photos of these bytes: their pictures can be looked at again."""
+        """Decoded photos with this content."""
         return self.seen_with_contents([content])[content]
 
     def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
-        """Of each content its photos, in the order of their ids: their pictures can be looked at again."""
+        """Content -> its decoded photos, by id."""
         return self._with_contents(contents, LIVE)
 
     def companions_with_contents(self, root: int, contents: Iterable[str]) -> dict[str, list[FileRow]]:
-        """Of each content the companions of this root that hold it."""
+        """Content -> the companions of this root that have it."""
         return self._with_contents(contents, "+root=? AND +state='companion' AND absent_since IS NULL", root)
 
     def _with_contents(self, contents: Iterable[str], where: str, *values: int) -> dict[str, list[FileRow]]:
@@ -308,7 +308,7 @@ class FileRows(LedgerPart):
         return found
 
     def months_of_contents(self, root: int, contents: Iterable[str]) -> dict[str, set[str]]:
-        """Of each content the months of this root's files that hold it, in duplicates/ too."""
+        """Content -> the months of this root's files that have it, held copies included."""
         found: dict[str, set[str]] = {content: set() for content in contents}
         for chunk, marks in chunks(found):
             rows = self._link.execute(

@@ -1,4 +1,4 @@
-"""Removes from the ledger what is gone and named nowhere, a little at a time; a scan can make it again.
+"""Removes rows that nothing refers to any more, a little at a time. A scan can make them again.
 
 Owns no table. Must never remove what a file, a verdict, a lesson or a move names: a content that one of them knows
 keeps what was measured of it, and a move that was made is remembered for ever.
@@ -34,7 +34,7 @@ class Forgetting(LedgerPart):
     def contents(self, after: str, limit: int) -> str:
         """Of the next `limit` contents in order, forget those that nothing names, with their pairs.
 
-        Returns where to go on from; '' when that was the end.
+        Returns the content to go on from; '' at the end.
         """
         rows = self._link.execute(
             f"SELECT c.content, {_NAMED} FROM contents c WHERE c.content>? ORDER BY c.content LIMIT ?",
@@ -52,7 +52,7 @@ class Forgetting(LedgerPart):
         return rows[-1][0] if len(rows) == limit else ""
 
     def aborted_moves(self, before: float) -> None:
-        """Moves that were begun before then and came to nothing; what is meant to be of a file stays known."""
+        """Remove aborted moves that began before then, except the newest move of a file."""
         self._link.execute(
             f"DELETE FROM moves AS m WHERE m.state='aborted' AND m.goal='moved' AND m.refusal!='purged' AND m.at<? AND NOT ({_LAST_WORD})",
             (before,),

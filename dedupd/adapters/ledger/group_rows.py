@@ -51,7 +51,7 @@ class GroupRows(LedgerPart):
         return found
 
     def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
-        """Newest month first, then id."""
+        """Groups, of a root and month if given; newest month first, then id."""
         wanted = {"root": root, "month": month}
         terms = [f"{name}=:{name}" for name, value in wanted.items() if value is not None]
         return self._groups(f"WHERE {' AND '.join(terms) or 1} ORDER BY month DESC, id", wanted)
@@ -94,7 +94,7 @@ class GroupRows(LedgerPart):
         ]  # fmt: skip
 
     def by_ids(self, ids: Iterable[int]) -> list[GroupRow]:
-        """Those of these that are there, in the order given."""
+        """The groups with these ids that still exist, in the order given."""
         wanted = list(ids)
         rows = {
             g.id: g for part, marks in chunks(wanted) for g in self._groups(f"WHERE id IN ({marks})", part)
@@ -135,7 +135,7 @@ class GroupRows(LedgerPart):
         return found[0] if found else None
 
     def groups_with_file(self, file: int) -> list[GroupRow]:
-        """As keeper or as member."""
+        """Groups that have this file as keeper or member."""
         return self._groups("WHERE keeper=? OR id IN (SELECT grp FROM members WHERE file=?)", (file, file))
 
     def groups_with_files(self, files: Iterable[int]) -> list[GroupRow]:
@@ -195,7 +195,7 @@ class GroupRows(LedgerPart):
         return int(row[0])
 
     def set_role(self, group: int, file: int, role: str, why: str | None = None) -> None:
-        """A member moved or came back; the group's version grows."""
+        """Record that a member moved or came back; the group's version grows."""
         self._link.execute(
             "UPDATE members SET role=?, why=coalesce(?, why) WHERE grp=? AND file=?",
             (role, None if why is None else sentence(why), group, file),
@@ -203,7 +203,7 @@ class GroupRows(LedgerPart):
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
 
     def remove_member(self, group: int, file: int) -> None:
-        """Its keeper is gone: it is a photo of its own again. A group without members is none."""
+        """Remove a member: it is a photo of its own again. A group without members is removed too."""
         self._link.execute("DELETE FROM members WHERE grp=? AND file=?", (group, file))
         self._link.execute("UPDATE groups SET version=version+1 WHERE id=?", (group,))
         self._link.execute(
@@ -212,7 +212,7 @@ class GroupRows(LedgerPart):
         )
 
     def void(self, file: int) -> None:
-        """Its bytes are others now, or it is gone: what was proposed of it rests on nothing. What moved stays beside its keeper."""
+        """Remove what was proposed of a file that changed or is gone. Members that moved stay beside their keeper."""
         self._link.execute(
             "DELETE FROM members WHERE role!='moved' AND (file=? OR grp IN (SELECT id FROM groups WHERE keeper=?))",
             (file, file),

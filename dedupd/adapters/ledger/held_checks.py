@@ -1,6 +1,6 @@
-"""What was found when held copies were compared again with their keepers, for moves of an older dedupd (P16).
+"""Results of comparing held copies once more with their keepers, for moves of an older dedupd (P16).
 
-Owns the table `held_checks`; a row can be made again by looking again. Must never touch a file.
+Owns the table `held_checks`; a row can be made again by comparing again. Must never touch a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class HeldChecks(LedgerPart):
     """Queries and changes over checks. Writers hold a Ledger.transaction()."""
 
     def unchecked(self, rules: str, limit: int) -> list[HeldPair]:
-        """Held copies that nobody compared with their keeper under these rules, the oldest moves first."""
+        """Held copies that were not yet compared with their keeper under these rules, oldest moves first."""
         rows = self._link.execute(
             "SELECT min(m.id), m.root, m.dst, m.content, m.keeper, m.keeper_content, m.relation FROM moves m "
             "LEFT JOIN held_checks c ON c.content=m.content AND c.keeper_content=m.keeper_content AND c.rules=? "

@@ -1,4 +1,4 @@
-"""What is on the disks, as far as it was seen: roots, files, contents and months, each in a module of its own."""
+"""The inventory: what was found on the disks. Roots, files, contents and months, each in a module of its own."""
 
 from __future__ import annotations
 

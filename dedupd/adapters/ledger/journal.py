@@ -1,8 +1,8 @@
-"""The move journal: one row for each file that was, is being, or was to be moved.
+"""The move journal: one row for each file that moved, is moving, or should have moved.
 
 Owns the table `moves` and the durability of intents: a committed intent is on disk before its rename
 begins. Must never touch a user's file, and never forgets a row (but for what came to nothing long ago: forgetting.py).
-`goal` (what a row is meant to end as) and `state` (how far it is) are separate columns.
+`goal` (what the move shall come to) and `state` (how far it is) are separate columns.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ class Journal(LedgerPart):
             )
 
     def open_moves(self) -> list[Move]:
-        """Rows that were begun and not ended: what recovery looks at, in the order they were begun."""
+        """Moves that were begun and not ended, which recovery ends; in the order they were begun."""
         return self._select(f"{_OPEN} AND state='intent'", ())
 
     def attention(self) -> list[Move]:
-        """Rows the disk contradicts; a person has to look."""
+        """Moves that the disk contradicts: a person has to look."""
         return self._select(f"{_OPEN} AND state='attention'", ())
 
     def moves(
@@ -159,9 +159,9 @@ class Journal(LedgerPart):
         return self._select(where, (os.fsencode(root), os.fsencode(path), os.fsencode(path)))
 
     def moved_since(self, root: str, at: float, *, after: int = 0, or_after: int | None = None) -> int:
-        """Photos of this root that moved aside since then and lie there still.
+        """Number of photos of this root that moved since `at` and are still held.
 
-        `after`: only moves after this one; `or_after`: those after this one too, whatever the clock said.
+        `after`: count only moves with a higher id; `or_after`: count moves with a higher id whatever their time.
         """
         row = self._link.execute(
             "SELECT count(*) FROM moves WHERE (at>=? OR id>?) AND +id>? AND +root=? AND goal='moved' AND state='done' "
@@ -171,7 +171,7 @@ class Journal(LedgerPart):
         return int(row[0])
 
     def newest(self) -> int:
-        """The number of the newest move; 0 before the first."""
+        """The id of the newest move; 0 before the first."""
         return int(self._link.execute("SELECT coalesce(max(id), 0) FROM moves").fetchone()[0])
 
     def last_batch(self) -> str:
@@ -204,7 +204,7 @@ class Journal(LedgerPart):
         return replace(move, id=int(done.lastrowid or 0))
 
     def page(self, group: int | None, month: str | None, offset: int, limit: int) -> tuple[list[Move], int]:
-        """Newest first, of a group or of a month of photos; and how many there are in all."""
+        """(moves of one page, newest first; number of all), of a group or a month if given."""
         found = (
             "FROM moves m LEFT JOIN files f ON f.id=m.file WHERE (? IS NULL OR m.grp=?) "
             "AND (? IS NULL OR coalesce(f.month, '')=?)"
@@ -247,7 +247,7 @@ def _from_row(row: Sequence[Any]) -> Move:
 
 
 def _kind(text: str) -> Refusal | None:
-    """One that this dedupd does not know is a failure like others."""
+    """The kind of refusal; one that this dedupd does not know counts as FAILED."""
     if not text:
         return None
     return Refusal(text) if text in tuple(Refusal) else Refusal.FAILED

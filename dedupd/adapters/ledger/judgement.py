@@ -1,4 +1,4 @@
-"""What was proven, decided and said: pairs, groups, lessons and verdicts, each in a module of its own."""
+"""What was proven and decided: pairs, groups, verdicts and lessons, each in a module of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger as one: a connection and its parts.
+"""The ledger: one connection and its parts.
 
     transactions.py  what every part shares: transactions, sqlite's errors as ours
     schema.py        the tables, and the one way to open them
@@ -6,12 +6,12 @@
     inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
     judgement.py     what was proven and decided: pair_rows.py, deferred_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
     journal.py       the move journal
-    sidecar_rows.py  what stands beside keepers, and what is owed
-    held_checks.py   what older moves put aside, compared once more
-    purge_rows.py    what its owner had put into the trash
-    refusals.py      what was to move and could not
-    rereading.py     whose bytes are to be read again
-    forgetting.py    what is gone and named nowhere
+    sidecar_rows.py  the sidecars beside keepers, written or owed
+    held_checks.py   held copies of older moves, compared once more
+    purge_rows.py    files that a person put into the trash
+    refusals.py      files that should move and could not
+    rereading.py     files to be read again
+    forgetting.py    removes rows that nothing refers to
 
 Owns durability; must never decide anything.
 """

@@ -26,7 +26,7 @@ from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
-from dedupd.ports import Look, LookRequest, Proof, ProofRequest, Proposal, Vision, VisionStatus
+from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
 _AT_ONCE = 256
 """Items in one request: a crash makes at most these start again."""
@@ -62,7 +62,7 @@ class VisionWorker(Vision):
         cache_dir: Path,
         embedder: str = "auto",
         *,
-        remote: messages.RemoteEyes | None = None,
+        remote: messages.RemoteServices | None = None,
         batch_size: int = 8,
         idle_seconds: float = 20.0,
         stall_seconds: float = 60.0,
@@ -97,20 +97,20 @@ class VisionWorker(Vision):
 
     # -- the port --------------------------------------------------------------------------------
 
-    def look(self, requests: Sequence[LookRequest]) -> Iterator[Look]:
-        """See `Vision.look`."""
+    def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
+        """See `Vision.ingest`."""
 
-        def ask(keys: list[int]) -> messages.LookAt:
-            return messages.LookAt(files=[_file(key, requests[key]) for key in keys])
+        def ask(keys: list[int]) -> messages.Ingest:
+            return messages.Ingest(files=[_file(key, requests[key]) for key in keys])
 
-        def read(reply: messages.Looked) -> Look:
+        def read(reply: messages.FileIngested) -> Ingested:
             result = reply.traits or reply.unreadable or Unreadable(reason="not answered", retry=True)
-            return Look(key=requests[reply.key].key, result=result, decoded=reply.decoded)
+            return Ingested(key=requests[reply.key].key, result=result, decoded=reply.decoded)
 
-        def give_up(key: int, why: str) -> Look:
-            return Look(key=requests[key].key, result=Unreadable(reason=why))
+        def give_up(key: int, why: str) -> Ingested:
+            return Ingested(key=requests[key].key, result=Unreadable(reason=why))
 
-        return self._each(len(requests), ask, messages.Looked, read, give_up)
+        return self._each(len(requests), ask, messages.FileIngested, read, give_up)
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
         """See `Vision.prove`."""
@@ -171,7 +171,7 @@ class VisionWorker(Vision):
         end = next(reply for reply in replies if isinstance(reply, messages.Searched))
         return pairs, end
 
-    def copies(self, requests: Sequence[LookRequest]) -> Iterator[list[float]]:
+    def copies(self, requests: Sequence[FileRequest]) -> Iterator[list[float]]:
         """See `Vision.copies`."""
 
         def ask(keys: list[int]) -> messages.Copy:
@@ -183,7 +183,7 @@ class VisionWorker(Vision):
 
     def cosines(self, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
         """See `Vision.cosines`."""
-        replies = self._ask(messages.Liken(pairs=list(pairs)))
+        replies = self._ask(messages.MeasureCosines(pairs=list(pairs)))
         return [c for reply in replies if isinstance(reply, messages.Cosines) for c in reply.cosines]
 
     def missing(self, contents: Sequence[str]) -> list[str]:
@@ -213,12 +213,12 @@ class VisionWorker(Vision):
         made = self._each(len(requests), ask, messages.Shrunk, read, give_up)
         return {content: Path(os.fsdecode(path)) for content, path in made if path}
 
-    def describe(self, requests: Sequence[LookRequest]) -> dict[int, Description]:
+    def describe(self, requests: Sequence[FileRequest]) -> dict[int, Description]:
         """See `Vision.describe`."""
 
         def ask(keys: list[int]) -> messages.Describe:
             files = [
-                messages.FileToLook(key=key, path=os.fsencode(requests[key].path), stat=requests[key].stat)
+                messages.FileToRead(key=key, path=os.fsencode(requests[key].path), stat=requests[key].stat)
                 for key in keys
             ]
             return messages.Describe(files=files)
@@ -292,13 +292,13 @@ class VisionWorker(Vision):
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         return last
 
-    def gather(self, order: messages.Gather) -> tuple[messages.Gathered, list[messages.Looked]]:
+    def gather(self, order: messages.Gather) -> tuple[messages.Gathered, list[messages.FileIngested]]:
         """One chunk of a backfill: the file of its rows, and the answer of each picture, those that killed the worker too.
 
         A worker that dies does the chunk anew, the suspects first and one by one: so only the guilty is struck twice.
         """
         strikes: Counter[int] = Counter()
-        given_up: dict[int, messages.Looked] = {}
+        given_up: dict[int, messages.FileIngested] = {}
         fruitless = 0
         while True:
             files = [file for file in order.files if file.key not in given_up]
@@ -319,16 +319,18 @@ class VisionWorker(Vision):
                 for key in suspects:
                     if strikes[key] >= _STRIKES:
                         reason = Unreadable(reason=f"{died} on it twice")
-                        given_up[key] = messages.Looked(key=key, traits=None, unreadable=reason, decoded=True)
+                        given_up[key] = messages.FileIngested(
+                            key=key, traits=None, unreadable=reason, decoded=True
+                        )
 
     def _gather(
         self, order: messages.Gather, course: _Course
-    ) -> tuple[list[messages.Looked], messages.Gathered]:
-        looked: dict[int, messages.Looked] = {}
+    ) -> tuple[list[messages.FileIngested], messages.Gathered]:
+        looked: dict[int, messages.FileIngested] = {}
         gathered = None
         for reply in self._converse(order):
             course.note(reply)
-            if isinstance(reply, messages.Looked):
+            if isinstance(reply, messages.FileIngested):
                 looked[reply.key] = reply
             if isinstance(reply, messages.Gathered):
                 gathered = reply
@@ -614,8 +616,8 @@ class _Process:
                 pipe.close()
 
 
-def _file(key: int, request: LookRequest) -> messages.FileToLook:
-    return messages.FileToLook(key=key, path=os.fsencode(request.path), stat=request.stat)
+def _file(key: int, request: FileRequest) -> messages.FileToRead:
+    return messages.FileToRead(key=key, path=os.fsencode(request.path), stat=request.stat)
 
 
 def _pair(key: int, request: ProofRequest) -> messages.PairToProve:

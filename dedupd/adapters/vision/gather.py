@@ -26,7 +26,7 @@ from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import Refused, opened
 from dedupd.adapters.vision.embedders.base import Embedder
-from dedupd.adapters.vision.indexing import Looker, OpenFile, Send
+from dedupd.adapters.vision.indexing import Ingester, OpenFile, Send
 from dedupd.adapters.vision.inside import INSIDE
 from dedupd.core.media import HEAD, kind_of, perhaps
 from dedupd.core.photo import Traits
@@ -65,11 +65,11 @@ def gather(
     """See the files and write their rows. Raises VisionError when these cannot be written."""
     source, to = store_at(os.fsdecode(request.source)), store_at(os.fsdecode(request.to))
     photos, insides = _Kept(), _Kept()
-    looker = Looker(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
+    ingester = Ingester(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
     for file in request.files:
         if file.key in request.alone:
-            looker.look([file])
-    looker.look(file for file in request.files if file.key not in request.alone)
+            ingester.ingest([file])
+    ingester.ingest(file for file in request.files if file.key not in request.alone)
     framed: dict[str, NDArray[np.uint64]] = {
         content: row.phashes for content, row in insides.rows.items() if content in photos.rows
     }
@@ -91,7 +91,7 @@ def gather(
 
 def _opening(source: Store) -> OpenFile:
     @contextmanager
-    def open_file(file: messages.FileToLook, alive: Callable[[], None]) -> Generator[BinaryIO]:
+    def open_file(file: messages.FileToRead, alive: Callable[[], None]) -> Generator[BinaryIO]:
         name = os.fsdecode(file.path)
         if isinstance(source, LocalStore):
             with opened(os.path.join(source.address, name)) as stream:

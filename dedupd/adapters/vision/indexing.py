@@ -37,11 +37,11 @@ _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
 """Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
 
 Send = Callable[[messages.Message], None]
-OpenFile = Callable[[messages.FileToLook, Callable[[], None]], AbstractContextManager[BinaryIO]]
+OpenFile = Callable[[messages.FileToRead, Callable[[], None]], AbstractContextManager[BinaryIO]]
 """Opens one file; the second is to be called now and then while that takes its time. Raises Refused, OSError."""
 
 
-def from_disk(file: messages.FileToLook, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
+def from_disk(file: messages.FileToRead, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
     """The file that the ledger saw."""
     return opened(fsdecode(file.path), file.stat)
 
@@ -62,8 +62,8 @@ class HoldsRows(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sight:
-    """What a decoding thread saw of one file."""
+class _DecodedFile:
+    """What a decoding thread found out about one file."""
 
     key: int
     content: str = ""
@@ -77,8 +77,8 @@ class _Sight:
     small: NDArray[np.uint8] | None = None
 
 
-class Looker:
-    """Looks at the files of one request after another."""
+class Ingester:
+    """Decodes, embeds and stores the files of one request after another."""
 
     def __init__(
         self,
@@ -102,11 +102,11 @@ class Looker:
         self._send = send
         self._open_file = open_file
 
-    def look(self, files: Iterable[messages.FileToLook]) -> None:
-        """Answer every file with Looked, in the order they get ready."""
+    def ingest(self, files: Iterable[messages.FileToRead]) -> None:
+        """Answer every file with FileIngested, in the order they get ready."""
         _Request(self, self._index, self._insides, self._smalls).run(deque(files))
 
-    def see(self, file: messages.FileToLook) -> _Sight:
+    def decode_file(self, file: messages.FileToRead) -> _DecodedFile:
         """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
         begun = messages.Begun(key=file.key)
         self._send(begun)
@@ -115,48 +115,48 @@ class Looker:
             with self._open_file(file, lambda: self._send(begun)) as stream:
                 content = content_of(stream, lambda: self._send(begun))
                 if self._index.holds(content):
-                    return _Sight(key=file.key, content=content)
+                    return _DecodedFile(key=file.key, content=content)
                 kind = kind_of(stream.read(HEAD), path)
                 if kind and not decodable(kind):
-                    return _Sight(key=file.key, content=content, traits=traits_of(content, kind))
+                    return _DecodedFile(key=file.key, content=content, traits=traits_of(content, kind))
                 embedder = self._embedder()
                 side = max(SHORT_SIDE, embedder.side if embedder else 0)
                 picture = decode(stream, path, short_side=side)
             traits, phashes = measure(picture, content, self._model)
-            return _Sight(
+            return _DecodedFile(
                 key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
                 prepared=embedder.prepare(picture.image) if embedder else None,
                 small=small_picture(np.asarray(picture.image)),
             )  # fmt: skip
         except NobodyReads as unread:
             if kind or is_named_for(unread.kind, extension(path)):
-                return _Sight(key=file.key, content=content, traits=traits_of(content, unread.kind))
-            return _Sight(
+                return _DecodedFile(key=file.key, content=content, traits=traits_of(content, unread.kind))
+            return _DecodedFile(
                 key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
             )
         except Refused as refused:
             # Bytes that were changing have no content id.
             whole = "" if refused.retry else content
             reason = Unreadable(reason=refused.reason, content=whole, retry=refused.retry)
-            return _Sight(key=file.key, content=content, unreadable=reason)
+            return _DecodedFile(key=file.key, content=content, unreadable=reason)
         except OSError as error:
             reason = Unreadable(reason=f"could not be read: {error.strerror or error}", retry=True)
-            return _Sight(key=file.key, unreadable=reason)
+            return _DecodedFile(key=file.key, unreadable=reason)
         except DedupdError:
             raise
         except Exception as error:  # noqa: BLE001
             # One odd file must not cost the others their turn.
             traceback.print_exc()
             reason = Unreadable(reason=f"could not be measured ({error})"[:200], content=content)
-            return _Sight(key=file.key, content=content, unreadable=reason)
+            return _DecodedFile(key=file.key, content=content, unreadable=reason)
         finally:
             self._send(messages.Decoded(key=file.key))
 
-    def embed(self, sights: list[_Sight]) -> list[PhotoRow]:
-        """The rows of decoded sights, vectors included."""
+    def embed(self, decoded: list[_DecodedFile]) -> list[PhotoRow]:
+        """The rows of these decoded files, vectors included."""
         embedder = self._embedder()
-        vectors: Iterable[NDArray[np.float32] | None] = [None] * len(sights)
-        gists = [""] * len(sights)
+        vectors: Iterable[NDArray[np.float32] | None] = [None] * len(decoded)
+        gists = [""] * len(decoded)
         if embedder is not None:
             held = self._index.dimensions
             if held is not None and embedder.dimensions != held:
@@ -164,26 +164,26 @@ class Looker:
                     f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds {held}: it is another model of that name"
                 )
             vectors = embedder.embed(
-                np.stack([sight.prepared for sight in sights if sight.prepared is not None])
+                np.stack([file.prepared for file in decoded if file.prepared is not None])
             )
             gists = simhash(vectors)
         return [
-            PhotoRow(traits=replace(sight.traits, simhash=gist), phashes=sight.phashes, vector=vector)
-            for sight, vector, gist in zip(sights, vectors, gists, strict=True)
-            if sight.traits is not None and sight.phashes is not None
+            PhotoRow(traits=replace(file.traits, simhash=gist), phashes=file.phashes, vector=vector)
+            for file, vector, gist in zip(decoded, vectors, gists, strict=True)
+            if file.traits is not None and file.phashes is not None
         ]
 
     def ahead(self) -> int:
         """How many files may be decoded before their turn to be embedded: bounds the memory."""
         return self._batch_size + 8
 
-    def start(self, file: messages.FileToLook) -> Future[_Sight]:
-        """Have a decoding thread see to `file`."""
-        return self._decoders.submit(self.see, file)
+    def start(self, file: messages.FileToRead) -> Future[_DecodedFile]:
+        """Have a decoding thread decode this file."""
+        return self._decoders.submit(self.decode_file, file)
 
-    def full(self, sights: list[_Sight]) -> bool:
+    def full(self, decoded: list[_DecodedFile]) -> bool:
         """Whether there are enough for one batch of the embedder."""
-        return len(sights) >= self._batch_size
+        return len(decoded) >= self._batch_size
 
     def send(self, message: messages.Message) -> None:
         """To the client."""
@@ -191,31 +191,31 @@ class Looker:
 
 
 class _Request:
-    """One LookAt on its way: sights to embed, rows to commit, keys to answer."""
+    """One request in progress: decoded files to embed, rows to commit, keys to answer."""
 
     def __init__(
-        self, looker: Looker, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None
+        self, ingester: Ingester, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None
     ) -> None:
-        self._looker = looker
+        self._ingester = ingester
         self._index = index
         self._insides = insides
         self._smalls = smalls
         self._seen: list[tuple[Traits, NDArray[np.uint8]]] = []
         """Small pictures of rows that are not on disk yet."""
-        self._to_embed: list[_Sight] = []
+        self._to_embed: list[_DecodedFile] = []
         self._to_commit: list[PhotoRow] = []
         self._framed: list[PhotoRow] = []
         """What plain margins surround, of those rows."""
-        self._known: list[_Sight] = []
+        self._known: list[_DecodedFile] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
         """Keys of contents that are decoded and not yet on disk; the first decoded it."""
         self._committed = time.monotonic()
 
-    def run(self, files: deque[messages.FileToLook]) -> None:
-        running: set[Future[_Sight]] = set()
+    def run(self, files: deque[messages.FileToRead]) -> None:
+        running: set[Future[_DecodedFile]] = set()
         while files or running:
-            while files and len(running) < self._looker.ahead():
-                running.add(self._looker.start(files.popleft()))
+            while files and len(running) < self._ingester.ahead():
+                running.add(self._ingester.start(files.popleft()))
             done, running = wait(running, timeout=_PATIENCE_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._take(future.result())
@@ -229,23 +229,23 @@ class _Request:
         self._commit()
         self._answer_known()
 
-    def _take(self, sight: _Sight) -> None:
-        if sight.unreadable is not None:
-            self._looker.send(
-                messages.Looked(key=sight.key, traits=None, unreadable=sight.unreadable, decoded=True)
+    def _take(self, file: _DecodedFile) -> None:
+        if file.unreadable is not None:
+            self._ingester.send(
+                messages.FileIngested(key=file.key, traits=None, unreadable=file.unreadable, decoded=True)
             )
-        elif sight.traits is not None and not sight.traits.decoded:
-            self._answer(sight.key, sight.traits, decoded=False)
-        elif sight.content in self._waiting:
-            self._waiting[sight.content].append(sight.key)
-        elif sight.traits is None:
-            self._known.append(sight)
+        elif file.traits is not None and not file.traits.decoded:
+            self._answer(file.key, file.traits, decoded=False)
+        elif file.content in self._waiting:
+            self._waiting[file.content].append(file.key)
+        elif file.traits is None:
+            self._known.append(file)
             if len(self._known) >= _COMMIT_ROWS:
                 self._answer_known()
         else:
-            self._waiting[sight.content].append(sight.key)
-            self._to_embed.append(sight)
-            if self._looker.full(self._to_embed):
+            self._waiting[file.content].append(file.key)
+            self._to_embed.append(file)
+            if self._ingester.full(self._to_embed):
                 self._embed()
             waited = time.monotonic() - self._committed
             if len(self._to_commit) >= _COMMIT_ROWS or waited >= _COMMIT_SECONDS:
@@ -253,16 +253,16 @@ class _Request:
 
     def _embed(self) -> None:
         if self._to_embed:
-            self._to_commit += self._looker.embed(self._to_embed)
+            self._to_commit += self._ingester.embed(self._to_embed)
             self._framed += [
-                PhotoRow(traits=sight.traits, phashes=sight.within, vector=None)
-                for sight in self._to_embed
-                if sight.traits is not None and sight.within is not None
+                PhotoRow(traits=file.traits, phashes=file.within, vector=None)
+                for file in self._to_embed
+                if file.traits is not None and file.within is not None
             ]
             self._seen += [
-                (sight.traits, sight.small)
-                for sight in self._to_embed
-                if sight.traits is not None and sight.small is not None
+                (file.traits, file.small)
+                for file in self._to_embed
+                if file.traits is not None and file.small is not None
             ]
             self._to_embed = []
 
@@ -284,9 +284,9 @@ class _Request:
 
     def _answer_known(self) -> None:
         known, self._known = self._known, []
-        traits = self._index.traits([sight.content for sight in known])
-        for sight in known:
-            self._answer(sight.key, traits[sight.content], decoded=False)
+        traits = self._index.traits([file.content for file in known])
+        for file in known:
+            self._answer(file.key, traits[file.content], decoded=False)
 
     def _answer(self, key: int, traits: Traits, *, decoded: bool) -> None:
-        self._looker.send(messages.Looked(key=key, traits=traits, unreadable=None, decoded=decoded))
+        self._ingester.send(messages.FileIngested(key=key, traits=traits, unreadable=None, decoded=decoded))

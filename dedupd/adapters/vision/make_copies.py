@@ -31,7 +31,7 @@ def copies(image: Image.Image) -> Iterator[Image.Image]:
     yield ImageOps.expand(image, border=max(wide, high) // 20, fill=(255, 255, 255))
 
 
-def cosines_of_copies(file: messages.FileToLook, embedder: Embedder) -> messages.Copied:
+def cosines_of_copies(file: messages.FileToRead, embedder: Embedder) -> messages.Copied:
     """How near each copy is to its original; nothing for a file that cannot be read now."""
     path = fsdecode(file.path)
     try:

@@ -22,7 +22,7 @@ class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all: told apart on the wire by its class name."""
 
 
-class RemoteEyes(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class RemoteServices(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Services that embed elsewhere, as their owner configured them."""
 
     mode: str
@@ -42,7 +42,7 @@ class Configure(Message, frozen=True):
     batch_size: int
     blockless: list[int] = []
     """Devices where the number of blocks tells no file that is here from one in the cloud."""
-    remote: RemoteEyes | None = None
+    remote: RemoteServices | None = None
     """None: everything is seen here, and no network socket is opened."""
     jobs: int = 0
     """Threads that read photos; 0: as many as suit the machine."""
@@ -52,18 +52,18 @@ class Configure(Message, frozen=True):
     gpu_memory_fraction: float = 1.0
 
 
-class FileToLook(msgspec.Struct, frozen=True, array_like=True):
-    """One file of a LookAt."""
+class FileToRead(msgspec.Struct, frozen=True, array_like=True):
+    """One file that the worker shall read."""
 
     key: int
     path: bytes
     stat: FileStat
 
 
-class LookAt(Message, frozen=True):
-    """Decode, embed and store; answered per file: Begun, Decoded, Looked."""
+class Ingest(Message, frozen=True):
+    """Decode, embed and store; answered per file: Begun, Decoded, FileIngested."""
 
-    files: list[FileToLook]
+    files: list[FileToRead]
 
 
 class Propose(Message, frozen=True):
@@ -80,10 +80,10 @@ class Propose(Message, frozen=True):
 class Copy(Message, frozen=True):
     """Generated copies of files; answered per file: Begun, Copied."""
 
-    files: list[FileToLook]
+    files: list[FileToRead]
 
 
-class Liken(Message, frozen=True):
+class MeasureCosines(Message, frozen=True):
     """Cosines of pairs of contents; answered with Cosines, in parts."""
 
     pairs: list[tuple[str, str]]
@@ -148,7 +148,7 @@ class Forget(Message, frozen=True):
 class Describe(Message, frozen=True):
     """What files say of themselves; answered per file: Begun, Described."""
 
-    files: list[FileToLook]
+    files: list[FileToRead]
 
 
 class Load(Message, frozen=True):
@@ -156,13 +156,13 @@ class Load(Message, frozen=True):
 
 
 class Gather(Message, frozen=True):
-    """See a chunk of pictures and leave its rows in a file elsewhere; per file: Begun, Decoded, Looked; then Gathered.
+    """See a chunk of pictures and leave its rows in a file elsewhere; per file: Begun, Decoded, FileIngested; then Gathered.
 
     A file's path is its name below `source`; its stat counts for nothing, as another machine may have listed it.
     """
 
     source: bytes
-    files: list[FileToLook]
+    files: list[FileToRead]
     alone: list[int]
     """Keys of files that are seen first and one by one: one of them may kill the worker."""
     to: bytes
@@ -178,10 +178,10 @@ class Adopt(Message, frozen=True):
 
 Request = (
     Configure
-    | LookAt
+    | Ingest
     | Propose
     | Copy
-    | Liken
+    | MeasureCosines
     | Prove
     | Missing
     | Shrink
@@ -224,7 +224,7 @@ class Busy(Message, frozen=True):
     begins: bool
 
 
-class Looked(Message, frozen=True):
+class FileIngested(Message, frozen=True):
     """One file's answer; exactly one of traits and unreadable is there."""
 
     key: int
@@ -254,7 +254,7 @@ class Copied(Message, frozen=True):
 
 
 class Cosines(Message, frozen=True):
-    """A part of the answer to Liken, in order."""
+    """A part of the answer to MeasureCosines, in order."""
 
     cosines: list[float | None]
 
@@ -320,7 +320,7 @@ Reply = (
     | Begun
     | Decoded
     | Busy
-    | Looked
+    | FileIngested
     | Candidates
     | Searched
     | Copied
@@ -335,7 +335,7 @@ Reply = (
     | Failed
 )
 
-Answer = Looked | Copied | Proven | Shrunk | Described
+Answer = FileIngested | Copied | Proven | Shrunk | Described
 """The last word on one item of a request."""
 
 _encoder = msgspec.msgpack.Encoder()

@@ -34,7 +34,7 @@ _NO_CAPTION = frozenset((
 """What cameras write into every picture's description."""
 
 
-def describe(file: messages.FileToLook) -> messages.Described:
+def describe(file: messages.FileToRead) -> messages.Described:
     """The answer for one file; a file that cannot be read says nothing."""
     path = fsdecode(file.path)
     try:

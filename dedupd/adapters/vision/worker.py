@@ -28,7 +28,7 @@ from dedupd.errors import DedupdError
 if TYPE_CHECKING:
     from dedupd.adapters.index.lance import PhotoIndex
     from dedupd.adapters.vision.embedders.base import Embedder
-    from dedupd.adapters.vision.indexing import Looker
+    from dedupd.adapters.vision.indexing import Ingester
     from dedupd.adapters.vision.proof import PairPictures
     from dedupd.adapters.vision.small_files import SmallFiles
 
@@ -56,7 +56,7 @@ class Pipe:
                 left = left[os.write(self._descriptor, left) :]
 
 
-class Eyes:
+class WorkerService:
     """What the worker holds: index, embedder, recently read pictures; each made on first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
@@ -141,16 +141,16 @@ class Eyes:
     def answer(self, request: messages.Request) -> None:
         """Send every reply to one request but its Done."""
         match request:
-            case messages.LookAt():
-                self._looker.look(request.files)
+            case messages.Ingest():
+                self._ingester.ingest(request.files)
             case messages.Gather() | messages.Adopt():
                 self._in_bulk(request)
             case messages.Propose():
                 self._propose(request)
             case messages.Copy():
                 self._copy(request)
-            case messages.Liken():
-                self._liken(request)
+            case messages.MeasureCosines():
+                self._measure_cosines(request)
             case messages.Prove():
                 self._prove(request)
             case messages.Missing() | messages.Held():
@@ -175,11 +175,11 @@ class Eyes:
             self._pipe.send(messages.Busy(what=what, begins=False))
 
     @cached_property
-    def _looker(self) -> Looker:
+    def _ingester(self) -> Ingester:
         with self._busy("getting ready to look"):
-            from dedupd.adapters.vision.indexing import Looker
+            from dedupd.adapters.vision.indexing import Ingester
 
-            return Looker(
+            return Ingester(
                 self.index, self.insides, self.smalls, self.embedder, self.model.id, self._batch_size, self._threads,
                 self._pipe.send,
             )  # fmt: skip
@@ -257,7 +257,7 @@ class Eyes:
             empty = messages.Copied(key=file.key, cosines=[])
             self._pipe.send(empty if embedder is None else cosines_of_copies(file, embedder))
 
-    def _liken(self, request: messages.Liken) -> None:
+    def _measure_cosines(self, request: messages.MeasureCosines) -> None:
         with self._busy("comparing"):
             from dedupd.adapters.vision.search import cosines_of
 
@@ -317,16 +317,16 @@ def main() -> None:
     configure = requests.get()
     assert isinstance(configure, messages.Configure)
     try:
-        eyes = Eyes(configure, pipe)
+        service = WorkerService(configure, pipe)
     except DedupdError as error:
         pipe.send(messages.Failed(sentence=str(error)))
         return
-    pipe.send(eyes.ready)
+    pipe.send(service.ready)
     pipe.send(messages.Done())
     while True:
         request = requests.get()
         try:
-            eyes.answer(request)
+            service.answer(request)
         except DedupdError as error:
             pipe.send(messages.Failed(sentence=str(error)))
         else:

@@ -83,7 +83,10 @@ def _write(where: Places, roots: Sequence[Path], *, as_json: bool) -> int:
     if as_json:
         answer_json({"config": str(where.config), "roots": [str(root.expanduser()) for root in roots]})
     else:
-        answer(f"wrote {where.config}: look at it, then start with `dedupd run` or `dedupd service install`")
+        first = (
+            "look at it" if roots else "put your folders into its `roots` (`dedupd init --find` lists some)"
+        )
+        answer(f"wrote {where.config}: {first}, then start with `dedupd run` or `dedupd service install`")
     return int(ExitCode.OK)
 
 

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ def _export(arguments: argparse.Namespace) -> int:
     """Exit 1 when a photo could not be exported; what is in iCloud only is told and no failure."""
     from dedupd.adapters.apple.exported_files import ExportedFiles
     from dedupd.adapters.apple.osxphotos import OsxPhotos
-    from dedupd.adapters.fs.lock import folder_lock
+    from dedupd.adapters.fs.lock import folder_lock, private_folder
     from dedupd.cli.opening import opened
 
     if arguments.folder is None:
@@ -96,6 +96,7 @@ def _export(arguments: argparse.Namespace) -> int:
     record = ExportedFiles(places.state, folder)
     _check_folder(folder, record)
     library = _library(arguments.library, record)
+    private_folder(places.state)
     with folder_lock(record.work.parent, "another export of Photos is running: wait for its end"):
         record.begin(library)
         _make(folder)
@@ -177,8 +178,9 @@ def _run_osxphotos(
     skip.write_text("".join(f"{uuid}\n" for uuid in sorted(moved)), "utf-8")
     written = record.work / REPORT
     with closing(record.writer()) as writer:
-        for file in Report(written).more():  # of a run that was killed
-            writer.add(file)
+        with suppress(PhotosError):  # what was left by an osxphotos that was too old stops none that is not
+            for file in Report(written).more():  # of a run that was killed, dedupd and all
+                writer.add(file)
         written.write_bytes(b"")
         report = Report(written)
 

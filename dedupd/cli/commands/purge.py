@@ -1,4 +1,7 @@
-"""`dedupd purge`: what has lain in duplicates/ for long goes into the desktop's trash, asked for each time."""
+"""`dedupd purge`: what has lain in duplicates/ for long goes into the desktop's trash, asked for each time.
+
+`--reflink` is the milder choice: what is byte for byte the photo kept stays held and shares its space on the disk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dedupd.cli.options import Commands, add_command, add_json, parse_month
 from dedupd.errors import AlreadyRunning, ConsentNeeded, ExitCode, NoDaemon
@@ -21,14 +24,37 @@ _DAYS = {"d": 1, "w": 7, "y": 365}
 _DAY_SECONDS = 86_400.0
 
 
+class _Way(NamedTuple):
+    """What is said of it."""
+
+    do: str
+    may: str
+    nothing: str
+    stay: str
+
+
+_TRASH = _Way(
+    do="put {} file(s) into the trash",
+    may="may go into the trash; the photo kept for each is read once more before it goes.",
+    nothing="Nothing in duplicates/ may go into the trash.",
+    stay="stay in duplicates/",
+)
+_REFLINK = _Way(
+    do="let {} file(s) share the disk space of the photo kept",
+    may="may share the disk space of the photo kept; they stay in duplicates/, and a bad spot on the disk then hits both.",
+    nothing="Nothing in duplicates/ can share the disk space of the photo kept.",
+    stay="keep their own space",
+)
+
+
 def add(commands: Commands) -> None:
     """What `dedupd purge` takes."""
     parser = add_command(
         commands,
         "purge",
         run,
-        help="put long-held duplicates into the desktop's trash",
-        example="dedupd purge --older-than 90d --dry-run",
+        help="put long-held duplicates into the desktop's trash, or let them share the disk space of the photo kept",
+        example="dedupd purge --older-than 90d --dry-run\n  dedupd purge --older-than 1d --reflink",
         topic="undo",
     )
     parser.add_argument(
@@ -40,6 +66,12 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM", help="of this month's photos alone")
     parser.add_argument("--dry-run", action="store_true", help="list what would go, and change nothing")
+    parser.add_argument(
+        "--reflink",
+        action="store_true",
+        help="in place of the trash: copies of the very same bytes stay in duplicates/ and share the disk space of the photo "
+        "kept, once the kernel has compared both (Linux with btrfs or XFS); nothing else of them changes",
+    )
     parser.add_argument(
         "--confirm",
         type=int,
@@ -64,16 +96,19 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.cli.opening import opened_for_acting
 
     settings, places = opened_for_acting(arguments)
-    found = _candidates(settings, places, arguments.older_than, arguments.month)
+    found = _candidates(settings, places, arguments)
     going = [c for c in found if not c.why_not]
     if not arguments.json:
-        _show(found, going)
+        _show(found, going, _REFLINK if arguments.reflink else _TRASH)
     if arguments.dry_run or not going:
         if arguments.json:
             _answer_json(found, None)
         return int(ExitCode.OK)
+    if arguments.reflink:
+        _confirmed(arguments, going, _REFLINK)
+        return _share(arguments, found, going)
     _no_daemon(places)
-    _confirmed(arguments, going)
+    _confirmed(arguments, going, _TRASH)
     moved = _purge(settings, places, [c.move.id for c in going], arguments.older_than)
     if arguments.json:
         _answer_json(found, moved)
@@ -82,23 +117,28 @@ def run(arguments: argparse.Namespace) -> int:
     return int(ExitCode.FAILED if moved.stayed else ExitCode.OK)
 
 
-def _candidates(settings: Settings, places: Places, age: float, month: str | None) -> list[Purgeable]:
+def _candidates(settings: Settings, places: Places, arguments: argparse.Namespace) -> list[Purgeable]:
     """What is stored says which may go; each root's own disk, whether there is a trash."""
     from dedupd.adapters.clock import SystemClock
     from dedupd.adapters.fs.discarding import Discarder
     from dedupd.adapters.fs.mover import FileMover
+    from dedupd.adapters.fs.sharing import BlockSharing
     from dedupd.library import LibraryView
     from dedupd.pipeline.purge import Plan
+    from dedupd.pipeline.share_space import shareable
 
     clock = SystemClock()
     discarder = Discarder(FileMover(clock))
     with closing(LibraryView(settings, places)) as view:
-        found = Plan(view.ledger, settings, view.roots).candidates(clock.now() - age, month)
+        plan = Plan(view.ledger, settings, view.roots)
+        found = plan.candidates(clock.now() - arguments.older_than, arguments.month)
+        if arguments.reflink:
+            return shareable(found, BlockSharing())
         problems = {root: discarder.problem(root) for root in {c.move.root for c in found}}
     return [c if c.why_not else replace(c, why_not=problems[c.move.root]) for c in found]
 
 
-def _show(found: Sequence[Purgeable], going: Sequence[Purgeable]) -> None:
+def _show(found: Sequence[Purgeable], going: Sequence[Purgeable], way: _Way) -> None:
     from dedupd.cli.console import answer
     from dedupd.core.summary import human_bytes, visible
 
@@ -111,13 +151,9 @@ def _show(found: Sequence[Purgeable], going: Sequence[Purgeable]) -> None:
         if c.why_not:
             stays.setdefault(c.why_not, []).append(c)
     for why, some in stays.items():
-        answer(f"stay in duplicates/: {len(some)} file(s), first {visible(some[0].move.dst)}: {visible(why)}")
+        answer(f"{way.stay}: {len(some)} file(s), first {visible(some[0].move.dst)}: {visible(why)}")
     size = human_bytes(sum(c.move.size for c in going))
-    answer(
-        f"{len(going)} file(s) ({size}) may go into the trash; the photo kept for each is read once more before it goes."
-        if going
-        else "Nothing in duplicates/ may go into the trash."
-    )
+    answer(f"{len(going)} file(s) ({size}) {way.may}" if going else way.nothing)
 
 
 def _no_daemon(places: Places) -> None:
@@ -136,23 +172,24 @@ def _no_daemon(places: Places) -> None:
     )
 
 
-def _confirmed(arguments: argparse.Namespace, going: Sequence[Purgeable]) -> None:
+def _confirmed(arguments: argparse.Namespace, going: Sequence[Purgeable], way: _Way) -> None:
     """A person typed yes, or a script knows how many files it means. Raises ConsentNeeded."""
     from dedupd.cli.console import can_ask, types
 
     if arguments.confirm is not None:
         if arguments.confirm != len(going):
             raise ConsentNeeded(
-                f"--confirm {arguments.confirm} was said, and {len(going)} file(s) would go: nothing was done, "
+                f"--confirm {arguments.confirm} was said, and it is {len(going)} file(s): nothing was done, "
                 "look at them with --dry-run"
             )
         return
     if not can_ask():
         raise ConsentNeeded(
-            f"this would put {len(going)} file(s) into the trash, and nobody can be asked: look at them with --dry-run, "
+            f"this is to {way.do.format(len(going))}, and nobody can be asked: look at them with --dry-run, "
             f"then say --confirm {len(going)}"
         )
-    if not types(f"Put these {len(going)} file(s) into the trash? Type yes in full:", "yes"):
+    question = way.do.format(f"these {len(going)}")
+    if not types(f"{question[0].upper()}{question[1:]}? Type yes in full:", "yes"):
         raise ConsentNeeded("nothing was done")
 
 
@@ -173,6 +210,29 @@ def _purge(settings: Settings, places: Places, ids: Sequence[int], age: float) -
     return moved
 
 
+def _share(arguments: argparse.Namespace, found: Sequence[Purgeable], going: Sequence[Purgeable]) -> int:
+    """Exit 1 when one keeps its own space. No lock: nothing that anybody else looks at changes."""
+    from dedupd.adapters.fs.sharing import BlockSharing
+    from dedupd.cli.console import answer, progress_bar, tell
+    from dedupd.core.attention import gathered
+    from dedupd.core.summary import human_bytes, visible
+    from dedupd.pipeline.share_space import share_space
+
+    with progress_bar(quiet=arguments.json) as progress:
+        shared = share_space(going, BlockSharing(), progress)
+    messages = gathered(shared.troubles)
+    if arguments.json:
+        told = {"shared": shared.files, "shared_bytes": shared.bytes, "stayed": len(shared.troubles)}
+        _answer_json(found, None, **told, messages=messages)
+    else:
+        for message in messages:
+            tell(f"note: {visible(message)}")
+        answer(
+            f"{shared.files} file(s) ({human_bytes(shared.bytes)}) share the disk space of the photo kept."
+        )
+    return int(ExitCode.FAILED if shared.troubles else ExitCode.OK)
+
+
 def _told(moved: Moved) -> None:
     from dedupd.cli.console import answer, tell
     from dedupd.core.summary import visible
@@ -184,7 +244,7 @@ def _told(moved: Moved) -> None:
         tell("`dedupd undo PATH` brings one back for as long as the trash keeps it.")
 
 
-def _answer_json(found: Sequence[Purgeable], moved: Moved | None) -> None:
+def _answer_json(found: Sequence[Purgeable], moved: Moved | None, **more: Any) -> None:
     from dedupd.cli.console import answer_json
 
     def listed(c: Purgeable) -> dict[str, Any]:
@@ -203,4 +263,4 @@ def _answer_json(found: Sequence[Purgeable], moved: Moved | None) -> None:
         "stayed": moved.stayed if moved else 0,
         "messages": moved.messages if moved else [],
     }
-    answer_json(value)
+    answer_json(value | more)

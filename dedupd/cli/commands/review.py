@@ -85,5 +85,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     from dedupd.cli.commands import web
 
     listen = f"127.0.0.1:{arguments.port}"
-    asked = {"listen": listen, "tls_cert": None, "tls_key": None, "insecure_lan": False, "open": True}
+    asked = {
+        "listen": listen,
+        "tls_cert": None,
+        "tls_key": None,
+        "insecure_lan": False,
+        "open": True,
+        "address": False,
+        "by_service": False,
+    }
     return web.run(argparse.Namespace(**{**vars(arguments), **asked}))

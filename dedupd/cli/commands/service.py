@@ -24,6 +24,11 @@ def add(commands: Commands) -> None:
         "roots", nargs="*", type=Path, metavar="ROOT", help="folders to write into a new config.toml"
     )
     parser.add_argument(
+        "--web",
+        action="store_true",
+        help="install: the page of `dedupd web` too, at config.toml's web.listen, for this machine",
+    )
+    parser.add_argument(
         "-f", "--follow", action="store_true", help="logs: go on with what is said from now on"
     )
 
@@ -38,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "install":
         if arguments.roots:
             write_config(where.config, arguments.roots)
-        install(where, load(where.config, where, offline_ok=True), host)
+        install(where, load(where.config, where, offline_ok=True), host, web=arguments.web)
         return ExitCode.OK
     if arguments.action == "logs":
         return logs(where, host, follow=arguments.follow)

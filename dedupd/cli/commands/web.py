@@ -32,6 +32,16 @@ def add(commands: Commands) -> None:
     )
     add_beyond_this_machine(parser)
     parser.add_argument("--open", action="store_true", help="open it in the browser")
+    parser.add_argument(
+        "--address",
+        action="store_true",
+        help="only print where it is to be opened, with the token: for one that a service runs",
+    )
+    parser.add_argument(
+        "--by-service",
+        action="store_true",
+        help="print no token (a journal would keep it), and start no daemon: it has a service of its own",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from dedupd.web.listening import listen_on
         from dedupd.web.serve import serve
+        from dedupd.web.tokens import token_in
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("dedupd"):
             raise
@@ -55,7 +66,16 @@ def run(arguments: argparse.Namespace) -> int:
         insecure_lan=arguments.insecure_lan,
     )  # fmt: skip
 
+    if arguments.address:
+        token = token_in(places.state / "web.token")
+        answer(f"{listen.url}/?token={token}")
+        return ExitCode.OK
+
     def told(at: Listen, tokens: Tokens) -> None:
+        if arguments.by_service:
+            answer(f"{at.url} is served; `dedupd web --address` prints it with its token")
+            deliver()
+            return
         answer(f"{at.url}/?token={tokens.token}")
         tell(
             "Open that address in a browser; Ctrl+C here ends it. "
@@ -68,5 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
             # Other users can read a browser's command line: what stands there opens the door once.
             webbrowser.open(f"{at.url}/?token={tokens.ticket()}")
 
-    serve(settings, places, listen, told, start_command=own_command(arguments, "run"))
+    start_command = [] if arguments.by_service else own_command(arguments, "run")
+    serve(settings, places, listen, told, start_command=start_command)
     return int(ExitCode.OK)

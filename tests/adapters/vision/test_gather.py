@@ -22,7 +22,7 @@ from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import indexing, messages
 from dedupd.adapters.vision.gather import gather
 from dedupd.adapters.vision.hashes import RECIPE
-from dedupd.adapters.vision.indexing import Looker
+from dedupd.adapters.vision.indexing import Ingester
 from dedupd.adapters.vision.inside import INSIDE
 from dedupd.core.photo import FileStat
 from tests.support.pictures import picture, save
@@ -80,10 +80,10 @@ NAMES = [
 
 def seen(
     pictures: Path, to: Path, decoders: ThreadPoolExecutor, alone: list[int] | None = None
-) -> tuple[messages.Gathered, dict[str, messages.Looked]]:
+) -> tuple[messages.Gathered, dict[str, messages.FileIngested]]:
     nothing = FileStat(size=0, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
     files = [
-        messages.FileToLook(key=key, path=os.fsencode(name), stat=nothing) for key, name in enumerate(NAMES)
+        messages.FileToRead(key=key, path=os.fsencode(name), stat=nothing) for key, name in enumerate(NAMES)
     ]
     order = messages.Gather(
         source=os.fsencode(pictures), files=files, alone=alone or [], to=os.fsencode(to), name="chunk"
@@ -92,20 +92,20 @@ def seen(
     gather(order, lambda: EMBEDDER, MODEL, 2, decoders, told.append)
     gathered = told[-1]
     assert isinstance(gathered, messages.Gathered)
-    return gathered, {NAMES[each.key]: each for each in told if isinstance(each, messages.Looked)}
+    return gathered, {NAMES[each.key]: each for each in told if isinstance(each, messages.FileIngested)}
 
 
 def looked(pictures: Path, index: PhotoIndex, insides: PhotoIndex, decoders: ThreadPoolExecutor) -> list[Any]:
-    files: list[messages.FileToLook] = []
+    files: list[messages.FileToRead] = []
     for key, name in enumerate(NAMES[:8]):
         at = (pictures / name).stat()
         stat = FileStat(
             size=at.st_size, mtime_ns=at.st_mtime_ns, ctime_ns=at.st_ctime_ns, dev=at.st_dev, ino=at.st_ino
         )
-        files.append(messages.FileToLook(key=key, path=os.fsencode(pictures / name), stat=stat))
+        files.append(messages.FileToRead(key=key, path=os.fsencode(pictures / name), stat=stat))
     told: list[messages.Message] = []
-    Looker(index, insides, None, lambda: EMBEDDER, MODEL, 2, decoders, told.append).look(files)
-    return [each for each in told if isinstance(each, messages.Looked)]
+    Ingester(index, insides, None, lambda: EMBEDDER, MODEL, 2, decoders, told.append).ingest(files)
+    return [each for each in told if isinstance(each, messages.FileIngested)]
 
 
 def tables(folder: Path) -> tuple[PhotoIndex, PhotoIndex]:

@@ -23,7 +23,7 @@ def test_answers_come_while_files_are_read_and_at_the_latest_after_some_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, early: bool
 ) -> None:
     monkeypatch.setattr(indexing, "_COMMIT_SECONDS", seconds)
-    files: list[messages.FileToLook] = []
+    files: list[messages.FileToRead] = []
     for key in range(FILES):
         save(tmp_path / f"{key}.jpg", picture(key, (64, 48)))
         found = (tmp_path / f"{key}.jpg").stat()
@@ -31,16 +31,16 @@ def test_answers_come_while_files_are_read_and_at_the_latest_after_some_seconds(
             size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns,
             dev=found.st_dev, ino=found.st_ino,
         )  # fmt: skip
-        files.append(messages.FileToLook(key=key, path=os.fsencode(tmp_path / f"{key}.jpg"), stat=stat))
+        files.append(messages.FileToRead(key=key, path=os.fsencode(tmp_path / f"{key}.jpg"), stat=stat))
     told: list[messages.Message] = []
     index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
     with ThreadPoolExecutor(1) as decoders:
         smalls = SmallFiles(tmp_path / "index", RECIPE)
-        indexing.Looker(index, insides, smalls, lambda: None, "", 2, decoders, told.append).look(files)
-    answers = [place for place, each in enumerate(told) if isinstance(each, messages.Looked)]
+        indexing.Ingester(index, insides, smalls, lambda: None, "", 2, decoders, told.append).ingest(files)
+    answers = [place for place, each in enumerate(told) if isinstance(each, messages.FileIngested)]
     last_begun = max(place for place, each in enumerate(told) if isinstance(each, messages.Begun))
     assert len(answers) == len(index) == FILES
     assert (answers[0] < last_begun) == early
     assert smalls.of(
-        [each.traits.content for each in told if isinstance(each, messages.Looked) and each.traits]
+        [each.traits.content for each in told if isinstance(each, messages.FileIngested) and each.traits]
     ).shapes.all()

@@ -48,7 +48,7 @@ def test_a_model_sees_copies_near_and_strangers_far(lite0: VisionWorker, tmp_pat
     answers = sorted(lite0.copies(files), key=len)
     assert [len(cosines) for cosines in answers] == [0, 8, 8]
     assert answers == sorted(lite0.copies(files), key=len)
-    seen = [look.result for look in lite0.look(files[:2])]
+    seen = [look.result for look in lite0.ingest(files[:2])]
     a, b = sorted(traits.content for traits in seen if isinstance(traits, Traits))
     stranger, nobody, self = lite0.cosines([(a, b), (a, "f" * 64), (b, b)])
     assert nobody is None
@@ -64,7 +64,7 @@ def test_a_model_sees_copies_near_and_strangers_far(lite0: VisionWorker, tmp_pat
 def test_hashes_alone_have_no_cosines(tmp_path: Path) -> None:
     vision = VisionWorker(tmp_path / "index", tmp_path / "cache", "hashes")
     path = save(tmp_path / "1.jpg", picture(1))
-    (look,) = vision.look([request(0, path)])
+    (look,) = vision.ingest([request(0, path)])
     assert isinstance(look.result, Traits)
     assert list(vision.copies([request(0, path)])) == [[]]
     assert vision.cosines([(look.result.content, look.result.content)]) == [None]

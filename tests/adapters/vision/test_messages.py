@@ -34,7 +34,7 @@ TRAITS = Traits(
 @pytest.mark.parametrize(
     "message",
     [
-        messages.LookAt(files=[messages.FileToLook(key=7, path=b"/caf\xe9\n.jpg", stat=STAT)]),
+        messages.Ingest(files=[messages.FileToRead(key=7, path=b"/caf\xe9\n.jpg", stat=STAT)]),
         messages.Propose(fresh=["a"], among=None, min_cosine=0.5, bar=None),
         messages.Prove(pairs=[messages.PairToProve(key=0, a="a", b="b", path_a=b"\xff", path_b=b"")]),
     ],
@@ -46,8 +46,10 @@ def test_requests_arrive_as_sent(message: messages.Message) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        messages.Looked(key=1, traits=TRAITS, unreadable=None, decoded=True),
-        messages.Looked(key=2, traits=None, unreadable=Unreadable(reason="no", retry=True), decoded=False),
+        messages.FileIngested(key=1, traits=TRAITS, unreadable=None, decoded=True),
+        messages.FileIngested(
+            key=2, traits=None, unreadable=Unreadable(reason="no", retry=True), decoded=False
+        ),
         messages.Proven(key=3, measures=Measures(extra={"t0": 0.1}), error=""),
         messages.Busy(what="x", begins=False),
     ],

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
 from dedupd.adapters.fs.disk import file_stat
-from dedupd.adapters.vision.messages import FileToLook
+from dedupd.adapters.vision.messages import FileToRead
 from dedupd.adapters.vision.metadata import describe
 from dedupd.core.descriptions import Description, Location
 from dedupd.core.xmp import to_xmp
@@ -22,7 +22,7 @@ XMP = Description(captured="2024-06-15T12:30:01", rating=5, keywords=("sea",), c
 
 
 def said(path: Path) -> Description:
-    return describe(FileToLook(key=7, path=os.fsencode(path), stat=file_stat(os.lstat(path)))).said
+    return describe(FileToRead(key=7, path=os.fsencode(path), stat=file_stat(os.lstat(path)))).said
 
 
 def photo(path: Path, exif: Image.Exif | None = None, **how: Any) -> Path:
@@ -125,7 +125,7 @@ def test_a_file_swapped_meanwhile_and_a_link_say_nothing(tmp_path: Path) -> None
     stat = file_stat(os.lstat(path))
     other = photo(tmp_path / "b.jpg", described_exif())
     os.replace(other, path)
-    assert not describe(FileToLook(key=1, path=os.fsencode(path), stat=stat)).said
+    assert not describe(FileToRead(key=1, path=os.fsencode(path), stat=stat)).said
     link = tmp_path / "link.jpg"
     link.symlink_to(path)
-    assert not describe(FileToLook(key=1, path=os.fsencode(link), stat=file_stat(os.stat(path)))).said
+    assert not describe(FileToRead(key=1, path=os.fsencode(link), stat=file_stat(os.stat(path)))).said

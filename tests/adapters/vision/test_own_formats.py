@@ -22,7 +22,7 @@ from dedupd.adapters.fs.walk import file_stat
 from dedupd.adapters.vision import gather, messages, recognise
 from dedupd.adapters.vision.decode import Picture, Refused, decode, opened
 from dedupd.adapters.vision.exif import read_facts
-from dedupd.adapters.vision.indexing import Looker
+from dedupd.adapters.vision.indexing import Ingester
 from dedupd.adapters.vision.jpeg_xl import read_header
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.refused import NobodyReads
@@ -316,12 +316,12 @@ def test_without_its_extra_a_deep_tiff_is_known_by_its_bytes_and_says_what_would
     assert "dedupd[tiff]" in formats.why_undecoded(caught.value.kind)
     put(tmp_path / "a.jpg", of_float(scene))
     with ThreadPoolExecutor(1) as threads:
-        looker = Looker(
+        ingester = Ingester(
             gather._Kept(), gather._Kept(), None, lambda: None, "", 1, threads, lambda message: None
         )
         seen = {
-            name: looker.see(
-                messages.FileToLook(
+            name: ingester.decode_file(
+                messages.FileToRead(
                     key=1, path=os.fsencode(tmp_path / name), stat=file_stat((tmp_path / name).lstat())
                 )
             )

@@ -22,7 +22,7 @@ from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk
 from dedupd.core.photo import FileStat, Traits, Unreadable
 from dedupd.errors import VisionError
-from dedupd.ports import LookRequest, ProofRequest
+from dedupd.ports import FileRequest, ProofRequest
 
 POISON = '''
 """Loaded by the worker's interpreter: files named after a misfortune meet it when they are decoded."""
@@ -94,9 +94,9 @@ def photo(path: Path, seed: int) -> Path:
     return path
 
 
-def request(key: int, path: Path) -> LookRequest:
+def request(key: int, path: Path) -> FileRequest:
     found = os.lstat(path)
-    return LookRequest(
+    return FileRequest(
         key=key,
         path=os.fspath(path),
         stat=FileStat(
@@ -110,7 +110,7 @@ def request(key: int, path: Path) -> LookRequest:
 
 
 def look(vision: VisionWorker, *paths: Path) -> dict[str, Traits | Unreadable]:
-    answers = list(vision.look([request(key, path) for key, path in enumerate(paths)]))
+    answers = list(vision.ingest([request(key, path) for key, path in enumerate(paths)]))
     assert sorted(answer.key for answer in answers) == list(range(len(paths)))
     return {paths[answer.key].name: answer.result for answer in answers}
 
@@ -129,7 +129,7 @@ def test_a_file_that_crashes_the_worker_is_set_aside_and_the_others_are_seen(
 
 @pytest.mark.usefixtures("poisoned")
 def test_a_file_that_hangs_the_worker_costs_one_file_its_turn(tmp_path: Path) -> None:
-    vision = make(tmp_path, stall_seconds=0.8)
+    vision = make(tmp_path, stall_seconds=2.0)
     results = look(vision, *(photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "hang.jpg"])))
     vision.rest()
     hung = results["hang.jpg"]
@@ -199,7 +199,7 @@ def pair(a: Path, b: Path) -> ProofRequest:
 def test_a_worker_killed_in_the_middle_loses_no_file(tmp_path: Path, vision: VisionWorker) -> None:
     paths = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(80)]
     answers = []
-    for answer in vision.look([request(key, path) for key, path in enumerate(paths)]):
+    for answer in vision.ingest([request(key, path) for key, path in enumerate(paths)]):
         answers.append(answer)
         if len(answers) == 1:
             assert vision.pid is not None
@@ -219,7 +219,7 @@ def test_what_was_answered_is_on_disk_when_the_worker_is_killed(tmp_path: Path, 
 
 def test_answers_no_longer_wanted_do_not_reach_the_next_request(tmp_path: Path, vision: VisionWorker) -> None:
     paths = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(40)]
-    answers = vision.look([request(key, path) for key, path in enumerate(paths)])
+    answers = vision.ingest([request(key, path) for key, path in enumerate(paths)])
     next(answers)
     answers.close()  # type: ignore[attr-defined]
     assert vision.missing(["0" * 64]) == ["0" * 64]
@@ -227,7 +227,7 @@ def test_answers_no_longer_wanted_do_not_reach_the_next_request(tmp_path: Path, 
 
 
 def test_a_request_within_another_is_a_mistake_not_a_deadlock(tmp_path: Path, vision: VisionWorker) -> None:
-    answers = vision.look([request(0, photo(tmp_path / "a.jpg", 1))])
+    answers = vision.ingest([request(0, photo(tmp_path / "a.jpg", 1))])
     next(answers)
     with pytest.raises(RuntimeError):
         vision.missing([])

