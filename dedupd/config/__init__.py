@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dedupd.config.file import example_config, load
 from dedupd.config.places import Places, places
-from dedupd.config.settings import Embedding, KeepPolicy, Schedule, Settings, TierAction, Tiers, Web
+from dedupd.config.settings import Embedding, KeepPolicy, Pacing, Schedule, Settings, TierAction, Tiers, Web
 
 __all__ = [
     "Embedding",
     "KeepPolicy",
+    "Pacing",
     "Places",
     "Schedule",
     "Settings",

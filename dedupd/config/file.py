@@ -26,6 +26,7 @@ from dedupd.config.settings import (
     EmbeddingProtocol,
     KeepPolicy,
     Metadata,
+    Pacing,
     Schedule,
     Settings,
     TierAction,
@@ -150,6 +151,9 @@ def _nearest(value: Any, words: Sequence[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
+_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Option:
     key: str
@@ -264,6 +268,35 @@ _OPTIONS = (
         note="The worker process leaves after this long without work.",
     ),
     _Option(
+        key="speed.hours",
+        read=_text(f"(?:{_TIME}-{_TIME})?", 'times like "22:00-07:00", or "" for always'),
+        note="Local time in which the daemon does heavy work by itself (looking, comparing, moving). What you ask of it is "
+        'done at once, and keepers are looked after always. "": at any time.',
+    ),
+    _Option(
+        key="speed.battery",
+        read=_amount(0, 100),
+        note="On battery below this many per cent, heavy work waits. 0: never.",
+    ),
+    _Option(
+        key="speed.load",
+        read=_amount(0, 1000),
+        note="Heavy work waits while the machine's load, divided by its cores, is above this, as 4. 0: never; it is of low "
+        "priority anyway.",
+    ),
+    _Option(
+        key="speed.disk_ms",
+        read=_amount(0, 60_000),
+        note="Heavy work waits while the disk of a root takes longer than this to answer, in milliseconds, as 200. 0: never. "
+        "Linux, local disks.",
+    ),
+    _Option(
+        key="speed.moves_per_minute",
+        read=_amount(0, 100_000, whole=True),
+        note="Files that move by themselves in a minute where a sync client (OneDrive, Dropbox, Nextcloud, ...) keeps the "
+        "folder, so that it does not ask about a mass deletion. What you approve moves at once. 0: no limit.",
+    ),
+    _Option(
         key="web.listen",
         read=_text(
             r"(localhost|[0-9.]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}",
@@ -304,7 +337,7 @@ _OPTIONS = (
 _LARGEST = 1 << 20
 """Bytes of a config.toml."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
-_TABLES = ("tiers", "schedule", "web", "embedding")
+_TABLES = ("tiers", "schedule", "speed", "web", "embedding")
 _FLAGS = {"embedder": "--model", "embedding.mode": "--embedding"}
 """What the command line calls an option, where that is not --its-key."""
 
@@ -370,6 +403,7 @@ def _settings(values: dict[str, Any], path: Path | None) -> Settings:
         tables[table][name] = value
     return Settings(
         **tables[""], tiers=Tiers(**tables["tiers"]), schedule=Schedule(**tables["schedule"]), web=Web(**tables["web"]),
+        speed=Pacing(**tables["speed"]),
         embedding=Embedding(**tables["embedding"]), source=path,
     )  # fmt: skip
 

@@ -47,6 +47,22 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """When the daemon works of its own accord. What is asked of it, and what looks after keepers, never waits."""
+
+    hours: str = ""
+    """Local time in which it does heavy work, as '22:00-07:00'; '' for always."""
+    battery: float = 30.0
+    """Per cent: on battery below it, it waits. 0: never."""
+    load: float = 0.0
+    """Load a core above which it waits; 0: never, for its work is of low priority anyway."""
+    moves_per_minute: int = 30
+    """Files that move by themselves in a sync client's folder; 0: as fast as they can."""
+    disk_ms: float = 0.0
+    """It waits while a disk takes longer to answer; 0: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     """What `dedupd web` listens on, and how much it takes in that is none of the library's."""
 
@@ -87,6 +103,7 @@ class Settings:
     roots: tuple[Path, ...] = ()
     tiers: Tiers = field(default_factory=Tiers)
     schedule: Schedule = field(default_factory=Schedule)
+    speed: Pacing = field(default_factory=Pacing)
     web: Web = field(default_factory=Web)
     embedding: Embedding = field(default_factory=Embedding)
     keep_policy: KeepPolicy = "best"

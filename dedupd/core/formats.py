@@ -67,6 +67,10 @@ FORMATS = (
         heads=(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     ),
     Format(
+        name="deep TIFF", suffixes=("tif", "tiff"), rank=3, extra="tiff", library="imagecodecs",
+        unread="TIFF of float, 12-bit, 32-bit or planar 16-bit numbers",
+    ),
+    Format(
         name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ",
         suffixes=(
             "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
@@ -106,6 +110,11 @@ def why_undecoded(kind: str) -> str:
             said = row.without_extra if kind == row.unread else kind
             return f"compared by its bytes alone ({said})"
     return ""
+
+
+def is_named_for(kind: str, suffix: str) -> bool:
+    """Whether files of this extension are those that are called so when nobody decodes them, or when none can."""
+    return any(kind in (row.unread, row.unknown) and suffix in row.suffixes for row in FORMATS if row.unread)
 
 
 def suffixes(*, raw: bool) -> frozenset[str]:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from dedupd.core.month import Month
+from dedupd.core.politeness import clock_time
 from dedupd.core.records import GroupRow
 from dedupd.daemon.engine import Urgency
 from dedupd.daemon.page_fit import fitting, told
@@ -20,6 +21,7 @@ from dedupd.daemon.services import Services
 from dedupd.daemon.socket_server import RequestError, failure_of
 from dedupd.errors import DedupdError
 from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline import pausing
 from dedupd.pipeline.slices import Stop
 from dedupd.pipeline.undo import undo
 from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE, Failure
@@ -49,6 +51,7 @@ T = TypeVar("T")
 Act = Callable[[Library, Stop], Moved]
 """What a person asked for, that lets others in at its safe points."""
 REMEMBERED_KEYS = 512
+LONGEST_PAUSE = 366 * 86400.0
 """Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
 MANY_BATCHES = 2_000
 SLICE_SECONDS = 3.0
@@ -94,22 +97,33 @@ class Acts:
         return Thumbnails(paths=dict(paths[: fitting(paths)]))
 
     async def pause(self, request: Pause) -> Confirmed:
-        self._services.jobs.paused = True  # what runs now ends at its next safe point
-        await self._act("pause", lambda library: library.ledger.put("paused", "yes"), Urgency.GLANCE)
+        seconds = request.seconds
+        if seconds is not None and not 0 < seconds <= LONGEST_PAUSE:
+            raise RequestError(
+                REFUSED,
+                "a pause lasts up to 366 days: give it a length such as 2h, or none to end it yourself",
+            )
+        now = time.time()
+        until = None if seconds is None else now + seconds
+        self._services.jobs.pause(until, seconds)
+        await self._act("pause", lambda library: pausing.pause(library.ledger, now, seconds), Urgency.GLANCE)
         self._services.tell_status()
-        return Confirmed(message="paused: nothing is indexed, clustered or moved until `dedupd resume`")
+        end = (
+            "until `dedupd resume`"
+            if until is None
+            else f"until {clock_time(until, now)}, or `dedupd resume`"
+        )
+        return Confirmed(message=f"paused: nothing is indexed, clustered or moved {end}")
 
     async def resume(self, request: Resume) -> Confirmed:
-        await self._act("resume", lambda library: library.ledger.put("paused", "no"), Urgency.GLANCE)
-        self._services.jobs.paused = False
-        self._services.jobs.look_everywhere()
-        self._services.tell_status()
+        await self._act("resume", lambda library: pausing.resume(library.ledger), Urgency.GLANCE)
+        self._services.jobs.resume()
         return Confirmed(message="going on")
 
     async def scan_now(self, request: ScanNow) -> Confirmed:
         if self._services.jobs.paused:
             raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
-        self._services.jobs.look_everywhere()
+        self._services.jobs.look_now()
         return Confirmed(message="looking at every root now")
 
     async def scan(self, request: Scan) -> Acted:
@@ -179,7 +193,7 @@ class Acts:
 
         def work(library: Library) -> Preparation:
             end = time.monotonic() + SLICE_SECONDS
-            stop = self._services.jobs.safe_points(lambda: time.monotonic() > end)
+            stop = self._services.jobs.safe_points(lambda: time.monotonic() > end, asked=True)
             act(library, reached, on_progress=note, stop=stop)
             return reached
 
@@ -251,7 +265,7 @@ class Acts:
         def forget(library: Library, stop: Stop) -> Moved:
             end = time.monotonic() + SLICE_SECONDS
             return library.verdicts.forget(
-                *lessons, stop=self._services.jobs.safe_points(lambda: time.monotonic() > end)
+                *lessons, stop=self._services.jobs.safe_points(lambda: time.monotonic() > end, asked=True)
             )  # the pass that follows groups the rest
 
         return await self._once(request.key, lambda: self._judged("forget", [], forget))
@@ -262,7 +276,7 @@ class Acts:
         def run(library: Library) -> tuple[Moved, list[int]]:
             for group in groups:
                 _checked(library, group)
-            stop = self._services.jobs.safe_points()
+            stop = self._services.jobs.safe_points(asked=True)
             moved, lessons = library.verdicts.recording(lambda: act(library, stop))
             self._services.jobs.after_moves(library, moved)
             return moved, lessons

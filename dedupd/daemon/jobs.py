@@ -3,7 +3,8 @@
 How a changed month comes to be clustered: events hint at its folder (`hint`); a look finds what is new and marks the month
 (`_look`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
 Interval and nightly passes come from daemon/schedule.py and end in the same `_pass`.
-Owns the pause. Must never touch a file or the ledger itself: the library does, in the engine's thread.
+Owns the pause, and what waits for a better moment (core/politeness.py): nothing that a person asks for, nothing that keepers
+need. Must never touch a file or the ledger itself: the library does, in the engine's thread.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from dedupd.config import Settings
 from dedupd.core.month import Month
+from dedupd.core.politeness import Limits, Machine, waits_for
 from dedupd.core.records import RootRow
 from dedupd.daemon.engine import Engine, Urgency
 from dedupd.daemon.hints import Folders, Hints, folders_of
 from dedupd.daemon.schedule import Scheduler
 from dedupd.errors import DedupdError, Refusal
 from dedupd.library import Library, Moved, ScanOutcome
+from dedupd.pipeline import pausing
 from dedupd.pipeline.reread import Reread
 from dedupd.pipeline.slices import Stop
 from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
@@ -47,11 +51,50 @@ class Jobs:
         self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
         self._reports_all, self._soon, self._send, self._tell_status = reports_all, soon, send, tell_status
         self.paused = False
+        self.paused_until: float | None = None
+        self.waits = ""
+        """What heavy work of its own accord waits for, one clause; '' when it may be done."""
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._round: list[str] = []
         """What the last round of moves could not do, and what failed since."""
         self._unread: list[str] = []
         """Folders that the last full look could not read."""
+
+    # ---- rest
+
+    @property
+    def rests(self) -> bool:
+        """Whether it leaves alone, for now, what nobody asked for and no keeper needs."""
+        return self.paused or bool(self.waits)
+
+    def pause(self, until: float | None, left: float | None = None) -> None:
+        """Until this wall clock, which is so many seconds away, or until `resume`. What runs now ends at its next safe point."""
+        self.paused, self.paused_until = True, until
+        if left is not None:
+            self._schedule.later("resume", left, self._resume_by_itself)
+
+    def resume(self) -> None:
+        """End the pause, and look at what happened meanwhile."""
+        self.paused, self.paused_until = False, None
+        self.look_everywhere()
+        self._tell_status()
+
+    def _resume_by_itself(self) -> None:
+        if self.paused and self.paused_until is not None:  # not paused anew meanwhile, for ever
+            log.info("the pause is over")
+            self._engine.submit("resume", lambda library: pausing.resume(library.ledger), Urgency.GLANCE)
+            self.resume()
+
+    def consider(self, now: datetime, machine: Machine) -> None:
+        """Whether heavy work may be done now, by the settings and how the machine is doing."""
+        speed, before = self._settings().speed, self.waits
+        limits = Limits(hours=speed.hours, battery=speed.battery, load=speed.load, disk_ms=speed.disk_ms)
+        self.waits = waits_for(limits, now, machine, waiting=bool(before))
+        if bool(before) == bool(self.waits):
+            return
+        log.info("waiting: %s", self.waits) if self.waits else log.info("going on")
+        self.look_everywhere()  # for what happened meanwhile; while it waits, nothing
+        self._tell_status()
 
     # ---- what clients are told
 
@@ -83,11 +126,11 @@ class Jobs:
 
     def _look_at_hints(self) -> None:
         hints = self._hints.take()
-        if hints and not self.paused:
+        if hints and not self.rests:
             self._engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
 
     def _look(self, library: Library, hints: Folders) -> None:
-        if self.paused:  # it waited meanwhile; resume looks everywhere
+        if self.rests:  # it waited meanwhile; who ends the rest looks everywhere
             return
         changed, stop = False, self.safe_points()
         paths = [root.path for root in library.roots.all]
@@ -102,27 +145,31 @@ class Jobs:
             self._engine.submit("index", self._index, once=True)
 
     def _index(self, library: Library) -> None:
-        if not self.paused:
+        if not self.rests:
             library.passes.ingest(on_progress=self._engine.report, stop=self.safe_points())
             self._soon(self.regroup)
             self._soon(self._tell_status)
 
     def look_everywhere(self) -> None:
         """Reconcile every root, then cluster what changed."""
-        if not self.paused:
+        if not self.rests:
             self._engine.submit("reconcile", self._reconcile, once=True)
 
-    def _reconcile(self, library: Library) -> None:
-        if self.paused:
+    def look_now(self) -> None:
+        """The same because a person asked: it waits for no better moment."""
+        self._engine.submit("reconcile now", lambda library: self._reconcile(library, asked=True), once=True)
+
+    def _reconcile(self, library: Library, *, asked: bool = False) -> None:
+        if self.paused or (self.rests and not asked):
             return
-        stop = self.safe_points()
+        stop = self.safe_points(asked=asked)
         problems = library.roots.reconcile(on_progress=self._engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
-            self._soon(self.look_everywhere)
+            self._soon(self.look_now if asked else self.look_everywhere)
             return
         self._unread = problems
         self._tell_rescued(library.movement.rescue(stop))
-        self._pass(library)
+        self._pass(library, asked=asked)
 
     # ---- passes
 
@@ -132,14 +179,14 @@ class Jobs:
 
     def recluster(self) -> None:
         """Cluster what changed, as soon as the engine has time."""
-        if not self.paused:
+        if not self.rests:
             self._engine.submit("pass", self._pass, once=True)
 
-    def _pass(self, library: Library) -> None:
+    def _pass(self, library: Library, *, asked: bool = False) -> None:
         """Index, cluster, move, summarise. Ended before its end by what must be done alone, it is begun again after that."""
-        if self.paused:
+        if self.paused or (self.rests and not asked):
             return
-        stop, told = self.safe_points(), self._engine.report
+        stop, told = self.safe_points(asked=asked), self._engine.report
         library.passes.ingest(on_progress=told, stop=stop)
         touched = library.grouper.regroup(on_progress=told, stop=stop)
         # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
@@ -148,17 +195,17 @@ class Jobs:
         if not stop() and library.passes.check_held(on_progress=told, stop=stop):
             self._soon(self._tell_status)
         if stop():
-            self._soon(self.recluster)
+            self._soon(self.look_now if asked else self.recluster)
         elif library.grouper.left():
             self._soon(self.work_off)
 
     def work_off(self) -> None:
         """Go on with large families of look-alikes, when nothing else is to do."""
-        if not self.paused:
+        if not self.rests:
             self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
 
     def _work_off(self, library: Library) -> None:
-        if self.paused:
+        if self.rests:
             return
         stop = self.safe_points()
         if library.grouper.work_off(stop, FAMILY_SECONDS):
@@ -174,7 +221,7 @@ class Jobs:
 
         Raises DedupdError when it could not come to its end: what it leaves undone must not look done.
         """
-        stop = self.safe_points(lambda: left() or self.paused)
+        stop = self.safe_points(lambda: left() or self.paused, asked=True)
         outcome = library.scan(
             months=months, dry_run=dry_run, yes=yes, on_progress=self._engine.report, stop=stop
         )
@@ -188,9 +235,17 @@ class Jobs:
             )
         return outcome
 
-    def safe_points(self, ended: Callable[[], bool] = lambda: False) -> Stop:
-        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good."""
-        return _SafePoints(self._engine, lambda paused=self.paused: (self.paused and not paused) or ended())
+    def safe_points(self, ended: Callable[[], bool] = lambda: False, *, asked: bool = False) -> Stop:
+        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good.
+
+        What a person `asked` for goes on when heavy work begins to wait.
+        """
+
+        def rests() -> bool:
+            return self.paused if asked else self.rests
+
+        rested = rests()
+        return _SafePoints(self._engine, lambda: (rests() and not rested) or ended())
 
     # ---- after moves
 
@@ -210,17 +265,19 @@ class Jobs:
             self._try_again_in(self._settings().schedule.settle_seconds + 1)
         elif Refusal.BUSY in kinds:
             self._try_again_in(BUSY_SECONDS)
+        elif moved.again_in:
+            self._try_again_in(moved.again_in)
         self._soon(self._tell_status)
 
     def _try_again_in(self, seconds: float) -> None:
         self._soon(self._schedule.later, "retry", seconds, self._retry)
 
     def _retry(self) -> None:
-        if not self.paused:
+        if not self.rests:
             self._engine.submit("retry", self._move_again, once=True)
 
     def _move_again(self, library: Library) -> None:
-        if not self.paused:
+        if not self.rests:
             self.after_moves(library, library.movement.move(stop=self.safe_points()))
 
     # ---- what looks after keepers
@@ -232,10 +289,10 @@ class Jobs:
     def _rescue(self, library: Library) -> None:
         """Read a little again, then look at the keepers that events, doubts or the slow round name (P8).
 
-        That they are there is looked at while paused, too.
+        That they are there is looked at while it rests, too.
         """
         stop = self.safe_points()
-        again = Reread() if self.paused else library.rereader.read_on(stop)
+        again = Reread() if self.rests else library.rereader.read_on(stop)
         hints = self._hints.take_unswept()
         paths = [root.path for root in library.roots.all]
         folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots.all}

@@ -11,11 +11,14 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any
 
 from dedupd.adapters.fs.lock import Locks, lock_library
 from dedupd.adapters.fs.watcher import Watcher
+from dedupd.adapters.machine_gauge import MachineGauge
 from dedupd.config import Places, Settings
 from dedupd.config.following import ConfigFile
 from dedupd.daemon.broadcast import Broadcast
@@ -31,6 +34,7 @@ from dedupd.daemon.socket_place import record_socket
 from dedupd.daemon.socket_server import Server
 from dedupd.errors import ExitCode, UsageError
 from dedupd.library import Library
+from dedupd.pipeline import pausing
 from dedupd.protocol.notices import Attention, Notice, Progressed, StatusChanged
 from dedupd.protocol.views import ProgressView, StatusView
 
@@ -82,6 +86,7 @@ class Daemon:
         self._watcher = Watcher(self._on_folder, self._on_loss)
         self._roots = RootWatch(self._watcher)
         self._schedule = Scheduler(settings.schedule)
+        self._gauge = MachineGauge()
         self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
@@ -97,7 +102,10 @@ class Daemon:
         for name in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(name, self._stop)
         self._library = await asyncio.to_thread(self.engine.start)
-        self.jobs.paused = self._library.ledger.get("paused") == "yes"
+        now = time.time()
+        held = pausing.pausing(self._library.ledger, now)
+        if held.paused:
+            self.jobs.pause(held.until, None if held.until is None else held.until - now)
         await self._server.start()
         record_socket(self.places)
         self._schedule.start(
@@ -105,6 +113,7 @@ class Daemon:
             reconcile=self.jobs.look_everywhere,
             sweep=self.jobs.sweep,
             roots=lambda: self._spawn(self._check_roots()),
+            machine=lambda: self._spawn(self._consider()),
             config=lambda: self._spawn(self.config.follow()),
         )
         self._watcher.start()
@@ -127,6 +136,7 @@ class Daemon:
     async def _begin(self) -> None:
         """Watch first, look then: what changes in between is told. A folder that does not answer delays nothing else."""
         try:
+            await self._consider()
             await self._check_roots()
         finally:
             self.jobs.look_everywhere()
@@ -134,6 +144,11 @@ class Daemon:
 
     async def _check_roots(self) -> None:
         await self._roots.check(self._root_paths(), self.jobs)
+
+    async def _consider(self) -> None:
+        devices = {root.dev for root in self._library.roots.all if root.online and root.dev is not None}
+        machine = await asyncio.to_thread(self._gauge.read, devices)
+        self.jobs.consider(datetime.now(), machine)
 
     async def _beat(self) -> None:
         """The watchdog hears of the pipeline's life, not only of the loop's."""
@@ -193,6 +208,7 @@ class Daemon:
         if changes := settings.unlike(before):
             log.info("%s has changed: %s", self.places.config.name, "; ".join(changes))
             self._schedule.follow(settings.schedule)
+            self._spawn(self._consider())
             self.jobs.look_everywhere()
         self.tell_status()
 
@@ -203,6 +219,7 @@ class Daemon:
         view.busy = self.engine.busy or self._hints.waiting or not self._begun
         view.progress = self.engine.progress
         view.next_run = self._schedule.next_run()
+        view.waits = "" if self.jobs.paused else self.jobs.waits
         view.pid = os.getpid()
         return view
 

@@ -4,7 +4,7 @@ A month is clustered at the first of these moments after something in it changed
   - `quiet`: nothing has changed for `quiet_seconds` (`when_quiet`, which jobs.regroup calls after each look or lesson);
   - `interval`: every `interval_minutes`, for what changes all the time and is never quiet;
   - `nightly`: at this time of day.
-Beside it: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `config` at config.toml; and once only
+Beside it: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `machine` at battery and load, `config` at config.toml; and once only
 `hints` (changed folders) and `retry` (files that were busy).
 
 Must never do work in a job: it only queues, for AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall
@@ -32,6 +32,8 @@ log = logging.getLogger("dedupd.schedule")
 Job = Callable[[], None]
 SWEEP_SECONDS = 30
 """How often keepers of held copies are looked at (P8: back within a minute)."""
+MACHINE_SECONDS = 15
+"""How often battery, load and disks are looked at, and whether it is one of the hours for heavy work."""
 ROOTS_SECONDS = 15
 """How often roots are checked to be there and themselves."""
 CONFIG_SECONDS = 2
@@ -56,12 +58,15 @@ class Scheduler:
         """The wall clock less the loop's, when they were compared last."""
         self._tick: asyncio.TimerHandle | None = None
 
-    def start(self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job, config: Job) -> None:
+    def start(
+        self, *, recluster: Job, reconcile: Job, sweep: Job, roots: Job, machine: Job, config: Job
+    ) -> None:
         """Begin. `recluster` and `reconcile` are due as the settings say, the others at fixed intervals."""
         self._recluster, self._reconcile = recluster, reconcile
         for id, job, seconds in (
             ("sweep", sweep, SWEEP_SECONDS),
             ("roots", roots, ROOTS_SECONDS),
+            ("machine", machine, MACHINE_SECONDS),
             ("config", config, CONFIG_SECONDS),
         ):
             self._add(id, job, Every(seconds))

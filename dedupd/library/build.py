@@ -17,6 +17,7 @@ from dedupd.adapters.fs.lock import Locks
 from dedupd.adapters.fs.mover import FileMover
 from dedupd.adapters.fs.sidecar_files import SidecarFiles
 from dedupd.adapters.fs.summary_files import SummaryFiles
+from dedupd.adapters.fs.sync_folders import at_work, client_of
 from dedupd.adapters.ledger import Ledger
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.embedders.base import Model
@@ -32,6 +33,7 @@ from dedupd.pipeline.consent import Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.movement import Movement
 from dedupd.pipeline.narrow import Narrowed
+from dedupd.pipeline.pace import SyncPace
 from dedupd.pipeline.purge import Purging
 from dedupd.pipeline.recluster import Grouper
 from dedupd.pipeline.reread import Rereader
@@ -84,6 +86,7 @@ class Parts:
         self._keepers = Keepers(self.ledger, self.clock)
         self._lately = Lately(self.ledger, self.clock)
         self._comparison: Comparison | None = None
+        self._pace: SyncPace | None = None
         self._build({})
 
     def _build(self, problems: Mapping[str, str]) -> None:
@@ -99,6 +102,7 @@ class Parts:
         self.movement = Movement(
             ledger, self.mover, disk, clock, settings, self.roots, keepers=self._keepers, lately=self._lately,
             make_whole=comparison.make_whole, annotate=self.annotator.settle, lock=self._lock_root,
+            pace=self._same_pace(),
         )  # fmt: skip
         self.purging = Purging(
             ledger,
@@ -118,6 +122,13 @@ class Parts:
         self.summaries = Summaries(
             ledger, self.reviewer, SummaryFiles(self.places.logs), settings, clock, self.roots
         )
+
+    def _same_pace(self) -> SyncPace:
+        """What moved within the minute counts when settings change, too."""
+        wanted = self.settings.speed.moves_per_minute
+        if self._pace is None or self._pace.per_minute != wanted:
+            self._pace = SyncPace(wanted, self.clock, client_of, at_work)
+        return self._pace
 
     def _same_comparison(self) -> Comparison:
         """The same Comparison while embedder and threshold stay, so that the index is checked once and not for each photo."""

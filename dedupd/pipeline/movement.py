@@ -7,8 +7,9 @@ relocate.py owns the order of each single move. Must never move while the index 
 from __future__ import annotations
 
 import logging
+import os.path
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
@@ -22,6 +23,7 @@ from dedupd.pipeline.consent import Allowed, Lately
 from dedupd.pipeline.keepers import Keepers
 from dedupd.pipeline.move_orders import Companions, NotYet, orders_for
 from dedupd.pipeline.narrow import Narrowed
+from dedupd.pipeline.pace import BUSY_SECONDS, SyncPace
 from dedupd.pipeline.reconcile import reconcile
 from dedupd.pipeline.record_outcome import RecordingJournal, record_outcome
 from dedupd.pipeline.relocate import new_batch
@@ -63,6 +65,8 @@ class Moved:
     """Photos that should have moved and did not, for any reason."""
     touched: dict[int, set[str]] = field(default_factory=dict)
     """Root id -> months that the act grouped anew, also where nothing moved."""
+    again_in: float = 0.0
+    """Seconds until what is left of it may move, where a sync client watches; 0: nothing is left for that reason."""
     batch: str = field(default_factory=new_batch)
     """The batch of all moves of this act, in all roots: `undo --last` undoes the whole batch."""
 
@@ -83,14 +87,14 @@ class Movement:
     def __init__(
         self, ledger: Ledger, mover: FileMover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
         keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None],
-        lock: Callable[[str], None],
+        lock: Callable[[str], None], pace: SyncPace,
     ) -> None:  # fmt: skip
         """`make_whole` restores a damaged index (False: stopped before that), `annotate` settles sidecars, `lock` takes a root's lock."""
         self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
         self._settings, self._roots = settings, roots
         self._make_whole, self._annotate, self._lock = make_whole, annotate, lock
         self._journal = RecordingJournal(ledger, clock)
-        self.keepers, self._lately = keepers, lately
+        self.keepers, self._lately, self._pace = keepers, lately, pace
         self._rescue_after: dict[int, float] = {}
         """Group -> monotonic time before which undoing its moves is not tried again."""
         self._looked_for: dict[int, set[int]] = {}
@@ -133,7 +137,10 @@ class Movement:
                 result.waiting += found.files
                 result.said.append(found.waits)
                 continue
-            whole = self._move_groups(root, found, result, on_progress, stop, asked=yes)
+            paced = found if yes else self._paced(root, found, result)
+            whole = self._move_groups(root, paced, result, on_progress, stop, asked=yes)
+            if paced.files < found.files:
+                whole, result.again_in = False, max(result.again_in, self._pace.wait(root.path))
             # The first moves are through as a whole, or the breaker would count against their own rest.
             not_yet = any(m.root == root.path and m.refusal is Refusal.NOT_QUIET for m in result.refused)
             if (
@@ -147,6 +154,19 @@ class Movement:
         self._lately.note()
         self._annotate(on_progress=on_progress, stop=stop)
         return result
+
+    def _paced(self, root: RootRow, found: Allowed, result: Moved) -> Allowed:
+        """What may move now where a sync client watches; the rest later."""
+        if not self._pace.client(root.path):
+            return found
+        groups = self._pace.portion(root.path, found.groups)
+        folders = {os.path.dirname(self._path(m.file)) for group in groups for m in group.members}
+        if groups and self._pace.busy(root.path, folders):
+            groups, result.again_in = (), BUSY_SECONDS
+        files = sum(len(group.members) for group in groups)
+        if files < found.files:
+            result.said.append(self._pace.told(root.path, found.files - files))
+        return replace(found, groups=tuple(groups), files=files)
 
     def _move_groups(
         self, root: RootRow, found: Allowed, result: Moved, on_progress: Progress, stop: Stop, *,
@@ -228,6 +248,7 @@ class Movement:
                 settled[0],
             )
         result.moves += [m for m in ended if m.held]
+        self._pace.note(root.path, sum(m.held for m in ended))
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
         result.troubles += [

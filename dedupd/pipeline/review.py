@@ -28,6 +28,7 @@ from dedupd.pipeline.make_lessons import dismissed_by
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.narrow import Narrowed
+from dedupd.pipeline.pausing import pausing
 from dedupd.ports import Disk
 from dedupd.protocol.results import Resolved
 from dedupd.protocol.views import (
@@ -274,6 +275,7 @@ def status_view(
     proposed = {r.id: ledger.judgement.proposed_totals(r.id) for r in roots}
     groups = {k: waiting for k, (_, waiting) in ledger.judgement.waiting_by_month().items() if k[0] in ids}
     model, note = ledger.get("model"), ledger.get("model_note")
+    held_up = pausing(ledger, now)
     attention = [r.note for r in roots if r.note]
     for root in roots:
         sentence = waits(ledger, root, proposed[root.id][0], now)
@@ -298,7 +300,7 @@ def status_view(
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=capped(attention),
         held_better=len(better),
-        paused=ledger.get("paused") == "yes",
+        paused=held_up.paused, paused_until=held_up.until,
         skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
         undecoded=sum(ledger.inventory.count(r.id, FileState.UNDECODED) for r in roots),
         waiting_to_move=sum(n for n, _ in proposed.values()), bytes_to_move=sum(b for _, b in proposed.values()),

@@ -155,6 +155,8 @@ class Pause(Request, kw_only=True):
     """Index, cluster and move nothing until Resume. Keepers are looked after all the same."""
 
     method = "pause"
+    seconds: float | None = None
+    """After these it goes on by itself, also when it was started anew meanwhile; None: not before Resume."""
 
 
 class Resume(Request, kw_only=True):

@@ -191,6 +191,10 @@ class StatusView(Struct, kw_only=True):
     """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for here."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
+    paused_until: float | None = None
+    """Wall clock at which the pause ends by itself; None: when somebody says so."""
+    waits: str = ""
+    """What heavy work waits for, one clause ('on battery at 20 %: …'); '' when it may be done."""
     skipped: int = 0
     not_looked_at: str = ""
     """One sentence on folders that belong to other programs, bins and the like; '' without any."""

@@ -151,7 +151,7 @@ def test_every_dependency_is_imported_and_every_import_is_declared() -> None:
     declared = {distribution(requirement) for requirement in project()[""]}
     optional = {
         distribution(requirement)
-        for extra in ("distributed", "jxl", "raw", "triton", "web")
+        for extra in ("distributed", "jxl", "raw", "tiff", "triton", "web")
         for requirement in project()[extra]
     }
     assert used - optional - declared == set(), "imported, but not declared"

@@ -71,7 +71,7 @@ MUTATIONS = [
     drop("same inode", HOLDING, "if identity(found) != (expected.dev, expected.ino) and found.st_ctime_ns != expected.ctime_ns:", REFUSALS + "test_another_inode_with_the_same_bytes", "if False:"),
     drop("same size and mtime", HOLDING, "if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime_ns):", REFUSALS + "test_changed_mtime", "if False:"),
     drop("no hard links", HOLDING, "    if found.st_nlink > 1:\n        raise MoveRefused(\n", REFUSALS + "test_hard_link", "    if False:\n        raise MoveRefused(\n"),
-    drop("no placeholders", HOLDING, "    if in_the_cloud(root, found):\n        raise", REFUSALS + "test_placeholder_is_not_even_opened", "    if False:\n        raise"),
+    drop("no placeholders", HOLDING, "    if in_the_cloud(root, path, found):\n        raise", REFUSALS + "test_placeholder_is_not_even_opened", "    if False:\n        raise"),
     drop("full hash", HOLDING, "if content_of(fd) != content:", REFUSALS + "test_bytes_that_differ_from_the_record", "if False:"),
     drop("lease", HOLDING, "fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)", REFUSALS + "test_open_for_writing"),
     drop("settled", HOLDING, "if not timer.settled(os.fstat(fd)):", REFUSALS + "TestSettling::test_too_fresh", "if False:"),

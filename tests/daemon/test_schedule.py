@@ -42,7 +42,7 @@ class Rig:
         # Half a day away: a clock that is set ahead by some hours must not pass it, whenever the test runs.
         nightly = f"{datetime.now() + timedelta(hours=12):%H:%M}"
         self.schedule = Scheduler(config.Schedule(interval_minutes=60, reconcile_minutes=30, nightly=nightly))
-        names = ("recluster", "reconcile", "sweep", "roots", "config")
+        names = ("recluster", "reconcile", "sweep", "roots", "machine", "config")
         self.schedule.start(**{name: self.job(name) for name in names})
 
     def job(self, name: str) -> Callable[[], None]:

@@ -127,10 +127,11 @@ class House:
         }  # fmt: skip
 
     def configure(self, **changes: Any) -> None:
-        """Write config.toml: quick settings, then these; `schedule` and `tiers` are tables."""
+        """Write config.toml: quick settings, then these; `schedule`, `speed` and `tiers` are tables."""
         schedule = {"settle_seconds": 0.2, "quiet_seconds": 0.1} | changes.pop("schedule", {})
         top = {"roots": [str(self.root)], "embedder": "hashes"} | changes
-        tables = {"schedule": schedule, "tiers": top.pop("tiers", {})}
+        speed = {"battery": 0} | top.pop("speed", {})  # on whatever laptop it runs
+        tables = {"schedule": schedule, "speed": speed, "tiers": top.pop("tiers", {})}
         lines = [f"{key} = {json.dumps(value)}" for key, value in top.items()]
         for name, table in tables.items():
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]

@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -176,6 +176,27 @@ def test_paused_it_leaves_everything_alone_until_resumed(pair: House) -> None:
         assert daemon.status().photos == 2
         daemon.ask(Resume(), Confirmed)
         daemon.settled(lambda s: s.moved == 2)
+
+
+def test_it_says_what_heavy_work_waits_for_and_until_when_it_is_paused(pair: House) -> None:
+    later = datetime.now() + timedelta(hours=6)
+    pair.configure(speed={"hours": f"{later:%H:%M}-{later + timedelta(hours=1):%H:%M}"})
+    with pair.daemon("--yes") as daemon:
+        status = daemon.settled(lambda s: bool(s.waits))
+        assert (status.photos, status.moved) == (0, 0)
+        assert f"waits      {status.waits}" in pair.cli("status").out
+        assert pair.cli("pause", "soon").code == 2
+        assert "until" in pair.cli("pause", "2h").out
+        daemon.end()
+    stopped = pair.cli("status", "--json").json
+    assert stopped["paused"] and stopped["paused_until"]
+    with pair.daemon("--yes") as daemon:  # for the rest of the two hours
+        status = daemon.settled(lambda s: s.paused)
+        assert status.paused_until == stopped["paused_until"]
+        assert "paused until" in pair.cli("status").out
+        daemon.ask(Resume(), Confirmed)
+        assert pair.cli("scan-now").code == 0  # what a person asks for does not wait
+        daemon.settled(lambda s: s.moved == 1)
 
 
 def test_questions_are_answered_with_and_without_a_daemon(pair: House) -> None:

@@ -135,7 +135,7 @@ class LocalDisk:
         try:
             with Root(root) as top:
                 found = top.lstat(path)
-                return found is None or not in_the_cloud(top, found)
+                return found is None or not in_the_cloud(top, path, found)
         except (OSError, RootError):
             return True
 

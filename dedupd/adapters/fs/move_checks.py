@@ -150,7 +150,7 @@ def content_at(root: Root, path: str, move: Move, *, trust: bool = True) -> bool
         return False
     if trust and identity(found) == (move.dev, move.ino) and found.st_mtime_ns == move.mtime_ns:
         return True
-    if in_the_cloud(root, found):
+    if in_the_cloud(root, path, found):
         return False
     with root.opened(path) as fd:
         return content_of(fd) == move.content
@@ -189,7 +189,7 @@ def _check(root: Root, path: str, found: os.stat_result, expected: FileStat) -> 
         raise MoveRefused(
             f"{path} has a second name (hard link): moving it would free nothing", Refusal.HARD_LINK
         )
-    if in_the_cloud(root, found):
+    if in_the_cloud(root, path, found):
         raise MoveRefused(f"{path} is a placeholder: its bytes are in the cloud only", Refusal.PLACEHOLDER)
 
 

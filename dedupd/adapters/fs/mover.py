@@ -115,7 +115,11 @@ class FileMover:
         """True when the keeper of this move is in its place with the bytes that were recorded."""
         with suppress(RootError, OSError), Root(move.root) as root:
             found = root.lstat(move.keeper)
-            if found is not None and stat.S_ISREG(found.st_mode) and not in_the_cloud(root, found):
+            if (
+                found is not None
+                and stat.S_ISREG(found.st_mode)
+                and not in_the_cloud(root, move.keeper, found)
+            ):
                 with root.opened(move.keeper) as fd:
                     return content_of(fd) == move.keeper_content
         return False
@@ -158,7 +162,7 @@ class FileMover:
             before = top.lstat(row.path)
             if before is None or before.st_nlink != 1 or before.st_size != len(data) or not data:
                 return ""
-            if not stat.S_ISREG(before.st_mode) or in_the_cloud(top, before):
+            if not stat.S_ISREG(before.st_mode) or in_the_cloud(top, row.path, before):
                 return ""
             with top.opened(row.path) as fd:
                 if os.pread(fd, len(data) + 1, 0) != data or identity(os.fstat(fd)) != identity(before):

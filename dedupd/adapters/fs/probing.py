@@ -17,9 +17,9 @@ from dedupd.adapters.fs.marker import MARKER, drop_drafts
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.renaming import rename
 from dedupd.adapters.fs.safe_paths import Root, identity
+from dedupd.adapters.stand_ins import stands_in
 from dedupd.core.abilities import Abilities, Way
 
-_SF_DATALESS = 0x40000000
 _WRITTEN = 1 << 14
 """Bytes of the file whose blocks are counted: more than any file system keeps beside the name."""
 _LONG_AGO = 1_500_000_000 * 10**9
@@ -48,9 +48,9 @@ def forget(root: Root) -> None:
     _known.pop(_mounted(root), None)
 
 
-def in_the_cloud(root: Root, found: os.stat_result) -> bool:
+def in_the_cloud(root: Root, path: str, found: os.stat_result) -> bool:
     """True for a file of the root whose bytes are in the cloud only; opening it would download it."""
-    if getattr(found, "st_flags", 0) & _SF_DATALESS:
+    if stands_in(f"{root.path}/{path}", found):
         return True
     return found.st_size > 0 and found.st_blocks == 0 and abilities(root).blocks
 

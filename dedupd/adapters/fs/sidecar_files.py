@@ -141,7 +141,7 @@ def _bytes_at(top: Root, path: str, most: int) -> bytes | None:
     found = top.lstat(path)
     if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_size > most:
         return None
-    if in_the_cloud(top, found):
+    if in_the_cloud(top, path, found):
         return None
     with top.opened(path) as fd:
         return os.pread(fd, most + 1, 0)

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from blake3 import blake3
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
+from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.jpeg_xl import JpegXl
 from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.core.formats import named
@@ -100,6 +101,10 @@ def _holding(file: BinaryIO, image: Image.Image) -> Holding:
         return _jpeg2000(head, frames)
     if isinstance(image, RawPhoto):
         return Holding(depth=image.depth(), lossless=True)
+    if isinstance(image, DeepTiff):
+        return Holding(
+            depth=image.layout.bits, lossless=True, further=("further pages",) if image.is_animated else ()
+        )
     if isinstance(image, JpegXl):
         return _jpeg_xl(image)
     row = named(str(image.format))

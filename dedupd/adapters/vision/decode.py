@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import BinaryIO
 
 import cv2
@@ -21,27 +20,21 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from dedupd.adapters.stand_ins import stands_in
 from dedupd.adapters.vision.container import holding
-from dedupd.adapters.vision.profiles import rgb_of
-from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.adapters.vision.recognise import open_picture
 from dedupd.adapters.vision.refused import Refused
+from dedupd.adapters.vision.small import load_small
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, FileStat, Holding
 
 MAX_PIXELS = 250_000_000
 """Above the 200 Mpixel that phones really take; beyond it a file is kept and reported, not decoded."""
-LARGE_PIXELS = 40_000_000
-"""Fully decoded pictures above this take turns, so that two of them never add up to the memory cap."""
 SHORT_SIDE = 320
 """The small decode keeps at least this short side: enough for the hashes and a 224-px embedder."""
-GREY = (128, 128, 128)
-"""What shows through transparency."""
-_OPAQUE = 250
-"""Of 255: what no eye sees through."""
 
 _TAG_ORIENTATION = 0x0112
-_SF_DATALESS = 0x40000000
 _BLOCK = 1 << 20
 _SIGN_OF_LIFE = 64
 """Blocks."""
@@ -60,9 +53,6 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("ignore", UserWarning)
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 cv2.setNumThreads(1)
-
-_one_large_at_a_time = Lock()
-
 
 BLOCKLESS: set[int] = set()
 """Devices where the number of blocks says nothing: found out by those who may write there, told when the worker starts."""
@@ -98,7 +88,7 @@ def opened(path: str, expected: FileStat | None = None) -> Generator[BinaryIO]:
     or when the block is left.
     """
     try:
-        _check(os.lstat(path), expected)
+        _check(os.lstat(path), expected, path)
         # O_NONBLOCK: a FIFO put here after lstat must not hang the open.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -122,15 +112,16 @@ def _identity(status: os.stat_result) -> FileStat:
     )
 
 
-def _check(status: os.stat_result, expected: FileStat | None) -> None:
+def _check(status: os.stat_result, expected: FileStat | None, path: str = "") -> None:
+    """`path`: of a file that is not open yet."""
     if not stat_module.S_ISREG(status.st_mode):
         raise Refused("not a regular file")
     if expected is not None:
         found = (status.st_size, status.st_mtime_ns, status.st_dev, status.st_ino)
         if found != (expected.size, expected.mtime_ns, expected.dev, expected.ino):
             raise Refused("changed while being read", retry=True)
-    dataless = getattr(status, "st_flags", 0) & _SF_DATALESS
-    if status.st_size and (dataless or (status.st_blocks == 0 and status.st_dev not in BLOCKLESS)):
+    no_blocks = status.st_size > 0 and status.st_blocks == 0 and status.st_dev not in BLOCKLESS
+    if no_blocks or (path and stands_in(path, status)):
         raise Refused(IN_THE_CLOUD, retry=True)
 
 
@@ -164,7 +155,7 @@ def decode(
     try:
         with open_picture(file, path) as image:
             found = holding(file, image) if holds else Holding()
-            return _decode(image, short_side, long_side, found)
+            return _decode(image, file, short_side, long_side, found)
     except Refused:
         raise
     except UnidentifiedImageError:
@@ -178,7 +169,7 @@ def decode(
         raise Refused(f"damaged or cut short ({error})"[:200]) from None
 
 
-def _decode(image: Image.Image, short_side: int, long_side: int, found: Holding) -> Picture:
+def _decode(image: ImageFile, file: BinaryIO, short_side: int, long_side: int, found: Holding) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Refused(f"too large: {width * height // 1_000_000} Mpixel")
@@ -189,7 +180,7 @@ def _decode(image: Image.Image, short_side: int, long_side: int, found: Holding)
     )
     name = "JPEG" if jpeg else str(image.format)
     several = not jpeg and _has_several(image)
-    small, transparent = _load_small(image, short_side, long_side)
+    small, transparent = load_small(image, file, short_side, long_side)
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))
     if turn is not None:
@@ -208,69 +199,6 @@ def _decode(image: Image.Image, short_side: int, long_side: int, found: Holding)
         holding=replace(found, transparent=transparent),
         profile=_profile(image),
     )
-
-
-def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
-    """The largest whole factor that keeps both minimal sides; 1 when neither is asked for."""
-    factors = [
-        side // least
-        for side, least in ((min(width, height), short_side), (max(width, height), long_side))
-        if least
-    ]
-    return max(1, min(factors, default=1))
-
-
-def _load_small(image: Image.Image, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
-    """RGB, and whether it can be seen through somewhere."""
-    if isinstance(image, RawPhoto):
-        with _one_large_at_a_time:
-            image.load_small(short_side, long_side)
-    factor = _factor(image.width, image.height, short_side, long_side)
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
-        width = image.width
-        image.draft(None, (width // factor, image.height // factor))
-        factor //= round(width / image.width)
-    if image.width * image.height > LARGE_PIXELS:
-        with _one_large_at_a_time:
-            return _to_rgb(image, factor)
-    return _to_rgb(image, factor)
-
-
-def _to_rgb(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
-    image.load()
-    frame: Image.Image = image
-    if frame.mode in ("I", "F") or frame.mode.startswith("I;"):
-        frame = Image.fromarray(_to_8_bit(np.asarray(frame)))
-    elif frame.mode in ("P", "PA") or "transparency" in frame.info:
-        frame = frame.convert("RGBA")
-    elif frame.mode == "1":
-        frame = frame.convert("L")
-    if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
-        frame = frame.reduce(factor)
-    if frame.mode in ("LAB", "CMYK"):
-        frame = rgb_of(frame)
-    transparent = False
-    if frame.mode in ("RGBA", "LA", "RGBa", "La"):
-        frame = frame.convert("RGBA")
-        transparent = int(np.asarray(frame)[..., 3].min()) < _OPAQUE
-        ground = Image.new("RGBA", frame.size, (*GREY, 255))
-        frame = Image.alpha_composite(ground, frame)
-    # Pillow copies what is RGB already: of a photo in full, 48 MB. A decoded JPEG needs its file no more.
-    as_it_is = frame.mode == "RGB" and isinstance(frame, JpegImagePlugin.JpegImageFile)
-    return frame if as_it_is else frame.convert("RGB"), transparent
-
-
-def _to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """16-bit, 32-bit and float grey to 8 bits by the scale their values show."""
-    values = np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if pixels.dtype == np.uint16 or (low >= 0 and 255 < high <= 65535):
-        values /= 257.0
-    elif low < 0 or high > 255:
-        values = (values - low) * (255.0 / (high - low))
-    elif high <= 1.0 and pixels.dtype == np.float32:
-        values *= 255.0
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def _exif(image: Image.Image) -> Image.Exif:

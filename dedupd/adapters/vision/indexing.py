@@ -26,9 +26,10 @@ from dedupd.adapters.vision.embedders.base import Embedder
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.adapters.vision.traits import measure, phashes_inside
-from dedupd.core.formats import decodable
+from dedupd.core.formats import decodable, is_named_for
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import Traits, Unreadable
+from dedupd.core.units import extension
 from dedupd.errors import DedupdError, VisionError
 
 _PATIENCE_SECONDS = 5.0
@@ -128,7 +129,7 @@ class Ingester:
                 small=small_picture(np.asarray(picture.image)),
             )  # fmt: skip
         except NobodyReads as unread:
-            if kind:
+            if kind or is_named_for(unread.kind, extension(path)):
                 return _DecodedFile(key=file.key, content=content, traits=traits_of(content, unread.kind))
             return _DecodedFile(
                 key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)

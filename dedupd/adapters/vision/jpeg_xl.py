@@ -91,6 +91,7 @@ class JpegXl(ImageFile.ImageFile):
             index = 0 if self.header.moving else None
             pixels = imagecodecs.jpegxl_decode(whole, index=index, numthreads=1)
             picture = Image.fromarray(_in_8_bits(pixels, self.header.depth))
+            del pixels
             if picture.size != self._size:
                 raise Refused("damaged: not of the size that it says")
             self.im, self._mode = picture.im, picture.mode
@@ -108,10 +109,14 @@ def _in_8_bits(pixels: NDArray[Any], depth: int) -> NDArray[np.uint8]:
         pixels = pixels[..., 0]
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype == np.uint16:
-        return np.rint(pixels * np.float32(255 / ((1 << depth) - 1))).astype(np.uint8)
-    shown = np.nan_to_num(pixels.astype(np.float32), posinf=1.0, neginf=0.0)
-    return np.rint(np.clip(shown, 0.0, 1.0) * 255).astype(np.uint8)
+    small = np.empty(pixels.shape, np.uint8)
+    for row, into in zip(pixels, small, strict=True):  # one by one: a large picture is not held three times
+        if pixels.dtype == np.uint16:
+            into[:] = np.rint(row * np.float32(255 / ((1 << depth) - 1)))
+        else:
+            shown = np.nan_to_num(row.astype(np.float32), posinf=1.0, neginf=0.0)
+            into[:] = np.rint(np.clip(shown, 0.0, 1.0) * 255)
+    return small
 
 
 def _boxes(whole: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -12,13 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from dedupd.adapters.vision import jpeg_xl, raw_photo
+from dedupd.adapters.vision import deep_tiff, jpeg_xl, raw_photo
+from dedupd.adapters.vision.deep_tiff import directory, is_deep
 from dedupd.adapters.vision.refused import NobodyReads
-from dedupd.core.formats import FORMATS, TIFF_HEADS, Format, of_suffix, raw_format
+from dedupd.core.formats import FORMATS, Format, named, of_suffix, raw_format
 from dedupd.core.units import extension
 
 _HEAD = 32
@@ -27,8 +27,11 @@ _RAW_PHOTOMETRIC = (32803, 34892)
 
 pillow_heif.register_heif_opener(thumbnails=False)
 pillow_heif.options.DECODE_THREADS = 1
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
-_OWN: dict[str, type[ImageFile]] = {jpeg_xl.FORMAT: jpeg_xl.JpegXl, raw_photo.FORMAT: raw_photo.RawPhoto}
+_OWN: dict[str, type[ImageFile]] = {
+    deep_tiff.FORMAT: deep_tiff.DeepTiff, jpeg_xl.FORMAT: jpeg_xl.JpegXl, raw_photo.FORMAT: raw_photo.RawPhoto,
+}  # fmt: skip
 """Formats whose files are told by their rows, before Pillow is asked: it would offer every file to a plugin of theirs."""
 
 
@@ -53,7 +56,7 @@ def open_picture(file: BinaryIO, path: str) -> ImageFile:
     Raises NobodyReads, Refused, and whatever Pillow raises: UnidentifiedImageError for what is no picture.
     """
     file.seek(0)
-    row = _told(file.read(_HEAD), path) or (raw_format() if _is_raw_tiff(file) else None)
+    row = _told(file.read(_HEAD), path) or _told_by_tags(file)
     file.seek(0)
     if row is not None:
         return _opened_as(row, file)
@@ -74,17 +77,11 @@ def _opened_as(row: Format, file: BinaryIO) -> ImageFile:
     return _OWN[row.name](file)
 
 
-def _is_raw_tiff(file: BinaryIO) -> bool:
-    """Whether it is a TIFF whose first directory says that it is a camera's."""
-    file.seek(0)
-    head = file.read(8)
-    if not head.startswith(TIFF_HEADS):
-        return False
-    tags = ImageFileDirectory_v2(head)
-    try:
-        file.seek(tags.next)
-        tags.load(file)
-    except Exception:  # noqa: BLE001
-        # Pillow lets whatever a broken directory raises escape; opening it will say what is wrong.
-        return False
-    return _TAG_DNG_VERSION in tags or tags.get(_TAG_PHOTOMETRIC) in _RAW_PHOTOMETRIC
+def _told_by_tags(file: BinaryIO) -> Format | None:
+    """The row of a TIFF whose first directory says that it is a camera's, or that Pillow would read it wrong."""
+    tags = directory(file)
+    if tags is None:
+        return None
+    if _TAG_DNG_VERSION in tags or tags.get(_TAG_PHOTOMETRIC) in _RAW_PHOTOMETRIC:
+        return raw_format()
+    return named(deep_tiff.FORMAT) if is_deep(tags) else None

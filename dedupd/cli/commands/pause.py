@@ -1,4 +1,4 @@
-"""`dedupd pause`: the daemon rests until it is told to go on."""
+"""`dedupd pause`: the daemon rests until it is told to go on, or for a while."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ def add(commands: Commands) -> None:
         commands,
         "pause",
         run,
-        help="stop indexing and moving until `dedupd resume`",
-        example="dedupd pause",
+        help="stop indexing and moving until `dedupd resume`, or for a while",
+        example="dedupd pause 2h",
+    )
+    parser.add_argument(
+        "length",
+        nargs="?",
+        type=_length,
+        metavar="LENGTH",
+        help="go on by itself after this long, as 30m, 2h, 1h30m or 1d (default: not before `dedupd resume`)",
     )
     add_json(parser)
 
@@ -24,4 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     from dedupd.cli.asking import order
     from dedupd.protocol.requests import Pause
 
-    return order(arguments, Pause())
+    return order(arguments, Pause(seconds=arguments.length))
+
+
+def _length(text: str) -> float:
+    from dedupd.core.politeness import seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a length of time: {text}; give it as 30m, 2h or 1d") from None

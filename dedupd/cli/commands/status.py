@@ -48,9 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(view: StatusView) -> None:
+    from dedupd.core.politeness import clock_time
     from dedupd.core.summary import human_bytes, visible
 
-    now = "paused" if view.paused else "busy" if view.busy else "watching"
+    now = "paused" if view.paused else "busy" if view.busy else "waiting" if view.waits else "watching"
+    if view.paused and view.paused_until:
+        now += f" until {clock_time(view.paused_until, time.time())}"
     answer(
         f"daemon     {view.daemon}{f', {now}' if view.daemon == 'running' else ' (start it with `dedupd run`)'}"
     )
@@ -59,6 +62,8 @@ def _print(view: StatusView) -> None:
         answer(
             f"now        {view.progress.phase}: {view.progress.done} of {view.progress.total or '?'} ({view.progress.rate:.0f}/s{left})"
         )
+    if view.waits:
+        answer(f"waits      {view.waits}")
     for root in view.root_details:
         state = "" if root.online else "  OFFLINE"
         answer(

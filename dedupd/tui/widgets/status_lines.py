@@ -38,7 +38,12 @@ class ActivityLine(Words):
             self.say([(bar(share, width), "accent"), (" ", ""), (progress(doing), "")])
         else:
             plan = f"last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
-            self.say([("paused · " if status.paused else "idle · ", "dim"), (plan, "dim")])
+            self.say(
+                [
+                    ("paused · " if status.paused else "waits · " if status.waits else "idle · ", "dim"),
+                    (plan, "dim"),
+                ]
+            )
 
 
 class LibraryPanel(Words):

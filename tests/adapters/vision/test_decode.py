@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from PIL.ExifTags import Base
 
 from dedupd.adapters.vision import decode as decode_module
+from dedupd.adapters.vision import small
 from dedupd.adapters.vision.decode import Refused, area_resize, content_of, decode, opened
 from dedupd.core.photo import FileStat
 
@@ -151,7 +152,7 @@ def test_sixteen_bits_keep_their_tones(tmp_path: Path) -> None:
 
 def test_transparency_shows_neutral_grey(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "a.png")
-    assert seen(tmp_path / "a.png").image.getpixel((5, 5)) == decode_module.GREY
+    assert seen(tmp_path / "a.png").image.getpixel((5, 5)) == small.GREY
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.heic", "a.tif"])

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
-from dedupd.adapters.vision import recognise
+from dedupd.adapters.fs.walk import file_stat
+from dedupd.adapters.vision import gather, messages, recognise
 from dedupd.adapters.vision.decode import Picture, Refused, decode, opened
 from dedupd.adapters.vision.exif import read_facts
+from dedupd.adapters.vision.indexing import Ingester
 from dedupd.adapters.vision.jpeg_xl import read_header
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.core import formats
 from tests.support.media import dng
 from tests.support.pictures import picture
 
@@ -193,3 +201,135 @@ def test_a_new_format_is_one_row_and_nothing_else() -> None:
 
 def test_the_libraries_of_extras_are_named_with_their_versions() -> None:
     assert [each.partition("/")[0] for each in recognise.reads().split()] == ["imagecodecs", "rawpy"]
+
+
+# -- TIFF ----------------------------------------------------------------------------------------
+
+
+def tiff(pixels: np.ndarray[tuple[int, ...], np.dtype[Any]], **tags: int) -> bytes:
+    """A TIFF of one strip, uncompressed: what other programs write and Pillow does not."""
+    bits, samples = pixels.dtype.itemsize * 8, tags.pop("samples", 1 if pixels.ndim == 2 else 3)
+    height, width = pixels.shape[-2:] if tags.get("planes") else pixels.shape[:2]
+    kind = {"f": 3, "u": 1, "i": 2}[pixels.dtype.kind]
+    strips = samples if tags.get("planes") else 1
+    body, each = pixels.tobytes(), pixels.nbytes // strips
+    entries: list[tuple[int, int, list[int]]] = [
+        (256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * samples), (259, 3, [1]),
+        (262, 3, [tags.get("photometric", 2 if samples > 2 else 1)]), (273, 4, [8 + each * n for n in range(strips)]),
+        (277, 3, [samples]), (278, 4, [height]), (279, 4, [each] * strips),
+        (284, 3, [2 if tags.get("planes") else 1]), (339, 3, [kind] * samples),
+    ]  # fmt: skip
+    at = 8 + len(body)
+    behind = at + 2 + 12 * len(entries) + 4
+    directory, extra = struct.pack("<H", len(entries)), b""
+    for tag, type_, values in entries:
+        packed = struct.pack("<" + {3: "H", 4: "I"}[type_] * len(values), *values)
+        if len(packed) > 4:
+            extra, packed = extra + packed, struct.pack("<I", behind + len(extra))
+        directory += struct.pack("<HHI", tag, type_, len(values)) + packed.ljust(4, b"\0")
+    return b"II*\0" + struct.pack("<I", at) + body + directory + bytes(4) + extra
+
+
+def of_float(image: Image.Image) -> bytes:
+    return tiff((np.asarray(image) / 255).astype(np.float32))
+
+
+def in_planes(image: Image.Image) -> bytes:
+    return tiff(
+        np.ascontiguousarray(np.moveaxis(np.asarray(image).astype(np.uint16) * 257, 2, 0)),
+        planes=1,
+        samples=3,
+    )
+
+
+def of_32_bits(image: Image.Image) -> bytes:
+    return tiff(np.asarray(image).astype(np.uint32) * 16843009)
+
+
+def white_is_0(image: Image.Image) -> bytes:
+    return tiff(65535 - np.asarray(image.convert("L")).astype(np.uint16) * 257, photometric=0)
+
+
+@pytest.mark.parametrize(
+    ("made", "depth"), [(of_float, 32), (in_planes, 16), (of_32_bits, 32), (white_is_0, 16)]
+)
+def test_a_tiff_that_pillow_misreads_is_seen_as_it_is(
+    tmp_path: Path, scene: Image.Image, made: Callable[[Image.Image], bytes], depth: int
+) -> None:
+    shown = read(put(tmp_path / "a.tif", made(scene)))
+    wanted = scene.convert("L").convert("RGB") if made is white_is_0 else scene
+    assert np.array_equal(np.asarray(shown.image), np.asarray(wanted))
+    assert (shown.format, shown.width, shown.holding.depth, shown.holding.lossless) == (
+        "deep TIFF",
+        640,
+        depth,
+        True,
+    )
+
+
+def test_levels_beyond_1_of_a_float_tiff_are_its_brightest(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 8, 256, dtype=np.float32), (16, 1))
+    ramp[0, 0] = np.nan
+    data = tiff(np.dstack([ramp] * 3))
+    assert np.asarray(read(put(tmp_path / "a.tif", data)).image)[5, ::51, 0].tolist() == [
+        0,
+        51,
+        102,
+        153,
+        204,
+        255,
+    ]
+
+
+def test_a_deep_tiff_that_was_cut_short_is_refused(tmp_path: Path, scene: Image.Image) -> None:
+    whole = of_float(scene)
+    with pytest.raises(Refused):
+        read(put(tmp_path / "a.tif", whole[: len(whole) // 2]))
+    # The directory is whole; the numbers go on behind the end of the file.
+    strip = struct.pack("<HHI", 273, 4, 1)
+    late = whole.replace(strip + struct.pack("<I", 8), strip + struct.pack("<I", 640 * 480 * 6))
+    with pytest.raises(Refused):
+        read(put(tmp_path / "b.tif", late))
+
+
+@pytest.mark.parametrize(
+    "head", [b"II*\0", b"II+\0\x08\0", b"MM\0+\0\x08\0\0\xff\xff\xff\xff", b"MM\0*\xff\xff\xff\xff"]
+)
+def test_a_tiff_without_a_directory_is_no_picture(tmp_path: Path, head: bytes) -> None:
+    with pytest.raises(Refused, match="not a picture dedupd reads"):
+        read(put(tmp_path / "a.tif", head))
+
+
+def test_a_tiff_that_pillow_reads_right_is_left_to_it(tmp_path: Path, scene: Image.Image) -> None:
+    for name, image in (("a", scene), ("b", scene.convert("L").convert("F"))):
+        image.save(tmp_path / f"{name}.tif", compression="tiff_lzw")
+        assert read(tmp_path / f"{name}.tif").format == "TIFF"
+
+
+def test_without_its_extra_a_deep_tiff_is_known_by_its_bytes_and_says_what_would_read_it(
+    tmp_path: Path, scene: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognise, "installed", lambda library: "")
+    with pytest.raises(NobodyReads) as caught:
+        read(put(tmp_path / "a.tif", of_float(scene)))
+    assert "pip install 'dedupd[tiff]'" in caught.value.reason
+    assert "dedupd[tiff]" in formats.why_undecoded(caught.value.kind)
+    put(tmp_path / "a.jpg", of_float(scene))
+    with ThreadPoolExecutor(1) as threads:
+        ingester = Ingester(
+            gather._Kept(), gather._Kept(), None, lambda: None, "", 1, threads, lambda message: None
+        )
+        seen = {
+            name: ingester.decode_file(
+                messages.FileToRead(
+                    key=1, path=os.fsencode(tmp_path / name), stat=file_stat((tmp_path / name).lstat())
+                )
+            )
+            for name in ("a.tif", "a.jpg")
+        }
+    assert seen["a.tif"].traits is not None and seen["a.tif"].traits.format == caught.value.kind
+    assert seen["a.jpg"].traits is None and seen["a.jpg"].unreadable is not None
+
+
+def test_heif_and_avif_are_decoded_by_one_thread() -> None:
+    assert (AvifImagePlugin.DEFAULT_MAX_THREADS, pillow_heif.options.DECODE_THREADS) == (1, 1)

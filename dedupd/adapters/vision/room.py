@@ -1,0 +1,112 @@
+"""How much memory it takes to decode a picture, and whose turn it is: all threads together stay below one limit.
+
+Owns the figures. Must never decode. Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Condition, Lock
+
+from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
+from PIL.ImageFile import ImageFile
+
+from dedupd.adapters.vision.deep_tiff import DeepTiff
+from dedupd.adapters.vision.refused import Refused
+
+ROOM = 1_400_000_000
+"""Bytes that may be in use for decoding at once; the worker itself and its libraries take some 60 to 300 MB more."""
+
+_PIXEL = 4
+"""Bytes: Pillow's own copy, of whatever colours."""
+_DECODER = {"AVIF": 12, "HEIF": 4.5, "JPEG XL": 9, "RAW": 3, "WEBP": 5.5}
+"""Bytes a pixel that the decoder holds beside Pillow's copy: measured at 64 Mpixel, in the dearest form that was found."""
+_PLAIN, _PLAIN_HEIF = 8, 2.7
+"""One of 8 bits a channel without transparency: what telephones make, of up to 200 Mpixel."""
+_HEAD = 1 << 16
+"""Bytes in which a JPEG 2000 says how large its tiles are."""
+_ANIMATED = 12
+"""libwebp holds two whole pictures, and gives a third."""
+_JPEG2000 = 4.7
+"""OpenJPEG computes a tile, mostly the whole picture, in 32 bits a channel."""
+_COEFFICIENT = 2
+"""A progressive JPEG is decoded from all of them, and one with four channels has one more."""
+
+
+class Room:
+    """So many bytes for all who decode. Who came first goes first, so that a large picture gets its turn."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._used = 0
+        self._left = Condition()
+        self._turn = Lock()
+
+    @contextmanager
+    def taken(self, need: int) -> Generator[None]:
+        """Wait for room, and hold it. Raises Refused when there is never enough."""
+        if need > self.size:
+            raise Refused("too large: it does not fit in the worker's memory")
+        with self._turn, self._left:
+            self._left.wait_for(lambda: self._used + need <= self.size)
+            self._used += need
+        try:
+            yield
+        finally:
+            with self._left:
+                self._used -= need
+                self._left.notify()
+
+
+def need_of(image: Image.Image) -> int:
+    """Bytes that it takes to decode this opened picture, at the size that it has now."""
+    return round(image.width * image.height * (_PIXEL + _beside(image)))
+
+
+def _beside(image: Image.Image) -> float:
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        return 0  # its coefficients are counted at its own size: need_of_coefficients
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _strip(image)
+    if isinstance(image, DeepTiff):
+        return image.weight
+    if isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        return _JPEG2000 * len(image.getbands()) * _tile(image)
+    if image.format == "WEBP" and getattr(image, "is_animated", False):
+        return _ANIMATED
+    if image.format == "HEIF" and image.mode == "RGB" and image.info.get("bit_depth") == _PLAIN:
+        return _PLAIN_HEIF
+    return _DECODER.get(str(image.format), 0)
+
+
+def need_of_coefficients(image: ImageFile) -> int:
+    """Bytes that a progressive JPEG takes, however small it is decoded; 0 for others."""
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.info.get("progressive"):
+        return 0
+    return image.width * image.height * _COEFFICIENT * len(image.getbands())
+
+
+def _strip(image: TiffImagePlugin.TiffImageFile) -> float:
+    """Bytes a pixel of one strip, which may be the whole picture."""
+    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
+    rows = int(image.tag_v2.get(TiffImagePlugin.ROWSPERSTRIP, image.height))
+    return sum(bits) / 8 * min(1.0, rows / image.height)
+
+
+def _tile(image: ImageFile) -> float:
+    """The share of the picture that one tile is; 1 when the header does not tell."""
+    file = image.fp
+    if file is None:
+        return 1.0
+    at = file.tell()
+    file.seek(0)
+    head = file.read(_HEAD)
+    file.seek(at)
+    size = head.find(b"\xff\x4f\xff\x51")
+    if size < 0 or size + 32 > len(head):
+        return 1.0
+    width, height = struct.unpack_from(">II", head, size + 24)
+    return min(1.0, width * height / (image.width * image.height))

@@ -1,0 +1,154 @@
+"""From an opened picture to its pixels: RGB, 8 bits, as small as was asked for.
+
+Owns the scaling and the modes. A large picture goes strip by strip behind its decoder, so that it is never held twice,
+with the same pixels as at once. Must never open a file. Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
+from PIL.ImageFile import ImageFile
+
+from dedupd.adapters.vision.profiles import rgb_of
+from dedupd.adapters.vision.raw_photo import RawPhoto
+from dedupd.adapters.vision.refused import Refused
+from dedupd.adapters.vision.room import ROOM, Room, need_of, need_of_coefficients
+
+LARGE_PIXELS = 40_000_000
+"""Above this a picture goes strip by strip."""
+GREY = (128, 128, 128)
+"""What shows through transparency."""
+_OPAQUE = 250
+"""Of 255: what no eye sees through."""
+_STRIP_PIXELS = 4_000_000
+
+_room = Room(ROOM)
+
+Levels = Callable[[NDArray[np.generic]], NDArray[np.uint8]]
+Rows = Callable[[int, int], Image.Image]
+"""The part of a picture from one row up to another."""
+
+
+def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
+    """The pixels of `image`, which is that of `file`, and whether it can be seen through somewhere. Raises Refused."""
+    coefficients = need_of_coefficients(image)
+    if isinstance(image, RawPhoto):
+        with _room.taken(need_of(image)):
+            image.load_small(short_side, long_side)
+    factor = _factor(image.width, image.height, short_side, long_side)
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
+        width = image.width
+        image.draft(None, (width // factor, image.height // factor))
+        factor //= round(width / image.width)
+    large = image.width * image.height > LARGE_PIXELS
+    if large and image.format == "WEBP" and not getattr(image, "is_animated", False):
+        with _room.taken(need_of(image)):
+            return _in_strips(_still_webp(file), image.size, factor)
+    with _room.taken(need_of(image) + coefficients):
+        image.load()
+        if not large:
+            return _to_rgb(image, factor, None)
+        return _in_strips(lambda top, end: image.crop((0, top, image.width, end)), image.size, factor)
+
+
+def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
+    """The largest whole factor that keeps both minimal sides; 1 when neither is asked for."""
+    factors = [
+        side // least
+        for side, least in ((min(width, height), short_side), (max(width, height), long_side))
+        if least
+    ]
+    return max(1, min(factors, default=1))
+
+
+def _still_webp(file: BinaryIO) -> Rows:
+    """Pillow reads each WebP as a film, three pictures at once: 15 bytes a pixel where OpenCV takes 8, for the same pixels."""
+    file.seek(0)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise Refused("damaged or cut short")
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return lambda top, end: Image.fromarray(cv2.cvtColor(pixels[top:end], order))
+
+
+def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Image, bool]:
+    width, height = size
+    # Whole steps of the factor: so each pixel of the small picture lies in one strip.
+    step = max(1, _STRIP_PIXELS // width // factor) * factor
+
+    def strips() -> Iterator[Image.Image]:
+        return (rows(top, min(top + step, height)) for top in range(0, height, step))
+
+    levels = _levels(strips())
+    small = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    transparent = False
+    for number, strip in enumerate(strips()):
+        part, seen_through = _to_rgb(strip, factor, levels)
+        small.paste(part, (0, number * step // factor))
+        transparent = transparent or seen_through
+    return small, transparent
+
+
+def _to_rgb(frame: Image.Image, factor: int, levels: Levels | None) -> tuple[Image.Image, bool]:
+    """`levels`: of the whole picture when `frame` is a part of one."""
+    if _many_levels(frame):
+        to_8_bit = levels or _levels(iter([frame]))
+        frame = Image.fromarray(to_8_bit(np.asarray(frame)))
+    elif frame.mode in ("P", "PA") or "transparency" in frame.info:
+        frame = frame.convert("RGBA")
+    elif frame.mode == "1":
+        frame = frame.convert("L")
+    if factor > 1 and frame.mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
+        frame = frame.reduce(factor)
+    if frame.mode in ("LAB", "CMYK"):
+        frame = rgb_of(frame)
+    transparent = False
+    if frame.mode in ("RGBA", "LA", "RGBa", "La"):
+        frame = frame.convert("RGBA")
+        transparent = int(np.asarray(frame)[..., 3].min()) < _OPAQUE
+        ground = Image.new("RGBA", frame.size, (*GREY, 255))
+        frame = Image.alpha_composite(ground, frame)
+    # Pillow copies what is RGB already: of a photo in full, 48 MB. A decoded JPEG needs its file no more.
+    as_it_is = frame.mode == "RGB" and isinstance(frame, JpegImagePlugin.JpegImageFile)
+    return frame if as_it_is else frame.convert("RGB"), transparent
+
+
+def _many_levels(frame: Image.Image) -> bool:
+    return frame.mode in ("I", "F") or frame.mode.startswith("I;")
+
+
+def _levels(parts: Iterator[Image.Image]) -> Levels:
+    """How the 16-bit, 32-bit or float grey of these parts of one picture becomes 8 bits: by the scale their values show."""
+    low, high, whole = np.inf, -np.inf, False
+    for part in parts:
+        if not _many_levels(part):
+            break
+        pixels = np.asarray(part)
+        whole = pixels.dtype == np.uint16
+        if whole:
+            break
+        values = _numbers(pixels)
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+
+    def to_8_bit(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
+        values = _numbers(pixels)
+        if whole or (low >= 0 and 255 < high <= 65535):
+            values /= 257.0
+        elif low < 0 or high > 255:
+            values = (values - low) * (255.0 / (high - low))
+        elif high <= 1.0 and pixels.dtype == np.float32:
+            values *= 255.0
+        return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+    return to_8_bit
+
+
+def _numbers(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
+    return np.nan_to_num(pixels.astype(np.float32), posinf=0.0, neginf=0.0)
