@@ -68,7 +68,7 @@ class ChunkWorker:
     def pair(self, strip: Strip) -> PairRecord:
         """Compare the rows of a strip; its pairs lie in their file when this returns. Raises DedupdError."""
         paired = self._worker.pair(
-            messages.Pair(
+            messages.PairBlocks(
                 place=strip.place, left=strip.left, rights=strip.rights, with_itself=strip.with_itself,
                 bar=strip.bar, name=strip.key,
             )

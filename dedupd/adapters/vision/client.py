@@ -323,7 +323,7 @@ class VisionWorker(Vision):
                             key=key, traits=None, unreadable=reason, decoded=True
                         )
 
-    def pair(self, order: messages.Pair) -> messages.Paired:
+    def pair(self, order: messages.PairBlocks) -> messages.Paired:
         """One strip of a backfill's pairs. Raises VisionError."""
         for reply in self._ask(order):
             if isinstance(reply, messages.Paired):

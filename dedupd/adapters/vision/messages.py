@@ -170,7 +170,7 @@ class Gather(Message, frozen=True):
     """What the file's name begins with."""
 
 
-class Pair(Message, frozen=True):
+class PairBlocks(Message, frozen=True):
     """Compare each row of a block with each of the others, and leave the near pairs in a file; answered with Paired.
 
     A block is the names and digests of its files of rows.
@@ -208,7 +208,7 @@ Request = (
     | Describe
     | Load
     | Gather
-    | Pair
+    | PairBlocks
     | Adopt
 )
 

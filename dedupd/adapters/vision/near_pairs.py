@@ -70,7 +70,7 @@ class _Sieve:
         return _Rows(bare=bare, heads=np.column_stack([head, rest]))
 
 
-def compare_blocks(request: messages.Pair) -> messages.Paired:
+def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
     """Every near pair of the left block with the others, in a file. Raises VisionError in one sentence."""
     store = store_at(os.fsdecode(request.place))
     left = _block(store, request.left)

@@ -143,7 +143,7 @@ class WorkerService:
         match request:
             case messages.Ingest():
                 self._ingester.ingest(request.files)
-            case messages.Gather() | messages.Pair() | messages.Adopt():
+            case messages.Gather() | messages.PairBlocks() | messages.Adopt():
                 self._in_bulk(request)
             case messages.Propose():
                 self._propose(request)
@@ -205,11 +205,11 @@ class WorkerService:
             kept = {self.model.id, self._insides_name, SMALL, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
 
-    def _in_bulk(self, request: messages.Gather | messages.Pair | messages.Adopt) -> None:
+    def _in_bulk(self, request: messages.Gather | messages.PairBlocks | messages.Adopt) -> None:
         if isinstance(request, messages.Adopt):
             self._adopt(request)
             return
-        if isinstance(request, messages.Pair):
+        if isinstance(request, messages.PairBlocks):
             with self._busy("comparing rows"):
                 from dedupd.adapters.vision.near_pairs import compare_blocks
 
