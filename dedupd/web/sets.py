@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterable, Callable
@@ -67,8 +68,11 @@ class Sets:
         self._coming = 0
         # One worker process at a time sees, however many sets there are.
         self._worker = ThreadPoolExecutor(1, "web-sets")
+        self._ending = threading.Event()
 
     def close(self) -> None:
+        """What is looked at or compared now ends at its next safe point."""
+        self._ending.set()
         self._worker.submit(self._let_go)
         self._worker.shutdown(wait=True)
 
@@ -181,7 +185,7 @@ class Sets:
     def _look(self, kept: _Set) -> list[Uploaded | None]:
         library = self._library(kept)
         library.roots.reconcile()
-        library.passes.ingest()
+        library.passes.ingest(stop=self._ending.is_set)
         rows = {
             row.path: row for row in library.ledger.inventory.files(library.roots.all[0].id) if row.state == FileState.INDEXED
         }  # fmt: skip
@@ -202,7 +206,7 @@ class Sets:
             if not kept.folder.exists():
                 raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
             library = self._library(kept, threshold)
-            library.grouper.regroup()
+            library.grouper.regroup(stop=self._ending.is_set)
             kept.found[threshold] = _duplicates(kept, library.groups())
         return kept.found[threshold]
 
