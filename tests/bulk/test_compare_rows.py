@@ -59,7 +59,7 @@ def photos(count: int, vectors: bool = True) -> list[PhotoRow]:
 class Worker:
     """In the place of a worker process."""
 
-    def pair(self, order: messages.Pair) -> messages.Paired:
+    def pair(self, order: messages.PairBlocks) -> messages.Paired:
         return near_pairs.compare_blocks(order)
 
 
