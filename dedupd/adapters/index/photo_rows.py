@@ -79,7 +79,6 @@ class PhotoRows:
             contents=[self.contents[int(place)] for place in places],
             phashes=self.phashes[places],
             vectors=None if self.vectors is None else self.vectors[places],
-            sketches=None if self.sketches is None else self.sketches[places],
             captured=self.captured[places],
             ids=self.ids[places],
         )
