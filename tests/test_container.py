@@ -137,7 +137,7 @@ def test_it_starts_both_and_writes_the_first_settings_once(inside: dict[str, str
     (state / "asked").unlink()
     process, asked = started(inside)
     assert f"--tls-cert {state}/cert.pem --by-service" in asked[1] and "insecure" not in asked[1]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0 and (state / "config.toml").read_text() == "mine\n"
 
 

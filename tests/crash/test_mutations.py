@@ -232,7 +232,7 @@ MUTATIONS = [
     # which held copies share their space with the photo kept
     drop("share: the whole of both", SHARING, "        if one.st_size != two.st_size:", SHARES + "test_other_bytes_share_nothing", "        if False:"),
     drop("share: what differs", SHARING, "    if status == _DIFFERS:", SHARES + "test_other_bytes_share_nothing", "    if False:"),
-    drop("share: nothing of the cloud", SHARING, "if in_the_cloud(top, one) or in_the_cloud(top, two):", SHARES + "test_what_is_in_the_cloud_only_is_not_read", "if False:"),
+    drop("share: nothing of the cloud", SHARING, "if in_the_cloud(top, keep, one) or in_the_cloud(top, held, two):", SHARES + "test_what_is_in_the_cloud_only_is_not_read", "if False:"),
     drop("share: the very same bytes", "pipeline/share_space.py", "not row.move.primary or row.move.content == row.move.keeper_content", "cli/test_purge.py::test_only_the_very_same_bytes_share", "True"),
     # which photos of Apple's Photos their owner is asked to delete
     drop("album: no keeper", APPLE, "        if row.uuid in keepers:", PHOTOS + "test_a_photo_that_is_kept_elsewhere_is_not_proposed", "        if False:"),

@@ -93,8 +93,9 @@ def killed(house: House, module: str, name: str, spared: int, owner: str = "ther
 
 
 def tables(house: House) -> set[str]:
-    """Those of embedders; what margins surround is hashed for all of them alike."""
-    return {p.name for p in (house.state / "index").iterdir() if not p.name.startswith("inside-")}
+    """Those of embedders; small pictures, and hashes of what margins surround, are of all of them alike."""
+    shared = ("inside-", "small-")
+    return {p.name for p in (house.state / "index").iterdir() if not p.name.startswith(shared)}
 
 
 def test_what_would_change_is_said_first_and_then_done(seen: House) -> None:

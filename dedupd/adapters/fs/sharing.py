@@ -53,17 +53,17 @@ class BlockSharing:
         with Root(root) as top:
             try:
                 with top.opened(keep) as source, top.opened(held) as target:
-                    return self._share(top, source, target, held)
+                    return self._share(top, source, target, keep, held)
             except OSError as error:
                 if error.errno in _UNABLE:
                     raise MoveRefused(_unable(kind_of(top.dev)), Refusal.UNABLE) from None
                 raise refusal_of(error) from error
 
-    def _share(self, top: Root, source: int, target: int, held: str) -> int:
+    def _share(self, top: Root, source: int, target: int, keep: str, held: str) -> int:
         one, two = os.fstat(source), os.fstat(target)
         if identity(one) == identity(two):
             raise MoveRefused(f"{held} and the photo kept are one and the same file", Refusal.HARD_LINK)
-        if in_the_cloud(top, one) or in_the_cloud(top, two):
+        if in_the_cloud(top, keep, one) or in_the_cloud(top, held, two):
             raise MoveRefused(f"{held} or the photo kept is in the cloud only", Refusal.PLACEHOLDER)
         if one.st_size != two.st_size:
             raise MoveRefused(f"{held} is not the same bytes as the photo kept", Refusal.OTHER_BYTES)
