@@ -83,7 +83,7 @@ def test_one_file_with_two_names_is_told(tmp_path: Path, kernel: Kernel) -> None
 def test_what_is_in_the_cloud_only_is_not_read(
     tmp_path: Path, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "in_the_cloud", lambda root, found: True)
+    monkeypatch.setattr(sharing, "in_the_cloud", lambda root, path, found: True)
     with pytest.raises(MoveRefused) as refused:
         share(tmp_path, b"x", b"x")
     assert refused.value.kind is Refusal.PLACEHOLDER and kernel.asked == []
