@@ -26,14 +26,12 @@ from dedupd.adapters.stores.backfill_records import (
 )
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.bulk.plan import SIZE, Chunk, SeenBy, chunks_of
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.pool import Seen, done_of
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
 _READERS = 16
 """Records are small, and an object store answers late."""
-_FRUITLESS = 3
-"""Chunks that failed in a row, with none between: the reason lies not in them."""
 
 Progress = Callable[[str, int, int], None]
 Engine = Callable[[Sequence[Chunk]], Iterator[Seen]]
@@ -164,20 +162,12 @@ def _see(
     total = sum(len(chunk.names) for chunk in chunks)
     done = total - sum(len(chunk.names) for chunk in todo)
     reasons: dict[str, None] = {}
-    fruitless = 0
     if todo:
         on_progress("see", done, total)
-    for seen in engine(todo) if todo else ():
-        if isinstance(seen, UnseenChunk):
-            reasons[seen.reason] = None
-            fruitless += 1
-            if fruitless >= _FRUITLESS:
-                break
-            continue
+    for seen in done_of(engine(todo) if todo else (), reasons):
         assert isinstance(seen, ChunkRecord)
         store.write(f"{RECORDS}/{seen.key}.json", msgspec.json.encode(seen))
         records[seen.key] = seen
-        fruitless = 0
         done += seen.inputs
         on_progress("see", done, total)
     return list(reasons)

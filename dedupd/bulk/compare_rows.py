@@ -25,14 +25,12 @@ from dedupd.adapters.stores.backfill_records import (
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.bulk.backfill import in_words
 from dedupd.bulk.plan import SeenBy, Strip
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.pool import Seen, done_of
 
 ROWS = 8192
 """Of a block, more or less: 25 MB to read."""
 BLOCKS = 16
 """In a strip, at most: half a minute of one core, and what a killed worker costs."""
-_FRUITLESS = 3
-"""Strips that failed in a row, with none between: the reason lies not in them."""
 
 Progress = Callable[[str, int, int], None]
 Engine = Callable[[Sequence[Strip]], Iterator[Seen]]
@@ -140,19 +138,13 @@ def _compare(
 ) -> list[str]:  # fmt: skip
     """Have them compared, and record each. Returns why some could not be."""
     reasons: dict[str, None] = {}
-    fruitless, done = 0, total - len(todo)
+    done = total - len(todo)
     if todo:
         on_progress("pairs", done, total)
-    for seen in engine(todo) if todo else ():
-        if isinstance(seen, UnseenChunk):
-            reasons[seen.reason] = None
-            fruitless += 1
-            if fruitless >= _FRUITLESS:
-                break
-            continue
+    for seen in done_of(engine(todo) if todo else (), reasons):
         assert isinstance(seen, PairRecord)
         store.write(f"{PAIR_RECORDS}/{seen.key}.json", msgspec.json.encode(seen))
         records[seen.key] = seen
-        fruitless, done = 0, done + 1
+        done += 1
         on_progress("pairs", done, total)
     return list(reasons)

@@ -25,6 +25,22 @@ class UnseenChunk:
 
 
 Seen = ChunkRecord | PairRecord | UnseenChunk
+_FRUITLESS = 3
+"""Pieces of work that failed in a row, with none done between: the reason lies not in them."""
+
+
+def done_of(seen: Iterable[Seen], reasons: dict[str, None]) -> Iterator[ChunkRecord | PairRecord]:
+    """What an engine has done, as it comes; ends when piece after piece fails. Why some failed becomes a key of `reasons`."""
+    fruitless = 0
+    for each in seen:
+        if not isinstance(each, UnseenChunk):
+            fruitless = 0
+            yield each
+            continue
+        reasons[each.reason] = None
+        fruitless += 1
+        if fruitless >= _FRUITLESS:
+            return
 
 
 def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:

@@ -101,6 +101,8 @@ MUTATIONS = [
     drop("what was indexed leaves", RECONCILE, "                    self._forget(row)\n", FOREIGN + "TestUpgrade::test_what_was_indexed_there_leaves_at_the_first_look", ""),
     drop("only from a root that is itself", RECONCILE, "if not lacking or not _still_itself(self._root, self._ledger, self._disk):", FOREIGN + "TestUpgrade::test_nothing_leaves_while_the_disk_is_pulled_out", "if not lacking:"),
     drop("what would be lost", "core/clusters.py", "if losses := self._lost(edge, node.traits, keeper):", "core/test_dominance.py::test_a_keeper_is_never_dominated_and_what_moves_loses_nothing_in_any_order", "if losses := self._lost(edge, node.traits, node.traits):"),
+    drop("asked about again in a rescue", "pipeline/movement.py", "if self._lost(root, [row]):", "pipeline/test_keepers.py::test_many_come_back_a_few_at_a_time_and_each_is_asked_about_again", "if True:"),
+    drop("a little larger may be enlarged", "core/dominance.py", "elif _perhaps_enlarged(mover, keeper, ratio, edge):", "core/test_dominance.py::test_a_little_larger_without_what_a_camera_writes_may_be_made_from_the_photo", "elif False:"),
     drop("settled before, and better", "pipeline/recluster.py", " or member.only_here)", "pipeline/test_held_better.py::test_what_is_held_better_and_comes_back_is_not_settled_again", ")"),
     # what a power cut relies on
     drop("fsync of keeper and file", HOLDING, "        sync(fd)\n", DURABILITY + "test_keeper_and_copy_are_synced_before_anything_is_promised", ""),
