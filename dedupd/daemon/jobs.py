@@ -31,29 +31,31 @@ from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
 log = logging.getLogger("dedupd")
 RESCUES_TOLD = 20
 FAMILY_SECONDS = 120.0
-"""After so long what was found of large families is grouped."""
+"""Seconds after which the pairs found so far in large families of look-alikes are grouped."""
 BUSY_SECONDS = 30.0
-"""A file that another program writes is asked about again after this long."""
+"""Seconds after which a file that another program was writing is tried again."""
 
 
 class Jobs:
-    """Queues the daemon's own work. Methods that take a library run in the engine's thread, all others on the event loop."""
+    """Queues the daemon's own work. Methods that take a library run in the engine's thread, all others on the
+    event loop."""
 
     def __init__(
         self, engine: Engine, schedule: Scheduler, hints: Hints, *, settings: Callable[[], Settings],
         reports_all: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
         tell_status: Callable[[], None],
     ) -> None:  # fmt: skip
-        """reports_all: whether events tell of every change in a root. soon(act, *arguments): call it on the loop, from any thread.
+        """reports_all: whether events report every change in a root. soon(act, *arguments): call it on the
+        event loop, from any thread.
 
-        send, tell_status: what clients are told; on the loop.
+        send, tell_status: send a notice, or the status, to clients; on the event loop.
         """
         self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
         self._reports_all, self._soon, self._send, self._tell_status = reports_all, soon, send, tell_status
         self.paused = False
         self.paused_until: float | None = None
         self.waits = ""
-        """What heavy work of its own accord waits for, one clause; '' when it may be done."""
+        """Why heavy work that nobody asked for waits, as a clause; '' when it may run."""
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._round: list[str] = []
         """What the last round of moves could not do, and what failed since."""
@@ -64,17 +66,18 @@ class Jobs:
 
     @property
     def rests(self) -> bool:
-        """Whether it leaves alone, for now, what nobody asked for and no keeper needs."""
+        """Whether everything that nobody asked for and no keeper needs is postponed for now."""
         return self.paused or bool(self.waits)
 
     def pause(self, until: float | None, left: float | None = None) -> None:
-        """Until this wall clock, which is so many seconds away, or until `resume`. What runs now ends at its next safe point."""
+        """Pause until this wall clock, which is so many seconds away, or until `resume`. Running work ends at
+        its next safe point."""
         self.paused, self.paused_until = True, until
         if left is not None:
             self._schedule.later("resume", left, self._resume_by_itself)
 
     def resume(self) -> None:
-        """End the pause, and look at what happened meanwhile."""
+        """End the pause, and reconcile what happened meanwhile."""
         self.paused, self.paused_until = False, None
         self.look_everywhere()
         self._tell_status()
@@ -86,7 +89,7 @@ class Jobs:
             self.resume()
 
     def consider(self, now: datetime, machine: Machine) -> None:
-        """Whether heavy work may be done now, by the settings and how the machine is doing."""
+        """Decide whether heavy work may run now, by the settings and the state of the machine."""
         speed, before = self._settings().speed, self.waits
         limits = Limits(hours=speed.hours, battery=speed.battery, load=speed.load, disk_ms=speed.disk_ms)
         self.waits = waits_for(limits, now, machine, waiting=bool(before))
@@ -99,7 +102,7 @@ class Jobs:
     # ---- what clients are told
 
     def rescued(self) -> list[str]:
-        """The last copies that came back because their keeper was gone, one sentence each."""
+        """The last copies that were brought back because their keeper was gone, one sentence each."""
         return list(self._rescued)
 
     def failures(self) -> list[str]:
@@ -107,7 +110,7 @@ class Jobs:
         return list(self._round)
 
     def unread(self) -> list[str]:
-        """Folders that the last full look could not read."""
+        """Folders that the last full reconciliation could not read."""
         return list(self._unread)
 
     def failed(self, sentence: str) -> None:
@@ -119,7 +122,7 @@ class Jobs:
     # ---- looking
 
     def hint(self, folder: str, whole: bool) -> None:
-        """Something changed in this folder, or everywhere below it: look there, as soon as events pause."""
+        """Something changed in this folder, or everywhere below it: reconcile it as soon as events pause."""
         wait = self._hints.add(folder, whole)
         if wait is not None:
             self._schedule.later("hints", wait, self._look_at_hints)
@@ -156,7 +159,7 @@ class Jobs:
             self._engine.submit("reconcile", self._reconcile, once=True)
 
     def look_now(self) -> None:
-        """The same because a person asked: it waits for no better moment."""
+        """The same because a person asked: it does not wait for a better moment."""
         self._engine.submit("reconcile now", lambda library: self._reconcile(library, asked=True), once=True)
 
     def _reconcile(self, library: Library, *, asked: bool = False) -> None:
@@ -174,22 +177,23 @@ class Jobs:
     # ---- passes
 
     def regroup(self) -> None:
-        """Cluster what changed, once nothing has changed for `quiet_seconds`."""
+        """Queue a pass once nothing has changed for `quiet_seconds`."""
         self._schedule.when_quiet(self.recluster)
 
     def recluster(self) -> None:
-        """Cluster what changed, as soon as the engine has time."""
+        """Queue a pass: it runs as soon as the engine has time."""
         if not self.rests:
             self._engine.submit("pass", self._pass, once=True)
 
     def _pass(self, library: Library, *, asked: bool = False) -> None:
-        """Index, cluster, move, summarise. Ended before its end by what must be done alone, it is begun again after that."""
+        """A pass: index, cluster, move, summarise. When a task that must run alone ended it early, it is
+        queued again after that."""
         if self.paused or (self.rests and not asked):
             return
         stop, told = self.safe_points(asked=asked), self._engine.report
         library.passes.ingest(on_progress=told, stop=stop)
         touched = library.grouper.regroup(on_progress=told, stop=stop)
-        # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
+        # Half a pass moves nothing: the first moves must be seen as a whole before the consent limit counts.
         moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)
         if not stop() and library.passes.check_held(on_progress=told, stop=stop):
@@ -200,7 +204,7 @@ class Jobs:
             self._soon(self.work_off)
 
     def work_off(self) -> None:
-        """Go on with large families of look-alikes, when nothing else is to do."""
+        """Continue with large families of look-alikes, when there is nothing else to do."""
         if not self.rests:
             self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
 
@@ -217,9 +221,10 @@ class Jobs:
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
         left: Callable[[], bool],
     ) -> ScanOutcome:  # fmt: skip
-        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it.
+        """A full pass, as `dedupd scan` asked of the daemon; answers with what it did. `left`: whether nobody
+        waits for it any more.
 
-        Raises DedupdError when it could not come to its end: what it leaves undone must not look done.
+        Raises DedupdError when it could not reach its end: incomplete work must not look complete.
         """
         stop = self.safe_points(lambda: left() or self.paused, asked=True)
         outcome = library.scan(
@@ -236,7 +241,8 @@ class Jobs:
         return outcome
 
     def safe_points(self, ended: Callable[[], bool] = lambda: False, *, asked: bool = False) -> Stop:
-        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good.
+        """The safe points of one long task. It ends at one of them when the engine, a pause or `ended` says
+        so.
 
         What a person `asked` for goes on when heavy work begins to wait.
         """
@@ -250,7 +256,8 @@ class Jobs:
     # ---- after moves
 
     def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
-        """Summaries, notices and attention after anything moved or was grouped anew. `touched`: months by root, grouped anew."""
+        """Write summaries and send notices after anything moved or was grouped anew. `touched`: months by
+        root, grouped anew."""
         months = library.movement.months_of(moved, touched or {})
         summaries = library.summaries.rewrite(months)
         self._round = list(moved.messages)
@@ -283,13 +290,14 @@ class Jobs:
     # ---- what looks after keepers
 
     def sweep(self) -> None:
-        """See whether the keepers of what lies in duplicates/ are there."""
+        """Check that the keepers of all held copies are there."""
         self._engine.submit("sweep", self._rescue, Urgency.RESCUE, once=True)
 
     def _rescue(self, library: Library) -> None:
-        """Read a little again, then look at the keepers that events, doubts or the slow round name (P8).
+        """Bring copies back when their keeper is gone (P8): read more doubtful files again, then check the
+        keepers that events, doubts or the slow round name.
 
-        That they are there is looked at while it rests, too.
+        The check that keepers exist is also done during a pause.
         """
         stop = self.safe_points()
         again = Reread() if self.rests else library.rereader.read_on(stop)
@@ -304,7 +312,8 @@ class Jobs:
             self._soon(self.regroup)
 
     def _rescue_on_later(self, library: Library) -> None:
-        """As an act of a person, so that people who wait have their turn: a folder of thousands of keepers may be gone."""
+        """With the urgency of a person's act, so that people who wait get their turn: a folder of thousands
+        of keepers may be gone."""
         if library.movement.rescue_goes_on:
             self._engine.submit("rescue", self._rescue_on, Urgency.PERSON, once=True)
 
@@ -321,7 +330,7 @@ class Jobs:
 
 
 class _SafePoints:
-    """One long task's `Stop`. Once it said that the task ends, it says so again."""
+    """One long task's `Stop`. Once it has said that the task ends, it keeps saying so."""
 
     def __init__(self, engine: Engine, ended: Callable[[], bool]) -> None:
         self._engine, self._told_to_end = engine, ended

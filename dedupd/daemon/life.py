@@ -1,7 +1,7 @@
-"""The daemon's life: lock, recover, serve, READY, watch; reversed at the end.
+"""The daemon's life: lock, recover, serve, READY, watch; and the reverse at the end.
 
-Owns the order of it, and puts the parts together: what is done is jobs.py's, when is schedule.py's and hints.py's.
-Must never import torch, lancedb, pyarrow, Pillow or numpy: the worker has those.
+Owns that order, and connects the parts: jobs.py has the work, schedule.py and hints.py when it is due. Must
+never import torch, lancedb, pyarrow, Pillow or numpy: the worker process has those.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ from dedupd.protocol.views import ProgressView, StatusView
 
 log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
-"""SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery."""
+"""Seconds for stopping: SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery
+at the next start."""
 
 
 def run(
     settings: Settings, places: Places, *, yes: bool = False, read: Callable[[], Settings] | None = None
 ) -> int:
-    """Run in the foreground until SIGTERM or SIGINT. `yes` consents to the first moves of each root (P12).
+    """Run in the foreground until SIGTERM or SIGINT. `yes`: consent to the first moves of each root (P12).
 
-    `read` reads the settings again when config.toml was changed; without it they stay. Raises UsageError, AlreadyRunning, StateError.
+    `read` reads the settings again when config.toml was changed; without it they stay. Raises UsageError,
+    AlreadyRunning, StateError.
     """
     if not settings.roots:
         raise UsageError(
@@ -63,9 +65,9 @@ def run(
 
 
 class Daemon:
-    """One run of the daemon. Everything here lives on the event loop; the library lives in the engine's thread.
+    """One run of the daemon. Everything here runs on the event loop; the library runs in the engine's thread.
 
-    It is made in the running loop. It is the `Services` that the handlers use.
+    Make it inside the running event loop. It implements `Services` for the handlers.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._begun = False
-        """Whether every root was asked once and the first look is queued."""
+        """Whether every root was checked once and the first reconciliation is queued."""
         self._heartbeat = Heartbeat.from_environment()
         self._broadcast = Broadcast()
         self.engine = Engine(self._open_library, self._on_progress, self._on_error)
@@ -134,7 +136,8 @@ class Daemon:
         return library
 
     async def _begin(self) -> None:
-        """Watch first, look then: what changes in between is told. A folder that does not answer delays nothing else."""
+        """Watch first, reconcile then, so that changes in between are noticed. A folder that does not answer
+        delays only itself."""
         try:
             await self._consider()
             await self._check_roots()
@@ -151,7 +154,7 @@ class Daemon:
         self.jobs.consider(datetime.now(), machine)
 
     async def _beat(self) -> None:
-        """The watchdog hears of the pipeline's life, not only of the loop's."""
+        """Tell the watchdog that the engine makes progress, not only the event loop."""
         while self._heartbeat.interval is not None:
             if self.engine.alive():
                 self._heartbeat.alive()
@@ -191,7 +194,7 @@ class Daemon:
         self._soon(self.jobs.look_everywhere)
 
     def _soon(self, act: Callable[..., object], *arguments: object) -> None:
-        """Call it on the loop; from any thread."""
+        """Call a function on the event loop, from any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(act, *arguments)
 
@@ -215,7 +218,7 @@ class Daemon:
     # ---- what clients are told
 
     def complete(self, view: StatusView) -> StatusView:
-        """Adds to the ledger's status what only the running daemon knows."""
+        """Add to the ledger's status what only the running daemon knows."""
         view.busy = self.engine.busy or self._hints.waiting or not self._begun
         view.progress = self.engine.progress
         view.next_run = self._schedule.next_run()
@@ -224,7 +227,7 @@ class Daemon:
         return view
 
     def attention(self) -> list[str]:
-        """Sentences that nobody else knows, gravest first: not all of them may be told."""
+        """Sentences that only the running daemon knows, gravest first, because not all of them may be shown."""
         return [
             *self.jobs.rescued(),
             *self.config.unfollowed,
@@ -235,11 +238,11 @@ class Daemon:
         ]
 
     def send(self, notice: Notice) -> None:
-        """To everybody who subscribed."""
+        """Send a notice to all subscribers."""
         self._broadcast.send(notice)
 
     def tell_status(self) -> None:
-        """The status has changed: read it, and tell everybody who subscribed, and systemd."""
+        """The status has changed: read it, and send it to all subscribers and to systemd."""
         self._spawn(self._tell_status())
 
     async def _tell_status(self) -> None:
@@ -255,7 +258,7 @@ class Daemon:
 
 
 def _leave() -> None:
-    """What hangs in a file or a folder must not keep the daemon: what is durable is durable already."""
+    """End the process even when a thread hangs in a file or a folder: everything durable is already on disk."""
     log.warning("not all of it stopped in time; leaving that to recovery")
     logging.shutdown()
     os._exit(ExitCode.OK)
