@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _log_to(places: Places) -> None:
-    """Set up logging: stderr for the person who started it, a rotated file for later. Names of photos are
-    not logged."""
+    """Set up logging: stderr for the person who started it, a rotated file for later."""
     import logging
     from logging.handlers import RotatingFileHandler
 
