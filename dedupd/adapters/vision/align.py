@@ -312,8 +312,8 @@ class _Laid:
         return self.residual.quick
 
     def fine(self) -> tuple[float, float, dict[str, float]]:
-        """100 * (1 - lowest local correlation): everywhere; outside a small overlay; and the local
-        correlations."""
+        """100 * (1 - lowest local correlation): everywhere, and outside a small overlay; and the description
+        of that overlay ({} when there is none)."""
         rest = self.residual.thorough()
         local = self.residual.local(rest, floor=8.0, box=13, spared=40)
         overlay = self.residual.overlay(rest, local, max(1.0, max(self.mask.shape) / 400))
