@@ -22,7 +22,7 @@ from dedupd.core.relocation import Move, MoveState
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, Refusal, RootError, UsageError
 from dedupd.pipeline.annotate import withdraw_by_receipts
-from dedupd.pipeline.relocate import told_by_receipts, undo_from_receipts
+from dedupd.pipeline.relocate import moves_in_receipts, undo_from_receipts
 
 
 def undo_from(arguments: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def undo_from(arguments: argparse.Namespace) -> int:
             tell(
                 f"note: {len(purged)} file(s) are not here any more, first {visible(purged[0].src)}: {visible(purged[0].error)}"
             )
-        told = told_by_receipts(str(root), mover)
+        told = moves_in_receipts(str(root), mover)
         moves = _meant(told, arguments, root)
         foreign = _made_elsewhere(moves, str(root))
         if not arguments.yes:

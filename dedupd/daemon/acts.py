@@ -110,7 +110,7 @@ class Acts:
         until = None if seconds is None else now + seconds
         self._services.jobs.pause(until, seconds)
         await self._act("pause", lambda library: pausing.pause(library.ledger, now, seconds), Urgency.GLANCE)
-        self._services.tell_status()
+        self._services.send_status()
         end = (
             "until `dedupd resume`"
             if until is None
@@ -126,7 +126,7 @@ class Acts:
     async def scan_now(self, request: ScanNow) -> Confirmed:
         if self._services.jobs.paused:
             raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
-        self._services.jobs.look_now()
+        self._services.jobs.reconcile_now()
         return Confirmed(message="looking at every root now")
 
     async def scan(self, request: Scan) -> Acted:

@@ -23,7 +23,7 @@ Folders = dict[str, bool]
 
 
 class Hints:
-    """Changed folders by their absolute path. `looking` and `take_unswept` are for the engine's thread, all
+    """Changed folders by their absolute path. `reconciling` and `take_unchecked` are for the engine's thread, all
     else for the event loop."""
 
     def __init__(
@@ -35,8 +35,8 @@ class Hints:
         """Folders not reconciled yet."""
         self._first = 0.0
         """When the first of them was added."""
-        self._rest_until = 0.0
-        self._unswept: Folders = {}
+        self._busy_until = 0.0
+        self._unchecked: Folders = {}
         """Changed folders whose keepers were not checked since; written on the event loop, taken by the
         engine's thread."""
         self._guard = threading.Lock()
@@ -55,9 +55,9 @@ class Hints:
             self._first = now
         self._changed[folder] = self._changed.get(folder, False) or whole
         with self._guard:
-            self._unswept[folder] = self._unswept.get(folder, False) or whole
+            self._unchecked[folder] = self._unchecked.get(folder, False) or whole
         wait = min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
-        return max(wait, self._rest_until - now)
+        return max(wait, self._busy_until - now)
 
     @property
     def waiting(self) -> bool:
@@ -70,7 +70,7 @@ class Hints:
         return taken
 
     @contextmanager
-    def looking(self) -> Generator[None]:
+    def reconciling(self) -> Generator[None]:
         """Wraps the reconciling of such folders: the next one begins after a wait of the same length.
 
         These tasks interrupt other work. The wait leaves half of the time to that work, however large the
@@ -79,12 +79,12 @@ class Hints:
         began = self._now()
         yield
         now = self._now()
-        self._rest_until = now + (now - began)
+        self._busy_until = now + (now - began)
 
-    def take_unswept(self) -> Folders:
+    def take_unchecked(self) -> Folders:
         """Take the folders whose keepers are to be checked now."""
         with self._guard:
-            taken, self._unswept = self._unswept, {}
+            taken, self._unchecked = self._unchecked, {}
         return taken
 
 

@@ -1,7 +1,7 @@
 """The daemon's own work: what is queued into the engine, and what follows from how it ends.
 
 How a changed month comes to be clustered: events hint at its folder (`hint`); a look finds what is new and marks the month
-(`_look`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
+(`_reconcile_hinted`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
 Interval and nightly passes come from daemon/schedule.py and end in the same `_pass`.
 Owns the pause, and what waits for a better moment (core/politeness.py): nothing that a person asks for, nothing that keepers
 need. Must never touch a file or the ledger itself: the library does, in the engine's thread.
@@ -43,15 +43,15 @@ class Jobs:
     def __init__(
         self, engine: Engine, schedule: Scheduler, hints: Hints, *, settings: Callable[[], Settings],
         reports_all: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
-        tell_status: Callable[[], None],
+        send_status: Callable[[], None],
     ) -> None:  # fmt: skip
         """reports_all: whether events report every change in a root. soon(act, *arguments): call it on the
         event loop, from any thread.
 
-        send, tell_status: send a notice, or the status, to clients; on the event loop.
+        send, send_status: send a notice, or the status, to clients; on the event loop.
         """
         self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
-        self._reports_all, self._soon, self._send, self._tell_status = reports_all, soon, send, tell_status
+        self._reports_all, self._soon, self._send, self._send_status = reports_all, soon, send, send_status
         self.paused = False
         self.paused_until: float | None = None
         self.waits = ""
@@ -79,8 +79,8 @@ class Jobs:
     def resume(self) -> None:
         """End the pause, and reconcile what happened meanwhile."""
         self.paused, self.paused_until = False, None
-        self.look_everywhere()
-        self._tell_status()
+        self.reconcile_all()
+        self._send_status()
 
     def _resume_by_itself(self) -> None:
         if self.paused and self.paused_until is not None:  # not paused anew meanwhile, for ever
@@ -96,8 +96,8 @@ class Jobs:
         if bool(before) == bool(self.waits):
             return
         log.info("waiting: %s", self.waits) if self.waits else log.info("going on")
-        self.look_everywhere()  # for what happened meanwhile; while it waits, nothing
-        self._tell_status()
+        self.reconcile_all()  # for what happened meanwhile; while it waits, nothing
+        self._send_status()
 
     # ---- what clients are told
 
@@ -125,25 +125,25 @@ class Jobs:
         """Something changed in this folder, or everywhere below it: reconcile it as soon as events pause."""
         wait = self._hints.add(folder, whole)
         if wait is not None:
-            self._schedule.later("hints", wait, self._look_at_hints)
+            self._schedule.later("hints", wait, self._queue_hinted)
 
-    def _look_at_hints(self) -> None:
+    def _queue_hinted(self) -> None:
         hints = self._hints.take()
         if hints and not self.rests:
-            self._engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
+            self._engine.submit("hints", lambda library: self._reconcile_hinted(library, hints), Urgency.HINT)
 
-    def _look(self, library: Library, hints: Folders) -> None:
+    def _reconcile_hinted(self, library: Library, hints: Folders) -> None:
         if self.rests:  # it waited meanwhile; who ends the rest looks everywhere
             return
         changed, stop = False, self.safe_points()
         paths = [root.path for root in library.roots.all]
-        with self._hints.looking():
+        with self._hints.reconciling():
             for root in library.roots.all:
                 if folders := folders_of(root.path, hints, paths):
                     changed |= library.roots.reconcile_folders(root, folders, stop=stop).any
                     library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if stop():  # not every folder was looked at
-            self._soon(self.look_everywhere)
+            self._soon(self.reconcile_all)
         elif changed:
             self._engine.submit("index", self._index, once=True)
 
@@ -151,14 +151,14 @@ class Jobs:
         if not self.rests:
             library.passes.ingest(on_progress=self._engine.report, stop=self.safe_points())
             self._soon(self.regroup)
-            self._soon(self._tell_status)
+            self._soon(self._send_status)
 
-    def look_everywhere(self) -> None:
+    def reconcile_all(self) -> None:
         """Reconcile every root, then cluster what changed."""
         if not self.rests:
             self._engine.submit("reconcile", self._reconcile, once=True)
 
-    def look_now(self) -> None:
+    def reconcile_now(self) -> None:
         """The same because a person asked: it does not wait for a better moment."""
         self._engine.submit("reconcile now", lambda library: self._reconcile(library, asked=True), once=True)
 
@@ -168,10 +168,10 @@ class Jobs:
         stop = self.safe_points(asked=asked)
         problems = library.roots.reconcile(on_progress=self._engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
-            self._soon(self.look_now if asked else self.look_everywhere)
+            self._soon(self.reconcile_now if asked else self.reconcile_all)
             return
         self._unread = problems
-        self._tell_rescued(library.movement.rescue(stop))
+        self._report_rescued(library.movement.rescue(stop))
         self._pass(library, asked=asked)
 
     # ---- passes
@@ -197,25 +197,25 @@ class Jobs:
         moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)
         if not stop() and library.passes.check_held(on_progress=told, stop=stop):
-            self._soon(self._tell_status)
+            self._soon(self._send_status)
         if stop():
-            self._soon(self.look_now if asked else self.recluster)
+            self._soon(self.reconcile_now if asked else self.recluster)
         elif library.grouper.left():
-            self._soon(self.work_off)
+            self._soon(self.compare_deferred)
 
-    def work_off(self) -> None:
+    def compare_deferred(self) -> None:
         """Continue with large families of look-alikes, when there is nothing else to do."""
         if not self.rests:
-            self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
+            self._engine.submit("families", self._compare_deferred, Urgency.SHADOW, once=True)
 
-    def _work_off(self, library: Library) -> None:
+    def _compare_deferred(self, library: Library) -> None:
         if self.rests:
             return
         stop = self.safe_points()
-        if library.grouper.work_off(stop, FAMILY_SECONDS):
+        if library.grouper.compare_deferred(stop, FAMILY_SECONDS):
             self._soon(self.recluster)  # which asks for more
         elif stop():
-            self._soon(self.work_off)
+            self._soon(self.compare_deferred)
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
@@ -232,7 +232,7 @@ class Jobs:
         )
         self.after_moves(library, outcome.moved)
         if stop():  # what it began is not left half looked at and half compared
-            self._soon(self.look_everywhere)
+            self._soon(self.reconcile_all)
         if stop() and not left():
             raise DedupdError(
                 f"the scan was ended before its end, when {outcome.moved.files} file(s) had moved: if dedupd is paused, "
@@ -274,7 +274,7 @@ class Jobs:
             self._try_again_in(BUSY_SECONDS)
         elif moved.again_in:
             self._try_again_in(moved.again_in)
-        self._soon(self._tell_status)
+        self._soon(self._send_status)
 
     def _try_again_in(self, seconds: float) -> None:
         self._soon(self._schedule.later, "retry", seconds, self._retry)
@@ -301,12 +301,12 @@ class Jobs:
         """
         stop = self.safe_points()
         again = Reread() if self.rests else library.rereader.read_on(stop)
-        hints = self._hints.take_unswept()
+        hints = self._hints.take_unchecked()
         paths = [root.path for root in library.roots.all]
         folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots.all}
         heard = {root.id for root in library.roots.all if self._reports_all(root)}
         said = [*again.said, *library.movement.sweep(folders, heard, stop)]
-        self._tell_rescued(said)
+        self._report_rescued(said)
         self._rescue_on_later(library)
         if again.changed:
             self._soon(self.regroup)
@@ -318,10 +318,10 @@ class Jobs:
             self._engine.submit("rescue", self._rescue_on, Urgency.PERSON, once=True)
 
     def _rescue_on(self, library: Library) -> None:
-        self._tell_rescued(library.movement.rescue_on(self.safe_points()))
+        self._report_rescued(library.movement.rescue_on(self.safe_points()))
         self._rescue_on_later(library)
 
-    def _tell_rescued(self, said: Sequence[str]) -> None:
+    def _report_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:
             self._rescued.append(sentence)
             self._soon(self._send, Attention(message=sentence))

@@ -92,7 +92,7 @@ class Daemon:
         self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
-            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, tell_status=self.tell_status,
+            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, send_status=self.send_status,
         )  # fmt: skip
         self._handlers = Handlers(self)
         self._server = Server(places.socket, self._handlers.answer, self._broadcast)
@@ -112,7 +112,7 @@ class Daemon:
         record_socket(self.places)
         self._schedule.start(
             recluster=self.jobs.recluster,
-            reconcile=self.jobs.look_everywhere,
+            reconcile=self.jobs.reconcile_all,
             sweep=self.jobs.sweep,
             roots=lambda: self._spawn(self._check_roots()),
             machine=lambda: self._spawn(self._consider()),
@@ -142,7 +142,7 @@ class Daemon:
             await self._consider()
             await self._check_roots()
         finally:
-            self.jobs.look_everywhere()
+            self.jobs.reconcile_all()
             self._begun = True
 
     async def _check_roots(self) -> None:
@@ -191,7 +191,7 @@ class Daemon:
 
     def _on_loss(self, reason: str) -> None:
         log.warning("%s: looking everywhere", reason)
-        self._soon(self.jobs.look_everywhere)
+        self._soon(self.jobs.reconcile_all)
 
     def _soon(self, act: Callable[..., object], *arguments: object) -> None:
         """Call a function on the event loop, from any thread."""
@@ -212,8 +212,8 @@ class Daemon:
             log.info("%s has changed: %s", self.places.config.name, "; ".join(changes))
             self._schedule.follow(settings.schedule)
             self._spawn(self._consider())
-            self.jobs.look_everywhere()
-        self.tell_status()
+            self.jobs.reconcile_all()
+        self.send_status()
 
     # ---- what clients are told
 
@@ -241,11 +241,11 @@ class Daemon:
         """Send a notice to all subscribers."""
         self._broadcast.send(notice)
 
-    def tell_status(self) -> None:
+    def send_status(self) -> None:
         """The status has changed: read it, and send it to all subscribers and to systemd."""
-        self._spawn(self._tell_status())
+        self._spawn(self._send_status())
 
-    async def _tell_status(self) -> None:
+    async def _send_status(self) -> None:
         status = await self._handlers.status()
         self.send(StatusChanged(status=status))
         self._heartbeat.status(

@@ -39,12 +39,12 @@ class Watches(Protocol):
     def unwatch(self, root: str) -> None: ...
 
 
-class Looks(Protocol):
+class Reconciler(Protocol):
     """Who is told where to look; daemon.jobs.Jobs."""
 
     def hint(self, folder: str, whole: bool) -> None: ...
 
-    def look_everywhere(self) -> None: ...
+    def reconcile_all(self) -> None: ...
 
 
 def identity_of(root: str) -> Identity | None:
@@ -76,15 +76,15 @@ class RootWatch:
         """Root -> when all of it was last reconciled because it came back, or because not all of it is
         watched."""
 
-    async def check(self, roots: Iterable[str], looks: Looks) -> None:
+    async def check(self, roots: Iterable[str], reconciler: Reconciler) -> None:
         """Check every root. One that vanished, came back or is another folder now is watched anew, and
-        `looks` is told.
+        `reconciler` is told.
 
         Each root is checked in a thread of its own: one that does not answer delays no other.
         """
-        await asyncio.gather(*(self._check(root, looks) for root in roots))
+        await asyncio.gather(*(self._check(root, reconciler) for root in roots))
 
-    async def _check(self, root: str, looks: Looks) -> None:
+    async def _check(self, root: str, reconciler: Reconciler) -> None:
         if root in self._unanswered:
             return
         self._unanswered.add(root)
@@ -99,11 +99,11 @@ class RootWatch:
             log.warning("%s", unwatched)
         if now == before:
             if (was or unwatched) and self._is_due(root, heard=not unwatched):
-                looks.hint(root, True)
+                reconciler.hint(root, True)
             return
         self._looked[root] = self._now()
         if before != UNKNOWN:
-            looks.look_everywhere()
+            reconciler.reconcile_all()
 
     def _watch_anew(self, root: str, before: Identity | None) -> tuple[Identity | None, str]:
         """The identity of the folder, watched as far as the system allows; one sentence when not all of it

@@ -4,7 +4,7 @@ A month is clustered at the first of these moments after something in it changed
   - `quiet`: nothing has changed for `quiet_seconds` (`when_quiet`, which jobs.regroup calls after each look or lesson);
   - `interval`: every `interval_minutes`, for what changes all the time and is never quiet;
   - `nightly`: at this time of day.
-Beside it: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `machine` at battery and load, `config` at config.toml; and once only
+Besides: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `machine` at battery and load, `config` at config.toml; and once only
 `hints` (changed folders) and `retry` (files that were busy).
 
 Must never do work in a job: it only queues, for AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall

@@ -45,7 +45,7 @@ class Services(Protocol):
         """The ledger's status with what only the running daemon knows."""
         ...
 
-    def tell_status(self) -> None:
+    def send_status(self) -> None:
         """Send the status to all subscribers, as soon as it is read."""
         ...
 

@@ -23,7 +23,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.photo import FileState
 from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
-from dedupd.pipeline.measure_thresholds import bring_thresholds
+from dedupd.pipeline.measure_thresholds import copy_thresholds
 from dedupd.ports import Vision
 from dedupd.protocol.views import EvidenceView, GroupView
 from dedupd.web.contract import Pair, SetDuplicates, SetGroup, Uploaded, UploadedSet
@@ -171,7 +171,7 @@ class Sets:
             with closing(LibraryView(mine, self._places)) as view:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
                 library = Library(settings, where, vision=self._eyes())
-                bring_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
+                copy_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
         except StateError:  # there is no library yet
             library = Library(settings, where, vision=self._eyes())
         return library

@@ -130,7 +130,7 @@ def _import(arguments: argparse.Namespace) -> int:
     verdicts = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with lock_library(places, settings.roots), Library(settings, places) as library:
-        library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
+        library.verdicts.import_all((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
     answer(f"took in {len(verdicts)} lesson(s)")
     return int(ExitCode.OK)
 

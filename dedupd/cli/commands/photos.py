@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.apple.exported_files import ExportedFiles
     from dedupd.adapters.apple.osxphotos import Ended, OsxPhotos, Reported
     from dedupd.config import Places, Settings
-    from dedupd.core.apple_photos import Beside, LeftOut
+    from dedupd.core.apple_photos import AlbumPair, LeftOut
     from dedupd.pipeline.photos_album import Filled
     from dedupd.progress_bars import Progress
 
@@ -292,7 +292,9 @@ def _the_export(folder: Path | None, places: Places) -> ExportedFiles:
     return known[0]
 
 
-def _chosen(settings: Settings, places: Places, record: ExportedFiles) -> tuple[list[Beside], list[LeftOut]]:
+def _chosen(
+    settings: Settings, places: Places, record: ExportedFiles
+) -> tuple[list[AlbumPair], list[LeftOut]]:
     from dedupd.adapters.fs.disk import LocalDisk
     from dedupd.core.apple_photos import Exports
     from dedupd.library import LibraryView
@@ -312,7 +314,7 @@ def _chosen(settings: Settings, places: Places, record: ExportedFiles) -> tuple[
 
 
 def _answer_album(
-    arguments: argparse.Namespace, rows: Sequence[Beside], left: Sequence[LeftOut], filled: Filled | None
+    arguments: argparse.Namespace, rows: Sequence[AlbumPair], left: Sequence[LeftOut], filled: Filled | None
 ) -> None:
     from dedupd.core.apple_photos import ALBUM
     from dedupd.core.summary import visible
