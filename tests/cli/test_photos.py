@@ -108,6 +108,12 @@ def test_originals_edits_and_moving_halves_come_into_their_months(mac: Mac) -> N
     assert not {"--cleanup", "--overwrite"} & {word for words in mac.photos.asked for word in words}
 
 
+def test_what_lies_in_icloud_alone_is_fetched_only_when_asked_for(mac: Mac) -> None:
+    mac.export()
+    mac.export("--download-missing")
+    assert ["--download-missing" in words for words in mac.photos.asked] == [False, True]
+
+
 def test_one_that_fails_is_told(mac: Mac) -> None:
     mac.photos.add("IMG_1.jpg", BIG, error="no space left")
     status, told = mac.export()
