@@ -26,7 +26,7 @@ class GroupPictures:
 
     def __init__(self, library: Library, group: int) -> None:
         """Raises UsageError where there is no such group."""
-        row = library.ledger.judgement.group(group)
+        row = library.ledger.groups.get(group)
         detail = None if row is None else library.reviewer.detail(row)
         if detail is None:
             raise UsageError(f"there is no group {group}: `library.groups()` lists those that are there")
