@@ -1,10 +1,9 @@
 """A group as pictures in a notebook, by the templates of the pages.
 
->>> from dedupd import Library
->>> from dedupd.web.notebook import GroupPictures
+>>> from dedupd import GroupPictures, Library
 >>> with Library.open(["~/Pictures"]) as library:
-...     shown = GroupPictures(library, 12)
->>> shown  # the last line of a cell
+...     shown = [GroupPictures(library, group) for group in library.groups()[:3]]
+>>> shown[0]  # the last line of a cell
 
 Must never act, and holds small pictures alone: what is shown outlives the library that it was read from.
 """
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from dedupd.errors import UsageError
 from dedupd.library import Library
+from dedupd.protocol.views import GroupView
 from dedupd.web.rendering import Rendering
 
 _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
@@ -24,8 +24,9 @@ _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
 class GroupPictures:
     """Keeper and candidates side by side, with what is known of each."""
 
-    def __init__(self, library: Library, group: int) -> None:
-        """Raises UsageError where there is no such group."""
+    def __init__(self, library: Library, group: GroupView | int) -> None:
+        """`group`: one of `library.groups()`, or its id. Raises UsageError where there is no such group."""
+        group = group if isinstance(group, int) else group.id
         row = library.ledger.judgement.group(group)
         detail = None if row is None else library.reviewer.detail(row)
         if detail is None:
