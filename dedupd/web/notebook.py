@@ -16,7 +16,7 @@ from pathlib import Path
 from dedupd.errors import UsageError
 from dedupd.library import Library
 from dedupd.protocol.views import GroupView
-from dedupd.web.rendering import Rendering
+from dedupd.web.rendering import text
 
 _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
 
@@ -32,7 +32,7 @@ class GroupPictures:
         if detail is None:
             raise UsageError(f"there is no group {group}: `library.groups()` lists those that are there")
         made = library.thumbnails([photo.file for photo in detail.photos], 256)
-        self._html = Rendering().text(
+        self._html = text(
             "notebook.html",
             detail=detail,
             pictures={int(file): _inline(Path(path)) for file, path in made.items()},

@@ -5,12 +5,14 @@ Must never listen before all of them are there.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from dedupd.config import Places, Settings
 from dedupd.web.asgi_app import app_of, behind_the_door, own_folder, parts
 from dedupd.web.door import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, serve_on
+from dedupd.web.rendering import compile_all
 from dedupd.web.tokens import Tokens, token_in
 
 
@@ -27,4 +29,5 @@ def serve(
         tokens = Tokens(token_in(places.state / "web.token"))
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
         app = behind_the_door(app_of(parts(settings, places, folder, start_command)), site, tokens)
+        threading.Thread(target=compile_all, name="web-templates", daemon=True).start()
         serve_on(socket_, at, app, lambda at: opened(at, tokens))
