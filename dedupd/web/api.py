@@ -246,7 +246,7 @@ class LibraryRoutes:
     async def _of_daemon(self, request: Question, kind: type[R]) -> R:
         """By the daemon, however long it takes; a browser that leaves does not stop it."""
         try:
-            return await self.line.ask(request, kind, timeout=None)
+            return await self.line.act(request, kind)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: only a running daemon does that") from None
 

@@ -1,4 +1,5 @@
-"""The line to the daemon: one connection for all browsers, kept up, and its notices passed on to whoever listens.
+"""The line to the daemon: one connection for all browsers, kept up, and its notices passed on to whoever listens; one more
+for each act under way.
 
 Must never repeat an act by itself: when the line breaks, whether it was done shows when its key is sent again.
 """
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from dedupd.client.connection import Connection
+from dedupd.client.connection import Connection, ask_aside
 from dedupd.errors import DedupdError, NoDaemon
 from dedupd.protocol.notices import Notice, Resync
 from dedupd.protocol.requests import Request, Subscribe
@@ -35,6 +36,9 @@ class LineChanged(Notice, kw_only=True):
     why: str = ""
 
 
+ACTS = 8
+"""Under way at once: the daemon takes 32 connections of all its clients."""
+
 Listener = asyncio.Queue[Notice]
 
 
@@ -45,6 +49,7 @@ class Line:
         self._socket = socket
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
+        self._acting = asyncio.Semaphore(ACTS)
         self._wait = FIRST_WAIT
         self._listeners: set[Listener] = set()
 
@@ -79,6 +84,11 @@ class Line:
             self._drop(connection)  # not asked again: perhaps it was done
             await connection.close()
             raise
+
+    async def act(self, request: Request, result: type[R]) -> R:
+        """However long it takes; whoever only looks does not wait for it. Raises as `ask`."""
+        async with self._acting:
+            return await ask_aside(self._socket, request, result)
 
     def _drop(self, connection: Connection) -> None:
         """Another may be in its place already."""
