@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = (16, 256)
 """Files handed to the worker at a time, fewest and most: enough to keep its decoders busy."""
-_MEDIA = "1"
+_MEDIA = "2"
 """Version of what core.media knows: with another one, what was left alone is asked about once more."""
 
 
