@@ -6,7 +6,7 @@ put layers together, nor show the blank picture of a file that was saved without
 Source: Adobe Photoshop File Formats Specification (2019): file header, image resources 1057 to 1060, layer section.
 """
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
 import struct
