@@ -1,4 +1,5 @@
-"""The rows of a backfill compared with each other: blocks of the upper triangle, each strip of them by one worker.
+"""Compares the rows of a backfill with each other: blocks of the upper triangle of the pair matrix, in strips
+of one worker each.
 
 Must never count a strip that is not finished, nor say that all were compared before the last one is.
 """
@@ -28,9 +29,9 @@ from dedupd.bulk.plan import SeenBy, Strip
 from dedupd.bulk.pool import Seen, done_of
 
 ROWS = 8192
-"""Of a block, more or less: 25 MB to read."""
+"""Rows of a block, about: 25 MB to read."""
 BLOCKS = 16
-"""In a strip, at most: half a minute of one core, and what a killed worker costs."""
+"""Blocks of a strip, at most: half a minute of one core, which is also what a killed worker loses."""
 
 Progress = Callable[[str, int, int], None]
 Engine = Callable[[Sequence[Strip]], Iterator[Seen]]
@@ -38,16 +39,16 @@ Engine = Callable[[Sequence[Strip]], Iterator[Seen]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairsOutcome:
-    """What comparing the rows came to."""
+    """The result of comparing the rows."""
 
     rows: int = 0
     pairs: int = 0
-    """That may be near."""
+    """Pairs that may be near."""
     strips: int = 0
     missing: int = 0
     """Strips that were not finished."""
     compared_now: int = 0
-    """Strips of this run; the others an earlier one has done."""
+    """Strips that this run compared; the others were compared by an earlier run."""
     problems: list[str] = field(default_factory=list[str])
 
 
@@ -88,7 +89,8 @@ def _compare_rows(
 
 
 def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[ChunkFile]]:
-    """Files in blocks of about so many rows. Names say where a block ends: one new file changes one block, not all."""
+    """Files in blocks of about so many rows. The names of files decide where a block ends, so that a new file
+    changes one block and not all."""
     part: list[ChunkFile] = []
     count = 0
     for file in files:
@@ -105,7 +107,7 @@ def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[Chu
 def strips_of(
     place: str, blocks: Sequence[Sequence[ChunkFile]], eyes: SeenBy, bar: float | None, most: int
 ) -> Iterator[Strip]:
-    """Each block with itself and those behind it, so that each two meet once."""
+    """Each block with itself and those after it, so that each two blocks are compared once."""
     for left in range(len(blocks)):
         for start in range(left, len(blocks), most):
             rights = list(range(start, min(start + most, len(blocks))))
@@ -136,7 +138,7 @@ def _compare(
     store: Store, todo: Sequence[Strip], records: dict[str, PairRecord], engine: Engine, total: int,
     on_progress: Progress,
 ) -> list[str]:  # fmt: skip
-    """Have them compared, and record each. Returns why some could not be."""
+    """Have these strips compared, and record each. Returns the reasons why some could not be."""
     reasons: dict[str, None] = {}
     done = total - len(todo)
     if todo:

@@ -1,6 +1,6 @@
-"""The engine of one machine: as many worker processes as there are cores, each with a chunk of its own.
+"""The engine for one machine: as many worker processes as there are cores, each with a chunk of its own.
 
-Must never wait for ever: a chunk that cannot be seen comes back with its reason.
+Must never wait for ever: a chunk that cannot be processed comes back with its reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dedupd.errors import DedupdError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnseenChunk:
-    """A chunk that could not be seen, or a strip that could not be compared, for no picture's fault."""
+    """A chunk that could not be processed, or a strip that could not be compared; not the fault of a picture."""
 
     chunk: Work
     reason: str
@@ -26,7 +26,8 @@ class UnseenChunk:
 
 Seen = ChunkRecord | PairRecord | UnseenChunk
 _FRUITLESS = 3
-"""Pieces of work that failed in a row, with none done between: the reason lies not in them."""
+"""Pieces of work that failed in a row, with none done between: the cause is not the pieces. Then the engine
+stops."""
 
 
 def done_of(seen: Iterable[Seen], reasons: dict[str, None]) -> Iterator[ChunkRecord | PairRecord]:
@@ -44,7 +45,7 @@ def done_of(seen: Iterable[Seen], reasons: dict[str, None]) -> Iterator[ChunkRec
 
 
 def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
-    """See every chunk, compare every strip; what comes back first is yielded first."""
+    """Process every chunk, or compare every strip; results are yielded in the order in which they finish."""
     waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
     count = 0
     for chunk in chunks:
@@ -52,7 +53,7 @@ def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
         count += 1
     done: queue.SimpleQueue[Seen] = queue.SimpleQueue()
     stop = threading.Event()
-    # As daemons: an interrupted command does not wait for its chunks, and the processes end with it.
+    # As daemon threads: an interrupted command does not wait for its chunks, and the processes end with it.
     for number in range(min(workers, count)):
         threading.Thread(
             target=_work, args=(waiting, done, stop, orders), name=f"chunks-{number}", daemon=True
@@ -85,5 +86,5 @@ def _seen(worker: ChunkWorker, chunk: Work) -> Seen:
     except DedupdError as error:
         return UnseenChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001
-        # Whatever it is, the driver waits for an answer to each chunk.
+        # Any error is caught, because the driver waits for an answer to each chunk.
         return UnseenChunk(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])

@@ -121,7 +121,7 @@ class Rereader:
         if now is None or not same_bytes(row.stat, now):
             self._reconcile_folder(root, row, found)
             return
-        if now.dev != row.stat.dev and self._roots.surely(root, mark=False) is not None:
+        if now.dev != row.stat.dev and self._roots.verified(root, mark=False) is not None:
             with self._ledger.transaction():  # the disk was mounted anew, which says nothing of the bytes
                 self._ledger.inventory.same_file(row.id, now)
         self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
@@ -176,7 +176,7 @@ class Rereader:
             self._reconcile_folder(current.root, row, found)
         elif content == row.content:
             self._settled(row.id)
-        elif self._roots.surely(current.root, mark=False) is not None:
+        elif self._roots.verified(current.root, mark=False) is not None:
             self._other_bytes(current.root, row, stat, content, found)
 
     def _other_bytes(self, root: RootRow, row: FileRow, stat: FileStat, content: str, found: Reread) -> None:
@@ -195,7 +195,7 @@ class Rereader:
 
     def _reconcile_folder(self, root: RootRow, row: FileRow, found: Reread) -> None:
         """Its folder tells more than its bytes: it changed openly, or is not there. Without its root it stays in doubt (P9)."""
-        if self._roots.surely(root, mark=False) is None:
+        if self._roots.verified(root, mark=False) is None:
             return
         self._settled(row.id)
         folder = row.path.rpartition("/")[0]

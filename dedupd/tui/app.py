@@ -39,7 +39,7 @@ from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
 
 TERMINAL_SECONDS = 2.0
-"""How often is looked whether the terminal is still there."""
+"""Seconds between two checks that the terminal is still there."""
 
 
 class ReviewApp(App[None]):
@@ -65,7 +65,8 @@ class ReviewApp(App[None]):
         start_command: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """socket: the daemon's. start_command: starts a daemon; () when nothing can. now: wall clock, seconds."""
+        """socket: path of the daemon's socket. start_command: starts a daemon; () when nothing can start one.
+        now: wall clock, seconds."""
         super().__init__()
         self.now = now
         self.state = ReviewState()
@@ -105,7 +106,8 @@ class ReviewApp(App[None]):
         self.run_worker(_load_ahead, group="ahead", thread=True)
 
     def _end_without_terminal(self) -> None:
-        """A terminal that went without a word (its program was killed) is read for ever, at the cost of a whole core."""
+        """End the app when its terminal is gone without a signal (its program was killed): Textual would read
+        from it for ever and use a whole core."""
         if not _has_terminal():
             os._exit(
                 ExitCode.FAILED
@@ -259,5 +261,5 @@ def _has_terminal() -> bool:
 
 
 def _load_ahead() -> None:
-    """Import what the next key most likely opens, while nobody waits for it."""
+    """Import the screens that the next key most likely opens, while the app is idle."""
     importlib.import_module("dedupd.tui.screens.groups")

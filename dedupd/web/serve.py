@@ -1,6 +1,6 @@
-"""`dedupd web` put together: its own folder, its token, its app, and the address it listens on.
+"""Puts `dedupd web` together: its folder, its token, its application, and the address it listens on.
 
-Must never listen before all of them are there.
+Must never listen before all of them are ready.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ def serve(
     settings: Settings, places: Places, listen: Listen, opened: Callable[[Listen, Tokens], None],
     start_command: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Until SIGINT or SIGTERM. `opened` is called as soon as the address can be opened. `start_command`: starts a daemon.
+    """Serve until SIGINT or SIGTERM. `opened` is called as soon as the address answers. `start_command`:
+    starts a daemon.
 
     Raises UsageError, AlreadyRunning.
     """

@@ -15,7 +15,7 @@ from dedupd.adapters.apple.exported_files import ExportedFiles
 from dedupd.adapters.apple.osxphotos import OsxPhotos, Report
 from dedupd.cli.commands import photos as command
 from dedupd.cli.main import main
-from dedupd.core.apple_photos import ALBUM, Beside, ExportedFile, Exports, for_the_album
+from dedupd.core.apple_photos import ALBUM, AlbumPair, ExportedFile, Exports, for_the_album
 from dedupd.errors import ExitCode, PhotosError
 from tests.fakes.apple_photos import FakePhotos
 from tests.fakes.vision import pseudo_photo
@@ -356,7 +356,7 @@ def test_what_is_no_duplicate_any_more_is_told_before_it_is_deleted(moved: Mac) 
 
 def test_a_photo_that_is_kept_elsewhere_is_not_proposed() -> None:
     """Each the keeper of the other: deleting both would be the end of it."""
-    rows = [Beside(path="a", uuid="A", keeper="B"), Beside(path="b", uuid="B", keeper="A")]
+    rows = [AlbumPair(path="a", uuid="A", keeper="B"), AlbumPair(path="b", uuid="B", keeper="A")]
     going, left = for_the_album(rows, {"A", "B"})
     assert going == [] and len(left) == 2
 

@@ -1,4 +1,4 @@
-"""`dedupd backfill`: many pictures seen at once, on this machine or a cluster, for a library to adopt."""
+"""`dedupd backfill`: embeds many pictures at once, on this machine or a cluster, for a library to adopt."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _MOST_TOLD = 20
 _TORCH = ("open_clip:", "timm:")
-"""Embedders that can use a graphics card."""
+"""Embedders that can use a graphics card (prefixes of their names)."""
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd backfill` takes."""
+    """The options of `dedupd backfill`."""
     parser = add_command(
         commands,
         "backfill",
@@ -72,7 +72,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a picture is neither row, twin nor refused."""
+    """Returns exit code 1 when a picture has no row, is no twin of one and was not refused."""
     import msgspec
 
     from dedupd.adapters.stores.store import store_at
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         seen_by = first.seen_by()
     finally:
         first.rest()
-    # By name: 'auto' could choose another on another machine.
+    # By its full name: 'auto' could choose another embedder on another machine.
     orders = msgspec.structs.replace(orders, embedder=seen_by.model or "hashes")
     with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
         outcome = backfill(arguments.sources, to, seen_by, engine, scope_of(settings), on_progress=progress)
@@ -111,7 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _bar(settings: Settings, places: Places, seen_by: SeenBy) -> float | None:
-    """The least cosine that is near: the model's own, or this library's where that is lower; None for hashes alone."""
+    """The least cosine at which two rows are near: the model's own bar, or this library's when that is lower;
+    None for hashes alone."""
     from dedupd.adapters.vision.embedders.registry import parse
     from dedupd.library import LibraryView
     from dedupd.pipeline.measure_thresholds import own_thresholds
@@ -125,7 +126,7 @@ def _bar(settings: Settings, places: Places, seen_by: SeenBy) -> float | None:
 
 
 def _embedder(settings: Settings, places: Places) -> str:
-    """The one asked for; else the one that this machine's library sees with, if there is any."""
+    """The embedder that was named; without one, that of this machine's library, if there is a library."""
     from dedupd.library import LibraryView
 
     if settings.embedder != "auto" or not places.ledger.exists():
@@ -138,7 +139,7 @@ def _embedder(settings: Settings, places: Places) -> str:
 def _engine(
     arguments: argparse.Namespace, orders: Orders
 ) -> Generator[Callable[[Sequence[Work]], Iterator[Seen]]]:
-    """What hands chunks out, for as long as it is needed."""
+    """The engine that distributes the chunks, open for the length of the `with`."""
     if arguments.engine == "pool":
         from dedupd.bulk import pool
 

@@ -1,4 +1,4 @@
-"""`dedupd groups`: the groups of duplicates and their evidence; with --json the report of the state."""
+"""`dedupd groups`: the groups of duplicates and their evidence; with --json as a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd groups` takes."""
+    """The options of `dedupd groups`."""
     parser = add_command(
         commands,
         "groups",
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """With --json the report of DESIGN section 5, of one month if asked."""
+    """With --json, print the report of DESIGN section 5, limited to one month if asked."""
     from dedupd.cli.group_lines import print_group
     from dedupd.core.month import Month
     from dedupd.library import LibraryView
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _held_better(view: LibraryView, *, as_json: bool) -> int:
-    """What an older dedupd moved beside a lesser photo, and what each of the two holds."""
+    """Print what an older dedupd moved although it holds more than its keeper, and what each of the two
+    holds."""
     from dataclasses import asdict
 
     from dedupd.core.summary import visible

@@ -1,4 +1,5 @@
-"""`dedupd init`: finds the folders that hold photos, and writes a config.toml with every setting explained."""
+"""`dedupd init`: finds the folders that hold photos, and writes a config.toml in which every setting is
+explained."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd init` takes."""
+    """The options of `dedupd init`."""
     parser = add_command(
         commands,
         "init",
@@ -33,7 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes it. An existing one is never replaced: UsageError."""
+    """Write config.toml. Raises UsageError when there is one already: it is never replaced."""
     from dedupd.cli.console import can_ask
     from dedupd.config import places
 
@@ -91,7 +92,7 @@ def _write(where: Places, roots: Sequence[Path], *, as_json: bool) -> int:
 
 
 def _ask(where: Places, *, as_json: bool) -> int:
-    """Each folder that was found is asked about; then a look that changes nothing is offered."""
+    """Ask about each folder that was found; then offer a scan that changes nothing."""
     from dedupd.cli.console import says_yes, tell
     from dedupd.cli.finding_roots import likely_roots
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd status` takes."""
+    """The options of `dedupd status`."""
     parser = add_command(
         commands,
         "status",
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 with a daemon, 5 without one (it prints all the same)."""
+    """Returns exit code 0 with a daemon, 5 without one; the status is printed in both cases."""
     import msgspec
 
     from dedupd.cli.asking import asked

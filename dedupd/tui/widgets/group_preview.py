@@ -1,4 +1,5 @@
-"""The selected group in small: its pictures and why they belong together. Must never ask the daemon for the group."""
+"""A small view of the selected group: its pictures and why they belong together. Must never ask the daemon
+for the group."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from dedupd.tui.widgets.spans import Spans, Words
 
 _PANES = 4
 _ROOMY = 70
-"""Columns from which on evidence is told in whole words."""
+"""Columns from which on evidence is written in whole words."""
 _TALL = 24
 """Lines from which on there is room for two rows of pictures."""
 
