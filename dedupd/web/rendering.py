@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from dedupd.protocol.views import StatusView
 from dedupd.reviewing import listing, words
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ class Rendering:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         self._templates.filters.update({word.__name__: word for word in _WORDS})
-        self._templates.filters["when"] = _when
+        self._templates.filters |= {"when": _when, "resting": _resting}
         known: dict[str, Any] = self._templates.globals
         known |= {
             "MEANING": words.MEANING,
@@ -50,6 +51,10 @@ class Rendering:
     def text(self, name: str, /, **known: Any) -> str:
         text = self._templates.get_template(name).render(**known)
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _resting(status: StatusView) -> str:
+    return words.resting(status, time.time())
 
 
 def _when(stamp: float | None) -> str:

@@ -131,13 +131,17 @@ async def test_every_picture_says_which_file_it_shows(served: Served, daemon: Fa
 
 
 async def test_the_months_tell_what_waits_and_where_to_go(served: Served, daemon: FakeDaemon) -> None:
-    daemon.held_better, daemon.attention = 2, ["a disk is full"]
+    daemon.held_better, daemon.attention, daemon.waits = 2, ["a disk is full"], "on battery at 20 %"
     shown = await page(served, "/")
     assert {"/months/2024-06?root=0", "/months/2024-05?root=0"} <= {
         link.get("href") for link in shown.all("a")
     }
-    for words in ("groups wait", "a disk is full", "2 moved files hold more", "ready to move"):
+    for words in (
+        "groups wait", "a disk is full", "2 moved files hold more", "ready to move",
+        "Heavy work waits: on battery at 20 %",
+    ):  # fmt: skip
         assert words in shown.words, words
+    assert "waits: on battery at 20 %" in (await page(served, "/lessons")).words
 
 
 async def test_without_daemon_and_state_the_pages_say_what_to_do(alone: Served) -> None:
