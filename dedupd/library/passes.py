@@ -140,7 +140,7 @@ class Passes:
         grouper = self._parts.grouper
         touched = grouper.regroup(months, opens=opens, on_progress=on_progress, stop=stop)
         # What a narrowed scan may not open would be taken for compared.
-        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.work_off(stop):
+        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
             for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
                 touched.setdefault(root, set()).update(more)
         return touched
