@@ -183,7 +183,7 @@ def _source(mover: Traits, keeper: Traits) -> Iterator[Loss]:
     if moves is not None and moves.source:
         yield Loss(aspect=Aspect.SOURCE, clause=f"is {'another' if another else 'the'} {moves.unread}")
     elif keeps is not None and keeps.source:
-        made = "developed from a raw photo" if keeps.raw else f"and the other one a {keeps.unread}"
+        made = "developed from a raw photo" if keeps.raw else "that any program shows"
         yield Loss(aspect=Aspect.SOURCE, clause=f"is a picture {made}")
 
 

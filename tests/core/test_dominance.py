@@ -405,7 +405,7 @@ def test_a_raw_moves_for_nothing_but_its_own_bytes_and_nothing_unasked_for_a_raw
         assert aspects(lost(pair, PHOTO, RAW, waived=waived)) >= {"source"}
     document = replace(RAW, format="Photoshop")
     assert lost(pair, document, PHOTO)[0].clause == "is the Photoshop file"
-    assert lost(pair, PHOTO, document)[0].clause == "is a picture and the other one a Photoshop file"
+    assert lost(pair, PHOTO, document)[0].clause == "is a picture that any program shows"
     same = edge(replace(COLOURFUL), replace(COLOURFUL), one="r", other="s")
     assert aspects(lost(same, RAW, replace(RAW, content="s"))) == {"source"}
     assert lost(replace(same, relation=Relation.EXACT), RAW, RAW) == ()
