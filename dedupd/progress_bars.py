@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]
 
 PHASES = {
     "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "share": "Sharing disk space", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "pairs": "Comparing rows", "adopt": "Taking rows in", "export": "Exporting photos", "album": "Into the album",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "share": "Sharing disk space", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "NetworkWithNormalisation photos", "pairs": "Comparing rows", "adopt": "Taking rows in", "export": "Exporting photos", "album": "Into the album",
 }  # fmt: skip
 PLAIN_SECONDS = 10.0
 """Seconds between two lines of progress when bars cannot be shown."""

@@ -58,7 +58,7 @@ class MachineGauge:
                 ["/usr/bin/pmset", "-g", "batt"],
                 capture_output=True, text=True, timeout=_PMSET_SECONDS, check=False,
             ).stdout  # fmt: skip
-        return battery_told(told)
+        return battery_from_pmset(told)
 
     def _answers_in(self, device: int) -> float | None:
         """Milliseconds per request; None when nothing counts them (network, several disks) and when there
@@ -73,7 +73,7 @@ class MachineGauge:
         return max(0.0, (took - before[1]) / (done - before[0]))
 
 
-def battery_told(by_pmset: str) -> float | None:
+def battery_from_pmset(by_pmset: str) -> float | None:
     """Per cent left, from the output of `pmset -g batt`; None on mains power."""
     found = re.search(r"(\d{1,3})%", by_pmset)
     return float(found.group(1)) if found and "Battery Power" in by_pmset else None

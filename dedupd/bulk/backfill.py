@@ -26,8 +26,8 @@ from dedupd.adapters.stores.backfill_records import (
     mark,
 )
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
-from dedupd.bulk.plan import SIZE, Chunk, SeenBy, chunks_of
-from dedupd.bulk.pool import Seen, done_of
+from dedupd.bulk.plan import SIZE, Chunk, ModelAndRecipe, chunks_of
+from dedupd.bulk.pool import Finished, done_of
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
@@ -35,7 +35,7 @@ _READERS = 16
 """Threads that read records: records are small, and an object store answers slowly."""
 
 Progress = Callable[[str, int, int], None]
-Engine = Callable[[Sequence[Chunk]], Iterator[Seen]]
+Engine = Callable[[Sequence[Chunk]], Iterator[Finished]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class BackfillOutcome:
 def backfill(
     sources: Sequence[str],
     to: str,
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     engine: Engine,
     scope: Scope,
     *,
@@ -75,12 +75,12 @@ def backfill(
     problems: list[str] = []
     with in_words(store):
         mark(store)
-        chunks = list(_planned(sources, seen_by, scope, size, problems, on_progress))
+        chunks = list(_planned(sources, model_and_recipe, scope, size, problems, on_progress))
         records = _finished(store, chunks)
         todo = [chunk for chunk in chunks if chunk.key not in records]
-        failed = _see(store, todo, records, engine, chunks, on_progress)
+        failed = _process_all(store, todo, records, engine, chunks, on_progress)
         problems += failed
-        _commit(store, sources, seen_by, chunks, records)
+        _commit(store, sources, model_and_recipe, chunks, records)
     return _counted(chunks, records, problems, seen_now=sum(len(c.names) for c in todo if c.key in records))
 
 
@@ -120,7 +120,7 @@ def in_words(store: Store) -> Generator[None]:
 
 def _planned(
     sources: Iterable[str],
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     scope: Scope,
     size: int,
     problems: list[str],
@@ -130,7 +130,7 @@ def _planned(
     for address in dict.fromkeys(store_at(source).address for source in sources):
         store = store_at(address)
         with in_words(store):
-            for chunk in chunks_of(address, store.pictures(scope, problems.append), seen_by, size):
+            for chunk in chunks_of(address, store.pictures(scope, problems.append), model_and_recipe, size):
                 found += len(chunk.names)
                 on_progress("look", found, 0)
                 yield chunk
@@ -157,7 +157,7 @@ def _finished(store: Store, chunks: Iterable[Chunk]) -> dict[str, ChunkRecord]:
     }
 
 
-def _see(
+def _process_all(
     store: Store, todo: Sequence[Chunk], records: dict[str, ChunkRecord], engine: Engine,
     chunks: Sequence[Chunk], on_progress: Progress,
 ) -> list[str]:  # fmt: skip
@@ -179,7 +179,7 @@ def _see(
 def _commit(
     store: Store,
     sources: Iterable[str],
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     chunks: Iterable[Chunk],
     records: dict[str, ChunkRecord],
 ) -> None:
@@ -187,10 +187,16 @@ def _commit(
     of the same ones replaces it."""
     finished = [records[chunk.key] for chunk in chunks if chunk.key in records]
     commit = Commit(
-        model=seen_by.model, recipe=seen_by.recipe,
+        model=model_and_recipe.model, recipe=model_and_recipe.recipe,
         chunks=[ChunkFile(file=r.file, digest=r.digest, rows=r.rows) for r in finished if r.file],
     )  # fmt: skip
-    said = repr((sorted(store_at(source).address for source in sources), seen_by.model, seen_by.recipe))
+    said = repr(
+        (
+            sorted(store_at(source).address for source in sources),
+            model_and_recipe.model,
+            model_and_recipe.recipe,
+        )
+    )
     name = hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     store.write(f"{COMMITS}/{name}.json", msgspec.json.encode(commit))
 

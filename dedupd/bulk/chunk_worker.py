@@ -15,7 +15,7 @@ from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, Ref
 from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.bulk.plan import Chunk, SeenBy, Strip
+from dedupd.bulk.plan import Chunk, ModelAndRecipe, Strip
 from dedupd.core.photo import FileStat
 from dedupd.errors import DedupdError
 
@@ -48,10 +48,10 @@ class ChunkWorker:
             stall_seconds=orders.stall_seconds, jobs=orders.threads,
         )  # fmt: skip
 
-    def seen_by(self) -> SeenBy:
+    def model_and_recipe(self) -> ModelAndRecipe:
         """The model and the recipe that the rows come from. Raises VisionError."""
         status = self._worker.status()
-        return SeenBy(model=status.model, recipe=status.recipe)
+        return ModelAndRecipe(model=status.model, recipe=status.recipe)
 
     def process(self, chunk: Chunk) -> ChunkRecord:
         """Process a whole chunk; its file of rows is written when this returns. Raises DedupdError."""
@@ -64,7 +64,7 @@ class ChunkWorker:
         gathered, looked = self._worker.gather(
             messages.Gather(source=chunk.source, files=files, alone=[], to=self._orders.to, name=chunk.key)
         )
-        return _record(chunk, self.seen_by(), gathered, looked)
+        return _record(chunk, self.model_and_recipe(), gathered, looked)
 
     def pair(self, strip: Strip) -> PairRecord:
         """Compare the rows of a strip; its file of pairs is written when this returns. Raises DedupdError."""
@@ -85,7 +85,10 @@ class ChunkWorker:
 
 
 def _record(
-    chunk: Chunk, seen_by: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.FileIngested]
+    chunk: Chunk,
+    model_and_recipe: ModelAndRecipe,
+    gathered: messages.Gathered,
+    looked: Iterable[messages.FileIngested],
 ) -> ChunkRecord:
     contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []
@@ -110,7 +113,7 @@ def _record(
             f"{len(refused)} refused: that does not add up, so it does not count"
         )
     return ChunkRecord(
-        key=chunk.key, model=seen_by.model, recipe=seen_by.recipe, inputs=len(chunk.names), contents="".join(contents),
+        key=chunk.key, model=model_and_recipe.model, recipe=model_and_recipe.recipe, inputs=len(chunk.names), contents="".join(contents),
         twins=twins, refused=sorted(refused, key=lambda r: r.name), file=gathered.file, digest=gathered.digest,
         size=gathered.size,
     )  # fmt: skip

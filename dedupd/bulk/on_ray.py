@@ -20,7 +20,7 @@ import msgspec
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk, Strip, Work
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.pool import FailedChunk, Finished
 from dedupd.errors import DedupdError, UsageError
 
 _TRIES = 3
@@ -84,7 +84,7 @@ class Cluster:
 
     def run(
         self, chunks: Iterable[Work], orders: Orders, workers: int | None, *, on_cards: bool
-    ) -> Iterator[Seen]:
+    ) -> Iterator[Finished]:
         """Process every chunk, or compare every strip. `on_cards`: the embedder can use a graphics card, so
         each actor gets one where there are any."""
         cards = self._has.get("GPU", 0) if on_cards else 0
@@ -102,7 +102,7 @@ class Cluster:
         said = msgspec.msgpack.encode(orders)
         yield from self._hand_out(deque(chunks), lambda: made.remote(said), count)
 
-    def _hand_out(self, waiting: deque[Work], actor: Any, count: int) -> Iterator[Seen]:
+    def _hand_out(self, waiting: deque[Work], actor: Any, count: int) -> Iterator[Finished]:
         ray, tries = self._ray, Counter[str]()
         idle = deque(actor() for _ in range(min(count, len(waiting))))
         running: dict[Any, tuple[Any, Work]] = {}
@@ -126,7 +126,7 @@ class Cluster:
                     waiting.append(chunk)
                 else:
                     first = (str(error).splitlines() or ["lost"])[0][:200]
-                    yield UnseenChunk(
+                    yield FailedChunk(
                         chunk=chunk, reason=f"the machine that saw it was lost {_TRIES} times ({first})"
                     )
                 continue
@@ -134,5 +134,5 @@ class Cluster:
             yield (
                 msgspec.msgpack.decode(record, type=ChunkRecord if isinstance(chunk, Chunk) else PairRecord)
                 if record
-                else UnseenChunk(chunk=chunk, reason=reason)
+                else FailedChunk(chunk=chunk, reason=reason)
             )

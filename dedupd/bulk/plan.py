@@ -51,14 +51,16 @@ Work = Chunk | Strip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenBy:
+class ModelAndRecipe:
     """The model and the recipe that rows come from: rows of another model or recipe are other rows."""
 
     model: str
     recipe: str
 
 
-def chunks_of(source: str, pictures: Iterable[Found], seen_by: SeenBy, size: int = SIZE) -> Iterator[Chunk]:
+def chunks_of(
+    source: str, pictures: Iterable[Found], model_and_recipe: ModelAndRecipe, size: int = SIZE
+) -> Iterator[Chunk]:
     """The pictures of a source in chunks of about `size`.
 
     A chunk ends after a name whose hash says so (content-defined chunking), so that a new picture changes one
@@ -68,10 +70,10 @@ def chunks_of(source: str, pictures: Iterable[Found], seen_by: SeenBy, size: int
     for found in pictures:
         part.append(found)
         if len(part) >= 2 * size or (len(part) >= size // 2 and _ends(found.name, size)):
-            yield _chunk(source, part, seen_by)
+            yield _chunk(source, part, model_and_recipe)
             part = []
     if part:
-        yield _chunk(source, part, seen_by)
+        yield _chunk(source, part, model_and_recipe)
 
 
 def _ends(name: str, size: int) -> bool:
@@ -79,9 +81,9 @@ def _ends(name: str, size: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, size // 2) == 0
 
 
-def _chunk(source: str, pictures: list[Found], seen_by: SeenBy) -> Chunk:
+def _chunk(source: str, pictures: list[Found], model_and_recipe: ModelAndRecipe) -> Chunk:
     said = [
-        repr((source, seen_by.model, seen_by.recipe)),
+        repr((source, model_and_recipe.model, model_and_recipe.recipe)),
         *(repr((p.name, p.size, p.version)) for p in pictures),
     ]
     key = hashlib.blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

@@ -17,7 +17,7 @@ from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
 from dedupd.cli.console import answer, deliver, tell
 from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.errors import DedupdError, UsageError
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, listen_on, serve_on
 from dedupd.web.tokens import Tokens, token_of
 

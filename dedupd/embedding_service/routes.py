@@ -28,8 +28,8 @@ from dedupd.adapters.vision.remote import wire
 from dedupd.embedding_service import metrics
 from dedupd.embedding_service.batching import Batcher, Full
 from dedupd.errors import DedupdError
+from dedupd.web.access_control import Site, bearer_of
 from dedupd.web.bodies import answer, chunks, refusal
-from dedupd.web.door import Site, bearer_of
 from dedupd.web.problems import Problem, problem_of
 from dedupd.web.tokens import Tokens
 

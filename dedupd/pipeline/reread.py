@@ -114,7 +114,7 @@ class Rereader:
         """Open it, unless what lies there tells without being read."""
         row = self._ledger.inventory.file(file)
         root = None if row is None else next((r for r in self._roots.all if r.id == row.root), None)
-        if row is None or root is None or not self._worth(root, row):
+        if row is None or root is None or not self._is_due(root, row):
             self._settled(file)
             return
         now = self._disk.stat(root.path, row.path)
@@ -126,7 +126,7 @@ class Rereader:
                 self._ledger.inventory.same_file(row.id, now)
         self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
 
-    def _worth(self, root: RootRow, row: FileRow) -> bool:
+    def _is_due(self, root: RootRow, row: FileRow) -> bool:
         """False for files that are about to go, that the next pass reads anyway, or that are in the cloud (never downloaded)."""
         settled = (
             row.content and row.absent_since is None and row.state not in (FileState.HELD, FileState.SEEN)

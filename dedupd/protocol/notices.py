@@ -2,7 +2,7 @@
 struct each.
 
 Sent by daemon/jobs.py and daemon/acts.py through daemon/broadcast.py; received in tui/link/follower.py and
-web/line.py. Must never import anything heavier than msgspec.
+web/daemon_connection.py. Must never import anything heavier than msgspec.
 """
 
 from __future__ import annotations

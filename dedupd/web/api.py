@@ -51,7 +51,7 @@ from dedupd.web.contract import (
     described,
     takes,
 )
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.problems import Problem
 from dedupd.web.reading import LibraryReading
 
@@ -78,7 +78,7 @@ class LibraryRoutes:
     """The routes for the library of one daemon."""
 
     reading: LibraryReading
-    line: Line
+    connection: DaemonConnection
     launcher: DaemonLauncher
 
     def router(self) -> APIRouter:
@@ -169,13 +169,13 @@ class LibraryRoutes:
         """Start a daemon, when none answers; it keeps running when this server ends. Answered when the daemon
         answers or has ended."""
         await body_of(request, Nothing)
-        if not self.line.up:
+        if not self.connection.up:
             if not self.launcher.command:
                 raise Problem(
                     409, "refused", "no daemon can be started from here: start `dedupd run` yourself"
                 )
-            self.line.retry_often()
-            if why := await self.launcher.start(until=lambda: self.line.up):
+            self.connection.retry_often()
+            if why := await self.launcher.start(until=lambda: self.connection.up):
                 raise Problem(409, "no_daemon", why)
         return answer(Confirmed(message="a daemon runs"))
 
@@ -249,7 +249,7 @@ class LibraryRoutes:
     async def _of_daemon(self, request: Question, kind: type[R]) -> R:
         """Done by the daemon, however long it takes; it goes on when the browser leaves."""
         try:
-            return await self.line.ask(request, kind, timeout=None)
+            return await self.connection.ask(request, kind, timeout=None)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: only a running daemon does that") from None
 
@@ -270,12 +270,12 @@ class LibraryRoutes:
 
     async def events(self) -> StreamingResponse:
         """Changes as server-sent events: the socket's notices, and `line` when the daemon comes or goes."""
-        if self.line.listeners >= EVENT_STREAMS:
+        if self.connection.listeners >= EVENT_STREAMS:
             raise Problem(429, "busy", f"{EVENT_STREAMS} pages follow already: close one")
         return StreamingResponse(self._told(), media_type="text/event-stream")
 
     async def _told(self) -> AsyncGenerator[str]:
-        with self.line.listen() as listener:
+        with self.connection.listen() as listener:
             while True:
                 try:
                     async with asyncio.timeout(ALIVE_SECONDS):

@@ -1,4 +1,4 @@
-"""The application: routes, errors and the OpenAPI page, behind the checks of door.py.
+"""The application: routes, errors and the OpenAPI page, behind the checks of access_control.py.
 
 Owns what lives as long as the server: the connection to the daemon, the vision worker, the uploaded sets.
 Must never open a socket: serve.py does.
@@ -28,6 +28,7 @@ from dedupd.errors import AlreadyRunning, DedupdError, StateError
 from dedupd.protocol.results import Acted, Confirmed, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.version import __version__
+from dedupd.web.access_control import AccessControl, Site
 from dedupd.web.api import LibraryRoutes
 from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import (
@@ -45,8 +46,7 @@ from dedupd.web.contract import (
     Yes,
     schemas,
 )
-from dedupd.web.door import Door, Site
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.pages import Pages, static, wants_page
 from dedupd.web.pictures import Pictures
 from dedupd.web.problems import Problem, problem_of
@@ -67,7 +67,7 @@ _CODES = {404: "not_found", 405: "not_allowed"}
 class ServerParts:
     """The objects that the routes use."""
 
-    line: Line
+    connection: DaemonConnection
     reading: LibraryReading
     pictures: Pictures
     sets: Sets
@@ -116,21 +116,21 @@ def own_folder(places: Places) -> Generator[Path]:
 
 def parts(settings: Settings, places: Places, folder: Path, start_command: Sequence[str] = ()) -> ServerParts:
     """`start_command`: starts a daemon; () when nothing can start one."""
-    line = Line(places.socket)
+    connection = DaemonConnection(places.socket)
     return ServerParts(
-        line=line, reading=LibraryReading(settings, places, line),
-        pictures=Pictures(settings, places, line, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
+        connection=connection, reading=LibraryReading(settings, places, connection),
+        pictures=Pictures(settings, places, connection, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
         launcher=DaemonLauncher(start_command),
     )  # fmt: skip
 
 
 def app_of(built: ServerParts) -> FastAPI:
-    """The routes, without the checks of door.py."""
+    """The routes, without the checks of access_control.py."""
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        work = (built.line.run(), built.reading.follow(), _tidy(built.sets))
+        work = (built.connection.run(), built.reading.follow(), _tidy(built.sets))
         beside = [asyncio.create_task(each) for each in work]
         try:
             yield
@@ -162,7 +162,7 @@ def app_of(built: ServerParts) -> FastAPI:
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
     )
     for routes in (
-        LibraryRoutes(built.reading, built.line, built.launcher),
+        LibraryRoutes(built.reading, built.connection, built.launcher),
         built.pictures,
         SetRoutes(built.sets),
         pages,
@@ -173,8 +173,8 @@ def app_of(built: ServerParts) -> FastAPI:
     return app
 
 
-def behind_the_door(app: ASGIApp, site: Site, tokens: Tokens) -> ASGIApp:
-    return Door(app, site, tokens)
+def with_access_control(app: ASGIApp, site: Site, tokens: Tokens) -> ASGIApp:
+    return AccessControl(app, site, tokens)
 
 
 async def health() -> Response:

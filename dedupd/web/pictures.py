@@ -26,7 +26,7 @@ from dedupd.protocol.requests import GetThumbnails, Side
 from dedupd.protocol.results import Thumbnails
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.contract import described
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.problems import Problem
 
 _SIDES = (256, 512, 1280, 2560, EVERY_PIXEL)
@@ -48,8 +48,8 @@ _KNOWN: dict[str, Any] = {
 class Pictures:
     """Makes and caches pictures. `cache` is this server's own folder, empty at its start."""
 
-    def __init__(self, settings: Settings, places: Places, line: Line, cache: Path) -> None:
-        self._settings, self._places, self._line = settings, places, line
+    def __init__(self, settings: Settings, places: Places, connection: DaemonConnection, cache: Path) -> None:
+        self._settings, self._places, self._connection = settings, places, connection
         self._worker = VisionWorker(
             cache / "index", cache, "hashes", idle_seconds=settings.schedule.worker_idle_seconds
         )
@@ -114,7 +114,7 @@ class Pictures:
 
     async def _ask(self, side: Side, together: dict[int, asyncio.Future[Path | None]]) -> None:
         try:
-            found = await self._line.ask(GetThumbnails(files=list(together), side=side), Thumbnails)
+            found = await self._connection.ask(GetThumbnails(files=list(together), side=side), Thumbnails)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who asked are told
             for future in together.values():
                 future.set_exception(error)

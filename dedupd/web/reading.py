@@ -33,7 +33,7 @@ from dedupd.protocol.requests import (
 )
 from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
 from dedupd.protocol.views import GroupDetail, GroupView, SettingsView, StatusView
-from dedupd.web.line import Line, LineChanged
+from dedupd.web.daemon_connection import ConnectionChanged, DaemonConnection
 from dedupd.web.problems import Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -54,8 +54,8 @@ _SHOWN = 4_096
 class LibraryReading:
     """One method for each question; use it on the event loop."""
 
-    def __init__(self, settings: Settings, places: Places, line: Line) -> None:
-        self._settings, self._places, self._line = settings, places, line
+    def __init__(self, settings: Settings, places: Places, connection: DaemonConnection) -> None:
+        self._settings, self._places, self._connection = settings, places, connection
         self._reader = ThreadPoolExecutor(1, "web-reader")
         self._outlines: dict[MonthKey, list[GroupView]] = {}
         """The groups of the months that were read, until a notice says that they may have changed."""
@@ -146,7 +146,7 @@ class LibraryReading:
         except StateError:
             found = await self._told(root, month)
         # Without a daemon there are no notices of changes.
-        if self._line.up and changes == self._changes:
+        if self._connection.up and changes == self._changes:
             self._outlines[root, month] = found
         return found
 
@@ -190,13 +190,13 @@ class LibraryReading:
 
     async def follow(self) -> None:
         """Forget what notices say has changed; returns only when cancelled."""
-        with self._line.listen() as listener:
+        with self._connection.listen() as listener:
             while True:
                 self._noticed(await listener.get())
 
     def _noticed(self, notice: Notice) -> None:
         self._status_until = 0.0
-        if isinstance(notice, Resync | LineChanged):
+        if isinstance(notice, Resync | ConnectionChanged):
             self._status = None
             self.forget_groups()
         elif isinstance(notice, MonthChanged):
@@ -209,7 +209,7 @@ class LibraryReading:
     async def settings(self) -> SettingsView:
         """The settings in force. Raises Problem without a daemon."""
         try:
-            return await self._line.ask(GetSettings(), SettingsView)
+            return await self._connection.ask(GetSettings(), SettingsView)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: it tells what it follows") from None
 
@@ -247,7 +247,7 @@ class LibraryReading:
 
     async def _asked(self, request: Request, kind: type[R], read: Callable[[LibraryView], R]) -> R:
         try:
-            return await self._line.ask(request, kind)
+            return await self._connection.ask(request, kind)
         except NoDaemon:
             return await self.of_state(read)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dedupd.config import Places, Settings
-from dedupd.web.asgi_app import app_of, behind_the_door, own_folder, parts
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
+from dedupd.web.asgi_app import app_of, own_folder, parts, with_access_control
 from dedupd.web.listening import Listen, at_port_of, bound, serve_on
 from dedupd.web.tokens import Tokens, token_in
 
@@ -27,5 +27,5 @@ def serve(
         at = at_port_of(socket_, listen)
         tokens = Tokens(token_in(places.state / "web.token"))
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
-        app = behind_the_door(app_of(parts(settings, places, folder, start_command)), site, tokens)
+        app = with_access_control(app_of(parts(settings, places, folder, start_command)), site, tokens)
         serve_on(socket_, at, app, lambda at: opened(at, tokens))

@@ -62,11 +62,11 @@ class Sets:
 
     def __init__(
         self, settings: Settings, places: Places, folder: Path, now: Callable[[], float] = time.monotonic,
-        eyes: Callable[[], Vision | None] = lambda: None,
+        vision: Callable[[], Vision | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`eyes`: the vision worker to use; None for a worker of each set's own."""
+        """`vision`: the vision worker to use; None for a worker of each set's own."""
         self._settings, self._places, self._folder, self._now = settings, places, folder, now
-        self._eyes = eyes
+        self._vision = vision
         self._open: tuple[Path, Library] | None = None
         """The set that was used last, kept open: a client that sends pictures asks soon, and a running worker
         answers faster."""
@@ -199,10 +199,10 @@ class Sets:
         try:
             with closing(LibraryView(mine, self._places)) as view:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
-                library = Library(settings, where, vision=self._eyes())
+                library = Library(settings, where, vision=self._vision())
                 copy_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
         except StateError:  # there is no library yet
-            library = Library(settings, where, vision=self._eyes())
+            library = Library(settings, where, vision=self._vision())
         return library
 
     def _let_go(self) -> None:

@@ -39,7 +39,7 @@ async def quick(serve: Serve) -> AsyncIterator[Served]:
 
 
 def seen_by_a_twin(built: ServerParts) -> None:
-    built.sets._eyes = FakeVision
+    built.sets._vision = FakeVision
 
 
 async def upload(served: Served, *files: tuple[str, bytes]) -> Response:

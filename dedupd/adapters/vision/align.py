@@ -162,10 +162,10 @@ def measure(a: Pixels | Prepared, b: Pixels | Prepared) -> Measures:
 def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
     """The alignment that leaves the least difference: the identity when it is exact to the pixel, else
     refined, else found by features."""
-    found: list[_Laid] = []
+    found: list[_AlignedPair] = []
     identity = _identity(a, b)
     if identity is not None:
-        laid = _Laid(a, b, identity)
+        laid = _AlignedPair(a, b, identity)
         found.append(laid)
         if laid.residual.ncc > 0.985 and laid.quick.worst < 8:
             return identity, _measures(laid)
@@ -176,11 +176,11 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
     for mirror in (False, True):
         fit = _orb(a, b, mirror=mirror)
         if fit is not None:
-            found.append(_Laid(a, b, fit).refined())
+            found.append(_AlignedPair(a, b, fit).refined())
             if fit.inliers >= 40:
                 break
     if not any(laid.convincing for laid in found):
-        found += [_Laid(a, b, fit).refined() for fit in _other_fits(a, b)]
+        found += [_AlignedPair(a, b, fit).refined() for fit in _other_fits(a, b)]
     found = [laid for laid in found if laid.comparable]
     if not found:
         return None, Measures()
@@ -272,7 +272,7 @@ def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
     return _Fit("orb", turn + 4 * mirror, int(mask.sum()), np.asarray(found, np.float64))
 
 
-class _Laid:
+class _AlignedPair:
     """Both pictures in one frame: that of the picture which shows the scene smaller, so that nothing is
     enlarged."""
 
@@ -336,14 +336,14 @@ class _Laid:
         alignment exists."""
         return self.flow.get("flow_share", 0.0) > 0.75 and self.flow.get("flow50", 9.0) < 0.25
 
-    def refined(self) -> _Laid:
+    def refined(self) -> _AlignedPair:
         """The alignment refined to fractions of a pixel; itself when there is nothing to follow."""
         best = self
         for _ in range(2):
             step = best._drift() if best.comparable else None
             if step is None:
                 break
-            best = _Laid(self.a, self.b, replace(self.fit, transform=step[0]), step[1])
+            best = _AlignedPair(self.a, self.b, replace(self.fit, transform=step[0]), step[1])
             if best.flow["off"] < 0.1:
                 break
         return best
@@ -514,7 +514,7 @@ def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) 
     return float(seen[top:bottom, left:right].mean()) if seen.mean() < most else 0.0
 
 
-def _measures(laid: _Laid) -> Measures:
+def _measures(laid: _AlignedPair) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
     band_ncc, band_std, fine_ncc = residual.bands
@@ -611,11 +611,11 @@ def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measur
 
 def _enlarged(
     a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures, known: dict[str, float]
-) -> _Laid:
+) -> _AlignedPair:
     """The larger pictures, aligned as `measures` found at 400 px."""
     one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
     way = _scaled(known, max(one.width, one.height), max(two.width, two.height))
-    return _Laid(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
+    return _AlignedPair(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
 
 
 def _scaled(known: dict[str, float], side_a: int, side_b: int) -> Affine:

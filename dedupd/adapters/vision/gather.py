@@ -37,7 +37,7 @@ _LARGEST = 1 << 30
 """Bytes of an object that is held in memory whole, at most."""
 
 
-class _Kept:
+class _RowsInMemory:
     """Rows in memory, in the place of a library's index."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ def gather(
 ) -> None:
     """Process the files and write their rows. Raises VisionError when the rows cannot be written."""
     source, to = store_at(os.fsdecode(request.source)), store_at(os.fsdecode(request.to))
-    photos, insides = _Kept(), _Kept()
+    photos, insides = _RowsInMemory(), _RowsInMemory()
     ingester = Ingester(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
     for file in request.files:
         if file.key in request.alone:

@@ -42,7 +42,7 @@ class PairPictures:
     """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._shelves = {side: _Shelf(most) for side, most in _CACHE_BYTES.items()}
+        self._shelves = {side: _RecentPictures(most) for side, most in _CACHE_BYTES.items()}
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """The picture with `content`, read at `path`. Raises Refused, also when the file has other content
@@ -50,7 +50,7 @@ class PairPictures:
         return self._shelves[side].get(content, lambda: _prepared(path, content, side))
 
 
-class _Shelf:
+class _RecentPictures:
     """Pictures of one size; the least recently used one is dropped first. A caller waits for one that is
     being read."""
 

@@ -59,14 +59,14 @@ def open_picture(file: BinaryIO, path: str) -> ImageFile:
     Raises NobodyReads, Refused, and what Pillow raises: UnidentifiedImageError for what is no picture.
     """
     file.seek(0)
-    row = _told(file.read(_HEAD), path) or _told_by_tags(file)
+    row = _format_of(file.read(_HEAD), path) or _format_by_tags(file)
     file.seek(0)
     if row is not None:
         return _opened_as(row, file)
     return Image.open(file, formats=[row.name for row in FORMATS if row.name not in _OWN])
 
 
-def _told(head: bytes, path: str) -> Format | None:
+def _format_of(head: bytes, path: str) -> Format | None:
     """The row of the format of our own that this file has; a RAW that is a TIFF is known by its name only."""
     named = of_suffix(extension(path))
     if named is not None and named.raw:
@@ -80,7 +80,7 @@ def _opened_as(row: Format, file: BinaryIO) -> ImageFile:
     return _OWN[row.name](file)
 
 
-def _told_by_tags(file: BinaryIO) -> Format | None:
+def _format_by_tags(file: BinaryIO) -> Format | None:
     """The row of a TIFF whose first directory says that it is a camera's, or that Pillow would read it wrong."""
     tags = directory(file)
     if tags is None:

@@ -16,7 +16,7 @@ from dedupd.protocol.results import Acted
 from dedupd.protocol.views import StatusView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
-from dedupd.tui.link.daemon_line import DaemonLine
+from dedupd.tui.link.daemon_link import DaemonLink
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action, batched, new_key
 from dedupd.tui.model.review_state import ReviewState
@@ -30,7 +30,7 @@ loaded."""
 class ActionQueue:
     """A queue of actions. The person can continue while they are carried out."""
 
-    def __init__(self, line: DaemonLine, state: ReviewState, follower: Follower, app: AppPort) -> None:
+    def __init__(self, line: DaemonLink, state: ReviewState, follower: Follower, app: AppPort) -> None:
         self._line, self._state, self._follower, self._app = line, state, follower, app
         self._queue: asyncio.Queue[Action] = asyncio.Queue()
         self.done: list[Action] = []

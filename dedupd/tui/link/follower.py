@@ -27,7 +27,7 @@ from dedupd.protocol.results import GroupsPage, Hello, MonthsPage
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, StatusView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
-from dedupd.tui.link.daemon_line import DaemonLine
+from dedupd.tui.link.daemon_link import DaemonLink
 from dedupd.tui.model.review_state import MonthKey, ReviewState
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -47,7 +47,7 @@ _GATHER = 0.15
 class Follower:
     """Writes what the daemon says into one review state. All methods run on the event loop."""
 
-    def __init__(self, line: DaemonLine, state: ReviewState, app: AppPort) -> None:
+    def __init__(self, line: DaemonLink, state: ReviewState, app: AppPort) -> None:
         self._line, self._state, self._app = line, state, app
         self._changed: set[MonthKey] = set()
         self._gathering = False

@@ -22,7 +22,7 @@ _TALL = 24
 """Lines from which on there is room for two rows of pictures."""
 
 
-class _Small(Vertical):
+class _SmallPane(Vertical):
     """One picture and two lines about it."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class GroupPreview(Vertical):
     def __init__(self, cache: PictureCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._cache = cache
-        self._panes = [_Small() for _ in range(_PANES)]
+        self._panes = [_SmallPane() for _ in range(_PANES)]
         self._grid, self._why = Grid(*self._panes, id="panes"), Words(id="why")
 
     def compose(self) -> ComposeResult:

@@ -37,7 +37,7 @@ def to_onnx(
         preprocess(Image.new("RGB", (side, side), colour)).float()[:, :1, :1] for colour in ("black", "white")
     )
 
-    class Seeing(torch.nn.Module):
+    class NetworkWithNormalisation(torch.nn.Module):
         """The network with its normalisation before it and the unit length after it."""
 
         def __init__(self) -> None:
@@ -60,7 +60,7 @@ def to_onnx(
                 "ignore"
             )  # about shapes that are the same for all pictures, and its own age
             torch.onnx.export(
-                Seeing(), (torch.zeros((2, side, side, 3), dtype=torch.uint8),), written, dynamo=False,
+                NetworkWithNormalisation(), (torch.zeros((2, side, side, 3), dtype=torch.uint8),), written, dynamo=False,
                 input_names=["pictures"], output_names=["vectors"], opset_version=_OPSET,
                 dynamic_axes={"pictures": {0: "n"}, "vectors": {0: "n"}},
             )  # fmt: skip

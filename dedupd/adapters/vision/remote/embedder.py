@@ -81,7 +81,7 @@ class RemoteEmbedder(Generic[S]):
         self._note_place(here=bool(missing), why=str(rows[missing[0]]) if missing else "")
         return np.concatenate(
             [
-                self._see_here(part) if isinstance(each, str) else each
+                self._embed_locally(part) if isinstance(each, str) else each
                 for part, each in zip(parts, rows, strict=True)
             ]
         )
@@ -99,7 +99,7 @@ class RemoteEmbedder(Generic[S]):
         except Unreachable as why:
             return str(why)
 
-    def _see_here(self, part: Pixels) -> Vectors:
+    def _embed_locally(self, part: Pixels) -> Vectors:
         with self._busy():
             local = self._local
         if (local.side, local.dimensions) != (self.side, self.dimensions):

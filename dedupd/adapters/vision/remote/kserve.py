@@ -37,7 +37,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTold:
+class ModelMetadata:
     """A server's description of one model."""
 
     name: str
@@ -52,7 +52,7 @@ class KServeService(Service, Protocol):
         """The names of all its models."""
         ...
 
-    def describe(self, name: str) -> ModelTold | None:
+    def describe(self, name: str) -> ModelMetadata | None:
         """The description of a model; None when the answer is not of this protocol."""
         ...
 
@@ -105,12 +105,12 @@ class KServeOverHttp:
         except (ValueError, KeyError, TypeError):
             raise RemoteRefusal(f"{self.url} does not say which models it has") from None
 
-    def describe(self, name: str) -> ModelTold | None:
+    def describe(self, name: str) -> ModelMetadata | None:
         answer = self._endpoint.ask("GET", f"/v2/models/{name}", most=MOST_SAID)
         raise_for(self.url, answer)
         try:
             said: Any = json.loads(answer.body)
-            return ModelTold(
+            return ModelMetadata(
                 name=said["name"], inputs=_tensors(said["inputs"]), outputs=_tensors(said["outputs"])
             )
         except (ValueError, KeyError, TypeError):

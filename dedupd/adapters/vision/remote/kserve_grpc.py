@@ -32,7 +32,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     RemoteRefusal,
     printable,
 )
-from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, ModelTold, Tensor, rows_in
+from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, ModelMetadata, Tensor, rows_in
 from dedupd.errors import VisionError
 
 SERVICE = "inference.GRPCInferenceService"
@@ -117,9 +117,11 @@ class KServeOverGrpc:
         answer = self._ask("RepositoryIndex", messages()["RepositoryIndexRequest"]())
         return [each.name for each in answer.models]
 
-    def describe(self, name: str) -> ModelTold | None:
+    def describe(self, name: str) -> ModelMetadata | None:
         answer = self._ask("ModelMetadata", messages()["ModelMetadataRequest"](name=name))
-        return ModelTold(name=answer.name, inputs=_tensors(answer.inputs), outputs=_tensors(answer.outputs))
+        return ModelMetadata(
+            name=answer.name, inputs=_tensors(answer.inputs), outputs=_tensors(answer.outputs)
+        )
 
     def infer(self, name: str, pictures: NDArray[np.uint8], dimensions: int) -> NDArray[np.float32]:
         known = messages()

@@ -28,7 +28,7 @@ BEHIND = 100
 """Notices that may wait for a listener; after that it is told to ask for everything again."""
 
 
-class LineChanged(Notice, kw_only=True):
+class ConnectionChanged(Notice, kw_only=True):
     """Sent by this server, not by the daemon: whether a daemon answers."""
 
     method = "line"
@@ -40,7 +40,7 @@ class LineChanged(Notice, kw_only=True):
 Listener = asyncio.Queue[Notice]
 
 
-class Line:
+class DaemonConnection:
     """Use: `async with asyncio.TaskGroup()` or a task for `run`; `ask` at any time."""
 
     def __init__(self, socket: Path) -> None:
@@ -59,9 +59,9 @@ class Line:
                     self._wait = FIRST_WAIT
                     await connection.closed()
                     self._drop(connection)
-                    self._tell(LineChanged(daemon="stopped", why="the daemon went away"))
+                    self._tell(ConnectionChanged(daemon="stopped", why="the daemon went away"))
                 except DedupdError as error:
-                    self._tell(LineChanged(daemon="stopped", why=str(error)))
+                    self._tell(ConnectionChanged(daemon="stopped", why=str(error)))
                 await asyncio.sleep(self._wait)
                 self._wait = min(self._wait * 2, LONGEST_WAIT)
         finally:
@@ -99,7 +99,7 @@ class Line:
                     await connection.close()
                     raise
                 self._connection = connection
-                self._tell(LineChanged(daemon="running"))
+                self._tell(ConnectionChanged(daemon="running"))
             return self._connection
 
     @property
@@ -114,7 +114,7 @@ class Line:
     def listen(self) -> Generator[Listener]:
         """The notices from now on; first, whether a daemon answers."""
         listener = Listener(BEHIND)
-        listener.put_nowait(LineChanged(daemon="stopped" if self._connection is None else "running"))
+        listener.put_nowait(ConnectionChanged(daemon="stopped" if self._connection is None else "running"))
         self._listeners.add(listener)
         try:
             yield listener

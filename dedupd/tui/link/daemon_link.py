@@ -49,7 +49,7 @@ class NoticeReceived(Message):
     notice: Notice
 
 
-class DaemonLine:
+class DaemonLink:
     """One connection, kept up for as long as `run` runs."""
 
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:

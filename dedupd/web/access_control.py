@@ -93,7 +93,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-class Door:
+class AccessControl:
     """Wraps the whole application: errors outside and inside of it become one sentence here."""
 
     def __init__(self, app: ASGIApp, site: Site, tokens: Tokens) -> None:
@@ -124,7 +124,7 @@ class Door:
         try:
             if self._inside > AT_ONCE:
                 raise Problem(429, "busy", "too many requests are being answered: try again in a moment")
-            inner: ASGIApp = self._let_in(scope) or self._app
+            inner: ASGIApp = self._admit(scope) or self._app
             await inner(scope, receive, hardened)
         except DedupdError as error:
             if not begun:
@@ -141,7 +141,7 @@ class Door:
         finally:
             self._inside -= 1
 
-    def _let_in(self, scope: Scope) -> Response | None:
+    def _admit(self, scope: Scope) -> Response | None:
         """None: the request is accepted. Raises Problem. A Response redirects a browser that brought the
         token in the address."""
         headers = Headers(scope=scope)
