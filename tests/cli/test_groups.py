@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.cli import console
+from dedupd.cli import finding_roots
 from dedupd.cli import main as cli
 from dedupd.cli.finding_roots import LikelyRoot
 from dedupd.errors import ExitCode
@@ -52,7 +53,11 @@ def test_the_first_run_shows_the_ten_best(
     monkeypatch.setattr(console, "can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\n"))
     root = LikelyRoot(path=tmp_path, photos=1, size=1, whole=True)
-    monkeypatch.setattr("dedupd.cli.finding_roots.likely_roots", lambda home: [root])
+
+    def likely_roots(home: Path) -> list[LikelyRoot]:
+        return [root]
+
+    monkeypatch.setattr(finding_roots, "likely_roots", likely_roots)
     real = cli.main
 
     def main(words: list[str]) -> int:
