@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.cli import console
-from dedupd.cli import finding_roots
+from dedupd.cli import console, finding_roots
 from dedupd.cli import main as cli
 from dedupd.cli.finding_roots import LikelyRoot
 from dedupd.errors import ExitCode
