@@ -20,7 +20,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that `dedupd --help` does not pay for sqlite, config and the pipeline.
+    # Lazy, so that `dedupd --help` does not import sqlite, config and the pipeline.
     if name == "show_progress":
         from dedupd import progress_bars
 

@@ -100,7 +100,7 @@ class GroupOutline(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRow:
+class HeldGroupRow:
     """A group that holds copies, and what the ledger knows of its keeper."""
 
     group: int

@@ -21,8 +21,8 @@ from dedupd.library.scan_outcome import ScanOutcome, month_results
 from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
-from dedupd.pipeline.forget import forget_gone, forget_rows
-from dedupd.pipeline.ingest import ingest, ingest_again, know_media
+from dedupd.pipeline.forget import forget_missing, forget_rows
+from dedupd.pipeline.ingest import ingest, ingest_again, readmit_media
 from dedupd.pipeline.movement import Moved
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.roots import quiet
@@ -102,7 +102,7 @@ class Passes:
         placeholder of a cloud is one.
         """
         parts, ledger = self._parts, self._parts.ledger
-        know_media(ledger)
+        readmit_media(ledger)
         self._trust_devices(dry_run=dry_run)
         self._models.record()
         wanted = None if months is None else set(months)
@@ -125,8 +125,8 @@ class Passes:
             if placeholders.found_out(ledger, parts.disk, parts.roots.all):
                 self._trust_devices(dry_run=False)
                 photos += ingest_new()
-        if not stop() and not ledger.inventory.anything_to_look_at():
-            forget_gone(ledger, parts.clock)
+        if not stop() and not ledger.inventory.has_files_to_read():
+            forget_missing(ledger, parts.clock)
             if photos:
                 forget_rows(ledger, parts.vision, parts.clock)
         return photos
@@ -140,7 +140,7 @@ class Passes:
         grouper = self._parts.grouper
         touched = grouper.regroup(months, opens=opens, on_progress=on_progress, stop=stop)
         # What a narrowed scan may not open would be taken for compared.
-        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.work_off(stop):
+        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
             for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
                 touched.setdefault(root, set()).update(more)
         return touched

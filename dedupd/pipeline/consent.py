@@ -142,7 +142,7 @@ def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
     ]
 
 
-def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:
+def record_consent(ledger: Ledger, root: RootRow, now: float) -> None:
     """Record a person's yes for what this root proposes now (and for its unattended moves from now on)."""
     with ledger.transaction():
         ledger.put(_yes(root), str(ledger.journal.newest()))

@@ -45,7 +45,8 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 
 
 def plain(text: str) -> str:
-    """`text` as one harmless line: whatever could move the cursor, colour, reorder or hide text is escaped."""
+    """`text` as one harmless line: everything that could move the cursor, colour, reorder or hide text is
+    escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _ESCAPED else c for c in text)
@@ -157,12 +158,12 @@ def when(stamp: float | None, now: float) -> str:
 
 
 def news(attention: Sequence[str]) -> list[str]:
-    """The sentences that tell a reviewer something: those that send people to the reviewer are for other places."""
+    """The sentences for a reviewer, without those that only send people to the reviewer."""
     return [sentence for sentence in attention if "dedupd review" not in sentence]
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as percent, never rounded up to certainty: 0.9996 is '99.9 %'."""
+    """A share of 1 as percent, never rounded up to 100: 0.9996 is '99.9 %'."""
     if share is None:
         return "–"
     value = share * 100

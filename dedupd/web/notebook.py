@@ -22,7 +22,7 @@ _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
 
 
 class GroupPictures:
-    """Keeper and candidates side by side, with what is known of each."""
+    """Keeper and candidates side by side, with what is known about each."""
 
     def __init__(self, library: Library, group: GroupView | int) -> None:
         """`group`: one of `library.groups()`, or its id. Raises UsageError where there is no such group."""
@@ -47,5 +47,5 @@ class GroupPictures:
 
 
 def _inline(path: Path) -> str:
-    """The picture itself as an address: a notebook is read where its library is not."""
+    """The picture itself as a data address: a notebook is also read where its library is not."""
     return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,6 +1,6 @@
-"""Templates to pages: what they may call, and how names get into them.
+"""Renders templates to pages: the functions that templates may call, and the escaping of names.
 
-Must never put a name into a page unescaped, nor let bytes that are no text cost the page.
+Must never put a name into a page unescaped, nor fail because of bytes that are no text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dedupd.reviewing import listing, words
 
 HERE = Path(__file__).parent
 _MODULES = sorted(path.name for path in (HERE / "static").glob("*.js"))
-"""All are asked for at once and before any picture: a browser opens six connections, and pictures may be slow to come."""
+"""All are requested at once and before any picture: a browser opens six connections, and pictures may be
+slow."""
 _WORDS: tuple[Callable[..., Any], ...] = (
     words.camera_time, words.duration, words.evidence, words.group_title, words.holds, words.local_time, words.month_name,
     words.name_of, words.number, words.percent, words.pixels, words.plain, words.plural, words.progress, words.size,

@@ -1,7 +1,8 @@
-"""Stateless sets: pictures that somebody sends to be compared with each other, by the same engine as a library.
+"""Uploaded sets: pictures that a client sends to be compared with each other, by the same pipeline as a
+library.
 
-Each set is a private little library below this server's own folder, with a ledger and an index that go with it.
-Must never move a file, nor let anything of a set reach the library's own ledger or index.
+Each set is a small private library below this server's own folder, with a ledger and an index of its own.
+Must never move a file, nor let anything of a set reach the main library's ledger or index.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dedupd.config import Places, Settings
 from dedupd.core.photo import FileState
 from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
-from dedupd.pipeline.measure_thresholds import bring_thresholds
+from dedupd.pipeline.measure_thresholds import copy_thresholds
 from dedupd.pipeline.slices import Stop
 from dedupd.ports import Vision
 from dedupd.protocol.views import EvidenceView, GroupView
@@ -33,13 +34,14 @@ from dedupd.web.uploads import Receiver, Upload
 T = TypeVar("T")
 MB = 1_000_000
 AT_ONCE = 4
-"""Sets being received."""
+"""Sets being received at a time."""
 TURN_SECONDS = 10.0
-"""So long one set has the worker to itself while others wait: changing over costs the start of a process."""
+"""Seconds that one set has the worker for itself while others wait: each change starts a new process."""
 MOST = 1_000
-"""Sets kept."""
+"""Sets kept, at most."""
 _ONE_MONTH = "2000-01"
-"""All of a set is compared with all: as photos of one month, whatever they say of themselves."""
+"""All pictures of a set are compared with each other: they count as photos of one month, whatever their date
+is."""
 _HASH_BITS = 64
 
 
@@ -47,26 +49,27 @@ _HASH_BITS = 64
 class _Set:
     folder: Path
     room: int
-    """Bytes that are counted for it."""
+    """Bytes that count for it."""
     ends: float
     uploads: list[Upload] = field(default_factory=list[Upload])
     images: list[Uploaded | None] = field(default_factory=list[Uploaded | None])
     found: dict[float | None, SetDuplicates] = field(default_factory=dict[float | None, SetDuplicates])
-    """By threshold."""
+    """Results by threshold."""
 
 
 class Sets:
-    """`folder` is this server's own, empty at its start; `now` is a clock that only runs forward."""
+    """All sets. `folder` is this server's own, empty at its start; `now` is a clock that only runs forward."""
 
     def __init__(
         self, settings: Settings, places: Places, folder: Path, now: Callable[[], float] = time.monotonic,
-        eyes: Callable[[], Vision | None] = lambda: None,
+        vision: Callable[[], Vision | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`eyes`: None for a worker of each set's own."""
+        """`vision`: the vision worker to use; None for a worker of each set's own."""
         self._settings, self._places, self._folder, self._now = settings, places, folder, now
-        self._eyes = eyes
+        self._vision = vision
         self._open: tuple[Path, Library] | None = None
-        """The set that was asked about last: whoever sends pictures asks soon, and a worker that is there is quicker."""
+        """The set that was used last, kept open: a client that sends pictures asks soon, and a running worker
+        answers faster."""
         self._sets: dict[str, _Set] = {}
         self._coming = self._asking = 0
         # One worker process at a time sees, however many sets there are.
@@ -74,7 +77,7 @@ class Sets:
         self._ending = threading.Event()
 
     def close(self) -> None:
-        """What is looked at or compared now ends at its next safe point."""
+        """End what is being indexed or compared, at its next safe point."""
         self._ending.set()
         self._worker.submit(self._let_go)
         self._worker.shutdown(wait=True)
@@ -84,7 +87,8 @@ class Sets:
         return self._settings.web.upload_mb * MB
 
     async def receive(self, boundary: bytes, body: AsyncIterable[bytes], said: int | None) -> UploadedSet:
-        """Keep what comes and look at it. `said`: bytes, if the sender told. Raises Problem: 400, 413, 422, 429."""
+        """Receive a set and index it. `said`: bytes, if the client announced them. Raises Problem: 400, 413,
+        422, 429."""
         self._make_room(self.most_bytes if said is None else min(said, self.most_bytes))
         id, limits = str(uuid.uuid4()), self._settings.web
         fresh = _Set(
@@ -108,7 +112,7 @@ class Sets:
         return UploadedSet(request_id=id, images=fresh.images)
 
     async def duplicates(self, id: str, threshold: float | None) -> SetDuplicates:
-        """Which are duplicates of which. `threshold`: as for `dedupd scan`. Raises Problem 404."""
+        """The duplicates in a set. `threshold`: as for `dedupd scan`. Raises Problem 404."""
         kept = self._known(id)
         return await self._in_turns(lambda stop: self._compare(kept, threshold, stop))
 
@@ -119,7 +123,8 @@ class Sets:
         await self._do(lambda: self._remove(kept.folder))
 
     def expire(self) -> None:
-        """Forget what is older than an hour, or what is configured. Called now and then, and before each question."""
+        """Forget sets that are older than configured (an hour). Called from time to time, and before each
+        question."""
         for id in [id for id, kept in self._sets.items() if kept.ends <= self._now()]:
             self._worker.submit(self._remove, self._sets.pop(id).folder)
 
@@ -171,7 +176,7 @@ class Sets:
         return None if over else (done,)
 
     def _library(self, kept: _Set, threshold: float | None = None) -> Library:
-        """As the library's own: its model, its thresholds, its policy and tiers."""
+        """Like the main library's: its model, its thresholds, its policy and tiers."""
         if self._open is None or self._open[0] != kept.folder:
             self._let_go()
             self._open = kept.folder, self._opened(kept)
@@ -194,10 +199,10 @@ class Sets:
         try:
             with closing(LibraryView(mine, self._places)) as view:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
-                library = Library(settings, where, vision=self._eyes())
-                bring_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
+                library = Library(settings, where, vision=self._vision())
+                copy_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
         except StateError:  # there is no library yet
-            library = Library(settings, where, vision=self._eyes())
+            library = Library(settings, where, vision=self._vision())
         return library
 
     def _let_go(self) -> None:
@@ -206,7 +211,7 @@ class Sets:
             self._open = None
 
     def _remove(self, folder: Path) -> None:
-        """What was uploaded: no photo of the library's is ever below this server's own folder."""
+        """Delete an uploaded set: no photo of the library is ever below this server's own folder."""
         if self._open is not None and self._open[0] == folder:
             self._let_go()
         shutil.rmtree(folder, ignore_errors=True)

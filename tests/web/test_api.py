@@ -211,9 +211,9 @@ async def test_too_many_streams_are_turned_away(served: Served, monkeypatch: pyt
 
 
 async def test_a_listener_that_is_behind_is_told_to_ask_again(served: Served) -> None:
-    with served.built.line.listen() as listener:
+    with served.built.connection.listen() as listener:
         for month in range(500):
-            served.built.line._tell(MonthChanged(root="", month=str(month)))
+            served.built.connection._tell(MonthChanged(root="", month=str(month)))
         methods = [listener.get_nowait().method for _ in range(listener.qsize())]
     assert "resync" in methods and len(methods) <= 100
 

@@ -15,7 +15,7 @@ from dedupd.core.photo import Holding
 from dedupd.protocol.views import EvidenceView, LessonView, MoveView, StatusView
 from dedupd.web import pages
 from dedupd.web.asked import Asked
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.reading import LibraryReading
 from tests.fakes.daemon import FakeDaemon
 from tests.pipeline.test_held_better import moved_before
@@ -195,7 +195,9 @@ async def test_a_month_is_listed_from_the_ledger_as_the_daemon_tells_it(shelf: S
     shelf.pair("2024/06/c.jpg", "2024/06/c-small.jpg", "hill")
     shelf.look()
     shelf.library.verdicts.approve([shelf.ledger.judgement.groups()[-1].id])
-    reading = LibraryReading(shelf.library.settings, shelf.library.places, Line(tmp_path / "nobody"))
+    reading = LibraryReading(
+        shelf.library.settings, shelf.library.places, DaemonConnection(tmp_path / "nobody")
+    )
     root = str(shelf.root)
     try:
         whole = await reading.month(root, "2024-06")

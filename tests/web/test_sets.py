@@ -39,7 +39,7 @@ async def quick(serve: Serve) -> AsyncIterator[Served]:
 
 
 def seen_by_a_twin(built: ServerParts) -> None:
-    built.sets._eyes = FakeVision
+    built.sets._vision = FakeVision
 
 
 async def upload(served: Served, *files: tuple[str, bytes]) -> Response:
@@ -142,7 +142,7 @@ async def test_a_large_set_lets_others_in_and_is_compared_to_its_end(serve: Serv
                 yield proof
 
     def slow(built: ServerParts) -> None:
-        built.sets._eyes, built.sets._now = SlowEyes, lambda: now[0]
+        built.sets._vision, built.sets._now = SlowEyes, lambda: now[0]
 
     async with serve(change=slow) as served:
         family = [pseudo_photo("lake", rendering=f"r{n}", width=800 + n, height=600) for n in range(12)]
@@ -177,7 +177,7 @@ async def test_who_still_waits_when_the_server_is_stopped_is_told_so(
             return super().prove(requests)
 
     def stuck(built: ServerParts) -> None:
-        built.sets._eyes = StuckEyes
+        built.sets._vision = StuckEyes
 
     async with serve(change=stuck) as served:
         lake = [pseudo_photo("lake"), pseudo_photo("lake", rendering="small", width=800, height=600)]

@@ -13,7 +13,7 @@ import pytest
 from dedupd.errors import UsageError
 from dedupd.protocol.requests import Approve
 from dedupd.web import listening
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
 from dedupd.web.listening import listen_on
 from dedupd.web.tokens import Tokens, token_in
 from tests.fakes.daemon import FakeDaemon
