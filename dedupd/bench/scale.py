@@ -6,7 +6,6 @@ Owns the run and its figures; the rows are made and searched by `made_up.py`, in
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from dedupd.adapters.vision.client import worker_environment
 from dedupd.bench.speed import Progress, Spread, machine
 from dedupd.errors import DedupdError
 
@@ -46,10 +46,10 @@ class Scale:
 def measure(photos: int, runs: int, on_progress: Progress, dimensions: int = DIMENSIONS) -> Scale:
     """Make the rows and search them, in a process of its own."""
     on_progress("scale", 0, 1)
-    one_thread = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM")}
+    more = {f"{name}_NUM_THREADS": "1" for name in ("MKL", "VECLIB_MAXIMUM")}
     done = subprocess.run(
         [sys.executable, "-m", "dedupd.bench.made_up", str(photos), str(runs), str(dimensions)],
-        capture_output=True, text=True, check=False, env=os.environ | one_thread,
+        capture_output=True, text=True, check=False, env=worker_environment() | more,
     )  # fmt: skip
     if done.returncode:
         raise DedupdError(

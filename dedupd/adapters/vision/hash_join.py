@@ -104,13 +104,17 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
             counts = part.start[near + 1] - first
             ends = np.cumsum(counts)
             for start, end in cuts(ends, _AT_ONCE):
-                some = counts[start:end]
-                mine = np.repeat(np.arange(start, end), some)
-                number = count_up(some)
-                theirs = part.order[np.repeat(first[start:end], some) + number]
-                hit = np.flatnonzero(np.bitwise_count(asked[mine] ^ held[theirs]) <= RADIUS)
+                some, till = counts[start:end], ends[start:end]
+                # The numbers from `first` on for each, one after another.
+                places = np.repeat(first[start:end] - (till - some), some)
+                places += np.arange(till[0] - some[0], till[-1])
+                theirs = part.order[places]
+                differing = held[theirs]
+                differing ^= np.repeat(asked[start:end], some)
+                hit = np.flatnonzero(np.bitwise_count(differing) <= RADIUS)
                 if len(hit):
-                    yield mine[hit], theirs[hit].astype(np.intp)
+                    mine = start + np.searchsorted(till, till[0] - some[0] + hit, side="right")
+                    yield mine, theirs[hit].astype(np.intp)
 
 
 def cuts(ends: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:

@@ -24,8 +24,8 @@ from dedupd.adapters.vision.hash_join import (
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
-FEW, MANY = 64, 30_000
-"""Photos asked about, and rows: of fewer it is quicker to look at every hash than at tables."""
+FEW, MANY = 64, 2_000_000
+"""Photos asked about, and their pairs with rows: of fewer it is quicker to look at every hash than at tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
 _HASHES = 8, 1 << 15
@@ -104,14 +104,19 @@ class WholeIndex:
             return
         directions, heads = self._heads
         asked, least = directions.asked(rows.vectors), bar - SLACK
+        # Reused: much of the time would go into fresh memory.
+        products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, chosen in self._sides(rows):
-            theirs = np.arange(len(self)) if chosen is None else chosen
+            mine, theirs = asked[places], np.arange(len(self)) if chosen is None else chosen
             for o in range(0, len(theirs), _TILE[1]):
                 block = theirs[o : o + _TILE[1]]
                 columns = heads.where(block).columns().T
                 for f in range(0, len(places), _TILE[0]):
                     some = places[f : f + _TILE[0]]
-                    one, other = np.nonzero(asked[some] @ columns >= least)
+                    tile = slice(len(some)), slice(len(block))
+                    np.matmul(mine[f : f + _TILE[0]], columns, out=products[tile])
+                    np.greater_equal(products[tile], least, out=over[tile])
+                    one, other = np.divmod(np.flatnonzero(over[tile]), len(block))
                     yield some[one], block[other]
         for one, other in self._of_one_moment(rows):
             near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
@@ -129,7 +134,7 @@ class WholeIndex:
 
     def _near_by_hash(self, phashes: NDArray[np.uint64], theirs: Places | None) -> Iterator[Pairs]:
         held = self.phashes if theirs is None else self.phashes[theirs]
-        if len(phashes) >= FEW and len(held) >= MANY:
+        if len(phashes) >= FEW and len(phashes) * len(held) >= MANY:
             yield from self._tables(held, every=theirs is None).meeting(phashes)
             return
         for f in range(0, len(phashes), _HASHES[0]):
