@@ -63,7 +63,7 @@ def search(photos: int, runs: int, dimensions: int) -> dict[str, Any]:
             )
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
-    return {"searched": searched, "pairs": pairs, "worker_mb": round(peak, 1), "columns": columns}
+    return {"searched": searched, "pairs": pairs, "search_mb": round(peak, 1), "columns": columns}
 
 
 def _make(folder: Path, photos: int, dimensions: int) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from dedupd.bench import many_files
 from dedupd.bench.speed import Progress
@@ -39,7 +40,7 @@ class RealImport:
     """Seconds until all was read, compared and moved."""
     import_moved: int
     daemon_mb: float
-    import_worker_mb: float
+    worker_mb: float
     """The most that a process of the daemon's held."""
 
 
@@ -51,7 +52,20 @@ def measure(files: int, on_progress: Progress) -> RealImport:
         on_progress("paint", 0, files)
         many_files.paint(home / "Pictures", files)
         with _daemon(home) as running:
-            return _watched(running, files, on_progress)
+            return watched(running, files, on_progress)
+
+
+class Importing(Protocol):
+    """A daemon that imports."""
+
+    daemon: int
+    """KB of it at most, as far as was looked."""
+    worker: int
+    """The same of the largest process that it started."""
+
+    def status(self) -> StatusView | None:
+        """None while it does not answer yet."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,16 +73,14 @@ class _Running:
     places: Places
     process: subprocess.Popen[bytes]
     daemon: int = 0
-    """KB of it at most, seen so far; and of a process that it started."""
     worker: int = 0
 
     def status(self) -> StatusView | None:
-        """None while it does not answer yet."""
         if self.process.poll() is not None:
             raise DedupdError(
                 f"the import could not be measured: the daemon ended with {self.process.returncode}"
             )
-        mine, others = _memory_of(self.process.pid)
+        mine, others = memory_of(self.process.pid)
         self.daemon, self.worker = max(self.daemon, mine), max(self.worker, others)
         with suppress(NoDaemon, TimeoutError):
             return ask(self.places.socket, GetStatus(), StatusView)
@@ -98,7 +110,7 @@ def _daemon(home: Path) -> Generator[_Running]:
             process.wait()
 
 
-def _watched(running: _Running, files: int, on_progress: Progress) -> RealImport:
+def watched(running: Importing, files: int, on_progress: Progress) -> RealImport:
     """Until all is read and settled."""
     began, first = time.monotonic(), 0.0
     reached: list[float] = []
@@ -124,13 +136,13 @@ def _watched(running: _Running, files: int, on_progress: Progress) -> RealImport
     spans = [after - before for before, after in zip([first, *reached], reached, strict=False)]
     return RealImport(
         imported=files,
-        import_photos_per_s=[round(files / _TENTHS / max(span, _LOOK_SECONDS), 1) for span in spans],
+        import_photos_per_s=[round(files / _TENTHS / max(span, 0.001), 1) for span in spans],
         import_s=round(now, 1), import_moved=status.moved,
-        daemon_mb=round(running.daemon / 1024, 1), import_worker_mb=round(running.worker / 1024, 1),
+        daemon_mb=round(running.daemon / 1024, 1), worker_mb=round(running.worker / 1024, 1),
     )  # fmt: skip
 
 
-def _memory_of(daemon: int) -> tuple[int, int]:
+def memory_of(daemon: int) -> tuple[int, int]:
     """KB that the daemon holds, and the largest of the processes that it started."""
     told = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=False)
     rows = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
