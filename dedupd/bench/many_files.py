@@ -91,8 +91,8 @@ def _scene(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 def _things(rng: np.random.Generator, scene: Image.Image) -> None:
     draw = ImageDraw.Draw(scene)
     for _ in range(int(rng.integers(0, 25))):
-        x, y = rng.uniform(-0.1, 1.0, 2) * scene.size
-        w, h = rng.uniform(0.02, 0.3, 2) * scene.size
+        x, y = (float(rng.uniform(-0.1, 1.0)) * side for side in scene.size)
+        w, h = (float(rng.uniform(0.02, 0.3)) * side for side in scene.size)
         colour = tuple(int(c) for c in rng.integers(0, 256, 3))
         kind = int(rng.integers(4))
         if kind == 0:
@@ -108,7 +108,7 @@ def _things(rng: np.random.Generator, scene: Image.Image) -> None:
 
 def _cut_out(pattern: Pattern, rng: np.random.Generator, size: tuple[int, int]) -> Pattern:
     """Some part of it, this large, turned or mirrored."""
-    left, top = rng.integers(pattern.shape[0] - np.array(size) + 1)
+    left, top = (int(rng.integers(pattern.shape[0] - side + 1)) for side in size)
     if rng.random() < 0.5:
         pattern = pattern.T
     part = pattern[top : top + size[1], left : left + size[0]]

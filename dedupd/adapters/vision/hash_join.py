@@ -22,6 +22,8 @@ _LONGER = 240_000, 4_000_000
 """Hashes from which on four substrings are quicker than five, and three than four."""
 _AT_ONCE = 1 << 19
 """Pairs of hashes tested at a time, and pairs told at a time."""
+_KEYED = 1 << 14
+"""Hashes of which the keys are made at a time: what fits into a processor's cache."""
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.intp]
@@ -106,14 +108,14 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
             for start, end in cuts(ends, _AT_ONCE):
                 some, till = counts[start:end], ends[start:end]
                 # The numbers from `first` on for each, one after another.
-                places = np.repeat(first[start:end] - (till - some), some)
+                places: Places = np.repeat(first[start:end] - (till - some), some)
                 places += np.arange(till[0] - some[0], till[-1])
                 theirs = part.order[places]
                 differing = held[theirs]
                 differing ^= np.repeat(asked[start:end], some)
                 hit = np.flatnonzero(np.bitwise_count(differing) <= RADIUS)
                 if len(hit):
-                    mine = start + np.searchsorted(till, till[0] - some[0] + hit, side="right")
+                    mine: Places = start + np.searchsorted(till, till[0] - some[0] + hit, side="right")
                     yield mine, theirs[hit].astype(np.intp)
 
 
@@ -150,10 +152,12 @@ def _substrings(hashes: Hashes) -> list[_Substring]:
     return found
 
 
-def _keys(hashes: Hashes, bits: Sequence[int]) -> NDArray[np.int64]:
-    keys = np.zeros(len(hashes), np.int64)
-    for number, bit in enumerate(bits):
-        keys |= ((hashes >> np.uint64(bit)) & np.uint64(1)).astype(np.int64) << number
+def _keys(hashes: Hashes, bits: Sequence[int]) -> NDArray[np.int32]:
+    keys = np.zeros(len(hashes), np.int32)
+    for start in range(0, len(hashes), _KEYED):
+        part = slice(start, start + _KEYED)
+        for number, bit in enumerate(bits):
+            keys[part] |= ((hashes[part] >> np.uint64(bit)) & np.uint64(1)).astype(np.int32) << number
     return keys
 
 

@@ -53,6 +53,7 @@ class WholeIndex:
         self._undated = np.flatnonzero(np.isnan(self.captured))
         self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
         """Places of the dated ones, in the order of their clocks."""
+        self._times = self.captured[self._by_clock]
         self._heads: tuple[Directions, Heads] | None = (
             index.heads(names) if index.dimensions and names else None
         )
@@ -107,17 +108,18 @@ class WholeIndex:
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, chosen in self._sides(rows):
-            mine, theirs = asked[places], np.arange(len(self)) if chosen is None else chosen
-            for o in range(0, len(theirs), _TILE[1]):
-                block = theirs[o : o + _TILE[1]]
-                columns = heads.where(block).columns().T
+            mine, count = asked[places], len(self) if chosen is None else len(chosen)
+            for o in range(0, count, _TILE[1]):
+                block = slice(o, min(o + _TILE[1], count))
+                columns = heads.where(block if chosen is None else chosen[block]).columns().T
                 for f in range(0, len(places), _TILE[0]):
                     some = places[f : f + _TILE[0]]
-                    tile = slice(len(some)), slice(len(block))
+                    tile = slice(len(some)), slice(columns.shape[1])
                     np.matmul(mine[f : f + _TILE[0]], columns, out=products[tile])
                     np.greater_equal(products[tile], least, out=over[tile])
-                    one, other = np.divmod(np.flatnonzero(over[tile]), len(block))
-                    yield some[one], block[other]
+                    one, other = np.divmod(np.flatnonzero(over[tile]), columns.shape[1])
+                    other += o
+                    yield some[one], other if chosen is None else chosen[other]
         for one, other in self._of_one_moment(rows):
             near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
             yield one[near], other[near]
@@ -152,7 +154,7 @@ class WholeIndex:
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
         """Photos and rows that both have a clock, of about one time."""
-        places, times = np.flatnonzero(~np.isnan(rows.captured)), self.captured[self._by_clock]
+        places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
         for start, end in cuts(np.cumsum(counts), _GATHERED):
