@@ -108,7 +108,7 @@ def _things(rng: np.random.Generator, scene: Image.Image) -> None:
 
 def _cut_out(pattern: Pattern, rng: np.random.Generator, size: tuple[int, int]) -> Pattern:
     """Some part of it, this large, turned or mirrored."""
-    left, top = (int(rng.integers(pattern.shape[0] - side + 1)) for side in size)
+    left, top = (int(rng.integers(_SIDE - side + 1)) for side in size)
     if rng.random() < 0.5:
         pattern = pattern.T
     part = pattern[top : top + size[1], left : left + size[0]]
@@ -139,12 +139,11 @@ def _patterns() -> list[Pattern]:
     across = np.arange(_SIDE, dtype=np.float32)
     down, found = across[:, None], list[Pattern]()
     for number in range(_PATTERNS):
-        turned, wave = rng.uniform(0, np.pi), 2 * np.pi / np.exp(rng.uniform(np.log(4), np.log(120)))
+        turned, wave = rng.uniform(0, np.pi), 2 * np.pi / float(np.exp(rng.uniform(1.4, 4.8)))
         one = np.sin(wave * (np.cos(turned) * across + np.sin(turned) * down))
         other = np.sin(wave * (np.cos(turned) * down - np.sin(turned) * across))
-        rings = np.sin(
-            wave * np.hypot(across - rng.uniform(0, _SIDE), down - rng.uniform(0, _SIDE), dtype=np.float32)
-        )
+        x, y = (float(rng.uniform(0, _SIDE)) for _ in range(2))
+        rings = np.sin(wave * np.sqrt((across - x) ** 2 + (down - y) ** 2))
         dots = 2 * ((one + other) > rng.uniform(0.2, 1.2)) - 1.0
         kinds = (one, np.sign(one * other), np.sign(one + rng.uniform(-0.9, 0.9)), dots, rings)
         found.append(kinds[number % len(kinds)].astype(np.float32))
