@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dedupd.bench import many_files
 from dedupd.bench.speed import Progress
 from dedupd.client.connection import ask
 from dedupd.config import Places, places
@@ -50,9 +49,19 @@ def measure(files: int, on_progress: Progress) -> RealImport:
     with tempfile.TemporaryDirectory(prefix="dedupd-import-") as temporary:
         home = Path(temporary).resolve()
         on_progress("paint", 0, files)
-        many_files.paint(home / "Pictures", files)
+        _paint(home / "Pictures", files)
         with _daemon(home) as running:
             return watched(running, files, on_progress)
+
+
+def _paint(folder: Path, files: int) -> None:
+    # A process of its own: the command line stays free of Pillow and numpy.
+    command = [sys.executable, "-m", "dedupd.bench.many_files", str(folder), "--photos", str(files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DedupdError(
+            f"the files could not be painted: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
+        )
 
 
 class Importing(Protocol):
