@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 4096
+FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
 

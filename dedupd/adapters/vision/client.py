@@ -667,6 +667,8 @@ def worker_environment() -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "LANCE_LOG": "error",
         "LANCE_CPU_THREADS": "2",
+        # What is read ahead of a whole table: by default as much as there is, a quarter of a gigabyte of vectors.
+        "LANCE_DEFAULT_IO_BUFFER_SIZE": str(16 << 20),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         # glibc: pictures and planes of several MB are allocated and freed all the time. With a new mapping

@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "gallery", nargs="?", type=Path, metavar="FOLDER|speed|scale",
         help="a labelled gallery (default: one it paints itself); or the word speed: time and memory of a first scan; or "
-        "scale: CPU time and memory of the search for candidates, among rows that it makes up (no photo is painted)",
+        "scale: CPU time and memory of the search for candidates among rows that it makes up, and of an import of small files",
     )  # fmt: skip
     parser.add_argument(
         "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
@@ -51,6 +51,10 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--runs", type=parse_positive, default=3, help="for speed and scale: medians of so many (default: 3)"
     )
+    parser.add_argument(
+        "--import", dest="import_files", type=_parse_files, default=2000, metavar="N",
+        help="for scale: files that it paints and has the real daemon import, by hundreds (default: 2000; 0: none)",
+    )  # fmt: skip
     add_json(parser)
 
 
@@ -170,7 +174,7 @@ def _scale(arguments: argparse.Namespace) -> int:
     from dedupd.bench import scale
 
     with progress_bar(quiet=arguments.json) as progress:
-        found = scale.measure(arguments.photos or 100_000, arguments.runs, progress)
+        found = scale.measure(arguments.photos or 100_000, arguments.runs, arguments.import_files, progress)
     if arguments.json:
         answer_json(asdict(found))
     else:
@@ -191,12 +195,29 @@ def _print_scale(found: Scale) -> None:
     for title, name in rows:
         spread = found.spread[name]
         answer(f"{title:<24}{getattr(found, name):>10.2f}   {spread.least:.2f} to {spread.greatest:.2f}")
-    answer(f"{'MB at most':<24}{found.worker_mb:>10.2f}")
+    answer(f"{'MB at most':<24}{found.search_mb:>10.2f}")
     answer(f"{'candidates':<24}{found.pairs:>10}")
     if found.searched < found.photos:
         answer(
             f"{found.searched} photos were searched for, and their CPU time is scaled up to all {found.photos}"
         )
+    if found.imported:
+        rates = " ".join(f"{rate:.0f}" for rate in found.import_photos_per_s)
+        answer(f"{found.imported} painted files imported by the daemon; photos a second by tenth: {rates}")
+        answer(
+            f"settled after {found.import_s:.0f} s, {found.import_moved} moved; MB at most: "
+            f"daemon {found.daemon_mb:.0f}, worker {found.worker_mb:.0f}"
+        )
+
+
+def _parse_files(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of files: give 0 or more, such as 2000")
+    return value
 
 
 def _parse_megapixels(text: str) -> float:
