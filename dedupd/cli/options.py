@@ -118,6 +118,10 @@ def add_beyond_this_machine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+EVERY_CORE = 256
+"""More than there are is as many as there are."""
+
+
 def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
     """The settings of config.toml that a pass over the folders (`run`, `scan`) takes on the command line too."""
     parser.add_argument(
@@ -148,7 +152,14 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--jobs",
         type=parse_positive,
         metavar="N",
-        help="threads that read photos (default: all cores for a scan, half for the daemon, at most 4)",
+        help="cores that read photos (default: all for a scan, half for the daemon)",
+    )
+    parser.add_argument(
+        "--full-speed",
+        action="store_const",
+        const=EVERY_CORE,
+        dest="jobs",
+        help="all cores, for the daemon too",
     )
     parser.add_argument(
         "--gpus", metavar="N", help="graphics cards the embedder may use: a number, or all (default)"

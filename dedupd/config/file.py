@@ -191,7 +191,8 @@ _OPTIONS = (
     _Option(
         key="jobs",
         read=_amount(0, 256, whole=True),
-        note="Threads that read photos, at most one for each core; 0: half of the cores in the background, all for a scan that you start, and at most 4.",
+        note="Cores that read photos; 0: half of them in the background, all for a scan that you start. More than 4 read in processes "
+        "of their own, 60 MB each, as far as there is memory for them.",
     ),
     _Option(
         key="gpus",

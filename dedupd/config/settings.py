@@ -113,7 +113,7 @@ class Settings:
     """'auto', 'hashes', or what an embedder of the registry answers to: only the library knows those."""
     batch_size: int = 8
     jobs: int = 0
-    """Threads that read photos; 0: as many as suit the machine."""
+    """Cores that read photos; 0: as many as suit the machine."""
     gpus: str = "all"
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
     gpu_memory_fraction: float = 1.0

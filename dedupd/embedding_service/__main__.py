@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from dedupd.adapters.vision.embedders.registry import choose, load, settle
-from dedupd.adapters.vision.remote.shapes import shape_of
 from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.cli.console import answer, deliver, tell
 from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.errors import DedupdError, UsageError

@@ -29,6 +29,10 @@ def test_the_different_ones_are_three_of_a_place(photos: int, different: int) ->
     found = list(shots(photos))
     assert len({shot.path for shot in found}) == len(found) == different
     assert max(Counter(shot.place for shot in found).values()) <= 3
+    months = {(shot.place, shot.path.rpartition("/")[0]) for shot in found}
+    assert len(months) == len({month for _, month in months}), (
+        "or look-alikes of painted places fill the pairs"
+    )
 
 
 def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:

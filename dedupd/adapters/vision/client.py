@@ -7,21 +7,18 @@ light (stdlib + msgspec) and never raise for what a file does.
 from __future__ import annotations
 
 import os
-import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.worker_process import BUSY_SECONDS, WorkerDied, WorkerProcess
 from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
@@ -32,21 +29,13 @@ _AT_ONCE = 256
 """Items in one request: a crash makes at most these start again."""
 _STRIKES = 2
 """Deaths of the worker a file may be suspected of before it is set aside."""
-_BUSY_SECONDS = 600.0
-"""Patience while the worker loads a model or searches: no file's fault."""
 _FRUITLESS = 3
 """Deaths in a row without a suspect before giving up on the worker."""
 _LONGEST_PAUSE = 5.0
-_LEAVE_SECONDS = 5.0
-_LOG_BYTES = 1 << 20
-_PART = 1 << 16
+_WORKER = "dedupd.adapters.vision.worker"
 
 Item = TypeVar("Item", bound=messages.Answer)
 Answer = TypeVar("Answer")
-
-
-class _WorkerDied(Exception):
-    """The worker ended or stalled in the middle of a request; the message is a clause for people."""
 
 
 class VisionWorker(Vision):
@@ -88,7 +77,7 @@ class VisionWorker(Vision):
         self._stall_seconds = stall_seconds
         self._log = log
         self._turn = _Turn()
-        self._process: _Process | None = None
+        self._process: WorkerProcess | None = None
         self._status: VisionStatus | None = None
         self._failures = 0
         self._idle: threading.Timer | None = None
@@ -287,7 +276,7 @@ class VisionWorker(Vision):
                         last = reply.adoption
                         on_progress(reply.done, reply.total)
                 break
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 if not again:
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         return last
@@ -308,7 +297,7 @@ class VisionWorker(Vision):
                     msgspec.structs.replace(order, files=files, alone=list(strikes)), course
                 )
                 return gathered, [*looked, *given_up.values()]
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 suspects = course.suspects()
                 strikes.update(suspects)
                 fruitless = 0 if suspects else fruitless + 1
@@ -370,7 +359,7 @@ class VisionWorker(Vision):
                     if isinstance(reply, kind):
                         fruitless = 0
                         yield read(reply)
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 suspects = course.suspects()
                 strikes.update(suspects)
                 guilty = [key for key in suspects if strikes[key] >= _STRIKES]
@@ -392,13 +381,13 @@ class VisionWorker(Vision):
         for last in (False, True):
             try:
                 return list(self._converse(request))
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 if last:
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         raise AssertionError
 
     def _converse(self, request: messages.Message) -> Iterator[messages.Reply]:
-        """Send one request and yield its replies. Raises VisionError for Failed, and _WorkerDied."""
+        """Send one request and yield its replies. Raises VisionError for Failed, and WorkerDied."""
         with self._turn:
             process = self._running()
             complete = False
@@ -424,7 +413,7 @@ class VisionWorker(Vision):
 
     # -- the worker's life -----------------------------------------------------------------------
 
-    def _running(self) -> _Process:
+    def _running(self) -> WorkerProcess:
         """The worker, configured; started when there is none. Raises VisionError when it cannot be."""
         if self._idle is not None:
             self._idle.cancel()
@@ -433,12 +422,12 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
-            process = self._starter.submit(_Process, self._log_path).result()
+            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path).result()
             try:
                 process.send(self._configure)
-                ready = process.receive(_BUSY_SECONDS)
+                ready = process.receive(BUSY_SECONDS)
                 if isinstance(ready, messages.Ready) and isinstance(
-                    process.receive(_BUSY_SECONDS), messages.Done
+                    process.receive(BUSY_SECONDS), messages.Done
                 ):
                     self._status = VisionStatus(
                         model=ready.model,
@@ -451,7 +440,7 @@ class VisionWorker(Vision):
                     return process
                 if isinstance(ready, messages.Failed):
                     raise VisionError(ready.sentence)
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 self._log(f"vision worker {died} while starting")
             finally:
                 if self._process is not process:
@@ -531,98 +520,6 @@ class _Course:
         return list(self._in_danger or self._begun)
 
 
-class _Process:
-    """One worker process and the pipes to it."""
-
-    def __init__(self, log_path: Path) -> None:
-        self._popen = subprocess.Popen(
-            # -P and cwd: a folder of photos may hold a numpy.py.
-            [sys.executable, "-P", "-m", "dedupd.adapters.vision.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=_open_log(log_path),
-            cwd="/",
-            env=worker_environment(),
-            start_new_session=True,
-            bufsize=0,
-        )
-        self._unframer = messages.Unframer()
-        self._busy = 0
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    def alive(self) -> bool:
-        return self._popen.poll() is None
-
-    def send(self, message: messages.Message) -> None:
-        assert self._popen.stdin is not None
-        left = memoryview(messages.frame(message))
-        try:
-            while left:
-                left = left[self._popen.stdin.write(left) or 0 :]
-        except OSError:
-            raise _WorkerDied(self._cause()) from None
-
-    def receive(self, seconds: float) -> messages.Reply:
-        """The next reply but Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of silence."""
-        while True:
-            body = self._unframer.next()
-            if body is None:
-                self._unframer.feed(self._read(_BUSY_SECONDS if self._busy else seconds))
-                continue
-            reply = messages.replies.decode(body)
-            if not isinstance(reply, messages.Busy):
-                return reply
-            self._busy += 1 if reply.begins else -1
-
-    def _read(self, seconds: float) -> bytes:
-        assert self._popen.stdout is not None
-        readable, _, _ = select.select([self._popen.stdout], [], [], seconds)
-        if not readable:
-            self.kill()
-            raise _WorkerDied("hung")
-        part = os.read(self._popen.stdout.fileno(), _PART)
-        if not part:
-            raise _WorkerDied(self._cause())
-        return part
-
-    def _cause(self) -> str:
-        try:
-            status = self._popen.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "closed its pipe"
-        if status >= 0:
-            return f"ended with status {status}"
-        try:
-            return f"crashed ({signal.Signals(-status).name})"
-        except ValueError:
-            return f"crashed (signal {-status})"
-
-    def kill(self) -> None:
-        """End it now and reap it."""
-        self._popen.kill()
-        self._popen.wait()
-        self._close()
-
-    def leave(self) -> None:
-        """Let it end by itself: it does when its stdin closes."""
-        if self._popen.stdin is not None:
-            self._popen.stdin.close()
-        try:
-            self._popen.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-        self._close()
-
-    def _close(self) -> None:
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                pipe.close()
-
-
 def _file(key: int, request: FileRequest) -> messages.FileToRead:
     return messages.FileToRead(key=key, path=os.fsencode(request.path), stat=request.stat)
 
@@ -636,37 +533,3 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         path_b=os.fsencode(request.path_b),
         burst=request.burst,
     )
-
-
-def _open_log(path: Path) -> IO[bytes] | int:
-    """Decoders grumble about every odd file: the log starts anew when it has grown."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        grown = path.exists() and path.stat().st_size > _LOG_BYTES
-        return path.open("wb" if grown else "ab")
-    except OSError:
-        return subprocess.DEVNULL
-
-
-def worker_environment() -> dict[str, str]:
-    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no network."""
-    home = str(Path(__file__).resolve().parents[3])
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
-        "HF_HUB_OFFLINE": "1",
-        # Each library that would tell its maker of its use, when asked by its own switch and by the common one.
-        "ORT_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "LANCE_LOG": "error",
-        "LANCE_CPU_THREADS": "2",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        # glibc: pictures and planes come and go by the megabyte. What is mapped anew for each has its pages cleared by
-        # the kernel again, a third of the time of comparing two photos; so they come from one heap, which keeps what
-        # the next one needs. What is larger than a photo's plane goes back at once.
-        "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-        "TOKENIZERS_PARALLELISM": "false",
-    }

@@ -19,7 +19,7 @@ from PIL.ImageFile import ImageFile
 from dedupd.adapters.vision.profiles import rgb_of
 from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.adapters.vision.refused import Refused
-from dedupd.adapters.vision.room import ROOM, Room, need_of, need_of_coefficients
+from dedupd.adapters.vision.room import ROOM, Room, TakesRoom, need_of, need_of_coefficients
 
 LARGE_PIXELS = 40_000_000
 """Above this a picture goes strip by strip."""
@@ -29,11 +29,22 @@ _OPAQUE = 250
 """Of 255: what no eye sees through."""
 _STRIP_PIXELS = 4_000_000
 
-_room = Room(ROOM)
+_room: TakesRoom = Room(ROOM)
 
 Levels = Callable[[NDArray[np.generic]], NDArray[np.uint8]]
 Rows = Callable[[int, int], Image.Image]
 """The part of a picture from one row up to another."""
+
+
+def share_room(room: TakesRoom) -> None:
+    """From now on ask for room there: other processes decode within the same limit."""
+    global _room  # noqa: PLW0603
+    _room = room
+
+
+def room() -> TakesRoom:
+    """Where this process asks for room."""
+    return _room
 
 
 def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int) -> tuple[Image.Image, bool]:

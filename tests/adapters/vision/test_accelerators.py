@@ -61,7 +61,7 @@ def test_the_first_cards_where_none_were_chosen(monkeypatch: pytest.MonkeyPatch)
 def test_as_many_threads_as_asked_for_but_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[int] = []
     monkeypatch.setattr(resource, "setrlimit", lambda which, limit: limits.append(limit[0]))
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(worker, "usable_cores", lambda: 16)
     assert [worker._thread_count(asked) for asked in (0, 1, 4, 8, 64)] == [4, 1, 4, 8, 16]
     assert limits == [2 * worker._MEMORY_LIMIT, 4 * worker._MEMORY_LIMIT], "each has room for a large picture"
 
