@@ -168,7 +168,7 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--gpu-memory-fraction",
         type=float,
         metavar="F",
-        help="how much of a card's memory it may take (default: 1)",
+        help="how much of a card's memory it may take (default: 0.9)",
     )
 
 

@@ -116,7 +116,7 @@ class Settings:
     """Cores that read photos; 0: as many as suit the machine."""
     gpus: str = "all"
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
-    gpu_memory_fraction: float = 1.0
+    gpu_memory_fraction: float = 0.9
     """Of each card's memory."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""

@@ -58,7 +58,7 @@ class VisionWorker(Vision):
         jobs: int = 0,
         waited_for: bool = False,
         gpus: str = "all",
-        gpu_memory_fraction: float = 1.0,
+        gpu_memory_fraction: float = 0.9,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(

@@ -26,9 +26,9 @@ from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import Refused, opened
 from dedupd.adapters.vision.embedders.base import Embedder
+from dedupd.adapters.vision.file_reading import OpenFile
 from dedupd.adapters.vision.indexing import Ingester, Send
 from dedupd.adapters.vision.inside import INSIDE
-from dedupd.adapters.vision.reading import OpenFile
 from dedupd.core.media import HEAD, kind_of, perhaps
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.embedders.base import Embedder, TakesMuch
-from dedupd.adapters.vision.reading import DecodedFile, OpenFile, from_disk, read_file
+from dedupd.adapters.vision.file_reading import DecodedFile, OpenFile, from_disk, read_file
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
@@ -73,7 +73,8 @@ def reader_pool(embedder: Embedder | None, model: str, blockless: set[int], coun
     shape = None if embedder is None else shape_of(embedder)
     if embedder is not None and shape is None:
         return None
-    lanes = embedder.lanes if isinstance(embedder, TakesMuch) else max(2, count // 2)
+    own = embedder.lanes if isinstance(embedder, TakesMuch) else 0
+    lanes = own or max(2, count // 2)
     return ReaderPool(
         readers=Readers(embedder, shape, model, blockless, room()), count=count, lanes=lanes,
         threads=ThreadPoolExecutor(count, "read"), embedding=ThreadPoolExecutor(lanes, "embed"),
@@ -129,11 +130,18 @@ class Ingester:
         finally:
             self._send(messages.Decoded(key=file.key))
 
+    def _read(self, file: messages.FileToRead) -> DecodedFile:
+        alive = messages.Begun(key=file.key)
+        return read_file(
+            file, self._index.holds, self._embedder, self._model, lambda: self._send(alive), self._open_file
+        )
+
     def _have_read(self, file: messages.FileToRead, readers: Readers) -> DecodedFile:
         begun = messages.Begun(key=file.key)
         self._send(begun)
         try:
-            return readers.read(file, self._index.holds, lambda: self._send(begun))
+            found = readers.read(file, self._index.holds, lambda: self._send(begun))
+            return found or self._read(file)
         finally:
             self._send(messages.Decoded(key=file.key))
 
@@ -161,7 +169,8 @@ class Ingester:
     def batch(self) -> int:
         """Pictures for the embedder at once."""
         embedder = self._embedder()
-        return embedder.batch if isinstance(embedder, TakesMuch) else self._batch_size
+        own = embedder.batch if isinstance(embedder, TakesMuch) else 0
+        return own or self._batch_size
 
     def start(self, file: messages.FileToRead, pool: ReaderPool | None) -> Future[DecodedFile]:
         """Have a thread read this file, or have it read by a process."""

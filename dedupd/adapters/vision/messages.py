@@ -49,7 +49,7 @@ class Configure(Message, frozen=True):
     waited_for: bool = False
     """A person waits for what is asked."""
     gpus: str = "all"
-    gpu_memory_fraction: float = 1.0
+    gpu_memory_fraction: float = 0.9
 
 
 class FileToRead(msgspec.Struct, frozen=True, array_like=True):

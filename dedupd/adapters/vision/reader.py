@@ -19,6 +19,7 @@ from dedupd.adapters.vision import small
 from dedupd.adapters.vision.child import limit_itself, take_over_stdio
 from dedupd.adapters.vision.decode import BLOCKLESS
 from dedupd.adapters.vision.embedders.base import Shape
+from dedupd.adapters.vision.file_reading import DecodedFile, read_file
 from dedupd.adapters.vision.messages import Message, Unframer, frame
 from dedupd.adapters.vision.reader_messages import (
     FileRead,
@@ -32,7 +33,6 @@ from dedupd.adapters.vision.reader_messages import (
     ToReader,
     from_worker,
 )  # fmt: skip
-from dedupd.adapters.vision.reading import DecodedFile, read_file
 from dedupd.adapters.vision.refused import Refused
 from dedupd.adapters.vision.room import ROOM
 from dedupd.adapters.vision.shapes import picture
@@ -109,6 +109,7 @@ def main() -> None:
     BLOCKLESS.update(said.blockless)
     small.share_room(_SharedRoom(worker))
     pictures = None if said.shape is None else _ShapedPictures(Shape(**said.shape), said.side)
+    worker.tell(StillReading())
     while True:
         order = worker.next()
         assert isinstance(order, ReadFile)

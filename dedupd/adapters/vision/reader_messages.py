@@ -15,7 +15,7 @@ from dedupd.core.photo import Traits, Unreadable
 
 
 class PrepareToRead(Message, frozen=True):
-    """First of all; answered with nothing."""
+    """First of all; answered with StillReading once it can read."""
 
     model: str
     blockless: list[int]

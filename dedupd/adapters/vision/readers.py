@@ -7,8 +7,9 @@ file that does so twice is set aside. Together they decode within one limit of m
 from __future__ import annotations
 
 import queue
+import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.coarse import SIDE
 from dedupd.adapters.vision.embedders.base import Embedder, Shape
+from dedupd.adapters.vision.file_reading import DecodedFile
 from dedupd.adapters.vision.reader_messages import (
     FileRead,
     Granted,
@@ -28,13 +30,13 @@ from dedupd.adapters.vision.reader_messages import (
     StillReading,
     from_reader,
 )  # fmt: skip
-from dedupd.adapters.vision.reading import DecodedFile
 from dedupd.adapters.vision.refused import Refused
 from dedupd.adapters.vision.room import TakesRoom
 from dedupd.adapters.vision.worker_process import WorkerDied, WorkerProcess
 from dedupd.core.photo import Unreadable
 
 READER = "dedupd.adapters.vision.reader"
+_START_SECONDS = 120.0
 _TRIES = 2
 """Processes that one file may cost."""
 
@@ -54,23 +56,30 @@ class Readers:
         )  # fmt: skip
         # The last that came back is the first to go: those that are not needed stay idle, and their pages leave.
         self._idle: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
+        self._start = True
 
     def read(
         self, file: messages.FileToRead, holds: Callable[[str], bool], alive: Callable[[], None]
-    ) -> DecodedFile:
-        """As read_file, in a process of its own."""
+    ) -> DecodedFile | None:
+        """As read_file, in a process of its own. None: no process starts, which is no fault of the file."""
         died = ""
         for _ in range(_TRIES):
+            process = self._one()
+            if process is None:
+                return None
             try:
-                return self._read(file, holds, alive)
+                return self._read(process, file, holds, alive)
             except WorkerDied as death:
                 died = str(death)
         return DecodedFile(key=file.key, unreadable=Unreadable(reason=f"{died} on it twice"))
 
     def _read(
-        self, file: messages.FileToRead, holds: Callable[[str], bool], alive: Callable[[], None]
+        self,
+        process: WorkerProcess,
+        file: messages.FileToRead,
+        holds: Callable[[str], bool],
+        alive: Callable[[], None],
     ) -> DecodedFile:
-        process = self._one()
         whole = False
         try:
             found = self._converse(process, file, holds, alive)
@@ -82,13 +91,28 @@ class Readers:
                 process.kill()
         return found
 
-    def _one(self) -> WorkerProcess:
+    def _one(self) -> WorkerProcess | None:
+        with suppress(queue.Empty):
+            while True:
+                process = self._idle.get_nowait()
+                if process.alive():
+                    return process
+                process.kill()  # ended while it had nothing to do: no file's fault
+        if not self._start:
+            return None
         try:
-            return self._idle.get_nowait()
-        except queue.Empty:
             process = WorkerProcess(READER, None)
+        except OSError:  # no memory for one more, or no more processes allowed
+            return None
+        try:
             process.send(self._said)
-            return process
+            from_reader.decode(process.body(_START_SECONDS))
+        except WorkerDied as died:
+            process.kill()
+            self._start = False
+            print(f"no process that reads starts ({died}): threads do it", file=sys.stderr, flush=True)
+            return None
+        return process
 
     def _converse(
         self,

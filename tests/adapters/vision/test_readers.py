@@ -167,3 +167,18 @@ def test_what_a_process_took_is_free_again_when_it_dies(
     assert found.unreadable is not None
     assert found.unreadable.reason == "ended with status 3 on it twice"
     assert room._used == 0
+
+
+def test_where_no_process_starts_threads_read_and_no_file_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import os; os._exit(7)")
+    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
+    monkeypatch.setattr(indexing, "_MANY", 1)
+    some = files(tmp_path)[:4]
+    pool = indexing.reader_pool(TinyEmbedder(), "tiny", set(), 2)
+    rows, answers = read(some, "", pool)
+    assert (len(rows.rows), len(answers)) == (3, 4)
+    assert all(each.traits for each in answers.values())
+    assert "no process that reads starts (ended with status 7): threads do it" in capfd.readouterr().err

@@ -102,12 +102,12 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TakesMuch(Protocol):
-    """An embedder that is best given more at once than the settings say: one on graphics cards."""
+    """An embedder that knows how much to give it at once."""
 
     batch: int
-    """Pictures."""
+    """Pictures; 0: as the settings say."""
     lanes: int
-    """Batches at the same time."""
+    """Batches at the same time; 0: as many as suit the processor."""
 
 
 def _same(model: Model) -> Model:

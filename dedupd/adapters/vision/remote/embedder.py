@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 class RemoteEmbedder(Generic[S]):
     """As an embedder here: `prepare` from several threads, `embed` from one."""
 
-    batch, lanes = BATCH, 1
+    batch, lanes = 0, 1
 
     def __init__(
         self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,
