@@ -25,7 +25,7 @@ from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
-_AT_ONCE = 256
+_AT_ONCE = 1024
 """Items in one request: a crash makes at most these start again."""
 _STRIKES = 2
 """Deaths of the worker a file may be suspected of before it is set aside."""
