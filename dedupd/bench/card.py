@@ -27,7 +27,7 @@ from dedupd.ports import FileRequest
 _PAINTED = 48
 """Photos that are painted; the others are the same with another comment in front: as slow to read, and other bytes."""
 _EVERYTHING = 256
-_NO_CARD = "0"
+_NO_CARD, _DECODING = "0", "decoding"
 _RANDOM_WEIGHTS = """
 import sys, torch, open_clip
 torch.manual_seed(1)
@@ -46,7 +46,9 @@ class CardSpeed:
     megapixels: float
     runs: int
     with_cards: float | None
-    """None: no card is here."""
+    """Cards embed, cores decode. None: no card is here."""
+    cards_decoding: float | None
+    """Cards decode too, beside the cores."""
     cores_alone: float
     spread: dict[str, Spread]
 
@@ -60,17 +62,21 @@ def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) ->
         _run(["-c", _RANDOM_WEIGHTS, str(weights)])
         files = list(painted(folder / "Pictures", photos, megapixels))
         engine = _run(["-m", "dedupd.adapters.vision.accelerators", "all", "0.9"])
-        ways = ["all", _NO_CARD] if "cuda" in engine or "mps" in engine else [_NO_CARD]
+        ways = [_DECODING, "all", _NO_CARD] if "cuda" in engine or "mps" in engine else [_NO_CARD]
         found: dict[str, list[float]] = {way: [] for way in ways}
         for done in range(runs):
             for way in ways:
                 on_progress("the cores" if way == _NO_CARD else "cards", done, runs)
                 found[way].append(read(files, f"open_clip:ViT-B-32@{weights}", way, folder))
-    named = {"with_cards": found.get("all", []), "cores_alone": found[_NO_CARD]}
+    named = {
+        "cards_decoding": found.get(_DECODING, []),
+        "with_cards": found.get("all", []),
+        "cores_alone": found[_NO_CARD],
+    }
     medians = {name: round(statistics.median(each), 1) for name, each in named.items() if each}
     return CardSpeed(
         machine=machine(), engine=engine, photos=len(files), megapixels=megapixels, runs=runs,
-        with_cards=medians.get("with_cards"), cores_alone=medians["cores_alone"],
+        with_cards=medians.get("with_cards"), cards_decoding=medians.get("cards_decoding"), cores_alone=medians["cores_alone"],
         spread={n: Spread(least=round(min(e), 1), greatest=round(max(e), 1)) for n, e in named.items() if e},
     )  # fmt: skip
 
@@ -89,13 +95,19 @@ def painted(folder: Path, photos: int, megapixels: float) -> Iterator[Path]:
 
 
 def read(
-    files: list[Path], embedder: str, gpus: str, scratch: Path, clock: Callable[[], float] = time.monotonic
+    files: list[Path], embedder: str, way: str, scratch: Path, clock: Callable[[], float] = time.monotonic
 ) -> float:
-    """Photos a second of one run. Raises DedupdError when one is not read."""
+    """Photos a second of one run; `way`: cards as `--gpus` counts them, or to decode with too. Raises DedupdError when one is not read."""
     requests = [_request(key, path) for key, path in enumerate(files)]
     with tempfile.TemporaryDirectory(dir=scratch) as state:
         vision = VisionWorker(
-            Path(state, "index"), scratch / "cache", embedder, jobs=_EVERYTHING, waited_for=True, gpus=gpus
+            Path(state, "index"),
+            scratch / "cache",
+            embedder,
+            jobs=_EVERYTHING,
+            waited_for=True,
+            gpus="all" if way == _DECODING else way,
+            gpu_decode=way == _DECODING,
         )
         try:
             vision.load()

@@ -205,6 +205,12 @@ _OPTIONS = (
         note="How much of a card's memory it may take, 0.05 to 1.",
     ),
     _Option(
+        key="gpu_decode",
+        read=_switch,
+        note="Have NVIDIA cards decode JPEGs too, as far as they give the pictures that the processor gives but for rounding; a "
+        "hash may differ by a bit. Not measured on a card.",
+    ),
+    _Option(
         key="ignore",
         read=_texts,
         note='Files and folders not to look at, as globs below a root: "Screenshots", "*.gif".',

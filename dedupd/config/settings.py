@@ -118,6 +118,8 @@ class Settings:
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
     gpu_memory_fraction: float = 0.9
     """Of each card's memory."""
+    gpu_decode: bool = False
+    """Cards decode JPEGs too."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -21,7 +21,8 @@ def limit_itself(memory: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
+        wanted = hard if memory == resource.RLIM_INFINITY else memory
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)  # index and cache tell and show a family's photos
 

@@ -59,6 +59,7 @@ class VisionWorker(Vision):
         waited_for: bool = False,
         gpus: str = "all",
         gpu_memory_fraction: float = 0.9,
+        gpu_decode: bool = False,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(
@@ -71,6 +72,7 @@ class VisionWorker(Vision):
             waited_for=waited_for,
             gpus=gpus,
             gpu_memory_fraction=gpu_memory_fraction,
+            gpu_decode=gpu_decode,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds

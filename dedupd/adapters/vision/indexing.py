@@ -64,8 +64,10 @@ class ReaderPool:
     """How many those are."""
 
 
-def reader_pool(embedder: Embedder | None, model: str, blockless: set[int], count: int) -> ReaderPool | None:
-    """`count` processes; None where pictures for this embedder are made in a way that only it knows."""
+def reader_pool(
+    embedder: Embedder | None, model: str, blockless: set[int], count: int, cards: Sequence[str] = ()
+) -> ReaderPool | None:
+    """`count` processes; None where pictures for this embedder are made in a way that only it knows. `cards` decode for some."""
     from dedupd.adapters.vision.readers import Readers
     from dedupd.adapters.vision.shapes import shape_of
     from dedupd.adapters.vision.small import room
@@ -76,7 +78,7 @@ def reader_pool(embedder: Embedder | None, model: str, blockless: set[int], coun
     own = embedder.lanes if isinstance(embedder, TakesMuch) else 0
     lanes = own or max(2, count // 2)
     return ReaderPool(
-        readers=Readers(embedder, shape, model, blockless, room()), count=count, lanes=lanes,
+        readers=Readers(embedder, shape, model, blockless, room(), cards), count=count, lanes=lanes,
         threads=ThreadPoolExecutor(count, "read"), embedding=ThreadPoolExecutor(lanes, "embed"),
     )  # fmt: skip
 

@@ -50,6 +50,8 @@ class Configure(Message, frozen=True):
     """A person waits for what is asked."""
     gpus: str = "all"
     gpu_memory_fraction: float = 0.9
+    gpu_decode: bool = False
+    """Cards decode JPEGs too, as far as they give the same pictures."""
 
 
 class FileToRead(msgspec.Struct, frozen=True, array_like=True):

@@ -7,6 +7,8 @@ whether there is room for a large picture. Must never write, open the index, or 
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -107,6 +109,8 @@ def main() -> None:
     said = worker.next()
     assert isinstance(said, PrepareToRead)
     BLOCKLESS.update(said.blockless)
+    if said.card:
+        _use(said.card)
     small.share_room(_SharedRoom(worker))
     pictures = None if said.shape is None else _ShapedPictures(Shape(**said.shape), said.side)
     worker.tell(StillReading())
@@ -118,6 +122,22 @@ def main() -> None:
             lambda: worker.tell(StillReading()),
         )  # fmt: skip
         worker.tell(_told(found))
+
+
+def _use(card: str) -> None:
+    """Have the card decode; where it cannot be had, the processor does."""
+    from dedupd.adapters.vision.card_jpeg import CardJpegs, torchvision_decoder
+
+    limit_itself(resource.RLIM_INFINITY)  # the driver maps far more than it uses
+    try:
+        small.use_card(CardJpegs(torchvision_decoder(card)))
+    except Exception as error:  # noqa: BLE001
+        # Whatever keeps a broken installation from being imported.
+        print(
+            f"{card} decodes no photos ({type(error).__name__}): the processor does",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _told(found: DecodedFile) -> FileRead:

@@ -23,6 +23,8 @@ class PrepareToRead(Message, frozen=True):
     """The least short side (px) that the embedder wants of a photo."""
     shape: dict[str, Any] | None
     """Fields of Shape: how the embedder's picture is made; None: there is no embedder."""
+    card: str = ""
+    """What decodes JPEGs for it, as 'cuda:0'; '': the processor."""
 
 
 class ReadFile(Message, frozen=True):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import queue
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 
+import msgspec
 import numpy as np
 from PIL import Image
 
@@ -37,6 +38,8 @@ from dedupd.core.photo import Unreadable
 
 READER = "dedupd.adapters.vision.reader"
 _START_SECONDS = 120.0
+_ON_ONE_CARD = 4
+"""Processes that have one card decode: one by one, a single process leaves it idle most of the time."""
 _TRIES = 2
 """Processes that one file may cost."""
 
@@ -45,9 +48,11 @@ class Readers:
     """As many processes as there are threads that call `read`; thread-safe."""
 
     def __init__(
-        self, embedder: Embedder | None, shape: Shape | None, model: str, blockless: set[int], room: TakesRoom
-    ) -> None:
-        """`shape`: of the embedder, which makes its pictures here where the processes have only resized them."""
+        self, embedder: Embedder | None, shape: Shape | None, model: str, blockless: set[int], room: TakesRoom,
+        cards: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """`shape`: of the embedder, which makes its pictures here where the processes have only resized them. `cards`: have
+        the first processes decode on them, some on each; the others decode on the processor at the same time."""
         assert embedder is None or shape is not None
         self._embedder, self._shape, self._room = embedder, shape, room
         self._said = PrepareToRead(
@@ -57,6 +62,9 @@ class Readers:
         # The last that came back is the first to go: those that are not needed stay idle, and their pages leave.
         self._idle: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
         self._start = True
+        self._cards: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for card in list(cards) * _ON_ONE_CARD:
+            self._cards.put(card)
 
     def read(
         self, file: messages.FileToRead, holds: Callable[[str], bool], alive: Callable[[], None]
@@ -100,12 +108,15 @@ class Readers:
                 process.kill()  # ended while it had nothing to do: no file's fault
         if not self._start:
             return None
+        said = self._said
         try:
             process = WorkerProcess(READER, None)
         except OSError:  # no memory for one more, or no more processes allowed
             return None
         try:
-            process.send(self._said)
+            with suppress(queue.Empty):
+                said = msgspec.structs.replace(said, card=self._cards.get_nowait())
+            process.send(said)
             from_reader.decode(process.body(_START_SECONDS))
         except WorkerDied as died:
             process.kill()

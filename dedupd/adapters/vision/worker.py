@@ -84,7 +84,10 @@ class WorkerService:
         self._blockless = set(configure.blockless)
         jobs, waited_for = configure.jobs, configure.waited_for
         self._threads = ThreadPoolExecutor(_thread_count(jobs, waited_for=waited_for), "see")
+        self._card_decodes = configure.gpu_decode and configure.gpus != "0"
         self._reader_count = _reader_count(jobs, waited_for=waited_for)
+        if self._card_decodes:
+            self._reader_count = max(self._reader_count, _MOST_THREADS)
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -192,7 +195,13 @@ class WorkerService:
         with self._busy("getting ready to read"):
             from dedupd.adapters.vision.indexing import reader_pool
 
-            return reader_pool(self.embedder(), self.model.id, self._blockless, self._reader_count)
+            embedder, cards = self.embedder(), list[str]()
+            if self._card_decodes:
+                from dedupd.adapters.vision.card_jpeg import decoding_cards
+
+                limit_itself(resource.RLIM_INFINITY)  # the driver maps far more than it uses
+                cards = decoding_cards(embedder)
+            return reader_pool(embedder, self.model.id, self._blockless, self._reader_count, cards)
 
     def _contents(self, request: messages.Missing | messages.Held) -> None:
         with self._busy("opening the index"):

@@ -184,7 +184,11 @@ def _card(arguments: argparse.Namespace) -> int:
     )
     answer(found.machine)
     answer(found.engine)
-    for title, name in (("with graphics cards", "with_cards"), ("the cores alone", "cores_alone")):
+    for title, name in (
+        ("cards decode too", "cards_decoding"),
+        ("with graphics cards", "with_cards"),
+        ("the cores alone", "cores_alone"),
+    ):
         if (value := getattr(found, name)) is None:
             answer(f"{title:<24}{'-':>10}   no card is here")
         else:

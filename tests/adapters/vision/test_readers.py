@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from blake3 import blake3
@@ -14,8 +16,10 @@ from PIL import Image
 
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import indexing, messages
+from dedupd.adapters.vision.reader_messages import Granted, NeedRoom, StillReading
 from dedupd.adapters.vision.readers import Readers
 from dedupd.adapters.vision.room import Room
+from dedupd.adapters.vision.worker_process import WorkerDied
 from dedupd.core.photo import FileStat, Traits
 from tests.adapters.vision.test_worker import POISON
 from tests.support.pictures import picture, save
@@ -150,23 +154,35 @@ def test_few_files_start_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert asked
 
 
-def test_what_a_process_took_is_free_again_when_it_dies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room = Room(64 << 20)
-    readers = Readers(None, None, "", set(), room)
-    (tmp_path / "site").mkdir()
-    dies = POISON.replace('name.startswith("segv")', "False").replace(
-        "return real(file, path, **sides)",
-        "import dedupd.adapters.vision.small as small\n            with small.room().taken(9 << 20):\n                os._exit(3)",
-    )
-    (tmp_path / "site" / "sitecustomize.py").write_text(dies)
-    monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
-    file = files(tmp_path)[0]
-    found = readers.read(file, lambda content: False, lambda: None)
+class Dying:
+    """A process that takes room for a picture and dies of it."""
+
+    def __init__(self, module: str, log_path: None) -> None:
+        self._said = iter([StillReading(), StillReading(), NeedRoom(size=9 << 20)])
+        self.told: list[Any] = []
+
+    def send(self, message: Any) -> None:
+        self.told.append(message)
+
+    def body(self, seconds: float | None) -> bytes:
+        for each in self._said:
+            return msgspec.msgpack.encode(each)
+        assert self.told[-1] == Granted(yes=True)
+        raise WorkerDied("crashed (SIGKILL)")
+
+    def kill(self) -> None: ...
+
+
+def test_what_a_process_took_is_free_again_when_it_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dedupd.adapters.vision.readers.WorkerProcess", Dying)
+    room, alive = Room(10 << 20), list[bool]()
+    nothing = FileStat(size=1, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
+    file = messages.FileToRead(key=1, path=b"/a.jpg", stat=nothing)
+    found = Readers(None, None, "", set(), room).read(file, lambda content: False, lambda: alive.append(True))
+    assert found is not None
     assert found.unreadable is not None
-    assert found.unreadable.reason == "ended with status 3 on it twice"
-    assert room._used == 0
+    assert found.unreadable.reason == "crashed (SIGKILL) on it twice"
+    assert (room._used, len(alive)) == (0, 2)
 
 
 def test_where_no_process_starts_threads_read_and_no_file_is_blamed(
