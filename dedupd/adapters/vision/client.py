@@ -300,9 +300,10 @@ class VisionWorker(Vision):
                 )
                 return gathered, [*looked, *given_up.values()]
             except WorkerDied as died:
-                suspects = course.suspects()
+                blamed = self._blames_card(died)
+                suspects = [] if blamed else course.suspects()
                 strikes.update(suspects)
-                fruitless = 0 if suspects else fruitless + 1
+                fruitless = 0 if suspects or blamed else fruitless + 1
                 if fruitless >= _FRUITLESS:
                     raise VisionError(
                         f"the vision worker {died} again and again; see {self._log_path}"
@@ -362,14 +363,15 @@ class VisionWorker(Vision):
                         fruitless = 0
                         yield read(reply)
             except WorkerDied as died:
-                suspects = course.suspects()
+                blamed = self._blames_card(died)
+                suspects = [] if blamed else course.suspects()
                 strikes.update(suspects)
                 guilty = [key for key in suspects if strikes[key] >= _STRIKES]
                 waiting.extendleft([key] for key in suspects if strikes[key] < _STRIKES)
                 rest = [key for key in course.unanswered if key not in suspects]
                 if rest:
                     waiting.append(rest)
-                fruitless = 0 if suspects else fruitless + 1
+                fruitless = 0 if suspects or blamed else fruitless + 1
                 self._log(f"vision worker {died}; {len(suspects)} files to try one by one")
                 if fruitless >= _FRUITLESS:
                     raise VisionError(
@@ -378,12 +380,21 @@ class VisionWorker(Vision):
                 for key in guilty:
                     yield give_up(key, f"{died} on it twice")
 
+    def _blames_card(self, died: WorkerDied) -> bool:
+        """Whether a card may have ended the worker: then all goes on without cards, and no file is suspected yet."""
+        if not died.on_card or self._configure.gpus == "0":
+            return False
+        self._log(f"vision worker {died} while a graphics card may have been in use: it goes on without")
+        self._configure = msgspec.structs.replace(self._configure, gpus="0")
+        return True
+
     def _ask(self, request: messages.Message) -> list[messages.Reply]:
         """All replies to a request that is about no single file; tried twice."""
         for last in (False, True):
             try:
                 return list(self._converse(request))
             except WorkerDied as died:
+                self._blames_card(died)
                 if last:
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         raise AssertionError

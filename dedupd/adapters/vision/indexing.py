@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -158,15 +159,26 @@ class Ingester:
                 raise VisionError(
                     f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds {held}: it is another model of that name"
                 )
-            vectors = embedder.embed(
-                np.stack([file.prepared for file in decoded if file.prepared is not None])
-            )
+            with self._told(embedder):
+                vectors = embedder.embed(
+                    np.stack([file.prepared for file in decoded if file.prepared is not None])
+                )
             gists = simhash(vectors)
         return [
             PhotoRow(traits=replace(file.traits, simhash=gist), phashes=file.phashes, vector=vector)
             for file, vector, gist in zip(decoded, vectors, gists, strict=True)
             if file.traits is not None and file.phashes is not None
         ]
+
+    @contextmanager
+    def _told(self, embedder: Embedder) -> Generator[None]:
+        """The client, when a card is at work."""
+        on_card = isinstance(embedder, TakesMuch) and embedder.lanes > 0
+        if on_card:
+            self._send(messages.Busy(what=messages.ON_CARD, begins=True))
+        yield
+        if on_card:
+            self._send(messages.Busy(what=messages.ON_CARD, begins=False))
 
     def batch(self) -> int:
         """Pictures for the embedder at once."""

@@ -237,6 +237,10 @@ class Decoded(Message, frozen=True):
     key: int
 
 
+ON_CARD, LOADING = "embedding on a card", "loading the embedder"
+"""What is done where a driver may end the process: then no file is suspected before it was tried without cards."""
+
+
 class Busy(Message, frozen=True):
     """Something long that is no item's fault begins (or ends): loading a library, a model, the index."""
 

@@ -122,7 +122,7 @@ class WorkerService:
         def here() -> Embedder | None:
             return load(self.model, self._cache_dir)
 
-        with self._busy("loading the embedder"):
+        with self._busy(messages.LOADING):
             if self._remote is None or self.model.family == "hashes":
                 return here()
             from dedupd.adapters.vision.remote.embedder import BATCH, connect

@@ -25,6 +25,11 @@ _PART = 1 << 16
 class WorkerDied(Exception):
     """The process ended or stalled in the middle of a request; the message is a clause for people."""
 
+    def __init__(self, clause: str, *, on_card: bool = False) -> None:
+        """`on_card`: while a graphics card was at work, or might have been."""
+        super().__init__(clause)
+        self.on_card = on_card
+
 
 class WorkerProcess:
     """One process and the pipes to it."""
@@ -43,7 +48,7 @@ class WorkerProcess:
             bufsize=0,
         )
         self._unframer = messages.Unframer()
-        self._busy = 0
+        self._busy = self._on_card = 0
 
     @property
     def pid(self) -> int:
@@ -67,7 +72,9 @@ class WorkerProcess:
             reply = messages.replies.decode(self.body(BUSY_SECONDS if self._busy else seconds))
             if not isinstance(reply, messages.Busy):
                 return reply
-            self._busy += 1 if reply.begins else -1
+            step = 1 if reply.begins else -1
+            self._busy += step
+            self._on_card += step * (reply.what in (messages.ON_CARD, messages.LOADING))
 
     def body(self, seconds: float | None) -> bytes:
         """The next message as it came. `seconds` None: however long it takes."""
@@ -80,10 +87,10 @@ class WorkerProcess:
         readable, _, _ = select.select([self._popen.stdout], [], [], seconds)
         if not readable:
             self.kill()
-            raise WorkerDied("hung")
+            raise WorkerDied("hung", on_card=self._on_card > 0)
         part = os.read(self._popen.stdout.fileno(), _PART)
         if not part:
-            raise WorkerDied(self._cause())
+            raise WorkerDied(self._cause(), on_card=self._on_card > 0)
         return part
 
     def _cause(self) -> str:
