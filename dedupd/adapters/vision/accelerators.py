@@ -20,7 +20,8 @@ _HALF, _BRAIN = (7, 0), (8, 0)
 
 
 def allow(gpus: str, memory_fraction: float) -> None:
-    """`gpus`: how many, as '0' or '2', or 'all'. `memory_fraction`: of each card's memory, 1 for all of it."""
+    """`gpus`: how many cards, as '0' or '2', or 'all'. `memory_fraction`: share of each card's memory, 0 to
+    1."""
     _allowed.update(gpus=gpus, memory=memory_fraction)
     if gpus != ALL:
         count = int(gpus)

@@ -1,7 +1,7 @@
-"""The daemon's end of its eyes: starts the vision worker, asks it, and survives it.
+"""The daemon's side of the vision worker: starts it, sends requests, and continues when it crashes.
 
-Owns the worker's life (start, stall, crash, rest) and the search for the file that kills it; must stay
-light (stdlib + msgspec) and never raise for what a file does.
+Owns the worker's life (start, stall, crash, rest) and the search for the file that crashes it. Must stay
+light (stdlib and msgspec) and never raise because of a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AT_ONCE = 1024
 _STRIKES = 2
 """Deaths of the worker a file may be suspected of before it is set aside."""
 _FRUITLESS = 3
-"""Deaths in a row without a suspect before giving up on the worker."""
+"""Crashes in a row without a suspect, after which the worker is given up."""
 _LONGEST_PAUSE = 5.0
 _WORKER = "dedupd.adapters.vision.worker"
 
@@ -39,10 +39,10 @@ Answer = TypeVar("Answer")
 
 
 class VisionWorker(Vision):
-    """`Vision` by one worker process, started when needed and let go when idle.
+    """Implements `Vision` with one worker process, which is started when needed and ended when idle.
 
-    Methods may be called from any thread; requests are served one after another. Not from within
-    the iteration of another request's answers.
+    Methods may be called from any thread; requests are served one after another. Do not call one while
+    iterating over the answers of another.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class VisionWorker(Vision):
         self._status: VisionStatus | None = None
         self._failures = 0
         self._idle: threading.Timer | None = None
-        # The kernel kills the worker when the *thread* that started it ends, so one that lasts starts it.
+        # The kernel ends the worker when the *thread* that started it ends, so a long-lived thread starts it.
         self._starter = ThreadPoolExecutor(1, "vision-starter")
 
     # -- the port --------------------------------------------------------------------------------
@@ -126,7 +126,8 @@ class VisionWorker(Vision):
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[Proposal]:
-        """See `Vision.propose`. Across the whole index (`among` None) the model's farther bar holds."""
+        """See `Vision.propose`. Across the whole index (`among` is None) the model's bar for distant photos
+        holds."""
         within, waiting = None if among is None else list(among), list(fresh)
         while waiting:
             pairs, end = self._search(
@@ -250,7 +251,7 @@ class VisionWorker(Vision):
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id while there is one."""
+        """The worker's process id while it runs."""
         process = self._process
         return process.pid if process is not None else None
 
@@ -260,7 +261,7 @@ class VisionWorker(Vision):
             self._let_go()
 
     def trust(self, devices: Iterable[int]) -> None:
-        """See `Vision.trust`. The worker starts anew when that is news."""
+        """See `Vision.trust`. The worker is restarted when the set of devices changes."""
         told = sorted(devices)
         if told != self._configure.blockless:
             self._configure = msgspec.structs.replace(self._configure, blockless=told)
@@ -284,9 +285,11 @@ class VisionWorker(Vision):
         return last
 
     def gather(self, order: messages.Gather) -> tuple[messages.Gathered, list[messages.FileIngested]]:
-        """One chunk of a backfill: the file of its rows, and the answer of each picture, those that killed the worker too.
+        """Process one chunk of a backfill: returns the file of its rows, and the answer for each picture,
+        including those that crashed the worker.
 
-        A worker that dies does the chunk anew, the suspects first and one by one: so only the guilty is struck twice.
+        After a crash the chunk is repeated, the suspects first and one by one: so only the file that causes
+        the crash is blamed twice.
         """
         strikes: Counter[int] = Counter()
         given_up: dict[int, messages.FileIngested] = {}
@@ -316,7 +319,7 @@ class VisionWorker(Vision):
                         )
 
     def pair(self, order: messages.PairBlocks) -> messages.Paired:
-        """One strip of a backfill's pairs. Raises VisionError."""
+        """Compare one strip of a backfill. Raises VisionError."""
         for reply in self._ask(order):
             if isinstance(reply, messages.Paired):
                 return reply
@@ -347,7 +350,7 @@ class VisionWorker(Vision):
         read: Callable[[Item], Answer],
         give_up: Callable[[int, str], Answer],
     ) -> Iterator[Answer]:
-        """Answers of `count` independent items; one that kills the worker twice is given up."""
+        """Answers for `count` independent items; an item that crashes the worker twice is given up."""
         waiting = deque(
             list(range(start, min(start + _AT_ONCE, count))) for start in range(0, count, _AT_ONCE)
         )
@@ -416,8 +419,9 @@ class VisionWorker(Vision):
                     self._failures = 0
                     yield reply
             finally:
-                # Also after Failed and when the caller stopped listening: what its threads still send
-                # would answer the next request.
+                # Also after Failed, and when the caller stopped iterating: what the worker's threads still
+                # send
+                # would be taken for answers to the next request.
                 if not complete:
                     self._failures += 1
                     process.kill()
@@ -483,7 +487,8 @@ class VisionWorker(Vision):
 
 
 class _Turn:
-    """One request at a time. A generator may be dropped in another thread than it began in, so no RLock."""
+    """A lock for one request at a time. A generator may end in another thread than it began in, so this
+    cannot be an RLock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -510,7 +515,7 @@ class _Turn:
 
 
 class _Course:
-    """How far the items of one request have come."""
+    """The progress of the items of one request."""
 
     def __init__(self, keys: list[int]) -> None:
         self.unanswered = dict.fromkeys(keys)
@@ -529,7 +534,7 @@ class _Course:
                         keys.pop(reply.key, None)
 
     def suspects(self) -> list[int]:
-        """Items the worker may have died of: those being decoded, else those begun and not answered."""
+        """Items that may have caused a crash: those being decoded; if none, those begun and not answered."""
         return list(self._in_danger or self._begun)
 
 

@@ -1,6 +1,6 @@
 """Many files to stored rows: others read them, in threads or in processes; this thread has them embedded, stores and answers.
 
-Owns the order of it: nothing is answered before its row is on disk. Worker process only.
+Owns the order: no answer is sent before its row is on disk. Worker process only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
-"""Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
+"""Rows, and seconds, after which rows are committed, whichever comes first: smaller commits cost the index
+much, larger ones delay the answers."""
 
 _MANY = 64
 """Files in one request from which on starting processes to read them pays."""
@@ -38,11 +39,11 @@ Send = Callable[[messages.Message], None]
 
 
 class HoldsRows(Protocol):
-    """Where rows go: the index, or a chunk of them for an index elsewhere."""
+    """Where rows are stored: the index, or a chunk of rows for an index on another machine."""
 
     @property
     def dimensions(self) -> int | None:
-        """Of the vectors that it holds; None: of whatever come."""
+        """Length of the vectors that it holds; None: any."""
         ...
 
     def holds(self, content: str) -> bool: ...
@@ -193,7 +194,7 @@ class Ingester:
         return pool.threads.submit(self._have_read, file, pool.readers)
 
     def send(self, message: messages.Message) -> None:
-        """To the client."""
+        """Send an answer to the client."""
         self._send(message)
 
 
@@ -221,7 +222,8 @@ class _Request:
         """What plain margins surround, of those rows."""
         self._known: list[DecodedFile] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
-        """Keys of contents that are decoded and not yet on disk; the first decoded it."""
+        """Keys of contents that are decoded and not yet on disk; the first key is the file that was decoded.
+        """
         self._committed = time.monotonic()
 
     def run(self, files: deque[messages.FileToRead]) -> None:
@@ -241,7 +243,7 @@ class _Request:
         return (self._pool.count if self._pool else 0) + max(1, self._batch) + 8
 
     def _finish(self) -> None:
-        """Answer all that is ready, so that one slow file keeps nobody waiting."""
+        """Answer everything that is ready, so that one slow file delays nobody."""
         self._embed()
         self._collect(at_most=0)
         self._commit()
@@ -301,7 +303,7 @@ class _Request:
         rows, self._to_commit = self._to_commit, []
         framed, self._framed = self._framed, []
         seen, self._seen = self._seen, []
-        # First: whatever has a row is not looked at again.
+        # This comes first: a content with a row is not processed again.
         self._insides.add(framed)
         if self._smalls is not None:
             self._smalls.add(seen)

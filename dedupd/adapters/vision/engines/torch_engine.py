@@ -220,7 +220,7 @@ def _say(line: str) -> None:
 def loaded(
     model: Model, load: Callable[[Model], tuple[Any, Any, int]]
 ) -> tuple[Any, Any, Callable[[Image.Image], Any], int]:
-    """torch, and what `load` gives, from local weights. Raises VisionError in one sentence."""
+    """torch, and the result of `load`, from local weights. Raises VisionError with one sentence."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     _raise_memory_limit(_MEMORY_LIMIT)
     try:
@@ -229,7 +229,7 @@ def loaded(
         torch.set_num_threads(1)
         return torch, *load(model)
     except Exception as error:  # noqa: BLE001
-        # Which of a dozen types comes depends on what is wrong with the weights.
+        # The type of the error depends on what is wrong with the weights.
         raise VisionError(
             f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
         ) from None
