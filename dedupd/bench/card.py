@@ -18,7 +18,6 @@ from pathlib import Path
 
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.worker_process import worker_environment
-from dedupd.bench.camera import paint
 from dedupd.bench.speed import Progress, Spread, machine
 from dedupd.core.photo import FileStat, Unreadable
 from dedupd.errors import DedupdError
@@ -92,6 +91,12 @@ def painted(folder: Path, photos: int, megapixels: float) -> Iterator[Path]:
         path = folder / f"{number:06d}.jpg"
         path.write_bytes(start + b"\xff\xfe\x00\x06" + number.to_bytes(4, "big") + rest)
         yield path
+
+
+def paint(folder: Path, photos: int, megapixels: float) -> None:
+    """In a process of its own: no command loads what paints."""
+    size = ["--photos", str(photos), "--megapixels", str(megapixels)]
+    _run(["-m", "dedupd.bench.camera", str(folder), *size])
 
 
 def read(
