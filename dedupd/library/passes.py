@@ -64,11 +64,7 @@ class Passes:
         self.ingest(months=chosen, opens=opens, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
             changes.problems += parts.movement.rescue(stop)
-        touched = parts.grouper.regroup(chosen, opens=opens, on_progress=on_progress, stop=stop)
-        # What a narrowed scan may not open would be taken for compared.
-        if opens is None and parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.compare_deferred(stop):
-            for root, more in parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop).items():
-                touched.setdefault(root, set()).update(more)
+        touched = self.group(chosen, opens=opens, on_progress=on_progress, stop=stop)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()
         proposed = 0 if stop() else self._proposed(chosen, only)
@@ -134,6 +130,20 @@ class Passes:
             if photos:
                 forget_rows(ledger, parts.vision, parts.clock)
         return photos
+
+    def group(
+        self, months: Iterable[Month] | None = None, *, opens: Opens | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
+    ) -> dict[int, set[str]]:  # fmt: skip
+        """Compare and group the months that changed, large families to their end where they are few. Returns root id ->
+        months touched."""
+        grouper = self._parts.grouper
+        touched = grouper.regroup(months, opens=opens, on_progress=on_progress, stop=stop)
+        # What a narrowed scan may not open would be taken for compared.
+        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
+            for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
+                touched.setdefault(root, set()).update(more)
+        return touched
 
     def check_held(self, *, on_progress: Progress = quiet, stop: Stop = never) -> int:
         """Compare what an older dedupd moved with its keepers, each pair once. Returns how many hold what their keeper lacks.

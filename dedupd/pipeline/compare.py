@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 4096
+FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
 
@@ -171,14 +171,14 @@ class Comparison:
         rules, until = self._rules(seeing), self._clock.monotonic() + seconds
         done = False
         while (row := self._ledger.deferred.next(self._model)) is not None:
-            if not self._work_off_one(row, rules, stop):
+            if not self._compare_deferred_one(row, rules, stop):
                 break
             done = True
             if stop() or self._clock.monotonic() >= until:
                 break
         return done
 
-    def _work_off_one(self, row: DeferredRow, rules: str, stop: Stop) -> bool:
+    def _compare_deferred_one(self, row: DeferredRow, rules: str, stop: Stop) -> bool:
         """False when it was stopped."""
         if not row.rules.startswith(rules):  # it is compared anew by the rules of today
             self._worked_off(row)

@@ -111,7 +111,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | N
         return ""
     return (
         f"{files} file(s) in {root.path} would move, {recent} did within the hour; more than {limit} in an hour wait for "
-        "a yes: look with `dedupd groups`, then `dedupd approve --all`"
+        "a yes: look with `dedupd groups`, then say it with `dedupd approve --all` or in `dedupd review`"
     )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView
+from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView, StatusView
 
 RELATIONS = ("exact", "copy", "burst", "similar")
 """Strongest first."""
@@ -181,6 +181,14 @@ def progress(view: ProgressView) -> str:
     if view.eta is not None:
         parts.append(f"{duration(view.eta)} left")
     return " · ".join(parts)
+
+
+def resting(status: StatusView, now: float) -> str:
+    """Why nothing is done now: 'idle', 'paused until 22:15', 'waits: on battery at 20 %: …'."""
+    if status.paused:
+        until = local_time(status.paused_until or 0.0).removeprefix(local_time(now)[:11])
+        return f"paused until {until}" if status.paused_until else "paused"
+    return f"waits: {plain(status.waits)}" if status.waits else "idle"
 
 
 def bar(share: float, width: int) -> str:

@@ -7,6 +7,7 @@ caused.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import socket
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dedupd.errors import DedupdError
 from dedupd.web.bodies import refusal
-from dedupd.web.problems import Problem, problem_of
+from dedupd.web.problems import Problem, ending, problem_of
 from dedupd.web.tokens import Tokens
 
 POLICY = (
@@ -128,6 +129,10 @@ class AccessControl:
         except DedupdError as error:
             if not begun:
                 await refusal(problem_of(error))(scope, receive, hardened)
+        except asyncio.CancelledError:  # uvicorn's patience at the end is over, and its own words are no JSON
+            if not begun:
+                await refusal(ending())(scope, receive, hardened)
+            raise
         except Exception as error:  # noqa: BLE001
             # A bug of ours: the page gets a sentence, and nothing internal.
             if not begun:

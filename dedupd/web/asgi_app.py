@@ -140,7 +140,7 @@ def app_of(built: ServerParts) -> FastAPI:
             await asyncio.gather(*beside, return_exceptions=True)
             built.reading.close()
             built.pictures.close()
-            built.sets.close()
+            await asyncio.to_thread(built.sets.close)  # what is said last still goes out meanwhile
 
     app = FastAPI(
         title="dedupd", version=__version__, docs_url=None, redoc_url=None, lifespan=life,

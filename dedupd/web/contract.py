@@ -101,9 +101,10 @@ class Unlearn(Struct, forbid_unknown_fields=True, kw_only=True):
 class Tried(Struct, forbid_unknown_fields=True, kw_only=True):
     """Settings to try: what they would change is counted; nothing is changed."""
 
-    tiers: dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]] = field(
-        default_factory=dict[Any, Any]
-    )
+    tiers: Annotated[
+        dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]],
+        Meta(extra_json_schema={"propertyNames": {"enum": ["exact", "copy", "burst", "similar"]}}),
+    ] = field(default_factory=dict[Any, Any])
     threshold: float | None = None
     keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
@@ -166,10 +167,13 @@ _REF = "#/components/schemas/{name}"
 
 def described(result: type[Struct], *errors: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route."""
-    found: dict[int | str, dict[str, Any]] = {200: {"description": "Done", "content": _json(result)}}
-    for status in (400, 401, 429, *errors):
-        found[status] = {"description": "What is wrong, in one sentence", "content": _json(ErrorBody)}
-    return found
+    return {200: {"description": "Done", "content": _json(result)}} | refusals(*errors)
+
+
+def refusals(*errors: int) -> dict[int | str, dict[str, Any]]:
+    """The statuses with which a route may say no: these, and those of the door."""
+    told = {"description": "What is wrong, in one sentence", "content": _json(ErrorBody)}
+    return dict.fromkeys((400, 401, 429, *errors), told)
 
 
 def takes(body: type[Struct]) -> dict[str, Any]:

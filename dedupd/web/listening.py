@@ -35,13 +35,21 @@ AWAY_SECONDS = 1.0
 """Seconds for which a refused client may read its answer."""
 READ_SECONDS = 60.0
 """Seconds after which a client that does not read its answer is disconnected."""
-_BUSY_BODY = json.dumps(
-    {"error": {"code": "busy", "message": "too many connections: close some, or try again in a moment"}}
-).encode()
-_BUSY = (
-    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(_BUSY_BODY), _BUSY_BODY)
+
+
+def _at_once(status: bytes, code: str, message: str) -> bytes:
+    """A whole answer to what never reaches the app."""
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return (
+        b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+        % (status, len(body), body)
+    )
+
+
+_BUSY = _at_once(
+    b"429 Too Many Requests", "busy", "too many connections: close some, or try again in a moment"
 )
+_MALFORMED = _at_once(b"400 Bad Request", "malformed", "that is no HTTP/1.1 request, or its head is too long")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +143,10 @@ class Patient(H11Protocol):
             return
         super().data_received(data)
         self._wait_for_head()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_MALFORMED)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

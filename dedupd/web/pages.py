@@ -22,11 +22,12 @@ from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, 
 from dedupd.reviewing.facts import differing, would_change
 from dedupd.reviewing.listing import PREDECIDED, by_year, lost_kinds, members, tally, waits, weight
 from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, news, pixels, plain, size
+from dedupd.web import rendering
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.asked import Asked, asked
 from dedupd.web.problems import Problem, problem_of
 from dedupd.web.reading import LibraryReading
-from dedupd.web.rendering import HERE, Rendering
+from dedupd.web.rendering import HERE
 
 CARDS = 60
 """Groups on a page of a month, at most."""
@@ -87,7 +88,6 @@ class Pages:
     def __init__(self, app: FastAPI, reading: LibraryReading, *, can_start: bool) -> None:
         """`can_start`: this server can start a daemon when none answers."""
         self._app, self._reading, self._can_start = app, reading, can_start
-        self._rendering = Rendering()
 
     def router(self) -> APIRouter:
         routes = APIRouter(include_in_schema=False)
@@ -149,7 +149,7 @@ class Pages:
             for path in (*group.duplicates, *group.review)
             if path not in group.moved_to
         ]
-        return self._rendering.page(
+        return rendering.page(
             "question.html", listed=listed, swaps=swaps, files=sum(members(group) for group in listed),
             freed=sum(weight(group) for group in listed), lossy=lossy, kinds=kinds.most_common(),
             unproven=sum(1 for group in listed if group.relation not in PREDECIDED),
@@ -248,7 +248,7 @@ class Pages:
 
     def _page(self, name: str, keys: Keys = (), **known: Any) -> Response:
         keys = (*keys, *_KEYS_EVERYWHERE)
-        return self._rendering.page(name, keys=keys, can_start=self._can_start, **known)
+        return rendering.page(name, keys=keys, can_start=self._can_start, **known)
 
 
 def _pictures(group: GroupView) -> Iterator[tuple[int, str]]:

@@ -35,6 +35,11 @@ _KINDS: tuple[tuple[type[DedupdError], int, str], ...] = (
 )
 
 
+def ending() -> Problem:
+    """Told to whoever still waits when this server is stopped."""
+    return Problem(503, "ending", "`dedupd web` was stopped before this was done: ask again when it is back")
+
+
 def problem_of(error: DedupdError) -> Problem:
     """Any error of dedupd, as a status, a word and its own sentence."""
     if isinstance(error, Problem):

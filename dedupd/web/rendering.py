@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from dedupd.protocol.views import StatusView
 from dedupd.reviewing import listing, words
 
 HERE = Path(__file__).parent
@@ -26,30 +28,42 @@ _WORDS: tuple[Callable[..., Any], ...] = (
 )  # fmt: skip
 
 
-class Rendering:
-    """Renders one set of templates."""
+@cache
+def _environment() -> Environment:
+    """One a process: what is compiled once is there for all."""
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    templates.filters.update({word.__name__: word for word in _WORDS})
+    templates.filters |= {"when": _when, "resting": _resting}
+    known: dict[str, Any] = templates.globals
+    known |= {
+        "MEANING": words.MEANING,
+        "STATES": words.STATES,
+        "RELATION_NAMES": words.RELATION_NAMES,
+        "MODULES": _MODULES,
+    }
+    return templates
 
-    def __init__(self) -> None:
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self._templates.filters.update({word.__name__: word for word in _WORDS})
-        self._templates.filters["when"] = _when
-        known: dict[str, Any] = self._templates.globals
-        known |= {
-            "MEANING": words.MEANING,
-            "STATES": words.STATES,
-            "RELATION_NAMES": words.RELATION_NAMES,
-            "MODULES": _MODULES,
-        }
 
-    def page(self, name: str, /, *, http: int = 200, **known: Any) -> Response:
-        return HTMLResponse(self.text(name, **known).encode("utf-8"), http)
+def compile_all() -> None:
+    """Now, so that no page waits for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
 
-    def text(self, name: str, /, **known: Any) -> str:
-        text = self._templates.get_template(name).render(**known)
-        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+def page(name: str, /, *, http: int = 200, **known: Any) -> Response:
+    return HTMLResponse(text(name, **known).encode("utf-8"), http)
+
+
+def text(name: str, /, **known: Any) -> str:
+    made = _environment().get_template(name).render(**known)
+    return made.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _resting(status: StatusView) -> str:
+    return words.resting(status, time.time())
 
 
 def _when(stamp: float | None) -> str:

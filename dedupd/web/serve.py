@@ -5,12 +5,14 @@ Must never listen before all of them are ready.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from dedupd.config import Places, Settings
 from dedupd.web.access_control import site_of
 from dedupd.web.asgi_app import app_of, own_folder, parts, with_access_control
 from dedupd.web.listening import Listen, at_port_of, bound, serve_on
+from dedupd.web.rendering import compile_all
 from dedupd.web.tokens import Tokens, token_in
 
 
@@ -28,4 +30,5 @@ def serve(
         tokens = Tokens(token_in(places.state / "web.token"))
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
         app = with_access_control(app_of(parts(settings, places, folder, start_command)), site, tokens)
+        threading.Thread(target=compile_all, name="web-templates", daemon=True).start()
         serve_on(socket_, at, app, lambda at: opened(at, tokens))

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from dedupd.web.bodies import answer, chunks
-from dedupd.web.contract import SetDuplicates, UploadedSet, described
+from dedupd.web.contract import SetDuplicates, UploadedSet, described, refusals
 from dedupd.web.sets import Sets
 from dedupd.web.uploads import boundary_of
 
@@ -60,7 +60,7 @@ class SetRoutes:
         )  # fmt: skip
         routes.add_api_route(
             "/duplicates/{request_id}", self.drop, methods=["DELETE"], status_code=204, response_class=Response,
-            responses={404: described(UploadedSet, 404)[404], 422: described(UploadedSet, 422)[422]},
+            responses=refusals(404, 422),
         )  # fmt: skip
         return routes
 

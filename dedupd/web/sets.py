@@ -24,16 +24,19 @@ from dedupd.core.photo import FileState
 from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
 from dedupd.pipeline.measure_thresholds import copy_thresholds
+from dedupd.pipeline.slices import Stop
 from dedupd.ports import Vision
 from dedupd.protocol.views import EvidenceView, GroupView
 from dedupd.web.contract import Pair, SetDuplicates, SetGroup, Uploaded, UploadedSet
-from dedupd.web.problems import Problem
+from dedupd.web.problems import Problem, ending
 from dedupd.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
 MB = 1_000_000
 AT_ONCE = 4
 """Sets being received at a time."""
+TURN_SECONDS = 10.0
+"""Seconds that one set has the worker for itself while others wait: each change starts a new process."""
 MOST = 1_000
 """Sets kept, at most."""
 _ONE_MONTH = "2000-01"
@@ -68,8 +71,8 @@ class Sets:
         """The set that was used last, kept open: a client that sends pictures asks soon, and a running worker
         answers faster."""
         self._sets: dict[str, _Set] = {}
-        self._coming = 0
-        # One worker process works at a time, however many sets there are.
+        self._coming = self._asking = 0
+        # One worker process at a time sees, however many sets there are.
         self._worker = ThreadPoolExecutor(1, "web-sets")
         self._ending = threading.Event()
 
@@ -99,7 +102,7 @@ class Sets:
             photos.mkdir(parents=True, mode=0o700)
             fresh.uploads = await Receiver(folder=photos, most=limits.upload_files).take(boundary, body)
             fresh.room = sum(upload.path.stat().st_size for upload in fresh.uploads)
-            fresh.images = await self._do(lambda: self._look(fresh))
+            fresh.images = await self._in_turns(lambda stop: self._look(fresh, stop))
         except BaseException:
             self._sets.pop(id, None)
             self._worker.submit(self._remove, fresh.folder)
@@ -111,7 +114,7 @@ class Sets:
     async def duplicates(self, id: str, threshold: float | None) -> SetDuplicates:
         """The duplicates in a set. `threshold`: as for `dedupd scan`. Raises Problem 404."""
         kept = self._known(id)
-        return await self._do(lambda: self._compare(kept, threshold))
+        return await self._in_turns(lambda stop: self._compare(kept, threshold, stop))
 
     async def drop(self, id: str) -> None:
         """Forget a set now. Raises Problem 404."""
@@ -144,7 +147,33 @@ class Sets:
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
+    async def _in_turns(self, work: Callable[[Stop], T]) -> T:
+        """However long it takes, others come in between: what one turn has done, the next need not do."""
+        self._asking += 1
+        try:
+            while True:
+                done = await self._do(lambda: self._turn(work))
+                if done is not None:
+                    return done[0]
+        finally:
+            self._asking -= 1
+
     # ---- in the worker thread
+
+    def _turn(self, work: Callable[[Stop], T]) -> tuple[T] | None:
+        """What came of it; None when it is to go on after the others."""
+        begun, over = self._now(), False
+
+        def stop() -> bool:
+            nonlocal over
+            long = self._asking > 1 and self._now() - begun >= TURN_SECONDS
+            over = over or long or self._ending.is_set()
+            return over
+
+        done = work(stop)
+        if self._ending.is_set():
+            raise ending()
+        return None if over else (done,)
 
     def _library(self, kept: _Set, threshold: float | None = None) -> Library:
         """Like the main library's: its model, its thresholds, its policy and tiers."""
@@ -187,10 +216,10 @@ class Sets:
             self._let_go()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _look(self, kept: _Set) -> list[Uploaded | None]:
+    def _look(self, kept: _Set, stop: Stop) -> list[Uploaded | None]:
         library = self._library(kept)
         library.roots.reconcile()
-        library.passes.ingest(stop=self._ending.is_set)
+        library.passes.ingest(stop=stop)
         rows = {
             row.path: row for row in library.ledger.files.of_root(library.roots.all[0].id) if row.state == FileState.INDEXED
         }  # fmt: skip
@@ -206,14 +235,17 @@ class Sets:
             )
         return images
 
-    def _compare(self, kept: _Set, threshold: float | None) -> SetDuplicates:
-        if threshold not in kept.found:
-            if not kept.folder.exists():
-                raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
-            library = self._library(kept, threshold)
-            library.grouper.regroup(stop=self._ending.is_set)
-            kept.found[threshold] = _duplicates(kept, library.groups())
-        return kept.found[threshold]
+    def _compare(self, kept: _Set, threshold: float | None, stop: Stop) -> SetDuplicates:
+        if threshold in kept.found:
+            return kept.found[threshold]
+        if not kept.folder.exists():
+            raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
+        library = self._library(kept, threshold)
+        library.passes.group(stop=stop)
+        found = _duplicates(kept, library.groups())
+        if not stop():
+            kept.found[threshold] = found
+        return found
 
 
 def _duplicates(kept: _Set, groups: list[GroupView]) -> SetDuplicates:

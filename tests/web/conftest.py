@@ -42,6 +42,12 @@ class Served:
     tokens: Tokens
     client: AsyncClient
     stranger: AsyncClient
+    server: uvicorn.Server
+
+    def stop(self) -> None:
+        """As SIGTERM, with no patience."""
+        self.server.config.timeout_graceful_shutdown = 0
+        self.server.should_exit = True
 
     async def get(self, path: str, **asked: Any) -> Any:
         """JSON of an answer that must be a good one."""
@@ -91,7 +97,7 @@ def serve(tmp_path: Path) -> Serve:
             ):
                 yield Served(
                     url=listen.url, port=listen.port, places=places, built=built, tokens=tokens, client=client,
-                    stranger=stranger,
+                    stranger=stranger, server=server,
                 )  # fmt: skip
             server.should_exit = True
             await running

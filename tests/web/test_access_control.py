@@ -158,6 +158,18 @@ async def test_games_with_paths_lead_nowhere(served: Served) -> None:
         assert (await raw(served, sent.encode())).split()[1] in {b"404", b"422"}, path
 
 
+async def test_what_is_no_request_is_told_so_as_every_error(served: Served) -> None:
+    for sent in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 99_999,
+    ):
+        head, _, body = (await raw(served, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and json.loads(body)["error"]["code"] == "malformed", sent[
+            :30
+        ]
+
+
 async def test_a_client_that_does_not_finish_its_head_is_let_go(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

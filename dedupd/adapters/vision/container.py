@@ -24,6 +24,7 @@ from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.jpeg_xl import JpegXl
+from dedupd.adapters.vision.photoshop import Photoshop
 from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.core.formats import named
 from dedupd.core.photo import Holding
@@ -101,6 +102,9 @@ def _holding(file: BinaryIO, image: Image.Image) -> Holding:
         return _jpeg2000(head, frames)
     if isinstance(image, RawPhoto):
         return Holding(depth=image.depth(), lossless=True)
+    if isinstance(image, Photoshop):
+        further = (("layers",), (image.layers_id,)) if image.layers_id else ((), ())
+        return Holding(palette=_palette(image), lossless=True, further=further[0], further_ids=further[1])
     if isinstance(image, DeepTiff):
         return Holding(
             depth=image.layout.bits, lossless=True, further=("further pages",) if image.is_animated else ()

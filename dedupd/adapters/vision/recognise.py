@@ -15,7 +15,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image
 from PIL.ImageFile import ImageFile
 
-from dedupd.adapters.vision import deep_tiff, jpeg_xl, raw_photo
+from dedupd.adapters.vision import deep_tiff, jpeg_xl, photoshop, raw_photo
 from dedupd.adapters.vision.deep_tiff import directory, is_deep
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.core.formats import FORMATS, Format, named, of_suffix, raw_format
@@ -30,7 +30,8 @@ pillow_heif.options.DECODE_THREADS = 1
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 _OWN: dict[str, type[ImageFile]] = {
-    deep_tiff.FORMAT: deep_tiff.DeepTiff, jpeg_xl.FORMAT: jpeg_xl.JpegXl, raw_photo.FORMAT: raw_photo.RawPhoto,
+    deep_tiff.FORMAT: deep_tiff.DeepTiff, jpeg_xl.FORMAT: jpeg_xl.JpegXl,
+    photoshop.FORMAT: photoshop.Photoshop, raw_photo.FORMAT: raw_photo.RawPhoto,
 }  # fmt: skip
 """Formats recognised by their rows before Pillow is asked: Pillow would offer every file to a plugin for
 them."""
@@ -74,7 +75,7 @@ def _format_of(head: bytes, path: str) -> Format | None:
 
 
 def _opened_as(row: Format, file: BinaryIO) -> ImageFile:
-    if not installed(row.library):
+    if row.library and not installed(row.library):
         raise NobodyReads(row.without_extra, row.unread)
     return _OWN[row.name](file)
 

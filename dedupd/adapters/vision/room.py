@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock
+from typing import Protocol
 
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
@@ -35,6 +36,14 @@ _JPEG2000 = 4.7
 """OpenJPEG decodes a tile, usually the whole picture, in 32 bits per channel."""
 _COEFFICIENT = 2
 """A progressive JPEG is decoded from all coefficients; one with four channels has one more."""
+
+
+class TakesRoom(Protocol):
+    """Who is asked before a picture is decoded."""
+
+    def taken(self, need: int) -> AbstractContextManager[None]:
+        """Wait for room, and hold it. Raises Refused when there is never enough."""
+        ...
 
 
 class Room:

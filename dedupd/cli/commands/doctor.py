@@ -137,7 +137,7 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     yield from machine.clock(newest, time.time())
     yield from machine.full_disk_access(Path.home(), sys.executable)
     yield from machine.terminal(os.environ)
-    yield from machine.engine()
+    yield from machine.engine(gpus=settings.gpus, memory=settings.gpu_memory_fraction)
 
 
 def _models() -> Iterator[Finding]:

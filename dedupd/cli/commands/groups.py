@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
-from dedupd.cli.options import Commands, add_command, add_json, parse_month
+from dedupd.cli.options import Commands, add_command, add_json, parse_month, parse_positive
 from dedupd.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
         "groups",
         run,
         help="the groups of duplicates, and why",
-        example="dedupd groups --month 2024-06",
+        example="dedupd groups --month 2024-06\n  dedupd groups --best 10",
         topic="reviewing",
     )
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM")
@@ -30,6 +30,12 @@ def add(commands: Commands) -> None:
         "--held-better",
         action="store_true",
         help="only files in duplicates/ that hold more than the photo that stayed (moved by an older dedupd)",
+    )
+    parser.add_argument(
+        "--best",
+        type=parse_positive,
+        metavar="N",
+        help="only the N groups that free the most space, those first",
     )
     add_json(parser)
 
@@ -44,15 +50,33 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(LibraryView(settings, places)) as view:
         if arguments.held_better:
             return _held_better(view, as_json=arguments.json)
+        best = None if arguments.best is None else _best(view, arguments.month, arguments.best)
         if arguments.json:
-            answer_json(view.report(arguments.month))
+            report = view.report(arguments.month)
+            if best is not None:
+                by_id = {group["id"]: group for group in report["groups"]}
+                report["groups"] = [by_id[id] for id in best if id in by_id]
+            answer_json(report)
             return int(ExitCode.OK)
-        found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
+        if best is None:
+            found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
+        else:
+            found = view.reviewer.report(view.ledger.groups.by_ids(best))
+            found.sort(key=lambda group: best.index(group.id))
     for group in found:
         print_group(group)
     if not found:
         answer("no duplicates" + (f" in {Month.parse(arguments.month).label}" if arguments.month else ""))
     return int(ExitCode.OK)
+
+
+def _best(view: LibraryView, month: str | None, count: int) -> list[int]:
+    """Ids of the groups whose duplicates take the most space, the largest first."""
+    from heapq import nlargest
+
+    months = [month] if month else sorted({counted.month for counted in view.ledger.months.all()})
+    outlines = (group for each in months for group in view.outlines(each))
+    return [group.id for group in nlargest(count, outlines, key=lambda group: (group.bytes, -group.id))]
 
 
 def _held_better(view: LibraryView, *, as_json: bool) -> int:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dedupd.config import Places
 
 
+_BEST = 10
+"""Groups that are shown after the first scan."""
+
+
 def add(commands: Commands) -> None:
     """The options of `dedupd init`."""
     parser = add_command(
@@ -85,9 +89,9 @@ def _write(where: Places, roots: Sequence[Path], *, as_json: bool) -> int:
         answer_json({"config": str(where.config), "roots": [str(root.expanduser()) for root in roots]})
     else:
         first = (
-            "look at it" if roots else "put your folders into its `roots` (`dedupd init --find` lists some)"
+            "Look at it" if roots else "Put your folders into its `roots` (`dedupd init --find` lists some)"
         )
-        answer(f"wrote {where.config}: {first}, then start with `dedupd run` or `dedupd service install`")
+        answer(f"{first}, then start with `dedupd run` or `dedupd service install`")
     return int(ExitCode.OK)
 
 
@@ -109,5 +113,17 @@ def _ask(where: Places, *, as_json: bool) -> int:
         from dedupd.cli.main import main
 
         places = ["--config", str(where.config)] + (["--state-dir", str(where.state)] if where.named else [])
-        return main(["scan", "--dry-run", *map(str, chosen), *places])
+        status = main(["scan", "--dry-run", *map(str, chosen), *places])
+        if status == ExitCode.OK:
+            _show_best(places)
     return status
+
+
+def _show_best(places: list[str]) -> None:
+    """The groups that free the most space, so that their owner sees what dedupd takes for duplicates."""
+    from dedupd.cli.console import tell
+    from dedupd.cli.main import main
+
+    tell(f"The {_BEST} groups that free the most:")
+    main(["groups", "--best", str(_BEST), *places])
+    tell("`dedupd groups` lists them all; `dedupd review` shows the pictures side by side.")

@@ -69,7 +69,7 @@ def _print(view: StatusView) -> None:
         answer(
             f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}"
         )
-    alone = f", {view.undecoded} videos and raw files known by their bytes alone" if view.undecoded else ""
+    alone = f", {view.undecoded} videos and other files known by their bytes alone" if view.undecoded else ""
     answer(f"photos     {view.photos}{alone}, {view.skipped} left alone")
     if view.not_looked_at:
         answer(f"closed     {view.not_looked_at}")

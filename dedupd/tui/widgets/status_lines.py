@@ -6,7 +6,7 @@ Must never ask the daemon; it shows the review state it is given.
 
 from __future__ import annotations
 
-from dedupd.reviewing.words import bar, news, number, plain, plural, progress, size, when
+from dedupd.reviewing.words import bar, news, number, plain, plural, progress, resting, size, when
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.widgets.spans import Spans, Words
 
@@ -38,13 +38,8 @@ class ActivityLine(Words):
             width = min(40, max(10, self.screen.size.width - 60))
             self.say([(bar(share, width), "accent"), (" ", ""), (progress(doing), "")])
         else:
-            plan = f"last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
-            self.say(
-                [
-                    ("paused · " if status.paused else "waits · " if status.waits else "idle · ", "dim"),
-                    (plan, "dim"),
-                ]
-            )
+            plan = f" · last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
+            self.say([(resting(status, now), "dim"), ("" if status.waits else plan, "dim")])
 
 
 class LibraryPanel(Words):

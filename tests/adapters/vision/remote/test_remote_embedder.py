@@ -29,7 +29,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     Unreachable,
     token_from,
 )
-from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.errors import VisionError
 from tests.support.remote_eyes import Scripted, TinyEmbedder, served
 
