@@ -127,7 +127,7 @@ def clouds(view: LibraryView) -> Iterator[Finding]:
     """Files whose bytes are in a cloud only: they are never opened, so they are neither kept nor moved."""
     from dedupd.core.photo import IN_THE_CLOUD, FileState
 
-    cloudy = [f for f in view.ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
+    cloudy = [f for f in view.ledger.files.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
     told = (
         f"{len(cloudy)} file(s) are in the cloud only, and are left alone"
         if cloudy

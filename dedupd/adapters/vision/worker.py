@@ -307,7 +307,7 @@ class WorkerService:
 
     def _shrink(self, request: messages.Shrink) -> None:
         with self._busy("getting ready to shrink"):
-            from dedupd.adapters.vision.proof import shrink
+            from dedupd.adapters.vision.thumbnails import shrink
 
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))

@@ -136,6 +136,8 @@ class EmbedderFamily:
     """Its place in the order that 'auto' tries; None: never tried."""
     settle: Callable[[Model], Model] = _same
     """The same model, with what its name leaves open filled in. Worker process only; raises VisionError."""
+    on_card: bool = False
+    """Whether a graphics card makes it faster."""
     shape: Shape | None = None
     """The shape, when it is the same for all of its models and known without loading one."""
     to_onnx: Callable[[Model, Path], bytes] | None = None
