@@ -27,9 +27,9 @@ from dedupd.bulk.backfill import in_words
 from dedupd.bulk.plan import SeenBy, Strip
 from dedupd.bulk.pool import Seen, done_of
 
-ROWS = 8192
-"""Of a block, more or less: 25 MB to read."""
-BLOCKS = 16
+ROWS = 16_384
+"""Of a block, more or less: 50 MB to read."""
+BLOCKS = 8
 """In a strip, at most: half a minute of one core, and what a killed worker costs."""
 
 Progress = Callable[[str, int, int], None]
