@@ -91,6 +91,7 @@ class VisionWorker(Vision):
         self._process: _Process | None = None
         self._status: VisionStatus | None = None
         self._failures = 0
+        self._why_here = ""
         self._idle: threading.Timer | None = None
         # The kernel kills the worker when the *thread* that started it ends, so one that lasts starts it.
         self._starter = ThreadPoolExecutor(1, "vision-starter")
@@ -256,6 +257,14 @@ class VisionWorker(Vision):
     def load(self) -> None:
         """See `Vision.load`."""
         self._ask(messages.Load())
+
+    @property
+    def sees_here(self) -> str:
+        """See `Vision.sees_here`."""
+        return f"photos are embedded here for now: {self._why_here}" if self._why_here else ""
+
+    def _tell_where(self, why_here: str) -> None:
+        self._why_here = why_here
 
     @property
     def pid(self) -> int | None:
@@ -433,7 +442,7 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
-            process = self._starter.submit(_Process, self._log_path).result()
+            process = self._starter.submit(_Process, self._log_path, self._tell_where).result()
             try:
                 process.send(self._configure)
                 ready = process.receive(_BUSY_SECONDS)
@@ -534,7 +543,9 @@ class _Course:
 class _Process:
     """One worker process and the pipes to it."""
 
-    def __init__(self, log_path: Path) -> None:
+    def __init__(self, log_path: Path, on_place: Callable[[str], None]) -> None:
+        """`on_place` is told why pictures are embedded here for now, '' while services do it."""
+        self._on_place = on_place
         self._popen = subprocess.Popen(
             # -P and cwd: a folder of photos may hold a numpy.py.
             [sys.executable, "-P", "-m", "dedupd.adapters.vision.worker"],
@@ -566,16 +577,20 @@ class _Process:
             raise _WorkerDied(self._cause()) from None
 
     def receive(self, seconds: float) -> messages.Reply:
-        """The next reply but Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of silence."""
+        """The next reply but Busy and SeesHere. Raises _WorkerDied at the end of the pipe or after `seconds` of silence."""
         while True:
             body = self._unframer.next()
             if body is None:
                 self._unframer.feed(self._read(_BUSY_SECONDS if self._busy else seconds))
                 continue
             reply = messages.replies.decode(body)
-            if not isinstance(reply, messages.Busy):
-                return reply
-            self._busy += 1 if reply.begins else -1
+            match reply:
+                case messages.Busy(begins=begins):
+                    self._busy += 1 if begins else -1
+                case messages.SeesHere(why=why):
+                    self._on_place(why)
+                case _:
+                    return reply
 
     def _read(self, seconds: float) -> bytes:
         assert self._popen.stdout is not None

@@ -242,6 +242,13 @@ class Busy(Message, frozen=True):
     begins: bool
 
 
+class SeesHere(Message, frozen=True):
+    """Whether pictures are embedded here for now, although services elsewhere were named."""
+
+    why: str
+    """'' while one of them answers."""
+
+
 class FileIngested(Message, frozen=True):
     """One file's answer; exactly one of traits and unreadable is there."""
 
@@ -347,6 +354,7 @@ Reply = (
     | Begun
     | Decoded
     | Busy
+    | SeesHere
     | FileIngested
     | Candidates
     | Searched

@@ -32,6 +32,7 @@ BATCH = PICTURES * AT_ONCE
 PATIENCE = 20.0
 """Seconds that `remote` tries again before it gives up."""
 Say = Callable[[str], None]
+"""Told why pictures are embedded here for now; '' while a service answers."""
 
 
 class RemoteEmbedder(Generic[S]):
@@ -41,7 +42,7 @@ class RemoteEmbedder(Generic[S]):
         self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,
         busy: Callable[[], AbstractContextManager[None]] = nullcontext, patience: float = PATIENCE,
     ) -> None:  # fmt: skip
-        """`busy` is entered for as long as somebody is waited for. `local` makes the same embedder here, for `auto`; None: `remote`. `say` is told when it changes.
+        """`busy` is entered for as long as somebody is waited for. `local` makes the same embedder here, for `auto`; None: `remote`. `say` is told where, and when it changes.
 
         Raises VisionError when nobody can be asked and nobody is here.
         """
@@ -53,6 +54,7 @@ class RemoteEmbedder(Generic[S]):
         self.note = self._place
         try:
             self._shape: Shape | None = endpoints.call(dialect.describe, patience=self._patience)
+            say("")
         except Unreachable as why:
             if local is None:
                 raise VisionError(f"the remote embedder cannot be used: {why}") from None
@@ -119,7 +121,7 @@ class RemoteEmbedder(Generic[S]):
     def _note_place(self, *, here: bool, why: str) -> None:
         if here != self._here:
             self._here, self.note = here, "here: no service answered" if here else self._place
-            self._say(f"seeing here for now: {why}" if here else "seeing remotely again")
+            self._say(why if here else "")
 
 
 def connect(
