@@ -30,25 +30,6 @@ def refused_lines(host: Host) -> list[str] | None:
     return [line for line in lines if _try(host, [_NAMESPACES, line]) in _CANNOT_PREPARE]
 
 
-_CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-except OSError:
-    sys.exit(7)
-"""
-
-
-def holds_addresses(host: Host, address: str, port: int) -> bool | None:
-    """Whether systemd keeps a service from an address that somebody answers at, when told to; None: it cannot be tried.
-
-    Mostly it may not filter packets for a user's own services, and says nothing of it.
-    """
-    trial = ["systemd-run", "--user", "--wait", "--collect", "--quiet", "-p", "IPAddressDeny=any"]
-    code, _ = host.call([*trial, host.python, "-I", "-c", _CONNECT, address, str(port)])
-    return {0: False, 7: True}.get(code)
-
-
 def in_force(host: Host, lines: Sequence[str]) -> list[str]:
     """Those of the lines that the installed service is started with: its owner may have switched some off."""
     if not (host.units / UNIT).exists():

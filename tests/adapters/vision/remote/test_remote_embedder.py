@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,8 +32,10 @@ from dedupd.adapters.vision.remote.endpoints import (
     token_from,
 )
 from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.config import PROXIES, authority
 from dedupd.errors import VisionError
-from tests.support.remote_eyes import Scripted, TinyEmbedder, served
+from tests.support.certificate import SELF_MADE
+from tests.support.remote_eyes import Scripted, TinyEmbedder, proxied, served
 
 MODEL = Model(id="tiny/1", family="tiny")
 SHAPE = Shape(side=32, fit="squash", resample="bicubic", dimensions=48)
@@ -307,3 +311,61 @@ def test_a_way_of_its_own_is_not_guessed() -> None:
             return np.asarray(image.rotate(3).resize((32, 32)))
 
     assert shape_of(Odd()) is None
+
+
+AWAY = "http://192.0.2.1:8766"
+
+
+@pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """As in a service that has none: sockets in a folder are the only way out. (A short one: a socket's path is.)"""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv(PROXIES, folder)
+        monkeypatch.setattr("socket.create_connection", _no_network)
+        yield Path(folder)
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise AssertionError("a connection was opened")
+
+
+def test_a_service_without_a_network_goes_by_the_socket_of_the_address(
+    without_network: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t" * 43)
+    with served(TinyEmbedder(), token="t" * 43) as url, proxied(without_network, AWAY, url):
+        service = Endpoint(AWAY, token_from(str(tmp_path / "token")))
+        auto = RemoteEmbedder(Endpoints([service]), DedupdDialect(MODEL, None), None, print, patience=0.3)
+        whole = auto.embed(batch(auto))
+    assert np.abs(whole - TinyEmbedder().embed(batch(TinyEmbedder()))).max() < 5e-4
+    with pytest.raises(
+        VisionError, match=r"no way to http://192\.0\.2\.2:8766: run `dedupd service install` again"
+    ):
+        remote("http://192.0.2.2:8766")
+
+
+def test_over_tls_the_far_end_is_known_by_its_own_name(without_network: Path, tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text(SELF_MADE)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem")
+    with Scripted(answering()).running(tls) as url:
+        for away, known in (("https://localhost:9", True), ("https://stranger:9", False)):
+            with proxied(without_network, away, url):
+                service = Endpoint(away, "", str(tmp_path / "cert.pem"))
+                if known:
+                    assert DedupdDialect(MODEL, None).describe(service) == SHAPE
+                else:
+                    with pytest.raises(RemoteFailure, match="does not answer"):
+                        DedupdDialect(MODEL, None).describe(service)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://192.168.1.9:8766", "192.168.1.9:8766"),
+        ("https://[fd00::9]/eyes", "fd00::9:443"),
+        ("http://h", "h:80"),
+    ],
+)
+def test_an_address_is_told_as_systemds_proxy_takes_it(url: str, told: str) -> None:
+    assert authority(url) == told
