@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import tempfile
 import threading
@@ -113,6 +114,7 @@ def answering(**changes: object) -> Callable[[str, bytes], tuple[int, dict[str, 
     return say
 
 
+BOMB = gzip.compress(bytes(1 << 24))
 LIES = {
     "other model": answering(headers=MEANT | {wire.MODEL_HEADER: "tiny/2"}),
     "other recipe": answering(headers=MEANT | {wire.RECIPE_HEADER: "1/x"}),
@@ -126,6 +128,9 @@ LIES = {
     "nothing": answering(rows=lambda rows: rows * np.float16(0)),
     "huge": answering(rows=lambda rows: b"x" * (1 << 20)),
     "cut short": answering(headers=MEANT | {"Content-Length": "100000"}, rows=lambda rows: b"x" * 10),
+    "packed": answering(headers=MEANT | {"Content-Encoding": "gzip"}, rows=lambda rows: BOMB),
+    "many headers": answering(headers=MEANT | {f"X-{number}": "x" for number in range(200)}),
+    "long header": answering(headers=MEANT | {"X-Long": "x" * (1 << 17)}),
     "failure": answering(status=500),
     "redirect": answering(status=307, headers=MEANT | {"Location": "http://127.0.0.1:1/"}),
     "conflict": answering(status=409),
@@ -143,6 +148,16 @@ def test_no_lie_reaches_the_index(lie: str, monkeypatch: pytest.MonkeyPatch) -> 
         auto = remote(url, local=local, said=said)
         assert np.array_equal(auto.embed(batch(auto, 3)), local.embed(batch(local, 3)))
         assert said == ["", said[-1]] and said[-1].startswith(url) and "\n" not in said[-1]
+
+
+def test_a_redirect_is_not_followed() -> None:
+    elsewhere = Scripted(answering())
+    with elsewhere.running() as there:
+        moved = answering(status=307, headers=MEANT | {"Location": f"{there}/v1/embed"})
+        with Scripted(moved).running() as url:
+            auto = remote(url, local=TinyEmbedder())
+            auto.embed(batch(auto, 3))
+    assert elsewhere.asked == []
 
 
 @pytest.mark.parametrize(
