@@ -20,8 +20,8 @@ from dedupd.bulk import on_ray, pool
 from dedupd.bulk.backfill import backfill
 from dedupd.bulk.chunk_worker import Orders
 from dedupd.bulk.compare_rows import compare_rows
-from dedupd.bulk.plan import Chunk, SeenBy, Strip
-from dedupd.bulk.pool import UnseenChunk
+from dedupd.bulk.plan import Chunk, ModelAndRecipe, Strip
+from dedupd.bulk.pool import FailedChunk
 from dedupd.core.foreign import Scope
 from tests.support.pictures import picture
 
@@ -68,7 +68,7 @@ def test_what_is_lost_is_handed_out_again_and_never_for_ever(cluster: on_ray.Clu
     chunks = deque(Chunk(key=key, source=os.fsencode(tmp_path), names=[b"x"], sizes=[1]) for key in keys)
     found = list(cluster._hand_out(chunks, made.remote, 2))
     assert sorted(each.key for each in found if isinstance(each, ChunkRecord)) == ["a", "b", "c", "once"]
-    (lost,) = (each for each in found if isinstance(each, UnseenChunk))
+    (lost,) = (each for each in found if isinstance(each, FailedChunk))
     assert lost.chunk.key == "always"
     assert "lost 3 times" in lost.reason
 
@@ -104,7 +104,7 @@ def test_rows_and_pairs_of_a_cluster_are_those_of_the_pool(cluster: on_ray.Clust
         def engine(work: Any, orders: Orders = orders, run: Any = run, more: Any = more) -> Any:
             return run(work, orders, 2, **more)
 
-        eyes = SeenBy(model="", recipe=RECIPE)
+        eyes = ModelAndRecipe(model="", recipe=RECIPE)
         outcome = backfill([str(source)], str(to), eyes, engine, Scope(), size=8)
         assert outcome.complete and outcome.rows == 48
         compared = compare_rows(str(to), eyes, None, engine, rows=8, blocks=2)

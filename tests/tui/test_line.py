@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync
-from dedupd.protocol.requests import GetMonths, Subscribe
+from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync, StatusChanged
+from dedupd.protocol.requests import Approve, GetGroup, GetMonths, Subscribe
 from dedupd.protocol.views import ProgressView
 from dedupd.tui.app import ReviewApp
 from tests.tui.conftest import Reviewing
@@ -69,6 +69,14 @@ async def test_progress_is_shown_with_rate_and_eta(reviewing: Reviewing) -> None
         assert "next run in 57 min" in review.text()
 
 
+async def test_why_heavy_work_waits_is_told_in_full_on_a_small_screen_too(reviewing: Reviewing) -> None:
+    async with reviewing(size=(80, 24)) as review:
+        review.fake.waits = "the machine is busy (load 3.1 a core, more than 2.0): heavy work goes on when it is calmer (speed.load)"
+        await review.fake.notify(StatusChanged(status=review.fake._status()))
+        await review.until(lambda: "waits: the machine is busy" in review.text())
+        assert "(speed.load)" in review.text()
+
+
 async def test_a_changed_month_is_asked_again_once_for_many_notices(reviewing: Reviewing) -> None:
     async with reviewing(groups=8) as review:
         await review.open_month()
@@ -110,6 +118,19 @@ async def test_nothing_is_acted_without_a_daemon(reviewing: Reviewing) -> None:
         await review.calm()
         assert not review.app.action_queue.done
         assert "nothing was done" in review.app.state.log[-1].text
+
+
+async def test_who_looks_does_not_wait_for_an_action_under_way(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        review.fake.hold.clear()
+        await review.press("a")
+        await review.until(lambda: review.fake.of(Approve))
+        asked = len(review.fake.of(GetGroup))
+        await review.press("enter")
+        await review.until(lambda: len(review.fake.of(GetGroup)) > asked)
+        review.fake.hold.set()
+        await review.settled()
 
 
 async def test_a_line_that_breaks_during_an_action_repeats_nothing(reviewing: Reviewing) -> None:

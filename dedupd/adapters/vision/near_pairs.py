@@ -1,8 +1,9 @@
-"""Rows of a backfill compared with each other, wherever that is: which pairs may be near, for the search to look at.
+"""Compares rows of a backfill with each other, on any machine: finds the pairs that may be near, for the
+search to measure.
 
-Blocks of rows are searched as the search at home searches its index (whole_index.py), clocks included. The numbers of a
-pair are not told: the search at home measures each anew, so that a file of pairs can leave a pair out at worst, and never
-make one. Must never open an index or a picture. Worker process only.
+Blocks of rows are searched in the same way as the library searches its index (whole_index.py), clocks included.
+A pair comes without its numbers: the search of the library measures each pair itself. So a file of pairs can
+at worst leave out a pair, never invent one. Must never open an index or a picture. Worker process only.
 """
 
 from __future__ import annotations
@@ -28,19 +29,22 @@ from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
 _SLACK = 1e-3
-"""Below the bar: the vector at home may have come by another machine, a step of float16 apart."""
+"""Added below the bar: the library's vector may come from another machine, which differs by a step of
+float16."""
 _SAMPLE = 1000
-"""Vectors of the left block that directions are learned of: any lose no pair, and those of more cost more than they spare."""
+"""Vectors of the left block from which the directions are learned. Any directions are correct; those of a larger
+sample cost more than they save."""
 _MOST_PASSING = 0.02
-"""Of the pairs of some rows: of more, all of them are multiplied in one product, which costs a fiftieth a pair."""
+"""Share of the pairs of some rows. When more pass the heads, all vectors of these rows are multiplied as matrices,
+which costs a fiftieth per pair."""
 _EXACT = 4096
-"""Pairs whose vectors are multiplied one by one, at a time."""
+"""Pairs whose whole vectors are multiplied, at a time."""
 
 Places = NDArray[np.intp]
 
 
 class _Block:
-    """Rows as an index of their own, as far as `WholeIndex` asks one; their places are their names."""
+    """A block of rows with the part of an index that `WholeIndex` reads; the places of the rows serve as content ids."""
 
     def __init__(self, bare: BareRows, directions: Directions | None) -> None:
         self._bare, self._directions = bare, directions
@@ -93,7 +97,8 @@ def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
 
 
 def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> NDArray[np.uint32]:
-    """(3, P) number of the block, place in the left one, place in that one, of all rows that may be near, in order."""
+    """(3, P): number of the block, place in the left one, place in that one, for all rows that may be near,
+    in order."""
     mine, directions = _rows(left), None
     if bar is not None and left.vectors is not None:
         directions = Directions.learned(left.vectors[:_SAMPLE])
@@ -107,7 +112,7 @@ def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> 
         clocks.append(right.captured)
         starts.append(starts[-1] + len(right.phashes))
     begins = np.array(starts)
-    # Of all blocks at once: to look a hash up costs much the same in a large table as in a small one.
+    # Of all blocks at once: looking up a hash costs about the same in a large table as in a small one.
     every = BareRows(phashes=np.concatenate(hashes), vectors=None, captured=np.concatenate(clocks))
     for ones, places in _of_one_moment(mine, every, _whole(every, None).near_by_hash(mine)):
         number = np.searchsorted(begins, places, side="right") - 1

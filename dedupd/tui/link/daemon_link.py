@@ -1,7 +1,8 @@
-"""The line to the daemon: connect, ask, receive notices, reconnect. Posts Textual messages; never touches a widget.
+"""The connection to the daemon: connect, ask, receive notices, reconnect. Posts Textual messages; never
+touches a widget.
 
-Must never repeat an acting request by itself: when the line breaks, only the state after the reconnect shows whether
-the request was done.
+Must never repeat an acting request by itself: after a lost connection only the state read after the reconnect
+shows whether the request was done.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from textual.message import Message
 
-from dedupd.client.connection import Connection, DaemonRefused
+from dedupd.client.connection import Connection, DaemonRefused, ask_aside
 from dedupd.errors import NoDaemon, ProtocolError
 from dedupd.protocol.notices import Notice
 from dedupd.protocol.requests import GetThumbnails, Request, Subscribe
@@ -29,7 +30,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 
 @dataclass
 class Connected(Message):
-    """A daemon answers and sends its notices from now on."""
+    """A daemon answers, and its notices arrive from now on."""
 
     hello: Hello
 
@@ -48,8 +49,8 @@ class NoticeReceived(Message):
     notice: Notice
 
 
-class DaemonLine:
-    """One connection, kept up for as long as `run` runs."""
+class DaemonLink:
+    """One connection, kept up for as long as `run` runs, and one more for an act under way."""
 
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
         self.path = path
@@ -58,7 +59,7 @@ class DaemonLine:
         self._retry_at_once = asyncio.Event()
 
     async def run(self) -> None:
-        """Connect, receive notices, reconnect; returns only when cancelled."""
+        """Connect, receive notices, reconnect, again and again; returns only when cancelled."""
         wait = FIRST_WAIT
         while True:
             connection = Connection(self.path, self._receive)
@@ -78,7 +79,7 @@ class DaemonLine:
             wait = FIRST_WAIT if await self._wait(wait) else min(wait * 2, LONGEST_WAIT)
 
     def retry_now(self) -> None:
-        """Connect again without waiting: a daemon was just started."""
+        """Connect again without waiting, for example because a daemon was just started."""
         self._retry_at_once.set()
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
@@ -89,6 +90,12 @@ class DaemonLine:
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
         return await self._connection.ask(request, result, timeout)
+
+    async def act(self, request: Request, result: type[R]) -> R:
+        """However long it takes; what is only looked at does not wait for it. Raises as `ask`."""
+        if self._connection is None:
+            raise NoDaemon("no daemon is connected")
+        return await ask_aside(self.path, request, result)
 
     async def find_thumbnails(self, files: Sequence[int]) -> dict[int, str]:
         """Paths of the thumbnails of `files`, by file id; empty when no daemon answers."""
