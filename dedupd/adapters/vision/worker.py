@@ -128,7 +128,13 @@ class WorkerService:
             from dedupd.adapters.vision.remote.embedder import BATCH, connect
 
             self._batch_size = max(self._batch_size, BATCH)
-            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
+            return connect(
+                self._remote, self.model, here, self._tell_where, lambda: self._busy("asking the services")
+            )  # fmt: skip
+
+    def _tell_where(self, why_here: str) -> None:
+        _note(f"embedding here for now: {why_here}" if why_here else "embedding by the services")
+        self._pipe.send(messages.SeesHere(why=why_here))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, by the thread that asks first."""

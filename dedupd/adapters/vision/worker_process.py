@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -34,8 +35,12 @@ class WorkerDied(Exception):
 class WorkerProcess:
     """One process and the pipes to it."""
 
-    def __init__(self, module: str, log_path: Path | None) -> None:
-        """`log_path` None: what it says goes where this process's own stderr goes."""
+    def __init__(
+        self, module: str, log_path: Path | None, on_place: Callable[[str], None] = lambda why: None
+    ) -> None:
+        """`log_path` None: what it says goes where this process's own stderr goes. `on_place` is told why pictures are
+        embedded here for now, '' while services do it."""
+        self._on_place = on_place
         self._popen = subprocess.Popen(
             # -P and cwd: a folder of photos may hold a numpy.py.
             [sys.executable, "-P", "-m", module],
@@ -67,14 +72,18 @@ class WorkerProcess:
             raise WorkerDied(self._cause()) from None
 
     def receive(self, seconds: float) -> messages.Reply:
-        """The next reply but Busy. Raises WorkerDied at the end of the pipe or after `seconds` of silence."""
+        """The next reply other than Busy and SeesHere. Raises WorkerDied at the end of the pipe or after `seconds` of silence."""
         while True:
             reply = messages.replies.decode(self.body(BUSY_SECONDS if self._busy else seconds))
-            if not isinstance(reply, messages.Busy):
-                return reply
-            step = 1 if reply.begins else -1
-            self._busy += step
-            self._on_card += step * (reply.what in (messages.ON_CARD, messages.LOADING))
+            match reply:
+                case messages.Busy(begins=begins, what=what):
+                    step = 1 if begins else -1
+                    self._busy += step
+                    self._on_card += step * (what in (messages.ON_CARD, messages.LOADING))
+                case messages.SeesHere(why=why):
+                    self._on_place(why)
+                case _:
+                    return reply
 
     def body(self, seconds: float | None) -> bytes:
         """The next message as it came. `seconds` None: however long it takes."""
