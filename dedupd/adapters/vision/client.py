@@ -448,10 +448,7 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
-            process = self._starter.submit(
-                WorkerProcess, _W            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path).result()
-RKER, self._log_path, self._tell_where
-            ).result()
+            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path, self._tell_where).result()
             try:
                 process.send(self._configure)
                 ready = process.receive(BUSY_SECONDS)

@@ -33,8 +33,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     token_from,
 )
 from dedupd.adapters.vision.shapes import shape_of
-from dedupd.config import PRfrom dedupd.adapters.vision.shapes import shape_of
-XIES, authority
+from dedupd.config import PROXIES, authority
 from dedupd.errors import VisionError
 from tests.support.certificate import SELF_MADE
 from tests.support.remote_eyes import Scripted, TinyEmbedder, proxied, served
