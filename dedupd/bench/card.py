@@ -1,8 +1,7 @@
-"""How many photos a second are read with graphics cards, and by the cores alone: the product's own reading path.
+"""Photos read per second with graphics cards, and by the cores alone, by the product's own reading path.
 
-Owns the run: photos of a camera's size, ViT-B-32 with random weights (as fast as with real ones), a worker that may use
-everything, and each run an index of its own. The time to load the model does not count, that to start reading does. Must
-never change a photo.
+Owns the runs: photos of a camera's size, ViT-B-32 with random weights (as fast as real ones), a worker that may use
+the whole machine, and a new index for each run. The time to load the model does not count. Must never change a photo.
 """
 
 from __future__ import annotations

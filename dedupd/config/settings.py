@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
 EmbeddingMode = Literal["local", "remote", "auto"]
 EmbeddingProtocol = Literal["dedupd", "kserve-http", "kserve-grpc"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
+
+PROXIES = "DEDUPD_PROXIES"
+"""Variable that names a folder of sockets, one for each address of embedding.url: the only way out of a service without a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,12 @@ class Embedding:
     def told(self) -> str:
         """Where photos are embedded, in words; '' for this machine."""
         return "" if self.mode == "local" else f"{self.mode}, {', '.join(self.url)}"
+
+
+def authority(url: str) -> str:
+    """HOST:PORT of a service's address, as systemd's proxy is told it: an IPv6 address stands without brackets."""
+    at = urlsplit(url)
+    return f"{at.hostname or ''}:{at.port or (443 if at.scheme == 'https' else 80)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

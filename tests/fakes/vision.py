@@ -56,6 +56,8 @@ def pseudo_photo(scene: str, exposure: str = "1", rendering: str = "original", *
 class FakeVision(Vision):
     """Sees pseudo-photos. `poison` names files that would crash a worker; `measures` overrides proofs by pair."""
 
+    sees_here = ""
+
     def __init__(self, model: str = "fake/1", recipe: str = "fake") -> None:
         self.model = model
         self.recipe = recipe

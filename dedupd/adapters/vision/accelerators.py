@@ -1,6 +1,8 @@
-"""Which graphics cards the networks of this process may use, how much of their memory, and in what numbers they count there.
+"""Which graphics cards the networks of this process may use, how much of their memory, and with which number
+format.
 
-Set once by the worker, before a network's library is loaded: later it would change nothing. Must never load one but to tell of it.
+The worker sets it once, before a network's library is loaded: later it would have no effect. Must never load such
+a library, except to describe it.
 
     python -m dedupd.adapters.vision.accelerators GPUS FRACTION     one line of what is there, for `dedupd doctor`
 """
@@ -16,7 +18,8 @@ ALL = "all"
 NOT_MEASURED = "not measured on a card"
 _allowed: dict[str, Any] = {"gpus": ALL, "memory": 0.9}
 _HALF, _BRAIN = (7, 0), (8, 0)
-"""CUDA's compute capabilities whose cards multiply float16 and bfloat16 at full speed; older ones only emulate these."""
+"""Compute capabilities from which CUDA cards compute float16 and bfloat16 at full speed; older cards emulate
+them."""
 
 
 def allow(gpus: str, memory_fraction: float) -> None:
@@ -51,7 +54,7 @@ def memory_left(torch: Any, device: str) -> int:
 
 
 def number_format(torch: Any, device: str) -> Any:
-    """bfloat16 or float16 where the hardware multiplies it: the same vectors (cosine .9999) several times faster."""
+    """bfloat16 or float16 where the hardware computes it: the same vectors (cosine .9999), several times faster."""
     if device.startswith("cuda"):
         if torch.version.hip:
             return torch.bfloat16

@@ -1,8 +1,8 @@
-"""JPEGs decoded small on a graphics card, in place of the processor, for its owner who asked for that (`gpu_decode`).
+"""Decodes JPEGs small on a graphics card instead of the CPU, when the owner asked for it (`gpu_decode`).
 
-Owns the gate: a card is trusted once it has given the pictures that the processor gives, for the first photos that are
-read; what it is not sure to decode alike, and whatever it fails at, the processor decodes, and judges. The scale is that
-of libjpeg: a mean over blocks. Must never decide that a file is broken. Worker process only.
+Owns the gate: the first photos are decoded both ways, and the card is used alone only when it gives the same
+pictures as the CPU. Files that a card may decode differently, and those where it fails, go to the CPU. Scaling is
+that of libjpeg: the mean of each block. Must never decide that a file is broken. Worker process only.
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -25,9 +25,9 @@ from dedupd.adapters.vision.hashes import phashes
 _TRIAL = 16
 """Photos that are decoded both ways before a card is trusted."""
 _MOST_APART, _MOST_BITS = 1.5, 2
-"""Grey levels on average, and bits of a hash: rounding and another filter for colours."""
+"""Largest differences that rounding and another colour filter explain: grey levels on average, bits of a hash."""
 _FAILURES = 3
-"""In a row: it lies not in the photos."""
+"""Failures in a row, after which the card is not used any more."""
 _END = b"\xff\xd9"
 _LEAST_COSINE = 0.995
 
@@ -112,7 +112,7 @@ def pictures_alike(ours: Image.Image, usual: Image.Image) -> bool:
 
 
 def gives_the_same_vectors(decode: DecodeOnCard, embedder: _Embeds | None) -> bool:
-    """Whether the embedder sees the same in photos that were decoded on the card: asked once, of made-up photos."""
+    """Whether generated photos, decoded on the card, give the same vectors. Asked once."""
     for seed in range(2):
         data = _made_up(seed)
         with Image.open(io.BytesIO(data)) as image:

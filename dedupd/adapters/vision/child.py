@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def limit_itself(memory: int) -> None:
-    """So many bytes that can be written to, no core dumps, and an end when the thread that started this process ends."""
+    """Limit the writable memory, write no core dumps, and end with the thread that started this process."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)

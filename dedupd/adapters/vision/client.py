@@ -82,6 +82,7 @@ class VisionWorker(Vision):
         self._process: WorkerProcess | None = None
         self._status: VisionStatus | None = None
         self._failures = 0
+        self._why_here = ""
         self._idle: threading.Timer | None = None
         # The kernel ends the worker when the *thread* that started it ends, so a long-lived thread starts it.
         self._starter = ThreadPoolExecutor(1, "vision-starter")
@@ -248,6 +249,14 @@ class VisionWorker(Vision):
     def load(self) -> None:
         """See `Vision.load`."""
         self._ask(messages.Load())
+
+    @property
+    def sees_here(self) -> str:
+        """See `Vision.sees_here`."""
+        return f"photos are embedded here for now: {self._why_here}" if self._why_here else ""
+
+    def _tell_where(self, why_here: str) -> None:
+        self._why_here = why_here
 
     @property
     def pid(self) -> int | None:
@@ -439,7 +448,7 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
-            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path).result()
+            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path, self._tell_where).result()
             try:
                 process.send(self._configure)
                 ready = process.receive(BUSY_SECONDS)

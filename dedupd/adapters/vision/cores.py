@@ -1,7 +1,7 @@
-"""How many cores this process may use, and how many processes beside it have room: not always all of the machine.
+"""How many cores this process may use, and how many reading processes fit into its memory.
 
-A container or a service has a share of a large machine; threads and processes by the number of its cores would stand in
-each other's way, and take its memory. Must stay light (stdlib).
+A container or a service may have only a part of a large machine: threads and processes for all of its cores would
+wait for each other and use too much memory. Must stay light (stdlib).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 _HEADROOM = 2_200_000_000
 """Bytes for the worker itself and for pictures that are decoded at once."""
 _ONE_READER = 100_000_000
-"""Bytes: libraries that are not shared, and a photo with its small pictures."""
+"""Bytes for one process: libraries that are not shared, and a photo with its small pictures."""
 
 
 def usable_cores(control: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Those that this process is allowed, by its affinity and by the quota of its control group (cgroup v2)."""
+    """Cores that this process may use, by its affinity and by the quota of its control group (cgroup v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder in _groups(control, own):
         quota, _, period = _read(folder / "cpu.max").partition(" ")

@@ -1,7 +1,7 @@
-"""One file to what its row is made of: hashed, decoded, measured, and made small for the embedder.
+"""Reads one file for its row: hashes, decodes and measures it, and resizes it for the embedder.
 
-Owns what is read of a file and how it is told that it cannot be read; must never open an index, nor embed. It runs in a
-thread of the worker, or in a process of its own (reader.py). Worker process only.
+Owns what is read of a file, and the reason that is given when it cannot be read. Must never open an index or
+embed. Runs in a thread of the worker, or in a process of its own (reader.py). Worker process only.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from dedupd.core.units import extension
 from dedupd.errors import DedupdError
 
 OpenFile = Callable[[messages.FileToRead, Callable[[], None]], AbstractContextManager[BinaryIO]]
-"""Opens one file; the second is to be called now and then while that takes its time. Raises Refused, OSError."""
+"""Opens one file; its second argument must be called from time to time while that takes long. Raises Refused,
+OSError."""
 
 
 def from_disk(file: messages.FileToRead, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
-    """The file that the ledger saw."""
+    """Open the file that the ledger recorded."""
     return opened(fsdecode(file.path), file.stat)
 
 
@@ -48,16 +49,16 @@ class Preparing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedFile:
-    """What was found out about one file."""
+    """The result for one file."""
 
     key: int
     content: str = ""
     unreadable: Unreadable | None = None
     traits: Traits | None = None
-    """None with a content: its row is in the index already."""
+    """None although there is a content: its row is in the index already."""
     phashes: NDArray[np.uint64] | None = None
     within: NDArray[np.uint64] | None = None
-    """Those of what plain margins surround."""
+    """Hashes of the part inside plain margins."""
     prepared: NDArray[Any] | None = None
     small: NDArray[np.uint8] | None = None
 
@@ -70,9 +71,9 @@ def read_file(
     alive: Callable[[], None],
     open_file: OpenFile = from_disk,
 ) -> DecodedFile:
-    """Hash it, and decode what the index does not hold and anybody decodes. Raises DedupdError alone.
+    """Hash the file, and decode it when the index lacks its content and a decoder reads it. Raises DedupdError.
 
-    `alive` is called now and then. `preparing` is asked for when a picture is to be decoded.
+    `alive` is called from time to time; `preparing` is called when a picture is to be decoded.
     """
     path, content, kind = fsdecode(file.path), "", ""
     try:
@@ -109,7 +110,7 @@ def read_file(
     except DedupdError:
         raise
     except Exception as error:  # noqa: BLE001
-        # One odd file must not cost the others their turn.
+        # One odd file must not keep the others from being processed.
         traceback.print_exc()
         reason = Unreadable(reason=f"could not be measured ({error})"[:200], content=content)
         return DecodedFile(key=file.key, content=content, unreadable=reason)

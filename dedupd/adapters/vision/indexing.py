@@ -1,4 +1,4 @@
-"""Many files to stored rows: others read them, in threads or in processes; this thread has them embedded, stores and answers.
+"""Files to stored rows: threads or processes read them; this thread embeds (or has it done), stores and answers.
 
 Owns the order: no answer is sent before its row is on disk. Worker process only.
 """
@@ -69,7 +69,7 @@ class ReaderPool:
 def reader_pool(
     embedder: Embedder | None, model: str, blockless: set[int], count: int, cards: Sequence[str] = ()
 ) -> ReaderPool | None:
-    """`count` processes; None where pictures for this embedder are made in a way that only it knows. `cards` decode for some."""
+    """`count` processes, some of which decode on `cards`; None where only the embedder can prepare its pictures."""
     from dedupd.adapters.vision.readers import Readers
     from dedupd.adapters.vision.shapes import shape_of
     from dedupd.adapters.vision.small import room
@@ -101,7 +101,7 @@ class Ingester:
         open_file: OpenFile = from_disk,
         pool: Callable[[], ReaderPool | None] = lambda: None,
     ) -> None:
-        """`pool`: processes to read with, when there are many files; None: `decoders`, threads of this process, do it."""
+        """`pool`: processes that read when there are many files; None: the threads `decoders` do it."""
         self._index = index
         self._insides = insides
         self._smalls = smalls

@@ -252,6 +252,13 @@ class Busy(Message, frozen=True):
     begins: bool
 
 
+class SeesHere(Message, frozen=True):
+    """Whether pictures are embedded here for now, although services elsewhere were named."""
+
+    why: str
+    """'' while one of them answers."""
+
+
 class FileIngested(Message, frozen=True):
     """One file's answer, with either traits or unreadable."""
 
@@ -358,6 +365,7 @@ Reply = (
     | Begun
     | Decoded
     | Busy
+    | SeesHere
     | FileIngested
     | Candidates
     | Searched

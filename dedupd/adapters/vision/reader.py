@@ -1,7 +1,8 @@
-"""A process that reads photos for the worker, one at a time: its own interpreter, so that its own core is used whole.
+"""A process that reads photos for the worker, one at a time.
 
-Started by readers.py, many side by side; asks the worker what only that knows: whether the index holds a content, and
-whether there is room for a large picture. Must never write, open the index, or outlive the worker.
+Started by readers.py, several at once. Asks the worker what only the worker knows: whether the index holds a
+content, and whether there is memory for a large picture. Must never write, open the index, or outlive the
+worker.
 """
 
 from __future__ import annotations
@@ -42,19 +43,19 @@ from dedupd.adapters.vision.shapes import picture
 _LIBRARIES = 1 << 30
 """Bytes of address space beside those that pictures are granted."""
 _SMALL_ROOM = 8 << 20
-"""Bytes that nobody is asked for: a photo from a camera, decoded small."""
+"""Bytes that a process takes without asking: enough for a camera's photo, decoded small."""
 _PART = 1 << 16
 
 
 class _Worker:
-    """The worker's end: asked, and answering at once."""
+    """The connection to the worker."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming, self._outgoing = incoming, outgoing
         self._unframer = Unframer()
 
     def next(self) -> ToReader:
-        """Its next message; the process ends with it."""
+        """The worker's next message. Ends this process when the worker is gone."""
         while (body := self._unframer.next()) is None:
             part = os.read(self._incoming, _PART)
             if not part:
@@ -74,7 +75,7 @@ class _Worker:
 
 
 class _SharedRoom:
-    """As Room, for all processes together."""
+    """The Room that all processes share: the worker keeps it."""
 
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker
@@ -93,7 +94,7 @@ class _SharedRoom:
 
 
 class _ShapedPictures:
-    """Makes the pictures of an embedder that is elsewhere."""
+    """Resizes pictures for the embedder, which is in the worker."""
 
     def __init__(self, shape: Shape, side: int) -> None:
         self._shape, self.side = shape, side

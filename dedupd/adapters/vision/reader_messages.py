@@ -1,7 +1,7 @@
 """Every message between the worker and a process that reads for it, once.
 
-On the wire of messages.py. A process reads one file at a time; while it does, each of its questions is answered with
-Granted before it goes on. Stdlib + msgspec only.
+Sent as those of messages.py. A process reads one file at a time; meanwhile it waits for a Granted after each of
+its questions. Stdlib and msgspec only.
 """
 
 from __future__ import annotations

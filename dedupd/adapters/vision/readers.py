@@ -1,7 +1,8 @@
-"""The processes that read photos for the worker, where more cores are to be used than threads of one process can use.
+"""Processes that read photos for the worker, for machines with more cores than threads of one process can use.
 
-Owns their life: each is started when it is first needed, has one file at a time, and is replaced when it dies of it; a
-file that does so twice is set aside. Together they decode within one limit of memory. Worker process only.
+Owns their life: each is started when it is first needed, reads one file at a time, and is replaced when it
+crashes. A file that crashes two of them is set aside. All processes share one limit of memory for decoding.
+Worker process only.
 """
 
 from __future__ import annotations
@@ -39,27 +40,33 @@ from dedupd.core.photo import Unreadable
 READER = "dedupd.adapters.vision.reader"
 _START_SECONDS = 120.0
 _ON_ONE_CARD = 4
-"""Processes that have one card decode: one by one, a single process leaves it idle most of the time."""
+"""Processes that decode on one card: a single one, one file at a time, would leave it idle most of the time."""
 _TRIES = 2
-"""Processes that one file may cost."""
+"""Processes that one file may crash."""
 
 
 class Readers:
     """As many processes as there are threads that call `read`; thread-safe."""
 
     def __init__(
-        self, embedder: Embedder | None, shape: Shape | None, model: str, blockless: set[int], room: TakesRoom,
+        self,
+        embedder: Embedder | None,
+        shape: Shape | None,
+        model: str,
+        blockless: set[int],
+        room: TakesRoom,
         cards: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        """`shape`: of the embedder, which makes its pictures here where the processes have only resized them. `cards`: have
-        the first processes decode on them, some on each; the others decode on the processor at the same time."""
+    ) -> None:
+        """`shape`: how the embedder's pictures are resized; the processes resize, the embedder does the rest
+        here. `cards`: some processes decode on each of these cards; the others use the CPU at the same time.
+        """
         assert embedder is None or shape is not None
         self._embedder, self._shape, self._room = embedder, shape, room
         self._said = PrepareToRead(
             model=model, blockless=sorted(blockless), side=embedder.side if embedder else 0,
             shape=asdict(shape) if shape else None,
         )  # fmt: skip
-        # The last that came back is the first to go: those that are not needed stay idle, and their pages leave.
+        # Last in, first out: processes that are not needed stay idle, and their memory can be swapped out.
         self._idle: queue.LifoQueue[WorkerProcess] = queue.LifoQueue()
         self._start = True
         self._cards: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -69,7 +76,7 @@ class Readers:
     def read(
         self, file: messages.FileToRead, holds: Callable[[str], bool], alive: Callable[[], None]
     ) -> DecodedFile | None:
-        """As read_file, in a process of its own. None: no process starts, which is no fault of the file."""
+        """As read_file, in one of the processes. None when no process can be started; no file is to blame then."""
         died = ""
         for _ in range(_TRIES):
             process = self._one()
@@ -105,7 +112,7 @@ class Readers:
                 process = self._idle.get_nowait()
                 if process.alive():
                     return process
-                process.kill()  # ended while it had nothing to do: no file's fault
+                process.kill()  # it ended while idle; no file is to blame
         if not self._start:
             return None
         said = self._said
@@ -133,9 +140,9 @@ class Readers:
         alive: Callable[[], None],
     ) -> DecodedFile:
         process.send(ReadFile(file=file))
-        with ExitStack() as taken:  # what it has taken is free again when it dies
+        with ExitStack() as taken:  # when the process crashes, its memory is free again
             while True:
-                # However long: a client that hears nothing any more ends this process, and they with it.
+                # No limit of time here: when the client hears nothing for long, it ends this worker and so these.
                 said = from_reader.decode(process.body(None))
                 match said:
                     case FileRead():

@@ -128,7 +128,13 @@ class WorkerService:
             from dedupd.adapters.vision.remote.embedder import BATCH, connect
 
             self._batch_size = max(self._batch_size, BATCH)
-            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
+            return connect(
+                self._remote, self.model, here, self._tell_where, lambda: self._busy("asking the services")
+            )  # fmt: skip
+
+    def _tell_where(self, why_here: str) -> None:
+        _note(f"embedding here for now: {why_here}" if why_here else "embedding by the services")
+        self._pipe.send(messages.SeesHere(why=why_here))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, by the thread that asks first."""
@@ -189,7 +195,7 @@ class WorkerService:
 
     @cached_property
     def _reader_pool(self) -> ReaderPool | None:
-        """None where threads do as well, or where the model's pictures are made in a way that only it knows."""
+        """None where threads are as fast, or where only the model itself can prepare its pictures."""
         if not self._reader_count:
             return None
         with self._busy("getting ready to read"):
@@ -323,13 +329,13 @@ class WorkerService:
 
 
 def _core_count(asked: int, *, waited_for: bool) -> int:
-    """Half of the cores, because the owner is working too, or all when the owner waits. More than there are help nobody."""
+    """Half of the cores, because the owner is working too; all of them when the owner waits. More are of no use."""
     cores = usable_cores()
     return min(asked, cores) if asked else cores if waited_for else cores // 2
 
 
 def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
-    """Few unless asked for more: each may hold a large picture, and one interpreter keeps no more of them at work."""
+    """At most 4 unless more are asked for: each may hold a large picture, and one interpreter keeps few busy."""
     cores = _core_count(asked, waited_for=waited_for)
     if not asked:
         return max(_FEWEST_THREADS, min(_MOST_THREADS, cores))
@@ -340,7 +346,7 @@ def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
 
 
 def _reader_count(asked: int, *, waited_for: bool) -> int:
-    """Processes that read, one for each core, as far as there is memory for them; 0: where threads do as well."""
+    """Reading processes: one for each core, as far as there is memory; 0 where threads are as fast."""
     count = min(_core_count(asked, waited_for=waited_for), readers_with_room())
     return count if count > _MOST_THREADS else 0
 

@@ -1,6 +1,6 @@
-"""A process of ours that reads pictures, and the pipes to it: started, asked, ended and reaped.
+"""A process of ours that reads pictures, and the pipes to it.
 
-Owns what it runs in and how its end is told; must stay light (stdlib + msgspec), and never know what is asked.
+Owns its environment, its start and its end. Must stay light (stdlib and msgspec), and never know what is asked.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from dedupd.adapters.vision import messages
 
 BUSY_SECONDS = 600.0
-"""Patience while the worker loads a model or searches: no file's fault."""
+"""Seconds to wait while the worker loads a model or searches; no file is to blame then."""
 _LEAVE_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
 _PART = 1 << 16
@@ -34,8 +35,12 @@ class WorkerDied(Exception):
 class WorkerProcess:
     """One process and the pipes to it."""
 
-    def __init__(self, module: str, log_path: Path | None) -> None:
-        """`log_path` None: what it says goes where this process's own stderr goes."""
+    def __init__(
+        self, module: str, log_path: Path | None, on_place: Callable[[str], None] = lambda why: None
+    ) -> None:
+        """`log_path` None: what it says goes where this process's own stderr goes. `on_place` is told why pictures are
+        embedded here for now, '' while services do it."""
+        self._on_place = on_place
         self._popen = subprocess.Popen(
             # -P and cwd: a folder of photos may hold a numpy.py.
             [sys.executable, "-P", "-m", module],
@@ -67,14 +72,18 @@ class WorkerProcess:
             raise WorkerDied(self._cause()) from None
 
     def receive(self, seconds: float) -> messages.Reply:
-        """The next reply but Busy. Raises WorkerDied at the end of the pipe or after `seconds` of silence."""
+        """The next reply other than Busy and SeesHere. Raises WorkerDied at the end of the pipe or after `seconds` of silence."""
         while True:
             reply = messages.replies.decode(self.body(BUSY_SECONDS if self._busy else seconds))
-            if not isinstance(reply, messages.Busy):
-                return reply
-            step = 1 if reply.begins else -1
-            self._busy += step
-            self._on_card += step * (reply.what in (messages.ON_CARD, messages.LOADING))
+            match reply:
+                case messages.Busy(begins=begins, what=what):
+                    step = 1 if begins else -1
+                    self._busy += step
+                    self._on_card += step * (what in (messages.ON_CARD, messages.LOADING))
+                case messages.SeesHere(why=why):
+                    self._on_place(why)
+                case _:
+                    return reply
 
     def body(self, seconds: float | None) -> bytes:
         """The next message as it came. `seconds` None: however long it takes."""
@@ -106,13 +115,13 @@ class WorkerProcess:
             return f"crashed (signal {-status})"
 
     def kill(self) -> None:
-        """End it now and reap it."""
+        """End the process now, and wait for its end."""
         self._popen.kill()
         self._popen.wait()
         self._close()
 
     def leave(self) -> None:
-        """Let it end by itself: it does when its stdin closes."""
+        """Let the process end by itself: it ends when its stdin closes."""
         if self._popen.stdin is not None:
             self._popen.stdin.close()
         try:
@@ -129,7 +138,7 @@ class WorkerProcess:
 
 
 def _open_log(path: Path) -> IO[bytes] | int:
-    """Decoders grumble about every odd file: the log starts anew when it has grown."""
+    """Decoders print warnings for many odd files, so the log is started anew when it has grown."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         grown = path.exists() and path.stat().st_size > _LOG_BYTES
@@ -139,12 +148,12 @@ def _open_log(path: Path) -> IO[bytes] | int:
 
 
 def worker_environment() -> dict[str, str]:
-    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no network."""
+    """The environment of our processes that read pictures or the index: this package, one thread, no network."""
     home = str(Path(__file__).resolve().parents[3])
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
         "HF_HUB_OFFLINE": "1",
-        # Each library that would tell its maker of its use, when asked by its own switch and by the common one.
+        # Libraries that may send usage statistics: each is switched off by its own variable and by the common one.
         "ORT_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
@@ -154,9 +163,9 @@ def worker_environment() -> dict[str, str]:
         "LANCE_DEFAULT_IO_BUFFER_SIZE": str(16 << 20),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # glibc: pictures and planes come and go by the megabyte. What is mapped anew for each has its pages cleared by
-        # the kernel again, a third of the time of comparing two photos; so they come from one heap, which keeps what
-        # the next one needs. What is larger than a photo's plane goes back at once.
+        # glibc: pictures and planes of several MB are allocated and freed all the time. With a new mapping for
+        # each, the kernel clears its pages again, a third of the time of comparing two photos. So they come from
+        # one heap, which is reused. What is larger than one plane of a photo is returned to the system at once.
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(256 << 20),

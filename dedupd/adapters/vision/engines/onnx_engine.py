@@ -1,7 +1,7 @@
-"""An ONNX graph, run: one thread on the processor without spinning, or cards; and nothing told to its maker.
+"""Runs an ONNX graph: one thread on the CPU without spinning, or cards; no telemetry.
 
-Owns which of the offered providers is used: one that starts, and gives the vectors that the processor gives. Worker
-process only.
+Owns which of the offered providers is used: one that starts, and gives the same vectors as the CPU. Worker process
+only.
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -37,7 +37,8 @@ def onnx_runner(graph: Path | bytes) -> Run:
 
 
 class OnnxCards:
-    """The graph on every card that ONNX Runtime can use and that gives the same vectors; thread-safe. There may be none."""
+    """The graph on each card that ONNX Runtime can use and that gives the same vectors; thread-safe. There may be
+    none."""
 
     def __init__(self, graph: Path, probe: NDArray[Any]) -> None:
         """`probe`: pictures for which each card is asked once, and the processor."""

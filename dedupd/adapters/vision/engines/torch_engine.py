@@ -1,4 +1,4 @@
-"""What every torch model shares: weights loaded offline, every allowed card, batches that shrink when memory runs out.
+"""What all torch models share: weights loaded offline, all allowed cards, smaller batches when memory runs out.
 
 Owns devices, number formats and memory; must never touch the network or run with random weights. Worker process only.
 """
@@ -124,7 +124,7 @@ class TorchEmbedder:
         return found
 
     def _tried(self, device: str, black: NDArray[np.float32]) -> _TorchEngine:
-        """An engine on this card, with the shortest numbers that give the same vectors, and as many pictures as fit."""
+        """An engine on this card, with the shortest number format that gives the same vectors, and its batch size."""
         torch = self._torch
         probe = np.concatenate(_patterns(black.shape[1:]))
         exact = _TorchEngine(torch, copy.deepcopy(self._network), self._features, device, torch.float32)
@@ -169,7 +169,8 @@ class _TorchEngine:
             self.most = max(1, min(_MOST_AT_ONCE, 1 << max(0, fits.bit_length() - 1)))
 
     def run(self, batch: NDArray[np.float32]) -> Vectors:
-        """Unit vectors. What does not fit is halved, from now on too; RuntimeError when one does not fit, or the device fails."""
+        """Unit vectors. A batch that does not fit is halved, and later ones too. Raises RuntimeError when not even one
+        picture fits, or the device fails."""
         rows: list[Vectors] = []
         done = 0
         while done < len(batch):

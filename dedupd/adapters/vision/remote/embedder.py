@@ -33,6 +33,7 @@ BATCH = PICTURES * AT_ONCE
 PATIENCE = 20.0
 """Seconds for which 'remote' tries again before it gives up."""
 Say = Callable[[str], None]
+"""Told why pictures are embedded here for now; '' while a service answers."""
 
 
 class RemoteEmbedder(Generic[S]):
@@ -45,7 +46,7 @@ class RemoteEmbedder(Generic[S]):
         busy: Callable[[], AbstractContextManager[None]] = nullcontext, patience: float = PATIENCE,
     ) -> None:  # fmt: skip
         """`busy` is entered while a service is waited for. `local` makes the same embedder here, for 'auto';
-        None: 'remote'. `say` is called when that changes.
+        None: 'remote'. `say` is called at the start, and when that changes.
 
         Raises VisionError when no service answers and there is no local embedder.
         """
@@ -57,6 +58,7 @@ class RemoteEmbedder(Generic[S]):
         self.note = self._place
         try:
             self._shape: Shape | None = endpoints.call(dialect.describe, patience=self._patience)
+            say("")
         except Unreachable as why:
             if local is None:
                 raise VisionError(f"the remote embedder cannot be used: {why}") from None
@@ -123,7 +125,7 @@ class RemoteEmbedder(Generic[S]):
     def _note_place(self, *, here: bool, why: str) -> None:
         if here != self._here:
             self._here, self.note = here, "here: no service answered" if here else self._place
-            self._say(f"seeing here for now: {why}" if here else "seeing remotely again")
+            self._say(why if here else "")
 
 
 def connect(
