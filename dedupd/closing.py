@@ -1,4 +1,4 @@
-"""What is open is closed when its `with` ends: said once. Must never know what it closes."""
+"""A base class for objects with a `close` method that are used in a `with`. Must never know what it closes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Closing:
-    """A base for what has a `close` of its own."""
+    """Calls `close` at the end of the `with`."""
 
     def close(self) -> None:
         raise NotImplementedError

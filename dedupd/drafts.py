@@ -1,8 +1,8 @@
-"""Writing a file whole or not at all: into a draft beside it first, which then takes its name.
+"""Writes a file whole or not at all: into a draft beside it first, which is then renamed.
 
-Own code, as no library that is kept well writes beneath an open folder (`dir_fd`), gives the file to the folder's
-owner before the sync, or names it without replacing. Must never touch a photo, nor another file than its own drafts
-and the one that it is asked to write.
+Own code, because no well-kept library writes below an open folder (`dir_fd`), gives the file to the folder's
+owner before the sync, or names it without replacing. Must never touch a photo, nor another file than its own
+drafts and the one that it is asked to write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 
 class FileDraft:
-    """The new file while it has no name of its own: `write`, then `replace`, or `sync` for who names it himself."""
+    """The new file while it has no name of its own: `write`, then `replace`; or `sync`, for callers that name
+    it themselves."""
 
     def __init__(self, path: str, mode: int, folder: int | None) -> None:
         above, name = os.path.split(path)
@@ -31,20 +32,21 @@ class FileDraft:
         self._file.writelines(pieces)
 
     def sync(self) -> None:
-        """What was written is on the disk when this returns."""
+        """Sync what was written: it is on the disk when this returns."""
         self._file.flush()
         os.fsync(self.fd)
 
     def replace(self) -> None:
-        """Sync it and give it its name, in the place of a file that has this name now.
+        """Sync the draft and rename it, replacing a file that has this name now.
 
-        After a power cut there is the old file or the new one; surely the new one once the folder is synced too.
+        After a power cut the old file or the new one is there; certainly the new one once the folder is
+        synced too.
         """
         self.sync()
         os.replace(self.name, self._path, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def drop(self) -> None:
-        """Close it; nothing is left of it unless it has got its name."""
+        """Close the draft; it is deleted unless it was renamed."""
         with suppress(OSError):  # a disk that takes no more: what is buffered is of no use
             self._file.close()
         with suppress(OSError):
@@ -53,9 +55,9 @@ class FileDraft:
 
 @contextmanager
 def draft_of(path: str | Path, mode: int, *, folder: int | None = None) -> Generator[FileDraft]:
-    """A draft of the file at `path`, relative to the open `folder` if there is one. Nothing of it is left at the end.
+    """A draft of the file at `path`, relative to the open `folder` if there is one; it is deleted at the end.
 
-    `mode` is what open(2) takes: the umask may take away from it. Raises OSError.
+    `mode` is that of open(2), reduced by the umask. Raises OSError.
     """
     draft = FileDraft(os.fspath(path), mode, folder)
     try:
@@ -65,7 +67,7 @@ def draft_of(path: str | Path, mode: int, *, folder: int | None = None) -> Gener
 
 
 def write_whole(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write the file at `path`, replacing one that is there. Raises OSError; then that one is as it was."""
+    """Write the file at `path`, replacing one that is there. Raises OSError; then the old file is unchanged."""
     with draft_of(path, mode) as draft:
         draft.write([data])
         draft.replace()

@@ -43,19 +43,19 @@ class DedupdError(Exception):
 
 
 class UsageError(DedupdError):
-    """A command line that cannot be meant."""
+    """A command line with no valid meaning."""
 
     exit_code = ExitCode.USAGE
 
 
 class ConfigError(DedupdError):
-    """config.toml says something dedupd cannot follow; the message names file and key."""
+    """config.toml has a wrong setting; the message names file and key."""
 
     exit_code = ExitCode.USAGE
 
 
 class ConsentNeeded(DedupdError):
-    """Moves are waiting for a yes and nobody is there to be asked."""
+    """Moves wait for a yes and nobody is there to be asked."""
 
     exit_code = ExitCode.CONSENT
 
@@ -85,15 +85,16 @@ class RootError(DedupdError):
 
 
 class VisionError(DedupdError):
-    """The vision worker cannot do what was asked of it."""
+    """The vision worker cannot do what it was asked to."""
 
 
 class NotCalibrated(VisionError):
-    """A model finds no thresholds on these photos: too few, or it tells nothing apart. It only proposes."""
+    """A model has no usable thresholds on these photos: too few photos, or it cannot tell them apart. Then it
+    only proposes."""
 
 
 class PhotosError(DedupdError):
-    """Apple's Photos, or a tool that speaks with it, did not do what was asked."""
+    """Apple's Photos, or a tool that controls it, failed."""
 
 
 class ProtocolError(DedupdError):
@@ -101,43 +102,44 @@ class ProtocolError(DedupdError):
 
 
 class Refusal(StrEnum):
-    """Why a file may not move: what follows is decided by this kind alone.
+    """Why a file may not move: the code decides by this kind, never by the sentence.
 
-    The sentence beside it (MoveRefused) is for people. It is made where the check is, as it names the file and what was
-    found; what the system's own errors mean is in adapters/fs/system_errors.py.
+    To add one: a member here with its sentence of meaning, and a `MoveRefused` raised by the check. The
+    sentence for people (the message of MoveRefused) is made by the check, because it names the file and what
+    was found; the system's own errors are translated in adapters/fs/system_errors.py.
     """
 
     NOT_QUIET = "not quiet"
-    """Changed less than the settle time ago."""
+    """Changed more recently than the settle time."""
     BUSY = "busy"
     """Another program has it open for writing."""
     CHANGED = "changed"
-    """Not the file that was looked at any more."""
+    """Not the file that was recorded any more."""
     OTHER_BYTES = "other bytes"
-    """The same by size and times, and yet not the recorded content."""
+    """Size and times are as recorded, but not the content."""
     GONE = "gone"
-    """Nothing lies there."""
+    """There is no file at the path."""
     HARD_LINK = "hard link"
-    """It has a second name: moving one of them would free nothing."""
+    """It has a second name (hard link): moving one of the names would free no space."""
     PLACEHOLDER = "cloud placeholder"
-    """Its bytes are in the cloud only."""
+    """Its bytes are only in the cloud."""
     NAME_TAKEN = "name taken"
-    """Another file took the chosen name at the last moment: tried again under the next one."""
+    """Another file took the chosen name at the last moment: tried again with the next name."""
     IN_THE_WAY = "in the way"
-    """A file or a link stands where a folder is to be."""
+    """A file or a link is where a folder must be."""
     NO_SPACE = "no space"
     OTHER_DISK = "other disk"
-    """It and its destination lie on two file systems."""
+    """It and its destination are on different file systems."""
     UNABLE = "unable"
-    """The file system knows no way to move a file without the danger of replacing another."""
+    """The file system has no way to move a file without the danger of replacing another."""
     NOT_ALLOWED = "not allowed"
     """Permissions, or a file system that is mounted read-only."""
     OTHER_ROOT = "other root"
-    """Another folder or disk lies at the root's path."""
+    """Another folder or disk is at the root's path."""
     CONTRADICTION = "contradiction"
-    """The order itself is wrong: a keeper that moves, a copy without one."""
+    """The order itself is wrong: it would move a keeper, or a copy without a keeper."""
     INTERRUPTED = "interrupted"
-    """A crash or a power cut came in between; the file is where it was."""
+    """Interrupted by a crash or a power cut; the file is where it was."""
     TAKEN_OUT = "taken out"
     """Its owner took it out of duplicates/."""
     DISK_FAILED = "disk failed"
@@ -145,15 +147,16 @@ class Refusal(StrEnum):
     NO_TRASH = "no trash"
     """The desktop has no trash there that keeps what is put into it."""
     PURGED = "purged"
-    """Its owner had it put into the trash."""
+    """Its owner put it into the trash with `purge`."""
     STAYS = "stays"
-    """What belongs to it cannot move with it, or a person keeps it."""
+    """A file that belongs to it cannot move with it, or a person keeps it."""
     FAILED = "failed"
-    """The system said no in another way."""
+    """The system refused for another reason."""
 
     @property
     def lasting(self) -> bool:
-        """True for what no waiting mends: tried again when the file or its keeper changes, or a person says so."""
+        """True when waiting does not help: tried again only when the file or its keeper changes, or a person
+        asks."""
         return self in _LASTING
 
 

@@ -112,11 +112,11 @@ EVERY_PIXEL = 65_500
 
 
 class Vision(Protocol):
-    """Eyes: a worker process that decodes, embeds, owns the index and proposes. May crash; never the caller.
+    """The vision worker: a process that decodes, embeds, owns the index and proposes. It may crash without
+    harm to the caller.
 
-    Every method starts the worker when it is not there, and raises VisionError (one sentence) when it
-    cannot be made to work at all. A file that crashes or hangs it is found, retried once and
-    answered as Unreadable.
+    Every method starts the worker when it is not running, and raises VisionError (one sentence) when it
+    cannot be made to work. A file that crashes or hangs it is found, retried once and answered as Unreadable.
     """
 
     def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:

@@ -1,6 +1,6 @@
-"""How far a task is, shown to whoever waits: on a terminal, in a notebook, or as a line now and then.
+"""Shows the progress of a task: on a terminal, in a notebook, or as a line from time to time.
 
-Owns the words of each phase. Must never import rich before something is to be shown: it costs each command 60 ms.
+Owns the words of each phase. Must never import rich before something is shown: that costs each command 60 ms.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Progress = Callable[[str, int, int], None]
-"""Phase, done, total; a total of 0 is not known yet."""
+"""progress(phase, done, total); a total of 0 means unknown."""
 
 PHASES = {
     "look": "Looking for photos", "index": "Reading photos", "compare": "Comparing months",
-    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "share": "Sharing disk space", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "Seeing photos", "pairs": "Comparing rows", "adopt": "Taking rows in", "export": "Exporting photos", "album": "Into the album",
+    "embed": "Seeing with the new model", "calibrate": "Measuring thresholds", "prove": "Checking pairs", "again": "Looking at earlier moves", "group": "Grouping", "annotate": "Keeping what copies know", "move": "Moving", "undo": "Putting back", "purge": "Into the trash", "share": "Sharing disk space", "pull": "Downloading", "verify": "Verifying", "picture": "Making small pictures", "see": "NetworkWithNormalisation photos", "pairs": "Comparing rows", "adopt": "Taking rows in", "export": "Exporting photos", "album": "Into the album",
 }  # fmt: skip
 PLAIN_SECONDS = 10.0
-"""Where no bars can be, a line now and then says how far it is."""
+"""Seconds between two lines of progress when bars cannot be shown."""
 
 
 def show_progress() -> AbstractContextManager[Progress]:
@@ -44,7 +44,7 @@ def show_progress() -> AbstractContextManager[Progress]:
 
 @contextmanager
 def bars(console: Console) -> Generator[Progress]:
-    """A bar for each phase, with rate and ETA."""
+    """A bar for each phase, with rate and estimated time."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -81,7 +81,7 @@ def bars(console: Console) -> Generator[Progress]:
 
 
 class PlainLines:
-    """A line now and then."""
+    """Prints a line from time to time."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._phase, self._last = say, "", 0.0

@@ -1,4 +1,4 @@
-"""The version of this dedupd, once. Must never import anything: every part may ask for it."""
+"""The version of this dedupd. Must never import anything, because every part may import it."""
 
 from __future__ import annotations
 

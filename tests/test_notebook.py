@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from io import StringIO
@@ -44,6 +45,15 @@ def photos(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*.jpg")}
 
 
+def run_cell(source: str, names: dict[str, Any]) -> str:
+    """What Jupyter would show of the cell's last line, where that is an expression."""
+    body = ast.parse(source).body
+    last = body.pop() if isinstance(body[-1], ast.Expr) else None
+    exec(compile(ast.Module(body, []), str(NOTEBOOK), "exec"), names)
+    value = None if last is None else eval(compile(ast.Expression(last.value), str(NOTEBOOK), "eval"), names)
+    return value._repr_html_() if hasattr(value, "_repr_html_") else ""
+
+
 def test_the_example_notebook_runs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By its cells, in one name space: a kernel is thirty packages to say the same."""
     before, names = photos(root), dict[str, Any]()
@@ -51,11 +61,11 @@ def test_the_example_notebook_runs(root: Path, capsys: pytest.CaptureFixture[str
     for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"]:
         if cell["cell_type"] == "code":
             assert cell["outputs"] == [] and cell["execution_count"] is None
-            exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
-            shown.append(capsys.readouterr().out)
-    _, looked, whole, moved, back = shown
+            shown.append(run_cell("".join(cell["source"]), names) + capsys.readouterr().out)
+    _, looked, whole, pictures, moved, back = shown
     assert "2024/06 2 photos 1 group(s)\n  keeps 2024/06/a.jpg would move ['2024/06/a copy.jpg']" in looked
     assert "Summary updated" not in looked and whole == "3 photos 1 would move 1 group(s)\n"
+    assert pictures.count("<figure") == 2 and "a copy.jpg" in pictures
     assert "Summary updated for 2024/06\nMoved 1 duplicate files from 1 group(s) in 2024/06." in moved
     assert back == "1 file(s) put back\n"
     assert photos(root) == before

@@ -1,1 +1,1 @@
-"""One library or OS facility each, the only home of its import; must never decide policy."""
+"""One library or OS facility each, the only place that imports it. Must never decide policy."""

@@ -15,7 +15,7 @@ class SystemClock:
         return time.monotonic()
 
     def since_boot(self) -> float:
-        # macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC, unlike time.monotonic(), goes on while it sleeps.
+        # macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC, unlike time.monotonic(), continues during sleep.
         return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
     def sleep(self, seconds: float) -> None:

@@ -1,8 +1,7 @@
-"""How the machine is doing: battery, load, how fast its disks answer.
+"""The state of the machine: battery, load, and how fast its disks answer.
 
-Owns where systems tell it. Must never wait for long, write, or open a photo.
-
-Sources: Linux, Documentation/ABI/testing/sysfs-class-power and Documentation/block/stat.rst; macOS, pmset(1).
+Owns where each system says so. Must never wait long, write, or open a photo. Sources: Linux,
+Documentation/ABI/testing/sysfs-class-power and Documentation/block/stat.rst; macOS, pmset(1).
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ _PMSET_SECONDS = 5.0
 
 
 class MachineGauge:
-    """Reads them. How fast a disk answers is what happened since it was read last."""
+    """Reads the state. A disk's speed is that since the last reading."""
 
     def __init__(self, supplies: Path = _SUPPLIES, disks: Path = _DISKS) -> None:
         self._supplies, self._disks = supplies, disks
         self._before: dict[int, tuple[int, int]] = {}
-        """Device -> requests done and the milliseconds they took, when it was read last."""
+        """Device -> (requests, milliseconds they took) at the last reading."""
 
     def read(self, devices: Iterable[int]) -> Machine:
-        """`devices`: numbers of the disks that matter, as stat gives them."""
+        """`devices`: the device numbers of the disks that matter, as stat gives them."""
         load = None
         with suppress(OSError):
             load = os.getloadavg()[0] / (os.cpu_count() or 1)
@@ -40,7 +39,7 @@ class MachineGauge:
         return Machine(battery=battery, load=load, disk_ms=max(slow, default=None))
 
     def _battery(self) -> float | None:
-        """None while a mains adapter feeds it. The battery of a mouse is none."""
+        """None on mains power. The battery of a mouse does not count."""
         left: list[float] = []
         for supply in _entries(self._supplies):
             kind = _text(supply / "type")
@@ -59,10 +58,11 @@ class MachineGauge:
                 ["/usr/bin/pmset", "-g", "batt"],
                 capture_output=True, text=True, timeout=_PMSET_SECONDS, check=False,
             ).stdout  # fmt: skip
-        return battery_told(told)
+        return battery_from_pmset(told)
 
     def _answers_in(self, device: int) -> float | None:
-        """ms a request; None where nobody counts (network, several disks) and while nothing was asked."""
+        """Milliseconds per request; None when nothing counts them (network, several disks) and when there
+        were no requests."""
         numbers = _text(self._disks / f"{os.major(device)}:{os.minor(device)}" / "stat").split()
         if len(numbers) < 8 or not all(number.isdigit() for number in numbers):
             return None
@@ -73,8 +73,8 @@ class MachineGauge:
         return max(0.0, (took - before[1]) / (done - before[0]))
 
 
-def battery_told(by_pmset: str) -> float | None:
-    """Per cent left, by what `pmset -g batt` prints; None on mains."""
+def battery_from_pmset(by_pmset: str) -> float | None:
+    """Per cent left, from the output of `pmset -g batt`; None on mains power."""
     found = re.search(r"(\d{1,3})%", by_pmset)
     return float(found.group(1)) if found and "Battery Power" in by_pmset else None
 

@@ -1,10 +1,9 @@
-"""Files that stand in for others which are in a cloud only, told without opening them: by flag and by extended attribute.
+"""Recognises placeholders of cloud files without opening them: by file flag and by extended attribute.
 
-By name alone core/settling.py tells more of them; by blocks, who knows the file system. Must never open a file: opening is
-what makes a client download it.
-
-Sources: Apple, <sys/stat.h> (SF_DATALESS: iCloud, OneDrive and all of File Provider); Nextcloud's client,
-libsync/vfs/xattr (`hydrate_exec`, on one byte); Dropbox's earlier client for macOS (`placeholder`, on no byte).
+Others are recognised by name in core/settling.py, and by their blocks where the file system is known. Must
+never open a file: opening is what makes a client download it. Sources: Apple, <sys/stat.h> (SF_DATALESS:
+iCloud, OneDrive and all of File Provider); Nextcloud's client, libsync/vfs/xattr (`hydrate_exec`, on one
+byte); Dropbox's earlier client for macOS (`placeholder`, on no byte).
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import sys
 _SF_DATALESS = 0x40000000
 _MARKS = ("user.nextcloud.hydrate_exec", "com.dropbox.placeholder", "user.com.dropbox.placeholder")
 _LARGEST = 1
-"""Bytes of a stand-in that has such a mark: so hardly a file is asked for it."""
+"""Bytes of a placeholder with an extended attribute, at most; so that the attribute is asked for very few
+files."""
 _XATTR_NOFOLLOW = 1
 
 
 def stands_in(path: str, found: os.stat_result) -> bool:
-    """Whether the file at `path`, of which lstat said `found`, is marked as one whose bytes are elsewhere."""
+    """Whether the file at `path`, whose lstat is `found`, is marked as a placeholder."""
     if getattr(found, "st_flags", 0) & _SF_DATALESS:
         return True
     return found.st_size <= _LARGEST and any(_has(path, mark) for mark in _MARKS)

@@ -29,13 +29,14 @@ from dedupd.bench.gallery import CAMERAS, camera_exif, noise, scene
 
 Pixels = NDArray[np.uint8]
 _PLACE = (1600, 1200)
-"""Each place is painted this large once, and every shot of it enlarged."""
+"""Each place is painted once in this size, and every shot of it is enlarged."""
 _SHOTS = 3
 _SAVED_AGAIN = 2000
-"""Long side, px."""
+"""Pixels of the long side."""
 _QUALITY, _AGAIN = 90, 80
 _DETAIL, _GRAIN = 9.0, 3.0
-"""Grey levels of deviation, of what enlarging left out and of the sensor: a 12 Mpixel file has some 3.5 MB then."""
+"""Standard deviations in grey levels: of the detail that enlarging left out, and of the sensor's grain. A
+file of 12 Mpixel then has about 3.5 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class PaintedShot:
 
 
 def shots(photos: int) -> Iterator[PaintedShot]:
-    """The different ones among `photos`."""
+    """The different photos among `photos`."""
     for number in range(photos - 2 * (photos // 10)):
         place, nth = divmod(number, _SHOTS)
         apart = timedelta(milliseconds=400) if place % 10 == 9 else timedelta(minutes=2)
@@ -63,7 +64,7 @@ def shots(photos: int) -> Iterator[PaintedShot]:
 
 
 def paint(folder: Path, photos: int, megapixels: float, seed: int = 1) -> None:
-    """Fill `folder`; on all cores."""
+    """Fill `folder`, using all cores."""
     size = _size(megapixels)
     different = list(shots(photos))
     of_places = [different[at : at + _SHOTS] for at in range(0, len(different), _SHOTS)]
@@ -76,7 +77,7 @@ def paint(folder: Path, photos: int, megapixels: float, seed: int = 1) -> None:
 
 
 def _size(megapixels: float) -> tuple[int, int]:
-    """4:3, in whole blocks of JPEG."""
+    """Width and height: 4:3, in whole blocks of JPEG."""
     wide = 16 * max(8, round(sqrt(megapixels * 1e6 * 4 / 3) / 16))
     return wide, 12 * wide // 16
 
@@ -91,7 +92,7 @@ def _paint_place(
         target.parent.mkdir(parents=True, exist_ok=True)
         exif = camera_exif(shot.taken, shot.place % len(CAMERAS))
         image.save(target, quality=_QUALITY, exif=exif)
-        # By turns a byte copy, and the picture saved again.
+        # Alternately a byte copy, and the picture saved again.
         if shot.number in copied and shot.number % 8 == 0:
             target.with_stem(f"{target.stem} (1)").write_bytes(target.read_bytes())
         elif shot.number in copied:
@@ -101,14 +102,14 @@ def _paint_place(
 
 
 def _shown(place: Image.Image, shot: PaintedShot, size: tuple[int, int], seed: int) -> Image.Image:
-    """What this shot shows of the place, with detail and grain of its own size."""
+    """What this shot shows of the place, with detail and grain at its own size."""
     rng = np.random.default_rng((seed, shot.number))
     share = float(rng.uniform(0.84, 0.96))
     wide, high = place.width * share, place.height * share
     left, top = float(rng.uniform(0, place.width - wide)), float(rng.uniform(0, place.height - high))
     view = place.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + wide, top + high))
     pixels = np.asarray(view).astype(np.int16)
-    # The same detail at the same place of the scene: it lies on the place, not on the lens.
+    # The same detail at the same place of the scene: it belongs to the place, not to the lens.
     detail, grain = _textures(size)
     moved = (
         -round(top / high * size[1]) - 641 * shot.place,
@@ -121,14 +122,14 @@ def _shown(place: Image.Image, shot: PaintedShot, size: tuple[int, int], seed: i
 
 @lru_cache(maxsize=1)
 def _textures(size: tuple[int, int]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Detail (1/f) and grain of a whole picture; made once, and moved about."""
+    """Detail (1/f) and grain of a whole picture; made once, and shifted for each shot."""
     rng = np.random.default_rng(11)
     detail, grain = noise(rng, *size, 1.0) * _DETAIL, rng.normal(0, _GRAIN, size[::-1])
     return np.clip(detail, -120, 120).astype(np.int8), np.clip(grain, -120, 120).astype(np.int8)
 
 
 def main() -> None:
-    """As the module's docstring says."""
+    """See the module's docstring."""
     parser = argparse.ArgumentParser(allow_abbrev=False, prog="python -m dedupd.bench.camera")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=300)

@@ -24,9 +24,10 @@ from dedupd.core.photo import Candidate, Evidence, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for
 
 PRIOR_WIDTH = 2.0
-"""Standard deviation of the prior on each weight: features run from 0 to 1, so that 2 lets one decide little alone."""
+"""Standard deviation of the prior on each weight: features run from 0 to 1, so with 2 no single one decides
+much."""
 GENERATED = 0.3
-"""What a generated pair counts, where a photographed one counts 1: there are many of one kind."""
+"""Weight of a generated pair, when a photographed one has 1: there are many of one kind."""
 _FOLDS = 5
 _MODELS = ("", "lite0-gem/1")
 
@@ -39,11 +40,11 @@ class Known:
     duplicates: bool
     share: float
     fold: int
-    """Pairs of one photo are tested together, never on what they were fitted on."""
+    """Pairs of one photo are tested together, never on the data they were fitted on."""
 
 
 def known(rows: Iterable[dict[str, Any]], model: str) -> Iterator[Known]:
-    """The pairs as this model sees them; '' has no cosines."""
+    """The pairs with this model's cosines; '' has no cosines."""
     for row in rows:
         if row["label"] not in {"copy", "burst", "wrong"}:
             continue
@@ -74,7 +75,7 @@ def fit(pairs: Sequence[Known]) -> NDArray[np.float64]:
         slope = x.T @ (share * (y - p)) - weights / PRIOR_WIDTH**2
         curve = (x * (share * p * (1 - p))[:, None]).T @ x + np.eye(len(weights)) / PRIOR_WIDTH**2
         step = np.linalg.solve(curve, slope)
-        # Newton alone overshoots where the logistic is nearly flat.
+        # Newton's method alone overshoots where the logistic function is nearly flat.
         weights += step / max(1.0, float(np.abs(step).max()) / 2)
         if np.abs(step).max() < 1e-8:
             break

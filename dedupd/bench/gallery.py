@@ -33,10 +33,11 @@ def scene(
     subject: int | None = 0,
     frame: int = 0,
 ) -> Image.Image:
-    """A landscape: sky, ridges, ground, trees and houses; every seed another place.
+    """A landscape: sky, ridges, ground, trees and houses; every seed is another place.
 
-    `shift` moves the camera by pixels; `subject` paints one figure per value at a place of its own, None none;
-    `frame` is another exposure of the same moment: the figure has taken a step, the sensor's grain is another.
+    `shift` moves the camera by pixels. `subject` paints one figure per value at a place of its own, None
+    paints none. `frame` is another exposure of the same moment: the figure has taken a step, and the grain
+    differs.
     """
     image = _landscape(seed, size).copy()
     if subject is not None:
@@ -49,7 +50,8 @@ def scene(
 
 @lru_cache(maxsize=8)
 def _landscape(seed: int, size: tuple[int, int]) -> Image.Image:
-    """The place without anybody, and room for the camera to move. Kept: most of the work, and asked for in rows."""
+    """The place without a figure, larger than the picture so that the camera can move. Cached, because it is
+    most of the work and is asked for repeatedly."""
     rng = np.random.default_rng(seed)
     wide, high = size[0] + 2 * _MARGIN, size[1] + 2 * _MARGIN
     canvas = _sky(rng, wide, high)
@@ -110,7 +112,7 @@ def _things(rng: np.random.Generator, image: Image.Image, horizon: float) -> Non
 
 
 def _figure(image: Image.Image, seed: int, number: int, step: int) -> None:
-    """Somebody in the foreground; another number stands elsewhere in other clothes."""
+    """A figure in the foreground; another number stands elsewhere in other clothes."""
     rng = np.random.default_rng((seed, number, 7))
     draw = ImageDraw.Draw(image)
     wide, high = image.size
@@ -125,7 +127,7 @@ def _figure(image: Image.Image, seed: int, number: int, step: int) -> None:
 
 
 def receipt(seed: int, shop: str = "GREENGROCER 12 MILL LANE") -> Image.Image:
-    """A till receipt; all of one shop look alike and none may ever move."""
+    """A till receipt; all of one shop look alike, and none may ever move."""
     rng = np.random.default_rng(seed)
     paper = Image.new("L", (700, 1000), 246)
     draw = ImageDraw.Draw(paper)
@@ -145,7 +147,7 @@ def receipt(seed: int, shop: str = "GREENGROCER 12 MILL LANE") -> Image.Image:
 
 @dataclass(slots=True)
 class Gallery:
-    """Writes pictures below a folder and remembers what they are."""
+    """Writes pictures below a folder and records what they are."""
 
     folder: Path
     truth: list[dict[str, object]] = field(default_factory=list)
@@ -221,7 +223,7 @@ def _burst(gallery: Gallery, seed: int) -> None:
 
 
 def _look_alikes(gallery: Gallery, seed: int) -> None:
-    """One place, another person, an hour apart; and receipts of one shop: none of them is a duplicate."""
+    """One place, another person, an hour apart; and receipts of one shop. None of them is a duplicate."""
     for who in range(2):
         taken = datetime(2024, 7, 5, 11 + who, 0, 0)
         gallery.add(
@@ -237,7 +239,7 @@ def _look_alikes(gallery: Gallery, seed: int) -> None:
 
 
 def more_photos(gallery: Gallery, seed: int) -> None:
-    """What arrives while the daemon watches: a photo, its copy by messenger, another photo."""
+    """The photos that arrive while the daemon watches: a photo, its copy by messenger, another photo."""
     image = scene(seed + 7000)
     gallery.add("2024/06/IMG_2000.jpg", image, "new", "original", taken=datetime(2024, 6, 28, 18, 0, 3))
     small = image.resize((1024, 768), Image.Resampling.LANCZOS)

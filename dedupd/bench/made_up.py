@@ -1,8 +1,9 @@
-"""Made-up rows in a real index, searched as an import searches them: by the bars and in the blocks of the product.
+"""Generated rows in a real index, searched as at an import: by the same bars and in the same blocks.
 
-    python -m dedupd.bench.made_up PHOTOS RUNS DIMENSIONS      what that cost, as one JSON line
+    python -m dedupd.bench.made_up PHOTOS RUNS DIMENSIONS      the costs, as one JSON line
 
-A tenth of the photos are copies, a tenth have no clock, none has a small picture. Must never touch an index of anybody's.
+A tenth of the photos are copies, a tenth have no clock, none has a small picture. Must never touch an
+existing index.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from dedupd.core.photo import Traits
 from dedupd.pipeline.compare import FRESH
 
 _BAR = 0.78
-"""EfficientNet-Lite0's, across months."""
+"""EfficientNet-Lite0's bar across months."""
 _WHOLE = 200_000
-"""Photos up to which every one is searched for; of more, so many blocks of them."""
+"""Photos up to which all are searched for; of more, a number of blocks."""
 _BLOCKS = 8
 
 
 def search(photos: int, runs: int, dimensions: int) -> dict[str, Any]:
-    """The figures of this process."""
+    """The costs of this process."""
     columns: dict[str, list[float]] = {"candidates_cpu_s": [], "ready_cpu_s": [], "one_photo_ms": []}
     with tempfile.TemporaryDirectory(prefix="dedupd-scale-") as temporary:
         # Elsewhere, so that the memory is that of the search alone.
@@ -83,7 +84,7 @@ def _one(index: PhotoIndex, insides: PhotoIndex, content: str) -> float:
 
 
 def _candidates(index: PhotoIndex, insides: PhotoIndex, fresh: Sequence[str]) -> int:
-    """How many pairs these photos have, each of those among them once."""
+    """The number of pairs of these photos, each pair among them once."""
 
     def unknown(contents: Sequence[str]) -> GreyPictures:
         count = len(contents)
@@ -99,7 +100,8 @@ def _candidates(index: PhotoIndex, insides: PhotoIndex, fresh: Sequence[str]) ->
 
 
 def _rows(photos: int, dimensions: int, at_once: int = 4096) -> Iterator[list[PhotoRow]]:
-    """Photos whose vectors resemble each other as those of photos do: cosine 0.35 on average, 0.08 to either side."""
+    """Photos whose vectors have the similarities of real photos: cosine 0.35 on average, standard deviation
+    0.08."""
 
     rng = np.random.default_rng(photos)
     spectrum = np.arange(1, dimensions + 1, dtype=np.float32) ** -0.9

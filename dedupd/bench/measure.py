@@ -1,6 +1,6 @@
-"""One labelled gallery measured: a dry run on a state of its own, scored and timed, phase by phase.
+"""Measures one labelled gallery: a dry run with a state of its own, scored, and timed by phase.
 
-Must never change the gallery. Times are of this machine at this moment: compare ratios of one run.
+Must never change the gallery. Times are those of this machine at this moment: compare ratios of one run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """What another tool gave on the same gallery."""
+    """The result of another tool on the same gallery."""
 
     tool: str
     score: Score
@@ -36,7 +36,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one run gave."""
+    """The results of one run."""
 
     score: Score
     photos: int
@@ -45,7 +45,7 @@ class Measurement:
     phases: dict[str, float] = field(default_factory=dict)
     """Phase -> seconds."""
     again: float = 0.0
-    """Seconds of a second pass with nothing new."""
+    """Seconds of a second pass without changes."""
     others: tuple[Other, ...] = ()
 
 
@@ -75,7 +75,7 @@ def measure(folder: Path, truth: Path, on_progress: Progress) -> Measurement:
 
 
 class _Label(msgspec.Struct, kw_only=True):
-    """One file of truth.json, as far as bench/score.py asks for it."""
+    """One file of truth.json, with the fields that bench/score.py needs."""
 
     path: str
     group_id: str | int
@@ -93,7 +93,7 @@ class _Truth(msgspec.Struct):
 
 
 def _labels(truth: Path) -> list[dict[str, Any]]:
-    """All of them looked at before a run that takes long. UsageError."""
+    """All labels, checked before a long run. Raises UsageError."""
     try:
         document = msgspec.convert(json.loads(truth.read_text("utf-8")), _Truth)
         return [msgspec.structs.asdict(label) for label in document.files]
@@ -134,7 +134,7 @@ def _others(
 
 
 class _Stopwatch:
-    """Seconds spent in each phase, told by the progress calls that mark its first step."""
+    """Seconds spent in each phase, measured from the progress calls that mark its first step."""
 
     def __init__(self, on_progress: Progress) -> None:
         self.seconds: dict[str, float] = {}

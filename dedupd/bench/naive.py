@@ -25,7 +25,7 @@ from dedupd.bench.speed import used
 
 
 def look(folder: Path) -> dict[str, str | float]:
-    """All photos below `folder`, one by one."""
+    """Process all photos below `folder`, one by one."""
     began = time.monotonic()
     model, _ = choose("auto")
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))

@@ -21,7 +21,7 @@ from typing import Any
 
 Groups = list[list[str]]
 _LIMIT = 1800.0
-"""Seconds after which a tool has had its turn."""
+"""Seconds that a tool may take."""
 
 _IMAGEDEDUP = """
 import json, os, sys
@@ -40,7 +40,7 @@ finder.set_similarity(10)
 json.dump([[str(path) for path in group] for group in finder.find_similar()], open(sys.argv[2], "w"))
 """
 _EACH_GROUP = 'VIEW(){ for f in "$@"; do printf "%s\\0" "$f"; done; printf "\\0"; }'
-"""Names end in NUL, groups in another: a name may hold spaces and newlines."""
+"""File names end with NUL, groups with a second NUL, because a name may hold spaces and newlines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinding:
-    """What one tool found."""
+    """The result of one tool."""
 
     tool: str
     groups: Groups
@@ -65,12 +65,12 @@ class ToolFinding:
 
 
 def installed() -> list[Tool]:
-    """The tools that this machine has."""
+    """The tools that are installed on this machine."""
     return [tool for tool in _TOOLS if tool.installed()]
 
 
 def ask(tool: Tool, folder: Path, scratch: Path) -> ToolFinding:
-    """Have `tool` look for duplicates in `folder`."""
+    """Let `tool` search for duplicates in `folder`."""
     began = time.monotonic()
     try:
         groups = tool.groups(folder, scratch)
@@ -81,9 +81,10 @@ def ask(tool: Tool, folder: Path, scratch: Path) -> ToolFinding:
 
 
 def moves(groups: Groups, named: Callable[[str], str], pixels: Mapping[str, int]) -> list[dict[str, Any]]:
-    """What following each group would do: the picture with most pixels stays, then the larger file; a file moves once.
+    """The moves that following each group would cause: the picture with most pixels stays, then the larger
+    file; a file moves once.
 
-    `named` turns an absolute path into the labels' own, by which `pixels` is asked (0: not known).
+    `named` turns an absolute path into the labels' own, with which `pixels` is called (0: not known).
     """
     gone: set[str] = set()
     found: list[dict[str, Any]] = []
@@ -117,7 +118,7 @@ def _findimagedupes(folder: Path, scratch: Path) -> Groups:
 
 
 def _in_python(script: str) -> Callable[[Path, Path], Groups]:
-    """A tool that is a library for Python, in a process of its own."""
+    """A tool that is a Python library, run in a process of its own."""
 
     def groups(folder: Path, scratch: Path) -> Groups:
         answer = Path(tempfile.mkdtemp(dir=scratch)) / "groups.json"
@@ -134,7 +135,7 @@ def _in_python(script: str) -> Callable[[Path, Path], Groups]:
 
 
 def _joined(groups: Iterable[Sequence[str]]) -> Groups:
-    """Groups that share a file are one, as these tools' own deleters treat them."""
+    """Groups that share a file are joined, as these tools' own deleters do."""
     home: dict[str, list[str]] = {}
     for group in groups:
         whole = list(dict.fromkeys(p for path in group for p in home.get(path, [path])))

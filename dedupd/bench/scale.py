@@ -1,7 +1,7 @@
-"""What the search for candidates across a library costs, by made-up rows; and a first import of painted files.
+"""The cost of searching candidates across a library, with generated rows; and a first import of painted files.
 
-Owns the run and its figures; the rows are made and searched by `made_up.py`, in a process of its own with one thread, the
-files are imported by `real_import.py`.
+Owns the run and its figures; the rows are made and searched by `made_up.py`, in a process of its own with one
+thread, the files are imported by `real_import.py`.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _LIBRARIES = ("dedupd", "numpy", "lancedb", "pyarrow")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What the runs gave: medians, and their spread under the same names."""
+    """Results of the runs: medians, and their spread under the same names."""
 
     machine: str
     versions: dict[str, str]
     photos: int
     searched: int
-    """Photos that were searched for; of fewer than all, `candidates_cpu_s` is scaled up."""
+    """Photos that were searched for; when not all were, `candidates_cpu_s` is scaled up."""
     runs: int
     pairs: int
-    """Candidates of those."""
+    """Candidates of those photos."""
     candidates_cpu_s: float
-    """CPU seconds of the search for the candidates of all photos, those to get ready among them."""
+    """CPU seconds to search the candidates of all photos, including the preparation."""
     ready_cpu_s: float
-    """Of them, once after each start: to read what is kept of every row."""
+    """CPU seconds of the preparation, once after each start: reading what is stored for every row."""
     one_photo_ms: float
-    """CPU ms for the candidates of one photo, when that is read."""
+    """CPU milliseconds for the candidates of one photo, after the preparation."""
     search_mb: float
     """The process that searched, at most."""
     imported: int = 0

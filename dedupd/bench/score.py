@@ -1,7 +1,8 @@
-"""A report against the truth: what was found, what would move wrongly, pair by pair.
+"""Compares a report with the truth: what was found, what would move wrongly, pair by pair.
 
-The rules are those of the labelled galleries dedupd is measured on: a moved file is right beside a kept file of its
-group, unscored when a careful person could not say, wrong otherwise; equal bytes credit only the file labelled exact.
+The rules are those of dedupd's labelled galleries: a moved file is right beside a kept file of its group, not
+scored when a careful person could not decide, wrong otherwise; for equal bytes only the file labelled exact
+counts.
 """
 
 from __future__ import annotations
@@ -17,24 +18,24 @@ DERIVED = frozenset({"resized", "reencoded", "cropped", "edited", "rotated"})
 
 @dataclass(slots=True)
 class Score:
-    """Counts; `of` per relation counts labelled duplicates, `moved` and `found` how many of them."""
+    """Counts. For each relation, `of` counts labelled duplicates, `moved` and `found` how many of them."""
 
     files: int = 0
     of: Counter[str] = field(default_factory=Counter)
     moved: Counter[str] = field(default_factory=Counter)
     """Moved beside a kept file of their group."""
     found: Counter[str] = field(default_factory=Counter)
-    """Moved, or put before a person with a file of their group."""
+    """Moved, or shown to a person with a file of their group."""
     wrong: list[tuple[str, str]] = field(default_factory=list)
     """(moved, kept) of different groups."""
     unrelated_in_review: list[tuple[str, str]] = field(default_factory=list)
     torn_units: int = 0
     lesser_kept: int = 0
-    """Originals that would move beside a lesser copy."""
+    """Originals that would move beside a copy with less."""
 
 
 def score(truth: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]) -> Score:
-    """`truth`: entries of truth.json; `groups`: of the report, paths as in the truth."""
+    """`truth`: entries of truth.json; `groups`: those of the report, with paths as in the truth."""
     known = {str(entry["path"]): entry for entry in truth}
     result = Score(files=len(known))
     result.of.update(str(e["relation"]) for e in truth if e["relation"] in DUPLICATES)

@@ -1,10 +1,10 @@
-"""How fast dedupd reads and compares photos of a camera's size, beside the naive way, in one run.
+"""How fast dedupd reads and compares photos of a camera's size, compared with the naive way in the same run.
 
     python -m dedupd.bench.speed FOLDER       one scan of FOLDER in a fresh state; its costs as one JSON line
 
-Owns the runs and their figures. Each scan and each naive run is a process of its own, one after another, so that
-peaks and processor time are its own. Must never change a photo. Times are of this machine at this moment: compare
-ratios of one run.
+Owns the runs and their figures. Each scan and each naive run is a process of its own, one after another, so
+that memory peaks and CPU times are separate. Must never change a photo. Times are those of this machine at
+this moment: compare ratios of one run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """The least and the greatest of the runs."""
+    """The minimum and the maximum of the runs."""
 
     least: float
     greatest: float
@@ -42,26 +42,26 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """What the runs gave: medians, and their spread under the same names."""
+    """Results of the runs: medians, and their spread under the same names."""
 
     machine: str
     photos: int
     megapixels: float
     runs: int
     ratio_to_naive: float
-    """Seconds of the naive way for one second of dedupd, whole process; above 1 dedupd is the faster one."""
+    """Seconds of the naive way for one second of dedupd, whole process; above 1 dedupd is faster."""
     photos_per_s: float
     read_ms: float
-    """CPU ms a photo: hash, decode, embed, store."""
+    """CPU milliseconds per photo: hash, decode, embed, store."""
     pair_ms: float
-    """CPU ms a pair that was looked at."""
+    """CPU milliseconds per pair that was aligned."""
     pairs: int
     peak_mb: float
     cpu_s: float
     system_share: float
-    """Of the CPU time, what the kernel took."""
+    """Share of the CPU time spent in the kernel."""
     naive: str
-    """What the naive way is made of."""
+    """What the naive way consists of."""
     naive_s: float
     naive_cpu_s: float
     peers: dict[str, float]
@@ -70,7 +70,7 @@ class Speed:
 
 
 def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) -> Speed:
-    """Paint the photos, then scan them, by dedupd and naively, `runs` times by turns."""
+    """Paint the photos, then scan them, alternately with dedupd and naively, `runs` times."""
     with tempfile.TemporaryDirectory(prefix="dedupd-speed-") as temporary:
         folder = Path(temporary, "Pictures")
         on_progress("paint", 0, 1)
@@ -80,7 +80,7 @@ def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) ->
 
 
 def measure_folder(folder: Path, megapixels: float, runs: int, on_progress: Progress) -> Speed:
-    """The same of a folder that is there."""
+    """The same for an existing folder."""
     ours: list[dict[str, Any]] = []
     naive: list[dict[str, Any]] = []
     for done in range(runs):
@@ -115,7 +115,7 @@ def measure_folder(folder: Path, megapixels: float, runs: int, on_progress: Prog
 
 
 def _run(module: str, *arguments: str) -> str:
-    """Its last line."""
+    """Run a process; returns its last line."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False
     )
@@ -135,7 +135,7 @@ def machine() -> str:
 
 
 def scan(folder: Path) -> dict[str, float]:
-    """One dry scan of `folder` in a state of its own, and what it cost."""
+    """One dry scan of `folder` with a state of its own, and its costs."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dedupd-speed-") as state:
         with Library.open([folder], state_dir=Path(state, "state"), config=None) as library:
@@ -158,13 +158,13 @@ def scan(folder: Path) -> dict[str, float]:
 
 
 def used() -> tuple[float, float]:
-    """Seconds of this process and of its children that ended, in user mode and in the kernel."""
+    """CPU seconds of this process and of its ended children, (user mode, kernel)."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime
 
 
 class _Watched:
-    """A `Vision` that notes what reading and proving cost its worker."""
+    """A `Vision` that records what reading and proving cost its worker."""
 
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
@@ -199,7 +199,7 @@ class _Watched:
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / (1 << 20)
 
     def _cpu(self) -> float:
-        """Seconds that the worker used so far; 0 before it started."""
+        """CPU seconds of the worker so far; 0 before it started."""
         pid = cast("int | None", getattr(self._vision, "pid", None))
         return 0.0 if pid is None else cpu_of(pid)
 

@@ -1,7 +1,7 @@
-"""Many pictures seen elsewhere, for a library to adopt: what `dedupd backfill` does.
+"""`dedupd backfill`: embeds many pictures outside a library, for a library to adopt later.
 
-plan.py cuts the sources into chunks, seeing.py has one chunk seen by a worker process, pool.py and on_ray.py hand chunks out
-and take back what became of them, backfill.py has the order of it all: list, see, record, commit, count;
-compare_rows.py that of comparing the rows. Must never open a
-library, nor touch a source but to read it.
+plan.py cuts the sources into chunks, chunk_worker.py has one chunk processed by a worker process, pool.py and
+on_ray.py (the engines) distribute chunks and collect the results, backfill.py has the order: list, see,
+record, commit, count; compare_rows.py the same for comparing the rows. Must never open a library, nor write
+to a source.
 """

@@ -1,4 +1,5 @@
-"""The order of a backfill: list the sources, see what no earlier run has seen, record each chunk, commit, count.
+"""The order of a backfill: list the sources, process what no earlier run has processed, record each chunk,
+commit, count.
 
 Must never count a chunk that is not finished, nor write under a source.
 """
@@ -25,32 +26,33 @@ from dedupd.adapters.stores.backfill_records import (
     mark,
 )
 from dedupd.adapters.stores.store import LocalStore, Store, store_at
-from dedupd.bulk.plan import SIZE, Chunk, SeenBy, chunks_of
-from dedupd.bulk.pool import Seen, done_of
+from dedupd.bulk.plan import SIZE, Chunk, ModelAndRecipe, chunks_of
+from dedupd.bulk.pool import Finished, done_of
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
 _READERS = 16
-"""Records are small, and an object store answers late."""
+"""Threads that read records: records are small, and an object store answers slowly."""
 
 Progress = Callable[[str, int, int], None]
-Engine = Callable[[Sequence[Chunk]], Iterator[Seen]]
+Engine = Callable[[Sequence[Chunk]], Iterator[Finished]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillOutcome:
-    """What a backfill came to. Every input is a row, a twin or refused, unless its chunk is missing."""
+    """The result of a backfill. Every picture has a row, is a twin, or was refused, unless its chunk is
+    missing."""
 
     inputs: int = 0
     rows: int = 0
     """Distinct contents that have a row now."""
     twins: int = 0
-    """Pictures whose content has its row by another."""
+    """Pictures whose content already has a row, from another picture."""
     refused: list[RefusedPicture] = field(default_factory=list[RefusedPicture])
     missing: int = 0
     """Pictures of chunks that were not finished."""
     seen_now: int = 0
-    """Pictures that this run has seen; the others an earlier one."""
+    """Pictures that this run processed; the others were processed by an earlier run."""
     problems: list[str] = field(default_factory=list[str])
 
     @property
@@ -61,29 +63,30 @@ class BackfillOutcome:
 def backfill(
     sources: Sequence[str],
     to: str,
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     engine: Engine,
     scope: Scope,
     *,
     size: int = SIZE,
     on_progress: Progress = lambda phase, done, total: None,
 ) -> BackfillOutcome:
-    """See all pictures of the sources and commit their rows to `to`. Raises DedupdError."""
+    """Process all pictures of the sources and commit their rows to `to`. Raises DedupdError."""
     store = store_at(to)
     problems: list[str] = []
     with in_words(store):
         mark(store)
-        chunks = list(_planned(sources, seen_by, scope, size, problems, on_progress))
+        chunks = list(_planned(sources, model_and_recipe, scope, size, problems, on_progress))
         records = _finished(store, chunks)
         todo = [chunk for chunk in chunks if chunk.key not in records]
-        failed = _see(store, todo, records, engine, chunks, on_progress)
+        failed = _process_all(store, todo, records, engine, chunks, on_progress)
         problems += failed
-        _commit(store, sources, seen_by, chunks, records)
+        _commit(store, sources, model_and_recipe, chunks, records)
     return _counted(chunks, records, problems, seen_now=sum(len(c.names) for c in todo if c.key in records))
 
 
 def check_places(sources: Iterable[str], to: str, watched: Iterable[str]) -> None:
-    """Rows never go under a source, nor under a folder that a library watches. Raises UsageError."""
+    """Check that rows are not written under a source, nor under a folder that a library watches. Raises
+    UsageError."""
     goal, places = store_at(to), list(map(store_at, sources))
     for source in places:
         if isinstance(source, LocalStore) and not os.path.isdir(source.address):
@@ -105,7 +108,7 @@ def _within(inner: Store, outer: Store) -> bool:
 
 @contextmanager
 def in_words(store: Store) -> Generator[None]:
-    """What the system says of a place becomes one sentence."""
+    """Turn the system's error about a place into a DedupdError with one sentence."""
     try:
         yield
     except OSError as error:
@@ -117,7 +120,7 @@ def in_words(store: Store) -> Generator[None]:
 
 def _planned(
     sources: Iterable[str],
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     scope: Scope,
     size: int,
     problems: list[str],
@@ -127,14 +130,14 @@ def _planned(
     for address in dict.fromkeys(store_at(source).address for source in sources):
         store = store_at(address)
         with in_words(store):
-            for chunk in chunks_of(address, store.pictures(scope, problems.append), seen_by, size):
+            for chunk in chunks_of(address, store.pictures(scope, problems.append), model_and_recipe, size):
                 found += len(chunk.names)
                 on_progress("look", found, 0)
                 yield chunk
 
 
 def _finished(store: Store, chunks: Iterable[Chunk]) -> dict[str, ChunkRecord]:
-    """Records of chunks that need not be seen again, by key."""
+    """Records of the chunks that are finished already, by key."""
     there, files = store.sizes(RECORDS), store.sizes(CHUNKS)
     keys = [chunk.key for chunk in chunks if f"{chunk.key}.json" in there]
 
@@ -154,11 +157,11 @@ def _finished(store: Store, chunks: Iterable[Chunk]) -> dict[str, ChunkRecord]:
     }
 
 
-def _see(
+def _process_all(
     store: Store, todo: Sequence[Chunk], records: dict[str, ChunkRecord], engine: Engine,
     chunks: Sequence[Chunk], on_progress: Progress,
 ) -> list[str]:  # fmt: skip
-    """Have them seen, and record each. Returns why some could not be."""
+    """Have these chunks processed, and record each. Returns the reasons why some could not be."""
     total = sum(len(chunk.names) for chunk in chunks)
     done = total - sum(len(chunk.names) for chunk in todo)
     reasons: dict[str, None] = {}
@@ -176,17 +179,24 @@ def _see(
 def _commit(
     store: Store,
     sources: Iterable[str],
-    seen_by: SeenBy,
+    model_and_recipe: ModelAndRecipe,
     chunks: Iterable[Chunk],
     records: dict[str, ChunkRecord],
 ) -> None:
-    """One file says which chunks count. Its name is that of its sources, model and recipe: a later run of them takes its place."""
+    """Write the file that says which chunks count. Its name is made of sources, model and recipe: a later run
+    of the same ones replaces it."""
     finished = [records[chunk.key] for chunk in chunks if chunk.key in records]
     commit = Commit(
-        model=seen_by.model, recipe=seen_by.recipe,
+        model=model_and_recipe.model, recipe=model_and_recipe.recipe,
         chunks=[ChunkFile(file=r.file, digest=r.digest, rows=r.rows) for r in finished if r.file],
     )  # fmt: skip
-    said = repr((sorted(store_at(source).address for source in sources), seen_by.model, seen_by.recipe))
+    said = repr(
+        (
+            sorted(store_at(source).address for source in sources),
+            model_and_recipe.model,
+            model_and_recipe.recipe,
+        )
+    )
     name = hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     store.write(f"{COMMITS}/{name}.json", msgspec.json.encode(commit))
 

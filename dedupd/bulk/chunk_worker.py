@@ -15,7 +15,7 @@ from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, Ref
 from dedupd.adapters.stores.store import store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
-from dedupd.bulk.plan import Chunk, SeenBy, Strip
+from dedupd.bulk.plan import Chunk, ModelAndRecipe, Strip
 from dedupd.core.photo import FileStat
 from dedupd.errors import DedupdError
 
@@ -24,36 +24,37 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """What all chunks of one backfill have in common."""
 
     to: bytes
-    """The address that rows go to."""
+    """The address that rows are written to."""
     cache: bytes
-    """A folder for what an embedder needs made; each machine has its own at this path."""
+    """A folder for files that an embedder needs; each machine has its own at this path."""
     embedder: str
     batch_size: int
     threads: int = 1
-    """That decode, in each worker."""
+    """Threads that decode, in each worker."""
     stall_seconds: float = 60.0
 
 
 class ChunkWorker:
-    """A worker process that takes one chunk after another. Make it on the machine that shall process the chunks."""
+    """A worker process that takes one chunk after another. Create it on the machine that processes the
+    chunks."""
 
     def __init__(self, orders: Orders) -> None:
         cache = Path(os.fsdecode(orders.cache))
         cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._orders = orders
-        # No index is ever opened: rows go to a file of their chunk.
+        # No index is ever opened: rows are written to a file of their chunk.
         self._worker = VisionWorker(
             cache / "no-index", cache, orders.embedder, batch_size=orders.batch_size, idle_seconds=3600.0,
             stall_seconds=orders.stall_seconds, jobs=orders.threads,
         )  # fmt: skip
 
-    def seen_by(self) -> SeenBy:
-        """The model and the recipe that its rows come from. Raises VisionError."""
+    def model_and_recipe(self) -> ModelAndRecipe:
+        """The model and the recipe that the rows come from. Raises VisionError."""
         status = self._worker.status()
-        return SeenBy(model=status.model, recipe=status.recipe)
+        return ModelAndRecipe(model=status.model, recipe=status.recipe)
 
     def process(self, chunk: Chunk) -> ChunkRecord:
-        """Process a whole chunk; its rows lie in their file when this returns. Raises DedupdError."""
+        """Process a whole chunk; its file of rows is written when this returns. Raises DedupdError."""
         files = [
             messages.FileToRead(
                 key=key, path=name, stat=FileStat(size=size, mtime_ns=0, ctime_ns=0, dev=0, ino=0)
@@ -63,10 +64,10 @@ class ChunkWorker:
         gathered, looked = self._worker.gather(
             messages.Gather(source=chunk.source, files=files, alone=[], to=self._orders.to, name=chunk.key)
         )
-        return _record(chunk, self.seen_by(), gathered, looked)
+        return _record(chunk, self.model_and_recipe(), gathered, looked)
 
     def pair(self, strip: Strip) -> PairRecord:
-        """Compare the rows of a strip; its pairs lie in their file when this returns. Raises DedupdError."""
+        """Compare the rows of a strip; its file of pairs is written when this returns. Raises DedupdError."""
         paired = self._worker.pair(
             messages.PairBlocks(
                 place=strip.place, left=strip.left, rights=strip.rights, with_itself=strip.with_itself,
@@ -79,12 +80,15 @@ class ChunkWorker:
         )  # fmt: skip
 
     def rest(self) -> None:
-        """Let the worker process go."""
+        """End the worker process."""
         self._worker.rest()
 
 
 def _record(
-    chunk: Chunk, seen_by: SeenBy, gathered: messages.Gathered, looked: Iterable[messages.FileIngested]
+    chunk: Chunk,
+    model_and_recipe: ModelAndRecipe,
+    gathered: messages.Gathered,
+    looked: Iterable[messages.FileIngested],
 ) -> ChunkRecord:
     contents: dict[str, None] = {}
     refused: list[RefusedPicture] = []
@@ -109,12 +113,12 @@ def _record(
             f"{len(refused)} refused: that does not add up, so it does not count"
         )
     return ChunkRecord(
-        key=chunk.key, model=seen_by.model, recipe=seen_by.recipe, inputs=len(chunk.names), contents="".join(contents),
+        key=chunk.key, model=model_and_recipe.model, recipe=model_and_recipe.recipe, inputs=len(chunk.names), contents="".join(contents),
         twins=twins, refused=sorted(refused, key=lambda r: r.name), file=gathered.file, digest=gathered.digest,
         size=gathered.size,
     )  # fmt: skip
 
 
 def _written(name: str) -> str:
-    """A name that JSON can hold: bytes that are no text as backslashes."""
+    """A name that JSON can hold: bytes that are no text become backslash escapes."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

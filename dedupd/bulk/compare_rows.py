@@ -1,4 +1,5 @@
-"""The rows of a backfill compared with each other: blocks of the upper triangle, each strip of them by one worker.
+"""Compares the rows of a backfill with each other: blocks of the upper triangle of the pair matrix, in strips
+of one worker each.
 
 Must never count a strip that is not finished, nor say that all were compared before the last one is.
 """
@@ -24,51 +25,55 @@ from dedupd.adapters.stores.backfill_records import (
 )
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.bulk.backfill import in_words
-from dedupd.bulk.plan import SeenBy, Strip
-from dedupd.bulk.pool import Seen, done_of
+from dedupd.bulk.plan import ModelAndRecipe, Strip
+from dedupd.bulk.pool import Finished, done_of
 
 ROWS = 8192
-"""Of a block, more or less: 25 MB to read."""
+"""Rows of a block, about: 25 MB to read."""
 BLOCKS = 16
-"""In a strip, at most: half a minute of one core, and what a killed worker costs."""
+"""Blocks of a strip, at most: half a minute of one core, which is also what a killed worker loses."""
 
 Progress = Callable[[str, int, int], None]
-Engine = Callable[[Sequence[Strip]], Iterator[Seen]]
+Engine = Callable[[Sequence[Strip]], Iterator[Finished]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairsOutcome:
-    """What comparing the rows came to."""
+    """The result of comparing the rows."""
 
     rows: int = 0
     pairs: int = 0
-    """That may be near."""
+    """Pairs that may be near."""
     strips: int = 0
     missing: int = 0
     """Strips that were not finished."""
     compared_now: int = 0
-    """Strips of this run; the others an earlier one has done."""
+    """Strips that this run compared; the others were compared by an earlier run."""
     problems: list[str] = field(default_factory=list[str])
 
 
 def compare_rows(
-    to: str, eyes: SeenBy, bar: float | None, engine: Engine, *, rows: int = ROWS,
+    to: str, model_and_recipe: ModelAndRecipe, bar: float | None, engine: Engine, *, rows: int = ROWS,
     blocks: int = BLOCKS, on_progress: Progress = lambda phase, done, total: None,
 ) -> PairsOutcome:  # fmt: skip
     """Compare all rows of this model and recipe that were committed to `to`. Raises DedupdError."""
     store = store_at(to)
     with in_words(store):
-        return _compare_rows(store, to, eyes, bar, engine, rows, blocks, on_progress)
+        return _compare_rows(store, to, model_and_recipe, bar, engine, rows, blocks, on_progress)
 
 
 def _compare_rows(
-    store: Store, to: str, eyes: SeenBy, bar: float | None, engine: Engine, rows: int, blocks: int,
+    store: Store, to: str, model_and_recipe: ModelAndRecipe, bar: float | None, engine: Engine, rows: int, blocks: int,
     on_progress: Progress,
 ) -> PairsOutcome:  # fmt: skip
-    made = [commit for commit in commits(store) if (commit.model, commit.recipe) == (eyes.model, eyes.recipe)]
+    made = [
+        commit
+        for commit in commits(store)
+        if (commit.model, commit.recipe) == (model_and_recipe.model, model_and_recipe.recipe)
+    ]
     files = {file.file: file for commit in made for file in commit.chunks}
     cut = list(blocks_of(sorted(files.values(), key=lambda file: file.file), rows))
-    strips = list(strips_of(to, cut, eyes, bar, blocks))
+    strips = list(strips_of(to, cut, model_and_recipe, bar, blocks))
     records = _finished(store, strips)
     todo = [strip for strip in strips if strip.key not in records]
     problems = _compare(store, todo, records, engine, len(strips), on_progress)
@@ -77,9 +82,16 @@ def _compare_rows(
     ]  # fmt: skip
     if len(finished) == len(strips):
         commit = PairCommit(
-            model=eyes.model, recipe=eyes.recipe, rule=NEAR, bar=bar, blocks=cut, strips=finished
+            model=model_and_recipe.model,
+            recipe=model_and_recipe.recipe,
+            rule=NEAR,
+            bar=bar,
+            blocks=cut,
+            strips=finished,
         )
-        store.write(pair_commit_name(eyes.model, eyes.recipe), msgspec.json.encode(commit))
+        store.write(
+            pair_commit_name(model_and_recipe.model, model_and_recipe.recipe), msgspec.json.encode(commit)
+        )
     return PairsOutcome(
         rows=sum(file.rows for file in files.values()), pairs=sum(each.pairs for each in finished),
         strips=len(strips), missing=len(strips) - len(finished), problems=problems,
@@ -88,7 +100,8 @@ def _compare_rows(
 
 
 def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[ChunkFile]]:
-    """Files in blocks of about so many rows. Names say where a block ends: one new file changes one block, not all."""
+    """Files in blocks of about so many rows. The names of files decide where a block ends, so that a new file
+    changes one block and not all."""
     part: list[ChunkFile] = []
     count = 0
     for file in files:
@@ -103,14 +116,18 @@ def blocks_of(files: Sequence[ChunkFile], rows: int = ROWS) -> Iterator[list[Chu
 
 
 def strips_of(
-    place: str, blocks: Sequence[Sequence[ChunkFile]], eyes: SeenBy, bar: float | None, most: int
+    place: str,
+    blocks: Sequence[Sequence[ChunkFile]],
+    model_and_recipe: ModelAndRecipe,
+    bar: float | None,
+    most: int,
 ) -> Iterator[Strip]:
-    """Each block with itself and those behind it, so that each two meet once."""
+    """Each block with itself and those after it, so that each two blocks are compared once."""
     for left in range(len(blocks)):
         for start in range(left, len(blocks), most):
             rights = list(range(start, min(start + most, len(blocks))))
             parts = [[(file.file, file.digest) for file in blocks[number]] for number in (left, *rights)]
-            said = repr((eyes.model, eyes.recipe, NEAR, bar, parts)).encode()
+            said = repr((model_and_recipe.model, model_and_recipe.recipe, NEAR, bar, parts)).encode()
             yield Strip(
                 key=hashlib.blake2b(said, digest_size=16).hexdigest(), place=os.fsencode(place), left=parts[0],
                 rights=parts[1:], with_itself=start == left, bar=bar, number=left, numbers=rights,
@@ -136,7 +153,7 @@ def _compare(
     store: Store, todo: Sequence[Strip], records: dict[str, PairRecord], engine: Engine, total: int,
     on_progress: Progress,
 ) -> list[str]:  # fmt: skip
-    """Have them compared, and record each. Returns why some could not be."""
+    """Have these strips compared, and record each. Returns the reasons why some could not be."""
     reasons: dict[str, None] = {}
     done = total - len(todo)
     if todo:

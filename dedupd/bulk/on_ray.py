@@ -1,8 +1,9 @@
-"""The engine of a cluster: one Ray actor for each graphics card, or else for each core, with a worker process of its own.
+"""The engine for a cluster: one Ray actor for each graphics card, or else for each core, each with its own
+worker process.
 
-Ray places the actors and says which of them are lost; a chunk that was lost is handed out again a few times, and never for
-ever. Rows never travel through Ray: each worker writes its own. Must switch Ray's usage statistics off before it is imported,
-and leave its token authentication as it is. The only module that imports ray.
+Ray places the actors and reports which are lost; a lost chunk is tried again a few times, but not for ever.
+Rows never travel through Ray: each worker writes its own. Must switch Ray's usage statistics off before the
+import, and must leave its token authentication as it is. The only module that imports ray.
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -19,27 +20,27 @@ import msgspec
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk, Strip, Work
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.pool import FailedChunk, Finished
 from dedupd.errors import DedupdError, UsageError
 
 _TRIES = 3
-"""Times that a chunk is handed out: a machine that goes away is no chunk's fault."""
+"""Times that a chunk is given out, because a machine that disappears is not the chunk's fault."""
 _PATIENCE_SECONDS = 1800.0
-"""Without any answer: nothing of the cluster works any more."""
+"""Seconds without any answer after which the cluster counts as not working."""
 
 
 class _Actor:
-    """In one of Ray's processes: takes chunks and gives records, both as bytes."""
+    """Runs in one of Ray's processes: takes chunks and returns records, both as bytes."""
 
     def __init__(self, orders: bytes) -> None:
         self._worker = ChunkWorker(msgspec.msgpack.decode(orders, type=Orders))
 
     def process(self, chunk: bytes) -> tuple[bytes, str]:
-        """(record, ''), or (b'', why there is none)."""
+        """(record, ''), or (b'', the reason why there is none)."""
         return self._answered(lambda: self._worker.process(msgspec.msgpack.decode(chunk, type=Chunk)))
 
     def pair(self, strip: bytes) -> tuple[bytes, str]:
-        """The same of a strip."""
+        """The same for a strip."""
         return self._answered(lambda: self._worker.pair(msgspec.msgpack.decode(strip, type=Strip)))
 
     @staticmethod
@@ -51,10 +52,11 @@ class _Actor:
 
 
 class Cluster:
-    """A connection to Ray: to the cluster at `address`, or to one that is started here and ends with the connection."""
+    """A connection to Ray: to the cluster at `address`, or to one that is started here and ends with the
+    connection."""
 
     def __init__(self, address: str | None, workers: int | None) -> None:
-        """Raises UsageError without Ray, DedupdError when nothing answers."""
+        """Raises UsageError when Ray is not installed, DedupdError when nothing answers."""
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         try:
             import ray
@@ -69,7 +71,7 @@ class Cluster:
         try:
             ray.init(log_to_driver=False, configure_logging=False, **options)
         except Exception as error:  # noqa: BLE001
-            # Ray raises whatever its parts raise.
+            # Ray raises whatever its libraries raise.
             first = (str(error).splitlines() or ["no reason given"])[0][:200]
             raise DedupdError(f"no Ray cluster answers at {address or 'this machine'} ({first})") from None
         self._has = {name: int(count) for name, count in ray.cluster_resources().items()}
@@ -82,8 +84,9 @@ class Cluster:
 
     def run(
         self, chunks: Iterable[Work], orders: Orders, workers: int | None, *, on_cards: bool
-    ) -> Iterator[Seen]:
-        """See every chunk, compare every strip. `on_cards`: the embedder can use a graphics card, so each actor has one where there are any."""
+    ) -> Iterator[Finished]:
+        """Process every chunk, or compare every strip. `on_cards`: the embedder can use a graphics card, so
+        each actor gets one where there are any."""
         cards = self._has.get("GPU", 0) if on_cards else 0
         cores = max(1, self._has.get("CPU", 1))
         count = workers or cards or cores
@@ -99,7 +102,7 @@ class Cluster:
         said = msgspec.msgpack.encode(orders)
         yield from self._hand_out(deque(chunks), lambda: made.remote(said), count)
 
-    def _hand_out(self, waiting: deque[Work], actor: Any, count: int) -> Iterator[Seen]:
+    def _hand_out(self, waiting: deque[Work], actor: Any, count: int) -> Iterator[Finished]:
         ray, tries = self._ray, Counter[str]()
         idle = deque(actor() for _ in range(min(count, len(waiting))))
         running: dict[Any, tuple[Any, Work]] = {}
@@ -123,7 +126,7 @@ class Cluster:
                     waiting.append(chunk)
                 else:
                     first = (str(error).splitlines() or ["lost"])[0][:200]
-                    yield UnseenChunk(
+                    yield FailedChunk(
                         chunk=chunk, reason=f"the machine that saw it was lost {_TRIES} times ({first})"
                     )
                 continue
@@ -131,5 +134,5 @@ class Cluster:
             yield (
                 msgspec.msgpack.decode(record, type=ChunkRecord if isinstance(chunk, Chunk) else PairRecord)
                 if record
-                else UnseenChunk(chunk=chunk, reason=reason)
+                else FailedChunk(chunk=chunk, reason=reason)
             )

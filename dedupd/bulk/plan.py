@@ -1,7 +1,7 @@
-"""Sources cut into chunks, so that a later run does again only what has changed.
+"""Cuts sources into chunks, so that a later run repeats only what has changed.
 
-Owns where a chunk ends and what it is called: both follow from names, sizes and times alone, on every machine. Must never
-read a picture.
+Owns where a chunk ends and its key: both follow from names, sizes and times alone, and are the same on every
+machine. Must never read a picture.
 """
 
 from __future__ import annotations
@@ -16,61 +16,64 @@ import msgspec
 from dedupd.adapters.stores.found import Found
 
 SIZE = 256
-"""Pictures in a chunk, more or less: what a killed worker costs at most, and the rows that one file holds."""
+"""Pictures in a chunk, about: what a killed worker loses at most, and the rows in one file."""
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Some pictures of one source."""
 
     key: str
-    """Changes when one of its pictures does, or what sees them."""
+    """Changes when one of its pictures, the model or the recipe changes."""
     source: bytes
-    """The address, as the system spells it."""
+    """The address of the source, as bytes of the file system."""
     names: list[bytes]
     sizes: list[int]
 
 
 class Strip(msgspec.Struct, frozen=True, kw_only=True):
-    """A block of rows, to be compared with each of some others: names and digests of their files."""
+    """A block of rows to compare with each of some others: names and digests of their files."""
 
     key: str
-    """Changes when one of its files does, or what near means."""
+    """Changes when one of its files does, or the rule for near pairs."""
     place: bytes
     left: list[tuple[str, str]]
     rights: list[list[tuple[str, str]]]
     with_itself: bool
-    """The first of `rights` is `left`."""
+    """Whether the first of `rights` is `left` itself."""
     bar: float | None
     number: int
-    """Of the left block, among all."""
+    """Number of the left block among all blocks."""
     numbers: list[int]
-    """Of the others."""
+    """Numbers of the other blocks."""
 
 
 Work = Chunk | Strip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenBy:
+class ModelAndRecipe:
     """The model and the recipe that rows come from: rows of another model or recipe are other rows."""
 
     model: str
     recipe: str
 
 
-def chunks_of(source: str, pictures: Iterable[Found], seen_by: SeenBy, size: int = SIZE) -> Iterator[Chunk]:
+def chunks_of(
+    source: str, pictures: Iterable[Found], model_and_recipe: ModelAndRecipe, size: int = SIZE
+) -> Iterator[Chunk]:
     """The pictures of a source in chunks of about `size`.
 
-    A chunk ends behind a name that says so by its hash, so that a new picture changes one chunk and not all behind it.
+    A chunk ends after a name whose hash says so (content-defined chunking), so that a new picture changes one
+    chunk and not all after it.
     """
     part: list[Found] = []
     for found in pictures:
         part.append(found)
         if len(part) >= 2 * size or (len(part) >= size // 2 and _ends(found.name, size)):
-            yield _chunk(source, part, seen_by)
+            yield _chunk(source, part, model_and_recipe)
             part = []
     if part:
-        yield _chunk(source, part, seen_by)
+        yield _chunk(source, part, model_and_recipe)
 
 
 def _ends(name: str, size: int) -> bool:
@@ -78,9 +81,9 @@ def _ends(name: str, size: int) -> bool:
     return int.from_bytes(digest, "big") % max(1, size // 2) == 0
 
 
-def _chunk(source: str, pictures: list[Found], seen_by: SeenBy) -> Chunk:
+def _chunk(source: str, pictures: list[Found], model_and_recipe: ModelAndRecipe) -> Chunk:
     said = [
-        repr((source, seen_by.model, seen_by.recipe)),
+        repr((source, model_and_recipe.model, model_and_recipe.recipe)),
         *(repr((p.name, p.size, p.version)) for p in pictures),
     ]
     key = hashlib.blake2b("\n".join(said).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()

@@ -1,6 +1,6 @@
-"""The engine of one machine: as many worker processes as there are cores, each with a chunk of its own.
+"""The engine for one machine: as many worker processes as there are cores, each with a chunk of its own.
 
-Must never wait for ever: a chunk that cannot be seen comes back with its reason.
+Must never wait for ever: a chunk that cannot be processed comes back with its reason.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from dedupd.errors import DedupdError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnseenChunk:
-    """A chunk that could not be seen, or a strip that could not be compared, for no picture's fault."""
+class FailedChunk:
+    """A chunk that could not be processed, or a strip that could not be compared; not the fault of a picture."""
 
     chunk: Work
     reason: str
 
 
-Seen = ChunkRecord | PairRecord | UnseenChunk
+Finished = ChunkRecord | PairRecord | FailedChunk
 _FRUITLESS = 3
-"""Pieces of work that failed in a row, with none done between: the reason lies not in them."""
+"""Pieces of work that failed in a row, with none done between: the cause is not the pieces. Then the engine
+stops."""
 
 
-def done_of(seen: Iterable[Seen], reasons: dict[str, None]) -> Iterator[ChunkRecord | PairRecord]:
+def done_of(seen: Iterable[Finished], reasons: dict[str, None]) -> Iterator[ChunkRecord | PairRecord]:
     """What an engine has done, as it comes; ends when piece after piece fails. Why some failed becomes a key of `reasons`."""
     fruitless = 0
     for each in seen:
-        if not isinstance(each, UnseenChunk):
+        if not isinstance(each, FailedChunk):
             fruitless = 0
             yield each
             continue
@@ -43,16 +44,16 @@ def done_of(seen: Iterable[Seen], reasons: dict[str, None]) -> Iterator[ChunkRec
             return
 
 
-def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
-    """See every chunk, compare every strip; what comes back first is yielded first."""
+def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Finished]:
+    """Process every chunk, or compare every strip; results are yielded in the order in which they finish."""
     waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
     count = 0
     for chunk in chunks:
         waiting.put(chunk)
         count += 1
-    done: queue.SimpleQueue[Seen] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Finished] = queue.SimpleQueue()
     stop = threading.Event()
-    # As daemons: an interrupted command does not wait for its chunks, and the processes end with it.
+    # As daemon threads: an interrupted command does not wait for its chunks, and the processes end with it.
     for number in range(min(workers, count)):
         threading.Thread(
             target=_work, args=(waiting, done, stop, orders), name=f"chunks-{number}", daemon=True
@@ -65,7 +66,7 @@ def run(chunks: Iterable[Work], orders: Orders, workers: int) -> Iterator[Seen]:
 
 
 def _work(
-    waiting: queue.SimpleQueue[Work], done: queue.SimpleQueue[Seen], stop: threading.Event, orders: Orders
+    waiting: queue.SimpleQueue[Work], done: queue.SimpleQueue[Finished], stop: threading.Event, orders: Orders
 ) -> None:
     worker = ChunkWorker(orders)
     try:
@@ -74,16 +75,16 @@ def _work(
                 chunk = waiting.get_nowait()
             except queue.Empty:
                 return
-            done.put(_seen(worker, chunk))
+            done.put(_run_one(worker, chunk))
     finally:
         worker.rest()
 
 
-def _seen(worker: ChunkWorker, chunk: Work) -> Seen:
+def _run_one(worker: ChunkWorker, chunk: Work) -> Finished:
     try:
         return worker.process(chunk) if isinstance(chunk, Chunk) else worker.pair(chunk)
     except DedupdError as error:
-        return UnseenChunk(chunk=chunk, reason=str(error))
+        return FailedChunk(chunk=chunk, reason=str(error))
     except Exception as error:  # noqa: BLE001
-        # Whatever it is, the driver waits for an answer to each chunk.
-        return UnseenChunk(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])
+        # Any error is caught, because the driver waits for an answer to each chunk.
+        return FailedChunk(chunk=chunk, reason=f"{type(error).__name__}: {error}"[:200])

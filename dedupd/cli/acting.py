@@ -1,4 +1,5 @@
-"""How approve, reject and undo act: by the running daemon, else here, under the lock, with the summaries rewritten."""
+"""How approve, reject and undo act: through the running daemon; without one in this process, under the lock,
+and the summaries are rewritten."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from dedupd.protocol.results import Acted
 
 
 def act(arguments: argparse.Namespace, request: Request, here: Callable[[Library], Moved]) -> int:
-    """`request` for the daemon; without one, `here`. Exit 1 when a file stayed, or nothing could be done."""
+    """Send `request` to the daemon, or do `here` without one. Returns exit code 1 when a file stayed or
+    nothing could be done."""
     settings, places = opened_for_acting(arguments)
     try:
         acted = ask(places.socket, request, Acted, timeout=None)
@@ -48,7 +50,7 @@ def act(arguments: argparse.Namespace, request: Request, here: Callable[[Library
 
 
 def confirm(what: str) -> None:
-    """Ask a person. Raises ConsentNeeded without a yes."""
+    """Ask a person for a yes. Raises ConsentNeeded without one."""
     if not can_ask():
         raise ConsentNeeded(f"this would {what}, and nobody can be asked: add --yes")
     if not says_yes(f"This will {what}. Go on?"):
@@ -56,12 +58,12 @@ def confirm(what: str) -> None:
 
 
 def group_refs(ids: list[int]) -> list[GroupRef]:
-    """Groups as a request names them."""
+    """Groups in the form that a request needs."""
     return [GroupRef(id=id) for id in ids]
 
 
 def new_key() -> str:
-    """A key for one request: the daemon does it once, however often it is sent."""
+    """An idempotency key for one request: the daemon does it once, however often it arrives."""
     return uuid.uuid4().hex
 
 

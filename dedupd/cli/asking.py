@@ -1,4 +1,5 @@
-"""Questions and orders to the running daemon. Without one a question is answered from the state; an order is not."""
+"""Questions and orders to the running daemon. Without a daemon a question is answered from the state; an
+order fails."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def asked(
     *,
     timeout: float = QUICK_SECONDS,
 ) -> R:
-    """The daemon's answer, else what `read` finds in the state."""
+    """The daemon's answer; without a daemon, what `read` reads from the state."""
     try:
         return ask(places.socket, request, kind, timeout=timeout)
     except NoDaemon:
@@ -44,7 +45,7 @@ def asked(
 
 
 def order(arguments: argparse.Namespace, request: Request) -> int:
-    """The daemon does it and says so. Raises NoDaemon when none runs."""
+    """Send an order to the daemon, and print that it was done. Raises NoDaemon when none runs."""
     _, places = opened(arguments)
     done = ask(places.socket, request, Confirmed)
     if arguments.json:

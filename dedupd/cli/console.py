@@ -1,4 +1,4 @@
-"""What a command prints: stdout is the answer, stderr the narration; progress bars on a terminal only."""
+"""Printing: the answer on stdout, narration on stderr, progress bars on a terminal only."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 
 
 def answer(text: str) -> None:
-    """One line of the answer; names may hold bytes that are no text. Raises DedupdError when it cannot be written."""
+    """Print one line of the answer; names may hold bytes that are no text. Raises DedupdError when it cannot
+    be written."""
     with _delivering() as out:
         out.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def answer_json(value: Any) -> None:
-    """The answer for scripts. Raises DedupdError when it cannot be written."""
+    """Print the answer as JSON, for scripts. Raises DedupdError when it cannot be written."""
     import json
 
     answer(json.dumps(value, indent=1, ensure_ascii=True))
 
 
 def deliver() -> None:
-    """What was answered leaves now: the end of a process is too late to say that it could not. Raises DedupdError."""
+    """Flush stdout now: at the end of the process it would be too late to report that it could not be
+    written. Raises DedupdError."""
     if _stream("stdout") is not None:
         with _delivering() as out:
             out.flush()
@@ -36,7 +38,8 @@ def deliver() -> None:
 
 @contextmanager
 def _delivering() -> Generator[TextIO]:
-    """stdout. A reader who left has read enough (`| head`): the command goes on and ends as usual."""
+    """Wraps writes to stdout. When the reader has closed the pipe (`| head`), the command goes on and ends as
+    usual."""
     out = _stream("stdout")
     if out is None:
         raise DedupdError("stdout is closed, so there is nowhere to answer")
@@ -51,7 +54,7 @@ def _delivering() -> Generator[TextIO]:
 
 
 def tell(text: str) -> None:
-    """One line of narration on stderr. Work goes on when it cannot be written."""
+    """Print one line of narration on stderr. When it cannot be written, the work goes on."""
     err = _stream("stderr")
     if err is not None:
         try:
@@ -61,7 +64,7 @@ def tell(text: str) -> None:
 
 
 def human_seconds(seconds: float) -> str:
-    """'less than a minute', '5 minutes', '3 hours': an estimate is no more exact than that."""
+    """'less than a minute', '5 minutes', '3 hours': an estimate is not more exact than that."""
     if seconds < 60:
         return "less than a minute"
     minutes = round(seconds / 60)
@@ -84,25 +87,27 @@ def says_yes(question: str) -> bool:
 
 
 def types(question: str, word: str) -> bool:
-    """Ask for a word in full: for what is not taken back as easily as it is said."""
+    """Ask for a word typed in full, before an act that is hard to take back."""
     sys.stderr.write(f"{question} ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() == word
 
 
 def _to_nobody(stream: TextIO) -> None:
-    """What it holds would fail once more at the end of the process, and become its exit code."""
+    """Redirect a broken stream to nowhere: what it still holds would fail again at the end of the process and
+    change the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _stream(name: str) -> TextIO | None:
-    """None where whoever started the process had closed it (`>&-`)."""
+    """The stream; None when whoever started the process had closed it (`>&-`)."""
     return getattr(sys, name)
 
 
 @contextmanager
 def progress_bar(*, quiet: bool = False) -> Generator[Progress]:
-    """Phases with rate and ETA: bars on a terminal, a line now and then elsewhere."""
+    """Progress of phases with rate and estimated time: bars on a terminal, otherwise a line from time to
+    time."""
     if quiet:
         yield lambda phase, done, total: None
         return

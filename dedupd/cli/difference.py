@@ -1,4 +1,4 @@
-"""What other settings or another model would change, as `dedupd tune` and `dedupd models use` print it."""
+"""Prints what other settings or another model would change, for `dedupd tune` and `dedupd models use`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHOWN = 20
 
 
 def as_json(found: Difference) -> dict[str, Any]:
-    """What would change, whole."""
+    """The whole difference as JSON."""
     return {
         "groups": {"now": len(found.now.groups), "then": len(found.then.groups)},
         "moves": {"now": len(found.now.moves), "then": len(found.then.moves)},
@@ -27,7 +27,7 @@ def as_json(found: Difference) -> dict[str, Any]:
 
 
 def print_difference(found: Difference) -> None:
-    """The counts, and the first paths of each kind."""
+    """Print the counts, and the first paths of each kind."""
     answer(f"groups        {len(found.now.groups):>6} now  {len(found.then.groups):>6} then")
     answer(f"would move    {len(found.now.moves):>6} now  {len(found.then.moves):>6} then")
     answer(f"for review    {len(found.now.review):>6} now  {len(found.then.review):>6} then")

@@ -1,6 +1,6 @@
-"""Which folders of this machine may hold photos: for `dedupd init`, which asks.
+"""Finds the folders of this machine that may hold photos, for `dedupd init`, which asks about them.
 
-Reads names and sizes alone, for a few seconds at most. Must never open a file, follow a link or write.
+Reads names and sizes only, for a few seconds at most. Must never open a file, follow a link or write.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ _WHOLE_CLOUDS = (
     "ownCloud",
     "Library/CloudStorage/OneDrive-*",
 )
-"""Only where no folder of photos in it was found."""
+"""Folders of sync clients; proposed whole only when no folder of photos was found in them."""
 _WALK_SECONDS = 3.0
-"""For one folder: what it holds is a first impression."""
+"""Seconds for one folder: the count is an estimate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LikelyRoot:
-    """A folder that may be a root, and what was seen in it."""
+    """A folder that may be a root, and what was found in it."""
 
     path: Path
     photos: int
     size: int
     whole: bool = True
-    """False: there was no time to look at all of it."""
+    """False: there was no time to read all of it."""
 
 
 def likely_roots(
     home: Path, cards: Iterable[Path] | None = None, now: Callable[[], float] = time.monotonic
 ) -> list[LikelyRoot]:
-    """Folders with photos in them, none inside another; where nothing is, none is named."""
+    """Folders with photos in them, none inside another; empty when there are none."""
     found: list[LikelyRoot] = []
     for path in (
         *_matching(home, _AT_HOME),
@@ -67,7 +67,7 @@ def likely_roots(
 
 
 def look(path: Path, now: Callable[[], float] = time.monotonic) -> LikelyRoot:
-    """Photos below this folder and their bytes, as far as there is time."""
+    """Count the photos below this folder and their bytes, as far as there is time."""
     end, photos, size = now() + _WALK_SECONDS, 0, 0
     waiting = [str(path)]
     while waiting:
@@ -96,7 +96,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _matching(home: Path, patterns: Iterable[str]) -> Iterator[Path]:
-    """Folders below home, by patterns of names; links are left, as dedupd does not follow them either."""
+    """Folders below home whose names match these patterns. Links are skipped, as dedupd does not follow them
+    either."""
     for pattern in patterns:
         found = [home]
         for part in pattern.split("/"):
@@ -105,7 +106,7 @@ def _matching(home: Path, patterns: Iterable[str]) -> Iterator[Path]:
 
 
 def _cards() -> list[Path]:
-    """Camera cards and readers that are mounted: what has a DCIM."""
+    """Mounted camera cards and readers: volumes with a DCIM folder."""
     user = os.environ.get("USER", "")
     tops = ["/Volumes"] if sys.platform == "darwin" else [f"/media/{user}", f"/run/media/{user}"]
     return [

@@ -12,7 +12,7 @@ from dedupd.errors import StateError, UsageError
 
 
 def write_config(file: Path, roots: Sequence[Path]) -> None:
-    """A new, documented config.toml with these roots. UsageError when there is one already."""
+    """Write a new, documented config.toml with these roots. Raises UsageError when there is one already."""
     text = example_config([Path(os.path.abspath(root.expanduser())) for root in roots])
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A group as `dedupd groups` and `dedupd show` print it."""
+"""Prints a group, for `dedupd groups` and `dedupd show`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dedupd.protocol.views import GroupView
 
 
 def print_group(group: GroupView) -> None:
-    """The group, and a line with its evidence for each file that moves or waits."""
+    """Print the group, and a line with its evidence for each file that moves or waits."""
     answer(
         f"group {group.id}  {Month.parse(group.month).label}  {group.relation}  {group.state}  keeps {visible(group.keep)}"
     )

@@ -1,6 +1,6 @@
-"""`dedupd undo --from ROOT`: undo by the receipts alone, when the state is lost, or is another machine's.
+"""`dedupd undo --from ROOT`: undo from the receipts alone, when the state is lost or is on another machine.
 
-Owns which of the told moves are meant. Must never need a ledger, a configuration or a marker.
+Owns which of the recorded moves are meant. Must never need a ledger, a configuration or a marker.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from dedupd.core.relocation import Move, MoveState
 from dedupd.core.summary import visible
 from dedupd.errors import ExitCode, Refusal, RootError, UsageError
 from dedupd.pipeline.annotate import withdraw_by_receipts
-from dedupd.pipeline.relocate import told_by_receipts, undo_from_receipts
+from dedupd.pipeline.relocate import moves_in_receipts, undo_from_receipts
 
 
 def undo_from(arguments: argparse.Namespace) -> int:
-    """Undo the moves that are meant: paths, --last, --month, else all. Exit 1 when a move could not be undone."""
+    """Undo the moves that are meant: paths, --last, --month, or all. Returns exit code 1 when a move could
+    not be undone."""
     if sum([bool(arguments.paths), arguments.last, bool(arguments.month), arguments.all]) > 1:
         raise UsageError("say what to put back: paths, --last, --month YYYY-MM or --all")
     root = arguments.from_root.expanduser().resolve()  # a root may be reached by a link
@@ -38,7 +39,7 @@ def undo_from(arguments: argparse.Namespace) -> int:
             tell(
                 f"note: {len(purged)} file(s) are not here any more, first {visible(purged[0].src)}: {visible(purged[0].error)}"
             )
-        told = told_by_receipts(str(root), mover)
+        told = moves_in_receipts(str(root), mover)
         moves = _meant(told, arguments, root)
         foreign = _made_elsewhere(moves, str(root))
         if not arguments.yes:
@@ -93,7 +94,8 @@ def _here(path: str) -> Path:
 
 
 def _month(move: Move) -> str:
-    """As its folder or its name says, else by its date; what its picture says is lost with the state."""
+    """The month, from its folder or its name, else from its date; what its picture says is lost with the
+    state."""
     return str(month_of(move.src, None, move.mtime_ns / 1e9, root=move.root)[0])
 
 

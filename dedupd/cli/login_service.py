@@ -1,7 +1,7 @@
-"""Starts dedupd with the login, as a systemd user unit or a launchd agent: what `dedupd service` does.
+"""Starts dedupd at each login, as a systemd user unit or a launchd agent: the work of `dedupd service`.
 
-Owns the rendering of the shipped unit and agent for this machine. Must never touch a file of the service
-manager that it did not write. The launchd half is unverified on a real Mac.
+Owns how the shipped unit and agent are filled in for this machine. Must never touch a file of the service
+manager that it did not write. The launchd part has not been tried on a real Mac.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ WEB_UNIT, WEB_DROP_IN = "dedupd-web.service", "dedupd-web.service.d/here.conf"
 WEB_LABEL = "dev.dedupd.web"
 _SHIPPED_START = "ExecStart=/usr/bin/env dedupd"
 _PASSED_ON = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE")
-"""What the service must know of this shell to find the same folders and models."""
+"""Environment variables that the service needs to find the same folders and models as this shell."""
 
 Call = Callable[[Sequence[str]], tuple[int, str]]
-"""Runs a program; its exit status and all it printed. 127: there is no such program."""
+"""Runs a program; returns its exit status and everything it printed. 127: there is no such program."""
 
 
 def _call(command: Sequence[str]) -> tuple[int, str]:
     env = dict(os.environ)
     with tempfile.TemporaryDirectory() as empty:
-        # systemd-analyze asks for a runtime folder even where no session has given one.
+        # systemd-analyze asks for a runtime folder even when no session has set one.
         if command[0] == "systemd-analyze":
             env.setdefault("XDG_RUNTIME_DIR", empty)
         try:
@@ -56,7 +56,7 @@ def _call(command: Sequence[str]) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """This machine, as far as a service needs it; tests hand in another."""
+    """This machine, as far as a service needs it; tests pass in another one."""
 
     platform: str = sys.platform
     python: str = sys.executable
@@ -64,20 +64,20 @@ class Host:
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     call: Call = _call
     show: Callable[[Sequence[str]], int] = subprocess.call
-    """Runs a program that talks to the terminal itself."""
+    """Runs a program that writes to the terminal itself."""
 
     @property
     def units(self) -> Path:
-        """Where systemd looks for a user's own units."""
+        """The folder in which systemd looks for a user's own units."""
         return Path(self.env.get("XDG_CONFIG_HOME") or self.home / ".config") / "systemd/user"
 
     @property
     def agent(self) -> Path:
-        """Where launchd looks for this user's agent."""
+        """The path at which launchd looks for this user's agent."""
         return self.agent_of(LABEL)
 
     def agent_of(self, label: str) -> Path:
-        """Where launchd looks for the agent of this name."""
+        """The path at which launchd looks for the agent of this name."""
         return self.home / f"Library/LaunchAgents/{label}.plist"
 
     @property
@@ -87,9 +87,10 @@ class Host:
 
 
 def install(where: Places, settings: Settings, host: Host, *, web: bool = False) -> None:
-    """Write the service's files for these roots, and start it now and at every login; with `web`, the page of `dedupd web` too.
+    """Write the service's files for these roots, and start it now and at every login; with `web`, also the
+    page of `dedupd web`.
 
-    UsageError without roots or on another platform; StateError when the service manager says no.
+    Raises UsageError without roots or on another platform, StateError when the service manager fails.
     """
     if not settings.roots:
         raise UsageError(
@@ -141,7 +142,7 @@ def uninstall(host: Host) -> None:
 
 
 def status(settings: Settings, host: Host) -> ExitCode:
-    """Say whether the service is there, runs, and may write to every root."""
+    """Print whether the service is installed, runs, and may write to every root."""
     if _is_launchd(host):
         code, said = host.call(["launchctl", "print", f"{host.domain}/{LABEL}"])
         state = (
@@ -180,7 +181,7 @@ def _is_launchd(host: Host) -> bool:
 
 
 def shipped(folder: str, name: str) -> bytes:
-    """A service file as it was shipped: from the installed package, else from the checkout."""
+    """A service file as shipped: from the installed package, else from the checkout."""
     package = resources.files("dedupd")
     for place in (package / "service_files" / name, Path(str(package)).parent / folder / name):
         if place.is_file():
@@ -192,12 +193,12 @@ def shipped(folder: str, name: str) -> bytes:
 
 
 def render_unit(host: Host) -> str:
-    """The shipped unit, started by this interpreter."""
+    """The shipped unit, with this interpreter."""
     return _started_here(UNIT, host)
 
 
 def render_web_unit(host: Host) -> str:
-    """The same for the unit of the page."""
+    """The shipped unit of the web page, with this interpreter."""
     return _started_here(WEB_UNIT, host)
 
 
@@ -210,12 +211,12 @@ def _started_here(unit: str, host: Host) -> str:
 
 
 def render_drop_in(where: Places, settings: Settings, host: Host) -> str:
-    """What only this machine knows: the paths that may be written, and where state and config lie."""
+    """The part that only this machine knows: the paths that may be written, and where state and config are."""
     return "\n".join([*_drop_in((where.state, *settings.roots), where, host), *_network(settings), ""])
 
 
 def render_web_drop_in(where: Places, host: Host) -> str:
-    """The same for the page, which writes into the state alone."""
+    """The same for the web page, which writes into the state folder only."""
     return "\n".join([*_drop_in((where.state,), where, host), ""])
 
 
@@ -228,7 +229,7 @@ def _drop_in(writable: Sequence[Path], where: Places, host: Host) -> Iterator[st
 
 
 def _check_web(settings: Settings) -> None:
-    """UsageError for a page that a service cannot serve."""
+    """Raises UsageError for a web page that a service cannot serve."""
     if find_spec("uvicorn") is None or find_spec("fastapi") is None:
         raise UsageError("`dedupd web` needs what this installation lacks: pip install 'dedupd[web]'")
     address = settings.web.listen.rpartition(":")[0].strip("[]")
@@ -240,9 +241,10 @@ def _check_web(settings: Settings) -> None:
 
 
 def _network(settings: Settings) -> Iterator[str]:
-    """The unit's way to the services that embed elsewhere, and to no other address; nothing while it sees here.
+    """The unit's lines that allow connections to the embedding services and to no other address; '' when
+    photos are embedded here.
 
-    UsageError for a name in place of an address: who looks names up must reach name servers, too.
+    Raises UsageError for a name instead of an address: to look up names, it would need the name servers, too.
     """
     if settings.embedding.mode == "local":
         return
@@ -266,7 +268,7 @@ def _address_in(url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def _writable(folder: Path) -> str:
-    # '-': a root whose disk is away must not keep the daemon from starting.
+    # '-': a root whose disk is not mounted must not keep the daemon from starting.
     return f"ReadWritePaths={_quoted(f'-{folder}')}"
 
 
@@ -311,7 +313,8 @@ def _start_unit(unit: str, files: Mapping[str, str], host: Host) -> None:
 
 
 def _why_not(unit: str, step: str, code: int, said: str, host: Host) -> str:
-    """What stopped this step, and what to do: the reason that systemd keeps with the unit, not the one it prints."""
+    """Why this step failed and what to do: the reason that systemd stores with the unit, not the one it
+    prints."""
     first = said.splitlines()[0] if said else f"exit status {code}"
     if step == "daemon-reload":  # nobody answers: there is no user manager without a login
         return (
@@ -345,7 +348,8 @@ def _reason(status: int, result: str) -> str:
 
 
 def _verify(unit: Path, host: Host) -> None:
-    """Let systemd read the unit before it replaces one that works. StateError when it finds a fault in it."""
+    """Let systemd check the unit before it replaces a working one. Raises StateError when it finds a fault in
+    it."""
     code, said = host.call(["systemd-analyze", "--user", "verify", str(unit)])
     faults = [line for line in said.splitlines() if unit.name in line]
     if faults:
@@ -372,7 +376,8 @@ def _read(file: Path) -> str:
 
 
 def logs(where: Places, host: Host, *, follow: bool) -> int:
-    """What the service said lately, by the program that keeps it: its exit status. StateError without one."""
+    """Print what the service logged lately, with the program that stores it; returns its exit status. Raises
+    StateError without one."""
     log = where.logs / "launchd.log"
     if _is_launchd(host):
         if not log.exists():
@@ -401,7 +406,7 @@ def logs(where: Places, host: Host, *, follow: bool) -> int:
 
 
 def render_agent(where: Places, host: Host, label: str = LABEL) -> bytes:
-    """The shipped agent, started by this interpreter, with its log in the state folder."""
+    """The shipped agent, with this interpreter, and its log in the state folder."""
     agent = plistlib.loads(shipped("launchd", f"{label}.plist"))
     log = str(where.logs / ("launchd.log" if label == LABEL else "launchd-web.log"))
     agent["ProgramArguments"] = [host.python, "-m", *agent["ProgramArguments"][1:]]
@@ -415,7 +420,7 @@ def _install_agent(where: Places, host: Host, *, web: bool) -> None:
     for label in (LABEL, WEB_LABEL) if web else (LABEL,):
         agent = host.agent_of(label)
         _write(agent.parent, {agent.name: render_agent(where, host, label).decode()})
-        # bootstrap refuses an agent that is loaded already, perhaps an older one.
+        # bootstrap refuses an agent that is already loaded, perhaps an older one.
         host.call(["launchctl", "bootout", f"{host.domain}/{label}"])
         for command in (["enable", f"{host.domain}/{label}"], ["bootstrap", host.domain, str(agent)]):
             code, said = host.call(["launchctl", *command])

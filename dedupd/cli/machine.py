@@ -1,6 +1,7 @@
-"""What `dedupd doctor` asks of the machine: clock, watch limits, file systems, clouds, macOS, terminal, engine.
+"""What `dedupd doctor` checks on the machine: clock, watch limits, file systems, clouds, macOS, terminal,
+engine.
 
-Must never change anything, load what sees, or wait for more than a moment.
+Must never change anything, load the embedder, or wait for more than a moment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
 _SPARE = 1.2
-"""Watches for each known folder: new ones come, and other programs watch too."""
+"""Watches needed for each known folder: new folders appear, and other programs need watches too."""
 _CLOCK_SECONDS = 3600.0
 _REFLINKS = frozenset({"btrfs", "xfs", "apfs", "bcachefs", "zfs", "ocfs2"})
 _PIXELS = {
@@ -32,17 +33,17 @@ _PIXELS = {
 
 
 class Finding(NamedTuple):
-    """One thing that was checked."""
+    """The result of one check."""
 
     what: str
     good: bool
     told: str
     mend: str = ""
-    """The command, or the step, that makes it better."""
+    """The command, or the step, that improves it."""
 
 
 def watching(folders: int, limits: Path = _INOTIFY) -> Iterator[Finding]:
-    """Whether the system lets dedupd hear of every folder that it knows."""
+    """Whether the system lets dedupd watch every folder that it knows."""
     try:
         watches = int((limits / "max_user_watches").read_text())
         instances = int((limits / "max_user_instances").read_text())
@@ -58,7 +59,7 @@ def watching(folders: int, limits: Path = _INOTIFY) -> Iterator[Finding]:
 
 
 def clock(newest: float, now: float) -> Iterator[Finding]:
-    """Whether the clock can be right. `newest`: when dedupd last moved a file by it."""
+    """Whether the clock can be right. `newest`: wall clock of the last move."""
     told = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(now))
     if newest > now + _CLOCK_SECONDS:
         then = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
@@ -78,7 +79,7 @@ def clock(newest: float, now: float) -> Iterator[Finding]:
 
 
 def file_system(root: str) -> Iterator[Finding]:
-    """What the file system of a root does besides renaming; looks only."""
+    """What the file system of a root can do besides renaming; only looks."""
     from dedupd.adapters.clock import SystemClock
     from dedupd.adapters.fs.discarding import Discarder
     from dedupd.adapters.fs.mover import FileMover
@@ -105,7 +106,8 @@ def file_system(root: str) -> Iterator[Finding]:
 
 
 def _folds_case(root: str) -> bool:
-    """Whether the marker answers to its name in capitals; where there is none, whether the folder itself does."""
+    """Whether names are case-insensitive: tried with the marker's name in capitals, or the folder's own name
+    when there is no marker."""
     marker = os.path.join(root, ".dedupd-root.json")
     above, name = os.path.split(root)
     one, other = (
@@ -120,7 +122,7 @@ def _folds_case(root: str) -> bool:
 
 
 def clouds(view: LibraryView) -> Iterator[Finding]:
-    """Files whose bytes are elsewhere: they are never opened, so they neither keep nor move."""
+    """Files whose bytes are in a cloud only: they are never opened, so they are neither kept nor moved."""
     from dedupd.core.photo import IN_THE_CLOUD, FileState
 
     cloudy = [f for f in view.ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
@@ -138,7 +140,7 @@ def clouds(view: LibraryView) -> Iterator[Finding]:
 
 
 def full_disk_access(home: Path, python: str, platform: str = sys.platform) -> Iterator[Finding]:
-    """macOS keeps programs out of Pictures until their owner allows them in, and says so to nobody."""
+    """macOS keeps programs out of Pictures until their owner allows access, without telling anybody."""
     if platform != "darwin":
         return
     try:
@@ -155,7 +157,7 @@ def full_disk_access(home: Path, python: str, platform: str = sys.platform) -> I
 
 
 def terminal(env: Mapping[str, str]) -> Iterator[Finding]:
-    """What this terminal shows pictures with, by its name; the reviewer asks the terminal itself."""
+    """How this terminal shows pictures, guessed from its name; the reviewer asks the terminal itself."""
     name = " ".join((env.get("TERM", ""), env.get("TERM_PROGRAM", ""))).lower()
     way = next((way for part, way in _PIXELS.items() if part in name), "")
     yield Finding(
@@ -168,7 +170,7 @@ def terminal(env: Mapping[str, str]) -> Iterator[Finding]:
 def engine(
     devices: Path = Path("/dev"), packages: Sequence[str] = ("torch", "onnxruntime")
 ) -> Iterator[Finding]:
-    """What sees, by its version alone: loading it takes seconds."""
+    """The library that runs the embedder, by its version only: loading it takes seconds."""
     from importlib import metadata
 
     found: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""The command line: which commands there are, and how they fail. Each is one file of dedupd/cli/commands.
+"""The command line: which commands there are, and how errors end. Each command is one file of
+dedupd/cli/commands.
 
 Must import nothing heavy before a command is chosen. Every dedupd error ends here as one sentence on stderr
 and an exit code; a traceback is a bug.
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _status_of(act: Callable[[], int | None]) -> int:
-    # Not needed for `--help`, which ends within the parser; threads and signals take 3 ms to import.
+    # Not needed for `--help`, which ends inside the parser; threads and signals take 3 ms to import.
     from dedupd.cli.stopping import ended, stoppable
 
     try:
@@ -64,7 +65,7 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser for these words."""
+    """The parser for these words: of one command alone, when the first word is a command."""
     parser = Parser(
         prog="dedupd",
         description="Keeps family photo libraries free of duplicates: finds them, moves them aside, and can put every one back.",
@@ -79,7 +80,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     add_places(parser)
     commands: Commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    # When the first word is a command, no other can be meant: the rest need not be loaded.
+    # When the first word is a command, no other command can be meant: the others need not be imported.
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
         import_module(f"dedupd.cli.commands.{name.replace('-', '_')}").add(commands)
     return parser

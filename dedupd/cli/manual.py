@@ -1,6 +1,7 @@
-"""The manual: what is longer than a line of `--help`, one Markdown file for each topic in `dedupd/manual/`.
+"""The manual: texts longer than a line of `--help`, one Markdown file for each topic in `dedupd/manual/`.
 
-README links to the same files. Owns how they are found and shown; must never say anything itself.
+README links to the same files. Owns how they are found and shown; must never contain text of the manual
+itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def topic(name: str) -> str:
 
 
 def printed(name: str, width: int) -> str:
-    """One topic as a terminal of `width` columns shows it, with its escape sequences."""
+    """One topic, formatted for a terminal of `width` columns, with its escape sequences."""
     from io import StringIO
 
     from rich.console import Console
@@ -44,7 +45,7 @@ def as_roff(name: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """As roff takes it: no line begins a macro, a minus is one that can be copied, and all is ASCII."""
+    """Text escaped for roff: no line begins a macro, a minus can be copied, and everything is ASCII."""
     lines = text.replace("\\", r"\e").replace("-", r"\-").splitlines() or [""]
     safe = (r"\&" + line if line[:1] in ".'" else line for line in lines)
     return "".join(sign if sign.isascii() else rf"\[u{ord(sign):04X}]" for sign in "\n".join(safe))
@@ -65,7 +66,8 @@ def _roff(tokens: Sequence[Token]) -> Iterator[str]:
             row = []
             macro = ""
         elif token.type == "tr_close":
-            # A cell after the first is a paragraph of its own: columns as wide as their words have no room here.
+            # Each cell after the first becomes a paragraph: there is no room for columns as wide as their
+            # words.
             yield from (".TP", rf"\fB{row[0]}\fR", "\n.br\n".join(row[1:]))
             macro = ".PP"
         elif token.type == "inline" and not macro:
@@ -75,5 +77,5 @@ def _roff(tokens: Sequence[Token]) -> Iterator[str]:
 
 
 def _plain(token: Token) -> str:
-    """The words of a paragraph, without the signs of Markdown."""
+    """The words of a paragraph, without Markdown's markup."""
     return "".join("\n" if part.type == "softbreak" else part.content for part in token.children or ())

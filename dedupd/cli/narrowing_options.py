@@ -1,6 +1,7 @@
-"""The options of `scan` that narrow it: what they are called, and what a person may have meant by a glob or a folder.
+"""The options of `scan` that narrow it: their names, and the different things a person may mean by a glob or
+a folder.
 
-Must never import more than argparse needs before it is asked.
+Must never import more than argparse needs before it is called.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def add_narrowing(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]  # no public name
-    """--cross-folders-only and the like."""
+    """Add --cross-folders-only and the like."""
     folders = group.add_mutually_exclusive_group()
     folders.add_argument(
         "--cross-folders-only", dest="folders", action="store_const", const="across", default="any",
@@ -57,7 +58,7 @@ def _glob(text: str) -> str:
 
 
 def narrowing_of(arguments: argparse.Namespace, roots: Sequence[Path]) -> Narrowing:
-    """What this scan counts."""
+    """What this scan counts, from its options."""
     from dedupd.core.narrowing import Narrowing
 
     exclude = tuple(dict.fromkeys(form for text in arguments.exclude for form in _forms(text, roots)))
@@ -65,7 +66,8 @@ def narrowing_of(arguments: argparse.Namespace, roots: Sequence[Path]) -> Narrow
 
 
 def _forms(text: str, roots: Sequence[Path]) -> Iterator[str]:
-    """The glob; and the very file or folder of this name in a root, as a shell completes it from where it is."""
+    """The glob as it is; and, when a file or folder of this name exists in a root, that one: a shell may have
+    completed it."""
     yield text
     there = Path(text).resolve() if os.path.lexists(text) else None
     if there is not None and any(root in there.parents for root in roots):
@@ -73,7 +75,7 @@ def _forms(text: str, roots: Sequence[Path]) -> Iterator[str]:
 
 
 def references_of(arguments: argparse.Namespace, roots: Sequence[Path]) -> tuple[Path, ...]:
-    """The reference folders by their one true name. Raises UsageError for one that no scanned folder holds."""
+    """The real paths of the reference folders. Raises UsageError for one that is in no scanned folder."""
     found: list[Path] = []
     for given in arguments.reference:
         folder = given.expanduser().resolve()

@@ -29,7 +29,7 @@ def opened(arguments: argparse.Namespace) -> tuple[Settings, Places]:
 
 
 def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
-    """The same; without configured folders, those that the state knows: an undo must not need a config.toml."""
+    """The same. Without configured folders, those recorded in the state: an undo must not need a config.toml."""
     from dataclasses import replace
 
     from dedupd.library import LibraryView
@@ -42,7 +42,8 @@ def opened_for_acting(arguments: argparse.Namespace) -> tuple[Settings, Places]:
 
 
 def own_command(arguments: argparse.Namespace, *words: str) -> list[str]:
-    """dedupd itself with these words and the folders this command was given."""
+    """The words of a command line that runs dedupd with these arguments and the folders given to this
+    command."""
     command = [sys.executable, "-m", "dedupd", *words]
     for option, given in (
         ("--config", arguments.config),

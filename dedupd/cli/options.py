@@ -1,4 +1,4 @@
-"""What commands take: how a command is added, the options that several share, and the kinds of values.
+"""How a command is added, the options that several commands share, and the types of values.
 
 Must never import more than argparse needs: it is loaded for every command.
 """
@@ -16,11 +16,12 @@ _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9}
 POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
 Run = Callable[[argparse.Namespace], int]
-"""Does a command. Returns the exit code; raises DedupdError with one sentence for the person."""
+"""Runs a command. Returns the exit code; raises DedupdError with one sentence for the person."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose options must be written out, like those of its commands: `--k 10` is no `--keep-policy 10`."""
+    """A parser that accepts no abbreviated options, here and in its commands: `--k 10` must not mean
+    `--keep-policy 10`."""
 
     def __init__(self, **given: Any) -> None:
         usual: dict[str, Any] = {"allow_abbrev": False, "formatter_class": HelpFormatter}
@@ -28,14 +29,15 @@ class Parser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """As wide as the terminal. argparse asks shutil, which costs each start the loading of three compressors."""
+    """As wide as the terminal. argparse asks shutil for that, which loads three compression libraries at each
+    start."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=columns() - 2)
 
 
 def columns() -> int:
-    """What shutil.get_terminal_size says: $COLUMNS, else the terminal's width, else 80."""
+    """The same as shutil.get_terminal_size: $COLUMNS, else the terminal's width, else 80."""
     try:
         given = int(os.environ["COLUMNS"])
     except (KeyError, ValueError):
@@ -51,7 +53,8 @@ def columns() -> int:
 def add_command(
     commands: Commands, name: str, run: Run, *, help: str, example: str, topic: str = ""
 ) -> argparse.ArgumentParser:
-    """A command that `run` does; `help` is its line in `dedupd --help`, `topic` where the manual says more of it.
+    """Add a command that `run` carries out. `help`: its line in `dedupd --help`. `topic`: where the manual
+    says more about it.
 
     Returns the parser for its options.
     """
@@ -65,12 +68,12 @@ def add_command(
 
 
 def actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """The options and arguments of a parser, for what is made from them."""
+    """The options and arguments of a parser, for completion and the manual page."""
     return parser._actions  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # no public name
 
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parsers of its commands by their names."""
+    """The parsers of its commands, by name."""
     for action in actions(parser):
         if action.nargs == argparse.PARSER:
             return cast("dict[str, argparse.ArgumentParser]", action.choices)
@@ -78,7 +81,7 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 
 
 def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
-    """--state-dir and --config."""
+    """Add --state-dir and --config."""
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
@@ -96,17 +99,17 @@ def add_places(parser: argparse.ArgumentParser, *, default: str | None = None) -
 
 
 _PLACES = Parser(add_help=False)
-# Not None: the options may stand before or after the command, and the command must not reset them.
+# Not None: these options may stand before or after the command, and the command must not reset them.
 add_places(_PLACES, default=argparse.SUPPRESS)
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
-    """--json."""
+    """Add --json."""
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
 
 
 def add_beyond_this_machine(parser: argparse.ArgumentParser) -> None:
-    """What a command that listens must be told to be reached from other machines."""
+    """Add the options that a command needs before it listens to other machines."""
     parser.add_argument(
         "--tls-cert", type=Path, metavar="FILE", help="certificate (PEM); needed beyond this machine"
     )
@@ -119,7 +122,7 @@ def add_beyond_this_machine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
-    """The settings of config.toml that a pass over the folders (`run`, `scan`) takes on the command line too."""
+    """Add the settings of config.toml that a pass (`run`, `scan`) takes on the command line too."""
     parser.add_argument(
         "--threshold",
         type=parse_threshold,
@@ -182,7 +185,7 @@ def parse_positive(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Bytes, as 200000, 200K or 1.5M: powers of 1000, as sizes are shown."""
+    """Bytes, given as 200000, 200K or 1.5M (powers of 1000, as sizes are shown)."""
     number, unit = text[:-1] if text[-1:].upper() in _UNITS else text, text[-1:].upper()
     try:
         value = Decimal(number) * _UNITS.get(unit, 1)
@@ -194,7 +197,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_month(text: str) -> str:
-    """A month, as 2024-06."""
+    """A month, given as 2024-06."""
     from dedupd.core.month import Month
 
     try:

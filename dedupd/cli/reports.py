@@ -1,6 +1,6 @@
-"""Reports as files and as answers: which form, what one may replace, and the pictures of a page.
+"""Reports as files and as answers: their form, which file one may replace, and the pictures of a page.
 
-Must never replace a file that is no report of dedupd's: a slip of the hand must cost no photo (P3).
+Must never replace a file that is no report of dedupd's: a typing error must not cost a photo (P3).
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _BY_SUFFIX = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", "
 _JSON_MARK = '{\n "generated_at"'
 _ONE_MINUTE = 60.0
 _SIDE = 256
-"""Pixels: 300 groups stay a page that opens at once."""
+"""Pixels of a picture's long side: a page of 300 groups still opens at once."""
 
 
 def format_of(path: Path, given: str | None) -> str:
-    """What a report is written as: as its name says, else as was asked for, else as JSON."""
+    """The form of a report: by the name of its file, else as was asked for, else JSON."""
     return _BY_SUFFIX.get(path.suffix.lower()) or given or "json"
 
 
 def report_in(
     form: str, view: LibraryView, socket: Path, narrowing: Narrowing, progress: Progress
 ) -> Iterator[str]:
-    """The report of what a scan counts of this library, piece by piece."""
+    """The report of a scan of this library, piece by piece."""
     from dedupd.core.page import page
     from dedupd.core.report_forms import to_csv, to_text
 
@@ -58,7 +58,8 @@ def report_in(
 def summaries(
     view: LibraryView, month: str | None = None, narrowing: Narrowing | None = None
 ) -> list[tuple[RootRow, MonthSummary]]:
-    """Newest first: the month that was asked for, else each that has something to tell."""
+    """Summaries of months, newest first: of the month that was asked for, else of each that has something to
+    report."""
     from dedupd.adapters.clock import SystemClock
     from dedupd.pipeline.summarise import month_summary
 
@@ -77,7 +78,7 @@ def summaries(
 
 
 class SmallPictures:
-    """Small pictures: the daemon's when one runs, else made by a worker of this command's own."""
+    """Makes small pictures: through the daemon when one runs, else with a worker of this command."""
 
     def __init__(self, view: LibraryView, socket: Path, progress: Progress) -> None:
         self._view, self._socket, self._progress = view, socket, progress
@@ -112,7 +113,8 @@ def _read(path: str | None) -> bytes:
 
 
 def write_report(path: Path, pieces: Iterable[str]) -> None:
-    """Whole or not at all. Raises UsageError for a file that is no report, DedupdError when it cannot be written."""
+    """Write the report; when it fails, the old file stays. Raises UsageError for a file that is no report,
+    DedupdError when it cannot be written."""
     from dedupd.drafts import draft_of
 
     def act() -> None:
@@ -127,7 +129,8 @@ def write_report(path: Path, pieces: Iterable[str]) -> None:
 
 
 def check_report(path: Path) -> None:
-    """Before long work: raises UsageError for a file that is no report, DedupdError when its folder takes none."""
+    """Check before long work that the report can be written: raises UsageError for a file that is no report,
+    DedupdError when its folder cannot be written."""
 
     def act() -> None:
         _check_ours(path)
@@ -148,7 +151,7 @@ def _telling(path: Path, act: Callable[[], None]) -> None:
 
 
 def _check_ours(path: Path) -> None:
-    """A report takes the place of a former one, or of an empty file, and of nothing else."""
+    """Check that the file is an earlier report or empty: a report replaces nothing else."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which lines of the unit's sandbox this machine can set up: some kernels and containers refuse one or two.
+"""Which lines of the unit's sandbox work on this machine: some kernels and containers refuse one or two.
 
 Owns the trial: systemd starts a process that does nothing. Must never change the unit.
 """
@@ -14,13 +14,14 @@ _SANDBOX = re.compile(
     r"^((?:Private|Protect|Restrict|Lock|NoNew|Capability|SystemCall)\w+)=(.*)$", re.MULTILINE
 )
 _NAMESPACES = "PrivateUsers=yes"
-"""A user manager may sandbox inside a user namespace only: each line is tried within one."""
+"""A user manager can sandbox only inside a user namespace, so each line is tried inside one."""
 _CANNOT_PREPARE = range(200, 246)
-"""Exit statuses by which systemd says that it could not make what surrounds the process (226/NAMESPACE ...)."""
+"""Exit statuses with which systemd says that it could not prepare the process's environment (226/NAMESPACE
+...)."""
 
 
 def refused_lines(host: Host) -> list[str] | None:
-    """The lines that systemd cannot do here, each by itself; None where no user manager answers."""
+    """The lines that systemd cannot apply here, each tried by itself; None when no user manager answers."""
     lines = [match[0] for match in _SANDBOX.finditer(shipped("systemd", UNIT).decode())]
     whole = _try(host, lines)
     if whole == 0:
@@ -40,9 +41,10 @@ except OSError:
 
 
 def holds_addresses(host: Host, address: str, port: int) -> bool | None:
-    """Whether systemd keeps a service from an address that somebody answers at, when told to; None: it cannot be tried.
+    """Whether systemd blocks a service's connections to an address that answers, when it is told to; None: it
+    cannot be tried.
 
-    Mostly it may not filter packets for a user's own services, and says nothing of it.
+    Often it may not filter packets for a user's own services, and does not say so.
     """
     trial = ["systemd-run", "--user", "--wait", "--collect", "--quiet", "-p", "IPAddressDeny=any"]
     code, _ = host.call([*trial, host.python, "-I", "-c", _CONNECT, address, str(port)])
@@ -50,7 +52,7 @@ def holds_addresses(host: Host, address: str, port: int) -> bool | None:
 
 
 def in_force(host: Host, lines: Sequence[str]) -> list[str]:
-    """Those of the lines that the installed service is started with: its owner may have switched some off."""
+    """Those of the lines with which the installed service is started: its owner may have disabled some."""
     if not (host.units / UNIT).exists():
         return []
     _, said = host.call(["systemctl", "--user", "show", UNIT])

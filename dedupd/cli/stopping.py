@@ -1,7 +1,7 @@
-"""What happens when a person or the system stops a command: Ctrl-C, SIGTERM, a terminal that was closed.
+"""What happens when a person or the system stops a command: Ctrl-C, SIGTERM, a closed terminal.
 
-Owns the words. Must never end anything by itself: what runs is unwound, so that locks, transactions and temporary
-folders are left in order.
+Owns the sentences. Must never end the process itself: the running code is unwound by an exception, so that
+locks, transactions and temporary folders are cleaned up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STOPS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(KeyboardInterrupt):
-    """As Ctrl-C; its text is what a person should know, '' for the usual."""
+    """Raised like Ctrl-C. Its text says what a person should know; '' for the usual sentence."""
 
     def __init__(self, text: str, number: int = signal.SIGINT) -> None:
         super().__init__(text)
@@ -30,7 +30,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Generator[None]:
-    """Within, SIGTERM and SIGHUP unwind as Ctrl-C does. One that is ignored (nohup) stays so."""
+    """Inside, SIGTERM and SIGHUP raise `Stopped`. A signal that is ignored (nohup) stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -56,7 +56,8 @@ def ended(stop: KeyboardInterrupt) -> tuple[str, int]:
 
 @contextmanager
 def telling_what_moved(library: Library) -> Generator[None]:
-    """Stopped within: the sentence says how many files this command had moved, and the command that undoes it."""
+    """When stopped inside, the sentence says how many files this command had moved, and the command that
+    undoes it."""
     since, journal = library.clock.now(), library.ledger.journal
     try:
         yield

@@ -1,6 +1,6 @@
-"""What `dedupd --version` says: the version, and which extras are installed.
+"""The answer to `dedupd --version`: the version, and which extras are installed.
 
-Owns nothing but words: what an extra needs is read from the installed package's own metadata.
+Owns only the words: what an extra needs is read from the metadata of the installed package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NOT_FOR_PEOPLE = frozenset({"test"})
 
 
 def version_lines() -> Iterator[str]:
-    """For people; the first is the version alone."""
+    """Lines for people; the first is the version alone."""
     yield f"dedupd {__version__}"
     needs = _needs()
     here = [extra for extra, names in needs.items() if all(map(_installed, names))]
@@ -29,7 +29,7 @@ def version_lines() -> Iterator[str]:
 
 
 def _needs() -> dict[str, list[str]]:
-    """Extra -> distributions it brings; none where dedupd runs from its source alone."""
+    """Extra -> distributions that it needs; empty when dedupd runs from its source without being installed."""
     found: dict[str, list[str]] = {}
     try:
         requirements = metadata.requires("dedupd") or []

@@ -1,6 +1,7 @@
-"""A command runs a module of adapters/vision in a process of its own, because commands never load what that loads.
+"""Runs a module of adapters/vision in a process of its own, because commands must not load the libraries that
+it loads.
 
-Owns how it is started, and how its answer, its last line, is read. Must never import such a module.
+Owns how the process is started, and how its answer (its last line) is read. Must never import such a module.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dedupd.adapters.vision.client import worker_environment
 
 
 def last_line(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
-    """Exit status and last line of the module, run to its end with these words; `otherwise` when it said nothing."""
+    """Run the module to its end with these words. Returns its exit status and last line, or `otherwise` when
+    it printed nothing."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", f"dedupd.adapters.vision.{module}", *words],
         env=worker_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

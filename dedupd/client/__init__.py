@@ -1,1 +1,1 @@
-"""Connect, ask, subscribe: the client's end of the socket."""
+"""The client's end of the socket: connect, ask, subscribe."""

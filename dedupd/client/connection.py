@@ -34,13 +34,13 @@ OTHER_VERSION = (
 
 
 class DaemonRefused(DedupdError):
-    """The daemon said no, or tried and failed; the message is its sentence."""
+    """The daemon refused the request, or tried and failed; the message is its sentence."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.code = failure.code
         self.tried = isinstance(failure.data, int)
-        """It was no refusal: the work itself failed."""
+        """Whether it was no refusal: the work itself was tried and failed."""
         if isinstance(failure.data, int):
             self.exit_code = ExitCode(failure.data)
 
@@ -58,7 +58,8 @@ def ask(path: Path, request: Request, result: type[R], timeout: float | None = 3
                 with contextlib.suppress(BrokenPipeError):  # turned away already: it said why
                     link.sendall(encode_request(0, SayHello(client="ask")))
                 _hello(_line(lines, 0))
-                # Not before: a daemon of another version might do half of what is meant.
+                # Not before the hello is answered: a daemon of another version might do half of what is
+                # meant.
                 link.sendall(encode_request(1, request))
                 return _answer(_line(lines, 1), result)
         except TimeoutError:
@@ -82,7 +83,8 @@ def _answer(message: dict[str, Any], kind: type[R]) -> R:
 
 
 def _hello(message: dict[str, Any]) -> Hello:
-    """Raises ProtocolError when the daemon is of another version, or turned this client away unheard."""
+    """Say hello. Raises ProtocolError when the daemon is of another version, or closed the connection without
+    an answer."""
     try:
         hello = _answer(message, Hello)
     except DaemonRefused as refused:
@@ -101,10 +103,10 @@ def _ignored(notice: Notice) -> None:
 def _deadline(
     answer: asyncio.Future[Any], timeout: float | None, loop: asyncio.AbstractEventLoop
 ) -> Generator[None]:
-    """TimeoutError into `answer` after `timeout` seconds.
+    """Set a TimeoutError in `answer` after `timeout` seconds.
 
-    As asyncio.wait_for, but for the context: the loop keeps a cancelled timer until its time has come, and with its
-    context whatever asked, such as a screen closed long ago with all its widgets.
+    Like asyncio.wait_for, but without its context: the loop keeps a cancelled timer until its time has come,
+    and with the timer's context everything that asked, for example a closed screen with all its widgets.
     """
     if timeout is None:
         yield
@@ -122,9 +124,9 @@ def _expire(answer: asyncio.Future[Any]) -> None:
 
 
 class Connection:
-    """One live connection for asyncio clients: many questions, and notices to a callback.
+    """One open connection for asyncio clients: many requests, and notices to a callback.
 
-    Use: `await c.open()`, then `await c.ask(...)`; `await c.closed()` returns when the daemon went away.
+    Use: `await c.open()`, then `await c.ask(...)`; `await c.closed()` returns when the connection has ended.
     """
 
     def __init__(self, path: Path, on_notice: Callable[[Notice], None] | None = None) -> None:
@@ -166,7 +168,7 @@ class Connection:
             self._waiting.pop(id, None)
 
     async def closed(self) -> None:
-        """Returns when the connection has ended, whoever ended it."""
+        """Returns when the connection has ended, whichever side ended it."""
         if self._reader_task is not None:
             await asyncio.shield(self._reader_task)
 
@@ -197,6 +199,6 @@ class Connection:
             return
         id = message.get("id")
         for asked, answer in self._waiting.items():
-            # An error without an id is about the line itself: it answers whatever was asked on it.
+            # An error without an id is about the line itself, so it answers every open request.
             if id in (asked, None) and not answer.done():
                 answer.set_result(message)

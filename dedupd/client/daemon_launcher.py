@@ -1,4 +1,5 @@
-"""Starts a daemon that outlives whoever reviews, and says why it ended. Must never start one unasked."""
+"""Starts a daemon that keeps running after the reviewer ends, and says why it ended. Must never start one
+unasked."""
 
 from __future__ import annotations
 
@@ -11,15 +12,14 @@ from pathlib import Path
 
 
 class DaemonLauncher:
-    """command: runs a daemon in the foreground; empty when there is no way to start one."""
+    """command: runs a daemon in the foreground; empty when nothing can start one."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = list(command)
 
     async def start(self, patience: float = 20.0, until: Callable[[], bool] = lambda: False) -> str:
-        """Start the daemon, detached. Returns '' when it still runs after `patience` seconds or when `until` says that it
-        answers, else why it ended, in one sentence.
-        """
+        """Start the daemon, detached. Returns '' when it still runs after `patience` seconds or when `until`
+        says that it answers; otherwise why it ended, in one sentence."""
         with tempfile.TemporaryFile() as said:
             try:
                 process = subprocess.Popen(  # noqa: ASYNC220 - the daemon shall outlive this program

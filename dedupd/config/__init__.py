@@ -1,4 +1,4 @@
-"""Settings and places: what may be set, how config.toml says it, where dedupd keeps its own things."""
+"""Settings and places: what can be set, how config.toml is read, where dedupd keeps its own files."""
 
 from __future__ import annotations
 

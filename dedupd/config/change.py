@@ -1,4 +1,5 @@
-"""Sets single keys of config.toml on a person's word; comments, order and everything else stay as they are.
+"""Changes single keys of config.toml at a person's request; comments, order and everything else stay as they
+are.
 
 Must never write what `load` would refuse, nor anything but that one file.
 """
@@ -14,8 +15,9 @@ from dedupd.errors import ConfigError
 
 
 def change(path: Path, changes: Mapping[str, str | float]) -> None:
-    """'keep_policy' or 'tiers.burst' -> value. A file that is not there is made. Raises ConfigError."""
-    # 20 ms that only a change pays
+    """Set values by key: 'keep_policy' or 'tiers.burst' -> value. Creates the file when there is none. Raises
+    ConfigError."""
+    # Imported here: 20 ms that only a change needs.
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 

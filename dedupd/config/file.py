@@ -1,4 +1,4 @@
-"""config.toml: read with every problem named at once, and written as a documented example.
+"""Reads config.toml, naming every problem at once, and writes it as a documented example.
 
 Owns the words of every complaint about a setting. Must never read another file, and never write one.
 """
@@ -37,7 +37,7 @@ from dedupd.errors import ConfigError
 
 
 class _Wrong(Exception):
-    """One value's fault, worded to follow its key: 'must be ...'."""
+    """What is wrong with one value, worded to follow its key: 'must be ...'."""
 
 
 Reader = Callable[[Any], Any]
@@ -97,7 +97,7 @@ def _folders(value: Any) -> tuple[Path, ...]:
 
 
 def _folder(value: Any) -> Path:
-    """An absolute path without symlinks, so that one folder has one name."""
+    """The absolute path of a folder without symlinks, so that one folder has one name."""
     if not (isinstance(value, str | Path) and str(value)) or "\0" in str(value):
         raise _Wrong(f"must be a list of folders, not of {_shown(value)}")
     try:
@@ -115,7 +115,7 @@ _ADDRESS = re.compile(
 
 
 def _addresses(value: Any) -> tuple[str, ...]:
-    """One address, or a list of them."""
+    """A list of addresses, given as one text or as a list."""
     given = (value,) if isinstance(value, str) else value
     if isinstance(given, list | tuple) and all(
         isinstance(each, str) and _ADDRESS.fullmatch(each) and _port_of(each)
@@ -159,9 +159,9 @@ class _Option:
     key: str
     """'threshold', or 'tiers.exact' for a key of a table."""
     read: Reader
-    """Turns the value TOML gave into the field's; raises _Wrong."""
+    """Converts the value from TOML into the field's; raises _Wrong."""
     note: str
-    """What people read above it in the example."""
+    """The comment above it in the example."""
 
 
 _OPTIONS = (
@@ -335,11 +335,11 @@ _OPTIONS = (
     ),
 )
 _LARGEST = 1 << 20
-"""Bytes of a config.toml."""
+"""Size of a config.toml, at most, in bytes."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
 _TABLES = ("tiers", "schedule", "speed", "web", "embedding")
 _FLAGS = {"embedder": "--model", "embedding.mode": "--embedding"}
-"""What the command line calls an option, where that is not --its-key."""
+"""Command-line options whose name is not --KEY."""
 
 
 def load(
@@ -384,7 +384,7 @@ def load(
 
 
 def check(changes: Mapping[str, Any], path: Path) -> None:
-    """Raises ConfigError when `load` would refuse one of these, key -> value, in the file at `path`."""
+    """Check key -> value against the file at `path`. Raises ConfigError when `load` would refuse one of them."""
     problems = [
         problem
         for key, value in changes.items()
@@ -424,7 +424,7 @@ def _toml(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
 
 def text_of(path: Path) -> str:
-    """What a config.toml says, without the mark that some editors put before it. Never waits.
+    """The text of a config.toml, without the byte order mark that some editors write. Never waits.
 
     Raises ConfigError for a pipe or an endless file, OSError, UnicodeDecodeError.
     """
@@ -438,7 +438,8 @@ def text_of(path: Path) -> str:
 
 
 def _flat(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """'tiers.exact' for a key of a table; a table where a value belongs, and the other way round, stay as they are."""
+    """Keys with the names of their tables: 'tiers.exact'. A table in the place of a value, and the reverse,
+    stay as they are."""
     for key, value in table.items():
         if key in _TABLES and isinstance(value, dict):
             yield from ((f"{key}.{name}", inner) for name, inner in cast("dict[str, Any]", value).items())
@@ -488,7 +489,7 @@ def _root_problems(values: dict[str, Any], state: Path | None, offline_ok: bool)
 
 
 def _overlaps(roots: Sequence[Path]) -> Iterator[str]:
-    """One sentence for each root that holds others on the same disk, or that is named twice."""
+    """One sentence for each root that contains others on the same disk, or that is named twice."""
     below: dict[Path, list[Path]] = {}
     for number, root in enumerate(roots):
         if root in roots[:number]:
@@ -503,12 +504,12 @@ def _overlaps(roots: Sequence[Path]) -> Iterator[str]:
 
 
 def _holds(outer: Path, inner: Path) -> bool:
-    """Whether what lies in `inner` lies in `outer`: not when a disk of its own is, or may be, mounted there."""
+    """Whether `inner` is inside `outer` on the same disk: False when a disk is, or may be, mounted there."""
     return _inside(inner, outer) and (_inside(outer, inner) or not _mounted_in(outer, inner))
 
 
 def _mounted_in(outer: Path, inner: Path) -> bool:
-    """True for another device, and for the empty or missing place where its disk is mounted when it is there."""
+    """True for another device, and for an empty or missing folder where a disk may be mounted later."""
     try:
         if inner.stat().st_dev != outer.stat().st_dev:
             return True
@@ -519,7 +520,7 @@ def _mounted_in(outer: Path, inner: Path) -> bool:
 
 
 def _inside(path: Path, folder: Path) -> bool:
-    """True when `path` is or lies below `folder`, by name or because the disk says it is the same folder."""
+    """True when `path` is `folder` or below it, by name or because the disk says that it is the same folder."""
     above = (path, *path.parents)
     if folder in above:
         return True
@@ -538,7 +539,7 @@ def _same(path: Path, stat: os.stat_result) -> bool:
 
 
 def example_config(roots: Sequence[Path] = ()) -> str:
-    """A config.toml with `roots`, and every other key as a comment with its meaning and default."""
+    """The text of a config.toml with `roots`, and every other key as a comment with its meaning and default."""
     lines = ["# dedupd's settings. Take away the # before a key to change it; shown are the defaults.", ""]
     settings = Settings()
     for option in _OPTIONS:
@@ -555,5 +556,5 @@ def example_config(roots: Sequence[Path] = ()) -> str:
 
 
 def _toml_value(value: Any) -> str:
-    """JSON is TOML for texts, lists, numbers and switches, but for one character."""
+    """A value in TOML. JSON is valid TOML for texts, lists, numbers and booleans, except for one character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,6 +1,6 @@
-"""config.toml while a daemon runs: says when it has changed and was left alone since.
+"""Watches config.toml while a daemon runs: reports a change once the file has stayed the same since.
 
-Must never believe a file that is being written: an editor's empty draft would be the defaults.
+Must never read a file that is being written: an editor's empty draft would be taken for the defaults.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Stamp = tuple[int, ...]
 
 
 class ConfigFile:
-    """The file that `read` reads. Not followed yet when it is made: what was read before may be older."""
+    """The file that `read` reads. It counts as changed at first: the settings read before may be older."""
 
     def __init__(self, path: Path, read: Callable[[], Settings]) -> None:
         self._path, self._read = path, read
@@ -27,11 +27,12 @@ class ConfigFile:
 
     @property
     def pending(self) -> bool:
-        """True while there is something that was not followed yet."""
+        """True while there is a change that was not reported yet."""
         return _stamp(self._path) != self._followed
 
     def changed(self) -> Settings | None:
-        """The settings it says now, once after each change; else None. Raises ConfigError, once after each change."""
+        """The new settings, once after each change; otherwise None. Raises ConfigError, once after each
+        change."""
         now = _stamp(self._path)
         if now != self._seen:
             self._seen, self._since = now, time.monotonic()

@@ -1,4 +1,4 @@
-"""Where dedupd keeps its own things: state, config, socket.
+"""Where dedupd keeps its own files: state, config, socket.
 
 Must never create or write anything: it only says where to look.
 """
@@ -25,7 +25,7 @@ class Places:
     config: Path
     socket: Path
     named: bool = False
-    """A person chose the state folder, so its mode is theirs too."""
+    """A person chose the state folder; then its mode is theirs too and is not changed."""
 
     @property
     def ledger(self) -> Path:
@@ -34,7 +34,7 @@ class Places:
 
     @property
     def index(self) -> Path:
-        """LanceDB: what can."""
+        """LanceDB: what can be computed again."""
         return self.state / "index"
 
     @property
@@ -52,12 +52,12 @@ class Places:
 
     @property
     def socket_record(self) -> Path:
-        """Names the socket that the daemon serves on, for clients whose surroundings differ from its own."""
+        """The file that names the daemon's socket, for clients with other environment variables."""
         return self.state / "socket-path"
 
 
 SOCKET_PATH_LIMIT = 100
-"""Bytes. The kernels stop at 107 (Linux) and 103 (macOS)."""
+"""Bytes of a socket's path, at most. The kernels' limits are 107 (Linux) and 103 (macOS)."""
 
 
 def places(
@@ -67,10 +67,12 @@ def places(
     *,
     recorded: bool = True,
 ) -> Places:
-    """Where dedupd keeps its things: these arguments, else DEDUPD_STATE_DIR and DEDUPD_CONFIG, else the platform's folders.
+    """The places: from these arguments, else from DEDUPD_STATE_DIR and DEDUPD_CONFIG, else the platform's
+    folders.
 
-    A state folder that was asked for takes the socket with it. Clients believe the socket the daemon
-    recorded; a daemon about to serve asks with `recorded=False`. Raises StateError without a safe place for it.
+    When a state folder was named, the socket is in it too. Clients use the socket that the daemon recorded; a
+    daemon that is about to serve passes `recorded=False`. Raises StateError when there is no safe place for
+    the socket.
     """
     env = os.environ if env is None else env
     asked = state_dir or (Path(env["DEDUPD_STATE_DIR"]) if env.get("DEDUPD_STATE_DIR") else None)
@@ -87,7 +89,8 @@ def places(
 
 
 def runtime_folder() -> Path:
-    """The short private folder of this login; platformdirs checks that nobody else owns it. StateError."""
+    """The short private folder of this login; platformdirs checks that nobody else owns it. Raises
+    StateError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -105,5 +108,5 @@ def _recorded_socket(found: Places) -> Path | None:
 
 
 def absolute(path: Path) -> Path:
-    """`path` from the working folder or ~, without `..`; symlinks stay."""
+    """`path` relative to the working folder or ~, without `..`; symlinks are kept."""
     return Path(os.path.abspath(path.expanduser()))

@@ -1,4 +1,4 @@
-"""Settings: what may be set, what it means, and its default.
+"""Settings: what can be set, what it means, and its default.
 
 Owns every option's name and meaning; must never read a file.
 """
@@ -20,7 +20,8 @@ KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tiers:
-    """What happens unattended with each relation. 'review': only a person moves it; 'off': not even shown."""
+    """What happens with each relation without a person. 'move'; 'review': only a person moves it; 'off': not
+    even shown."""
 
     exact: TierAction = "move"
     copy: TierAction = "move"
@@ -30,69 +31,70 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When the daemon looks and acts. Seconds unless the name says otherwise."""
+    """When the daemon works. Seconds, unless the name says otherwise."""
 
     settle_seconds: float = 3.0
-    """A file must have been unchanged this long before it may move."""
+    """A file must have been unchanged for this long before it may move."""
     quiet_seconds: float = 5.0
     """A changed month is clustered this long after its last change."""
     interval_minutes: float = 60.0
-    """Every so often all changed months are clustered, whatever was missed."""
+    """Interval at which all changed months are clustered, even those that keep changing."""
     nightly: str = "03:00"
     """Local time of the nightly pass; '' for none."""
     reconcile_minutes: float = 30.0
-    """How often the disk is compared with the ledger: the truth behind the events."""
+    """Interval at which the disk is compared with the ledger, because events can be lost."""
     worker_idle_seconds: float = 20.0
-    """The worker leaves after this long without work."""
+    """The worker ends after this long without work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pacing:
-    """When the daemon works of its own accord. What is asked of it, and what looks after keepers, never waits."""
+    """When the daemon starts heavy work by itself. Requests of people, and the check of keepers, never wait."""
 
     hours: str = ""
-    """Local time in which it does heavy work, as '22:00-07:00'; '' for always."""
+    """Local time of heavy work, as '22:00-07:00'; '' for always."""
     battery: float = 30.0
-    """Per cent: on battery below it, it waits. 0: never."""
+    """Per cent: below this charge, on battery, heavy work waits. 0: never."""
     load: float = 0.0
-    """Load a core above which it waits; 0: never, for its work is of low priority anyway."""
+    """Load per core above which heavy work waits. 0: never, because the work has low priority anyway."""
     moves_per_minute: int = 30
-    """Files that move by themselves in a sync client's folder; 0: as fast as they can."""
+    """Files that move without a person in a sync client's folder; 0: no limit."""
     disk_ms: float = 0.0
-    """It waits while a disk takes longer to answer; 0: never."""
+    """Milliseconds: heavy work waits while a disk takes longer to answer. 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """What `dedupd web` listens on, and how much it takes in that is none of the library's."""
+    """What `dedupd web` listens on, and how much it accepts in uploads."""
 
     listen: str = "127.0.0.1:8765"
     upload_files: int = 500
-    """Pictures in one set."""
+    """Pictures in one uploaded set."""
     upload_mb: int = 2048
-    """MB (of 10^6 bytes) of one set."""
+    """MB (10^6 bytes) in one set."""
     sets_mb: int = 8192
     """MB of all sets together."""
     sets_minutes: float = 60.0
-    """A set is forgotten after this long."""
+    """Minutes after which a set is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embedding:
-    """Where photos are embedded. All but 'local' opens connections to the addresses in `url`, and to nothing else."""
+    """Where photos are embedded. All modes but 'local' open connections to the addresses in `url`, and to no
+    others."""
 
     mode: EmbeddingMode = "local"
-    """'remote': by the services alone; 'auto': by them, and here while none answers."""
+    """'remote': by the services only; 'auto': by the services, and on this machine while none answers."""
     url: tuple[str, ...] = ()
-    """Services, asked in turn."""
+    """Addresses of services, tried in this order."""
     token_file: str = ""
     ca_file: str = ""
-    """Certificates (PEM) that are trusted for https; '': those of the system."""
+    """File of certificates (PEM) that are trusted for https; '': those of the system."""
     protocol: EmbeddingProtocol = "dedupd"
 
     @property
     def told(self) -> str:
-        """For people: where it sees; '' for here."""
+        """Where photos are embedded, in words; '' for this machine."""
         return "" if self.mode == "local" else f"{self.mode}, {', '.join(self.url)}"
 
 
@@ -110,24 +112,25 @@ class Settings:
     threshold: float | None = None
     """Cosine above which pairs go to review; None: the embedder's own. Never widens what moves."""
     embedder: str = "auto"
-    """'auto', 'hashes', or what an embedder of the registry answers to: only the library knows those."""
+    """'auto', 'hashes', or the name of an embedder in the registry; the library checks the name."""
     batch_size: int = 8
     jobs: int = 0
     """Threads that read photos; 0: as many as suit the machine."""
     gpus: str = "all"
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
     gpu_memory_fraction: float = 1.0
-    """Of each card's memory."""
+    """Share of each card's memory, 0 to 1."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True
-    """Whether folders of other programs, bins and snapshots (core/foreign.py) are left alone too."""
+    """Whether folders of other programs, bins and snapshots (core/foreign.py) are skipped too."""
     protected: tuple[Path, ...] = ()
-    """Folders never moved from and preferred as keeper."""
+    """Folders from which nothing moves and whose photos are preferred as keepers."""
     allow_shared_roots: bool = False
-    """Move in roots that other users can write to."""
+    """Also move in roots that other users can write to."""
     metadata: Metadata = "sidecar"
-    """Where what moved copies know and their keeper does not is written: an XMP sidecar beside it, or nowhere."""
+    """Where to write what the moved copies know and their keeper does not: in an XMP sidecar beside it, or
+    nowhere."""
     source: Path | None = None
     """The file it came from, for messages."""
 
@@ -136,13 +139,14 @@ class Settings:
         return any(path.startswith(os.path.join(folder, "")) for folder in self.protected)
 
     def unlike(self, before: Settings) -> list[str]:
-        """What differs from `before`, as 'tiers.burst: move → review'."""
+        """What differs from `before`, as sentences like 'tiers.burst: move → review'."""
         then, now = dict(_flat(before)), dict(_flat(self))
         return [f"{key}: {then[key]} → {value}" for key, value in now.items() if value != then[key]]
 
     @property
     def decisive(self) -> str:
-        """Equal for settings that decide alike what is a duplicate, what moves and what stays."""
+        """A text of all settings that decide what is a duplicate, what moves and what stays; equal when they
+        decide alike."""
         by_hand = (self.keep_policy, self.threshold, self.embedder, self.allow_shared_roots, self.metadata)
         places = (self.ignore, self.ignore_defaults, [str(folder) for folder in self.protected])
         return repr((*by_hand, self.tiers, *places))

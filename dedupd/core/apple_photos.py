@@ -35,7 +35,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class AlbumPair:
     """A moved file and what stands for it, both with their photos in Photos."""
 
     path: str
@@ -73,13 +73,15 @@ def _key(path: str) -> str:
     return unicodedata.normalize("NFC", path)
 
 
-def for_the_album(rows: Collection[Beside], alive: Collection[str]) -> tuple[list[Beside], list[LeftOut]]:
+def for_the_album(
+    rows: Collection[AlbumPair], alive: Collection[str]
+) -> tuple[list[AlbumPair], list[LeftOut]]:
     """Those whose keeper is in Photos at this moment and is no duplicate itself; and why not the others.
 
     `alive`: the photos that Photos has, outside its own bin.
     """
     keepers = {row.keeper for row in rows}
-    going: list[Beside] = []
+    going: list[AlbumPair] = []
     left: list[LeftOut] = []
     for row in rows:
         why = ""

@@ -63,7 +63,8 @@ STROKE_SIDE = 2.5
 STROKE_ONE_WAY, SIGN_ONE_WAY = 8.0, 0.95
 """Ratio of strokes, or share of changed pixels that changed to one side: from either on, nothing was taken away."""
 STAMP_MEAN, STAMP_THICK, STAMP_AROUND = 2.0, 0.02, 0.85
-"""Beside a stamp nothing differs: mean in grey levels, strokes as a share of the picture's side at most, correlation around them at least."""
+"""Outside a stamp nothing differs: mean in grey levels, at most; share of its changed pixels that are
+no thin strokes, at most; local correlation around them, at least."""
 STAMP_EDGE, STAMP_HEIGHT, STAMP_SHAPE, STAMP_SHARE = 0.2, 0.1, 2.0, 0.03
 """A date or a name: within a fifth of the height from top or bottom, a tenth of it high, twice as wide, 3 % of the picture."""
 WATERMARK_THROUGH, WATERMARK_SHARE = 0.7, 0.06

@@ -125,7 +125,7 @@ class _Grouping:
 
     def stars(self) -> list[Star]:
         self._gather(self.order, {Relation.EXACT, Relation.COPY}, moving=True)
-        self._tell_originals()
+        self._find_originals()
         self._lay(self._order({Relation.COPY, Relation.BURST}))
         self._gather(self.order, {Relation.EXACT, Relation.COPY, Relation.BURST}, moving=True)
         settled = sorted(self.order, key=lambda node: not (self._busy(node) or node.pinned))
@@ -136,7 +136,7 @@ class _Grouping:
             if node.id in self.cluster and self.cluster[node.id].members
         ]
 
-    def _tell_originals(self) -> None:
+    def _find_originals(self) -> None:
         """Of two copies the one that comes first in the order is the original; it becomes keeper before its copies."""
         first = {content: min(self.place[n.id] for n in files) for content, files in self.copies.items()}
         for content, edges in self.edges.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dedupd.core import bars
-from dedupd.core.formats import is_raw_format
+from dedupd.core.formats import named
 from dedupd.core.photo import Edge, Holding, Measures, Relation, Traits
 from dedupd.core.relations import laid_over
 
@@ -33,7 +33,7 @@ class Aspect(StrEnum):
     LOSS = "loss"
     FURTHER = "further"
     CLIP = "clip"
-    RAW = "raw"
+    SOURCE = "source"
     METADATA = "metadata"
 
 
@@ -163,7 +163,7 @@ def preferred(edge: Edge, in_a: tuple[Loss, ...], in_b: tuple[Loss, ...]) -> str
 
 
 def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
-    yield from _sensor(mover.traits, keeper.traits)
+    yield from _source(mover.traits, keeper.traits)
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
@@ -175,14 +175,16 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     yield from _pixels(mover, keeper, edge)
 
 
-def _sensor(mover: Traits, keeper: Traits) -> Iterator[Loss]:
-    """RAW against other files: only a RAW holds its sensor's data, and no RAW holds the picture that a camera or a person
-    developed from them."""
-    if is_raw_format(mover.format):
-        clause = "is another raw photo" if is_raw_format(keeper.format) else "is the raw photo"
-        yield Loss(aspect=Aspect.RAW, clause=clause)
-    elif is_raw_format(keeper.format):
-        yield Loss(aspect=Aspect.RAW, clause="is a picture developed from a raw photo")
+def _source(mover: Traits, keeper: Traits) -> Iterator[Loss]:
+    """What pictures are made from, against other files: only a RAW holds its sensor's data, only an editor's document its
+    layers, and neither holds the picture that a camera or a person made from them."""
+    moves, keeps = named(mover.format), named(keeper.format)
+    another = moves is not None and keeps is not None and moves.name == keeps.name
+    if moves is not None and moves.source:
+        yield Loss(aspect=Aspect.SOURCE, clause=f"is {'another' if another else 'the'} {moves.unread}")
+    elif keeps is not None and keeps.source:
+        made = "developed from a raw photo" if keeps.raw else "that any program shows"
+        yield Loss(aspect=Aspect.SOURCE, clause=f"is a picture {made}")
 
 
 def _behind(mover: Holding, keeper: Holding) -> Iterator[Loss]:

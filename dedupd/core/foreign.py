@@ -44,7 +44,7 @@ class Foreign:
 
     def fits(self, path: Sequence[str], beside: Container[str], inside: Container[str]) -> bool:
         """`path`: the last two parts of the folder's, in small letters unless a layout tells it too."""
-        return self.is_named(path) and self._is_laid_out(beside, inside)
+        return self.is_named(path) and self._fits_layout(beside, inside)
 
     def is_named(self, path: Sequence[str]) -> bool:
         """True for a folder of its names, whatever lies beside or in it."""
@@ -58,7 +58,7 @@ class Foreign:
             return True
         return not (self.names or self.starts or self.ends)
 
-    def _is_laid_out(self, beside: Container[str], inside: Container[str]) -> bool:
+    def _fits_layout(self, beside: Container[str], inside: Container[str]) -> bool:
         layouts = (*((beside, names) for names in self.beside), *((inside, names) for names in self.inside))
         return not layouts or any(all(name in there for name in names) for there, names in layouts)
 

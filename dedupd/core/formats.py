@@ -2,7 +2,7 @@
 
 Owns which formats there are, how their files are named and begin, what reads them and which of two keeps. Must never
 open a file. A new format that Pillow reads is one new row here and nothing else; a format with a decoder of its own
-is a row here and the module that reads it (adapters/vision/raw_photo.py, jpeg_xl.py).
+is a row here and the module that reads it (adapters/vision/raw_photo.py, photoshop.py, …).
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Format:
     """Of two files that hold the same, the one of the lower rank keeps."""
     raw: bool = False
     """Camera RAW, undeveloped sensor data: the companion of a picture of the same name, never a copy of one."""
+    layered: bool = False
+    """An editor's document: pictures are saved from its layers, and it is never a copy of one."""
     lossless: bool = False
     """Every file of this format is lossless. Where it depends on the file, adapters/vision/container.py looks."""
     extra: str = ""
@@ -31,16 +33,21 @@ class Format:
     library: str = ""
     """The module that this extra brings."""
     unread: str = ""
-    """How a file is called that is not decoded, so that only its bytes are compared. Only for formats with an extra."""
+    """How a file is called that is not decoded, so that only its bytes are compared. Only for formats of which some are not."""
     heads: tuple[bytes, ...] = ()
-    """First bytes of its files. Only for formats with an extra: they must be recognised without their library."""
+    """First bytes of its files. Only for formats with a decoder of their own: they are recognised without it."""
     brand: bytes = b""
     """The same at byte 8, behind the 'ftyp' of an ISO media file."""
 
     @property
     def unknown(self) -> str:
-        """How a file is called that its library cannot decode: the camera is newer than the library."""
-        return f"{self.unread} of a kind that {self.library} does not decode"
+        """How a file is called that its decoder cannot decode: the camera, say, is newer than the library."""
+        return f"{self.unread} of a kind that {self.library or 'dedupd'} does not decode"
+
+    @property
+    def source(self) -> bool:
+        """Whether pictures are made from its files: sensor data to develop, or layers to save as one."""
+        return self.raw or self.layered
 
     @property
     def without_extra(self) -> str:
@@ -71,6 +78,10 @@ FORMATS = (
         unread="TIFF of float, 12-bit, 32-bit or planar 16-bit numbers",
     ),
     Format(
+        name="Photoshop", suffixes=("psd", "psb"), rank=0, layered=True, lossless=True, unread="Photoshop file",
+        heads=(b"8BPS",),
+    ),
+    Format(
         name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ",
         suffixes=(
             "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
@@ -93,9 +104,10 @@ def raw_format() -> Format:
     return next(row for row in FORMATS if row.raw)
 
 
-def is_raw_format(name: str) -> bool:
-    """Whether this `Traits.format` is camera RAW."""
-    return name == raw_format().name
+def is_source(name: str) -> bool:
+    """Whether pictures are made from files of this `Traits.format`: camera RAW, or an editor's layers."""
+    found = named(name)
+    return found is not None and found.source
 
 
 def decodable(kind: str) -> bool:
@@ -122,6 +134,11 @@ def suffixes(*, raw: bool) -> frozenset[str]:
     return frozenset(suffix for row in FORMATS if row.raw is raw for suffix in row.suffixes)
 
 
+def layered_suffixes() -> frozenset[str]:
+    """The extensions of editors' documents."""
+    return frozenset(suffix for row in FORMATS if row.layered for suffix in row.suffixes)
+
+
 def of_suffix(suffix: str) -> Format | None:
     """The format that this file extension belongs to; None when there is none."""
     return next((row for row in FORMATS if suffix in row.suffixes), None)
@@ -135,5 +152,5 @@ def named(name: str) -> Format | None:
 
 def rank_of(name: str) -> int:
     """The rank of a format: of two files that hold the same, the one with the lower rank is the keeper."""
-    found = named(name.upper())
+    found = named(name) or named(name.upper())
     return _LAST if found is None else found.rank

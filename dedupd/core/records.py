@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dedupd.core.photo import Evidence, FileStat, Measures, Relation
 
@@ -81,9 +82,8 @@ class GroupRow:
     members: tuple[MemberRow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupOutline:
-    """A group as a list of thousands needs it: without its members."""
+class GroupOutline(NamedTuple):
+    """A group as a list of thousands needs it: without its members. A tuple, as ten thousand of them make one page."""
 
     id: int
     root: int
@@ -100,7 +100,7 @@ class GroupOutline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRow:
+class HeldGroupRow:
     """A group that holds copies, and what the ledger knows of its keeper."""
 
     group: int

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from dedupd.core import bars
 from dedupd.core.confidence import calibration_for, features
-from dedupd.core.formats import is_raw_format
+from dedupd.core.formats import is_source
 from dedupd.core.keeper import editor
 from dedupd.core.photo import Candidate, Edge, Evidence, Measures, Relation, Traits
 
@@ -87,9 +87,9 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
 
 
 def one_in_two_forms(a: Traits, b: Traits) -> bool:
-    """Whether one is a RAW and the other was developed from it: they belong together (P10), wherever they lie, and are no
-    duplicates. A picture without camera or date may be a copy of anything, so a person is asked."""
-    if is_raw_format(a.format) == is_raw_format(b.format) or None in (a.captured, b.captured):
+    """Whether one was made from the other, a RAW or an editor's document: they belong together (P10), wherever they lie, and
+    are no duplicates. A picture without camera or date may be a copy of anything, so a person is asked."""
+    if is_source(a.format) == is_source(b.format) or None in (a.captured, b.captured):
         return False
     same_camera = bool(a.camera) and a.camera.split("|")[:2] == b.camera.split("|")[:2]
     return same_camera and abs(a.captured - b.captured) <= bars.SAME_INSTANT  # type: ignore[operator]

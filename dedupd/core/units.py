@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-from dedupd.core.formats import suffixes
+from dedupd.core.formats import layered_suffixes, suffixes
 
 PHOTOS = suffixes(raw=False)
 """Extensions of pictures that are decoded and compared."""
 RAWS = suffixes(raw=True)
 """Extensions of camera RAW: the companion of its JPEG, or a photo of its own."""
+LAYERED = layered_suffixes()
+"""Extensions of editors' documents: photos of their own, that no other file beside them belongs to while there is a picture."""
 CLIPS = frozenset(("mov", "mp4", "m4v"))
 """Extensions of moving halves of Live Photos and motion photos, or of videos of their own."""
 VIDEOS = CLIPS | frozenset((
@@ -233,6 +235,9 @@ class _Folder:
         for path in self._photos:
             shots.setdefault(_key(_stem(path)), []).append(path)
         for shot in shots.values():
+            for path in [path for path in shot if extension(path) in LAYERED]:
+                shot.remove(path)
+                self._own(_Draft(path))
             raws = [path for path in shot if is_raw(path)]
             pictures = [path for path in shot if not is_raw(path)]
             if len(pictures) == 1:
@@ -303,8 +308,11 @@ class _Folder:
                     draft.originals.add(owner.photo)
 
     def _index_stems(self) -> None:
+        pictures = {_key(_stem(path)) for path in self._owner if extension(path) not in LAYERED}
         for path, draft in self._owner.items():
             stem = _stem(path)
+            if extension(path) in LAYERED and _key(stem) in pictures:
+                continue
             _add(self._by_stem, stem, draft)
             for shot in _shots(stem):
                 _add(self._by_shot, shot, draft)

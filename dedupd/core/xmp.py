@@ -83,7 +83,7 @@ def from_xmp(packet: bytes) -> Description:
         tree = ET.fromstring(packet.strip(b"\0 \t\r\n"))
     except (ET.ParseError, ValueError, LookupError):
         return Description()
-    said = _Said(tree)
+    said = _Packet(tree)
     captured = said.text(EXIF, "DateTimeOriginal") or said.text(PHOTOSHOP, "DateCreated")
     latitude, longitude = (_angle(said.text(EXIF, name)) for name in ("GPSLatitude", "GPSLongitude"))
     place = None
@@ -109,7 +109,7 @@ def moment(text: str) -> str:
     return ""
 
 
-class _Said:
+class _Packet:
     """Properties of a packet, whether written as attributes or as elements."""
 
     def __init__(self, tree: ET.Element) -> None:

@@ -1,1 +1,2 @@
-"""The long-running process: its life (life), its work (jobs), when that is due (schedule), what clients ask (handlers)."""
+"""The long-running process: its life (life), its work (jobs), when that is due (schedule), and the answers to
+clients (handlers)."""

@@ -1,6 +1,7 @@
-"""The requests that change something: one method each, named as its method in the protocol. Done by the engine, in order.
+"""The requests that change something: one method each, named like the method in the protocol. The engine
+carries them out in order.
 
-Must never touch a file or the ledger's writer itself.
+Must never touch a file or write to the ledger itself.
 """
 
 from __future__ import annotations
@@ -49,17 +50,18 @@ from dedupd.protocol.results import Acted, Confirmed, Preparation, Thumbnails
 
 T = TypeVar("T")
 Act = Callable[[Library, Stop], Moved]
-"""What a person asked for, that lets others in at its safe points."""
+"""What a person asked for. It gives way to more urgent work at its safe points."""
 REMEMBERED_KEYS = 512
+"""Idempotency keys whose answers are kept: a request that is sent again gets the first answer, and is not done again."""
 LONGEST_PAUSE = 366 * 86400.0
-"""Idempotency keys whose answers are kept: a request sent again is answered again, not done again."""
+"""Seconds that a pause may last: a year."""
 MANY_BATCHES = 2_000
 SLICE_SECONDS = 3.0
-"""Another model is prepared so long at a time: passes and people come in between."""
+"""Seconds for which another model is prepared at a time; passes and people come in between."""
 
 
 class Acts:
-    """Does what requests ask for. Call it on the event loop."""
+    """Carries out requests. Call it on the event loop."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -76,7 +78,8 @@ class Acts:
         return await asyncio.wrap_future(self._services.engine.submit(name, act, urgency, alone=alone))
 
     async def _once(self, key: str, act: Callable[[], Awaitable[Acted]]) -> Acted:
-        """Do it, or answer as the first time when the key was seen. A client that leaves does not stop it."""
+        """Carry it out, or give the first answer again when the key was seen before. It goes on when the
+        client leaves."""
         task = self._keys.get(key)
         if task is None:
             task = asyncio.create_task(_outcome(act))
@@ -107,7 +110,7 @@ class Acts:
         until = None if seconds is None else now + seconds
         self._services.jobs.pause(until, seconds)
         await self._act("pause", lambda library: pausing.pause(library.ledger, now, seconds), Urgency.GLANCE)
-        self._services.tell_status()
+        self._services.send_status()
         end = (
             "until `dedupd resume`"
             if until is None
@@ -123,7 +126,7 @@ class Acts:
     async def scan_now(self, request: ScanNow) -> Confirmed:
         if self._services.jobs.paused:
             raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
-        self._services.jobs.look_now()
+        self._services.jobs.reconcile_now()
         return Confirmed(message="looking at every root now")
 
     async def scan(self, request: Scan) -> Acted:
@@ -182,7 +185,7 @@ class Acts:
         return reached
 
     async def _slice_of(self, name: str, act: Callable[..., None]) -> Preparation:
-        """Some seconds of long work that nobody waits for but its client, which asks for the next slice."""
+        """Some seconds of long work for which only its client waits; the client then asks for the next slice."""
         if self._services.jobs.paused:
             raise RequestError(REFUSED, "the daemon is paused: `dedupd resume` first")
         reached = Preparation(ready=False)
@@ -271,7 +274,7 @@ class Acts:
         return await self._once(request.key, lambda: self._judged("forget", [], forget))
 
     async def _judged(self, name: str, groups: Sequence[GroupRef], act: Act) -> Acted:
-        """Do what a person asked for between two looks at the lessons, so that the client can undo this very act."""
+        """Carry out an act between two readings of the lessons, so that the client can undo exactly this act."""
 
         def run(library: Library) -> tuple[Moved, list[int]]:
             for group in groups:
@@ -287,7 +290,8 @@ class Acts:
 
 
 async def _outcome(act: Callable[[], Awaitable[Acted]]) -> Acted | Failure:
-    """A refusal as what is answered: the error itself, kept with its key, would keep all of the request's ids."""
+    """A refusal as the answer. Kept with its key, the error itself would keep all ids of the request in
+    memory."""
     try:
         return await act()
     except DedupdError as error:
@@ -302,7 +306,7 @@ def _month(text: str) -> Month:
 
 
 def _checked(library: Library, ref: GroupRef) -> GroupRow:
-    """The group as the client saw it. Raises RequestError NOT_FOUND or STALE."""
+    """The group, in the version the client saw. Raises RequestError NOT_FOUND or STALE."""
     row = library.ledger.judgement.group(ref.id)
     if row is None:
         raise RequestError(NOT_FOUND, f"there is no group {ref.id} any more")
@@ -312,7 +316,8 @@ def _checked(library: Library, ref: GroupRef) -> GroupRow:
 
 
 def acted_by(moved: Moved, lessons: Sequence[int] = ()) -> Acted:
-    """What an act did, as the client is told. Too many ids are not listed; Undo takes the batches of moves then."""
+    """The result of an act, as it is sent to the client. Too many ids are not listed; Undo then takes the
+    batches of moves."""
     acted = Acted(
         moved=moved.files, restored=moved.undone, waiting=moved.waiting, messages=list(moved.messages),
         moves=[m.id for m in moved.moves], lessons=list(lessons), stayed=moved.stayed,

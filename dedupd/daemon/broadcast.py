@@ -1,6 +1,8 @@
-"""Notices to subscribers. Newer ones of the same thing replace older ones; a client that is too slow is told to ask again.
+"""Sends notices to subscribers. A newer notice of the same thing replaces an older one; a client that is too
+slow is told to ask again.
 
-Must never wait for a client, and never keep more and more for one that does not read: its connection is cut.
+Must never wait for a client, and never collect without limit for one that does not read: its connection is
+closed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dedupd.protocol.notices import MonthChanged, Notice, Progressed, Resync, St
 
 log = logging.getLogger("dedupd.server")
 BACKLOG = 256
-"""Notices kept for one client."""
+"""Notices kept for one client, at most."""
 
 
 class Subscriber:
@@ -26,7 +28,8 @@ class Subscriber:
         self._ready = asyncio.Event()
 
     def offer(self, notice: Notice) -> None:
-        """Queue; a newer state of the same thing replaces the older one, an overflow becomes one Resync."""
+        """Queue a notice. A newer state of the same thing replaces the older one; an overflow becomes one
+        Resync."""
         key = _key(notice)
         if key not in self._waiting and len(self._waiting) >= BACKLOG:
             self._waiting = {Resync: Resync()}
@@ -35,7 +38,8 @@ class Subscriber:
         self._ready.set()
 
     async def pump(self) -> None:
-        """Runs until the client is gone, or reads nothing for so long that its line is cut."""
+        """Write notices until the client is gone, or has read nothing for so long that its connection is
+        closed."""
         try:
             while True:
                 await self._ready.wait()
@@ -52,7 +56,7 @@ class Subscriber:
 
 
 class Broadcast:
-    """Everybody who subscribed."""
+    """All subscribers."""
 
     def __init__(self) -> None:
         self._subscribers: set[Subscriber] = set()
@@ -69,7 +73,8 @@ class Broadcast:
 
 
 def _line(notice: Notice) -> bytes:
-    """b'' for what fits into no message: a client would hang up on it, and hear nothing more."""
+    """The notice as a line; b'' when it is too long for a message, because the client would close the
+    connection over it."""
     try:
         return encode_notice(notice)
     except TooLong as error:

@@ -1,6 +1,7 @@
-"""The settings that the daemon goes by, and config.toml when it changes.
+"""The settings that the daemon uses, and their update when config.toml changes.
 
-Must never follow half a change: a broken file changes nothing, and new settings come in between two tasks of the engine.
+Must never apply half a change: a broken file changes nothing, and new settings take effect between two tasks
+of the engine.
 """
 
 from __future__ import annotations
@@ -15,29 +16,29 @@ from dedupd.errors import DedupdError
 from dedupd.library import Library
 
 OnConfig = Callable[[Settings, Sequence[str]], None]
-"""on_config(settings before, sentences): config.toml was read again; each sentence is for people."""
+"""on_config(previous settings, sentences): config.toml was read again; the sentences are for people."""
 
 
 class ConfigFollower:
-    """Call it on the event loop."""
+    """Watches config.toml. Call it on the event loop."""
 
     def __init__(self, settings: Settings, file: ConfigFile, engine: Engine, on_config: OnConfig) -> None:
         self._file, self._engine, self._on_config = file, engine, on_config
         self.settings = settings
-        """What the daemon goes by now."""
+        """The settings in force."""
         self.unfollowed: Sequence[str] = ()
-        """What config.toml says and this daemon does not do, one sentence each."""
+        """What config.toml says and this daemon cannot apply, one sentence each."""
         self._one_at_a_time = asyncio.Lock()
 
     async def catch_up(self) -> None:
-        """Follow config.toml as it is now before answering somebody who goes by it."""
+        """Apply config.toml as it is now, before answering a client that relies on it."""
         if self._file.pending:
             await self.follow()
             await asyncio.sleep(LEFT_ALONE_SECONDS)
         await self.follow()
 
     async def follow(self) -> None:
-        """Follow config.toml when it has changed."""
+        """Apply config.toml when it has changed."""
         async with self._one_at_a_time:
             before = self.settings
             try:

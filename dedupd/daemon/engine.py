@@ -1,8 +1,8 @@
-"""The pipeline thread: owns the library, does one task at a time, the most urgent first.
+"""The pipeline thread: owns the library and does one task at a time, the most urgent first.
 
-Nothing else in the daemon writes the ledger or moves a file. A long task calls `give_way` at its safe points: what
-is more urgent is done there, and then the task goes on. So nothing that it did is lost, and nobody waits for its end.
-Must never decide what is to be done: it is given tasks.
+Nothing else in the daemon writes the ledger or moves a file. A long task calls `give_way` at its safe points:
+more urgent tasks run there, and then the task goes on. So no work is lost, and nobody waits for the end of a
+long task. Must never decide what is to be done: it is given tasks.
 """
 
 from __future__ import annotations
@@ -24,28 +24,29 @@ from dedupd.protocol.views import ProgressView
 
 log = logging.getLogger("dedupd.engine")
 NOTICE_SECONDS = 0.2
-"""Progress is told at most five times a second."""
+"""Seconds between two notices of progress, at least."""
 STUCK_SECONDS = 900.0
-"""Longer than the worker may take to load a model or search a large index."""
+"""Seconds without progress after which the engine counts as stuck; longer than the worker needs to load a
+model or to search a large index."""
 
 
 class Urgency(IntEnum):
-    """Smaller goes first, and comes in between what is larger."""
+    """How urgent a task is: a smaller number goes first, and interrupts larger ones at their safe points."""
 
     GLANCE = 0
     """Done at once, and no photo is touched: small pictures, a pause."""
     RESCUE = 1
-    """What keeps copies that nobody else holds (P8)."""
+    """Protects copies that exist nowhere else (P8)."""
     PERSON = 2
-    """An act that somebody waits for."""
+    """An act for which a person waits."""
     SCAN = 3
-    """A pass that somebody waits for."""
+    """A pass for which a person waits."""
     HINT = 4
-    """A look at folders of which events tell that something changed there."""
+    """Reconciles folders in which events report a change."""
     PASS = 5
-    """Looking everywhere, indexing, clustering, moving."""
+    """Reconciles everything, indexes, clusters, moves."""
     SHADOW = 6
-    """Another embedder in preparation: whatever else there is to do comes first."""
+    """Prepares another embedder: everything else comes first."""
 
 
 @dataclass(order=True)
@@ -69,18 +70,19 @@ class Engine:
     ) -> None:
         self._make, self._on_progress, self._on_error = make, on_progress, on_error
         self._tasks: list[_Task] = []
-        """What waits, in order."""
+        """Tasks that wait, in order."""
         self._waiting = threading.Condition()
         self._numbers = itertools.count()
         self._running: list[_Task] = []
-        """The task at work, behind those in the middle of which it came."""
+        """Running tasks: the last one runs, those before it were interrupted by it."""
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
         self._started: Future[Library] = Future()
         self._stopping = threading.Event()
         self._progress = _Pace(self._tell)
         self.progress: ProgressView | None = None
         self.last_beat = time.monotonic()
-        """When the thread last showed life: a heartbeat that only proves the loop lives proves nothing."""
+        """When the thread last showed progress. A heartbeat of the event loop alone would not show that this
+        thread works."""
 
     def start(self) -> Library:
         """Open the library in the thread and wait for it. Raises what opening raised."""
@@ -91,8 +93,8 @@ class Engine:
         self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False,
         alone: bool = False,
     ) -> Future[Any]:  # fmt: skip
-        """Queue a task. `once`: when one of this name waits already, that one is enough. `alone`: never in the middle
-        of another task, which ends early for it if it is a pass; for what changes the library under a task's feet.
+        """Queue a task. `once`: skip it when a task of this name already waits. `alone`: never run it inside
+        another task; a running pass ends early for it. For tasks that change what a running task relies on.
         """
         answer: Future[Any] = Future()
         with self._waiting:
@@ -112,13 +114,13 @@ class Engine:
         return bool(self._running or self._tasks)
 
     def alive(self) -> bool:
-        """False when a task has shown no life for so long that only a restart helps."""
+        """False when a task has shown no progress for so long that only a restart helps."""
         return not self._running or time.monotonic() - self.last_beat < STUCK_SECONDS
 
     def give_way(self) -> bool:
-        """At a safe point of the running task: do what is more urgent than it.
+        """At a safe point of the running task: do what is more urgent.
 
-        True when the running task should end here: the daemon ends, or what waits must be done alone.
+        Returns True when the running task should end here: the daemon ends, or a waiting task must run alone.
         """
         self.last_beat = time.monotonic()
         if not self._running:
@@ -132,7 +134,7 @@ class Engine:
         return True
 
     def _more_urgent(self, than: Urgency) -> tuple[_Task | None, bool]:
-        """The first task that may come in now, and whether one waits that may not."""
+        """(the first task that may run now, whether one waits that may not)."""
         with self._waiting:
             urgent = [task for task in self._tasks if task.urgency < than]
             chosen = next((task for task in urgent if not task.alone), None)
@@ -141,12 +143,12 @@ class Engine:
             return chosen, bool(urgent)
 
     def report(self, phase: str, done: int, total: int) -> None:
-        """The progress callback handed to the library."""
+        """The progress callback given to the library."""
         self.last_beat = time.monotonic()
         self._progress(phase, done, total)
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Finish the running step and end. True when the thread ended in time."""
+        """Finish the running step and end. Returns True when the thread ended in time."""
         with self._waiting:
             self._stopping.set()
             self._waiting.notify()
@@ -168,13 +170,14 @@ class Engine:
         try:
             while (task := self._next()) is not None:
                 self._do(task)
-                # An error holds this frame, the frame its task, the task its error: refusals would pile up with all they name.
+                # An error holds this frame, the frame its task, the task its error: without this, refusals
+                # would stay in memory with all they name.
                 del task
         finally:
             library.close()
 
     def _next(self) -> _Task | None:
-        """The next task, waited for; None at the end of the daemon."""
+        """The next task, waiting for one; None at the end of the daemon."""
         with self._waiting:
             self._waiting.wait_for(lambda: self._tasks or self._stopping.is_set())
             return None if self._stopping.is_set() else self._tasks.pop(0)
@@ -212,7 +215,7 @@ class Engine:
 
 
 class _Pace:
-    """Turns (phase, done, total) into views with rate and ETA, not too many of them."""
+    """Turns (phase, done, total) into views with rate and estimated time, at a limited rate."""
 
     def __init__(self, tell: Callable[[ProgressView], None]) -> None:
         self._tell, self._phase, self._start, self._first, self._last = tell, "", 0.0, 0, 0.0

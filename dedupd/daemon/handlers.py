@@ -1,4 +1,5 @@
-"""Which method answers a request: of reads.py what only reads, of acts.py what changes something.
+"""Which method answers a request: reads.py for requests that only read, acts.py for those that change
+something.
 
 A method is named as in the protocol, `scan-now` as scan_now. Must never do the work itself.
 """
@@ -35,16 +36,16 @@ class Handlers:
         return await getattr(self._reads if hasattr(self._reads, name) else self._acts, name)(request)
 
     async def status(self) -> StatusView:
-        """What GetStatus is answered."""
+        """The answer to GetStatus."""
         return await self._reads.status(GetStatus())
 
     def close(self) -> None:
-        """Nothing is answered any more."""
+        """From now on no request is answered."""
         self._reads.close()
 
 
 def _hello(request: SayHello) -> Hello:
-    """Raises OtherProtocol."""
+    """Answer the hello. Raises OtherProtocol when the client has another protocol number."""
     if request.protocol != PROTOCOL:
         raise OtherProtocol(
             REFUSED,

@@ -1,7 +1,8 @@
-"""What the daemon tells systemd (sd_notify): that it is ready, how it is, that it lives, that it stops.
+"""Notifications to systemd (sd_notify): the daemon is ready, its status, that it makes progress, that it
+stops.
 
-Must never fail the daemon: a service manager that is not there, or does not listen, is no error.
-Whoever calls `alive` decides what the watchdog watches: call it from the work that must make progress.
+Must never fail the daemon: a missing service manager is no error. The caller of `alive` decides what the
+watchdog checks: call it from the work that must make progress.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """Where the service manager listens; does nothing without an address."""
+    """The connection to the service manager; does nothing without an address."""
 
     address: str = ""
-    """Of a datagram socket: a path, or an abstract name that begins with '@'."""
+    """Address of a datagram socket: a path, or an abstract name that begins with '@'."""
     interval: float | None = None
-    """Seconds between two calls of `alive`, half of what the watchdog allows; None: nobody watches."""
+    """Seconds between two calls of `alive`, half of what the watchdog allows; None: there is no watchdog."""
 
     @classmethod
     def from_environment(
         cls, env: MutableMapping[str, str] | None = None, pid: int | None = None
     ) -> Heartbeat:
-        """What NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID ask for; takes them away, so that no child process speaks for us."""
+        """Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID and removes them, so that no child process
+        notifies in our name."""
         env = os.environ if env is None else env
         address, usec, watched = (
             env.pop(f"{name}", "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -37,15 +39,15 @@ class Heartbeat:
         return cls(address=address, interval=limit / 2 if limit else None)
 
     def ready(self) -> None:
-        """The socket answers: whoever waits for us may start."""
+        """The socket answers: units that wait for this one may start."""
         self._tell("READY=1")
 
     def status(self, sentence: str) -> None:
-        """What `systemctl status` shows in one line."""
+        """The line that `systemctl status` shows."""
         self._tell(f"STATUS={' '.join(sentence.split())}")
 
     def alive(self) -> None:
-        """The work goes on; due every `interval` seconds."""
+        """The work makes progress; call it every `interval` seconds."""
         self._tell("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -58,7 +60,7 @@ class Heartbeat:
         name = "\0" + self.address[1:] if self.address.startswith("@") else self.address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-                # A full queue must not hold up the event loop.
+                # A full queue must not block the event loop.
                 line.setblocking(False)
                 line.sendto(message.encode(errors="replace"), os.fsencode(name))
         except OSError:

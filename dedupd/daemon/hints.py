@@ -1,6 +1,7 @@
-"""Folders in which something changed: kept until they are looked at, and until their keepers are.
+"""Folders in which something changed: kept until they are reconciled, and until the keepers in them are
+checked.
 
-Owns when it is time to look. Must never look at a folder itself, and never forget one that was not looked at.
+Owns when a folder is due. Must never read a folder itself, and never forget one that was not reconciled.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from dedupd.adapters.fs.walk import looked_at
 from dedupd.core.foreign import Scope
 
 HINT_SECONDS, HINT_LIMIT_SECONDS = 1.0, 5.0
-"""Changed folders are looked at this long after the last event, and not later than the limit after the first."""
+"""Changed folders are due this many seconds after the last event, but not later than the limit after the
+first."""
 Folders = dict[str, bool]
 """Folder -> whether everything below it may have changed, too."""
 
 
 class Hints:
-    """Changed folders by their absolute path. `looking` and `take_unswept` are for the engine's thread, all else for the loop."""
+    """Changed folders by their absolute path. `reconciling` and `take_unchecked` are for the engine's thread, all
+    else for the event loop."""
 
     def __init__(
         self, roots: Callable[[], Iterable[str]], scope: Callable[[], Scope],
@@ -29,18 +32,20 @@ class Hints:
     ) -> None:  # fmt: skip
         self._roots, self._scope, self._now = roots, scope, now
         self._changed: Folders = {}
-        """Not looked at yet."""
+        """Folders not reconciled yet."""
         self._first = 0.0
-        """When the first of them came."""
-        self._rest_until = 0.0
-        self._unswept: Folders = {}
-        """Changed folders whose keepers were not looked at since; written on the loop, taken by the engine's thread."""
+        """When the first of them was added."""
+        self._busy_until = 0.0
+        self._unchecked: Folders = {}
+        """Changed folders whose keepers were not checked since; written on the event loop, taken by the
+        engine's thread."""
         self._guard = threading.Lock()
 
     def add(self, folder: str, whole: bool) -> float | None:
-        """Something changed in this folder. Returns the seconds after which it is to be looked at.
+        """Record a change in this folder. Returns the seconds after which it is due.
 
-        None: nobody looks there. Our own moves end in duplicates/, and a NAS makes thumbnails all day.
+        None: folders like this are never reconciled. Our own moves end in duplicates/, and a NAS writes
+        thumbnails all day.
         """
         root = nearest(folder, self._roots())
         if not root or not looked_at(relative(folder, root), self._scope()):
@@ -50,50 +55,52 @@ class Hints:
             self._first = now
         self._changed[folder] = self._changed.get(folder, False) or whole
         with self._guard:
-            self._unswept[folder] = self._unswept.get(folder, False) or whole
+            self._unchecked[folder] = self._unchecked.get(folder, False) or whole
         wait = min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
-        return max(wait, self._rest_until - now)
+        return max(wait, self._busy_until - now)
 
     @property
     def waiting(self) -> bool:
-        """Whether a folder has not been looked at yet."""
+        """Whether a folder waits to be reconciled."""
         return bool(self._changed)
 
     def take(self) -> Folders:
-        """The folders to look at now."""
+        """Take the folders to reconcile now."""
         taken, self._changed = self._changed, {}
         return taken
 
     @contextmanager
-    def looking(self) -> Generator[None]:
-        """Around a look at such folders: the next begins after as long a time again.
+    def reconciling(self) -> Generator[None]:
+        """Wraps the reconciling of such folders: the next one begins after a wait of the same length.
 
-        A look comes in between other work, which so has half of the time, however large the folder that changes all day.
+        These tasks interrupt other work. The wait leaves half of the time to that work, however large the
+        folder that keeps changing.
         """
         began = self._now()
         yield
         now = self._now()
-        self._rest_until = now + (now - began)
+        self._busy_until = now + (now - began)
 
-    def take_unswept(self) -> Folders:
-        """The folders whose keepers are to be looked at now."""
+    def take_unchecked(self) -> Folders:
+        """Take the folders whose keepers are to be checked now."""
         with self._guard:
-            taken, self._unswept = self._unswept, {}
+            taken, self._unchecked = self._unchecked, {}
         return taken
 
 
 def folders_of(root: str, folders: Folders, roots: Sequence[str]) -> Folders:
-    """Those that lie in this root and in no root within it, as the library names them."""
+    """Those folders that lie in this root and in no root inside it, as paths relative to the root."""
     return {relative(path, root): whole for path, whole in folders.items() if nearest(path, roots) == root}
 
 
 def relative(folder: str, root: str) -> str:
-    """As the library names folders: '' for the root itself."""
+    """The path relative to the root, as the library names folders: '' for the root itself."""
     return folder[len(root) :].strip("/")
 
 
 def nearest(folder: str, roots: Iterable[str]) -> str:
-    """The root that the folder lies in; the inner one where a disk of its own is mounted in another root; '' for none."""
+    """The root that the folder lies in (the inner one, when a disk is mounted inside another root); '' for
+    none."""
     return max((root for root in roots if _below(folder, root)), key=len, default="")
 
 

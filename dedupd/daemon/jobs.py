@@ -1,7 +1,7 @@
 """The daemon's own work: what is queued into the engine, and what follows from how it ends.
 
 How a changed month comes to be clustered: events hint at its folder (`hint`); a look finds what is new and marks the month
-(`_look`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
+(`_reconcile_hinted`); `regroup` asks the scheduler for a pass when nothing has changed for `quiet_seconds`; `_pass` clusters and moves.
 Interval and nightly passes come from daemon/schedule.py and end in the same `_pass`.
 Owns the pause, and what waits for a better moment (core/politeness.py): nothing that a person asks for, nothing that keepers
 need. Must never touch a file or the ledger itself: the library does, in the engine's thread.
@@ -31,29 +31,31 @@ from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
 log = logging.getLogger("dedupd")
 RESCUES_TOLD = 20
 FAMILY_SECONDS = 120.0
-"""After so long what was found of large families is grouped."""
+"""Seconds after which the pairs found so far in large families of look-alikes are grouped."""
 BUSY_SECONDS = 30.0
-"""A file that another program writes is asked about again after this long."""
+"""Seconds after which a file that another program was writing is tried again."""
 
 
 class Jobs:
-    """Queues the daemon's own work. Methods that take a library run in the engine's thread, all others on the event loop."""
+    """Queues the daemon's own work. Methods that take a library run in the engine's thread, all others on the
+    event loop."""
 
     def __init__(
         self, engine: Engine, schedule: Scheduler, hints: Hints, *, settings: Callable[[], Settings],
         reports_all: Callable[[RootRow], bool], soon: Callable[..., None], send: Callable[[Notice], None],
-        tell_status: Callable[[], None],
+        send_status: Callable[[], None],
     ) -> None:  # fmt: skip
-        """reports_all: whether events tell of every change in a root. soon(act, *arguments): call it on the loop, from any thread.
+        """reports_all: whether events report every change in a root. soon(act, *arguments): call it on the
+        event loop, from any thread.
 
-        send, tell_status: what clients are told; on the loop.
+        send, send_status: send a notice, or the status, to clients; on the event loop.
         """
         self._engine, self._schedule, self._hints, self._settings = engine, schedule, hints, settings
-        self._reports_all, self._soon, self._send, self._tell_status = reports_all, soon, send, tell_status
+        self._reports_all, self._soon, self._send, self._send_status = reports_all, soon, send, send_status
         self.paused = False
         self.paused_until: float | None = None
         self.waits = ""
-        """What heavy work of its own accord waits for, one clause; '' when it may be done."""
+        """Why heavy work that nobody asked for waits, as a clause; '' when it may run."""
         self._rescued: deque[str] = deque(maxlen=RESCUES_TOLD)
         self._round: list[str] = []
         """What the last round of moves could not do, and what failed since."""
@@ -64,20 +66,21 @@ class Jobs:
 
     @property
     def rests(self) -> bool:
-        """Whether it leaves alone, for now, what nobody asked for and no keeper needs."""
+        """Whether everything that nobody asked for and no keeper needs is postponed for now."""
         return self.paused or bool(self.waits)
 
     def pause(self, until: float | None, left: float | None = None) -> None:
-        """Until this wall clock, which is so many seconds away, or until `resume`. What runs now ends at its next safe point."""
+        """Pause until this wall clock, which is so many seconds away, or until `resume`. Running work ends at
+        its next safe point."""
         self.paused, self.paused_until = True, until
         if left is not None:
             self._schedule.later("resume", left, self._resume_by_itself)
 
     def resume(self) -> None:
-        """End the pause, and look at what happened meanwhile."""
+        """End the pause, and reconcile what happened meanwhile."""
         self.paused, self.paused_until = False, None
-        self.look_everywhere()
-        self._tell_status()
+        self.reconcile_all()
+        self._send_status()
 
     def _resume_by_itself(self) -> None:
         if self.paused and self.paused_until is not None:  # not paused anew meanwhile, for ever
@@ -86,20 +89,20 @@ class Jobs:
             self.resume()
 
     def consider(self, now: datetime, machine: Machine) -> None:
-        """Whether heavy work may be done now, by the settings and how the machine is doing."""
+        """Decide whether heavy work may run now, by the settings and the state of the machine."""
         speed, before = self._settings().speed, self.waits
         limits = Limits(hours=speed.hours, battery=speed.battery, load=speed.load, disk_ms=speed.disk_ms)
         self.waits = waits_for(limits, now, machine, waiting=bool(before))
         if bool(before) == bool(self.waits):
             return
         log.info("waiting: %s", self.waits) if self.waits else log.info("going on")
-        self.look_everywhere()  # for what happened meanwhile; while it waits, nothing
-        self._tell_status()
+        self.reconcile_all()  # for what happened meanwhile; while it waits, nothing
+        self._send_status()
 
     # ---- what clients are told
 
     def rescued(self) -> list[str]:
-        """The last copies that came back because their keeper was gone, one sentence each."""
+        """The last copies that were brought back because their keeper was gone, one sentence each."""
         return list(self._rescued)
 
     def failures(self) -> list[str]:
@@ -107,7 +110,7 @@ class Jobs:
         return list(self._round)
 
     def unread(self) -> list[str]:
-        """Folders that the last full look could not read."""
+        """Folders that the last full reconciliation could not read."""
         return list(self._unread)
 
     def failed(self, sentence: str) -> None:
@@ -119,28 +122,28 @@ class Jobs:
     # ---- looking
 
     def hint(self, folder: str, whole: bool) -> None:
-        """Something changed in this folder, or everywhere below it: look there, as soon as events pause."""
+        """Something changed in this folder, or everywhere below it: reconcile it as soon as events pause."""
         wait = self._hints.add(folder, whole)
         if wait is not None:
-            self._schedule.later("hints", wait, self._look_at_hints)
+            self._schedule.later("hints", wait, self._queue_hinted)
 
-    def _look_at_hints(self) -> None:
+    def _queue_hinted(self) -> None:
         hints = self._hints.take()
         if hints and not self.rests:
-            self._engine.submit("look", lambda library: self._look(library, hints), Urgency.HINT)
+            self._engine.submit("hints", lambda library: self._reconcile_hinted(library, hints), Urgency.HINT)
 
-    def _look(self, library: Library, hints: Folders) -> None:
+    def _reconcile_hinted(self, library: Library, hints: Folders) -> None:
         if self.rests:  # it waited meanwhile; who ends the rest looks everywhere
             return
         changed, stop = False, self.safe_points()
         paths = [root.path for root in library.roots.all]
-        with self._hints.looking():
+        with self._hints.reconciling():
             for root in library.roots.all:
                 if folders := folders_of(root.path, hints, paths):
                     changed |= library.roots.reconcile_folders(root, folders, stop=stop).any
                     library.movement.keepers.hint(root, folders)  # a sweep came before this look, perhaps
         if stop():  # not every folder was looked at
-            self._soon(self.look_everywhere)
+            self._soon(self.reconcile_all)
         elif changed:
             self._engine.submit("index", self._index, once=True)
 
@@ -148,15 +151,15 @@ class Jobs:
         if not self.rests:
             library.passes.ingest(on_progress=self._engine.report, stop=self.safe_points())
             self._soon(self.regroup)
-            self._soon(self._tell_status)
+            self._soon(self._send_status)
 
-    def look_everywhere(self) -> None:
+    def reconcile_all(self) -> None:
         """Reconcile every root, then cluster what changed."""
         if not self.rests:
             self._engine.submit("reconcile", self._reconcile, once=True)
 
-    def look_now(self) -> None:
-        """The same because a person asked: it waits for no better moment."""
+    def reconcile_now(self) -> None:
+        """The same because a person asked: it does not wait for a better moment."""
         self._engine.submit("reconcile now", lambda library: self._reconcile(library, asked=True), once=True)
 
     def _reconcile(self, library: Library, *, asked: bool = False) -> None:
@@ -165,61 +168,63 @@ class Jobs:
         stop = self.safe_points(asked=asked)
         problems = library.roots.reconcile(on_progress=self._engine.report, stop=stop).problems
         if stop():  # not every folder was looked at
-            self._soon(self.look_now if asked else self.look_everywhere)
+            self._soon(self.reconcile_now if asked else self.reconcile_all)
             return
         self._unread = problems
-        self._tell_rescued(library.movement.rescue(stop))
+        self._report_rescued(library.movement.rescue(stop))
         self._pass(library, asked=asked)
 
     # ---- passes
 
     def regroup(self) -> None:
-        """Cluster what changed, once nothing has changed for `quiet_seconds`."""
+        """Queue a pass once nothing has changed for `quiet_seconds`."""
         self._schedule.when_quiet(self.recluster)
 
     def recluster(self) -> None:
-        """Cluster what changed, as soon as the engine has time."""
+        """Queue a pass: it runs as soon as the engine has time."""
         if not self.rests:
             self._engine.submit("pass", self._pass, once=True)
 
     def _pass(self, library: Library, *, asked: bool = False) -> None:
-        """Index, cluster, move, summarise. Ended before its end by what must be done alone, it is begun again after that."""
+        """A pass: index, cluster, move, summarise. When a task that must run alone ended it early, it is
+        queued again after that."""
         if self.paused or (self.rests and not asked):
             return
         stop, told = self.safe_points(asked=asked), self._engine.report
         library.passes.ingest(on_progress=told, stop=stop)
         touched = library.grouper.regroup(on_progress=told, stop=stop)
-        # Half a pass moves nothing: the first moves must be through as a whole before the breaker counts.
+        # Half a pass moves nothing: the first moves must be seen as a whole before the consent limit counts.
         moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)
         if not stop() and library.passes.check_held(on_progress=told, stop=stop):
-            self._soon(self._tell_status)
+            self._soon(self._send_status)
         if stop():
-            self._soon(self.look_now if asked else self.recluster)
+            self._soon(self.reconcile_now if asked else self.recluster)
         elif library.grouper.left():
-            self._soon(self.work_off)
+            self._soon(self.compare_deferred)
 
-    def work_off(self) -> None:
-        """Go on with large families of look-alikes, when nothing else is to do."""
+    def compare_deferred(self) -> None:
+        """Continue with large families of look-alikes, when there is nothing else to do."""
         if not self.rests:
-            self._engine.submit("families", self._work_off, Urgency.SHADOW, once=True)
+            self._engine.submit("families", self._compare_deferred, Urgency.SHADOW, once=True)
 
-    def _work_off(self, library: Library) -> None:
+    def _compare_deferred(self, library: Library) -> None:
         if self.rests:
             return
         stop = self.safe_points()
-        if library.grouper.work_off(stop, FAMILY_SECONDS):
+        if library.grouper.compare_deferred(stop, FAMILY_SECONDS):
             self._soon(self.recluster)  # which asks for more
         elif stop():
-            self._soon(self.work_off)
+            self._soon(self.compare_deferred)
 
     def scan(
         self, library: Library, *, months: Sequence[Month] | None, dry_run: bool, yes: bool,
         left: Callable[[], bool],
     ) -> ScanOutcome:  # fmt: skip
-        """`dedupd scan` asked of the daemon: one full pass, answered with what it did. `left`: nobody waits for it.
+        """A full pass, as `dedupd scan` asked of the daemon; answers with what it did. `left`: whether nobody
+        waits for it any more.
 
-        Raises DedupdError when it could not come to its end: what it leaves undone must not look done.
+        Raises DedupdError when it could not reach its end: incomplete work must not look complete.
         """
         stop = self.safe_points(lambda: left() or self.paused, asked=True)
         outcome = library.scan(
@@ -227,7 +232,7 @@ class Jobs:
         )
         self.after_moves(library, outcome.moved)
         if stop():  # what it began is not left half looked at and half compared
-            self._soon(self.look_everywhere)
+            self._soon(self.reconcile_all)
         if stop() and not left():
             raise DedupdError(
                 f"the scan was ended before its end, when {outcome.moved.files} file(s) had moved: if dedupd is paused, "
@@ -236,7 +241,8 @@ class Jobs:
         return outcome
 
     def safe_points(self, ended: Callable[[], bool] = lambda: False, *, asked: bool = False) -> Stop:
-        """The safe points of one long task: it ends at one of them when the engine, a pause or `ended` says so, for good.
+        """The safe points of one long task. It ends at one of them when the engine, a pause or `ended` says
+        so.
 
         What a person `asked` for goes on when heavy work begins to wait.
         """
@@ -250,7 +256,8 @@ class Jobs:
     # ---- after moves
 
     def after_moves(self, library: Library, moved: Moved, touched: dict[int, set[str]] | None = None) -> None:
-        """Summaries, notices and attention after anything moved or was grouped anew. `touched`: months by root, grouped anew."""
+        """Write summaries and send notices after anything moved or was grouped anew. `touched`: months by
+        root, grouped anew."""
         months = library.movement.months_of(moved, touched or {})
         summaries = library.summaries.rewrite(months)
         self._round = list(moved.messages)
@@ -267,7 +274,7 @@ class Jobs:
             self._try_again_in(BUSY_SECONDS)
         elif moved.again_in:
             self._try_again_in(moved.again_in)
-        self._soon(self._tell_status)
+        self._soon(self._send_status)
 
     def _try_again_in(self, seconds: float) -> None:
         self._soon(self._schedule.later, "retry", seconds, self._retry)
@@ -283,36 +290,38 @@ class Jobs:
     # ---- what looks after keepers
 
     def sweep(self) -> None:
-        """See whether the keepers of what lies in duplicates/ are there."""
+        """Check that the keepers of all held copies are there."""
         self._engine.submit("sweep", self._rescue, Urgency.RESCUE, once=True)
 
     def _rescue(self, library: Library) -> None:
-        """Read a little again, then look at the keepers that events, doubts or the slow round name (P8).
+        """Bring copies back when their keeper is gone (P8): read more doubtful files again, then check the
+        keepers that events, doubts or the slow round name.
 
-        That they are there is looked at while it rests, too.
+        The check that keepers exist is also done during a pause.
         """
         stop = self.safe_points()
         again = Reread() if self.rests else library.rereader.read_on(stop)
-        hints = self._hints.take_unswept()
+        hints = self._hints.take_unchecked()
         paths = [root.path for root in library.roots.all]
         folders = {root.id: folders_of(root.path, hints, paths) for root in library.roots.all}
         heard = {root.id for root in library.roots.all if self._reports_all(root)}
         said = [*again.said, *library.movement.sweep(folders, heard, stop)]
-        self._tell_rescued(said)
+        self._report_rescued(said)
         self._rescue_on_later(library)
         if again.changed:
             self._soon(self.regroup)
 
     def _rescue_on_later(self, library: Library) -> None:
-        """As an act of a person, so that people who wait have their turn: a folder of thousands of keepers may be gone."""
+        """With the urgency of a person's act, so that people who wait get their turn: a folder of thousands
+        of keepers may be gone."""
         if library.movement.rescue_goes_on:
             self._engine.submit("rescue", self._rescue_on, Urgency.PERSON, once=True)
 
     def _rescue_on(self, library: Library) -> None:
-        self._tell_rescued(library.movement.rescue_on(self.safe_points()))
+        self._report_rescued(library.movement.rescue_on(self.safe_points()))
         self._rescue_on_later(library)
 
-    def _tell_rescued(self, said: Sequence[str]) -> None:
+    def _report_rescued(self, said: Sequence[str]) -> None:
         for sentence in said:
             self._rescued.append(sentence)
             self._soon(self._send, Attention(message=sentence))
@@ -321,7 +330,7 @@ class Jobs:
 
 
 class _SafePoints:
-    """One long task's `Stop`. Once it said that the task ends, it says so again."""
+    """One long task's `Stop`. Once it has said that the task ends, it keeps saying so."""
 
     def __init__(self, engine: Engine, ended: Callable[[], bool]) -> None:
         self._engine, self._told_to_end = engine, ended

@@ -1,7 +1,7 @@
-"""The daemon's life: lock, recover, serve, READY, watch; reversed at the end.
+"""The daemon's life: lock, recover, serve, READY, watch; and the reverse at the end.
 
-Owns the order of it, and puts the parts together: what is done is jobs.py's, when is schedule.py's and hints.py's.
-Must never import torch, lancedb, pyarrow, Pillow or numpy: the worker has those.
+Owns that order, and connects the parts: jobs.py has the work, schedule.py and hints.py when it is due. Must
+never import torch, lancedb, pyarrow, Pillow or numpy: the worker process has those.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ from dedupd.protocol.views import ProgressView, StatusView
 
 log = logging.getLogger("dedupd")
 STOP_SECONDS = 8.0
-"""SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery."""
+"""Seconds for stopping: SIGTERM ends the daemon within ten seconds; what is half done is finished by recovery
+at the next start."""
 
 
 def run(
     settings: Settings, places: Places, *, yes: bool = False, read: Callable[[], Settings] | None = None
 ) -> int:
-    """Run in the foreground until SIGTERM or SIGINT. `yes` consents to the first moves of each root (P12).
+    """Run in the foreground until SIGTERM or SIGINT. `yes`: consent to the first moves of each root (P12).
 
-    `read` reads the settings again when config.toml was changed; without it they stay. Raises UsageError, AlreadyRunning, StateError.
+    `read` reads the settings again when config.toml was changed; without it they stay. Raises UsageError,
+    AlreadyRunning, StateError.
     """
     if not settings.roots:
         raise UsageError(
@@ -63,9 +65,9 @@ def run(
 
 
 class Daemon:
-    """One run of the daemon. Everything here lives on the event loop; the library lives in the engine's thread.
+    """One run of the daemon. Everything here runs on the event loop; the library runs in the engine's thread.
 
-    It is made in the running loop. It is the `Services` that the handlers use.
+    Make it inside the running event loop. It implements `Services` for the handlers.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._begun = False
-        """Whether every root was asked once and the first look is queued."""
+        """Whether every root was checked once and the first reconciliation is queued."""
         self._heartbeat = Heartbeat.from_environment()
         self._broadcast = Broadcast()
         self.engine = Engine(self._open_library, self._on_progress, self._on_error)
@@ -90,7 +92,7 @@ class Daemon:
         self._hints = Hints(self._root_paths, lambda: self._library.roots.scope)
         self.jobs = Jobs(
             self.engine, self._schedule, self._hints, settings=lambda: self.config.settings,
-            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, tell_status=self.tell_status,
+            reports_all=self._roots.reports_all, soon=self._soon, send=self.send, send_status=self.send_status,
         )  # fmt: skip
         self._handlers = Handlers(self)
         self._server = Server(places.socket, self._handlers.answer, self._broadcast)
@@ -110,7 +112,7 @@ class Daemon:
         record_socket(self.places)
         self._schedule.start(
             recluster=self.jobs.recluster,
-            reconcile=self.jobs.look_everywhere,
+            reconcile=self.jobs.reconcile_all,
             sweep=self.jobs.sweep,
             roots=lambda: self._spawn(self._check_roots()),
             machine=lambda: self._spawn(self._consider()),
@@ -134,12 +136,13 @@ class Daemon:
         return library
 
     async def _begin(self) -> None:
-        """Watch first, look then: what changes in between is told. A folder that does not answer delays nothing else."""
+        """Watch first, reconcile then, so that changes in between are noticed. A folder that does not answer
+        delays only itself."""
         try:
             await self._consider()
             await self._check_roots()
         finally:
-            self.jobs.look_everywhere()
+            self.jobs.reconcile_all()
             self._begun = True
 
     async def _check_roots(self) -> None:
@@ -151,7 +154,7 @@ class Daemon:
         self.jobs.consider(datetime.now(), machine)
 
     async def _beat(self) -> None:
-        """The watchdog hears of the pipeline's life, not only of the loop's."""
+        """Tell the watchdog that the engine makes progress, not only the event loop."""
         while self._heartbeat.interval is not None:
             if self.engine.alive():
                 self._heartbeat.alive()
@@ -188,10 +191,10 @@ class Daemon:
 
     def _on_loss(self, reason: str) -> None:
         log.warning("%s: looking everywhere", reason)
-        self._soon(self.jobs.look_everywhere)
+        self._soon(self.jobs.reconcile_all)
 
     def _soon(self, act: Callable[..., object], *arguments: object) -> None:
-        """Call it on the loop; from any thread."""
+        """Call a function on the event loop, from any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(act, *arguments)
 
@@ -209,13 +212,13 @@ class Daemon:
             log.info("%s has changed: %s", self.places.config.name, "; ".join(changes))
             self._schedule.follow(settings.schedule)
             self._spawn(self._consider())
-            self.jobs.look_everywhere()
-        self.tell_status()
+            self.jobs.reconcile_all()
+        self.send_status()
 
     # ---- what clients are told
 
     def complete(self, view: StatusView) -> StatusView:
-        """Adds to the ledger's status what only the running daemon knows."""
+        """Add to the ledger's status what only the running daemon knows."""
         view.busy = self.engine.busy or self._hints.waiting or not self._begun
         view.progress = self.engine.progress
         view.next_run = self._schedule.next_run()
@@ -224,7 +227,7 @@ class Daemon:
         return view
 
     def attention(self) -> list[str]:
-        """Sentences that nobody else knows, gravest first: not all of them may be told."""
+        """Sentences that only the running daemon knows, gravest first, because not all of them may be shown."""
         return [
             *self.jobs.rescued(),
             *self.config.unfollowed,
@@ -235,14 +238,14 @@ class Daemon:
         ]
 
     def send(self, notice: Notice) -> None:
-        """To everybody who subscribed."""
+        """Send a notice to all subscribers."""
         self._broadcast.send(notice)
 
-    def tell_status(self) -> None:
-        """The status has changed: read it, and tell everybody who subscribed, and systemd."""
-        self._spawn(self._tell_status())
+    def send_status(self) -> None:
+        """The status has changed: read it, and send it to all subscribers and to systemd."""
+        self._spawn(self._send_status())
 
-    async def _tell_status(self) -> None:
+    async def _send_status(self) -> None:
         status = await self._handlers.status()
         self.send(StatusChanged(status=status))
         self._heartbeat.status(
@@ -255,7 +258,7 @@ class Daemon:
 
 
 def _leave() -> None:
-    """What hangs in a file or a folder must not keep the daemon: what is durable is durable already."""
+    """End the process even when a thread hangs in a file or a folder: everything durable is already on disk."""
     log.warning("not all of it stopped in time; leaving that to recovery")
     logging.shutdown()
     os._exit(ExitCode.OK)

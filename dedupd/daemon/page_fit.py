@@ -1,6 +1,6 @@
-"""What fits into one message: a page of large things is a shorter page, and what is left out is counted.
+"""What fits into one message: a page of large items gets fewer items, and what is left out is counted.
 
-Must never send half of something as if it were all.
+Must never send a part of something as if it were all of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOM = MAX_LINE * 9 // 10
 
 
 def fitting(items: Sequence[Any], room: int = ROOM) -> int:
-    """How many of these, at least one, have room."""
+    """How many of these items fit; at least one."""
     taken = 0
     for count, item in enumerate(items):
         taken += size(item) + 1
@@ -30,7 +30,7 @@ def fitting(items: Sequence[Any], room: int = ROOM) -> int:
 
 
 def page(items: Sequence[T], offset: int) -> tuple[list[T], int | None]:
-    """As many as fit from `offset` on, and where the next page begins; None behind the last."""
+    """As many items as fit from `offset` on, and the offset of the next page; None after the last."""
     begin = max(0, offset)
     rest = items[begin:]
     count = fitting(rest)
@@ -38,14 +38,14 @@ def page(items: Sequence[T], offset: int) -> tuple[list[T], int | None]:
 
 
 def told(sentences: Sequence[str]) -> list[str]:
-    """As many of these sentences as have room beside many ids, and how many more there are."""
+    """As many of these sentences as fit beside many ids, followed by how many more there are."""
     count = fitting(sentences, ROOM // 4)
     left = len(sentences) - count
     return [*sentences[:count], *([f"and {left} more"] if left else [])]
 
 
 def shortened(view: GroupView, room: int = ROOM) -> GroupView:
-    """A group of thousands with as many of its members as have room; how many are left out is told."""
+    """A group with as many of its members as fit; how many are left out is said."""
     members = [*view.duplicates, *view.review]
     count, shown = len(members), view
     while count and (taken := size(shown)) > room:
@@ -67,7 +67,7 @@ def _with(view: GroupView, members: Sequence[str]) -> GroupView:
 
 
 def shortened_detail(detail: GroupDetail) -> GroupDetail:
-    """The same with its pictures."""
+    """The same for a group with its pictures."""
     room, shown = ROOM, detail
     while size(shown) > ROOM and room:
         room = room * 3 // 4

@@ -1,6 +1,7 @@
-"""The requests that only read: one method each, named as its method in the protocol. Answered from the read-only view.
+"""The requests that only read: one method each, named like the method in the protocol. Answered from the
+read-only view.
 
-Must never wait for the engine: whoever looks is answered while it works.
+Must never wait for the engine: clients are answered while it works.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class Reads:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._tuner = ThreadPoolExecutor(1, thread_name_prefix="tuner")
         self._view: LibraryView | None = None
-        """Made and used in the reader's thread."""
+        """Created and used in the reader's thread."""
 
     def close(self) -> None:
-        """What is asked now is not answered any more."""
+        """From now on no request is answered."""
         self._reader.shutdown(wait=False, cancel_futures=True)
         self._tuner.shutdown(wait=False, cancel_futures=True)
 
@@ -127,7 +128,8 @@ class Reads:
         )  # fmt: skip
 
     async def tune(self, request: Tune) -> Tuned:
-        """In a thread of its own: a replay of a large library takes seconds, in which others are answered."""
+        """What other settings would change. In a thread of its own, because the replay of a large library
+        takes seconds."""
         now, where = self._services.config.settings, self._services.places
         if request.tiers.get("similar") == "move" or not 0.0 < (request.threshold or 1.0) <= 1.0:
             raise RequestError(
@@ -155,6 +157,6 @@ class Reads:
 
 
 def _next(offset: int, limit: int, total: int) -> int | None:
-    """Where the next page begins; None behind the last."""
+    """The offset of the next page; None after the last."""
     end = max(0, offset) + limit
     return end if end < total else None

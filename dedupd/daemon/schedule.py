@@ -4,7 +4,7 @@ A month is clustered at the first of these moments after something in it changed
   - `quiet`: nothing has changed for `quiet_seconds` (`when_quiet`, which jobs.regroup calls after each look or lesson);
   - `interval`: every `interval_minutes`, for what changes all the time and is never quiet;
   - `nightly`: at this time of day.
-Beside it: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `machine` at battery and load, `config` at config.toml; and once only
+Besides: `reconcile` looks at every root, `sweep` at keepers (P8), `roots` at disks, `machine` at battery and load, `config` at config.toml; and once only
 `hints` (changed folders) and `retry` (files that were busy).
 
 Must never do work in a job: it only queues, for AsyncIOScheduler cancels running jobs at shutdown. Must never let the wall
@@ -31,22 +31,22 @@ from dedupd import config
 log = logging.getLogger("dedupd.schedule")
 Job = Callable[[], None]
 SWEEP_SECONDS = 30
-"""How often keepers of held copies are looked at (P8: back within a minute)."""
+"""Seconds between two checks of the keepers of held copies (P8: back within a minute)."""
 MACHINE_SECONDS = 15
-"""How often battery, load and disks are looked at, and whether it is one of the hours for heavy work."""
+"""Seconds between two checks of battery, load, disks, and the hours for heavy work."""
 ROOTS_SECONDS = 15
-"""How often roots are checked to be there and themselves."""
+"""Seconds between two checks that the roots are there and are the same folders."""
 CONFIG_SECONDS = 2
-"""How often config.toml is checked for a change."""
+"""Seconds between two checks of config.toml for a change."""
 CLOCK_SECONDS = 2
-"""How often the wall clock is compared with the one that nobody sets."""
+"""Seconds between two comparisons of the wall clock with the monotonic clock."""
 SET_SECONDS = 1.0
-"""More than this between the two, and somebody set it; or the machine slept."""
+"""A difference of more seconds than this means that the wall clock was set, or that the machine slept."""
 NIGHTLY = "nightly"
 
 
 class Scheduler:
-    """Knows what is due when. Call it inside the running event loop."""
+    """Knows what is due when. Call it on the running event loop."""
 
     def __init__(self, when: config.Schedule) -> None:
         self._when = when
@@ -55,7 +55,7 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._ahead = -math.inf
-        """The wall clock less the loop's, when they were compared last."""
+        """Wall clock minus the loop's clock, when they were last compared."""
         self._tick: asyncio.TimerHandle | None = None
 
     def start(
@@ -75,7 +75,7 @@ class Scheduler:
         self._watch_clock()
 
     def follow(self, when: config.Schedule) -> None:
-        """Go by these settings from now on; each interval begins anew."""
+        """Use these settings from now on; each interval begins anew."""
         if when != self._when:
             self._when = when
             self._follow()
@@ -89,7 +89,7 @@ class Scheduler:
             self._add(id, job, Every(max(1, round(60 * minutes))))
         if when.nightly:
             hour, minute = when.nightly.split(":")
-            # jitter: a household's machines on one NAS need not all begin at the same second
+            # Jitter: several machines of a household on one NAS should not all begin at the same second.
             self._add(NIGHTLY, self._recluster, Daily(hour=int(hour), minute=int(minute), jitter=120))
         elif self._jobs.get_job(NIGHTLY):
             self._jobs.remove_job(NIGHTLY)
@@ -124,14 +124,16 @@ class Scheduler:
             self._jobs.shutdown(wait=False)
 
     def _watch_clock(self) -> None:
-        """Now and again by the loop's own clock, which nobody sets."""
+        """Compare the clocks at intervals of the loop's own clock, which nobody can set."""
         self._compare_clocks()
         self._tick = asyncio.get_running_loop().call_later(CLOCK_SECONDS, self._watch_clock)
 
     def _compare_clocks(self) -> None:
-        """When the wall clock was set back, what is due in some seconds stays so, and the nightly run is planned anew.
+        """When the wall clock was set back, what is due in some seconds stays due in some seconds, and the
+        nightly run is planned anew.
 
-        Set ahead, or after a sleep, there is nothing to do: what is overdue runs at once, and once.
+        When it was set ahead, or after a sleep, there is nothing to do: what is overdue runs at once, and
+        once.
         """
         loop = asyncio.get_running_loop()
         before, self._ahead = self._ahead, datetime.now(UTC).timestamp() - loop.time()
@@ -147,9 +149,10 @@ class Scheduler:
 
 
 class Every(BaseTrigger):
-    """So many seconds after the last run, whatever was missed.
+    """So many seconds after the last run, however many runs were missed.
 
-    APScheduler's own triggers count from the run before, and list each one missed when a clock was set ahead by decades.
+    APScheduler's own triggers count from the run before, and list each missed run when a clock was set ahead
+    by decades.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -160,7 +163,7 @@ class Every(BaseTrigger):
 
 
 class Daily(CronTrigger):
-    """The next time of day from now on, whatever was missed."""
+    """The next such time of day from now on, however many were missed."""
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
         return super().get_next_fire_time(None, now + timedelta(microseconds=1))

@@ -1,6 +1,7 @@
-"""What a request may ask of the daemon: the narrow port between handlers.py and life.py, so that neither needs the other.
+"""What a request may ask of the daemon: the narrow port between handlers.py and life.py, so that neither
+imports the other.
 
-Must never hold anything itself.
+Must never hold a value itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dedupd.protocol.views import StatusView
 
 
 class Services(Protocol):
-    """daemon.life.Daemon is one. Everything is used on the event loop."""
+    """Implemented by daemon.life.Daemon. Use it on the event loop only."""
 
     @property
     def places(self) -> Places: ...
@@ -28,7 +29,7 @@ class Services(Protocol):
 
     @property
     def engine(self) -> Engine:
-        """Whoever wants the library changed queues it here."""
+        """Queue changes of the library here."""
         ...
 
     @property
@@ -44,10 +45,10 @@ class Services(Protocol):
         """The ledger's status with what only the running daemon knows."""
         ...
 
-    def tell_status(self) -> None:
+    def send_status(self) -> None:
         """Send the status to all subscribers, as soon as it is read."""
         ...
 
     def send(self, notice: Notice) -> None:
-        """To all subscribers."""
+        """Send a notice to all subscribers."""
         ...

@@ -1,4 +1,4 @@
-"""Where the daemon's socket is, left in the state folder for clients whose surroundings differ from its own.
+"""Records the path of the daemon's socket in the state folder, for clients with other environment variables.
 
 A client over ssh or from cron may have another XDG_RUNTIME_DIR; the state folder is the same. Must never be
 called without the state folder's lock.
@@ -14,7 +14,8 @@ from dedupd.errors import StateError
 
 
 def record_socket(places: Places) -> None:
-    """Write the socket's path, whole or not at all. StateError when the state folder cannot be written."""
+    """Write the socket's path; the old file stays when writing fails. Raises StateError when the state folder
+    cannot be written."""
     try:
         write_whole(places.socket_record, os.fsencode(places.socket) + b"\n")
     except OSError as error:

@@ -1,7 +1,8 @@
-"""The Unix socket: who may connect, how much may be sent, how long is waited. Hands requests on; knows no library.
+"""The Unix socket: who may connect, how much may be sent, how long the server waits. Passes requests on;
+knows no library.
 
-The caller holds the lock before this binds: asyncio would silently take over a live socket. Mode 0600 in
-a 0700 folder, and the peer's uid is checked on every accept, because modes can be opened by mistake.
+The caller must hold the lock before this binds: asyncio would silently replace a live socket. Mode 0600 in a
+0700 folder; the peer's uid is checked at every connection, because modes can be changed by mistake.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ from dedupd.protocol.results import Confirmed
 
 log = logging.getLogger("dedupd.server")
 FIRST_LINE_SECONDS = 10.0
-"""A client that says nothing by then makes room for another."""
+"""Seconds after which a client that has sent nothing is disconnected."""
 WRITE_SECONDS = 30.0
-"""A client that reads nothing for so long loses its place."""
+"""Seconds after which a client that reads nothing is disconnected."""
 LISTENS_SECONDS = 0.5
-"""How often whoever asked for a scan is checked to be still there."""
+"""Seconds between two checks that the client who asked for a scan is still connected."""
 
 FULL = Failure(
     code=REFUSED,
@@ -53,7 +54,7 @@ OnRequest = Callable[[Request], Awaitable[msgspec.Struct]]
 
 
 class RequestError(DedupdError):
-    """A request is refused; with the code that JSON-RPC wants."""
+    """A request is refused, with its JSON-RPC error code."""
 
     def __init__(self, code: int, message: str, data: int | None = None) -> None:
         super().__init__(message)
@@ -61,7 +62,7 @@ class RequestError(DedupdError):
 
 
 class OtherProtocol(RequestError):
-    """The client speaks another protocol: what it says next would be misread, so its connection ends."""
+    """The client speaks another protocol version. Its next messages could be misread, so the connection ends."""
 
 
 def failure_of(error: DedupdError) -> Failure:
@@ -70,7 +71,7 @@ def failure_of(error: DedupdError) -> Failure:
         return Failure(code=error.code, message=str(error), data=error.data)
     if isinstance(error, InvalidMessage):
         return Failure(code=error.code, message=str(error))
-    # It tried and failed: the command that asked ends as if it had tried itself.
+    # It was tried and failed: the command that asked ends as if it had tried itself.
     return Failure(code=REFUSED, message=str(error), data=int(error.exit_code))
 
 
@@ -145,7 +146,8 @@ class _Client:
 
     async def serve(self) -> None:
         try:
-            # Nowhere asyncio.wait_for: before Python 3.12 it may swallow a cancellation, and stop() would wait for ever.
+            # asyncio.wait_for is used nowhere here: before Python 3.12 it may swallow a cancellation, and
+            # stop() would wait for ever.
             async with asyncio.timeout(FIRST_LINE_SECONDS):
                 line = await self._line()
             while line and await self._one(line):
@@ -166,10 +168,11 @@ class _Client:
             return b""
 
     async def _one(self, line: bytes) -> bool:
-        """Answer one line. False: this client is not listened to any more."""
+        """Answer one line. Returns False when the connection must end."""
         id: Id = None
         asked, method = True, ""
-        """A message without an id is a notification: done, and answered with nothing, not even an error."""
+        """A message without an id is a notification: it is carried out and not answered, not even with an
+        error."""
         try:
             message = parse(line)
             asked, id, method = _addressed(message)
@@ -212,7 +215,7 @@ class _Client:
         return True
 
     async def _scanned(self, request: Scan) -> msgspec.Struct:
-        """The answer; given up when nobody is there to hear it, for it may take hours."""
+        """The answer to a scan; given up when the client is gone, because a scan may take hours."""
         answer = asyncio.ensure_future(self._answer(request))
         try:
             while not (await asyncio.wait({answer}, timeout=LISTENS_SECONDS))[0]:
@@ -223,7 +226,7 @@ class _Client:
             answer.cancel()
 
     def _left(self) -> bool:
-        """Whether the other end is closed. One that only says no more may still listen."""
+        """Whether the other end is closed. A client that only shut down its sending side may still listen."""
         link: socket.socket = self._writer.get_extra_info("socket")
         poll = select.poll()
         poll.register(link.fileno(), 0)
@@ -243,7 +246,7 @@ class _Client:
 
 
 def _addressed(message: dict[str, Any]) -> tuple[bool, Id, str]:
-    """Whether it is to be answered, its id and its method. Raises RequestError for what is no request."""
+    """(whether it must be answered, its id, its method). Raises RequestError when it is no request."""
     id, method = message.get("id"), message.get("method")
     if not isinstance(id, int | str | None) or isinstance(id, bool) or not isinstance(method, str):
         raise RequestError(INVALID_REQUEST, "a request has a method and an id that is a number or a string")
@@ -251,7 +254,8 @@ def _addressed(message: dict[str, Any]) -> tuple[bool, Id, str]:
 
 
 def peer_uid(link: socket.socket) -> int:
-    """The uid at the other end, asked of the kernel; -1 when it cannot tell (and then nobody is let in)."""
+    """The uid of the process at the other end, as the kernel says; -1 when it cannot tell (then the client is
+    refused)."""
     try:
         if sys.platform == "linux":
             return struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
@@ -271,7 +275,8 @@ def _check_folder(folder: Path) -> None:
 
 
 def _remove_own_socket(path: Path) -> None:
-    """What a killed daemon left. The lock says nobody listens; anything but our own socket is refused."""
+    """Remove the socket that a killed daemon left. The lock shows that nobody listens; anything but our own
+    socket is refused."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

@@ -1,1 +1,2 @@
-"""`dedupd serve-embed`: one model behind HTTP, for libraries on other machines. It keeps nothing, and knows no photo."""
+"""`dedupd serve-embed`: one model behind HTTP, for libraries on other machines. It stores nothing and
+receives no names of photos."""

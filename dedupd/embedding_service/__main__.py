@@ -1,6 +1,7 @@
-"""The process of `dedupd serve-embed`: loads the model, then listens. Started by the command, in the worker's environment.
+"""The process of `dedupd serve-embed`: loads the model, then listens. Started by the command, in the worker's
+environment.
 
-Must never write anywhere but into the cache and the token file, nor outlive a model that cannot be had.
+Must never write anywhere but into the cache and the token file, nor keep running without a model.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
 from dedupd.cli.console import answer, deliver, tell
 from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.errors import DedupdError, UsageError
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, listen_on, serve_on
 from dedupd.web.tokens import Tokens, token_of
 
 _GPU_WINDOW = 0.005
-"""Seconds; a GPU takes sixty pictures in hardly more time than one."""
+"""Seconds that a batch waits for more pictures; a GPU takes hardly longer for sixty pictures than for one."""
 
 
 def serve(name: str, cache: Path, listen: Listen, token_file: Path | None) -> None:
-    """Until SIGINT or SIGTERM. Raises UsageError, VisionError."""
+    """Serve until SIGINT or SIGTERM. Raises UsageError, VisionError."""
     tokens = Tokens(token_of(token_file)) if token_file else None
     with bound(listen) as socket_:
         chosen, note = choose(name)
@@ -58,7 +59,7 @@ def serve(name: str, cache: Path, listen: Listen, token_file: Path | None) -> No
 
 
 def main() -> int:
-    """Exit codes as dedupd's own."""
+    """Returns dedupd's exit codes."""
     parser = argparse.ArgumentParser(prog="dedupd serve-embed")
     parser.add_argument("--listen", required=True)
     parser.add_argument("--model", required=True)

@@ -1,6 +1,6 @@
-"""What waits goes together: pictures of all requests through one model, in one thread.
+"""Batching: pictures of all requests that wait go through the model together, in one thread.
 
-Must never let more wait than the limit, nor keep a picture after its vector is there.
+Must never let more pictures wait than the limit, nor keep a picture after its vector is computed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dedupd.errors import VisionError
 
 Rows = NDArray[np.float32]
 MOST_WAITING = 512
-"""Pictures; whoever comes then is told to come again."""
+"""Pictures that may wait; requests beyond that are told to come again."""
 log = logging.getLogger("dedupd.embedding")
 
 
 class Full(Exception):
-    """So much waits that nothing more is taken."""
+    """So many pictures wait that no more are accepted."""
 
 
 class Batcher:
-    """The model's one thread, and the queue before it. All methods on the event loop."""
+    """The model's one thread, and the queue before it. All methods run on the event loop."""
 
     def __init__(
         self,
@@ -37,7 +37,8 @@ class Batcher:
         window: float,
         done: Callable[[int, float], None],
     ) -> None:
-        """`most` pictures at once; `window` (s) is waited for more. `done(pictures, seconds)` after each batch."""
+        """`most`: pictures in one batch, at most; `window`: seconds that a batch waits for more.
+        `done(pictures, seconds)` is called after each batch."""
         self._embed, self._most, self._window, self._done = embed, most, window, done
         self._queue: deque[tuple[NDArray[Any], asyncio.Future[NDArray[np.float32]]]] = deque()
         self._some = asyncio.Event()
@@ -48,7 +49,7 @@ class Batcher:
         return len(self._queue)
 
     async def embed(self, pictures: list[NDArray[Any]]) -> Rows:
-        """The vectors of prepared pictures. Raises Full, VisionError."""
+        """The vectors of preprocessed pictures. Raises Full, VisionError."""
         if len(self._queue) + len(pictures) > MOST_WAITING:
             raise Full
         loop = asyncio.get_running_loop()
@@ -62,7 +63,7 @@ class Batcher:
                 future.cancel()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Process batches until it is cancelled."""
         try:
             while True:
                 await self._some.wait()
@@ -86,7 +87,7 @@ class Batcher:
                 self._thread, self._embed, np.stack([picture for picture, _ in taken])
             )
         except Exception as error:  # noqa: BLE001
-            # Whatever a model raises is the answer of those who asked, and the next batch goes on.
+            # Any error of the model is the answer to those who asked, and the next batch goes on.
             log.warning("a batch could not be embedded: %s", error)
             told = VisionError(f"the model failed ({type(error).__name__}): ask again, or another service")
             for _, future in taken:

@@ -1,4 +1,4 @@
-"""Counts since the start, as Prometheus reads them (text format 0.0.4). Must never name who asked, or for what."""
+"""Counters since the start, in Prometheus's text format 0.0.4. Must never name a client or a picture."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(slots=True)
 class Counts:
-    """What this process has done."""
+    """The counters of this process."""
 
     model: str
     requests: Counter[int] = field(default_factory=Counter[int])
-    """By HTTP status."""
+    """Requests by HTTP status."""
     pictures: int = 0
     batches: int = 0
     seconds: float = 0.0
-    """That the model worked."""
+    """Seconds for which the model worked."""
 
     def batch(self, pictures: int, seconds: float) -> None:
         self.pictures += pictures

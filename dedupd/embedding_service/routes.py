@@ -1,7 +1,7 @@
-"""The routes of the service: what is taken, what is refused and in which words.
+"""The routes of the service: what is accepted, what is refused, and with which sentence.
 
-Stateless: each request holds all that it needs, and several services behind a balancer need nothing of each other. Must
-never answer for another model or recipe than it was asked for, and never fail with what a client sent.
+Stateless: each request holds all that it needs, and several services behind a balancer share nothing. Must
+never answer for another model or recipe than it was asked for, and never fail because of what a client sent.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from dedupd.adapters.vision.remote import wire
 from dedupd.embedding_service import metrics
 from dedupd.embedding_service.batching import Batcher, Full
 from dedupd.errors import DedupdError
+from dedupd.web.access_control import Site, bearer_of
 from dedupd.web.bodies import answer, chunks, refusal
-from dedupd.web.door import Site, bearer_of
 from dedupd.web.problems import Problem, problem_of
 from dedupd.web.tokens import Tokens
 
@@ -39,7 +39,7 @@ _OPEN_TO_ALL = frozenset({"/health", "/ready"})
 
 
 class EmbeddingService:
-    """One model, and what asks for it."""
+    """One model and its routes."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class EmbeddingService:
         most: int = wire.MOST_PICTURES,
         window: float = 0.0,
     ) -> None:
-        """`most` pictures go through the model at once; `window` (s) a batch waits for more, 0 on a CPU."""
+        """`most`: pictures in one batch, at most; `window`: seconds that a batch waits for more, 0 on a CPU."""
         self._embedder, self._shape = embedder, shape
         self._said = wire.ServiceDescription(model=model, recipe=wire.recipe_of(shape), shape=shape)
         self._headers = {wire.MODEL_HEADER: model, wire.RECIPE_HEADER: self._said.recipe}
@@ -60,7 +60,7 @@ class EmbeddingService:
         self._ready = False
 
     def app(self) -> Starlette:
-        """The routes, without the guard before them."""
+        """The application of all routes, without the guard before them."""
         return Starlette(
             routes=[
                 Route("/health", self.health),
@@ -90,12 +90,12 @@ class EmbeddingService:
     # ---- routes
 
     async def health(self, request: Request) -> Response:
-        """That this process answers."""
+        """Whether this process answers."""
         del request
         return answer({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        """That the model sees: a balancer may send pictures."""
+        """Whether the model is loaded: a balancer may then send pictures."""
         del request
         return answer({"status": "ready" if self._ready else "not ready"}, 200 if self._ready else 503)
 
@@ -106,12 +106,12 @@ class EmbeddingService:
         )
 
     async def model(self, request: Request) -> Response:
-        """Which model and recipe this is."""
+        """The model and the recipe."""
         del request
         return Response(msgspec.json.encode(self._said), media_type="application/json", headers=self._headers)
 
     async def embed(self, request: Request) -> Response:
-        """Vectors of pictures; see wire.py."""
+        """The vectors of pictures; the format is described in wire.py."""
         try:
             response = await self._embedded(request)
         except DedupdError as error:
@@ -142,7 +142,7 @@ class EmbeddingService:
         return Response(rows.astype("<f2").tobytes(), media_type="application/octet-stream")
 
     def _check_meant(self, request: Request) -> None:
-        """Vectors of two models, or of two recipes, must never meet in one index."""
+        """Refuse a request for another model or recipe: vectors of two of them must never be in one index."""
         meant = request.headers.get(wire.MODEL_HEADER), request.headers.get(wire.RECIPE_HEADER)
         if None in meant:
             raise Problem(
@@ -166,7 +166,8 @@ class EmbeddingService:
 
 
 class Guard:
-    """Before the routes: the token where there is one, else that no page of a browser's came here by another name."""
+    """Checks each request before the routes: the token when there is one; otherwise that no web page sent it
+    under another host name."""
 
     def __init__(self, app: ASGIApp, site: Site, tokens: Tokens | None) -> None:
         self._app, self._site, self._tokens = app, site, tokens

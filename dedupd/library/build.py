@@ -101,7 +101,7 @@ class Parts:
         self.grouper = Grouper(ledger, disk, clock, settings, self.roots, comparison)
         self.movement = Movement(
             ledger, self.mover, disk, clock, settings, self.roots, keepers=self._keepers, lately=self._lately,
-            make_whole=comparison.make_whole, annotate=self.annotator.settle, lock=self._lock_root,
+            ensure_complete=comparison.ensure_complete, annotate=self.annotator.settle, lock=self._lock_root,
             pace=self._same_pace(),
         )  # fmt: skip
         self.purging = Purging(

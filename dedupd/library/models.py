@@ -35,7 +35,7 @@ class Models:
     def record(self) -> None:
         """Ask the worker which embedder it has, and record the choice at its first use. Call it before photos are read."""
         ledger = self._parts.ledger
-        if not ledger.inventory.anything_to_look_at() and ledger.get("recipe"):
+        if not ledger.inventory.has_files_to_read() and ledger.get("recipe"):
             return
         seeing = self._parts.vision.status()
         if seeing.note:

@@ -21,8 +21,8 @@ from dedupd.library.scan_outcome import ScanOutcome, month_results
 from dedupd.pipeline import consent, held_better, placeholders
 from dedupd.pipeline.compare import Opens
 from dedupd.pipeline.foreign_folders import not_looked_at
-from dedupd.pipeline.forget import forget_gone, forget_rows
-from dedupd.pipeline.ingest import ingest, ingest_again, know_media
+from dedupd.pipeline.forget import forget_missing, forget_rows
+from dedupd.pipeline.ingest import ingest, ingest_again, readmit_media
 from dedupd.pipeline.movement import Moved
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.roots import quiet
@@ -64,11 +64,7 @@ class Passes:
         self.ingest(months=chosen, opens=opens, on_progress=on_progress, stop=stop, dry_run=dry_run)
         if not dry_run:
             changes.problems += parts.movement.rescue(stop)
-        touched = parts.grouper.regroup(chosen, opens=opens, on_progress=on_progress, stop=stop)
-        # What a narrowed scan may not open would be taken for compared.
-        if opens is None and parts.grouper.left() <= SCAN_DEFERRED and parts.grouper.work_off(stop):
-            for root, more in parts.grouper.regroup(chosen, on_progress=on_progress, stop=stop).items():
-                touched.setdefault(root, set()).update(more)
+        touched = self.group(chosen, opens=opens, on_progress=on_progress, stop=stop)
         self.check_held(on_progress=on_progress, stop=stop)
         moved = Moved()
         proposed = 0 if stop() else self._proposed(chosen, only)
@@ -106,7 +102,7 @@ class Passes:
         placeholder of a cloud is one.
         """
         parts, ledger = self._parts, self._parts.ledger
-        know_media(ledger)
+        readmit_media(ledger)
         self._trust_devices(dry_run=dry_run)
         self._models.record()
         wanted = None if months is None else set(months)
@@ -129,11 +125,25 @@ class Passes:
             if placeholders.found_out(ledger, parts.disk, parts.roots.all):
                 self._trust_devices(dry_run=False)
                 photos += ingest_new()
-        if not stop() and not ledger.inventory.anything_to_look_at():
-            forget_gone(ledger, parts.clock)
+        if not stop() and not ledger.inventory.has_files_to_read():
+            forget_missing(ledger, parts.clock)
             if photos:
                 forget_rows(ledger, parts.vision, parts.clock)
         return photos
+
+    def group(
+        self, months: Iterable[Month] | None = None, *, opens: Opens | None = None,
+        on_progress: Progress = quiet, stop: Stop = never,
+    ) -> dict[int, set[str]]:  # fmt: skip
+        """Compare and group the months that changed, large families to their end where they are few. Returns root id ->
+        months touched."""
+        grouper = self._parts.grouper
+        touched = grouper.regroup(months, opens=opens, on_progress=on_progress, stop=stop)
+        # What a narrowed scan may not open would be taken for compared.
+        if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
+            for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
+                touched.setdefault(root, set()).update(more)
+        return touched
 
     def check_held(self, *, on_progress: Progress = quiet, stop: Stop = never) -> int:
         """Compare what an older dedupd moved with its keepers, each pair once. Returns how many hold what their keeper lacks.

@@ -72,7 +72,7 @@ class Annotator:
         """
         waiting = {row.root for row in self._ledger.sidecars.unsettled()}
         for root in self._ledger.inventory.roots():
-            if root.id not in waiting or self._roots.surely(root, mark=False) is None:
+            if root.id not in waiting or self._roots.verified(root, mark=False) is None:
                 continue
             try:
                 for sentence in self._settle_root(root, groups, read, on_progress, stop):

@@ -160,7 +160,7 @@ class Comparison:
             progress.block_done(len(part.fresh))
         return True
 
-    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
+    def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
 
         Their months then wait to be grouped again. Whether any was compared to its end.
@@ -220,7 +220,7 @@ class Comparison:
         """
         files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
         with self._ledger.transaction():
-            self._ledger.judgement.worked_off(row.content, row.place, self._model)
+            self._ledger.judgement.remove_deferred(row.content, row.place, self._model)
             for root, month in sorted({(file.root, file.month) for file in files}):
                 self._ledger.inventory.change_month(root, month, self._clock.now())
             if again:
@@ -235,7 +235,7 @@ class Comparison:
         self._near, self._far = (own.candidate, own.across) if own else (None, None)
         return f"{recipe}|{seeing.model}" + (f"|{self._near}|{self._far}" if own else "")
 
-    def make_whole(self, stop: Stop = never) -> bool:
+    def ensure_complete(self, stop: Stop = never) -> bool:
         """Nothing moves beside an index that was lost: look once whether it is whole, and restore what it lacks.
 
         False when it was stopped before that.

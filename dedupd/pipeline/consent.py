@@ -111,7 +111,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | N
         return ""
     return (
         f"{files} file(s) in {root.path} would move, {recent} did within the hour; more than {limit} in an hour wait for "
-        "a yes: look with `dedupd groups`, then `dedupd approve --all`"
+        "a yes: look with `dedupd groups`, then say it with `dedupd approve --all` or in `dedupd review`"
     )
 
 
@@ -142,7 +142,7 @@ def cannot_move(ledger: Ledger, root: RootRow) -> list[str]:
     ]
 
 
-def say_yes(ledger: Ledger, root: RootRow, now: float) -> None:
+def record_consent(ledger: Ledger, root: RootRow, now: float) -> None:
     """Record a person's yes for what this root proposes now (and for its unattended moves from now on)."""
     with ledger.transaction():
         ledger.put(_yes(root), str(ledger.journal.newest()))

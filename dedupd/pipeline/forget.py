@@ -26,7 +26,7 @@ _ADOPTED_SECONDS = 30 * 86_400.0
 _ABORTED_SECONDS = 90 * 86_400.0
 
 
-def forget_gone(ledger: Ledger, clock: Clock) -> None:
+def forget_missing(ledger: Ledger, clock: Clock) -> None:
     """Contents, pairs, and moves that came to nothing long ago; once a round is through, not again for a day."""
     if not _due(ledger, clock, "forgot_at"):
         return

@@ -108,7 +108,7 @@ def _missing(
             if path is not None and ledger.inventory.file_at(root.id, path) is None:
                 there = disk.stat(root.path, path)
                 if there is not None and _mark(there) == _mark(row.stat):
-                    _gone_along(ledger, root, row, move, path, now)
+                    _moved_with_folder(ledger, root, row, move, path, now)
             elif row.absent_since is None:
                 ledger.inventory.absent_file(row.id, now)
                 ledger.inventory.change_month(root.id, row.month, now)
@@ -136,7 +136,7 @@ def _mark(stat: FileStat) -> tuple[int, int, int]:
     return (stat.ino, stat.size, stat.mtime_ns)
 
 
-def _gone_along(
+def _moved_with_folder(
     ledger: Ledger, root: RootRow, row: FileRow, move: Move | None, path: str, now: float
 ) -> None:
     """A person renamed or moved a folder with its duplicates/: the copy is still held, and its move gets the new path."""

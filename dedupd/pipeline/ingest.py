@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BATCH = (16, 256)
 """Files handed to the worker at a time, fewest and most: enough to keep its decoders busy."""
-_MEDIA = "1"
+_MEDIA = "2"
 """Version of what core.media knows: with another one, what was left alone is asked about once more."""
 
 
@@ -72,7 +72,7 @@ def ingest(
     for part in slices(beside, clock, *BATCH):
         if stop():
             break
-        read_beside(ledger, vision, clock, part)
+        read_companions(ledger, vision, clock, part)
     return photos
 
 
@@ -82,7 +82,7 @@ def _waiting(
     """What of these roots is to be looked at, read as it is asked for; what comes meanwhile too, each file once."""
     for root in roots:
         after = 0
-        while page := ledger.inventory.to_look_at(root.id, after, BATCH[1]):
+        while page := ledger.inventory.files_to_read(root.id, after, BATCH[1]):
             after = page[-1].id
             yield from (f for f in page if choose is None or choose(f.path, root.path))
 
@@ -94,7 +94,7 @@ def _as_they_are(ledger: Ledger, files: Sequence[FileRow]) -> list[FileRow]:
     return [row for row in rows if row.state == FileState.SEEN and row.absent_since is None]
 
 
-def know_media(ledger: Ledger) -> None:
+def readmit_media(ledger: Ledger) -> None:
     """Once: an older dedupd left media alone that is matched by its bytes now. What else it left alone stays so."""
     if ledger.get("media") == _MEDIA:
         return
@@ -127,7 +127,7 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
     return seen
 
 
-def read_beside(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:
+def read_companions(ledger: Ledger, vision: Vision, clock: Clock, files: Sequence[FileRow]) -> None:
     """Read clips and RAWs of photos that are as large as media that stands alone: that may be their copy."""
     by_key = {f.id: f for f in files}
     answers = list(vision.ingest(_requests(ledger, files)))

@@ -58,7 +58,7 @@ def typed(row: PairRow, a: Traits, b: Traits, thresholds: Thresholds, *, same_mo
 
 def change_months_of_new_verdicts(ledger: Ledger, now: float) -> None:
     """When verdicts came or went, mark the months to be grouped again that lessons may change."""
-    said = ledger.judgement.said_so_far()
+    said = ledger.judgement.verdicts_version()
     if ledger.get("lessons") == said:
         return
     with ledger.transaction():

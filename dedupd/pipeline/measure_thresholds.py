@@ -50,7 +50,7 @@ def bars_in_force(ledger: Ledger, model: str, similar: float | None = None) -> T
     return own.bars if similar is None else replace(own.bars, similar=similar)
 
 
-def bring_thresholds(source: Ledger, target: Ledger, model: str) -> None:
+def copy_thresholds(source: Ledger, target: Ledger, model: str) -> None:
     """Copy the thresholds that this model measured on one library to another."""
     if text := source.get(_key(model)):
         target.put(_key(model), text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dedupd.config import Settings
 from dedupd.core.attention import Trouble, contradicted, gathered
 from dedupd.core.month import Month
-from dedupd.core.records import GroupRow, KeptRow, MemberRow, RootRow
+from dedupd.core.records import GroupRow, HeldGroupRow, MemberRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
@@ -86,13 +86,13 @@ class Movement:
 
     def __init__(
         self, ledger: Ledger, mover: FileMover, disk: Disk, clock: Clock, settings: Settings, roots: Roots, *,
-        keepers: Keepers, lately: Lately, make_whole: Callable[[Stop], bool], annotate: Callable[..., None],
+        keepers: Keepers, lately: Lately, ensure_complete: Callable[[Stop], bool], annotate: Callable[..., None],
         lock: Callable[[str], None], pace: SyncPace,
     ) -> None:  # fmt: skip
-        """`make_whole` restores a damaged index (False: stopped before that), `annotate` settles sidecars, `lock` takes a root's lock."""
+        """`ensure_complete` restores a damaged index (False: stopped before that), `annotate` settles sidecars, `lock` takes a root's lock."""
         self._ledger, self._mover, self._disk, self._clock = ledger, mover, disk, clock
         self._settings, self._roots = settings, roots
-        self._make_whole, self._annotate, self._lock = make_whole, annotate, lock
+        self._ensure_complete, self._annotate, self._lock = ensure_complete, annotate, lock
         self._journal = RecordingJournal(ledger, clock)
         self.keepers, self._lately, self._pace = keepers, lately, pace
         self._rescue_after: dict[int, float] = {}
@@ -180,7 +180,7 @@ class Movement:
 
         for groups in slices(found.groups, self._clock, *GROUPS):
             # Before the last safe point: making the index whole takes long, and people come in meanwhile.
-            if not self._make_whole(stop) or stop():
+            if not self._ensure_complete(stop) or stop():
                 if asked:
                     result.stayed += found.files - done
                     result.said.append(
@@ -213,7 +213,7 @@ class Movement:
         if not chosen:
             return
         obstacle = self.obstacle(root)
-        if not obstacle and not self._make_whole(stop):
+        if not obstacle and not self._ensure_complete(stop):
             obstacle = "the index is being made whole, and nothing moves before that: try it again later"
         if obstacle:
             result.said.append(obstacle)
@@ -265,7 +265,7 @@ class Movement:
 
     def obstacle(self, root: RootRow) -> str:
         """Why nothing may move in this root; '' when it may."""
-        if self._roots.surely(root, mark=False) is None:
+        if self._roots.verified(root, mark=False) is None:
             return self._roots.problems[root.path]
         if not root.uuid:
             return self._roots.why_unmarked(root)
@@ -314,11 +314,11 @@ class Movement:
             said += self._rescue(root, due, stop, seconds)
         return said
 
-    def _rescue(self, root: RootRow, rows: Sequence[KeptRow], stop: Stop, seconds: float) -> list[str]:
+    def _rescue(self, root: RootRow, rows: Sequence[HeldGroupRow], stop: Stop, seconds: float) -> list[str]:
         """Rescue in one root. When it is stopped, the next sweep goes on."""
         looked_for = self._looked_for.setdefault(root.id, set())
         lost = set(self._lost(root, rows))
-        known = self._roots.surely(root, mark=True) if lost or looked_for else None
+        known = self._roots.verified(root, mark=True) if lost or looked_for else None
         if known is None:
             return []
         if lost <= looked_for:
@@ -336,7 +336,7 @@ class Movement:
         for root in self._roots.all:
             if not (looked_for := self._looked_for.get(root.id)):
                 continue
-            if (known := self._roots.surely(root, mark=True)) is None:
+            if (known := self._roots.verified(root, mark=True)) is None:
                 looked_for.clear()  # a sweep asks again once the root is there
                 continue
             said += self._undo_lost(known, stop, seconds)
@@ -368,7 +368,7 @@ class Movement:
         self._annotate(read=False)
         return said
 
-    def _lost(self, root: RootRow, rows: Sequence[KeptRow]) -> list[int]:
+    def _lost(self, root: RootRow, rows: Sequence[HeldGroupRow]) -> list[int]:
         """Those of these groups whose keeper is gone, without those whose rescue failed a moment ago. A keeper that cannot be
         checked now is checked in the next sweep."""
         now = self._clock.monotonic()
@@ -410,7 +410,7 @@ class Movement:
         """`run --yes`: the first moves of each root may go (P12); the breaker counts once they are through."""
         for root in self._roots.all:
             if root.consented_at is None:
-                consent.say_yes(self._ledger, root, self._clock.now())
+                consent.record_consent(self._ledger, root, self._clock.now())
 
     def months_of(self, moved: Moved, touched: Mapping[int, set[str]]) -> dict[int, set[str]]:
         """Root id -> months whose summaries these moves change: each file's own, its keeper's, and what was grouped anew."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from dedupd.core.apple_photos import ALBUM, Beside, ExportedFile, Exports, LeftOut
+from dedupd.core.apple_photos import ALBUM, AlbumPair, ExportedFile, Exports, LeftOut
 from dedupd.core.purging import Purgeable, PurgeState
 from dedupd.core.records import RootRow
 from dedupd.core.relocation import Move
@@ -69,9 +69,9 @@ def moved_photos(ledger: Ledger, roots: Iterable[RootRow], exports: Exports) -> 
     return {file.uuid for file in found if file is not None}
 
 
-def choose(plan: Plan, disk: Disk, exports: Exports) -> tuple[list[Beside], list[LeftOut]]:
+def choose(plan: Plan, disk: Disk, exports: Exports) -> tuple[list[AlbumPair], list[LeftOut]]:
     """Every moved file of the exports with its photo and its keeper's; and what stays out of the album, with the reason."""
-    rows: list[Beside] = []
+    rows: list[AlbumPair] = []
     left: list[LeftOut] = []
     for candidate in plan.candidates(math.inf):
         move = candidate.move
@@ -85,10 +85,10 @@ def choose(plan: Plan, disk: Disk, exports: Exports) -> tuple[list[Beside], list
     return rows, left
 
 
-def _beside(plan: Plan, disk: Disk, exports: Exports, candidate: Purgeable) -> Beside | str:
+def _beside(plan: Plan, disk: Disk, exports: Exports, candidate: Purgeable) -> AlbumPair | str:
     """The reason when it may not be proposed."""
     move = candidate.move
-    file, keeper = _exported(exports, move), plan.stand_in(move)
+    file, keeper = _exported(exports, move), plan.kept_file(move)
     if file is None:
         return "it is not as it was exported, so which photo of Photos it is, is not sure"
     if candidate.why_not or keeper is None:
@@ -103,7 +103,7 @@ def _beside(plan: Plan, disk: Disk, exports: Exports, candidate: Purgeable) -> B
         return "the photo kept for it is not there as it was seen last"
     if (part := _part_that_stays(disk, exports, move, file)) is not None:
         return f"another part of the same photo of Photos stays: {os.path.basename(part)}"
-    return Beside(path=_absolute(move.root, move.dst), uuid=file.uuid, keeper=kept.uuid)
+    return AlbumPair(path=_absolute(move.root, move.dst), uuid=file.uuid, keeper=kept.uuid)
 
 
 def _part_that_stays(disk: Disk, exports: Exports, move: Move, file: ExportedFile) -> str | None:

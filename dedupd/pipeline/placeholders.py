@@ -23,7 +23,9 @@ def devices(ledger: Ledger, roots: Iterable[RootRow], disk: Disk | None) -> set[
     """The devices of these roots on which the number of blocks says nothing. Without `disk`: as recorded."""
     known = ledger.get(_KEY).split()
     here = (root for root in roots if str(root.id) in known and root.online)
-    return {root.dev for root in here if root.dev is not None and (disk is None or not _tell(disk, root))}
+    return {
+        root.dev for root in here if root.dev is not None and (disk is None or not _has_blocks(disk, root))
+    }
 
 
 def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
@@ -31,7 +33,7 @@ def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
     cloudy = [f for f in ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
     known = set(ledger.get(_KEY).split())
     asked = {f.root for f in cloudy}
-    here = {root.id for root in roots if root.online and root.id in asked and not _tell(disk, root)}
+    here = {root.id for root in roots if root.online and root.id in asked and not _has_blocks(disk, root)}
     with ledger.transaction():
         ledger.put(_KEY, " ".join(sorted((known - set(map(str, asked))) | set(map(str, here)))))
         for file in cloudy:
@@ -40,7 +42,7 @@ def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
     return bool(here)
 
 
-def _tell(disk: Disk, root: RootRow) -> bool:
+def _has_blocks(disk: Disk, root: RootRow) -> bool:
     try:
         return disk.abilities(root.path).blocks
     except RootError:

@@ -61,7 +61,7 @@ class Plan:
 
     def _unit(self, unit: Sequence[Move], files: dict[int, FileRow], month: str) -> list[Purgeable]:
         """All of a unit may go, or none of it does."""
-        stands = {m.id: self.stand_in(m) for m in unit}
+        stands = {m.id: self.kept_file(m) for m in unit}
         why = self._torn(unit)
         for move in unit:
             why = why or self._why_not(move, files.get(move.file), stands[move.id])
@@ -81,7 +81,7 @@ class Plan:
             "" if any(m.primary for m in unit) else "the photo it belongs to is not in duplicates/ any more"
         )
 
-    def stand_in(self, move: Move) -> FileRow | None:
+    def kept_file(self, move: Move) -> FileRow | None:
         """The file that is kept for this one: its keeper; for a companion another file with its bytes in the same root."""
         root = self._roots[move.root]
         if not move.primary:
@@ -232,7 +232,7 @@ class Purging:
         plan, orders = self.plan, list[Discard]()
         torn: dict[tuple[str, str], str] = {}
         for candidate in chunk:
-            stands = plan.stand_in(candidate.move)
+            stands = plan.kept_file(candidate.move)
             why = self._unseen(root, candidate.move, stands)
             if why or stands is None:
                 torn[candidate.move.batch, candidate.move.unit] = why
@@ -354,7 +354,7 @@ class Purging:
 
     def _keeper_stands(self, moves: Sequence[Move]) -> bool:
         for move in moves:
-            stands = self.plan.stand_in(move) if move.root in {r.path for r in self._roots.all} else None
+            stands = self.plan.kept_file(move) if move.root in {r.path for r in self._roots.all} else None
             if stands is None or stands.content != (move.keeper_content if move.primary else move.content):
                 return False
             try:

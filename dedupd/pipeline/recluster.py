@@ -100,12 +100,12 @@ class Grouper:
         """Photos of large families of which only the nearest were compared yet."""
         return self._ledger.judgement.deferred(self._ledger.get("model"))
 
-    def work_off(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
+    def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
         if not self.left():
             return False
         try:
-            return self._comparison.work_off(stop, seconds)
+            return self._comparison.compare_deferred(stop, seconds)
         except VisionError:
             self._comparison.doubt_index()
             raise
@@ -333,7 +333,7 @@ def _moved(group: GroupRow | None) -> list[MemberRow]:
 def members_of(ledger: Ledger, found: Sequence[Star], companions: Companions) -> Iterator[list[MemberRow]]:
     """Each star's members as they are written down: a person's word, settled copies and companions counted in."""
     waiting = {m.node.content for star in found for m in star.members if _may_be_settled(m)}
-    settled = ledger.journal.held_beside(sorted(waiting))
+    settled = ledger.journal.held_pairs(sorted(waiting))
     for star in found:
         yield [_row(star, member, companions, settled) for member in star.members]
 

@@ -1,8 +1,8 @@
-"""Disk against ledger: what is new, changed, renamed or gone. The truth behind the watcher's events.
+"""Reconciliation: compares the disk with the ledger and records what is new, changed, renamed or gone.
 
-Must never move a file, and never take absence for deletion while a root is not surely itself (P9).
-A look goes in slices, between which files move. Cost follows the folders looked at; memory follows the largest
-single folder.
+Events of the watcher can be lost, so this is what counts. Must never move a file, and never take absence for deletion
+unless the root is certainly the same folder as before (P9). A walk has safe points, at which other tasks may run and
+move files. Time grows with the number of folders read, memory with the largest single folder.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 FORGET_ABSENT_AFTER = 60.0
-"""Seconds a file must stay away, in two looks, before its row goes."""
+"""Seconds for which a file must be missing, in two walks, before its row is removed."""
 MANY_DOUBTS = 32
-"""More doubts than this in one look, and in more than half of its files: what befell them all befell no bytes."""
+"""More doubtful files than this in one walk, and more than half of its files: a change of all of them is no change of bytes."""
 PART = (512, 16384)
-"""Files of one folder between two safe points, fewest and most."""
+"""Files of one folder between two safe points, least and most."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class Changes:
     renamed: int = 0
     absent: int = 0
     left: int = 0
-    """Files that are none of the library any more, and lie where they lay."""
+    """Files that do not belong to the library any more, and are where they were."""
     files: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -55,12 +55,12 @@ class Changes:
 
 
 def identify(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> RootRow:
-    """The root's row when the folder is surely the one dedupd knows; marks it on its first real use.
+    """The root's row, once the folder is certainly the one dedupd knows. Writes the marker at its first real use.
 
-    Raises RootError (one sentence) and records the root as offline when it is missing, unreadable or another.
+    Raises RootError (one sentence) and records the root as offline when it is missing, unreadable or another folder.
     """
     try:
-        uuid, dev = _surely(root, ledger, disk, mark=mark)
+        uuid, dev = _verified(root, ledger, disk, mark=mark)
     except RootError as error:
         with ledger.transaction():
             ledger.inventory.update_root(root.id, online=False, note=str(error))
@@ -71,16 +71,18 @@ def identify(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> RootRo
     return next(r for r in ledger.inventory.roots() if r.id == root.id)
 
 
-def _surely(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[str, int]:
-    """UUID and device of the folder, which is the one dedupd knows; else RootError."""
+def _verified(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[str, int]:
+    """UUID and device of the folder. Raises RootError when it is not the one dedupd knows."""
     found = disk.identity(root.path)
     if root.uuid and found.uuid != root.uuid:
-        if found.uuid or not any(_there(root, row, disk) for row in ledger.inventory.some_files(root.id)):
+        if found.uuid or not any(
+            _is_unchanged(root, row, disk) for row in ledger.inventory.some_files(root.id)
+        ):
             raise RootError(
                 f"{root.path} is not the folder dedupd knows (its .dedupd-root.json is "
                 f"{'missing' if not found.uuid else 'another'}): is the disk mounted? Nothing is changed until it is back"
             )
-        if mark:  # somebody tidied the marker away; the photos say who this is
+        if mark:  # somebody deleted the marker; the photos show that it is the same folder
             disk.mark(root.path, root.uuid)
     elif not root.uuid and root.dev not in (None, found.dev):
         known = ledger.inventory.some_files(root.id)
@@ -93,13 +95,13 @@ def _surely(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[s
     return uuid, found.dev
 
 
-def _there(root: RootRow, row: FileRow, disk: Disk) -> bool:
+def _is_unchanged(root: RootRow, row: FileRow, disk: Disk) -> bool:
     now = disk.stat(root.path, row.path)
     return now is not None and same_bytes(row.stat, now)
 
 
-def _still_itself(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
-    """A disk pulled out while its folders were read looks like a disk whose photos were deleted."""
+def _same_root(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
+    """Whether this is still the same root: a disk that is unplugged during a walk looks like a disk without photos."""
     try:
         found = disk.identity(root.path)
     except RootError:
@@ -107,7 +109,7 @@ def _still_itself(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
     if found.dev != root.dev or found.uuid not in ("", root.uuid):
         return False
     return found.uuid == root.uuid or any(
-        _there(root, row, disk) for row in ledger.inventory.some_files(root.id)
+        _is_unchanged(root, row, disk) for row in ledger.inventory.some_files(root.id)
     )
 
 
@@ -122,16 +124,16 @@ def reconcile(
 ) -> Changes:
     """Walk the root and bring the ledger up to date with it.
 
-    Whoever comes in at a safe point may move files and change their rows. Stopped before its end, it has noted what is
-    new, and believes in nothing that it did not come to see.
+    Tasks that run at a safe point may move files and change their rows. A walk that is stopped early has recorded what
+    is new, and draws no conclusion about folders that it did not reach.
     """
-    look = _Look(root, ledger, disk, clock, scope, on_progress, stop)
-    if look.at({"": True}) and _still_itself(root, ledger, disk):
-        note(ledger, root, look.foreign)
-        look.changes.absent += check_held_copies(
-            root, ledger, disk, clock, FORGET_ABSENT_AFTER, lambda: _still_itself(root, ledger, disk), stop
+    walk = _Walk(root, ledger, disk, clock, scope, on_progress, stop)
+    if walk.run({"": True}) and _same_root(root, ledger, disk):
+        note(ledger, root, walk.foreign)
+        walk.changes.absent += check_held_copies(
+            root, ledger, disk, clock, FORGET_ABSENT_AFTER, lambda: _same_root(root, ledger, disk), stop
         )
-    return look.changes
+    return walk.changes
 
 
 def reconcile_folders(
@@ -143,14 +145,14 @@ def reconcile_folders(
     folders: Mapping[str, bool],
     stop: Stop = never,
 ) -> Changes:
-    """The same for what events hint at: folder -> whether everything below it may have changed too."""
-    look = _Look(root, ledger, disk, clock, scope, lambda done: None, stop)
-    look.at(folders)
-    return look.changes
+    """The same for folders that events name: folder -> whether everything below it may have changed too."""
+    walk = _Walk(root, ledger, disk, clock, scope, lambda done: None, stop)
+    walk.run(folders)
+    return walk.changes
 
 
-def _told(unreadable: Mapping[str, str]) -> list[str]:
-    """Of a folder that is a root of its own there is nothing to tell."""
+def _problems(unreadable: Mapping[str, str]) -> list[str]:
+    """Sentences about folders that cannot be read; a folder that is a root itself has an empty sentence and none here."""
     return gathered(Trouble(folder, sentence) for folder, sentence in unreadable.items() if sentence)
 
 
@@ -161,15 +163,15 @@ def _within(folder: str, places: Container[str]) -> bool:
     return folder in places
 
 
-class _Ended(Exception):
-    """The look ends at this safe point."""
+class _WalkStopped(Exception):
+    """The walk ends at this safe point."""
 
 
-class _Look:
-    """The order of one look: first what is there, wherever it came from; then, once more, where something is missing.
+class _Walk:
+    """One walk: first the files that are there, wherever they came from; then again the folders in which some are missing.
 
-    At its safe points the ledger says all that was seen, and others come in who move files. Between two of them it goes
-    by no list of files that is older than the first; from one to the next it keeps the names of folders alone.
+    At a safe point the ledger holds everything seen so far, and other tasks may move files. So no list of files is used
+    after a safe point if it was read before it; only names of folders are kept.
     """
 
     def __init__(
@@ -178,33 +180,33 @@ class _Look:
     ) -> None:  # fmt: skip
         self.changes = Changes()
         self.foreign: dict[str, Foreign] = {}
-        """Met on the way: folder -> kind."""
+        """Foreign folders met by the walk: folder -> kind."""
         self._root, self._ledger, self._disk, self._clock = root, ledger, disk, clock
         self._scope, self._on_progress, self._stop = scope, on_progress, stop
         self._unreadable: dict[str, str] = {}
-        self._whole: set[str] = set()
-        """Folders that held all that the ledger knew of them."""
+        self._complete: set[str] = set()
+        """Folders with every file that the ledger has for them."""
         self._diff = _Diff(root, ledger, disk, clock, self.changes)
 
-    def at(self, places: Mapping[str, bool]) -> bool:
-        """Look at these folders (True: and at all below them). False when it was ended before its end."""
+    def run(self, places: Mapping[str, bool]) -> bool:
+        """Walk these folders (True: and all below them). Returns False when it was stopped early."""
         try:
-            for folder, files in self._listed(places):
-                if files and folder not in self._whole:
-                    self._see(folder, files)
+            for folder, files in self._list(places):
+                if files and folder not in self._complete:
+                    self._compare(folder, files)
                 self._on_progress(self.changes.files)
                 self._safe_point()
-            for folder in self._lacking(places):
-                self._miss(folder)
+            for folder in self._incomplete(places):
+                self._check_missing(folder)
                 self._safe_point()
-        except _Ended:
+        except _WalkStopped:
             return False
         finally:
             self._diff.weigh_doubts()
-            self.changes.problems += _told(self._unreadable)
+            self.changes.problems += _problems(self._unreadable)
         return True
 
-    def _listed(self, places: Mapping[str, bool]) -> Iterator[tuple[str, list[FoundFile]]]:
+    def _list(self, places: Mapping[str, bool]) -> Iterator[tuple[str, list[FoundFile]]]:
         met = (self._unreadable.__setitem__, self.foreign.__setitem__)
         for folder, whole in places.items():
             if whole:
@@ -212,14 +214,14 @@ class _Look:
             else:
                 yield folder, list(self._disk.list_folder(self._root.path, folder, self._scope, *met))
 
-    def _lacking(self, places: Mapping[str, bool]) -> list[str]:
-        """Folders of which the ledger knows more than was seen there, or that were not come to."""
+    def _incomplete(self, places: Mapping[str, bool]) -> list[str]:
+        """Folders for which the ledger has more files than were found there, and folders that were not reached."""
         known = {folder for folder, whole in places.items() if not whole}
         for folder in (folder for folder, whole in places.items() if whole):
             known.update(self._ledger.inventory.folders(self._root.id, folder))
-        return sorted(known - self._whole)
+        return sorted(known - self._complete)
 
-    def _see(self, folder: str, files: list[FoundFile]) -> None:
+    def _compare(self, folder: str, files: list[FoundFile]) -> None:
         after = ""
         while files:
             rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
@@ -230,14 +232,14 @@ class _Look:
                 after = part[-1].path
             if after >= paths[-1]:
                 if known.keys() <= set(paths):
-                    self._whole.add(folder)
+                    self._complete.add(folder)
                 return
             files = list(
                 self._disk.list_folder(self._root.path, folder, self._scope, self._unreadable.__setitem__)
             )
 
-    def _miss(self, folder: str) -> None:
-        """Somebody may have come in since it was listed; nothing did since it is listed now."""
+    def _check_missing(self, folder: str) -> None:
+        """Record the missing files of a folder. It is listed again, because a task at a safe point may have moved some of them."""
         after = ""
         while True:
             foreign: dict[str, Foreign] = {}
@@ -250,7 +252,7 @@ class _Look:
             known = self._ledger.inventory.files_in_folder(self._root.id, folder)
             lacking = [row for row in known if row.path > after and row.path not in there]
             lacking.sort(key=lambda row: row.path)
-            if not lacking or not _still_itself(self._root, self._ledger, self._disk):
+            if not lacking or not _same_root(self._root, self._ledger, self._disk):
                 return
             for part in self._parts(lacking):
                 self._diff.missing(part, left=left)
@@ -259,7 +261,7 @@ class _Look:
                 return
 
     def _parts(self, items: Sequence[T]) -> Iterator[Sequence[T]]:
-        """Some at a time, with a safe point between two; no more of them once somebody came in there who did something."""
+        """The items in slices, with a safe point between two. Ends early when a task at a safe point changed the ledger."""
         for number, part in enumerate(slices(items, self._clock, *PART)):
             before = self._ledger.changes
             if number:
@@ -270,11 +272,11 @@ class _Look:
 
     def _safe_point(self) -> None:
         if self._stop():
-            raise _Ended
+            raise _WalkStopped
 
 
 class _Diff:
-    """What one file that was found, or one row whose file was not, changes in the ledger."""
+    """Records in the ledger what changed: files that were found, and rows whose file is missing."""
 
     def __init__(self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
         self._root, self._ledger, self._disk, self._clock, self._changes = root, ledger, disk, clock, changes
@@ -284,7 +286,7 @@ class _Diff:
     def found(
         self, files: Sequence[FoundFile], known: Mapping[str, FileRow], companions: Container[str]
     ) -> None:
-        """Files of one folder, of which `known` is what the ledger knows."""
+        """Record the files of one folder. `known`: the ledger's rows of that folder, by path."""
         self._changes.files += len(files)
         doubted: list[int] = []
         with self._ledger.transaction():
@@ -299,7 +301,7 @@ class _Diff:
             self._doubt(doubted)
 
     def missing(self, rows: Sequence[FileRow], *, left: bool) -> None:
-        """`left`: what an older look took for photos here is none of the library (P17): it leaves, and nobody deleted it."""
+        """Record missing files. `left`: the folder does not belong to the library any more (P17), and nobody deleted the files."""
         begun = {move.file for move in self._ledger.journal.open_moves()}
         now = self._clock.now()
         with self._ledger.transaction():
@@ -311,7 +313,7 @@ class _Diff:
                     self._absent(row, now)
 
     def weigh_doubts(self) -> None:
-        """At the end of a look: see MANY_DOUBTS."""
+        """Call this at the end of a walk: see MANY_DOUBTS."""
         if self._doubts > max(MANY_DOUBTS, self._changes.files // 2):
             with self._ledger.transaction():
                 self._ledger.rereading.forget_all(self._root.id, self._began)
@@ -325,43 +327,43 @@ class _Diff:
         self._ledger.rereading.doubt(files, self._began)
 
     def _known(self, file: FoundFile, row: FileRow, companion: bool) -> None:
-        if not _same_times(row.stat, file.stat) or self._replaced_by_a_held_one(file, row):
+        if not _same_times(row.stat, file.stat) or self._replaced_by_held_copy(file, row):
             self._changed(file, row, companion)
             return
         if row.stat != file.stat or row.absent_since is not None:
             self._files.same_file(row.id, file.stat)
         if row.absent_since is not None:
-            self._back(row)
+            self._returned(row)
         if row.absent_since is not None or row.stat.nlink != file.stat.nlink:
             self._affected(row)
         if companion != (row.state == FileState.COMPANION):
             self._affected(row)
             self._files.set_state(row.id, _first_state(companion))
         elif row.reason and (row.stat.ctime_ns, row.stat.ino) != (file.stat.ctime_ns, file.stat.ino):
-            self._files.set_state(row.id, _first_state(companion))  # its permissions may be others now
+            self._files.set_state(row.id, _first_state(companion))  # its permissions may have changed
 
     def _changed(self, file: FoundFile, row: FileRow, companion: bool) -> None:
         self._changes.changed += 1
         note_changed(self._ledger, row, file.stat, _first_state(companion), self._clock.now())
-        if self._holds_a_held_one(file):
+        if self._is_held_copy(file):
             self._files.remove_file(row.id)
             self._renamed(file, companion)
 
-    def _replaced_by_a_held_one(self, file: FoundFile, row: FileRow) -> bool:
-        return row.stat.ino != file.stat.ino and self._holds_a_held_one(file)
+    def _replaced_by_held_copy(self, file: FoundFile, row: FileRow) -> bool:
+        return row.stat.ino != file.stat.ino and self._is_held_copy(file)
 
-    def _holds_a_held_one(self, file: FoundFile) -> bool:
-        """Its owner moved a held copy back, over what lay here."""
+    def _is_held_copy(self, file: FoundFile) -> bool:
+        """Whether its owner moved a held copy back to this path, over another file."""
         return any(
             self._is_undone_by_owner(held) for held in self._files.files_by_inode(self._root.id, file.stat)
         )
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
-        """Whether it was known by another name (a rename keeps inode, size, mtime), which is its own no more."""
+        """Whether it is a known file that was renamed: same inode, size and mtime, and the old name is gone. Records the rename."""
         for row in self._files.files_by_inode(self._root.id, file.stat):
             if self._is_undone_by_owner(row):
                 undone_by_owner(self._ledger, row, file.path, self._clock.now())
-            elif row.state != FileState.HELD and (row.absent_since is not None or self._went(row, file)):
+            elif row.state != FileState.HELD and (row.absent_since is not None or self._has_left(row, file)):
                 self._rename(row, file, companion)
             else:
                 continue
@@ -369,10 +371,10 @@ class _Diff:
             return True
         return False
 
-    def _went(self, row: FileRow, file: FoundFile) -> bool:
-        """Its former name is gone, or only another spelling: a file with one name is not found under two."""
+    def _has_left(self, row: FileRow, file: FoundFile) -> bool:
+        """Whether the old name is gone, or is only another spelling of the new one (a file with one name cannot have two)."""
         if self._disk.gone(self._root.path, row.path):
-            return _still_itself(self._root, self._ledger, self._disk)
+            return _same_root(self._root, self._ledger, self._disk)
         now = self._disk.stat(self._root.path, row.path) if file.stat.nlink == 1 else None
         return now is not None and now.ino == file.stat.ino
 
@@ -393,13 +395,13 @@ class _Diff:
         self._ledger.sidecars.follow(self._root.id, row.path, file.path)
         if companion != (row.state == FileState.COMPANION):
             self._files.set_state(row.id, _first_state(companion))
-        self._back(row)
+        self._returned(row)
         if row.content:
             self._files.change_month(self._root.id, str(month), self._clock.now())
             self._ledger.journal.keeper_renamed(self._root.path, row.path, file.path, row.content)
 
-    def _back(self, row: FileRow) -> None:
-        """It lies again where it lay, or somewhere else: what came to that month meanwhile did not meet it."""
+    def _returned(self, row: FileRow) -> None:
+        """The file is back: photos that came to its month meanwhile were not compared with it, so they are compared now."""
         if row.content:
             self._ledger.judgement.forget_compared([row.content])
 
@@ -412,14 +414,14 @@ class _Diff:
             self._changes.absent += 1
             self._affected(row)
             self._files.absent_file(row.id, now)
-        elif now < row.absent_since:  # the clock was set back: how long it is gone is not known
+        elif now < row.absent_since:  # the clock was set back: how long it has been missing is unknown
             self._files.absent_file(row.id, now)
         elif now - row.absent_since >= FORGET_ABSENT_AFTER:
             self._ledger.judgement.void(row.id)
             self._files.remove_file(row.id)
 
     def _forget(self, row: FileRow) -> None:
-        """Held copies of it have no keeper from now on: the rescue brings them back (P8)."""
+        """Remove a row. Held copies of it have no keeper from now on, so they are moved back (P8)."""
         self._affected(row)
         self._ledger.judgement.void(row.id)
         self._files.remove_file(row.id)
@@ -431,15 +433,15 @@ class _Diff:
 def note_changed(
     ledger: Ledger, row: FileRow, stat: FileStat, state: FileState, now: float, content: str | None = None
 ) -> None:
-    """It holds other bytes than those that were recorded (`content`, if they were read): it is looked at anew."""
+    """Record that a file has other bytes now (`content`, if they were read), so that it is read again."""
     _affected(ledger, row, now)
     ledger.judgement.void(row.id)
     ledger.inventory.changed_file(row.id, stat, state, content)
 
 
 def _affected(ledger: Ledger, row: FileRow, now: float) -> None:
-    """Its month is to be grouped again, and each month whose groups it had a part in."""
-    beside = ledger.judgement.months_beside(row.root, row.id, row.content)
+    """Mark its month, and each month whose groups it was part of, to be grouped again."""
+    beside = ledger.judgement.affected_months(row.root, row.id, row.content)
     for month in {row.month, *beside}:
         ledger.inventory.change_month(row.root, month, now)
 
@@ -453,14 +455,14 @@ def _same_times(a: FileStat, b: FileStat) -> bool:
 
 
 def _doubtful(before: FileStat, now: FileStat) -> bool:
-    """The size and mtime of before, and yet perhaps other bytes: `exiftool -P`, `rsync --inplace -t` and the like.
+    """Whether the bytes may be different although size and mtime are the same, as after `exiftool -P` or `rsync --inplace -t`.
 
-    Each such file is read again (not decoded), slowly, and what stands here now is adopted at once: one change is
-    one doubt, and nothing is doubted after an upgrade, because the last look of any dedupd recorded these numbers.
-    chmod, chown, a rename, a hard link and xattrs change ctime too; a mount may number all files anew (exFAT, some
-    network mounts). Such things happen to many files at once, and then nobody is doubted (MANY_DOUBTS): keepers of
-    held copies are read once a month anyway. A file system without a ctime of its own (FAT, exFAT, sshfs) shows
-    that of the last change until it forgets it, then mtime in its place: that is no change.
+    Each such file is read again (not decoded), slowly. Its new numbers are recorded at once, so one change is one doubt;
+    nothing is doubtful after an upgrade, because every version of dedupd recorded these numbers.
+    chmod, chown, a rename, a hard link and xattrs change ctime too, and a mount may give all files new inode numbers
+    (exFAT, some network mounts). These happen to many files at once, and then none counts as doubtful (MANY_DOUBTS):
+    keepers of held copies are read once a month anyway. A file system without a stored ctime (FAT, exFAT, sshfs) shows
+    the time of the last change while it remembers it, and later mtime instead: that is no change.
     """
     if not _same_times(before, now):
         return False
@@ -468,7 +470,7 @@ def _doubtful(before: FileStat, now: FileStat) -> bool:
 
 
 def same_bytes(a: FileStat, b: FileStat) -> bool:
-    """Surely the file that was looked at, by all that a look can tell."""
-    # Not the device: the same disk gets another number at every mount, and that must cost nothing (P9). FAT, exFAT and
-    # FUSE number their files anew as well: there the ctime, which nobody can set, says that it is the same.
+    """Whether it is certainly the file that was recorded, by everything that stat shows."""
+    # The device is not compared: the same disk gets another number at every mount, which must not matter (P9). FAT,
+    # exFAT and FUSE give new inode numbers too; there the ctime, which nobody can set, shows that it is the same file.
     return _same_times(a, b) and (a.ino == b.ino or a.ctime_ns == b.ctime_ns)

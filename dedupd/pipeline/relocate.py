@@ -136,7 +136,7 @@ def undo(
     return [rows[_key(move)] for move in moves]
 
 
-def told_by_receipts(root: str, mover: FileMover) -> list[Move]:
+def moves_in_receipts(root: str, mover: FileMover) -> list[Move]:
     """The moves that the receipts under `root` tell of and that were not undone, oldest first. Raises RootError."""
     return [move for move in mover.receipts(root) if move.held or move.state is MoveState.INTENT]
 
@@ -153,7 +153,7 @@ def undo_from_receipts(
     By the bytes, whatever the root's marker says by now. The files of a unit come back under one number; where one
     of them cannot, each comes back by itself.
     """
-    wanted = told_by_receipts(root, mover) if moves is None else moves
+    wanted = moves_in_receipts(root, mover) if moves is None else moves
     ended = undo([replace(move, root_id="") for move in wanted], mover, None, clock, on_progress)
     stuck = [row for row in ended if row.refusal is not None and row.state is not MoveState.ATTENTION]
     alone = undo([replace(row, unit=str(n)) for n, row in enumerate(stuck)], mover, None, clock)

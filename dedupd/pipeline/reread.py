@@ -114,19 +114,19 @@ class Rereader:
         """Open it, unless what lies there tells without being read."""
         row = self._ledger.inventory.file(file)
         root = None if row is None else next((r for r in self._roots.all if r.id == row.root), None)
-        if row is None or root is None or not self._worth(root, row):
+        if row is None or root is None or not self._is_due(root, row):
             self._settled(file)
             return
         now = self._disk.stat(root.path, row.path)
         if now is None or not same_bytes(row.stat, now):
             self._reconcile_folder(root, row, found)
             return
-        if now.dev != row.stat.dev and self._roots.surely(root, mark=False) is not None:
+        if now.dev != row.stat.dev and self._roots.verified(root, mark=False) is not None:
             with self._ledger.transaction():  # the disk was mounted anew, which says nothing of the bytes
                 self._ledger.inventory.same_file(row.id, now)
         self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
 
-    def _worth(self, root: RootRow, row: FileRow) -> bool:
+    def _is_due(self, root: RootRow, row: FileRow) -> bool:
         """False for files that are about to go, that the next pass reads anyway, or that are in the cloud (never downloaded)."""
         settled = (
             row.content and row.absent_since is None and row.state not in (FileState.HELD, FileState.SEEN)
@@ -176,7 +176,7 @@ class Rereader:
             self._reconcile_folder(current.root, row, found)
         elif content == row.content:
             self._settled(row.id)
-        elif self._roots.surely(current.root, mark=False) is not None:
+        elif self._roots.verified(current.root, mark=False) is not None:
             self._other_bytes(current.root, row, stat, content, found)
 
     def _other_bytes(self, root: RootRow, row: FileRow, stat: FileStat, content: str, found: Reread) -> None:
@@ -195,7 +195,7 @@ class Rereader:
 
     def _reconcile_folder(self, root: RootRow, row: FileRow, found: Reread) -> None:
         """Its folder tells more than its bytes: it changed openly, or is not there. Without its root it stays in doubt (P9)."""
-        if self._roots.surely(root, mark=False) is None:
+        if self._roots.verified(root, mark=False) is None:
             return
         self._settled(row.id)
         folder = row.path.rpartition("/")[0]

@@ -53,7 +53,7 @@ class Roots:
         for root in self.all:
             if stop():
                 break
-            known = self.surely(root, mark=mark)
+            known = self.verified(root, mark=mark)
             if known is None:
                 continue
             found = reconcile(
@@ -65,12 +65,12 @@ class Roots:
 
     def reconcile_folders(self, root: RootRow, folders: Mapping[str, bool], *, stop: Stop = never) -> Changes:
         """The same for what the watcher hinted at: folder -> whether everything below it may have changed."""
-        known = self.surely(root, mark=True)
+        known = self.verified(root, mark=True)
         if known is None:
             return Changes()
         return reconcile_folders(known, self._ledger, self._disk, self._clock, self.scope, folders, stop)
 
-    def surely(self, root: RootRow, *, mark: bool) -> RootRow | None:
+    def verified(self, root: RootRow, *, mark: bool) -> RootRow | None:
         """The root when it is there and itself; else None, and people are told why."""
         self.problems.pop(root.path, None)
         try:

@@ -152,7 +152,7 @@ def switch(
     with ledger.transaction():
         record(ledger, shadow)
         ledger.judgement.forget_pairs(but=shadow.model)
-        ledger.inventory.seen_with(shadow.model)
+        ledger.inventory.record_model(shadow.model)
         months = ledger.inventory.months()
         by_id = {r.id: r for r in roots}
         for done, row in enumerate(months):

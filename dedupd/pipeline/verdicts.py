@@ -90,10 +90,10 @@ class Verdicts:
         """
         asked = [r for r in self._roots.all if r.online and consent.proposals(self._ledger, r).files]
         for root in asked:
-            consent.say_yes(self._ledger, root, self._clock.now())
+            consent.record_consent(self._ledger, root, self._clock.now())
         result = self._movement.move(yes=True, on_progress=on_progress, stop=stop)
         for root in asked:
-            consent.say_yes(self._ledger, root, self._clock.now())
+            consent.record_consent(self._ledger, root, self._clock.now())
         return result
 
     def exchange(self, groups: Sequence[int] | None = None, *, stop: Stop = never) -> Moved:
@@ -149,10 +149,10 @@ class Verdicts:
             if group is None:
                 result.said.append(f"there is no group {id} any more")
                 continue
-            self.tell_apart(group, [m.file for m in group.members], result)
+            self.mark_different(group, [m.file for m in group.members], result)
         return result
 
-    def tell_apart(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
+    def mark_different(self, group: GroupRow, files: Sequence[int], result: Moved) -> None:
         """These members are no duplicates of their keeper (nor, through it, of each other's group)."""
         # Undo first: a crash must not leave a file held of which a person said that it is no duplicate.
         chosen = {str(f) for f in files}
@@ -197,7 +197,7 @@ class Verdicts:
         """A verdict picture by picture. Another keeper is possible only while nothing of the group has moved."""
         result = Moved()
         if different:
-            self.tell_apart(group, different, result)
+            self.mark_different(group, different, result)
             group = self._ledger.judgement.group(group.id) or replace(group, members=())
         self.keep(keep)
         if keeper is not None and keeper != group.keeper:
@@ -265,7 +265,7 @@ class Verdicts:
                         self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
         return Moved(said=unknown, touched=self._regroup(stop=stop))
 
-    def take_in(self, verdicts: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
+    def import_all(self, verdicts: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
         """Add verdicts (kind, a, b, paths, at) from elsewhere: by content, so they hold wherever the photos lie.
 
         `at`: seconds since 1970, and kept: what was said in one moment belongs together.

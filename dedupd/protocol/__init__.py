@@ -1,1 +1,2 @@
-"""Every message between the daemon and its clients: requests, results, views, notices, failure; codec turns them to lines."""
+"""Every message between the daemon and its clients: requests, results, views, notices, failure; codec turns
+them into lines."""

@@ -1,7 +1,7 @@
 """One message to one line, and back. Must never read or write anything itself.
 
-The standard library encodes, because file names may hold lone surrogates: they travel as \\udcXX, and msgspec's
-encoder refuses them. msgspec checks the shape of what comes in.
+The standard library encodes, because file names may hold lone surrogates: they are sent as \\udcXX, and
+msgspec's encoder refuses them. msgspec checks the shape of incoming messages.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dedupd.protocol.requests import REQUESTS, Request
 S = TypeVar("S", bound=msgspec.Struct)
 Id = int | str | None
 SENTENCE = 10_000
-"""Letters of an error's sentence."""
+"""Characters of an error's sentence, at most."""
 
 
 class InvalidMessage(ProtocolError):
-    """What came in is no valid message; `code` is JSON-RPC's own."""
+    """An incoming line is no valid message; `code` is the JSON-RPC error code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -32,16 +32,16 @@ class InvalidMessage(ProtocolError):
 
 
 class TooLong(ProtocolError):
-    """What is to be said does not fit into one message: the other end would hang up on it, so it is never sent."""
+    """A message is too long: the other end would close the connection over it, so it is never sent."""
 
 
 def size(value: Any) -> int:
-    """Bytes that a value takes in a message."""
+    """Bytes that a value needs in a message."""
     return len(_json(msgspec.to_builtins(value)))
 
 
 def dump(message: dict[str, Any]) -> bytes:
-    """One line, newline included. Raises TooLong: nothing goes out that nobody would take in."""
+    """One line, newline included. Raises TooLong when the other end would refuse it."""
     line = _json(message) + b"\n"
     if len(line) > MAX_LINE:
         raise TooLong(f"a message of {len(line)} bytes is over the limit of {MAX_LINE}")
@@ -63,7 +63,7 @@ def encode_result(id: Id, result: msgspec.Struct) -> bytes:
 
 
 def encode_error(id: Id, failure: Failure) -> bytes:
-    """Always fits: of a sentence its beginning is said, and an id without end is not repeated."""
+    """An error as a line. It always fits: a long sentence is cut, and an endless id is not repeated."""
     short = Failure(code=failure.code, message=failure.message[:SENTENCE], data=failure.data)
     error = msgspec.to_builtins(short)
     try:
@@ -90,7 +90,7 @@ def parse(line: bytes) -> dict[str, Any]:
 
 
 def _int(text: str) -> int:
-    """Ids, counts and offsets end in a database's columns."""
+    """An int that fits into the database's columns; ids, counts and offsets end there."""
     value = int(text) if len(text) < 21 else 1 << 64
     if not -(1 << 63) <= value < 1 << 63:
         raise ValueError("a number beyond 64 bits")
@@ -98,7 +98,7 @@ def _int(text: str) -> int:
 
 
 def request_of(message: dict[str, Any]) -> Request | None:
-    """The typed request, None for an unknown method. Raises InvalidMessage when its params do not fit."""
+    """The typed request; None for an unknown method. Raises InvalidMessage when its parameters do not fit."""
     kind = REQUESTS.get(message.get("method", ""))
     if kind is None:
         return None
@@ -106,13 +106,13 @@ def request_of(message: dict[str, Any]) -> Request | None:
 
 
 def notice_of(message: dict[str, Any]) -> Notice | None:
-    """The typed notice, None for one this version does not know."""
+    """The typed notice; None for one that this version does not know."""
     kind = NOTICES.get(message.get("method", ""))
     return None if kind is None else shape(message.get("params") or {}, kind)
 
 
 def shape(value: Any, kind: type[S]) -> S:
-    """`value` as `kind`. Raises InvalidMessage naming the field that does not fit."""
+    """Convert `value` to `kind`. Raises InvalidMessage naming the field that does not fit."""
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""The error of an answer, and its codes: JSON-RPC's own, then ours.
+"""The error of an answer, and its codes: those of JSON-RPC, then dedupd's.
 
 Must never import anything heavier than msgspec.
 """
@@ -29,4 +29,4 @@ class Failure(Struct, kw_only=True):
     code: int
     message: str
     data: Any = None
-    """The exit code of what was tried and failed; None for a plain no."""
+    """The exit code, when the work was tried and failed; None for a refusal."""

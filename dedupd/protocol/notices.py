@@ -1,7 +1,8 @@
-"""Notices: what the daemon sends to its subscribers without being asked, as JSON-RPC notifications, one struct each.
+"""Notices: what the daemon sends to its subscribers without being asked, as JSON-RPC notifications, one
+struct each.
 
-daemon/jobs.py and daemon/acts.py send them, through daemon/broadcast.py; tui/link/follower.py and web/line.py take them in.
-Must never import anything heavier than msgspec.
+Sent by daemon/jobs.py and daemon/acts.py through daemon/broadcast.py; received in tui/link/follower.py and
+web/daemon_connection.py. Must never import anything heavier than msgspec.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from dedupd.protocol.views import ProgressView, StatusView
 
 
 class Notice(Struct, kw_only=True):
-    """Base of what a subscriber is sent; `method` is the JSON-RPC notification name."""
+    """Base of all notices; `method` is the name of the JSON-RPC notification."""
 
     method: ClassVar[str]
 
 
 class Progressed(Notice, kw_only=True):
-    """How far the work has come, at most five times a second; None: nothing is being done."""
+    """How far the work is, at most five times a second; None: nothing is being done."""
 
     method = "progress"
     progress: ProgressView | None = None
 
 
 class MonthChanged(Notice, kw_only=True):
-    """What is known of this month has changed: ask for it again."""
+    """This month has changed: ask for it again."""
 
     method = "month"
     root: str
@@ -52,7 +53,7 @@ class FilesMoved(Notice, kw_only=True):
 
 
 class Attention(Notice, kw_only=True):
-    """One sentence a person should read."""
+    """One sentence that a person should read."""
 
     method = "attention"
     message: str

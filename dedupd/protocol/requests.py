@@ -30,20 +30,21 @@ from dedupd.protocol.results import (
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 
 Key = Annotated[str, Meta(max_length=200)]
-"""Idempotency key of an act: the same key again is answered as the first time. Kept by the daemon, so not for essays."""
+"""Idempotency key of an act: a request with the same key again gets the first answer. Short, because the
+daemon keeps it."""
 Side = Literal[256, 512]
 """Pixels of a small picture's long side."""
 
 
 class Request(Struct, kw_only=True):
-    """Base of all requests. `method` is the name in JSON-RPC, `result` the kind of the answer."""
+    """Base of all requests. `method`: its JSON-RPC name; `result`: the type of its answer."""
 
     method: ClassVar[str]
     result: ClassVar[type[Struct]] = Confirmed
 
 
 class SayHello(Request, kw_only=True):
-    """The first request of a connection: refused when the two ends speak another protocol."""
+    """The first request of a connection; refused when the two ends have different protocol numbers."""
 
     method = "hello"
     result = Hello
@@ -52,14 +53,14 @@ class SayHello(Request, kw_only=True):
 
 
 class GetStatus(Request, kw_only=True):
-    """How the daemon and its libraries are."""
+    """The status of the daemon and its libraries."""
 
     method = "status"
     result = StatusView
 
 
 class GetMonths(Request, kw_only=True):
-    """As many as fit into one message, newest first."""
+    """Months, newest first; as many as fit into one message."""
 
     method = "months"
     result = MonthsPage
@@ -67,7 +68,7 @@ class GetMonths(Request, kw_only=True):
 
 
 class GetGroups(Request, kw_only=True):
-    """Groups by month and state, newest month first, then id; paged below the line cap."""
+    """Groups by month and state, newest month first, then by id; in pages that fit into one message."""
 
     method = "groups"
     result = GroupsPage
@@ -99,7 +100,7 @@ class GetMoves(Request, kw_only=True):
 
 
 class GetThumbnails(Request, kw_only=True):
-    """Small pictures of these files, made when there are none yet."""
+    """Small pictures of these files; they are made when there are none yet."""
 
     method = "thumbnails"
     result = Thumbnails
@@ -109,7 +110,7 @@ class GetThumbnails(Request, kw_only=True):
 
 
 class GetLessons(Request, kw_only=True):
-    """As many as fit into one message, oldest first."""
+    """Lessons, oldest first; as many as fit into one message."""
 
     method = "lessons"
     result = LessonsPage
@@ -117,28 +118,28 @@ class GetLessons(Request, kw_only=True):
 
 
 class GetSettings(Request, kw_only=True):
-    """The settings that the daemon follows now."""
+    """The settings in force."""
 
     method = "settings"
     result = SettingsView
 
 
 class Tune(Request, kw_only=True):
-    """What these settings would change, from what was measured already. Changes nothing."""
+    """What these settings would change, computed from existing measurements. Changes nothing."""
 
     method = "tune"
     result = Tuned
     tiers: dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]] = field(
         default_factory=dict[Any, Any]
     )
-    """Those that would be other; 'similar' never moves."""
+    """The relations whose action would change; 'similar' never moves."""
     threshold: float | None = None
     """None: as it is."""
     keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
 
 class Resolve(Request, kw_only=True):
-    """Ids for a path (absolute, or relative to a root; before or after a move)."""
+    """The ids that a path means (absolute, or relative to a root; before or after a move)."""
 
     method = "resolve"
     result = Resolved
@@ -146,33 +147,33 @@ class Resolve(Request, kw_only=True):
 
 
 class Subscribe(Request, kw_only=True):
-    """From now on notices arrive on this connection."""
+    """From now on, notices are sent on this connection."""
 
     method = "subscribe"
 
 
 class Pause(Request, kw_only=True):
-    """Index, cluster and move nothing until Resume. Keepers are looked after all the same."""
+    """Index, cluster and move nothing until Resume. Keepers are still checked."""
 
     method = "pause"
     seconds: float | None = None
-    """After these it goes on by itself, also when it was started anew meanwhile; None: not before Resume."""
+    """The pause ends after this time, also when the daemon was restarted meanwhile; None: only at Resume."""
 
 
 class Resume(Request, kw_only=True):
-    """End the pause, and look at every root."""
+    """End the pause, and reconcile every root."""
 
     method = "resume"
 
 
 class ScanNow(Request, kw_only=True):
-    """Reconcile and cluster now, without waiting for quiet."""
+    """Reconcile and cluster now, without waiting until changes have stopped."""
 
     method = "scan-now"
 
 
 class Scan(Request, kw_only=True):
-    """`dedupd scan` beside a daemon: one pass over these roots by the daemon, answered at its end."""
+    """`dedupd scan` beside a daemon: the daemon does one pass over these roots, and answers at its end."""
 
     method = "scan"
     result = Acted
@@ -181,11 +182,12 @@ class Scan(Request, kw_only=True):
     yes: bool = False
     month: str | None = None
     settings: str | None = None
-    """Settings.decisive of the client; the daemon refuses another than its own. None: whatever it follows."""
+    """Settings.decisive of the client; the daemon refuses other settings than its own. None: the daemon's
+    settings."""
 
 
 class PrepareModel(Request, kw_only=True):
-    """Some seconds of looking at the library with another embedder, beside the one in force: ask again until it is ready."""
+    """Prepare another embedder beside the one in force, for some seconds: ask again until it is ready."""
 
     method = "prepare-model"
     result = Preparation
@@ -203,29 +205,30 @@ class SwitchModel(Request, kw_only=True):
 
 
 class DropModel(Request, kw_only=True):
-    """Forget the embedder in preparation."""
+    """Stop preparing an embedder, and forget it."""
 
     method = "drop-model"
     result = Confirmed
 
 
 class Calibrate(Request, kw_only=True):
-    """Some seconds of measuring the thresholds of the embedder in force: ask again until it is ready."""
+    """Measure the thresholds of the embedder in force, for some seconds: ask again until it is ready."""
 
     method = "calibrate"
     result = Preparation
 
 
 class GroupRef(Struct, kw_only=True):
-    """A group as the client saw it."""
+    """A group, in the version the client saw."""
 
     id: int
     version: int | None = None
-    """None: whatever it is now (for scripts); else STALE when it has changed since."""
+    """None: any version (for scripts); otherwise STALE when the group has changed since."""
 
 
 class Approve(Request, kw_only=True):
-    """Yes: the group's duplicates and review members move. `all`: everything proposed (not review), and the roots' consent."""
+    """A person agrees: the group's duplicates and review members move. `all`: everything proposed (not
+    review), and consent for the roots."""
 
     method = "approve"
     result = Acted
@@ -235,17 +238,19 @@ class Approve(Request, kw_only=True):
 
 
 class Exchange(Request, kw_only=True):
-    """Yes: what lies in duplicates/ and holds more than its keeper comes back, and its keeper moves in its place."""
+    """A person agrees: files in duplicates/ that hold more than their keeper move back, and the keeper moves
+    in their place."""
 
     method = "exchange"
     result = Acted
     groups: list[GroupRef] = field(default_factory=list)
-    """Of these groups alone; of all when none is named."""
+    """Only these groups; all groups when none is named."""
     key: Key = ""
 
 
 class Reject(Request, kw_only=True):
-    """No: the members are not duplicates, which binds for ever, by content. What has moved is put back."""
+    """A person disagrees: the members are not duplicates, which binds for ever, by content. What has moved
+    moves back."""
 
     method = "reject"
     result = Acted
@@ -254,13 +259,13 @@ class Reject(Request, kw_only=True):
 
 
 class Judge(Request, kw_only=True):
-    """A verdict picture by picture: what the compare screen sends."""
+    """A verdict for each picture, as the compare screen sends it."""
 
     method = "judge"
     result = Acted
     group: GroupRef
     keeper: int | None = None
-    """File id of another keeper; None: as proposed. Only while nothing of the group has moved."""
+    """File id of another keeper; None: as proposed. Possible only while nothing of the group has moved."""
     move: list[int] = field(default_factory=list)
     """File ids that are duplicates and move."""
     different: list[int] = field(default_factory=list)
@@ -271,7 +276,7 @@ class Judge(Request, kw_only=True):
 
 
 class Undo(Request, kw_only=True):
-    """Put files back: given moves, those of given batches, a group's, a month's, the last batch, or everything."""
+    """Move files back: those of given moves, given batches, a group, a month, the last batch, or all."""
 
     method = "undo"
     result = Acted
@@ -285,7 +290,7 @@ class Undo(Request, kw_only=True):
 
 
 class ForgetLessons(Request, kw_only=True):
-    """Forget lessons: `lesson`, and all of `lessons`; their groups are made again once, after the last."""
+    """Forget lessons: `lesson`, and all of `lessons`; their groups are made again once, after the last one."""
 
     method = "forget"
     result = Acted

@@ -1,4 +1,5 @@
-"""The answers to requests, where they are not just one view. `Request.result` in requests.py says which request gets which.
+"""The answers to requests, except those that are just one view. `Request.result` in requests.py says which
+request has which.
 
 Must never import anything heavier than msgspec.
 """
@@ -11,13 +12,13 @@ from dedupd.protocol.views import GroupView, LessonView, MonthView, MoveView
 
 
 class Confirmed(Struct, kw_only=True):
-    """It was done; `message` says so to people."""
+    """It was done; `message` says so to a person."""
 
     message: str = ""
 
 
 class Hello(Struct, kw_only=True):
-    """Who answers: the protocol it speaks, its version, its process."""
+    """Who answers: protocol number, version, process id."""
 
     protocol: int
     version: str
@@ -25,7 +26,8 @@ class Hello(Struct, kw_only=True):
 
 
 class GroupsPage(Struct, kw_only=True):
-    """Some of the groups asked for. `total` counts all; `next_offset` is None on the last page, as in every page."""
+    """Some of the requested groups. `total` counts all; `next_offset` is None on the last page, as on every
+    page type."""
 
     groups: list[GroupView]
     total: int
@@ -33,7 +35,7 @@ class GroupsPage(Struct, kw_only=True):
 
 
 class MovesPage(Struct, kw_only=True):
-    """Some of the moves asked for, newest first."""
+    """Some of the requested moves, newest first."""
 
     moves: list[MoveView]
     total: int
@@ -62,39 +64,40 @@ class Acted(Struct, kw_only=True):
     kept: int = 0
     waiting: int = 0
     stayed: int = 0
-    """Photos that were to move and did not; the messages say why."""
+    """Photos that should have moved and did not; the messages say why."""
     messages: list[str] = field(default_factory=list)
-    """One sentence each, for people: what was refused and why."""
+    """Sentences for people: what was refused and why."""
     moves: list[int] = field(default_factory=list)
-    """Ids of the moves this very action made: what Undo puts back. Empty when they are more than MANY_IDS."""
+    """Ids of the moves that this act made: Undo takes them. Empty when there are more than MANY_IDS."""
     batches: list[str] = field(default_factory=list)
-    """The batches of those moves, in place of more than MANY_IDS ids: what Undo puts back then."""
+    """The batches of those moves, in place of more than MANY_IDS ids: Undo takes them."""
     lessons: list[int] = field(default_factory=list)
-    """Ids of the lessons this very action stored: what ForgetLessons forgets. Empty when they are more than MANY_IDS."""
+    """Ids of the lessons that this act stored: ForgetLessons takes them. Empty when there are more than
+    MANY_IDS."""
 
 
 class Preparation(Struct, kw_only=True):
-    """How far long work has come that is done some seconds at a time: another embedder, or thresholds."""
+    """How far long work is that is done some seconds at a time: another embedder, or thresholds."""
 
     ready: bool
-    """Everything is seen and compared: it can be put in force. Or: the thresholds are found."""
+    """The embedder has seen and compared everything and can be switched to; or the thresholds are found."""
     phase: str = ""
     done: int = 0
     total: int = 0
     thresholds: str = ""
-    """What Calibrate found, as JSON."""
+    """The thresholds that Calibrate found, as JSON."""
 
 
 class Thumbnails(Struct, kw_only=True):
-    """Where the small pictures lie."""
+    """The paths of the small pictures."""
 
     paths: dict[str, str]
-    """file id -> absolute path of a small picture (GetThumbnails says which); files without one are left out, and
-    those that one message has no room for."""
+    """File id -> absolute path of a small picture (GetThumbnails says of which size). Files without one are
+    left out, and those that do not fit into the message."""
 
 
 class Resolved(Struct, kw_only=True):
-    """The ids that stand for a path."""
+    """The ids that a path means."""
 
     files: list[int] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
@@ -102,17 +105,17 @@ class Resolved(Struct, kw_only=True):
 
 
 class Tuned(Struct, kw_only=True):
-    """What other settings would change, counted in files; those that moved already are settled."""
+    """What other settings would change, counted in files. Files that have moved already are not counted."""
 
     moves_now: int = 0
     moves_then: int = 0
     review_now: int = 0
     review_then: int = 0
     more_moves: int = 0
-    """Would move, and do not now."""
+    """Files that would move and do not now."""
     fewer_moves: int = 0
-    """Would not move any more."""
+    """Files that would not move any more."""
     other_keepers: int = 0
-    """Would move beside another keeper."""
+    """Files that would move beside another keeper."""
     contradicts: int = 0
-    """Would stay although a person said that they are duplicates."""
+    """Files that would stay although a person said that they are duplicates."""

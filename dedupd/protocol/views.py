@@ -1,7 +1,7 @@
-"""What clients see: groups, pictures, months, moves, lessons, status. Values that answers and notices carry.
+"""The values that answers and notices carry: groups, pictures, months, moves, lessons, status.
 
-Unknown fields are ignored and missing ones get their default, so that versions can meet: a field may be added, never renamed.
-Must never import anything heavier than msgspec.
+Unknown fields are ignored and missing ones get their default, so that versions can talk to each other: a
+field may be added, never renamed. Must never import anything heavier than msgspec.
 """
 
 from __future__ import annotations
@@ -16,51 +16,54 @@ class EvidenceView(Struct, kw_only=True):
     cosine: float | None = None
     hash_distance: int | None = None
     overlap: float | None = None
-    """Share of the member's picture that the keeper shows too, 0-1."""
+    """Share of the member's picture that the keeper shows too, 0 to 1."""
     residual: float | None = None
     """Worst local difference left after alignment, grey units normalised to std 50."""
     seconds_apart: float | None = None
     confidence: float | None = None
     only_here: list[str] = field(default_factory=list)
-    """What the member holds and the keeper lacks, one clause each: 'has the colours'. Hidden when the member moves."""
+    """What the member holds and the keeper lacks, one clause each: 'has the colours'. It is hidden when the
+    member moves."""
     only_in_keeper: list[str] = field(default_factory=list)
     """What the keeper holds and the member lacks."""
 
 
 class GroupView(Struct, kw_only=True):
-    """One group: a keeper and what is proven against it. Paths relative to `root`, as before any move."""
+    """One group: a keeper and the members proven against it. Paths are relative to `root`, as before any
+    move."""
 
     id: int
     root: str
     month: str
     relation: str
-    """The weakest relation among its members, so that a reader does not expect too much."""
+    """The weakest relation among its members."""
     state: str
     """'proposed' (would move, waits for a yes) | 'review' | 'settled' (moved) | 'kept' (a person kept all)."""
     keep: str
     duplicates: list[str] = field(default_factory=list)
-    """Moved, or would move unattended."""
+    """Members that moved, or would move without a person."""
     review: list[str] = field(default_factory=list)
-    """Wait for a person."""
+    """Members that wait for a person."""
     moved_to: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, EvidenceView] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
-    """path -> one clause: what the proof rests on, or what keeps it from moving unattended."""
+    """Path -> one clause: what the proof rests on, or why it does not move without a person."""
     sizes: dict[str, int] = field(default_factory=dict)
-    """path -> bytes, of every file named above."""
+    """Path -> bytes, for every file named above."""
     files: dict[str, int] = field(default_factory=dict)
-    """path -> file id, of the keeper and every file in `duplicates` and `review`: what pictures are asked for by."""
+    """Path -> file id, for the keeper and every file in `duplicates` and `review`; pictures are requested by
+    this id."""
     reasons: list[str] = field(default_factory=list)
-    """Why this keeper."""
+    """Why this photo is the keeper."""
     bytes: int = 0
     """Bytes of `duplicates` (moved or to be moved)."""
     review_bytes: int = 0
     """Bytes of `review`."""
     captured: float | None = None
-    """The keeper's capture time, camera's clock, seconds since 1970-01-01."""
+    """The keeper's capture time by the camera's clock, seconds since 1970-01-01."""
     version: int = 0
     left_out: int = 0
-    """Members that this message has no room for: neither in the lists above nor among the pictures."""
+    """Members that do not fit into this message: neither in the lists above nor among the pictures."""
 
 
 class PhotoView(Struct, kw_only=True):
@@ -89,7 +92,8 @@ class PhotoView(Struct, kw_only=True):
     move: int | None = None
     """Id of the move when it lies in duplicates/."""
     holds: list[str] = field(default_factory=list)
-    """What it holds besides its first picture's pixels, a word or two each: 'lossless', '2.4 s of film', 'gain map'."""
+    """What the file holds besides the pixels of its first picture, a word or two each: 'lossless', '2.4 s of
+    film', 'gain map'."""
 
 
 class GroupDetail(Struct, kw_only=True):
@@ -112,9 +116,9 @@ class MonthView(Struct, kw_only=True):
     moved: int = 0
     bytes_saved: int = 0
     changed: bool = False
-    """Waits for the next clustering."""
+    """Whether it waits for the next clustering."""
     guessed: int = 0
-    """Photos whose month rests on the file's mtime alone."""
+    """Photos whose month rests only on the file's modification time."""
 
 
 class MoveView(Struct, kw_only=True):
@@ -147,7 +151,8 @@ class LessonView(Struct, kw_only=True):
     paths: list[str] = field(default_factory=list)
     at: float = 0.0
     told: int = 0
-    """Other pairs, like this one, that it helped to take out of the way: not proposed, or not moved unasked."""
+    """Other pairs, similar to this one, that are no longer proposed or no longer move without a person,
+    because of this lesson."""
 
 
 class RootView(Struct, kw_only=True):
@@ -161,7 +166,7 @@ class RootView(Struct, kw_only=True):
 
 
 class ProgressView(Struct, kw_only=True):
-    """What is being done right now."""
+    """What is being done now."""
 
     phase: str
     done: int
@@ -185,23 +190,25 @@ class StatusView(Struct, kw_only=True):
     moved: int = 0
     bytes_saved: int = 0
     held_better: int = 0
-    """Files in duplicates/ that hold more than their keeper: moved by an older dedupd, and wait for a yes."""
+    """Files in duplicates/ that hold more than their keeper: moved by an older dedupd; they wait for a
+    person."""
     model: str = ""
     embedding: str = ""
-    """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for here."""
+    """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for this machine."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     paused_until: float | None = None
-    """Wall clock at which the pause ends by itself; None: when somebody says so."""
+    """Wall clock at which the pause ends by itself; None: only when somebody resumes."""
     waits: str = ""
-    """What heavy work waits for, one clause ('on battery at 20 %: …'); '' when it may be done."""
+    """Why heavy work waits, one clause ('on battery at 20 %: …'); '' when it may run."""
     skipped: int = 0
     not_looked_at: str = ""
-    """One sentence on folders that belong to other programs, bins and the like; '' without any."""
+    """One sentence on skipped folders: other programs', bins and the like; '' when there are none."""
     undecoded: int = 0
-    """Videos, RAW and JPEG XL that stand alone: matched by their bytes, and no `photos`."""
+    """Videos, RAW and JPEG XL that no decoder reads: matched by their bytes only, and not counted in
+    `photos`."""
     waiting_to_move: int = 0
-    """Files that would move as soon as somebody says yes."""
+    """Files that would move as soon as a person agrees."""
     bytes_to_move: int = 0
     """Bytes of those files."""
     root_details: list[RootView] = field(default_factory=list)
@@ -214,7 +221,7 @@ class StatusView(Struct, kw_only=True):
 
 
 class SettingsView(Struct, kw_only=True):
-    """The settings that decide what moves, as the daemon follows them now."""
+    """The settings that decide what moves, as they are in force."""
 
     tiers: dict[str, str] = field(default_factory=dict)
     """relation -> 'move' | 'review' | 'off'."""

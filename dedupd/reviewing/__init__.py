@@ -1,1 +1,2 @@
-"""What the reviewers of the terminal and of the browser say and list alike, as values. Must never do I/O nor know a screen."""
+"""What the reviewers in the terminal and in the browser have in common: sentences and lists, as values. Must
+never do I/O nor know a screen."""

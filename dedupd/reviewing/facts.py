@@ -82,7 +82,7 @@ def _tone(
 
 
 def loss_warning(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) -> str:
-    """One line: what approving would move although the keeper lacks it; '' when there is nothing of the kind."""
+    """One line: what approving would hide that the keeper lacks; '' when there is nothing."""
     if not losses:
         return ""
     photo, clauses = losses[0]
@@ -96,7 +96,8 @@ def loss_warning(losses: Sequence[tuple[PhotoView, Sequence[str]]], width: int) 
 def would_change(group: GroupView, photo: PhotoView, lost: Sequence[str]) -> str:
     """One sentence: which key would change what happens to `photo`; '' when there is nothing to say.
 
-    lost: what it holds that the keeper lacks. Only that makes it the better keeper: more pixels alone may be an enlargement.
+    lost: what it holds that the keeper lacks. Only that makes it the better keeper: more pixels alone may
+    come from enlarging.
     """
     if photo.role == "moved":
         return "It lies in duplicates/; space marks it to come back, n parts it from its keeper for ever."

@@ -17,10 +17,12 @@ from dedupd.reviewing.words import RELATIONS
 WAITING = ("proposed", "review")
 """Group states that wait for a person."""
 PREDECIDED = ("exact", "copy")
-"""Relations whose proposal rests on proof: a whole class may be approved with one key."""
+"""Relations whose proposals rest on proof: all groups that wait for one reason may be approved with one key.
+"""
 
 _NUMBER = re.compile(r"\d[\d.,]*(?:\s?%|\s?(?:s|min|h)\b)?")
-"""A number with its unit: the unit changes with the number, and '90 s apart' and '2 min apart' are of one kind."""
+"""A number with its unit. The unit changes with the number, so '90 s apart' and '2 min apart' count as one
+reason."""
 
 
 class Order(StrEnum):
@@ -80,7 +82,8 @@ def waits_for(group: GroupView) -> frozenset[str]:
 
 
 def kind_of(clause: str) -> str:
-    """'shows 6% more than the keeper does' -> 'shows … more than the keeper does'."""
+    """The reason without its numbers: 'shows 6% more than the keeper does' -> 'shows … more than the keeper
+    does'."""
     return _NUMBER.sub("…", clause)
 
 
@@ -144,7 +147,8 @@ def listed(
 
 
 def _of_class(group: GroupView, reasons: frozenset[str], sticky: frozenset[int]) -> bool:
-    """A waiting group must wait for exactly these reasons: else one key for the class would approve what nobody saw."""
+    """A waiting group must wait for exactly these reasons: otherwise one key would approve reasons that
+    nobody saw."""
     return waits_for(group) == reasons if waits(group) else group.id in sticky
 
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView
+from dedupd.core.politeness import clock_time
+from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView, StatusView
 
 RELATIONS = ("exact", "copy", "burst", "similar")
 """Strongest first."""
@@ -45,7 +46,8 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1b": "\\e"}
 
 
 def plain(text: str) -> str:
-    """`text` as one harmless line: whatever could move the cursor, colour, reorder or hide text is escaped."""
+    """`text` as one harmless line: everything that could move the cursor, colour, reorder or hide text is
+    escaped."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _ESCAPED else c for c in text)
@@ -157,12 +159,12 @@ def when(stamp: float | None, now: float) -> str:
 
 
 def news(attention: Sequence[str]) -> list[str]:
-    """The sentences that tell a reviewer something: those that send people to the reviewer are for other places."""
+    """The sentences for a reviewer, without those that only send people to the reviewer."""
     return [sentence for sentence in attention if "dedupd review" not in sentence]
 
 
 def percent(share: float | None) -> str:
-    """A share of 1 as percent, never rounded up to certainty: 0.9996 is '99.9 %'."""
+    """A share of 1 as percent, never rounded up to 100: 0.9996 is '99.9 %'."""
     if share is None:
         return "–"
     value = share * 100
@@ -180,6 +182,13 @@ def progress(view: ProgressView) -> str:
     if view.eta is not None:
         parts.append(f"{duration(view.eta)} left")
     return " · ".join(parts)
+
+
+def resting(status: StatusView, now: float) -> str:
+    """Why nothing is done now: 'idle', 'paused until 22:15', 'waits: on battery at 20 %: …'."""
+    if status.paused:
+        return f"paused until {clock_time(status.paused_until, now)}" if status.paused_until else "paused"
+    return f"waits: {plain(status.waits)}" if status.waits else "idle"
 
 
 def bar(share: float, width: int) -> str:

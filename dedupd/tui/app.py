@@ -28,7 +28,7 @@ from dedupd.reviewing.words import plain
 from dedupd.tui.gc_pause import GcPause
 from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.link.daemon_line import Connected, DaemonLine, Disconnected, NoticeReceived
+from dedupd.tui.link.daemon_link import Connected, DaemonLink, Disconnected, NoticeReceived
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action
 from dedupd.tui.model.review_state import ReviewState
@@ -39,7 +39,7 @@ from dedupd.tui.screens.months import MonthsScreen
 from dedupd.tui.themes import DARK, DEFAULTS, LIGHT
 
 TERMINAL_SECONDS = 2.0
-"""How often is looked whether the terminal is still there."""
+"""Seconds between two checks that the terminal is still there."""
 
 
 class ReviewApp(App[None]):
@@ -65,14 +65,15 @@ class ReviewApp(App[None]):
         start_command: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        """socket: the daemon's. start_command: starts a daemon; () when nothing can. now: wall clock, seconds."""
+        """socket: path of the daemon's socket. start_command: starts a daemon; () when nothing can start one.
+        now: wall clock, seconds."""
         super().__init__()
         self.now = now
         self.state = ReviewState()
-        self.daemon_line = DaemonLine(socket, self.post_message)
-        self.follower = Follower(self.daemon_line, self.state, self)
-        self.action_queue = ActionQueue(self.daemon_line, self.state, self.follower, self)
-        self.picture_cache = PictureCache(self.daemon_line.find_thumbnails, images)
+        self.daemon_link = DaemonLink(socket, self.post_message)
+        self.follower = Follower(self.daemon_link, self.state, self)
+        self.action_queue = ActionQueue(self.daemon_link, self.state, self.follower, self)
+        self.picture_cache = PictureCache(self.daemon_link.find_thumbnails, images)
         self.daemon_launcher = DaemonLauncher(start_command)
         self.starting = False
         self._on_terminal = _has_terminal()
@@ -100,12 +101,13 @@ class ReviewApp(App[None]):
         self.gc_pause.start()
         if self._on_terminal:
             self.set_interval(TERMINAL_SECONDS, self._end_without_terminal)
-        self.run_worker(self.daemon_line.run(), group="daemon line")
+        self.run_worker(self.daemon_link.run(), group="daemon line")
         self.run_worker(self.action_queue.run(), group="action queue")
         self.run_worker(_load_ahead, group="ahead", thread=True)
 
     def _end_without_terminal(self) -> None:
-        """A terminal that went without a word (its program was killed) is read for ever, at the cost of a whole core."""
+        """End the app when its terminal is gone without a signal (its program was killed): Textual would read
+        from it for ever and use a whole core."""
         if not _has_terminal():
             os._exit(
                 ExitCode.FAILED
@@ -218,7 +220,7 @@ class ReviewApp(App[None]):
         self.starting = True
         self.refresh_bindings()
         self.tell("Starting a daemon; it goes on when this window closes.")
-        self.daemon_line.retry_now()
+        self.daemon_link.retry_now()
         why = await self.daemon_launcher.start()
         self.starting = False
         self.refresh_bindings()
@@ -259,5 +261,5 @@ def _has_terminal() -> bool:
 
 
 def _load_ahead() -> None:
-    """Import what the next key most likely opens, while nobody waits for it."""
+    """Import the screens that the next key most likely opens, while the app is idle."""
     importlib.import_module("dedupd.tui.screens.groups")

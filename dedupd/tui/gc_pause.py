@@ -1,6 +1,7 @@
-"""Keeps garbage collection away from key presses: closed widgets are freed, and full collections wait for a pause.
+"""When the garbage collector runs in the reviewer: young objects always, a full collection only in a pause
+between key presses.
 
-Must never let memory grow without end: a full collection for which no pause came happens all the same, much later.
+Must never let memory grow without end: after enough young collections a full one runs even without a pause.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from textual.timer import Timer
 QUIET = 0.3
 """Seconds without a key or a click after which a full collection runs."""
 _LATER = 100
-"""Young collections after which a full one runs without a pause. Python's default of ten means every other key."""
+"""Young collections after which a full one runs without a pause. Python's default of 10 would run one at
+every second key press."""
 
 # Textual 8.2 caches this by widget (its issue 6665): the last thousand closed widgets would stay, with all they drew.
 by_colours = getattr(getattr(StylesCache, "get_inner_outer", None), "__wrapped__", None)
@@ -24,7 +26,8 @@ if by_colours is not None:
 
 
 class GcPause:
-    """set_timer: as an app's. at_first_screen: whether no other screen is open. Everything runs on the event loop."""
+    """Schedules full collections. set_timer: as `App.set_timer`. at_first_screen: whether no other screen is
+    open. Runs on the event loop only."""
 
     def __init__(
         self, set_timer: Callable[[float, Callable[[], None]], Timer], at_first_screen: Callable[[], bool]
@@ -35,24 +38,26 @@ class GcPause:
         self._thresholds = gc.get_threshold()
 
     def start(self) -> None:
-        """Call this after the first frame: what was needed for it stays, and the collector skips it from now on."""
+        """Call this after the first frame: all objects made so far are kept, and the collector skips them
+        from now on."""
         gc.freeze()
         gc.set_threshold(*self._thresholds[:2], _LATER)
         gc.enable()
 
     def stop(self) -> None:
-        """The interpreter's own settings again."""
+        """Restore the interpreter's own settings."""
         gc.set_threshold(*self._thresholds)
         gc.unfreeze()
 
     def postpone(self) -> None:
-        """The person does something: collect later."""
+        """A key was pressed or the mouse clicked: postpone the full collection."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = self._set_timer(QUIET, self.collect)
 
     def collect(self) -> None:
-        """Collect everything. Back at the first screen also what the collector was told to skip for a large month."""
+        """Run a full collection. On the first screen it includes the objects that the collector was told to
+        skip for a large month."""
         first = self._at_first_screen()
         thorough, self._was_deeper = first and self._was_deeper, not first
         if thorough:

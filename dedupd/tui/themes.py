@@ -1,4 +1,5 @@
-"""The light and the dark theme. Their greys must never have a hue: it would change how the colours of photos look."""
+"""The light and the dark theme. Their greys must never have a hue, because that would change how the colours
+of photos look."""
 
 from __future__ import annotations
 
@@ -36,4 +37,4 @@ LIGHT = Theme(
 )
 
 DEFAULTS = {"dim": "#808080"}
-"""For the other themes, which the command palette offers."""
+"""Colours for the other themes, which the command palette offers."""

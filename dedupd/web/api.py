@@ -1,6 +1,6 @@
 """The JSON API of the library: reads, acts, events. Shapes, versions and keys as on the socket.
 
-Must never take a path: a request names ids, months, and roots by their place in `/api/status`.
+Must never take a path: a request names ids and months, and roots by their place in `/api/status`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from dedupd.web.contract import (
     described,
     takes,
 )
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.problems import Problem
 from dedupd.web.reading import LibraryReading
 
@@ -60,10 +60,10 @@ LARGEST_ID = (1 << 63) - 1
 PAGE = 500
 EVENT_STREAMS = 32
 ALIVE_SECONDS = 15.0
-"""A stream says something at least so often: else nobody would notice that the other end is gone."""
+"""Seconds between two messages of a stream, at most: otherwise nobody would notice a lost connection."""
 
 _RESULTS: dict[type[msgspec.Struct], type[msgspec.Struct]] = {Tried: Tuned, Nothing: Confirmed}
-"""Body of a POST -> its answer, where that is not Acted."""
+"""Body of a POST -> its answer, when that is not Acted."""
 
 Id = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 Offset = Annotated[int, Query(ge=0, le=LARGEST_ID)]
@@ -75,10 +75,10 @@ State = Literal["proposed", "review", "settled", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class LibraryRoutes:
-    """The routes of one daemon's library."""
+    """The routes for the library of one daemon."""
 
     reading: LibraryReading
-    line: Line
+    connection: DaemonConnection
     launcher: DaemonLauncher
 
     def router(self) -> APIRouter:
@@ -118,7 +118,7 @@ class LibraryRoutes:
     # ---- reads
 
     async def status(self) -> Response:
-        """What the daemon is doing, and what waits for a person."""
+        """What the daemon does, and what waits for a person."""
         return answer(await self.reading.status())
 
     async def months(self, offset: Offset = 0) -> Response:
@@ -129,7 +129,8 @@ class LibraryRoutes:
         self, month: MonthName = None, root: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
         relation: Relation | None = None, state: State | None = None, offset: Offset = 0, limit: Limit = 200,
     ) -> Response:  # fmt: skip
-        """Groups of duplicates, newest month first. `root`: the place of a root in the status's `roots`, from 0."""
+        """Groups of duplicates, newest month first. `root`: the place of a root in the status's `roots`, from
+        0."""
         asked = GetGroups(month=month, relation=relation, state=state, offset=offset, limit=limit)
         if root is not None:
             roots = (await self.reading.status()).roots
@@ -151,11 +152,11 @@ class LibraryRoutes:
         return answer(await self.reading.moves(asked))
 
     async def lessons(self, offset: Offset = 0) -> Response:
-        """The verdicts of people."""
+        """The lessons that people gave."""
         return answer(await self.reading.lessons(offset))
 
     async def settings(self) -> Response:
-        """The settings that decide what moves, as the daemon follows them."""
+        """The settings that decide what moves, as they are in force."""
         return answer(await self.reading.settings())
 
     async def tune(self, request: Request) -> Response:
@@ -165,50 +166,52 @@ class LibraryRoutes:
         return answer(await self._of_daemon(asked, Tuned))
 
     async def start(self, request: Request) -> Response:
-        """Start a daemon, where none answers; it goes on when this server ends. Answered when it is there, or has ended."""
+        """Start a daemon, when none answers; it keeps running when this server ends. Answered when the daemon
+        answers or has ended."""
         await body_of(request, Nothing)
-        if not self.line.up:
+        if not self.connection.up:
             if not self.launcher.command:
                 raise Problem(
                     409, "refused", "no daemon can be started from here: start `dedupd run` yourself"
                 )
-            self.line.retry_often()
-            if why := await self.launcher.start(until=lambda: self.line.up):
+            self.connection.retry_often()
+            if why := await self.launcher.start(until=lambda: self.connection.up):
                 raise Problem(409, "no_daemon", why)
         return answer(Confirmed(message="a daemon runs"))
 
     # ---- acts
 
     async def approve(self, id: Id, request: Request) -> Response:
-        """Yes: the group's duplicates and review members move."""
+        """Agree: the group's duplicates and review members move."""
         yes = await body_of(request, Yes)
         return await self._act(Approve(groups=[GroupRef(id=id, version=yes.version)], key=yes.key))
 
     async def approve_many(self, request: Request) -> Response:
-        """Yes to many groups at once, in one batch."""
+        """Agree to many groups at once, in one batch."""
         many = await body_of(request, Many)
         if bool(many.groups) == many.all:
             raise Problem(422, "invalid", "say what to approve: groups, or all")
         return await self._act(Approve(groups=_refs(many.groups), all=many.all, key=many.key))
 
     async def exchange(self, request: Request) -> Response:
-        """What was moved and holds more than its keeper comes back, and its keeper moves in its place."""
+        """Files in duplicates/ that hold more than their keeper move back, and the keeper moves in their
+        place."""
         swap = await body_of(request, Swap)
         return await self._act(Exchange(groups=_refs(swap.groups), key=swap.key))
 
     async def reject(self, id: Id, request: Request) -> Response:
-        """Not duplicates, for ever. Moved members are put back."""
+        """The members are not duplicates, for ever. Moved members move back."""
         no = await body_of(request, Yes)
         return await self._act(Reject(groups=[GroupRef(id=id, version=no.version)], key=no.key))
 
     async def keep(self, id: Id, request: Request) -> Response:
-        """Duplicates, but they stay where they are."""
+        """The members are duplicates, but stay where they are."""
         body = await body_of(request, Keep)
         files = await self._waiting(id) if body.files is None else body.files
         return await self._act(Judge(group=GroupRef(id=id, version=body.version), keep=files, key=body.key))
 
     async def judge(self, id: Id, request: Request) -> Response:
-        """A verdict picture by picture."""
+        """A verdict for each picture."""
         body = await body_of(request, Verdict)
         return await self._act(
             Judge(
@@ -218,7 +221,7 @@ class LibraryRoutes:
         )  # fmt: skip
 
     async def undo(self, request: Request) -> Response:
-        """Put files back."""
+        """Move files back."""
         body = await body_of(request, Back)
         ways = (
             bool(body.moves or body.batches), body.group is not None, body.month is not None, body.last, body.all,
@@ -233,7 +236,7 @@ class LibraryRoutes:
         )  # fmt: skip
 
     async def forget(self, request: Request) -> Response:
-        """Unlearn lessons: what they kept apart may be proposed again."""
+        """Forget lessons: what they kept apart may be proposed again."""
         forget = await body_of(request, Unlearn)
         return await self._act(ForgetLessons(lessons=forget.lessons, key=forget.key))
 
@@ -244,14 +247,15 @@ class LibraryRoutes:
             self.reading.forget_groups()
 
     async def _of_daemon(self, request: Question, kind: type[R]) -> R:
-        """By the daemon, however long it takes; a browser that leaves does not stop it."""
+        """Done by the daemon, however long it takes; it goes on when the browser leaves."""
         try:
-            return await self.line.ask(request, kind, timeout=None)
+            return await self.connection.ask(request, kind, timeout=None)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: only a running daemon does that") from None
 
     async def _waiting(self, id: int) -> list[int]:
-        """The members that have not moved. A group that is gone has none: the daemon knows whether it was the same key."""
+        """The members that have not moved. A missing group has none: the daemon knows whether the key was
+        used before."""
         try:
             detail = await self.reading.group(id)
         except DaemonRefused as refused:
@@ -265,13 +269,13 @@ class LibraryRoutes:
     # ---- events
 
     async def events(self) -> StreamingResponse:
-        """What happens, as server-sent events: the socket's notices, and `line` when the daemon comes or goes."""
-        if self.line.listeners >= EVENT_STREAMS:
+        """Changes as server-sent events: the socket's notices, and `line` when the daemon comes or goes."""
+        if self.connection.listeners >= EVENT_STREAMS:
             raise Problem(429, "busy", f"{EVENT_STREAMS} pages follow already: close one")
         return StreamingResponse(self._told(), media_type="text/event-stream")
 
     async def _told(self) -> AsyncGenerator[str]:
-        with self.line.listen() as listener:
+        with self.connection.listen() as listener:
             while True:
                 try:
                     async with asyncio.timeout(ALIVE_SECONDS):

@@ -1,6 +1,7 @@
-"""The app: routes, errors and the OpenAPI page put together behind the door.
+"""The application: routes, errors and the OpenAPI page, behind the checks of access_control.py.
 
-Owns what lives as long as the server: the line to the daemon, the eyes, the sets. Must never open a socket: serve.py does.
+Owns what lives as long as the server: the connection to the daemon, the vision worker, the uploaded sets.
+Must never open a socket: serve.py does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dedupd.errors import AlreadyRunning, DedupdError, StateError
 from dedupd.protocol.results import Acted, Confirmed, GroupsPage, LessonsPage, MonthsPage, MovesPage, Tuned
 from dedupd.protocol.views import GroupDetail, SettingsView, StatusView
 from dedupd.version import __version__
+from dedupd.web.access_control import AccessControl, Site
 from dedupd.web.api import LibraryRoutes
 from dedupd.web.bodies import answer, refusal
 from dedupd.web.contract import (
@@ -44,8 +46,7 @@ from dedupd.web.contract import (
     Yes,
     schemas,
 )
-from dedupd.web.door import Door, Site
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.pages import Pages, static, wants_page
 from dedupd.web.pictures import Pictures
 from dedupd.web.problems import Problem, problem_of
@@ -64,9 +65,9 @@ _CODES = {404: "not_found", 405: "not_allowed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerParts:
-    """What the routes work with."""
+    """The objects that the routes use."""
 
-    line: Line
+    connection: DaemonConnection
     reading: LibraryReading
     pictures: Pictures
     sets: Sets
@@ -77,9 +78,10 @@ _MARK = ".made-by-dedupd-web"
 
 
 def _make_ours(folder: Path) -> None:
-    """What this server empties is only what it made: a state folder may be one in which somebody keeps more, photos too.
+    """Check that this server made the folder before it is emptied: in a state folder somebody may keep other
+    files, photos too.
 
-    Raises StateError for a folder of this name that is somebody's.
+    Raises StateError for a folder of this name that somebody else made.
     """
     private_folder(folder.parent)
     private_folder(folder)
@@ -94,7 +96,8 @@ def _make_ours(folder: Path) -> None:
 
 @contextlib.contextmanager
 def own_folder(places: Places) -> Generator[Path]:
-    """This server's own folder in the state, empty, and held: one `dedupd web` a state. Raises AlreadyRunning, StateError."""
+    """This server's own folder in the state, empty and locked: one `dedupd web` for each state. Raises
+    AlreadyRunning, StateError."""
     folder = places.state / "web"
     _make_ours(folder)
     try:
@@ -112,22 +115,22 @@ def own_folder(places: Places) -> Generator[Path]:
 
 
 def parts(settings: Settings, places: Places, folder: Path, start_command: Sequence[str] = ()) -> ServerParts:
-    """`start_command`: starts a daemon; () when nothing can."""
-    line = Line(places.socket)
+    """`start_command`: starts a daemon; () when nothing can start one."""
+    connection = DaemonConnection(places.socket)
     return ServerParts(
-        line=line, reading=LibraryReading(settings, places, line),
-        pictures=Pictures(settings, places, line, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
+        connection=connection, reading=LibraryReading(settings, places, connection),
+        pictures=Pictures(settings, places, connection, folder / "pictures"), sets=Sets(settings, places, folder / "sets"),
         launcher=DaemonLauncher(start_command),
     )  # fmt: skip
 
 
 def app_of(built: ServerParts) -> FastAPI:
-    """The routes, without the door."""
+    """The routes, without the checks of access_control.py."""
 
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        work = (built.line.run(), built.reading.follow(), _tidy(built.sets))
+        work = (built.connection.run(), built.reading.follow(), _tidy(built.sets))
         beside = [asyncio.create_task(each) for each in work]
         try:
             yield
@@ -137,7 +140,7 @@ def app_of(built: ServerParts) -> FastAPI:
             await asyncio.gather(*beside, return_exceptions=True)
             built.reading.close()
             built.pictures.close()
-            built.sets.close()
+            await asyncio.to_thread(built.sets.close)  # what is said last still goes out meanwhile
 
     app = FastAPI(
         title="dedupd", version=__version__, docs_url=None, redoc_url=None, lifespan=life,
@@ -159,7 +162,7 @@ def app_of(built: ServerParts) -> FastAPI:
         "/health", health, openapi_extra={"security": []}, responses={200: {"description": "It answers"}}
     )
     for routes in (
-        LibraryRoutes(built.reading, built.line, built.launcher),
+        LibraryRoutes(built.reading, built.connection, built.launcher),
         built.pictures,
         SetRoutes(built.sets),
         pages,
@@ -170,12 +173,12 @@ def app_of(built: ServerParts) -> FastAPI:
     return app
 
 
-def behind_the_door(app: ASGIApp, site: Site, tokens: Tokens) -> ASGIApp:
-    return Door(app, site, tokens)
+def with_access_control(app: ASGIApp, site: Site, tokens: Tokens) -> ASGIApp:
+    return AccessControl(app, site, tokens)
 
 
 async def health() -> Response:
-    """That this server answers: for whoever watches over it. Needs no token, and tells nothing else."""
+    """This server answers: for monitoring. Needs no token, and says nothing else."""
     return answer({"status": "ok"})
 
 
@@ -186,7 +189,7 @@ async def _tidy(sets: Sets) -> None:
 
 
 def _problem(error: Exception) -> Problem:
-    """Whatever went wrong, as one status, word and sentence."""
+    """Any error, as a status, a code and a sentence."""
     if isinstance(error, HTTPException):
         return Problem(error.status_code, _CODES.get(error.status_code, "failed"), str(error.detail))
     if isinstance(error, RequestValidationError):
@@ -200,7 +203,7 @@ def _problem(error: Exception) -> Problem:
 
 
 def _describe(app: FastAPI) -> None:
-    """The OpenAPI of the routes with the shapes of the messages."""
+    """The OpenAPI document of the routes, with the shapes of the messages."""
     usual = app.openapi
 
     def openapi() -> dict[str, Any]:

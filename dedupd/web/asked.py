@@ -1,6 +1,6 @@
-"""Which groups of a month a page lists, as its address says it: class, words, order, place.
+"""Which groups of a month a page lists, from the query of its address: class, words, order, place.
 
-Values only. Must never name a path: a root is its place in the status.
+Values only. Must never name a path: a root is given by its place in the status.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dedupd.reviewing.listing import GroupFilter, Order, listed, tally, waits, w
 
 LARGEST_ID = (1 << 63) - 1
 BETTER = "better"
-"""In place of a relation: groups of which something in duplicates/ holds more than its keeper."""
+"""Used in the place of a relation: groups of which something in duplicates/ holds more than its keeper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The part of an address behind its `?`."""
+    """The query of an address."""
 
     root: int | None = None
     relation: str = ""
@@ -35,11 +35,11 @@ class Asked:
 
     @property
     def by_outline(self) -> bool:
-        """Nothing of a group's members decides whether and where it is listed."""
+        """Whether the outlines of groups are enough to list and sort them, without their members."""
         return not self.words and self.alike is None and self.order is Order.BYTES
 
     def query(self, **changes: object) -> str:
-        """'?relation=copy', with these changes; '' when all is as usual."""
+        """'?relation=copy', with these changes; '' when everything is the default."""
         asked = replace(self, **changes)  # type: ignore[arg-type]
         said = {
             "root": asked.root, "relation": asked.relation, "words": asked.words,
@@ -54,7 +54,7 @@ class Asked:
     def listed(
         self, groups: Sequence[GroupView], better: Mapping[int, object], beside: int | None = None
     ) -> list[GroupView]:
-        """The groups that this lists, in its order; `beside` too, though it no longer waits."""
+        """The groups to list, in order; `beside` too, even when it no longer waits."""
         if self.relation == BETTER:
             return [group for group in groups if group.id in better]
         like = next((group for group in groups if group.id == self.alike), None)
@@ -68,7 +68,7 @@ class Asked:
         )  # fmt: skip
 
     def tabs(self, groups: Sequence[GroupView], better: Mapping[int, object]) -> dict[str, int]:
-        """Class -> how many groups of it; '' for all of them."""
+        """Class -> its number of groups; '' for all of them."""
         counts = tally(groups, settled=self.settled)
         held = sum(1 for group in groups if group.id in better)
         return {"": sum(counts.values()), **counts} | ({BETTER: held} if held else {})
@@ -83,7 +83,7 @@ def asked(
     alike: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
     offset: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
 ) -> Asked:
-    """For FastAPI: the address checked."""
+    """For FastAPI: the checked query."""
     return Asked(
         root=root, relation=relation, words=words, order=order, settled=settled, alike=alike, offset=offset
     )

@@ -1,6 +1,7 @@
-"""JSON in and out: bodies read with a limit and checked against a message's shape, answers as on the socket.
+"""JSON bodies: read with a limit and checked against a message's shape; answers are written as on the socket.
 
-Owns how names with undecodable bytes travel (\\udcXX, as on the socket). Must never read more than it was told.
+Owns how names with undecodable bytes are sent (\\udcXX, as on the socket). Must never read more than the
+limit.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from dedupd.web.problems import Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
 STALL_SECONDS = 30.0
-"""A sender that is silent for so long has lost its turn."""
+"""Seconds after which a sender that sends nothing is disconnected."""
 
 
 def answer(value: object, status: int = 200) -> Response:
-    """A message, or what consists of messages."""
+    """A response with a message, or with a list or dict of messages."""
     return Response(text_of(value), status, media_type="application/json")
 
 
@@ -42,7 +43,8 @@ def refusal(problem: Problem) -> Response:
 
 
 async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes]:
-    """The body as it comes. Raises Problem: 413 when it is longer than `limit` bytes, 400 when it stops coming."""
+    """The body in the parts in which it arrives. Raises Problem: 413 when it is longer than `limit` bytes,
+    400 when it stops coming."""
     too_large = Problem(413, "too_large", f"the body is over the limit of {limit} bytes")
     said = request.headers.get("content-length", "")
     if said.isdigit() and int(said) > limit:  # what it says may be a lie: all is counted
@@ -66,7 +68,7 @@ async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes]:
 
 
 async def body_of(request: Request, kind: type[S]) -> S:
-    """The body as `kind`; none at all is one without fields. Raises Problem or InvalidMessage."""
+    """The body as `kind`; an empty body counts as one without fields. Raises Problem or InvalidMessage."""
     raw = b"".join([chunk async for chunk in chunks(request, MAX_LINE)])
     value: dict[str, Any] = {}
     if raw:

@@ -1,7 +1,8 @@
-"""The shapes of the JSON API for its OpenAPI page, taken from the messages themselves, so that neither can drift.
+"""The shapes of the JSON API for its OpenAPI page, taken from the messages themselves, so that they cannot
+differ.
 
-Owns the bodies of acts. Unlike the socket they take no unknown field: half of an act must never be done because of a
-misspelt word.
+Owns the bodies of acts. Unlike on the socket, an unknown field is refused: half of an act must never be done
+because of a misspelt word.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dedupd.protocol.requests import Key
 Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Ids = Annotated[list[Id], Meta(max_length=MANY_IDS)]
 MANY_GROUPS = 5_000
-"""In one act: with their versions they fit into one message to the daemon."""
+"""Groups in one act: with their versions they fit into one message to the daemon."""
 MonthName = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 
 
@@ -26,36 +27,36 @@ class Yes(Struct, forbid_unknown_fields=True, kw_only=True):
     """Approve or reject a group."""
 
     version: int | None = None
-    """As the group was seen; 409 when it changed since. None: whatever it is now."""
+    """The version that the client saw; 409 when it changed since. None: any version."""
     key: Key = ""
-    """Sent again with the same key, it is answered as the first time and not done again."""
+    """A request that is sent again with the same key gets the first answer and is not done again."""
 
 
 class Keep(Struct, forbid_unknown_fields=True, kw_only=True):
-    """They are duplicates, and stay where they are."""
+    """The members are duplicates, and stay where they are."""
 
     version: int | None = None
     files: Ids | None = None
-    """File ids; None: all of the group that wait."""
+    """File ids; None: all members of the group that wait."""
     key: Key = ""
 
 
 class Verdict(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A verdict picture by picture, by file ids."""
+    """A verdict for each picture, by file ids."""
 
     version: int | None = None
     keeper: Id | None = None
-    """Another keeper; None: as proposed."""
+    """File id of another keeper; None: as proposed."""
     move: Ids = field(default_factory=list[int])
     different: Ids = field(default_factory=list[int])
-    """No duplicates of the keeper, for ever."""
+    """Not duplicates of the keeper, for ever."""
     keep: Ids = field(default_factory=list[int])
     """Duplicates that stay where they are."""
     key: Key = ""
 
 
 class Back(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Put files back: exactly one of moves and batches, group, month, last, all."""
+    """Move files back: exactly one of moves and batches, group, month, last, all."""
 
     moves: Ids = field(default_factory=list[int])
     batches: Annotated[list[str], Meta(max_length=MANY_IDS)] = field(default_factory=list[str])
@@ -67,7 +68,7 @@ class Back(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Seen(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A group as it was seen."""
+    """A group, in the version the client saw."""
 
     id: Id
     version: int | None = None
@@ -78,12 +79,13 @@ class Many(Struct, forbid_unknown_fields=True, kw_only=True):
 
     groups: Annotated[list[Seen], Meta(max_length=MANY_GROUPS)] = field(default_factory=list[Seen])
     all: bool = False
-    """Everything that is proposed (not what is under review), and the roots' first yes."""
+    """Everything that is proposed (not what is under review), and the first consent for the roots."""
     key: Key = ""
 
 
 class Swap(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Exchange what lies in duplicates/ and holds more than its keeper; of all groups when none is named."""
+    """Exchange files in duplicates/ that hold more than their keeper with it; of all groups when none is
+    named."""
 
     groups: Annotated[list[Seen], Meta(max_length=MANY_GROUPS)] = field(default_factory=list[Seen])
     key: Key = ""
@@ -97,21 +99,22 @@ class Unlearn(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Tried(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Settings to try: what they would change is counted, and nothing is changed."""
+    """Settings to try: what they would change is counted; nothing is changed."""
 
-    tiers: dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]] = field(
-        default_factory=dict[Any, Any]
-    )
+    tiers: Annotated[
+        dict[Literal["exact", "copy", "burst", "similar"], Literal["move", "review", "off"]],
+        Meta(extra_json_schema={"propertyNames": {"enum": ["exact", "copy", "burst", "similar"]}}),
+    ] = field(default_factory=dict[Any, Any])
     threshold: float | None = None
     keep_policy: Literal["best", "oldest", "newest", "largest", "smallest", "lexi"] | None = None
 
 
 class Nothing(Struct, forbid_unknown_fields=True, kw_only=True):
-    """There is nothing to say."""
+    """An empty answer."""
 
 
 class Uploaded(Struct, kw_only=True):
-    """One picture of a set; null stands in the place of what cannot be read."""
+    """One picture of a set; null in the place of one that cannot be read."""
 
     index: int
     name: str
@@ -130,19 +133,19 @@ class Pair(Struct, kw_only=True):
     a: int
     b: int
     score: float
-    """Likeness from 0 to 1: the embedder's cosine; of hashes alone, the share of equal bits."""
+    """Similarity from 0 to 1: the embedder's cosine; with hashes alone, the share of equal bits."""
     relation: str
     """'exact' | 'copy' | 'burst' | 'similar'."""
     confidence: float | None
-    """That the relation holds; null where nothing was measured."""
+    """Probability that the relation holds; null when nothing was measured."""
 
 
 class SetGroup(Struct, kw_only=True):
     keep: int
     duplicates: list[int]
-    """Proven: a library would move them unattended."""
+    """Proven: in a library they would move without a person."""
     review: list[int]
-    """A person would be asked."""
+    """In a library a person would be asked."""
 
 
 class SetDuplicates(Struct, kw_only=True):
@@ -164,10 +167,13 @@ _REF = "#/components/schemas/{name}"
 
 def described(result: type[Struct], *errors: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route."""
-    found: dict[int | str, dict[str, Any]] = {200: {"description": "Done", "content": _json(result)}}
-    for status in (400, 401, 429, *errors):
-        found[status] = {"description": "What is wrong, in one sentence", "content": _json(ErrorBody)}
-    return found
+    return {200: {"description": "Done", "content": _json(result)}} | refusals(*errors)
+
+
+def refusals(*errors: int) -> dict[int | str, dict[str, Any]]:
+    """The statuses with which a route may say no: these, and those of the door."""
+    told = {"description": "What is wrong, in one sentence", "content": _json(ErrorBody)}
+    return dict.fromkeys((400, 401, 429, *errors), told)
 
 
 def takes(body: type[Struct]) -> dict[str, Any]:

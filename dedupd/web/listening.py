@@ -1,6 +1,6 @@
-"""Listening: the address, TLS, and patience with slow or many clients; for every server of dedupd's.
+"""Listening: the address, TLS, and limits for slow or many clients; for every HTTP server of dedupd.
 
-Owns the network socket. Must never resolve a name, nor listen beyond this machine without being told how.
+Owns the network socket. Must never resolve a name, nor listen beyond this machine unless it is told how.
 """
 
 from __future__ import annotations
@@ -28,25 +28,33 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 128
 HEAD_SECONDS = 10.0
-"""For a request's line and headers."""
+"""Seconds allowed for a request's line and headers."""
 LINGER_SECONDS = 10.0
-"""For the rest of a body that was refused: thrown away as it comes, so that its sender gets to read why."""
+"""Seconds for reading and discarding the rest of a refused body, so that its sender can read the answer."""
 AWAY_SECONDS = 1.0
-"""For a client that was turned away."""
+"""Seconds for which a refused client may read its answer."""
 READ_SECONDS = 60.0
-"""For a client that takes nothing of what it asked for."""
-_BUSY_BODY = json.dumps(
-    {"error": {"code": "busy", "message": "too many connections: close some, or try again in a moment"}}
-).encode()
-_BUSY = (
-    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(_BUSY_BODY), _BUSY_BODY)
+"""Seconds after which a client that does not read its answer is disconnected."""
+
+
+def _at_once(status: bytes, code: str, message: str) -> bytes:
+    """A whole answer to what never reaches the app."""
+    body = json.dumps({"error": {"code": code, "message": message}}).encode()
+    return (
+        b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+        % (status, len(body), body)
+    )
+
+
+_BUSY = _at_once(
+    b"429 Too Many Requests", "busy", "too many connections: close some, or try again in a moment"
 )
+_MALFORMED = _at_once(b"400 Bad Request", "malformed", "that is no HTTP/1.1 request, or its head is too long")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """Where, and by what right beyond this machine."""
+    """Where to listen, and what allows it beyond this machine."""
 
     address: str
     port: int
@@ -62,7 +70,7 @@ class Listen:
 def listen_on(
     text: str, *, tls_cert: Path | None = None, tls_key: Path | None = None, insecure_lan: bool = False
 ) -> Listen:
-    """'127.0.0.1:8765' checked. Raises UsageError."""
+    """'127.0.0.1:8765', checked. Raises UsageError."""
     name, _, port = text.rpartition(":")
     name = "127.0.0.1" if name == "localhost" else name.removeprefix("[").removesuffix("]")
     try:
@@ -84,13 +92,13 @@ def listen_on(
 
 
 def at_port_of(socket_: socket.socket, listen: Listen) -> Listen:
-    """The same with the port that the system gave, for port 0."""
+    """The same with the port that the system chose, for port 0."""
     return replace(listen, port=socket_.getsockname()[1])
 
 
 @contextlib.contextmanager
 def bound(listen: Listen) -> Generator[socket.socket]:
-    """A socket that takes connections, before its address is told to anybody. Raises UsageError."""
+    """A bound socket that listens, before its address is told to anybody. Raises UsageError."""
     family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
     with socket.socket(family) as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,7 +113,7 @@ def bound(listen: Listen) -> Generator[socket.socket]:
 
 
 class Patient(H11Protocol):
-    """A connection that is given so long: for its head, and to take its answer; and only so many at once."""
+    """A connection with time limits, for its head and for reading its answer, and a limit on their number."""
 
     _waits: asyncio.TimerHandle | None = None
     _takes: asyncio.TimerHandle | None = None
@@ -120,7 +128,8 @@ class Patient(H11Protocol):
         self._wait_for_head()
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
-        """Told why, and given a moment to read it: closed at once, with a request unread, the answer is thrown away."""
+        """Send the reason, and wait a moment: when a connection is closed at once with a request unread, the
+        client loses the answer."""
         self.connections.discard(self)
         self._turned_away = True
         transport.write(_BUSY)
@@ -134,6 +143,10 @@ class Patient(H11Protocol):
             return
         super().data_received(data)
         self._wait_for_head()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_MALFORMED)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -158,7 +171,7 @@ class Patient(H11Protocol):
             self._takes = None
 
     def _wait_for_head(self) -> None:
-        """Between two requests uvicorn's own, shorter patience holds."""
+        """Between two requests uvicorn's own, shorter limit holds."""
         answering = bool(self.cycle) and not self.cycle.response_complete  # none before the first request
         if self._waits is not None and (answering or self._lingers is not None):
             self._waits.cancel()
@@ -167,7 +180,7 @@ class Patient(H11Protocol):
             self._waits = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _give_up(self) -> None:
-        """Unless the rest did come: then this connection is as good as new."""
+        """Close the connection, unless the rest of the body arrived: then it can be used again."""
         self._lingers = None
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.abort()
@@ -176,7 +189,7 @@ class Patient(H11Protocol):
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """SIGINT and SIGTERM end it in order, once; a second one ends it at once."""
+        """SIGINT and SIGTERM end the server in order; a second signal ends it at once."""
         loop, ours = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
         for number in ours:
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -188,8 +201,8 @@ class _Server(uvicorn.Server):
 
 
 def configured(app: ASGIApp, listen: Listen) -> uvicorn.Config:
-    """uvicorn with our patience; it says nothing by itself."""
-    # What is wrong with an upload is told to its sender.
+    """uvicorn with our limits; it logs nothing."""
+    # What is wrong with an upload is said to its sender.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     tls: dict[str, Any] = (
         {"ssl_certfile": listen.tls_cert, "ssl_keyfile": listen.tls_key} if listen.tls_cert else {}
@@ -204,7 +217,7 @@ def configured(app: ASGIApp, listen: Listen) -> uvicorn.Config:
 def serve_on(
     socket_: socket.socket, listen: Listen, app: ASGIApp, opened: Callable[[Listen], None] = lambda at: None
 ) -> None:
-    """Until SIGINT or SIGTERM. `opened` is called as soon as the address can be opened. Raises UsageError."""
+    """Serve until SIGINT or SIGTERM. `opened` is called as soon as the address answers. Raises UsageError."""
     config = configured(app, listen)
     try:
         config.load()

@@ -1,10 +1,9 @@
 """A group as pictures in a notebook, by the templates of the pages.
 
->>> from dedupd import Library
->>> from dedupd.web.notebook import GroupPictures
+>>> from dedupd import GroupPictures, Library
 >>> with Library.open(["~/Pictures"]) as library:
-...     shown = GroupPictures(library, 12)
->>> shown  # the last line of a cell
+...     shown = [GroupPictures(library, group) for group in library.groups()[:3]]
+>>> shown[0]  # the last line of a cell
 
 Must never act, and holds small pictures alone: what is shown outlives the library that it was read from.
 """
@@ -16,22 +15,24 @@ from pathlib import Path
 
 from dedupd.errors import UsageError
 from dedupd.library import Library
-from dedupd.web.rendering import Rendering
+from dedupd.protocol.views import GroupView
+from dedupd.web.rendering import text
 
 _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
 
 
 class GroupPictures:
-    """Keeper and candidates side by side, with what is known of each."""
+    """Keeper and candidates side by side, with what is known about each."""
 
-    def __init__(self, library: Library, group: int) -> None:
-        """Raises UsageError where there is no such group."""
+    def __init__(self, library: Library, group: GroupView | int) -> None:
+        """`group`: one of `library.groups()`, or its id. Raises UsageError where there is no such group."""
+        group = group if isinstance(group, int) else group.id
         row = library.ledger.judgement.group(group)
         detail = None if row is None else library.reviewer.detail(row)
         if detail is None:
             raise UsageError(f"there is no group {group}: `library.groups()` lists those that are there")
         made = library.thumbnails([photo.file for photo in detail.photos], 256)
-        self._html = Rendering().text(
+        self._html = text(
             "notebook.html",
             detail=detail,
             pictures={int(file): _inline(Path(path)) for file, path in made.items()},
@@ -46,5 +47,5 @@ class GroupPictures:
 
 
 def _inline(path: Path) -> str:
-    """The picture itself as an address: a notebook is read where its library is not."""
+    """The picture itself as a data address: a notebook is also read where its library is not."""
     return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,6 +1,6 @@
-"""The pages for people: rendered on the server, with plain JavaScript modules beside them and no build step.
+"""The pages for people: rendered on the server, with plain JavaScript modules and no build step.
 
-Must never act: what a page does, its script asks of the JSON API. Must never load anything from elsewhere.
+Must never act: a page's script asks the JSON API to act. Must never load anything from another site.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ from dedupd.protocol.views import GroupDetail, GroupView, MonthView, PhotoView, 
 from dedupd.reviewing.facts import differing, would_change
 from dedupd.reviewing.listing import PREDECIDED, by_year, lost_kinds, members, tally, waits, weight
 from dedupd.reviewing.words import RELATION_NAMES, group_title, name_of, news, pixels, plain, size
+from dedupd.web import rendering
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.asked import Asked, asked
 from dedupd.web.problems import Problem, problem_of
 from dedupd.web.reading import LibraryReading
-from dedupd.web.rendering import HERE, Rendering
+from dedupd.web.rendering import HERE
 
 CARDS = 60
-"""Groups on a page of a month."""
+"""Groups on a page of a month, at most."""
 CARD_PICTURES = 4
-"""Of a group on such a page; the rest is counted."""
+"""Pictures of one group on such a page; the rest is counted."""
 ROWS = 200
-"""Moves on a page of the history."""
+"""Moves on a page of the history, at most."""
 AHEAD = 8
-"""Waiting groups that a comparison knows behind the one it shows."""
+"""Waiting groups that a comparison page knows after the one it shows."""
 NAMED = 500
-"""Files that the question before many moves names; the rest is counted."""
+"""Files named in the question before many moves; the rest is counted."""
 
 MonthName = Annotated[str, Path(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 Id = Annotated[int, Path(ge=0, le=LARGEST_ID)]
@@ -82,12 +83,11 @@ _KEYS_HISTORY: Keys = (("u", "put back what is marked, else undo the last action
 
 
 class Pages:
-    """One method a page."""
+    """One method for each page."""
 
     def __init__(self, app: FastAPI, reading: LibraryReading, *, can_start: bool) -> None:
-        """`can_start`: where no daemon answers, this server can start one."""
+        """`can_start`: this server can start a daemon when none answers."""
         self._app, self._reading, self._can_start = app, reading, can_start
-        self._rendering = Rendering()
 
     def router(self) -> APIRouter:
         routes = APIRouter(include_in_schema=False)
@@ -138,7 +138,7 @@ class Pages:
         )  # fmt: skip
 
     async def question(self, month: MonthName, of: OfMonth) -> Response:
-        """What approving all that is listed would do: a part of a page."""
+        """What approving all listed groups would do: a part of a page."""
         _, groups, better = await self._month(month, of, whole=True)
         swaps = of.relation == "better"
         listed = [group for group in of.listed(groups, better) if swaps or waits(group)]
@@ -149,7 +149,7 @@ class Pages:
             for path in (*group.duplicates, *group.review)
             if path not in group.moved_to
         ]
-        return self._rendering.page(
+        return rendering.page(
             "question.html", listed=listed, swaps=swaps, files=sum(members(group) for group in listed),
             freed=sum(weight(group) for group in listed), lossy=lossy, kinds=kinds.most_common(),
             unproven=sum(1 for group in listed if group.relation not in PREDECIDED),
@@ -160,7 +160,7 @@ class Pages:
         )  # fmt: skip
 
     async def compare(self, id: Id, of: OfMonth) -> Response:
-        """One group: keeper and candidates. Under another id when it was grouped again."""
+        """One group: keeper and candidates. A redirect to its new id, when it was grouped again."""
         try:
             detail = await self._reading.group(id)
         except DedupdError as error:
@@ -191,7 +191,7 @@ class Pages:
         group: Annotated[int | None, Query(ge=0, le=LARGEST_ID)] = None,
         offset: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     ) -> Response:  # fmt: skip
-        """Every move, and undo of one, of many, of a month."""
+        """Every move; undo of one, of many, of a month."""
         asked = GetMoves(month=month, group=group, offset=offset, limit=ROWS)
         found = await self._reading.moves(asked)
         return self._page(
@@ -200,7 +200,7 @@ class Pages:
         )  # fmt: skip
 
     async def lessons(self, offset: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0) -> Response:
-        """What people said, and forgetting it."""
+        """The lessons of people, and forgetting them."""
         return self._page(
             "lessons.html",
             status=await self._reading.recent_status(),
@@ -218,12 +218,12 @@ class Pages:
         return self._page("settings.html", status=status, settings=found)
 
     async def docs(self) -> Response:
-        """The API for people, from the same OpenAPI that programs read."""
+        """The API for people, made from the same OpenAPI document that programs read."""
         status = await self._reading.recent_status()
         return self._page("docs.html", status=status, api=self._app.openapi())
 
     async def problem(self, problem: Problem) -> Response:
-        """A no to somebody who looks at pages."""
+        """A refusal, as a page for a person."""
         status = await self._reading.recent_status()
         return self._page(
             "problem.html", http=problem.status, status=status, said=str(problem), code=problem.status
@@ -248,7 +248,7 @@ class Pages:
 
     def _page(self, name: str, keys: Keys = (), **known: Any) -> Response:
         keys = (*keys, *_KEYS_EVERYWHERE)
-        return self._rendering.page(name, keys=keys, can_start=self._can_start, **known)
+        return rendering.page(name, keys=keys, can_start=self._can_start, **known)
 
 
 def _pictures(group: GroupView) -> Iterator[tuple[int, str]]:
@@ -266,7 +266,7 @@ def _alt(photo: PhotoView) -> str:
 
 
 def _said(detail: GroupDetail, photo: PhotoView) -> str:
-    """Why this picture is there, and which key would change what happens to it."""
+    """Why this picture is in the group, and which key would change what happens to it."""
     evidence = detail.group.evidence.get(photo.path)
     lost = evidence.only_here if evidence else []
     told = (detail.group.why.get(photo.path, ""), would_change(detail.group, photo, lost))
@@ -274,12 +274,13 @@ def _said(detail: GroupDetail, photo: PhotoView) -> str:
 
 
 def before(*groups: GroupView) -> list[tuple[str, str]]:
-    """How groups stand before they are decided, each way once: (state, root). What was waiting waits again after an undo."""
+    """The states of groups before they are decided, each combination once: (state, root). After an undo, what
+    was waiting waits again."""
     return sorted({(group.state, group.root) for group in groups})
 
 
 def _known(detail: GroupDetail, following: list[int]) -> dict[str, Any]:
-    """What the comparison's script decides with."""
+    """What the comparison page's script needs to decide."""
     group = detail.group
     return {
         "id": group.id, "version": group.version, "left_out": group.left_out, "waits": waits(group),
@@ -299,7 +300,7 @@ def _known_photo(group: GroupView, photo: PhotoView) -> dict[str, Any]:
 
 
 def wants_page(request: Request) -> bool:
-    """A browser shows the answer to a person, and no script asked."""
+    """Whether a browser shows the answer to a person, rather than a script."""
     own = request.url.path.startswith(("/api/", "/images", "/duplicates", "/static"))
     return not own and "text/html" in request.headers.get("accept", "")
 

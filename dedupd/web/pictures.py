@@ -1,6 +1,7 @@
-"""Pictures of the library by file id: the daemon's small ones, larger ones by a capped worker of this server's own.
+"""Pictures of the library by file id: small ones from the daemon, larger ones from this server's own worker
+with a memory limit.
 
-Must never send a file itself: what a browser decodes was decoded and written anew here. No path comes in or goes out.
+Must never send a file itself: every picture was decoded and encoded anew here. No path is accepted or sent.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from dedupd.protocol.requests import GetThumbnails, Side
 from dedupd.protocol.results import Thumbnails
 from dedupd.web.api import LARGEST_ID
 from dedupd.web.contract import described
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.problems import Problem
 
 _SIDES = (256, 512, 1280, 2560, EVERY_PIXEL)
-"""The next larger one is what comes."""
+"""Sizes in px; a request gets the next larger one."""
 _DAEMONS = 512
-"""Up to here the daemon has it, or makes it, in the library's cache."""
+"""Up to this size the daemon has the picture, or makes it, in the library's cache."""
 _GATHER_SECONDS = 0.01
-"""A page asks for fifty at a time: the daemon is asked once."""
+"""Seconds for which requests are collected: a page asks for fifty pictures, the daemon is asked once."""
 _TOGETHER = 64
 KEPT_BYTES = 512_000_000
-"""Of large pictures, until the server ends."""
+"""Bytes of large pictures, kept until the server ends."""
 _TYPES = {".jpg": "image/jpeg", ".webp": "image/webp"}
 _KNOWN: dict[str, Any] = {
     "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _TYPES.values()},
@@ -45,10 +46,10 @@ _KNOWN: dict[str, Any] = {
 
 
 class Pictures:
-    """`cache` is this server's own folder, empty at its start."""
+    """Makes and caches pictures. `cache` is this server's own folder, empty at its start."""
 
-    def __init__(self, settings: Settings, places: Places, line: Line, cache: Path) -> None:
-        self._settings, self._places, self._line = settings, places, line
+    def __init__(self, settings: Settings, places: Places, connection: DaemonConnection, cache: Path) -> None:
+        self._settings, self._places, self._connection = settings, places, connection
         self._worker = VisionWorker(
             cache / "index", cache, "hashes", idle_seconds=settings.schedule.worker_idle_seconds
         )
@@ -73,7 +74,8 @@ class Pictures:
         self, request: Request, file: Annotated[int, InPath(ge=0, le=LARGEST_ID)],
         side: Annotated[int, Query(ge=1, le=EVERY_PIXEL)] = 512,
     ) -> Response:  # fmt: skip
-        """A photo by its file id, upright, in sRGB, `side` pixels long or the next size above: 256, 512, 1280, 2560, all."""
+        """A photo by its file id, upright, in sRGB, `side` pixels long or the next larger size: 256, 512,
+        1280, 2560, all."""
         path = await self._path(file, next(known for known in _SIDES if known >= side))
         if path is None or path.suffix not in _TYPES:
             raise Problem(404, "not_found", f"there is no picture of file {file}")
@@ -112,7 +114,7 @@ class Pictures:
 
     async def _ask(self, side: Side, together: dict[int, asyncio.Future[Path | None]]) -> None:
         try:
-            found = await self._line.ask(GetThumbnails(files=list(together), side=side), Thumbnails)
+            found = await self._connection.ask(GetThumbnails(files=list(together), side=side), Thumbnails)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who asked are told
             for future in together.values():
                 future.set_exception(error)

@@ -1,6 +1,6 @@
-"""What goes wrong, as HTTP says it: one status, one word for programs, one sentence for people.
+"""Errors in HTTP: one status, one code for programs, one sentence for people.
 
-Owns which error has which status. Must never let a traceback or a library's own words out.
+Owns which error has which status. Must never send a traceback or a library's own words.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dedupd.protocol.failure import INVALID_PARAMS, NOT_FOUND, REFUSED, STALE
 
 
 class Problem(DedupdError):
-    """The answer to a request that cannot be met: `{"error": {"code", "message"}}`."""
+    """A request that cannot be answered: `{"error": {"code", "message"}}`."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ _REFUSALS = {
     REFUSED: (409, "refused"),
     INVALID_PARAMS: (422, "invalid"),
 }
-"""What the daemon says no with -> status and word."""
+"""Codes of the daemon's refusals -> (status, word)."""
 _KINDS: tuple[tuple[type[DedupdError], int, str], ...] = (
     (NoDaemon, 409, "no_daemon"),
     (StateError, 409, "no_state"),
@@ -35,8 +35,13 @@ _KINDS: tuple[tuple[type[DedupdError], int, str], ...] = (
 )
 
 
+def ending() -> Problem:
+    """Told to whoever still waits when this server is stopped."""
+    return Problem(503, "ending", "`dedupd web` was stopped before this was done: ask again when it is back")
+
+
 def problem_of(error: DedupdError) -> Problem:
-    """Any error of dedupd's as a status, a word and its own sentence."""
+    """Any error of dedupd, as a status, a word and its own sentence."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, DaemonRefused):

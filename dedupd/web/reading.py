@@ -1,6 +1,7 @@
-"""What can be looked at: asked of the daemon, else read from the state, as `dedupd status` and `groups` do.
+"""Everything that can be read: from the daemon, or without one from the state, as `dedupd status` and
+`groups` do.
 
-Must never act, and never wait in the event loop: the state is read by one thread.
+Must never act, and never block the event loop: the state is read by one thread.
 """
 
 from __future__ import annotations
@@ -32,34 +33,35 @@ from dedupd.protocol.requests import (
 )
 from dedupd.protocol.results import GroupsPage, LessonsPage, MonthsPage, MovesPage
 from dedupd.protocol.views import GroupDetail, GroupView, SettingsView, StatusView
-from dedupd.web.line import Line, LineChanged
+from dedupd.web.daemon_connection import ConnectionChanged, DaemonConnection
 from dedupd.web.problems import Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
 MonthKey = tuple[str | None, str]
-"""(root, month); None: of every root."""
+"""(root, month); None: every root."""
 _PAGE = 500
 _WHOLE = 2
-"""Months of which every group is kept whole."""
+"""Months whose groups are all cached whole."""
 _STATUS_SECONDS = 2.0
-"""A status is fresh for so long, unless something is told or done meanwhile."""
+"""Seconds for which a status is fresh, unless something is notified or done meanwhile."""
 _STATUS_PATIENCE = 0.1
-"""So long a page waits for a fresher one than it has: what changes reaches it as an event."""
+"""Seconds for which a page waits for a newer status than it has: changes reach it later as events."""
 _SHOWN = 4_096
 """Groups whose keeper is remembered: after a decision the same keeper may have another id."""
 
 
 class LibraryReading:
-    """One question each; use from the event loop."""
+    """One method for each question; use it on the event loop."""
 
-    def __init__(self, settings: Settings, places: Places, line: Line) -> None:
-        self._settings, self._places, self._line = settings, places, line
+    def __init__(self, settings: Settings, places: Places, connection: DaemonConnection) -> None:
+        self._settings, self._places, self._connection = settings, places, connection
         self._reader = ThreadPoolExecutor(1, "web-reader")
         self._outlines: dict[MonthKey, list[GroupView]] = {}
-        """The groups of the months that were looked at, until something is told that may have changed them."""
+        """The groups of the months that were read, until a notice says that they may have changed."""
         self._whole: OrderedDict[MonthKey, dict[int, tuple[GroupView, GroupView]]] = OrderedDict()
-        """Group id -> its outline and all of it: after a change only the groups with another outline are read again."""
+        """Group id -> (its outline, all of it): after a change only groups with another outline are read
+        again."""
         self._changes = 0
         self._status: StatusView | None = None
         self._status_until = 0.0
@@ -77,7 +79,7 @@ class LibraryReading:
             return StatusView(daemon="stopped", roots=[str(root) for root in self._settings.roots])
 
     async def recent_status(self) -> StatusView:
-        """For a page: fresh, or the last one while the daemon is too busy to tell at once."""
+        """The status for a page: fresh, or the last one while the daemon is too busy to answer at once."""
         if self._status is None:
             await self._refresh_status()
         elif time.monotonic() > self._status_until:
@@ -127,14 +129,15 @@ class LibraryReading:
         return detail
 
     async def renumbered(self, id: int) -> int | None:
-        """The id that a group which is gone has now: its keeper's, as the terminal's reviewer follows it; None without any."""
+        """The new id of a group that is gone: that of the group with the same keeper; None when there is
+        none."""
         if id not in self._shown:
             return None
         (root, month), keep = self._shown[id]
         return next((group.id for group in await self.outlines(root, month) if group.keep == keep), None)
 
     async def outlines(self, root: str | None, month: str) -> list[GroupView]:
-        """The groups of a month, to be counted and sorted by size. Must not be changed by who gets them."""
+        """The groups of a month without members, for counting and sorting. Callers must not change the list."""
         if (known := self._outlines.get((root, month))) is not None:
             return known
         changes = self._changes
@@ -142,20 +145,20 @@ class LibraryReading:
             found = await self.of_state(lambda view: view.outlines(month, root))
         except StateError:
             found = await self._told(root, month)
-        # Without a daemon nobody tells when something changes.
-        if self._line.up and changes == self._changes:
+        # Without a daemon there are no notices of changes.
+        if self._connection.up and changes == self._changes:
             self._outlines[root, month] = found
         return found
 
     async def whole(self, groups: Sequence[GroupView]) -> list[GroupView]:
-        """These of a list with their members; those that are gone are left out."""
+        """These groups with their members; those that are gone are left out."""
         try:
             return await self.of_state(lambda view: view.groups([group.id for group in groups]))
         except StateError:
             return list(groups)  # the daemon told all of them
 
     async def month(self, root: str | None, month: str) -> list[GroupView]:
-        """All groups of a month with their members. Must not be changed by who gets them."""
+        """All groups of a month with their members. Callers must not change the list."""
         outlines = await self.outlines(root, month)
         known = self._whole.get((root, month), {})
         same = {group.id: known[group.id] for group in outlines if known.get(group.id, (None,))[0] == group}
@@ -171,7 +174,7 @@ class LibraryReading:
         return [group for _, group in found.values()]
 
     async def _told(self, root: str | None, month: str) -> list[GroupView]:
-        """All groups of a month, by the daemon."""
+        """All groups of a month, from the daemon."""
         found, offset = list[GroupView](), 0
         while offset is not None:
             page = await self.groups(GetGroups(month=month, root=root, offset=offset, limit=_PAGE))
@@ -186,14 +189,14 @@ class LibraryReading:
         self._status_until = 0.0
 
     async def follow(self) -> None:
-        """Forgets what the daemon says has changed; returns only when cancelled."""
-        with self._line.listen() as listener:
+        """Forget what notices say has changed; returns only when cancelled."""
+        with self._connection.listen() as listener:
             while True:
                 self._noticed(await listener.get())
 
     def _noticed(self, notice: Notice) -> None:
         self._status_until = 0.0
-        if isinstance(notice, Resync | LineChanged):
+        if isinstance(notice, Resync | ConnectionChanged):
             self._status = None
             self.forget_groups()
         elif isinstance(notice, MonthChanged):
@@ -204,14 +207,14 @@ class LibraryReading:
             self._take_status(notice.status)
 
     async def settings(self) -> SettingsView:
-        """As the daemon follows them. Raises Problem without one."""
+        """The settings in force. Raises Problem without a daemon."""
         try:
-            return await self._line.ask(GetSettings(), SettingsView)
+            return await self._connection.ask(GetSettings(), SettingsView)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: it tells what it follows") from None
 
     async def held_better(self, root: str | None) -> list[HeldBetter]:
-        """What lies in duplicates/ and holds more than its keeper."""
+        """Groups of which something in duplicates/ holds more than its keeper."""
         try:
             found = await self.of_state(lambda view: view.ledger.held_checks.better())
         except StateError:
@@ -244,7 +247,7 @@ class LibraryReading:
 
     async def _asked(self, request: Request, kind: type[R], read: Callable[[LibraryView], R]) -> R:
         try:
-            return await self._line.ask(request, kind)
+            return await self._connection.ask(request, kind)
         except NoDaemon:
             return await self.of_state(read)
 

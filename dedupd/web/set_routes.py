@@ -1,6 +1,6 @@
-"""The HTTP door of stateless sets: POST /images, GET and DELETE /duplicates/{request_id}.
+"""The HTTP routes of uploaded sets: POST /images, GET and DELETE /duplicates/{request_id}.
 
-Must never read an upload into memory: it goes to the disk as it comes.
+Must never read an upload into memory: it is written to the disk as it arrives.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from dedupd.web.bodies import answer, chunks
-from dedupd.web.contract import SetDuplicates, UploadedSet, described
+from dedupd.web.contract import SetDuplicates, UploadedSet, described, refusals
 from dedupd.web.sets import Sets
 from dedupd.web.uploads import boundary_of
 
 _FRAME_BYTES = 1 << 20
-"""What a multipart body is longer than its files."""
+"""Bytes that a multipart body may have beside its files."""
 _MULTIPART: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -44,7 +44,7 @@ _MULTIPART: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class SetRoutes:
-    """Nothing of a set reaches the library."""
+    """The routes. Nothing of a set reaches the library."""
 
     sets: Sets
 
@@ -60,12 +60,13 @@ class SetRoutes:
         )  # fmt: skip
         routes.add_api_route(
             "/duplicates/{request_id}", self.drop, methods=["DELETE"], status_code=204, response_class=Response,
-            responses={404: described(UploadedSet, 404)[404], 422: described(UploadedSet, 422)[422]},
+            responses=refusals(404, 422),
         )  # fmt: skip
         return routes
 
     async def upload(self, request: Request) -> Response:
-        """Pictures to compare with each other, each in a field `files`; null stands for what cannot be read."""
+        """Pictures to compare with each other, each in a field `files`; null stands for one that cannot be
+        read."""
         boundary = boundary_of(request.headers.get("content-type", ""))
         said = request.headers.get("content-length", "")
         body = chunks(request, self.sets.most_bytes + _FRAME_BYTES)
@@ -74,10 +75,11 @@ class SetRoutes:
     async def duplicates(
         self, request_id: UUID, threshold: Annotated[float | None, Query(gt=0, le=1)] = None
     ) -> Response:
-        """Duplicates among them, proven as in a library. `threshold`: the likeness from which pairs go to review."""
+        """Duplicates among them, proven as in a library. `threshold`: the similarity from which pairs go to
+        review."""
         return answer(await self.sets.duplicates(str(request_id), threshold))
 
     async def drop(self, request_id: UUID) -> Response:
-        """Forget them now; else they go after an hour."""
+        """Forget the set now; otherwise it is forgotten after an hour."""
         await self.sets.drop(str(request_id))
         return Response(status_code=204)

@@ -1,7 +1,8 @@
-"""Stateless sets: pictures that somebody sends to be compared with each other, by the same engine as a library.
+"""Uploaded sets: pictures that a client sends to be compared with each other, by the same pipeline as a
+library.
 
-Each set is a private little library below this server's own folder, with a ledger and an index that go with it.
-Must never move a file, nor let anything of a set reach the library's own ledger or index.
+Each set is a small private library below this server's own folder, with a ledger and an index of its own.
+Must never move a file, nor let anything of a set reach the main library's ledger or index.
 """
 
 from __future__ import annotations
@@ -22,21 +23,25 @@ from dedupd.config import Places, Settings
 from dedupd.core.photo import FileState
 from dedupd.errors import StateError
 from dedupd.library import Library, LibraryView
-from dedupd.pipeline.measure_thresholds import bring_thresholds
+from dedupd.pipeline.measure_thresholds import copy_thresholds
+from dedupd.pipeline.slices import Stop
 from dedupd.ports import Vision
 from dedupd.protocol.views import EvidenceView, GroupView
 from dedupd.web.contract import Pair, SetDuplicates, SetGroup, Uploaded, UploadedSet
-from dedupd.web.problems import Problem
+from dedupd.web.problems import Problem, ending
 from dedupd.web.uploads import Receiver, Upload
 
 T = TypeVar("T")
 MB = 1_000_000
 AT_ONCE = 4
-"""Sets being received."""
+"""Sets being received at a time."""
+TURN_SECONDS = 10.0
+"""Seconds that one set has the worker for itself while others wait: each change starts a new process."""
 MOST = 1_000
-"""Sets kept."""
+"""Sets kept, at most."""
 _ONE_MONTH = "2000-01"
-"""All of a set is compared with all: as photos of one month, whatever they say of themselves."""
+"""All pictures of a set are compared with each other: they count as photos of one month, whatever their date
+is."""
 _HASH_BITS = 64
 
 
@@ -44,34 +49,35 @@ _HASH_BITS = 64
 class _Set:
     folder: Path
     room: int
-    """Bytes that are counted for it."""
+    """Bytes that count for it."""
     ends: float
     uploads: list[Upload] = field(default_factory=list[Upload])
     images: list[Uploaded | None] = field(default_factory=list[Uploaded | None])
     found: dict[float | None, SetDuplicates] = field(default_factory=dict[float | None, SetDuplicates])
-    """By threshold."""
+    """Results by threshold."""
 
 
 class Sets:
-    """`folder` is this server's own, empty at its start; `now` is a clock that only runs forward."""
+    """All sets. `folder` is this server's own, empty at its start; `now` is a clock that only runs forward."""
 
     def __init__(
         self, settings: Settings, places: Places, folder: Path, now: Callable[[], float] = time.monotonic,
-        eyes: Callable[[], Vision | None] = lambda: None,
+        vision: Callable[[], Vision | None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`eyes`: None for a worker of each set's own."""
+        """`vision`: the vision worker to use; None for a worker of each set's own."""
         self._settings, self._places, self._folder, self._now = settings, places, folder, now
-        self._eyes = eyes
+        self._vision = vision
         self._open: tuple[Path, Library] | None = None
-        """The set that was asked about last: whoever sends pictures asks soon, and a worker that is there is quicker."""
+        """The set that was used last, kept open: a client that sends pictures asks soon, and a running worker
+        answers faster."""
         self._sets: dict[str, _Set] = {}
-        self._coming = 0
+        self._coming = self._asking = 0
         # One worker process at a time sees, however many sets there are.
         self._worker = ThreadPoolExecutor(1, "web-sets")
         self._ending = threading.Event()
 
     def close(self) -> None:
-        """What is looked at or compared now ends at its next safe point."""
+        """End what is being indexed or compared, at its next safe point."""
         self._ending.set()
         self._worker.submit(self._let_go)
         self._worker.shutdown(wait=True)
@@ -81,7 +87,8 @@ class Sets:
         return self._settings.web.upload_mb * MB
 
     async def receive(self, boundary: bytes, body: AsyncIterable[bytes], said: int | None) -> UploadedSet:
-        """Keep what comes and look at it. `said`: bytes, if the sender told. Raises Problem: 400, 413, 422, 429."""
+        """Receive a set and index it. `said`: bytes, if the client announced them. Raises Problem: 400, 413,
+        422, 429."""
         self._make_room(self.most_bytes if said is None else min(said, self.most_bytes))
         id, limits = str(uuid.uuid4()), self._settings.web
         fresh = _Set(
@@ -95,7 +102,7 @@ class Sets:
             photos.mkdir(parents=True, mode=0o700)
             fresh.uploads = await Receiver(folder=photos, most=limits.upload_files).take(boundary, body)
             fresh.room = sum(upload.path.stat().st_size for upload in fresh.uploads)
-            fresh.images = await self._do(lambda: self._look(fresh))
+            fresh.images = await self._in_turns(lambda stop: self._look(fresh, stop))
         except BaseException:
             self._sets.pop(id, None)
             self._worker.submit(self._remove, fresh.folder)
@@ -105,9 +112,9 @@ class Sets:
         return UploadedSet(request_id=id, images=fresh.images)
 
     async def duplicates(self, id: str, threshold: float | None) -> SetDuplicates:
-        """Which are duplicates of which. `threshold`: as for `dedupd scan`. Raises Problem 404."""
+        """The duplicates in a set. `threshold`: as for `dedupd scan`. Raises Problem 404."""
         kept = self._known(id)
-        return await self._do(lambda: self._compare(kept, threshold))
+        return await self._in_turns(lambda stop: self._compare(kept, threshold, stop))
 
     async def drop(self, id: str) -> None:
         """Forget a set now. Raises Problem 404."""
@@ -116,7 +123,8 @@ class Sets:
         await self._do(lambda: self._remove(kept.folder))
 
     def expire(self) -> None:
-        """Forget what is older than an hour, or what is configured. Called now and then, and before each question."""
+        """Forget sets that are older than configured (an hour). Called from time to time, and before each
+        question."""
         for id in [id for id, kept in self._sets.items() if kept.ends <= self._now()]:
             self._worker.submit(self._remove, self._sets.pop(id).folder)
 
@@ -139,10 +147,36 @@ class Sets:
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
+    async def _in_turns(self, work: Callable[[Stop], T]) -> T:
+        """However long it takes, others come in between: what one turn has done, the next need not do."""
+        self._asking += 1
+        try:
+            while True:
+                done = await self._do(lambda: self._turn(work))
+                if done is not None:
+                    return done[0]
+        finally:
+            self._asking -= 1
+
     # ---- in the worker thread
 
+    def _turn(self, work: Callable[[Stop], T]) -> tuple[T] | None:
+        """What came of it; None when it is to go on after the others."""
+        begun, over = self._now(), False
+
+        def stop() -> bool:
+            nonlocal over
+            long = self._asking > 1 and self._now() - begun >= TURN_SECONDS
+            over = over or long or self._ending.is_set()
+            return over
+
+        done = work(stop)
+        if self._ending.is_set():
+            raise ending()
+        return None if over else (done,)
+
     def _library(self, kept: _Set, threshold: float | None = None) -> Library:
-        """As the library's own: its model, its thresholds, its policy and tiers."""
+        """Like the main library's: its model, its thresholds, its policy and tiers."""
         if self._open is None or self._open[0] != kept.folder:
             self._let_go()
             self._open = kept.folder, self._opened(kept)
@@ -165,10 +199,10 @@ class Sets:
         try:
             with closing(LibraryView(mine, self._places)) as view:
                 settings = replace(settings, embedder=view.ledger.get("embedder") or settings.embedder)
-                library = Library(settings, where, vision=self._eyes())
-                bring_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
+                library = Library(settings, where, vision=self._vision())
+                copy_thresholds(view.ledger, library.ledger, view.ledger.get("model"))
         except StateError:  # there is no library yet
-            library = Library(settings, where, vision=self._eyes())
+            library = Library(settings, where, vision=self._vision())
         return library
 
     def _let_go(self) -> None:
@@ -177,15 +211,15 @@ class Sets:
             self._open = None
 
     def _remove(self, folder: Path) -> None:
-        """What was uploaded: no photo of the library's is ever below this server's own folder."""
+        """Delete an uploaded set: no photo of the library is ever below this server's own folder."""
         if self._open is not None and self._open[0] == folder:
             self._let_go()
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _look(self, kept: _Set) -> list[Uploaded | None]:
+    def _look(self, kept: _Set, stop: Stop) -> list[Uploaded | None]:
         library = self._library(kept)
         library.roots.reconcile()
-        library.passes.ingest(stop=self._ending.is_set)
+        library.passes.ingest(stop=stop)
         rows = {
             row.path: row for row in library.ledger.inventory.files(library.roots.all[0].id) if row.state == FileState.INDEXED
         }  # fmt: skip
@@ -201,14 +235,17 @@ class Sets:
             )
         return images
 
-    def _compare(self, kept: _Set, threshold: float | None) -> SetDuplicates:
-        if threshold not in kept.found:
-            if not kept.folder.exists():
-                raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
-            library = self._library(kept, threshold)
-            library.grouper.regroup(stop=self._ending.is_set)
-            kept.found[threshold] = _duplicates(kept, library.groups())
-        return kept.found[threshold]
+    def _compare(self, kept: _Set, threshold: float | None, stop: Stop) -> SetDuplicates:
+        if threshold in kept.found:
+            return kept.found[threshold]
+        if not kept.folder.exists():
+            raise Problem(404, "not_found", "there is no such set: it was deleted meanwhile")
+        library = self._library(kept, threshold)
+        library.passes.group(stop=stop)
+        found = _duplicates(kept, library.groups())
+        if not stop():
+            kept.found[threshold] = found
+        return found
 
 
 def _duplicates(kept: _Set, groups: list[GroupView]) -> SetDuplicates:

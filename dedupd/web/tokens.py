@@ -1,6 +1,7 @@
-"""The token: who holds it may decide about the photos. It lies in `<state>/web.token`, mode 0600.
+"""The token: whoever has it may decide about the photos. It is in `<state>/web.token`, mode 0600.
 
-Must never print it where others can read, nor compare it in a time that tells how much of a guess was right.
+Must never print it where others can read it, nor compare it in a time that depends on how much of a guess was
+right.
 """
 
 from __future__ import annotations
@@ -16,29 +17,31 @@ from dedupd.drafts import draft_of
 from dedupd.errors import StateError, UsageError
 
 _SHORTEST = 32
-"""Letters; a shorter one was not made here."""
+"""Characters; a shorter token was not made here."""
 
 
 class Tokens:
-    """The lasting token, what stands for it in a cookie, and a ticket that opens the door once."""
+    """The lasting token, the value that represents it in a cookie, and a ticket that works once."""
 
     def __init__(self, token: str) -> None:
         self.token = token
-        # Cookies go to every port of a host. This one opens the door too, but does not tell the token in the file.
+        # Browsers send cookies to every port of a host. This value gives access too, but does not reveal the
+        # token in the file.
         self.cookie = hmac.new(token.encode(), b"dedupd cookie", hashlib.sha256).hexdigest()
         self._ticket = ""
 
     def ticket(self) -> str:
-        """In place of the token in an address that others may read, such as a browser's command line: valid once."""
+        """Used in the place of the token in an address that others may read, such as a browser's command
+        line; valid once."""
         self._ticket = secrets.token_urlsafe(32)
         return self._ticket
 
     def opens(self, given: str) -> bool:
-        """True for the token."""
+        """Whether it is the token."""
         return _equal(given, self.token)
 
     def opens_once(self, given: str) -> bool:
-        """True for the token and, the first time, for the ticket."""
+        """Whether it is the token or, the first time, the ticket."""
         by_ticket = bool(self._ticket) and _equal(given, self._ticket)
         if by_ticket:
             self._ticket = ""
@@ -53,7 +56,8 @@ def _equal(given: str, known: str) -> bool:
 
 
 def token_in(path: Path) -> str:
-    """The token of this state, made at the first use, and anew when others could have read it. Raises StateError."""
+    """The token of this state; made at the first use, and made anew when others could have read it. Raises
+    StateError."""
     try:
         return _kept(path) or _made(path)
     except OSError as error:
@@ -63,7 +67,8 @@ def token_in(path: Path) -> str:
 
 
 def token_of(path: Path) -> str:
-    """The token in a file that its owner named; made there when nothing has that name, and never replaced. Raises UsageError."""
+    """The token in a file that its owner named; made there when the file does not exist, and never replaced.
+    Raises UsageError."""
     try:
         found = _kept(path)
         if not found and os.path.lexists(path):

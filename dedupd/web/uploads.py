@@ -1,6 +1,7 @@
-"""Uploaded files, written as they come: counted, limited, each in a folder of its own under a harmless name.
+"""Uploaded files, written as they arrive: counted, limited, each in a folder of its own under a harmless
+name.
 
-Must never hold a file in memory, believe a length or a name, or write outside the folder it was given.
+Must never hold a file in memory, trust a length or a name, or write outside the given folder.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ class Upload:
     """One file of a set; its folder holds nothing else."""
 
     name: str
-    """As the sender called it: to be shown, never opened."""
+    """The name that the client gave: to be shown, never opened."""
     path: Path
 
 
 def harmless(name: str) -> str:
-    """A file name for the disk that still reads like `name`: no folders, no hidden files, nothing but letters and a few signs."""
+    """A file name for the disk that resembles `name`: no folders, no hidden files, only letters and a few
+    signs."""
     last = re.split(r"[/\\]", name)[-1]
     plain = _HARMLESS.sub("_", unicodedata.normalize("NFC", last)).strip(" .")
     stem, dot, ending = plain.rpartition(".")
@@ -60,11 +62,11 @@ def boundary_of(content_type: str) -> bytes:
 
 @dataclass(slots=True, kw_only=True)
 class Receiver:
-    """Takes one multipart body apart. `folder`: where each file gets a folder of its own."""
+    """Parses one multipart body. `folder`: where each file gets a folder of its own."""
 
     folder: Path
     most: int
-    """Files."""
+    """Files in one body, at most."""
     found: list[Upload] = field(default_factory=list[Upload])
     _headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     _name: bytes = b""
@@ -73,7 +75,7 @@ class Receiver:
     _whole: bool = False
 
     async def take(self, boundary: bytes, body: AsyncIterable[bytes]) -> list[Upload]:
-        """All files, in order. Raises Problem: 400, 413, 422."""
+        """All files of the body, in order. Raises Problem: 400, 413, 422."""
         try:
             parser = self._parser(boundary)
             async for chunk in body:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.machine_gauge import MachineGauge, battery_told
+from dedupd.adapters.machine_gauge import MachineGauge, battery_from_pmset
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sysfs is Linux")
 
@@ -58,6 +58,6 @@ def test_load_is_told_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_pmset_prints() -> None:
     line = " -InternalBattery-0 (id=4522083)\t{}%; {}; 3:12 remaining present: true\n"
-    assert battery_told("Now drawing from 'Battery Power'\n" + line.format(57, "discharging")) == 57
-    assert battery_told("Now drawing from 'AC Power'\n" + line.format(57, "charging")) is None
-    assert battery_told("") is None
+    assert battery_from_pmset("Now drawing from 'Battery Power'\n" + line.format(57, "discharging")) == 57
+    assert battery_from_pmset("Now drawing from 'AC Power'\n" + line.format(57, "charging")) is None
+    assert battery_from_pmset("") is None

@@ -13,12 +13,12 @@ from blake3 import blake3
 from dedupd.adapters.stores.backfill_records import ChunkRecord, RefusedPicture, commits
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.bulk.backfill import BackfillOutcome, Engine, backfill, check_places
-from dedupd.bulk.plan import Chunk, SeenBy
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.plan import Chunk, ModelAndRecipe
+from dedupd.bulk.pool import FailedChunk, Finished
 from dedupd.core.foreign import Scope
 from dedupd.errors import DedupdError, UsageError
 
-EYES = SeenBy(model="m", recipe="1")
+EYES = ModelAndRecipe(model="m", recipe="1")
 
 
 class Archive:
@@ -60,9 +60,9 @@ class Archive:
         )  # fmt: skip
 
     def engine(self, fails: Callable[[int], bool] = lambda number: False) -> Engine:
-        def run(chunks: Sequence[Chunk]) -> Iterator[Seen]:
+        def run(chunks: Sequence[Chunk]) -> Iterator[Finished]:
             for number, chunk in enumerate(chunks):
-                yield UnseenChunk(chunk=chunk, reason="no power") if fails(number) else self.process(chunk)
+                yield FailedChunk(chunk=chunk, reason="no power") if fails(number) else self.process(chunk)
 
         return run
 
@@ -115,7 +115,7 @@ def test_what_is_new_or_changed_is_seen_and_the_commit_has_its_old_chunks_no_mor
 
 
 def test_a_driver_that_is_interrupted_goes_on_where_it_was(archive: Archive) -> None:
-    def interrupted(chunks: Sequence[Chunk]) -> Iterator[Seen]:
+    def interrupted(chunks: Sequence[Chunk]) -> Iterator[Finished]:
         yield archive.process(chunks[0])
         yield archive.process(chunks[1])
         raise KeyboardInterrupt

@@ -11,12 +11,12 @@ from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.adapters.vision import messages
 from dedupd.bulk import chunk_worker, pool
 from dedupd.bulk.chunk_worker import Orders
-from dedupd.bulk.plan import Chunk, SeenBy
-from dedupd.bulk.pool import UnseenChunk
+from dedupd.bulk.plan import Chunk, ModelAndRecipe
+from dedupd.bulk.pool import FailedChunk
 from dedupd.core.photo import Traits, Unreadable
 from dedupd.errors import DedupdError, VisionError
 
-EYES = SeenBy(model="m", recipe="1")
+EYES = ModelAndRecipe(model="m", recipe="1")
 ORDERS = Orders(to=b"/rows", cache=b"/cache", embedder="hashes", batch_size=2)
 
 
@@ -88,6 +88,6 @@ def test_every_chunk_of_a_pool_comes_back_once_with_its_reason_when_it_failed(
     monkeypatch.setattr(pool, "ChunkWorker", Seer)
     chunks = [chunk(str(n)) for n in range(9)]
     found: list[Any] = list(pool.run(chunks, ORDERS, 3))
-    failed = {each.chunk.key: each.reason for each in found if isinstance(each, UnseenChunk)}
+    failed = {each.chunk.key: each.reason for each in found if isinstance(each, FailedChunk)}
     assert failed == {"3": "no model", "5": "RuntimeError: a bug"}
     assert sorted(each for each in found if isinstance(each, str)) == ["0", "1", "2", "4", "6", "7", "8"]

@@ -24,14 +24,14 @@ from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.bulk.chunk_worker import ChunkWorker
 from dedupd.bulk.compare_rows import PairsOutcome, blocks_of, compare_rows
-from dedupd.bulk.plan import SeenBy, Strip
-from dedupd.bulk.pool import Seen, UnseenChunk
+from dedupd.bulk.plan import ModelAndRecipe, Strip
+from dedupd.bulk.pool import FailedChunk, Finished
 from dedupd.core.adoption import Adoption
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
 
 DIMENSIONS, BAR = 64, 0.8
-EYES = SeenBy(model="m", recipe="1")
+EYES = ModelAndRecipe(model="m", recipe="1")
 MARGINS = "m1"
 
 
@@ -85,14 +85,14 @@ class Archive:
         said = msgspec.json.encode(Commit(model="m", recipe="1", chunks=files))
         self.store.write(f"commits/{commit}.json", said)
 
-    def engine(self, strips: Sequence[Strip]) -> Iterator[Seen]:
+    def engine(self, strips: Sequence[Strip]) -> Iterator[Finished]:
         comparing = ChunkWorker.__new__(ChunkWorker)
         comparing._worker = Worker()  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
         for strip in strips:
             self.compared.append(strip.key)
             yield comparing.pair(strip)
 
-    def compare(self, engine: Callable[[Sequence[Strip]], Iterator[Seen]] | None = None) -> PairsOutcome:
+    def compare(self, engine: Callable[[Sequence[Strip]], Iterator[Finished]] | None = None) -> PairsOutcome:
         bar = BAR if self.index.dimensions else None
         return compare_rows(str(self.to), EYES, bar, engine or self.engine, rows=20, blocks=2)
 
@@ -165,9 +165,9 @@ def test_a_second_run_compares_nothing_again_and_a_new_file_its_own_blocks_alone
 def test_what_is_not_finished_is_not_said_to_be(tmp_path: Path) -> None:
     archive = Archive(tmp_path, photos(120))
 
-    def failing(strips: Sequence[Strip]) -> Iterator[Seen]:
+    def failing(strips: Sequence[Strip]) -> Iterator[Finished]:
         for number, seen in enumerate(archive.engine(strips)):
-            yield seen if number % 2 else UnseenChunk(chunk=strips[number], reason="no power")
+            yield seen if number % 2 else FailedChunk(chunk=strips[number], reason="no power")
 
     outcome = archive.compare(failing)
     assert 0 < outcome.missing < outcome.strips and outcome.problems == ["no power"]

@@ -16,7 +16,7 @@ pytest.importorskip("ray")
 from dedupd.adapters.stores.backfill_records import ChunkRecord
 from dedupd.bulk import on_ray
 from dedupd.bulk.plan import Chunk
-from dedupd.bulk.pool import UnseenChunk
+from dedupd.bulk.pool import FailedChunk
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +54,6 @@ def test_what_is_lost_is_handed_out_again_and_never_for_ever(cluster: on_ray.Clu
     chunks = deque(Chunk(key=key, source=os.fsencode(tmp_path), names=[b"x"], sizes=[1]) for key in keys)
     found = list(cluster._hand_out(chunks, made.remote, 2))
     assert sorted(each.key for each in found if isinstance(each, ChunkRecord)) == ["a", "b", "c", "once"]
-    (lost,) = (each for each in found if isinstance(each, UnseenChunk))
+    (lost,) = (each for each in found if isinstance(each, FailedChunk))
     assert lost.chunk.key == "always"
     assert "lost 3 times" in lost.reason

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 
 from dedupd.adapters.stores.found import Found
-from dedupd.bulk.plan import Chunk, SeenBy, chunks_of
+from dedupd.bulk.plan import Chunk, ModelAndRecipe, chunks_of
 
-EYES = SeenBy(model="m", recipe="1")
+EYES = ModelAndRecipe(model="m", recipe="1")
 
 
 def listing(count: int) -> list[Found]:
     return [Found(name=f"2024/{n:04}.jpg", size=n, version=7) for n in range(count)]
 
 
-def plan(pictures: list[Found], source: str = "/photos", seen_by: SeenBy = EYES) -> list[Chunk]:
-    return list(chunks_of(source, pictures, seen_by, 16))
+def plan(
+    pictures: list[Found], source: str = "/photos", model_and_recipe: ModelAndRecipe = EYES
+) -> list[Chunk]:
+    return list(chunks_of(source, pictures, model_and_recipe, 16))
 
 
 def test_chunks_hold_every_picture_once_in_order_and_none_is_much_too_large() -> None:
@@ -40,8 +42,8 @@ def test_a_new_or_changed_picture_changes_the_chunks_around_it_alone() -> None:
 def test_another_source_or_other_eyes_are_other_chunks() -> None:
     keys = [
         plan(listing(3))[0].key, plan(listing(3), "/other")[0].key,
-        plan(listing(3), seen_by=SeenBy(model="n", recipe="1"))[0].key,
-        plan(listing(3), seen_by=SeenBy(model="m", recipe="2"))[0].key,
+        plan(listing(3), model_and_recipe=ModelAndRecipe(model="n", recipe="1"))[0].key,
+        plan(listing(3), model_and_recipe=ModelAndRecipe(model="m", recipe="2"))[0].key,
     ]  # fmt: skip
     assert len(set(keys)) == 4
 

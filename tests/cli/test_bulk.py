@@ -15,7 +15,7 @@ from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, Ref
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.bulk import chunk_worker, pool
 from dedupd.bulk.chunk_worker import Orders
-from dedupd.bulk.plan import Chunk, SeenBy, Strip
+from dedupd.bulk.plan import Chunk, ModelAndRecipe, Strip
 from dedupd.cli.main import main
 from dedupd.core.adoption import Adoption
 from dedupd.errors import VisionError
@@ -32,8 +32,8 @@ class Seer:
     def __init__(self, orders: Orders) -> None:
         Seer.embedders.append(orders.embedder)
 
-    def seen_by(self) -> SeenBy:
-        return SeenBy(model="m/1", recipe="1")
+    def model_and_recipe(self) -> ModelAndRecipe:
+        return ModelAndRecipe(model="m/1", recipe="1")
 
     def process(self, chunk: Chunk) -> ChunkRecord:
         if Seer.fails:
@@ -102,7 +102,7 @@ def test_rows_are_compared_when_all_of_them_are_there(
     whole = record.read_bytes()
     record.write_bytes(whole.replace(b'"chunks":[]', b'"chunks":[{"file":"c","digest":"d","rows":2}]'))
     monkeypatch.setattr("dedupd.bulk.backfill._commit", lambda *_: None)  # its chunk has no file here
-    bars = list[SeenBy]()
+    bars = list[ModelAndRecipe]()
     monkeypatch.setattr("dedupd.cli.commands.backfill._bar", lambda settings, places, eyes: bars.append(eyes))
     capsys.readouterr()
     assert fill(archive, "--pairs", "--json", "--model", "lite0") == 0

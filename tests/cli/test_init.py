@@ -128,5 +128,5 @@ def test_without_a_folder_the_next_step_is_to_name_one(
 ) -> None:
     config = tmp_path / "config.toml"
     assert main(["init", "--config", str(config)]) == ExitCode.OK
-    assert "put your folders into its `roots`" in capsys.readouterr().out
+    assert "Put your folders into its `roots`" in capsys.readouterr().out
     assert load(config, places(tmp_path / "state", config)).roots == ()

@@ -15,7 +15,7 @@ from dedupd.adapters.apple.exported_files import ExportedFiles
 from dedupd.adapters.apple.osxphotos import OsxPhotos, Report
 from dedupd.cli.commands import photos as command
 from dedupd.cli.main import main
-from dedupd.core.apple_photos import ALBUM, Beside, ExportedFile, Exports, for_the_album
+from dedupd.core.apple_photos import ALBUM, AlbumPair, ExportedFile, Exports, for_the_album
 from dedupd.errors import ExitCode, PhotosError
 from tests.fakes.apple_photos import FakePhotos
 from tests.fakes.vision import pseudo_photo
@@ -106,6 +106,12 @@ def test_originals_edits_and_moving_halves_come_into_their_months(mac: Mac) -> N
     assert mac.export()[1]["changed"] == 1
     assert mac.photos.asked[0][1:4] == [str(mac.folder), "--update", "--directory"]
     assert not {"--cleanup", "--overwrite"} & {word for words in mac.photos.asked for word in words}
+
+
+def test_what_lies_in_icloud_alone_is_fetched_only_when_asked_for(mac: Mac) -> None:
+    mac.export()
+    mac.export("--download-missing")
+    assert ["--download-missing" in words for words in mac.photos.asked] == [False, True]
 
 
 def test_one_that_fails_is_told(mac: Mac) -> None:
@@ -350,7 +356,7 @@ def test_what_is_no_duplicate_any_more_is_told_before_it_is_deleted(moved: Mac) 
 
 def test_a_photo_that_is_kept_elsewhere_is_not_proposed() -> None:
     """Each the keeper of the other: deleting both would be the end of it."""
-    rows = [Beside(path="a", uuid="A", keeper="B"), Beside(path="b", uuid="B", keeper="A")]
+    rows = [AlbumPair(path="a", uuid="A", keeper="B"), AlbumPair(path="b", uuid="B", keeper="A")]
     going, left = for_the_album(rows, {"A", "B"})
     assert going == [] and len(left) == 2
 

@@ -401,8 +401,11 @@ def test_a_raw_moves_for_nothing_but_its_own_bytes_and_nothing_unasked_for_a_raw
     """Whatever the policy: what was compared of it is one way to develop it (P16)."""
     pair = edge(COLOURFUL, SENSOR, one="a", other="r")
     for waived in (NOTHING, WAIVED):
-        assert "raw" in aspects(lost(pair, RAW, PHOTO, waived=waived))
-        assert aspects(lost(pair, PHOTO, RAW, waived=waived)) >= {"raw"}
+        assert "source" in aspects(lost(pair, RAW, PHOTO, waived=waived))
+        assert aspects(lost(pair, PHOTO, RAW, waived=waived)) >= {"source"}
+    document = replace(RAW, format="Photoshop")
+    assert lost(pair, document, PHOTO)[0].clause == "is the Photoshop file"
+    assert lost(pair, PHOTO, document)[0].clause == "is a picture that any program shows"
     same = edge(replace(COLOURFUL), replace(COLOURFUL), one="r", other="s")
-    assert aspects(lost(same, RAW, replace(RAW, content="s"))) == {"raw"}
+    assert aspects(lost(same, RAW, replace(RAW, content="s"))) == {"source"}
     assert lost(replace(same, relation=Relation.EXACT), RAW, RAW) == ()

@@ -57,7 +57,7 @@ def test_a_document_named_like_media_is_none(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [mp4(), raw(), jxl(), mkv(), avi(), mts(), PDF, ZIP, EXE, PSD])
 @pytest.mark.parametrize(
-    "name", ["a.jpg", "a.pdf", "a.docx", "a.zip", "a.txt", "a.exe", "a.psd", "a.svg", "a", "a.tif"]
+    "name", ["a.jpg", "a.pdf", "a.docx", "a.zip", "a.txt", "a.exe", "a.eps", "a.svg", "a", "a.tif"]
 )
 def test_media_named_like_something_else_is_none(name: str, data: bytes) -> None:
     assert kind_of(data, name) == ""

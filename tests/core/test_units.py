@@ -413,3 +413,9 @@ def test_google_names_of_any_letters_and_number() -> None:
     jsons = [f"{name}.supplemental-metadata.json" for name in names]
     units = units_in([*names, *jsons])
     assert all(units[name].companions == (json,) for name, json in zip(names, jsons, strict=True))
+
+
+def test_an_editors_document_belongs_to_no_photo_and_takes_nothing_from_one() -> None:
+    assert shape("a.psd", "a.jpg", "a.cr2", "a.xmp") == {"a.psd": (), "a.jpg": ("a.cr2", "a.xmp")}
+    assert shape("a.psd", "a.cr2") == {"a.psd": (), "a.cr2": ()}
+    assert shape("a.psd", "a.xmp") == {"a.psd": ("a.xmp",)}

@@ -26,7 +26,7 @@ def test_what_waited_for_its_turn_does_nothing_once_paused(rig: JobsRig, shelf: 
     rig.jobs.hint(str(shelf.path("2024/06")), False)
     rig.due["hints"]()
     rig.jobs._retry()
-    rig.jobs.look_everywhere()
+    rig.jobs.reconcile_all()
     rig.jobs.recluster()
     assert len(rig.engine.queued) == 4
     rig.jobs.paused = True
@@ -50,14 +50,14 @@ def test_a_scan_that_a_pause_ends_moves_nothing_and_is_no_success(
         rig.jobs.scan(shelf.library, months=None, dry_run=False, yes=True, left=lambda: False)
     assert refused.value.exit_code == ExitCode.FAILED
     assert COPY in shelf.files()
-    assert rig.jobs.look_everywhere in rig.soon
+    assert rig.jobs.reconcile_all in rig.soon
 
 
 def test_a_look_that_was_ended_early_is_begun_again(rig: JobsRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rig.engine, "give_way", lambda: True)
-    rig.jobs.look_everywhere()
+    rig.jobs.reconcile_all()
     rig.work()
-    assert rig.jobs.look_everywhere in rig.soon
+    assert rig.jobs.reconcile_all in rig.soon
 
 
 def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
@@ -84,7 +84,7 @@ def test_hints_that_were_not_all_looked_at_are_not_lost(
     monkeypatch.setattr(rig.engine, "give_way", lambda: True)
     rig.jobs.hint(str(shelf.path("2024/06")), False)
     rig.look_at_hints()
-    assert rig.jobs.look_everywhere in rig.soon
+    assert rig.jobs.reconcile_all in rig.soon
 
 
 def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
@@ -95,6 +95,6 @@ def test_a_look_that_was_ended_early_says_nothing_of_what_cannot_be_read(
     monkeypatch.setattr(
         shelf.library.movement, "rescue", lambda stop: pytest.fail("the next look asks about keepers")
     )
-    rig.jobs.look_everywhere()
+    rig.jobs.reconcile_all()
     rig.work()
     assert rig.jobs.unread() == ["2023 cannot be read"]

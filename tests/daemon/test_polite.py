@@ -46,7 +46,7 @@ def done(pair: Shelf) -> bool:
 def test_on_a_low_battery_nothing_is_looked_at_and_plugged_in_everything(rig: JobsRig, pair: Shelf) -> None:
     rig.jobs.consider(NOON, LOW)
     assert "on battery at 20 %" in rig.jobs.waits
-    rig.jobs.look_everywhere()
+    rig.jobs.reconcile_all()
     rig.jobs.recluster()
     rig.work()
     assert not done(pair)
@@ -57,7 +57,7 @@ def test_on_a_low_battery_nothing_is_looked_at_and_plugged_in_everything(rig: Jo
 
 
 def test_what_waited_for_its_turn_does_nothing_when_heavy_work_waits(rig: JobsRig, pair: Shelf) -> None:
-    rig.jobs.look_everywhere()
+    rig.jobs.reconcile_all()
     rig.jobs.consider(NOON, LOW)
     rig.work()
     assert not done(pair)
@@ -72,14 +72,14 @@ def test_a_task_at_work_ends_at_its_next_safe_point_unless_a_person_asked(rig: J
 
 def test_what_a_person_asks_for_is_done_at_once(rig: JobsRig, pair: Shelf) -> None:
     rig.jobs.consider(NOON, LOW)
-    rig.jobs.look_now()
+    rig.jobs.reconcile_now()
     rig.work()
     assert done(pair)
 
 
 def test_a_person_asks_in_vain_while_it_is_paused(rig: JobsRig, pair: Shelf) -> None:
     rig.jobs.pause(None)
-    rig.jobs.look_now()
+    rig.jobs.reconcile_now()
     rig.work()
     assert not done(pair)
 
@@ -119,7 +119,7 @@ def handlers(rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Han
         return done
 
     monkeypatch.setattr(rig.engine, "submit", submit)
-    services = SimpleNamespace(jobs=rig.jobs, engine=rig.engine, tell_status=lambda: None)
+    services = SimpleNamespace(jobs=rig.jobs, engine=rig.engine, send_status=lambda: None)
     return Handlers(cast("Services", services))
 
 

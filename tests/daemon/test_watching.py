@@ -29,7 +29,7 @@ class Rig:
     def hint(self, folder: str, whole: bool) -> None:
         self.hints[folder] = whole
 
-    def look_everywhere(self) -> None:
+    def reconcile_all(self) -> None:
         self.everywhere += 1
 
     async def check(self, said: str) -> dict[str, bool]:

@@ -83,7 +83,7 @@ def of_report(report: Path) -> list[Any]:
     return sorted([g["relation"], g["keep"], sorted(g["duplicates"]), sorted(g["review"])] for g in found)
 
 
-def seen_by(url: str) -> int:
+def model_and_recipe(url: str) -> int:
     with urlopen(f"{url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     (line,) = (line for line in lines if line.startswith("dedupd_embed_pictures_total "))
@@ -104,7 +104,7 @@ def test_groups_are_those_of_a_local_scan_wherever_the_model_is(converted: House
         anew(house)
         assert groups(house, "remote") == local
         trials = 2  # each service sees one picture when it starts
-        assert seen_by(one) + seen_by(two) == photos + trials
+        assert model_and_recipe(one) + model_and_recipe(two) == photos + trials
         assert "remote, http" in house.cli("status").out
         assert "embedding" in house.cli("doctor").out
 
@@ -124,7 +124,7 @@ def test_groups_are_those_of_a_local_scan_wherever_the_model_is(converted: House
             env=house.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         end = time.monotonic() + PATIENCE
-        while (seen := seen_by(url)) < 4:
+        while (seen := model_and_recipe(url)) < 4:
             assert time.monotonic() < end
             time.sleep(0.002)
         process.kill()

@@ -96,6 +96,7 @@ class FakeDaemon:
         self.moves: list[MoveView] = []
         self.lessons: list[LessonView] = []
         self.paused = False
+        self.waits = ""
         self.progress: ProgressView | None = None
         self.attention: list[str] = []
         self.held_better = 0
@@ -217,6 +218,7 @@ class FakeDaemon:
             held_better=self.held_better,
             attention=self.attention,
             paused=self.paused,
+            waits=self.waits,
             waiting_to_move=sum(len(g.duplicates) for g in proposed),
             bytes_to_move=sum(g.bytes for g in proposed),
             root_details=self.roots,

@@ -114,4 +114,4 @@ def test_memory_does_not_grow_with_what_waits_nor_with_the_library(tmp_path: Pat
             )
         assert peak(lambda: ingest(ledger, eyes, clock)) < 3
         assert len(set(eyes.looked)) == len(eyes.looked) == photos
-        assert peak(lambda: Comparison(ledger, eyes, clock).make_whole()) < 1.5
+        assert peak(lambda: Comparison(ledger, eyes, clock).ensure_complete()) < 1.5

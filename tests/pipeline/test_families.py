@@ -60,7 +60,7 @@ def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
     stops = iter([False, False, True] * 100)
     rounds = 0
     while shelf.library.grouper.left():
-        shelf.library.grouper.work_off(lambda: next(stops))
+        shelf.library.grouper.compare_deferred(lambda: next(stops))
         rounds += 1
         assert rounds < 100
     assert rounds > 1, "it was stopped on the way"
@@ -74,7 +74,7 @@ def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
 ) -> None:
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
-    assert shelf.library.grouper.work_off()
+    assert shelf.library.grouper.compare_deferred()
     shelf.library.grouper.regroup()
     monkeypatch.undo()
     other = Shelf(tmp_path / "other")
@@ -134,7 +134,7 @@ def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
             shelf.library.grouper.regroup()
     assert waiting(shelf) == ["2024-06"]
     shelf.library.grouper.regroup()
-    shelf.library.grouper.work_off()
+    shelf.library.grouper.compare_deferred()
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
 
 
@@ -163,7 +163,7 @@ def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
 
     monkeypatch.setattr(shelf.vision, "candidates", candidates)
     with pytest.raises(KilledError):
-        shelf.library.grouper.work_off()
+        shelf.library.grouper.compare_deferred()
     assert shelf.library.grouper.left() == before - 1
     assert waiting(shelf) == ["2024-06"]
 
@@ -184,13 +184,13 @@ def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_betwee
     with monkeypatch.context() as patch:
         patch.setattr(shelf.ledger.judgement, "forget_compared", killed)
         with pytest.raises(KilledError):
-            shelf.library.grouper.work_off()
+            shelf.library.grouper.compare_deferred()
     assert shelf.ledger.judgement.next_deferred(shelf.vision.model) == row
-    shelf.library.grouper.work_off()
+    shelf.library.grouper.compare_deferred()
     assert not shelf.library.grouper.left()
     unread.clear()
     shelf.library.grouper.regroup()
-    while shelf.library.grouper.work_off():
+    while shelf.library.grouper.compare_deferred():
         pass
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
 
@@ -203,7 +203,7 @@ def test_a_photo_that_an_index_lost_is_not_taken_for_one_without_relatives(
     every = set(combinations(sorted(shelf.vision.index), 2))
     shelf.vision.index.clear()
     shelf.again()
-    assert shelf.library.grouper.work_off()
+    assert shelf.library.grouper.compare_deferred()
     assert pairs(shelf) == every
 
 
@@ -216,7 +216,7 @@ def test_a_photo_that_cannot_be_looked_at_again_waits_until_it_can(
     assert row is not None
     del shelf.vision.index[row.content]
     monkeypatch.setattr(shelf.vision, "missing", lambda contents: [c for c in contents if c == row.content])
-    assert shelf.library.grouper.work_off()
+    assert shelf.library.grouper.compare_deferred()
     place = (row.place, shelf.vision.model, row.rules)
     assert shelf.ledger.judgement.not_compared([row.content], *place) == [row.content]
     assert waiting(shelf) == ["2024-06"]
@@ -232,7 +232,7 @@ def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
     rounds = 0
     while rig.engine.queued or rig.soon:
         rig.work()
-        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.work_off)]
+        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.compare_deferred)]
         rig.soon.clear()
         for act in acts:
             act()
@@ -250,7 +250,7 @@ def test_a_daemon_does_not_ask_for_ever_for_what_it_cannot_do(
     shelf.library.grouper.regroup()
     shelf.vision.model = "another"  # the one in the ledger is not to be had
     rig = JobsRig(shelf)
-    rig.jobs.work_off()
+    rig.jobs.compare_deferred()
     rig.work()
     assert rig.soon == []
 

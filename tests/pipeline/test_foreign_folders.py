@@ -202,7 +202,7 @@ class TestUpgrade:
         old.look()
         before = rows(old)
         old.again(ignore_defaults=True)
-        monkeypatch.setattr("dedupd.pipeline.reconcile._still_itself", lambda *what: False)
+        monkeypatch.setattr("dedupd.pipeline.reconcile._same_root", lambda *what: False)
         old.library.roots.reconcile()
         assert rows(old) == before
 

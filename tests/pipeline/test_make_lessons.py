@@ -83,7 +83,7 @@ def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shel
     shelf.library.verdicts.forget(*(x.id for x in lessons))
     assert judgement.verdicts_for_lessons("different", 99) == []
     shelf.clock.advance(100)
-    shelf.library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
+    shelf.library.verdicts.import_all((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
     assert [(v.a, v.b) for v in judgement.verdicts_for_lessons("different", 99)] == taught
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dedupd.core.photo import FileState
-from dedupd.pipeline.ingest import know_media
+from dedupd.pipeline.ingest import readmit_media
 from dedupd.pipeline.review import status_view
 from tests.support.media import avi, jxl, mkv, mp4, mts, raw
 from tests.support.pictures import picture, save
@@ -301,7 +301,7 @@ def test_a_ledger_of_before_learns_of_them_once(shelf: Shelf) -> None:
         "2024/06/z.jpg",
     }
     looked = len(shelf.vision.looked)
-    know_media(shelf.ledger)
+    readmit_media(shelf.ledger)
     shelf.pass_()
     assert looked == len(shelf.vision.looked) == 3
 

@@ -158,7 +158,7 @@ class TestInTheCloud:
         monkeypatch.setattr(walk, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
         found = shelf.library.roots.reconcile()
         assert (found.new, found.changed, found.renamed) == (0, 0, 0)
-        assert not shelf.ledger.inventory.anything_to_look_at()
+        assert not shelf.ledger.inventory.has_files_to_read()
 
     def test_a_placeholder_is_asked_about_when_its_stat_changes_and_not_before(self, shelf: Shelf) -> None:
         path = shelf.add(KEEPER)

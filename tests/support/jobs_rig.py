@@ -49,7 +49,7 @@ class JobsRig:
         """Seconds until then, as they were asked for."""
         self.jobs = Jobs(
             self.engine, cast("Scheduler", self), self.hints, settings=lambda: shelf.library.settings, reports_all=reports_all,
-            soon=lambda act, *arguments: self.soon.append(act), send=self.sent.append, tell_status=lambda: None,
+            soon=lambda act, *arguments: self.soon.append(act), send=self.sent.append, send_status=lambda: None,
         )  # fmt: skip
 
     def later(self, id: str, seconds: float, job: Callable[[], None]) -> None:

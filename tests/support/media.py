@@ -49,6 +49,43 @@ def raw(seed: int = 1, size: int = 20_000) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + entry + struct.pack("<I", 0) + _noise(seed, size)
 
 
+def psd(
+    image: Image.Image,
+    *,
+    layers: bytes = b"",
+    resources: tuple[tuple[int, bytes], ...] = (),
+    bits: int = 8,
+    version: int = 1,
+    mode: int | None = None,
+    whole: bool = True,
+    transparent: bool = False,
+) -> bytes:
+    """A Photoshop file that shows `image`; `whole` False: saved without a picture of the whole."""
+    modes = {"L": 1, "RGB": 3, "RGBA": 3, "CMYK": 4}
+    bands = [band.tobytes() for band in image.split()]
+    if image.mode == "CMYK":
+        bands = [bytes(255 - value for value in band) for band in bands]
+    header = struct.pack(
+        ">4sH6xHIIHH", b"8BPS", version, len(bands), image.height, image.width, bits,
+        modes[image.mode] if mode is None else mode,
+    )  # fmt: skip
+    said = ((1057, struct.pack(">IB", 1, whole) + bytes(8)), *resources)
+    blocks = b"".join(
+        b"8BIM" + struct.pack(">HHI", number, 0, len(body)) + body + bytes(len(body) % 2)
+        for number, body in said
+    )
+    # One layer of no size; what lies in it is only to differ.
+    block = struct.pack(">h", -1 if transparent else 1) + bytes(34) + layers
+    section = struct.pack(">I", len(block)) + block if layers or transparent else b""
+    parts = (b"", blocks, section)
+    return (
+        header
+        + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        + struct.pack(">H", 0)
+        + b"".join(bands)
+    )
+
+
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10
 _XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
 _Tags = dict[int, tuple[int, Any]]

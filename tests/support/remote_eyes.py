@@ -16,7 +16,7 @@ from PIL import Image
 
 from dedupd.adapters.vision.remote.shapes import shape_of
 from dedupd.embedding_service.routes import EmbeddingService, Guard
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
 from dedupd.web.listening import Listen, at_port_of, bound, configured
 from dedupd.web.tokens import Tokens
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync
+from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync, StatusChanged
 from dedupd.protocol.requests import GetMonths, Subscribe
 from dedupd.protocol.views import ProgressView
 from dedupd.tui.app import ReviewApp
@@ -67,6 +67,14 @@ async def test_progress_is_shown_with_rate_and_eta(reviewing: Reviewing) -> None
         await review.until(lambda: review.app.state.progress is None)
         await review.calm()
         assert "next run in 57 min" in review.text()
+
+
+async def test_why_heavy_work_waits_is_told_in_full_on_a_small_screen_too(reviewing: Reviewing) -> None:
+    async with reviewing(size=(80, 24)) as review:
+        review.fake.waits = "the machine is busy (load 3.1 a core, more than 2.0): heavy work goes on when it is calmer (speed.load)"
+        await review.fake.notify(StatusChanged(status=review.fake._status()))
+        await review.until(lambda: "waits: the machine is busy" in review.text())
+        assert "(speed.load)" in review.text()
 
 
 async def test_a_changed_month_is_asked_again_once_for_many_notices(reviewing: Reviewing) -> None:

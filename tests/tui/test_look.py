@@ -45,7 +45,7 @@ async def check(review: Review, name: str) -> None:
 
 async def test_no_daemon(reviewing: Reviewing) -> None:
     async with reviewing(size=(80, 24), online=False) as review:
-        review.app.daemon_line.path = Path("/run/user/1000/dedupd/dedupd.sock")
+        review.app.daemon_link.path = Path("/run/user/1000/dedupd/dedupd.sock")
         review.app.daemon_launcher.command = ["dedupd", "run"]
         review.app.state.why_offline = "no daemon answers at /run/user/1000/dedupd/dedupd.sock"
         review.app.refresh_bindings()

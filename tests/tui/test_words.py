@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from dedupd.protocol.views import EvidenceView, ProgressView
-from dedupd.reviewing.words import bar, evidence, fit, percent, plain, progress, size, squeeze, when
+from dedupd.protocol.views import EvidenceView, ProgressView, StatusView
+from dedupd.reviewing.words import bar, evidence, fit, percent, plain, progress, resting, size, squeeze, when
 from dedupd.tui.widgets.spans import content
 
 NASTY = "a\nb\r\t\x1b[31mred\x07\x9b2J\u202egpj.exe\u2066x\u200b\u2028\udcff\x00"
@@ -71,6 +73,15 @@ def test_progress_tells_rate_and_time_left_only_when_known() -> None:
     assert progress(ProgressView(phase="indexing", done=5, total=10, rate=0.5, eta=7300)) == (
         "Indexing 5 of 10 · 0.5/s · 2 h 2 min left"
     )
+
+
+def test_who_does_nothing_says_why() -> None:
+    def said(**status: Any) -> str:
+        return resting(StatusView(daemon="running", **status), 0.0)
+
+    assert said() == "idle" and said(paused=True, waits="x") == "paused"
+    assert re.fullmatch(r"paused until \d\d:\d\d", said(paused=True, paused_until=60.0))
+    assert said(waits="on battery at 20 %\x1b[2J") == "waits: on battery at 20 %\\e[2J"
 
 
 @given(st.floats(-1, 2), st.integers(1, 40))

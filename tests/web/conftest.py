@@ -19,8 +19,8 @@ import uvicorn
 from httpx2 import AsyncClient, Response
 
 from dedupd.config import Places, Settings
-from dedupd.web.asgi_app import ServerParts, app_of, behind_the_door, own_folder, parts
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
+from dedupd.web.asgi_app import ServerParts, app_of, own_folder, parts, with_access_control
 from dedupd.web.listening import Listen, bound, configured
 from dedupd.web.tokens import Tokens
 from tests.fakes.daemon import FakeDaemon
@@ -42,6 +42,12 @@ class Served:
     tokens: Tokens
     client: AsyncClient
     stranger: AsyncClient
+    server: uvicorn.Server
+
+    def stop(self) -> None:
+        """As SIGTERM, with no patience."""
+        self.server.config.timeout_graceful_shutdown = 0
+        self.server.should_exit = True
 
     async def get(self, path: str, **asked: Any) -> Any:
         """JSON of an answer that must be a good one."""
@@ -78,7 +84,7 @@ def serve(tmp_path: Path) -> Serve:
             listen = Listen(address="127.0.0.1", port=socket.getsockname()[1], tls_cert=certificate)
             built, tokens = parts(settings, places, folder), Tokens(TOKEN)
             change(built)
-            app = behind_the_door(
+            app = with_access_control(
                 app_of(built), site_of(listen.address, listen.port, tls=certificate is not None), tokens
             )
             server = uvicorn.Server(configured(app, listen))
@@ -91,7 +97,7 @@ def serve(tmp_path: Path) -> Serve:
             ):
                 yield Served(
                     url=listen.url, port=listen.port, places=places, built=built, tokens=tokens, client=client,
-                    stranger=stranger,
+                    stranger=stranger, server=server,
                 )  # fmt: skip
             server.should_exit = True
             await running

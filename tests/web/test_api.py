@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,20 @@ async def test_questions_that_cannot_be_meant(served: Served) -> None:
     assert refused(await served.client.get("/api/undo")) == (405, "not_allowed")
 
 
+async def test_what_is_declared_holds_together(alone: Served) -> None:
+    api = await alone.get("/openapi.json")
+    known = api["components"]["schemas"]
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(api))) <= set(known)
+    for path, methods in api["paths"].items():
+        for method, route in methods.items():
+            refusals = set(route["responses"]) - {"200", "204", "304"}
+            assert path == "/health" or {"401", "429"} <= refusals, (method, path)
+            shapes = {json.dumps(route["responses"][status].get("content")) for status in refusals}
+            assert all('"#/components/schemas/ErrorBody"' in shape for shape in shapes), (method, path)
+    tiers = known["Tried"]["properties"]["tiers"]
+    assert tiers["propertyNames"]["enum"] == ["exact", "copy", "burst", "similar"]
+
+
 # ---- events
 
 
@@ -182,9 +197,9 @@ async def test_too_many_streams_are_turned_away(served: Served, monkeypatch: pyt
 
 
 async def test_a_listener_that_is_behind_is_told_to_ask_again(served: Served) -> None:
-    with served.built.line.listen() as listener:
+    with served.built.connection.listen() as listener:
         for month in range(500):
-            served.built.line._tell(MonthChanged(root="", month=str(month)))
+            served.built.connection._tell(MonthChanged(root="", month=str(month)))
         methods = [listener.get_nowait().method for _ in range(listener.qsize())]
     assert "resync" in methods and len(methods) <= 100
 

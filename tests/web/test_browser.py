@@ -265,8 +265,7 @@ async def by_terminal(socket: Path, keys: tuple[str, ...], calm: Callable[[], Aw
 # ---- everybody
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280, 3840])
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (1280, True), (3840, False)])
 async def test_axe_finds_nothing_and_nothing_runs_off_the_screen(
     dark: bool, width: int, chromium: Browser, served: Served, daemon: FakeDaemon
 ) -> None:

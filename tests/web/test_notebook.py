@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 
 import pytest
 
+import dedupd
+from dedupd import web
 from dedupd.errors import UsageError
 from dedupd.web.notebook import GroupPictures
 from tests.support.shelf import Shelf
@@ -37,3 +40,17 @@ def test_a_group_is_shown_with_its_pictures_and_outlives_its_library(
     assert repr(shown).isascii()
     with pytest.raises(UsageError, match="no group 999"):
         GroupPictures(shelf.library, 999)
+
+
+def test_it_is_a_public_name_that_says_which_extra_it_needs(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.pair("2024/06/a.jpg", "2024/06/small.jpg")
+    shelf.look()
+    monkeypatch.setattr(shelf.library, "thumbnails", lambda files, side: {})
+    (group,) = shelf.library.groups()
+    assert dedupd.GroupPictures(shelf.library, group)._repr_html_().count("no picture") == 2
+    monkeypatch.setitem(sys.modules, "dedupd.web.notebook", None)
+    monkeypatch.delattr(web, "notebook")
+    with pytest.raises(ImportError, match=r"dedupd\[web\]"):
+        dedupd.GroupPictures  # noqa: B018

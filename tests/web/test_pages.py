@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.core.photo import Holding
 from dedupd.protocol.views import EvidenceView, LessonView, MoveView, StatusView
 from dedupd.web import pages
 from dedupd.web.asked import Asked
-from dedupd.web.line import Line
+from dedupd.web.daemon_connection import DaemonConnection
 from dedupd.web.reading import LibraryReading
 from tests.fakes.daemon import FakeDaemon
+from tests.pipeline.test_held_better import moved_before
 from tests.support.shelf import Shelf
-from tests.web.conftest import Served, refused
+from tests.web.conftest import Serve, Served, refused
 
 MONTH = "/months/2024-06"
 PAGES = (
@@ -131,13 +133,17 @@ async def test_every_picture_says_which_file_it_shows(served: Served, daemon: Fa
 
 
 async def test_the_months_tell_what_waits_and_where_to_go(served: Served, daemon: FakeDaemon) -> None:
-    daemon.held_better, daemon.attention = 2, ["a disk is full"]
+    daemon.held_better, daemon.attention, daemon.waits = 2, ["a disk is full"], "on battery at 20 %"
     shown = await page(served, "/")
     assert {"/months/2024-06?root=0", "/months/2024-05?root=0"} <= {
         link.get("href") for link in shown.all("a")
     }
-    for words in ("groups wait", "a disk is full", "2 moved files hold more", "ready to move"):
+    for words in (
+        "groups wait", "a disk is full", "2 moved files hold more", "ready to move",
+        "Heavy work waits: on battery at 20 %",
+    ):  # fmt: skip
         assert words in shown.words, words
+    assert "waits: on battery at 20 %" in (await page(served, "/lessons")).words
 
 
 async def test_without_daemon_and_state_the_pages_say_what_to_do(alone: Served) -> None:
@@ -189,7 +195,9 @@ async def test_a_month_is_listed_from_the_ledger_as_the_daemon_tells_it(shelf: S
     shelf.pair("2024/06/c.jpg", "2024/06/c-small.jpg", "hill")
     shelf.look()
     shelf.library.verdicts.approve([shelf.ledger.judgement.groups()[-1].id])
-    reading = LibraryReading(shelf.library.settings, shelf.library.places, Line(tmp_path / "nobody"))
+    reading = LibraryReading(
+        shelf.library.settings, shelf.library.places, DaemonConnection(tmp_path / "nobody")
+    )
     root = str(shelf.root)
     try:
         whole = await reading.month(root, "2024-06")
@@ -327,3 +335,25 @@ def test_an_address_says_only_what_is_unusual() -> None:
     assert Asked().query() == ""
     assert Asked(root=0, relation="copy").query(offset=60) == "?root=0&relation=copy&offset=60"
     assert html.escape(Asked(words="<&").query()) == "?words=%3C%26"
+
+
+async def test_what_was_moved_and_holds_more_is_a_class_of_its_own_and_can_be_exchanged(
+    serve: Serve, shelf: Shelf
+) -> None:
+    moved_before(shelf, Holding(colour=20.0))
+    assert shelf.library.passes.check_held() == 1
+    async with serve(shelf.library.settings) as served:
+        assert "1 moved file holds more" in (await page(served, "/")).words
+        listed = f"{MONTH}?relation=better"
+        assert listed.partition("?")[2] in {
+            link["href"].lstrip("?") for link in (await page(served, MONTH)).all("a")
+        }
+        shown = await page(served, listed)
+        assert [item["data-id"] for item in shown.all("li") if "data-id" in item] == ["1"]
+        assert "has the colours" in shown.words and "Exchange these" in shown.words
+        asked = await page(served, f"{MONTH}/approve?relation=better")
+        assert (
+            "1 file in duplicates/ holds more" in asked.words
+            and "moved.jpg: it has the colours" in asked.words
+        )
+        assert "moved.jpg lies in duplicates/ and holds more" in (await page(served, "/groups/1")).words

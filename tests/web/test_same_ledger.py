@@ -17,7 +17,7 @@ from dedupd.protocol.results import Acted, GroupsPage
 from dedupd.protocol.views import GroupDetail, GroupView, StatusView
 from dedupd.tui.link.action_queue import ActionQueue
 from dedupd.tui.link.app_port import Topic
-from dedupd.tui.link.daemon_line import Connected, DaemonLine, NoticeReceived
+from dedupd.tui.link.daemon_link import Connected, DaemonLink, NoticeReceived
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action, DecisionDraft, batched
 from dedupd.tui.model.review_state import ReviewState
@@ -78,7 +78,7 @@ class Terminal:
 
     def __init__(self, socket: Path) -> None:
         self.state = ReviewState()
-        self.line = DaemonLine(socket, self._take)
+        self.line = DaemonLink(socket, self._take)
         self.follower = Follower(self.line, self.state, self)
         self.queue = ActionQueue(self.line, self.state, self.follower, self)
         self.said: list[str] = []

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from PIL import Image
 
 from dedupd import Library
 from dedupd.config import Settings, Web
+from dedupd.pipeline import families
+from dedupd.ports import Proof, ProofRequest
 from dedupd.web.asgi_app import ServerParts
 from dedupd.web.uploads import harmless
 from tests.fakes.vision import FakeVision, pseudo_photo
@@ -36,7 +39,7 @@ async def quick(serve: Serve) -> AsyncIterator[Served]:
 
 
 def seen_by_a_twin(built: ServerParts) -> None:
-    built.sets._eyes = FakeVision
+    built.sets._vision = FakeVision
 
 
 async def upload(served: Served, *files: tuple[str, bytes]) -> Response:
@@ -112,6 +115,78 @@ async def test_the_pairs_are_those_of_a_scan(serve: Serve, tmp_path: Path) -> No
     ours = {(pair["a"], pair["b"], pair["relation"]) for pair in found["pairs"]}
     assert ours == pairs_of(groups, place.__getitem__) and len(ours) >= 3
     assert {group["keep"] for group in found["groups"]} == {place[group.keep] for group in groups}
+
+
+async def test_a_large_family_is_compared_as_far_as_by_a_scan(
+    quick: Served, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "OTHERS", 2)
+    names = [f"{number}.jpg" for number in range(9)]
+    for number, name in enumerate(names):
+        shelf.add(f"2024/06/{name}", "lake", exposure=str(number))
+    shelf.library.scan(dry_run=True)
+    place = {f"2024/06/{name}": number for number, name in enumerate(names)}
+    said = await upload(quick, *((name, (shelf.root / "2024/06" / name).read_bytes()) for name in names))
+    found = await quick.get(f"/duplicates/{said.json()['request_id']}", params={"threshold": 0.75})
+    ours = {(pair["a"], pair["b"], pair["relation"]) for pair in found["pairs"]}
+    assert ours == pairs_of(shelf.library.groups(), place.__getitem__) and len(ours) == 8
+
+
+async def test_a_large_set_lets_others_in_and_is_compared_to_its_end(serve: Serve) -> None:
+    now = [0.0]
+
+    class SlowEyes(FakeVision):
+        def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+            for proof in super().prove(requests):
+                now[0] += 1.0
+                yield proof
+
+    def slow(built: ServerParts) -> None:
+        built.sets._vision, built.sets._now = SlowEyes, lambda: now[0]
+
+    async with serve(change=slow) as served:
+        family = [pseudo_photo("lake", rendering=f"r{n}", width=800 + n, height=600) for n in range(12)]
+        pair = [pseudo_photo("sea"), pseudo_photo("sea", rendering="small", width=800, height=600)]
+        ids = [
+            (await upload(served, *((f"{n}.jpg", photo) for n, photo in enumerate(photos)))).json()[
+                "request_id"
+            ]
+            for photos in (family, pair)
+        ]
+        done: list[int] = []
+
+        async def ask(place: int) -> int:
+            found = await served.get(f"/duplicates/{ids[place]}")
+            done.append(place)
+            return len(found["pairs"])
+
+        assert await asyncio.gather(ask(0), ask(1)) == [11, 1]
+        assert done == [1, 0]
+
+
+async def test_who_still_waits_when_the_server_is_stopped_is_told_so(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    class StuckEyes(FakeVision):
+        def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+            loop.call_soon_threadsafe(asked.set)
+            go_on.wait(60)
+            return super().prove(requests)
+
+    def stuck(built: ServerParts) -> None:
+        built.sets._vision = StuckEyes
+
+    async with serve(change=stuck) as served:
+        lake = [pseudo_photo("lake"), pseudo_photo("lake", rendering="small", width=800, height=600)]
+        said = await upload(served, *((f"{n}.jpg", photo) for n, photo in enumerate(lake)))
+        question = asyncio.create_task(served.client.get(f"/duplicates/{said.json()['request_id']}"))
+        await asked.wait()
+        served.stop()
+        assert refused(await question) == (503, "ending")
+        go_on.set()
 
 
 async def test_a_threshold_is_that_of_a_scan(quick: Served) -> None:

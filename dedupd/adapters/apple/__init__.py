@@ -1,1 +1,1 @@
-"""Apple's Photos, through the tools of others. Never its library itself: dedupd opens nothing in a .photoslibrary."""
+"""Apple's Photos, through other people's tools. Must never open anything in a .photoslibrary."""

@@ -1,7 +1,7 @@
-"""What dedupd knows of each export of Apple's Photos: which file is which photo, kept in the state folder.
+"""The record of each export of Apple's Photos, in the state folder: which file is which photo.
 
-Owns the folder `<state>/apple-photos/<export>/`. A file is written down while the export runs, with the size and time it
-then has, so that a daemon that moves it a minute later is no hurdle. Must never write into the export itself.
+Owns the folder `<state>/apple-photos/<export>/`. A file is recorded during the export with its size and time,
+so that a daemon may move it a minute later. Must never write into the export itself.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _ABOUT, _FILES = "export.json", "files.jsonl"
 
 
 class ExportedFiles:
-    """One export folder's record."""
+    """The record of one export folder."""
 
     def __init__(self, state: Path, folder: Path) -> None:
-        """`folder`: without symlinks."""
+        """`folder`: its path without symlinks."""
         name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
         self.folder, self.work = folder, state / "apple-photos" / name
 
@@ -38,14 +38,14 @@ class ExportedFiles:
 
     @property
     def library(self) -> str:
-        """The library that was asked for; '' for the one that Photos had opened last."""
+        """The library that was named; '' for the one that Photos had opened last."""
         try:
             return str(json.loads((self.work / _ABOUT).read_bytes()).get("library", ""))
         except (OSError, ValueError):
             return ""
 
     def begin(self, library: str) -> None:
-        """Write down that this folder is an export of dedupd's. Raises StateError."""
+        """Record that this folder is an export of dedupd. Raises StateError."""
         private_folder(self.work.parent)
         private_folder(self.work)
         about = {"folder": os.fspath(self.folder), "library": library}
@@ -55,7 +55,7 @@ class ExportedFiles:
             raise StateError(f"{self.work} cannot be written: {error.strerror}") from None
 
     def files(self) -> list[ExportedFile]:
-        """The last that was written down of each file and photo."""
+        """The last record of each file and photo."""
         found: dict[tuple[str, str], ExportedFile] = {}
         with suppress(FileNotFoundError), (self.work / _FILES).open("rb") as lines:
             for line in lines:
@@ -66,12 +66,12 @@ class ExportedFiles:
         return list(found.values())
 
     def writer(self) -> Writer:
-        """What writes files down. Raises StateError."""
+        """A writer of records. Raises StateError."""
         return Writer(self)
 
 
 class Writer:
-    """Writes down files as they are exported."""
+    """Records files as they are exported."""
 
     def __init__(self, record: ExportedFiles) -> None:
         self._folder = record.folder
@@ -84,7 +84,8 @@ class Writer:
             self._file.write(b"\n")  # a line that was cut short ends here
 
     def add(self, reported: Reported) -> None:
-        """Write down how the file is at this moment; nothing when it is not there, or is no file of this export."""
+        """Record the file's current size and time; nothing when it does not exist, or is no file of this
+        export."""
         inside = os.path.relpath(reported.path, self._folder)
         if not reported.uuid or os.path.isabs(inside) or inside.split("/")[0] == "..":
             return
@@ -102,14 +103,14 @@ class Writer:
             self._file.write(json.dumps(row).encode() + b"\n")
 
     def close(self) -> None:
-        """What was written down is on the disk when this returns."""
+        """Close it; the records are on disk when this returns."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
 
 def exports_in(state: Path) -> Iterator[ExportedFiles]:
-    """Every export that this state knows."""
+    """Every export recorded in this state."""
     for about in sorted((state / "apple-photos").glob(f"*/{_ABOUT}")):
         with suppress(OSError, ValueError):
             yield ExportedFiles(state, Path(json.loads(about.read_bytes())["folder"]))

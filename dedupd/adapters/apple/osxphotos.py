@@ -1,8 +1,8 @@
-"""osxphotos, by its command line: the export of a Photos library, and which photos the library has.
+"""osxphotos, through its command line: the export of a Photos library, and which photos the library has.
 
-Its command line, not its API: people install it apart, and its insides change with every macOS. What it says of itself
-is read from its JSON report, which names the photo (uuid) of every file; its own database is never opened.
-Must never ask it to delete, to clean up, or to write into the library.
+The command line rather than the API, because people install it separately, and its internals change with
+every macOS. Its JSON report names the photo (uuid) of every file; its database is never opened. Must never
+ask it to delete, to clean up, or to write into the library.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from dedupd.errors import PhotosError, UsageError
 
 REPORT = "report.json"
 DATABASE = ".osxphotos_export.db"
-"""What osxphotos keeps in the folder of an export, to go on from."""
+"""The file that osxphotos keeps in an export's folder, from which the next export continues."""
 MONTHS = "{created.year}/{created.mm}"
-"""Its template for the folders that dedupd takes for months."""
+"""Its template for folders that dedupd reads as months."""
 _COUNT = re.compile(r"\((\d+)/(\d+)\)\s*$")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GRACE_SECONDS = 15.0
-"""To end the file it is at, when it is asked to stop."""
+"""Seconds to finish the current file when it is asked to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """What osxphotos says of one file."""
+    """What osxphotos reports about one file."""
 
     path: str
     uuid: str
     changed: bool = False
-    """Written now: it is new, or Photos has another version."""
+    """Written now, because it is new or Photos has another version."""
     missing: bool = False
-    """Its photo is in the cloud only, so there is no file."""
+    """Its photo is only in the cloud, so there is no file."""
     error: str = ""
 
 
@@ -53,11 +53,11 @@ class Ended:
 
     status: int
     said: str
-    """Its last lines."""
+    """Its last lines of output."""
 
 
 class OsxPhotos:
-    """The osxphotos that is installed here."""
+    """The osxphotos that is installed on this machine."""
 
     def __init__(self, program: str | None = None) -> None:
         """`program`: its path. Raises UsageError when there is none."""
@@ -72,10 +72,12 @@ class OsxPhotos:
         self, folder: Path, work: Path, *, skip: Path, library: Path | None, download: bool,
         on_photo: Callable[[int, int], None],
     ) -> Ended:  # fmt: skip
-        """Bring `folder` up to date; the report and what else it leaves lie in `work`. Its photos in `skip` are left out.
+        """Bring `folder` up to date; the report and other output are written to `work`. Photos in `skip` are
+        left out.
 
-        `on_photo(number, of)` is called when it begins with a photo, so that those before are in the report.
-        Ends it in order when interrupted: what was exported stays, and the next run goes on. Raises PhotosError.
+        `on_photo(number, of)` is called when it begins with a photo; the photos before that are in the
+        report. When interrupted, it is ended in order: what was exported stays, and the next run continues.
+        Raises PhotosError.
         """
         words = [
             self._program, "export", os.fspath(folder), "--update", "--directory", MONTHS, "--not-shared",
@@ -119,14 +121,15 @@ class OsxPhotos:
 
 
 def beside_python() -> str | None:
-    """The osxphotos of dedupd's own environment, which is not always on the PATH."""
+    """The osxphotos in dedupd's own environment, which is not always on the PATH."""
     program = Path(sys.executable).with_name("osxphotos")
     return os.fspath(program) if os.access(program, os.X_OK) else None
 
 
 @contextmanager
 def _running(words: Sequence[str], work: Path) -> Generator[subprocess.Popen[str]]:
-    """In a session of its own: Ctrl-C reaches it as one orderly signal, from here. Ended when this ends."""
+    """Run it in a session of its own, so that Ctrl-C reaches it as one orderly signal from here. It ends when
+    this ends."""
     surroundings = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "10000", "PYTHONUNBUFFERED": "1"}
     try:
         process = subprocess.Popen(
@@ -150,13 +153,13 @@ def _running(words: Sequence[str], work: Path) -> Generator[subprocess.Popen[str
 
 
 class Report:
-    """The report of a running osxphotos: it writes the files of each photo when that photo is done."""
+    """The report of a running osxphotos: it writes the files of each photo when that photo is finished."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read, self._rest = path, 0, b""
 
     def more(self) -> Iterator[Reported]:
-        """What was added since the last call. Raises PhotosError when it does not name photos."""
+        """Records added since the last call. Raises PhotosError when the report does not name photos."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._read)
@@ -173,7 +176,7 @@ class Report:
 
 
 def _reported(record: dict[str, Any]) -> Reported | None:
-    """None for what is no photo."""
+    """None for a record that is no photo."""
     path, uuid, error = (str(record.get(key) or "") for key in ("filename", "uuid", "error"))
     if "uuid" not in record:
         raise PhotosError(
@@ -188,7 +191,7 @@ def _reported(record: dict[str, Any]) -> Reported | None:
 
 
 def _records(text: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """The objects of a JSON array and where each ends, up to where the array ends or is cut."""
+    """The objects of a JSON array and the end of each, up to where the array ends or is cut."""
     decoder = json.JSONDecoder()
     at = text.find("{")
     while at != -1:

@@ -1,7 +1,8 @@
 """Photos itself, through photoscript: the one album that dedupd makes there.
 
-The only home of photoscript. Must never delete anything in Photos, nor have photoscript do it: taking a photo out of an
-album is done there by deleting the album. Nor may Photos be killed, which photoscript does when it is slow to answer.
+The only module that imports photoscript. Must never delete anything in Photos, nor let photoscript do it:
+there, a photo is removed from an album by deleting the album. Nor may Photos be killed, which photoscript
+does when Photos answers slowly.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class PhotosApp:
             raise _told(error) from None
 
     def members(self, album: str) -> set[str] | None:
-        """The photos in it; None without such an album. Raises PhotosError."""
+        """The photos in the album; None when there is no album. Raises PhotosError."""
         try:
             found = self._library.album(album)
             return None if found is None else {photo.uuid for photo in found.photos()}
@@ -65,14 +66,14 @@ class PhotosApp:
             raise _told(error) from None
 
     def create(self, album: str) -> None:
-        """Make an empty one. Raises PhotosError."""
+        """Make an empty album. Raises PhotosError."""
         try:
             self._library.create_album(album)
         except self._errors as error:
             raise _told(error) from None
 
     def add(self, album: str, uuids: Iterable[str]) -> None:
-        """Ask Photos to take these in; whether it did, `members` tells. Raises PhotosError."""
+        """Ask Photos to add these; `members` then shows whether it did. Raises PhotosError."""
         try:
             found = self._library.album(album)
             if found is None:
@@ -83,7 +84,7 @@ class PhotosApp:
 
 
 def _without_killing(loader: ModuleType) -> None:
-    """photoscript ends Photos by force when an answer takes long, and asks again: switched off."""
+    """photoscript kills Photos when an answer takes long, and asks again: this is switched off."""
     loader.configure_run_script(retry_enabled=False)
 
 

@@ -1,1 +1,1 @@
-"""The index of what was seen (LanceDB): disposable, made again from the photos."""
+"""The index (LanceDB): one row per content, disposable, computed again from the photos."""

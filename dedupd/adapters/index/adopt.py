@@ -1,7 +1,8 @@
-"""Rows of a backfill into the index: each file checked whole, each row by itself, what is held left out.
+"""Adds the rows of a backfill to the index: each file is checked as a whole, then each row; rows already held
+are left out.
 
-Must never take a row in whose file is not, byte for byte, the one that was committed; nor hold more than a block of rows.
-Worker process only, as the index.
+Must never take a row from a file that is not, byte for byte, the committed one; nor hold more than a block of
+rows in memory. Worker process only, as the index.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -22,19 +23,21 @@ from dedupd.core.adoption import Adoption
 from dedupd.errors import DedupdError, VisionError
 
 _BLOCK = 8192
-"""Rows in one commit of the index: 25 MB, and a million of them are not a thousand commits."""
+"""Rows in one commit of the index: 25 MB, so that a million rows are not a thousand commits."""
 _MOST_TOLD = 20
 
 Step = tuple[Adoption, int, int]
-"""What became of the rows so far, and how many of how many were looked at."""
+"""(what became of the rows so far, rows examined, rows in total)."""
 
 
 def adopt(
     store: Store, index: PhotoIndex, insides: PhotoIndex, model: str, recipe: str, margins: str
 ) -> Iterator[Step]:
-    """Take in what is not held yet; what a step tells of is on disk. Repeated, it takes in what is left.
+    """Take in the rows that are not held yet; what a yielded step counts is on disk. Repeated, it takes the
+    rest.
 
-    Raises DedupdError: no such place, nothing of this library's model and recipe, an index that cannot be written.
+    Raises DedupdError: no such place, nothing of this library's model and recipe, or an index that cannot be
+    written.
     """
     files, strangers = _files_of(store, model, recipe)
     terms = Terms(model=model, recipe=recipe, margins=margins, photos=index.schema, insides=insides.schema)
@@ -53,7 +56,7 @@ def adopt(
 
 
 def _take_pairs(store: Store, index: PhotoIndex, model: str, recipe: str, so_far: Adoption) -> Adoption:
-    """What `backfill --pairs` found; without it this library searches by itself."""
+    """Take the pairs that `backfill --pairs` found; without them this library searches by itself."""
     try:
         commit = pair_commit(store, model, recipe)
         if commit is None:
@@ -66,7 +69,7 @@ def _take_pairs(store: Store, index: PhotoIndex, model: str, recipe: str, so_far
 
 
 def _files_of(store: Store, model: str, recipe: str) -> tuple[list[ChunkFile], list[str]]:
-    """Files of this model and recipe, each once, and a clause for each other pair of them."""
+    """(files of this model and recipe, each once; one clause for each other model and recipe there)."""
     try:
         found = commits(store)
     except OSError as error:
@@ -83,7 +86,7 @@ def _files_of(store: Store, model: str, recipe: str) -> tuple[list[ChunkFile], l
 
 
 def _checked(store: Store, file: ChunkFile, terms: Terms) -> ChunkRows:
-    """The rows of one file. Raises VisionError: none of them can be used."""
+    """The rows of one file. Raises VisionError when none of them can be used."""
     try:
         data = store.read(f"{CHUNKS}/{file.file}")
     except FileNotFoundError:
@@ -107,7 +110,7 @@ def _take(block: Sequence[ChunkRows], index: PhotoIndex, insides: PhotoIndex, so
     for rows in block:
         for reason, count in rows.refused.items():
             refused[reason] = refused.get(reason, 0) + count
-    # First, as when photos are looked at: whatever has a row is not looked at again.
+    # First, as when photos are indexed: a content with a row is not processed again.
     insides.add_table(pa.concat_tables([rows.insides for rows in block]))
     photos = pa.concat_tables([rows.photos for rows in block])
     taken = index.add_table(photos)

@@ -1,7 +1,7 @@
-"""Rows on their way from a backfill to an index: one Arrow file a chunk, and everything about it that can be checked.
+"""Files of rows that a backfill hands to an index: one Arrow file per chunk, and all checks of its contents.
 
-Must never touch a disk, nor take a row in that this library's own worker would not have made. What the search computes
-of a vector (photo_rows.made_of) is not in the file: whoever adopts the rows computes it.
+Must never touch a disk, nor accept a row that this library's own worker would not have made. What is computed
+from a vector (photo_rows.made_of) is not in the file: the library that adopts the rows computes it.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -30,22 +30,22 @@ from dedupd.errors import VisionError
 
 _PLAIN = [*TRAITS, "phashes"]
 _INSIDE = "inside"
-"""Hashes of what plain margins surround, null where there are none."""
+"""Hashes of the part inside plain margins, null when there is none."""
 _MARGINS = b"margins"
-"""Key of the schema: the version of where margins end."""
+"""Key in the schema: the version of the search for margins."""
 _CONTENT = re.compile(r"[0-9a-f]{64}")
 _ROUNDING = 2e-3
-"""How far from 1 the length of a unit vector may be in float16."""
+"""Allowed difference of a unit vector's length from 1 in float16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRows:
-    """Rows that were checked, as this library's own tables hold them."""
+    """Rows that were checked, in the form of this library's own tables."""
 
     photos: pa.Table
     insides: pa.Table
     refused: dict[str, int]
-    """Reason -> rows that are not among them."""
+    """Reason -> number of rows refused for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +57,17 @@ class BareRows:
     vectors: NDArray[np.float32] | None
     """(N, D)."""
     captured: NDArray[np.float64]
-    """(N,) seconds; NaN when nobody knows."""
+    """(N,) seconds; NaN when unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What rows must be to stand in a library's index."""
+    """What rows must match to be in a library's index."""
 
     model: str
     recipe: str
     margins: str
-    """Version of where margins end (vision/inside.py)."""
+    """Version of the search for margins (vision/inside.py)."""
     photos: pa.Schema
     insides: pa.Schema
 
@@ -87,7 +87,7 @@ def to_file(rows: Sequence[PhotoRow], insides: Mapping[str, NDArray[np.uint64]],
 
 
 def from_file(data: bytes, terms: Terms) -> ChunkRows:
-    """The rows of a file that may stand in an index of these `terms`. Raises VisionError: none of them may."""
+    """The rows of a file that may be in an index with these `terms`. Raises VisionError when none may."""
     table = _read(data)
     dimensions = dimensions_of(terms.photos)
     if (table.schema.metadata or {}).get(_MARGINS) != terms.margins.encode() or not _plain(table, terms):
@@ -108,7 +108,7 @@ def from_file(data: bytes, terms: Terms) -> ChunkRows:
 
 
 def bare_rows(data: bytes) -> BareRows:
-    """All rows of a file, sound or not. Raises VisionError."""
+    """All rows of a file, valid or not. Raises VisionError."""
     table = _read(data)
     dimensions = dimensions_of(table.schema)
     packed = b"".join(table.column("phashes").to_pylist())
@@ -120,7 +120,7 @@ def bare_rows(data: bytes) -> BareRows:
 
 
 def contents_in(data: bytes) -> list[str]:
-    """The content of each row of a file, in order; '' for what is none. Raises VisionError."""
+    """The content of each row of a file, in order; '' for an invalid one. Raises VisionError."""
     found = _read(data).column("content").to_pylist()
     return [content if content and _CONTENT.fullmatch(content) else "" for content in found]
 
@@ -146,9 +146,9 @@ def _plain(table: pa.Table, terms: Terms) -> bool:
 
 
 def _faults(table: pa.Table, vectors: NDArray[np.float32] | None, terms: Terms) -> list[str]:
-    """Of each row, why it is not taken; '' for one that is sound."""
+    """For each row the reason why it is refused; '' for a valid one."""
     lengths = np.ones(len(table)) if vectors is None else np.linalg.norm(vectors, axis=1)
-    # A picture that its embedder could make nothing of has the vector 0, here as in the index.
+    # A picture for which the embedder gave no usable vector has the vector 0, here as in the index.
     unit = (np.abs(lengths - 1.0) <= _ROUNDING) | (lengths == 0)
     may_be_unknown = {"captured", "exposure", "jpeg_quality", _INSIDE}
     gaps = np.zeros(len(table), bool)
@@ -178,7 +178,7 @@ def _photos(table: pa.Table, vectors: NDArray[np.float32] | None, terms: Terms) 
 
 
 def _insides(table: pa.Table, terms: Terms) -> pa.Table:
-    """The rows of pictures inside margins: of hashes alone, as the worker stores them."""
+    """The rows of parts inside margins: hashes only, as the worker stores them."""
     framed = table.filter(table.column(_INSIDE).is_valid())
     columns = {name: framed.column(name) for name in TRAITS} | {"phashes": framed.column(_INSIDE)}
     columns["simhash"] = pa.array([""] * len(framed), pa.string())

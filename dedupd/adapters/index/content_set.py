@@ -1,4 +1,5 @@
-"""The contents that have a row, in memory: asked for every photo of a library, so small and quick."""
+"""The set of contents that have a row, in memory. It is asked for every photo of a library, so it is small
+and fast."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_ADDED = 65_536
-"""Ids that lie in a Python set, at 100 bytes each, before they are sorted in."""
+"""Ids in a Python set, at 100 bytes each, before they are merged into the sorted array."""
 
 
 class ContentSet:
-    """Content ids at 32 bytes each; a Python set of a million strings would take 140 MB."""
+    """Content ids at 32 bytes each; a Python set of a million strings would need 140 MB."""
 
     def __init__(self, contents: Iterable[str]) -> None:
         packed = bytes.fromhex("".join(contents))
@@ -28,20 +29,20 @@ class ContentSet:
             return True
         held = self._sorted  # once: another thread may be adding
         place = int(np.searchsorted(held, np.bytes_(wanted)))
-        # numpy drops trailing zero bytes of the items it hands out.
+        # numpy removes trailing zero bytes from the items it returns.
         return len(wanted) == 32 and place < len(held) and held[place] == wanted.rstrip(b"\0")
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._added)
 
     def add(self, contents: Iterable[str]) -> None:
-        """Add ids that are not in yet."""
+        """Add ids that are not in the set."""
         self._added.update(bytes.fromhex(content) for content in contents)
         if len(self._added) > max(_MOST_ADDED, len(self._sorted) // 4):
             self._settle()
 
     def remove(self, contents: Iterable[str]) -> None:
-        """Take out ids that are in."""
+        """Remove ids that are in the set."""
         self._settle()
         gone = np.frombuffer(bytes.fromhex("".join(contents)), dtype="S32")
         self._sorted = self._sorted[~np.isin(self._sorted, gone)]
@@ -56,7 +57,7 @@ class ContentSet:
         return [packed[at : at + 32].hex() for at in range(0, len(packed), 32)]
 
     def besides(self, packed: NDArray[np.bytes_]) -> list[str]:
-        """The ids, in order, that are not among these (N,) packed ones."""
+        """The ids of the set, in order, that are not among these (N,) packed ones."""
         self._settle()
         left = np.setdiff1d(self._sorted, packed, assume_unique=True).tobytes()
         return [left[at : at + 32].hex() for at in range(0, len(left), 32)]
@@ -64,6 +65,6 @@ class ContentSet:
     def _settle(self) -> None:
         if self._added:
             added = np.frombuffer(b"".join(self._added), dtype="S32")
-            # In this order: who asks meanwhile finds each id in one of them.
+            # In this order: another thread that asks meanwhile finds each id in one of the two.
             self._sorted = np.sort(np.concatenate((self._sorted, added)))
             self._added = set()

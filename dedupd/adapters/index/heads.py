@@ -1,9 +1,11 @@
-"""The head of each vector: its first coordinates along the principal directions of a library's vectors, at a byte each.
+"""The head of each vector: its first coordinates along the principal directions of a library's vectors, one
+byte each.
 
-By Cauchy-Schwarz the product of two heads, plus the product of what is left of either, is at least the product of the
-vectors: what stays below a bar so can be dropped unseen, and no pair is lost, whatever the directions are. Rounding a head
-to bytes is an error of known length, which is added in the same way.
-Owns the directions and the file of heads. Disposable: both are made of vectors. Shapes: D dimensions, H of the head.
+By Cauchy-Schwarz, the product of two heads plus the product of the lengths of their remainders is at least
+the product of the vectors. So a pair whose bound is below a bar can be dropped without reading the vectors,
+and no pair is lost, whatever the directions are. Rounding to bytes is an error of known length, which is
+added in the same way. Owns the directions and the file of heads. Disposable: both are computed from vectors.
+Shapes: D dimensions, H of the head.
 """
 
 from __future__ import annotations
@@ -24,26 +26,28 @@ from dedupd.adapters.index.record_file import RecordFile
 
 HEAD = 256
 SLACK = 1e-3
-"""More than all sums in single precision can be off."""
+"""The largest error of all sums in single precision."""
 _SAMPLE, _GROWN = 2000, 4
-"""Vectors of which directions are learned at most; when a table has grown so many times, they are learned anew."""
+"""Vectors from which directions are learned, at most; and the growth of a table after which they are learned
+anew."""
 _AT_ONCE = 16_384
 _SPREAD = 5.0
-"""Standard deviations that a byte reaches to; what lies beyond is cut off, and counts as rounding."""
+"""Standard deviations that the range of a byte covers; larger values are cut off, which counts as rounding.
+"""
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heads:
-    """Heads of N vectors as they are kept."""
+    """Heads of N vectors, as they are stored."""
 
     steps: NDArray[np.int8]
     """(N, H)."""
     rest: NDArray[np.float32]
-    """(N,) length of what the head lacks."""
+    """(N,) length of the remainder that the head lacks."""
     error: NDArray[np.float32]
-    """(N,) length of what rounding took off the head."""
+    """(N,) length of the error from rounding the head."""
 
     def where(self, chosen: NDArray[np.intp] | slice) -> Heads:
         return Heads(steps=self.steps[chosen], rest=self.rest[chosen], error=self.error[chosen])
@@ -61,18 +65,19 @@ class Directions:
 
     @cached_property
     def digest(self) -> str:
-        """What names a file of heads along these."""
+        """Names the file of heads along these directions."""
         from blake3 import blake3
 
         return blake3(np.concatenate((self.directions, self.steps[None])).tobytes()).hexdigest(16)
 
     @classmethod
     def learned(cls, vectors: Vectors) -> Directions:
-        """The principal directions of some vectors; of few vectors few, the others are zero and leave all to the rest."""
+        """The principal directions of some vectors. Few vectors have few; the others are zero and leave all
+        to the remainder."""
         count, dimensions = vectors.shape
         directions = np.zeros((dimensions, min(HEAD, dimensions)), np.float32)
         sample = vectors.astype(np.float64)
-        # The smaller of two matrices with the same eigenvalues: of few photos it takes milliseconds.
+        # The smaller of two matrices with the same eigenvalues: for few photos it takes milliseconds.
         small = count < dimensions
         values, found = np.linalg.eigh(sample @ sample.T if small else sample.T @ sample)
         usable = values > 1e-6 * max(float(values[-1]), 1e-12)
@@ -86,7 +91,7 @@ class Directions:
         return cls(directions, np.maximum(reach / 127, 1e-6).astype(np.float32))
 
     def heads(self, vectors: Vectors) -> Heads:
-        """What is kept of (N, D) vectors."""
+        """The heads of (N, D) vectors."""
         heads = vectors @ self.directions
         steps = np.clip(np.rint(heads / self.steps), -127, 127)
         return Heads(
@@ -96,7 +101,8 @@ class Directions:
         )
 
     def asked(self, vectors: Vectors) -> Vectors:
-        """(N, H + 2): times `Heads.columns` it gives what no product of the vectors exceeds, but for SLACK."""
+        """(N, H + 2): multiplied with `Heads.columns`, it gives an upper bound of the vectors' products
+        (except for SLACK)."""
         heads = vectors @ self.directions
         lengths = np.linalg.norm(heads, axis=1)
         return np.column_stack((heads * self.steps, self._rest(vectors, heads), lengths)).astype(np.float32)
@@ -107,17 +113,18 @@ class Directions:
 
 
 class HeadFile:
-    """The heads of one table's rows, in its folder."""
+    """The file of heads of one table's rows, in its folder."""
 
     def __init__(self, folder: Path, dimensions: int) -> None:
         self._folder, self._dimensions = folder / "heads", dimensions
         self._directions: Directions | None = None
         self._learned_of = 0
-        """Vectors."""
+        """Number of vectors from which the directions were learned."""
         self._files: dict[Path, RecordFile] = {}
 
     def of(self, contents: Sequence[str], scan: Scan) -> tuple[Directions, Heads]:
-        """Those of contents, in order. Made of the vectors that `scan` tells, and kept, where they are not there."""
+        """The heads of contents, in order. Missing ones are computed from the vectors that `scan` gives, and
+        stored."""
         directions, file = self._open(len(contents), scan)
         size = len(directions.steps)
         found = Heads(
@@ -146,7 +153,8 @@ class HeadFile:
         return directions, found
 
     def forget(self, contents: Sequence[str]) -> None:
-        """Those of contents whose rows are written anew: another machine may have seen them a little differently."""
+        """Remove the heads of contents whose rows are written anew: another machine may have computed
+        slightly different vectors."""
         for path in sorted(self._folder.glob("*.bin")):
             self._file(path).remove(contents)
 
@@ -155,7 +163,7 @@ class HeadFile:
         return min(HEAD, self._dimensions)
 
     def _open(self, rows: int, scan: Scan) -> tuple[Directions, RecordFile]:
-        """With directions that were learned of enough of so many rows."""
+        """Open the file whose directions were learned from enough vectors for so many rows."""
         if self._directions is None:
             self._learned_of, self._directions = self._kept()
         if self._directions is None or self._learned_of < min(_SAMPLE, rows // _GROWN):
@@ -163,13 +171,14 @@ class HeadFile:
         return self._directions, self._file(self._folder / f"{self._directions.digest}.bin")
 
     def _file(self, path: Path) -> RecordFile:
-        """One object for each file: what one removes another must not look for."""
+        """One object for each file, so that a removal by one caller is known to the others."""
         size = self._size
         fields = [("steps", "i1", (size,)), ("rest", "<f4"), ("error", "<f4")]
         return self._files.setdefault(path, RecordFile(path, fields))
 
     def _kept(self) -> tuple[int, Directions | None]:
-        """Of how many vectors they were learned, and what; those of the most."""
+        """(number of vectors from which they were learned, directions) of the stored file with the largest
+        number."""
         kept: list[tuple[int, str, Directions]] = []
         for path in self._folder.glob("*-*.npy"):
             with suppress(OSError, ValueError):
@@ -221,7 +230,7 @@ def _held(file: RecordFile, contents: Sequence[str]) -> tuple[NDArray[Any], NDAr
 
 
 def _keep(act: Callable[[], None]) -> None:
-    """A disk that is full or read-only costs the time to make them again."""
+    """Store the file. On a full or read-only disk nothing is stored; computing again costs time only."""
     try:
         act()
     except OSError as error:

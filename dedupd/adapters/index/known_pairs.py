@@ -1,7 +1,8 @@
-"""Which rows of a backfill may be near each other: one file beside the index, so that a search need not look for it.
+"""Which rows of a backfill may be near each other: one file beside the index, so that a search need not look
+for these pairs.
 
-Owns that file: made at an adoption, whole or not at all, and used only while it is what was written. It says of some
-contents that no others among them are near. Must never be needed: without it everything is searched.
+Owns that file: written whole at an adoption, and used only while its checksum is right. For the contents it
+covers, it lists all near pairs among them. Must never be required: without it everything is searched.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dedupd.errors import VisionError
 
 _NAME = "near-pairs"
 _HEAD = 512
-"""Bytes of JSON, filled up with blanks; then contents, starts and partners as they lie in memory."""
+"""Bytes of JSON, padded with blanks; then contents, starts and partners as arrays."""
 
 
 class _About(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +38,7 @@ class _About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownPairs:
-    """The contents it covers, and the partners of each among them; read where it lies."""
+    """The contents that the file covers, and the partners of each among them; read from the file in place."""
 
     def __init__(
         self,
@@ -48,19 +49,19 @@ class KnownPairs:
     ) -> None:
         self._about, self._starts, self._partners = about, starts, partners
         self.contents = contents
-        """(N,) those it covers, 32 bytes each, in order."""
+        """(N,) the contents it covers, 32 bytes each, in order."""
 
     def answers(self, rule: str, bar: float | None) -> bool:
-        """Whether all that is near by this rule and bar is here."""
+        """Whether it has every pair that is near by this rule and bar."""
         held = self._about.bar
         return self._about.rule == rule and (bar is None or (held is not None and held <= bar))
 
     def covers(self, contents: Sequence[str]) -> NDArray[np.bool_]:
-        """(N,) which of these it knows."""
+        """(N,) which of these it covers."""
         return self._places(contents)[1]
 
     def partners(self, contents: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-        """Number of each of `contents` that has any, and its partners, each once."""
+        """For `contents`: (the number of each that has partners, its partners), each pair once."""
         places, known = self._places(contents)
         for number in map(int, np.flatnonzero(known)):
             place = int(places[number])
@@ -78,7 +79,7 @@ class KnownPairs:
 
 
 def known_pairs(folder: Path) -> KnownPairs | None:
-    """What lies beside the index in `folder`; None: nothing, or not what was written."""
+    """The file beside the index in `folder`; None when there is none or it is damaged."""
     try:
         raw = np.memmap(folder / _NAME, np.uint8, "r")
         about = msgspec.json.decode(bytes(raw[:_HEAD]), type=_About)
@@ -92,7 +93,8 @@ def known_pairs(folder: Path) -> KnownPairs | None:
 
 
 def take_pairs(store: Store, commit: PairCommit, folder: Path) -> int:
-    """Write the file for the index in `folder`. Returns how many pairs. Raises VisionError: it stays as it was."""
+    """Write the file for the index in `folder`. Returns the number of pairs. Raises VisionError; then the old
+    file stays."""
     ids, starts_of_blocks = _contents(store, commit)
     contents, places = np.unique(ids, return_inverse=True)  # twins have one place
     one, other = _pairs(store, commit, starts_of_blocks, places)
@@ -138,7 +140,7 @@ def _contents(store: Store, commit: PairCommit) -> tuple[NDArray[np.bytes_], lis
 def _pairs(
     store: Store, commit: PairCommit, starts: Sequence[int], places: NDArray[np.intp]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Both sides of every pair, as places among the distinct contents. Raises VisionError."""
+    """Both directions of every pair, as places among the distinct contents. Raises VisionError."""
     met = {(strip.left, right) for strip in commit.strips for right in strip.rights}
     blocks = range(len(commit.blocks))
     if met != {(left, right) for left in blocks for right in blocks if left <= right}:

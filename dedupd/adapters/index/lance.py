@@ -1,7 +1,7 @@
 """The index: one LanceDB table of photos per embedder and recipe, rebuilt when in doubt.
 
-Owns the files under the index folder; must never hold anything that cannot be computed again, nor
-answer for a row that is not on disk. Imported only by the vision worker: one process, one handle.
+Owns the files in the index folder. Must never hold anything that cannot be computed again, nor say that it
+has a row that is not on disk. Imported only by the vision worker: one process, one handle.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-# Read when lancedb is imported; without it every query logs a warning.
+# lancedb reads it when imported; without it every query logs a warning.
 os.environ.setdefault("LANCE_LOG", "error")
 
 import numpy as np
@@ -58,10 +58,11 @@ with rest_client.left_out():
 T = TypeVar("T")
 _TABLE = "photos"
 _FEWEST_COMMITS, _MOST_COMMITS = 64, 512
-"""Between compactions. Thousands of small commits cost gigabytes of memory, but each compaction writes the whole
-table again: before the most it waits until the table has doubled, so that an import writes each row a few times."""
+"""Commits between compactions, at least and at most. Thousands of small commits cost gigabytes of memory, but
+each compaction writes the whole table again: before the maximum it waits until the table has doubled, so that
+an import writes each row only a few times."""
 _KEEP_VERSIONS = timedelta(hours=1)
-"""Older versions are what recovery falls back on."""
+"""Older versions are kept for this long: recovery uses them."""
 _MANIFESTS_TO_TRY = 5
 _FEW = 2000
 _BATCH = 8192
@@ -70,9 +71,9 @@ _BATCH = 8192
 class PhotoIndex:
     """The table of one embedder and recipe.
 
-    Opening never fails for what it finds: a damaged newest version is set aside, anything else
-    unreadable is moved to `<name>.broken-<n>` and an empty table takes its place. What the machine
-    refuses is no damage: VisionError, and everything stays where it is.
+    Opening never fails because of damage: a damaged newest version is set aside; anything else unreadable is
+    moved to `<name>.broken-<n>` and replaced by an empty table. Errors of the machine (no space, no
+    permission) are not damage: VisionError, and everything stays.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class PhotoIndex:
         dimensions: Callable[[], int],
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """`dimensions` of the vectors (0: none) is asked only when the table has to be made."""
+        """`dimensions` of the vectors (0: none) is called only when the table has to be created."""
         self._ask_dimensions = dimensions
         self._log = log
         self.path = index_dir.absolute() / folder_name(model, recipe)
@@ -92,7 +93,7 @@ class PhotoIndex:
         self._made: tuple[Any, Any] | None = None
         self._commits = 0
         self._compacted = 0
-        """Rows there were at the last compaction, or when the table was opened."""
+        """Number of rows at the last compaction, or when the table was opened."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -105,7 +106,7 @@ class PhotoIndex:
 
     @property
     def dimensions(self) -> int:
-        """Of the vectors that it holds; 0: none."""
+        """Length of the vectors in it; 0: none."""
         return self._dimensions
 
     # -- opening ---------------------------------------------------------------------------------
@@ -115,7 +116,8 @@ class PhotoIndex:
             try:
                 self._open()
             except Exception as error:  # noqa: BLE001
-                # lancedb raises many kinds; each but the machine's means that this version cannot be used.
+                # lancedb raises many kinds of errors; all except the machine's mean that this version cannot
+                # be used.
                 self._raise_if_of_the_machine(error)
                 self._log(f"index version unusable: {error}")
                 if not set_newest_version_aside(self._versions):
@@ -131,7 +133,7 @@ class PhotoIndex:
             ) from error
 
     def set_aside(self) -> None:
-        """Move the whole folder out of the way and start with an empty table."""
+        """Move the whole folder aside and start with an empty table."""
         aside = move_aside(self.path)
         self._log(f"index moved to {aside}; photos will be looked at again")
         self.path.mkdir()
@@ -152,14 +154,14 @@ class PhotoIndex:
         self._heads = HeadFile(self.path, self._dimensions)
         if not self._table.schema.equals(self._schema):
             raise ValueError("written by another version of dedupd")
-        # Reads one column of every data file: a file lost in a power cut shows here, not later.
+        # Reads one column of every data file: a file lost in a power cut is noticed here, not later.
         found = self._table.search().select(["content"]).to_arrow().column("content").to_pylist()
         self._known = ContentSet(found)
         self._compacted = len(self._known)
         self._sync()
 
     def _tidy(self) -> None:
-        """Compact what workers before this one left: few live long enough to do it in their own time."""
+        """Compact what earlier workers left: most end before they compact in their own time."""
         before = time.time() - _KEEP_VERSIONS.total_seconds()
         outdated = sum(each.stat().st_mtime < before for each in self._versions.glob("*.manifest"))
         if outdated >= _FEWEST_COMMITS:
@@ -176,7 +178,7 @@ class PhotoIndex:
     # -- writing ---------------------------------------------------------------------------------
 
     def add(self, rows: Sequence[PhotoRow]) -> None:
-        """Store rows of contents not yet held; on return they are on disk."""
+        """Store rows of contents not yet held; they are on disk when this returns."""
         fresh: dict[str, PhotoRow] = {}
         for row in rows:
             if row.traits.content not in self._known:
@@ -185,7 +187,7 @@ class PhotoIndex:
             self._store(to_arrow(list(fresh.values()), self._schema), list(fresh))
 
     def add_table(self, table: pa.Table) -> int:
-        """The same for rows that are columns already, of this table's `schema`. Returns how many were not yet held."""
+        """The same for rows that are a table of this `schema` already. Returns how many were not yet held."""
         fresh: dict[str, int] = {}
         for place, content in enumerate(table.column("content").to_pylist()):
             if content not in self._known:
@@ -201,7 +203,7 @@ class PhotoIndex:
     def _store(self, table: pa.Table, contents: list[str]) -> None:
         self._changed()
         try:
-            # What was made of a row that is no more must not be taken for what this one gives.
+            # What was computed from a removed row must not be used for this one.
             self._heads.forget(contents)
             self._table.add(table)
             self._commits += 1
@@ -215,14 +217,15 @@ class PhotoIndex:
         self._known.add(contents)
 
     def take_pairs(self, store: Store, commit: PairCommit) -> int:
-        """Keep what a backfill found of near rows; on return it is on disk. Returns how many pairs. Raises VisionError."""
+        """Store the near pairs that a backfill found; they are on disk when this returns. Returns their
+        number. Raises VisionError."""
         taken = take_pairs(store, commit, self.path)
         self.__dict__.pop("near_pairs", None)
         self._sync()
         return taken
 
     def remove(self, contents: Sequence[str]) -> None:
-        """Take out the rows of `contents`, those that are held; on return that is on disk."""
+        """Remove the rows of those `contents` that are held; this is on disk when it returns."""
         wanted = [content for content in contents if content in self._known]
         if not wanted:
             return
@@ -245,7 +248,7 @@ class PhotoIndex:
         return self._known.page(after, _FEW)
 
     def _compact(self, rows: int) -> None:
-        """Merge what many commits left, and remove old versions."""
+        """Merge the small files of many commits, and remove old versions."""
         self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         self._commits, self._compacted = 0, rows
 
@@ -256,11 +259,11 @@ class PhotoIndex:
 
     @cached_property
     def near_pairs(self) -> KnownPairs | None:
-        """What a backfill found of near rows, if there is any."""
+        """The near pairs that a backfill found, if there are any."""
         return known_pairs(self.path)
 
     def outside(self, known: KnownPairs) -> list[str]:
-        """The contents that have a row and that these pairs do not cover."""
+        """The contents that have a row and are not covered by these pairs."""
         return self._known.besides(known.contents)
 
     def lacks(self, contents: Iterable[str]) -> list[str]:
@@ -272,7 +275,7 @@ class PhotoIndex:
         return content in self._known
 
     def traits(self, contents: Sequence[str]) -> dict[str, Traits]:
-        """What is stored of `contents`, without vectors."""
+        """The stored traits of `contents`, without vectors."""
         found: dict[str, Traits] = {}
         for batch in self._batches(contents, TRAITS):
             for values in batch.to_pylist():
@@ -280,7 +283,7 @@ class PhotoIndex:
         return found
 
     def rows(self, contents: Sequence[str]) -> PhotoRows:
-        """The rows of `contents` with vectors, each once, unknown ones left out."""
+        """The rows of `contents` with vectors, each once; unknown contents are left out."""
         return concatenate(
             [
                 from_arrow(batch, self._dimensions)
@@ -289,7 +292,7 @@ class PhotoIndex:
         )
 
     def rows_kept(self, contents: Sequence[str]) -> PhotoRows:
-        """The same; remembered for whoever asks for just these next, until the table changes."""
+        """The same, cached until the table changes or other contents are asked for."""
         wanted = tuple(contents)
         if self._kept is None or self._kept[0] != wanted:
             self._kept = None  # not two of them at a time
@@ -297,7 +300,7 @@ class PhotoIndex:
         return self._kept[1]
 
     def made(self, make: Callable[[PhotoIndex], T]) -> T:
-        """What `make` makes of the table; remembered until the table changes."""
+        """The result of `make` for this table, cached until the table changes."""
         if self._made is None or self._made[0] is not make:
             self._made = None  # not two of them at a time
             self._made = (make, make(self))
@@ -318,7 +321,7 @@ class PhotoIndex:
                 )
 
     def heads(self, contents: Sequence[str]) -> tuple[Directions, Heads]:
-        """The heads of the vectors of `contents`, in order, and what they are along."""
+        """The heads of the vectors of `contents`, in order, and their directions."""
         return self._heads.of(contents, self._contents_and_vectors)
 
     def _contents_and_vectors(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
@@ -355,7 +358,8 @@ class PhotoIndex:
 
     @contextmanager
     def _reading(self) -> Generator[None]:
-        """What cannot be read is set aside, unless the machine is the reason. VisionError either way."""
+        """Wraps a read: a table that cannot be read is set aside, unless the machine is the cause. Raises
+        VisionError in both cases."""
         try:
             yield
         except (OSError, RuntimeError, MemoryError) as error:
@@ -368,7 +372,7 @@ class PhotoIndex:
 
 
 def contents_of(index_dir: Path, model: str, recipe: str) -> list[str]:
-    """The content ids of a table, only read: nothing is made, mended or set aside. Raises VisionError."""
+    """The content ids of a table, read only: nothing is created, repaired or set aside. Raises VisionError."""
     path = index_dir.absolute() / folder_name(model, recipe)
     if not (path / f"{_TABLE}.lance").exists():
         raise VisionError(f"there is no index in {path}: the next scan makes it anew")
@@ -376,7 +380,7 @@ def contents_of(index_dir: Path, model: str, recipe: str) -> list[str]:
         table: Any = lancedb.connect(os.fspath(path)).open_table(_TABLE)
         found: list[str] = table.search().select(["content"]).to_arrow().column("content").to_pylist()
     except Exception as error:  # noqa: BLE001
-        # lancedb raises many kinds; each but the machine's means that this table cannot be read.
+        # lancedb raises many kinds of errors; all except the machine's mean that this table cannot be read.
         reason = reason_of_the_machine(error)
         first = reason or (str(error).splitlines() or ["no reason given"])[0][:200]
         ahead = "it is tried again" if reason else "the next scan makes it anew"

@@ -1,4 +1,5 @@
-"""Rows of the index as arrays and as Arrow tables: the schema, the sketch of a vector, and the way in and out.
+"""Rows of the index as numpy arrays and as Arrow tables: the schema, the sketch of a vector, and the
+conversions.
 
 Must never touch a disk. Shapes: N rows, D dimensions of the embedder's vectors.
 """
@@ -19,10 +20,10 @@ from numpy.typing import NDArray
 from dedupd.core.photo import Traits
 
 SKETCH = 128
-"""Dimensions of a stored random projection. No search reads it any more (`heads.py` loses nothing); it is written so that
-tables stay of one form, and no photo has to be seen again for that."""
+"""Dimensions of a stored random projection. No search reads it any more (`heads.py` loses nothing). It is
+still written, so that tables keep their schema and no photo has to be read again."""
 ROW_COLUMNS = ("content", "captured", "phashes")
-"""What every reading of rows asks for."""
+"""The columns of every read."""
 _CONVERTED = 64
 """Vectors converted at a time: what fits into a processor's cache."""
 _SIGN_AND_SHIFTED = np.int32(-(1 << 31) | 0x7FFF << 13)
@@ -65,7 +66,7 @@ class PhotoRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoRows:
-    """Some rows as arrays; what was not asked for is empty."""
+    """Some rows as arrays; columns that were not asked for are empty."""
 
     contents: list[str]
     phashes: NDArray[np.uint64]
@@ -73,12 +74,12 @@ class PhotoRows:
     vectors: NDArray[np.float32] | None
     """(N, D)."""
     captured: NDArray[np.float64]
-    """(N,) seconds; NaN when nobody knows."""
+    """(N,) seconds; NaN when unknown."""
     ids: NDArray[np.uint64]
     """Lance row ids, valid until the next commit."""
 
     def at(self, places: NDArray[np.intp]) -> PhotoRows:
-        """Those at these places, in this order."""
+        """The rows at these places, in this order."""
         return PhotoRows(
             contents=[self.contents[int(place)] for place in places],
             phashes=self.phashes[places],
@@ -117,19 +118,19 @@ def to_arrow(rows: Sequence[PhotoRow], schema: pa.Schema) -> pa.Table:
 
 
 def pack(phashes: Sequence[NDArray[np.uint64] | None]) -> pa.Array:
-    """(8,) hashes of each row as they are stored."""
+    """(8,) hashes of each row, in their stored form."""
     return pa.array(
         [None if each is None else each.astype("<u8").tobytes() for each in phashes], pa.binary(64)
     )
 
 
 def made_of(vectors: NDArray[np.float32]) -> dict[str, pa.Array]:
-    """The columns that are computed of (N, D) unit vectors."""
+    """The columns that are computed from (N, D) unit vectors."""
     return {"sketch": _to_list_array(_clean(vectors @ _projection(vectors.shape[1])), SKETCH)}
 
 
 def from_arrow(batch: pa.RecordBatch, dimensions: int) -> PhotoRows:
-    """What was read of the columns `ROW_COLUMNS`, and of vectors if they were asked for."""
+    """The rows of a table with the columns `ROW_COLUMNS`, and vectors when they were read."""
     names = batch.schema.names
     packed = batch.column("phashes").to_pylist()
     return PhotoRows(
@@ -143,7 +144,7 @@ def from_arrow(batch: pa.RecordBatch, dimensions: int) -> PhotoRows:
 
 @cache
 def _projection(dimensions: int) -> NDArray[np.float32]:
-    """(D, SKETCH) random signs (Achlioptas 2003), the same on every machine and for ever."""
+    """(D, SKETCH) random signs (Achlioptas 2003), the same on every machine and in every version."""
     from blake3 import blake3
 
     stream = blake3(b"dedupd sketch 1").digest(length=dimensions * SKETCH // 8)
@@ -162,7 +163,7 @@ def simhash(vectors: NDArray[np.float32]) -> list[str]:
 
 
 def _clean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Unit rows; a row that is not finite becomes zero, so that it resembles nothing."""
+    """Unit vectors; one that is not finite becomes zero, so that it resembles nothing."""
     with np.errstate(invalid="ignore", over="ignore"):
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         usable = np.isfinite(lengths) & (lengths > 1e-6)
@@ -199,7 +200,7 @@ def _single(halves: NDArray[np.float16]) -> NDArray[np.float32]:
 
 
 def concatenate(parts: list[PhotoRows]) -> PhotoRows:
-    """One PhotoRows of several; a content met twice counts once."""
+    """One PhotoRows made of several; a content that occurs twice is kept once."""
     contents = [content for part in parts for content in part.contents]
     _, first = np.unique(np.array(contents, dtype=str), return_index=True)
     first = np.sort(first)
@@ -219,6 +220,6 @@ def concatenate(parts: list[PhotoRows]) -> PhotoRows:
 
 
 def in_order(rows: PhotoRows) -> PhotoRows:
-    """The same in the order of their ids."""
+    """The same rows in the order of their ids."""
     order = sorted(range(len(rows.contents)), key=rows.contents.__getitem__)
     return rows.at(np.array(order, np.intp))

@@ -1,8 +1,9 @@
-"""Records of one size, by content id, in one file that only grows: read in place, so that a million cost no memory.
+"""Records of fixed size, by content id, in one file that only grows; read in place, so that a million need no
+memory.
 
-Beside it lie the ids alone, so that to open it is to read 32 bytes of each. Disposable: what it lacks is made again, and a
-record whose check or whose id does not hold counts as lacking. Must never be the only home of anything. Worker process
-only: one writer.
+The ids are also in a file of their own, so that opening reads only 32 bytes per record. Disposable: what is
+missing is computed again, and a record with a wrong checksum or id counts as missing. Must never be the only
+place of any value. Worker process only: one writer.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ Records = NDArray[Any]
 Places = NDArray[np.intp]
 _ID = 32
 _MOST_ADDED = 65_536
-"""Ids that lie in a Python dict before they are sorted in."""
+"""Ids in a Python dict before they are merged into the sorted array."""
 
 
 class RecordFile:
-    """The file at `path`, of records with these fields beside their content id. Safe to use from several threads."""
+    """The file at `path`, with records of these fields for each content id. Thread-safe."""
 
     def __init__(self, path: Path, fields: Sequence[tuple[Any, ...]]) -> None:
         self._path, self._ids_path = path, path.with_suffix(".ids")
@@ -36,7 +37,8 @@ class RecordFile:
         return self._count()
 
     def add(self, contents: Sequence[str], **fields: NDArray[Any]) -> None:
-        """Append one record each; what is held already stays as it is. On return it is on disk. Raises OSError."""
+        """Append one record each; existing records stay as they are. They are on disk when this returns.
+        Raises OSError."""
         with self._lock:
             new = np.flatnonzero(self._places(contents) < 0)
             if not len(new):
@@ -48,14 +50,14 @@ class RecordFile:
                 records[name] = values[new]
             records["check"] = _checks(records)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Not at the end: a power cut may have left a part of a record there.
+            # Not at the end of the file: a power cut may have left a partial record there.
             count = self._count()
             _write(self._path, count * self.dtype.itemsize, records.tobytes())
             known = min(_whole(self._ids_path, _ID), count)
             _write(self._ids_path, known * _ID, self._all()["content"][known:].tobytes())
 
     def get(self, contents: Sequence[str]) -> tuple[Records, NDArray[np.bool_]]:
-        """(N,) records, and which of them are there; the others are zero. Raises OSError."""
+        """(N,) records, and which of them exist; the others are zero. Raises OSError."""
         with self._lock:
             places = self._places(contents)
             found = np.zeros(len(places), self.dtype)
@@ -67,7 +69,7 @@ class RecordFile:
         return found, there
 
     def lacks(self, contents: Sequence[str]) -> list[str]:
-        """Those that are not held. Raises OSError."""
+        """Those that are missing. Raises OSError."""
         with self._lock:
             places = self._places(contents)
         return [content for content, place in zip(contents, places, strict=True) if place < 0]
@@ -100,12 +102,12 @@ class RecordFile:
         """Ids in order, and the place of each."""
         self._order = np.empty(0, np.intp)
         self._added: dict[bytes, int] = {}
-        """Places of ids that came since."""
+        """Places of ids that were added since."""
         self._read = 0
-        """Records of which the ids are known."""
+        """Number of records whose ids are known."""
 
     def _places(self, contents: Sequence[str]) -> Places:
-        """Where each lies, -1 where it is not held."""
+        """The place of each, -1 when it is missing."""
         self._read_ids()
         wanted = _ids(contents)
         places = np.full(len(wanted), -1, np.intp)
@@ -118,7 +120,7 @@ class RecordFile:
         return places
 
     def _read_ids(self) -> None:
-        """Know the ids of all records, those that were added, too."""
+        """Read the ids of all records, including those added since."""
         start, count = self._read, self._count()
         self._read = count
         if not start and count:
@@ -144,7 +146,7 @@ class RecordFile:
 
 
 def _whole(path: Path, size: int) -> int:
-    """Items of this size in a file; a part of one at the end is none."""
+    """Number of whole items of this size in a file; a partial one at the end does not count."""
     return path.stat().st_size // size if path.exists() else 0
 
 
@@ -162,7 +164,8 @@ def _ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 def _checks(records: Records) -> NDArray[np.uint32]:
-    """(N,) a sum over all of a record but its check; zeros, as a power cut leaves them, do not pass for a record."""
+    """(N,) checksums over the other fields of each record; a record of zeros, which a power cut may leave,
+    does not pass."""
     if not len(records):
         return np.empty(0, np.uint32)
     size = records.dtype.itemsize - 4

@@ -1,7 +1,8 @@
-"""What the index does about damage: it syncs what Lance wrote, moves aside what cannot be read, and removes that later.
+"""What the index does against damage: syncs the files that Lance wrote, moves aside what cannot be read, and
+removes that later.
 
-Lance never syncs its files, and a table with a torn manifest does not open again. Must never delete an index that was
-moved aside within the last days, nor take what the machine refuses for damage.
+Lance never syncs its files, and a table with a torn manifest does not open again. Must never delete an index
+that was moved aside within the last days, nor treat an error of the machine as damage.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ _OF_THE_MACHINE = frozenset(
         errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ETIMEDOUT, errno.ESTALE,
     }
 )  # fmt: skip
-"""Errors that say nothing of what lies on the disk: too many open files, no memory, no right, no space ..."""
+"""Errors that say nothing about the files: too many open files, no memory, no permission, no space ..."""
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-"""How Rust words each error of the system; lancedb hands on no more than the words."""
+"""How Rust words an error of the system; lancedb passes on only these words."""
 
 
 class Syncer:
-    """fsync for the files of a folder and all below it, each once."""
+    """fsync for the files of a folder and everything below it, each once."""
 
     def __init__(self) -> None:
         self._synced: dict[str, set[tuple[str, int]]] = {}
-        """By folder: names and inodes of files known to be on disk."""
+        """By folder: names and inodes of files that are on disk."""
 
     def sync(self, top: Path) -> None:
-        """What is new below `top` is on disk when this returns. Raises OSError."""
+        """Sync what is new below `top`. Raises OSError."""
         for folder, _, names in os.walk(top):
             found = {(name, os.lstat(os.path.join(folder, name)).st_ino) for name in names}
             new = found - self._synced.get(folder, set())
@@ -49,12 +50,12 @@ class Syncer:
             self._synced[folder] = found
 
     def forget(self) -> None:
-        """Nothing is known of any folder any more."""
+        """Forget which files were synced."""
         self._synced.clear()
 
 
 def move_aside(folder: Path) -> Path:
-    """Give the folder the first free name `<name>.broken-<n>`, which is returned."""
+    """Rename the folder to the first free name `<name>.broken-<n>`, which is returned."""
     number = 1
     while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
         number += 1
@@ -63,7 +64,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def set_newest_version_aside(versions: Path) -> bool:
-    """Make the version before the newest the one that opens; False when there is none before it."""
+    """Make the version before the newest the one that opens; False when there is none."""
     manifests = sorted(versions.glob("*.manifest"), key=_version_of)
     if len(manifests) < 2:
         return False
@@ -72,7 +73,7 @@ def set_newest_version_aside(versions: Path) -> bool:
 
 
 def reason_of_the_machine(error: Exception) -> str:
-    """Why the machine could not read, as a clause; '' when the files themselves may be the reason."""
+    """The machine's reason for a failed read, as a clause; '' when the files themselves may be the reason."""
     told = _OS_ERROR.search(str(error))
     number = int(told[1]) if told else getattr(error, "errno", None)
     if isinstance(error, MemoryError):
@@ -85,9 +86,10 @@ def folder_name(model: str, recipe: str) -> str:
 
 
 def remove_others(index_dir: Path, models: Iterable[str], recipe: str) -> None:
-    """Remove the tables of other models and recipes, and those set aside some days ago: all of it can be computed again.
+    """Remove the tables of other models and recipes, and those set aside some days ago: all of them can be
+    computed again.
 
-    The one set aside last stays for whoever wants to know what was wrong with it.
+    The one set aside last is kept, so that the cause can be examined.
     """
     wanted = {folder_name(model, recipe) for model in models}
     folders = [
@@ -104,7 +106,7 @@ def remove_others(index_dir: Path, models: Iterable[str], recipe: str) -> None:
 
 
 def _version_of(manifest: Path) -> int:
-    """The version a manifest's name stands for; newer name schemes count down from 2^64."""
+    """The version that a manifest's name means; newer name schemes count down from 2^64."""
     digits = manifest.stem
     if not digits.isdigit():
         return -1

@@ -1,8 +1,8 @@
-"""What lancedb brings and an index on disk never uses, left out: two thirds of what a worker needs to start.
+"""Leaves out parts of lancedb that an index on disk never uses: two thirds of a worker's start time.
 
-Owns what stands in its place while lancedb is imported: its REST client (generated code for a server), its embedding
-functions (for other people's models), and the check that each method of its classes overrides one (Python 3.12 has
-that in lancedb no more). Must never stand in for what an index on disk uses.
+Owns the empty modules that replace them during the import: its REST client (generated code for a server), its
+embedding functions (for other models), and the check that each method of its classes overrides one (newer
+lancedb has that no more on Python 3.12). Must never replace anything that an index on disk uses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NEEDED = {_EMBEDDINGS + name for name in ("base", "registry", "utils")}
 
 
 class _StandIn(MetaPathFinder, Loader):
-    """For each module that is left out, one whose every name is an empty class."""
+    """An import finder: each module that is left out becomes one whose every name is an empty class."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -44,7 +44,7 @@ def _empty(name: str) -> type:
 
 
 def _unchecked() -> ModuleType:
-    """`overrides`, as far as lancedb uses it, without its checks: they ask for the types of every method."""
+    """`overrides`, as far as lancedb uses it, without its checks, which read the types of every method."""
     module = ModuleType("overrides")
     module.EnforceOverrides = type("EnforceOverrides", (), {})  # type: ignore[attr-defined]
     module.override = _as_it_is  # type: ignore[attr-defined]
@@ -57,9 +57,10 @@ def _as_it_is(method: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def left_out() -> Generator[None]:
-    """Importing lancedb within this costs a third of the time, and 20 MB less; and no network socket.
+    """Importing lancedb inside this takes a third of the time and 20 MB less, and opens no network socket.
 
-    urllib3, which it brings, binds one to learn whether there is IPv6, unless Python says that there is none.
+    urllib3, which lancedb imports, binds a socket to find out whether there is IPv6, unless Python says that
+    there is none.
     """
     stand_in, has_ipv6, overrides = _StandIn(), socket.has_ipv6, sys.modules.get("overrides")
     sys.meta_path.insert(0, stand_in)

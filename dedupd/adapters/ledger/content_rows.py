@@ -41,7 +41,7 @@ class ContentRows(LedgerPart):
             (traits.content, traits.recipe, traits.model, traits_to_json(traits)),
         )
 
-    def seen_with(self, model: str) -> None:
+    def record_model(self, model: str) -> None:
         """Record that all contents were read with this model. Only vectors depend on the model, so the other traits stay."""
         self._link.execute(
             "UPDATE contents SET model=:model, traits=json_set(traits, '$.model', :model) WHERE model!=:model",

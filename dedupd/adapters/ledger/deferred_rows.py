@@ -34,7 +34,7 @@ class DeferredRows(LedgerPart):
         ).fetchone()
         return None if row is None else DeferredRow(content=row[0], place=row[1], rules=row[2])
 
-    def worked_off(self, content: str, month: str, model: str) -> None:
+    def remove_deferred(self, content: str, month: str, model: str) -> None:
         """This one was compared with all of its family."""
         self._link.execute(
             "DELETE FROM deferred WHERE content=? AND month=? AND model=?", (content, month, model)

@@ -246,7 +246,7 @@ class FileRows(LedgerPart):
         self._link.execute("DELETE FROM files WHERE id=?", (id,))
         self._link.execute("DELETE FROM members WHERE file=?", (id,))
 
-    def to_look_at(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
+    def files_to_read(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
         """Files of a root whose bytes nobody has looked at yet, by id from the one after `after` on: a first import is
         all of a library, so that nobody may read it at once.
         """
@@ -256,7 +256,7 @@ class FileRows(LedgerPart):
         )
         return [file_row(r) for r in rows]
 
-    def anything_to_look_at(self) -> bool:
+    def has_files_to_read(self) -> bool:
         """Whether there is a file that was not read yet."""
         found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
         return found.fetchone() is not None

@@ -13,7 +13,7 @@ from typing import Any
 from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Relation
-from dedupd.core.records import GroupOutline, GroupRow, KeptRow, MemberRow, RootRow
+from dedupd.core.records import GroupOutline, GroupRow, HeldGroupRow, MemberRow, RootRow
 
 _MOVED = "m.goal='moved' AND m.state='done'"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
@@ -222,7 +222,7 @@ class GroupRows(LedgerPart):
             "DELETE FROM groups WHERE keeper=? AND id NOT IN (SELECT grp FROM members)", (file,)
         )
 
-    def months_beside(self, root: int, file: int, content: str | None) -> list[str]:
+    def affected_months(self, root: int, file: int, content: str | None) -> list[str]:
         """Months of this root whose groups may change when this file does: of its group, of its twins, of its measured pairs."""
         rows = self._link.execute(
             "SELECT month FROM groups WHERE keeper=:file OR id IN (SELECT grp FROM members WHERE file=:file) "
@@ -232,9 +232,9 @@ class GroupRows(LedgerPart):
         )
         return [r[0] for r in rows]
 
-    def kept(
+    def held_groups(
         self, root: RootRow, *, groups: Iterable[int] | None = None, after: int = 0, limit: int = -1
-    ) -> list[KeptRow]:
+    ) -> list[HeldGroupRow]:
         """Groups of this root that hold copies, in the order of their ids: these, or the first so many behind `after`.
 
         From the moves, so that no held file is ever forgotten.
@@ -243,13 +243,15 @@ class GroupRows(LedgerPart):
             return [
                 row
                 for part, marks in chunks(sorted(groups))
-                for row in self._kept(f"+m.root=? AND m.grp IN ({marks})", (os.fsencode(root.path), *part))
+                for row in self._held_groups(
+                    f"+m.root=? AND m.grp IN ({marks})", (os.fsencode(root.path), *part)
+                )
             ]
         # The + leads a part of them along the index of groups; all of them lie in the index of what is held.
         by_group = "+" if after or limit >= 0 else ""
-        return self._kept(f"{by_group}m.root=? AND m.grp>?", (os.fsencode(root.path), after), limit)
+        return self._held_groups(f"{by_group}m.root=? AND m.grp>?", (os.fsencode(root.path), after), limit)
 
-    def _kept(self, where: str, values: Sequence[Any], limit: int = -1) -> list[KeptRow]:
+    def _held_groups(self, where: str, values: Sequence[Any], limit: int = -1) -> list[HeldGroupRow]:
         rows = self._link.execute(
             "SELECT m.grp, f.path, max(coalesce(f.content != m.keeper_content, 0)), "
             "max(coalesce(f.content IS NULL AND f.reason='', 0)) FROM moves m "
@@ -258,13 +260,13 @@ class GroupRows(LedgerPart):
             (*values, limit),
         )
         return [
-            KeptRow(
+            HeldGroupRow(
                 group=r[0], path=None if r[1] is None else os.fsdecode(r[1]), changed=bool(r[2]), unread=bool(r[3])
             )
             for r in rows
         ]  # fmt: skip
 
-    def groups_kept_in(self, root: RootRow, folder: str, *, whole: bool) -> set[int]:
+    def groups_with_keeper_in(self, root: RootRow, folder: str, *, whole: bool) -> set[int]:
         """Groups whose held copies have their keeper in this folder ('' = the root); `whole`: or anywhere below it.
 
         By the name it has in the journal and by the one it has now: they differ while its new bytes are not known.

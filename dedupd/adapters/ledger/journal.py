@@ -67,7 +67,7 @@ class Journal(LedgerPart):
         `at` is the wall clock. Raises StateError inside an open transaction (the intent would not be
         durable before the rename) and when the disk is full.
         """
-        self._must_stand_alone()
+        self._refuse_open_transaction()
         with transaction(self._link):
             return [self._insert(order, batch, at) for order in orders]
 
@@ -76,7 +76,7 @@ class Journal(LedgerPart):
 
         Raises StateError inside an open transaction, as `intend` does.
         """
-        self._must_stand_alone()
+        self._refuse_open_transaction()
         self.finish(moves)
 
     def finish(self, moves: Sequence[Move]) -> None:
@@ -141,7 +141,7 @@ class Journal(LedgerPart):
         found = (self._select(" AND ".join([*where, "id=?"]), [*values, id]) for id in sorted(set(ids)))
         return [move for rows in found for move in rows]
 
-    def held_beside(self, contents: Iterable[str]) -> set[tuple[str, str]]:
+    def held_pairs(self, contents: Iterable[str]) -> set[tuple[str, str]]:
         """(content, content of its keeper) of each of these that lies in duplicates/."""
         found: set[tuple[str, str]] = set()
         for chunk, marks in chunks(contents):
@@ -192,7 +192,7 @@ class Journal(LedgerPart):
             {"root": os.fsencode(root), "path": os.fsencode(path), "file": file},
         )
 
-    def _must_stand_alone(self) -> None:
+    def _refuse_open_transaction(self) -> None:
         if self._link.in_transaction:
             raise StateError("an intent is committed before its rename: close the open transaction first")
 

@@ -97,13 +97,13 @@ CREATE INDEX pairs_b ON pairs(b);
 CREATE TABLE compared(
     content TEXT NOT NULL, month TEXT NOT NULL, model TEXT NOT NULL, rules TEXT NOT NULL,
     PRIMARY KEY(content, month, model)) WITHOUT ROWID;
-CREATE TEMP TABLE seen_with AS SELECT coalesce((SELECT value FROM meta WHERE key='model'), '') AS model;
-INSERT INTO pairs SELECT a, b, model, cosine, hash_distance, measures FROM pairs_1, seen_with;
-INSERT INTO compared SELECT content, month, model, rules FROM compared_1, seen_with;
+CREATE TEMP TABLE record_model AS SELECT coalesce((SELECT value FROM meta WHERE key='model'), '') AS model;
+INSERT INTO pairs SELECT a, b, model, cosine, hash_distance, measures FROM pairs_1, record_model;
+INSERT INTO compared SELECT content, month, model, rules FROM compared_1, record_model;
 CREATE TABLE IF NOT EXISTS taught(
     root INTEGER NOT NULL, month TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL,
     PRIMARY KEY(root, month, a, b)) WITHOUT ROWID;
-DROP TABLE seen_with;
+DROP TABLE record_model;
 DROP TABLE pairs_1;
 DROP TABLE compared_1;
 UPDATE meta SET value=(SELECT value FROM meta WHERE key='recipe') WHERE key='rules';

@@ -59,7 +59,7 @@ class VerdictRows(LedgerPart):
         )
         return [_verdict(r) for r in rows]
 
-    def said_so_far(self) -> str:
+    def verdicts_version(self) -> str:
         """Differs whenever a verdict came or went."""
         row = self._link.execute("SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) FROM verdicts")
         return ":".join(map(str, row.fetchone()))

@@ -1,1 +1,2 @@
-"""Places far and near that a backfill reads pictures from and leaves rows in: a folder, or a bucket of an object store."""
+"""Places from which a backfill reads pictures and to which it writes rows: a folder, or a bucket of an object
+store."""

@@ -24,8 +24,8 @@ from dedupd.errors import DedupdError
 MARK, CHUNKS, RECORDS, COMMITS = "backfill.json", "chunks", "records", "commits"
 PAIRS, PAIR_RECORDS, PAIR_COMMITS = "pairs", "pair-records", "pair-commits"
 NEAR = "1/10/45"
-"""What two rows that may be a pair are, but for the bar: the radius of hashes, and seconds that two clocks may be apart.
-Other numbers in vision/search.py are another rule, and its pairs are found anew."""
+"""The rule for near pairs without the bar: radius of hashes, seconds between two clocks, version. When these
+numbers change in vision/search.py, the rule is another one, and pairs are computed anew."""
 _MARK = b'{"format": "dedupd backfill 1"}\n'
 
 
@@ -36,26 +36,26 @@ class RefusedPicture(msgspec.Struct, frozen=True, kw_only=True):
     """Its address."""
     reason: str
     passing: bool = False
-    """It may be otherwise the next time: asked again."""
+    """It may succeed the next time: tried again."""
 
 
 class ChunkRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A chunk that is finished. Each of its pictures is a row, a twin of a row, or refused."""
+    """A finished chunk. Each of its pictures has a row, is a twin of a row, or was refused."""
 
     key: str
     model: str
     recipe: str
     inputs: int
     contents: str
-    """Of its rows: 64 hex digits each, without a space."""
+    """The contents of its rows: 64 hex digits each, without spaces."""
     twins: int
     refused: list[RefusedPicture]
     file: str
-    """Of its rows, in chunks/; '' when it has none."""
+    """The file of its rows, in chunks/; '' when it has none."""
     digest: str
     """BLAKE3 of that file."""
     size: int = 0
-    """Of that file, bytes."""
+    """Bytes of that file."""
 
     @property
     def rows(self) -> int:
@@ -71,7 +71,7 @@ class ChunkFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """What one set of sources came to."""
+    """The result of one set of sources."""
 
     model: str
     recipe: str
@@ -79,15 +79,16 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A strip that is finished: rows of one block compared with those of several, all pairs that may be near."""
+    """A finished strip: the rows of one block compared with those of several others; all pairs that may be
+    near."""
 
     key: str
     left: int
-    """Number of the block."""
+    """Number of the left block."""
     rights: list[int]
-    """Numbers of the others; the block itself may be the first of them."""
+    """Numbers of the others; the first may be the left block itself."""
     file: str
-    """In pairs/; '' without any pair."""
+    """A file in pairs/; '' when there is no pair."""
     digest: str
     """BLAKE3 of that file."""
     size: int
@@ -95,21 +96,21 @@ class PairRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """Every pair of rows of these blocks was compared, and no other than these may be near."""
+    """Every two rows of these blocks were compared; no other pairs than the recorded ones may be near."""
 
     model: str
     recipe: str
     rule: str
-    """What near meant, but for the bar (`NEAR`)."""
+    """The rule for near pairs without the bar (`NEAR`)."""
     bar: float | None
     """The least cosine; None without vectors."""
     blocks: list[list[ChunkFile]]
-    """Rows are counted through the files of a block, in this order."""
+    """Rows are numbered through the files of a block, in this order."""
     strips: list[PairRecord]
 
 
 def mark(store: Store) -> None:
-    """Make this place a backfill's, if it is one already or empty. Raises DedupdError, OSError."""
+    """Make this place a backfill, if it is empty or is one already. Raises DedupdError, OSError."""
     try:
         if store.read(MARK) != _MARK:
             raise DedupdError(f"{store.shown} was written by another version of dedupd: name another place")
@@ -122,13 +123,13 @@ def mark(store: Store) -> None:
 
 
 def pair_commit_name(model: str, recipe: str) -> str:
-    """Of a place's one commit of pairs for a model and recipe: a later one takes its place."""
+    """The name of a place's one commit of pairs for a model and recipe: a later one replaces it."""
     said = repr((model, recipe)).encode()
     return f"{PAIR_COMMITS}/{hashlib.blake2b(said, digest_size=16).hexdigest()}.json"
 
 
 def pair_commit(store: Store, model: str, recipe: str) -> PairCommit | None:
-    """None: nobody has compared these rows, or not to the end. Raises OSError."""
+    """None: these rows were not compared, or not all. Raises OSError."""
     try:
         found = msgspec.json.decode(store.read(pair_commit_name(model, recipe)), type=PairCommit)
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -137,7 +138,7 @@ def pair_commit(store: Store, model: str, recipe: str) -> PairCommit | None:
 
 
 def commits(store: Store) -> list[Commit]:
-    """Every commit of this place. Raises DedupdError: no backfill's place, or one that was never committed; OSError."""
+    """Every commit of this place. Raises DedupdError (no backfill, or never committed), OSError."""
     try:
         known = store.read(MARK) == _MARK
     except FileNotFoundError:

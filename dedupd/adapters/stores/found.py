@@ -1,7 +1,4 @@
-"""What a listing of a place says of one file: a value.
-
-Must never open anything.
-"""
+"""One file in the listing of a place. A value; must never open anything."""
 
 from __future__ import annotations
 
@@ -9,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OnProblem = Callable[[str], None]
-"""on_problem(sentence): what lies there is not read."""
+"""on_problem(sentence): something there cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One picture, or what may be one."""
+    """One file that may be a picture."""
 
     name: str
-    """Below the place's address, '/' between parts, surrogateescape."""
+    """Its name below the place's address, '/' between parts, surrogateescape."""
     size: int
     version: int
-    """When it was last written, ns: another one means that it is to be seen again."""
+    """When it was last written, ns: another value means that it must be processed again."""

@@ -1,7 +1,8 @@
-"""A bucket of an object store that speaks S3, by pyarrow's own client.
+"""A bucket of an object store that speaks S3, through pyarrow's own client.
 
-The one part of dedupd that opens a connection for pictures, and only where its owner named such an address. Where
-and who is told by the address (`?endpoint_override=HOST:PORT&scheme=http&region=…`) and by the usual AWS_… variables.
+The only part of dedupd that opens a connection for pictures, and only when its owner named such an address.
+Host and account come from the address (`?endpoint_override=HOST:PORT&scheme=http&region=…`) and from the
+usual AWS_… variables.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -23,7 +24,7 @@ _PART = 8 << 20
 
 
 class ObjectStore:
-    """What lies below one prefix of one bucket."""
+    """Everything below one prefix of one bucket."""
 
     def __init__(self, address: str) -> None:
         self.address, self.shown = address, address.partition("?")[0].rstrip("/")

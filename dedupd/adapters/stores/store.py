@@ -1,7 +1,7 @@
-"""A folder as a place of pictures or of rows, and which place an address means.
+"""A folder as a place of pictures or of rows, and which kind of place an address means.
 
-Writes only the small files of a backfill, each whole or not at all; must never touch a picture but to read it, nor load
-what speaks to a network unless the address names an object store. Light to import.
+Writes only the small files of a backfill, each whole or not at all. Must never write to a picture, nor load a
+network client unless the address names an object store. Light to import.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from dedupd.errors import UsageError
 
 
 class Store(Protocol):
-    """A place by its address. Every method raises OSError."""
+    """A place, by its address. Every method raises OSError."""
 
     address: str
     shown: str
-    """The same for people: without what says how to reach it."""
+    """The address for people: without connection options."""
 
     def pictures(self, scope: Scope, on_problem: OnProblem) -> Iterator[Found]:
-        """What a library at this place would look at, folder by folder, each in order."""
+        """The files that a library at this place would look at, folder by folder, each in order."""
         ...
 
     def read(self, name: str, most: int = -1, alive: Callable[[], None] = ...) -> bytes:
-        """One file, or its first `most` bytes; `alive` is called now and then. FileNotFoundError when there is none."""
+        """One file, or its first `most` bytes; `alive` is called from time to time. Raises FileNotFoundError
+        when there is none."""
         ...
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file whole, in the place of one of that name; it is there for good when this returns."""
+        """Write a file whole, replacing one of that name; it is durable when this returns."""
         ...
 
     def sizes(self, folder: str) -> dict[str, int]:
@@ -43,12 +44,12 @@ class Store(Protocol):
         ...
 
     def empty(self) -> bool:
-        """Whether nothing lies there, or there is no such place yet."""
+        """Whether the place is empty or does not exist yet."""
         ...
 
 
 class LocalStore:
-    """A folder of this machine, or one that all machines of a cluster see at the same path."""
+    """A folder of this machine, or one that all machines of a cluster have at the same path."""
 
     def __init__(self, path: str) -> None:
         self.address = self.shown = os.path.realpath(os.path.expanduser(path))

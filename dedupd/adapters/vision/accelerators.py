@@ -1,6 +1,6 @@
 """Which graphics cards the networks of this process may use, and how much of their memory.
 
-Set once by the worker, before a network's library is loaded: later it would change nothing.
+The worker sets it once, before a network's library is loaded: later it would have no effect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ _allowed: dict[str, Any] = {"gpus": ALL, "memory": 1.0}
 
 
 def allow(gpus: str, memory_fraction: float) -> None:
-    """`gpus`: how many, as '0' or '2', or 'all'. `memory_fraction`: of each card's memory, 1 for all of it."""
+    """`gpus`: how many cards, as '0' or '2', or 'all'. `memory_fraction`: share of each card's memory, 0 to
+    1."""
     _allowed.update(gpus=gpus, memory=memory_fraction)
     if gpus != ALL:
         count = int(gpus)

@@ -1,7 +1,8 @@
-"""Lays one picture over another and measures what is left between them (research: ORB, Rublee 2011; RANSAC).
+"""Aligns two pictures and measures what differs between them (ORB: Rublee 2011; RANSAC: Fischler and Bolles
+1981).
 
-Owns the alignment and its measures; must never judge them: that is core/relations.py. Pixels only, no files.
-One thread. Worker process only.
+Owns the alignment and its measures; must never judge them: core/relations.py does. Takes pixels, opens no
+file. Runs in one thread. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -24,7 +25,7 @@ from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest,
 from dedupd.core.photo import Holding, Measures
 
 Affine = NDArray[np.float64]
-"""2x3: a pixel of picture a to a pixel of picture b, both counted from pixel centres."""
+"""2x3 matrix: maps a pixel of picture a to a pixel of picture b, both counted from pixel centres."""
 
 cv2.setNumThreads(1)
 
@@ -32,22 +33,24 @@ _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
 _MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
 _SURE, _FEW = 12, 250
-"""Matched features that are enough, and features of a picture that are few: a bubble in the sky."""
+"""Matched features that are enough; and number of features below which a picture has few (a balloon in the
+sky)."""
 _ALIKE = 0.75
-"""Correlation of the fine structure below which another way to lay the pictures is tried."""
+"""Correlation of the fine structure below which other alignments are tried."""
 _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
-"""Share that a photo fills at most of a screen, or of what surrounds it on all sides or on one: more is a border of a
-few per cent, or a caption."""
+"""Share that a photo fills at most, of a screen, or of what surrounds it on all sides or on one side. A
+larger share means a border of a few per cent, or a caption."""
 _GAPS = np.ones((7, 7), np.uint8)
 _FIVE = np.ones((5, 5), np.uint8)
 _ONE_COLOUR = 0.9
-"""Share of a plain margin, what is drawn on it left out, that is within 8 grey levels of its median colour."""
+"""Share of a plain margin, without what is drawn on it, that must be within 8 grey levels of its median
+colour."""
 _FILL_ALIKE = 0.7
-"""Correlation of a blurred fill with the enlarged picture."""
+"""Correlation of a blurred fill with the enlarged picture, from which on it counts as that fill."""
 
 
 class Prepared:
-    """One picture with what several alignments of it share."""
+    """One picture with everything that several alignments of it share; computed once, when first asked for."""
 
     def __init__(
         self,
@@ -57,8 +60,8 @@ class Prepared:
         *,
         several: bool = False,
     ) -> None:
-        """`holding`: what its file holds besides; `whole`: the grey picture at more pixels than `rgb`, where there are;
-        `several`: there are more frames or pages behind it."""
+        """`holding`: what its file holds besides; `whole`: the grey picture with more pixels than `rgb`, if
+        there is one; `several`: the file has more frames or pages."""
         self.rgb = np.ascontiguousarray(rgb)
         self.height, self.width = rgb.shape[:2]
         self.holding = holding or Holding()
@@ -71,17 +74,17 @@ class Prepared:
 
     @property
     def whole(self) -> Pixels:
-        """(H, W) grey levels at all the pixels that were decoded."""
+        """(H, W) grey levels in all the pixels that were decoded."""
         return self.grey if self._whole is None else self._whole
 
     @cached_property
     def view(self) -> View:
-        """For comparisons in its own frame."""
+        """The picture in its own frame, for comparisons."""
         return View(self.rgb, self.grey)
 
     @cached_property
     def thumb(self) -> Plane:
-        """32x32, zero mean, unit length."""
+        """32x32 grey levels, zero mean, unit length."""
         small = cv2.resize(self.grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
         small -= small.mean()
         return np.asarray(small / (np.linalg.norm(small) + 1e-6), np.float32)
@@ -93,22 +96,22 @@ class Prepared:
 
     @cached_property
     def fine(self) -> Pixels:
-        """How far each grey level is from those around it."""
+        """How much each grey level differs from those around it."""
         return cv2.absdiff(self.grey, cv2.GaussianBlur(self.grey, (0, 0), 1.5))
 
     @cached_property
     def everywhere(self) -> Pixels:
-        """255 in each pixel: what is warped to know where this picture lies."""
+        """255 in each pixel; it is warped to know which pixels this picture covers."""
         return np.full((self.height, self.width), 255, np.uint8)
 
     @cached_property
     def inside(self) -> Box | None:
-        """What plain margins surround."""
+        """The part of the picture inside plain margins."""
         return inside(self.rgb)
 
     @cached_property
     def within(self) -> tuple[Prepared, Affine] | None:
-        """The same enlarged to the size of the whole, and where it lies; None without margins."""
+        """The same, enlarged to the size of the whole, and its place in the whole; None without margins."""
         if self.inside is None:
             return None
         left, top, right, bottom = self.inside
@@ -121,7 +124,7 @@ class Prepared:
 
     @cached_property
     def mirrored_features(self) -> tuple[Plane, Pixels | None]:
-        """Of the mirrored picture, at its own coordinates."""
+        """Features of the mirrored picture, with coordinates in the mirrored picture."""
         points, descriptors = _ORB.detectAndCompute(cv2.flip(self.grey, 1), None)
         return np.array([p.pt for p in points], np.float32).reshape(-1, 2), descriptors
 
@@ -133,7 +136,7 @@ def grey_of(rgb: Pixels) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """One way to lay a over b."""
+    """One alignment of a and b."""
 
     method: str
     orientation: int
@@ -142,9 +145,11 @@ class _Fit:
 
 
 def measure(a: Pixels | Prepared, b: Pixels | Prepared) -> Measures:
-    """Align two upright (H, W, 3) uint8 RGB pictures with long side <= 400 px and measure the rest.
+    """Align two upright (H, W, 3) uint8 RGB pictures with a long side of at most 400 px, and measure what
+    differs.
 
-    Lengths in px of the smaller scale, residuals in grey levels of a picture with standard deviation 50.
+    Lengths in px of the smaller scale; residuals in grey levels, as if the picture had a standard deviation
+    of 50.
     """
     a = a if isinstance(a, Prepared) else Prepared(a)
     b = b if isinstance(b, Prepared) else Prepared(b)
@@ -155,11 +160,12 @@ def measure(a: Pixels | Prepared, b: Pixels | Prepared) -> Measures:
 
 
 def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
-    """The fit that leaves least: identity when it is pixel-exact, else refined, else by features."""
-    found: list[_Laid] = []
+    """The alignment that leaves the least difference: the identity when it is exact to the pixel, else
+    refined, else found by features."""
+    found: list[_AlignedPair] = []
     identity = _identity(a, b)
     if identity is not None:
-        laid = _Laid(a, b, identity)
+        laid = _AlignedPair(a, b, identity)
         found.append(laid)
         if laid.residual.ncc > 0.985 and laid.quick.worst < 8:
             return identity, _measures(laid)
@@ -170,11 +176,11 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
     for mirror in (False, True):
         fit = _orb(a, b, mirror=mirror)
         if fit is not None:
-            found.append(_Laid(a, b, fit).refined())
+            found.append(_AlignedPair(a, b, fit).refined())
             if fit.inliers >= 40:
                 break
     if not any(laid.convincing for laid in found):
-        found += [_Laid(a, b, fit).refined() for fit in _other_fits(a, b)]
+        found += [_AlignedPair(a, b, fit).refined() for fit in _other_fits(a, b)]
     found = [laid for laid in found if laid.comparable]
     if not found:
         return None, Measures()
@@ -183,7 +189,8 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
 
 
 def _orientation_affine(width: int, height: int, orientation: int) -> tuple[Affine, int, int]:
-    """Clockwise quarter turns, then a mirror from 4 on: the transform, and the turned size."""
+    """(transform, turned size) of an orientation: 0 to 3 are clockwise quarter turns, 4 to 7 the same after
+    mirroring."""
     quarter, mirror = orientation % 4, orientation >= 4
     w, h = (height, width) if quarter % 2 else (width, height)
     turns: dict[int, list[list[float]]] = {
@@ -208,7 +215,7 @@ def _inverse(transform: Affine) -> Affine:
 
 
 def _identity(a: Prepared, b: Prepared) -> _Fit | None:
-    """The whole of a on the whole of b, in whichever of 8 orientations looks most alike."""
+    """The whole of a on the whole of b, in the one of 8 orientations in which they are most alike."""
     views = [np.rot90(a.thumb, -turn) for turn in range(4)]
     views += [view[:, ::-1] for view in views]
     alike = [float((view * b.thumb).sum()) for view in views]
@@ -222,8 +229,9 @@ def _identity(a: Prepared, b: Prepared) -> _Fit | None:
 
 
 def _other_fits(a: Prepared, b: Prepared) -> Iterator[_Fit]:
-    """Of what margins surround: on a screen or in a frame a picture is too small to be found by its features. And
-    from b to a, which matches other features and counts three pixels at the other scale."""
+    """More alignments: of the parts inside margins, because in a screenshot or a frame the picture is too
+    small for its features; and from b to a, which matches other features and uses the other scale (3 px
+    there) for inliers."""
     if min(len(a.features[0]), len(b.features[0])) < _FEW:
         back = _orb(b, a, mirror=False)
         if back is not None:
@@ -237,7 +245,7 @@ def _other_fits(a: Prepared, b: Prepared) -> Iterator[_Fit]:
 
 
 def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
-    """A similarity (turn, scale, shift) from matched features; the mirrored a when asked."""
+    """A similarity transform (turn, scale, shift) from matched features; of the mirrored a when asked."""
     pa, da = a.mirrored_features if mirror else a.features
     pb, db = b.features
     if da is None or db is None or len(pa) < 8 or len(pb) < 8:
@@ -264,8 +272,9 @@ def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
     return _Fit("orb", turn + 4 * mirror, int(mask.sum()), np.asarray(found, np.float64))
 
 
-class _Laid:
-    """Both pictures in one frame: that of the picture which shows the scene smaller, so that nothing is magnified."""
+class _AlignedPair:
+    """Both pictures in one frame: that of the picture which shows the scene smaller, so that nothing is
+    enlarged."""
 
     def __init__(self, a: Prepared, b: Prepared, fit: _Fit, flow: dict[str, float] | None = None) -> None:
         self.a, self.b, self.fit, self.flow = a, b, fit, flow or {}
@@ -303,7 +312,8 @@ class _Laid:
         return self.residual.quick
 
     def fine(self) -> tuple[float, float, dict[str, float]]:
-        """100 * (1 - lowest local correlation) everywhere, and beside what was laid over a few pixels; and that."""
+        """100 * (1 - lowest local correlation): everywhere, and outside a small overlay; and the description
+        of that overlay ({} when there is none)."""
         rest = self.residual.thorough()
         local = self.residual.local(rest, floor=8.0, box=13, spared=40)
         overlay = self.residual.overlay(rest, local, max(1.0, max(self.mask.shape) / 400))
@@ -312,7 +322,7 @@ class _Laid:
 
     @property
     def convincing(self) -> bool:
-        """Whether it is the right way to lay them, beyond doubt."""
+        """Whether it is the right alignment, beyond doubt."""
         found = self.fit.method == "identity" or self.fit.inliers >= _SURE
         return found and self.comparable and self.residual.bands[0] >= _ALIKE
 
@@ -322,23 +332,25 @@ class _Laid:
 
     @property
     def locked(self) -> bool:
-        """Nearly every corner of one lies within a fraction of a pixel in the other: no better alignment exists."""
+        """Whether nearly every corner of one is within a fraction of a pixel in the other: no better
+        alignment exists."""
         return self.flow.get("flow_share", 0.0) > 0.75 and self.flow.get("flow50", 9.0) < 0.25
 
-    def refined(self) -> _Laid:
-        """Followed down to parts of a pixel; itself when there is nothing to follow."""
+    def refined(self) -> _AlignedPair:
+        """The alignment refined to fractions of a pixel; itself when there is nothing to follow."""
         best = self
         for _ in range(2):
             step = best._drift() if best.comparable else None
             if step is None:
                 break
-            best = _Laid(self.a, self.b, replace(self.fit, transform=step[0]), step[1])
+            best = _AlignedPair(self.a, self.b, replace(self.fit, transform=step[0]), step[1])
             if best.flow["off"] < 0.1:
                 break
         return best
 
     def _drift(self) -> tuple[Affine, dict[str, float]] | None:
-        """How far the moving picture is still off (Lucas-Kanade flow of corners), as a better transform."""
+        """A better transform: the remaining shift of the moving picture, from the optical flow of corners
+        (Lucas-Kanade)."""
         views = (self.view_b, self.view_a) if self.a_moves else (self.view_a, self.view_b)
         still, moving = (view.grey for view in views)
         moving = _match_tone(moving, still, self.mask)
@@ -375,7 +387,7 @@ def _footprint(moving: Prepared, way: Affine, size: tuple[int, int]) -> Pixels:
 
 
 def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
-    """Optical flow assumes equal brightness: give x the grey levels of y."""
+    """x with the grey levels of y, because optical flow assumes equal brightness."""
     some = np.flatnonzero(mask)[::7]
     qx, qy = quantiles(x.ravel().take(some)), quantiles(y.ravel().take(some))
     table = np.interp(np.arange(256), qx + np.arange(len(qx)) * 1e-3, qy)
@@ -384,21 +396,21 @@ def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class _Beyond:
-    """What one picture has outside of what the other shows too, in shares of the picture."""
+    """What one picture shows outside of what the other shows too, in shares of the picture."""
 
     more: float = 0.0
-    """More of the scene: not a plain or blurred frame, nor a caption bar."""
+    """More of the scene: not a plain or blurred frame, nor a caption."""
     margin: float = 0.0
-    """What stands on plain margins, a caption too."""
+    """What is drawn on plain margins, a caption too."""
     frame: float = 0.0
     """Plain and blurred frames."""
 
 
 def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> _Beyond:
-    """What `picture` has that the other does not show.
+    """What `picture` shows that the other does not.
 
-    Of a plain margin what stands on it counts, with the gaps of its letters: a dark sky's house or a row of small
-    pictures is more than a caption.
+    On a plain margin, what is drawn on it counts, together with the gaps between its letters: a house under a
+    dark sky, or a row of small pictures, is larger than a caption.
     """
     seen = _footprint(other, other_to_picture, (picture.width, picture.height))
     unseen = seen.size - cv2.countNonZero(seen)
@@ -428,12 +440,13 @@ def _beyond(picture: Prepared, other: Prepared, other_to_picture: Affine) -> _Be
 
 
 def _drawn_on_a_margin(picture: Prepared, part: Mask, seen: Pixels) -> float | None:
-    """The share of the picture that what stands on this part of it fills; None when the part is no plain margin."""
+    """The share of the picture that the drawing on this part of it fills; None when the part is no plain
+    margin."""
     levels = picture.rgb.reshape(-1, 3).take(np.flatnonzero(part), axis=0)
     paint = [_median(levels[::3, channel]) for channel in range(3)]
     ground = _off(levels, paint)
     ground = ground[ground < 24]
-    # A frame is one colour; a sky or a wall beside the cut has its shades.
+    # A frame has one colour; a sky or a wall has shades.
     if ground.size <= 0.6 * len(levels) or np.count_nonzero(ground < 8) <= _ONE_COLOUR * ground.size:
         return None
     off = _off(picture.rgb, paint)
@@ -449,21 +462,22 @@ def _drawn_on_a_margin(picture: Prepared, part: Mask, seen: Pixels) -> float | N
 
 
 def _median(levels: Pixels) -> int:
-    """Of (N,) grey levels, rounded down: by counting, without sorting them."""
+    """Median of (N,) grey levels, rounded down: by counting, without sorting."""
     upto = np.cumsum(np.bincount(levels, minlength=256))
     low, high = np.searchsorted(upto, [(len(levels) - 1) // 2 + 1, len(levels) // 2 + 1])
     return int(low + high) // 2
 
 
 def _off(levels: Pixels, paint: list[int]) -> NDArray[np.int16]:
-    """How far (..., 3) levels are from a colour, in the channel where that is most."""
-    # Not OpenCV's absdiff: it takes a column of a few pixels for a colour.
+    """Distance of (..., 3) levels from a colour, in the channel where it is largest."""
+    # Not OpenCV's absdiff: it takes an array of a few pixels for one colour.
     red, green, blue = (np.abs(levels[..., at].astype(np.int16) - level) for at, level in enumerate(paint))
     return np.maximum(np.maximum(red, green), blue)
 
 
 def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
-    """Where the surroundings are the picture itself, enlarged and blurred, as phones and galleries fill up a shape."""
+    """Where the surroundings are the picture itself, enlarged and blurred, as phones and galleries fill the
+    rest of a screen."""
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     if (bottom - top) * (right - left) > 0.9 * seen.size or min(bottom - top, right - left) < 24:
@@ -488,7 +502,8 @@ def _filled(picture: Prepared, seen: Pixels) -> Mask | None:
 
 
 def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) -> float:
-    """Of what wide plain margins of `picture` surround, the share that `other` shows too; 0 without such margins."""
+    """The share of what lies inside wide plain margins of `picture` that `other` shows too; 0 without such
+    margins."""
     if picture.inside is None:
         return 0.0
     seen = _footprint(other, other_to_picture, (picture.width, picture.height)) > 0
@@ -499,7 +514,7 @@ def _shown_inside(picture: Prepared, other: Prepared, other_to_picture: Affine) 
     return float(seen[top:bottom, left:right].mean()) if seen.mean() < most else 0.0
 
 
-def _measures(laid: _Laid) -> Measures:
+def _measures(laid: _AlignedPair) -> Measures:
     residual = laid.residual
     rest = residual.thorough()
     band_ncc, band_std, fine_ncc = residual.bands
@@ -545,11 +560,12 @@ def _measures(laid: _Laid) -> Measures:
 
 
 def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
-    """`measures` with `fine_worst` and more, from the pictures at a larger side where the files have it.
+    """`measures` with `fine_worst` and more, from larger pictures when the files have them.
 
-    Uses the transform that `measures` found at 400 px, refined. `tones_alone_a`, `tones_level_a`: residual.Tones. `rest`: root mean square of what differs, grey levels,
-    nothing mapped away; `rest_worst`: the same of the worst 16-px block; `fine_around`: `fine_worst` beside an overlay,
-    which is described when it was too faint to be seen at 400 px. Without a transform: 99.
+    Uses the transform that `measures` found at 400 px, refined. `tones_alone_a`, `tones_level_a`: see
+    residual.Tones. `rest`: root mean square difference of grey levels without any tone map; `rest_worst`: the
+    same of the worst 16-px block; `fine_around`: `fine_worst` outside an overlay, which is described when it
+    was too faint at 400 px. 99 without a transform.
     """
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
@@ -580,33 +596,34 @@ def _tones(residual: Residual) -> dict[str, float]:
 
 
 def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
-    """`measures` with `written`, the share of strokes in what differs that stand on even ground, from the larger pictures.
+    """`measures` with `written`: the share of strokes in what differs that stand on even ground, from the
+    larger pictures.
 
-    Itself without a transform.
+    Unchanged without a transform.
     """
     known = measures.extra or {}
     if measures.method == "none" or "t0" not in known:
         return measures
-    # Nothing moves by less than a letter: to follow it further would double the cost and change nothing.
+    # Not refined further: nothing is off by as much as a letter, and it would double the cost.
     written = _enlarged(a, b, measures, known).residual.written()
     return replace(measures, extra={**known, "written": written})
 
 
 def _enlarged(
     a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures, known: dict[str, float]
-) -> _Laid:
-    """The larger pictures, laid as `measures` found at 400 px."""
+) -> _AlignedPair:
+    """The larger pictures, aligned as `measures` found at 400 px."""
     one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
     way = _scaled(known, max(one.width, one.height), max(two.width, two.height))
-    return _Laid(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
+    return _AlignedPair(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
 
 
 def _scaled(known: dict[str, float], side_a: int, side_b: int) -> Affine:
-    """The transform that was found at 400 px, between the pictures at these long sides."""
+    """The transform found at 400 px, for pictures with these long sides."""
     up, down = max(1.0, side_b / 400), max(1.0, side_a / 400)
     t = np.array([known[f"t{i}"] for i in range(6)]).reshape(2, 3)
     linear = up * t[:, :2] / down
-    # Scaling about the corner of the picture, not about the centre of its first pixel.
+    # Scale about the corner of the picture, not about the centre of its first pixel.
     shift = up * (t[:, 2] + 0.5) - 0.5 + linear @ np.full(2, 0.5) - up * (t[:, :2] @ np.full(2, 0.5))
     return np.hstack([linear, shift[:, None]])
 

@@ -1,6 +1,6 @@
-"""A process that does one long thing for another, and ends with it however that one ends.
+"""For a child process that does one long task and must end when its parent ends, in whatever way.
 
-Its stdin is a pipe from its parent that nobody writes to: the kernel closes it when the parent is gone.
+Its stdin is a pipe from its parent to which nobody writes: the kernel closes it when the parent is gone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import threading
 
 
 def end_with_parent() -> None:
-    """To be called first by a child whose parent started it with `stdin=subprocess.PIPE`; by hand it changes nothing."""
+    """Call this first in a child whose parent started it with `stdin=subprocess.PIPE`. In a process started
+    by hand it has no effect."""
     if stat.S_ISFIFO(os.fstat(0).st_mode):
         threading.Thread(target=_wait_for_the_end, daemon=True).start()
 

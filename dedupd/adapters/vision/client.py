@@ -1,7 +1,7 @@
-"""The daemon's end of its eyes: starts the vision worker, asks it, and survives it.
+"""The daemon's side of the vision worker: starts it, sends requests, and continues when it crashes.
 
-Owns the worker's life (start, stall, crash, rest) and the search for the file that kills it; must stay
-light (stdlib + msgspec) and never raise for what a file does.
+Owns the worker's life (start, stall, crash, rest) and the search for the file that crashes it. Must stay
+light (stdlib and msgspec) and never raise because of a file.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from dedupd.errors import VisionError
 from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
 _AT_ONCE = 256
-"""Items in one request: a crash makes at most these start again."""
+"""Items in one request: a crash repeats at most these."""
 _STRIKES = 2
-"""Deaths of the worker a file may be suspected of before it is set aside."""
+"""Crashes for which a file may be the suspect before it is set aside."""
 _BUSY_SECONDS = 600.0
-"""Patience while the worker loads a model or searches: no file's fault."""
+"""Seconds to wait while the worker loads a model or searches; no file is to blame then."""
 _FRUITLESS = 3
-"""Deaths in a row without a suspect before giving up on the worker."""
+"""Crashes in a row without a suspect, after which the worker is given up."""
 _LONGEST_PAUSE = 5.0
 _LEAVE_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
@@ -46,14 +46,14 @@ Answer = TypeVar("Answer")
 
 
 class _WorkerDied(Exception):
-    """The worker ended or stalled in the middle of a request; the message is a clause for people."""
+    """The worker ended or stalled during a request; the message is a clause for people."""
 
 
 class VisionWorker(Vision):
-    """`Vision` by one worker process, started when needed and let go when idle.
+    """Implements `Vision` with one worker process, which is started when needed and ended when idle.
 
-    Methods may be called from any thread; requests are served one after another. Not from within
-    the iteration of another request's answers.
+    Methods may be called from any thread; requests are served one after another. Do not call one while
+    iterating over the answers of another.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class VisionWorker(Vision):
         self._status: VisionStatus | None = None
         self._failures = 0
         self._idle: threading.Timer | None = None
-        # The kernel kills the worker when the *thread* that started it ends, so one that lasts starts it.
+        # The kernel ends the worker when the *thread* that started it ends, so a long-lived thread starts it.
         self._starter = ThreadPoolExecutor(1, "vision-starter")
 
     # -- the port --------------------------------------------------------------------------------
@@ -135,7 +135,8 @@ class VisionWorker(Vision):
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[Proposal]:
-        """See `Vision.propose`. Across the whole index (`among` None) the model's farther bar holds."""
+        """See `Vision.propose`. Across the whole index (`among` is None) the model's bar for distant photos
+        holds."""
         within, waiting = None if among is None else list(among), list(fresh)
         while waiting:
             pairs, end = self._search(
@@ -259,7 +260,7 @@ class VisionWorker(Vision):
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id while there is one."""
+        """The worker's process id while it runs."""
         process = self._process
         return process.pid if process is not None else None
 
@@ -269,7 +270,7 @@ class VisionWorker(Vision):
             self._let_go()
 
     def trust(self, devices: Iterable[int]) -> None:
-        """See `Vision.trust`. The worker starts anew when that is news."""
+        """See `Vision.trust`. The worker is restarted when the set of devices changes."""
         told = sorted(devices)
         if told != self._configure.blockless:
             self._configure = msgspec.structs.replace(self._configure, blockless=told)
@@ -293,9 +294,11 @@ class VisionWorker(Vision):
         return last
 
     def gather(self, order: messages.Gather) -> tuple[messages.Gathered, list[messages.FileIngested]]:
-        """One chunk of a backfill: the file of its rows, and the answer of each picture, those that killed the worker too.
+        """Process one chunk of a backfill: returns the file of its rows, and the answer for each picture,
+        including those that crashed the worker.
 
-        A worker that dies does the chunk anew, the suspects first and one by one: so only the guilty is struck twice.
+        After a crash the chunk is repeated, the suspects first and one by one: so only the file that causes
+        the crash is blamed twice.
         """
         strikes: Counter[int] = Counter()
         given_up: dict[int, messages.FileIngested] = {}
@@ -324,7 +327,7 @@ class VisionWorker(Vision):
                         )
 
     def pair(self, order: messages.PairBlocks) -> messages.Paired:
-        """One strip of a backfill's pairs. Raises VisionError."""
+        """Compare one strip of a backfill. Raises VisionError."""
         for reply in self._ask(order):
             if isinstance(reply, messages.Paired):
                 return reply
@@ -355,7 +358,7 @@ class VisionWorker(Vision):
         read: Callable[[Item], Answer],
         give_up: Callable[[int, str], Answer],
     ) -> Iterator[Answer]:
-        """Answers of `count` independent items; one that kills the worker twice is given up."""
+        """Answers for `count` independent items; an item that crashes the worker twice is given up."""
         waiting = deque(
             list(range(start, min(start + _AT_ONCE, count))) for start in range(0, count, _AT_ONCE)
         )
@@ -414,8 +417,9 @@ class VisionWorker(Vision):
                     self._failures = 0
                     yield reply
             finally:
-                # Also after Failed and when the caller stopped listening: what its threads still send
-                # would answer the next request.
+                # Also after Failed, and when the caller stopped iterating: what the worker's threads still
+                # send
+                # would be taken for answers to the next request.
                 if not complete:
                     self._failures += 1
                     process.kill()
@@ -425,7 +429,7 @@ class VisionWorker(Vision):
     # -- the worker's life -----------------------------------------------------------------------
 
     def _running(self) -> _Process:
-        """The worker, configured; started when there is none. Raises VisionError when it cannot be."""
+        """The worker, configured; started when there is none. Raises VisionError when it cannot be started."""
         if self._idle is not None:
             self._idle.cancel()
         if self._process is not None and self._process.alive():
@@ -481,7 +485,8 @@ class VisionWorker(Vision):
 
 
 class _Turn:
-    """One request at a time. A generator may be dropped in another thread than it began in, so no RLock."""
+    """A lock for one request at a time. A generator may end in another thread than it began in, so this
+    cannot be an RLock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -508,7 +513,7 @@ class _Turn:
 
 
 class _Course:
-    """How far the items of one request have come."""
+    """The progress of the items of one request."""
 
     def __init__(self, keys: list[int]) -> None:
         self.unanswered = dict.fromkeys(keys)
@@ -527,7 +532,7 @@ class _Course:
                         keys.pop(reply.key, None)
 
     def suspects(self) -> list[int]:
-        """Items the worker may have died of: those being decoded, else those begun and not answered."""
+        """Items that may have caused a crash: those being decoded; if none, those begun and not answered."""
         return list(self._in_danger or self._begun)
 
 
@@ -566,7 +571,8 @@ class _Process:
             raise _WorkerDied(self._cause()) from None
 
     def receive(self, seconds: float) -> messages.Reply:
-        """The next reply but Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of silence."""
+        """The next reply other than Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of
+        silence."""
         while True:
             body = self._unframer.next()
             if body is None:
@@ -601,13 +607,13 @@ class _Process:
             return f"crashed (signal {-status})"
 
     def kill(self) -> None:
-        """End it now and reap it."""
+        """End the process now, and wait for its end."""
         self._popen.kill()
         self._popen.wait()
         self._close()
 
     def leave(self) -> None:
-        """Let it end by itself: it does when its stdin closes."""
+        """Let the process end by itself: it ends when its stdin closes."""
         if self._popen.stdin is not None:
             self._popen.stdin.close()
         try:
@@ -639,7 +645,7 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
 
 
 def _open_log(path: Path) -> IO[bytes] | int:
-    """Decoders grumble about every odd file: the log starts anew when it has grown."""
+    """Decoders print warnings for many odd files, so the log is started anew when it has grown."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         grown = path.exists() and path.stat().st_size > _LOG_BYTES
@@ -649,12 +655,13 @@ def _open_log(path: Path) -> IO[bytes] | int:
 
 
 def worker_environment() -> dict[str, str]:
-    """What a process of ours that reads pictures or the index runs in: this very package, one thread, no network."""
+    """The environment of our processes that read pictures or the index: this package, one thread, no network."""
     home = str(Path(__file__).resolve().parents[3])
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
         "HF_HUB_OFFLINE": "1",
-        # Each library that would tell its maker of its use, when asked by its own switch and by the common one.
+        # Libraries that may send usage statistics: each is switched off by its own variable and by the common
+        # one.
         "ORT_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
@@ -664,9 +671,11 @@ def worker_environment() -> dict[str, str]:
         "LANCE_DEFAULT_IO_BUFFER_SIZE": str(16 << 20),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # glibc: pictures and planes come and go by the megabyte. What is mapped anew for each has its pages cleared by
-        # the kernel again, a third of the time of comparing two photos; so they come from one heap, which keeps what
-        # the next one needs. What is larger than a photo's plane goes back at once.
+        # glibc: pictures and planes of several MB are allocated and freed all the time. With a new mapping
+        # for each, the
+        # kernel clears its pages again, a third of the time of comparing two photos. So they come from one
+        # heap, which is
+        # reused. What is larger than one plane of a photo is returned to the system at once.
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(256 << 20),

@@ -1,10 +1,13 @@
-"""Whether one of two pictures may show part of the other, told from 32 x 32 grey pixels in some microseconds.
+"""A coarse test: whether one of two pictures may show part of the other, from 32 x 32 grey pixels, in
+microseconds.
 
-A family of look-alikes (scans, clouds, screens) gives each of its pictures thousands of candidates, and aligning one
-pair takes as long as this test takes for a thousand. A copy shows the whole of one picture inside the other, turned or
-mirrored, cut, framed or toned: so each picture, in eight orientations, is correlated with windows of the other, of its
-own shape and of many sizes and places. Correlation forgives any brightness and contrast.
-Owns that search and its bar; must never open a file. It only rejects, and where it cannot tell it lets the pair pass.
+A family of look-alikes (scans, clouds, screens) gives each of its pictures thousands of candidates, and
+aligning one pair takes as long as this test for a thousand pairs. A copy shows the whole of one picture
+inside the other, turned or mirrored, cropped, framed or with other tones. So each picture, in eight
+orientations, is correlated with windows of the other that have its shape, in many sizes and places.
+Correlation does not depend on brightness and contrast.
+
+Owns that search and its bar; must never open a file. It only rejects; when it cannot tell, the pair passes.
 """
 
 from __future__ import annotations
@@ -17,22 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 32
-"""Px of either side of a small picture, whatever its shape was."""
+"""Px of each side of a small picture, whatever its shape was."""
 BAR = 0.55
-"""Correlation of 12 x 12 pixels. Labelled copies 0.86 and more; copies generated with cuts of a half of the picture, other
-shapes, frames, captions, stickers, tones, tilts 0.69. Unrelated clouds of one kind: 99 % below 0.54."""
+"""Correlation of 12 x 12 pixels. Labelled copies have 0.86 and more; generated copies (cropped to half, other
+shapes, frames, captions, stickers, tones, tilts) 0.69 and more. Unrelated pictures of clouds: 99 % are below
+0.54."""
 
 _CELLS = 12
 _FLAT = 12.0
-"""Grey levels of spread: below it (fog, night, a blank page) a stain outweighs the picture, and the pair passes."""
+"""Standard deviation in grey levels below which the pair passes (fog, night, a blank page): there a stain
+outweighs the picture."""
 _SMALLER, _SHIFT, _LEAST = 0.85, 0.1, 0.2
-"""From one size of window to the next, from one place to the next in shares of the picture, and the least share of its
-area: of less nothing is proven."""
+"""Ratio of one window size to the next; step from one place to the next in shares of the picture; and the
+least share of its area: a smaller part proves nothing."""
 _SHAPES = float(np.log(1.06))
-"""Shapes of windows go by steps of 6 %."""
+"""Shapes of windows are rounded to steps of 6 %."""
 _WIDEST = 5.0
 _NOISE = 1.0
-"""Added to each spread, in grey levels of all cells together: a window of one colour is like nothing."""
+"""Added to each spread, in grey levels of all cells together, so that a window of one colour correlates with
+nothing."""
 _TILE = 64
 
 Plane = NDArray[np.float32]
@@ -41,15 +47,15 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreyPictures:
-    """Some pictures as they are remembered for this."""
+    """Small pictures, as they are stored for this test."""
 
     pixels: NDArray[np.uint8]
     """(N, SIDE, SIDE) grey levels."""
     shapes: NDArray[np.float32]
-    """(N,) width by height of the whole picture; 0: this one is not remembered."""
+    """(N,) width by height of the whole picture; 0: no small picture is stored."""
 
     def usable(self) -> NDArray[np.bool_]:
-        """(N,) those that tell anything."""
+        """(N,) whether each one has enough structure to decide anything."""
         spread = self.pixels.reshape(len(self.pixels), -1).astype(np.float32).std(axis=1)
         return (self.shapes > 0) & (spread >= _FLAT)
 
@@ -83,7 +89,7 @@ def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Places, right:
 def _most_alike(
     holding: NDArray[np.uint8], wholes: Plane, at: Places, of: Places, shape: int, *, turned: bool
 ) -> Plane:
-    """(P,) best correlation of each wholes[of], in four orientations, with a window of holding[at]."""
+    """(P,) best correlation of each wholes[of], in four orientations, with any window of holding[at]."""
     best = np.empty(len(at), np.float32)
     order = np.argsort(at, kind="stable")
     holders, starts = np.unique(at[order], return_index=True)
@@ -102,7 +108,8 @@ def _most_alike(
 
 
 def _views(pictures: Plane, *, turned: bool) -> Plane:
-    """(N, 4, CELLS²) unit rows: mirrored either way and both; `turned`: after a quarter turn."""
+    """(N, 4, CELLS²) unit vectors: as it is, mirrored in each direction, and in both; `turned`: after a
+    quarter turn."""
     cells = _areas(0.0, 1.0)
     small = np.matmul(np.matmul(cells, pictures), cells.T)
     if turned:
@@ -112,9 +119,9 @@ def _views(pictures: Plane, *, turned: bool) -> Plane:
 
 
 def _windows_of(pictures: Plane, shape: int) -> tuple[Plane, Plane]:
-    """(N, W, CELLS²) the windows of this shape in each picture, and one by the spread of each, (N, W).
+    """(N, W, CELLS²) the windows of this shape in each picture, and (N, W) one divided by the spread of each.
 
-    They are multiplied with rows that have no mean, so theirs need not be taken off.
+    They are multiplied with vectors of mean zero, so their own mean need not be subtracted.
     """
     found: list[Plane] = []
     for rows, columns in _windows(shape):
@@ -130,7 +137,7 @@ def _windows_of(pictures: Plane, shape: int) -> tuple[Plane, Plane]:
 
 @lru_cache(64)
 def _windows(shape: int) -> list[tuple[Plane, Plane]]:
-    """For each size of window: what takes the rows of its places, and the columns, out of a picture."""
+    """For each window size: the matrices that cut the rows and the columns of its places out of a picture."""
     ratio = float(np.exp(shape * _SHAPES))
     found: list[tuple[Plane, Plane]] = []
     size = 1.0
@@ -149,7 +156,7 @@ def _places(length: float) -> Plane:
 
 
 def _areas(start: float, end: float) -> Plane:
-    """(CELLS, SIDE) that averages equal parts of a line of pixels between two shares of it."""
+    """(CELLS, SIDE) matrix that averages equal parts of a line of pixels between two shares of it."""
     edges = np.linspace(start, end, _CELLS + 1) * SIDE
     pixels = np.arange(SIDE)
     parts = [

@@ -24,18 +24,19 @@ from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.jpeg_xl import JpegXl
+from dedupd.adapters.vision.photoshop import Photoshop
 from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.core.formats import named
 from dedupd.core.photo import Holding
 
 LARGEST = 512 << 20
-"""Bytes read of one file: a motion photo is some 20 MB, a scan some 300."""
+"""Bytes read of one file, at most: a motion photo has about 20 MB, a scan about 300."""
 _FILM = re.compile(rb"\0\0[\0-\x04][\0-\xff]ftyp[ -~]{4}", re.DOTALL)
 """The first box of a film, of any brand."""
 _MOST_BOXES, _MOST_SEGMENTS, _MOST_PICTURES, _MOST_PAGES = 20_000, 1_000, 64, 200
-"""A real file has some dozens; a hostile one must not cost more than it weighs."""
+"""Limits: a real file has some dozens of each; a hostile one must not cost more than its size."""
 _HEAD = 1 << 18
-"""Bytes in which the words of a header, or the name of a further picture, stand."""
+"""Bytes in which the words of a header, or the name of a further picture, are found."""
 _LEAST_UNKNOWN = 8_000
 _UNREADABLE = "a part that cannot be read"
 
@@ -50,7 +51,7 @@ _AUXILIARY = (
     (b"disparity", _DEPTH_MAP),
     (b"matte", "portrait matte"),
 )
-"""What names an auxiliary picture; the first that matches."""
+"""The names of auxiliary pictures; the first that matches counts."""
 _ALPHA = (b"auxid:1", b"alpha")
 _PREVIEWS, _PANORAMA, _DISPARITY, _ANGLES = 0x010000, 0x020001, 0x020002, 0x020003
 _SAMSUNG = (
@@ -60,14 +61,14 @@ _SAMSUNG = (
 )
 _NEW_SUBFILE, _BITS, _COMPRESSION, _LAYERS = 254, 258, 259, 37724
 _JPEG_IN_TIFF = (6, 7, 34892, 50001)
-"""TIFF compressions that lose: both JPEGs, lossy DNG, WebP."""
+"""TIFF compressions with loss: both JPEGs, lossy DNG, WebP."""
 
 
 def holding(file: BinaryIO, image: Image.Image) -> Holding:
-    """What the opened, not yet decoded `image` of `file` holds. Leaves `file` where it was.
+    """What the opened, not yet decoded `image` of `file` holds. Leaves the position in `file` unchanged.
 
-    A part that cannot be read counts as a further one: a file with it never moves beside one without. Transparency is left
-    out: that only pixels tell.
+    A part that cannot be read counts as a further one: a file with it never moves beside one without.
+    Transparency is not included: only the pixels show it.
     """
     at = file.tell()
     try:
@@ -76,14 +77,14 @@ def holding(file: BinaryIO, image: Image.Image) -> Holding:
         bits = round(8 * size / max(1, image.width * image.height), 3)
         return replace(_holding(file, image), bits=bits)
     except Exception:  # noqa: BLE001
-        # Pillow and struct raise whatever a hostile container makes them raise.
+        # Pillow and struct raise many kinds of errors for a hostile container.
         return Holding(further=(_UNREADABLE,))
     finally:
         file.seek(at)
 
 
 def _holding(file: BinaryIO, image: Image.Image) -> Holding:
-    """Reads no more of the file than its format needs: a scan of 300 MB tells all in its tags."""
+    """Reads no more of the file than its format needs: a scan of 300 MB says everything in its tags."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return _jpeg(file.read(LARGEST))
     if image.format in {"HEIF", "AVIF"}:
@@ -101,6 +102,9 @@ def _holding(file: BinaryIO, image: Image.Image) -> Holding:
         return _jpeg2000(head, frames)
     if isinstance(image, RawPhoto):
         return Holding(depth=image.depth(), lossless=True)
+    if isinstance(image, Photoshop):
+        further = (("layers",), (image.layers_id,)) if image.layers_id else ((), ())
+        return Holding(palette=_palette(image), lossless=True, further=further[0], further_ids=further[1])
     if isinstance(image, DeepTiff):
         return Holding(
             depth=image.layout.bits, lossless=True, further=("further pages",) if image.is_animated else ()
@@ -131,13 +135,13 @@ def _palette(image: Image.Image) -> int:
 
 @dataclass(slots=True)
 class _Jpeg:
-    """The segments before the picture, and where it ends."""
+    """The segments before the picture, and where the picture ends."""
 
     xmp: bytes = b""
     applications: bytes = b""
-    """The first bytes of every application segment: what names a gain map."""
+    """The first bytes of every application segment; the name of a gain map is among them."""
     mpf: tuple[int, bytes] | None = None
-    """Where its TIFF header is in the file, and the bytes from there."""
+    """(offset of its TIFF header in the file, the bytes from there)."""
     depth: int = 8
     end: int = 0
 
@@ -151,12 +155,12 @@ def _jpeg(whole: bytes) -> Holding:
             behind.add(kind)
             ids.append(part)
     except Exception:  # noqa: BLE001
-        # The index is broken; the film, which has been found, is not.
+        # The index is broken; the film was found and is not.
         behind.add(_UNREADABLE)
     if not clip and not ids and (size := _unknown_behind(whole, found.end)):
         behind.add(f"{size} kB of something")
     if b"hdrgm:Version" in found.xmp and not behind & {_GAIN_MAP}:
-        # A copy without its gain map may still carry the words: only a second picture is one.
+        # A copy without its gain map may still have the words: only a second picture is a gain map.
         behind |= {_GAIN_MAP} if whole.find(b"\xff\xd8\xff", found.end) >= 0 else set()
     if b"GDepth:Data" in found.xmp or b"GDepth:Data" in found.applications:
         behind.add(_DEPTH_MAP)
@@ -169,7 +173,8 @@ def _jpeg(whole: bytes) -> Holding:
 
 
 def _unknown_behind(whole: bytes, end: int) -> int:
-    """kB behind the picture that are no padding, no trailer of a phone's own words and no preview; 0 without any."""
+    """kB after the picture that are no padding, no trailer with a phone's own words and no preview; 0 when
+    there are none."""
     rest = len(whole) - end
     if rest < _LEAST_UNKNOWN or whole.startswith(b"\xff\xd8\xff", end) or b"SEFT" in whole[-64:]:
         return 0
@@ -204,7 +209,7 @@ def _segments(whole: bytes) -> _Jpeg:
 
 
 def _further_pictures(whole: bytes, found: _Jpeg) -> Iterator[tuple[str, str]]:
-    """(kind, BLAKE3) of the pictures that the MPF index names behind the first, previews of it left out."""
+    """(kind, BLAKE3) of the pictures that the MPF index lists after the first, without previews of it."""
     if found.mpf is None:
         return
     base, body = found.mpf
@@ -251,9 +256,9 @@ def _named(whole: bytes, end: int) -> Iterator[str]:
 
 
 def _film_in(whole: bytes, start: int) -> tuple[str, float]:
-    """BLAKE3 and seconds of the film that begins behind `start`; ('', 0) without one.
+    """(BLAKE3, seconds) of the film that begins after `start`; ('', 0) without one.
 
-    Found by its bytes, not by what XMP promises: copies keep the promise and lose the film.
+    Found by its bytes, not by what XMP says: copies keep the XMP and lose the film.
     """
     match = _FILM.search(whole, start)
     if match is None:
@@ -291,7 +296,7 @@ class _Box:
 
 
 def _boxes(whole: bytes, start: int, end: int) -> Iterator[_Box]:
-    """The boxes side by side from `start`, up to the first whose length makes no sense."""
+    """The boxes one after another from `start`, up to the first whose length makes no sense."""
     at = start
     for _ in range(_MOST_BOXES):
         if at + 8 > end:
@@ -311,7 +316,7 @@ def _boxes(whole: bytes, start: int, end: int) -> Iterator[_Box]:
 
 @dataclass(slots=True)
 class _Items:
-    """What the boxes of a HEIF file tell of its items."""
+    """What the boxes of a HEIF file say about its items."""
 
     kinds: dict[int, bytes] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
@@ -319,7 +324,7 @@ class _Items:
     depth: int = 0
     previews: set[int] = field(default_factory=set)
     derived: set[int] = field(default_factory=set)
-    """Items that another one is made of (tiles), describes or stands in for."""
+    """Items that are parts (tiles) of another one, describe it or replace it."""
     sequence: bool = False
     clip: tuple[str, float] = ("", 0.0)
 
@@ -351,11 +356,11 @@ def _heif(whole: bytes) -> Holding:
 
 
 def _end_of_boxes(whole: bytes) -> int:
-    """Where what a phone appended begins: behind the picture's own boxes."""
+    """The end of the picture's own boxes; a phone appends its data there."""
     ends = [
         box.end for box in _boxes(whole, 0, len(whole)) if box.kind in {b"ftyp", b"meta", b"mdat", b"free"}
     ]
-    # The appended film has a 'ftyp' of its own: the second one.
+    # The appended film has a 'ftyp' of its own: the second one in the file.
     second = [box.body - 8 for box in _boxes(whole, 0, len(whole)) if box.kind == b"ftyp"][1:]
     return min([*second, max(ends, default=len(whole))])
 
@@ -436,7 +441,7 @@ def _tiff(image: Image.Image) -> Holding:
 
 
 def _pages(image: Image.Image) -> tuple[str, ...]:
-    """Pages that are no smaller version of the first."""
+    """Number of pages that are not a smaller version of the first."""
     count = 0
     with suppress(EOFError, OSError, ValueError, SyntaxError):
         for number in range(_MOST_PAGES):
@@ -455,13 +460,13 @@ def _webp_lossless(whole: bytes) -> bool:
         kind, size = whole[at : at + 4], int.from_bytes(whole[at + 4 : at + 8], "little")
         if kind in {b"VP8L", b"VP8 "}:
             return kind == b"VP8L"
-        # A frame of an animation: its own chunks begin 16 bytes into it.
+        # A frame of an animation: its own chunks begin 16 bytes after its start.
         at += 24 if kind == b"ANMF" else 8 + size + size % 2
     return False
 
 
 def _jpeg_xl(image: JpegXl) -> Holding:
-    """One that was made of a JPEG without loss holds what that JPEG holds."""
+    """A JPEG XL made from a JPEG without loss holds what that JPEG holds."""
     said = image.header
     lossless = not said.coded_with_loss and not image.from_jpeg
     return Holding(depth=said.depth, lossless=lossless, further=("further frames",) if said.moving else ())

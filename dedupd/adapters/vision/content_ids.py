@@ -1,6 +1,6 @@
-"""Asks what the index holds, without opening it for work: for `dedupd verify`, which must change nothing.
+"""Lists what the index holds, without opening it for writing: for `dedupd verify`, which must change nothing.
 
-A process of its own reads it (contents.py), so that this one needs no LanceDB.
+A process of its own reads the index (list_contents.py), so that this one need not load LanceDB.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dedupd.adapters.vision.client import worker_environment
 from dedupd.errors import VisionError
 
 _LIMIT = 600.0
-"""Seconds."""
+"""Seconds that the process may take."""
 
 
 def listed(folder: Path, model: str, recipe: str) -> list[str]:
-    """Content ids of the index of this model and recipe, in no order. Raises VisionError in one sentence."""
+    """Content ids in the index of this model and recipe, in no order. Raises VisionError with one sentence."""
     command = [sys.executable, "-P", "-m", "dedupd.adapters.vision.list_contents", str(folder), model, recipe]
     try:
         done = subprocess.run(

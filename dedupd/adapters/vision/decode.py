@@ -1,7 +1,7 @@
 """From a path to upright pixels, for hashing, embedding, proving and thumbnails.
 
-Owns which files count as pictures and how they are decoded small; must never write, follow a symlink,
-wake a cloud placeholder or trust a file's name, header or length. Worker process only.
+Owns which files count as pictures and how they are decoded small. Must never write, follow a symlink,
+download a cloud placeholder, or trust a file's name, header or length. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -30,14 +30,14 @@ from dedupd.adapters.vision.small import load_small
 from dedupd.core.photo import IN_THE_CLOUD, NO_PICTURE, FileStat, Holding
 
 MAX_PIXELS = 250_000_000
-"""Above the 200 Mpixel that phones really take; beyond it a file is kept and reported, not decoded."""
+"""Phones make pictures of up to 200 Mpixel; a file with more than this is kept and reported, not decoded."""
 SHORT_SIDE = 320
-"""The small decode keeps at least this short side: enough for the hashes and a 224-px embedder."""
+"""The small decode keeps at least this short side: enough for the hashes and an embedder of 224 px."""
 
 _TAG_ORIENTATION = 0x0112
 _BLOCK = 1 << 20
 _SIGN_OF_LIFE = 64
-"""Blocks."""
+"""Blocks between two signs of life."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -55,27 +55,28 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 cv2.setNumThreads(1)
 
 BLOCKLESS: set[int] = set()
-"""Devices where the number of blocks says nothing: found out by those who may write there, told when the worker starts."""
+"""Devices where the number of blocks says nothing. The daemon, which may write there, finds them out and
+passes them to the worker at its start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One decoded picture, small and upright, and what its header said."""
+    """One decoded picture, small and upright, with what its header says."""
 
     image: Image.Image
-    """RGB, in the numbers of `profile`."""
+    """RGB, in the colour space of `profile`."""
     format: str
     width: int
-    """Of the whole picture, upright, px."""
+    """Width of the whole picture, upright, in px."""
     height: int
     exif: Image.Exif
     quantization: dict[int, list[int]] | None
-    """A JPEG's tables; None for other formats."""
+    """A JPEG's quantization tables; None for other formats."""
     subsampling: str
     several: bool
-    """There are more frames or pages behind the one decoded."""
+    """Whether there are more frames or pages after the one decoded."""
     holding: Holding
-    """What the file holds besides; known when it was asked for."""
+    """What the file holds besides; set only when it was asked for."""
     profile: bytes = b""
     """Its embedded ICC profile, not applied."""
 
@@ -84,12 +85,12 @@ class Picture:
 def opened(path: str, expected: FileStat | None = None) -> Generator[BinaryIO]:
     """The regular file at `path`, open for reading.
 
-    Raises Refused: gone, not a regular file, a cloud placeholder, or other than `expected` at opening
-    or when the block is left.
+    Raises Refused: gone, not a regular file, a cloud placeholder, or different from `expected` at opening or
+    at the end of the block.
     """
     try:
         _check(os.lstat(path), expected, path)
-        # O_NONBLOCK: a FIFO put here after lstat must not hang the open.
+        # O_NONBLOCK: a FIFO put here after lstat must not block the open.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             before = os.fstat(descriptor)
@@ -113,7 +114,7 @@ def _identity(status: os.stat_result) -> FileStat:
 
 
 def _check(status: os.stat_result, expected: FileStat | None, path: str = "") -> None:
-    """`path`: of a file that is not open yet."""
+    """Raises Refused. `path`: given for a file that is not open yet."""
     if not stat_module.S_ISREG(status.st_mode):
         raise Refused("not a regular file")
     if expected is not None:
@@ -126,9 +127,10 @@ def _check(status: os.stat_result, expected: FileStat | None, path: str = "") ->
 
 
 def content_of(file: BinaryIO, alive: Callable[[], None] = lambda: None) -> str:
-    """BLAKE3 of the whole file, 64 hex digits; leaves the file at its start.
+    """BLAKE3 of the whole file, 64 hex digits; returns to the start of the file.
 
-    `alive` is called now and then: an hour of video on a slow disk takes its time, and hangs nobody.
+    `alive` is called from time to time: reading an hour of video from a slow disk is slow, and must not look
+    like a hang.
     """
     hasher = blake3()
     block = bytearray(_BLOCK)
@@ -149,8 +151,8 @@ def decode(
 ) -> Picture:
     """Decode the first frame to its end, scaled down as far as both minimal sides (px) allow.
 
-    JPEGs scale in the DCT domain (libjpeg), others by whole box factors. `holds`: read also what else the file holds.
-    Raises Refused.
+    JPEGs are scaled in the DCT domain (libjpeg), others by whole factors. `holds`: also read what else the
+    file holds. Raises Refused.
     """
     try:
         with open_picture(file, path) as image:
@@ -165,7 +167,7 @@ def decode(
     except MemoryError:
         raise Refused("too large: it does not fit in the worker's memory") from None
     except Exception as error:  # noqa: BLE001
-        # Decoders raise whatever a hostile file makes them raise; all of it means the same.
+        # Decoders raise many kinds of errors for a hostile file; all of them mean the same.
         raise Refused(f"damaged or cut short ({error})"[:200]) from None
 
 

@@ -1,7 +1,8 @@
-"""TIFFs that Pillow refuses or shows wrong, as pictures that it opens: read by libtiff (imagecodecs, the extra `tiff`).
+"""TIFFs that Pillow refuses or shows wrong, as pictures that Pillow can open: decoded by libtiff
+(imagecodecs, the extra `tiff`).
 
-Owns which those are: float colours, integers of 12 or 32 bits, 16 bits in planes or with white as 0. Must never show
-what libtiff could not decode to the end. Worker process only.
+Owns which those are: float colours, integers of 12 or 32 bits, 16 bits in planes or with white as 0. Must
+never show what libtiff could not decode to the end. Worker process only.
 
 Source: TIFF 6.0, and Adobe's technical note 3 on the float predictor.
 """
@@ -30,7 +31,7 @@ from dedupd.adapters.vision.refused import Refused
 
 FORMAT = "deep TIFF"
 _LARGEST = 1 << 30
-"""Bytes: 90 Mpixel of float colours."""
+"""Bytes of a file, at most: 90 Mpixel of float colours."""
 _HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UNCOMPRESSED, _PLANES, _FLOAT, _WHITE_IS_0, _RGB = 1, 2, 3, 0, 2
 _WIDTH, _HEIGHT, _ICC, _XMP, _ORIENTATION = 256, 257, 34675, 700, 274
@@ -39,7 +40,7 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How the numbers of the first picture lie in the file."""
+    """How the numbers of the first picture are stored in the file."""
 
     bits: int
     samples: int
@@ -50,7 +51,7 @@ class _Layout:
 
     @property
     def misread(self) -> bool:
-        """Whether Pillow refuses it, or shows other pixels."""
+        """Whether Pillow refuses it, or shows wrong pixels."""
         if self.is_float:
             return self.bits != 32 or self.samples > 1
         if self.bits == 16:
@@ -83,15 +84,15 @@ class DeepTiff(ImageFile.ImageFile):
 
     @property
     def weight(self) -> float:
-        """Bytes a pixel while it is decoded, beside Pillow's copy."""
+        """Bytes per pixel while it is decoded, beside Pillow's copy."""
         return self.layout.bits / 8 * self.layout.samples + 2 * min(4, self.layout.samples)
 
     def getexif(self) -> Image.Exif:
-        """As Pillow gives it of other TIFFs."""
+        """The EXIF data, as Pillow gives it for other TIFFs."""
         return self._facts
 
     def load(self) -> Any:
-        """As every picture of Pillow's: 8 bits a channel."""
+        """Decode, to 8 bits per channel, like every picture of Pillow."""
         if self.fp is not None:
             import imagecodecs
 
@@ -116,7 +117,7 @@ def is_deep(tags: ImageFileDirectory_v2) -> bool:
 
 
 def directory(file: IO[bytes]) -> ImageFileDirectory_v2 | None:
-    """The first directory of a TIFF; None for what is none."""
+    """The first directory of a TIFF; None when it is no TIFF."""
     file.seek(0)
     head = file.read(16)
     if not head.startswith(_HEADS):
@@ -126,13 +127,14 @@ def directory(file: IO[bytes]) -> ImageFileDirectory_v2 | None:
         file.seek(tags.next)
         tags.load(file)
     except Exception:  # noqa: BLE001
-        # Pillow lets whatever a broken directory raises escape; opening it will say what is wrong.
+        # Pillow lets many kinds of errors of a broken directory escape; opening the file later says what is
+        # wrong.
         return None
     return tags
 
 
 def _layout(tags: ImageFileDirectory_v2) -> _Layout | None:
-    """None for what Pillow reads, and for what is in colours other than grey and RGB."""
+    """None for what Pillow reads, and for colours other than grey and RGB."""
     colours = tags.get(PHOTOMETRIC_INTERPRETATION)
     bits, kinds = tags.get(BITSPERSAMPLE, (1,)), tags.get(SAMPLEFORMAT, (1,))
     found = _Layout(
@@ -143,7 +145,7 @@ def _layout(tags: ImageFileDirectory_v2) -> _Layout | None:
         white_is_0=colours == _WHITE_IS_0,
         compressed=tags.get(COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED,
     )
-    # Signed integers are Pillow's "I"; what differs from channel to channel is nobody's.
+    # Signed integers are Pillow's mode "I"; nothing reads channels of different types.
     signed = kinds[0] not in (1, _FLOAT)
     odd = len(set(bits)) > 1 or len(set(kinds)) > 1 or colours not in (_WHITE_IS_0, 1, _RGB) or signed
     return found if found.misread and not odd else None

@@ -1,10 +1,11 @@
-"""Whether the finer of two pictures of one exposure really shows finer detail, or was only made larger.
+"""Whether the finer of two pictures of one exposure really shows finer detail, or was only enlarged.
 
-Owns the measures of true resolution, taken from the pixels of both where they lie over each other. Must never judge
-by a count of pixels, and never open a file. Worker process only.
+Owns the measures of true resolution, taken from the pixels of both where they are aligned. Must never judge
+by the number of pixels, and never open a file. Worker process only.
 
-Idea: what the smaller picture cannot hold is what lies above its Nyquist frequency. In a real photo that is detail of its
-own; in an enlargement it is what interpolation left there, which can be made again from the smaller picture, and noise.
+Idea: the smaller picture cannot hold anything above its Nyquist frequency. In a real photo there is detail
+above it. In an enlargement there is only what interpolation left, which can be made again from the smaller
+picture, and noise.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -26,56 +27,61 @@ Plane = NDArray[np.float32]
 Affine = NDArray[np.float64]
 
 _WINDOW, _WHOLE = 160, 320
-"""px of the smaller picture: side of each place looked at, and up to where it is looked at as a whole."""
+"""px of the smaller picture: side of each place that is compared, and size up to which the picture is
+compared as a whole."""
 _INTERPOLATIONS = (cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
 _EDGE = 8
 _LEAST_BLOCKS, _BLOCKED = 128, 1.07
-"""px; and the ratio that tells blocks. 150 photos made smaller: at most 1.054. The same saved at JPEG quality 75: 95 % above
-1.13, at 85 95 % above 1.06, at 90 most."""
+"""px; and the ratio from which on there are JPEG blocks. 150 photos made smaller: at most 1.054. The same
+saved at JPEG quality 75: 95 % above 1.13, at 85 95 % above 1.06, at 90 most."""
 _IN_STEP, _WEAKER = 0.55, 0.5
-"""Saved at JPEG quality 60, sharpened, darkened: nine of ten correlate above 0.6, the weaker has more than 0.8 of the other's
-strength. Made larger from half the size, or blurred by 1.5 px: nine of ten below 0.4, with less than half the strength."""
+"""Correlation and ratio of strength that mean sharpening or compression. Saved at JPEG quality 60, sharpened,
+darkened: nine of ten correlate above 0.6, and the weaker one has more than 0.8 of the other's strength.
+Enlarged from half the size, or blurred by 1.5 px: nine of ten below 0.4, with less than half the strength."""
 _STEPS, _FARTHEST = 4, 4.0
 _LEAST = 48
-"""px: below it a place says nothing."""
+"""px; a smaller place says nothing."""
 
 _WEIGHTS = (-1.53, -8.41, -3.36, -4.19, 8.22, -4.26, 5.19, 8.06, -6.23, -1.59)
-"""Logistic on `features`, bias first: that the finer picture's detail is real. Fitted on 448 pairs made of 32 photos: larger by
-1.12 to 3, enlarged plainly, sharpened, with grain on it; real ones sharp, soft, noisy, coarsely coded. Photos left out, 3 % of
-the enlargements by 1.5 and more pass for real (of those with grain every second did without the edges). Real detail of 66
-camera files called an enlargement with more than 90 %: 1 of 264 pairs."""
+"""Weights of a logistic regression on `features`, bias first: the log odds that the finer picture's detail is
+real. Fitted on 448 pairs made of 32 photos: enlarged by 1.12 to 3, plainly, sharpened, with added grain; and
+real ones sharp, soft, noisy, strongly compressed. On photos left out of the fit, 3 % of the enlargements by
+1.5 and more pass for real (with grain it was every second one before the features of edges were added). Real
+detail of 66 camera files called an enlargement with more than 90 %: 1 of 264 pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What the comparison of fine detail found of one picture."""
+    """The result of comparing the fine detail, for one picture."""
 
     enlarged: float = 0.0
     """Probability that it is an enlargement of the other; 0 when it is not the larger one."""
     blurred: bool = False
-    """At the scale both have, it lacks fine detail that the other shows."""
+    """At the scale that both have, it lacks fine detail that the other shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One place of both pictures on one grid: that of the finer one, reduced to at most twice the other's pixels."""
+    """One place of both pictures on one grid: that of the finer one, reduced to at most twice the other's
+    pixels per length."""
 
     finer: Plane
     coarser: tuple[Plane, ...]
-    """The coarser picture brought onto that grid, one way of interpolation each."""
+    """The coarser picture resampled to that grid, once for each kind of interpolation."""
     step: float
-    """Pixels of the grid a pixel of the coarser picture."""
+    """Pixels of the grid for one pixel of the coarser picture."""
 
 
 def was_jpeg(grey: Pixels) -> bool:
-    """Whether the 8x8 blocks of a JPEG show in (H, W) grey levels at their own size, wherever the blocks begin."""
+    """Whether the 8x8 blocks of a JPEG show in (H, W) grey levels at their own size, wherever the blocks
+    begin."""
     if min(grey.shape) < _LEAST_BLOCKS:
         return False
     return min(_stands_out(grey), _stands_out(grey.T)) > _BLOCKED
 
 
 def _stands_out(grey: Pixels) -> float:
-    """How much larger the steps across every eighth column are than across the median one."""
+    """How much larger the steps across every eighth column are than those across the median column."""
     x = grey[:, : (grey.shape[1] - 3) // 8 * 8 + 3].astype(np.float32)
     steps = np.minimum(np.abs(x[:, :-3] - 3 * x[:, 1:-2] + 3 * x[:, 2:-1] - x[:, 3:]), 40).mean(axis=0)
     columns = steps.reshape(-1, 8).mean(axis=0)
@@ -83,7 +89,7 @@ def _stands_out(grey: Pixels) -> float:
 
 
 def compare(a: Pixels, b: Pixels, transform: Affine) -> tuple[Detail, Detail]:
-    """The detail of two (H, W) grey pictures, at the pixels they have; `transform` takes a pixel of a to one of b."""
+    """The detail of two (H, W) grey pictures at full size; `transform` maps a pixel of a to one of b."""
     scale = math.sqrt(abs(float(np.linalg.det(transform[:, :2]))))
     if scale > 1:
         found = _compare(b, a, cv2.invertAffineTransform(transform), scale)
@@ -92,7 +98,7 @@ def compare(a: Pixels, b: Pixels, transform: Affine) -> tuple[Detail, Detail]:
 
 
 def _compare(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float) -> tuple[Detail, Detail]:
-    """`ratio`: pixels of the finer a pixel of the coarser, at least 1."""
+    """`ratio`: pixels of the finer picture for one of the coarser, at least 1."""
     level = list(_places(finer, coarser, transform, ratio, most=1.0))
     blurred = _blurred(level)
     if ratio <= bars.ENLARGED_FROM:
@@ -114,7 +120,8 @@ def _places(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float, mos
             continue
         part = finer[top:bottom, left:right]
         grid = cv2.resize(part, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)
-        # From the grid to the coarser picture: centre of the grid's pixel, in the finer picture, then across.
+        # From the grid to the coarser picture: the centre of the grid's pixel in the finer picture, then
+        # across.
         sx, sy = (right - left) / wide, (bottom - top) / high
         to_finer = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2]], np.float64)
         way = _compose(transform, to_finer)
@@ -141,7 +148,8 @@ def _compose(second: Affine, first: Affine) -> Affine:
 
 
 def _registered(grid: Plane, coarser: Pixels, way: Affine) -> Affine:
-    """`way` with what is left of a shift taken out (Lucas & Kanade 1981): at 400 px a fit is good to a pixel or two here."""
+    """`way` corrected by the remaining shift (Lucas and Kanade 1981): an alignment found at 400 px is exact
+    to a pixel or two here."""
     wanted, best = _band(grid), way
     for _ in range(_STEPS):
         found = _band(_brought(coarser, best, grid.shape[1::-1], cv2.INTER_LINEAR))
@@ -158,7 +166,7 @@ def _registered(grid: Plane, coarser: Pixels, way: Affine) -> Affine:
 
 
 def _brought(picture: Pixels, way: Affine, size: tuple[int, int], how: int) -> Plane:
-    """`picture` on a grid of `size`, each pixel of which lies at `way` of it in the picture."""
+    """`picture` resampled to a grid of `size`; `way` maps a pixel of the grid to one of the picture."""
     flags = how | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(picture, way, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
@@ -168,7 +176,8 @@ def _band(plane: Plane) -> Plane:
 
 
 def _above(plane: Plane, step: float) -> Plane:
-    """What a picture of `step` times fewer pixels a length cannot hold of `plane`; without the rim."""
+    """The part of `plane` that a picture with `step` times fewer pixels per length cannot hold; without the
+    rim."""
     size = (max(1, round(plane.shape[1] / step)), max(1, round(plane.shape[0] / step)))
     small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
     return (plane - cv2.resize(small, plane.shape[1::-1], interpolation=cv2.INTER_CUBIC))[
@@ -177,9 +186,10 @@ def _above(plane: Plane, step: float) -> Plane:
 
 
 def features(places: list[_Place]) -> tuple[float, ...] | None:
-    """Of what lies above the coarser picture's Nyquist frequency: log of its strength beside the octave below, the same of
-    what cannot be made from the coarser picture, the share that can, and log of the strength of the rest in grey levels; and
-    what tells detail from grain, which lies anywhere: `_at_edges`."""
+    """Features of what is above the coarser picture's Nyquist frequency: log of its strength beside the
+    octave below; the same of the part that cannot be made from the coarser picture; the share that can; log
+    of the strength of the rest in grey levels; and, to tell detail from grain, which is everywhere:
+    `_at_edges`."""
     if not places:
         return None
     step = places[0].step
@@ -201,8 +211,9 @@ def features(places: list[_Place]) -> tuple[float, ...] | None:
 
 
 def _at_edges(rest: Plane, above: Plane, under: Plane) -> tuple[float, ...]:
-    """Of local energies, how much more there is at the edges (by the octave below) than on even ground: log of the rest
-    beside that octave, the share of it in all; how the rest goes along with that octave; and log of the rest on even ground."""
+    """How much more local energy there is at edges (by the octave below) than on even ground: log of the rest
+    beside that octave; the share of it in all; how strongly the rest follows that octave; and log of the rest
+    on even ground."""
     flat, edged = np.quantile(under, (0.3, 0.9))
     low, high = under <= flat, under >= edged
     more_rest, more, more_under = (
@@ -241,8 +252,8 @@ def _enlarged(places: list[_Place]) -> float:
 
 
 def sharpness(places: list[_Place]) -> tuple[float, float]:
-    """Of the finest octave both can hold: strength of the finer picture's beside the coarser one's, measured by the octave
-    below (a tone edit changes both), and their correlation."""
+    """Of the finest octave that both can hold: the strength of the finer picture's beside the coarser one's,
+    relative to the octave below (a tone edit changes both), and their correlation."""
     one = np.concatenate([_above(place.finer, 2.0).ravel() for place in places])
     other = np.concatenate([_above(place.coarser[0], 2.0).ravel() for place in places])
     one_below = np.concatenate([_octave_below(place.finer, 2.0).ravel() for place in places])
@@ -253,7 +264,7 @@ def sharpness(places: list[_Place]) -> tuple[float, float]:
 
 
 def _blurred(places: list[_Place]) -> tuple[bool, bool]:
-    """Sharpening and compression leave what is there in step; blur and enlarging take it away."""
+    """Whether detail is gone: sharpening and compression keep its correlation; blur and enlarging remove it."""
     if not places:
         return False, False
     ratio, alike = sharpness(places)

@@ -1,6 +1,7 @@
-"""What EXIF tells of a photo: when, by which camera, edited by what, how richly described.
+"""What EXIF says about a photo: when, by which camera, edited with what, how much description.
 
-Owns the reading of tags; must never trust one: a value that makes no sense counts as absent. Worker process only.
+Owns the reading of tags; must never trust one: a value that makes no sense counts as absent. Worker process
+only.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class ExifFacts:
 
 
 def read_facts(exif: Image.Exif) -> ExifFacts:
-    """The facts in `exif`; broken parts are left out, never raised."""
+    """The facts in `exif`. Never raises: broken parts are left out."""
     details = _directory(exif, IFD.Exif)
     gps = _directory(exif, IFD.GPSInfo)
     camera = (
@@ -51,7 +52,7 @@ def _directory(exif: Image.Exif, which: IFD) -> dict[int, object]:
     try:
         return dict(exif.get_ifd(which))
     except Exception:  # noqa: BLE001
-        # Pillow lets whatever a broken directory raises escape.
+        # Pillow lets many kinds of errors of a broken directory escape.
         return {}
 
 
@@ -65,7 +66,7 @@ def _text(value: object) -> str:
 
 
 def _exposure(details: dict[int, object]) -> float | None:
-    """log2(seconds * ISO / 100 / F²); a lens that tells no F-number counts as F/1."""
+    """log2(seconds * ISO / 100 / F²); a lens without an F-number counts as F/1."""
     seconds = _positive(details.get(Base.ExposureTime))
     iso = _positive(details.get(Base.ISOSpeedRatings))
     stop = _positive(details.get(Base.FNumber)) or 1.0
@@ -81,7 +82,7 @@ def _positive(value: object) -> float | None:
 
 
 def _captured(details: dict[int, object]) -> float | None:
-    """DateTimeOriginal + SubSecTimeOriginal as seconds of the camera's own clock."""
+    """DateTimeOriginal + SubSecTimeOriginal, in seconds of the camera's own clock."""
     stamp = _text(details.get(Base.DateTimeOriginal))[:19]
     try:
         moment = datetime.strptime(stamp, "%Y:%m:%d %H:%M:%S")

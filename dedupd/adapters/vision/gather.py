@@ -1,7 +1,8 @@
-"""A chunk of pictures to one file of rows, for an index elsewhere: the worker's side of `dedupd backfill`.
+"""Processes a chunk of pictures into one file of rows, for an index on another machine: the worker's side of
+`dedupd backfill`.
 
-The pictures go the way of those that a library looks at (indexing.py), so the rows are the same. Must never open an index,
-nor write under a source. Worker process only.
+The pictures are processed as those of a library (indexing.py), so the rows are the same. Must never open an
+index, nor write under a source. Worker process only.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
 
 _LARGEST = 1 << 30
-"""Bytes of an object that is held in memory whole."""
+"""Bytes of an object that is held in memory whole, at most."""
 
 
-class _Kept:
-    """Rows in memory, where a library has its index."""
+class _RowsInMemory:
+    """Rows in memory, in the place of a library's index."""
 
     def __init__(self) -> None:
         self.rows: dict[str, PhotoRow] = {}
@@ -62,9 +63,9 @@ def gather(
     decoders: ThreadPoolExecutor,
     send: Send,
 ) -> None:
-    """See the files and write their rows. Raises VisionError when these cannot be written."""
+    """Process the files and write their rows. Raises VisionError when the rows cannot be written."""
     source, to = store_at(os.fsdecode(request.source)), store_at(os.fsdecode(request.to))
-    photos, insides = _Kept(), _Kept()
+    photos, insides = _RowsInMemory(), _RowsInMemory()
     ingester = Ingester(photos, insides, None, embedder, model, batch_size, decoders, send, _opening(source))
     for file in request.files:
         if file.key in request.alone:
@@ -112,7 +113,8 @@ def _opening(source: Store) -> OpenFile:
 
 
 def _pass_over_media(stream: BinaryIO, name: str) -> None:
-    """A video of gigabytes is not read to its end for nothing: a row would say no more than its bytes do."""
+    """Refuse a video: reading gigabytes to the end would be useless, because a row would hold only the hash
+    of its bytes."""
     if kind := kind_of(stream.read(HEAD), name):
         raise Refused(f"not decoded ({kind}): matched by its bytes alone")
     stream.seek(0)
@@ -120,7 +122,8 @@ def _pass_over_media(stream: BinaryIO, name: str) -> None:
 
 @contextmanager
 def one_at_a_time(cache_dir: Path) -> Generator[None]:
-    """Of several workers with this cache, one makes there what loading an embedder needs; the others find it made."""
+    """A lock: of several workers with this cache, one makes there what loading an embedder needs; the others
+    use it."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(cache_dir / "loading.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

@@ -1,8 +1,11 @@
-"""All pairs of perceptual hashes within the radius, found without comparing each with each (multi-index hashing).
+"""Finds all pairs of perceptual hashes within the radius without comparing each with each (multi-index
+hashing).
 
-The 64 bits are dealt into substrings. Two hashes within RADIUS agree, in one substring at least, to so few bits that all
-values as near can be looked up in a table of that substring: so none is missed (Norouzi, Punjani, Fleet 2012). Equal
-pictures are looked up once. Shapes: N rows in the tables, 8 orientations.
+The 64 bits are divided into substrings. Two hashes within RADIUS differ in so few bits of at least one
+substring that all values near it can be looked up in a table of that substring; so no pair is missed
+(Norouzi, Punjani, Fleet 2012). Equal pictures are looked up once. Shapes: N rows in the tables, 8
+orientations.
+
 Must never decide what a pair is, nor give another answer than `hash_distances` within RADIUS would.
 """
 
@@ -19,9 +22,9 @@ from numpy.typing import NDArray
 from dedupd.adapters.vision.hashes import RADIUS
 
 _LONGER = 240_000, 4_000_000
-"""Hashes from which on four substrings are quicker than five, and three than four."""
+"""Numbers of hashes from which on four substrings are faster than five, and three faster than four."""
 _AT_ONCE = 1 << 19
-"""Pairs of hashes tested at a time, and pairs told at a time."""
+"""Pairs of hashes tested at a time, and pairs in one part of the answer."""
 _KEYED = 1 << 14
 """Hashes of which the keys are made at a time: what fits into a processor's cache."""
 
@@ -31,7 +34,7 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Substring:
-    """One substring of some hashes: those with the value v lie at order[start[v] : start[v + 1]]."""
+    """One substring of some hashes: those with the value v are at order[start[v] : start[v + 1]]."""
 
     bits: Sequence[int]
     radius: int
@@ -40,7 +43,7 @@ class _Substring:
 
 
 class HashTables:
-    """Where to look for all hashes within RADIUS of another."""
+    """Tables in which all hashes within RADIUS of another one are found."""
 
     def __init__(self, phashes: Hashes) -> None:
         """`phashes`: (N, 8) by orientation."""
@@ -50,9 +53,8 @@ class HashTables:
         self._tables = [_substrings(hashes) for hashes in (self._upright, self._turned)]
 
     def meeting(self, phashes: Hashes) -> Iterator[tuple[Places, Places]]:
-        """(places in `phashes`, places in the tables) of all pairs within RADIUS in any orientation of either, in parts;
-        a pair may be told more than once.
-        """
+        """(places in `phashes`, places in the tables) of all pairs within RADIUS in any orientation of
+        either, in parts; a pair may occur more than once."""
         asked = _Groups(phashes)
         count = len(asked.phashes)
         every = [
@@ -68,7 +70,7 @@ class HashTables:
 
 
 class _Groups:
-    """Rows of which all eight hashes are equal, as one."""
+    """Rows whose eight hashes are all equal, as one group."""
 
     def __init__(self, phashes: Hashes) -> None:
         rows = np.ascontiguousarray(phashes).view(f"V{phashes.shape[1] * 8}").ravel()
@@ -88,7 +90,7 @@ def _members(ones: _Groups, one: Places, others: _Groups, other: Places) -> Iter
         counts = ones.counts[one[part]] * widths[part]
         number = count_up(counts)
         row, column = np.divmod(number, np.repeat(widths[part], counts))
-        # A single pair of groups may be larger than all that is told at a time.
+        # A single pair of groups may have more pairs than one part of the answer.
         for at in range(0, len(row), _AT_ONCE):
             some = slice(at, at + _AT_ONCE)
             left = np.repeat(ones.starts[one[part]], counts)[some] + row[some]
@@ -120,7 +122,7 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
 
 
 def cuts(ends: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
-    """Ranges of items of about `most` together, where `ends` is the sum of the sizes up to each."""
+    """Ranges of items of about `most` in total, where `ends` is the sum of the sizes up to each item."""
     start, total = 0, int(ends[-1]) if len(ends) else 0
     while start < len(ends):
         before = int(ends[start - 1]) if start else 0
@@ -172,19 +174,20 @@ def _patterns(width: int, radius: int) -> list[int]:
 
 
 def distances_of_pairs(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(P,) distances of P pairs of (P, 8) hashes, as `hash_distances` tells them."""
+    """(P,) distances of P pairs of (P, 8) hashes, equal to those of `hash_distances`."""
     mine, theirs = np.bitwise_count(one ^ other[:, :1]), np.bitwise_count(other ^ one[:, :1])
     return np.minimum(mine.min(axis=1, initial=64), theirs.min(axis=1, initial=64)).astype(np.uint8)
 
 
 def hash_distances(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """(F, N) Hamming distances of (F, 8) and (N, 8) hashes by orientation: the least over turning either.
+    """(F, N) Hamming distances of (F, 8) and (N, 8) hashes by orientation: the smallest over turning either
+    picture.
 
-    Turning one picture or the other is not the same: it moves the median its hash compares with.
+    Turning one picture or the other is not the same: it moves the median with which its hash compares.
     """
     columns = np.ascontiguousarray(other.T)
     least = np.bitwise_count(one[:, :1] ^ columns[0])
-    # Reused: most of the time would go into fresh memory.
+    # Reused: allocating memory would take most of the time.
     differing, bits = np.empty(least.shape, np.uint64), np.empty_like(least)
     for orientation in range(1, one.shape[1]):
         for left, right in ((orientation, 0), (0, orientation)):

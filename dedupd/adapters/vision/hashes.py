@@ -1,4 +1,4 @@
-"""Perceptual hashes of a small upright picture, also as seen in the eight orientations.
+"""Perceptual hashes of a small upright picture, in all eight orientations.
 
 Owns the definition of the hashes that RECIPE versions; must never open a file. Worker process only.
 """
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 RECIPE = "2"
-"""Version of decode, hashes and measures. Change it with any of them: rows of another are never mixed. (Lab and CMYK came to be
-decoded by their profiles within it: lightness, which the hashes see, hardly differs, and every library would be read again.)"""
+"""Version of decode, hashes and measures. Change it when one of them changes: rows of another version are
+never mixed. (Decoding Lab and CMYK by their profiles did not change it: lightness, which the hashes use,
+hardly differs, and every library would have been read again.)"""
 RADIUS = 10
-"""Perceptual hashes within this many bits of 64, in any orientation, propose a pair."""
+"""Perceptual hashes within this many of 64 bits, in any orientation, propose a pair."""
 
 _THUMB = 32
-"""Side px of the grey thumbnail phash reduces a picture to; turning it there costs nothing."""
+"""Side in px of the grey thumbnail from which phash is computed; turning it costs nothing."""
 _ORIENTATIONS = (
     None,
     Image.Transpose.ROTATE_90,

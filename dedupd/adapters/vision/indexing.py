@@ -1,6 +1,6 @@
-"""Many files to stored rows: two threads decode, this one embeds, stores and answers.
+"""Files to stored rows: two threads decode; this one embeds, stores and answers.
 
-Owns the order of it: nothing is answered before its row is on disk. Worker process only.
+Owns the order: no answer is sent before its row is on disk. Worker process only.
 """
 
 from __future__ import annotations
@@ -34,24 +34,26 @@ from dedupd.errors import DedupdError, VisionError
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
-"""Smaller commits cost the index dearly, larger ones delay the answers: whichever comes first."""
+"""Rows, and seconds, after which rows are committed, whichever comes first: smaller commits cost the index
+much, larger ones delay the answers."""
 
 Send = Callable[[messages.Message], None]
 OpenFile = Callable[[messages.FileToRead, Callable[[], None]], AbstractContextManager[BinaryIO]]
-"""Opens one file; the second is to be called now and then while that takes its time. Raises Refused, OSError."""
+"""Opens one file; its second argument must be called from time to time while that takes long. Raises Refused,
+OSError."""
 
 
 def from_disk(file: messages.FileToRead, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
-    """The file that the ledger saw."""
+    """Open the file that the ledger recorded."""
     return opened(fsdecode(file.path), file.stat)
 
 
 class HoldsRows(Protocol):
-    """Where rows go: the index, or a chunk of them for an index elsewhere."""
+    """Where rows are stored: the index, or a chunk of rows for an index on another machine."""
 
     @property
     def dimensions(self) -> int | None:
-        """Of the vectors that it holds; None: of whatever come."""
+        """Length of the vectors that it holds; None: any."""
         ...
 
     def holds(self, content: str) -> bool: ...
@@ -63,16 +65,16 @@ class HoldsRows(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _DecodedFile:
-    """What a decoding thread found out about one file."""
+    """The result of a decoding thread for one file."""
 
     key: int
     content: str = ""
     unreadable: Unreadable | None = None
     traits: Traits | None = None
-    """None with a content: its row is in the index already."""
+    """None although there is a content: its row is in the index already."""
     phashes: NDArray[np.uint64] | None = None
     within: NDArray[np.uint64] | None = None
-    """Those of what plain margins surround."""
+    """Hashes of the part inside plain margins."""
     prepared: NDArray[Any] | None = None
     small: NDArray[np.uint8] | None = None
 
@@ -103,11 +105,12 @@ class Ingester:
         self._open_file = open_file
 
     def ingest(self, files: Iterable[messages.FileToRead]) -> None:
-        """Answer every file with FileIngested, in the order they get ready."""
+        """Answer every file with FileIngested, in the order in which they get ready."""
         _Request(self, self._index, self._insides, self._smalls).run(deque(files))
 
     def decode_file(self, file: messages.FileToRead) -> _DecodedFile:
-        """In a decoding thread: hash, and decode what the index does not hold and anybody decodes."""
+        """Runs in a decoding thread: hash the file, and decode it when the index lacks its content and a
+        decoder reads it."""
         begun = messages.Begun(key=file.key)
         self._send(begun)
         path, content, kind = fsdecode(file.path), "", ""
@@ -145,7 +148,7 @@ class Ingester:
         except DedupdError:
             raise
         except Exception as error:  # noqa: BLE001
-            # One odd file must not cost the others their turn.
+            # One odd file must not keep the others from being processed.
             traceback.print_exc()
             reason = Unreadable(reason=f"could not be measured ({error})"[:200], content=content)
             return _DecodedFile(key=file.key, content=content, unreadable=reason)
@@ -153,7 +156,7 @@ class Ingester:
             self._send(messages.Decoded(key=file.key))
 
     def embed(self, decoded: list[_DecodedFile]) -> list[PhotoRow]:
-        """The rows of these decoded files, vectors included."""
+        """The rows of these decoded files, with vectors."""
         embedder = self._embedder()
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(decoded)
         gists = [""] * len(decoded)
@@ -174,19 +177,19 @@ class Ingester:
         ]
 
     def ahead(self) -> int:
-        """How many files may be decoded before their turn to be embedded: bounds the memory."""
+        """How many files may be decoded before they are embedded: limits the memory."""
         return self._batch_size + 8
 
     def start(self, file: messages.FileToRead) -> Future[_DecodedFile]:
-        """Have a decoding thread decode this file."""
+        """Give this file to a decoding thread."""
         return self._decoders.submit(self.decode_file, file)
 
     def full(self, decoded: list[_DecodedFile]) -> bool:
-        """Whether there are enough for one batch of the embedder."""
+        """Whether there are enough pictures for one batch of the embedder."""
         return len(decoded) >= self._batch_size
 
     def send(self, message: messages.Message) -> None:
-        """To the client."""
+        """Send an answer to the client."""
         self._send(message)
 
 
@@ -205,10 +208,11 @@ class _Request:
         self._to_embed: list[_DecodedFile] = []
         self._to_commit: list[PhotoRow] = []
         self._framed: list[PhotoRow] = []
-        """What plain margins surround, of those rows."""
+        """The parts inside plain margins, of those rows."""
         self._known: list[_DecodedFile] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
-        """Keys of contents that are decoded and not yet on disk; the first decoded it."""
+        """Keys of contents that are decoded and not yet on disk; the first key is the file that was decoded.
+        """
         self._committed = time.monotonic()
 
     def run(self, files: deque[messages.FileToRead]) -> None:
@@ -224,7 +228,7 @@ class _Request:
         self._finish()
 
     def _finish(self) -> None:
-        """Answer all that is ready, so that one slow file keeps nobody waiting."""
+        """Answer everything that is ready, so that one slow file delays nobody."""
         self._embed()
         self._commit()
         self._answer_known()
@@ -270,7 +274,7 @@ class _Request:
         rows, self._to_commit = self._to_commit, []
         framed, self._framed = self._framed, []
         seen, self._seen = self._seen, []
-        # First: whatever has a row is not looked at again.
+        # This comes first: a content with a row is not processed again.
         self._insides.add(framed)
         if self._smalls is not None:
             self._smalls.add(seen)

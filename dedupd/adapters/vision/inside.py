@@ -1,4 +1,4 @@
-"""The picture inside plain margins: what a phone's screenshot, a letterbox or a frame shows.
+"""The part of a picture inside plain margins: of a phone's screenshot, a letterbox or a frame.
 
 Owns where the margins end; must never open a file. Worker process only.
 """
@@ -16,25 +16,26 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 
 INSIDE = "1"
-"""Version of where margins end: what was cut out by another is never mixed in."""
+"""Version of the search for margins: parts cut out by another version are never mixed in."""
 
 _SAME = 8
 """Grey levels within which a pixel has the colour of its margin."""
 _PLAIN = 0.9
-"""Share of such pixels in a row of a margin: a clock, a title, a row of buttons are allowed on it."""
+"""Share of such pixels in a row of a margin; a clock, a title or a row of buttons may stand on it."""
 _SHARP = 0.5
-"""Below it a row is picture from end to end. A sky is not: it ends where the first tower begins."""
+"""A share below this means picture from end to end. A sky has a higher one: it ends where the first tower
+begins."""
 _MARGINS = 4
-"""A status bar, a bar of another colour below it, the letterbox around the picture, and one to spare."""
+"""Margins on one side, at most: a status bar, a bar of another colour, a letterbox, and one more."""
 _ENOUGH = 400
-"""Px of the long side: every second or third row and column of a larger picture tell as much."""
+"""Px of the long side: of a larger picture every second or third row and column is enough."""
 _LEAST_SIDE = 24
 _LEAST, _MOST = 0.06, 0.93
-"""Share of the whole."""
+"""Least and largest share of the whole picture that the part may be."""
 
 
 def inside(picture: Pixels) -> Box | None:
-    """Where the picture is in `picture` (H, W, 3); None when there is no margin, or nothing in it."""
+    """Where the part is in `picture` (H, W, 3); None when there is no margin, or nothing inside it."""
     step = 1 + max(picture.shape) // _ENOUGH
     small = picture[::step, ::step]
     height, width = small.shape[:2]
@@ -57,7 +58,7 @@ def inside(picture: Pixels) -> Box | None:
 
 
 def _longest_run(pixels: Pixels, *, sharp: bool) -> tuple[int, int]:
-    """First row and end of the longest run that is no margin of the colour of the first or the last row.
+    """First row and end of the longest run that is no margin in the colour of the first or the last row.
 
     `sharp`: an end counts only where the margin stops at once.
     """

@@ -1,7 +1,8 @@
-"""JPEG XL as a picture that Pillow opens: read by libjxl (imagecodecs, the extra `jxl`).
+"""JPEG XL as a picture that Pillow can open: decoded by libjxl (imagecodecs, the extra `jxl`).
 
-Owns its container and the first bytes of its codestream: size, depth, whether it lost anything, EXIF and XMP. Must
-never decode before the size is known, and never show what libjxl could not decode to the end. Worker process only.
+Owns its container and the first bytes of its codestream: size, depth, whether it lost anything, EXIF and XMP.
+Must never decode before the size is known, and never show what libjxl could not decode to the end. Worker
+process only.
 
 Sources: ISO/IEC 18181-1 (codestream, annex on image header), ISO/IEC 18181-2 (container).
 """
@@ -25,23 +26,23 @@ FORMAT = "JPEG XL"
 _BARE, _BOXED = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
 _LARGEST = 512 << 20
 _MOST_METADATA = 4 << 20
-"""Bytes of EXIF or XMP, unpacked: more is hostile."""
+"""Bytes of EXIF or XMP, unpacked; more is a hostile file."""
 _MOST_CHANNELS = 16
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 @dataclass(slots=True)
 class Header:
-    """What the codestream says of its picture before the pixels."""
+    """What the codestream says about its picture before the pixels."""
 
     width: int = 0
     height: int = 0
     turned: bool = False
-    """libjxl gives it upright, with its sides exchanged."""
+    """libjxl turns it upright, with its sides exchanged."""
     depth: int = 8
     moving: bool = False
     coded_with_loss: bool = True
-    """In libjxl's own colours, which do not come back exactly."""
+    """Coded in libjxl's own colour space, from which colours do not come back exactly."""
 
 
 class JpegXl(ImageFile.ImageFile):
@@ -68,7 +69,7 @@ class JpegXl(ImageFile.ImageFile):
         self.tile = []
 
     def _read_boxes(self) -> bytes:
-        """The beginning of the codestream; EXIF and XMP on the way."""
+        """Read the beginning of the codestream, and EXIF and XMP on the way."""
         codestream = b""
         for kind, body in _boxes(self._whole):
             if kind == b"jxlc":
@@ -83,7 +84,7 @@ class JpegXl(ImageFile.ImageFile):
         return codestream
 
     def load(self) -> Any:
-        """As every picture of Pillow's: upright, 8 bits a channel."""
+        """Decode: upright, 8 bits per channel, like every picture of Pillow."""
         if self._whole:
             import imagecodecs
 
@@ -98,7 +99,7 @@ class JpegXl(ImageFile.ImageFile):
         return Image.Image.load(self)
 
     def getexif(self) -> Image.Exif:
-        """Without the orientation: the picture comes upright."""
+        """The EXIF data without the orientation, because the picture is upright already."""
         exif = super().getexif()
         exif.pop(0x0112, None)
         return exif
@@ -163,13 +164,13 @@ class _Bits:
         return found
 
     def one_of(self, *ways: tuple[int, int]) -> int:
-        """Two bits choose one of four (offset, bits that follow)."""
+        """Two bits choose one of four (offset, number of bits that follow)."""
         offset, count = ways[self.take(2)]
         return offset + self.take(count)
 
 
 def read_header(codestream: bytes) -> Header:
-    """Raises SyntaxError for what is none."""
+    """Raises SyntaxError when it is no such header."""
     if not codestream.startswith(_BARE):
         raise SyntaxError("no JPEG XL")
     bits, found = _Bits(codestream[2:]), Header()

@@ -1,8 +1,8 @@
-"""Prints the content ids of the index, one a line; worker side of listing.py.
+"""Prints the content ids of the index, one per line; started by content_ids.py.
 
     python -m dedupd.adapters.vision.list_contents FOLDER MODEL RECIPE
 
-Must never create, mend or set aside: an index that cannot be read is told of.
+Must never create, repair or set aside anything: an index that cannot be read is reported.
 """
 
 from __future__ import annotations

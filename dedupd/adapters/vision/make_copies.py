@@ -1,4 +1,5 @@
-"""Generated copies of a photo, and how near a model sees them: what its thresholds are taken from.
+"""Generates copies of a photo and measures their cosine with it: a model's thresholds are computed from
+these.
 
 Owns which copies are made; must never write a picture to disk. Worker process only.
 """
@@ -18,7 +19,8 @@ from dedupd.adapters.vision.embedders.base import Embedder
 
 
 def copies(image: Image.Image) -> Iterator[Image.Image]:
-    """What messengers, galleries and owners make of an RGB picture. Turned ones are for the hashes to find."""
+    """Copies as messengers, galleries and owners make them, of an RGB picture. Turned ones are found by the
+    hashes."""
     wide, high = image.size
     yield _recompressed(image, quality=40)
     yield _recompressed(image.resize((max(8, wide // 4), max(8, high // 4)), Image.Resampling.LANCZOS), 70)
@@ -32,7 +34,7 @@ def copies(image: Image.Image) -> Iterator[Image.Image]:
 
 
 def cosines_of_copies(file: messages.FileToRead, embedder: Embedder) -> messages.Copied:
-    """How near each copy is to its original; nothing for a file that cannot be read now."""
+    """The cosine of each copy with its original; empty when the file cannot be read now."""
     path = fsdecode(file.path)
     try:
         with opened(path, file.stat) as stream:

@@ -1,7 +1,7 @@
-"""Every message between the client in the daemon and its vision worker, once.
+"""Every message between the client in the daemon and its vision worker.
 
-Owns the wire: a 4-byte big-endian length, then one msgpack value. Stdlib + msgspec only; never pickle.
-Paths travel as bytes (os.fsencode). One request is in progress at a time; Done or Failed ends it.
+Owns the format: a 4-byte big-endian length, then one msgpack value. Stdlib and msgspec only; never pickle.
+Paths are sent as bytes (os.fsencode). One request is in progress at a time; Done or Failed ends it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _LENGTH = struct.Struct(">I")
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Base of all: told apart on the wire by its class name."""
+    """Base of all messages; the class name tells them apart."""
 
 
 class RemoteServices(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """Services that embed elsewhere, as their owner configured them."""
+    """Services that embed on other machines, as their owner configured them."""
 
     mode: str
-    """'remote', or 'auto': here when none can be asked."""
+    """'remote', or 'auto': embed on this machine while no service answers."""
     urls: list[str]
     protocol: str = "dedupd"
     token_file: str = ""
@@ -34,26 +34,26 @@ class RemoteServices(msgspec.Struct, frozen=True, array_like=True, kw_only=True)
 
 
 class Configure(Message, frozen=True):
-    """First of all; answered with Ready."""
+    """The first message; answered with Ready."""
 
     index_dir: bytes
     cache_dir: bytes
     embedder: str
     batch_size: int
     blockless: list[int] = []
-    """Devices where the number of blocks tells no file that is here from one in the cloud."""
+    """Devices where the number of blocks does not tell a local file from one in the cloud."""
     remote: RemoteServices | None = None
-    """None: everything is seen here, and no network socket is opened."""
+    """None: everything is embedded here, and no network socket is opened."""
     jobs: int = 0
     """Threads that read photos; 0: as many as suit the machine."""
     waited_for: bool = False
-    """A person waits for what is asked."""
+    """Whether a person waits for the answers."""
     gpus: str = "all"
     gpu_memory_fraction: float = 1.0
 
 
 class FileToRead(msgspec.Struct, frozen=True, array_like=True):
-    """One file that the worker shall read."""
+    """One file to read."""
 
     key: int
     path: bytes
@@ -78,7 +78,7 @@ class Propose(Message, frozen=True):
 
 
 class Copy(Message, frozen=True):
-    """Generated copies of files; answered per file: Begun, Copied."""
+    """Generate copies of files; answered per file: Begun, Copied."""
 
     files: list[FileToRead]
 
@@ -128,13 +128,14 @@ class Shrink(Message, frozen=True):
 
 
 class Tidy(Message, frozen=True):
-    """Remove the tables of other models than the one in force and `keep`, and of older recipes; answered with Done."""
+    """Remove the tables of all models but the one in force and `keep`, and of older recipes; answered with
+    Done."""
 
     keep: list[str]
 
 
 class Held(Message, frozen=True):
-    """Some of the contents that the index holds, in order, from the one after `after` on; answered with Contents."""
+    """Some of the contents in the index, in order, after `after`; answered with Contents."""
 
     after: str
 
@@ -146,49 +147,52 @@ class Forget(Message, frozen=True):
 
 
 class Describe(Message, frozen=True):
-    """What files say of themselves; answered per file: Begun, Described."""
+    """What files say about themselves; answered per file: Begun, Described."""
 
     files: list[FileToRead]
 
 
 class Load(Message, frozen=True):
-    """Load the embedder now; answered with Done, or Failed when it cannot be had."""
+    """Load the embedder now; answered with Done, or Failed when it cannot be loaded."""
 
 
 class Gather(Message, frozen=True):
-    """See a chunk of pictures and leave its rows in a file elsewhere; per file: Begun, Decoded, FileIngested; then Gathered.
+    """Process a chunk of pictures and write its rows into a file; answered per file: Begun, Decoded,
+    FileIngested; then Gathered.
 
-    A file's path is its name below `source`; its stat counts for nothing, as another machine may have listed it.
+    A file's path is its name below `source`; its stat is ignored, because another machine may have listed it.
     """
 
     source: bytes
     files: list[FileToRead]
     alone: list[int]
-    """Keys of files that are seen first and one by one: one of them may kill the worker."""
+    """Keys of files that are processed first and one by one: one of them may crash the worker."""
     to: bytes
     name: str
-    """What the file's name begins with."""
+    """Prefix of the file's name."""
 
 
 class PairBlocks(Message, frozen=True):
-    """Compare each row of a block with each of the others, and leave the near pairs in a file; answered with Paired.
+    """Compare each row of a block with each row of the others, and write the near pairs into a file; answered
+    with Paired.
 
-    A block is the names and digests of its files of rows.
+    A block is given by the names and digests of its files of rows.
     """
 
     place: bytes
     left: list[tuple[str, str]]
     rights: list[list[tuple[str, str]]]
     with_itself: bool
-    """The first of `rights` is `left`: each pair counts once."""
+    """The first of `rights` is `left` itself: each pair counts once."""
     bar: float | None
     """The least cosine; None: hashes alone."""
     name: str
-    """What the file's name begins with."""
+    """Prefix of the file's name."""
 
 
 class Adopt(Message, frozen=True):
-    """Take the rows of a backfill into the index; answered with Adopted, now and then, with all so far."""
+    """Take the rows of a backfill into the index; answered with Adopted from time to time, each with all so
+    far."""
 
     place: bytes
 
@@ -214,7 +218,7 @@ Request = (
 
 
 class Ready(Message, frozen=True):
-    """What sees: the fields of VisionStatus."""
+    """The embedder in force: the fields of VisionStatus."""
 
     model: str
     recipe: str
@@ -224,7 +228,7 @@ class Ready(Message, frozen=True):
 
 
 class Begun(Message, frozen=True):
-    """Work on this item started: if the worker dies now, it is a suspect."""
+    """Work on this item started: if the worker crashes now, the item is a suspect."""
 
     key: int
 
@@ -236,14 +240,14 @@ class Decoded(Message, frozen=True):
 
 
 class Busy(Message, frozen=True):
-    """Something long that is no item's fault begins (or ends): loading a library, a model, the index."""
+    """A long step begins (or ends) that no item is to blame for: loading a library, a model, the index."""
 
     what: str
     begins: bool
 
 
 class FileIngested(Message, frozen=True):
-    """One file's answer; exactly one of traits and unreadable is there."""
+    """One file's answer, with either traits or unreadable."""
 
     key: int
     traits: Traits | None
@@ -258,14 +262,15 @@ class Candidates(Message, frozen=True):
 
 
 class Searched(Message, frozen=True):
-    """The end of the answer to Propose: what is left to search for, and of what there are more pairs."""
+    """The end of the answer to Propose: contents still to be searched for, and contents with more pairs than
+    were sent."""
 
     left: list[str]
     cut: list[str]
 
 
 class Copied(Message, frozen=True):
-    """How near the copies of one file are to it."""
+    """The cosines of the copies of one file with it."""
 
     key: int
     cosines: list[float]
@@ -324,12 +329,12 @@ class Paired(Message, frozen=True):
 
 
 class Adopted(Message, frozen=True):
-    """How far an adoption is."""
+    """Progress of an adoption."""
 
     adoption: Adoption
     done: int
     total: int
-    """Rows, as the backfill counted them."""
+    """Rows in total, as the backfill counted them."""
 
 
 class Done(Message, frozen=True):
@@ -364,7 +369,7 @@ Reply = (
 )
 
 Answer = FileIngested | Copied | Proven | Shrunk | Described
-"""The last word on one item of a request."""
+"""The last answer for one item of a request."""
 
 _encoder = msgspec.msgpack.Encoder()
 requests = msgspec.msgpack.Decoder(Request)
@@ -380,13 +385,13 @@ def frame(message: Message) -> bytes:
 
 
 class Unframer:
-    """Cuts a stream of bytes back into message bodies."""
+    """Cuts a stream of bytes into message bodies."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, part: bytes) -> None:
-        """Add what the pipe gave."""
+        """Add bytes from the pipe."""
         self._buffer += part
 
     def next(self) -> bytes | None:

@@ -1,6 +1,6 @@
-"""What a photo or a sidecar says of itself: EXIF, IPTC and XMP, read without decoding a pixel.
+"""What a photo or a sidecar says about itself: EXIF, IPTC and XMP, read without decoding a pixel.
 
-Owns where each fact stands in each of the three. Must never raise for what a file says: a broken part says nothing.
+Owns where each fact is in each of the three. Must never raise because of a file: a broken part says nothing.
 Worker process only.
 """
 
@@ -31,11 +31,11 @@ _NO_CAPTION = frozenset((
     "olympus digital camera", "samsung camera pictures", "sony dsc", "kodak digital still camera",
     "digital camera", "dcim\\100media", "exif_jpeg_picture", "default",
 ))  # fmt: skip
-"""What cameras write into every picture's description."""
+"""Texts that cameras write into every picture's description."""
 
 
 def describe(file: messages.FileToRead) -> messages.Described:
-    """The answer for one file; a file that cannot be read says nothing."""
+    """The answer for one file; empty for a file that cannot be read."""
     path = fsdecode(file.path)
     try:
         with opened(path, file.stat) as stream:
@@ -45,19 +45,19 @@ def describe(file: messages.FileToRead) -> messages.Described:
     except (Refused, OSError):
         said = Description()
     except Exception:  # noqa: BLE001
-        # Pillow lets whatever a broken directory raises escape.
+        # Pillow lets many kinds of errors of a broken directory escape.
         traceback.print_exc()
         said = Description()
     return messages.Described(key=file.key, said=said)
 
 
 def says(stream: BinaryIO) -> tuple[str, ...]:
-    """The kinds of facts that a photo tells of itself, sorted; leaves the stream at its start."""
+    """The kinds of facts that a photo holds, sorted; returns to the start of the stream."""
     stream.seek(0)
     try:
         said = _photo(stream)
     except Exception:  # noqa: BLE001
-        # Pillow lets whatever a broken directory raises escape.
+        # Pillow lets many kinds of errors of a broken directory escape.
         said = Description()
     stream.seek(0)
     found = {

@@ -1,7 +1,8 @@
-"""Rows of a backfill compared with each other, wherever that is: which pairs may be near, for the search to look at.
+"""Compares rows of a backfill with each other, on any machine: finds the pairs that may be near, for the
+search to measure.
 
-The numbers of a pair are not told: the search at home measures each anew, so that a file of
-pairs can leave a pair out at worst, and never make one. Must never open an index or a picture. Worker process only.
+A pair comes without its numbers: the search of the library measures each pair itself. So a file of pairs can
+at worst leave out a pair, never invent one. Must never open an index or a picture. Worker process only.
 """
 
 from __future__ import annotations
@@ -24,35 +25,38 @@ from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
 _SLACK = 1e-3
-"""Below the bar: the vector at home may have come by another machine, a step of float16 apart."""
+"""Added below the bar: the library's vector may come from another machine, which differs by a step of
+float16."""
 _LEFT, _RIGHT = 256, 4096
-"""Rows at a time: what is made of them stays in the processor's cache."""
+"""Rows at a time: the intermediate results stay in the processor's cache."""
 
 _HEAD = 256
-"""Directions; of 1,280 they let through 0.13 % of the pairs of unlike photos."""
+"""Directions; of 1,280 dimensions this many let through 0.13 % of the pairs of unlike photos."""
 _ROUNDING = 1e-4
-"""More than a product in single precision can be off."""
+"""The largest error of a product in single precision."""
 _MOST_PASSING = 0.02
-"""Of the pairs of a part: of more, whole vectors are multiplied as a product of all, which costs a fiftieth a pair."""
+"""Share of the pairs of a part. When more pass the sieve, all vectors of the part are multiplied as matrices,
+which costs a fiftieth per pair."""
 _EXACT = 4096
-"""Pairs whose vectors are multiplied whole, at a time."""
+"""Pairs whose whole vectors are multiplied, at a time."""
 
 Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """A block of rows, and what their vectors are sieved by."""
+    """A block of rows, with what the sieve needs of their vectors."""
 
     bare: BareRows
     heads: NDArray[np.float32] | None
-    """(N, H + 1): the vector along the directions of a basis, and the length of what is left of it."""
+    """(N, H + 1): the vector along the directions of a basis, and the length of the remainder."""
 
 
 class _Sieve:
-    """Products of a few directions, which no pair over the bar fails: x · y <= head · head + |rest| |rest| (Cauchy, Schwarz).
+    """A sieve from products of a few directions. Every pair over the bar passes: x · y <= head · head +
+    |rest| |rest| (Cauchy-Schwarz).
 
-    Any directions are right; those along which the vectors of one block spread let the fewest others through.
+    Any directions are correct; those in which the vectors of one block vary most let the fewest others pass.
     """
 
     def __init__(self, vectors: NDArray[np.float32] | None) -> None:
@@ -71,7 +75,8 @@ class _Sieve:
 
 
 def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
-    """Every near pair of the left block with the others, in a file. Raises VisionError in one sentence."""
+    """Write every near pair of the left block with the others into a file. Raises VisionError with one
+    sentence."""
     store = store_at(os.fsdecode(request.place))
     left = _block(store, request.left)
     rights = (
@@ -96,7 +101,8 @@ def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
 
 
 def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> NDArray[np.uint32]:
-    """(3, P) number of the block, place in the left one, place in that one, of all rows that may be near, in order."""
+    """(3, P): number of the block, place in the left one, place in that one, for all rows that may be near,
+    in order."""
     sieve = _Sieve(left.vectors)
     mine = sieve.rows(left)
     found = [np.empty((3, 0), np.int64)]
@@ -108,7 +114,7 @@ def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> 
         clocks.append(right.captured)
         starts.append(starts[-1] + len(right.phashes))
     begins, clock = np.array(starts), np.concatenate(clocks)
-    # Of all blocks at once: to look a hash up costs much the same in a large table as in a small one.
+    # Of all blocks at once: looking up a hash costs about the same in a large table as in a small one.
     for ones, places in HashTables(np.concatenate(hashes)).meeting(left.phashes):
         keep = _of_one_moment(left.captured[ones], clock[places])
         number = np.searchsorted(begins, places[keep], side="right") - 1

@@ -1,7 +1,7 @@
-"""What colours a file's numbers stand for: embedded ICC profiles, Lab and CMYK, brought to sRGB (littlecms, in Pillow).
+"""Colour spaces: embedded ICC profiles, Lab and CMYK, converted to sRGB (littlecms, in Pillow).
 
-Owns the choice of the transform. Must never fail for what a file says of its colours: a broken profile is none.
-Worker process only.
+Owns the choice of the transform. Must never fail because of what a file says about its colours: a broken
+profile is ignored. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -17,26 +17,28 @@ from PIL import Image, ImageCms
 Pixels = NDArray[np.uint8]
 
 _LARGEST = 4 << 20
-"""Bytes of a profile: those of presses have some 2 MB."""
+"""Bytes of a profile, at most: those of printing presses have about 2 MB."""
 _SPACE = slice(16, 20)
-"""Where an ICC header names the space of the numbers."""
+"""Where an ICC header names the colour space."""
 _ALIKE = 6
-"""Levels: a profile that changes no colour by more is sRGB, whatever its name."""
+"""Levels: a profile that changes no colour by more counts as sRGB, whatever its name."""
 _LEAVES = 10
-"""Levels by which a colour that sRGB cannot hold does not come back from it; rounding and compression stay below."""
+"""Levels by which a colour outside sRGB does not come back from sRGB; rounding and compression change less.
+"""
 _PROBE = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).astype(np.uint8)] * 3), -1).reshape(27, 27, 3)
 
 _Ways = tuple[ImageCms.ImageCmsTransform, ImageCms.ImageCmsTransform]
 
 
 def in_srgb(pixels: Pixels, profile: bytes) -> Pixels:
-    """(H, W, 3) numbers of `profile` as sRGB; `pixels` themselves when that changes nothing."""
+    """(H, W, 3) values in `profile` converted to sRGB; `pixels` themselves when that changes nothing."""
     ways = _ways(profile)
     return pixels if ways is None else _through(ways[0], pixels)
 
 
 def beyond_srgb(pixels: Pixels, profile: bytes) -> float:
-    """The share of (H, W, 3) numbers of `profile` that stand for colours which sRGB cannot show: they do not come back."""
+    """The share of (H, W, 3) values in `profile` whose colours sRGB cannot show, because they do not come
+    back from it."""
     ways = _ways(profile)
     if ways is None:
         return 0.0
@@ -45,7 +47,7 @@ def beyond_srgb(pixels: Pixels, profile: bytes) -> float:
 
 
 def rgb_of(image: Image.Image) -> Image.Image:
-    """A Lab or CMYK picture in colour."""
+    """A Lab or CMYK picture in RGB."""
     found = _to_srgb(image.mode, image.info.get("icc_profile") or b"")
     return image.convert("RGB") if found is None else found.apply(image)
 
@@ -56,7 +58,8 @@ def _through(way: ImageCms.ImageCmsTransform, pixels: Pixels) -> Pixels:
 
 @lru_cache(maxsize=16)
 def _ways(profile: bytes) -> _Ways | None:
-    """To sRGB and back; None for sRGB itself, for other numbers than RGB and for what littlecms cannot read."""
+    """The transforms to sRGB and back; None for sRGB itself, for values other than RGB and for what littlecms
+    cannot read."""
     if profile[_SPACE] != b"RGB ":
         return None
     try:
@@ -64,7 +67,7 @@ def _ways(profile: bytes) -> _Ways | None:
         back = _transform(_SRGB, _opened(profile), "RGB", "RGB")
         changed = np.abs(_through(there, _PROBE).astype(np.int16) - _PROBE).max()
     except Exception:  # noqa: BLE001
-        # Pillow raises whatever a hostile profile makes it raise.
+        # Pillow raises many kinds of errors for a hostile profile.
         return None
     return (there, back) if changed > _ALIKE else None
 
@@ -76,7 +79,7 @@ def _to_srgb(mode: str, profile: bytes) -> ImageCms.ImageCmsTransform | None:
             return _transform(ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")), _SRGB, "LAB", "RGB")
         return _transform(_opened(profile), _SRGB, mode, "RGB") if profile[_SPACE] == b"CMYK" else None
     except Exception:  # noqa: BLE001
-        # As above: then Pillow's own conversion must do.
+        # As above; then Pillow's own conversion is used.
         return None
 
 

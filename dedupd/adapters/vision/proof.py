@@ -1,6 +1,6 @@
-"""Pairs to measures: reads both pictures from the paths given and lays one over the other.
+"""Pairs to measures: reads both pictures from the given paths and aligns them.
 
-Owns the reading; align.py owns the measuring. Must never measure bytes other than those asked about.
+Owns the reading; align.py owns the measuring. Must never measure other bytes than those it was asked about.
 Worker process only.
 """
 
@@ -32,25 +32,27 @@ _THUMBNAILS = {
     512: (".jpg", "JPEG", 82), 256: ("-256.webp", "WEBP", 60),
     1280: ("-1280.jpg", "JPEG", 88), 2560: ("-2560.jpg", "JPEG", 90), EVERY_PIXEL: ("-full.jpg", "JPEG", 93),
 }  # fmt: skip
-"""Long side -> how its file ends, format, quality: large to look at, small (a fifth of the bytes) to keep in pages, up to
-every pixel for a browser that compares."""
+"""Long side -> (suffix, format, quality). Large for looking, small (a fifth of the bytes) for pages, every
+pixel for a browser that compares."""
 _CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 96 << 20}
-"""For each look its own: one large picture takes the room of twenty small ones."""
+"""Bytes of the cache for each size: one large picture takes as much as twenty small ones."""
 
 
 class PairPictures:
     """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._shelves = {side: _Shelf(most) for side, most in _CACHE_BYTES.items()}
+        self._shelves = {side: _RecentPictures(most) for side, most in _CACHE_BYTES.items()}
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
-        """`content` as found at `path`. Raises Refused, also when something else lies there now."""
+        """The picture with `content`, read at `path`. Raises Refused, also when the file has other content
+        now."""
         return self._shelves[side].get(content, lambda: _prepared(path, content, side))
 
 
-class _Shelf:
-    """Pictures of one size, the least recently used go first. One that is being read is waited for."""
+class _RecentPictures:
+    """Pictures of one size; the least recently used one is dropped first. A caller waits for one that is
+    being read."""
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
@@ -86,12 +88,13 @@ class _Shelf:
 
 
 def _prepared(path: str, content: str, side: int) -> align.Prepared:
-    # What the file holds is asked once, at the first look.
+    # What the file holds is read once, at the first look.
     whole = _read(path, content, 2 * side, holds=side == SIDE)
     pixels = np.asarray(whole.image)
     small = area_resize(pixels, side)
     grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
-    # Here and not where photos are read: hashes and vectors hardly change, and every library would be read again.
+    # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be
+    # read again.
     holding = whole.holding
     if side == SIDE:
         holding = replace(holding, beyond_srgb=beyond_srgb(small, whole.profile))
@@ -99,7 +102,8 @@ def _prepared(path: str, content: str, side: int) -> align.Prepared:
 
 
 def _cost(picture: align.Prepared) -> int:
-    # Pixels and what comparisons of them share (eight times their grey copy), and some 900 features of 32 bytes twice.
+    # Pixels and what comparisons share of them (eight times their grey copy), and about 900 features of 32
+    # bytes, twice.
     return picture.rgb.nbytes * 11 // 3 + picture.whole.nbytes + 100_000
 
 
@@ -112,7 +116,7 @@ def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Pi
 
 
 def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
-    """Measure one pair; a file that cannot be read gives an error instead of measures."""
+    """Measure one pair; when a file cannot be read, the answer has an error instead of measures."""
     try:
         measures = _measured(*_both(pair, gallery, SIDE))
         if worth_a_closer_look(measures):
@@ -122,14 +126,15 @@ def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
     except Exception as error:  # noqa: BLE001
-        # One odd pair must not cost the others their turn.
+        # One odd pair must not keep the others from being measured.
         traceback.print_exc()
         return messages.Proven(key=pair.key, measures=None, error=f"could not be measured ({error})"[:200])
     return messages.Proven(key=pair.key, measures=measures, error="")
 
 
 def _measured(a: align.Prepared, b: align.Prepared) -> Measures:
-    """A moving picture or a document of pages comes back as not aligned: its first frame proves nothing about the rest."""
+    """A moving picture or a document of pages counts as not aligned: its first frame proves nothing about the
+    rest."""
     if a.several or b.several:
         return Measures(holds_a=a.holding, holds_b=b.holding)
     return align.measure(a, b)
@@ -143,7 +148,7 @@ def _both(
 
 
 def shrink(file: messages.FileToShrink, cache_dir: Path, side: int) -> messages.Shrunk:
-    """Make the thumbnail (long side `side` px, mode 0600) unless it is there."""
+    """Make the thumbnail (long side `side` px, mode 0600) unless it exists."""
     ending, kind, quality = _THUMBNAILS[side]
     target = cache_dir / "thumbs" / file.content[:2] / f"{file.content}{ending}"
     if not target.exists():

@@ -1,8 +1,8 @@
-"""Camera RAW as a picture that Pillow opens: read by LibRaw (rawpy, the extra `raw`).
+"""Camera RAW as a picture that Pillow can open: decoded by LibRaw (rawpy, the extra `raw`).
 
-Owns which of its two pictures is shown, the embedded preview when that is large enough, else the sensor's own at half
-the size; and where a RAW keeps its EXIF. Must never show a picture of a file whose sensor data cannot be read to the
-end: whatever is shown, all of it is unpacked first. Worker process only.
+Owns which of its two pictures is shown: the embedded preview when that is large enough, else the sensor's at
+half the size; and where a RAW keeps its EXIF. Must never show a picture of a file whose sensor data cannot be
+read to the end: all of it is unpacked first, whatever is shown. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -23,11 +23,13 @@ from dedupd.core.formats import raw_format
 
 FORMAT = "RAW"
 _LARGEST = 512 << 20
-"""Bytes: the whole file is held while it is read. 150 Mpixel at 16 bits are 300 MB."""
+"""Bytes of a file, at most: the whole file is in memory while it is read. 150 Mpixel at 16 bits are 300 MB.
+"""
 _SAME_SHAPE = 0.02
-"""Previews are cut to the picture's shape; a small one with black bars is none of the whole picture."""
+"""Difference of shapes: previews are cropped to the picture's shape; a small one with black bars does not
+show the whole picture."""
 _TURNS = {3: Image.Transpose.ROTATE_180, 5: Image.Transpose.ROTATE_90, 6: Image.Transpose.ROTATE_270}
-"""LibRaw's `flip`: what makes the picture upright."""
+"""LibRaw's `flip`: the transform that makes the picture upright."""
 _ORIENTATION, _XMP = 0x0112, 700
 _TIFF_LIKE = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 _BOXES = 1 << 20
@@ -37,7 +39,7 @@ _DNG_VERSION, _SUB_DIRECTORIES, _MOST_DIRECTORIES = 50706, 330, 16
 
 
 class RawPhoto(ImageFile.ImageFile):
-    """One RAW, opened; `size` is that of its whole picture, upright, until it is loaded smaller."""
+    """One opened RAW; `size` is that of its whole picture, upright, until it is loaded smaller."""
 
     format: ClassVar[str] = FORMAT  # type: ignore[misc]
     format_description = "camera RAW"
@@ -51,7 +53,7 @@ class RawPhoto(ImageFile.ImageFile):
         if size > _LARGEST:
             raise Refused("too large for a raw photo")
         if _end_of_dng(file) > size:
-            # LibRaw takes a last level of which half is missing for whole.
+            # LibRaw accepts a last level of which half is missing.
             raise Refused("damaged or cut short (its data go on behind its end)")
         file.seek(0)
         self._raw: Any = rawpy.RawPy()
@@ -69,20 +71,21 @@ class RawPhoto(ImageFile.ImageFile):
         self.tile = []
 
     def depth(self) -> int:
-        """Bits of its brightest level; unpacks the sensor's data, so not after loading."""
+        """Bits of its brightest level. Unpacks the sensor's data, so it must be asked before loading."""
         with _refusing():
             return max(8, min(16, int(self._raw.white_level).bit_length()))
 
     def getexif(self) -> Image.Exif:
-        """Without the orientation: the picture comes upright."""
+        """The EXIF data without the orientation, because the picture is upright already."""
         return self._facts
 
     def load_small(self, short_side: int, long_side: int) -> None:
-        """Load a picture that keeps both minimal sides (px), when there is one; all there is when neither is asked for."""
+        """Load a picture that keeps both minimal sides (px), when there is one; the largest when no sides are
+        given."""
         preview = self._preview
         wanted = (short_side, long_side) if short_side or long_side else (min(self._whole) // 2, 0)
         with _refusing():
-            # All of the sensor's data, whatever is shown: a file that was cut short is no photo.
+            # All of the sensor's data, whatever is shown: a file that was cut short must be refused.
             _ = self._raw.raw_type
         picture = None
         if preview is not None and min(preview.size) >= wanted[0] and max(preview.size) >= wanted[1]:
@@ -90,7 +93,7 @@ class RawPhoto(ImageFile.ImageFile):
         self._take(picture or self._developed())
 
     def load(self) -> Any:
-        """As every picture of Pillow's."""
+        """Decode, like every picture of Pillow."""
         if self._raw is not None:
             self.load_small(0, 0)
         return Image.Image.load(self)
@@ -113,7 +116,7 @@ class RawPhoto(ImageFile.ImageFile):
             else:
                 preview = Image.fromarray(found.data)
         except Exception:  # noqa: BLE001
-            # There is none, or not one that can be read: then the sensor's own data must do.
+            # There is none, or not one that can be read: then the sensor's own data is used.
             return None
         wide, high = sorted(self._whole, reverse=True)
         shown_wide, shown_high = sorted(preview.size, reverse=True)
@@ -124,7 +127,7 @@ class RawPhoto(ImageFile.ImageFile):
         try:
             picture = preview.convert("RGB")
         except Exception:  # noqa: BLE001
-            # Pillow raises whatever a broken JPEG makes it raise.
+            # Pillow raises many kinds of errors for a broken JPEG.
             return None
         # Some cameras turn the preview themselves.
         lies = (picture.width > picture.height) != (self._whole[0] > self._whole[1])
@@ -166,7 +169,8 @@ class RawPhoto(ImageFile.ImageFile):
 
 
 def _end_of_dng(file: IO[bytes]) -> int:
-    """Where the data end that the directories of a DNG tell of; 0 for other kinds, whose makers write what they like."""
+    """The end of the data that the directories of a DNG list; 0 for other kinds, whose makers do not document
+    them."""
     end, waiting, is_dng = 0, list[int](), False
     with suppress(Exception):
         file.seek(0)
@@ -198,7 +202,7 @@ def _turned(picture: Image.Image, turn: Image.Transpose | None) -> Image.Image:
 
 @contextmanager
 def _refusing() -> Generator[None]:
-    """LibRaw's errors as refusals: what nobody here knows to decode, what is too large, what is damaged."""
+    """Turns LibRaw's errors into refusals: a form that nothing here decodes, too large, damaged."""
     import rawpy
 
     try:

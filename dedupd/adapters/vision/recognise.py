@@ -1,7 +1,7 @@
-"""Which decoder a file goes to: from its name and first bytes to the opened, not yet decoded picture.
+"""Which decoder reads a file: from its name and first bytes to the opened, not yet decoded picture.
 
-Owns the allow-list of decoders, made of the rows of core.formats, and what is said of a photo that none of them reads.
-Must never decode a pixel, and never trust a name alone. Worker process only.
+Owns the allow-list of decoders, made from the rows of core/formats.py, and the sentence about a photo that
+none of them reads. Must never decode a pixel, and never trust a name alone. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -15,7 +15,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image
 from PIL.ImageFile import ImageFile
 
-from dedupd.adapters.vision import deep_tiff, jpeg_xl, raw_photo
+from dedupd.adapters.vision import deep_tiff, jpeg_xl, photoshop, raw_photo
 from dedupd.adapters.vision.deep_tiff import directory, is_deep
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.core.formats import FORMATS, Format, named, of_suffix, raw_format
@@ -30,9 +30,11 @@ pillow_heif.options.DECODE_THREADS = 1
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 _OWN: dict[str, type[ImageFile]] = {
-    deep_tiff.FORMAT: deep_tiff.DeepTiff, jpeg_xl.FORMAT: jpeg_xl.JpegXl, raw_photo.FORMAT: raw_photo.RawPhoto,
+    deep_tiff.FORMAT: deep_tiff.DeepTiff, jpeg_xl.FORMAT: jpeg_xl.JpegXl,
+    photoshop.FORMAT: photoshop.Photoshop, raw_photo.FORMAT: raw_photo.RawPhoto,
 }  # fmt: skip
-"""Formats whose files are told by their rows, before Pillow is asked: it would offer every file to a plugin of theirs."""
+"""Formats recognised by their rows before Pillow is asked: Pillow would offer every file to a plugin for
+them."""
 
 
 @cache
@@ -45,7 +47,8 @@ def installed(library: str) -> str:
 
 
 def reads() -> str:
-    """The libraries of extras that are installed, with their versions: when it changes, more may be decoded."""
+    """The installed libraries of extras, with their versions: when this text changes, more files may be
+    decoded."""
     found = {row.library: installed(row.library) for row in FORMATS if row.library}
     return " ".join(f"{library}/{at}" for library, at in sorted(found.items()) if at)
 
@@ -53,18 +56,18 @@ def reads() -> str:
 def open_picture(file: BinaryIO, path: str) -> ImageFile:
     """The picture in `file`, opened and not decoded.
 
-    Raises NobodyReads, Refused, and whatever Pillow raises: UnidentifiedImageError for what is no picture.
+    Raises NobodyReads, Refused, and what Pillow raises: UnidentifiedImageError for what is no picture.
     """
     file.seek(0)
-    row = _told(file.read(_HEAD), path) or _told_by_tags(file)
+    row = _format_of(file.read(_HEAD), path) or _format_by_tags(file)
     file.seek(0)
     if row is not None:
         return _opened_as(row, file)
     return Image.open(file, formats=[row.name for row in FORMATS if row.name not in _OWN])
 
 
-def _told(head: bytes, path: str) -> Format | None:
-    """The row of a format of our own that this file is of; a RAW that is a TIFF only its name tells here."""
+def _format_of(head: bytes, path: str) -> Format | None:
+    """The row of the format of our own that this file has; a RAW that is a TIFF is known by its name only."""
     named = of_suffix(extension(path))
     if named is not None and named.raw:
         return named if head else None
@@ -72,12 +75,12 @@ def _told(head: bytes, path: str) -> Format | None:
 
 
 def _opened_as(row: Format, file: BinaryIO) -> ImageFile:
-    if not installed(row.library):
+    if row.library and not installed(row.library):
         raise NobodyReads(row.without_extra, row.unread)
     return _OWN[row.name](file)
 
 
-def _told_by_tags(file: BinaryIO) -> Format | None:
+def _format_by_tags(file: BinaryIO) -> Format | None:
     """The row of a TIFF whose first directory says that it is a camera's, or that Pillow would read it wrong."""
     tags = directory(file)
     if tags is None:

@@ -1,7 +1,4 @@
-"""The two ways in which a file gives no picture.
-
-Owns the exceptions that reading raises; must never read.
-"""
+"""The two reasons why a file gives no picture, as exceptions. Must never read a file."""
 
 from __future__ import annotations
 
@@ -16,7 +13,8 @@ class Refused(Exception):
 
 
 class NobodyReads(Refused):
-    """A photo by its name or first bytes, in a form that nothing installed here decodes: its bytes can be compared."""
+    """By its name or first bytes it is a photo, in a form that nothing installed here decodes; its bytes can
+    still be compared."""
 
     def __init__(self, reason: str, kind: str) -> None:
         super().__init__(reason)

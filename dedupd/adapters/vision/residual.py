@@ -1,7 +1,7 @@
-"""What is left between two pictures that lie over each other pixel by pixel.
+"""Measures what differs between two pictures that are aligned pixel by pixel.
 
-Owns the measures of difference: after a tone map, per block, in the fine bands, under an overlay.
-Must never align and never judge. Worker process only.
+Owns the measures of difference: after a tone map, per block, in the fine bands, under an overlay. Must never
+align and never judge. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -22,91 +22,94 @@ Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 NORMAL_STD = 50.0
-"""Residuals are given as if the picture's grey levels had this standard deviation."""
+"""Residuals are scaled as if the picture's grey levels had this standard deviation."""
 BAD_BLOCK = 10.0
-"""A block above this residual counts as different when looking for overlays."""
+"""A block with a larger residual counts as different when overlays are searched."""
 _UNLIKE = 0.5
 _FAINTLY_UNLIKE = 0.75
-"""Writing in a dim light, on one of the two."""
+"""For writing in dim light, on one of the two."""
 _CHANGED = 24.0
 """Grey levels by which a pixel must differ to count as painted over."""
 _DRAWN = 0.9
 _LOW_SIGMA = 2.0
 _STEP = 2
-"""The low-passed planes carry nothing beyond every second pixel."""
+"""The low-passed planes hold nothing finer than every second pixel."""
 _QUANTILES = np.linspace(0, 1, 33)
 _STROKE, _EVEN = 16, 12
-"""Grey levels: how far a stroke stands out, and how far its ground may vary."""
+"""Grey levels: how much a stroke must stand out, and how much its ground may vary."""
 _FEWEST_STROKES = 50
-"""Pixels: two small letters."""
+"""Pixels of strokes, at least: two small letters."""
 _FITTING, _LEFT = 0.8, 0.4
 _EVENLY, _GRAIN = 0.3, 4.0
-"""Share of the picture where tones are compared, the most even part of it, and grey levels of spread that are even anyway:
-elsewhere texture hides the steps, from the eye too."""
+"""Tones are compared in this share of the picture, its most even part, and wherever the spread is below so
+many grey levels: elsewhere texture hides steps, from the eye too."""
 _FEWEST = 2000
-"""Pixels."""
+"""Pixels, at least."""
 _RIM = np.ones((7, 7), np.uint8)
 _GREYISH = 2.0
-"""Own chroma below this is rounding and compression."""
+"""Chroma of its own below this comes from rounding and compression."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What one map of tones leaves."""
+    """What one tone map leaves."""
 
     planes: tuple[Plane, Plane]
-    """The mapped plane and the one it was mapped onto; equal outside the overlap."""
+    """The mapped plane and the one it was mapped to; equal outside the overlap."""
     target: View
-    """The view that the second of them is of."""
+    """The view to which the second plane belongs."""
     mean: float
     worst: float
     blocks: Plane
     """Mean residual of the box around every second pixel; 0 outside the overlap."""
     tone: float
-    """How strong the map is: largest |log2| of its gain in spread and in level."""
+    """Strength of the map: the largest |log2| of its gain in spread and in level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """How the fine structure agrees place by place."""
+    """How the fine structure agrees, place by place."""
 
     lowest: float
-    """The lowest local correlation, -1 to 1, but for a few spared pixels."""
+    """The lowest local correlation, -1 to 1, after a few pixels are spared."""
     unlike: float
     """Share of the overlap where it is below 0.5."""
     correlation: Plane
     inner: Mask
-    """Where it means something: the overlap without its rim."""
+    """The overlap without its rim, where the correlation is meaningful."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """How colourful the two are, whatever their tones and white balance. Grey units at standard deviation 50."""
+    """How colourful the two are, independent of their tones and white balance. Grey units at standard
+    deviation 50."""
 
     own_a: float
-    """Root mean square of the chroma that a smooth curve over the picture's own brightness does not give."""
+    """Root mean square of the chroma that a smooth curve over the picture's own brightness does not explain.
+    """
     own_b: float
     tint_a: float
     """Root mean square of all chroma: sepia has some, and none of its own."""
     tint_b: float
     hues: float
-    """Correlation of the two own chromas, -1 to 1; 1 when one has none to speak of."""
+    """Correlation of the two own chromas, -1 to 1; 1 when one has almost none."""
     hues_most: float
-    """The same without the tenth of the picture that differs most: a coloured stamp is there."""
+    """The same without the tenth of the picture that differs most, for example a coloured stamp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tones:
-    """What one picture tells apart and the other shows as one level."""
+    """Tones that one picture separates and the other shows as one level."""
 
     alone: float = 0.0
-    """Spread of its levels at one level of the other, less the same the other way round, grey units at standard deviation 50."""
+    """Spread of its levels at one level of the other, minus the same in the other direction; grey units at
+    standard deviation 50."""
     level: float = 0.0
-    """Where in the other one, 0 (black) to 255."""
+    """At which level of the other picture, 0 (black) to 255."""
 
 
 class View:
-    """One picture in the frame where two are compared, and what several comparisons of it share."""
+    """One picture in the frame of a comparison, with what several comparisons of it share."""
 
     def __init__(self, rgb: Pixels, grey: Pixels) -> None:
         self.rgb, self.grey = rgb, grey
@@ -135,7 +138,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """How (N,) grey levels are spread."""
+    """How (N,) grey levels are distributed."""
 
     quantiles: NDArray[np.float64]
     std: float
@@ -144,7 +147,8 @@ class _Levels:
 
 @dataclass(frozen=True, slots=True)
 class _Trusted:
-    """The pixels of the low-passed planes that a map of tones is made from: flat places, and every fifth of them."""
+    """The pixels of the low-passed planes from which a tone map is made: flat places, and every fifth of
+    them."""
 
     all: NDArray[np.intp]
     some: NDArray[np.intp]
@@ -169,7 +173,7 @@ class Residual:
 
     @cached_property
     def count(self) -> Plane:
-        """Share of the box around every second pixel that lies inside the overlap."""
+        """Share of the box around every second pixel that is inside the overlap."""
         return cv2.blur(self.small.astype(np.float32), (self.box, self.box))
 
     @cached_property
@@ -178,7 +182,7 @@ class Residual:
 
     @cached_property
     def _whole(self) -> NDArray[np.intp]:
-        """Where that share is enough, flat."""
+        """Where that share is large enough, flattened."""
         return np.flatnonzero(self.count > 0.6)
 
     @cached_property
@@ -195,18 +199,19 @@ class Residual:
 
     @cached_property
     def quick(self) -> Rest:
-        """After one monotone curve of grey levels from a to b."""
+        """The rest after one monotone curve of grey levels from a to b."""
         return self._until_it_agrees(self._grey_curve)
 
     def thorough(self) -> Rest:
-        """The smallest rest of a curve for each channel either way and of a smooth colour map either way."""
+        """The smallest rest of several maps: a curve per channel in each direction, and a smooth colour map
+        in each direction."""
         best = self.quick
         if best.worst <= 4 or best.mean > 15:
             return best
         mid, _, fine = self.bands
         if mid < 0.7 or fine < 0.4:
             return best
-        # Tones agree already, and something is drawn that no map of tones takes away.
+        # Tones agree already, and something is drawn that no tone map removes.
         if best.mean < 2 and self.quick_local.lowest < 0.2:
             return best
         a, b = self.view_a, self.view_b
@@ -231,8 +236,9 @@ class Residual:
     def local(self, rest: Rest, floor: float = 3.0, box: int = 11, spared: int = 30) -> Local:
         """Local correlation of the 1-4 px band in boxes of `box` px.
 
-        `floor` (grey levels) is what noise and compression may change. A thing or a letter that only one picture
-        shows makes it low whatever its contrast; resizing, recompression and tone edits leave it near 1.
+        `floor` (grey levels): the change that noise and compression may make. An object or a letter that only
+        one picture shows makes it low, whatever its contrast; resizing, recompression and tone edits leave it
+        near 1.
         """
         x, y = _structure(rest.planes[0]), rest.target.structure
         inner, places = self._inner
@@ -253,7 +259,7 @@ class Residual:
 
     @cached_property
     def _inner(self) -> tuple[Mask, NDArray[np.intp]]:
-        """The overlap without its rim, and the same flat."""
+        """The overlap without its rim, and the same flattened."""
         inner = cv2.erode(self.mask.astype(np.uint8), _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         return inner, np.flatnonzero(inner)
 
@@ -268,7 +274,8 @@ class Residual:
         return self.rest_of(cv2.LUT(a.grey, table), b, trusted, tone)
 
     def rest_of(self, mapped: Plane, target: View, trusted: _Trusted, tone: float) -> Rest:
-        """What is left between `mapped`, which is changed outside of the overlap, and the grey levels of `target`."""
+        """The rest between `mapped`, which is changed outside of the overlap, and the grey levels of
+        `target`."""
         outside, small_outside = self._outside
         # Filters reach beyond the overlap: nothing may differ there.
         np.copyto(mapped, target.level, where=outside)
@@ -293,7 +300,8 @@ class Residual:
         return self._deviations[view]
 
     def channels(self, view: View, trusted: _Trusted) -> list[_Levels]:
-        """Of the three colours of `view`, at these pixels; those of all pixels serve the curves of both ways."""
+        """The three colours of `view` at these pixels; those of all pixels are shared by the curves of both
+        directions."""
         if trusted is self.trusted and view in self._channels:
             return self._channels[view]
         colours = _at(view.colours, trusted.some)
@@ -303,23 +311,25 @@ class Residual:
         return found
 
     def _until_it_agrees(self, attempt: Callable[[_Trusted], Rest]) -> Rest:
-        """Once on everything, and again without what differs: an opaque overlay bends the map of everything else."""
+        """Map once with everything, and again without what differs: an opaque overlay distorts the map of
+        everything else."""
         first = attempt(self.trusted)
         bad = (first.blocks > BAD_BLOCK) & self.small
         share = np.count_nonzero(bad) / max(1, self.trusted.all.size)
         return attempt(_trusted(self.small & ~bad)) if 0 < share < 0.4 else first
 
     def rest(self, block: int = 16) -> tuple[float, float]:
-        """Root mean square difference of the bare grey levels, and that of the worst block."""
+        """Root mean square difference of the unmapped grey levels, and that of the worst block."""
         squares = np.where(self.mask, self.view_a.level - self.view_b.level, 0) ** 2
         blocks = cv2.blur(squares, (block, block))[:: block // 2, :: block // 2]
         return float(np.sqrt(squares[self.mask].mean())), float(np.sqrt(max(0.0, blocks.max())))
 
     def written(self) -> float:
-        """Of the strokes in what differs at 1200 px, the share that stands on even ground, of the picture with more of it.
+        """Of the strokes in what differs at 1200 px, the share that stands on even ground, of the picture
+        with the larger share.
 
-        Photographed pages, cards, boards and screens with another text: 0.5 and more, nine of ten above 0.8. People and
-        things that moved, labelled bursts: at most 0.43.
+        Photographed pages, cards, boards and screens with another text: 0.5 and more, nine of ten above 0.8.
+        People and things that moved, labelled bursts: at most 0.43.
         """
         local = self.local(self.quick, floor=5.0, box=13)
         unlike = (local.correlation < _FAINTLY_UNLIKE) & local.inner
@@ -327,8 +337,9 @@ class Residual:
         return max(_on_even_ground(plane, differs & local.inner) for plane in self.quick.planes)
 
     def colours(self) -> Colours:
-        """White balance, exposure and contrast change the chroma along the picture's own brightness, or all of it by one
-        factor: what is left after both is what a black-and-white, sepia, one-channel or other-hued version has not."""
+        """The colours of both. White balance, exposure and contrast change the chroma along the picture's own
+        brightness, or all of it by one factor; what remains after both is missing in a black-and-white,
+        sepia, one-channel or recoloured version."""
         some = self._third
         (own_a, tint_a), (own_b, tint_b) = (
             _chroma(_at(view.colours, some), _at(view.low, some)) for view in (self.view_a, self.view_b)
@@ -344,17 +355,18 @@ class Residual:
 
     @cached_property
     def _third(self) -> NDArray[np.intp]:
-        """Every third pixel of the low-passed planes inside the overlap, flat."""
+        """Every third pixel of the low-passed planes inside the overlap, flattened."""
         return self.trusted.all[::3]
 
     def colour_alone(self) -> tuple[float, float]:
-        """Of a, and of b: the chroma in its worst block that a smooth map from the other does not give, grey units at standard
-        deviation 50. A thing that lost its colour or has another one shows here, however small a part of the picture it is."""
+        """For a, and for b: the chroma in its worst block that a smooth map from the other does not explain,
+        grey units at standard deviation 50. An object that lost its colour, or has another one, shows here,
+        however small it is."""
         (plane_a, x_a), (plane_b, x_b) = (
             _chroma_plane(view.colours, view.low, self.trusted.all) for view in (self.view_a, self.view_b)
         )
         mean_a, mean_b = self._in_blocks(plane_a), self._in_blocks(plane_b)
-        # (H, W): what both show there, and how much each.
+        # (H, W): what both show there, and how much each shows.
         both, of_a, of_b = _dot(mean_a, mean_b), _dot(mean_a, mean_a), _dot(mean_b, mean_b)
         return self._not_given(plane_a, plane_b, x_b, both, of_a), self._not_given(
             plane_b, plane_a, x_a, both, of_b
@@ -365,12 +377,14 @@ class Residual:
         terms[..., 0], terms[..., 1], terms[..., 2], terms[..., 3:] = 1, luma, luma * luma, given
         sample, target = _at(terms, self._third), _at(wanted, self._third)
         weights = _ridge(sample, target)
-        # Once more without what fits worst: what lost its colour must not bend the map of everything else.
+        # Once more without what fits worst: an object that lost its colour must not distort the map of
+        # everything else.
         off = _squared(target - sample @ weights)
         kept = off <= np.quantile(off, _FITTING)
         rest = wanted - terms @ _ridge(sample[kept], target[kept])
         left = self._in_blocks(rest)
-        # A strong edit clips bright colours, and leaves most of them: gone or another is what points elsewhere.
+        # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
+        # its hue differs.
         scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
         gone = both < _LEFT * scale * own
         inside = _at(np.where(gone, np.sqrt(_dot(left, left)), 0), self._whole)
@@ -381,9 +395,10 @@ class Residual:
         )
 
     def tones_alone(self) -> tuple[Tones, Tones]:
-        """Of a, and of b. Noise, compression, resizing and any curve that keeps levels apart blur both ways alike; clipped
-        shadows or highlights and steps instead of a gradient are many levels of one for one of the other. In green: luma is
-        a mixture, which fills the steps of its channels."""
+        """For a, and for b. Noise, compression, resizing and any curve that keeps levels apart spread both
+        directions alike; with clipped shadows or highlights, or steps instead of a gradient, many levels of
+        one match one level of the other. Measured in green, because luma mixes the channels and so fills
+        their steps."""
         a, b = (np.ascontiguousarray(rgb[::_STEP, ::_STEP, 1]) for rgb in (self.view_a.rgb, self.view_b.rgb))
         spread = np.minimum(_spread(a), _spread(b))
         inside = spread[self.small]
@@ -408,20 +423,21 @@ class Residual:
         return float(((rest.blocks > BAD_BLOCK) & self.small).sum() / self.small.sum())
 
     def overlay(self, rest: Rest, local: Local, scale: float = 1.0) -> dict[str, float]:
-        """What the changed pixels look like when they are few: one line of thin strokes, on one of the two?
+        """Describes the changed pixels when they are few: are they one line of thin strokes, on one of the
+        two?
 
-        `scale`: long side / 400 px, which strokes and gradients are measured by.
+        `scale`: long side / 400 px, the unit of strokes and gradients.
 
-        `sign`: share of them that changed in one direction, brighter or darker (another text in place of a text goes
-        both ways); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the fine band in them;
-        `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local correlation elsewhere;
-        `through`: correlation of the two in them, high where the picture shows through what was laid over it;
-        `ground`: how uneven the plainer of the two is there, grey levels per pixel (0.3 quantile of the gradient);
-        `ink`: share of strokes within 50 px of it that are nearly as strong.
-        Empty without such pixels.
+        `sign`: share of them that changed in one direction, brighter or darker (one text in place of another
+        changes in both); `thick`: share that is no thin stroke; `strokes_a`, `strokes_b`: amplitude of the
+        fine band in them; `x0` `x1` `y0` `y1`: where they are, in shares of the frame; `around`: lowest local
+        correlation elsewhere; `through`: correlation of the two inside them, high when the picture shows
+        through an overlay; `ground`: how uneven the plainer of the two is there, grey levels per pixel (0.3
+        quantile of the gradient); `ink`: share of strokes within 50 px that are nearly as strong. Empty
+        without such pixels.
         """
         x, y = rest.planes
-        # Resampling shifts strong edges by many grey levels too, and leaves their structure alone.
+        # Resampling shifts strong edges by many grey levels too, but keeps their structure.
         drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
         changed = (np.abs(x - y) > _CHANGED) & local.inner & drawn
         count = int(changed.sum())
@@ -453,7 +469,7 @@ class Residual:
 
 
 class _Curves:
-    """A curve for each channel: exact for brightness, contrast, curves, white balance, and what they clip."""
+    """A curve for each channel: exact for brightness, contrast, curves, white balance, and clipping."""
 
     def __init__(self, residual: Residual, source: View, target: View) -> None:
         self._residual, self._source, self._target = residual, source, target
@@ -467,7 +483,7 @@ class _Curves:
 
 
 class _Colours:
-    """From all colours of one to the grey of the other: desaturation, a filter, more saturation."""
+    """A map from all colours of one to the grey of the other: desaturation, a filter, more saturation."""
 
     def __init__(self, residual: Residual, source: View, target: View) -> None:
         self._residual, self._source, self._target = residual, source, target
@@ -487,12 +503,13 @@ class _Colours:
 
 
 def _at(plane: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
-    """What (H, W, ...) `plane` holds at these flat places: as a mask would give, at a third of its cost."""
+    """The values of (H, W, ...) `plane` at these flat places: the same as with a mask, at a third of the
+    cost."""
     return plane.reshape(-1, *plane.shape[2:]).take(places, axis=0)
 
 
 def _dot(x: Plane, y: Plane) -> Plane:
-    """Of vectors of two: numpy's own sum over so short an axis costs ten times as much."""
+    """Dot products of vectors of two: numpy's own sum over so short an axis costs ten times as much."""
     return x[..., 0] * y[..., 0] + x[..., 1] * y[..., 1]
 
 
@@ -505,14 +522,15 @@ def _in_step(x: Plane, y: Plane) -> float:
 
 
 def _spread(plane: Pixels) -> Plane:
-    """Standard deviation of the 3x3 pixels around each."""
+    """Standard deviation of the 3x3 pixels around each pixel."""
     levels = plane.astype(np.float32)
     mean = cv2.blur(levels, (3, 3))
     return np.sqrt(np.maximum(cv2.blur(levels * levels, (3, 3)) - mean * mean, 0))
 
 
 def _told_apart(x: Plane, levels: Pixels) -> tuple[float, float]:
-    """Root mean square spread of (N,) x among pixels of one of the (N,) `levels`, and the level where most of it is."""
+    """Root mean square spread of (N,) x among pixels of one of the (N,) `levels`, and the level where most of
+    it is."""
     count, total, squares = (np.bincount(levels, weights, 256) for weights in (None, x, x * x))
     variance = np.maximum(0, squares - total * total / np.maximum(count, 1))
     where = float((variance * np.arange(256)).sum() / (variance.sum() + 1e-6))
@@ -520,7 +538,7 @@ def _told_apart(x: Plane, levels: Pixels) -> tuple[float, float]:
 
 
 def _chroma_plane(colours: Plane, luma: Plane, where: NDArray[np.intp]) -> tuple[Plane, Plane]:
-    """(H, W, 2) red-luma and blue-luma, and (H, W) luma, both by the spread of the luma inside."""
+    """(H, W, 2) red-luma and blue-luma, and (H, W) luma, both divided by the spread of the luma inside."""
     inside = _at(luma, where)
     mean, spread = float(inside.mean()), max(10.0, float(inside.std()))
     chroma = (colours[..., ::2] - luma[..., None]) * (NORMAL_STD / spread)
@@ -533,7 +551,8 @@ def _ridge(x: Plane, y: Plane) -> Plane:
 
 
 def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:
-    """(N, 2) red-luma and blue-luma that a cubic over the (N,) luma leaves; and the root mean square of both as they are."""
+    """(N, 2) red-luma and blue-luma that a cubic over the (N,) luma leaves; and the root mean square of both
+    without that."""
     chroma = (colours[:, ::2] - luma[:, None]) * (NORMAL_STD / max(10.0, float(luma.std())))
     x = (luma - luma.mean()) / max(1.0, float(luma.std()))
     terms = np.stack([np.ones_like(x), x, x * x, x**3], -1)
@@ -546,7 +565,8 @@ def _size(rest: Rest) -> tuple[float, float]:
 
 
 def _curve(x: _Levels, y: _Levels) -> tuple[Plane, float]:
-    """The monotone curve, as a table of 256 levels, that gives x the quantiles of y; and how far it is from none."""
+    """The monotone curve, as a table of 256 levels, that gives x the quantiles of y; and its distance from
+    the identity."""
     qx = np.maximum.accumulate(x.quantiles + np.arange(len(x.quantiles)) * 1e-3)
     spread = abs(float(np.log2((y.std + 2) / (x.std + 2))))
     level = abs(float(np.log2((y.mean + 8) / (x.mean + 8))))
@@ -558,12 +578,14 @@ def _levels(x: Plane) -> _Levels:
 
 
 def quantiles(x: Plane | Pixels) -> NDArray[np.float64]:
-    """33 of them, least and greatest included. Much faster than numpy's, and without its interpolation, which thousands of values do not need."""
+    """33 quantiles, minimum and maximum included. Much faster than numpy's, without interpolation, which
+    thousands of values do not need."""
     return np.sort(x)[np.rint(_QUANTILES * (len(x) - 1)).astype(np.intp)].astype(np.float64)
 
 
 def _extended(qx: NDArray[np.float64], qy: NDArray[np.float64]) -> Plane:
-    """The curve on all levels; beyond the quantiles (the low-pass hides extremes) it goes on with its mean slope."""
+    """The curve on all levels. Beyond the quantiles (the low-pass hides extremes) it continues with its mean
+    slope."""
     levels = np.arange(256, dtype=np.float64)
     slope = min(4.0, (qy[-1] - qy[0] + 1) / (qx[-1] - qx[0] + 1))
     table = np.interp(levels, qx, qy)
@@ -573,7 +595,7 @@ def _extended(qx: NDArray[np.float64], qy: NDArray[np.float64]) -> Plane:
 
 
 def _terms(c: Plane) -> Plane:
-    """Colours (..., 3) in 0-255 to the terms of a smooth map of colours."""
+    """Colours (..., 3) in 0-255 to the terms of a smooth colour map."""
     r, g, b = (c[..., channel] / 255 for channel in range(3))
     return np.stack(
         [np.ones_like(r), r, g, b, r * r, g * g, b * b, r * g, g * b, r * b, r**3, g**3, b**3], -1
@@ -581,7 +603,8 @@ def _terms(c: Plane) -> Plane:
 
 
 def _mapped(planes: list[Pixels], shares: list[Plane], weights: Plane) -> Plane:
-    """`_terms` of all pixels times `weights`, 0-255: what one channel adds comes from a table. `shares`: planes / 255."""
+    """`_terms` of all pixels times `weights`, 0-255. What depends on one channel only comes from a table.
+    `shares`: planes / 255."""
     level = np.arange(256, dtype=np.float32) / 255
     w0, wr, wg, wb, wrr, wgg, wbb, wrg, wgb, wrb, wrrr, wggg, wbbb = (float(w) for w in weights)
     tables = [
@@ -617,7 +640,7 @@ def _band(plane: Plane, fine: float, coarse: float) -> Plane:
 
 
 def _blur(plane: Plane | Pixels, sigma: float) -> Plane:
-    """Gaussian, cut at three sigma: OpenCV's own four cost a third more and change nothing."""
+    """Gaussian blur, cut at three sigma: OpenCV's own cut at four costs a third more and changes nothing."""
     side = 2 * round(3 * sigma) + 1
     return cv2.GaussianBlur(plane, (side, side), sigma)
 
@@ -636,7 +659,8 @@ def _ink(plane: Plane, spots: Pixels, contrast: float, scale: float) -> float:
 
 
 def _on_even_ground(plane: Plane, where: Mask) -> float:
-    """Share of the strokes in `where`, dark or light ones, around which nothing but strokes changes the grey level."""
+    """Share of the strokes in `where`, dark or light, around which nothing but strokes changes the grey
+    level."""
     pixels, found = np.clip(plane, 0, 255).astype(np.uint8), (0, 0.0)
     for grey in (pixels, 255 - pixels):
         height = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, _square(9))

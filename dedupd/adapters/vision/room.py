@@ -1,4 +1,5 @@
-"""How much memory it takes to decode a picture, and whose turn it is: all threads together stay below one limit.
+"""A memory limit for decoding: how much each picture needs, and which thread waits so that all together stay
+below it.
 
 Owns the figures. Must never decode. Worker process only.
 """
@@ -18,26 +19,29 @@ from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.refused import Refused
 
 ROOM = 1_400_000_000
-"""Bytes that may be in use for decoding at once; the worker itself and its libraries take some 60 to 300 MB more."""
+"""Bytes that may be used for decoding at once; the worker itself and its libraries take about 60 to 300 MB
+more."""
 
 _PIXEL = 4
-"""Bytes: Pillow's own copy, of whatever colours."""
+"""Bytes per pixel of Pillow's own copy, in any mode."""
 _DECODER = {"AVIF": 12, "HEIF": 4.5, "JPEG XL": 9, "RAW": 3, "WEBP": 5.5}
-"""Bytes a pixel that the decoder holds beside Pillow's copy: measured at 64 Mpixel, in the dearest form that was found."""
+"""Bytes per pixel that the decoder holds beside Pillow's copy: measured at 64 Mpixel, in the most expensive
+form that was found."""
 _PLAIN, _PLAIN_HEIF = 8, 2.7
-"""One of 8 bits a channel without transparency: what telephones make, of up to 200 Mpixel."""
+"""For 8 bits per channel without transparency, as phones make them, up to 200 Mpixel."""
 _HEAD = 1 << 16
-"""Bytes in which a JPEG 2000 says how large its tiles are."""
+"""Bytes in which a JPEG 2000 states the size of its tiles."""
 _ANIMATED = 12
-"""libwebp holds two whole pictures, and gives a third."""
+"""libwebp holds two whole pictures, and returns a third."""
 _JPEG2000 = 4.7
-"""OpenJPEG computes a tile, mostly the whole picture, in 32 bits a channel."""
+"""OpenJPEG decodes a tile, usually the whole picture, in 32 bits per channel."""
 _COEFFICIENT = 2
-"""A progressive JPEG is decoded from all of them, and one with four channels has one more."""
+"""A progressive JPEG is decoded from all coefficients; one with four channels has one more."""
 
 
 class Room:
-    """So many bytes for all who decode. Who came first goes first, so that a large picture gets its turn."""
+    """A number of bytes shared by all threads that decode. First come, first served, so that a large picture
+    is not passed over."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -47,7 +51,7 @@ class Room:
 
     @contextmanager
     def taken(self, need: int) -> Generator[None]:
-        """Wait for room, and hold it. Raises Refused when there is never enough."""
+        """Wait for memory, and hold it. Raises Refused when there can never be enough."""
         if need > self.size:
             raise Refused("too large: it does not fit in the worker's memory")
         with self._turn, self._left:
@@ -62,7 +66,7 @@ class Room:
 
 
 def need_of(image: Image.Image) -> int:
-    """Bytes that it takes to decode this opened picture, at the size that it has now."""
+    """Bytes needed to decode this opened picture at its current size."""
     return round(image.width * image.height * (_PIXEL + _beside(image)))
 
 
@@ -83,21 +87,21 @@ def _beside(image: Image.Image) -> float:
 
 
 def need_of_coefficients(image: ImageFile) -> int:
-    """Bytes that a progressive JPEG takes, however small it is decoded; 0 for others."""
+    """Bytes that a progressive JPEG needs, however small it is decoded; 0 for others."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not image.info.get("progressive"):
         return 0
     return image.width * image.height * _COEFFICIENT * len(image.getbands())
 
 
 def _strip(image: TiffImagePlugin.TiffImageFile) -> float:
-    """Bytes a pixel of one strip, which may be the whole picture."""
+    """Bytes per pixel of one strip, which may be the whole picture."""
     bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))
     rows = int(image.tag_v2.get(TiffImagePlugin.ROWSPERSTRIP, image.height))
     return sum(bits) / 8 * min(1.0, rows / image.height)
 
 
 def _tile(image: ImageFile) -> float:
-    """The share of the picture that one tile is; 1 when the header does not tell."""
+    """The share of the picture in one tile; 1 when the header does not say."""
     file = image.fp
     if file is None:
         return 1.0

@@ -1,10 +1,11 @@
-"""Which pairs of photos the hashes and vectors propose.
+"""Candidates: which pairs of photos the hashes and vectors propose.
 
-Owns the candidate rule and its arithmetic; must never decide what a pair is. Worker process only.
-Nothing is cut to the k nearest: a pair is proposed when it is within the bars, or not at all; and
-the answer is the same from whichever side, and in whichever company, it is asked.
-What plain margins surround proposes too: a screenshot of a photo resembles it there and nowhere else. The numbers
-of a pair are always those of the whole pictures.
+Owns the candidate rule and its arithmetic; must never decide what a pair is. Worker process only. There is no
+cut to the k nearest: a pair is proposed when it is within the bars, otherwise not; and the answer is the same
+from either side, and whatever else is asked at the same time.
+
+The part inside plain margins proposes pairs too, because a screenshot of a photo resembles it only there. The
+numbers of a pair are always those of the whole pictures.
 """
 
 from __future__ import annotations
@@ -31,29 +32,32 @@ from dedupd.core.photo import Candidate
 _FRESH_BLOCK = 256
 _OTHER_BLOCK = 4096
 _ROUNDING = 1e-4
-"""More than a product in single precision can be off."""
+"""The largest error of a product in single precision."""
 
 _VECTORS_AT_ONCE = 4096
 _TOLD_AT_ONCE = 4096
 _MOST_OUTSIDE = 16_384
-"""Rows that no backfill told of, held in memory at a time: 80 MB."""
+"""Rows that no backfill compared, held in memory at a time: 80 MB."""
 _WHOLE_TABLE = 50
-"""One row of so many to be read: then all are read in order, which is quicker than each by its id."""
+"""When more than one row in so many is needed, all rows are read in order, which is faster than reading each
+by its id."""
 _MOST_WAITING = 1 << 20
-"""Pairs across the index that wait for an exact look."""
+"""Pairs across the index that are collected before their exact numbers are computed."""
 
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
 AT_ONCE = 20_000
-"""Pairs of one answer: what the other process holds of them."""
+"""Pairs in one answer: the other process holds them in memory."""
 EACH = 4096
 """Pairs of one content in one answer: a family of look-alikes may have a million."""
 LOOK_ALIKES = 16
-"""Pairs of one content whose small pictures are unlike: so many show what it resembles, and no copy is among them."""
+"""Pairs of one content whose small pictures are unlike. No copy is among them; this many show what the
+content resembles."""
 _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 16
-"""Pairs whose small pictures are compared at a time: what is made of one picture serves all its pairs among them."""
+"""Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
+them."""
 
 Places = NDArray[np.intp]
 Smalls = Callable[[Sequence[str]], GreyPictures]
@@ -62,7 +66,7 @@ Smalls = Callable[[Sequence[str]], GreyPictures]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Near:
-    """Pairs worth an exact look."""
+    """Pairs whose exact numbers are worth computing."""
 
     fresh: Places
     """Places in the fresh rows."""
@@ -70,12 +74,12 @@ class _Near:
     """Places in the other rows."""
     distances: NDArray[np.uint8]
     apart: NDArray[np.float64]
-    """Seconds between their clocks; NaN when one of them is not known."""
+    """Seconds between their clocks; NaN when one of them is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pairs:
-    """Pairs with all that is to be known of them."""
+    """Pairs with all their numbers."""
 
     fresh: Places
     others: NDArray[np.bytes_]
@@ -85,10 +89,10 @@ class _Pairs:
     cosines: NDArray[np.float64]
     """NaN without vectors."""
     unlike: NDArray[np.bool_]
-    """Their small pictures show that neither is in the other."""
+    """Whether their small pictures show that neither is part of the other."""
 
     def where(self, chosen: NDArray[Any]) -> _Pairs:
-        """Those of a mask, or at places."""
+        """The pairs selected by a mask, or at places."""
         return _Pairs(
             fresh=self.fresh[chosen], others=self.others[chosen], distances=self.distances[chosen],
             apart=self.apart[chosen], cosines=self.cosines[chosen], unlike=self.unlike[chosen],
@@ -97,7 +101,7 @@ class _Pairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is asked: each of `fresh` with each of `among`."""
+    """A request: each of `fresh` is compared with each of `among`."""
 
     fresh: Sequence[str]
     among: Sequence[str] | None
@@ -105,28 +109,31 @@ class Search:
     bar: float | None
     """The least cosine; None: hashes alone."""
     spared: float | None = None
-    """From this cosine on the nearest are proposed whatever the small pictures show; None: from none."""
+    """From this cosine on, the nearest are proposed even when their small pictures are unlike; None: never.
+    """
     after: str | None = None
-    """Given ('' at first): all pairs of one content, however many, with contents after this one, in their order."""
+    """When given ('' at first): all pairs of one content, however many, with the contents after this one, in
+    order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPairs:
-    """An answer that fits into memory, or the first part of one."""
+    """An answer that fits into memory, or its first part."""
 
     pairs: list[Candidate]
     left: list[str]
-    """Contents to be searched for again: these are too many at once."""
+    """Contents that must be searched for again: these were too many at once."""
     cut: list[str]
-    """Contents of which only the `EACH` most alike pairs are here, or with `after` only the next ones."""
+    """Contents of which only the `EACH` most alike pairs are included, or with `after` only the next ones."""
 
 
 def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
-    """Candidates, each pair once, but for those that can be no copy: of these, the nearest look-alikes as `spared` says.
+    """Candidates, each pair once, without those that can be no copy: of these, the nearest look-alikes as
+    `spared` says.
 
-    `insides` holds the hashes of what plain margins surround, of the pictures that have such margins; `smalls` tells
-    small pictures. Across the whole index two photos that both know when they were taken, and that it was not at one
-    moment, are no pair: most of a library, and never anything to each other.
+    `insides` holds the hashes of what is inside plain margins, for the pictures with such margins; `smalls`
+    gives small pictures. Across the whole index, two photos with different clock times are no pair: that
+    excludes most pairs of a library, which are never related.
     """
     # A month is searched block by block, and read once.
     others = None if search.among is None else index.rows_kept(search.among)
@@ -151,7 +158,7 @@ def _near_enough(parts: Iterable[_Pairs], gathered: _Gathered, bar: float | None
 
 
 def _together(parts: Iterable[_Pairs], least: int) -> Iterator[_Pairs]:
-    """The same in parts of at least so many pairs, but for the last."""
+    """The same, joined to parts of at least so many pairs, except the last part."""
     waiting, count = list[_Pairs](), 0
     for part in parts:
         waiting.append(part)
@@ -164,12 +171,12 @@ def _together(parts: Iterable[_Pairs], least: int) -> Iterator[_Pairs]:
 
 
 class _Gathered:
-    """Pairs of as many of the fresh contents, from the first on, as are not too many at once."""
+    """Collects the pairs of the fresh contents, from the first on, while they are not too many."""
 
     def __init__(self, contents: Sequence[str], search: Search) -> None:
         self._contents = np.array(contents, "S64")
         self._covered = len(contents)
-        # A pair of these is met from both sides, and counts when the smaller id is the fresh one.
+        # A pair of two fresh contents is found from both sides, and counts from the smaller id.
         twice = self._contents
         if search.among is not None:
             twice = np.intersect1d(twice, np.array(list(search.among), "S64"))
@@ -181,14 +188,14 @@ class _Gathered:
         self._cut: set[int] = set()
 
     def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
-        """Those that are asked for, and not from the other side."""
+        """Those pairs that are asked for, and not found from the other side."""
         ones = self._contents[pairs.fresh]
         keep = (ones != pairs.others) & (pairs.fresh < self._covered)
         keep &= (ones < pairs.others) | ~(self._counts_twice[pairs.fresh] & _held(self._twice, pairs.others))
         return keep if self._after is None else keep & (pairs.others > self._after)
 
     def add(self, pairs: _Pairs) -> None:
-        """Take these pairs, too."""
+        """Add these pairs."""
         if len(pairs.fresh):
             self._parts += [pairs, self._mirrored(pairs)]
             self._count += len(pairs.fresh)
@@ -196,7 +203,7 @@ class _Gathered:
             self._make_room()
 
     def found(self) -> FoundPairs:
-        """What there is, each pair once."""
+        """The result, each pair once."""
         self._make_room()
         pairs, names = self._parts[0] if self._parts else None, [c.decode() for c in self._contents]
         return FoundPairs(
@@ -206,7 +213,8 @@ class _Gathered:
         )
 
     def _mirrored(self, pairs: _Pairs) -> _Pairs:
-        """Look-alikes count for either of two fresh contents: one may have nearer ones than the other."""
+        """With both directions of pairs of two fresh contents: look-alikes are counted for each, and one may
+        have nearer ones."""
         places = np.minimum(np.searchsorted(self._contents, pairs.others), len(self._contents) - 1)
         both = pairs.unlike & (self._contents[places] == pairs.others)
         mine = pairs.where(both)
@@ -224,9 +232,8 @@ class _Gathered:
         self._parts, self._count = [pairs], len(pairs.fresh)
 
     def _most_alike(self, pairs: _Pairs) -> _Pairs:
-        """Each pair once, and of each content no more than `EACH`, and `LOOK_ALIKES` that are unlike: the nearest hashes,
-        the nearest in time, then by cosine.
-        """
+        """Each pair once, and of each content at most `EACH` pairs and `LOOK_ALIKES` unlike ones: the nearest
+        by hash, then by time, then by cosine."""
         new = np.ones(len(pairs.fresh), bool)
         new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
         alike, unlike = pairs.where(new & ~pairs.unlike), pairs.where(new & pairs.unlike)
@@ -245,13 +252,13 @@ def _held(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> NDArray[np.bo
 
 
 def _nearest_first(pairs: _Pairs) -> _Pairs:
-    """By content."""
+    """The order of pairs by content, nearest first."""
     hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
     return pairs.where(np.lexsort((pairs.others, -pairs.cosines, pairs.apart, hashes, pairs.fresh)))
 
 
 def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
-    """So many of each content, from pairs in the order of contents."""
+    """The first so many pairs of each content, from pairs in the order of contents."""
     counts = np.bincount(pairs.fresh)
     rank = np.arange(len(pairs.fresh)) - (np.cumsum(counts) - counts)[pairs.fresh]
     return pairs.where(rank < most)
@@ -280,7 +287,8 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
 
 
 def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
-    """The same, with what the small pictures show of those that only vectors propose and that can be no burst."""
+    """The same pairs, with the test of small pictures for those that only vectors propose and that can be no
+    burst."""
     asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
     if not asked.any():
         return pairs
@@ -294,7 +302,7 @@ def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
 
 
 def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:
-    """But for look-alikes that nobody asks for."""
+    """Without look-alikes that were not asked for."""
     if search.spared is None or search.after is not None:
         return pairs.where(~pairs.unlike)
     return pairs.where(~pairs.unlike | (pairs.cosines >= search.spared))
@@ -310,7 +318,7 @@ def _within_bars(
 def _meeting_inside(
     index: PhotoIndex, insides: PhotoIndex, rows: PhotoRows, among: Sequence[str] | None
 ) -> Iterator[_Pairs]:
-    """Pairs that agree when one or both are seen without their margins, with the numbers of the whole pictures."""
+    """Pairs that agree when the margins of one or both are removed, with the numbers of the whole pictures."""
     places = {content: place for place, content in enumerate(rows.contents)}
     framed = insides.rows(rows.contents)
     looks = [(framed, insides), (rows, insides), *([(framed, index)] if framed.contents else [])]
@@ -341,7 +349,7 @@ def _met_inside(
 def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: Sequence[str]) -> _Pairs:
     theirs = index.rows(sorted(set(others)))
     places = {content: place for place, content in enumerate(theirs.contents)}
-    # What was cut out of a picture may outlive its row: a crash came between.
+    # The part cut out of a picture may outlive its row when a crash came between the two deletions.
     there = [number for number, other in enumerate(others) if other in places]
     left, right = fresh[there], np.array([places[others[number]] for number in there], np.intp)
     return _Pairs(
@@ -363,7 +371,7 @@ def _all_cosines(
 
 
 def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[list[float | None]]:
-    """The cosine of each pair, in order and in parts; None where a content or its vector is not there."""
+    """The cosine of each pair, in order and in parts; None when a content or its vector is missing."""
     for start in range(0, len(pairs), _OTHER_BLOCK):
         part = pairs[start : start + _OTHER_BLOCK]
         rows = index.rows(sorted({content for pair in part for content in pair}))
@@ -379,7 +387,7 @@ def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[
 
 
 def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
-    """A month and the like: a blocked matrix product of the vectors."""
+    """Within a month and similar: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING
     names = np.array(others.contents, "S64")
     for near in _near(rows, others, rows.vectors, others.vectors, loose):
@@ -391,7 +399,8 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_
 
 
 def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
-    """Pairs with the whole index. Where a backfill has told what is near among its rows, the others alone are searched."""
+    """Pairs with the whole index. When a backfill has compared its rows with each other, only the others are
+    searched."""
     known = index.near_pairs
     if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
         yield from _across(index, index.made(WholeIndex), rows, bar)
@@ -408,7 +417,7 @@ def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator
 
 
 def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs) -> Iterator[_Pairs]:
-    """What a backfill found near these, measured here."""
+    """Pairs that a backfill found near these, measured here."""
     fresh, others = list[int](), list[str]()
     for place, partners in known.partners(rows.contents):
         fresh += [place] * len(partners)
@@ -425,7 +434,8 @@ def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
 
 
 def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
-    """The whole index: what hashes, heads and clocks leave, then the vectors of the few pairs that remain."""
+    """The whole index: first hashes, heads and clocks exclude most pairs, then the vectors of the remaining
+    few are compared."""
     waiting, count = list[NDArray[np.int64]](), 0
     for fresh, other in _met_across(whole, rows, bar):
         keep = ~(
@@ -498,7 +508,7 @@ def _with_vectors(
 def _roughly(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float32]:
-    """(P,) products, to a ten-thousandth."""
+    """(P,) products, exact to a ten-thousandth."""
     found = np.empty(len(left_places), np.float32)
     for start in range(0, len(found), _GATHERED):
         part = slice(start, start + _GATHERED)
@@ -509,7 +519,7 @@ def _roughly(
 def _cosines(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float64]:
-    """(P,) cosines of pairs of unit rows, rounded, so that no order of summing shows."""
+    """(P,) cosines of pairs of unit vectors, rounded, so that the order of summing does not show."""
     cosines = np.empty(len(left_places))
     for start in range(0, len(cosines), _OTHER_BLOCK):
         part = slice(start, start + _OTHER_BLOCK)
@@ -525,7 +535,7 @@ def _near(
     right: NDArray[np.float32] | None,
     bar: float | None,
 ) -> Iterator[_Near]:
-    """Pairs whose hashes are close, or whose product left · right reaches `bar`."""
+    """Pairs whose hashes are near, or whose product left · right reaches `bar`."""
     for f in range(0, len(ones.phashes), _FRESH_BLOCK):
         for o in range(0, len(others.phashes), _OTHER_BLOCK):
             block, other_block = slice(f, f + _FRESH_BLOCK), slice(o, o + _OTHER_BLOCK)

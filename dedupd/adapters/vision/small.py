@@ -1,7 +1,7 @@
 """From an opened picture to its pixels: RGB, 8 bits, as small as was asked for.
 
-Owns the scaling and the modes. A large picture goes strip by strip behind its decoder, so that it is never held twice,
-with the same pixels as at once. Must never open a file. Worker process only.
+Owns the scaling and the modes. A large picture is scaled strip by strip after its decoder, so that it is
+never in memory twice; the pixels are the same. Must never open a file. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -22,11 +22,11 @@ from dedupd.adapters.vision.refused import Refused
 from dedupd.adapters.vision.room import ROOM, Room, need_of, need_of_coefficients
 
 LARGE_PIXELS = 40_000_000
-"""Above this a picture goes strip by strip."""
+"""A picture with more pixels is scaled strip by strip."""
 GREY = (128, 128, 128)
-"""What shows through transparency."""
+"""The colour shown through transparency."""
 _OPAQUE = 250
-"""Of 255: what no eye sees through."""
+"""Of 255: from this on, nobody sees transparency."""
 _STRIP_PIXELS = 4_000_000
 
 _room = Room(ROOM)
@@ -37,7 +37,8 @@ Rows = Callable[[int, int], Image.Image]
 
 
 def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
-    """The pixels of `image`, which is that of `file`, and whether it can be seen through somewhere. Raises Refused."""
+    """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. Raises
+    Refused."""
     coefficients = need_of_coefficients(image)
     if isinstance(image, RawPhoto):
         with _room.taken(need_of(image)):
@@ -59,7 +60,7 @@ def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int
 
 
 def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
-    """The largest whole factor that keeps both minimal sides; 1 when neither is asked for."""
+    """The largest whole factor that keeps both minimal sides; 1 when no sides are given."""
     factors = [
         side // least
         for side, least in ((min(width, height), short_side), (max(width, height), long_side))
@@ -69,7 +70,8 @@ def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
 
 
 def _still_webp(file: BinaryIO) -> Rows:
-    """Pillow reads each WebP as a film, three pictures at once: 15 bytes a pixel where OpenCV takes 8, for the same pixels."""
+    """Decode a WebP with OpenCV. Pillow reads each WebP as an animation with three pictures at once: 15 bytes
+    per pixel, where OpenCV takes 8 for the same pixels."""
     file.seek(0)
     pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
@@ -80,7 +82,7 @@ def _still_webp(file: BinaryIO) -> Rows:
 
 def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Image, bool]:
     width, height = size
-    # Whole steps of the factor: so each pixel of the small picture lies in one strip.
+    # Multiples of the factor, so that each pixel of the small picture is made from one strip.
     step = max(1, _STRIP_PIXELS // width // factor) * factor
 
     def strips() -> Iterator[Image.Image]:
@@ -97,7 +99,7 @@ def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Im
 
 
 def _to_rgb(frame: Image.Image, factor: int, levels: Levels | None) -> tuple[Image.Image, bool]:
-    """`levels`: of the whole picture when `frame` is a part of one."""
+    """`levels`: those of the whole picture, when `frame` is a part of one."""
     if _many_levels(frame):
         to_8_bit = levels or _levels(iter([frame]))
         frame = Image.fromarray(to_8_bit(np.asarray(frame)))
@@ -115,7 +117,8 @@ def _to_rgb(frame: Image.Image, factor: int, levels: Levels | None) -> tuple[Ima
         transparent = int(np.asarray(frame)[..., 3].min()) < _OPAQUE
         ground = Image.new("RGBA", frame.size, (*GREY, 255))
         frame = Image.alpha_composite(ground, frame)
-    # Pillow copies what is RGB already: of a photo in full, 48 MB. A decoded JPEG needs its file no more.
+    # Pillow copies a picture that is RGB already: 48 MB for a full photo. A decoded JPEG does not need its
+    # file any more.
     as_it_is = frame.mode == "RGB" and isinstance(frame, JpegImagePlugin.JpegImageFile)
     return frame if as_it_is else frame.convert("RGB"), transparent
 
@@ -125,7 +128,8 @@ def _many_levels(frame: Image.Image) -> bool:
 
 
 def _levels(parts: Iterator[Image.Image]) -> Levels:
-    """How the 16-bit, 32-bit or float grey of these parts of one picture becomes 8 bits: by the scale their values show."""
+    """How 16-bit, 32-bit or float grey of these parts of one picture becomes 8 bits: by the range that the
+    values show."""
     low, high, whole = np.inf, -np.inf, False
     for part in parts:
         if not _many_levels(part):

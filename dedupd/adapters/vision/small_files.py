@@ -1,7 +1,8 @@
-"""The small grey pictures of what is in the index: kept when a photo is read, or when a pair of an older row is measured.
+"""Files with the small grey pictures of the index: stored when a photo is read, or when a pair of an older
+row is measured.
 
-Owns where they lie. What has none is never rejected by its small picture, so none need be made for its own sake.
-Worker process only.
+Owns where they are. A content without one is never rejected by the coarse test, so none need be made in
+advance. Worker process only.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     from dedupd.adapters.vision.proof import PairPictures
 
 SMALL = "small-1"
-"""Name and version of these pictures: others are never mixed in."""
+"""Name and version of these pictures: other versions are never mixed in."""
 
 
 class SmallFiles:
-    """Small pictures by content. Never raises for a disk that is full or read-only: a pair then costs a proof."""
+    """Small pictures by content. Never raises when a disk is full or read-only: then a pair costs a proof."""
 
     def __init__(self, index_dir: Path, recipe: str) -> None:
         path = index_dir.absolute() / folder_name(SMALL, recipe) / "pictures.bin"
         self._file = RecordFile(path, [("shape", "<f4"), ("pixels", "u1", (SIDE, SIDE))])
 
     def of(self, contents: Sequence[str]) -> GreyPictures:
-        """Those of contents, in order."""
+        """The small pictures of contents, in order."""
         try:
             records, _ = self._file.get(contents)
         except OSError as error:
@@ -50,14 +51,14 @@ class SmallFiles:
         self.keep([traits.content for traits, _ in seen], shapes, [pixels for _, pixels in seen])
 
     def remove(self, contents: Iterable[str]) -> None:
-        """Those of contents that are gone. One that stays takes up a kilobyte, and no more."""
+        """Remove those of contents that are gone. One that stays wastes a kilobyte."""
         try:
             self._file.remove(contents)
         except OSError as error:
             _note("removed", error)
 
     def of_proofs(self, gallery: PairPictures, pairs: Sequence[messages.PairToProve]) -> FromProofs:
-        """What is missing here of these pairs, once they are measured."""
+        """Collects the missing small pictures of these pairs while they are measured."""
         contents = sorted({content for pair in pairs for content in (pair.a, pair.b)})
         try:
             lacking = set(self._file.lacks(contents))
@@ -83,14 +84,15 @@ def _note(what: str, error: OSError) -> None:
 
 
 class FromProofs:
-    """The small pictures that pairs just measured leave behind: those of rows that an older dedupd wrote."""
+    """Makes the small pictures of rows that an older dedupd wrote, from pairs that are measured now."""
 
     def __init__(self, files: SmallFiles, gallery: PairPictures, lacking: set[str]) -> None:
         self._files, self._gallery, self._lacking = files, gallery, lacking
         self._made: dict[str, tuple[float, NDArray[np.uint8]]] = {}
 
     def remember(self, pair: messages.PairToProve) -> None:
-        """Make those of this pair, from the pictures that its measuring has just read. Called from several threads."""
+        """Make those of this pair, from the pictures that its measuring has just read. Called from several
+        threads."""
         from dedupd.adapters.vision.decode import Refused
         from dedupd.adapters.vision.proof import SIDE as LOOK
 
@@ -104,7 +106,7 @@ class FromProofs:
             self._made[content] = picture.width / picture.height, small_picture(picture.rgb)
 
     def store(self) -> None:
-        """Keep what was made."""
+        """Store what was made."""
         contents = sorted(self._made)
         shapes, pixels = [self._made[c][0] for c in contents], [self._made[c][1] for c in contents]
         self._files.keep(contents, shapes, pixels)

@@ -17,7 +17,7 @@ from dedupd.adapters.vision.inside import inside
 from dedupd.core.photo import Traits
 
 _SIDE = 400
-"""All measures are taken at this long side (px), so that resolutions compare."""
+"""All measures are taken at this long side (px), so that resolutions are comparable."""
 _STANDARD_LUMINANCE_SUM = 3688
 """Sum of the 64 entries of the luminance table in JPEG (ITU-T T.81) annex K.1, which is quality 50."""
 
@@ -54,13 +54,13 @@ def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray
 
 
 def phashes_inside(picture: Picture) -> NDArray[np.uint64] | None:
-    """(8,) perceptual hashes of what plain margins surround; None when there are none."""
+    """(8,) perceptual hashes of the part inside plain margins; None without margins."""
     box = inside(np.asarray(picture.image))
     return None if box is None else phashes(picture.image.crop(box))
 
 
 def jpeg_quality(tables: dict[int, list[int]] | None) -> float | None:
-    """IJG quality, 1-100, whose scaled standard luminance table has the sum of the file's own."""
+    """IJG quality, 1-100, whose scaled standard luminance table has the sum of the file's own table."""
     if not tables or len(tables.get(0, ())) != 64:
         return None
     scale = 100.0 * sum(tables[0]) / _STANDARD_LUMINANCE_SUM
@@ -78,7 +78,7 @@ def texture(grey: NDArray[np.uint8]) -> float:
 def text_like(grey: NDArray[np.uint8]) -> bool:
     """Whether strokes stand on few tones (screens, scans) or on even paper (photographed documents).
 
-    Errs towards True: it only asks for a comparison at higher resolution.
+    When in doubt it says True: that only asks for a comparison at higher resolution.
     """
     tones = np.sort(np.bincount((grey // 8).ravel(), minlength=32))[-3:].sum() / grey.size
     kernel = np.ones((7, 7), np.uint8)

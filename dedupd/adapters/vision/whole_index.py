@@ -1,7 +1,8 @@
-"""All rows of a table in memory, as far as a search of the whole library looks at them: about 400 bytes a photo.
+"""All rows of a table in memory, with what a search of the whole library needs: about 400 bytes per photo.
 
-Owns which of them may be near a photo: by hash, by the heads of the vectors, by the clock. What it leaves out is proven
-to be beyond the bars. Must never decide what is proposed. Worker process only. Shapes: N rows, F photos asked about.
+Owns which of them may be near a photo: by hash, by the heads of the vectors, by the clock. What it leaves out
+is proven to be beyond the bars. Must never decide what is proposed. Worker process only. Shapes: N rows, F
+photos asked about.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
-"""Photos asked about, and their pairs with rows: of fewer it is quicker to look at every hash than at tables."""
+"""Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
 _HASHES = 8, 1 << 15
 """Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
 _GATHERED = 4096
-"""Pairs looked at one by one, at a time."""
+"""Pairs examined one by one, at a time."""
 
 Places = NDArray[np.intp]
 Pairs = tuple[Places, Places]
@@ -52,19 +53,19 @@ class WholeIndex:
         self._by_name = np.argsort(self.contents, kind="stable")
         self._undated = np.flatnonzero(np.isnan(self.captured))
         self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
-        """Places of the dated ones, in the order of their clocks."""
+        """Places of the rows with a date, in the order of their clocks."""
         self._times = self.captured[self._by_clock]
         self._heads: tuple[Directions, Heads] | None = (
             index.heads(names) if index.dimensions and names else None
         )
         self._made_tables: dict[bool, HashTables] = {}
-        """Of all rows, and of those without a clock."""
+        """Tables of all rows, and of those without a clock."""
 
     def __len__(self) -> int:
         return len(self.contents)
 
     def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
-        """Those of `contents` in the order of their names, with vectors; what is not there is left out."""
+        """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
         names = np.unique(np.array(list(contents), "S64"))
         at = np.minimum(np.searchsorted(self.contents, names, sorter=self._by_name), len(self) - 1)
         places = self._by_name[at] if len(self) else np.empty(0, np.intp)
@@ -87,11 +88,11 @@ class WholeIndex:
         return found
 
     def places_of(self, ids: NDArray[np.uint64]) -> Places:
-        """Where the rows of these ids are."""
+        """The places of the rows with these ids."""
         return self._by_id[np.searchsorted(self.ids, ids, sorter=self._by_id)]
 
     def near_by_hash(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """All pairs of one moment, as far as clocks tell, within RADIUS; and some more."""
+        """All pairs within RADIUS that may be of one moment by their clocks; and some more."""
         for places, theirs in self._sides(rows):
             for one, other in self._near_by_hash(rows.phashes[places], theirs):
                 yield places[one], other if theirs is None else theirs[other]
@@ -100,7 +101,8 @@ class WholeIndex:
             yield one[near], other[near]
 
     def near_by_vector(self, rows: PhotoRows, bar: float) -> Iterator[Pairs]:
-        """All pairs of one moment, as far as clocks tell, whose vectors' product may reach the bar; and some more."""
+        """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
+        and some more."""
         if self._heads is None or rows.vectors is None:
             return
         directions, heads = self._heads
@@ -125,9 +127,9 @@ class WholeIndex:
             yield one[near], other[near]
 
     def _sides(self, rows: PhotoRows) -> Iterator[tuple[Places, Places | None]]:
-        """Photos, and which rows each of them is to be compared with (None: all), but for two that have clocks.
+        """Photos, and which rows each of them is compared with (None: all).
 
-        Two clocks that differ make no pair: so most of a library need not be looked at.
+        Two different clock times exclude a pair: so most of a library need not be compared.
         """
         undated = np.isnan(rows.captured)
         for mine, theirs in ((undated, None), (~undated, self._undated)):
@@ -153,7 +155,7 @@ class WholeIndex:
         return self._made_tables[every]
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """Photos and rows that both have a clock, of about one time."""
+        """Pairs of photos and rows that both have a clock, with about the same time."""
         places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first

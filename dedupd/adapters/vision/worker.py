@@ -1,8 +1,8 @@
-"""The worker process: reads requests from stdin, answers on stdout, sees on behalf of the daemon.
+"""The worker process: reads requests from stdin and answers on stdout.
 
-Owns its own limits (memory, priority, life); must never outlive its parent, write anywhere but
-the index, the cache and where a backfill goes, or open a socket but to what its owner named: the services of remote/endpoints.py,
-an object store. Started by client.py as `python -m dedupd.adapters.vision.worker`.
+Owns its own limits (memory, priority, life). Must never outlive its parent, write anywhere but to the index,
+the cache and the place of a backfill, or open a socket except to what its owner named: the services of
+remote/endpoints.py, an object store. Started by client.py as `python -m dedupd.adapters.vision.worker`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.vision.small_files import SmallFiles
 
 _MEMORY_LIMIT = 4 << 30
-"""Of address space that can be written to: the libraries reserve 1.6 GiB of it before they use any."""
+"""Bytes of writable address space: the libraries reserve 1.6 GiB of it before they use any."""
 _NICE = 10
 _FEWEST_THREADS, _MOST_THREADS = 2, 4
 _PART = 1 << 16
@@ -42,14 +42,14 @@ _CANDIDATES_AT_ONCE = 5000
 
 
 class Pipe:
-    """The client's end, safe to answer to from several threads."""
+    """The connection to the client; several threads may answer on it."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
     def send(self, message: messages.Message) -> None:
-        """Write one message whole."""
+        """Write one whole message."""
         left = memoryview(messages.frame(message))
         with self._lock:
             while left:
@@ -57,7 +57,7 @@ class Pipe:
 
 
 class WorkerService:
-    """What the worker holds: index, embedder, recently read pictures; each made on first use."""
+    """What the worker keeps: index, embedder, recently read pictures; each is made at its first use."""
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
         from dedupd.adapters.vision.embedders.registry import choose, settle
@@ -95,7 +95,7 @@ class WorkerService:
 
     @cached_property
     def insides(self) -> PhotoIndex:
-        """What plain margins surround: hashes of the few pictures that have such margins, whatever the model."""
+        """Hashes of the parts inside plain margins, of the few pictures that have them, whatever the model."""
         with self._busy("opening the index"):
             from dedupd.adapters.index.lance import PhotoIndex
 
@@ -128,7 +128,7 @@ class WorkerService:
             return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
 
     def embedder(self) -> Embedder | None:
-        """The embedder, loaded once, whichever thread asks first."""
+        """The embedder, loaded once, by the thread that asks first."""
         with self._loading:
             return self._loaded
 
@@ -139,7 +139,7 @@ class WorkerService:
         return PairPictures()
 
     def answer(self, request: messages.Request) -> None:
-        """Send every reply to one request but its Done."""
+        """Send all replies to one request except its Done."""
         match request:
             case messages.Ingest():
                 self._ingester.ingest(request.files)
@@ -304,8 +304,8 @@ class WorkerService:
 
 
 def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
-    """Half of the cores, because the owner is working too, or all when the owner waits; and each thread may hold a large
-    picture. More than cores help nobody."""
+    """Half of the cores, because the owner is working too; all of them when the owner waits. Each thread may
+    hold a large picture. More threads than cores are of no use."""
     cores = os.cpu_count() or 1
     if not asked:
         return max(_FEWEST_THREADS, min(_MOST_THREADS, cores if waited_for else cores // 2))
@@ -361,7 +361,7 @@ def _take_over_stdio() -> tuple[Pipe, queue.SimpleQueue[messages.Request]]:
 
 
 def _listen(incoming: int, requests: queue.SimpleQueue[messages.Request]) -> None:
-    """Queue what arrives; when the parent is gone, so is this process, whatever it is doing."""
+    """Queue the incoming requests. When the parent is gone, end this process at once, whatever it is doing."""
     unframer = messages.Unframer()
     while part := os.read(incoming, _PART):
         unframer.feed(part)

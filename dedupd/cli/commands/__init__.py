@@ -1,5 +1,6 @@
-"""One file a command, named as the command: `add` says what it takes, `run` does it. main.py lists them.
+"""One file for each command, named like the command: `add` declares its options, `run` does it. main.py lists
+them.
 
-What stands outside the functions must be quick to import: all are imported to print `dedupd --help`. What is not,
-such as dedupd.library, is imported where it is used.
+Code outside the functions must be quick to import, because all files are imported to print `dedupd --help`.
+Slow modules, such as dedupd.library, are imported where they are used.
 """

@@ -1,4 +1,4 @@
-"""`dedupd adopt`: the rows of a backfill, into this library's index."""
+"""`dedupd adopt`: takes the rows of a backfill into this library's index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd adopt` takes."""
+    """The options of `dedupd adopt`."""
     parser = add_command(
         commands,
         "adopt",
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when rows were refused, 4 beside a running daemon."""
+    """Returns exit code 1 when rows were refused, 4 beside a running daemon."""
     from dedupd.adapters.fs.lock import lock_library
     from dedupd.cli.opening import opened
     from dedupd.library import Library

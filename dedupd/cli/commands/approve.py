@@ -1,4 +1,4 @@
-"""`dedupd approve`: a person's yes; the duplicates of these groups move."""
+"""`dedupd approve`: a person agrees; the duplicates of these groups move."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd approve` takes."""
+    """The options of `dedupd approve`."""
     parser = add_command(
         commands,
         "approve",
@@ -38,7 +38,8 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a file could not move. Raises UsageError when it is not clear which groups are meant."""
+    """Returns exit code 1 when a file could not move. Raises UsageError when it is not clear which groups are
+    meant."""
     from dedupd.cli.acting import act, group_refs, new_key
     from dedupd.protocol.requests import Approve, Exchange
 

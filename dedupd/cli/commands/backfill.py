@@ -1,4 +1,4 @@
-"""`dedupd backfill`: many pictures seen at once, on this machine or a cluster, for a library to adopt."""
+"""`dedupd backfill`: embeds many pictures at once, on this machine or a cluster, for a library to adopt."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from dedupd.bulk.backfill import BackfillOutcome
     from dedupd.bulk.chunk_worker import Orders
     from dedupd.bulk.compare_rows import PairsOutcome
-    from dedupd.bulk.plan import SeenBy, Work
-    from dedupd.bulk.pool import Seen
+    from dedupd.bulk.plan import ModelAndRecipe, Work
+    from dedupd.bulk.pool import Finished
     from dedupd.config import Places, Settings
 
 _MOST_TOLD = 20
 _TORCH = ("open_clip:", "timm:")
-"""Embedders that can use a graphics card."""
+"""Embedders that can use a graphics card (prefixes of their names)."""
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd backfill` takes."""
+    """The options of `dedupd backfill`."""
     parser = add_command(
         commands,
         "backfill",
@@ -72,7 +72,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a picture is neither row, twin nor refused."""
+    """Returns exit code 1 when a picture has no row, is no twin of one and was not refused."""
     import msgspec
 
     from dedupd.adapters.stores.store import store_at
@@ -92,40 +92,43 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     first = ChunkWorker(orders)
     try:
-        seen_by = first.seen_by()
+        model_and_recipe = first.model_and_recipe()
     finally:
         first.rest()
-    # By name: 'auto' could choose another on another machine.
-    orders = msgspec.structs.replace(orders, embedder=seen_by.model or "hashes")
+    # By its full name: 'auto' could choose another embedder on another machine.
+    orders = msgspec.structs.replace(orders, embedder=model_and_recipe.model or "hashes")
     with _engine(arguments, orders) as engine, progress_bar(quiet=arguments.json) as progress:
-        outcome = backfill(arguments.sources, to, seen_by, engine, scope_of(settings), on_progress=progress)
+        outcome = backfill(
+            arguments.sources, to, model_and_recipe, engine, scope_of(settings), on_progress=progress
+        )
         pairs = None
         if arguments.pairs and outcome.complete:
             from dedupd.bulk.compare_rows import compare_rows
 
-            bar = _bar(settings, places, seen_by)
-            pairs = compare_rows(to, seen_by, bar, engine, on_progress=progress)
-    _answer(outcome, pairs, seen_by, as_json=arguments.json)
+            bar = _bar(settings, places, model_and_recipe)
+            pairs = compare_rows(to, model_and_recipe, bar, engine, on_progress=progress)
+    _answer(outcome, pairs, model_and_recipe, as_json=arguments.json)
     done = outcome.complete and not (pairs and pairs.missing)
     return int(ExitCode.OK if done else ExitCode.FAILED)
 
 
-def _bar(settings: Settings, places: Places, seen_by: SeenBy) -> float | None:
-    """The least cosine that is near: the model's own, or this library's where that is lower; None for hashes alone."""
+def _bar(settings: Settings, places: Places, model_and_recipe: ModelAndRecipe) -> float | None:
+    """The least cosine at which two rows are near: the model's own bar, or this library's when that is lower;
+    None for hashes alone."""
     from dedupd.adapters.vision.embedders.registry import parse
     from dedupd.library import LibraryView
     from dedupd.pipeline.measure_thresholds import own_thresholds
 
-    bar = parse(seen_by.model).far_cosine
+    bar = parse(model_and_recipe.model).far_cosine
     if bar is None or not places.ledger.exists():
         return bar
     with closing(LibraryView(settings, places)) as view:
-        own = own_thresholds(view.ledger, seen_by.model)
+        own = own_thresholds(view.ledger, model_and_recipe.model)
     return bar if own is None else min(bar, own.across)
 
 
 def _embedder(settings: Settings, places: Places) -> str:
-    """The one asked for; else the one that this machine's library sees with, if there is any."""
+    """The embedder that was named; without one, that of this machine's library, if there is a library."""
     from dedupd.library import LibraryView
 
     if settings.embedder != "auto" or not places.ledger.exists():
@@ -137,8 +140,8 @@ def _embedder(settings: Settings, places: Places) -> str:
 @contextmanager
 def _engine(
     arguments: argparse.Namespace, orders: Orders
-) -> Generator[Callable[[Sequence[Work]], Iterator[Seen]]]:
-    """What hands chunks out, for as long as it is needed."""
+) -> Generator[Callable[[Sequence[Work]], Iterator[Finished]]]:
+    """The engine that distributes the chunks, open for the length of the `with`."""
     if arguments.engine == "pool":
         from dedupd.bulk import pool
 
@@ -152,7 +155,9 @@ def _engine(
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 
-def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, seen_by: SeenBy, *, as_json: bool) -> None:
+def _answer(
+    outcome: BackfillOutcome, pairs: PairsOutcome | None, model_and_recipe: ModelAndRecipe, *, as_json: bool
+) -> None:
     from dedupd.core.summary import visible
 
     problems = [*outcome.problems, *(pairs.problems if pairs else ())]
@@ -166,8 +171,8 @@ def _answer(outcome: BackfillOutcome, pairs: PairsOutcome | None, seen_by: SeenB
         answer_json(
             {
                 "inputs": outcome.inputs, "rows": outcome.rows, "twins": outcome.twins, "refused": refused,
-                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": seen_by.model,
-                "recipe": seen_by.recipe, "problems": problems,
+                "missing": outcome.missing, "seen_now": outcome.seen_now, "model": model_and_recipe.model,
+                "recipe": model_and_recipe.recipe, "problems": problems,
             } | ({} if near is None else {"near": near})
         )  # fmt: skip
         return

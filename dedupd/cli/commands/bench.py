@@ -1,4 +1,5 @@
-"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes; `bench speed` and `bench scale`: how fast it is."""
+"""`dedupd bench`: one table of what dedupd finds on a labelled gallery, and how long it takes. `bench speed`
+and `bench scale` measure speed."""
 
 from __future__ import annotations
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from dedupd.bench.speed import Speed
 
 _SPEED, _SCALE = Path("speed"), Path("scale")
-"""A folder of that name is ./speed or ./scale."""
+"""The words for these two; a folder of that name must be given as ./speed or ./scale."""
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd bench` takes."""
+    """The options of `dedupd bench`."""
     parser = add_command(
         commands,
         "bench",
@@ -58,7 +59,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a file would move wrongly."""
+    """Returns exit code 1 when a file would move wrongly."""
     if arguments.gallery == _SPEED:
         return _speed(arguments)
     if arguments.gallery == _SCALE:
@@ -232,7 +233,7 @@ def _parse_megapixels(text: str) -> float:
 
 
 def _print_others(found: Measurement) -> None:
-    """Beside what others would do when each of their groups is followed."""
+    """Print what other tools find, and what would happen if each of their groups were followed."""
     if not found.others:
         return
     total = sum(found.score.of.values())

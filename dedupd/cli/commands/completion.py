@@ -1,4 +1,4 @@
-"""`dedupd completion`: what completes dedupd's words in a shell, made from the parser itself."""
+"""`dedupd completion`: shell completion of commands and options, made from the parser itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHELLS = ("bash", "zsh", "fish")
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd completion` takes."""
+    """The options of `dedupd completion`."""
     parser = add_command(
         commands,
         "completion",
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a script for the shell to read."""
+    """Print a script that the shell reads."""
     import shtab
 
     from dedupd.cli.console import answer
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _paths(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Options and arguments of this parser and its commands that are files or folders."""
+    """The options and arguments of this parser and its commands that are files or folders."""
     from dedupd.cli.options import actions, commands_of
 
     parsers = [parser, *commands_of(parser).values()]

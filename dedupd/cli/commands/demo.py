@@ -1,6 +1,7 @@
-"""`dedupd demo`: a small gallery, the real daemon on it, more photos while it watches, and what came of it.
+"""`dedupd demo`: makes a small gallery, runs the real daemon on it, adds photos while it watches, and shows
+the result.
 
-Everything happens in a folder of its own, with a state of its own; nothing of the user's is touched.
+Everything happens in a temporary folder with its own state. Must never touch anything of the user's.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from dedupd.protocol.views import StatusView
 
 PATIENCE = 240.0
-"""Seconds for one step, on a slow laptop that builds the model for the first time."""
+"""Seconds allowed for one step, on a slow laptop that builds the model for the first time."""
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd demo` takes."""
+    """The options of `dedupd demo`."""
     parser = add_command(
         commands,
         "demo",
@@ -44,7 +45,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ends by itself; exit 0 when the daemon found and moved what it should."""
+    """Ends by itself; returns exit code 0 when the daemon found and moved what it should."""
     import tempfile
 
     from dedupd.config import places
@@ -137,7 +138,7 @@ def _until(where: Places, good: Callable[[StatusView], bool]) -> StatusView:
 def _paint(gallery: Path, *options: str) -> None:
     import subprocess
 
-    # A process of its own: the command line stays free of Pillow and numpy.
+    # In a process of its own: the command line stays free of Pillow and numpy.
     done = subprocess.run(
         [sys.executable, "-m", "dedupd.bench.gallery", str(gallery), *options],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""`dedupd doctor`: check that dedupd can work here, and say what is missing."""
+"""`dedupd doctor`: checks that dedupd can work on this machine, and says what is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd doctor` takes."""
+    """The options of `dedupd doctor`."""
     parser = add_command(
         commands,
         "doctor",
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when something keeps dedupd from working."""
+    """Returns exit code 1 when something keeps dedupd from working."""
     from dedupd.core.summary import visible
 
     settings, where = opened(arguments)
@@ -115,7 +115,7 @@ def _roots(settings: Settings) -> Iterator[Finding]:
 
 
 def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
-    """What the machine lets dedupd do, each with what mends it."""
+    """What this machine allows dedupd to do; each finding with the command that improves it."""
     import time
 
     from dedupd.cli import machine
@@ -149,12 +149,13 @@ def _models() -> Iterator[Finding]:
 
 
 def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
-    """Where it sees, when that is elsewhere, and whether somebody answers there."""
+    """Where photos are embedded, when that is another machine, and whether it answers."""
     from dedupd.cli.worker_module import last_line
 
     embedding = settings.embedding
     for url in () if embedding.mode == "local" else embedding.url:
-        # What asks knows pictures and vectors, which no command loads.
+        # The client of the service loads libraries for pictures and vectors, which no command loads at its
+        # start.
         words = [url, _recorded(settings, where), embedding.protocol, embedding.token_file, embedding.ca_file]
         status, told = last_line("remote", words, otherwise="it could not be asked")
         yield Finding(what="embedding", good=not status, told=f"{embedding.mode}: {told}")
@@ -163,7 +164,8 @@ def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
 
 
 def _network(url: str) -> Iterator[Finding]:
-    """Whether the installed service is held to the address of its eyes, as its unit says. Only where somebody answers."""
+    """Whether the installed service may connect only to the address of the embedding service, as its unit
+    says. Checked only when that service answers."""
     from urllib.parse import urlsplit
 
     from dedupd.cli.login_service import UNIT, Host
@@ -182,7 +184,7 @@ def _network(url: str) -> Iterator[Finding]:
 
 
 def _recorded(settings: Settings, where: Places) -> str:
-    """The embedder in force, else the one that is asked for."""
+    """The embedder in force; before the first run, the one that the settings ask for."""
     from dedupd.library import LibraryView
 
     try:
@@ -193,7 +195,7 @@ def _recorded(settings: Settings, where: Places) -> str:
 
 
 def _service() -> Iterator[Finding]:
-    """What systemd says of the unit's sandbox; nothing where there is no user manager to ask."""
+    """The state of the unit's sandbox, as systemd reports it; nothing when there is no user manager."""
     from dedupd.cli.login_service import UNIT, Host
     from dedupd.cli.sandbox import in_force, refused_lines
 

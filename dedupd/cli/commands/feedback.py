@@ -1,6 +1,6 @@
-"""`dedupd feedback`: the verdicts people gave, kept by content: list, forget, export, import.
+"""`dedupd feedback`: the verdicts of people, stored by content: list, forget, export, import.
 
-A verdict is what a person said of two photos; what people read calls it a lesson, and so do the files and messages.
+A verdict is what a person said about two photos. Texts for people, files and messages call it a lesson.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORMAT = "dedupd-feedback/1"
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd feedback` takes."""
+    """The options of `dedupd feedback`."""
     parser = add_command(
         commands,
         "feedback",
@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a verdict that should be forgotten is not there."""
+    """Returns exit code 1 when a verdict that should be forgotten does not exist."""
     acts = {"list": _list, "forget": _forget, "export": _export, "import": _import}
     return acts[arguments.action](arguments)
 
@@ -74,7 +74,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
-    """As if it had never been said; the photos are grouped anew."""
+    """Forget a verdict, as if it had never been given; the photos are grouped anew."""
     if not arguments.what or not all(text.isdigit() for text in arguments.what):
         raise UsageError(
             "which lessons? `dedupd feedback list` numbers them, as in `dedupd feedback forget 12`"
@@ -120,7 +120,8 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    """Verdicts are by content, so they hold for the same photos on any machine. Saying one twice changes nothing."""
+    """Import verdicts. They refer to content, so they hold for the same photos on any machine. Importing one
+    twice changes nothing."""
     if len(arguments.what) != 1:
         raise UsageError("which file? as in `dedupd feedback import lessons.json`")
     from dedupd.adapters.fs.lock import lock_library
@@ -129,7 +130,7 @@ def _import(arguments: argparse.Namespace) -> int:
     verdicts = _read(Path(arguments.what[0]))
     settings, places = opened_for_acting(arguments)
     with lock_library(places, settings.roots), Library(settings, places) as library:
-        library.verdicts.take_in((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
+        library.verdicts.import_all((x.kind, x.a, x.b, x.paths, x.at) for x in verdicts)
     answer(f"took in {len(verdicts)} lesson(s)")
     return int(ExitCode.OK)
 

@@ -1,4 +1,4 @@
-"""`dedupd groups`: the groups of duplicates and their evidence; with --json the report of the state."""
+"""`dedupd groups`: the groups of duplicates and their evidence; with --json as a report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.cli.console import answer, answer_json
 from dedupd.cli.opening import opened
-from dedupd.cli.options import Commands, add_command, add_json, parse_month
+from dedupd.cli.options import Commands, add_command, add_json, parse_month, parse_positive
 from dedupd.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd groups` takes."""
+    """The options of `dedupd groups`."""
     parser = add_command(
         commands,
         "groups",
         run,
         help="the groups of duplicates, and why",
-        example="dedupd groups --month 2024-06",
+        example="dedupd groups --month 2024-06\n  dedupd groups --best 10",
         topic="reviewing",
     )
     parser.add_argument("--month", type=parse_month, metavar="YYYY-MM")
@@ -31,11 +31,17 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="only files in duplicates/ that hold more than the photo that stayed (moved by an older dedupd)",
     )
+    parser.add_argument(
+        "--best",
+        type=parse_positive,
+        metavar="N",
+        help="only the N groups that free the most space, those first",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """With --json the report of DESIGN section 5, of one month if asked."""
+    """With --json, print the report of DESIGN section 5, limited to one month if asked."""
     from dedupd.cli.group_lines import print_group
     from dedupd.core.month import Month
     from dedupd.library import LibraryView
@@ -44,10 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(LibraryView(settings, places)) as view:
         if arguments.held_better:
             return _held_better(view, as_json=arguments.json)
+        best = None if arguments.best is None else _best(view, arguments.month, arguments.best)
         if arguments.json:
-            answer_json(view.report(arguments.month))
+            report = view.report(arguments.month)
+            if best is not None:
+                by_id = {group["id"]: group for group in report["groups"]}
+                report["groups"] = [by_id[id] for id in best if id in by_id]
+            answer_json(report)
             return int(ExitCode.OK)
-        found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
+        if best is None:
+            found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
+        else:
+            found = view.reviewer.report(view.ledger.judgement.by_ids(best))
+            found.sort(key=lambda group: best.index(group.id))
     for group in found:
         print_group(group)
     if not found:
@@ -55,8 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
     return int(ExitCode.OK)
 
 
+def _best(view: LibraryView, month: str | None, count: int) -> list[int]:
+    """Ids of the groups whose duplicates take the most space, the largest first."""
+    from heapq import nlargest
+
+    months = [month] if month else sorted({counted.month for counted in view.ledger.inventory.months()})
+    outlines = (group for each in months for group in view.outlines(each))
+    return [group.id for group in nlargest(count, outlines, key=lambda group: (group.bytes, -group.id))]
+
+
 def _held_better(view: LibraryView, *, as_json: bool) -> int:
-    """What an older dedupd moved beside a lesser photo, and what each of the two holds."""
+    """Print what an older dedupd moved although it holds more than its keeper, and what each of the two
+    holds."""
     from dataclasses import asdict
 
     from dedupd.core.summary import visible

@@ -1,4 +1,5 @@
-"""`dedupd init`: finds the folders that hold photos, and writes a config.toml with every setting explained."""
+"""`dedupd init`: finds the folders that hold photos, and writes a config.toml in which every setting is
+explained."""
 
 from __future__ import annotations
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from dedupd.config import Places
 
 
+_BEST = 10
+"""Groups that are shown after the first scan."""
+
+
 def add(commands: Commands) -> None:
-    """What `dedupd init` takes."""
+    """The options of `dedupd init`."""
     parser = add_command(
         commands,
         "init",
@@ -33,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes it. An existing one is never replaced: UsageError."""
+    """Write config.toml. Raises UsageError when there is one already: it is never replaced."""
     from dedupd.cli.console import can_ask
     from dedupd.config import places
 
@@ -84,14 +89,14 @@ def _write(where: Places, roots: Sequence[Path], *, as_json: bool) -> int:
         answer_json({"config": str(where.config), "roots": [str(root.expanduser()) for root in roots]})
     else:
         first = (
-            "look at it" if roots else "put your folders into its `roots` (`dedupd init --find` lists some)"
+            "Look at it" if roots else "Put your folders into its `roots` (`dedupd init --find` lists some)"
         )
-        answer(f"wrote {where.config}: {first}, then start with `dedupd run` or `dedupd service install`")
+        answer(f"{first}, then start with `dedupd run` or `dedupd service install`")
     return int(ExitCode.OK)
 
 
 def _ask(where: Places, *, as_json: bool) -> int:
-    """Each folder that was found is asked about; then a look that changes nothing is offered."""
+    """Ask about each folder that was found; then offer a scan that changes nothing."""
     from dedupd.cli.console import says_yes, tell
     from dedupd.cli.finding_roots import likely_roots
 
@@ -108,5 +113,17 @@ def _ask(where: Places, *, as_json: bool) -> int:
         from dedupd.cli.main import main
 
         places = ["--config", str(where.config)] + (["--state-dir", str(where.state)] if where.named else [])
-        return main(["scan", "--dry-run", *map(str, chosen), *places])
+        status = main(["scan", "--dry-run", *map(str, chosen), *places])
+        if status == ExitCode.OK:
+            _show_best(places)
     return status
+
+
+def _show_best(places: list[str]) -> None:
+    """The groups that free the most space, so that their owner sees what dedupd takes for duplicates."""
+    from dedupd.cli.console import tell
+    from dedupd.cli.main import main
+
+    tell(f"The {_BEST} groups that free the most:")
+    main(["groups", "--best", str(_BEST), *places])
+    tell("`dedupd groups` lists them all; `dedupd review` shows the pictures side by side.")

@@ -20,7 +20,7 @@ _EXIT_CODES = {
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd man` takes."""
+    """The options of `dedupd man`."""
     parser = add_command(
         commands,
         "man",
@@ -34,7 +34,8 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the page as man reads it; a topic as the terminal shows it, or as Markdown where there is none."""
+    """Print the page in the format that man reads; a topic formatted for the terminal, or as Markdown when
+    stdout is no terminal."""
     import sys
 
     from dedupd.cli.console import answer

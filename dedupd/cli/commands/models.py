@@ -1,7 +1,7 @@
-"""`dedupd models`: list embedders, fetch one, choose one, measure the thresholds of the one in use.
+"""`dedupd models`: list embedders, download one, choose one, measure the thresholds of the one in use.
 
-Choosing prepares the other embedder in the shadow, says what it would change, asks, and switches. The daemon does the
-work when one runs; else it is done here, under the lock.
+Choosing prepares the other embedder beside the one in use, says what it would change, asks, and switches. The
+daemon does the work when one runs; otherwise this process does, under the lock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd models` takes."""
+    """The options of `dedupd models`."""
     parser = add_command(
         commands,
         "models",
@@ -109,7 +109,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None:
-    """What this library itself says of the models: the one in use, the one in preparation, their thresholds."""
+    """Add what this library has recorded: the model in use, the one in preparation, their thresholds."""
     from dedupd.pipeline.measure_thresholds import own_thresholds
     from dedupd.pipeline.shadow import IN_SHADOW
 
@@ -124,7 +124,7 @@ def _add_own(rows: list[dict[str, Any]], view: LibraryView, chosen: str) -> None
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    """For a server that speaks KServe's protocol; a process of its own reads and writes the model."""
+    """Write the model for a server that speaks KServe's protocol; done in a process of its own."""
     from dedupd.cli.worker_module import last_line
     from dedupd.errors import DedupdError
 
@@ -162,7 +162,8 @@ def _pull(arguments: argparse.Namespace) -> int:
 
 
 def _use(arguments: argparse.Namespace) -> int:
-    """Prepare it, say what it would change, ask, switch. Exit 3 when it is prepared and nobody could be asked."""
+    """Prepare the model, say what it would change, ask, switch. Returns exit code 3 when it is prepared and
+    nobody could be asked."""
     from dedupd.adapters.fs.lock import lock_library
     from dedupd.client.connection import DaemonRefused
     from dedupd.library import Library
@@ -233,7 +234,7 @@ def _use_by(switcher: _Switcher, arguments: argparse.Namespace, settings: Settin
 
 
 def _asked(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
-    """Raises ConsentNeeded when nobody can be asked."""
+    """Ask a person whether to switch. Raises ConsentNeeded when nobody can be asked."""
     from dedupd.core.summary import visible
 
     if not arguments.json and can_ask():
@@ -247,7 +248,7 @@ def _asked(arguments: argparse.Namespace, facts: dict[str, Any]) -> bool:
 
 
 class _Switcher(Protocol):
-    """Prepares another embedder and switches to it: the running daemon, or this process."""
+    """Prepares another embedder and switches to it, through the running daemon or in this process."""
 
     def prepare(self, name: str, progress: Progress) -> None: ...
 

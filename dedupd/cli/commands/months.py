@@ -1,4 +1,4 @@
-"""`dedupd months`: one line a month."""
+"""`dedupd months`: one line for each month."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd months` takes."""
+    """The options of `dedupd months`."""
     parser = add_command(
         commands,
         "months",
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints every month, page after page."""
+    """Print every month, page after page."""
     import msgspec
 
     from dedupd.cli.asking import asked

@@ -1,4 +1,4 @@
-"""`dedupd pause`: the daemon rests until it is told to go on, or for a while."""
+"""`dedupd pause`: the daemon pauses, until it is resumed or for a given time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dedupd.cli.options import Commands, add_command, add_json
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd pause` takes."""
+    """The options of `dedupd pause`."""
     parser = add_command(
         commands,
         "pause",
@@ -27,7 +27,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 5 when no daemon runs."""
+    """Returns exit code 5 when no daemon runs."""
     from dedupd.cli.asking import order
     from dedupd.protocol.requests import Pause
 

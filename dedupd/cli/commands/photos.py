@@ -1,7 +1,9 @@
-"""`dedupd photos`: Apple's Photos exported to a folder, and an album there of what dedupd found to be duplicates.
+"""`dedupd photos`: Apple's Photos exported to a folder, and an album in Photos of what dedupd found to be
+duplicates.
 
-`export` drives osxphotos, again and again over the same folder; `album` collects the originals of moved duplicates in
-Photos, where their owner looks at them and deletes them. dedupd deletes nothing there and opens nothing in the library.
+`export` runs osxphotos, again and again on the same folder; `album` collects the originals of moved
+duplicates in Photos, where their owner can look at them and delete them. Must never delete anything in
+Photos, nor open a file in its library.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.apple.exported_files import ExportedFiles
     from dedupd.adapters.apple.osxphotos import Ended, OsxPhotos, Reported
     from dedupd.config import Places, Settings
-    from dedupd.core.apple_photos import Beside, LeftOut
+    from dedupd.core.apple_photos import AlbumPair, LeftOut
     from dedupd.pipeline.photos_album import Filled
     from dedupd.progress_bars import Progress
 
@@ -30,7 +32,7 @@ _MOST_TOLD = 20
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd photos` takes."""
+    """The options of `dedupd photos`."""
     parser = add_command(
         commands,
         "photos",
@@ -65,7 +67,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Raises UsageError elsewhere than on macOS."""
+    """Raises UsageError on anything but macOS."""
     if not on_a_mac():
         raise UsageError(
             "Apple's Photos is on macOS alone: run `dedupd photos` on the Mac that has the library"
@@ -74,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def on_a_mac() -> bool:
-    """Whether Photos can be here."""
+    """Whether Photos can exist here."""
     return sys.platform == "darwin"
 
 
@@ -82,7 +84,8 @@ def on_a_mac() -> bool:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a photo could not be exported; what is in iCloud only is told and no failure."""
+    """Returns exit code 1 when a photo could not be exported. Photos that are in iCloud only are listed and
+    are no failure."""
     from dedupd.adapters.apple.exported_files import ExportedFiles
     from dedupd.adapters.apple.osxphotos import OsxPhotos
     from dedupd.adapters.fs.lock import folder_lock, private_folder
@@ -112,7 +115,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 class _Outcome:
-    """What an export came to, in photos: a photo may be several files."""
+    """The result of an export, in photos; a photo may be several files."""
 
     def __init__(self) -> None:
         self.photos, self.changed, self.missing = set[str](), set[str](), set[str]()
@@ -148,7 +151,8 @@ def _check_folder(folder: Path, record: ExportedFiles) -> None:
 
 
 def _library(asked: Path | None, record: ExportedFiles) -> str:
-    """The library of this export, '' for the one Photos opened last; another one than before is refused."""
+    """The Photos library of this export, '' for the one Photos opened last. Raises UsageError when the folder
+    was exported from another one."""
     wanted = "" if asked is None else os.path.realpath(asked.expanduser())
     if record.begun and asked is not None and wanted != record.library:
         raise UsageError(
@@ -169,7 +173,8 @@ def _run_osxphotos(
     arguments: argparse.Namespace, exporter: OsxPhotos, record: ExportedFiles, settings: Settings, places: Places,
     outcome: _Outcome, progress: Progress,
 ) -> Ended:  # fmt: skip
-    """Every file is written down soon after it came: a daemon may move it long before the export ends."""
+    """Run osxphotos, and record each file as soon as it is written: a daemon may move it long before the
+    export ends."""
     from dedupd.adapters.apple.osxphotos import REPORT, Report
 
     skip = record.work / "skip.txt"
@@ -246,7 +251,8 @@ def _answer_export(arguments: argparse.Namespace, folder: Path, outcome: _Outcom
 
 
 def _album(arguments: argparse.Namespace) -> int:
-    """Exit 1 when Photos did not take one in, or holds one in the album that is no duplicate any more."""
+    """Returns exit code 1 when Photos did not add a photo, or the album holds one that is no duplicate any
+    more."""
     from dedupd.adapters.apple.osxphotos import OsxPhotos
     from dedupd.adapters.apple.photos_app import PhotosApp
     from dedupd.cli.opening import opened_for_acting
@@ -270,7 +276,7 @@ def _album(arguments: argparse.Namespace) -> int:
 
 
 def _the_export(folder: Path | None, places: Places) -> ExportedFiles:
-    """The one named, else the only one there is."""
+    """The export that was named; without a name, the only one there is."""
     from dedupd.adapters.apple.exported_files import ExportedFiles, exports_in
 
     if folder is not None:
@@ -286,7 +292,9 @@ def _the_export(folder: Path | None, places: Places) -> ExportedFiles:
     return known[0]
 
 
-def _chosen(settings: Settings, places: Places, record: ExportedFiles) -> tuple[list[Beside], list[LeftOut]]:
+def _chosen(
+    settings: Settings, places: Places, record: ExportedFiles
+) -> tuple[list[AlbumPair], list[LeftOut]]:
     from dedupd.adapters.fs.disk import LocalDisk
     from dedupd.core.apple_photos import Exports
     from dedupd.library import LibraryView
@@ -306,7 +314,7 @@ def _chosen(settings: Settings, places: Places, record: ExportedFiles) -> tuple[
 
 
 def _answer_album(
-    arguments: argparse.Namespace, rows: Sequence[Beside], left: Sequence[LeftOut], filled: Filled | None
+    arguments: argparse.Namespace, rows: Sequence[AlbumPair], left: Sequence[LeftOut], filled: Filled | None
 ) -> None:
     from dedupd.core.apple_photos import ALBUM
     from dedupd.core.summary import visible

@@ -1,6 +1,7 @@
-"""`dedupd purge`: what has lain in duplicates/ for long goes into the desktop's trash, asked for each time.
+"""`dedupd purge`: puts what has lain in duplicates/ for long into the desktop's trash; asks each time.
 
-`--reflink` is the milder choice: what is byte for byte the photo kept stays held and shares its space on the disk.
+`--reflink` is the milder choice: files that equal the kept photo byte for byte stay, and share its space on
+the disk.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _DAY_SECONDS = 86_400.0
 
 
 class _Way(NamedTuple):
-    """What is said of it."""
+    """The words for one of the two choices."""
 
     do: str
     may: str
@@ -48,7 +49,7 @@ _REFLINK = _Way(
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd purge` takes."""
+    """The options of `dedupd purge`."""
     parser = add_command(
         commands,
         "purge",
@@ -82,7 +83,7 @@ def add(commands: Commands) -> None:
 
 
 def parse_age(text: str) -> float:
-    """Seconds in '90d', '12w', '1y'."""
+    """The seconds in '90d', '12w', '1y'."""
     found = re.fullmatch(r"([0-9]{1,5})([dwy])", text)
     if found is None or int(found[1]) < 1:
         raise argparse.ArgumentTypeError(
@@ -92,7 +93,7 @@ def parse_age(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a listed file stayed, 3 without a yes, 4 beside a running daemon."""
+    """Returns exit code 1 when a listed file stayed, 3 without a yes, 4 beside a running daemon."""
     from dedupd.cli.opening import opened_for_acting
 
     settings, places = opened_for_acting(arguments)
@@ -118,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _candidates(settings: Settings, places: Places, arguments: argparse.Namespace) -> list[Purgeable]:
-    """What is stored says which may go; each root's own disk, whether there is a trash."""
+    """The files that may go: which ones, as the state says; whether their disk has a trash, as the disk says."""
     from dedupd.adapters.clock import SystemClock
     from dedupd.adapters.fs.discarding import Discarder
     from dedupd.adapters.fs.mover import FileMover
@@ -157,7 +158,8 @@ def _show(found: Sequence[Purgeable], going: Sequence[Purgeable], way: _Way) -> 
 
 
 def _no_daemon(places: Places) -> None:
-    """Raises AlreadyRunning: a daemon owns these folders, and as a service its sandbox has no way from them to the trash."""
+    """Raises AlreadyRunning when a daemon runs: it owns these folders, and as a service its sandbox has no
+    access to the trash."""
     from dedupd.client.connection import ask
     from dedupd.protocol.requests import GetStatus
     from dedupd.protocol.views import StatusView
@@ -173,7 +175,7 @@ def _no_daemon(places: Places) -> None:
 
 
 def _confirmed(arguments: argparse.Namespace, going: Sequence[Purgeable], way: _Way) -> None:
-    """A person typed yes, or a script knows how many files it means. Raises ConsentNeeded."""
+    """Ask for a typed yes; a script gives the number of files instead. Raises ConsentNeeded."""
     from dedupd.cli.console import can_ask, types
 
     if arguments.confirm is not None:
@@ -211,7 +213,8 @@ def _purge(settings: Settings, places: Places, ids: Sequence[int], age: float) -
 
 
 def _share(arguments: argparse.Namespace, found: Sequence[Purgeable], going: Sequence[Purgeable]) -> int:
-    """Exit 1 when one keeps its own space. No lock: nothing that anybody else looks at changes."""
+    """Share disk space. Returns exit code 1 when a file keeps its own space. It takes no lock, because
+    nothing changes that another process reads."""
     from dedupd.adapters.fs.sharing import BlockSharing
     from dedupd.cli.console import answer, progress_bar, tell
     from dedupd.core.attention import gathered

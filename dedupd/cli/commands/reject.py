@@ -1,4 +1,4 @@
-"""`dedupd reject`: a person's no; these photos are never proposed as duplicates again."""
+"""`dedupd reject`: a person disagrees; these photos are never proposed as duplicates again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dedupd.cli.options import Commands, add_command, add_json
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd reject` takes."""
+    """The options of `dedupd reject`."""
     parser = add_command(
         commands,
         "reject",
@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when nothing could be done."""
+    """Returns exit code 1 when nothing could be done."""
     from dedupd.cli.acting import act, group_refs, new_key
     from dedupd.protocol.requests import Reject
 

@@ -1,6 +1,6 @@
-"""`dedupd report`: what each month came to, as Markdown, JSON, or one HTML page with pictures.
+"""`dedupd report`: the result of each month, as Markdown, JSON, or one HTML page with pictures.
 
-Reads; takes no lock. Must never replace a file that is no report of dedupd's.
+Only reads; takes no lock. Must never replace a file that is no report of dedupd's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd report` takes."""
+    """The options of `dedupd report`."""
     parser = add_command(
         commands,
         "report",
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the months, or writes their pages and prints where they are."""
+    """Print the months, or write their pages and print where they are."""
     from dedupd.core.page import page
     from dedupd.core.summary import to_json, to_markdown
     from dedupd.library import LibraryView
@@ -81,7 +81,8 @@ def _pages(
     months: Sequence[tuple[RootRow, MonthSummary]],
     arguments: argparse.Namespace,
 ) -> Iterable[tuple[Path, str, list[MonthSummary]]]:
-    """(file, title, months): all in the file that was named, else each beside its summary in the state folder."""
+    """(file, title, months) of each page: one page in the file that was named, or one for each month beside
+    its summary in the state folder."""
     from dedupd.adapters.fs.summary_files import own_folder
     from dedupd.core.month import Month
 

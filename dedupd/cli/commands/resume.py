@@ -1,4 +1,4 @@
-"""`dedupd resume`: a daemon that was paused goes on."""
+"""`dedupd resume`: ends the pause of a daemon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dedupd.cli.options import Commands, add_command, add_json
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd resume` takes."""
+    """The options of `dedupd resume`."""
     parser = add_command(
         commands,
         "resume",
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 5 when no daemon runs."""
+    """Returns exit code 5 when no daemon runs."""
     from dedupd.cli.asking import order
     from dedupd.protocol.requests import Resume
 

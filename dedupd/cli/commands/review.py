@@ -1,6 +1,6 @@
-"""`dedupd review`: find out what the terminal can show, then hand over to the app, or to `dedupd web`.
+"""`dedupd review`: finds out how the terminal can show pictures, then runs the app, or `dedupd web`.
 
-Textual is imported only here, when asked for.
+Textual is imported only here, when it is needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dedupd.errors import ExitCode, UsageError
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd review` takes."""
+    """The options of `dedupd review`."""
     parser = add_command(
         commands,
         "review",
@@ -59,9 +59,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "`dedupd review` needs a terminal; scripts use `dedupd groups --json` and `dedupd approve`"
         )
-    # On again with the first frame: until then hardly anything is garbage, and looking for it takes a tenth of the time.
+    # Enabled again after the first frame: until then there is hardly any garbage, and collecting takes a
+    # tenth of the start.
     gc.disable()
-    # Textual reads it when imported. Its own 100 are felt at every Esc; these are neovim's.
+    # Textual reads it when it is imported. Its own 100 ms are noticeable at every Esc; this is neovim's
+    # value.
     os.environ.setdefault("ESCDELAY", "50")
     from dedupd.tui.pictures.terminal import choose
 
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if images == "kitty" and "NO_COLOR" in os.environ:
         images = "half"  # greyed, a placeholder's colour would name another picture
     if images == "kitty":
-        # Its pictures are named by 24-bit colours; over SSH nothing else says that the terminal has them.
+        # Kitty's picture ids are 24-bit colours; over SSH nothing else says that the terminal supports them.
         os.environ.setdefault("COLORTERM", "truecolor")
     from dedupd.cli.opening import own_command
     from dedupd.config import places
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    """`dedupd web` on a port of this machine, opened in the browser."""
+    """Serve `dedupd web` on a port of this machine, and open it in the browser."""
     from dedupd.cli.commands import web
 
     listen = f"127.0.0.1:{arguments.port}"

@@ -1,4 +1,4 @@
-"""`dedupd run`: the daemon in the foreground; what systemd and launchd start."""
+"""`dedupd run`: the daemon in the foreground; systemd and launchd start this command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd run` takes."""
+    """The options of `dedupd run`."""
     parser = add_command(
         commands,
         "run",
@@ -32,25 +32,26 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs until SIGTERM or Ctrl-C."""
+    """Run until SIGTERM or Ctrl-C."""
     import signal
 
     from dedupd.config.places import places as places_of
     from dedupd.daemon.life import run as run_daemon
 
-    # The daemon listens by itself; until then a service manager knows an end by the signal, not by a status, as clean.
+    # The daemon handles signals itself. Until then the default action stays: a service manager counts an end
+    # by such a signal as clean.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, signal.SIG_DFL)
     settings, _ = opened(arguments)
-    # Served where this login's folders are, not where an earlier daemon's were.
+    # The socket is created in this login's folder, not where an earlier daemon had it.
     places = places_of(arguments.state_dir, arguments.config, recorded=False)
     _log_to(places)
     return run_daemon(settings, places, yes=arguments.yes, read=lambda: opened(arguments)[0])
 
 
 def _log_to(places: Places) -> None:
-    """One handler an audience: stderr for whoever started it, a rotated file for later. Names stay out of it."""
+    """Set up logging: stderr for the person who started it, a rotated file for later."""
     import logging
     from logging.handlers import RotatingFileHandler
 

@@ -1,4 +1,4 @@
-"""`dedupd scan`: one pass, alone or by the running daemon."""
+"""`dedupd scan`: one pass, by this process or by the running daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd scan` takes."""
+    """The options of `dedupd scan`."""
     parser = add_command(
         commands,
         "scan",
@@ -64,7 +64,8 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """One pass over the roots. Exit 1 when something approved did not move, 3 when nobody could be asked."""
+    """One pass over the roots. Returns exit code 1 when something approved did not move, 3 when nobody could
+    be asked."""
     if arguments.report is not None:
         check_report(arguments.report)
     if arguments.k is not None:
@@ -122,7 +123,7 @@ def _estimate(arguments: argparse.Namespace, settings: Settings, places: Places,
 
 
 class _Scan:
-    """One scan as it was asked for."""
+    """One scan, as it was asked for."""
 
     def __init__(
         self, arguments: argparse.Namespace, settings: Settings, places: Places, narrowing: Narrowing
@@ -132,7 +133,7 @@ class _Scan:
         self._say: Callable[[str], None] = answer if arguments.format in (None, "text") else _narrate
 
     def alone(self) -> int:
-        """Raises AlreadyRunning before anything is done."""
+        """Scan in this process. Raises AlreadyRunning before anything is done."""
         from dedupd.adapters.fs.lock import lock_library
         from dedupd.cli.stopping import telling_what_moved
         from dedupd.core.month import Month
@@ -165,7 +166,7 @@ class _Scan:
         return self._ended(outcome.found)
 
     def by_the_daemon(self, busy: AlreadyRunning) -> int:
-        """A daemon holds the lock: it does the pass when these are its own roots with its own settings."""
+        """Scan by the daemon that holds the lock; possible when these are its roots and its settings."""
         from dedupd.client.connection import DaemonRefused, ask
         from dedupd.core.summary import visible
         from dedupd.library import LibraryView
@@ -218,7 +219,7 @@ class _Scan:
             return self._ended(done.moved + view.proposed(arguments.month))
 
     def _deliver(self) -> None:
-        """The report, to the file that was named and, when it is the answer, to stdout."""
+        """Write the report to the file that was named and, when it is the answer, to stdout."""
         from dedupd.library import LibraryView
 
         form, path = self._arguments.format, self._arguments.report
@@ -239,13 +240,13 @@ class _Scan:
 
 
 def _piped() -> bool:
-    """Whether nobody looks on: then no line tells how far it is."""
+    """Whether neither stdout nor stderr is a terminal: then no progress is printed."""
     streams = (sys.stdout, sys.stderr)
     return not any(stream is not None and stream.isatty() for stream in streams)  # pyright: ignore[reportUnnecessaryComparison]
 
 
 def _narrate(sentence: str) -> None:
-    """Beside an answer that is the report; for people, so not where a program reads."""
+    """Print lines for people on stderr beside a report; none where a program reads."""
     if not _piped():
         tell(sentence)
 

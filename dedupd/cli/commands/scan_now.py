@@ -1,4 +1,4 @@
-"""`dedupd scan-now`: the daemon looks at every folder without waiting for its schedule."""
+"""`dedupd scan-now`: the daemon reconciles every root now, without waiting for its schedule."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dedupd.cli.options import Commands, add_command, add_json
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd scan-now` takes."""
+    """The options of `dedupd scan-now`."""
     parser = add_command(
         commands,
         "scan-now",
@@ -20,7 +20,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 5 when no daemon runs."""
+    """Returns exit code 5 when no daemon runs."""
     from dedupd.cli.asking import order
     from dedupd.protocol.requests import ScanNow
 

@@ -1,4 +1,5 @@
-"""`dedupd serve-embed`: see for libraries on other machines. The process that serves takes this one's place."""
+"""`dedupd serve-embed`: embeds for libraries on other machines. This process is replaced by the one that
+serves."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _NEEDS = ("h11", "starlette", "uvicorn")
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd serve-embed` takes."""
+    """The options of `dedupd serve-embed`."""
     parser = add_command(
         commands,
         "serve-embed",

@@ -1,4 +1,4 @@
-"""`dedupd service`: start dedupd with the login. How it is done stands in cli/login_service.py."""
+"""`dedupd service`: starts dedupd at each login. How that is done is in cli/login_service.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dedupd.errors import ExitCode
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd service` takes."""
+    """The options of `dedupd service`."""
     parser = add_command(
         commands,
         "service",
@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """`status`: exit 5 when the service does not run."""
+    """`status` returns exit code 5 when the service does not run."""
     from dedupd.cli.first_config import write_config
     from dedupd.cli.login_service import Host, install, logs, status, uninstall
     from dedupd.config import load, places

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd show` takes."""
+    """The options of `dedupd show`."""
     parser = add_command(
         commands,
         "show",
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when there is no such group."""
+    """Returns exit code 1 when there is no such group."""
     import msgspec
 
     from dedupd.cli.asking import asked

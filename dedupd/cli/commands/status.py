@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd status` takes."""
+    """The options of `dedupd status`."""
     parser = add_command(
         commands,
         "status",
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0 with a daemon, 5 without one (it prints all the same)."""
+    """Returns exit code 0 with a daemon, 5 without one; the status is printed in both cases."""
     import msgspec
 
     from dedupd.cli.asking import asked
@@ -69,7 +69,7 @@ def _print(view: StatusView) -> None:
         answer(
             f"folder     {visible(root.path)}  {root.photos} photos{state}{'' if root.consented else '  (no first yes yet)'}"
         )
-    alone = f", {view.undecoded} videos and raw files known by their bytes alone" if view.undecoded else ""
+    alone = f", {view.undecoded} videos and other files known by their bytes alone" if view.undecoded else ""
     answer(f"photos     {view.photos}{alone}, {view.skipped} left alone")
     if view.not_looked_at:
         answer(f"closed     {view.not_looked_at}")

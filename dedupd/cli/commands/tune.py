@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd tune` takes."""
+    """The options of `dedupd tune`."""
     parser = add_command(
         commands,
         "tune",
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints what these settings would change; changes nothing."""
+    """Print what these settings would change; change nothing."""
     from dataclasses import replace
 
     from dedupd.cli.difference import as_json, print_difference
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tiers(settings: Settings, asked: list[str]) -> Tiers:
-    """The settings' tiers with `--tier RELATION=ACTION` in force. Raises UsageError for what is no tier."""
+    """The settings' tiers, with `--tier RELATION=ACTION` applied. Raises UsageError when that is not a tier."""
     from dataclasses import replace
 
     from dedupd.config import TierAction

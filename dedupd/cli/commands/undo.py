@@ -1,4 +1,4 @@
-"""`dedupd undo`: moved files go back where they were."""
+"""`dedupd undo`: moves files back to where they were."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ANSWER_SECONDS = 30.0
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd undo` takes."""
+    """The options of `dedupd undo`."""
     parser = add_command(
         commands,
         "undo",
@@ -43,7 +43,8 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 1 when a file could not go back, 3 when all are meant and nobody could be asked."""
+    """Returns exit code 1 when a file could not be moved back, 3 when all moves are meant and nobody could be
+    asked."""
     from dedupd.cli.acting import act, confirm, new_key
     from dedupd.protocol.requests import Undo
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _moves_of(settings: Settings, places: Places, paths: list[str]) -> list[int]:
-    """Ids of the moves these paths mean. Raises UsageError naming the first that means none."""
+    """The ids of the moves that these paths mean. Raises UsageError that names the first path without a move."""
     from dedupd.core.summary import visible
 
     moves: list[int] = []

@@ -1,4 +1,4 @@
-"""`dedupd verify`: prove the promises on the disk as it is."""
+"""`dedupd verify`: checks the promises on the disk as it is now."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dedupd.errors import ExitCode
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd verify` takes."""
+    """The options of `dedupd verify`."""
     parser = add_command(
         commands,
         "verify",
@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exit 0, or 1 and what is wrong with the command that mends it."""
+    """Returns exit code 0, or 1 after printing what is wrong and the command that repairs it."""
     from dataclasses import asdict
 
     from dedupd.adapters.clock import SystemClock

@@ -1,4 +1,4 @@
-"""`dedupd web`: the reviewer and the JSON API over HTTP. What serves is imported only here, when asked for."""
+"""`dedupd web`: the reviewer and the JSON API over HTTP. The server is imported only here, when it is needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Commands) -> None:
-    """What `dedupd web` takes."""
+    """The options of `dedupd web`."""
     parser = add_command(
         commands,
         "web",
@@ -45,8 +45,8 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl+C. Raises UsageError without the extra, or for an address that cannot be served."""
-    # FastAPI brings OpenTelemetry's switchboard: nothing is ever to be measured through it.
+    """Serve until Ctrl+C. Raises UsageError without the extra `web`, or for an address that cannot be served."""
+    # FastAPI may load OpenTelemetry: it must never send measurements.
     os.environ["OTEL_SDK_DISABLED"] = "true"
     try:
         from dedupd.web.listening import listen_on
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.open:
             import webbrowser
 
-            # Other users can read a browser's command line: what stands there opens the door once.
+            # Other users can read a browser's command line, so the token that stands there works only once.
             webbrowser.open(f"{at.url}/?token={tokens.ticket()}")
 
     start_command = [] if arguments.by_service else own_command(arguments, "run")

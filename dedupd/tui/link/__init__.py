@@ -1,1 +1,2 @@
-"""The reviewer's connection to the daemon: ask, follow changes, act in order. Must never touch a widget."""
+"""The reviewer's connection to the daemon: requests, notices of changes, and a queue of actions. Must never
+touch a widget."""

@@ -1,4 +1,4 @@
-"""Sends what a person decided to the daemon, one action after the other, and undoes it.
+"""Sends what a person decided to the daemon, one action after the other, and undoes actions.
 
 Must never repeat a request by itself.
 """
@@ -16,20 +16,21 @@ from dedupd.protocol.results import Acted
 from dedupd.protocol.views import StatusView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
-from dedupd.tui.link.daemon_line import DaemonLine
+from dedupd.tui.link.daemon_link import DaemonLink
 from dedupd.tui.link.follower import Follower
 from dedupd.tui.model.decisions import Action, batched, new_key
 from dedupd.tui.model.review_state import ReviewState
 
 NOBODY = "No daemon answers: nothing was done."
 _ONE_BY_ONE = 4
-"""Up to so many groups are asked for one by one after an action; of more, the whole month is loaded."""
+"""After an action, up to this many groups are requested one by one; when there are more, the whole month is
+loaded."""
 
 
 class ActionQueue:
-    """A queue of actions. The person can go on while they are done."""
+    """A queue of actions. The person can continue while they are carried out."""
 
-    def __init__(self, line: DaemonLine, state: ReviewState, follower: Follower, app: AppPort) -> None:
+    def __init__(self, line: DaemonLink, state: ReviewState, follower: Follower, app: AppPort) -> None:
         self._line, self._state, self._follower, self._app = line, state, follower, app
         self._queue: asyncio.Queue[Action] = asyncio.Queue()
         self.done: list[Action] = []
@@ -96,12 +97,13 @@ class ActionQueue:
             self._app.tell(f"{error}. Whether it was done shows once the daemon is back.", "bad")
 
     async def _forget_undo_lessons(self, undo: Action, undone: Action) -> None:
-        """An undo teaches the daemon that its files never move again (P11).
+        """An undo also teaches the daemon that these files must never move again (P11).
 
-        Where dedupd asks a person before it moves, that lesson would only hide the group from review: it is forgotten,
-        and the group waits again as before.
+        Where dedupd asks a person before it moves, that lesson would only hide the group from review. So the
+        lesson is forgotten, and the group waits again as before.
         """
-        # Asked at this moment: an approval from another window must not move what this one undoes.
+        # Read at this moment: an approval from another window must not move the files that this action
+        # undoes.
         status = await self._line.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
             for ids in batched(undo.acted.lessons):
@@ -110,7 +112,7 @@ class ActionQueue:
             self._app.tell("What came back stays from now on: else it would move again by itself.")
 
     def _record_failure(self, action: Action) -> None:
-        """The action failed: undo must not find it, unless a part of it was done."""
+        """Record that the action failed: undo must not find it, unless a part of it was done."""
         action.done = bool(action.acted.moves or action.acted.batches or action.acted.lessons)
         if action in self.done and not action.done:
             self.done.remove(action)

@@ -1,4 +1,5 @@
-"""What the parts without a screen may ask of the app. Must never name the app's class, a screen or a widget."""
+"""What the parts without a screen may call on the app (a port). Must never name the app's class, a screen or
+a widget."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ Topic = Literal["connection", "status", "progress", "months", "groups", "log"]
 
 
 class AppPort(Protocol):
-    """The app, as the follower and the action queue see it."""
+    """The app, as the follower and the action queue use it."""
 
     def publish(self, topic: Topic) -> None:
         """Tell the screens that this part of the review state changed."""

@@ -27,25 +27,27 @@ from dedupd.protocol.results import GroupsPage, Hello, MonthsPage
 from dedupd.protocol.views import GroupDetail, GroupView, MonthView, StatusView
 from dedupd.reviewing.words import plural
 from dedupd.tui.link.app_port import AppPort
-from dedupd.tui.link.daemon_line import DaemonLine
+from dedupd.tui.link.daemon_link import DaemonLink
 from dedupd.tui.model.review_state import MonthKey, ReviewState
 
 R = TypeVar("R", bound=msgspec.Struct)
 _SHOWN_EVERY = 5
-"""While a month is loaded, every so many pages the list is shown again: keys stay quick with thousands of groups."""
+"""While a month is loaded, its list is redrawn after each so many pages: key presses stay fast with thousands
+of groups."""
 _MANY = 1000
-"""From so many groups of a month on, the garbage collector is told to skip them: walking 10,000 takes it 80 ms, in the
-middle of a key press. They hold no cycles, so they are freed all the same."""
+"""From this many groups of a month on, the garbage collector is told to skip them: walking 10,000 groups
+takes it 80 ms, in the middle of a key press. They form no reference cycles, so they are freed all the same.
+"""
 _DETAILS = 64
-"""Groups whose pictures and evidence are kept."""
+"""Groups whose pictures and evidence are kept in memory."""
 _GATHER = 0.15
-"""Seconds that notices of changed months are gathered before one request answers them all."""
+"""Seconds for which notices of changed months are collected before one request answers them all."""
 
 
 class Follower:
     """Writes what the daemon says into one review state. All methods run on the event loop."""
 
-    def __init__(self, line: DaemonLine, state: ReviewState, app: AppPort) -> None:
+    def __init__(self, line: DaemonLink, state: ReviewState, app: AppPort) -> None:
         self._line, self._state, self._app = line, state, app
         self._changed: set[MonthKey] = set()
         self._gathering = False
@@ -53,7 +55,7 @@ class Follower:
         self._details: OrderedDict[int, GroupDetail] = OrderedDict()
 
     def connected(self, hello: Hello) -> None:
-        """A daemon answers: forget what is known of groups (it may be another daemon) and ask for everything."""
+        """A daemon answers: forget all groups (it may be another daemon) and ask for everything."""
         self._state.online, self._state.why_offline = True, ""
         self._forget()
         self._app.note(f"connected to dedupd {hello.version} (process {hello.pid})")
@@ -124,13 +126,13 @@ class Follower:
         return detail if detail and listed and detail.group.version == listed.version else None
 
     def want_groups(self, key: MonthKey) -> None:
-        """Start to load the groups of a month, unless they are there or on their way."""
+        """Start to load the groups of a month, unless they are loaded or being loaded."""
         if key not in self._state.loaded and key not in self._loading and self._state.online:
             self._loading.add(key)
             self._app.run_in_background(lambda: self.load_groups(key), f"groups of {key}")
 
     async def load_groups(self, key: MonthKey) -> None:
-        """Load all groups of a month, page by page; what has arrived is shown meanwhile."""
+        """Load all groups of a month, page by page; the pages that have arrived are shown meanwhile."""
         self._loading.add(key)
         try:
             arrived = await self._load_pages(key)

@@ -1,1 +1,2 @@
-"""What the reviewer knows, decides and says, as values and functions of them. Must never import Textual or do I/O."""
+"""The reviewer's state, decisions and sentences, as values and pure functions. Must never import Textual or
+do I/O."""

@@ -1,6 +1,7 @@
-"""What a person decides: marks on the pictures of one group, the requests they become, and their undo.
+"""What a person decides about one group: marks on its pictures, the requests that they become, and their
+undo.
 
-Must never send more than the marks on the screen say, nor import Textual or do I/O.
+Must never request more than the marks on the screen say, nor import Textual or do I/O.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ UNCOMPARED = "may hold more, as it was never compared with this keeper"
 
 
 class Mark(StrEnum):
-    """What shall happen to one picture."""
+    """What will happen to one picture."""
 
     KEEPER = "keeper"
     MOVE = "move"
@@ -110,13 +111,14 @@ class DecisionDraft:
         mine, keepers = known.get(self.photos[file].path), known.get(self.photos[self.keeper].path)
         if self.keeper == self._proposed_keeper or (keepers and keepers.relation == "exact"):
             return list(mine.only_here) if mine else []
-        # This pair was compared with the roles exchanged; with the same bytes the roles do not matter.
+        # This pair was compared with the roles exchanged. For identical bytes the roles do not matter.
         if keepers and (file == self._proposed_keeper or (mine and mine.relation == "exact")):
             return list(keepers.only_in_keeper)
         return [UNCOMPARED]
 
     def losses(self) -> list[tuple[PhotoView, list[str]]]:
-        """The pictures that the marks move although they hold something that the keeper lacks, with what they hold."""
+        """The pictures that the marks would move although they hold something that the keeper lacks, with
+        what they hold."""
         found = [(self.photos[file], self.lost(file)) for file in self._marked(Mark.MOVE)]
         return [(photo, clauses) for photo, clauses in found if clauses]
 
@@ -165,7 +167,8 @@ class DecisionDraft:
         keep = [f for f in self._marked(Mark.KEEP) if f in waiting]
         if different or move or keep:
             judge = Judge(group=ref(self.group), move=move, different=different, keep=keep, key=new_key())
-            # First: an undo gives the group a new version, and the request names the version that the person saw.
+            # First, because an undo gives the group a new version and the request names the version that the
+            # person saw.
             requests.insert(0, judge)
         return requests
 
@@ -190,21 +193,21 @@ class DecisionDraft:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Action:
-    """Something that a person asked for: the requests, and what the daemon did."""
+    """Something that a person asked for: its requests, and what the daemon did."""
 
     label: str
     """For people: 'approved IMG_1.jpg +2'."""
     requests: Sequence[ActingRequest] = ()
     groups: tuple[int, ...] = ()
     before: Sequence[GroupView] = ()
-    """The groups whose files it moves, as they were before."""
+    """The groups whose files the action moves, as they were before."""
     undoes: Action | None = None
-    """The action that this one undoes: its requests are known only when that one is done."""
+    """The action that this one undoes; its requests are known only when that one is done."""
     acted: Acted = field(default_factory=Acted)
     done: bool = False
 
     def requests_now(self) -> Sequence[ActingRequest]:
-        """What to send; called at the moment of sending."""
+        """The requests to send; called at the moment of sending."""
         return self.requests if self.undoes is None else self.undoes.undo_requests()
 
     def add(self, acted: Acted) -> None:

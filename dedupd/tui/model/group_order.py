@@ -1,4 +1,5 @@
-"""The groups that are gone through one after the other, in the order of their list. Must never import Textual or do I/O."""
+"""The order in which groups are shown one after the other: that of the list. Must never import Textual or do
+I/O."""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ class GroupOrder:
     def __init__(self, groups: Sequence[GroupView]) -> None:
         self.ids = [group.id for group in groups]
         self._groups = list(groups)
-        """Beside `ids`, as they were: a group that gets another id has the same keeper."""
+        """The groups beside `ids`, as they were: a group that gets another id still has the same keeper."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def place(self, id: int) -> int:
-        """1 for the first; 0 when it is not among them."""
+        """Place in the order: 1 for the first; 0 when the group is not in it."""
         return self.ids.index(id) + 1 if id in self.ids else 0
 
     def neighbour(self, id: int, by: int) -> int | None:
@@ -28,9 +29,10 @@ class GroupOrder:
         return self.ids[at] if id in self.ids and 0 <= at < len(self.ids) else None
 
     def follow_renumbered(self, groups: Mapping[int, GroupView]) -> dict[int, int]:
-        """A decision groups its month again: the same keeper may have another id now, at the same place here.
+        """Follow groups that have new ids. A decision groups its month again, and the same keeper may then
+        have another id, at the same place.
 
-        groups: all that are known now, by id. Returns the new id for each old one.
+        groups: all groups known now, by id. Returns the new id for each old one.
         """
         gone = {(g.root, g.month, g.keep): at for at, g in enumerate(self._groups) if g.id not in groups}
         renumbered: dict[int, int] = {}

@@ -1,6 +1,7 @@
-"""What the reviewer knows: the daemon's status, months and groups, and the log of this session.
+"""The reviewer's copy of the daemon's status, months and groups, and the log of this session.
 
-The daemon is the truth: everything here may be thrown away and asked for again. Must never import Textual or do I/O.
+Owns nothing that is lost when it is thrown away: all of it can be asked for again. Must never import Textual
+or do I/O.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class LogLine:
 
 @dataclass(slots=True, kw_only=True)
 class ReviewState:
-    """A copy of what the daemon told, and which groups this session acted on."""
+    """A copy of what the daemon sent, and which groups this session changed."""
 
     online: bool = False
     why_offline: str = ""
@@ -42,9 +43,10 @@ class ReviewState:
     acting: set[int] = field(default_factory=set)
     """Ids of groups that an action of this session is changing now."""
     under_way: str = ""
-    """The label of the action that is done now; '' when none is."""
+    """The label of the action that is carried out now; '' when there is none."""
     touched: set[int] = field(default_factory=set)
-    """Ids of groups that were decided in this session. They stay in the list, so that nothing moves below the cursor."""
+    """Ids of groups that were decided in this session. They stay in the list, so that nothing moves under the
+    cursor."""
     log: list[LogLine] = field(default_factory=list)
 
     def groups_of(self, key: MonthKey) -> list[GroupView]:
@@ -54,7 +56,8 @@ class ReviewState:
         self.months = {(m.root, m.month): m for m in months}
 
     def replace_groups(self, key: MonthKey, groups: Iterable[GroupView]) -> None:
-        """Set all groups of a month. Groups that are not among them are gone; an older version never replaces a newer."""
+        """Set all groups of a month. Groups that are not in it are removed; an older version never replaces a
+        newer one."""
         fresh = {g.id: self._newer(g) for g in groups}
         self.groups = {i: g for i, g in self.groups.items() if (g.root, g.month) != key} | fresh
         self.loaded.add(key)
@@ -64,12 +67,13 @@ class ReviewState:
         return known if known is not None and known.version > group.version else group
 
     def forget_groups(self) -> None:
-        """Forget every group: a notice was missed, so what is known may be old."""
+        """Forget every group: a notice was missed, so the copies may be outdated."""
         self.groups.clear()
         self.loaded.clear()
 
     def next_waiting(self, ids: Sequence[int], after: int) -> int | None:
-        """The next id in `ids` behind `after` that still waits; the search goes on from the start. None: nothing waits."""
+        """The next id in `ids` after `after` that still waits; at the end the search continues from the
+        start. None: nothing waits."""
         start = ids.index(after) + 1 if after in ids else 0
         for id in (*ids[start:], *ids[:start]):
             group = self.groups.get(id)

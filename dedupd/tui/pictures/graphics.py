@@ -1,10 +1,10 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateUsage=false
-"""Pictures as pixels of the terminal: Sixel, or Kitty graphics with placeholders. Loaded after the first frame.
+"""Pictures as terminal pixels: Sixel, or Kitty graphics with placeholders. Imported after the first frame.
 
-Only makes the sequences, in a thread. Must never write to the terminal: that would tear the app's own output.
-textual-image's widgets write themselves, encode on the event loop and leave every picture in Kitty's memory, so only
-its encoder is used here.
+Only makes the escape sequences, in a thread. Must never write to the terminal: that would mix with the app's
+own output. textual-image's widgets write themselves, encode on the event loop and leave every picture in
+Kitty's memory, so only its encoder is used here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from dedupd.tui.pictures.imaging import Pixels
 
 _PLACEHOLDER = "\U0010eeee"
 _CHUNK = 4096
-"""Characters of base64 in one message, as the protocol demands."""
+"""Characters of base64 in one message; the protocol's limit."""
 _ids = count(randint(1, 1 << 23))
-"""Picture ids. A random start: other programs in this terminal have pictures too. Below 2^24, so that a colour holds it."""
+"""Picture ids. They start at random because other programs in this terminal have pictures too, and stay below
+2^24 because an id is written as a colour."""
 
 
 def sixels(picture: Pixels, columns: int, rows: int, cell: tuple[int, int]) -> Drawing:
-    """Draw with Sixel in at most so many cells. cell: width and height of one in pixels. Proportions are kept."""
+    """Draw with Sixel in at most this many cells, proportions kept. cell: width and height of one cell in
+    pixels."""
     across, down = _fitted(picture, columns * cell[0], rows * cell[1])
     shown = picture.resize((across, down), Image.Resampling.BICUBIC, reducing_gap=2.0)
     blank = [Segment(" " * -(-across // cell[0]))]
@@ -77,5 +79,5 @@ def _transmission(picture: Pixels, id: int, columns: int, rows: int) -> str:
 
 
 def _message(keys: str, payload: str = "") -> str:
-    """One message of the protocol. q=2 asks for no answer: it would be read as keys."""
+    """One message of the protocol. q=2 asks for no answer, because an answer would be read as key presses."""
     return f"\x1b_G{keys},q=2;{payload}\x1b\\"

@@ -1,5 +1,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Pictures as pixels: load, cut a part, compare, draw in blocks. Loaded after the first frame, as Pillow is slow to import.
+"""Operations on pixels: load, cut, compare, draw in blocks. Imported after the first frame, as importing
+Pillow is slow.
 
 Runs in threads. Must never write a file.
 """
@@ -37,7 +38,8 @@ def load(path: str | Path, side: int) -> Pixels | None:
 
 
 def part(picture: Pixels, view: Viewport, place: Area = WHOLE, side: int = 1024) -> Pixels:
-    """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper. Long side at most `side` px."""
+    """The part of this picture that `view` (given for the keeper) shows. place: where this picture lies in
+    the keeper. side: longest side in pixels."""
     window = view.window()
     left = (window.left - place.left) / place.width
     top = (window.top - place.top) / place.height
@@ -53,10 +55,11 @@ def part(picture: Pixels, view: Viewport, place: Area = WHOLE, side: int = 1024)
 
 
 def blocks(picture: Pixels, columns: int, rows: int) -> list[list[Segment]]:
-    """The picture in coloured quarter blocks, in at most so many cells, proportions kept: one list of segments for each row.
+    """Draw the picture in coloured quarter blocks, in at most this many cells, proportions kept: one list of
+    segments for each row.
 
     Each cell shows 2x2 pixels in two colours, split at their mean brightness: twice the detail of half blocks
-    at the same cost. Terminals with neither Kitty's nor Sixel graphics (tmux, most SSH) show this.
+    at the same cost. For terminals with neither Kitty's nor Sixel graphics (tmux, most SSH).
     """
     wide = min(columns, max(1, round(rows * 2 * picture.width / picture.height)))
     high = min(rows, max(1, round(wide * picture.height / picture.width / 2)))
@@ -85,7 +88,8 @@ def _cell(pixels: bytes) -> Segment:
 
 
 def _mean(pixels: bytes, mask: int) -> int:
-    """Mean colour of the pixels in `mask` as 0xRRGGBB, each channel rounded to 6 bits so that styles repeat."""
+    """Mean colour of the pixels in `mask` as 0xRRGGBB, each channel rounded to 6 bits so that styles repeat
+    and are cached."""
     chosen = [i * 3 for i in range(4) if mask >> i & 1]
     if not chosen:
         return 0
@@ -106,7 +110,8 @@ def _colour(colour: int) -> Color:
 
 
 def difference(keeper: Pixels, other: Pixels, covered: Area = WHOLE) -> Pixels:
-    """Where two pictures differ: the keeper dimmed to grey, differences bright. Both show the same place.
+    """A picture of the differences: the keeper dimmed to grey, differences bright. Both inputs show the same
+    place.
 
     covered: the part of that place that `other` has at all; the rest of the keeper stays dark.
     """
@@ -127,7 +132,7 @@ def difference(keeper: Pixels, other: Pixels, covered: Area = WHOLE) -> Pixels:
 
 def _glowing(keeper: Pixels, other: Pixels) -> Pixels:
     apart = _apart(keeper, other)
-    # Noise of another encoding is no difference: below 8 grey units nothing glows.
+    # Noise of another encoding is no difference: differences below 8 grey units stay dark.
     glow = apart.point([0 if v < 8 else min(255, (v - 8) * 5) for v in range(256)])
     heat = ImageOps.colorize(glow, (0, 0, 0), (255, 240, 120), (255, 90, 0))
     return Image.composite(heat, _dimmed(keeper, 4), glow.point([min(255, v * 2) for v in range(256)]))
@@ -139,9 +144,10 @@ def _dimmed(picture: Pixels, times: int) -> Pixels:
 
 
 def find_place(keeper: Pixels, other: Pixels) -> Area:
-    """Where `other` lies in the keeper when it is a crop of it: the best of many scales and offsets. WHOLE: no crop.
+    """Where `other` lies in the keeper when it is a crop of it: the best of many scales and offsets. WHOLE
+    when it is no crop.
 
-    Found in grey pictures of 48 px, for display only: what may move was proven by the daemon.
+    Searched in grey pictures of 48 px, for display only: the daemon has its own proof of what may move.
     """
     coarse = _search(keeper, other, 48, WHOLE)
     return coarse if coarse == WHOLE else _refine(keeper, other, coarse)
@@ -207,7 +213,8 @@ def _grey(picture: Pixels, side: int) -> Pixels:
 
 
 def _apart(keeper: Pixels, other: Pixels) -> Pixels:
-    """Grey difference after the other has the keeper's brightness and contrast: an edited tone is no difference."""
+    """Absolute grey difference, after the other has been given the keeper's brightness and contrast: an
+    edited tone is no difference."""
     base, patch = keeper.convert("L"), other.convert("L")
     low, high = _quartiles(base)
     other_low, other_high = _quartiles(patch)
@@ -218,7 +225,8 @@ def _apart(keeper: Pixels, other: Pixels) -> Pixels:
 
 
 def _quartiles(grey: Pixels) -> tuple[int, int]:
-    """Lower and upper quartile of the grey values. Unlike the extremes, a changed spot does not move them."""
+    """Lower and upper quartile of the grey values. Unlike the extremes, they are not moved by one changed
+    spot."""
     counts, seen, found = grey.histogram(), 0, []
     total = grey.width * grey.height
     for value, count in enumerate(counts):

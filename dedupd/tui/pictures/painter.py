@@ -1,4 +1,8 @@
-"""Makes what each pane of the comparison shows: the same part of every picture, the difference, or the blinked keeper."""
+"""Computes what each pane of the comparison shows: the same part of every picture, the difference, or the
+keeper (blink).
+
+Must never draw on the screen or change a mark.
+"""
 
 from __future__ import annotations
 

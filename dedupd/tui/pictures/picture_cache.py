@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FindThumbnails = Callable[[Sequence[int]], Awaitable[Mapping[int, str]]]
 _KEPT = 96
-"""Decoded thumbnails in memory; at 512 px some 0.6 MB each."""
+"""Decoded thumbnails kept in memory; at 512 px each takes about 0.6 MB."""
 _GRAPHICS = "dedupd.tui.pictures.graphics"
 _loading = Lock()
 _THUMBNAIL_SIDE = 512
 _ORIGINAL_SIDE = 3000
-"""Pixels of an original's long side that zooming shows."""
+"""Longest side, in pixels, of an original that is shown when zooming."""
 
 
 class PictureCache:
@@ -83,7 +83,8 @@ class PictureCache:
         return self._places[keeper, other]
 
     async def draw(self, picture: Pixels, columns: int, rows: int) -> Drawing:
-        """Draw in at most so many cells, as this terminal can; in blocks when textual-image is missing."""
+        """Draw in at most this many cells, in the best way this terminal can; in blocks when textual-image is
+        not installed."""
         if self.mode in ("kitty", "sixel"):
             try:
                 return await self._off_loop(_draw_pixels, self.mode, picture, columns, rows)
@@ -95,7 +96,8 @@ class PictureCache:
     async def part(
         self, picture: Pixels, view: Viewport = UNZOOMED, place: Area = WHOLE, side: int = 1024
     ) -> Pixels:
-        """What `view` (of the keeper) shows, in this picture, which lies at `place` of the keeper; at most `side` px."""
+        """The part of this picture that `view` (given for the keeper) shows. place: where this picture lies
+        in the keeper. side: longest side in pixels."""
         if view == UNZOOMED and place == WHOLE and max(picture.size) <= side:
             return picture
         return await self._off_loop(lambda: self._tools().part(picture, view, place, side))
@@ -118,7 +120,7 @@ class PictureCache:
         )
         for (file, _), picture in zip(asked, pictures, strict=True):
             if picture is not None:
-                # Two callers may have asked at the same time: the picture that is shown already stays.
+                # Two callers may have asked at the same time: keep the picture that is shown already.
                 self._thumbnails.setdefault(file, picture)
         while len(self._thumbnails) > max(_KEPT, len(files)):
             self._thumbnails.popitem(last=False)
@@ -142,7 +144,8 @@ def _draw_pixels(mode: ImageMode, picture: Pixels, columns: int, rows: int) -> D
 
 
 def _load_graphics() -> ModuleType:
-    """Import textual-image while it sees no terminal: it would ask the terminal, which the app reads from by now."""
+    """Import textual-image while it sees no terminal: otherwise it would query the terminal, whose input the
+    app already reads."""
     with _loading:  # two threads draw, and a module is in sys.modules before it is loaded
         if _GRAPHICS in sys.modules:
             return sys.modules[_GRAPHICS]

@@ -1,4 +1,5 @@
-"""How the terminal can show pictures: asked once, before the app takes it over. Must never wait long."""
+"""Finds out how the terminal can show pictures; asked once, before the app takes the terminal over. Must
+never wait long."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ _NAME_QUERY = "\x1b[>q"
 _ATTRIBUTES_QUERY = "\x1b[c"
 _ATTRIBUTES = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _PLACEHOLDERS = re.compile(rb">\|(?:ghostty|kitty\((?:[1-9]|0\.(?:2[89]|[3-9]\d)\.))", re.IGNORECASE)
-"""Terminals that put Kitty's pictures where its placeholders are; Kitty itself does from 0.28 on."""
+"""Terminals that support Kitty's picture placeholders; Kitty itself does from version 0.28."""
 
 
 def choose(wanted: str) -> ImageMode:
@@ -30,16 +31,17 @@ def choose(wanted: str) -> ImageMode:
 
 
 def probe(timeout: float = 2.0) -> ImageMode:
-    """One round trip: every terminal answers the attributes query, so its answer ends the wait. An answer that comes
-    later, from a far or busy terminal, would be read as keys.
+    """Ask the terminal, in one round trip. Every terminal answers the attributes query, so that answer ends
+    the wait. An answer that comes later, from a remote or busy terminal, would be read as key presses.
 
-    Sixel comes first: what knows both (Konsole, WezTerm) lacks the placeholders, and Kitty knows no Sixel.
+    Sixel comes first: terminals that know both (Konsole, WezTerm) have no placeholders, and Kitty knows no
+    Sixel.
     """
     return reading(_converse(_KITTY_QUERY + _NAME_QUERY + _ATTRIBUTES_QUERY, timeout))
 
 
 def reading(answer: bytes) -> ImageMode:
-    """What the terminal's answer means."""
+    """The mode that the terminal's answer means."""
     attributes = _ATTRIBUTES.search(answer)
     if attributes and b"4" in attributes[1].split(b";"):
         return "sixel"
@@ -47,7 +49,7 @@ def reading(answer: bytes) -> ImageMode:
 
 
 def _converse(question: str, timeout: float) -> bytes:
-    """The terminal's answer up to its attributes; what came until the time ran out; b'' without a terminal."""
+    """The terminal's answer up to its attributes; at a timeout what has arrived; b'' without a terminal."""
     try:
         import termios
         import tty

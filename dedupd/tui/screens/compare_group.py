@@ -1,4 +1,4 @@
-"""One group: keeper and candidates side by side, decided picture by picture or with one key.
+"""The screen of one group: keeper and candidates side by side, decided picture by picture or with one key.
 
 Must never act on a group that is not on the screen.
 """
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from dedupd.tui.screens.screen_port import ScreenPort
 
 _ROOMY = 120
-"""Columns from which on evidence is told in whole words."""
+"""Columns from which on evidence is written in whole words."""
 _TALL = 36
-"""Lines from which on there is one more for reasons, and one more for what would be lost from sight."""
+"""Lines from which on there is one more line for reasons, and one more for losses."""
 _AHEAD = 3
 """Following groups that are fetched before they are shown."""
 
@@ -138,7 +138,7 @@ class CompareScreen(ZoomablePage):
         self.set_class(self.app.size.height >= _TALL, "tall")
 
     def go(self, id: int) -> None:
-        """Show another group, with the marks it had when it was shown before."""
+        """Show another group, with the marks it had when it was last shown."""
         if id != self.id_now:
             self.view = UNZOOMED
             self.side_by_side.reset_view()
@@ -158,7 +158,8 @@ class CompareScreen(ZoomablePage):
             self._show_gone()
 
     def _show_gone(self) -> None:
-        """The group is gone or no daemon answers: no key may decide about the pictures that are still on the screen."""
+        """The group is gone or no daemon answers: no key may decide about the pictures that are still on the
+        screen."""
         self.draft = None
         self._why.say([(GONE if self.port.state.online else "No daemon answers.", "warn")])
         self._lost.say()
@@ -278,7 +279,7 @@ class CompareScreen(ZoomablePage):
         self.redraw()
 
     def action_different(self) -> None:
-        """A pair is settled at once; in a larger group it is a mark like the others."""
+        """In a group of two this decides at once; in a larger group it is a mark like the others."""
         if self.draft is None or not self.draft.toggle_different(self.looked_at):
             self.port.tell(
                 "This is the keeper: go to the picture that is no duplicate of it (→), or R for all."

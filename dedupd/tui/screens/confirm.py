@@ -1,4 +1,4 @@
-"""A dialog that asks before something large. Must never say yes by a key that was meant for something else."""
+"""A dialog that asks before a large action. Must never accept a key that was pressed for something else."""
 
 from __future__ import annotations
 

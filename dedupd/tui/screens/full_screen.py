@@ -1,7 +1,7 @@
-"""What all full screens share: the top line, the way back, and following what changes.
+"""The base of all full screens: the top line, the way back, and following changes of the state.
 
-A screen is given the port through which it asks the app. It imports the screens that it opens itself, and only those;
-the screens that a key opens everywhere are opened by the app. No screen imports the app.
+A screen is given the port through which it asks the app. It imports only the screens that it opens itself;
+screens that a key opens from everywhere are opened by the app. No screen imports the app.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Page(Screen[None]):
 
     @property
     def app(self) -> App[None]:
-        """Textual's own part of the app: open a screen, size, clipboard. Textual itself leaves its type partly unknown."""
+        """Textual's own part of the app: open a screen, size, clipboard. Textual leaves its type partly
+        unknown."""
         return cast("App[None]", super().app)
 
     def where(self) -> str:
@@ -53,14 +54,15 @@ class Page(Screen[None]):
         """Draw everything again: the screen is shown for the first time, or again."""
 
     def widen(self) -> None:
-        """Set the class `wide`. Also called in `compose`: a class that is set later styles every widget again."""
+        """Set the class `wide`. Also called in `compose`: a class that is set later makes every widget be
+        styled again."""
         self.set_class(0 < self.WIDE <= self.app.size.width, "wide")
 
     def on_mount(self) -> None:
         self.port.changed.subscribe(self, self._changed)
 
     def on_unmount(self) -> None:
-        # Else the signal would keep the screen, with all it drew, until something changes.
+        # Otherwise the signal would keep the screen, with all it drew, in memory until something changes.
         self.port.changed.unsubscribe(self)
 
     def on_screen_resume(self) -> None:
@@ -74,7 +76,7 @@ class Page(Screen[None]):
         self.dismiss()
 
     def _changed(self, topic: Topic) -> None:
-        # Not is_current: that is also true for the screen below a dialog, which would be drawn for nothing.
+        # Not is_current: that is also true for the screen below a dialog, which need not be drawn.
         if self.is_mounted and self.app.screen_stack and self.app.screen is self:
             self._show_top()
             self.follow(topic)

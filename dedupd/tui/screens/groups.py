@@ -1,4 +1,4 @@
-"""The groups of one month: filter, sort, decide; the pictures of the selected group beside the list.
+"""The groups of one month: filter, sort, decide; beside the list, the pictures of the selected group.
 
 Must never act on a group whose version is not the one that is listed.
 """
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from dedupd.tui.screens.screen_port import ScreenPort
 
 _PREVIEW_AFTER = 0.12
-"""Seconds the cursor must rest before pictures are fetched: held keys stay quick."""
+"""Seconds for which the cursor must rest before pictures are fetched: a held key stays fast."""
 _AT_ONCE = 500
-"""Groups in one approving request, to stay far below the longest line of the protocol."""
+"""Groups in one approving request, far below the longest line of the protocol."""
 
 
 class GroupsScreen(Page):
@@ -77,14 +77,15 @@ class GroupsScreen(Page):
     ]
 
     WIDE = 120
-    """Columns from which on the pictures get more room than the list."""
+    """Columns from which on the pictures get more space than the list."""
 
     def __init__(self, port: ScreenPort, key: MonthKey) -> None:
         super().__init__(port)
         self.key = key
         self.group_filter = GroupFilter()
         self._of_class: set[int] = set()
-        """Groups that were listed since `e`: of the groups that no longer wait, only these stay listed."""
+        """Groups that were listed since `e` was pressed: of the groups that no longer wait, only these stay
+        listed."""
         self.sub_title = key[1]
         self._resting: Timer | None = None
         self._list = GroupList(port.state, id="groups")
@@ -134,7 +135,7 @@ class GroupsScreen(Page):
         self._preview_soon()
 
     def _expected(self, there: int) -> int:
-        """Groups that the month has, while they are loaded; else those that are there."""
+        """How many groups the month has; while they are loaded, as the daemon counted them."""
         state = self.port.state
         if self.key in state.loaded or not state.online or self.key not in state.months:
             return there
@@ -182,7 +183,7 @@ class GroupsScreen(Page):
 
     @work(group="approve")
     async def action_approve(self) -> None:
-        """As in the comparison: what is proven moves, what is only similar stays."""
+        """As in the comparison: proven members move, members that are only similar stay."""
         group = self._current(waiting=True)
         detail = await self.port.follower.detail(group.id) if group is not None else None
         if group is not None and detail is None:
@@ -261,7 +262,7 @@ class GroupsScreen(Page):
         self._filter_by(relation=relation)
 
     def action_alike(self) -> None:
-        """List only what waits for the same reasons as the selected group; again: all."""
+        """List only groups that wait for the same reasons as the selected one; a second time: list all."""
         if self.group_filter.reasons is not None:
             self._filter_by(reasons=None)
         elif (group := self._current(waiting=True)) is not None:

@@ -1,4 +1,4 @@
-"""Every key; first those of the screen below. Must never do anything but show them."""
+"""The screen of all keys; first those of the screen below. Must never do anything but show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dedupd.tui.screens.full_screen import HelpLines, Page
 from dedupd.tui.widgets.spans import Spans, Words
 
 _WORDS = 56
-"""Columns for words beside the keys, in a terminal of 80."""
+"""Columns for the words beside the keys, in a terminal of 80 columns."""
 _MOVES = (
     "A move is a rename into a duplicates/ folder beside its month; undo puts it back. "
     "“Not duplicates” binds for ever, until undone."

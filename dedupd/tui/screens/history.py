@@ -1,6 +1,7 @@
-"""Every move with its state, and every lesson: undo one move, the marked ones, a batch, a month; forget a lesson.
+"""Every move with its state, and every lesson: undo one move, the marked ones, a batch or a month; forget a
+lesson.
 
-Must never undo several moves without a question.
+Must never undo several moves without asking.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ class HistoryScreen(Page):
 
     @work
     async def _undo(self, moves: Sequence[MoveView], what: str) -> None:
-        """Undo these moves; several only after a question. what: which, in words."""
+        """Undo these moves; several only after a question. what: which moves, in words for the question."""
         if not moves:
             self.port.tell("Nothing of it lies in duplicates/ any more.")
         elif len(moves) == 1 or await self.app.push_screen_wait(questions.undo_moves(moves, what)):

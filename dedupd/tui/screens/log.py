@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LogScreen(Page):
-    """While the cursor stands on the last line, it follows new lines."""
+    """The log; while the cursor is on the last line, it follows new lines."""
 
     def __init__(self, port: ScreenPort) -> None:
         super().__init__(port)

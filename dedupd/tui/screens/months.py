@@ -1,6 +1,6 @@
-"""The first screen: every month, what waits in it, what was saved, what the daemon does now.
+"""The first screen: every month, what waits in it, the bytes saved, and what the daemon does now.
 
-Must never import the screens it opens before they are opened: the first frame does not wait for them.
+Must never import a screen before it is opened: the first frame would wait for the import.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class MonthsScreen(Page):
         self.app.exit()
 
     def action_nothing(self) -> None:
-        """Esc on the first screen must not end anything."""
+        """Esc on the first screen must not quit anything."""
 
     def action_next_waiting(self) -> None:
         self._months.move_to_next_waiting()

@@ -1,4 +1,4 @@
-"""One picture on the whole screen; arrows go to the others of its group, or pan when zoomed in.
+"""One picture on the whole screen; arrow keys go to the others of its group, or pan when zoomed in.
 
 Must never leave the group.
 """

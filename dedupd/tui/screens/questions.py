@@ -1,4 +1,5 @@
-"""The questions before something large: what it would do, in counts and bytes. Must never act; the answer is the screen's."""
+"""The questions before large actions: what an action would do, in counts and bytes. Must never act; the
+screen acts on the answer."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from dedupd.tui.screens.confirm import Confirm
 from dedupd.tui.widgets.spans import Spans
 
 _KINDS = 4
-"""Lines for what the keepers lack."""
+"""Lines for what the keepers lack, at most."""
 _ROOTS = 4
-"""Roots that are named."""
+"""Roots that are named, at most."""
 
 
 def approve_all(status: StatusView) -> Confirm:
-    """Before everything that is proposed in the library is approved."""
+    """The question before all proposals of the library are approved."""
     roots = [root for root in status.root_details if not root.consented]
     lines: list[Spans] = [
         [
@@ -39,7 +40,7 @@ def approve_all(status: StatusView) -> Confirm:
 
 
 def exchange(count: int) -> Confirm:
-    """Before `count` moved files that hold more than their keepers are exchanged with them."""
+    """The question before `count` moved files that hold more than their keepers are exchanged with them."""
     lines: list[Spans] = [
         [(plural(count, "file"), "strong"), (" in duplicates/ hold more than the photo that stayed: ", "")],
         [("colours, pixels, a film … An older dedupd moved them.", "")],
@@ -51,7 +52,8 @@ def exchange(count: int) -> Confirm:
 
 
 def approve_listed(groups: Sequence[GroupView]) -> Confirm:
-    """Before all listed groups are approved. A typed word is needed when not all of them are proven copies."""
+    """The question before all listed groups are approved. The person must type a word when not all of them
+    are proven copies."""
     unproven = sum(1 for group in groups if group.relation not in PREDECIDED)
     files, freed = sum(members(g) for g in groups), sum(weight(g) for g in groups)
     kinds = [
@@ -59,7 +61,7 @@ def approve_listed(groups: Sequence[GroupView]) -> Confirm:
         for relation, count in tally(groups, settled=False).items()
         if count
     ]
-    # Few lines: all of them, and the answer, must be in sight at once.
+    # Few lines: all of them and the answer must be visible at once.
     lines: list[Spans] = [
         [
             (plural(len(groups), "group"), "strong"),
@@ -81,7 +83,7 @@ def approve_listed(groups: Sequence[GroupView]) -> Confirm:
 
 
 def reject_group(group: GroupView) -> Confirm:
-    """Before a whole group is called no duplicates: only by a typed word."""
+    """The question before a whole group is declared not duplicates; the person must type a word."""
     lines: list[Spans] = [
         [(group_title(group), "strong")],
         [("None of its pictures are duplicates of each other, for ever, wherever they are moved.", "")],
@@ -92,7 +94,7 @@ def reject_group(group: GroupView) -> Confirm:
 
 
 def undo_moves(moves: Sequence[MoveView], what: str) -> Confirm:
-    """Before several moves are undone. what: which, in words."""
+    """The question before several moves are undone. what: which moves, in words."""
     bytes_ = sum(move.size for move in moves)
     lines: list[Spans] = [
         [(plural(len(moves), "file"), "strong"), (f", {size(bytes_)}, come back.", "")],
@@ -102,7 +104,8 @@ def undo_moves(moves: Sequence[MoveView], what: str) -> Confirm:
 
 
 def _losses(groups: Sequence[GroupView]) -> list[Spans]:
-    """In how many groups a moved picture holds what the keeper lacks, and what: the most frequent kind first."""
+    """In how many groups a moved picture holds something that the keeper lacks, and what: the most frequent
+    kind first."""
     lossy, kinds = lost_kinds(groups)
     if not lossy:
         return []

@@ -1,6 +1,8 @@
-"""What a screen may ask of the app, used as type instead of the app's class: the app knows screens, no screen knows it.
+"""What a screen may ask of the app. Used as the type instead of the app's class: the app imports screens, no
+screen imports the app.
 
-Must never name Textual's own part of the app (push a screen, size, clipboard): every screen has that as `self.app`.
+Must never repeat Textual's own part of the app (push a screen, size, clipboard): every screen has that as
+`self.app`.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ScreenPort(Protocol):
-    """The app, as screens see it. They read the state; only the follower and the action queue change it."""
+    """The app, as screens use it. They read the state; only the follower and the action queue change it."""
 
     state: ReviewState
     follower: Follower

@@ -1,6 +1,7 @@
-"""The settings that decide what moves: try other values, see what they would change, write them into config.toml.
+"""The settings that decide what moves: try other values, see what they would change, write them to
+config.toml.
 
-Must never write anything that was not tried and confirmed.
+Must never write a value that was not tried and confirmed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _STEP = 0.005
 _COUNT_AFTER = 0.25
-"""Seconds without another change before the daemon is asked to count: held keys stay quick."""
+"""Seconds without another change before the daemon is asked to count: a held key stays fast."""
 _POLICIES = ("best", "oldest", "newest", "largest", "smallest", "lexi")
 SettingValue = str | float
 
@@ -190,7 +191,7 @@ class SettingsScreen(Page):
             for key, value in self._tried.items()
         ]
         lines += [[], *self._effect, [], [("into ", "dim"), (plain(settings.source), "")]]
-        # imported here: it takes 15 ms, and the first frame need not wait for it
+        # Imported here: it takes 15 ms, and the first frame need not wait for it.
         from dedupd.config.change import change
 
         if await self.app.push_screen_wait(Confirm("Write these settings?", *lines, yes="Write")):

@@ -1,4 +1,5 @@
-"""What all screens with large pictures share: zoom, pan, the desktop's viewer, the path. Must never draw a picture itself."""
+"""The base of all screens with large pictures: zoom, pan, the desktop's viewer, the path. Must never draw a
+picture itself."""
 
 from __future__ import annotations
 
@@ -35,15 +36,15 @@ class ZoomablePage(Page):
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Draw again: the view changed."""
+        """Draw again, because the view changed."""
         raise NotImplementedError
 
     def step(self, dx: int, dy: int) -> None:
-        """An arrow was pressed while the whole picture is shown."""
+        """An arrow key was pressed while the whole picture is shown."""
         raise NotImplementedError
 
     def action_arrow(self, dx: int, dy: int) -> None:
-        """Zoomed in, arrows move the view; they never leave the group then."""
+        """When zoomed in, arrow keys move the view; then they never leave the group."""
         if self.view.zoom > 1:
             self.view = self.view.panned(dx, dy)
             self.redraw()

@@ -1,4 +1,5 @@
-"""The lines below the compared pictures: why, what would be lost from sight, and what `a` does. Must never change a mark."""
+"""The lines below the compared pictures: the reasons, what would be lost from sight, and what `a` does. Must
+never change a mark."""
 
 from __future__ import annotations
 
@@ -20,18 +21,19 @@ def reason_lines(draft: DecisionDraft, looked_at: int, *, brief: bool) -> list[S
     if reasons:
         lines.append([("Keeper because: ", "good"), ("; ".join(reasons), "")])
     if photo.file != draft.keeper:
-        # What was said about the proposed keeper does not hold for another.
+        # The reasons for the proposed keeper do not hold for another one.
         said = group.why.get(photo.path, "") if keeper.path == group.keep else ""
         why = [said, would_change(group, photo, draft.lost(photo.file))]
         lines.append([(f"{name_of(photo.path)}: ", "strong"), (" — ".join(w for w in why if w), "accent")])
-        # Last, as the last line is cut first: a reason is worth more than its figures.
+        # Last, because the last line is cut first: a reason is worth more than its figures.
         proof = evidence(group.evidence.get(photo.path), brief=brief)
         lines.append([(" · ".join(proof) or "no evidence is recorded", "dim")])
     return lines
 
 
 def loss_line(draft: DecisionDraft, known: GroupView, *, acting: bool, width: int) -> Spans:
-    """What `a` would put out of sight that no keeper has. known: the group as it is now; acting: it is changed now."""
+    """What `a` would hide that no keeper has. known: the group as it is now; acting: whether it is being
+    changed now."""
     idle = acting or (draft.untouched and not waits(known))
     return [("" if idle else loss_warning(draft.losses(), width), "warn")]
 

@@ -1,4 +1,5 @@
-"""The line that says which groups are listed: relation, reasons, order, text. Must never filter anything itself."""
+"""The line that shows which groups are listed: relation, reasons, order, text. Must never filter anything
+itself."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from dedupd.tui.widgets.spans import Spans, Words
 
 
 class FilterBar(Words):
-    """Its numbers are the keys that choose a relation."""
+    """The bar. Its numbers are the keys that choose a relation."""
 
     def show(self, group_filter: GroupFilter, counts: Mapping[str, int], loading: tuple[int, int]) -> None:
         """counts: groups of each relation. loading: (there, all) groups of the month."""
@@ -35,7 +36,7 @@ def _loading(there: int, groups: int) -> Spans:
 
 
 def _reasons(reasons: frozenset[str] | None) -> Spans:
-    """Which class is listed; near the start of the line, as its end may be cut."""
+    """The reasons whose groups are listed; near the start of the line, as its end may be cut."""
     if reasons is None:
         return []
     what = "; ".join(sorted(reasons)) or "waits for your yes alone"

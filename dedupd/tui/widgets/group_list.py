@@ -10,7 +10,7 @@ from dedupd.tui.widgets.row_list import OpeningRowList
 from dedupd.tui.widgets.spans import Spans
 
 _WITH_CONFIDENCE, _WITH_STATE = 52, 64
-"""Columns from which on there is room for them."""
+"""Columns from which on there is room for the confidence, and for the state."""
 _SIGNS = {
     "proposed": ("●", "warn"),
     "review": ("?", "accent"),
@@ -27,7 +27,7 @@ class GroupList(OpeningRowList[GroupView]):
         self._state = state
 
     def move_to_group(self, id: int) -> None:
-        """The cursor goes to this group, when it is listed."""
+        """Move the cursor to this group, when it is listed."""
         for index, group in enumerate(self.items):
             if group.id == id:
                 self.move_to(index)

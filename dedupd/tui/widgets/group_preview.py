@@ -1,4 +1,5 @@
-"""The selected group in small: its pictures and why they belong together. Must never ask the daemon for the group."""
+"""A small view of the selected group: its pictures and why they belong together. Must never ask the daemon
+for the group."""
 
 from __future__ import annotations
 
@@ -16,12 +17,12 @@ from dedupd.tui.widgets.spans import Spans, Words
 
 _PANES = 4
 _ROOMY = 70
-"""Columns from which on evidence is told in whole words."""
+"""Columns from which on evidence is written in whole words."""
 _TALL = 24
 """Lines from which on there is room for two rows of pictures."""
 
 
-class _Small(Vertical):
+class _SmallPane(Vertical):
     """One picture and two lines about it."""
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class GroupPreview(Vertical):
     def __init__(self, cache: PictureCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._cache = cache
-        self._panes = [_Small() for _ in range(_PANES)]
+        self._panes = [_SmallPane() for _ in range(_PANES)]
         self._grid, self._why = Grid(*self._panes, id="panes"), Words(id="why")
 
     def compose(self) -> ComposeResult:

@@ -1,6 +1,6 @@
 """The last line of every screen: the keys that do something now. A click on one presses it.
 
-One line of text: Textual's own footer mounts a widget for each key at every change of screen or focus.
+It is one line of text: Textual's own footer mounts a widget for each key at every change of screen or focus.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dedupd.tui.widgets.spans import Spans
 
 
 class MonthList(OpeningRowList[Year | MonthView]):
-    """The cursor stands on months only."""
+    """The list. The cursor stops on months only."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(self._line, heading=lambda row: isinstance(row, Year), id=id)
@@ -28,14 +28,14 @@ class MonthList(OpeningRowList[Year | MonthView]):
         self.show(rows, at)
 
     def move_to_next_waiting(self) -> None:
-        """The next month with groups that wait; the search goes on from the start."""
+        """Go to the next month with groups that wait; at the end the search continues from the start."""
         for index in (*range(self.cursor + 1, len(self.items)), *range(self.cursor)):
             if isinstance(row := self.items[index], MonthView) and row.waiting:
                 self.move_to(index)
                 return
 
     def move_to_match(self, text: str) -> None:
-        """The first month whose number or name contains `text`."""
+        """Go to the first month whose number or name contains `text`."""
         wanted = text.casefold().replace("/", "-")
         for index, row in enumerate(self.items):
             if isinstance(row, MonthView) and wanted in f"{row.month} {month_name(row.month)}".casefold():

@@ -1,4 +1,5 @@
-"""One picture of the comparison: its mark, the picture, and the facts that differ. Must never change a mark itself."""
+"""One picture of the comparison: its mark, the picture, and the facts that differ. Must never change a mark
+itself."""
 
 from __future__ import annotations
 
@@ -27,11 +28,12 @@ _MARKS = {
 
 
 class Pane(Vertical):
-    """A click looks at it, a click on its mark changes the mark, a double click opens the full screen."""
+    """A click selects the picture, a click on its mark changes the mark, a double click opens the full
+    screen."""
 
     @dataclass
     class Clicked(Message):
-        """The pane was clicked. badge: on its mark."""
+        """The pane was clicked. badge: the click was on its mark."""
 
         pane: Pane
         badge: bool
@@ -56,7 +58,7 @@ class Pane(Vertical):
         self._facts.say(*_facts(facts, index, width))
 
     def set_fact_lines(self, lines: int) -> None:
-        """Always so many lines for facts: so the pictures keep their place from group to group."""
+        """Always use this many lines for facts: so pictures keep their place from group to group."""
         self._facts.styles.height = lines
 
     def on_click(self, event: events.Click) -> None:

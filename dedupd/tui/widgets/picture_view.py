@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class PictureView(Widget):
     """The picture is centred and as large as fits, its proportions kept.
 
-    One widget draws words, blocks and pixels: one more for each would make every screen open slower.
+    One widget draws words, blocks and pixels: a widget for each would make every screen open slower.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"picture-view--note"}
@@ -104,13 +104,15 @@ class PictureView(Widget):
         return max(0, (self.size.width - wide) // 2), (self.size.height - len(self.lines)) // 2
 
     def _has_room(self) -> bool:
-        """The pixels fit and cover no notice. After a change of size they are still those for the old size."""
+        """Whether the pixels fit and cover no notice. After a change of size they are still those for the old
+        size."""
         wide = sum(cell_len(segment.text) for segment in self.lines[0])
         fits = wide <= self.size.width and len(self.lines) <= self.size.height
         return fits and not any(toast.region.overlaps(self.region) for toast in self.screen.query(Toast))
 
     def _with_pixels(self, last: Strip, crop: Region) -> Strip:
-        """The last line, followed by the pixels of the picture. One segment: a part that is cropped would lose them."""
+        """The last line, followed by the pixels of the picture, as one segment: a part that is cropped would
+        lose the pixels."""
         left, top = self._corner()
         sequence = (
             last.render(self.app.console)
@@ -126,7 +128,7 @@ class PictureView(Widget):
             self._draw(drawing)
 
     async def _fitting(self, pixels: Pixels, cache: PictureCache) -> Drawing:
-        """The picture drawn for this widget's size, which may change while it is drawn."""
+        """The picture drawn for this widget's size; the size may change while it is drawn."""
         while True:
             size = self.size
             drawing = await cache.draw(pixels, max(1, size.width), max(1, size.height))
@@ -142,7 +144,7 @@ class PictureView(Widget):
         self.refresh()
 
     def _write(self, sequence: str) -> None:
-        """Write in turn with the frames, so that neither tears the other."""
+        """Write to the terminal in turn with the frames, so that neither breaks the other."""
         driver = self.app._driver  # noqa: SLF001 - nothing public writes in turn with the frames
         if sequence and driver is not None:
             driver.write(sequence)

@@ -1,7 +1,7 @@
-"""A list of any length that draws only the rows in sight. Must never draw or measure the others.
+"""A list of any length that draws only the visible rows. Must never draw or measure the others.
 
-Textual's DataTable and OptionList measure every row: with 10,000 rows that takes a second before the first paint and
-a third of a second at each key of a filter.
+Textual's DataTable and OptionList measure every row: with 10,000 rows that takes a second before the first
+frame and a third of a second at each key of a filter.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
 
     def _keep_in_sight(self) -> None:
         if self.items and self.size.height:
-            # With the line above: a heading is seen with its first item.
+            # Scroll to the line above as well: a heading is shown with its first item.
             top = max(0, self.cursor - 1)
             self.scroll_to_region(Region(0, top, 1, self.cursor - top + 1), animate=False, force=True)
 

@@ -1,4 +1,4 @@
-"""The pictures of one group side by side: which are shown, which part of them, difference and blink.
+"""The pictures of one group side by side: which ones, which part of them, the difference, and the blink.
 
 Must never change a mark.
 """
@@ -30,24 +30,25 @@ MOST = 5
 _PANE_WIDTH = 36
 """Columns that a picture needs at least."""
 _BLINK = 0.5
-"""Seconds between keeper and candidate."""
+"""Seconds for which keeper and candidate are shown in turn."""
 
 
 class SideBySide(Horizontal):
     """Shows the pictures of a draft. Its screen sets `view` and `differs`, then calls `show`.
 
-    It uses the app's size, which is known before the first layout: a screen that opens is painted only once.
+    It uses the app's size, which is known before the first layout, so that a screen that opens is painted
+    only once.
     """
 
     @dataclass
     class Blinked(Message):
-        """The blink changed between keeper and candidate."""
+        """The blink changed from keeper to candidate or back."""
 
     def __init__(self, cache: PictureCache) -> None:
         super().__init__(id="panes")
         self._cache, self._painter = cache, Painter(cache)
         self.panes: list[Pane] = [Pane(), Pane()]
-        """As many as were needed until now."""
+        """As many panes as were needed until now."""
         self.view: Viewport = UNZOOMED
         self.differs = False
         self._draft: DecisionDraft | None = None
@@ -60,7 +61,7 @@ class SideBySide(Horizontal):
         yield from self.panes
 
     def reset_view(self) -> None:
-        """For another group: the whole pictures, without difference or blink."""
+        """Prepare for another group: whole pictures, no difference, no blink."""
         self.view, self.differs = UNZOOMED, False
         self._stop_blinking()
 
@@ -75,7 +76,7 @@ class SideBySide(Horizontal):
             self.mount(*more)
         for index, pane in enumerate(self.panes):
             pane.display = index < len(shown)
-            # All of the same width, to the cell: else the same picture would have two sizes.
+            # All of the same width, to the cell: otherwise the same picture would have two sizes.
             pane.styles.width = self._room.width // len(shown)
         self._show_facts(draft, shown)
         self.run_worker(self._paint(), group="paint", exclusive=True)
@@ -96,7 +97,7 @@ class SideBySide(Horizontal):
         return [photos[self._draft.keeper], *others[first : first + room]]
 
     def badges(self) -> Spans:
-        """Zoom, difference and blink in words, and how many pictures are not in sight."""
+        """Zoom, difference and blink in words, and how many pictures are not visible."""
         spans: Spans = []
         for on, word in ((self.view.zoom > 1, f"zoom {self.view.zoom:g}×"), (self.differs, "difference")):
             if on:

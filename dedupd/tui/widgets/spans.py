@@ -1,4 +1,4 @@
-"""Text with tones: the only way text reaches the screen. Must never interpret markup in it."""
+"""Text with tones: the only way text is written on the screen. Must never interpret markup in it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def content(*lines: Spans) -> Content:
 
 
 class Words(Static):
-    """A few lines of spans. Saying the same again costs nothing."""
+    """A few lines of spans. Setting the same text again costs nothing."""
 
     _said: tuple[Spans, ...] | None = None
 

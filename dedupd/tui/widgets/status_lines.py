@@ -1,11 +1,12 @@
-"""What the first screen says about the daemon and the library: banner, panel, activity, and the words before any month.
+"""The first screen's lines about the daemon and the library: banner, panel, activity, and the text shown
+before any month.
 
 Must never ask the daemon; it shows the review state it is given.
 """
 
 from __future__ import annotations
 
-from dedupd.reviewing.words import bar, news, number, plain, plural, progress, size, when
+from dedupd.reviewing.words import bar, news, number, plain, plural, progress, resting, size, when
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.widgets.spans import Spans, Words
 
@@ -14,7 +15,7 @@ _SENTENCES = 3
 
 
 class Banner(Words):
-    """What asks the person for something; hidden when nothing does."""
+    """What needs the person's action; hidden when nothing does."""
 
     def show(self, state: ReviewState, *, can_start: bool) -> None:
         lines = _asks(state) if state.online else _offline(state, can_start=can_start)
@@ -24,7 +25,7 @@ class Banner(Words):
 
 
 class ActivityLine(Words):
-    """What the daemon does now, or when it did and will do something."""
+    """What the daemon does now, or what it did last and will do next."""
 
     def show(self, state: ReviewState, now: float) -> None:
         status = state.status
@@ -37,13 +38,8 @@ class ActivityLine(Words):
             width = min(40, max(10, self.screen.size.width - 60))
             self.say([(bar(share, width), "accent"), (" ", ""), (progress(doing), "")])
         else:
-            plan = f"last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
-            self.say(
-                [
-                    ("paused · " if status.paused else "waits · " if status.waits else "idle · ", "dim"),
-                    (plan, "dim"),
-                ]
-            )
+            plan = f" · last run {when(status.last_run, now)} · next run {when(status.next_run, now)}"
+            self.say([(resting(status, now), "dim"), ("" if status.waits else plan, "dim")])
 
 
 class LibraryPanel(Words):
@@ -77,7 +73,7 @@ class LibraryPanel(Words):
 
 
 def nothing_yet(state: ReviewState, *, can_start: bool) -> list[Spans]:
-    """What is said instead of months when there are none."""
+    """The text shown instead of months when there are none."""
     if not state.online:
         start: Spans = [("Press ", ""), ("s", "key"), (" to start one; ", ""), ("q", "key"), (" quits.", "")]
         return [

@@ -9,7 +9,7 @@ from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.widgets.spans import Spans, Words
 
 _WIDE = 110
-"""Columns from which on there is room for progress."""
+"""Columns from which on there is room for the progress."""
 
 
 class TopBar(Words):

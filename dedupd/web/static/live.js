@@ -1,15 +1,37 @@
 // What the daemon tells, as it tells it: events on the document, and the line at the top of every page.
 // Must never hold a connection for a page that nobody sees: a browser has six for all its tabs.
 
-import { ask } from "./acts.js";
+import { ask, get } from "./acts.js";
 import { tell } from "./dialogs.js";
-import { number, progress, size } from "./words.js";
+import { number, progress, resting, size } from "./words.js";
 
 let stream = null;
 const words = document.getElementById("doing-words");
 const bar = document.getElementById("doing-bar");
-const idle = { status: null };
 const starter = document.getElementById("start-daemon");
+/** `up`: whether a daemon answers; null while nobody can say. `doing`: the work that is done. `rests`: else, why none is. */
+const known = { up: true, doing: null, rests: "idle" };
+
+function say() {
+  const { doing } = known;
+  words.textContent = known.up === null ? "reconnecting …" : !known.up ? "no daemon answers" : doing ? progress(doing) : known.rests;
+  words.title = words.textContent;
+  bar.hidden = !known.up || !doing?.total;
+  if (!bar.hidden) bar.value = doing.done / doing.total;
+}
+
+function know(news) {
+  Object.assign(known, news);
+  say();
+}
+
+const know_status = (status) => know({ up: status.daemon !== "stopped", doing: status.progress, rests: resting(status) });
+
+/** What went by while nobody listened. */
+async function catch_up() {
+  const status = await get("/api/status").catch(() => null);
+  if (status) know_status(status);
+}
 
 function open() {
   if (stream || document.hidden) return;
@@ -19,7 +41,7 @@ function open() {
       document.dispatchEvent(new CustomEvent(`dedupd:${name}`, { detail: JSON.parse(event.data) }));
     });
   }
-  stream.onerror = () => { words.textContent = "reconnecting …"; };
+  stream.onerror = () => know({ up: null });
 }
 
 /** A daemon that goes on when this page is closed. */
@@ -30,7 +52,7 @@ async function start() {
     await ask("/api/start", {});
     tell("A daemon runs; it goes on when this page is closed.");
   } catch (error) {
-    words.textContent = "no daemon answers";
+    say();
     tell(error.message, "bad");
   }
   starter.disabled = false;
@@ -48,19 +70,17 @@ export function follow() {
     }
   });
   document.addEventListener("dedupd:line", ({ detail }) => {
-    words.textContent = detail.daemon === "running" ? "idle" : "no daemon answers";
-    bar.hidden = true;
-    if (starter) starter.hidden = detail.daemon === "running";
+    const up = detail.daemon === "running";
+    if (up) catch_up();
+    else know({ up });
+    if (starter) starter.hidden = up;
   });
   starter?.addEventListener("click", start);
   document.addEventListener("dedupd:progress", ({ detail }) => {
-    const doing = detail.progress;
-    words.textContent = doing ? progress(doing) : idle.status?.paused ? "paused" : "idle";
-    bar.hidden = !doing?.total;
-    if (doing?.total) bar.value = doing.done / doing.total;
+    know({ up: true, doing: detail.progress });
   });
   document.addEventListener("dedupd:status", ({ detail }) => {
-    idle.status = detail.status;
+    know_status(detail.status);
     for (const [name, told] of [["photos", number], ["groups_waiting", number], ["moved", number], ["bytes_saved", size]]) {
       const place = document.getElementById(`sum-${name}`);
       if (place) place.textContent = told(detail.status[name]);

@@ -32,3 +32,14 @@ export function progress(view) {
   if (view.eta !== null) parts.push(`${duration(view.eta)} left`);
   return parts.join(" · ");
 }
+
+/** Why nothing is done now. */
+export function resting(status) {
+  if (!status.paused) return status.waits ? `waits: ${status.waits}` : "idle";
+  if (status.paused_until === null) return "paused";
+  const end = new Date(status.paused_until * 1000);
+  const two = (part) => String(part).padStart(2, "0");
+  const time = `${two(end.getHours())}:${two(end.getMinutes())}`;
+  const day = `${end.getFullYear()}-${two(end.getMonth() + 1)}-${two(end.getDate())}`;
+  return `paused until ${end.toDateString() === new Date().toDateString() ? time : `${day} ${time}`}`;
+}

@@ -1,7 +1,7 @@
-"""What every embedder offers: the names it answers to, its models, and pictures to vectors.
+"""What every embedder offers: its names, its models, and pictures to vectors.
 
-Owns the words that embedders and registry share; must never know a certain embedder. Light to import, as each file of an
-embedder is: the daemon reads names too. What is heavy is imported where a model is loaded.
+Owns the types that embedders and registry share; must never know a certain embedder. Light to import, as each
+embedder's file is, because the daemon reads names too. Heavy libraries are imported where a model is loaded.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model of an embedder by name; nothing of it is loaded yet."""
+    """One model of an embedder, by name; nothing of it is loaded yet."""
 
     id: str
-    """What rows and the ledger carry; '' = hashes alone."""
+    """The id in rows and in the ledger; '' = hashes alone."""
     family: str
-    """The name of the embedder that loads it; 'hashes': none does."""
+    """The name of the embedder that loads it; 'hashes': no embedder."""
     name: str = ""
-    """The embedder's own name of the architecture."""
+    """The embedder's name of the architecture."""
     pretrained: str = ""
     """Tag of the weights, or '' with `checkpoint`."""
     checkpoint: str = ""
     """Absolute path of a local checkpoint."""
     digest: str = ""
-    """Start of the checkpoint's BLAKE3; '' until `choose` has looked at the file."""
+    """The first digits of the checkpoint's BLAKE3; '' until `choose` has read the file."""
     near_cosine: float | None = 0.80
-    """Candidate bar among photos of one month; None without vectors. Unless its embedder has measured another on
-    labelled photos: high enough that the review list stays readable."""
+    """Candidate bar on the cosine of two photos of one month; None without vectors. This default, for models
+    not measured on labelled photos, is high enough that the review list stays readable."""
     far_cosine: float | None = 0.90
-    """Candidate bar across the whole index, where unrelated pairs outnumber related ones a millionfold."""
+    """Candidate bar across the whole index, where unrelated pairs outnumber related ones a million times."""
 
     @property
     def calibrated(self) -> bool:
-        """Whether its cosine has been measured on labelled photos: dedupd brings thresholds for it then."""
+        """Whether its cosine was measured on labelled photos: then dedupd ships thresholds for it."""
         return shipped(self.id)
 
     @property
@@ -61,7 +61,7 @@ class ModelListing:
     """Whether it could run now without a download."""
     note: str
     when_chosen: str = ""
-    """What people read when 'auto' took it."""
+    """What people read when 'auto' chose it."""
 
 
 Fit = Literal["squash", "crop"]
@@ -72,12 +72,12 @@ RESAMPLES: tuple[Resample, ...] = get_args(Resample)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What goes into a model and what comes out, for those who make its pictures elsewhere (vision/remote)."""
+    """Input and output of a model, for clients that make its pictures on another machine (vision/remote)."""
 
     side: int
-    """Px of the square picture that it sees."""
+    """Px of the square picture that it takes."""
     fit: Fit
-    """The whole photo squashed into it, or its middle."""
+    """How a photo becomes a square: squashed, or its middle cropped."""
     resample: Resample
     dimensions: int
 
@@ -86,7 +86,7 @@ class Embedder(Protocol):
     """Pictures to unit vectors."""
 
     side: int
-    """Least short side (px) of the decoded picture it wants."""
+    """Short side (px) that the decoded picture should have at least."""
     dimensions: int
     note: str
     """Which engine runs it, for people."""
@@ -113,29 +113,31 @@ class EmbedderFamily:
     """An embedder as its file declares it, under the name EMBEDDER."""
 
     name: str
-    """The first word of its models' names in settings: 'timm' of 'timm:NAME.TAG'."""
+    """The first word of its models' names in settings: 'timm' in 'timm:NAME.TAG'."""
     spellings: tuple[str, ...]
-    """How its models are named, for people."""
+    """How its models are named, for messages."""
     parse: Callable[[str], Model | None]
-    """The model that a setting or a recorded id names; None: it means nothing to this embedder."""
+    """The model that a setting or a recorded id names; None: it is no name of this embedder."""
     load: Callable[[Model, Path], Embedder]
     """(model, cache folder) -> the embedder. Slow: seconds; worker process only. VisionError in one sentence."""
     listings: Callable[[], Sequence[ModelListing]] = _nothing
-    """The models that it knows by name, the first being the one that 'auto' means."""
+    """The models that it knows by name; the first is the one that 'auto' means."""
     auto: int | None = None
-    """Its place among those that 'auto' tries; None: never."""
+    """Its place in the order that 'auto' tries; None: never tried."""
     settle: Callable[[Model], Model] = _same
-    """The same model with what its name leaves open filled in. Worker process only; VisionError."""
+    """The same model, with what its name leaves open filled in. Worker process only; raises VisionError."""
     shape: Shape | None = None
-    """When it is one for all of its models, known without loading one."""
+    """The shape, when it is the same for all of its models and known without loading one."""
     to_onnx: Callable[[Model, Path], bytes] | None = None
     """(model, cache folder) -> ONNX from "pictures" (N, side, side, 3) uint8 to "vectors" (N, dimensions) of length 1."""
     fetch: Callable[[Model], None] | None = None
-    """Download the weights of a model into the hub's cache; called in the child that fetch.py is. None: nothing to fetch."""
+    """Download the weights of a model into the hub's cache; called in the child process of fetch.py. None:
+    nothing to download."""
 
 
 def from_checkpoint(family: str, setting: str) -> Model | None:
-    """The model of `FAMILY:NAME@/path/to/checkpoint`, with `#digest` behind it once recorded; None for another spelling."""
+    """The model of `FAMILY:NAME@/path/to/checkpoint`, with `#digest` after it once recorded; None for another
+    spelling."""
     owner, _, rest = setting.partition(":")
     name, at, place = rest.partition("@")
     checkpoint, _, digest = place.partition("#")

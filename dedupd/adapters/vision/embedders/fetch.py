@@ -1,6 +1,6 @@
-"""The child that downloads weights: `python -m dedupd.adapters.vision.embedders.fetch MODEL`.
+"""The child process that downloads weights: `python -m dedupd.adapters.vision.embedders.fetch MODEL`.
 
-Owns the only network access of dedupd; prints 'progress DONE TOTAL' lines, then 'done' or one sentence.
+Owns the only download of dedupd; prints 'progress DONE TOTAL' lines, then 'done' or one sentence.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ def _download(name: str) -> None:
 
 
 def _report(cache: Path, done: threading.Event) -> None:
-    """The growth of the file being written: the hub's own progress bar is made for people."""
+    """Print the growth of the file being written: the hub's own progress bar is made for people, not for a
+    parent process."""
     while not done.wait(_EVERY_SECONDS):
         sizes = [path.stat().st_size for path in cache.glob("models--*/blobs/*.incomplete")]
         print("progress", max(sizes, default=0), 0, flush=True)
 
 
 def main() -> None:
-    """Download, then say how it went."""
+    """Download, then print the result."""
     end_with_parent()
     try:
         _download(sys.argv[1])

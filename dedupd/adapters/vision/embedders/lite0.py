@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, whose weights come in an ordinary package: what sees when nothing else is there."""
+"""The embedder EfficientNet-Lite0. Its weights come in an ordinary package, so it is always available."""
 
 from __future__ import annotations
 

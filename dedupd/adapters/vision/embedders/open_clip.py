@@ -1,7 +1,7 @@
-"""Any OpenCLIP model or local checkpoint as an embedder.
+"""The embedder OpenCLIP: any of its models, or a local checkpoint.
 
-Owns how open_clip is asked; must never use a text tower.
-CLIP: Radford et al. 2021 (arXiv 2103.00020); OpenCLIP: Cherti et al. 2023 (arXiv 2212.07143).
+Owns how open_clip is called; must never load a text tower. CLIP: Radford et al. 2021 (arXiv 2103.00020);
+OpenCLIP: Cherti et al. 2023 (arXiv 2212.07143).
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -92,7 +92,7 @@ def _network(model: Model) -> tuple[Any, Any, int]:
 
     architecture = Path(model.checkpoint).with_name(f"{model.name}.json")
     if model.checkpoint and architecture.exists():
-        # An architecture of one's own lies beside its checkpoint.
+        # The configuration of a custom architecture lies beside its checkpoint.
         open_clip.add_model_config(architecture)
     made: Any = open_clip.create_model_and_transforms(
         model.name, pretrained=model.checkpoint or model.pretrained, require_pretrained=True

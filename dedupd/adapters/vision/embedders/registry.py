@@ -1,7 +1,8 @@
-"""Which embedders there are, which are here, and how one is fetched when its owner asks.
+"""The registry of embedders: which there are, which can run here, and how weights are downloaded when their
+owner asks.
 
-Owns the choice of 'auto'; must never name an embedder, touch the network except in `pull`, nor import torch. An embedder
-is a file in this folder with an EMBEDDER (base.py says what that is); there is nothing else to add it to.
+Owns the choice of 'auto'; must never name an embedder, use the network except in `pull`, nor import torch. An
+embedder is a file in this folder with an EMBEDDER (see base.py); it need not be added anywhere else.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _found(folders: tuple[str, ...]) -> dict[str, EmbedderFamily]:
 
 
 def parse(setting: str) -> Model:
-    """The model a setting or a recorded id names. Raises VisionError for a name that means nothing."""
+    """The model that a setting or a recorded id names. Raises VisionError for an unknown name."""
     if setting in ("", "hashes"):
         return HASHES
     for family in families().values():
@@ -68,7 +69,7 @@ def _by_preference() -> list[EmbedderFamily]:
 
 
 def _with_digest(model: Model) -> Model:
-    """The id of a local checkpoint carries its digest: vectors of two files never meet in one index."""
+    """The model with its checkpoint's digest in the id, so that vectors of two files are never in one index."""
     from blake3 import blake3
 
     try:
@@ -85,19 +86,21 @@ def _with_digest(model: Model) -> Model:
 
 
 def settle(model: Model) -> Model:
-    """The same with what its name leaves open filled in. Worker process only; VisionError."""
+    """The same model with what its name leaves open filled in. Worker process only; raises VisionError."""
     family = families().get(model.family)
     return model if family is None else family.settle(model)
 
 
 def load(model: Model, cache_dir: Path) -> Embedder | None:
-    """The embedder of `model`, None for hashes alone. Slow: seconds; worker process only. VisionError in one sentence."""
+    """The embedder of `model`, None for hashes alone. Slow: seconds; worker process only. Raises VisionError
+    with one sentence."""
     family = families().get(model.family)
     return None if family is None else family.load(model, cache_dir)
 
 
 def list_models() -> list[ModelListing]:
-    """The models dedupd knows by name, those that 'auto' prefers first, and whether each could run now without a download."""
+    """The models dedupd knows by name, those that 'auto' prefers first, and whether each could run now
+    without a download."""
     others = [family for family in families().values() if family.auto is None]
     return [
         *(listing for family in (*_by_preference(), *others) for listing in family.listings()),
@@ -110,9 +113,9 @@ def pull(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     timeout: float = 3600.0,
 ) -> None:
-    """Download the weights of a model into the hub's cache, in a child with a time limit (s).
+    """Download the weights of a model into the hub's cache, in a child process with a time limit (s).
 
-    `on_progress(done, total)` counts bytes, total 0 = unknown. Raises VisionError in one sentence.
+    `on_progress(done, total)` counts bytes, total 0 = unknown. Raises VisionError with one sentence.
     """
     import time
 

@@ -1,7 +1,7 @@
-"""Any timm backbone as an embedder: pooled features before the classifier, of the whole picture.
+"""The embedder timm: any of its backbones; pooled features before the classifier, of the whole picture.
 
-Owns how timm is asked; must never run random weights or use a classifier, nor fetch weights but in `_fetch`.
-Wightman 2019, PyTorch Image Models (doi 10.5281/zenodo.4414861).
+Owns how timm is called; must never run random weights or use a classifier, nor download weights except in
+`_fetch`. Wightman 2019, PyTorch Image Models (doi 10.5281/zenodo.4414861).
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -65,13 +65,14 @@ def _network(model: Model) -> tuple[Any, Any, int]:
         _on_the_hub(model.full_name)
         network = timm.create_model(model.full_name, pretrained=True, num_classes=0)
     wanted = resolve_model_data_config(network)
-    # Squashed, not cropped: what a copy lost at its edges shall not decide what is compared.
+    # Squashed, not cropped: what a copy lost at its edges must not change what is compared.
     wanted |= {"crop_pct": 1.0, "crop_mode": "squash"}
     return network, create_transform(**wanted, is_training=False), int(wanted["input_size"][-1])
 
 
 def with_tag(model: Model) -> Model:
-    """The same with its weights named: what timm means by a bare name changes from one version to the next.
+    """The same model with its weights named, because the meaning of a bare name changes between versions of
+    timm.
 
     Raises VisionError.
     """
@@ -82,7 +83,7 @@ def with_tag(model: Model) -> Model:
 
         known = get_pretrained_cfg(model.name)
     except Exception as error:  # noqa: BLE001
-        # Whatever keeps torch or timm from being imported.
+        # Importing torch or timm can fail in many ways.
         raise VisionError(
             f"timm cannot be used here ({type(error).__name__}): choose another embedder"
         ) from None
@@ -94,7 +95,7 @@ def with_tag(model: Model) -> Model:
 
 
 def _on_the_hub(full_name: str) -> None:
-    """timm would download other weights from where they are, offline or not."""
+    """timm would download other weights from their source, offline or not."""
     from timm.models import get_pretrained_cfg
 
     known = get_pretrained_cfg(full_name)
@@ -103,7 +104,8 @@ def _on_the_hub(full_name: str) -> None:
 
 
 def _fill(network: Any, checkpoint: str) -> None:
-    """Every weight from the file; what the file has besides may only be the classifier's. ValueError."""
+    """Load every weight from the file; the file may have more weights only for the classifier. Raises
+    ValueError."""
     from timm.models import load_state_dict
 
     found = load_state_dict(checkpoint, weights_only=True)

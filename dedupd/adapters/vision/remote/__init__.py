@@ -1,1 +1,2 @@
-"""Eyes elsewhere: small pictures go to a service that its owner named, vectors come back and are checked."""
+"""Embedding on another machine: small pictures are sent to a service that the owner named; vectors come back
+and are checked."""

@@ -1,6 +1,8 @@
-"""Asks one service what it sees with: `python -m dedupd.adapters.vision.remote URL EMBEDDER PROTOCOL TOKEN_FILE CA_FILE`.
+"""Asks one service for its model: `python -m dedupd.adapters.vision.remote URL EMBEDDER PROTOCOL TOKEN_FILE
+CA_FILE`.
 
-For `dedupd doctor`, which loads no picture library. Prints one sentence; exit 1 when the service cannot be used.
+For `dedupd doctor`, which loads no picture library. Prints one sentence; exit 1 when the service cannot be
+used.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dedupd.errors import DedupdError
 
 
 def main() -> int:
-    """The one question."""
+    """Ask, print, and return the exit code."""
     url, embedder, protocol, token_file, ca_file = sys.argv[1:6]
     try:
         model = settle(choose(embedder)[0])

@@ -1,7 +1,7 @@
-"""How a service is asked: in dedupd's own protocol, or in KServe's (Triton and others).
+"""The two protocols of services: dedupd's own, and KServe's (Triton and others).
 
-Owns what is believed of an answer. Must never hand on a vector that is not of the model, recipe, number, size and length
-that were asked for.
+Owns which answers are accepted. Must never return a vector that is not of the model, recipe, number, size and
+length that were asked for.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteRefusal, S, 
 
 
 class Dialect(Protocol, Generic[S]):
-    """One way to ask. All but `open` raise RemoteFailure."""
+    """One protocol. All methods but `open` raise RemoteFailure."""
 
     def open(self, url: str, token: str, ca_file: str) -> S:
-        """The service there; nothing is asked yet. Raises VisionError."""
+        """A service at an address; nothing is asked yet. Raises VisionError."""
         ...
 
     def describe(self, service: S) -> Shape:
-        """What the service sees with; checked against the model that is meant."""
+        """The service's model, checked against the one that is meant."""
         ...
 
     def embed(self, service: S, pictures: Sequence[wire.Pixels], shape: Shape) -> wire.Vectors:
-        """(N, D) of N small pictures."""
+        """(N, D) vectors of N small pictures."""
         ...
 
 
@@ -38,7 +38,7 @@ class DedupdDialect:
     """`dedupd serve-embed`."""
 
     def __init__(self, model: Model, known: Shape | None) -> None:
-        """`known`: the shape of the model, where it is known without the model."""
+        """`known`: the shape of the model, when it is known without the model."""
         self._meant, self._known = wire.identity(model), known
 
     def open(self, url: str, token: str, ca_file: str) -> Endpoint:
@@ -86,12 +86,13 @@ class DedupdDialect:
 
 
 class KServeDialect:
-    """The Open Inference Protocol v2 (Triton, and what speaks like it), over HTTP or gRPC."""
+    """The Open Inference Protocol v2 (Triton and compatible servers), over HTTP or gRPC."""
 
     def __init__(
         self, model: Model, known: Shape | None, service: Callable[[str, str, str], kserve.KServeService]
     ) -> None:
-        """`known`: the shape of the model, where it is known without the model; `service`: (url, token, ca_file) -> one."""
+        """`known`: the shape of the model, when it is known without the model; `service`: (url, token,
+        ca_file) -> a KServeService."""
         self._model, self._known, self._service = model, known, service
 
     def open(self, url: str, token: str, ca_file: str) -> kserve.KServeService:
@@ -116,7 +117,7 @@ class KServeDialect:
         return shape
 
     def _shape_there(self, service: kserve.KServeService) -> Shape:
-        """As its name tells it: the model is there once, made by one recipe."""
+        """The shape that its name says: the model must be there once, made by one recipe."""
         found = {kserve.shape_in(self._model, name) for name in service.models()} - {None}
         if len(found) == 1 and (shape := found.pop()) is not None:
             return shape
@@ -138,7 +139,7 @@ class KServeDialect:
 
 
 def dialect_for(protocol: str, model: Model) -> Dialect[Any]:
-    """How a service that speaks `protocol` is asked for `model`."""
+    """How a service with `protocol` is asked for `model`."""
     known = families()[model.family].shape
     if protocol == "dedupd":
         return DedupdDialect(model, known)

@@ -1,8 +1,9 @@
-"""An embedder whose model is elsewhere: small pictures go to the services, vectors come back checked.
+"""An embedder whose model is on another machine: small pictures are sent, vectors come back and are checked.
 
-Owns what happens when none can be asked: `remote` waits, then says so; `auto` sees here, batch by batch, and tries again
-later. Must never mix models or recipes, and never send anything but the small picture. It lives in the vision worker,
-where pictures and vectors are: a process of its own between the two would be told to send just the same.
+Owns what happens when no service answers: 'remote' waits, then fails; 'auto' embeds here, batch by batch, and
+tries again later. Must never mix models or recipes, and never send anything but the small picture. It runs in
+the vision worker, where pictures and vectors are: a separate process between the two would have to send the
+same.
 """
 
 from __future__ import annotations
@@ -25,31 +26,32 @@ from dedupd.adapters.vision.remote.wire import Pixels, Vectors
 from dedupd.errors import VisionError
 
 PICTURES = 8
-"""In one request: on a CPU more take no less time each."""
+"""Pictures in one request: on a CPU, more of them take no less time each."""
 AT_ONCE = 4
-"""Requests on their way, to all services together."""
+"""Requests in progress at a time, to all services together."""
 BATCH = PICTURES * AT_ONCE
 PATIENCE = 20.0
-"""Seconds that `remote` tries again before it gives up."""
+"""Seconds for which 'remote' tries again before it gives up."""
 Say = Callable[[str], None]
 
 
 class RemoteEmbedder(Generic[S]):
-    """As an embedder here: `prepare` from several threads, `embed` from one."""
+    """Used like a local embedder: `prepare` from several threads, `embed` from one."""
 
     def __init__(
         self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,
         busy: Callable[[], AbstractContextManager[None]] = nullcontext, patience: float = PATIENCE,
     ) -> None:  # fmt: skip
-        """`busy` is entered for as long as somebody is waited for. `local` makes the same embedder here, for `auto`; None: `remote`. `say` is told when it changes.
+        """`busy` is entered while a service is waited for. `local` makes the same embedder here, for 'auto';
+        None: 'remote'. `say` is called when that changes.
 
-        Raises VisionError when nobody can be asked and nobody is here.
+        Raises VisionError when no service answers and there is no local embedder.
         """
         self._endpoints, self._dialect, self._say, self._make_local = endpoints, dialect, say, local
         self._busy = busy
         self._patience = patience if local is None else 0.0
         self._here = False
-        """Whether the last batch was seen here."""
+        """Whether the last batch was embedded here."""
         self.note = self._place
         try:
             self._shape: Shape | None = endpoints.call(dialect.describe, patience=self._patience)
@@ -63,11 +65,11 @@ class RemoteEmbedder(Generic[S]):
         self._requests = ThreadPoolExecutor(AT_ONCE, "remote")
 
     def prepare(self, image: Image.Image) -> Pixels:
-        """(S, S, 3): all that travels of a photo."""
+        """(S, S, 3): the only part of a photo that is sent."""
         return self._local.prepare(image) if self._shape is None else picture(image, self._shape)
 
     def embed(self, batch: Pixels) -> Vectors:
-        """(N, D) unit vectors. Raises VisionError when nobody could be asked."""
+        """(N, D) unit vectors. Raises VisionError when no service answered."""
         if self._shape is None:
             return self._local.embed(batch)
         parts = [batch[at : at + PICTURES] for at in range(0, len(batch), PICTURES)]
@@ -79,7 +81,7 @@ class RemoteEmbedder(Generic[S]):
         self._note_place(here=bool(missing), why=str(rows[missing[0]]) if missing else "")
         return np.concatenate(
             [
-                self._see_here(part) if isinstance(each, str) else each
+                self._embed_locally(part) if isinstance(each, str) else each
                 for part, each in zip(parts, rows, strict=True)
             ]
         )
@@ -97,7 +99,7 @@ class RemoteEmbedder(Generic[S]):
         except Unreachable as why:
             return str(why)
 
-    def _see_here(self, part: Pixels) -> Vectors:
+    def _embed_locally(self, part: Pixels) -> Vectors:
         with self._busy():
             local = self._local
         if (local.side, local.dimensions) != (self.side, self.dimensions):
@@ -126,7 +128,7 @@ def connect(
     remote: RemoteServices, model: Model, load_here: Callable[[], Embedder | None], say: Say,
     busy: Callable[[], AbstractContextManager[None]],
 ) -> Embedder:  # fmt: skip
-    """The embedder that was configured. Raises VisionError."""
+    """The embedder that is configured. Raises VisionError."""
     dialect = dialect_for(remote.protocol, model)
     token = token_from(remote.token_file)
     endpoints = Endpoints([dialect.open(url, token, remote.ca_file) for url in remote.urls])

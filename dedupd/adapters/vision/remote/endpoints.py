@@ -1,7 +1,8 @@
-"""HTTP to the services that the owner named: one request, one deadline, and a rest for those that fail.
+"""HTTP to the services that the owner named: one request, one deadline, and a pause for services that fail.
 
-Owns the only network sockets of the worker. Must never follow a redirect, use a proxy, ask another address than those it
-was given, or read more of an answer than was asked for. Standard library only: what a request needs is little.
+Owns the only network sockets of the worker. Must never follow a redirect, use a proxy, connect to another
+address than those it was given, or read more of an answer than was asked for. Uses the standard library only,
+because a request needs little.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from dedupd.errors import VisionError
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-"""For a whole answer, however it drips: a large model on a busy CPU takes its time."""
+"""Seconds for a whole answer, even when it comes slowly: a large model on a busy CPU takes long."""
 FIRST_REST, LONGEST_REST = 5.0, 300.0
-"""Seconds that a service which failed is left alone: twice as long after each failure in a row."""
+"""Seconds for which a service that failed is not asked: doubled after each failure in a row."""
 T = TypeVar("T")
 
 
 class Service(Protocol):
-    """Whatever is asked at one address."""
+    """A client of one address."""
 
     url: str
 
@@ -43,19 +44,20 @@ class RemoteFailure(Exception):
 
 
 class RemoteRefusal(RemoteFailure):
-    """It sees otherwise, or answers what cannot be true: nothing of it is used, and it rests as long as there is."""
+    """It has another model, or its answer cannot be correct: nothing of it is used, and it pauses for the
+    longest time."""
 
 
 class RemoteLate(RemoteFailure):
-    """It did not answer in time: to ask it again soon would cost as much again."""
+    """It did not answer in time; asking it again soon would take as long again."""
 
 
 class RemoteBusy(RemoteFailure):
-    """It has more to do than it takes: no failure."""
+    """It has too many requests: no failure."""
 
 
 class Unreachable(Exception):
-    """None of the services can be asked now; a clause for people."""
+    """No service can be asked now; a clause for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class Endpoint:
     """One service. `ask` may be called from several threads."""
 
     def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
-        """Raises VisionError for certificates that cannot be read."""
+        """Raises VisionError when certificates cannot be read."""
         self.url = url.rstrip("/")
         at = urlsplit(self.url)
         self._secure, self._host = at.scheme == "https", at.hostname or ""
@@ -93,20 +95,21 @@ class Endpoint:
         *,
         most: int,
     ) -> RemoteAnswer:
-        """One request. `most` bytes of an answer are read. Raises RemoteFailure."""
+        """One request. At most `most` bytes of the answer are read. Raises RemoteFailure."""
         with self._connection() as (connection, kept):
             try:
                 return self._talk(connection, method, path, body, headers or {}, most)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 if not kept:
                     raise
-                # It had closed the line in between, as servers do. Asking twice changes nothing there.
+                # The server had closed the kept connection meanwhile, as servers do. Asking twice changes
+                # nothing there.
                 connection.close()
                 return self._talk(connection, method, path, body, headers or {}, most)
 
     @contextlib.contextmanager
     def _connection(self) -> Generator[tuple[http.client.HTTPConnection, bool]]:
-        """A line to it, and whether it was used before."""
+        """A connection to it, and whether it was used before."""
         try:
             connection, kept = self._idle.pop(), True
         except IndexError:
@@ -164,7 +167,7 @@ class Endpoint:
         )
 
     def close(self) -> None:
-        """Let the lines go that wait for the next request."""
+        """Close the connections that are kept for the next request."""
         while self._idle:
             self._idle.pop().close()
 
@@ -180,7 +183,7 @@ def _clause(error: Exception) -> str:
 
 
 def raise_for(url: str, answer: RemoteAnswer) -> None:
-    """Raises the failure that an answer tells of."""
+    """Raise the failure that an answer means."""
     if answer.status == 200:
         return
     told = f"{url} answers {answer.status}{_sentence(answer.body)}"
@@ -192,7 +195,7 @@ def raise_for(url: str, answer: RemoteAnswer) -> None:
 
 
 def _sentence(body: bytes) -> str:
-    """What it says of it."""
+    """The answer's own error message."""
     try:
         said: Any = json.loads(body)
     except ValueError:
@@ -204,20 +207,20 @@ def _sentence(body: bytes) -> str:
 
 
 def printable(said: str) -> str:
-    """A stranger's words, cut and without what a terminal would obey."""
+    """Text from a remote machine, cut, without anything that a terminal would execute."""
     return "".join(letter for letter in said if letter.isprintable())[:300]
 
 
 @dataclass(slots=True)
 class _Standing:
-    """How one service has been."""
+    """The state of one service: failures in a row, and until when it pauses."""
 
     failures: int = 0
     rests_until: float = 0.0
 
 
 class Endpoints(Generic[S]):
-    """The services in turn, but for those that rest (a circuit breaker each). For several threads."""
+    """The services in turn, without those that pause (a circuit breaker for each). Thread-safe."""
 
     def __init__(self, endpoints: Sequence[S], clock: Callable[[], float] = time.monotonic) -> None:
         self.all = list(endpoints)
@@ -226,7 +229,8 @@ class Endpoints(Generic[S]):
         self._why = ""
 
     def call(self, ask: Callable[[S], T], *, patience: float = 0.0) -> T:
-        """What the first that can be asked answers. Raises Unreachable, after `patience` (s) of trying again."""
+        """The answer of the first service that can be asked. Raises Unreachable, after trying again for
+        `patience` seconds."""
         end = self._clock() + patience
         pause = 0.2
         while True:
@@ -268,7 +272,7 @@ class Endpoints(Generic[S]):
 
 
 def token_from(path: str) -> str:
-    """What the file holds; '' without a file. Raises VisionError."""
+    """The token in the file; '' without a file. Raises VisionError."""
     if not path:
         return ""
     try:

@@ -1,7 +1,7 @@
-"""Open Inference Protocol v2 (KServe, Triton): what a model is called there, what is said of it, and its HTTP form.
+"""Open Inference Protocol v2 (KServe, Triton): the name of a model there, its description, and the HTTP form.
 
-In binary, JSON comes first, its length in a header, then the tensors as they lie in memory. Must never believe a length
-that it is told.
+In the binary form, JSON comes first, with its length in a header, then the tensors as they are in memory.
+Must never trust a length in an answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RECIPE_IN_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
-    """What a server says of one tensor."""
+    """A server's description of one tensor."""
 
     name: str
     datatype: str
@@ -37,8 +37,8 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTold:
-    """What a server says of one model."""
+class ModelMetadata:
+    """A server's description of one model."""
 
     name: str
     inputs: tuple[Tensor, ...]
@@ -46,33 +46,33 @@ class ModelTold:
 
 
 class KServeService(Service, Protocol):
-    """One server, by one of the protocol's forms. All raise RemoteFailure."""
+    """One server, through one of the protocol's forms. All methods raise RemoteFailure."""
 
     def models(self) -> Sequence[str]:
-        """The names of all that it has."""
+        """The names of all its models."""
         ...
 
-    def describe(self, name: str) -> ModelTold | None:
-        """What it says of a model; None for no answer of this protocol."""
+    def describe(self, name: str) -> ModelMetadata | None:
+        """The description of a model; None when the answer is not of this protocol."""
         ...
 
     def infer(self, name: str, pictures: NDArray[np.uint8], dimensions: int) -> NDArray[np.float32]:
-        """(N, dimensions) of (N, S, S, 3), by that model."""
+        """(N, dimensions) vectors of (N, S, S, 3) pictures, by that model."""
         ...
 
 
 def model_name(model: Model, shape: Shape) -> str:
-    """Model and recipe in one name, of what a folder and an address can hold."""
+    """Model and recipe in one name, with characters that a folder and an address can hold."""
     return name_prefix(model) + _nameable(recipe_of(shape))
 
 
 def name_prefix(model: Model) -> str:
-    """How the names of this model begin, by whatever recipe."""
+    """The prefix of this model's names, for any recipe."""
     return _nameable(f"dedupd-{identity(model)}-")
 
 
 def shape_in(model: Model, name: str) -> Shape | None:
-    """The shape that a name tells of this model; None for the name of another model, or of another recipe."""
+    """The shape that a name states for this model; None for the name of another model or another recipe."""
     prefix = name_prefix(model)
     told = _RECIPE_IN_NAME.fullmatch(name.removeprefix(prefix)) if name.startswith(prefix) else None
     if told is None:
@@ -89,10 +89,10 @@ def _nameable(text: str) -> str:
 
 
 class KServeOverHttp:
-    """A server that takes and gives tensors in binary."""
+    """A server that takes and returns tensors in binary."""
 
     def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
-        """Raises VisionError for certificates that cannot be read."""
+        """Raises VisionError when certificates cannot be read."""
         self._endpoint = Endpoint(url, token, ca_file)
         self.url = self._endpoint.url
 
@@ -105,12 +105,12 @@ class KServeOverHttp:
         except (ValueError, KeyError, TypeError):
             raise RemoteRefusal(f"{self.url} does not say which models it has") from None
 
-    def describe(self, name: str) -> ModelTold | None:
+    def describe(self, name: str) -> ModelMetadata | None:
         answer = self._endpoint.ask("GET", f"/v2/models/{name}", most=MOST_SAID)
         raise_for(self.url, answer)
         try:
             said: Any = json.loads(answer.body)
-            return ModelTold(
+            return ModelMetadata(
                 name=said["name"], inputs=_tensors(said["inputs"]), outputs=_tensors(said["outputs"])
             )
         except (ValueError, KeyError, TypeError):
@@ -130,7 +130,7 @@ class KServeOverHttp:
             raise RemoteRefusal(f"{self.url} answers what cannot be right: {error}") from None
 
     def close(self) -> None:
-        """Let its lines go."""
+        """Close its connections."""
         self._endpoint.close()
 
 
@@ -158,7 +158,7 @@ def request(pictures: NDArray[np.uint8]) -> tuple[int, bytes]:
 
 
 def rows_of(body: bytes, length: str, name: str, count: int, dimensions: int) -> NDArray[np.float32]:
-    """The vectors of an answer. Raises ValueError in words."""
+    """The vectors of an answer. Raises ValueError with a sentence."""
     if not length.isdecimal() or len(length) > 9 or int(length) > len(body):
         raise ValueError("no binary tensor: it must know the binary tensor extension")
     head, tail = body[: int(length)], body[int(length) :]
@@ -173,7 +173,8 @@ def rows_of(body: bytes, length: str, name: str, count: int, dimensions: int) ->
 def rows_in(
     raw: bytes, model: str, outputs: Sequence[Tensor], name: str, count: int, dimensions: int
 ) -> NDArray[np.float32]:
-    """(count, dimensions) of `raw`, once what is said of it is what was asked for. Raises ValueError in words."""
+    """(count, dimensions) vectors from `raw`, once its description is as requested. Raises ValueError with a
+    sentence."""
     if model != name or outputs != (Tensor(name=OUTPUT, datatype="FP32", shape=(count, dimensions)),):
         raise ValueError(f"not {count} vectors of {dimensions} numbers by {name}")
     if len(raw) != 4 * count * dimensions:

@@ -1,9 +1,9 @@
-"""Open Inference Protocol v2 over gRPC: its few messages, and one server that is asked by them.
+"""Open Inference Protocol v2 over gRPC: its few messages, and a client of one server.
 
-Owns how gRPC is asked, each call with a deadline; the only module that imports grpc. Must never use a proxy, look up more
-than the address that it was given, or take a message of another size than can be right.
-The messages are those of the published grpc_predict_v2.proto, as far as they are used, by its field numbers: Triton's own
-client would bring the same, and with it a protobuf older than what the libraries here need.
+Owns how gRPC is called, each call with a deadline; the only module that imports grpc. Must never use a proxy,
+resolve any address but the one it was given, or accept a message of an impossible size. The messages are
+those of the published grpc_predict_v2.proto, as far as they are used, with its field numbers: Triton's own
+client would bring the same, together with a protobuf older than the one the libraries here need.
 """
 
 # pyright: reportMissingImports=false, reportMissingModuleSource=false, reportMissingTypeStubs=false
@@ -32,12 +32,12 @@ from dedupd.adapters.vision.remote.endpoints import (
     RemoteRefusal,
     printable,
 )
-from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, ModelTold, Tensor, rows_in
+from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, ModelMetadata, Tensor, rows_in
 from dedupd.errors import VisionError
 
 SERVICE = "inference.GRPCInferenceService"
 _MOST = 4 << 20
-"""Bytes of one answer: sixty-four vectors of a large model are half of it."""
+"""Bytes of one answer, at most: sixty-four vectors of a large model are half of it."""
 _MESSAGES: dict[str, tuple[str, ...]] = {
     "RepositoryIndexRequest": (),
     "ModelIndex": ("1 name string",),
@@ -59,12 +59,12 @@ _MESSAGES: dict[str, tuple[str, ...]] = {
         "1 model_name string", "5 outputs *InferOutputTensor", "6 raw_output_contents *bytes",
     ),
 }  # fmt: skip
-"""Number, name and type of each field; * for any number of them."""
+"""Number, name and type of each field; * for a repeated one."""
 
 
 @lru_cache(maxsize=1)
 def messages() -> dict[str, Any]:
-    """The class of each message, in a pool of their own: Triton's client may be loaded beside them."""
+    """The class of each message, in a separate pool: Triton's client may be loaded in the same process."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     file = descriptor_pb2.FileDescriptorProto(
@@ -86,10 +86,10 @@ def messages() -> dict[str, Any]:
 
 
 class KServeOverGrpc:
-    """One server. May be asked from several threads."""
+    """A client of one server. Thread-safe."""
 
     def __init__(self, url: str, token: str = "", ca_file: str = "") -> None:
-        """Raises VisionError: gRPC is not installed, the address or the certificates cannot be used."""
+        """Raises VisionError: gRPC is not installed, or the address or the certificates cannot be used."""
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what fails is told in our words
         try:
             import grpc
@@ -117,9 +117,11 @@ class KServeOverGrpc:
         answer = self._ask("RepositoryIndex", messages()["RepositoryIndexRequest"]())
         return [each.name for each in answer.models]
 
-    def describe(self, name: str) -> ModelTold | None:
+    def describe(self, name: str) -> ModelMetadata | None:
         answer = self._ask("ModelMetadata", messages()["ModelMetadataRequest"](name=name))
-        return ModelTold(name=answer.name, inputs=_tensors(answer.inputs), outputs=_tensors(answer.outputs))
+        return ModelMetadata(
+            name=answer.name, inputs=_tensors(answer.inputs), outputs=_tensors(answer.outputs)
+        )
 
     def infer(self, name: str, pictures: NDArray[np.uint8], dimensions: int) -> NDArray[np.float32]:
         known = messages()
@@ -138,7 +140,7 @@ class KServeOverGrpc:
             raise RemoteRefusal(f"{self.url} answers what cannot be right: {error}") from None
 
     def close(self) -> None:
-        """Let the line go."""
+        """Close the connection."""
         self._channel.close()
 
     def _ask(self, method: str, request: Any) -> Any:
@@ -195,7 +197,7 @@ def _target(host: str, port: int) -> str:
 
 
 def _certificates(ca_file: str) -> bytes | None:
-    """Those that are trusted; without a file the system's, as over HTTP. Raises VisionError."""
+    """The trusted certificates; without a file the system's, as over HTTP. Raises VisionError."""
     path = ca_file or ssl.get_default_verify_paths().cafile
     try:
         return Path(path).read_bytes() if path else None
@@ -208,7 +210,7 @@ def _tensors(said: Any) -> tuple[Tensor, ...]:
 
 
 def _raw(answer: Any) -> bytes:
-    """The numbers of the one output, which a server may give as they lie in memory or as a list."""
+    """The numbers of the one output, which a server may send as raw memory or as a list."""
     if answer.raw_output_contents:
         return b"".join(answer.raw_output_contents)
     return b"".join(np.asarray(each.contents.fp32_contents, "<f4").tobytes() for each in answer.outputs)

@@ -1,7 +1,7 @@
-"""How a model's small picture is made of a photo, without the model: a resize that Pillow does.
+"""How a model's small picture is made from a photo, without the model: a resize that Pillow does.
 
-Owns the search for it: a model's own preparation is tried against each way there is, and only what gives the very same
-numbers counts. Must never guess.
+Owns the search for it: a model's own preprocessing is compared with each known way, and only one that gives
+exactly the same numbers counts. Must never guess.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PROBES = ((640, 480), (301, 517), (224, 224), (1021, 337))
 
 
 def picture(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
-    """(side, side, 3): the whole photo squashed, or its middle."""
+    """(side, side, 3): the whole photo squashed, or its middle cropped."""
     image = image.convert("RGB")
     way = Image.Resampling[shape.resample.upper()]
     side, (width, height) = shape.side, image.size
@@ -32,7 +32,7 @@ def picture(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
 
 
 def shape_of(embedder: Embedder) -> Shape | None:
-    """How its pictures are made; None: in a way of its own, so that it can only see where the photos are."""
+    """How its pictures are made; None: in a way of its own, so that it can only run where the photos are."""
     random = np.random.default_rng(0)
     probes = [
         Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8))

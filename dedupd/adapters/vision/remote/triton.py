@@ -1,8 +1,8 @@
 """Writes a model for Triton: `python -m dedupd.adapters.vision.remote.triton FOLDER EMBEDDER CACHE`.
 
-Owns the layout of its model repository: FOLDER/NAME/config.pbtxt and FOLDER/NAME/1/model.onnx. Must never write over what is
-there, nor a graph that sees otherwise than the embedder here. Started by `dedupd models export`, which loads no model
-itself; prints the name, or one sentence with exit 1.
+Owns the layout of its model repository: FOLDER/NAME/config.pbtxt and FOLDER/NAME/1/model.onnx. Must never
+overwrite what is there, nor write a graph whose vectors differ from those of the embedder here. Started by
+`dedupd models export`, which loads no model itself; prints the name, or one sentence with exit 1.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from dedupd.errors import DedupdError, UsageError, VisionError
 
 _BATCH = 64
 _LEAST_COSINE = 0.999
-"""Between the graph and the embedder here: half of the numbers of a GPU or a new CPU stay within it."""
+"""Least cosine between the graph and the embedder here: half precision on a GPU or a new CPU stays above it.
+"""
 _PROBES = 6
 
 
 def export(folder: Path, embedder: str, cache: Path) -> str:
-    """The name of the model that was written. Raises UsageError, VisionError."""
+    """Write the model; returns its name. Raises UsageError, VisionError."""
     model = settle(choose(embedder)[0])
     family = families().get(model.family)
     if family is None or family.to_onnx is None or (here := load(model, cache)) is None:
@@ -55,7 +56,8 @@ def export(folder: Path, embedder: str, cache: Path) -> str:
 
 
 def _compare(graph: bytes, here: Embedder, shape: Shape, model: Model) -> None:
-    """The graph sees as the embedder does, and each picture alike alone and in company. Raises VisionError."""
+    """Check that the graph gives the embedder's vectors, and the same for a picture alone and in a batch.
+    Raises VisionError."""
     pictures = _probes(shape)
     run = onnx_runner(graph)
     expected = here.embed(np.stack([here.prepare(Image.fromarray(each)) for each in pictures]))

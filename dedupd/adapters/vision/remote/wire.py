@@ -28,19 +28,19 @@ Vectors = NDArray[np.float32]
 
 MODEL_HEADER, RECIPE_HEADER = "X-Dedupd-Model", "X-Dedupd-Recipe"
 MOST_PICTURES = 64
-"""In one request."""
+"""Pictures in one request, at most."""
 MOST_SIDE = 1024
-"""Px; the largest models of today see 560."""
+"""Px, at most; the largest models of today take 560."""
 MOST_DIMENSIONS = 8192
 MOST_SAID = 1 << 16
-"""Bytes of an answer in words."""
+"""Bytes of an answer in words, at most."""
 _LENGTH = struct.Struct("<I")
 _NORM_SLACK = 0.01
-"""Of a unit vector in float16: its rounding is 20 times smaller."""
+"""Allowed error of a vector's length in float16: rounding is 20 times smaller."""
 
 
 class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service says of itself."""
+    """A service's description of itself."""
 
     model: str
     recipe: str
@@ -48,30 +48,31 @@ class ServiceDescription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identity(model: Model) -> str:
-    """What both ends call a model; in ASCII, as headers are."""
+    """The name that both ends use for a model; ASCII, because it is sent in headers."""
     named = f"{model.family}:{model.name}#{model.digest}" if model.checkpoint else model.id
     return quote(named, safe="/:#")
 
 
 def recipe_of(shape: Shape) -> str:
-    """Equal for ends that decode alike and make the same small picture of a photo: vectors of others must not meet."""
+    """Equal for ends that decode and resize alike: vectors with different recipes must not be mixed."""
     return f"{RECIPE}/{shape.fit}/{shape.resample}/{shape.side}/{shape.dimensions}"
 
 
 def largest(shape: Shape) -> int:
-    """Bytes that one picture may have: lossless, so that noise may take as much as raw, and a little more."""
+    """Bytes of one picture, at most: lossless, so noise may need as much as raw pixels and a little more."""
     return 4 * shape.side * shape.side + 1024
 
 
 def encode(picture: Pixels) -> bytes:
-    """(S, S, 3) as a lossless WebP. With the least effort: a sixteenth of the time for a tenth more bytes."""
+    """(S, S, 3) as a lossless WebP, with the least effort: a sixteenth of the time for a tenth more bytes."""
     written = io.BytesIO()
     Image.fromarray(picture).save(written, "WEBP", lossless=True, method=0, quality=0)
     return written.getvalue()
 
 
 def decode(data: bytes, side: int) -> Pixels:
-    """The (side, side, 3) of a WebP. Raises ValueError in words, before it decodes what has another size."""
+    """The (side, side, 3) pixels of a WebP. Raises ValueError with a sentence, before it decodes a picture of
+    another size."""
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
             if image.size != (side, side) or getattr(image, "n_frames", 1) != 1:
@@ -88,7 +89,7 @@ def pack(pictures: Sequence[bytes]) -> bytes:
 
 
 def unpack(body: bytes, most_bytes: int) -> list[bytes]:
-    """The pictures of a body. Raises ValueError in words."""
+    """The pictures of a body. Raises ValueError with a sentence."""
     pictures: list[bytes] = []
     at = 0
     while at < len(body):
@@ -110,7 +111,7 @@ def unpack(body: bytes, most_bytes: int) -> list[bytes]:
 
 
 def vectors_of(rows: Vectors, count: int) -> Vectors:
-    """(count, D) rows as they came, once they are what an index may hold. Raises ValueError in words."""
+    """(count, D) rows, once they are valid for an index. Raises ValueError with a sentence."""
     if len(rows) != count:
         raise ValueError(f"{len(rows)} vectors for {count} pictures")
     norms = np.linalg.norm(rows.astype(np.float64), axis=1)
@@ -120,7 +121,7 @@ def vectors_of(rows: Vectors, count: int) -> Vectors:
 
 
 def read_rows(body: bytes, count: int, dimensions: int) -> Vectors:
-    """The vectors of an answer. Raises ValueError in words."""
+    """The vectors of an answer. Raises ValueError with a sentence."""
     if len(body) != 2 * count * dimensions:
         raise ValueError(
             f"{len(body)} bytes for {count} vectors of {dimensions} float16: {2 * count * dimensions} are right"

@@ -1,6 +1,8 @@
-"""The line to the daemon: one connection for all browsers, kept up, and its notices passed on to whoever listens.
+"""The connection to the daemon: one for all browsers, reconnected when lost; its notices are passed on to
+listeners.
 
-Must never repeat an act by itself: when the line breaks, whether it was done shows when its key is sent again.
+Must never repeat an act by itself: after a lost connection, sending the same key again shows whether it was
+done.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from dedupd.protocol.results import Confirmed
 
 R = TypeVar("R", bound=msgspec.Struct)
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
-"""Seconds between attempts to connect; doubled after each."""
+"""Seconds between attempts to connect: the first wait, doubled after each attempt up to the longest."""
 BEHIND = 100
-"""Notices that a listener may be behind; then it is told to ask for everything again."""
+"""Notices that may wait for a listener; after that it is told to ask for everything again."""
 
 
-class LineChanged(Notice, kw_only=True):
-    """Of this server, not of the daemon: whether one answers."""
+class ConnectionChanged(Notice, kw_only=True):
+    """Sent by this server, not by the daemon: whether a daemon answers."""
 
     method = "line"
     daemon: str
@@ -38,7 +40,7 @@ class LineChanged(Notice, kw_only=True):
 Listener = asyncio.Queue[Notice]
 
 
-class Line:
+class DaemonConnection:
     """Use: `async with asyncio.TaskGroup()` or a task for `run`; `ask` at any time."""
 
     def __init__(self, socket: Path) -> None:
@@ -49,7 +51,7 @@ class Line:
         self._listeners: set[Listener] = set()
 
     async def run(self) -> None:
-        """Connects, follows, reconnects; returns only when cancelled."""
+        """Connect, follow, reconnect, again and again; returns only when cancelled."""
         try:
             while True:
                 try:
@@ -57,9 +59,9 @@ class Line:
                     self._wait = FIRST_WAIT
                     await connection.closed()
                     self._drop(connection)
-                    self._tell(LineChanged(daemon="stopped", why="the daemon went away"))
+                    self._tell(ConnectionChanged(daemon="stopped", why="the daemon went away"))
                 except DedupdError as error:
-                    self._tell(LineChanged(daemon="stopped", why=str(error)))
+                    self._tell(ConnectionChanged(daemon="stopped", why=str(error)))
                 await asyncio.sleep(self._wait)
                 self._wait = min(self._wait * 2, LONGEST_WAIT)
         finally:
@@ -67,11 +69,12 @@ class Line:
                 await self._connection.close()
 
     def retry_often(self) -> None:
-        """A daemon is being started."""
+        """Try to connect often for a while, because a daemon is being started."""
         self._wait = FIRST_WAIT
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on
-        """Raises NoDaemon (nobody answers, or the line broke), DaemonRefused (the daemon's sentence), ProtocolError."""
+        """Raises NoDaemon (nobody answers, or the connection was lost), DaemonRefused (with the daemon's
+        sentence), ProtocolError."""
         connection = self._connection or await self._up()
         try:
             return await connection.ask(request, result, timeout)
@@ -81,7 +84,7 @@ class Line:
             raise
 
     def _drop(self, connection: Connection) -> None:
-        """Another may be in its place already."""
+        """Drop this connection, unless another has replaced it already."""
         if self._connection is connection:
             self._connection = None
 
@@ -96,7 +99,7 @@ class Line:
                     await connection.close()
                     raise
                 self._connection = connection
-                self._tell(LineChanged(daemon="running"))
+                self._tell(ConnectionChanged(daemon="running"))
             return self._connection
 
     @property
@@ -109,9 +112,9 @@ class Line:
 
     @contextlib.contextmanager
     def listen(self) -> Generator[Listener]:
-        """What the daemon says from now on, and first whether there is one."""
+        """The notices from now on; first, whether a daemon answers."""
         listener = Listener(BEHIND)
-        listener.put_nowait(LineChanged(daemon="stopped" if self._connection is None else "running"))
+        listener.put_nowait(ConnectionChanged(daemon="stopped" if self._connection is None else "running"))
         self._listeners.add(listener)
         try:
             yield listener

@@ -13,7 +13,7 @@ import pytest
 from dedupd.errors import UsageError
 from dedupd.protocol.requests import Approve
 from dedupd.web import listening
-from dedupd.web.door import site_of
+from dedupd.web.access_control import site_of
 from dedupd.web.listening import listen_on
 from dedupd.web.tokens import Tokens, token_in
 from tests.fakes.daemon import FakeDaemon
@@ -156,6 +156,18 @@ async def test_games_with_paths_lead_nowhere(served: Served) -> None:
     for path in games:
         sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
         assert (await raw(served, sent.encode())).split()[1] in {b"404", b"422"}, path
+
+
+async def test_what_is_no_request_is_told_so_as_every_error(served: Served) -> None:
+    for sent in (
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 99_999,
+    ):
+        head, _, body = (await raw(served, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ") and json.loads(body)["error"]["code"] == "malformed", sent[
+            :30
+        ]
 
 
 async def test_a_client_that_does_not_finish_its_head_is_let_go(

@@ -1,7 +1,8 @@
-"""The line to the daemon: connect, ask, receive notices, reconnect. Posts Textual messages; never touches a widget.
+"""The connection to the daemon: connect, ask, receive notices, reconnect. Posts Textual messages; never
+touches a widget.
 
-Must never repeat an acting request by itself: when the line breaks, only the state after the reconnect shows whether
-the request was done.
+Must never repeat an acting request by itself: after a lost connection only the state read after the reconnect
+shows whether the request was done.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 
 @dataclass
 class Connected(Message):
-    """A daemon answers and sends its notices from now on."""
+    """A daemon answers, and its notices arrive from now on."""
 
     hello: Hello
 
@@ -48,7 +49,7 @@ class NoticeReceived(Message):
     notice: Notice
 
 
-class DaemonLine:
+class DaemonLink:
     """One connection, kept up for as long as `run` runs."""
 
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
@@ -58,7 +59,7 @@ class DaemonLine:
         self._retry_at_once = asyncio.Event()
 
     async def run(self) -> None:
-        """Connect, receive notices, reconnect; returns only when cancelled."""
+        """Connect, receive notices, reconnect, again and again; returns only when cancelled."""
         wait = FIRST_WAIT
         while True:
             connection = Connection(self.path, self._receive)
@@ -78,7 +79,7 @@ class DaemonLine:
             wait = FIRST_WAIT if await self._wait(wait) else min(wait * 2, LONGEST_WAIT)
 
     def retry_now(self) -> None:
-        """Connect again without waiting: a daemon was just started."""
+        """Connect again without waiting, for example because a daemon was just started."""
         self._retry_at_once.set()
 
     async def ask(self, request: Request, result: type[R], timeout: float | None = 30.0) -> R:  # noqa: ASYNC109 - passed on

@@ -1,10 +1,13 @@
-"""Who is let in: the right Host, no foreign page, the token. Everything else is turned away before any work is done.
+"""Access control: the right Host, no page of another site, the token. All other requests are refused before
+any work is done.
 
-Owns the headers that every answer carries. Must never let a request through that a web page elsewhere could have caused.
+Owns the headers of every answer. Must never accept a request that a web page of another site could have
+caused.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import socket
@@ -18,14 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dedupd.errors import DedupdError
 from dedupd.web.bodies import refusal
-from dedupd.web.problems import Problem, problem_of
+from dedupd.web.problems import Problem, ending, problem_of
 from dedupd.web.tokens import Tokens
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Nothing from elsewhere, and no script or style inside a page: a file name that is markup stays a name."""
+"""Nothing from other sites, and no script or style inside a page: a file name that is markup stays a name."""
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -36,20 +39,22 @@ _HEADERS = {
 }
 _HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
 AT_ONCE = 64
-"""Requests being answered; a browser opens six."""
+"""Requests answered at a time; a browser opens six connections."""
 _READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Under which names this server may be asked."""
+    """The names under which this server accepts requests."""
 
     scheme: str
     port: int
     hosts: frozenset[str]
-    """Names and addresses; a page elsewhere that gives its own name this address (DNS rebinding) has another one."""
+    """Host names and addresses. A page of another site that points its own name to this address (DNS
+    rebinding) has another name."""
     anywhere: bool = False
-    """It listens beyond this machine: any address is a right one too, as no page elsewhere has an address for a name."""
+    """It listens beyond this machine. Then any IP address is accepted too, because no page of another site
+    has an address as its name."""
 
     @property
     def cookie(self) -> str:
@@ -61,7 +66,7 @@ class Site:
 
 
 def site_of(address: str, port: int, *, tls: bool) -> Site:
-    """The site that is served on this address."""
+    """The site that is served at this address."""
     at = ipaddress.ip_address(address)
     here = {"127.0.0.1", "localhost", "::1"}
     named = {address} if at.is_loopback else {address, *_own_names()}
@@ -88,8 +93,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-class Door:
-    """Wraps the whole app: errors outside of it, and inside, end here as one sentence."""
+class AccessControl:
+    """Wraps the whole application: errors outside and inside of it become one sentence here."""
 
     def __init__(self, app: ASGIApp, site: Site, tokens: Tokens) -> None:
         self._app, self._site, self._tokens = app, site, tokens
@@ -119,21 +124,26 @@ class Door:
         try:
             if self._inside > AT_ONCE:
                 raise Problem(429, "busy", "too many requests are being answered: try again in a moment")
-            inner: ASGIApp = self._let_in(scope) or self._app
+            inner: ASGIApp = self._admit(scope) or self._app
             await inner(scope, receive, hardened)
         except DedupdError as error:
             if not begun:
                 await refusal(problem_of(error))(scope, receive, hardened)
+        except asyncio.CancelledError:  # uvicorn's patience at the end is over, and its own words are no JSON
+            if not begun:
+                await refusal(ending())(scope, receive, hardened)
+            raise
         except Exception as error:  # noqa: BLE001
-            # A defect of ours: the page gets a sentence, and nothing of what is inside.
+            # A bug of ours: the page gets a sentence, and nothing internal.
             if not begun:
                 failed = Problem(500, "failed", f"this could not be answered ({type(error).__name__})")
                 await refusal(failed)(scope, receive, hardened)
         finally:
             self._inside -= 1
 
-    def _let_in(self, scope: Scope) -> Response | None:
-        """None: come in. Raises Problem; a Response sends on whoever brought the token in the address."""
+    def _admit(self, scope: Scope) -> Response | None:
+        """None: the request is accepted. Raises Problem. A Response redirects a browser that brought the
+        token in the address."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._site.knows(host):
@@ -158,7 +168,7 @@ class Door:
         )  # fmt: skip
 
     def _check_origin(self, scope: Scope, headers: Headers, host: str) -> None:
-        """Pages of other servers, those on other ports of this machine too, may neither act nor look."""
+        """Pages of other servers, and of other ports of this machine, may neither act nor read."""
         foreign = Problem(400, "foreign_origin", "another page asked for this: only dedupd's own may")
         origin = headers.get("origin")
         if origin is not None and origin.lower() != f"{self._site.scheme}://{host}".lower():
@@ -173,7 +183,8 @@ class Door:
             raise Problem(
                 401, "no_token", "that token is not the one: open the address that `dedupd web` printed"
             )
-        # On without it, so that it stays in no history and goes nowhere as a referrer.
+        # Redirect to the address without it, so that it stays in no history and is sent to nobody as a
+        # referrer.
         response = RedirectResponse("/", 303)
         response.set_cookie(
             self._site.cookie, self._tokens.cookie, httponly=True, samesite="strict",
@@ -188,7 +199,7 @@ def _token_in_address(scope: Scope) -> str:
 
 
 def bearer_of(headers: Headers) -> str:
-    """What a request says to be the token; '' when it says nothing."""
+    """The token in a request; '' when there is none."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return given.strip() if scheme.lower() == "bearer" else ""
 
