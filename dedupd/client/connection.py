@@ -202,3 +202,16 @@ class Connection:
             # An error without an id is about the line itself, so it answers every open request.
             if id in (asked, None) and not answer.done():
                 answer.set_result(message)
+
+
+async def ask_aside(path: Path, request: Request, result: type[R]) -> R:
+    """One request over a connection of its own, however long it takes: on each, the daemon answers one after another.
+
+    Raises as `Connection.ask` does.
+    """
+    connection = Connection(path)
+    try:
+        await connection.open()
+        return await connection.ask(request, result, None)
+    finally:
+        await connection.close()

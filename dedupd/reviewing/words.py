@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from dedupd.core.politeness import clock_time
 from dedupd.protocol.views import EvidenceView, GroupView, PhotoView, ProgressView, StatusView
 
 RELATIONS = ("exact", "copy", "burst", "similar")
@@ -187,7 +186,8 @@ def progress(view: ProgressView) -> str:
 def resting(status: StatusView, now: float) -> str:
     """Why nothing is done now: 'idle', 'paused until 22:15', 'waits: on battery at 20 %: …'."""
     if status.paused:
-        return f"paused until {clock_time(status.paused_until, now)}" if status.paused_until else "paused"
+        until = local_time(status.paused_until or 0.0).removeprefix(local_time(now)[:11])
+        return f"paused until {until}" if status.paused_until else "paused"
     return f"waits: {plain(status.waits)}" if status.waits else "idle"
 
 

@@ -249,7 +249,7 @@ class LibraryRoutes:
     async def _of_daemon(self, request: Question, kind: type[R]) -> R:
         """Done by the daemon, however long it takes; it goes on when the browser leaves."""
         try:
-            return await self.connection.ask(request, kind, timeout=None)
+            return await self.connection.act(request, kind)
         except NoDaemon as error:
             raise Problem(409, "no_daemon", f"{error}: only a running daemon does that") from None
 

@@ -1,5 +1,5 @@
 """The connection to the daemon: one for all browsers, reconnected when lost; its notices are passed on to
-listeners.
+listeners. One more for each act under way.
 
 Must never repeat an act by itself: after a lost connection, sending the same key again shows whether it was
 done.
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from dedupd.client.connection import Connection
+from dedupd.client.connection import Connection, ask_aside
 from dedupd.errors import DedupdError, NoDaemon
 from dedupd.protocol.notices import Notice, Resync
 from dedupd.protocol.requests import Request, Subscribe
@@ -37,6 +37,9 @@ class ConnectionChanged(Notice, kw_only=True):
     why: str = ""
 
 
+ACTS = 8
+"""Under way at once: the daemon takes 32 connections of all its clients."""
+
 Listener = asyncio.Queue[Notice]
 
 
@@ -47,6 +50,7 @@ class DaemonConnection:
         self._socket = socket
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
+        self._acting = asyncio.Semaphore(ACTS)
         self._wait = FIRST_WAIT
         self._listeners: set[Listener] = set()
 
@@ -82,6 +86,11 @@ class DaemonConnection:
             self._drop(connection)  # not asked again: perhaps it was done
             await connection.close()
             raise
+
+    async def act(self, request: Request, result: type[R]) -> R:
+        """However long it takes; whoever only looks does not wait for it. Raises as `ask`."""
+        async with self._acting:
+            return await ask_aside(self._socket, request, result)
 
     def _drop(self, connection: Connection) -> None:
         """Drop this connection, unless another has replaced it already."""

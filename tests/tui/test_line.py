@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Progressed, Resync, StatusChanged
-from dedupd.protocol.requests import GetMonths, Subscribe
+from dedupd.protocol.requests import Approve, GetGroup, GetMonths, Subscribe
 from dedupd.protocol.views import ProgressView
 from dedupd.tui.app import ReviewApp
 from tests.tui.conftest import Reviewing
@@ -118,6 +118,19 @@ async def test_nothing_is_acted_without_a_daemon(reviewing: Reviewing) -> None:
         await review.calm()
         assert not review.app.action_queue.done
         assert "nothing was done" in review.app.state.log[-1].text
+
+
+async def test_who_looks_does_not_wait_for_an_action_under_way(reviewing: Reviewing) -> None:
+    async with reviewing(groups=8) as review:
+        await review.open_month()
+        review.fake.hold.clear()
+        await review.press("a")
+        await review.until(lambda: review.fake.of(Approve))
+        asked = len(review.fake.of(GetGroup))
+        await review.press("enter")
+        await review.until(lambda: len(review.fake.of(GetGroup)) > asked)
+        review.fake.hold.set()
+        await review.settled()
 
 
 async def test_a_line_that_breaks_during_an_action_repeats_nothing(reviewing: Reviewing) -> None:

@@ -148,6 +148,20 @@ async def test_what_is_declared_holds_together(alone: Served) -> None:
     assert tiers["propertyNames"]["enum"] == ["exact", "copy", "burst", "similar"]
 
 
+async def test_who_looks_does_not_wait_for_what_another_has_asked_to_be_done(
+    served: Served, daemon: FakeDaemon
+) -> None:
+    daemon.hold.clear()
+    act = asyncio.create_task(served.act("/api/groups/1/approve"))
+    async with asyncio.timeout(20):
+        while not daemon.of(Approve):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert (await served.get("/api/groups/3"))["group"]["id"] == 3
+    assert not act.done()
+    daemon.hold.set()
+    assert (await act).json()["moved"]
+
+
 # ---- events
 
 

@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         run,
         help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes; "
         "with 'speed', on photos as large as a camera's beside the naive way; with 'scale', the search of a large library",
-        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed\n"
+        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed\n  dedupd bench speed --card\n"
         "  dedupd bench scale --photos 100000",
     )
     parser.add_argument(
@@ -49,6 +49,10 @@ def add(commands: Commands) -> None:
         "--megapixels", type=_parse_megapixels, default=12.0, help="of each photo, for speed (default: 12)"
     )
     parser.add_argument(
+        "--card", action="store_true",
+        help="for speed: photos read in a second with graphics cards and by the cores alone, ViT-B-32 with random weights",
+    )  # fmt: skip
+    parser.add_argument(
         "--runs", type=parse_positive, default=3, help="for speed and scale: medians of so many (default: 3)"
     )
     parser.add_argument(
@@ -59,9 +63,11 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns exit code 1 when a file would move wrongly."""
+    """Exit 1 when a file would move wrongly."""
+    if arguments.card and arguments.gallery != _SPEED:
+        raise UsageError("--card goes with speed: dedupd bench speed --card")
     if arguments.gallery == _SPEED:
-        return _speed(arguments)
+        return _card(arguments) if arguments.card else _speed(arguments)
     if arguments.gallery == _SCALE:
         return _scale(arguments)
     import tempfile
@@ -166,6 +172,34 @@ def _print_speed(found: Speed) -> None:
     answer(f"naive way               {found.naive}")
     for tool, seconds in found.peers.items():
         answer(f"{tool:<24}{seconds:>10.2f} s")
+
+
+def _card(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from dedupd.bench import card
+
+    with progress_bar(quiet=arguments.json) as progress:
+        found = card.measure(arguments.photos or 512, arguments.megapixels, arguments.runs, progress)
+    if arguments.json:
+        answer_json(asdict(found))
+        return int(ExitCode.OK)
+    answer(
+        f"{found.photos} photos of {found.megapixels:g} Mpixel read, photos a second; median of {found.runs}"
+    )
+    answer(found.machine)
+    answer(found.engine)
+    for title, name in (
+        ("cards decode too", "cards_decoding"),
+        ("with graphics cards", "with_cards"),
+        ("the cores alone", "cores_alone"),
+    ):
+        if (value := getattr(found, name)) is None:
+            answer(f"{title:<24}{'-':>10}   no card is here")
+        else:
+            spread = found.spread[name]
+            answer(f"{title:<24}{value:>10.1f}   {spread.least:.1f} to {spread.greatest:.1f}")
+    return int(ExitCode.OK)
 
 
 def _scale(arguments: argparse.Namespace) -> int:

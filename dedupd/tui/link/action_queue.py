@@ -84,7 +84,7 @@ class ActionQueue:
         try:
             asked = action.requests_now()
             for request in asked:
-                action.add(await self._line.ask(request, Acted, timeout=None))
+                action.add(await self._line.act(request, Acted))
             if action.undoes is not None and action.acted.lessons:
                 await self._forget_undo_lessons(action, action.undoes)
             action.done = True
@@ -107,7 +107,7 @@ class ActionQueue:
         status = await self._line.ask(GetStatus(), StatusView)
         if undone.would_wait({root.path for root in status.root_details if root.consented}):
             for ids in batched(undo.acted.lessons):
-                await self._line.ask(ForgetLessons(lessons=ids, key=new_key()), Acted, timeout=None)
+                await self._line.act(ForgetLessons(lessons=ids, key=new_key()), Acted)
         elif any(group.state == "proposed" for group in undone.before):
             self._app.tell("What came back stays from now on: else it would move again by itself.")
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from textual.message import Message
 
-from dedupd.client.connection import Connection, DaemonRefused
+from dedupd.client.connection import Connection, DaemonRefused, ask_aside
 from dedupd.errors import NoDaemon, ProtocolError
 from dedupd.protocol.notices import Notice
 from dedupd.protocol.requests import GetThumbnails, Request, Subscribe
@@ -50,7 +50,7 @@ class NoticeReceived(Message):
 
 
 class DaemonLink:
-    """One connection, kept up for as long as `run` runs."""
+    """One connection, kept up for as long as `run` runs, and one more for an act under way."""
 
     def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
         self.path = path
@@ -90,6 +90,12 @@ class DaemonLink:
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
         return await self._connection.ask(request, result, timeout)
+
+    async def act(self, request: Request, result: type[R]) -> R:
+        """However long it takes; what is only looked at does not wait for it. Raises as `ask`."""
+        if self._connection is None:
+            raise NoDaemon("no daemon is connected")
+        return await ask_aside(self.path, request, result)
 
     async def find_thumbnails(self, files: Sequence[int]) -> dict[int, str]:
         """Paths of the thumbnails of `files`, by file id; empty when no daemon answers."""

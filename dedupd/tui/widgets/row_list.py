@@ -90,7 +90,7 @@ class RowList(ScrollView, Generic[T], can_focus=True):
         before = self.current
         if self.display != bool(items):
             self.display = bool(items)
-            if items and self.screen.focused is None:
+            if items and self.is_attached and self.screen.focused is None:
                 self.focus()  # it lost the focus, and with it the keys, while it was hidden
         self.items = items
         self.virtual_size = Size(self.size.width, len(items))
