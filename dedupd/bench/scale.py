@@ -1,7 +1,7 @@
-"""What the search for candidates across a library costs, by made-up rows; and a first import of painted files.
+"""The cost of searching candidates across a library, with generated rows; and a first import of painted files.
 
-Owns the run and its figures; the rows are made and searched by `made_up.py`, in a process of its own with one thread, the
-files are imported by `real_import.py`.
+Owns the run and its figures; the rows are made and searched by `made_up.py`, in a process of its own with one
+thread, the files are imported by `real_import.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Scale:
     ready_cpu_s: float
     """CPU seconds of the preparation, once after each start: reading what is stored for every row."""
     one_photo_ms: float
-    """CPU ms for the candidates of one photo, when that is read."""
+    """CPU milliseconds for the candidates of one photo, after the preparation."""
     search_mb: float
     """The process that searched, at most."""
     imported: int = 0

@@ -23,7 +23,7 @@ SKETCH = 128
 """Dimensions of a stored random projection. No search reads it any more (`heads.py` loses nothing). It is
 still written, so that tables keep their schema and no photo has to be read again."""
 ROW_COLUMNS = ("content", "captured", "phashes")
-"""What every reading of rows asks for."""
+"""The columns of every read."""
 _CONVERTED = 64
 """Vectors converted at a time: what fits into a processor's cache."""
 _SIGN_AND_SHIFTED = np.int32(-(1 << 31) | 0x7FFF << 13)

@@ -24,7 +24,7 @@ from dedupd.adapters.vision.hashes import RADIUS
 _LONGER = 240_000, 4_000_000
 """Numbers of hashes from which on four substrings are faster than five, and three faster than four."""
 _AT_ONCE = 1 << 19
-"""Pairs of hashes tested at a time, and pairs told at a time."""
+"""Pairs of hashes tested at a time, and pairs in one part of the answer."""
 _KEYED = 1 << 14
 """Hashes of which the keys are made at a time: what fits into a processor's cache."""
 
@@ -109,16 +109,16 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
             ends = np.cumsum(counts)
             for start, end in cuts(ends, _AT_ONCE):
                 some, till = counts[start:end], ends[start:end]
+                before = int(ends[start]) - int(counts[start])
                 # The numbers from `first` on for each, one after another.
-                places: Places = np.repeat(first[start:end] - (till - some), some)
-                places += np.arange(till[0] - some[0], till[-1])
-                theirs = part.order[places]
+                shifts = np.repeat(first[start:end] - (till - some), some)
+                theirs = part.order[np.arange(before, before + len(shifts)) + shifts]
                 differing = held[theirs]
                 differing ^= np.repeat(asked[start:end], some)
                 hit = np.flatnonzero(np.bitwise_count(differing) <= RADIUS)
                 if len(hit):
-                    mine: Places = start + np.searchsorted(till, till[0] - some[0] + hit, side="right")
-                    yield mine, theirs[hit].astype(np.intp)
+                    mine = np.searchsorted(till, before + hit, side="right")
+                    yield start + mine, theirs[hit].astype(np.intp)
 
 
 def cuts(ends: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:

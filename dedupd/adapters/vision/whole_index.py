@@ -26,7 +26,7 @@ from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
-"""Photos asked about, and their pairs with rows: of fewer it is quicker to look at every hash than at tables."""
+"""Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
 _HASHES = 8, 1 << 15
@@ -53,7 +53,7 @@ class WholeIndex:
         self._by_name = np.argsort(self.contents, kind="stable")
         self._undated = np.flatnonzero(np.isnan(self.captured))
         self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
-        """Places of the dated ones, in the order of their clocks."""
+        """Places of the rows with a date, in the order of their clocks."""
         self._times = self.captured[self._by_clock]
         self._heads: tuple[Directions, Heads] | None = (
             index.heads(names) if index.dimensions and names else None
@@ -155,7 +155,7 @@ class WholeIndex:
         return self._made_tables[every]
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """Photos and rows that both have a clock, of about one time."""
+        """Pairs of photos and rows that both have a clock, with about the same time."""
         places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
