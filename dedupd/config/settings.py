@@ -125,11 +125,13 @@ class Settings:
     """'auto', 'hashes', or the name of an embedder in the registry; the library checks the name."""
     batch_size: int = 8
     jobs: int = 0
-    """Threads that read photos; 0: as many as suit the machine."""
+    """Cores that read photos; 0: as many as suit the machine."""
     gpus: str = "all"
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
-    gpu_memory_fraction: float = 1.0
-    """Share of each card's memory, 0 to 1."""
+    gpu_memory_fraction: float = 0.9
+    """Of each card's memory."""
+    gpu_decode: bool = False
+    """Cards decode JPEGs too."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,30 @@ def test_a_service_that_has_no_way_to_where_it_shall_embed_is_told_of(
     drop_in.write_text("[Unit]\nWants=dedupd-proxy@192.168.1.9:8766.socket\n")
     said = "http://[fd00::9]:1 is not open to the service yet: run `dedupd service install` again."
     assert told() == [*answers, (said, False)]
+
+
+def test_what_sees_is_asked_only_where_a_card_may_be(tmp_path: Path) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def ask(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
+        asked.append((module, list(words)))
+        return 0, "torch 2.13.0 on cuda:0 NVIDIA H100 (bfloat16, flash attention)"
+
+    (plain,) = machine.engine(tmp_path, ("pillow",), platform="linux", ask=ask)
+    assert plain.told.endswith("; on the processor")
+    assert asked == []
+    (tmp_path / "nvidia0").touch()
+    (found,) = machine.engine(tmp_path, ("pillow",), "linux", "2", 0.5, ask)
+    assert (found.good, "flash attention" in found.told) == (True, True)
+    assert asked == [("accelerators", ["2", "0.5"])]
+    (broken,) = machine.engine(tmp_path, ("pillow",), "darwin", ask=lambda *words: (1, "it cannot be loaded"))
+    assert (broken.good, broken.told.endswith("it cannot be loaded")) == (False, True)
+
+
+def test_a_card_that_this_torch_cannot_use_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"torch": "2.13.0+cpu"}
+    monkeypatch.setattr("importlib.metadata.version", lambda name: versions[name])
+    (tmp_path / "dxg").touch()
+    (found,) = machine.engine(tmp_path, ("torch",), platform="linux")
+    assert "this torch cannot use it" in found.told
+    assert found.mend

@@ -19,7 +19,7 @@ import uvicorn
 from numpy.typing import NDArray
 from PIL import Image
 
-from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.config import authority
 from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.web.access_control import site_of

@@ -49,7 +49,9 @@ class Configure(Message, frozen=True):
     waited_for: bool = False
     """Whether a person waits for the answers."""
     gpus: str = "all"
-    gpu_memory_fraction: float = 1.0
+    gpu_memory_fraction: float = 0.9
+    gpu_decode: bool = False
+    """Cards decode JPEGs too, as far as they give the same pictures."""
 
 
 class FileToRead(msgspec.Struct, frozen=True, array_like=True):
@@ -237,6 +239,10 @@ class Decoded(Message, frozen=True):
     """The dangerous part of this item is over."""
 
     key: int
+
+
+ON_CARD, LOADING = "embedding on a card", "loading the embedder"
+"""What is done where a driver may end the process: then no file is suspected before it was tried without cards."""
 
 
 class Busy(Message, frozen=True):

@@ -125,7 +125,7 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     if where.ledger.exists():
         try:
             with closing(LibraryView(settings, where)) as view:
-                folders = sum(len(view.ledger.inventory.folders(root.id)) for root in view.roots)
+                folders = sum(len(view.ledger.files.folders(root.id)) for root in view.roots)
                 moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
                 newest = max((move.at for move in moves), default=0.0)
                 yield from machine.clouds(view)
@@ -137,7 +137,7 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     yield from machine.clock(newest, time.time())
     yield from machine.full_disk_access(Path.home(), sys.executable)
     yield from machine.terminal(os.environ)
-    yield from machine.engine()
+    yield from machine.engine(gpus=settings.gpus, memory=settings.gpu_memory_fraction)
 
 
 def _models() -> Iterator[Finding]:

@@ -21,8 +21,8 @@ from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
 from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import Endpoints, S, Unreachable, token_from
-from dedupd.adapters.vision.remote.shapes import picture, shape_of
 from dedupd.adapters.vision.remote.wire import Pixels, Vectors
+from dedupd.adapters.vision.shapes import picture, shape_of
 from dedupd.errors import VisionError
 
 PICTURES = 8
@@ -38,6 +38,8 @@ Say = Callable[[str], None]
 
 class RemoteEmbedder(Generic[S]):
     """Used like a local embedder: `prepare` from several threads, `embed` from one."""
+
+    batch, lanes = 0, 1
 
     def __init__(
         self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,

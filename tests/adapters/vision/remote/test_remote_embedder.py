@@ -32,7 +32,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     Unreachable,
     token_from,
 )
-from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.config import PROXIES, authority
 from dedupd.errors import VisionError
 from tests.support.certificate import SELF_MADE
