@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +87,16 @@ def kill_a_worker(driver: int) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 @pytest.mark.model
-@pytest.mark.parametrize("engine", ["pool", "ray"])
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "pool",
+        pytest.param("ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")),
+    ],
+)
 def test_killed_and_resumed_each_picture_is_counted_and_what_is_adopted_is_not_decoded_again(
     engine: str, converted: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine == "ray":
-        pytest.importorskip("ray")
     house, rows = converted, converted.folder / "rows"
     (house.folder / "site").mkdir()
     (house.folder / "site/sitecustomize.py").write_text(SITE)

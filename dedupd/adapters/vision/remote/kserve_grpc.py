@@ -103,10 +103,11 @@ class KServeOverGrpc:
         at = urlsplit(self.url)
         if at.path:
             raise VisionError(f"embedding.url {url}: gRPC has an address and a port, and no path")
+        self._no_way: RemoteFailure | None = None
         try:
             proxy = proxy_to(self.url)
         except RemoteFailure as failure:
-            raise VisionError(str(failure)) from None
+            proxy, self._no_way = "", failure
         self._said = (("authorization", f"Bearer {token}"),) if token else ()
         target = _target(at.hostname or "", at.port or (443 if at.scheme == "https" else 80))
         options = _OPTIONS
@@ -157,6 +158,8 @@ class KServeOverGrpc:
         """The answer to one call. Raises RemoteFailure."""
         from google.protobuf.message import DecodeError
 
+        if self._no_way is not None:
+            raise self._no_way
         call = self._channel.unary_unary(f"/{SERVICE}/{method}")
         try:
             said = call(request.SerializeToString(), timeout=ANSWER_SECONDS, metadata=self._said)

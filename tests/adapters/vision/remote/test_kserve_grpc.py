@@ -235,8 +235,10 @@ def test_a_service_without_a_network_goes_by_the_socket_of_the_address(
         ):
             with double().running(credentials) as url, proxied(Path(folder), away, url):
                 assert dialect().describe(opened(away, "", str(tmp_path / "both.pem"))) == SHAPE
-        with pytest.raises(VisionError, match="no way to http://other:9: run `dedupd service install` again"):
-            opened("http://other:9")
+        with pytest.raises(
+            RemoteFailure, match="no way to http://other:9: run `dedupd service install` again"
+        ):
+            dialect().describe(opened("http://other:9"))  # so that `auto` goes on here
 
 
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
