@@ -21,6 +21,7 @@ Each message is one sentence: what, where, what to do. Must stay light to import
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -104,10 +105,19 @@ class ProtocolError(DedupdError):
 class Refusal(StrEnum):
     """Why a file may not move: the code decides by this kind, never by the sentence.
 
-    To add one: a member here with its sentence of meaning, and a `MoveRefused` raised by the check. The
-    sentence for people (the message of MoveRefused) is made by the check, because it names the file and what
-    was found; the system's own errors are translated in adapters/fs/system_errors.py.
+    The sentence for people is the message of MoveRefused. The check that raises it makes it, because it names the
+    file and what was found; the system's own errors are translated in adapters/fs/system_errors.py.
     """
+
+    _value_: str
+    lasting: bool
+    """Waiting does not help: tried again only when the file or its keeper changes, or a person asks."""
+
+    def __new__(cls, value: str, lasting: bool = False) -> Self:
+        """A member: its name in the ledger and in receipts, and whether it is lasting."""
+        member = str.__new__(cls, value)
+        member._value_, member.lasting = value, lasting
+        return member
 
     NOT_QUIET = "not quiet"
     """Changed more recently than the settle time."""
@@ -119,20 +129,20 @@ class Refusal(StrEnum):
     """Size and times are as recorded, but not the content."""
     GONE = "gone"
     """There is no file at the path."""
-    HARD_LINK = "hard link"
+    HARD_LINK = "hard link", True
     """It has a second name (hard link): moving one of the names would free no space."""
-    PLACEHOLDER = "cloud placeholder"
+    PLACEHOLDER = "cloud placeholder", True
     """Its bytes are only in the cloud."""
     NAME_TAKEN = "name taken"
     """Another file took the chosen name at the last moment: tried again with the next name."""
-    IN_THE_WAY = "in the way"
+    IN_THE_WAY = "in the way", True
     """A file or a link is where a folder must be."""
     NO_SPACE = "no space"
-    OTHER_DISK = "other disk"
+    OTHER_DISK = "other disk", True
     """It and its destination are on different file systems."""
     UNABLE = "unable"
     """The file system has no way to move a file without the danger of replacing another."""
-    NOT_ALLOWED = "not allowed"
+    NOT_ALLOWED = "not allowed", True
     """Permissions, or a file system that is mounted read-only."""
     OTHER_ROOT = "other root"
     """Another folder or disk is at the root's path."""
@@ -150,26 +160,8 @@ class Refusal(StrEnum):
     """Its owner put it into the trash with `purge`."""
     STAYS = "stays"
     """A file that belongs to it cannot move with it, or a person keeps it."""
-    FAILED = "failed"
+    FAILED = "failed", True
     """The system refused for another reason."""
-
-    @property
-    def lasting(self) -> bool:
-        """True when waiting does not help: tried again only when the file or its keeper changes, or a person
-        asks."""
-        return self in _LASTING
-
-
-_LASTING = frozenset(
-    {
-        Refusal.HARD_LINK,
-        Refusal.PLACEHOLDER,
-        Refusal.IN_THE_WAY,
-        Refusal.OTHER_DISK,
-        Refusal.NOT_ALLOWED,
-        Refusal.FAILED,
-    }
-)
 
 
 class MoveRefused(DedupdError):

@@ -119,6 +119,11 @@ class Vision(Protocol):
     cannot be made to work. A file that crashes or hangs it is found, retried once and answered as Unreadable.
     """
 
+    @property
+    def sees_here(self) -> str:
+        """Why photos were last embedded here although services elsewhere were named, one sentence; '' when that is not so."""
+        ...
+
     def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
         """Decode, hash and embed each file; the index holds the rows durably before an answer is given."""
         ...

@@ -68,7 +68,7 @@ def take(shelf: Shelf, one: int, two: int) -> str:
 
 
 def reject(shelf: Shelf, one: int, two: int) -> None:
-    if groups := shelf.ledger.judgement.groups():
+    if groups := shelf.ledger.groups.all():
         shelf.library.verdicts.reject([groups[one % len(groups)].id])
 
 
@@ -91,7 +91,7 @@ def unplug(shelf: Shelf, one: int, two: int) -> None:
     """P9: the disk is away, or an empty folder or another disk lies at its place, while dedupd goes on."""
     away = shelf.root.with_name("away")
     there = set(shelf.library.movement.held(everything=True))
-    before = shelf.ledger.inventory.count() + len(there)
+    before = shelf.ledger.files.count() + len(there)
     os.rename(shelf.root, away)
     if one % 3:
         shelf.root.mkdir()
@@ -107,7 +107,7 @@ def unplug(shelf: Shelf, one: int, two: int) -> None:
         shelf.root.rmdir()
     os.rename(away, shelf.root)
     assert set(shelf.library.movement.held(everything=True)) == there
-    assert shelf.ledger.inventory.count() + len(there) == before
+    assert shelf.ledger.files.count() + len(there) == before
 
 
 def jump(shelf: Shelf, one: int, two: int) -> None:
@@ -158,7 +158,7 @@ def keeps_its_promises(shelf: Shelf) -> None:
     held = shelf.library.movement.held(everything=True)
     assert not shelf.ledger.journal.open_moves()
     assert os.listdir(shelf.at / "outside") == ["photo.jpg"], "P6: nothing outside the roots is touched"
-    groups = [shelf.ledger.judgement.group(m.group) for m in held]
+    groups = [shelf.ledger.groups.get(m.group) for m in held]
     keepers = {group.keeper for group in groups if group is not None}
     assert not keepers & {m.file for m in held}, "P7: a keeper of held copies moved"
     units = {(m.batch, m.unit) for m in held if m.src.endswith(".mov")}
@@ -236,7 +236,7 @@ def test_nothing_is_lost_hidden_or_moved_against_a_persons_word(acts: list[tuple
         for move in shelf.library.movement.held(everything=True):
             a, b = sorted((move.content, move.keeper_content))
             assert there[move.keeper_content], f"{move.dst} is hidden: its keeper is gone"  # P8
-            assert not move.primary or a == b or shelf.ledger.judgement.has_pair(a, b)  # P5
+            assert not move.primary or a == b or shelf.ledger.pairs.has(a, b)  # P5
             assert move.id <= said.get(move.content, move.id), (
                 f"{move.src} moved against a person's word"
             )  # P11
@@ -244,7 +244,7 @@ def test_nothing_is_lost_hidden_or_moved_against_a_persons_word(acts: list[tuple
         assert shelf.library.report()["total_images"] == sum(p.endswith(".jpg") for p in shelf.files())  # P15
         incremental = shown(shelf)
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.forget_pairs()
+            shelf.ledger.pairs.forget()
         shelf.library.grouper.regroup(everything=True)
         assert shown(shelf) == incremental
         shelf.close()

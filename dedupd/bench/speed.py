@@ -190,18 +190,36 @@ class _Watched:
         self.proving += self._cpu() - before
 
     def peak(self) -> float:
-        """MB of memory that the worker, or any other child so far, held at most."""
-        with suppress(OSError, AttributeError):
-            for line in Path(f"/proc/{self._vision.pid}/status").read_text("utf-8").splitlines():  # type: ignore[attr-defined]
-                if line.startswith("VmHWM"):
-                    return int(line.split()[1]) / 1024
+        """MB of memory that the worker and those that read for it held at most, or any other child so far."""
+        pid = cast("int | None", getattr(self._vision, "pid", None))
+        held = 0.0 if pid is None else sum(map(_held_at_most, (pid, *_children(pid))))
+        if held:
+            return held
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / (1 << 20)
 
     def _cpu(self) -> float:
-        """CPU seconds of the worker so far; 0 before it started."""
+        """Seconds that the worker and those that read for it used so far; 0 before it started."""
         pid = cast("int | None", getattr(self._vision, "pid", None))
-        return 0.0 if pid is None else cpu_of(pid)
+        return 0.0 if pid is None else sum(map(cpu_of, (pid, *_children(pid))))
+
+
+def _children(pid: int) -> list[int]:
+    """Processes that it started and that still run; none where that cannot be asked."""
+    told = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+    ).stdout
+    pairs = [line.split() for line in told.splitlines()]
+    return [int(child) for child, parent in pairs if int(parent) == pid]
+
+
+def _held_at_most(pid: int) -> float:
+    """MB of memory; 0 where that cannot be asked."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def cpu_of(pid: int) -> float:

@@ -46,6 +46,7 @@ class ChunkWorker:
         self._worker = VisionWorker(
             cache / "no-index", cache, orders.embedder, batch_size=orders.batch_size, idle_seconds=3600.0,
             stall_seconds=orders.stall_seconds, jobs=orders.threads,
+            gpus="1",  # as many workers as there are cores would each take all cards
         )  # fmt: skip
 
     def model_and_recipe(self) -> ModelAndRecipe:

@@ -28,9 +28,9 @@ from dedupd.bulk.backfill import in_words
 from dedupd.bulk.plan import ModelAndRecipe, Strip
 from dedupd.bulk.pool import Finished, done_of
 
-ROWS = 8192
-"""Rows of a block, about: 25 MB to read."""
-BLOCKS = 16
+ROWS = 16_384
+"""Rows of a block, about: 50 MB to read."""
+BLOCKS = 8
 """Blocks of a strip, at most: half a minute of one core, which is also what a killed worker loses."""
 
 Progress = Callable[[str, int, int], None]

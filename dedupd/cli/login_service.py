@@ -18,18 +18,24 @@ from dataclasses import dataclass, field
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dedupd.adapters.fs.lock import private_folder
 from dedupd.cli.console import answer, tell
-from dedupd.config import Places, Settings, places
+from dedupd.config import PROXIES, Places, Settings, authority, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
 UNIT, DROP_IN = "dedupd.service", "dedupd.service.d/here.conf"
 LABEL = "dev.dedupd.daemon"
 WEB_UNIT, WEB_DROP_IN = "dedupd-web.service", "dedupd-web.service.d/here.conf"
 WEB_LABEL = "dev.dedupd.web"
+PROXY_UNITS = "dedupd-proxy@.socket", "dedupd-proxy@.service"
 _SHIPPED_START = "ExecStart=/usr/bin/env dedupd"
+_SHIPPED_PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
+_PROXY_PLACES = (
+    _SHIPPED_PROXY,
+    "/lib/systemd/systemd-socket-proxyd",
+    "/run/current-system/systemd/lib/systemd/systemd-socket-proxyd",
+)
 _PASSED_ON = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE")
 """Environment variables that the service needs to find the same folders and models as this shell."""
 
@@ -65,6 +71,8 @@ class Host:
     call: Call = _call
     show: Callable[[Sequence[str]], int] = subprocess.call
     """Runs a program that writes to the terminal itself."""
+    proxy: str = field(default_factory=lambda: next(filter(os.path.exists, _PROXY_PLACES), ""))
+    """systemd-socket-proxyd; '' without one."""
 
     @property
     def units(self) -> Path:
@@ -129,7 +137,8 @@ def uninstall(host: Host) -> None:
         host.call(["systemctl", "--user", "disable", "--now", UNIT])
         if (host.units / WEB_UNIT).exists():
             host.call(["systemctl", "--user", "disable", "--now", WEB_UNIT])
-        files = [host.units / name for name in (UNIT, DROP_IN, WEB_UNIT, WEB_DROP_IN)]
+        _stop_proxies(host)
+        files = [host.units / name for name in (UNIT, DROP_IN, WEB_UNIT, WEB_DROP_IN, *PROXY_UNITS)]
     there = [file for file in files if file.exists()]
     for file in there:
         file.unlink()
@@ -167,6 +176,8 @@ def status(settings: Settings, host: Host) -> ExitCode:
     for root in settings.roots:
         if unit.exists() and _writable(root) not in allowed:
             answer(f"{root} is not open to the service yet: run `dedupd service install` again.")
+    for sentence in closed_to(settings, host):
+        answer(sentence)
     return ExitCode.OK if state == "active" else ExitCode.NO_DAEMON
 
 
@@ -212,7 +223,8 @@ def _started_here(unit: str, host: Host) -> str:
 
 def render_drop_in(where: Places, settings: Settings, host: Host) -> str:
     """The part that only this machine knows: the paths that may be written, and where state and config are."""
-    return "\n".join([*_drop_in((where.state, *settings.roots), where, host), *_network(settings), ""])
+    writable = (where.state, *settings.roots)
+    return "\n".join([*_drop_in(writable, where, host), *_way_out(_proxies(settings)), ""])
 
 
 def render_web_drop_in(where: Places, host: Host) -> str:
@@ -240,31 +252,50 @@ def _check_web(settings: Settings) -> None:
         )
 
 
-def _network(settings: Settings) -> Iterator[str]:
-    """The unit's lines that allow connections to the embedding services and to no other address; '' when
-    photos are embedded here.
-
-    Raises UsageError for a name instead of an address: to look up names, it would need the name servers, too.
-    """
-    if settings.embedding.mode == "local":
-        return
-    addresses = [_address_in(url) for url in settings.embedding.url]
-    families = {"AF_INET6" if address.version == 6 else "AF_INET" for address in addresses}
-    yield "PrivateNetwork=no"
-    yield f"RestrictAddressFamilies={' '.join(sorted(families))}"
-    yield "IPAddressDeny=any"
-    yield from (f"IPAddressAllow={address}" for address in addresses)
+def render_proxies(host: Host) -> dict[str, str]:
+    """The units that lead to one address each, by systemd's own proxy. StateError where there is none."""
+    if not host.proxy:
+        raise StateError(
+            "this systemd has no systemd-socket-proxyd, by which a service without a network reaches one address: "
+            "install it, or start `dedupd run` yourself"
+        )
+    return {
+        name: shipped("systemd", name).decode().replace(_SHIPPED_PROXY, host.proxy) for name in PROXY_UNITS
+    }
 
 
-def _address_in(url: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
+def closed_to(settings: Settings, host: Host) -> list[str]:
+    """A sentence for each service elsewhere that the installed unit has no way to."""
+    if settings.embedding.mode == "local" or not (host.units / UNIT).exists():
+        return []
+    allowed = _read(host.units / DROP_IN).split()
+    return [
+        f"{url} is not open to the service yet: run `dedupd service install` again."
+        for url in settings.embedding.url
+        if f"Wants={_proxy_to(url)}" not in allowed
+    ]
+
+
+def _proxies(settings: Settings) -> list[str]:
+    """Units that lead to the services that embed elsewhere; none while it sees here. UsageError for an address that is no name of a unit."""
+    return [] if settings.embedding.mode == "local" else [_proxy_to(url) for url in settings.embedding.url]
+
+
+def _proxy_to(url: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9:._-]+", authority(url)):
         raise UsageError(
-            f"embedding.url {url} names a machine: write its address, such as http://192.168.1.9:8766, "
-            "as the service may reach that alone and ask nobody for names"
-        ) from None
+            f"systemd cannot be told about {url}: write its address, such as http://192.168.1.9:8766"
+        )
+    return f"dedupd-proxy@{authority(url)}.socket"
+
+
+def _way_out(proxies: Sequence[str]) -> Iterator[str]:
+    """The unit keeps to itself: a socket stands for each address."""
+    if proxies:
+        yield f'Environment="{PROXIES}=%t/dedupd-proxies"'
+        yield "[Unit]"
+        for proxy in proxies:
+            yield from (f"Wants={proxy}", f"After={proxy}")
 
 
 def _writable(folder: Path) -> str:
@@ -291,13 +322,19 @@ def _environment(where: Places, host: Host) -> dict[str, str]:
 
 
 def _install_unit(where: Places, settings: Settings, host: Host) -> None:
-    _start_unit(UNIT, {UNIT: render_unit(host), DROP_IN: render_drop_in(where, settings, host)}, host)
-    if settings.embedding.mode != "local":
-        tell(
-            f"The service may reach {', '.join(settings.embedding.url)} for embedding. That no other address is reached, "
-            "systemd sees to where it may filter packets; for services of a user it mostly may not: `dedupd doctor` tries it."
-        )
+    files = {UNIT: render_unit(host), DROP_IN: render_drop_in(where, settings, host)}
+    if _proxies(settings):
+        files |= render_proxies(host)
+    _stop_proxies(host)  # those of addresses that are no longer meant
+    _start_unit(UNIT, files, host)
+    if _proxies(settings):
+        tell(f"The service has no network but a way to {', '.join(settings.embedding.url)}, for embedding.")
     tell("To keep it running while you are logged out: loginctl enable-linger")
+
+
+def _stop_proxies(host: Host) -> None:
+    if (host.units / PROXY_UNITS[0]).exists():
+        host.call(["systemctl", "--user", "stop", "dedupd-proxy@*.socket"])
 
 
 def _start_unit(unit: str, files: Mapping[str, str], host: Host) -> None:

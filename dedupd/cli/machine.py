@@ -1,7 +1,7 @@
 """What `dedupd doctor` checks on the machine: clock, watch limits, file systems, clouds, macOS, terminal,
 engine.
 
-Must never change anything, load the embedder, or wait for more than a moment.
+Must never change anything, load what sees in this process, or wait for more than some seconds.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dedupd.cli.worker_module import last_line
 from dedupd.errors import RootError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SPARE = 1.2
 """Watches needed for each known folder: new folders appear, and other programs need watches too."""
 _CLOCK_SECONDS = 3600.0
 _REFLINKS = frozenset({"btrfs", "xfs", "apfs", "bcachefs", "zfs", "ocfs2"})
+_ENGINES = ("torch", "onnxruntime", "onnxruntime-gpu")
 _PIXELS = {
     "kitty": "Kitty's graphics",
     "ghostty": "Kitty's graphics",
@@ -125,7 +127,7 @@ def clouds(view: LibraryView) -> Iterator[Finding]:
     """Files whose bytes are in a cloud only: they are never opened, so they are neither kept nor moved."""
     from dedupd.core.photo import IN_THE_CLOUD, FileState
 
-    cloudy = [f for f in view.ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
+    cloudy = [f for f in view.ledger.files.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
     told = (
         f"{len(cloudy)} file(s) are in the cloud only, and are left alone"
         if cloudy
@@ -168,9 +170,11 @@ def terminal(env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def engine(
-    devices: Path = Path("/dev"), packages: Sequence[str] = ("torch", "onnxruntime")
-) -> Iterator[Finding]:
-    """The library that runs the embedder, by its version only: loading it takes seconds."""
+    devices: Path = Path("/dev"), packages: Sequence[str] = _ENGINES, platform: str = sys.platform,
+    gpus: str = "all", memory: float = 0.9,
+    ask: Callable[[str, Sequence[str], str], tuple[int, str]] = last_line,
+) -> Iterator[Finding]:  # fmt: skip
+    """What sees: by its version alone, as loading it takes seconds; where a card may be, what it says when it is loaded."""
     from importlib import metadata
 
     found: dict[str, str] = {}
@@ -179,10 +183,16 @@ def engine(
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    card, bare = (devices / "nvidia0").exists(), "+cpu" in found.get("torch", "")
+    versions = ", ".join(f"{name} {version}" for name, version in found.items())
+    card = (devices / "nvidia0").exists() or (devices / "dxg").exists()  # the second: Linux within Windows
+    bare = "+cpu" in found.get("torch", "") and "onnxruntime-gpu" not in found
+    if (card and not bare) or platform == "darwin":
+        status, told = ask("accelerators", [gpus, str(memory)], "it cannot be loaded")
+        yield Finding(what="engine", good=not status, told=told if not status else f"{versions}: {told}")
+        return
     yield Finding(
         what="engine", good=True,
-        told=", ".join(f"{name} {version}" for name, version in found.items())
-        + ("; an NVIDIA card is here, and this torch cannot use it" if card and bare else ""),
-        mend="pip install --force-reinstall torch" if card and bare else "",
+        told=f"{versions}; "
+        + ("an NVIDIA card is here, and this torch cannot use it" if card else "on the processor"),
+        mend="pip install --force-reinstall torch" if card else "",
     )  # fmt: skip

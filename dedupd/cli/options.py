@@ -121,6 +121,10 @@ def add_beyond_this_machine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+EVERY_CORE = 256
+"""More than there are is as many as there are."""
+
+
 def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]  # parser or group
     """Add the settings of config.toml that a pass (`run`, `scan`) takes on the command line too."""
     parser.add_argument(
@@ -151,7 +155,14 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--jobs",
         type=parse_positive,
         metavar="N",
-        help="threads that read photos (default: all cores for a scan, half for the daemon, at most 4)",
+        help="cores that read photos (default: all for a scan, half for the daemon)",
+    )
+    parser.add_argument(
+        "--full-speed",
+        action="store_const",
+        const=EVERY_CORE,
+        dest="jobs",
+        help="all cores, for the daemon too",
     )
     parser.add_argument(
         "--gpus", metavar="N", help="graphics cards the embedder may use: a number, or all (default)"
@@ -160,7 +171,7 @@ def add_settings(parser: argparse._ActionsContainer) -> None:  # pyright: ignore
         "--gpu-memory-fraction",
         type=float,
         metavar="F",
-        help="how much of a card's memory it may take (default: 1)",
+        help="how much of a card's memory it may take (default: 0.9)",
     )
 
 

@@ -86,7 +86,7 @@ class SmallPictures:
 
     def __call__(self, root: str, paths: Sequence[str]) -> Mapping[str, bytes]:
         id = next(r.id for r in self._view.roots if r.path == root)
-        rows = [r for path in paths if (r := self._view.ledger.inventory.file_at(id, path)) is not None]
+        rows = [r for path in paths if (r := self._view.ledger.files.at(id, path)) is not None]
         made = self._made([row.id for row in rows])
         self._done += len(paths)
         self._progress("picture", self._done, 0)

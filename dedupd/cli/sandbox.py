@@ -31,26 +31,6 @@ def refused_lines(host: Host) -> list[str] | None:
     return [line for line in lines if _try(host, [_NAMESPACES, line]) in _CANNOT_PREPARE]
 
 
-_CONNECT = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
-except OSError:
-    sys.exit(7)
-"""
-
-
-def holds_addresses(host: Host, address: str, port: int) -> bool | None:
-    """Whether systemd blocks a service's connections to an address that answers, when it is told to; None: it
-    cannot be tried.
-
-    Often it may not filter packets for a user's own services, and does not say so.
-    """
-    trial = ["systemd-run", "--user", "--wait", "--collect", "--quiet", "-p", "IPAddressDeny=any"]
-    code, _ = host.call([*trial, host.python, "-I", "-c", _CONNECT, address, str(port)])
-    return {0: False, 7: True}.get(code)
-
-
 def in_force(host: Host, lines: Sequence[str]) -> list[str]:
     """Those of the lines with which the installed service is started: its owner may have disabled some."""
     if not (host.units / UNIT).exists():

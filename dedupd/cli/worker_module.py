@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from dedupd.adapters.vision.client import worker_environment
+from dedupd.adapters.vision.worker_process import worker_environment
 
 
 def last_line(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:

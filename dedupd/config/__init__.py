@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from dedupd.config.file import example_config, load
 from dedupd.config.places import Places, places
-from dedupd.config.settings import Embedding, KeepPolicy, Pacing, Schedule, Settings, TierAction, Tiers, Web
+from dedupd.config.settings import (
+    PROXIES,
+    Embedding,
+    KeepPolicy,
+    Pacing,
+    Schedule,
+    Settings,
+    TierAction,
+    Tiers,
+    Web,
+    authority,
+)
 
 __all__ = [
+    "PROXIES",
     "Embedding",
     "KeepPolicy",
     "Pacing",
@@ -16,6 +28,7 @@ __all__ = [
     "TierAction",
     "Tiers",
     "Web",
+    "authority",
     "example_config",
     "load",
     "places",

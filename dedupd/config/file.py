@@ -191,7 +191,8 @@ _OPTIONS = (
     _Option(
         key="jobs",
         read=_amount(0, 256, whole=True),
-        note="Threads that read photos, at most one for each core; 0: half of the cores in the background, all for a scan that you start, and at most 4.",
+        note="Cores that read photos; 0: half of them in the background, all for a scan that you start. More than 4 read in processes "
+        "of their own, 60 MB each, as far as there is memory for them.",
     ),
     _Option(
         key="gpus",
@@ -202,6 +203,12 @@ _OPTIONS = (
         key="gpu_memory_fraction",
         read=_amount(0.05, 1.0),
         note="How much of a card's memory it may take, 0.05 to 1.",
+    ),
+    _Option(
+        key="gpu_decode",
+        read=_switch,
+        note="Have NVIDIA cards decode JPEGs too, as far as they give the pictures that the processor gives but for rounding; a "
+        "hash may differ by a bit. Not measured on a card.",
     ),
     _Option(
         key="ignore",

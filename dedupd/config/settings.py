@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import urlsplit
 
 TierAction = Literal["move", "review", "off"]
 Metadata = Literal["sidecar", "off"]
 EmbeddingMode = Literal["local", "remote", "auto"]
 EmbeddingProtocol = Literal["dedupd", "kserve-http", "kserve-grpc"]
 KeepPolicy = Literal["best", "oldest", "newest", "largest", "smallest", "lexi"]
+
+PROXIES = "DEDUPD_PROXIES"
+"""Variable that names a folder of sockets, one for each address of embedding.url: the only way out of a service without a network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,12 @@ class Embedding:
         return "" if self.mode == "local" else f"{self.mode}, {', '.join(self.url)}"
 
 
+def authority(url: str) -> str:
+    """HOST:PORT of a service's address, as systemd's proxy is told it: an IPv6 address stands without brackets."""
+    at = urlsplit(url)
+    return f"{at.hostname or ''}:{at.port or (443 if at.scheme == 'https' else 80)}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One library's settings, merged: defaults < config.toml < command line."""
@@ -115,11 +125,13 @@ class Settings:
     """'auto', 'hashes', or the name of an embedder in the registry; the library checks the name."""
     batch_size: int = 8
     jobs: int = 0
-    """Threads that read photos; 0: as many as suit the machine."""
+    """Cores that read photos; 0: as many as suit the machine."""
     gpus: str = "all"
     """How many graphics cards the embedder may use: 'all', or a number as text; '0': none."""
-    gpu_memory_fraction: float = 1.0
-    """Share of each card's memory, 0 to 1."""
+    gpu_memory_fraction: float = 0.9
+    """Of each card's memory."""
+    gpu_decode: bool = False
+    """Cards decode JPEGs too."""
     ignore: tuple[str, ...] = ()
     """Glob patterns relative to a root; matching files and folders are not looked at."""
     ignore_defaults: bool = True

@@ -2,7 +2,8 @@
 
 Owns which formats there are, how their files are named and begin, what reads them and which of two keeps. Must never
 open a file. A new format that Pillow reads is one new row here and nothing else; a format with a decoder of its own
-is a row here and the module that reads it (adapters/vision/raw_photo.py, photoshop.py, …).
+is a row here, the module that reads it (as adapters/vision/raw_photo.py, photoshop.py) and its line in
+adapters/vision/recognise.py.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Format:
     """Camera RAW, undeveloped sensor data: the companion of a picture of the same name, never a copy of one."""
     layered: bool = False
     """An editor's document: pictures are saved from its layers, and it is never a copy of one."""
+    decoding: float = 0
+    """Bytes per pixel that its decoder holds beside Pillow's copy, in the most expensive form that was found at 64 Mpixel. What
+    depends on the file, adapters/vision/room.py looks up."""
     lossless: bool = False
     """Every file of this format is lossless. Where it depends on the file, adapters/vision/container.py looks."""
     extra: str = ""
@@ -62,15 +66,15 @@ class Format:
 FORMATS = (
     Format(name="JPEG", suffixes=("jpg", "jpeg", "jpe", "jfif"), rank=2),
     Format(name="PNG", suffixes=("png",), rank=3),
-    Format(name="WEBP", suffixes=("webp",)),
+    Format(name="WEBP", suffixes=("webp",), decoding=5.5),
     Format(name="TIFF", suffixes=("tif", "tiff"), rank=3),
     Format(name="GIF", suffixes=("gif",), lossless=True),
     Format(name="BMP", suffixes=("bmp",), lossless=True),
-    Format(name="AVIF", suffixes=("avif",)),
-    Format(name="HEIF", suffixes=("heic", "heif", "hif"), rank=1),
+    Format(name="AVIF", suffixes=("avif",), decoding=12),
+    Format(name="HEIF", suffixes=("heic", "heif", "hif"), rank=1, decoding=4.5),
     Format(name="JPEG2000", suffixes=("jp2", "j2k", "jpx")),
     Format(
-        name="JPEG XL", suffixes=("jxl",), extra="jxl", library="imagecodecs", unread="JPEG XL",
+        name="JPEG XL", suffixes=("jxl",), extra="jxl", library="imagecodecs", unread="JPEG XL", decoding=9,
         heads=(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
     ),
     Format(
@@ -82,7 +86,7 @@ FORMATS = (
         heads=(b"8BPS",),
     ),
     Format(
-        name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ",
+        name="RAW", rank=0, raw=True, extra="raw", library="rawpy", unread="raw photo", brand=b"crx ", decoding=3,
         suffixes=(
             "3fr", "ari", "arw", "bay", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "k25", "kdc",
             "mdc", "mef", "mos", "mrw", "nef", "nrw", "orf", "pef", "ptx", "raf", "raw", "rw2", "rwl", "sr2", "srf",

@@ -173,7 +173,6 @@ class MonthRow:
     root: int
     month: str
     waiting: bool
-    changed_at: float | None
     clustered_at: float | None
 
 

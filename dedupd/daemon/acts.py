@@ -307,7 +307,7 @@ def _month(text: str) -> Month:
 
 def _checked(library: Library, ref: GroupRef) -> GroupRow:
     """The group, in the version the client saw. Raises RequestError NOT_FOUND or STALE."""
-    row = library.ledger.judgement.group(ref.id)
+    row = library.ledger.groups.get(ref.id)
     if row is None:
         raise RequestError(NOT_FOUND, f"there is no group {ref.id} any more")
     if ref.version is not None and ref.version != row.version:

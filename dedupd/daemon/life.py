@@ -234,6 +234,7 @@ class Daemon:
             *self._roots.unwatched(),
             *self.jobs.failures(),
             *self._library.roots.problems.values(),
+            *filter(None, [self._library.vision.sees_here]),
             *self.jobs.unread(),
         ]
 

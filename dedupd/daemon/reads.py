@@ -91,7 +91,7 @@ class Reads:
 
     async def group(self, request: GetGroup) -> GroupDetail:
         def detail(view: LibraryView) -> GroupDetail | None:
-            row = view.ledger.judgement.group(request.id)
+            row = view.ledger.groups.get(request.id)
             return None if row is None else view.reviewer.detail(row)
 
         found = await self._read(detail)

@@ -11,9 +11,10 @@ import ipaddress
 import sys
 from pathlib import Path
 
+from dedupd.adapters.vision.embedders.base import TakesMuch
 from dedupd.adapters.vision.embedders.registry import choose, load, settle
-from dedupd.adapters.vision.remote.shapes import shape_of
 from dedupd.adapters.vision.remote.wire import MOST_SIDE, identity
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.cli.console import answer, deliver, tell
 from dedupd.embedding_service.routes import EmbeddingService, Guard
 from dedupd.errors import DedupdError, UsageError
@@ -42,7 +43,7 @@ def serve(name: str, cache: Path, listen: Listen, token_file: Path | None) -> No
                 f"{model.id} makes its pictures in a way of its own: it can only see where the photos are"
             )
         at = at_port_of(socket_, listen)
-        on_gpu = "cuda" in embedder.note or "mps" in embedder.note
+        on_gpu = isinstance(embedder, TakesMuch) and embedder.lanes > 0
         service = EmbeddingService(embedder, identity(model), shape, window=_GPU_WINDOW if on_gpu else 0.0)
         site = site_of(at.address, at.port, tls=at.tls_cert is not None)
 

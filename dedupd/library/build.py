@@ -189,7 +189,7 @@ class Parts:
             remote=_remote_services(self.settings.embedding), index_dir=self.places.index, cache_dir=self.places.cache, embedder=setting,
             batch_size=self.settings.batch_size, idle_seconds=self.settings.schedule.worker_idle_seconds,
             jobs=self.settings.jobs, waited_for=not self._background, gpus=self.settings.gpus,
-            gpu_memory_fraction=self.settings.gpu_memory_fraction,
+            gpu_memory_fraction=self.settings.gpu_memory_fraction, gpu_decode=self.settings.gpu_decode,
         )  # fmt: skip
 
     @property
@@ -229,7 +229,8 @@ class Parts:
 
 def _worker_settings(settings: Settings) -> tuple[object, ...]:
     """The arguments of a worker."""
-    machine = settings.jobs, settings.gpus, settings.gpu_memory_fraction, settings.embedding
+    cards = settings.gpus, settings.gpu_memory_fraction, settings.gpu_decode
+    machine = settings.jobs, *cards, settings.embedding
     return settings.embedder, settings.batch_size, settings.schedule.worker_idle_seconds, *machine
 
 

@@ -35,7 +35,7 @@ class Models:
     def record(self) -> None:
         """Ask the worker which embedder it has, and record the choice at its first use. Call it before photos are read."""
         ledger = self._parts.ledger
-        if not ledger.inventory.has_files_to_read() and ledger.get("recipe"):
+        if not ledger.files.any_to_read() and ledger.get("recipe"):
             return
         seeing = self._parts.vision.status()
         if seeing.note:
@@ -141,8 +141,8 @@ class Models:
         if found is not None:
             self._measurement = None
             with parts.ledger.transaction():
-                for row in () if shipped(found.model) else parts.ledger.inventory.months():
-                    parts.ledger.inventory.change_month(row.root, row.month, parts.clock.now())
+                for row in () if shipped(found.model) else parts.ledger.months.all():
+                    parts.ledger.months.mark_changed(row.root, row.month, parts.clock.now())
         return found
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ class Library(Parts, Closing):
     def groups(self, month: str | None = None) -> list[GroupView]:
         """Every group of the configured roots, sidecars included, newest month first."""
         ids = {r.id for r in self.roots.all}
-        return self.reviewer.report(g for g in self.ledger.judgement.groups(None, month) if g.root in ids)
+        return self.reviewer.report(g for g in self.ledger.groups.all(None, month) if g.root in ids)
 
     def thumbnails(self, files: Sequence[int], side: Side = 512) -> dict[str, str]:
         """File id -> path of a picture of at most `side` px; made on demand, kept in the cache."""

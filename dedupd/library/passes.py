@@ -117,15 +117,15 @@ class Passes:
                 None if wanted is None else choose, opens or (lambda file, root: True),
             )  # fmt: skip
 
-        skipped = ledger.inventory.count(state=FileState.SKIPPED)
+        skipped = ledger.files.count(state=FileState.SKIPPED)
         photos = ingest_again(ledger, parts.vision, parts.clock, stop) + ingest_new()
-        more = ledger.inventory.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
+        more = ledger.files.count(state=FileState.SKIPPED) > skipped or not self._asked_for_blocks
         if more and not dry_run and not stop():
             self._asked_for_blocks = True
             if placeholders.found_out(ledger, parts.disk, parts.roots.all):
                 self._trust_devices(dry_run=False)
                 photos += ingest_new()
-        if not stop() and not ledger.inventory.has_files_to_read():
+        if not stop() and not ledger.files.any_to_read():
             forget_missing(ledger, parts.clock)
             if photos:
                 forget_rows(ledger, parts.vision, parts.clock)
@@ -196,7 +196,7 @@ class Passes:
         proposed = (
             group for root in online for group in consent.proposals(parts.ledger, root, only=only).groups
         )
-        files = parts.ledger.inventory.files_by_id(
+        files = parts.ledger.files.by_ids(
             id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
         )
         now, settle = parts.clock.now(), parts.settings.schedule.settle_seconds

@@ -70,7 +70,7 @@ def month_results(
     for root in roots:
         months: set[str] = set(touched.get(root.id, ())) | ({str(m) for m in chosen} if chosen else set())
         for month in sorted(m for m in months if m):
-            groups = tuple(reviewer.report(ledger.judgement.groups(root.id, month)))
+            groups = tuple(reviewer.report(ledger.groups.all(root.id, month)))
             view = views.get((root.path, month))
             moved = view.moved if view else 0
             from_groups = len({g.id for g in groups if g.moved_to})

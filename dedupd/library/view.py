@@ -43,7 +43,7 @@ class LibraryView:
     @property
     def roots(self) -> list[RootRow]:
         """The configured roots; all that were ever looked at when none is configured."""
-        known = self.ledger.inventory.roots()
+        known = self.ledger.roots.all()
         configured = {str(p) for p in self.settings.roots}
         return [r for r in known if r.path in configured] or known
 
@@ -63,7 +63,7 @@ class LibraryView:
     ) -> tuple[list[GroupRow], int]:  # fmt: skip
         """Newest month first, and how many there are in all; `relation` and `state` as the views call them."""
         ids = [r.id for r in self.roots if root in (None, r.path)]
-        return self.ledger.judgement.page(ids, month, relation, state, offset, limit)
+        return self.ledger.groups.page(ids, month, relation, state, offset, limit)
 
     def outlines(self, month: str, root: str | None = None) -> list[GroupView]:
         """The groups of a month to be counted and sorted by size: views without members, paths and evidence but the keeper's."""
@@ -74,12 +74,12 @@ class LibraryView:
             )
             for known in self.roots
             if root in (None, known.path)
-            for group in self.ledger.judgement.outlines(known.id, month)
+            for group in self.ledger.groups.outlines(known.id, month)
         ]  # fmt: skip
 
     def groups(self, ids: Iterable[int]) -> list[GroupView]:
         """These groups whole, in the order given; those that are gone are left out."""
-        return self.reviewer.groups(self.ledger.judgement.by_ids(ids))
+        return self.reviewer.groups(self.ledger.groups.by_ids(ids))
 
     def narrowed(self, narrowing: Narrowing) -> Narrowed:
         """What one scan counts of this library."""
@@ -98,7 +98,7 @@ class LibraryView:
     def size(self, root: str, path: str) -> int | None:
         """Bytes of the file that lies there, as the ledger knows it."""
         id = next((r.id for r in self.roots if r.path == root), None)
-        row = None if id is None else self.ledger.inventory.file_at(id, path)
+        row = None if id is None else self.ledger.files.at(id, path)
         return None if row is None else row.stat.size
 
     def resolve(self, path: str) -> Resolved:
@@ -136,6 +136,6 @@ def thumbnails(
 ) -> dict[str, str]:
     """File id -> path of a picture of at most `side` px, for the files of these roots that could be read."""
     paths = {r.id: r.path for r in roots}
-    rows = [f for f in ledger.inventory.files_by_id(files).values() if f.root in paths and f.content]
+    rows = [f for f in ledger.files.by_ids(files).values() if f.root in paths and f.content]
     made = vision.thumbnails([(os.path.join(paths[f.root], f.path), f.content or "") for f in rows], side)
     return {str(f.id): str(made[f.content]) for f in rows if f.content in made}

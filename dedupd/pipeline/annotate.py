@@ -71,7 +71,7 @@ class Annotator:
         and sidecars that need it stay owed, as do those of photos that the worker cannot read now.
         """
         waiting = {row.root for row in self._ledger.sidecars.unsettled()}
-        for root in self._ledger.inventory.roots():
+        for root in self._ledger.roots.all():
             if root.id not in waiting or self._roots.verified(root, mark=False) is None:
                 continue
             try:
@@ -119,8 +119,8 @@ class Annotator:
         held = [move for move in moves if move.held]
         if not moves:
             return None
-        group = self._ledger.judgement.group(row.group)
-        keeper = self._ledger.inventory.file(group.keeper) if group is not None else None
+        group = self._ledger.groups.get(row.group)
+        keeper = self._ledger.files.get(group.keeper) if group is not None else None
         case = _Case(row=row, keeper=keeper, held=held, folder=duplicates_folder((held or moves)[-1].dst))
         try:
             case.row = self._ended(root, case)
@@ -221,9 +221,9 @@ class Annotator:
         except (OSError, RootError):
             return False
         with self._ledger.transaction():
-            seen = self._ledger.inventory.file_at(root.id, path)
+            seen = self._ledger.files.at(root.id, path)
             if seen is not None:
-                self._ledger.inventory.remove_file(seen.id)
+                self._ledger.files.remove(seen.id)
             self._ledger.sidecars.put(SidecarRow(group=row.group, root=row.root, state="owed"))
         return True
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
-FRESH = 4096
+FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
 
@@ -55,7 +55,7 @@ class Comparison:
         self._far: float | None = None
         """The model's own candidate bars, within a month and across the library."""
         self._index_checked = False
-        self._roots = {r.id: r for r in ledger.inventory.roots()}
+        self._roots = {r.id: r for r in ledger.roots.all()}
         self._opens: Opens = _any_file
 
     @contextmanager
@@ -76,14 +76,14 @@ class Comparison:
         """
         seeing = self.vision.status()
         self._model, rules = seeing.model, self._rules(seeing)
-        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        self._roots = {r.id: r for r in self._ledger.roots.all()}
         new, shots = set[str](), list[Shot]()
         for root, month in months:
-            found = self._ledger.judgement.not_compared(self._indexed(root, month), "", self._model, rules)
+            found = self._ledger.pairs.not_compared(self._indexed(root, month), "", self._model, rules)
             if not found and not new:
                 return True
             new.update(found)
-            shots += self._ledger.inventory.shots(root, month) if found else ()
+            shots += self._ledger.contents.shots(root, month) if found else ()
             if len(new) >= FRESH:
                 break
         fresh = sorted(new)
@@ -95,7 +95,7 @@ class Comparison:
 
     def _indexed(self, root: int, month: str) -> list[str]:
         """The contents of the month that eyes have seen, in order."""
-        files = self._ledger.inventory.live_in_month(root, month)
+        files = self._ledger.files.live_in_month(root, month)
         return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
 
     def month(
@@ -112,19 +112,19 @@ class Comparison:
         contents = self._indexed(root, month)
         if not contents:
             return True
-        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        self._roots = {r.id: r for r in self._ledger.roots.all()}
         seeing = self.vision.status()
         self._model = seeing.model
         rules = self._rules(seeing)
         place = f"{root}:{month}"
-        series = Series(self._ledger.inventory.shots(root, month))
+        series = Series(self._ledger.contents.shots(root, month))
         within = _within(series, contents, f"{rules}|{self.threshold}")
         fresh = sorted(
             c
             for under, some in within.items()
-            for c in self._ledger.judgement.not_compared(some, place, self._model, under)
+            for c in self._ledger.pairs.not_compared(some, place, self._model, under)
         )
-        new = self._ledger.judgement.not_compared(contents, "", self._model, rules)
+        new = self._ledger.pairs.not_compared(contents, "", self._model, rules)
         if not fresh and not new:
             return True
         lacking = self._restore_index({*fresh, *new}, stop)
@@ -154,9 +154,9 @@ class Comparison:
             with self._ledger.transaction():
                 for rules, contents in search.rules.items():
                     here = [c for c in contents if c in done]
-                    self._ledger.judgement.compared(here, search.place, self._model, rules)
+                    self._ledger.pairs.compared(here, search.place, self._model, rules)
                     later = [c for c in here if c in more]
-                    self._ledger.judgement.defer(later, search.place, self._model, rules)
+                    self._ledger.deferred.add(later, search.place, self._model, rules)
             progress.block_done(len(part.fresh))
         return True
 
@@ -165,12 +165,12 @@ class Comparison:
 
         Their months then wait to be grouped again. Whether any was compared to its end.
         """
-        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        self._roots = {r.id: r for r in self._ledger.roots.all()}
         seeing = self.vision.status()
         self._model = seeing.model
         rules, until = self._rules(seeing), self._clock.monotonic() + seconds
         done = False
-        while (row := self._ledger.judgement.next_deferred(self._model)) is not None:
+        while (row := self._ledger.deferred.next(self._model)) is not None:
             if not self._work_off_one(row, rules, stop):
                 break
             done = True
@@ -201,7 +201,7 @@ class Comparison:
         among, series = None, Series(())
         if month:
             among = self._indexed(int(root), month)
-            series = Series(self._ledger.inventory.shots(int(root), month))
+            series = Series(self._ledger.contents.shots(int(root), month))
         search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
         quiet, unproven = _MonthProgress(lambda phase, done, total: None, 1), set[str]()
         for part in self.vision.candidates(row.content, among, *self._bars(search)):
@@ -218,13 +218,13 @@ class Comparison:
 
         `again`: a file was not readable, and the photo is compared anew.
         """
-        files = self._ledger.inventory.seen_with_contents([row.content])[row.content]
+        files = self._ledger.files.decoded_with_contents([row.content])[row.content]
         with self._ledger.transaction():
-            self._ledger.judgement.remove_deferred(row.content, row.place, self._model)
+            self._ledger.deferred.remove(row.content, row.place, self._model)
             for root, month in sorted({(file.root, file.month) for file in files}):
-                self._ledger.inventory.change_month(root, month, self._clock.now())
+                self._ledger.months.mark_changed(root, month, self._clock.now())
             if again:
-                self._ledger.judgement.forget_compared([row.content])
+                self._ledger.pairs.forget_compared([row.content])
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -242,7 +242,7 @@ class Comparison:
         """
         if self._index_checked:
             return True
-        self._roots = {r.id: r for r in self._ledger.inventory.roots()}
+        self._roots = {r.id: r for r in self._ledger.roots.all()}
         return self._restore_index((), stop) is not None
 
     def doubt_index(self) -> None:
@@ -259,7 +259,7 @@ class Comparison:
         few = sorted(fresh)
         pages = (few[at : at + 4096] for at in range(0, len(few), 4096))
         lacking: set[str] = set()
-        for page in pages if self._index_checked else self._ledger.inventory.live_pages():
+        for page in pages if self._index_checked else self._ledger.contents.live_pages():
             lost = self.vision.missing(page)
             if lost and not self._shadow:
                 if not self._ingest_lost(lost, stop):
@@ -275,7 +275,7 @@ class Comparison:
 
     def _ingest_lost(self, lost: Sequence[str], stop: Stop) -> bool:
         """At what the index does not hold, where it lies on a disk that is here. False when it was stopped."""
-        seen = self._ledger.inventory.seen_with_contents(lost)
+        seen = self._ledger.files.decoded_with_contents(lost)
         files = [file for at in seen.values() if (file := self._here(at)) is not None]
         for part in slices(files, self._clock, *BATCH):
             if stop():
@@ -288,10 +288,10 @@ class Comparison:
         if not lost:
             return
         with self._ledger.transaction():
-            self._ledger.judgement.forget_compared(lost)
-            for files in self._ledger.inventory.seen_with_contents(lost).values():
+            self._ledger.pairs.forget_compared(lost)
+            for files in self._ledger.files.decoded_with_contents(lost).values():
                 for file in files:
-                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+                    self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
 
     def _proposals(self, search: _Search) -> Iterator[Proposal]:
         """Block by block, and each in parts that fit into memory."""
@@ -309,7 +309,7 @@ class Comparison:
         """The pairs of this part to be measured now, and the contents of which more are left for later."""
         found: dict[tuple[str, str], Candidate] = {}
         self._gather(found, part.pairs, search)
-        traits = self._ledger.inventory.traits({c for pair in found for c in pair})
+        traits = self._ledger.contents.traits({c for pair in found for c in pair})
         pairs, more = chosen(found.values(), part.fresh, traits)
         return _met_together(pairs), more | set(part.cut)
 
@@ -322,9 +322,9 @@ class Comparison:
             for p in pairs
             if p.a != p.b and (p.a, p.b) not in found and not search.series.too_far(p.a, p.b)
         }
-        known = self._ledger.judgement.known_pairs(fresh, self._model)
+        known = self._ledger.pairs.known(fresh, self._model)
         unmeasured = [pair for ends, pair in fresh.items() if ends not in known]
-        traits = self._ledger.inventory.traits({c for p in unmeasured for c in (p.a, p.b)})
+        traits = self._ledger.contents.traits({c for p in unmeasured for c in (p.a, p.b)})
         for pair in unmeasured:
             a, b = traits.get(pair.a), traits.get(pair.b)
             # Without traits the pair is proven later, when its file is there: `_not_now` takes note of it.
@@ -339,15 +339,15 @@ class Comparison:
         """Look-alikes of which the small pictures said all: they may be shown as such."""
         rows = [_measured(pair, None, self._model) for pair in self._measured_before(pairs)]
         with self._ledger.transaction():
-            self._ledger.judgement.put_pairs(rows)
+            self._ledger.pairs.put(rows)
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""
-        known = self._ledger.judgement.measures_of((p.a, p.b) for p in pairs)
+        known = self._ledger.pairs.measures_of((p.a, p.b) for p in pairs)
         taken = [_measured(p, known[p.a, p.b], self._model) for p in pairs if (p.a, p.b) in known]
         if taken:
             with self._ledger.transaction():
-                self._ledger.judgement.put_pairs(taken)
+                self._ledger.pairs.put(taken)
         return [p for p in pairs if (p.a, p.b) not in known]
 
     def _prove(
@@ -364,7 +364,7 @@ class Comparison:
             if done and stop():
                 return None
             chunk = {(p.a, p.b): p for p in part}
-            traits = self._ledger.inventory.traits(c for pair in chunk for c in pair)
+            traits = self._ledger.contents.traits(c for pair in chunk for c in pair)
             paths = self._paths(c for pair in chunk for c in pair)
             requests = [r for p in chunk.values() if (r := self._request(p, traits, paths)) is not None]
             unproven |= self._not_now(chunk, paths)
@@ -377,7 +377,7 @@ class Comparison:
                 else:
                     measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
             with self._ledger.transaction():
-                self._ledger.judgement.put_pairs(measured)
+                self._ledger.pairs.put(measured)
         return unproven
 
     def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> set[str]:
@@ -387,7 +387,7 @@ class Comparison:
             self._not_met(sorted(away))
         elif away:
             with self._ledger.transaction():
-                self._ledger.judgement.forget_compared(away)
+                self._ledger.pairs.forget_compared(away)
         return away
 
     def _request(
@@ -401,7 +401,7 @@ class Comparison:
     def _paths(self, contents: Iterable[str]) -> dict[str, str]:
         """Where each of these contents can be read now; those that can be read nowhere are left out."""
         found: dict[str, str] = {}
-        for content, files in self._ledger.inventory.seen_with_contents(contents).items():
+        for content, files in self._ledger.files.decoded_with_contents(contents).items():
             at = self._here(files)
             if at is not None:
                 found[content] = os.path.join(self._roots[at.root].path, at.path)
@@ -476,11 +476,11 @@ def forget_older_measures(ledger: Ledger, clock: Clock) -> None:
 
 def _forget_pairs(ledger: Ledger, clock: Clock, rules: str) -> None:
     with ledger.transaction():
-        ledger.judgement.forget_pairs()
+        ledger.pairs.forget()
         first = not ledger.get("rules")  # nothing was measured yet, and no month is to wait for that
         ledger.put("rules", rules)
-        for row in () if first else ledger.inventory.months():  # groups without their proof could never move
-            ledger.inventory.change_month(row.root, row.month, clock.now())
+        for row in () if first else ledger.months.all():  # groups without their proof could never move
+            ledger.months.mark_changed(row.root, row.month, clock.now())
 
 
 def _measured(pair: Candidate, measures: Measures | None, model: str) -> PairRow:

@@ -43,10 +43,10 @@ def proposals(
     """
     groups = [
         replace(g, members=tuple(m for m in g.members if m.role == "duplicate"))
-        for g in ledger.judgement.proposed(root.id)
+        for g in ledger.groups.proposed(root.id)
     ]
     if months is not None:
-        files = ledger.inventory.files_by_id(m.file for g in groups for m in g.members)
+        files = ledger.files.by_ids(m.file for g in groups for m in g.members)
         chosen = {id for id, file in files.items() if file.month in months}
         groups = [replace(g, members=tuple(m for m in g.members if m.file in chosen)) for g in groups]
     groups = [g for g in groups if g.members]
@@ -105,7 +105,7 @@ def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | N
         )
     if root.backlog_done_at is None:
         return ""
-    limit = max(BREAKER_FILES, int(BREAKER_SHARE * ledger.inventory.count(root.id, FileState.INDEXED)))
+    limit = max(BREAKER_FILES, int(BREAKER_SHARE * ledger.files.count(root.id, FileState.INDEXED)))
     recent = _recently_moved(ledger, root, now, lately)
     if recent + files <= limit:
         return ""
@@ -146,7 +146,7 @@ def record_consent(ledger: Ledger, root: RootRow, now: float) -> None:
     """Record a person's yes for what this root proposes now (and for its unattended moves from now on)."""
     with ledger.transaction():
         ledger.put(_yes(root), str(ledger.journal.newest()))
-        ledger.inventory.update_root(root.id, consented_at=root.consented_at or now, breaker_ok_at=now)
+        ledger.roots.update(root.id, consented_at=root.consented_at or now, breaker_ok_at=now)
 
 
 def backlog_done(ledger: Ledger, root: RootRow, now: float) -> None:
@@ -154,4 +154,4 @@ def backlog_done(ledger: Ledger, root: RootRow, now: float) -> None:
     if root.consented_at is not None and root.backlog_done_at is None:
         with ledger.transaction():
             ledger.put(_yes(root), str(ledger.journal.newest()))
-            ledger.inventory.update_root(root.id, backlog_done_at=now, breaker_ok_at=now)
+            ledger.roots.update(root.id, backlog_done_at=now, breaker_ok_at=now)

@@ -61,7 +61,7 @@ def _compared(
     ledger: Ledger, vision: Vision, pairs: Sequence[HeldPair], waived: frozenset[Aspect]
 ) -> Iterator[tuple[HeldPair, list[str], list[str]]]:
     """Each pair that could be measured, what only the held one holds, and what only its keeper does."""
-    traits = ledger.inventory.traits(content for p in pairs for content in (p.content, p.keeper_content))
+    traits = ledger.contents.traits(content for p in pairs for content in (p.content, p.keeper_content))
     by_contents: dict[tuple[str, str], list[HeldPair]] = {}
     for pair in pairs:
         if pair.content in traits and pair.keeper_content in traits:

@@ -36,7 +36,7 @@ def check_held_copies(
     root that it was.
     """
     missing: list[int] = []
-    for row in ledger.inventory.held(root.id):
+    for row in ledger.files.held(root.id):
         if stop():
             return 0
         if disk.gone(root.path, row.path):
@@ -58,7 +58,7 @@ def check_held_copies(
         if stop():
             break
         # As they are now: what was put back or moved since it was looked for is not missing.
-        rows = [row for row in ledger.inventory.files_by_id(part).values() if row.state == FileState.HELD]
+        rows = [row for row in ledger.files.by_ids(part).values() if row.state == FileState.HELD]
         rows = [row for row in rows if disk.gone(root.path, row.path)]
         if not itself():
             break
@@ -78,9 +78,7 @@ def _not_found_by_undo(ledger: Ledger, root: RootRow) -> list[Move]:
 def _end_forgotten(ledger: Ledger, sought: Iterable[Move]) -> None:
     """End the moves of these whose files an older dedupd forgot without ending the move, so that status named them for ever."""
     with ledger.transaction():
-        ledger.journal.finish(
-            [_taken_out(move) for move in sought if ledger.inventory.file(move.file) is None]
-        )
+        ledger.journal.finish([_taken_out(move) for move in sought if ledger.files.get(move.file) is None])
 
 
 def _taken_out(move: Move) -> Move:
@@ -90,9 +88,9 @@ def _taken_out(move: Move) -> Move:
 
 def _is_back(ledger: Ledger, file: int) -> None:
     with ledger.transaction():
-        row = ledger.inventory.file(file)
+        row = ledger.files.get(file)
         if row is not None and row.state == FileState.HELD:
-            ledger.inventory.same_file(row.id, row.stat)
+            ledger.files.unchanged(row.id, row.stat)
 
 
 def _missing(
@@ -105,15 +103,15 @@ def _missing(
             path = elsewhere.get(_mark(row.stat))
             now_journaled = ledger.journal.moves(ids=[moves.get(row.id, 0)])
             move = next((m for m in now_journaled if m.held or m.state is MoveState.ATTENTION), None)
-            if path is not None and ledger.inventory.file_at(root.id, path) is None:
+            if path is not None and ledger.files.at(root.id, path) is None:
                 there = disk.stat(root.path, path)
                 if there is not None and _mark(there) == _mark(row.stat):
                     _moved_with_folder(ledger, root, row, move, path, now)
             elif row.absent_since is None:
-                ledger.inventory.absent_file(row.id, now)
-                ledger.inventory.change_month(root.id, row.month, now)
+                ledger.files.absent(row.id, now)
+                ledger.months.mark_changed(root.id, row.month, now)
             elif now < row.absent_since:  # the clock was set back: how long it is gone is not known
-                ledger.inventory.absent_file(row.id, now)
+                ledger.files.absent(row.id, now)
             elif now - row.absent_since >= patience:
                 _removed(ledger, row, move, now)
 
@@ -149,13 +147,13 @@ def _moved_with_folder(
                 [replace(move, goal=Goal.MOVED, state=MoveState.DONE, error="", refusal=None)]
             )
         ledger.journal.follow([replace(move, src=src, dst=path)])
-    ledger.inventory.placed_file(row.id, path, FileState.HELD)
-    traits = ledger.inventory.traits([row.content]) if row.content else {}
+    ledger.files.placed(row.id, path, FileState.HELD)
+    traits = ledger.contents.traits([row.content]) if row.content else {}
     captured = traits[row.content].captured if row.content in traits else None
     month, source = month_of(src, captured, row.stat.mtime_ns / 1e9, root=root.path)
-    ledger.inventory.set_month(row.id, str(month), source)
+    ledger.files.set_month(row.id, str(month), source)
     for changed in {row.month, str(month)}:
-        ledger.inventory.change_month(row.root, changed, now)
+        ledger.months.mark_changed(row.root, changed, now)
 
 
 def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> None:
@@ -171,12 +169,12 @@ def _removed(ledger: Ledger, row: FileRow, move: Move | None, now: float) -> Non
             ended = _taken_out(move)
             ledger.sidecars.forget(move.group)  # what it knew stands there alone now: its owner's to keep
         ledger.journal.finish([ended])
-    ledger.inventory.change_month(row.root, row.month, now)
-    ledger.inventory.remove_file(row.id)
+    ledger.months.mark_changed(row.root, row.month, now)
+    ledger.files.remove(row.id)
 
 
 def _copies_since(ledger: Ledger, row: FileRow, move: Move) -> list[FileRow]:
-    group = ledger.judgement.group(move.group)
+    group = ledger.groups.get(move.group)
     keeper = group.keeper if group is not None else None
-    live: Iterable[FileRow] = ledger.inventory.live_with_content(move.content)
+    live: Iterable[FileRow] = ledger.files.live_with_content(move.content)
     return [f for f in live if f.root == row.root and f.id > row.id and f.id != keeper]

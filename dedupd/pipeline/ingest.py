@@ -22,9 +22,9 @@ from dedupd.ports import Clock, FileRequest, Ingested, Vision
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
-BATCH = (16, 256)
-"""Files handed to the worker at a time, fewest and most: enough to keep its decoders busy."""
-_MEDIA = "2"
+BATCH = (16, 1024)
+"""Files handed to the worker at a time, fewest and most: enough to keep its decoders busy, also where they read 500 a second."""
+_MEDIA = "1"
 """Version of what core.media knows: with another one, what was left alone is asked about once more."""
 
 
@@ -43,11 +43,11 @@ def ingest(
 
     A file that vanished or changed while being read stays 'seen' and is looked at in the next pass.
     """
-    roots = {r.id: r for r in ledger.inventory.roots()}
+    roots = {r.id: r for r in ledger.roots.all()}
     online = [root for root in roots.values() if root.online]
     waiting = (f for f in _waiting(ledger, online, choose) if opens(f, roots[f.root].path))
     total = (
-        sum(ledger.inventory.count(root.id, FileState.SEEN) for root in online)
+        sum(ledger.files.count(root.id, FileState.SEEN) for root in online)
         if choose is None
         else sum(1 for _ in _waiting(ledger, online, choose))
     )
@@ -66,7 +66,7 @@ def ingest(
         )
         done += len(part)
     beside = [
-        f for f in ledger.inventory.companions_to_read()
+        f for f in ledger.files.companions_to_read()
         if roots[f.root].online and perhaps(f.path) and opens(f, roots[f.root].path)
     ]  # fmt: skip
     for part in slices(beside, clock, *BATCH):
@@ -82,14 +82,14 @@ def _waiting(
     """What of these roots is to be looked at, read as it is asked for; what comes meanwhile too, each file once."""
     for root in roots:
         after = 0
-        while page := ledger.inventory.files_to_read(root.id, after, BATCH[1]):
+        while page := ledger.files.to_read(root.id, after, BATCH[1]):
             after = page[-1].id
             yield from (f for f in page if choose is None or choose(f.path, root.path))
 
 
 def _as_they_are(ledger: Ledger, files: Sequence[FileRow]) -> list[FileRow]:
     """Those that are still to be looked at: a sweep in between finds what was renamed, went or is part of another."""
-    now = ledger.inventory.files_by_id(f.id for f in files)
+    now = ledger.files.by_ids(f.id for f in files)
     rows = [now[f.id] for f in files if f.id in now]
     return [row for row in rows if row.state == FileState.SEEN and row.absent_since is None]
 
@@ -99,9 +99,9 @@ def readmit_media(ledger: Ledger) -> None:
     if ledger.get("media") == _MEDIA:
         return
     with ledger.transaction():
-        for file in ledger.inventory.in_state(FileState.SKIPPED):
+        for file in ledger.files.in_state(FileState.SKIPPED):
             if file.reason in (NO_PICTURE, RAW_UNDECODED) and perhaps(file.path):
-                ledger.inventory.set_state(file.id, FileState.SEEN)
+                ledger.files.set_state(file.id, FileState.SEEN)
         ledger.put("media", _MEDIA)
 
 
@@ -113,14 +113,14 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
     if (ledger.get("reads") or "") == reads:
         return 0
     seen = 0
-    known = ledger.inventory.in_state(FileState.UNDECODED)
-    traits = ledger.inventory.traits(f.content for f in known if f.content)
+    known = ledger.files.in_state(FileState.UNDECODED)
+    traits = ledger.contents.traits(f.content for f in known if f.content)
     photos = [f for f in known if f.content in traits and why_undecoded(traits[f.content].format)]
     for part in slices(iter(photos), clock, *BATCH):
         if stop():
             return seen
         ingest_files(ledger, vision, clock, part)
-        now = ledger.inventory.files_by_id(f.id for f in part)
+        now = ledger.files.by_ids(f.id for f in part)
         seen += sum(row.state == FileState.INDEXED for row in now.values())
     with ledger.transaction():
         ledger.put("reads", reads)
@@ -136,11 +136,11 @@ def read_companions(ledger: Ledger, vision: Vision, clock: Clock, files: Sequenc
             file, result = by_key[answer.key], answer.result
             if isinstance(result, Unreadable) and not result.content:
                 if not result.retry or result.reason == IN_THE_CLOUD:
-                    ledger.inventory.set_state(file.id, FileState.COMPANION, result.reason)
+                    ledger.files.set_state(file.id, FileState.COMPANION, result.reason)
                 continue
-            ledger.inventory.companion_content(file.id, result.content)
-            for twin in ledger.inventory.live_with_content(result.content):
-                ledger.inventory.change_month(twin.root, twin.month, clock.now())
+            ledger.files.companion_content(file.id, result.content)
+            for twin in ledger.files.live_with_content(result.content):
+                ledger.months.mark_changed(twin.root, twin.month, clock.now())
 
 
 def ingest_files(
@@ -156,7 +156,7 @@ def ingest_files(
     for answer in vision.ingest(_requests(ledger, files)):
         answers.append(answer)
         on_done(len(answers))
-    roots = {r.id: r.path for r in ledger.inventory.roots()}
+    roots = {r.id: r.path for r in ledger.roots.all()}
     with ledger.transaction():
         for answer in answers:
             file = by_key[answer.key]
@@ -165,7 +165,7 @@ def ingest_files(
 
 
 def _requests(ledger: Ledger, files: Iterable[FileRow]) -> list[FileRequest]:
-    roots = {r.id: r.path for r in ledger.inventory.roots()}
+    roots = {r.id: r.path for r in ledger.roots.all()}
     return [FileRequest(key=f.id, path=os.path.join(roots[f.root], f.path), stat=f.stat) for f in files]
 
 
@@ -174,18 +174,18 @@ def _record(ledger: Ledger, clock: Clock, file: FileRow, answer: Ingested, root:
         # Asked about again when its stat changes, not in every pass. What was seen before it went there stays known.
         in_the_cloud = answer.result.reason == IN_THE_CLOUD and file.state == FileState.SEEN
         if in_the_cloud or not answer.result.retry:
-            ledger.inventory.skipped_file(file.id, answer.result.reason, answer.result.content)
+            ledger.files.skipped(file.id, answer.result.reason, answer.result.content)
             named = named_month(file.path, root)
-            ledger.inventory.set_month(file.id, named, "folder" if named else "")
+            ledger.files.set_month(file.id, named, "folder" if named else "")
             for month in {file.month, named}:
-                ledger.inventory.change_month(file.root, month, clock.now())
+                ledger.months.mark_changed(file.root, month, clock.now())
         return
     traits = answer.result
     month, source = month_of(file.path, traits.captured, file.stat.mtime_ns / 1e9, root=root)
-    ledger.inventory.add_traits(traits)
+    ledger.contents.add(traits)
     state = FileState.INDEXED if traits.decoded else FileState.UNDECODED
     unchanged = file.content == traits.content and file.month == str(month) and file.state == state
-    ledger.inventory.read_file(file.id, state, traits.content, str(month), source)
+    ledger.files.read(file.id, state, traits.content, str(month), source)
     if not unchanged:
-        ledger.judgement.forget_compared([traits.content])
-        ledger.inventory.change_month(file.root, str(month), clock.now())
+        ledger.pairs.forget_compared([traits.content])
+        ledger.months.mark_changed(file.root, str(month), clock.now())

@@ -44,7 +44,7 @@ class Keepers:
         """Something changed in these folders (True: perhaps in all below them)."""
         waiting = self._round(root).waiting
         for folder, whole in folders.items():
-            waiting |= self._ledger.judgement.groups_with_keeper_in(root, folder, whole=whole)
+            waiting |= self._ledger.groups.with_keeper_in(root, folder, whole=whole)
 
     def again(self, root: RootRow, group: int) -> None:
         """Check it in the next sweep too: it could not be answered or mended yet."""
@@ -53,17 +53,17 @@ class Keepers:
     def all(self, root: RootRow) -> list[HeldGroupRow]:
         """Every group, at once."""
         self._rounds[root.id] = _Round(began=self._clock.monotonic(), after=None)
-        return self._ledger.judgement.held_groups(root)
+        return self._ledger.groups.with_held(root)
 
     def due(self, root: RootRow) -> list[HeldGroupRow]:
         """Groups to check now: those that events name, those without an answer, and the next ones of the round."""
         now, at = self._clock.monotonic(), self._round(root)
         asked, at.waiting = at.waiting, set()
-        rows = self._ledger.judgement.held_groups(root, groups=asked) if asked else []
+        rows = self._ledger.groups.with_held(root, groups=asked) if asked else []
         if at.after is None and now - at.began >= ROUND_SECONDS:
             at.began, at.after = now, 0
         if at.after is not None:
-            some = self._ledger.judgement.held_groups(root, after=at.after, limit=ROUND_KEEPERS)
+            some = self._ledger.groups.with_held(root, after=at.after, limit=ROUND_KEEPERS)
             at.after = some[-1].group if len(some) == ROUND_KEEPERS else None
             rows += [row for row in some if row.group not in asked]
         return rows

@@ -34,7 +34,7 @@ def lessons_of(ledger: Ledger, thresholds: Thresholds) -> Lessons:
 def _lessons(ledger: Ledger, thresholds: Thresholds) -> Iterator[Lesson]:
     shipped = calibration_for(thresholds.model)
     for kind in ("different", "same"):
-        for verdict in ledger.judgement.verdicts_for_lessons(kind, _AT_MOST):
+        for verdict in ledger.verdicts.for_lessons(kind, _AT_MOST):
             known = measured(ledger, verdict.a, verdict.b, thresholds)
             if known is not None:
                 yield lesson(verdict.id, *known, shipped, duplicates=kind == "same")
@@ -42,8 +42,8 @@ def _lessons(ledger: Ledger, thresholds: Thresholds) -> Iterator[Lesson]:
 
 def measured(ledger: Ledger, a: str, b: str, thresholds: Thresholds) -> tuple[Traits, Traits, Edge] | None:
     """Traits and edge of a measured pair, typed by the bars alone; None when it was not measured or has no relation."""
-    row = ledger.judgement.pair(a, b, thresholds.model)
-    traits = ledger.inventory.traits([a, b])
+    row = ledger.pairs.get(a, b, thresholds.model)
+    traits = ledger.contents.traits([a, b])
     if row is None or len(traits) < 2:
         return None
     edge = typed(row, traits[row.a], traits[row.b], thresholds, same_month=True)
@@ -58,12 +58,12 @@ def typed(row: PairRow, a: Traits, b: Traits, thresholds: Thresholds, *, same_mo
 
 def change_months_of_new_verdicts(ledger: Ledger, now: float) -> None:
     """When verdicts came or went, mark the months to be grouped again that lessons may change."""
-    said = ledger.judgement.verdicts_version()
+    said = ledger.verdicts.version()
     if ledger.get("lessons") == said:
         return
     with ledger.transaction():
-        for root, month in ledger.judgement.months_that_lessons_may_change():
-            ledger.inventory.change_month(root, month, now)
+        for root, month in ledger.lessons.months_that_may_change():
+            ledger.months.mark_changed(root, month, now)
         ledger.put("lessons", said)
 
 
@@ -71,7 +71,7 @@ def dismissed_by(ledger: Ledger, thresholds: Thresholds) -> Counter[int]:
     """Verdict id -> how many pairs that nobody judged it helped to dismiss."""
     lessons = lessons_of(ledger, thresholds)
     counted: Counter[int] = Counter()
-    for a, b in ledger.judgement.dismissed():
+    for a, b in ledger.lessons.dismissed():
         known = measured(ledger, a, b, thresholds)
         if known is not None:
             parts = lessons.about(pair_of(*known))

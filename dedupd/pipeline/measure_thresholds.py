@@ -98,7 +98,7 @@ class ThresholdMeasurement:
     def _choose(self) -> list[str]:
         """The sample: contents are hashes, so the first ones in order are random, and the same each time."""
         sample: list[str] = []
-        for chunk in self._ledger.inventory.live_pages(SAMPLE):
+        for chunk in self._ledger.contents.live_pages(SAMPLE):
             lacking = set(self._vision.missing(chunk))
             sample += [c for c in chunk if c not in lacking and self._request(c) is not None]
             if len(sample) >= SAMPLE:
@@ -106,8 +106,8 @@ class ThresholdMeasurement:
         return sample[:SAMPLE]
 
     def _request(self, content: str) -> FileRequest | None:
-        online = {r.id: r.path for r in self._ledger.inventory.roots() if r.online}
-        for file in self._ledger.inventory.seen_with_content(content):
+        online = {r.id: r.path for r in self._ledger.roots.all() if r.online}
+        for file in self._ledger.files.decoded_with_content(content):
             if file.root in online:
                 return FileRequest(
                     key=file.id, path=os.path.join(online[file.root], file.path), stat=file.stat
@@ -120,7 +120,7 @@ class ThresholdMeasurement:
     # ---- pairs
 
     def _strangers(self, sample: Sequence[str]) -> list[float]:
-        traits = self._ledger.inventory.traits(sample)
+        traits = self._ledger.contents.traits(sample)
         known = [traits[c] for c in sample if c in traits]
         pairs = [(a.content, b.content) for i, a in enumerate(known) for b in known[:i] if _strange(a, b)]
         return self._cosines(pairs)
@@ -136,15 +136,15 @@ class ThresholdMeasurement:
         return self._cosines([pair for pair, m in self._measured(near) if framed_alike(m)])
 
     def _dated(self) -> Iterator[tuple[str, float, str]]:
-        for page in self._ledger.inventory.live_pages():
-            for content, traits in self._ledger.inventory.traits(page).items():
+        for page in self._ledger.contents.live_pages():
+            for content, traits in self._ledger.contents.traits(page).items():
                 if traits.captured is not None and traits.camera:
                     yield traits.camera, traits.captured, content
 
     def _measured(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Measures]]:
         unknown: list[ProofRequest] = []
         for a, b in pairs:
-            known = self._ledger.judgement.measures(a, b)
+            known = self._ledger.pairs.measures(a, b)
             one, other = self._request(a), self._request(b)
             if known is not None:
                 yield (a, b), known

@@ -85,20 +85,20 @@ class Companions:
     def _is_edit(self, original: str, version: str) -> bool | None:
         """See core.units.is_edit; a person who said that the two are the same has decided it."""
         one, other = self._shot(original), self._shot(version)
-        if one and other and self._ledger.judgement.said("same", one.content, other.content):
+        if one and other and self._ledger.verdicts.has("same", one.content, other.content):
             return False
         return is_edit(one, other)
 
     def _shot(self, path: str) -> Shot | None:
-        row = self._ledger.inventory.file_at(self._root.id, path)
+        row = self._ledger.files.at(self._root.id, path)
         if row is None or row.content is None or not _indexed(row):
             return None
-        seen = self._ledger.inventory.traits([row.content]).get(row.content)
+        seen = self._ledger.contents.traits([row.content]).get(row.content)
         return seen and Shot(content=row.content, captured=seen.captured, camera=seen.camera)
 
     def _names(self, folder: str) -> list[str]:
         if self._scope is None:
-            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            rows = self._ledger.files.in_folder(self._root.id, folder)
             return [r.path for r in rows if r.absent_since is None]
 
         def unreadable(at: str, sentence: str) -> None:
@@ -123,14 +123,14 @@ class Companions:
     def twin(self, keeper: str, content: str | None) -> str:
         """The keeper's companion with these bytes; '' when it has none."""
         for path in self.unit(keeper).companions:
-            row = self._ledger.inventory.file_at(self._root.id, path)
+            row = self._ledger.files.at(self._root.id, path)
             if row is not None and content is not None and row.content == content:
                 return path
         return ""
 
     def _known(self, path: str) -> FileRow:
         """The companion's row with its content, hashed once and remembered until the file changes."""
-        row = self._ledger.inventory.file_at(self._root.id, path)
+        row = self._ledger.files.at(self._root.id, path)
         if row is None or row.absent_since is not None:
             raise NotYet(f"its companion {path!r} has not been seen yet")
         if not self._disk.local(self._root.path, path):
@@ -141,7 +141,7 @@ class Companions:
             except OSError as error:
                 raise NotYet(f"its companion {path!r} cannot be read ({error.strerror})") from None
             with self._ledger.transaction():
-                self._ledger.inventory.companion_content(row.id, content)
+                self._ledger.files.companion_content(row.id, content)
             return self._known(path)
         return row
 
@@ -157,7 +157,7 @@ def orders_for(
     """Orders for these members, and file id -> why for those that stay."""
     orders: list[MoveOrder] = []
     stays: dict[int, Stays] = {}
-    keeper = ledger.inventory.file(group.keeper)
+    keeper = ledger.files.get(group.keeper)
     for member in members:
         try:
             file = _file_to_move(ledger, member, keeper)
@@ -182,7 +182,7 @@ def orders_for(
 
 def _file_to_move(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> FileRow:
     """The file of this member, proven against the keeper as both are now, and free to go. Raises Stays."""
-    file = ledger.inventory.file(member.file)
+    file = ledger.files.get(member.file)
     if keeper is None or keeper.content is None or not _read(keeper, beside=True):
         raise NotYet("its keeper is not there, or is being looked at again")
     if file is None or file.content is None or not _read(file):
@@ -191,9 +191,9 @@ def _file_to_move(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> 
         raise Stays("only one of the two was seen, the other is known by its bytes alone")
     if file.content != keeper.content:
         a, b = sorted((file.content, keeper.content))
-        if not ledger.judgement.has_pair(a, b) and not ledger.judgement.said("same", a, b):
+        if not ledger.pairs.has(a, b) and not ledger.verdicts.has("same", a, b):
             raise NotYet("it was never compared with its keeper as that is now")
-    if ledger.judgement.said("keep", file.content) or ledger.judgement.said(
+    if ledger.verdicts.has("keep", file.content) or ledger.verdicts.has(
         "different", keeper.content, file.content
     ):
         raise NotYet("a person said that it stays")

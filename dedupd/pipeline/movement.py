@@ -105,7 +105,7 @@ class Movement:
         ended = relocate.recover(self._journal, self._mover, self._clock)
         record_outcome(
             self._ledger,
-            self._ledger.journal.moves(ids=self._ledger.inventory.misplaced_moves()),
+            self._ledger.journal.moves(ids=self._ledger.files.misplaced_moves()),
             self._clock.now(),
         )
         self._annotate(read=False)
@@ -198,7 +198,7 @@ class Movement:
         """
         found: list[tuple[GroupRow, list[MemberRow]]] = []
         for group in groups:
-            now = self._ledger.judgement.group(group.id)
+            now = self._ledger.groups.get(group.id)
             if now is not None:
                 chosen = {m.file for m in group.members}
                 found.append((now, [m for m in now.members if m.role == "duplicate" and m.file in chosen]))
@@ -233,7 +233,7 @@ class Movement:
                             file, group.keeper, Refusal.STAYS, str(why), self._clock.now()
                         )
                     if not isinstance(why, NotYet):
-                        self._ledger.judgement.set_role(group.id, file, "review", str(why))
+                        self._ledger.groups.set_role(group.id, file, "review", str(why))
         again = {
             o.src for o in orders if o.primary and self._ledger.journal.moves(content=o.content, held=True)
         }
@@ -260,7 +260,7 @@ class Movement:
         result.stayed += sum(len(members) for _, members in chosen) - moved
 
     def _path(self, file: int) -> str:
-        row = self._ledger.inventory.file(file)
+        row = self._ledger.files.get(file)
         return row.path if row else "a file that is gone"
 
     def obstacle(self, root: RootRow) -> str:
@@ -419,14 +419,14 @@ class Movement:
             months.setdefault(root, set()).update(names)
         ids = {r.path: r.id for r in self._roots.all}
         for move in [*moved.moves, *moved.refused]:
-            group = self._ledger.judgement.group(move.group)
+            group = self._ledger.groups.get(move.group)
             names = {self.month_of(move), group.month if group else ""}
             if move.root in ids:  # an undo may reach into a folder that is configured no more
                 months.setdefault(ids[move.root], set()).update(name for name in names if name)
         return months
 
     def month_of(self, move: Move) -> str:
-        row = self._ledger.inventory.file(move.file)
+        row = self._ledger.files.get(move.file)
         return row.month if row else ""
 
     def undo(self, moves: Sequence[Move], *, on_progress: Progress = quiet, stop: Stop = never) -> Moved:

@@ -34,7 +34,7 @@ class Narrowed:
         groups = list(groups)
         if self._narrowing.everything:
             return groups
-        files = self._ledger.inventory.files_by_id(
+        files = self._ledger.files.by_ids(
             id for g in groups for id in (g.keeper, *(m.file for m in g.members))
         )
         narrowed = (replace(g, members=self._members(root, g, files)) for g in groups)

@@ -30,7 +30,7 @@ def devices(ledger: Ledger, roots: Iterable[RootRow], disk: Disk | None) -> set[
 
 def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
     """Try out roots with files that look like placeholders. True when some are local files after all, to be read again."""
-    cloudy = [f for f in ledger.inventory.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
+    cloudy = [f for f in ledger.files.in_state(FileState.SKIPPED) if f.reason == IN_THE_CLOUD]
     known = set(ledger.get(_KEY).split())
     asked = {f.root for f in cloudy}
     here = {root.id for root in roots if root.online and root.id in asked and not _has_blocks(disk, root)}
@@ -38,7 +38,7 @@ def found_out(ledger: Ledger, disk: Disk, roots: Iterable[RootRow]) -> bool:
         ledger.put(_KEY, " ".join(sorted((known - set(map(str, asked))) | set(map(str, here)))))
         for file in cloudy:
             if file.root in here:
-                ledger.inventory.set_state(file.id, FileState.SEEN)
+                ledger.files.set_state(file.id, FileState.SEEN)
     return bool(here)
 
 

@@ -48,7 +48,7 @@ class Plan:
     ) -> list[Purgeable]:
         """Held files that moved before then, units whole; oldest first. `ids`: these moves alone."""
         held = [m for m in self._ledger.journal.moves(held=True, ids=ids) if m.root in self._roots]
-        files = self._ledger.inventory.files_by_id(m.file for m in held)
+        files = self._ledger.files.by_ids(m.file for m in held)
         units: dict[tuple[str, str], list[Move]] = {}
         for move in held:
             units.setdefault((move.batch, move.unit), []).append(move)
@@ -86,14 +86,14 @@ class Plan:
         root = self._roots[move.root]
         if not move.primary:
             rows = [
-                *self._ledger.inventory.companions_with_contents(root.id, [move.content])[move.content],
-                *(r for r in self._ledger.inventory.live_with_content(move.content) if r.root == root.id),
+                *self._ledger.files.companions_with_contents(root.id, [move.content])[move.content],
+                *(r for r in self._ledger.files.live_with_content(move.content) if r.root == root.id),
             ]
             return next((row for row in rows if not is_held(row.path)), None)
-        group = self._ledger.judgement.group(move.group)
+        group = self._ledger.groups.get(move.group)
         if group is not None:
-            return self._ledger.inventory.file(group.keeper)
-        return self._ledger.inventory.file_at(root.id, move.keeper)
+            return self._ledger.files.get(group.keeper)
+        return self._ledger.files.at(root.id, move.keeper)
 
     def _why_not(self, move: Move, file: FileRow | None, stands: FileRow | None) -> str:
         """One clause why it may not go; '' when by what is stored nothing would be lost."""
@@ -109,8 +109,8 @@ class Plan:
         return self._said(move) or self._holds_more(move, stands) or self._unwritten(move)
 
     def _said(self, move: Move) -> str:
-        judged = self._ledger.judgement
-        if judged.said("keep", move.content) or judged.said("different", move.keeper_content, move.content):
+        verdicts = self._ledger.verdicts
+        if verdicts.has("keep", move.content) or verdicts.has("different", move.keeper_content, move.content):
             return "a person said that it is no duplicate"
         return "it only looks alike" if move.relation == Relation.SIMILAR else ""
 
@@ -119,13 +119,13 @@ class Plan:
 
         A keep policy waives nothing here, because a trash is emptied one day.
         """
-        seen = self._ledger.inventory.traits([move.content, move.keeper_content])
+        seen = self._ledger.contents.traits([move.content, move.keeper_content])
         if move.keeper_content not in seen:
             return "its keeper was never read to the end"
         if move.content == move.keeper_content:
             return ""
         a, b = sorted((move.content, move.keeper_content))
-        measures = self._ledger.judgement.measures(a, b) or self._measured_then(move)
+        measures = self._ledger.pairs.measures(a, b) or self._measured_then(move)
         if (
             move.content not in seen
             or measures is None
@@ -143,7 +143,7 @@ class Plan:
 
     def _measured_then(self, move: Move) -> Measures | None:
         """A newer dedupd forgets what pairs measured by older rules; what a move rested on stays."""
-        group = self._ledger.judgement.group(move.group)
+        group = self._ledger.groups.get(move.group)
         return (
             next((m.evidence.measures for m in group.members if m.file == move.file), None) if group else None
         )
@@ -287,14 +287,14 @@ class Purging:
                     self._stays(move, row.error, result)
 
     def _gone(self, move: Move, row: Purge, result: Moved) -> None:
-        file = self._ledger.inventory.file(move.file)
+        file = self._ledger.files.get(move.file)
         why = MoveRefused(in_the_trash(row.trash), Refusal.PURGED)
         self._ledger.journal.finish([move.refused(why, MoveState.ABORTED)])
         self._ledger.sidecars.forget(move.group)  # what it knew stands there alone now: its owner's to keep
         if file is not None:
-            self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+            self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
             result.touched.setdefault(file.root, set()).add(file.month)
-            self._ledger.inventory.remove_file(file.id)
+            self._ledger.files.remove(file.id)
 
     def _stay(self, candidates: Iterable[Purgeable], result: Moved) -> None:
         for candidate in candidates:
@@ -374,7 +374,7 @@ class Purging:
             move = moves.get(purge.move)
             if move is None or move.root not in ids or self._disk.gone(move.root, move.dst):
                 continue
-            if self._ledger.inventory.file_at(ids[move.root], move.dst) is not None:
+            if self._ledger.files.at(ids[move.root], move.dst) is not None:
                 continue  # another duplicate that moved since then has the name
             if self._discarder.locate(move, purge) is Place.SRC:
                 with suppress(MoveRefused, RootError):  # a disk that is read-only: it is tried again
@@ -430,22 +430,22 @@ class Purging:
         """Record that the file is held again, as before the purge."""
         held = _held(move)
         self._discarder.confirm_held(held, purge)
-        root = next((r for r in self._ledger.inventory.roots() if r.path == move.root), None)
+        root = next((r for r in self._ledger.roots.all() if r.path == move.root), None)
         stat = self._disk.stat(move.root, move.dst)
         with self._ledger.transaction():
             self._ledger.purges.put([replace(purge, state=PurgeState.RETURNED)])
             self._ledger.journal.finish([held])
-            if root is not None and stat is not None and self._ledger.inventory.file(move.file) is None:
-                seen = self._ledger.inventory.traits([move.content]).get(move.content)
+            if root is not None and stat is not None and self._ledger.files.get(move.file) is None:
+                seen = self._ledger.contents.traits([move.content]).get(move.content)
                 captured = seen.captured if seen is not None else None
                 month, source = month_of(move.src, captured, stat.mtime_ns / 1e9, root=move.root)
-                self._ledger.inventory.held_again(
+                self._ledger.files.held_again(
                     FileRow(
                         id=move.file, root=root.id, path=move.dst, stat=stat, content=move.content, month=str(month),
                         month_source=source, state=FileState.HELD, reason="", absent_since=None,
                     )
                 )  # fmt: skip
-                self._ledger.inventory.change_month(root.id, str(month), self._clock.now())
+                self._ledger.months.mark_changed(root.id, str(month), self._clock.now())
         return held
 
 

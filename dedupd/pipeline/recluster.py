@@ -60,7 +60,7 @@ class Grouper:
         self._note_settings()
         change_months_of_new_verdicts(self._ledger, self._clock.now())
         waiting = [
-            m for m in self._ledger.inventory.months()
+            m for m in self._ledger.months.all()
             if m.root in online and (m.waiting or everything) and (wanted is None or m.month in wanted)
         ]  # fmt: skip
         try:
@@ -80,7 +80,7 @@ class Grouper:
                 break
             on_progress("compare", len(compared), len(waiting))
             # Read before: what changes from here on may not be compared, and keeps the month waiting.
-            changes = self._ledger.inventory.changes(row.root, row.month)
+            changes = self._ledger.months.changes(row.root, row.month)
             ahead = ((later.root, later.month) for later in waiting[place:])
             if not self._comparison.ahead(ahead, on_progress, stop):
                 break
@@ -93,12 +93,12 @@ class Grouper:
             on_progress("group", done, len(waiting))
             touched.setdefault(row.root, set()).update(self._decide(online[row.root], row.month))
             with self._ledger.transaction():
-                self._ledger.inventory.clustered_month(row.root, row.month, changes, self._clock.now())
+                self._ledger.months.clustered(row.root, row.month, changes, self._clock.now())
         return touched
 
     def left(self) -> int:
         """Photos of large families of which only the nearest were compared yet."""
-        return self._ledger.judgement.deferred(self._ledger.get("model"))
+        return self._ledger.deferred.count(self._ledger.get("model"))
 
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
@@ -123,8 +123,8 @@ class Grouper:
             return
         with self._ledger.transaction():
             self._ledger.put("grouped_by", now)
-            for row in self._ledger.inventory.months():
-                self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+            for row in self._ledger.months.all():
+                self._ledger.months.mark_changed(row.root, row.month, self._clock.now())
 
 
 def decide(
@@ -142,7 +142,7 @@ def draw(ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: s
     found = stars(
         _nodes(ledger, settings, root, files, Companions(ledger, disk, root)),
         edges,
-        [(v.a, v.b) for v in ledger.judgement.verdicts("different")],
+        [(v.a, v.b) for v in ledger.verdicts.all("different")],
         {relation: getattr(settings.tiers, relation) for relation in Relation},
         settings.keep_policy,
         metadata_counts=settings.metadata == "off",
@@ -165,8 +165,8 @@ class _Related:
 
     def __init__(self, ledger: Ledger, root: int, thresholds: Thresholds) -> None:
         self._ledger, self._root, self._thresholds = ledger, root, thresholds
-        self._approved = {(v.a, v.b) for v in ledger.judgement.verdicts("same")}
-        self._vetoed = {(v.a, v.b) for v in ledger.judgement.verdicts("different")}
+        self._approved = {(v.a, v.b) for v in ledger.verdicts.all("same")}
+        self._vetoed = {(v.a, v.b) for v in ledger.verdicts.all("different")}
         self._lessons = lessons_of(ledger, thresholds)
         self.dismissed: set[tuple[str, str]] = set()
         self._files: dict[str, list[FileRow]] = {}
@@ -179,16 +179,16 @@ class _Related:
         """Wave by wave, each with a few questions however many contents are in it."""
         edges: dict[tuple[str, str], Edge | None] = {}
         known: set[str] = set()
-        wave = {f.content for f in self._ledger.inventory.live_in_month(self._root, month) if f.content}
-        wave |= self._grouped(self._ledger.judgement.groups(self._root, month))
+        wave = {f.content for f in self._ledger.files.live_in_month(self._root, month) if f.content}
+        wave |= self._grouped(self._ledger.groups.all(self._root, month))
         while wave:
             known |= wave
-            pairs = self._ledger.judgement.pairs_among(wave, self._thresholds.model)
+            pairs = self._ledger.pairs.among(wave, self._thresholds.model)
             self._read({*wave, *(end for pair in pairs for end in (pair.a, pair.b))})
             found = {(p.a, p.b): self._edge(p) for p in pairs if (p.a, p.b) not in edges}
             edges |= found
             files = (file.id for content in wave for file in self._files[content])
-            reached = self._grouped(self._ledger.judgement.groups_with_files(files))
+            reached = self._grouped(self._ledger.groups.with_files(files))
             reached |= {end for edge in found.values() if edge for end in (edge.a, edge.b)}
             wave = reached - known
         files = [f for content in sorted(known) for f in self._files[content]]
@@ -199,17 +199,17 @@ class _Related:
         ids = {
             file for g in groups if g.root == self._root for file in (g.keeper, *(m.file for m in g.members))
         }
-        return {f.content for f in self._ledger.inventory.files_by_id(ids).values() if f.content}
+        return {f.content for f in self._ledger.files.by_ids(ids).values() if f.content}
 
     def _read(self, contents: set[str]) -> None:
         """What the ledger knows of these contents in this root."""
         new = sorted(contents - self._files.keys())
-        self._traits |= self._ledger.inventory.traits(new)
-        self._months |= self._ledger.inventory.months_of_contents(self._root, new)
-        live = self._ledger.inventory.live_with_contents(new)
+        self._traits |= self._ledger.contents.traits(new)
+        self._months |= self._ledger.files.months_of_contents(self._root, new)
+        live = self._ledger.files.live_with_contents(new)
         self._files |= {c: [f for f in files if f.root == self._root] for c, files in live.items()}
         undecoded = [c for c in new if any(f.state == FileState.UNDECODED for f in self._files[c])]
-        for content, beside in self._ledger.inventory.companions_with_contents(self._root, undecoded).items():
+        for content, beside in self._ledger.files.companions_with_contents(self._root, undecoded).items():
             self._files[content] += beside
 
     def _edge(self, pair: PairRow) -> Edge | None:
@@ -230,7 +230,7 @@ class _Related:
 
     def _series_of(self, month: str) -> Series:
         if month not in self._series:
-            self._series[month] = Series(self._ledger.inventory.shots(self._root, month))
+            self._series[month] = Series(self._ledger.contents.shots(self._root, month))
         return self._series[month]
 
     def _judged(self, edge: Edge | None, a: Traits, b: Traits) -> Edge | None:
@@ -256,9 +256,9 @@ def _approved(edge: Edge) -> Edge:
 def _nodes(
     ledger: Ledger, settings: Settings, root: RootRow, files: Sequence[FileRow], companions: Companions
 ) -> list[Node]:
-    traits = ledger.inventory.traits(f.content for f in files if f.content)
-    kept = {v.a for v in ledger.judgement.verdicts("keep")} | ledger.inventory.held_and_missing(root.id)
-    groups = ledger.judgement.groups_of_keepers(root.id, (file.id for file in files))
+    traits = ledger.contents.traits(f.content for f in files if f.content)
+    kept = {v.a for v in ledger.verdicts.all("keep")} | ledger.files.held_and_missing(root.id)
+    groups = ledger.groups.of_keepers(root.id, (file.id for file in files))
     nodes: list[Node] = []
     for file in files:
         if file.content not in traits:
@@ -299,15 +299,15 @@ def _store(
     found, files = drawn.stars, drawn.files
     rows = list(zip(found, members_of(ledger, found, companions), strict=True))
     with ledger.transaction():
-        ledger.judgement.put_dismissed(root, month, drawn.dismissed)
-        before = {g.id: g for g in ledger.judgement.groups(root, month)}
-        before |= {g.id: g for g in ledger.judgement.groups_with_files(f.id for f in files)}
+        ledger.lessons.put_dismissed(root, month, drawn.dismissed)
+        before = {g.id: g for g in ledger.groups.all(root, month)}
+        before |= {g.id: g for g in ledger.groups.with_files(f.id for f in files)}
         by_keeper = {g.keeper: g for g in before.values() if g.root == root}
         current: set[int] = set()
         for star, members in rows:
             here = {m.file for m in members}
             moved = [m for m in _moved(by_keeper.get(star.keeper.id)) if m.file not in here]
-            id = ledger.judgement.put_group(
+            id = ledger.groups.put(
                 root, star.keeper.id, star.keeper.month, star.reasons, [*moved, *members], now, by_keeper
             )
             current.add(id)
@@ -317,12 +317,12 @@ def _store(
                 continue
             touched.add(group.month)
             if moved := _moved(group):
-                keeper = ledger.inventory.file(group.keeper)
+                keeper = ledger.files.get(group.keeper)
                 at = keeper.month if keeper is not None and keeper.month else group.month
                 touched.add(at)
-                ledger.judgement.put_group(root, group.keeper, at, group.reasons, moved, now)
+                ledger.groups.put(root, group.keeper, at, group.reasons, moved, now)
             else:
-                ledger.judgement.remove_group(group.id)
+                ledger.groups.remove(group.id)
     return touched
 
 

@@ -63,21 +63,19 @@ def identify(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> RootRo
         uuid, dev = _verified(root, ledger, disk, mark=mark)
     except RootError as error:
         with ledger.transaction():
-            ledger.inventory.update_root(root.id, online=False, note=str(error))
+            ledger.roots.update(root.id, online=False, note=str(error))
         raise
     if (uuid, dev, True, "") != (root.uuid, root.dev, root.online, root.note):
         with ledger.transaction():
-            ledger.inventory.update_root(root.id, uuid=uuid, dev=dev, online=True, note="")
-    return next(r for r in ledger.inventory.roots() if r.id == root.id)
+            ledger.roots.update(root.id, uuid=uuid, dev=dev, online=True, note="")
+    return next(r for r in ledger.roots.all() if r.id == root.id)
 
 
 def _verified(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple[str, int]:
     """UUID and device of the folder. Raises RootError when it is not the one dedupd knows."""
     found = disk.identity(root.path)
     if root.uuid and found.uuid != root.uuid:
-        if found.uuid or not any(
-            _is_unchanged(root, row, disk) for row in ledger.inventory.some_files(root.id)
-        ):
+        if found.uuid or not any(_is_unchanged(root, row, disk) for row in ledger.files.some(root.id)):
             raise RootError(
                 f"{root.path} is not the folder dedupd knows (its .dedupd-root.json is "
                 f"{'missing' if not found.uuid else 'another'}): is the disk mounted? Nothing is changed until it is back"
@@ -85,7 +83,7 @@ def _verified(root: RootRow, ledger: Ledger, disk: Disk, *, mark: bool) -> tuple
         if mark:  # somebody deleted the marker; the photos show that it is the same folder
             disk.mark(root.path, root.uuid)
     elif not root.uuid and root.dev not in (None, found.dev):
-        known = ledger.inventory.some_files(root.id)
+        known = ledger.files.some(root.id)
         if known and all(disk.gone(root.path, row.path) for row in known):
             raise RootError(
                 f"{root.path} is another disk and holds none of the photos that were there: "
@@ -109,7 +107,7 @@ def _same_root(root: RootRow, ledger: Ledger, disk: Disk) -> bool:
     if found.dev != root.dev or found.uuid not in ("", root.uuid):
         return False
     return found.uuid == root.uuid or any(
-        _is_unchanged(root, row, disk) for row in ledger.inventory.some_files(root.id)
+        _is_unchanged(root, row, disk) for row in ledger.files.some(root.id)
     )
 
 
@@ -218,13 +216,13 @@ class _Walk:
         """Folders for which the ledger has more files than were found there, and folders that were not reached."""
         known = {folder for folder, whole in places.items() if not whole}
         for folder in (folder for folder, whole in places.items() if whole):
-            known.update(self._ledger.inventory.folders(self._root.id, folder))
+            known.update(self._ledger.files.folders(self._root.id, folder))
         return sorted(known - self._complete)
 
     def _compare(self, folder: str, files: list[FoundFile]) -> None:
         after = ""
         while files:
-            rows = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            rows = self._ledger.files.in_folder(self._root.id, folder)
             known, paths = {row.path: row for row in rows}, [file.path for file in files]
             companions = companions_in(paths)
             for part in self._parts([file for file in files if file.path > after]):
@@ -249,7 +247,7 @@ class _Walk:
             if not left and _within(folder, self._unreadable):
                 return
             there = {file.path for file in files}
-            known = self._ledger.inventory.files_in_folder(self._root.id, folder)
+            known = self._ledger.files.in_folder(self._root.id, folder)
             lacking = [row for row in known if row.path > after and row.path not in there]
             lacking.sort(key=lambda row: row.path)
             if not lacking or not _same_root(self._root, self._ledger, self._disk):
@@ -280,7 +278,7 @@ class _Diff:
 
     def __init__(self, root: RootRow, ledger: Ledger, disk: Disk, clock: Clock, changes: Changes) -> None:
         self._root, self._ledger, self._disk, self._clock, self._changes = root, ledger, disk, clock, changes
-        self._files = ledger.inventory
+        self._files = ledger.files
         self._began, self._doubts = clock.now(), 0
 
     def found(
@@ -320,7 +318,7 @@ class _Diff:
 
     def _add(self, file: FoundFile, companion: bool) -> None:
         self._changes.new += 1
-        self._files.add_file(self._root.id, file.path, file.stat, _first_state(companion))
+        self._files.add(self._root.id, file.path, file.stat, _first_state(companion))
 
     def _doubt(self, files: list[int]) -> None:
         self._doubts += len(files)
@@ -331,7 +329,7 @@ class _Diff:
             self._changed(file, row, companion)
             return
         if row.stat != file.stat or row.absent_since is not None:
-            self._files.same_file(row.id, file.stat)
+            self._files.unchanged(row.id, file.stat)
         if row.absent_since is not None:
             self._returned(row)
         if row.absent_since is not None or row.stat.nlink != file.stat.nlink:
@@ -346,7 +344,7 @@ class _Diff:
         self._changes.changed += 1
         note_changed(self._ledger, row, file.stat, _first_state(companion), self._clock.now())
         if self._is_held_copy(file):
-            self._files.remove_file(row.id)
+            self._files.remove(row.id)
             self._renamed(file, companion)
 
     def _replaced_by_held_copy(self, file: FoundFile, row: FileRow) -> bool:
@@ -354,13 +352,11 @@ class _Diff:
 
     def _is_held_copy(self, file: FoundFile) -> bool:
         """Whether its owner moved a held copy back to this path, over another file."""
-        return any(
-            self._is_undone_by_owner(held) for held in self._files.files_by_inode(self._root.id, file.stat)
-        )
+        return any(self._is_undone_by_owner(held) for held in self._files.by_inode(self._root.id, file.stat))
 
     def _renamed(self, file: FoundFile, companion: bool) -> bool:
         """Whether it is a known file that was renamed: same inode, size and mtime, and the old name is gone. Records the rename."""
-        for row in self._files.files_by_inode(self._root.id, file.stat):
+        for row in self._files.by_inode(self._root.id, file.stat):
             if self._is_undone_by_owner(row):
                 undone_by_owner(self._ledger, row, file.path, self._clock.now())
             elif row.state != FileState.HELD and (row.absent_since is not None or self._has_left(row, file)):
@@ -388,8 +384,8 @@ class _Diff:
         )
         known = row.content and row.state != FileState.SKIPPED
         named = named_month(file.path, self._root.path)
-        self._files.renamed_file(row.id, file.path, str(month) if known else named, source)
-        self._files.same_file(row.id, file.stat)
+        self._files.renamed(row.id, file.path, str(month) if known else named, source)
+        self._files.unchanged(row.id, file.stat)
         if row.content and _doubtful(row.stat, file.stat):
             self._doubt([row.id])
         self._ledger.sidecars.follow(self._root.id, row.path, file.path)
@@ -397,34 +393,34 @@ class _Diff:
             self._files.set_state(row.id, _first_state(companion))
         self._returned(row)
         if row.content:
-            self._files.change_month(self._root.id, str(month), self._clock.now())
+            self._ledger.months.mark_changed(self._root.id, str(month), self._clock.now())
             self._ledger.journal.keeper_renamed(self._root.path, row.path, file.path, row.content)
 
     def _returned(self, row: FileRow) -> None:
         """The file is back: photos that came to its month meanwhile were not compared with it, so they are compared now."""
         if row.content:
-            self._ledger.judgement.forget_compared([row.content])
+            self._ledger.pairs.forget_compared([row.content])
 
     def _captured(self, row: FileRow) -> float | None:
-        traits = self._files.traits([row.content]) if row.content else {}
+        traits = self._ledger.contents.traits([row.content]) if row.content else {}
         return traits[row.content].captured if row.content in traits else None
 
     def _absent(self, row: FileRow, now: float) -> None:
         if row.absent_since is None:
             self._changes.absent += 1
             self._affected(row)
-            self._files.absent_file(row.id, now)
+            self._files.absent(row.id, now)
         elif now < row.absent_since:  # the clock was set back: how long it has been missing is unknown
-            self._files.absent_file(row.id, now)
+            self._files.absent(row.id, now)
         elif now - row.absent_since >= FORGET_ABSENT_AFTER:
-            self._ledger.judgement.void(row.id)
-            self._files.remove_file(row.id)
+            self._ledger.groups.void(row.id)
+            self._files.remove(row.id)
 
     def _forget(self, row: FileRow) -> None:
         """Remove a row. Held copies of it have no keeper from now on, so they are moved back (P8)."""
         self._affected(row)
-        self._ledger.judgement.void(row.id)
-        self._files.remove_file(row.id)
+        self._ledger.groups.void(row.id)
+        self._files.remove(row.id)
 
     def _affected(self, row: FileRow) -> None:
         _affected(self._ledger, row, self._clock.now())
@@ -435,15 +431,15 @@ def note_changed(
 ) -> None:
     """Record that a file has other bytes now (`content`, if they were read), so that it is read again."""
     _affected(ledger, row, now)
-    ledger.judgement.void(row.id)
-    ledger.inventory.changed_file(row.id, stat, state, content)
+    ledger.groups.void(row.id)
+    ledger.files.changed(row.id, stat, state, content)
 
 
 def _affected(ledger: Ledger, row: FileRow, now: float) -> None:
     """Mark its month, and each month whose groups it was part of, to be grouped again."""
-    beside = ledger.judgement.affected_months(row.root, row.id, row.content)
+    beside = ledger.groups.affected_months(row.root, row.id, row.content)
     for month in {row.month, *beside}:
-        ledger.inventory.change_month(row.root, month, now)
+        ledger.months.mark_changed(row.root, month, now)
 
 
 def _first_state(companion: bool) -> FileState:

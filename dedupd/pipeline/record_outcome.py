@@ -43,7 +43,7 @@ def record_outcome(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
     """Bring files, groups and months in line with these journal rows."""
     with ledger.transaction():
         for move in moves:
-            file = ledger.inventory.file(move.file)
+            file = ledger.files.get(move.file)
             if file is not None and move.state is MoveState.DONE and move.group:
                 ledger.sidecars.owe(file.root, move.group)
             if file is None:
@@ -61,7 +61,7 @@ def record_outcome(ledger: Ledger, moves: Iterable[Move], now: float) -> None:
 
 def _doubt_both(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     """The file or its keeper has other bytes than recorded: both are to be read again, to find out which."""
-    keeper = ledger.inventory.file_at(file.root, move.keeper)
+    keeper = ledger.files.at(file.root, move.keeper)
     ledger.rereading.doubt([f.id for f in (file, keeper) if f is not None], now)
 
 
@@ -70,13 +70,13 @@ def record_undo_verdict(ledger: Ledger, move: Move, now: float) -> None:
 
     The 'keep' is recorded after the 'different': that is how lessons recognise the verdict of an undo.
     """
-    ledger.judgement.add_verdict("different", move.keeper_content, move.content, [move.keeper, move.src], now)
-    ledger.judgement.add_verdict("keep", move.content, "", [move.src], now)
+    ledger.verdicts.add("different", move.keeper_content, move.content, [move.keeper, move.src], now)
+    ledger.verdicts.add("keep", move.content, "", [move.src], now)
 
 
 def _record_refused(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
-    ledger.judgement.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
-    group = ledger.judgement.group(move.group)
+    ledger.groups.set_role(move.group, file.id, "duplicate", f"stays for now: {move.error}")
+    group = ledger.groups.get(move.group)
     if group is not None and move.refusal not in (None, Refusal.INTERRUPTED):
         ledger.refusals.put(file.id, group.keeper, move.refusal, move.error, now)
 
@@ -84,32 +84,32 @@ def _record_refused(ledger: Ledger, move: Move, file: FileRow, now: float) -> No
 def _record_held(ledger: Ledger, move: Move, file: FileRow) -> None:
     if file.path == move.dst and file.state == FileState.HELD:
         return
-    ledger.inventory.placed_file(file.id, move.dst, FileState.HELD)
+    ledger.files.placed(file.id, move.dst, FileState.HELD)
     if move.primary:
-        ledger.judgement.set_role(move.group, file.id, "moved")
+        ledger.groups.set_role(move.group, file.id, "moved")
         ledger.refusals.forget(file.id)
     elif not file.month:
-        ledger.inventory.set_month(file.id, *_own_month(move, file))
+        ledger.files.set_month(file.id, *_own_month(move, file))
 
 
 def _record_undone(ledger: Ledger, move: Move, file: FileRow, now: float) -> None:
     if file.state != FileState.HELD or file.path != move.dst:
         return
     state = _state(ledger, file) if move.primary else FileState.COMPANION
-    ledger.inventory.placed_file(file.id, move.undone_to or move.src, state)
-    ledger.inventory.change_month(file.root, file.month, now)
+    ledger.files.placed(file.id, move.undone_to or move.src, state)
+    ledger.months.mark_changed(file.root, file.month, now)
     if not move.primary:
         return
-    ledger.judgement.forget_compared([file.content] if file.content else [])
+    ledger.pairs.forget_compared([file.content] if file.content else [])
     if move.goal is Goal.UNDONE:
         record_undo_verdict(ledger, move, now)
-        ledger.judgement.set_role(move.group, file.id, "stays", "a person put it back")
+        ledger.groups.set_role(move.group, file.id, "stays", "a person put it back")
     else:
-        ledger.judgement.remove_member(move.group, file.id)
+        ledger.groups.remove_member(move.group, file.id)
 
 
 def _state(ledger: Ledger, file: FileRow) -> FileState:
-    seen = ledger.inventory.traits([file.content] if file.content else [])
+    seen = ledger.contents.traits([file.content] if file.content else [])
     undecoded = any(not traits.decoded for traits in seen.values())
     return FileState.UNDECODED if undecoded else FileState.INDEXED
 

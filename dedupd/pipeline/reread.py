@@ -112,7 +112,7 @@ class Rereader:
 
     def _begin(self, file: int, found: Reread) -> None:
         """Open it, unless what lies there tells without being read."""
-        row = self._ledger.inventory.file(file)
+        row = self._ledger.files.get(file)
         root = None if row is None else next((r for r in self._roots.all if r.id == row.root), None)
         if row is None or root is None or not self._is_due(root, row):
             self._settled(file)
@@ -123,7 +123,7 @@ class Rereader:
             return
         if now.dev != row.stat.dev and self._roots.verified(root, mark=False) is not None:
             with self._ledger.transaction():  # the disk was mounted anew, which says nothing of the bytes
-                self._ledger.inventory.same_file(row.id, now)
+                self._ledger.files.unchanged(row.id, now)
         self._current = _Current(root=root, row=row, reading=self._disk.reading(root.path, row.path))
 
     def _is_due(self, root: RootRow, row: FileRow) -> bool:
@@ -168,7 +168,7 @@ class Rereader:
 
     def _ended(self, current: _Current, found: Reread) -> None:
         """Compare, with what the ledger says now: it may have learned better meanwhile."""
-        row = self._ledger.inventory.file(current.row.id)
+        row = self._ledger.files.get(current.row.id)
         stat, content = current.reading.stat, current.reading.content
         if row is None or stat is None or (row.content, row.path) != (current.row.content, current.row.path):
             self._settled(current.row.id)
@@ -204,5 +204,5 @@ class Rereader:
 
     def _groups(self, row: FileRow) -> set[int]:
         """Groups with held copies that it keeps."""
-        groups = self._ledger.judgement.groups_with_file(row.id)
+        groups = self._ledger.groups.with_file(row.id)
         return {g.id for g in groups if g.keeper == row.id and any(m.role == "moved" for m in g.members)}

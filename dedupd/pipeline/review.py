@@ -55,7 +55,7 @@ class Reviewer:
 
     def __init__(self, ledger: Ledger, disk: Disk) -> None:
         self._ledger, self._disk = ledger, disk
-        self._roots = {r.id: r for r in ledger.inventory.roots()}
+        self._roots = {r.id: r for r in ledger.roots.all()}
 
     def groups(self, groups: Iterable[GroupRow]) -> list[GroupView]:
         """Groups that still have something beside their keeper, in the order given."""
@@ -82,11 +82,11 @@ class Reviewer:
 
     def _files(self, groups: Sequence[GroupRow]) -> tuple[dict[int, FileRow], dict[str, Traits]]:
         """The files of these groups, and what was seen in their keepers, asked for at once."""
-        files = self._ledger.inventory.files_by_id(
+        files = self._ledger.files.by_ids(
             id for group in groups for id in (group.keeper, *(m.file for m in group.members))
         )
         keepers = (files[g.keeper].content for g in groups if g.keeper in files)
-        return files, self._ledger.inventory.traits(content for content in keepers if content)
+        return files, self._ledger.contents.traits(content for content in keepers if content)
 
     def _view(
         self, group: GroupRow, files: Mapping[int, FileRow], seen: Mapping[str, Traits]
@@ -118,7 +118,7 @@ class Reviewer:
         for member in group.members:
             if member.role == "duplicate" and member.file in files:
                 paths = beside.unit(files[member.file].path).companions
-                rows = (self._ledger.inventory.file_at(group.root, path) for path in paths)
+                rows = (self._ledger.files.at(group.root, path) for path in paths)
                 found += [(row.path, "", row.content or "", row.stat.size) for row in rows if row is not None]
         twins: list[GroupView] = []
         for path, where, content, size in found:
@@ -152,8 +152,8 @@ class Reviewer:
         view = self.group(group)
         if view is None:
             return None
-        files = self._ledger.inventory.files_by_id([group.keeper, *(m.file for m in group.members)])
-        traits = self._ledger.inventory.traits(f.content for f in files.values() if f.content)
+        files = self._ledger.files.by_ids([group.keeper, *(m.file for m in group.members)])
+        traits = self._ledger.contents.traits(f.content for f in files.values() if f.content)
         moves = self._held_moves(group)
         roles = {group.keeper: "keeper", **{m.file: m.role for m in group.members if m.role != "stays"}}
         shown = _badges(group, files)
@@ -191,19 +191,19 @@ class Reviewer:
 
     def months(self) -> list[MonthView]:
         """Every month that has photos or a history, newest first."""
-        counts = self._ledger.inventory.month_counts()
+        counts = self._ledger.months.counts()
         views = {
             (r, m): MonthView(root=self._roots[r].path, month=m, photos=photos, guessed=guessed)
             for (r, m), (photos, guessed) in counts.items()
             if r in self._roots
         }
-        for (root, month), (groups, waiting) in self._ledger.judgement.waiting_by_month().items():
+        for (root, month), (groups, waiting) in self._ledger.groups.waiting_by_month().items():
             view = self._month(views, root, month)
             view.groups, view.waiting = groups, waiting
-        for (root, month), (files, size) in self._ledger.inventory.held_by_month().items():
+        for (root, month), (files, size) in self._ledger.files.held_by_month().items():
             view = self._month(views, root, month)
             view.moved, view.bytes_saved = files, size
-        for row in self._ledger.inventory.months():
+        for row in self._ledger.months.all():
             if (row.root, row.month) in views:
                 views[row.root, row.month].changed = row.waiting
         return [views[key] for key in sorted(views, key=lambda k: (k[1], k[0]), reverse=True)]
@@ -212,7 +212,7 @@ class Reviewer:
         return views.setdefault((root, month), MonthView(root=self._roots[root].path, month=month))
 
     def moves(self, moves: Sequence[Move]) -> list[MoveView]:
-        months = {f.id: f.month for f in self._ledger.inventory.files_by_id(m.file for m in moves).values()}
+        months = {f.id: f.month for f in self._ledger.files.by_ids(m.file for m in moves).values()}
         return [
             MoveView(
                 id=m.id, batch=m.batch, group=m.group, root=m.root, src=m.src, dst=m.dst, relation=m.relation,
@@ -226,7 +226,7 @@ class Reviewer:
         helped = dismissed_by(self._ledger, bars_in_force(self._ledger, self._ledger.get("model")))
         return [
             LessonView(id=v.id, kind=v.kind, a=v.a, b=v.b, paths=list(v.paths), at=v.at, told=helped[v.id])
-            for v in self._ledger.judgement.verdicts()
+            for v in self._ledger.verdicts.all()
         ]
 
 
@@ -271,9 +271,9 @@ def status_view(
 ) -> StatusView:
     """What `dedupd status` says, from the ledger; `beside`: sentences that only the running daemon knows."""
     ids = {r.id for r in roots}
-    held = [ledger.inventory.held_totals(r.id) for r in roots]
-    proposed = {r.id: ledger.judgement.proposed_totals(r.id) for r in roots}
-    groups = {k: waiting for k, (_, waiting) in ledger.judgement.waiting_by_month().items() if k[0] in ids}
+    held = [ledger.files.held_totals(r.id) for r in roots]
+    proposed = {r.id: ledger.groups.proposed_totals(r.id) for r in roots}
+    groups = {k: waiting for k, (_, waiting) in ledger.groups.waiting_by_month().items() if k[0] in ids}
     model, note = ledger.get("model"), ledger.get("model_note")
     held_up = pausing(ledger, now)
     attention = [r.note for r in roots if r.note]
@@ -288,30 +288,30 @@ def status_view(
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
-    if left := ledger.judgement.deferred(model):
+    if left := ledger.deferred.count(model):
         attention.append(left_to_compare(left))
     if not bars_in_force(ledger, model).calibrated:
         attention.append(
             f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"
         )
     return StatusView(
-        daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.inventory.count(r.id) for r in roots),
-        months_waiting=sum(m.waiting for r in roots for m in ledger.inventory.months(r.id)),
+        daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.files.count(r.id) for r in roots),
+        months_waiting=sum(m.waiting for r in roots for m in ledger.months.all(r.id)),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=capped(attention),
         held_better=len(better),
         paused=held_up.paused, paused_until=held_up.until,
-        skipped=sum(ledger.inventory.count(r.id, FileState.SKIPPED) for r in roots),
-        undecoded=sum(ledger.inventory.count(r.id, FileState.UNDECODED) for r in roots),
+        skipped=sum(ledger.files.count(r.id, FileState.SKIPPED) for r in roots),
+        undecoded=sum(ledger.files.count(r.id, FileState.UNDECODED) for r in roots),
         waiting_to_move=sum(n for n, _ in proposed.values()), bytes_to_move=sum(b for _, b in proposed.values()),
         root_details=[
             RootView(
                 path=r.path, online=r.online, consented=r.consented_at is not None,
-                photos=ledger.inventory.count(r.id), note=r.note,
+                photos=ledger.files.count(r.id), note=r.note,
             )
             for r in roots
         ],
-        last_run=max((m.clustered_at or 0.0 for m in ledger.inventory.months()), default=0.0) or None,
+        last_run=max((m.clustered_at or 0.0 for m in ledger.months.all()), default=0.0) or None,
         version=__version__, not_looked_at=not_looked_at(ledger, roots),
     )  # fmt: skip
 
@@ -321,7 +321,7 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
     found = Resolved()
     for root in roots:
         relative = os.path.relpath(path, root.path) if os.path.isabs(path) else path
-        file = ledger.inventory.file_at(root.id, relative)
+        file = ledger.files.at(root.id, relative)
         moves = ledger.journal.held_at(root.path, relative)
         purged = ledger.purges.purged_at(root.path, relative)
         found.files += [
@@ -329,7 +329,7 @@ def resolve(ledger: Ledger, roots: Sequence[RootRow], path: str) -> Resolved:
         ]
         found.moves += [*(m.id for m in moves), *purged]
     for file in found.files:
-        found.groups += [g.id for g in ledger.judgement.groups_with_file(file) if g.id not in found.groups]
+        found.groups += [g.id for g in ledger.groups.with_file(file) if g.id not in found.groups]
     return found
 
 
@@ -406,8 +406,8 @@ def _reported(view: dict[str, Any]) -> dict[str, Any]:
 def _undecoded(ledger: Ledger, roots: Sequence[RootRow]) -> Iterator[tuple[RootRow, FileRow, str]]:
     """Photos whose bytes alone were compared, and what would have them decoded."""
     for root in roots:
-        files = ledger.inventory.in_state(FileState.UNDECODED, root.id)
-        traits = ledger.inventory.traits(f.content for f in files if f.content)
+        files = ledger.files.in_state(FileState.UNDECODED, root.id)
+        traits = ledger.contents.traits(f.content for f in files if f.content)
         for file in files:
             known = traits.get(file.content or "")
             if known is not None and (why := why_undecoded(known.format)):
@@ -431,13 +431,13 @@ def build_report(
     groups = [
         view
         for root in roots
-        for view in reviewer.report(only.groups(root, ledger.judgement.groups(root.id, month)))
+        for view in reviewer.report(only.groups(root, ledger.groups.all(root.id, month)))
     ]
     one = len(roots) == 1
     skipped = [
         (root, file, file.reason)
         for root in roots
-        for file in ledger.inventory.in_state(FileState.SKIPPED, root.id)
+        for file in ledger.files.in_state(FileState.SKIPPED, root.id)
         if only.looks_at(file, root.path)
     ]
     undecoded = [(r, f, why) for r, f, why in _undecoded(ledger, roots) if only.looks_at(f, r.path)]
@@ -445,7 +445,7 @@ def build_report(
         "generated_at": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
         "root": roots[0].path if one else [r.path for r in roots],
         # Pictures that were seen, in duplicates/ too; videos, RAW and other media known by their bytes alone are none.
-        "total_images": sum(ledger.inventory.count(r.id) + ledger.inventory.held_photos(r.id) for r in roots),
+        "total_images": sum(ledger.files.count(r.id) + ledger.files.held_photos(r.id) for r in roots),
         "duplicate_groups": len({g.id for g in groups if g.duplicates}),
         "total_duplicates": sum(len(g.duplicates) for g in groups),
         "bytes_saved": sum(g.bytes for g in groups),

@@ -40,12 +40,12 @@ class Roots:
         self.problems: dict[str, str] = {}
         """What a person should know, by subject; replaced when the subject is looked at again."""
         with ledger.transaction():
-            self._ids = {ledger.inventory.add_root(path).id for path in paths}
+            self._ids = {ledger.roots.add(path).id for path in paths}
 
     @property
     def all(self) -> list[RootRow]:
         """As the ledger knows them now."""
-        return [r for r in self._ledger.inventory.roots() if r.id in self._ids]
+        return [r for r in self._ledger.roots.all() if r.id in self._ids]
 
     def reconcile(self, *, mark: bool = True, on_progress: Progress = quiet, stop: Stop = never) -> Changes:
         """Compare every root with the ledger. A root that is not surely itself is left alone and told of."""
@@ -92,7 +92,7 @@ class Roots:
             if inside and self._disk.identity(outer.path).dev == self._disk.identity(root.path).dev:
                 with self._ledger.transaction():
                     told = f"{root.path} lies on the same disk as {outer.path} now: mount its own disk there"
-                    self._ledger.inventory.update_root(root.id, online=False, note=told)
+                    self._ledger.roots.update(root.id, online=False, note=told)
                 raise RootError(told)
 
     def why_unmarked(self, root: RootRow) -> str:

@@ -77,8 +77,8 @@ class Shadow:
         found nothing.
         """
         if self._pages is None:
-            self._pages, self._seen, self._lacked = self._ledger.inventory.live_pages(), 0, False
-            self._total = self._ledger.inventory.count_contents()
+            self._pages, self._seen, self._lacked = self._ledger.contents.live_pages(), 0, False
+            self._total = self._ledger.contents.count()
         for page in self._pages:
             lacking = [c for c in self.vision.missing(page) if c not in self._given_up]
             self._waiting = [c for c in lacking if self._file(c) is not None]
@@ -90,13 +90,13 @@ class Shadow:
         return self._lacked and self._find_lacking()
 
     def _file(self, content: str) -> FileRow | None:
-        online = {r.id for r in self._ledger.inventory.roots() if r.online}
-        rows = self._ledger.inventory.seen_with_content(content)
+        online = {r.id for r in self._ledger.roots.all() if r.online}
+        rows = self._ledger.files.decoded_with_content(content)
         return next((f for f in rows if f.root in online), None)
 
     def _ingest_some(self, contents: Sequence[str], on_progress: Progress) -> None:
         """Fill the index; the ledger's own photos stay as the model in force saw them."""
-        tops = {r.id: r.path for r in self._ledger.inventory.roots()}
+        tops = {r.id: r.path for r in self._ledger.roots.all()}
         files = {c: f for c in contents if (f := self._file(c)) is not None}
         requests = [
             FileRequest(key=f.id, path=os.path.join(tops[f.root], f.path), stat=f.stat)
@@ -126,11 +126,11 @@ class Shadow:
     # ---- comparing
 
     def _compare_months(self, on_progress: Progress, stop: Stop) -> bool:
-        online = {r.id for r in self._ledger.inventory.roots() if r.online}
-        months = [m for m in self._ledger.inventory.months() if m.root in online]
+        online = {r.id for r in self._ledger.roots.all() if r.online}
+        months = [m for m in self._ledger.months.all() if m.root in online]
         for done, row in enumerate(months):
             on_progress("compare", done, len(months))
-            changes = self._ledger.inventory.changes(row.root, row.month)
+            changes = self._ledger.months.changes(row.root, row.month)
             if self._compared.get((row.root, row.month)) == changes:
                 continue
             if stop() or not self._compare.month(row.root, row.month, on_progress, stop):
@@ -151,13 +151,13 @@ def switch(
     touched: dict[int, set[str]] = {}
     with ledger.transaction():
         record(ledger, shadow)
-        ledger.judgement.forget_pairs(but=shadow.model)
-        ledger.inventory.record_model(shadow.model)
-        months = ledger.inventory.months()
+        ledger.pairs.forget(but=shadow.model)
+        ledger.contents.record_model(shadow.model)
+        months = ledger.months.all()
         by_id = {r.id: r for r in roots}
         for done, row in enumerate(months):
             on_progress("group", done, len(months))
-            ledger.inventory.change_month(row.root, row.month, clock.now())
+            ledger.months.mark_changed(row.root, row.month, clock.now())
             root = by_id.get(row.root)
             if root is not None and root.online:
                 changed = decide(ledger, disk, settings, clock, root, row.month, shadow.model)
@@ -187,5 +187,5 @@ def in_preparation(ledger: Ledger) -> str | None:
 def drop(ledger: Ledger) -> None:
     """Forget the model in preparation; its folder in the index goes with the next tidying."""
     with ledger.transaction():
-        ledger.judgement.forget_pairs(but=ledger.get("model"))
+        ledger.pairs.forget(but=ledger.get("model"))
         ledger.put(IN_SHADOW, "")

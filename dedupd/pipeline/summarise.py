@@ -82,11 +82,11 @@ def month_summary(
     """The month of this root as its files lie now. `model`: the id of the embedder in force; `only`: its groups of
     what one scan counts.
     """
-    rows = ledger.judgement.groups(root.id, month)
+    rows = ledger.groups.all(root.id, month)
     groups = reviewer.report(rows if only is None else only.groups(root, rows))
-    held = ledger.inventory.of_month(root.id, month, FileState.HELD)
-    photos, guessed = ledger.inventory.month_count(root.id, month)
-    skipped = ledger.inventory.of_month(root.id, month, FileState.SKIPPED)
+    held = ledger.files.of_month(root.id, month, FileState.HELD)
+    photos, guessed = ledger.months.count(root.id, month)
+    skipped = ledger.files.of_month(root.id, month, FileState.SKIPPED)
     bars = bars_in_force(ledger, model, settings.threshold)
     return MonthSummary(
         root=root.path, month=month, photos=photos, guessed=guessed, moved_files=len(held),
@@ -95,7 +95,7 @@ def month_summary(
         keep_policy=settings.keep_policy, groups=_groups(ledger, groups),
         elsewhere=_elsewhere(ledger, reviewer, root, held, month, only),
         skipped={f.path: f.reason for f in skipped},
-        left_to_compare=ledger.judgement.deferred(model, root.id, month),
+        left_to_compare=ledger.deferred.count(model, root.id, month),
         written_at=datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def _elsewhere(
 ) -> list[SummaryFile]:  # fmt: skip
     """Held files of this month whose group belongs to its keeper's month."""
     here = {f.path for f in held}
-    rows = {g.id: g for f in held for g in ledger.judgement.groups_with_file(f.id) if g.month != month}
+    rows = {g.id: g for f in held for g in ledger.groups.with_file(f.id) if g.month != month}
     found: list[SummaryFile] = []
     for view in reviewer.report(rows.values() if only is None else only.groups(root, rows.values())):
         paths = (p for p, to in view.moved_to.items() if to in here)
@@ -147,8 +147,8 @@ def _file(view: GroupView, path: str) -> SummaryFile:
 def _year_folder(ledger: Ledger, root: RootRow, month: str) -> str:
     """The year folder the month's files lie in; '' for the root. Several: the one most files are in."""
     folders: dict[str, int] = {}
-    rows = [*ledger.inventory.live_in_month(root.id, month)]
-    rows += ledger.inventory.of_month(root.id, month, FileState.HELD)
+    rows = [*ledger.files.live_in_month(root.id, month)]
+    rows += ledger.files.of_month(root.id, month, FileState.HELD)
     for file in rows:
         folder = year_folder(file.path, int(month[:4])) or ""
         folders[folder] = folders.get(folder, 0) + 1

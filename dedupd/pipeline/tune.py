@@ -72,14 +72,14 @@ def tune(
 ) -> Difference:  # fmt: skip
     """Replay every month under both settings, the second time under `model` if given. Moved files are settled."""
     in_force = ledger.get("model")
-    months = [(root, row.month) for root in roots for row in ledger.inventory.months(root.id)]
+    months = [(root, row.month) for root in roots for row in ledger.months.all(root.id)]
     before, after = Outcome(), Outcome()
     for done, (root, month) in enumerate(months):
         on_progress("group", done, len(months))
         top = _top(root, roots)
         _replay(ledger, disk, now, root, month, in_force, top, before)
         _replay(ledger, disk, then, root, month, in_force if model is None else model, top, after)
-    verdicts = ledger.judgement.verdicts("same")
+    verdicts = ledger.verdicts.all("same")
     approved = {os.path.join(_top(r, roots), path) for r in roots for v in verdicts for path in v.paths[1:]}
     against = sorted(approved & before.moves.keys() - after.moves.keys() - after.review.keys())
     return Difference(now=before, then=after, contradicts=tuple(against))

@@ -50,7 +50,7 @@ class Verdicts:
                 break
             chosen: list[tuple[GroupRow, list[MemberRow]]] = []
             for id in part:
-                group = self._ledger.judgement.group(id)
+                group = self._ledger.groups.get(id)
                 if group is None:
                     result.said.append(f"there is no group {id} any more")
                     continue
@@ -72,14 +72,14 @@ class Verdicts:
             self._movement.relocate(root, here, result, asked=True, stop=stop)
 
     def _are_the_same(self, group: GroupRow, members: Sequence[MemberRow]) -> None:
-        keeper = self._ledger.inventory.file(group.keeper)
-        files = self._ledger.inventory.files_by_id(m.file for m in members)
+        keeper = self._ledger.files.get(group.keeper)
+        files = self._ledger.files.by_ids(m.file for m in members)
         with self._ledger.transaction():
             for file in files.values():
                 if keeper and keeper.content and file.content:
-                    self._ledger.judgement.drop_verdict("different", keeper.content, file.content)
-                    self._ledger.judgement.drop_verdict("keep", file.content, "")
-                    self._ledger.judgement.add_verdict(
+                    self._ledger.verdicts.drop("different", keeper.content, file.content)
+                    self._ledger.verdicts.drop("keep", file.content, "")
+                    self._ledger.verdicts.add(
                         "same", keeper.content, file.content, [keeper.path, file.path], self._clock.now()
                     )
 
@@ -106,7 +106,7 @@ class Verdicts:
         # A yes to these files is no yes to what is gathered beside them when the group is formed anew.
         meant: set[int] = set()
         for group in sorted({b.group for b in chosen}):
-            row = self._ledger.judgement.group(group)
+            row = self._ledger.groups.get(group)
             held = self._ledger.journal.moves(group=group, held=True)
             meant |= {m.file for m in held} | ({row.keeper} if row else set())
             self._movement.undo_into(result, held, Goal.RETURNED)
@@ -119,13 +119,9 @@ class Verdicts:
         if result.undone:  # what came back was renamed just now, and only settled files are keepers
             wait(self._settings.schedule.settle_seconds + 0.05, self._clock, stop)
         for better in chosen:
-            file = self._ledger.inventory.file(better.file)
+            file = self._ledger.files.get(better.file)
             root = next((r for r in self._roots.all if file is not None and r.id == file.root), None)
-            group = (
-                None
-                if root is None or file is None
-                else self._ledger.judgement.group_of_keeper(root.id, file.id)
-            )
+            group = None if root is None or file is None else self._ledger.groups.of_keeper(root.id, file.id)
             if root is not None and group is not None:
                 members = [m for m in group.members if m.role == "duplicate" and m.file in meant]
                 self._movement.relocate(root, [(group, members)], result, asked=True, stop=stop)
@@ -135,7 +131,7 @@ class Verdicts:
         return result
 
     def _months_of(self, files: Iterable[int]) -> set[Month]:
-        rows = self._ledger.inventory.files_by_id(files).values()
+        rows = self._ledger.files.by_ids(files).values()
         return {Month.parse(row.month) for row in rows if row.month}
 
     def reject(self, groups: Sequence[int], *, stop: Stop = never) -> Moved:
@@ -145,7 +141,7 @@ class Verdicts:
             if done and stop():
                 result.said.append(f"{len(groups) - done} group(s) stay as they are: dedupd was stopped")
                 break
-            group = self._ledger.judgement.group(id)
+            group = self._ledger.groups.get(id)
             if group is None:
                 result.said.append(f"there is no group {id} any more")
                 continue
@@ -158,20 +154,20 @@ class Verdicts:
         chosen = {str(f) for f in files}
         held = self._ledger.journal.moves(group=group.id, held=True)
         self._movement.undo_into(result, [m for m in held if m.unit.rpartition(":")[2] in chosen])
-        keeper = self._ledger.inventory.file(group.keeper)
-        rows = self._ledger.inventory.files_by_id(files)
+        keeper = self._ledger.files.get(group.keeper)
+        rows = self._ledger.files.by_ids(files)
         with self._ledger.transaction():
             for row in rows.values():
                 if keeper is None or not keeper.content or not row.content:
                     result.said.append(f"{row.path} is being looked at again: say it once more in a moment")
                     continue
-                self._ledger.judgement.drop_verdict("same", keeper.content, row.content)
+                self._ledger.verdicts.drop("same", keeper.content, row.content)
                 # The undo wrote one down already, as of a file of which only the move was undone.
-                self._ledger.judgement.drop_verdict("different", keeper.content, row.content)
-                self._ledger.judgement.add_verdict(
+                self._ledger.verdicts.drop("different", keeper.content, row.content)
+                self._ledger.verdicts.add(
                     "different", keeper.content, row.content, [keeper.path, row.path], self._clock.now()
                 )
-                self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+                self._ledger.months.mark_changed(row.root, row.month, self._clock.now())
         for month in {group.month, *(r.month for r in rows.values())}:
             root = next((r for r in self._roots.all if r.id == group.root), None)
             if root is not None and month:
@@ -198,7 +194,7 @@ class Verdicts:
         result = Moved()
         if different:
             self.mark_different(group, different, result)
-            group = self._ledger.judgement.group(group.id) or replace(group, members=())
+            group = self._ledger.groups.get(group.id) or replace(group, members=())
         self.keep(keep)
         if keeper is not None and keeper != group.keeper:
             group = self._with_keeper(group, keeper)
@@ -226,43 +222,43 @@ class Verdicts:
             if m.file != keeper
         ]  # fmt: skip
         with self._ledger.transaction():
-            self._ledger.judgement.remove_group(group.id)
-            id = self._ledger.judgement.put_group(
+            self._ledger.groups.remove(group.id)
+            id = self._ledger.groups.put(
                 group.root, keeper, group.month, ["you chose it"], [*swapped, *others], self._clock.now()
             )
-        found = self._ledger.judgement.group(id)
+        found = self._ledger.groups.get(id)
         assert found is not None
         return found
 
     def keep(self, files: Iterable[int]) -> None:
         """Duplicates that shall stay where they are: never moved, never asked about again."""
         with self._ledger.transaction():
-            for row in self._ledger.inventory.files_by_id(files).values():
+            for row in self._ledger.files.by_ids(files).values():
                 if row.content:
-                    self._ledger.judgement.add_verdict("keep", row.content, "", [row.path], self._clock.now())
-                    for group in self._ledger.judgement.groups_with_file(row.id):
+                    self._ledger.verdicts.add("keep", row.content, "", [row.path], self._clock.now())
+                    for group in self._ledger.groups.with_file(row.id):
                         if any(m.file == row.id and m.role != "moved" for m in group.members):
-                            self._ledger.judgement.set_role(group.id, row.id, "stays", "a person keeps it")
-                    self._ledger.inventory.change_month(row.root, row.month, self._clock.now())
+                            self._ledger.groups.set_role(group.id, row.id, "stays", "a person keeps it")
+                    self._ledger.months.mark_changed(row.root, row.month, self._clock.now())
 
     def recording(self, act: Callable[[], Moved]) -> tuple[Moved, list[int]]:
         """Do a person's act. Returns its result and the ids of the verdicts that it stored, which `forget` can undo."""
-        before = {v.id for v in self._ledger.judgement.verdicts()}
+        before = {v.id for v in self._ledger.verdicts.all()}
         moved = act()
-        return moved, [v.id for v in self._ledger.judgement.verdicts() if v.id not in before]
+        return moved, [v.id for v in self._ledger.verdicts.all() if v.id not in before]
 
     def forget(self, *ids: int, stop: Stop = never) -> Moved:
         """Forget these verdicts, as if they had never been said. Months not grouped again before `stop` are in the next pass."""
         unknown: list[str] = []
         with self._ledger.transaction():
             for id in ids:
-                verdict = self._ledger.judgement.remove_verdict(id)
+                verdict = self._ledger.verdicts.remove(id)
                 if verdict is None:
                     unknown.append(f"there is no lesson {id}")
                     continue
                 for content in (verdict.a, verdict.b):
-                    for file in self._ledger.inventory.live_with_content(content) if content else ():
-                        self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+                    for file in self._ledger.files.live_with_content(content) if content else ():
+                        self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
         return Moved(said=unknown, touched=self._regroup(stop=stop))
 
     def import_all(self, verdicts: Iterable[tuple[str, str, str, Sequence[str], float]]) -> None:
@@ -272,7 +268,7 @@ class Verdicts:
         """
         with self._ledger.transaction():
             for kind, a, b, paths, at in verdicts:
-                self._ledger.judgement.add_verdict(kind, a, b, paths, at)
-                for file in self._ledger.inventory.live_with_content(a):
-                    self._ledger.inventory.change_month(file.root, file.month, self._clock.now())
+                self._ledger.verdicts.add(kind, a, b, paths, at)
+                for file in self._ledger.files.live_with_content(a):
+                    self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
         self._regroup()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dedupd.core.foreign import Scope
 from dedupd.core.photo import FileState
@@ -70,24 +70,19 @@ def check_index(ledger: Ledger, listed: Callable[[str, str], Iterable[str]]) -> 
         rows = set(listed(ledger.get("model"), ledger.get("recipe"))) if ledger.get("recipe") else set[str]()
     except VisionError as error:
         return IndexCheck(problem=str(error))
-    live = set(ledger.inventory.live_contents())
+    live = set(ledger.contents.live())
     held = {move.content for move in ledger.journal.moves(held=True)}
     return IndexCheck(rows=len(rows), not_in_it=len(live - rows), of_no_file=len(rows - live - held))
 
 
-class Receipts(Protocol):
-    """Reads what the receipts under a root tell of (adapters/fs/mover.py: FileMover)."""
-
-    def receipts(self, root: str) -> list[Move]:
-        """Moves as the receipts tell of them. RootError."""
-        ...
-
-
 def verify(
-    ledger: Ledger, disk: Disk, receipts: Receipts, roots: Sequence[RootRow], scope: Scope,
+    ledger: Ledger, disk: Disk, receipts: Callable[[str], list[Move]], roots: Sequence[RootRow], scope: Scope,
     on_progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> Iterator[Breach]:  # fmt: skip
-    """Every breach found, one root after the other. Hashes each held file and each keeper once."""
+    """Every breach found, one root after the other. Hashes each held file and each keeper once.
+
+    `receipts`: the moves that the receipts of a root record; raises RootError.
+    """
     for move in ledger.journal.attention():
         yield Breach(
             promise="P1",
@@ -131,13 +126,13 @@ def verify(
 def _held(
     ledger: Ledger,
     disk: Disk,
-    receipts: Receipts,
+    receipts: Callable[[str], list[Move]],
     root: RootRow,
     scope: Scope,
     on_progress: Callable[[str, int, int], None],
 ) -> Iterator[Breach]:
     held = ledger.journal.moves(root=root.path, held=True)
-    told = {m.dst: m for m in receipts.receipts(root.path) if m.held}
+    told = {m.dst: m for m in receipts(root.path) if m.held}
     travelled = {(m.batch, m.id): m.dst for m in told.values()}
     sought = _Sought(ledger, disk, root, scope)
     said, keepers = _Verdicts(ledger, root), _Keepers(ledger, disk, root, sought)
@@ -148,7 +143,7 @@ def _held(
         if move.id in on_their_way and disk.gone(root.path, move.dst):
             told.pop(move.dst, None)
             continue  # told of already; what ends it finds it in the trash, or says that it is lost
-        row = ledger.inventory.file(move.file)
+        row = ledger.files.get(move.file)
         if row is not None and row.absent_since is not None and disk.gone(root.path, move.dst):
             told.pop(move.dst, None)
             continue  # its owner took it away: the last look noticed, the next one settles it
@@ -221,7 +216,7 @@ class _Sought:
         return _content(self._disk, self._root, path)
 
     def _known(self, path: str) -> bool:
-        rows = self._ledger.inventory.files_in_folder(self._root.id, path.rpartition("/")[0])
+        rows = self._ledger.files.in_folder(self._root.id, path.rpartition("/")[0])
         return any(row.path == path for row in rows)
 
     @cached_property
@@ -243,8 +238,8 @@ class _Keepers:
 
     def breach(self, move: Move, *, renamed: bool = False) -> Iterator[Breach]:
         """`renamed`: with its folder, and a keeper that went along is no news."""
-        group = self._ledger.judgement.group(move.group)
-        row = self._ledger.inventory.file(group.keeper) if group is not None else None
+        group = self._ledger.groups.get(move.group)
+        row = self._ledger.files.get(group.keeper) if group is not None else None
         keeper = row.path if row is not None else move.keeper
         if keeper not in self._found:
             self._found[keeper] = _content(self._disk, self._root, keeper)
@@ -259,7 +254,7 @@ class _Keepers:
                 mend=f"{_LOOK}: it follows them" if went or renamed
                 else f"the daemon brings it back {self._when(row, keeper)}; or now: dedupd undo '{move.dst}'",
             )  # fmt: skip
-        elif not self._ledger.inventory.traits([move.keeper_content]):
+        elif not self._ledger.contents.traits([move.keeper_content]):
             yield Breach(
                 promise="P2", path=move.dst, told=f"its keeper {keeper} was never read to the end",
                 mend=f"dedupd undo '{move.dst}'",
@@ -277,7 +272,7 @@ class _Verdicts:
 
     def __init__(self, ledger: Ledger, root: RootRow) -> None:
         self._ledger, self._root = ledger, root
-        verdicts = ledger.judgement.verdicts()
+        verdicts = ledger.verdicts.all()
         self._different = {(v.a, v.b): v.at for v in verdicts if v.kind == "different"}
         self._kept = {v.a: v.at for v in verdicts if v.kind == "keep"}
 
@@ -290,7 +285,7 @@ class _Verdicts:
         times = [at for at in (self._different.get(pair), self._kept.get(move.content)) if at is not None]
         if not times:
             return False
-        live = self._ledger.inventory.live_with_content(move.content)
+        live = self._ledger.files.live_with_content(move.content)
         return min(times) < move.at or not any(f.root == self._root.id for f in live)
 
 
@@ -311,7 +306,7 @@ def _not_there(disk: Disk, root: RootRow, move: Move, sought: _Sought) -> Breach
 def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
     """Rows of the ledger without a file: every number must be what the disk shows (P15)."""
     for state in (FileState.INDEXED, FileState.UNDECODED, FileState.SKIPPED, FileState.COMPANION):
-        for file in ledger.inventory.in_state(state, root.id):
+        for file in ledger.files.in_state(state, root.id):
             now = disk.stat(root.path, file.path)
             if now is None or (now.size, now.mtime_ns) != (file.stat.size, file.stat.mtime_ns):
                 yield Breach(
@@ -323,7 +318,7 @@ def _known(ledger: Ledger, disk: Disk, root: RootRow) -> Iterator[Breach]:
 
 def _foreign(ledger: Ledger, disk: Disk, root: RootRow, scope: Scope) -> Iterator[Breach]:
     """Rows, and so possibly keepers, in folders that are no library (P17)."""
-    for folder in ledger.inventory.folders(root.id):
+    for folder in ledger.files.folders(root.id):
         if kind := disk.foreign(root.path, folder, scope):
             yield Breach(
                 promise="P17", path=folder, told=f"its photos are counted, and it is none of the library ({kind.kind})",

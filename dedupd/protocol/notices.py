@@ -65,6 +65,5 @@ class Resync(Notice, kw_only=True):
     method = "resync"
 
 
-NOTICES: dict[str, type[Notice]] = {
-    n.method: n for n in (Progressed, MonthChanged, StatusChanged, FilesMoved, Attention, Resync)
-}
+NOTICES = {kind.method: kind for kind in Notice.__subclasses__()}
+"""Every notice above, by its method."""

@@ -3,7 +3,7 @@
 JSON-RPC 2.0, one message a line, UTF-8 (ASCII with \\uXXXX escapes; undecodable name bytes travel as
 \\udcXX). Unknown fields are ignored, missing ones defaulted, so that versions can meet. Acting requests
 name group and move ids, never paths, and carry the version the client saw plus an idempotency key.
-To add one: a struct here, listed in REQUESTS, and a method of its name in daemon/reads.py or daemon/acts.py.
+To add one: a struct here, and a method of its name in daemon/reads.py or daemon/acts.py.
 Must never import anything heavier than msgspec.
 """
 
@@ -299,10 +299,5 @@ class ForgetLessons(Request, kw_only=True):
     key: Key = ""
 
 
-REQUESTS: dict[str, type[Request]] = {
-    r.method: r
-    for r in (
-        SayHello, GetStatus, GetMonths, GetGroups, GetGroup, GetMoves, GetThumbnails, GetLessons, GetSettings, Tune,
-        Resolve, Subscribe, Pause, Resume, ScanNow, Scan, PrepareModel, SwitchModel, DropModel, Calibrate, Approve, Exchange, Reject, Judge, Undo, ForgetLessons,
-    )
-}  # fmt: skip
+REQUESTS = {kind.method: kind for kind in Request.__subclasses__()}
+"""Every request above, by its method."""

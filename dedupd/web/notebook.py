@@ -27,7 +27,7 @@ class GroupPictures:
     def __init__(self, library: Library, group: GroupView | int) -> None:
         """`group`: one of `library.groups()`, or its id. Raises UsageError where there is no such group."""
         group = group if isinstance(group, int) else group.id
-        row = library.ledger.judgement.group(group)
+        row = library.ledger.groups.get(group)
         detail = None if row is None else library.reviewer.detail(row)
         if detail is None:
             raise UsageError(f"there is no group {group}: `library.groups()` lists those that are there")

@@ -115,7 +115,7 @@ class LibraryReading:
 
     async def group(self, id: int) -> GroupDetail:
         def read(view: LibraryView) -> GroupDetail:
-            row = view.ledger.judgement.group(id)
+            row = view.ledger.groups.get(id)
             detail = None if row is None else view.reviewer.detail(row)
             if detail is None:
                 raise Problem(404, "not_found", f"there is no group {id} any more")

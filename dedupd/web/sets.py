@@ -221,9 +221,9 @@ class Sets:
         library.roots.reconcile()
         library.passes.ingest(stop=stop)
         rows = {
-            row.path: row for row in library.ledger.inventory.files(library.roots.all[0].id) if row.state == FileState.INDEXED
+            row.path: row for row in library.ledger.files.of_root(library.roots.all[0].id) if row.state == FileState.INDEXED
         }  # fmt: skip
-        seen = library.ledger.inventory.traits(row.content for row in rows.values() if row.content)
+        seen = library.ledger.contents.traits(row.content for row in rows.values() if row.content)
         images: list[Uploaded | None] = []
         for index, upload in enumerate(kept.uploads):
             row = rows.get(str(upload.path.relative_to(kept.folder / "photos")))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import asdict
 from hashlib import md5
@@ -29,6 +31,10 @@ def test_the_different_ones_are_three_of_a_place(photos: int, different: int) ->
     found = list(shots(photos))
     assert len({shot.path for shot in found}) == len(found) == different
     assert max(Counter(shot.place for shot in found).values()) <= 3
+    months = {(shot.place, shot.path.rpartition("/")[0]) for shot in found}
+    assert len(months) == len({month for _, month in months}), (
+        "or look-alikes of painted places fill the pairs"
+    )
 
 
 def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +53,12 @@ def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch)
     assert 0 < found.system_share < 1
     assert all(each.least <= told[name] <= each.greatest for name, each in found.spread.items())
     assert steps == ["paint", "scan", "naive"]
+
+
+def test_what_reads_for_the_worker_counts_with_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert child.pid in speed._children(os.getpid())
+        assert speed._held_at_most(child.pid) > 1 or sys.platform != "linux"
 
 
 def test_cpu_time_of_a_process_is_told_in_seconds() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,11 +14,11 @@ import pytest
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from dedupd.adapters.index import known_pairs
+from dedupd.adapters.index import heads, known_pairs
 from dedupd.adapters.index.adopt import adopt
 from dedupd.adapters.index.chunk_file import to_file
 from dedupd.adapters.index.lance import PhotoIndex
-from dedupd.adapters.index.photo_rows import PhotoRow
+from dedupd.adapters.index.photo_rows import PhotoRow, PhotoRows
 from dedupd.adapters.stores.backfill_records import NEAR, ChunkFile, Commit, mark, pair_commit
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import messages, near_pairs, search
@@ -117,11 +119,11 @@ def contents(rows: Sequence[PhotoRow]) -> list[str]:
     return sorted(row.traits.content for row in rows)
 
 
-@pytest.mark.parametrize(("vectors", "head"), [(True, near_pairs._HEAD), (True, 8), (False, 8)])
+@pytest.mark.parametrize(("vectors", "head"), [(True, heads.HEAD), (True, 8), (False, 8)])
 def test_the_search_at_home_finds_the_same_and_does_not_look(
     vectors: bool, head: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(near_pairs, "_HEAD", head)
+    monkeypatch.setattr(heads, "HEAD", head)
     rows = photos(120, vectors)
     archive = Archive(tmp_path, rows[:110])
     archive.put([*rows[40:47]], "two")  # the same contents once more
@@ -251,17 +253,13 @@ def test_the_rule_is_named_by_its_numbers() -> None:
 
 
 def test_a_few_directions_lose_no_pair_and_spare_most_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = photos(300)
-    bare = near_pairs.BareRows(
-        phashes=np.random.default_rng(1).integers(0, 1 << 63, (300, 8), dtype=np.uint64),
-        vectors=np.stack([row.vector for row in rows if row.vector is not None]), captured=np.full(300, np.nan),
-    )  # fmt: skip
+    bare = bare_of(photos(300), clocks=np.full(300, np.nan))
     measured = list[int]()
     real = near_pairs._reach
     monkeypatch.setattr(near_pairs, "_reach", lambda *given: measured.append(len(given[1])) or real(*given))
 
     def found(head: int) -> set[tuple[int, int]]:
-        monkeypatch.setattr(near_pairs, "_HEAD", head)
+        monkeypatch.setattr(heads, "HEAD", head)
         measured.clear()
         _, ones, twos = near_pairs.near_rows(bare, [bare], BAR).tolist()
         return set(zip(ones, twos, strict=True))
@@ -269,6 +267,49 @@ def test_a_few_directions_lose_no_pair_and_spare_most_products(monkeypatch: pyte
     whole = found(DIMENSIONS)
     assert len(whole) > 400
     assert found(16) == whole and len(whole) < sum(measured) < 300 * 300 / 4
+
+
+def test_photos_whose_clocks_differ_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One subject, taken once an hour: near by vector all of them, and no pair."""
+    bare = bare_of(photos(300), clocks=3600.0 * np.arange(300))
+    alike = np.repeat(bare.vectors[:1] if bare.vectors is not None else [], 300, axis=0)
+    bare = replace(bare, vectors=alike)
+    looked_at = list[float]()
+    real = near_pairs._of_one_moment
+
+    def noted(left: PhotoRows, right: near_pairs.BareRows, parts: Iterator[Any]) -> Iterator[Any]:
+        for ones, others in parts:
+            looked_at.extend(np.abs(left.captured[ones] - right.captured[others]))
+            yield from real(left, right, [(ones, others)])
+
+    monkeypatch.setattr(near_pairs, "_of_one_moment", noted)
+    _, ones, twos = near_pairs.near_rows(bare, [bare], BAR)
+    assert (ones == twos).all() and len(ones) == 300
+    assert len(looked_at) >= 300 and max(looked_at) <= ONE_MOMENT_SECONDS + 1
+    unknown = replace(bare, captured=np.where(np.arange(300) == 7, np.nan, bare.captured))
+    _, ones, twos = near_pairs.near_rows(unknown, [unknown], BAR)
+    assert set(zip(ones.tolist(), twos.tolist(), strict=True)) == {
+        (one, two) for one in range(300) for two in range(300) if one == two or 7 in (one, two)
+    }
+
+
+@pytest.mark.parametrize("most_passing", [0.0, 1.0])
+def test_many_pairs_are_multiplied_together_and_few_one_by_one_to_the_same_end(
+    most_passing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_pairs, "_MOST_PASSING", most_passing)
+    vectors = bare_of(photos(60), clocks=np.full(60, np.nan)).vectors
+    assert vectors is not None
+    ones, others = np.nonzero(np.ones((60, 60), bool))
+    told = near_pairs._reach(vectors, ones, vectors, others, BAR)
+    assert (told == (vectors @ vectors.T >= BAR).ravel()).all() and 60 < told.sum() < 1800
+
+
+def bare_of(rows: Sequence[PhotoRow], clocks: NDArray[np.float64]) -> near_pairs.BareRows:
+    """Their vectors with these clocks, and hashes of which no two are near."""
+    hashes = np.random.default_rng(1).integers(0, 1 << 63, (len(rows), 8), dtype=np.uint64)
+    vectors = np.stack([row.vector for row in rows if row.vector is not None])
+    return near_pairs.BareRows(phashes=hashes, vectors=vectors, captured=clocks)
 
 
 def test_a_slack_below_the_bar_is_kept(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from dedupd.adapters.fs.disk import LocalDisk
 from dedupd.cli import machine
 from dedupd.cli.commands import doctor
 from dedupd.cli.main import main
-from dedupd.config import Settings
+from dedupd.config import Embedding, Settings, places
 from dedupd.core.abilities import Way
 from tests.support import disks
 
@@ -102,23 +103,54 @@ def test_all_of_it_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert all(set(f) == {"what", "ok", "told", "mend"} for f in told)
 
 
-def test_a_service_whose_network_is_open_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dedupd.cli import login_service, sandbox
+def test_a_service_that_has_no_way_to_where_it_shall_embed_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dedupd.cli import login_service
 
     host = login_service.Host(platform="linux", home=tmp_path, env={})
     monkeypatch.setattr(login_service, "Host", lambda: host)
-    tried, answers = list[tuple[str, int]](), [False, True, None]
+    monkeypatch.setattr("dedupd.cli.worker_module.last_line", lambda *asked, **more: (0, "sees with lite0"))
+    settings = Settings(
+        embedding=Embedding(mode="auto", url=("http://192.168.1.9:8766", "http://[fd00::9]:1"))
+    )
+    where = places(tmp_path / "state", tmp_path / "config.toml")
 
-    def held(host: object, address: str, port: int) -> bool | None:
-        tried.append((address, port))
-        return answers.pop(0)
+    def told() -> list[tuple[str, bool]]:
+        return [(each.told, each.good) for each in doctor._embedding(settings, where)]
 
-    monkeypatch.setattr(sandbox, "holds_addresses", held)
-    assert list(doctor._network("https://[fd00::9]:8766/eyes")) == [], "no service is installed"
-    host.units.mkdir(parents=True)
+    answers = [("auto: sees with lite0", True)] * 2
+    assert told() == answers, "no service is installed"
+    drop_in = host.units / login_service.DROP_IN
+    drop_in.parent.mkdir(parents=True)
     (host.units / login_service.UNIT).touch()
-    (open_to_all,) = doctor._network("https://[fd00::9]/eyes")
-    assert open_to_all.good and "network is open" in open_to_all.told
-    for _ in ("held", "not to be tried"):
-        assert list(doctor._network("http://192.168.1.9:8766")) == []
-    assert tried[0] == ("fd00::9", 443) and tried[-1] == ("192.168.1.9", 8766)
+    drop_in.write_text("[Unit]\nWants=dedupd-proxy@192.168.1.9:8766.socket\n")
+    said = "http://[fd00::9]:1 is not open to the service yet: run `dedupd service install` again."
+    assert told() == [*answers, (said, False)]
+
+
+def test_what_sees_is_asked_only_where_a_card_may_be(tmp_path: Path) -> None:
+    asked: list[tuple[str, list[str]]] = []
+
+    def ask(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
+        asked.append((module, list(words)))
+        return 0, "torch 2.13.0 on cuda:0 NVIDIA H100 (bfloat16, flash attention)"
+
+    (plain,) = machine.engine(tmp_path, ("pillow",), platform="linux", ask=ask)
+    assert plain.told.endswith("; on the processor")
+    assert asked == []
+    (tmp_path / "nvidia0").touch()
+    (found,) = machine.engine(tmp_path, ("pillow",), "linux", "2", 0.5, ask)
+    assert (found.good, "flash attention" in found.told) == (True, True)
+    assert asked == [("accelerators", ["2", "0.5"])]
+    (broken,) = machine.engine(tmp_path, ("pillow",), "darwin", ask=lambda *words: (1, "it cannot be loaded"))
+    assert (broken.good, broken.told.endswith("it cannot be loaded")) == (False, True)
+
+
+def test_a_card_that_this_torch_cannot_use_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"torch": "2.13.0+cpu"}
+    monkeypatch.setattr("importlib.metadata.version", lambda name: versions[name])
+    (tmp_path / "dxg").touch()
+    (found,) = machine.engine(tmp_path, ("torch",), platform="linux")
+    assert "this torch cannot use it" in found.told
+    assert found.mend

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import plistlib
 import shutil
-import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from dedupd.cli.login_service import (
     logs,
     render_agent,
     render_drop_in,
+    render_proxies,
     render_unit,
     render_web_drop_in,
     render_web_unit,
@@ -29,7 +28,7 @@ from dedupd.cli.login_service import (
     status,
     uninstall,
 )
-from dedupd.cli.sandbox import holds_addresses, in_force, refused_lines
+from dedupd.cli.sandbox import in_force, refused_lines
 from dedupd.config import Embedding, Places, Settings, Web, load, places
 from dedupd.errors import ExitCode, StateError, UsageError
 
@@ -55,7 +54,12 @@ def programs() -> Programs:
 @pytest.fixture
 def linux(tmp_path: Path, programs: Programs) -> Host:
     return Host(
-        platform="linux", python="/opt/my venv/bin/python", home=tmp_path / "home", env={}, call=programs
+        platform="linux",
+        python="/opt/my venv/bin/python",
+        home=tmp_path / "home",
+        env={},
+        call=programs,
+        proxy="/opt/proxyd",
     )
 
 
@@ -119,20 +123,72 @@ def test_without_services_elsewhere_the_unit_has_no_network(
         assert not any(word in text for word in ("Network", "AF_INET", "IPAddress"))
 
 
-def test_the_unit_may_reach_the_services_that_embed_and_nothing_else(
+ELSEWHERE = Embedding(
+    mode="auto", url=("http://192.168.1.9:8766", "https://[fd00::9]/eyes", "https://cellar:9")
+)
+PROXIES = ["192.168.1.9:8766", "fd00::9:443", "cellar:9"]
+
+
+def test_the_unit_has_a_way_to_the_services_that_embed_and_no_network(
     linux: Host, where: Places, settings: Settings
 ) -> None:
-    urls = ("http://192.168.1.9:8766", "https://[fd00::9]:8766/eyes")
-    lines = render_drop_in(
-        where, replace(settings, embedding=Embedding(mode="auto", url=urls)), linux
-    ).splitlines()
-    assert [line for line in lines if not line.startswith(("#", "[", "ReadWrite", "Environment"))] == [
-        "PrivateNetwork=no", "RestrictAddressFamilies=AF_INET AF_INET6", "IPAddressDeny=any",
-        "IPAddressAllow=192.168.1.9", "IPAddressAllow=fd00::9",
-    ]  # fmt: skip
-    by_name = Embedding(mode="remote", url=("http://cellar.local:8766",))
+    lines = render_drop_in(where, replace(settings, embedding=ELSEWHERE), linux).splitlines()
+    assert 'Environment="DEDUPD_PROXIES=%t/dedupd-proxies"' in lines[: lines.index("[Unit]")]
+    assert lines[lines.index("[Unit]") + 1 :] == [
+        f"{word}=dedupd-proxy@{address}.socket" for address in PROXIES for word in ("Wants", "After")
+    ]
+    assert not any(word in line for line in lines for word in ("Network", "AF_INET", "IPAddress"))
+    told = render_proxies(linux)
+    assert "\nExecStart=/opt/proxyd %i\n" in told["dedupd-proxy@.service"]
+    assert "\nListenStream=%t/dedupd-proxies/%i\n" in told["dedupd-proxy@.socket"]
+    odd = replace(settings, embedding=Embedding(mode="remote", url=("http://[fe80::1%25eth0]:8766",)))
     with pytest.raises(UsageError, match="write its address"):
-        render_drop_in(where, replace(settings, embedding=by_name), linux)
+        render_drop_in(where, odd, linux)
+
+
+def test_the_proxies_come_and_go_with_the_service(
+    linux: Host, where: Places, settings: Settings, programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote = replace(settings, embedding=ELSEWHERE)
+    with pytest.raises(StateError, match="systemd-socket-proxyd"):
+        install(where, remote, replace(linux, proxy=""))
+    assert tree(linux.home) == []
+    install(where, settings, linux)
+    status(remote, linux)
+    said = capsys.readouterr().out
+    assert all(f"{url} is not open to the service yet" in said for url in ELSEWHERE.url)
+    install(where, remote, linux)
+    assert "no network but a way to http://192.168.1.9:8766, " in capsys.readouterr().err
+    assert {"dedupd-proxy@.service", "dedupd-proxy@.socket"} < set(tree(linux.units))
+    assert status(remote, linux) is not None and "not open" not in capsys.readouterr().out
+    asked = programs.asked
+    assert "systemctl --user stop dedupd-proxy@*.socket" not in asked, "there were none"
+    install(where, remote, linux)
+    assert asked.index("systemctl --user stop dedupd-proxy@*.socket") < len(asked) - 3
+    uninstall(linux)
+    assert tree(linux.units) == []
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_finds_no_fault_in_the_proxies(
+    tmp_path: Path, linux: Host, where: Places, settings: Settings
+) -> None:
+    here = replace(linux, python=shutil.which("python3") or "/bin/sh", proxy="/bin/cat")
+    for name, text in render_proxies(here).items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name.replace("@", "@x")).write_text(text)
+    (tmp_path / "dedupd.service").write_text(render_unit(here))
+    (tmp_path / "dedupd.service.d").mkdir()
+    drop_in = render_drop_in(where, replace(settings, embedding=ELSEWHERE), here)
+    (tmp_path / "dedupd.service.d/here.conf").write_text(drop_in)
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    units = ["dedupd.service", "dedupd-proxy@x.socket", "dedupd-proxy@x.service"]
+    done = subprocess.run(
+        ["systemd-analyze", "--user", "verify", *(str(tmp_path / unit) for unit in units)],
+        check=False, capture_output=True, text=True, env=env, timeout=60,
+    )  # fmt: skip
+    assert "dedupd" not in done.stdout + done.stderr
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("name", ["a\nExecStart=x", 'a"b', "a\\b", "a\udcff"])
@@ -487,24 +543,3 @@ def test_logs_without_a_journal_say_so(where: Places, tmp_path: Path) -> None:
 
     with pytest.raises(StateError, match="journalctl is not installed"):
         logs(where, Host(platform="linux", home=tmp_path, env={}, show=nothing), follow=False)
-
-
-@pytest.mark.parametrize(("code", "held"), [(0, False), (7, True), (1, None), (127, None)])
-def test_whether_a_service_is_held_to_its_addresses_is_tried(
-    code: int, held: bool | None, linux: Host, tmp_path: Path
-) -> None:
-    asked = list[Sequence[str]]()
-
-    def call(command: Sequence[str]) -> tuple[int, str]:
-        asked.append(command)
-        return code, ""
-
-    assert holds_addresses(replace(linux, call=call), "192.168.1.9", 8766) is held
-    (command,) = asked
-    assert command[:2] == ["systemd-run", "--user"] and "IPAddressDeny=any" in command
-    assert command[-2:] == ["192.168.1.9", "8766"]
-    with socket.create_server(("127.0.0.1", 0)) as door:  # what it runs there, run here
-        place = ["127.0.0.1", str(door.getsockname()[1])]
-        program = [sys.executable, *command[command.index("-I") : -2]]
-        assert subprocess.run([*program, *place], check=False).returncode == 0
-    assert subprocess.run([*program, *place], check=False).returncode == 7

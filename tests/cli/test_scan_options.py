@@ -12,6 +12,7 @@ import pytest
 
 from dedupd.cli.commands import scan
 from dedupd.cli.main import main
+from dedupd.cli.options import EVERY_CORE
 from dedupd.config import Settings
 from dedupd.errors import AlreadyRunning
 from dedupd.library.build import Parts
@@ -106,6 +107,8 @@ def test_how_much_of_the_machine_it_takes_is_said_on_the_command_line(
     monkeypatch.setattr(Parts, "vision_worker", lambda self: told.append(self.settings) or usual(self))
     assert desk.scan("--dry-run", "--jobs", "3", "--gpus", "0", "--gpu-memory-fraction", "0.5")[0] == 0
     assert (told[0].jobs, told[0].gpus, told[0].gpu_memory_fraction) == (3, "0", 0.5)
+    assert desk.scan("--dry-run", "--full-speed")[0] == 0
+    assert told[-1].jobs == EVERY_CORE
 
 
 def test_an_estimate_says_what_a_scan_would_come_to_and_leaves_no_trace(desk: Desk) -> None:

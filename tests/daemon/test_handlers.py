@@ -23,7 +23,7 @@ def asked(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
     for month in range(1, 6):
         shelf.pair(f"2024/0{month}/a.jpg", f"2024/0{month}/a-small.jpg", f"scene {month}")
     shelf.look()
-    shelf.library.verdicts.approve([group.id for group in shelf.ledger.judgement.groups()])
+    shelf.library.verdicts.approve([group.id for group in shelf.ledger.groups.all()])
 
     def two(items: Any) -> int:
         return min(2, len(items))

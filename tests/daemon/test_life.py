@@ -29,6 +29,16 @@ async def test_a_root_that_is_not_watched_is_told_in_the_status(
     assert daemon._hints.waiting, "all of it is looked at once more, when it is heard at last"
 
 
+async def test_photos_that_are_embedded_here_for_now_are_told_in_the_status(shelf: Shelf) -> None:
+    daemon = Daemon(shelf.library.settings, shelf.library.places, cast("Locks", None))
+    daemon._library = shelf.library
+    vision = cast("FakeVision", shelf.library.vision)
+    vision.sees_here = "photos are embedded here for now: nobody answers"
+    assert vision.sees_here in daemon.attention()
+    vision.sees_here = ""
+    assert not any("embedded" in sentence or not sentence for sentence in daemon.attention())
+
+
 async def test_nobody_waits_for_what_a_daemon_reads(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[dict[str, Any]] = []
 

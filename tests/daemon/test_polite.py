@@ -95,9 +95,8 @@ def test_keepers_are_looked_after_all_the_same(rig: JobsRig, pair: Shelf) -> Non
     assert not done(pair), "it is back"
 
 
-def test_outside_its_hours_it_waits(rig: JobsRig, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(shelf.library.settings, speed=Pacing(hours="22:00-07:00"))
-    monkeypatch.setattr(rig.jobs, "_settings", lambda: settings)
+def test_outside_its_hours_it_waits(rig: JobsRig) -> None:
+    rig.settings = replace(rig.settings, speed=Pacing(hours="22:00-07:00"))
     rig.jobs.consider(NOON, PLUGGED)
     assert "22:00-07:00" in rig.jobs.waits
     rig.jobs.consider(NOON.replace(hour=23), PLUGGED)

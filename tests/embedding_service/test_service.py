@@ -15,7 +15,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 from dedupd.adapters.vision.remote import wire
-from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.embedding_service import batching
 from tests.support.remote_eyes import TinyEmbedder, served
 

@@ -69,15 +69,15 @@ def seen(converted: House) -> House:
 
 def in_force(house: House) -> dict[str, Any]:
     with Ledger(house.state / "ledger.db", read_only=True) as ledger:
-        contents = ledger.inventory.live_contents()
+        contents = ledger.contents.live()
         model = ledger.get("model")
         return {
             "model": (ledger.get("embedder"), model),
-            "verdicts": ledger.judgement.verdicts(),
+            "verdicts": ledger.verdicts.all(),
             "moves": ledger.journal.moves(),
-            "groups": [(g.keeper, g.members) for g in ledger.judgement.groups()],
-            "pairs": sorted((p.a, p.b, p.cosine or 0) for c in contents for p in ledger.judgement.pairs_among([c], model)),
-            "months": [m.month for m in ledger.inventory.months()],
+            "groups": [(g.keeper, g.members) for g in ledger.groups.all()],
+            "pairs": sorted((p.a, p.b, p.cosine or 0) for c in contents for p in ledger.pairs.among([c], model)),
+            "months": [m.month for m in ledger.months.all()],
         }  # fmt: skip
 
 

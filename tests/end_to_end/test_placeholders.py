@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.stand_ins import stands_in
+from dedupd.adapters.placeholder_marks import is_placeholder
 from dedupd.library import Library
 from tests.support.pictures import picture
 
@@ -76,8 +76,8 @@ def test_a_scan_opens_no_stand_in(tmp_path: Path, cloudy: Path) -> None:
 
 def test_a_mark_tells_of_small_files_alone(cloudy: Path) -> None:
     for name in MARKS:
-        assert stands_in(str(cloudy / name), os.lstat(cloudy / name))
+        assert is_placeholder(str(cloudy / name), os.lstat(cloudy / name))
     os.setxattr(cloudy / "a.jpg", MARKS["nextcloud.jpg"], b"true")
     (cloudy / "empty.jpg").touch()
     for name in ("a.jpg", "empty.jpg"):
-        assert not stands_in(str(cloudy / name), os.lstat(cloudy / name))
+        assert not is_placeholder(str(cloudy / name), os.lstat(cloudy / name))

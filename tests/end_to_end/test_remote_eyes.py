@@ -75,6 +75,7 @@ def groups(house: House, name: str) -> list[Any]:
     report = house.folder / f"{name}.json"
     done = house.cli("scan", "--dry-run", house.root, "--report", report)
     assert done.code == 0, done.err
+    assert ("embedded here for now: http" in done.err) == (name == "nobody")
     return of_report(report)
 
 
@@ -130,6 +131,7 @@ def test_groups_are_those_of_a_local_scan_wherever_the_model_is(converted: House
         process.kill()
         _, said = scan.communicate(timeout=2 * PATIENCE)
         assert scan.returncode == 0, said
+        assert "embedded here for now: http" in said
         assert seen <= photos
     assert of_report(report) == local
 

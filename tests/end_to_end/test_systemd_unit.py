@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pictures import small_gallery
+from tests.support.remote_eyes import Scripted
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
@@ -165,6 +166,40 @@ def test_doctor_names_the_lines_of_the_sandbox_that_are_in_the_way(
         assert "PrivateUsers" not in told["told"] and "ProtectSystem" not in told["told"]
     now = {each["what"]: each for each in json.loads(login.dedupd("doctor", "--json").stdout)}["service"]
     assert now["ok"], now["told"]
+
+
+ASK = """
+import socket, sys
+from dedupd.adapters.vision.remote.endpoints import Endpoint
+print(Endpoint(sys.argv[1]).ask("GET", "/", most=99).body.decode())
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[1].rpartition(":")[2])), 5)
+except OSError:
+    print("no network")
+"""
+
+
+@pytest.mark.usefixtures("told")
+def test_embedding_elsewhere_it_reaches_that_address_and_nothing_else(login: Login) -> None:
+    config = f"{HOME}/.config/dedupd/config.toml"
+    with Scripted(lambda path, body: (200, {}, b"here I am")).running() as url:
+        login.write(
+            config, f'roots = ["{HOME}/Pictures"]', 'embedder = "hashes"', "[embedding]", 'mode = "auto"',
+            f'url = ["{url}"]',
+        )  # fmt: skip
+        assert f"{url} is not open to the service yet" in login.dedupd("service", "status").stdout
+        done = login.dedupd("service", "install")
+        assert done.returncode == 0, done.stderr
+        assert "not open" not in login.dedupd("service", "status").stdout
+        (proxies,) = (
+            word for word in login.shows("Environment").split() if word.startswith("DEDUPD_PROXIES=")
+        )
+        inside = ["nsenter", "-t", login.shows("MainPID"), "-m", "-n", "env", proxies]
+        said = login.run(*inside, "/home/venv/bin/python", "-P", "-c", ASK, url)
+    assert said.stdout.splitlines() == ["here I am", "no network"], said.stderr
+    login.write(config, f'roots = ["{HOME}/Pictures"]', 'embedder = "hashes"')
+    assert login.dedupd("service", "install").returncode == 0
+    assert login.systemctl("list-units", "--all", "--plain", "--no-legend", "dedupd-proxy@*.socket") == ""
 
 
 @pytest.mark.usefixtures("told")

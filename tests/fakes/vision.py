@@ -56,6 +56,8 @@ def pseudo_photo(scene: str, exposure: str = "1", rendering: str = "original", *
 class FakeVision(Vision):
     """Sees pseudo-photos. `poison` names files that would crash a worker; `measures` overrides proofs by pair."""
 
+    sees_here = ""
+
     def __init__(self, model: str = "fake/1", recipe: str = "fake") -> None:
         self.model = model
         self.recipe = recipe
@@ -64,6 +66,8 @@ class FakeVision(Vision):
         self.clouds: set[str] = set()
         """Names whose bytes are in the cloud only."""
         self.measures: dict[frozenset[str], Measures] = {}
+        self.unreadable: set[str] = set()
+        """Contents that cannot be read for a proof now."""
         self.reads = ""
         """Libraries of extras: with any, RAW is a picture."""
         self.trusted: set[int] = set()
@@ -199,6 +203,8 @@ class FakeVision(Vision):
             yield Proof(a=request.a, b=request.b, measures=measures)
 
     def _found(self, path: str, content: str) -> dict[str, Any] | None:
+        if content in self.unreadable:
+            return None
         try:
             with open(path, "rb") as file:
                 return self.index.get(content) if blake3(file.read()).hexdigest() == content else None

@@ -52,7 +52,7 @@ def summary(shelf: Shelf) -> dict[str, Any]:
 
 def breaches(shelf: Shelf) -> list[str]:
     found = verify(
-        shelf.ledger, shelf.library.disk, FileMover(SystemClock()), shelf.library.roots.all, Scope()
+        shelf.ledger, shelf.library.disk, FileMover(SystemClock()).receipts, shelf.library.roots.all, Scope()
     )
     return [f"{b.promise} {b.path} {b.told}" for b in found]
 

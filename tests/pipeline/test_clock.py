@@ -79,7 +79,7 @@ def test_what_is_gone_is_given_its_time_after_the_clock_was_set_back(shelf: Shel
     path = str(gone.relative_to(shelf.root))
 
     def known() -> bool:
-        return shelf.ledger.inventory.file_at(shelf.row.id, path) is not None
+        return shelf.ledger.files.at(shelf.row.id, path) is not None
 
     gone.rename(shelf.at / "elsewhere")
     shelf.library.roots.reconcile()

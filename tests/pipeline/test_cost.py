@@ -101,7 +101,7 @@ def peak(act: Callable[[], object]) -> float:
 def test_memory_does_not_grow_with_what_waits_nor_with_the_library(tmp_path: Path) -> None:
     photos, eyes, clock = 20_000, Blind(), FakeClock()
     with Ledger(tmp_path / "ledger.db") as ledger:
-        root = ledger.inventory.add_root(str(tmp_path)).id
+        root = ledger.roots.add(str(tmp_path)).id
         with ledger.transaction():
             ledger._link.executemany(
                 "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, content, month, state) "

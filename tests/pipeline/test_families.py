@@ -41,7 +41,7 @@ def family(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pairs(shelf: Shelf) -> set[tuple[str, str]]:
-    return {(p.a, p.b) for p in shelf.ledger.judgement.pairs_among(shelf.vision.index, shelf.vision.model)}
+    return {(p.a, p.b) for p in shelf.ledger.pairs.among(shelf.vision.index, shelf.vision.model)}
 
 
 def attention(shelf: Shelf) -> str:
@@ -116,7 +116,7 @@ def test_look_alikes_are_shown_without_being_aligned_and_never_move(
     shelf.pass_()
     assert shelf.vision.proved == []
     assert not shelf.library.grouper.left()
-    members = [member for group in shelf.ledger.judgement.groups() for member in group.members]
+    members = [member for group in shelf.ledger.groups.all() for member in group.members]
     assert {(m.role, str(m.relation)) for m in members} == {("review", "similar")}
     assert all("was not compared pixel by pixel" in str(m.evidence.only_here) for m in members)
 
@@ -130,7 +130,7 @@ def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(shelf.ledger.judgement, "defer", killed)
+        patch.setattr(shelf.ledger.deferred, "add", killed)
         with pytest.raises(KilledError):
             shelf.library.grouper.regroup()
     assert waiting(shelf) == ["2024-06"]
@@ -140,7 +140,7 @@ def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(
 
 
 def waiting(shelf: Shelf) -> list[str]:
-    return [m.month for m in shelf.ledger.inventory.months() if m.waiting]
+    return [m.month for m in shelf.ledger.months.all() if m.waiting]
 
 
 class KilledError(Exception):
@@ -174,22 +174,21 @@ def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_betwee
 ) -> None:
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
-    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    row = shelf.ledger.deferred.next(shelf.vision.model)
     assert row is not None
-    found, unread = shelf.vision._found, {row.content}
-    monkeypatch.setattr(shelf.vision, "_found", lambda at, c: None if c in unread else found(at, c))
+    shelf.vision.unreadable.add(row.content)
 
     def killed(contents: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(shelf.ledger.judgement, "forget_compared", killed)
+        patch.setattr(shelf.ledger.pairs, "forget_compared", killed)
         with pytest.raises(KilledError):
             shelf.library.grouper.compare_deferred()
-    assert shelf.ledger.judgement.next_deferred(shelf.vision.model) == row
+    assert shelf.ledger.deferred.next(shelf.vision.model) == row
     shelf.library.grouper.compare_deferred()
     assert not shelf.library.grouper.left()
-    unread.clear()
+    shelf.vision.unreadable.clear()
     shelf.library.grouper.regroup()
     while shelf.library.grouper.compare_deferred():
         pass
@@ -213,13 +212,13 @@ def test_a_photo_that_cannot_be_looked_at_again_waits_until_it_can(
 ) -> None:
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
-    row = shelf.ledger.judgement.next_deferred(shelf.vision.model)
+    row = shelf.ledger.deferred.next(shelf.vision.model)
     assert row is not None
     del shelf.vision.index[row.content]
     monkeypatch.setattr(shelf.vision, "missing", lambda contents: [c for c in contents if c == row.content])
     assert shelf.library.grouper.compare_deferred()
     place = (row.place, shelf.vision.model, row.rules)
-    assert shelf.ledger.judgement.not_compared([row.content], *place) == [row.content]
+    assert shelf.ledger.pairs.not_compared([row.content], *place) == [row.content]
     assert waiting(shelf) == ["2024-06"]
 
 

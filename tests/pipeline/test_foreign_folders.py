@@ -36,7 +36,7 @@ def mark(shelf: Shelf) -> None:
 
 
 def rows(shelf: Shelf) -> set[str]:
-    return {row.path for row in shelf.ledger.inventory.files(shelf.row.id)}
+    return {row.path for row in shelf.ledger.files.of_root(shelf.row.id)}
 
 
 def status(shelf: Shelf) -> str:
@@ -114,7 +114,7 @@ class TestUpgrade:
         assert {f"{place}/a.jpg", COPY} <= old.files() and old.census() == before
         (move,) = old.ledger.journal.moves()
         assert (move.goal, move.state) == (Goal.RETURNED, MoveState.DONE)
-        assert old.ledger.judgement.verdicts() == []  # nobody said anything of these photos
+        assert old.ledger.verdicts.all() == []  # nobody said anything of these photos
 
     def test_one_sentence_for_all_that_came_back_from_one_kind_of_place(self, old: Shelf) -> None:
         for scene in ("lake", "hill", "town"):
@@ -274,7 +274,7 @@ class TestHeldCopies:
             shelf.pass_()
             shelf.clock.advance(100)
         assert shelf.library.movement.held(everything=True) == []
-        assert shelf.ledger.inventory.count(state=FileState.HELD) == 0
+        assert shelf.ledger.files.count(state=FileState.HELD) == 0
 
     @pytest.mark.parametrize("where", ["2024/06", "2024/06/duplicates"])
     def test_a_nomedia_hides_none_from_undo(self, shelf: Shelf, where: str) -> None:

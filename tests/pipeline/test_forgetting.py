@@ -54,7 +54,7 @@ def test_what_a_verdict_or_a_move_names_is_remembered(shelf: Shelf) -> None:
     shelf.pass_()
     shelf.pair("2024/07/c.jpg", "2024/07/d.jpg", "pier")
     shelf.look()
-    shelf.library.verdicts.reject([g.id for g in shelf.ledger.judgement.groups(None, "2024-07")])
+    shelf.library.verdicts.reject([g.id for g in shelf.ledger.groups.all(None, "2024-07")])
     before = contents(shelf)
     assert len(before) == 4
     gone(shelf, "2024/07/c.jpg", "2024/07/d.jpg", "2024/06/a.jpg", "2024/06/duplicates/b.jpg")

@@ -75,7 +75,7 @@ def test_on_a_yes_the_better_one_comes_back_and_the_lesser_moves_aside(shelf: Sh
     assert not held.exists()
     assert shelf.census() == before
     assert shelf.ledger.held_checks.better() == []
-    assert not shelf.ledger.judgement.verdicts("different"), "nobody said that they differ"
+    assert not shelf.ledger.verdicts.all("different"), "nobody said that they differ"
 
 
 def test_where_each_holds_something_both_stay_and_wait(shelf: Shelf) -> None:
@@ -143,7 +143,7 @@ def test_what_a_person_moved_knowingly_is_not_told(shelf: Shelf) -> None:
     keeper, held = moved_before(shelf, Holding(colour=20.0))
     with shelf.ledger.transaction():
         a, b = sorted((content(keeper), content(held)))
-        shelf.ledger.judgement.add_verdict("same", a, b, [], 1.0)
+        shelf.ledger.verdicts.add("same", a, b, [], 1.0)
     assert shelf.library.passes.check_held() == 0
     assert shelf.ledger.held_checks.better() == []
 
@@ -175,4 +175,4 @@ def test_who_waits_for_an_exchange_does_not_wait_for_other_months(shelf: Shelf) 
     shelf.library.roots.reconcile()
     shelf.library.passes.ingest()
     assert shelf.library.verdicts.exchange().files == 1
-    assert "2019-01" in {row.month for row in shelf.ledger.inventory.months() if row.waiting}
+    assert "2019-01" in {row.month for row in shelf.ledger.months.all() if row.waiting}

@@ -120,9 +120,9 @@ def test_what_the_index_lacked_is_compared_when_it_can_be_read_again(shelf: Shel
     os.rename(two.at / "pulled out", two.roots[1])
     two.look()
     contents = sorted(
-        f.content or "" for root in two.library.roots.all for f in two.ledger.inventory.files(root.id)
+        f.content or "" for root in two.library.roots.all for f in two.ledger.files.of_root(root.id)
     )
-    assert two.ledger.judgement.has_pair(*contents)
+    assert two.ledger.pairs.has(*contents)
     two.close()
     shelf.open()
 
@@ -203,7 +203,7 @@ def test_what_became_part_of_a_live_photo_in_between_is_no_film_of_its_own(shelf
         shelf.library.roots.reconcile()
 
     shelf.library.passes.ingest(stop=at(2, its_photo_arrives))
-    film = shelf.ledger.inventory.file_at(shelf.row.id, "2024/06/z.mov")
+    film = shelf.ledger.files.at(shelf.row.id, "2024/06/z.mov")
     assert film is not None and film.state == FileState.COMPANION
 
 
@@ -212,7 +212,7 @@ def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Sh
         shelf.add(f"2024/06/a{number}.jpg", f"{number}")
         shelf.small(f"2024/06/b{number}.jpg", f"{number}", said={"rating": 4})
     shelf.look()
-    first, *others = [group.id for group in shelf.ledger.judgement.groups()]
+    first, *others = [group.id for group in shelf.ledger.groups.all()]
     asked = 0
 
     def stopped_before_sidecars() -> bool:
@@ -232,4 +232,4 @@ def test_who_waits_for_an_act_does_not_wait_for_the_sidecars_of_a_pass(shelf: Sh
 def test_nothing_waits_once_a_first_pass_is_through(shelf: Shelf) -> None:
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
-    assert not any(row.waiting for row in shelf.ledger.inventory.months())
+    assert not any(row.waiting for row in shelf.ledger.months.all())

@@ -60,7 +60,7 @@ def test_an_index_damaged_under_way_is_asked_for_as_a_whole_again(
         with pytest.raises(VisionError):
             shelf.look()
     shelf.look()
-    assert not shelf.vision.missing(shelf.ledger.inventory.live_contents()), "other months' rows are back too"
+    assert not shelf.vision.missing(shelf.ledger.contents.live()), "other months' rows are back too"
 
 
 # ---- the real index, damaged in every way a disk or a person does
@@ -120,7 +120,7 @@ def test_damaged_it_is_rebuilt_and_no_decision_changes(
         assert library.report()["groups"] == decided
         outcome = library.scan(yes=True)
         assert outcome.moved.files == 1
-        assert library.vision.missing(library.ledger.inventory.live_contents()) == []
+        assert library.vision.missing(library.ledger.contents.live()) == []
         (group,) = library.report()["groups"]
         assert group["moved_to"] and (group["keep"], group["duplicates"]) == (
             decided[0]["keep"],

@@ -55,7 +55,7 @@ def safe_points(shelf: Shelf) -> int:
 
 def as_on_disk(shelf: Shelf) -> None:
     """The ledger knows each file once, where it lies, and no other."""
-    rows = shelf.ledger.inventory.files(shelf.row.id)
+    rows = shelf.ledger.files.of_root(shelf.row.id)
     held = {row.path for row in rows if row.state == FileState.HELD}
     assert all(row.absent_since is None for row in rows)
     assert sorted(row.path for row in rows) == sorted(shelf.files())
@@ -134,7 +134,7 @@ def test_what_its_owner_sorts_from_one_month_into_another_is_the_same_photo(
     shelf: Shelf, frm: str, to: str
 ) -> None:
     filled(shelf)
-    before = {row.id for row in shelf.ledger.inventory.files(shelf.row.id)}
+    before = {row.id for row in shelf.ledger.files.of_root(shelf.row.id)}
     sides = [(frm, to), (to, frm)]
 
     def sort() -> None:
@@ -146,7 +146,7 @@ def test_what_its_owner_sorts_from_one_month_into_another_is_the_same_photo(
     for number in (1, 3, 6, 9):
         shelf.library.roots.reconcile(stop=at(number, sort))
         as_on_disk(shelf)
-        assert {row.id for row in shelf.ledger.inventory.files(shelf.row.id)} == before
+        assert {row.id for row in shelf.ledger.files.of_root(shelf.row.id)} == before
         os.rename(shelf.path(f"{to}/sorted {frm[-2:]}.jpg"), shelf.path(f"{frm}/z.jpg"))
         assert shelf.library.roots.reconcile().renamed == 1
         as_on_disk(shelf)
@@ -198,7 +198,7 @@ def test_what_is_opened_in_between_does_not_leave(shelf: Shelf) -> None:
 
 def test_a_disk_that_is_pulled_out_in_between_costs_nothing(shelf: Shelf) -> None:
     filled(shelf)
-    rows = shelf.ledger.inventory.files(shelf.row.id)
+    rows = shelf.ledger.files.of_root(shelf.row.id)
 
     def pull() -> None:
         os.rename(shelf.root, shelf.at / "away")
@@ -206,7 +206,7 @@ def test_a_disk_that_is_pulled_out_in_between_costs_nothing(shelf: Shelf) -> Non
 
     for number in range(1, safe_points(shelf) + 1):
         shelf.library.roots.reconcile(stop=at(number, pull))
-        assert shelf.ledger.inventory.files(shelf.row.id) == rows
+        assert shelf.ledger.files.of_root(shelf.row.id) == rows
         shelf.clock.advance(100)
         shelf.root.rmdir()
         os.rename(shelf.at / "away", shelf.root)
@@ -220,7 +220,7 @@ def test_a_copy_that_comes_back_while_what_is_missing_is_sought_is_not_taken_out
     for number in range(safe_points(shelf), safe_points(shelf) - 9, -1):
         shelf.library.roots.reconcile(stop=at(number, lambda: come_back_but(shelf, gone.dst)))
         shelf.library.roots.reconcile()
-        rows = {row.path: row for row in shelf.ledger.inventory.files(shelf.row.id)}
+        rows = {row.path: row for row in shelf.ledger.files.of_root(shelf.row.id)}
         assert {path for path, row in rows.items() if row.absent_since is None} == shelf.files()
         assert set(rows) - shelf.files() == {gone.dst}
         shelf.library.grouper.regroup()
@@ -252,12 +252,12 @@ def come_back_but(shelf: Shelf, missing: str) -> None:
 
 def test_cut_short_it_believes_in_nothing_that_it_did_not_see_and_keeps_what_it_saw(shelf: Shelf) -> None:
     filled(shelf)
-    known = {row.id: row for row in shelf.ledger.inventory.files(shelf.row.id)}
+    known = {row.id: row for row in shelf.ledger.files.of_root(shelf.row.id)}
     shelf.add("2023/01/new.jpg", "new")
     os.rename(shelf.path("2024/01/a0.jpg"), shelf.path("2024/02/renamed.jpg"))
     for end in range(1, safe_points_of_a_copy(shelf)):
         shelf.library.roots.reconcile(stop=ended_at(end))
-        rows = {row.id: row for row in shelf.ledger.inventory.files(shelf.row.id)}
+        rows = {row.id: row for row in shelf.ledger.files.of_root(shelf.row.id)}
         assert all(row.absent_since is None for row in rows.values()) and set(known) <= set(rows)
         assert end < 4 or {row.path for row in rows.values()} - {row.path for row in known.values()}
     shelf.library.roots.reconcile()
@@ -348,7 +348,7 @@ def test_whatever_comes_in_a_second_look_finds_nothing(acts: list[tuple[int, str
 def come_in(shelf: Shelf, act: str, which: int, name: str) -> None:
     """What people and events do; of what their owner moves, an event tells."""
     library, month = shelf.library, f"2024/{which % 2 + 1:02}"
-    held, groups = library.movement.held(everything=True), shelf.ledger.judgement.groups()
+    held, groups = library.movement.held(everything=True), shelf.ledger.groups.all()
     if act == "back":
         library.movement.undo(held[which : which + 1])
     elif act == "aside":
@@ -394,7 +394,7 @@ def test_what_an_older_dedupd_told_of_for_ever_is_ended(shelf: Shelf) -> None:
     gone = shelf.library.movement.held(everything=True)[0]
     os.rename(shelf.path(gone.dst), shelf.at / "out")
     shelf.library.movement.undo([gone])
-    shelf.ledger.inventory.remove_file(gone.file)
+    shelf.ledger.files.remove(gone.file)
     shelf.library.roots.reconcile()
     assert not shelf.ledger.journal.attention()
 

@@ -15,9 +15,7 @@ def asked(shelf: Shelf, scene: str) -> int:
 
 
 def reject_all(shelf: Shelf, month: str) -> None:
-    shelf.library.verdicts.reject(
-        [g.id for g in shelf.ledger.judgement.groups(None, month.replace("/", "-"))]
-    )
+    shelf.library.verdicts.reject([g.id for g in shelf.ledger.groups.all(None, month.replace("/", "-"))])
 
 
 def test_a_vetoed_family_is_not_asked_about_in_other_months(shelf: Shelf) -> None:
@@ -71,20 +69,20 @@ def test_lessons_that_travelled_teach_what_they_taught_where_they_were_said(shel
     shelf.clock.advance(100)
     assert shelf.pass_().files == 1
     shelf.library.movement.undo(shelf.library.movement.held(everything=True))
-    judgement = shelf.ledger.judgement
+    verdicts = shelf.ledger.verdicts
     lessons = shelf.library.reviewer.lessons()
     with shelf.ledger.transaction():  # one of the vetoed moved later, by somebody else's word, and came back
         vetoed = next(x for x in lessons if x.kind == "different" and "whiteboard" in x.paths[0])
         shelf.clock.advance(100)
-        judgement.add_verdict("keep", vetoed.a, "", ["2024/05/whiteboard0.jpg"], shelf.clock.now())
+        verdicts.add("keep", vetoed.a, "", ["2024/05/whiteboard0.jpg"], shelf.clock.now())
     lessons = shelf.library.reviewer.lessons()
-    taught = [(v.a, v.b) for v in judgement.verdicts_for_lessons("different", 99)]
+    taught = [(v.a, v.b) for v in verdicts.for_lessons("different", 99)]
     assert len(taught) == 7
     shelf.library.verdicts.forget(*(x.id for x in lessons))
-    assert judgement.verdicts_for_lessons("different", 99) == []
+    assert verdicts.for_lessons("different", 99) == []
     shelf.clock.advance(100)
     shelf.library.verdicts.import_all((x.kind, x.a, x.b, x.paths, x.at) for x in lessons)
-    assert [(v.a, v.b) for v in judgement.verdicts_for_lessons("different", 99)] == taught
+    assert [(v.a, v.b) for v in verdicts.for_lessons("different", 99)] == taught
 
 
 def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
@@ -92,7 +90,7 @@ def test_vetoes_of_moved_copies_make_their_kind_wait(shelf: Shelf) -> None:
         shelf.pair(f"2024/05/{n}.jpg", f"2024/05/{n}_small.jpg", "slide", exposure=str(n))
     assert shelf.pass_().files == 6
     shelf.library.verdicts.reject(
-        [g.id for g in shelf.ledger.judgement.groups() if any(m.role == "moved" for m in g.members)]
+        [g.id for g in shelf.ledger.groups.all() if any(m.role == "moved" for m in g.members)]
     )
     shelf.pair("2024/06/later.jpg", "2024/06/later_small.jpg", "slide", exposure="50")
     shelf.look()
@@ -127,7 +125,7 @@ def test_a_verdict_that_is_forgotten_says_which_months_were_grouped_anew(shelf: 
     """A reviewer asks for these months again; else a group that waits once more is not seen."""
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
-    (group,) = shelf.ledger.judgement.groups()
+    (group,) = shelf.ledger.groups.all()
     _, (verdict, *_) = shelf.library.verdicts.recording(lambda: shelf.library.verdicts.reject([group.id]))
     shelf.library.grouper.regroup()
     forgotten = shelf.library.verdicts.forget(verdict)

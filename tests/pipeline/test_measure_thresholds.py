@@ -43,7 +43,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 def burst_like(vision: FakeVision, shelf: Shelf) -> FakeVision:
     """Each second shot lies over the first as that of a burst does."""
-    rows = {f.path.rpartition("/")[2]: f.content or "" for f in shelf.ledger.inventory.files(1)}
+    rows = {f.path.rpartition("/")[2]: f.content or "" for f in shelf.ledger.files.of_root(1)}
     for number in range(30):
         for other in (f"{number}a.jpg", f"{number}a-small.jpg"):
             vision.measures[frozenset((rows[other], rows[f"{number}b.jpg"]))] = BURST
@@ -52,7 +52,7 @@ def burst_like(vision: FakeVision, shelf: Shelf) -> FakeVision:
 
 def bursts(shelf: Shelf) -> tuple[int, int]:
     """Unattended, and for a person."""
-    members = [m for g in shelf.ledger.judgement.groups() for m in g.members if m.relation == "burst"]
+    members = [m for g in shelf.ledger.groups.all() for m in g.members if m.relation == "burst"]
     return sum(m.role == "duplicate" for m in members), sum(m.role == "review" for m in members)
 
 
@@ -61,7 +61,7 @@ def test_a_model_without_shipped_thresholds_measures_its_own_on_the_way(
 ) -> None:
     vision = burst_like(Stern(alike=tuple(f"scene {n}" for n in range(30))), shelf)
     with shelf.ledger.transaction():
-        shelf.ledger.judgement.forget_pairs()
+        shelf.ledger.pairs.forget()
     library = prepared(shelf, monkeypatch, vision)
     library.models.prepare(OTHER)
     own = own_thresholds(shelf.ledger, OTHER)
@@ -90,7 +90,7 @@ def test_thresholds_are_never_carried_to_another_model(shelf: Shelf, monkeypatch
 
 def test_the_same_library_gives_the_same_thresholds(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     with shelf.ledger.transaction():
-        shelf.ledger.judgement.forget_pairs()  # what a pair measures is the same whichever model proposed it
+        shelf.ledger.pairs.forget()  # what a pair measures is the same whichever model proposed it
     library = prepared(shelf, monkeypatch, burst_like(Stern(), shelf))
     library.models.use(OTHER)
     first = own_thresholds(shelf.ledger, OTHER)
@@ -113,7 +113,7 @@ def test_until_it_has_thresholds_a_model_only_proposes_and_no_burst_moves(
 ) -> None:
     vision = burst_like(FakeVision(model=OTHER), shelf)
     with shelf.ledger.transaction():
-        shelf.ledger.judgement.forget_pairs()
+        shelf.ledger.pairs.forget()
     monkeypatch.setattr("dedupd.core.thresholds._FEWEST_PHOTOS", 1000)
     library = prepared(shelf, monkeypatch, vision)
     library.models.use(OTHER)
@@ -140,7 +140,7 @@ def test_shipped_thresholds_stay_in_force(shelf: Shelf) -> None:
     assert isinstance(found, OwnThresholds)
     assert own_thresholds(shelf.ledger, "lite0-gem/1") is None
     assert bars_in_force(shelf.ledger, "lite0-gem/1") == thresholds_for("lite0-gem/1")
-    assert not any(m.waiting for m in shelf.ledger.inventory.months())
+    assert not any(m.waiting for m in shelf.ledger.months.all())
     assert shelf.stars() == before
 
 

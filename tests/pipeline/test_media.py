@@ -24,7 +24,7 @@ def put(shelf: Shelf, path: str, data: bytes) -> Path:
 
 
 def states(shelf: Shelf) -> dict[str, str]:
-    return {f.path: f.state for f in shelf.ledger.inventory.files(shelf.row.id)}
+    return {f.path: f.state for f in shelf.ledger.files.of_root(shelf.row.id)}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_clip_that_keeps_copies_stays_and_so_does_its_photo(shelf: Shelf) -> N
     shelf.add("2024/06/IMG_1.jpg")
     put(shelf, "2024/06/IMG_1.mov", mp4())
     assert shelf.pass_().files == 0
-    why = [m.why for g in shelf.ledger.judgement.groups() for m in g.members if m.role == "review"]
+    why = [m.why for g in shelf.ledger.groups.all() for m in g.members if m.role == "review"]
     assert why == ["'IMG_1.mov' belongs to it and keeps copies in duplicates/"]
 
 
@@ -179,7 +179,7 @@ def test_the_index_is_never_asked_for_them(shelf: Shelf, monkeypatch: pytest.Mon
     shelf.add("2024/06/a.jpg")
     shelf.look()
     looked = list(shelf.vision.looked)
-    assert len(shelf.vision.index) == len(shelf.ledger.inventory.live_contents()) == 1
+    assert len(shelf.vision.index) == len(shelf.ledger.contents.live()) == 1
     for _ in range(2):
         shelf.again()
         shelf.pass_()
@@ -230,7 +230,7 @@ def test_a_companion_whose_bytes_are_in_the_cloud_is_not_opened(shelf: Shelf) ->
         os.truncate(shelf.path(f"{folder}/IMG_1.mov"), 1 << 20)
     assert shelf.pass_().files == 0
     assert "in the cloud only" in shelf.member().why
-    rows = shelf.ledger.inventory.files(shelf.row.id)
+    rows = shelf.ledger.files.of_root(shelf.row.id)
     assert {f.content for f in rows if f.path.endswith("mov")} == {None}
 
 
@@ -262,7 +262,7 @@ def test_a_month_of_a_video_comes_from_folder_name_or_time(shelf: Shelf) -> None
     put(shelf, "VID_20230501_120000.mp4", mp4(2))
     os.utime(put(shelf, "c.mp4", mp4(3)), (1_600_000_000, 1_600_000_000))
     shelf.look()
-    found = {f.path: (f.month, f.month_source) for f in shelf.ledger.inventory.files(shelf.row.id)}
+    found = {f.path: (f.month, f.month_source) for f in shelf.ledger.files.of_root(shelf.row.id)}
     assert found == {
         "2024/06/a.mp4": ("2024-06", "folder"),
         "VID_20230501_120000.mp4": ("2023-05", "name"),
@@ -292,9 +292,9 @@ def test_a_ledger_of_before_learns_of_them_once(shelf: Shelf) -> None:
         put(shelf, f"2024/06/{name}", data)
     shelf.library.roots.reconcile()
     with shelf.ledger.transaction():
-        for file in shelf.ledger.inventory.files(shelf.row.id):
+        for file in shelf.ledger.files.of_root(shelf.row.id):
             why = "raw photo, not decoded yet" if file.path.endswith("dng") else "not a picture dedupd reads"
-            shelf.ledger.inventory.skipped_file(file.id, why, "")
+            shelf.ledger.files.skipped(file.id, why, "")
     assert shelf.pass_().files == 1
     assert {p: s for p, s in states(shelf).items() if s == "skipped"}.keys() == {
         "2024/06/a.pdf",
@@ -325,13 +325,11 @@ def test_a_decoded_picture_never_gives_way_to_what_nobody_decodes(shelf: Shelf) 
     for name in ("a.dng", "b.jpg"):
         shelf.add(f"2024/06/{name}")
     shelf.look()
-    rows = {f.path: f for f in shelf.ledger.inventory.files(shelf.row.id)}
+    rows = {f.path: f for f in shelf.ledger.files.of_root(shelf.row.id)}
     content = rows["2024/06/a.dng"].content or ""
     with shelf.ledger.transaction():
-        shelf.ledger.inventory.read_file(
-            rows["2024/06/a.dng"].id, FileState.UNDECODED, content, "2024-06", "folder"
-        )
-        shelf.ledger.inventory.change_month(shelf.row.id, "2024-06", 0.0)
+        shelf.ledger.files.read(rows["2024/06/a.dng"].id, FileState.UNDECODED, content, "2024-06", "folder")
+        shelf.ledger.months.mark_changed(shelf.row.id, "2024-06", 0.0)
     shelf.library.grouper.regroup()
     assert shelf.library.movement.move(yes=True).files == 0
 

@@ -142,9 +142,9 @@ def test_a_persons_no_binds_at_the_move_whatever_was_proposed(shelf: Shelf, kind
     shelf.pair("2024/06/a.jpg", "2024/06/b.jpg")
     shelf.look()
     group = shelf.group()
-    rows = shelf.ledger.inventory.files_by_id([group.keeper, shelf.member().file])
+    rows = shelf.ledger.files.by_ids([group.keeper, shelf.member().file])
     copy, keeper = rows[shelf.member().file].content or "", rows[group.keeper].content or ""
-    shelf.ledger.judgement.add_verdict(kind, copy, keeper if kind == "different" else "", [], 0.0)
+    shelf.ledger.verdicts.add(kind, copy, keeper if kind == "different" else "", [], 0.0)
     assert shelf.library.movement.move(yes=True).files == 0
     assert "2024/06/b.jpg" in shelf.files()
 

@@ -76,7 +76,7 @@ def infos(shelf: Shelf) -> set[str]:
 
 def breaches(shelf: Shelf) -> list[str]:
     library = shelf.library
-    found = verify(shelf.ledger, library.disk, library.mover, library.roots.all, library.roots.scope)
+    found = verify(shelf.ledger, library.disk, library.mover.receipts, library.roots.all, library.roots.scope)
     return [f"{b.promise} {b.path} {b.told}" for b in found]
 
 
@@ -109,7 +109,7 @@ class TestGoes:
         purge(shelf, move)
         shelf.look()
         row = shelf.row
-        assert shelf.ledger.inventory.held_totals(row.id) == (0, 0)
+        assert shelf.ledger.files.held_totals(row.id) == (0, 0)
         assert [(m.moved, m.bytes_saved) for m in shelf.library.reviewer.months()] == [(0, 0)]
         assert not breaches(shelf)
         (seen,) = shelf.library.reviewer.moves(shelf.ledger.journal.moves(ids=[move]))
@@ -183,17 +183,17 @@ class TestStays:
         better = replace(COPY, holds_a=Holding(colour=0.5), holds_b=Holding(colour=20.0))
         if content(shelf.path(HELD)) == a:
             better = replace(better, holds_a=better.holds_b, holds_b=better.holds_a)
-        (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
+        (pair,) = shelf.ledger.pairs.among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pairs([replace(pair, measures=better)])
+            shelf.ledger.pairs.put([replace(pair, measures=better)])
         stays(shelf, move, "it has the colours, and its keeper does not")
 
     def test_what_it_holds_was_never_measured(self, shelf: Shelf) -> None:
         move = held(shelf)
         a, _ = sorted((content(shelf.path(KEEPER)), content(shelf.path(HELD))))
-        (pair,) = shelf.ledger.judgement.pairs_among([a], "lite0-gem/1")
+        (pair,) = shelf.ledger.pairs.among([a], "lite0-gem/1")
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.put_pairs([replace(pair, measures=COPY)])
+            shelf.ledger.pairs.put([replace(pair, measures=COPY)])
         stays(shelf, move, "never compared")
 
     def test_a_keeper_that_was_never_read(self, shelf: Shelf) -> None:
@@ -205,7 +205,7 @@ class TestStays:
     def test_a_persons_no(self, shelf: Shelf) -> None:
         move = held(shelf)
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.add_verdict("keep", content(shelf.path(HELD)), "", [HELD], 1.0)
+            shelf.ledger.verdicts.add("keep", content(shelf.path(HELD)), "", [HELD], 1.0)
         stays(shelf, move, "a person said")
 
     def test_what_only_looks_alike(self, shelf: Shelf) -> None:
@@ -480,7 +480,7 @@ class TestBack:
         purge(shelf, move)
         assert undo(shelf, move) == []
         assert content(shelf.path(COPIED)) == before and not trash(shelf) and not infos(shelf)
-        assert shelf.ledger.judgement.said("keep", before), "what a person put back never moves again (P11)"
+        assert shelf.ledger.verdicts.has("keep", before), "what a person put back never moves again (P11)"
         shelf.clock.advance(60)
         assert shelf.pass_().files == 0 and not breaches(shelf)
 

@@ -46,13 +46,13 @@ class TestAbsence:
         shelf.pair(KEEPER, COPY)
         shelf.library.scan(dry_run=True)
         with shelf.ledger.transaction():
-            shelf.ledger.inventory.update_root(shelf.row.id, dev=12345)
+            shelf.ledger.roots.update(shelf.row.id, dev=12345)
         shutil.rmtree(shelf.root / "2024")
         for _ in range(3):
             shelf.library.roots.reconcile()
             shelf.clock.advance(100)
         assert not shelf.row.online
-        assert len(shelf.ledger.inventory.files(shelf.row.id)) == 2
+        assert len(shelf.ledger.files.of_root(shelf.row.id)) == 2
         assert not (shelf.root / ".dedupd-root.json").exists()
 
     def test_a_marker_tidied_away_is_put_back(self, settled: Shelf) -> None:
@@ -98,7 +98,7 @@ class TestHeld:
         settled.clock.advance(100)
         settled.library.roots.reconcile()
         assert settled.library.movement.held(everything=True)
-        assert settled.ledger.inventory.count(state=FileState.HELD) == 1
+        assert settled.ledger.files.count(state=FileState.HELD) == 1
 
     def test_taken_back_by_hand_while_an_undo_of_it_was_asked_for(self, settled: Shelf) -> None:
         move = settled.ledger.journal.moves(held=True)[0]
@@ -158,7 +158,7 @@ class TestInTheCloud:
         monkeypatch.setattr(walk, "file_stat", lambda found: replace(real(found), ino=found.st_ino + 1000))
         found = shelf.library.roots.reconcile()
         assert (found.new, found.changed, found.renamed) == (0, 0, 0)
-        assert not shelf.ledger.inventory.has_files_to_read()
+        assert not shelf.ledger.files.any_to_read()
 
     def test_a_placeholder_is_asked_about_when_its_stat_changes_and_not_before(self, shelf: Shelf) -> None:
         path = shelf.add(KEEPER)
@@ -166,12 +166,12 @@ class TestInTheCloud:
         for _ in range(3):
             shelf.pass_()
         assert len(shelf.vision.looked) == 1
-        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        (row,) = shelf.ledger.files.of_root(shelf.row.id)
         assert (row.state, row.reason) == (FileState.SKIPPED, "cloud placeholder")
         shelf.vision.clouds = set()
         path.chmod(0o600)  # a download changes ctime at least
         shelf.pass_()
-        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        (row,) = shelf.ledger.files.of_root(shelf.row.id)
         assert row.state == FileState.INDEXED
 
     def test_a_photo_that_was_seen_before_it_went_there_stays_known(self, shelf: Shelf) -> None:
@@ -181,7 +181,7 @@ class TestInTheCloud:
         shelf.vision.index.clear()
         shelf.again()
         shelf.library.grouper.regroup(everything=True)
-        (row,) = shelf.ledger.inventory.files(shelf.row.id)
+        (row,) = shelf.ledger.files.of_root(shelf.row.id)
         assert row.state == FileState.INDEXED
         assert row.content is not None
 

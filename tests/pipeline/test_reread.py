@@ -228,7 +228,7 @@ class TestDoubt:
         settled.library.roots.reconcile()
         settled.ledger._link.execute("UPDATE files SET dev=dev+7")
         settled.library.rereader.read_on()
-        row = settled.ledger.inventory.file_at(settled.row.id, KEEPER)
+        row = settled.ledger.files.at(settled.row.id, KEEPER)
         assert row is not None and row.stat.dev == settled.path(KEEPER).stat().st_dev
 
     def test_a_file_system_that_shows_mtime_for_ctime_is_believed(
@@ -240,7 +240,7 @@ class TestDoubt:
         monkeypatch.setattr("dedupd.adapters.fs.walk.file_stat", _without_ctime)
         settled.library.roots.reconcile()
         settled.library.rereader.read_on()
-        (row,) = (r for r in settled.ledger.inventory.files(settled.row.id) if r.path == KEEPER)
+        (row,) = (r for r in settled.ledger.files.of_root(settled.row.id) if r.path == KEEPER)
         assert row.stat.ctime_ns == at.st_mtime_ns, "adopted"
         assert opened == []
 
@@ -260,15 +260,15 @@ class TestDoubt:
         clip = shelf.path("2024/06/a.mov")
         clip.write_bytes(b'clip "lake"')
         shelf.look()
-        (row,) = shelf.ledger.inventory.in_state(FileState.COMPANION)
+        (row,) = shelf.ledger.files.in_state(FileState.COMPANION)
         with shelf.ledger.transaction():
-            shelf.ledger.inventory.companion_content(
+            shelf.ledger.files.companion_content(
                 row.id, shelf.library.disk.content(str(shelf.root), row.path)
             )
         rewrite(clip)
         shelf.library.roots.reconcile()
         assert shelf.library.rereader.read_on().changed
-        (now,) = shelf.ledger.inventory.in_state(FileState.COMPANION)
+        (now,) = shelf.ledger.files.in_state(FileState.COMPANION)
         assert now.content not in (None, row.content)
 
     def test_it_outlives_a_restart_in_the_middle_and_a_disk_that_leaves(

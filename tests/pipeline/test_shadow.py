@@ -58,7 +58,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     shelf.pair("2024/06/told.jpg", "2024/06/told-small.jpg", "tower")
     shelf.look()
     shelf.library.verdicts.reject(
-        [g.id for g in shelf.ledger.judgement.groups() if any(m.role != "moved" for m in g.members)]
+        [g.id for g in shelf.ledger.groups.all() if any(m.role != "moved" for m in g.members)]
     )
     shelf.pair("2024/07/lake.jpg", "2024/07/lake-small.jpg", "lake")
     shelf.add("2024/07/hill.jpg", "hill", exposure="1")
@@ -86,11 +86,11 @@ def state(shelf: Shelf) -> dict[str, Any]:
     return {
         "model": (ledger.get("embedder"), ledger.get("model")),
         "stars": shelf.stars(),
-        "verdicts": ledger.judgement.verdicts(),
+        "verdicts": ledger.verdicts.all(),
         "moves": ledger.journal.moves(),
         "files": shelf.files(),
         "pairs": {
-            (p.a, p.b, p.cosine) for c in ledger.inventory.live_contents() for p in ledger.judgement.pairs_among([c], ledger.get("model"))
+            (p.a, p.b, p.cosine) for c in ledger.contents.live() for p in ledger.pairs.among([c], ledger.get("model"))
         },
     }  # fmt: skip
 
@@ -139,13 +139,13 @@ def test_after_the_switch_nothing_of_the_old_model_is_left(
     library = prepared(shelf, monkeypatch, stern)
     library.models.use(OTHER)
     assert stern.tidied == [[]]
-    for content in shelf.ledger.inventory.live_contents():
-        assert shelf.ledger.judgement.pairs_among([content], "lite0-gem/1") == []
+    for content in shelf.ledger.contents.live():
+        assert shelf.ledger.pairs.among([content], "lite0-gem/1") == []
     assert library.models.in_force == OTHER
     assert shelf.ledger.get(shadows.IN_SHADOW) == ""
     incremental = shelf.stars()
     with shelf.ledger.transaction():
-        shelf.ledger.judgement.forget_pairs()
+        shelf.ledger.pairs.forget()
     library.grouper.regroup(everything=True)
     assert shelf.stars() == incremental
 
@@ -182,7 +182,7 @@ def test_a_stopped_preparation_goes_on_where_it_was_while_the_old_model_decides(
     assert "2024/09/duplicates/new-small.jpg" in shelf.files()
     shelf.again()
     assert shelf.library.models.prepare(OTHER)
-    assert stern.missing(shelf.ledger.inventory.live_contents()) == []
+    assert stern.missing(shelf.ledger.contents.live()) == []
     assert len(stern.looked) == len(set(stern.looked))
 
 
@@ -196,7 +196,7 @@ def test_a_switch_that_fails_leaves_the_old_model_whole(
 ) -> None:
     library = prepared(shelf, monkeypatch)
     library.models.prepare(OTHER)
-    before, months = state(shelf), shelf.ledger.inventory.months()
+    before, months = state(shelf), shelf.ledger.months.all()
     real = shadows.decide
     calls = iter(range(10))
 
@@ -209,7 +209,7 @@ def test_a_switch_that_fails_leaves_the_old_model_whole(
     with pytest.raises(OSError, match="no space"):
         library.models.switch(OTHER)
     assert state(shelf) == before
-    assert shelf.ledger.inventory.months() == months
+    assert shelf.ledger.months.all() == months
 
 
 def test_choosing_the_model_in_force_forgets_the_other(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,8 +220,8 @@ def test_choosing_the_model_in_force_forgets_the_other(shelf: Shelf, monkeypatch
     assert library.models.prepare("lite0")
     assert shadows.in_preparation(shelf.ledger) is None
     assert state(shelf) == before
-    content = shelf.ledger.inventory.live_contents()[0]
-    assert not shelf.ledger.judgement.pairs_among([content], OTHER)
+    content = shelf.ledger.contents.live()[0]
+    assert not shelf.ledger.pairs.among([content], OTHER)
 
 
 def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,11 +230,7 @@ def test_a_third_model_takes_the_place_of_the_second(shelf: Shelf, monkeypatch: 
     prepared(shelf, monkeypatch, Stern("third/1"))
     library.models.prepare("third/1")
     assert shadows.in_preparation(shelf.ledger) == "third/1"
-    pairs = [
-        p
-        for c in shelf.ledger.inventory.live_contents()
-        for p in shelf.ledger.judgement.pairs_among([c], OTHER)
-    ]
+    pairs = [p for c in shelf.ledger.contents.live() for p in shelf.ledger.pairs.among([c], OTHER)]
     assert pairs == []
 
 
@@ -249,7 +245,7 @@ def test_a_copy_that_comes_back_is_seen_by_the_new_model(
     shelf.path(move.dst).rename(taken)
     shelf.clock.advance(100)
     shelf.look()
-    assert shelf.ledger.judgement.has_pair(*sorted((move.content, move.keeper_content)), OTHER)
+    assert shelf.ledger.pairs.has(*sorted((move.content, move.keeper_content)), OTHER)
 
 
 def test_a_photo_the_new_model_cannot_look_at_keeps_nobody_waiting(
@@ -260,7 +256,7 @@ def test_a_photo_the_new_model_cannot_look_at_keeps_nobody_waiting(
     library = prepared(shelf, monkeypatch, stern)
     assert library.models.prepare(OTHER)
     library.models.switch(OTHER)
-    skipped = {f.path for f in shelf.ledger.inventory.files(1) if f.state == "skipped"}
+    skipped = {f.path for f in shelf.ledger.files.of_root(1) if f.state == "skipped"}
     assert skipped == {"2024/07/hill.jpg"}
     assert "2024/07/hill.jpg" in shelf.files()
 

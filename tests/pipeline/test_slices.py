@@ -71,7 +71,7 @@ def test_a_comparison_that_is_stopped_again_and_again_comes_to_its_end(shelf: Sh
     shelf.library.passes.ingest()
     searches = count_searches(shelf)
     rounds = 0
-    while any(m.waiting for m in shelf.ledger.inventory.months()):
+    while any(m.waiting for m in shelf.ledger.months.all()):
         shelf.library.grouper.regroup(stop=now_and_then(2))
         rounds += 1
         assert rounds < 40
@@ -115,12 +115,12 @@ def test_of_what_a_person_asked_for_all_that_stays_is_counted(shelf: Shelf) -> N
 def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    last = max(shelf.ledger.judgement.groups(), key=lambda group: group.id)
-    kept = shelf.ledger.inventory.file(last.members[0].file)
+    last = max(shelf.ledger.groups.all(), key=lambda group: group.id)
+    kept = shelf.ledger.files.get(last.members[0].file)
     assert kept is not None
 
     def say_no() -> bool:
-        if shelf.ledger.judgement.group(last.id) is not None:
+        if shelf.ledger.groups.get(last.id) is not None:
             shelf.library.verdicts.reject([last.id])
         return False
 
@@ -132,11 +132,11 @@ def test_a_no_between_two_slices_is_heard(shelf: Shelf) -> None:
 def test_what_waits_for_a_person_since_a_moment_ago_does_not_move(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    last = max(shelf.ledger.judgement.groups(), key=lambda group: group.id)
+    last = max(shelf.ledger.groups.all(), key=lambda group: group.id)
 
     def doubt() -> bool:
         with shelf.ledger.transaction():
-            shelf.ledger.judgement.set_role(last.id, last.members[0].file, "review", "looked at again")
+            shelf.ledger.groups.set_role(last.id, last.members[0].file, "review", "looked at again")
         return False
 
     assert shelf.library.verdicts.approve_all(stop=doubt).files == 39
@@ -145,7 +145,7 @@ def test_what_waits_for_a_person_since_a_moment_ago_does_not_move(shelf: Shelf) 
 def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 6)
     shelf.look()
-    groups = [group.id for group in shelf.ledger.judgement.groups()]
+    groups = [group.id for group in shelf.ledger.groups.all()]
     told = shelf.library.verdicts.reject(groups, stop=now_and_then(3))
     assert told.messages == ["3 group(s) stay as they are: dedupd was stopped"]
     assert len(shelf.proposals()) == 3
@@ -154,7 +154,7 @@ def test_a_no_to_many_groups_that_is_stopped_says_how_many_are_left(shelf: Shelf
 def test_one_act_is_one_batch_however_many_slices_it_takes(shelf: Shelf) -> None:
     months_of_copies(shelf, 1, 40)
     shelf.look()
-    groups = [group.id for group in shelf.ledger.judgement.groups()]
+    groups = [group.id for group in shelf.ledger.groups.all()]
     assert shelf.library.verdicts.approve(groups).files == 40
     assert shelf.library.movement.undo(shelf.library.movement.held(last=True)).undone == 40
 

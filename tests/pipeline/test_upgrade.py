@@ -61,7 +61,7 @@ def test_pairs_that_were_forgotten_leave_no_month_with_groups_that_cannot_move(
 
 def test_who_says_yes_hears_of_every_file_that_stays(shelf: Shelf) -> None:
     with shelf.ledger.transaction():
-        shelf.ledger.judgement.forget_pairs()
+        shelf.ledger.pairs.forget()
     first, second = shelf.library.groups()
     said = shelf.library.verdicts.approve_all()
     assert said.files == 0

@@ -40,7 +40,13 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 def breaches(library: Library) -> list[Breach]:
     return list(
-        verify(library.ledger, library.disk, FileMover(SystemClock()), library.roots.all, library.roots.scope)
+        verify(
+            library.ledger,
+            library.disk,
+            FileMover(SystemClock()).receipts,
+            library.roots.all,
+            library.roots.scope,
+        )
     )
 
 
@@ -184,7 +190,7 @@ def test_a_swapped_root_breaks_p9_and_nothing_else_is_said_of_it(library: Librar
 
 def test_a_veto_on_a_held_pair_breaks_p11(library: Library) -> None:
     move = library.ledger.journal.moves(held=True)[0]
-    library.ledger.judgement.add_verdict("different", move.content, move.keeper_content, [], 0.0)
+    library.ledger.verdicts.add("different", move.content, move.keeper_content, [], 0.0)
     assert "P11" in {b.promise for b in breaches(library)}
 
 
@@ -201,8 +207,8 @@ def test_a_twin_that_was_put_back_calls_nobody_else_back(tmp_path: Path) -> None
         assert breaches(library) == []
         (held,) = library.ledger.journal.moves(held=True)
         with library.ledger.transaction():  # whoever moves it again after that word breaks the promise
-            library.ledger.judgement.drop_verdict("keep", held.content, "")
-            library.ledger.judgement.add_verdict("keep", held.content, "", [], held.at - 1)
+            library.ledger.verdicts.drop("keep", held.content, "")
+            library.ledger.verdicts.add("keep", held.content, "", [], held.at - 1)
         assert [b.promise for b in breaches(library)] == ["P11"]
 
 
@@ -212,7 +218,7 @@ def test_a_photo_changed_since_it_was_seen_breaks_p15(library: Library) -> None:
 
 
 def test_what_the_index_lacks_or_holds_too_much_of_is_told_and_breaks_nothing(library: Library) -> None:
-    ids = library.ledger.inventory.live_contents()
+    ids = library.ledger.contents.live()
     assert check_index(library.ledger, lambda model, recipe: ids) == IndexCheck(rows=2)
     found = check_index(library.ledger, lambda model, recipe: [ids[0], "gone"])
     assert (found.not_in_it, found.of_no_file) == (1, 1)

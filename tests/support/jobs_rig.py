@@ -36,6 +36,8 @@ class JobsRig:
 
     def __init__(self, shelf: Shelf, reports_all: Callable[[RootRow], bool] = lambda root: True) -> None:
         self.library = shelf.library
+        self.settings = shelf.library.settings
+        """What the jobs go by."""
         self.now = 1000.0
         """Seconds by the clock of the hints."""
         self.engine = Queue(shelf.library)
@@ -48,7 +50,7 @@ class JobsRig:
         self.waits: list[float] = []
         """Seconds until then, as they were asked for."""
         self.jobs = Jobs(
-            self.engine, cast("Scheduler", self), self.hints, settings=lambda: shelf.library.settings, reports_all=reports_all,
+            self.engine, cast("Scheduler", self), self.hints, settings=lambda: self.settings, reports_all=reports_all,
             soon=lambda act, *arguments: self.soon.append(act), send=self.sent.append, send_status=lambda: None,
         )  # fmt: skip
 

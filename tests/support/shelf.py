@@ -109,7 +109,7 @@ class Shelf:
         return self.library.roots.all[0]
 
     def group(self) -> GroupRow:
-        (group,) = self.ledger.judgement.groups()
+        (group,) = self.ledger.groups.all()
         return group
 
     def member(self) -> MemberRow:
@@ -141,10 +141,10 @@ class Shelf:
 
     def stars(self) -> set[tuple[str, frozenset[tuple[str, str, str]]]]:
         """Every group by paths: (keeper, {(member, role, relation)}); what two ledgers must agree on."""
-        rows = {f.id: f for root in self.library.roots.all for f in self.ledger.inventory.files(root.id)}
+        rows = {f.id: f for root in self.library.roots.all for f in self.ledger.files.of_root(root.id)}
         return {
             (rows[g.keeper].path, frozenset((rows[m.file].path, m.role, str(m.relation)) for m in g.members))
-            for g in self.ledger.judgement.groups()
+            for g in self.ledger.groups.all()
             if g.keeper in rows
         }
 

@@ -194,7 +194,7 @@ async def test_a_month_is_listed_from_the_ledger_as_the_daemon_tells_it(shelf: S
     shelf.add("2024/06/b.jpg", "sea"), shelf.add("2024/06/b2.jpg", "sea", exposure="2")
     shelf.pair("2024/06/c.jpg", "2024/06/c-small.jpg", "hill")
     shelf.look()
-    shelf.library.verdicts.approve([shelf.ledger.judgement.groups()[-1].id])
+    shelf.library.verdicts.approve([shelf.ledger.groups.all()[-1].id])
     reading = LibraryReading(
         shelf.library.settings, shelf.library.places, DaemonConnection(tmp_path / "nobody")
     )
@@ -202,7 +202,7 @@ async def test_a_month_is_listed_from_the_ledger_as_the_daemon_tells_it(shelf: S
     try:
         whole = await reading.month(root, "2024-06")
         assert [group.keep for group in whole] == [
-            view.keep for view in shelf.library.reviewer.groups(shelf.ledger.judgement.groups())
+            view.keep for view in shelf.library.reviewer.groups(shelf.ledger.groups.all())
         ]
         for outline, group in zip(await reading.outlines(root, "2024-06"), whole, strict=True):
             told = ("id", "root", "month", "relation", "state", "keep", "bytes", "review_bytes", "version")

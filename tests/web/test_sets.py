@@ -324,7 +324,7 @@ def test_names_on_the_disk_are_harmless() -> None:
 async def test_large_pictures_of_the_library_are_decoded_and_written_anew(serve: Serve, shelf: Shelf) -> None:
     photo = save(shelf.root / "2024/06/a.png", picture(1, (1600, 1200)))
     shelf.look()
-    (file,) = (row.id for row in shelf.ledger.inventory.files(shelf.row.id))
+    (file,) = (row.id for row in shelf.ledger.files.of_root(shelf.row.id))
     async with serve(shelf.library.settings) as served:
         for side, expected in ((200, 256), (512, 512), (600, 1280), (65_500, 1600)):
             said = await served.client.get(f"/api/pictures/{file}", params={"side": side})

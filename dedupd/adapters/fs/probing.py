@@ -17,7 +17,7 @@ from dedupd.adapters.fs.marker import MARKER, drop_drafts
 from dedupd.adapters.fs.ownership import give_to_owner
 from dedupd.adapters.fs.renaming import rename
 from dedupd.adapters.fs.safe_paths import Root, identity
-from dedupd.adapters.stand_ins import stands_in
+from dedupd.adapters.placeholder_marks import is_placeholder
 from dedupd.core.abilities import Abilities, Way
 
 _WRITTEN = 1 << 14
@@ -50,7 +50,7 @@ def forget(root: Root) -> None:
 
 def in_the_cloud(root: Root, path: str, found: os.stat_result) -> bool:
     """True for a file of the root whose bytes are in the cloud only; opening it would download it."""
-    if stands_in(f"{root.path}/{path}", found):
+    if is_placeholder(f"{root.path}/{path}", found):
         return True
     return found.st_size > 0 and found.st_blocks == 0 and abilities(root).blocks
 

@@ -54,7 +54,7 @@ class Heads:
 
     def columns(self) -> Vectors:
         """(N, H + 2) to be multiplied with `Directions.asked`."""
-        return np.column_stack((self.steps, self.rest, self.error)).astype(np.float32)
+        return np.column_stack((self.steps, self.rest, self.error))
 
 
 class Directions:

@@ -34,7 +34,7 @@ class ContentRows(LedgerPart):
             (root, month),
         ).fetchall()
 
-    def add_traits(self, traits: Traits) -> None:
+    def add(self, traits: Traits) -> None:
         self._link.execute(
             "INSERT INTO contents VALUES(?,?,?,?) ON CONFLICT(content) DO UPDATE SET "
             "recipe=excluded.recipe, model=excluded.model, traits=excluded.traits",
@@ -48,7 +48,7 @@ class ContentRows(LedgerPart):
             {"model": model},
         )
 
-    def live_contents(self, after: str = "", limit: int = -1) -> list[str]:
+    def live(self, after: str = "", limit: int = -1) -> list[str]:
         """Contents of live photos, in order, those behind `after`: what a complete index holds."""
         rows = self._link.execute(
             f"SELECT DISTINCT content FROM files WHERE content>? AND {LIVE} ORDER BY content LIMIT ?",
@@ -59,10 +59,10 @@ class ContentRows(LedgerPart):
     def live_pages(self, size: int = 4096) -> Iterator[list[str]]:
         """`live_contents` in parts: all contents of a large library take hundreds of megabytes."""
         after = ""
-        while page := self.live_contents(after, size):
+        while page := self.live(after, size):
             yield page
             after = page[-1]
 
-    def count_contents(self) -> int:
+    def count(self) -> int:
         """How many contents the live photos have."""
         return self._link.execute(f"SELECT count(DISTINCT content) FROM files WHERE {LIVE}").fetchone()[0]

@@ -20,13 +20,13 @@ CREATE TABLE IF NOT EXISTS deferred(
 class DeferredRows(LedgerPart):
     """Queries and changes over what is left to compare."""
 
-    def defer(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
+    def add(self, contents: Iterable[str], month: str, model: str, rules: str) -> None:
         """Of these only the nearest were compared with this month ('' = the whole library)."""
         self._link.executemany(
             "INSERT OR REPLACE INTO deferred VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
         )
 
-    def next_deferred(self, model: str) -> DeferredRow | None:
+    def next(self, model: str) -> DeferredRow | None:
         """One of them, the first in order."""
         row = self._link.execute(
             "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month LIMIT 1",
@@ -34,13 +34,13 @@ class DeferredRows(LedgerPart):
         ).fetchone()
         return None if row is None else DeferredRow(content=row[0], place=row[1], rules=row[2])
 
-    def remove_deferred(self, content: str, month: str, model: str) -> None:
+    def remove(self, content: str, month: str, model: str) -> None:
         """This one was compared with all of its family."""
         self._link.execute(
             "DELETE FROM deferred WHERE content=? AND month=? AND model=?", (content, month, model)
         )
 
-    def deferred(self, model: str, root: int | None = None, month: str | None = None) -> int:
+    def count(self, model: str, root: int | None = None, month: str | None = None) -> int:
         """Photos of which something is left to compare under this model; of this month alone, when named.
 
         None in a ledger of an older dedupd that is only read.

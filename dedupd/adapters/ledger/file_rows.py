@@ -47,30 +47,30 @@ def _stat(s: FileStat) -> tuple[int, ...]:
 class FileRows(LedgerPart):
     """Queries and changes over files."""
 
-    def files(self, root: int) -> list[FileRow]:
+    def of_root(self, root: int) -> list[FileRow]:
         """Every known file of a root, held and absent ones included."""
         return [
             file_row(r) for r in self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE root=?", (root,))
         ]
 
-    def file(self, id: int) -> FileRow | None:
+    def get(self, id: int) -> FileRow | None:
         row = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id=?", (id,)).fetchone()
         return None if row is None else file_row(row)
 
-    def files_by_id(self, ids: Iterable[int]) -> dict[int, FileRow]:
+    def by_ids(self, ids: Iterable[int]) -> dict[int, FileRow]:
         found: dict[int, FileRow] = {}
         for chunk, marks in chunks(set(ids)):
             rows = self._link.execute(f"SELECT {FILE_COLUMNS} FROM files WHERE id IN ({marks})", chunk)
             found |= {row[0]: file_row(row) for row in rows}
         return found
 
-    def file_at(self, root: int, path: str) -> FileRow | None:
+    def at(self, root: int, path: str) -> FileRow | None:
         row = self._link.execute(
             f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND path=?", (root, os.fsencode(path))
         ).fetchone()
         return None if row is None else file_row(row)
 
-    def files_by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
+    def by_inode(self, root: int, stat: FileStat) -> list[FileRow]:
         """Files of this root that were the same inode with the same size and mtime: what a rename keeps.
 
         Not the device: a disk gets another number at every mount.
@@ -81,7 +81,7 @@ class FileRows(LedgerPart):
         )
         return [file_row(r) for r in rows]
 
-    def files_in_folder(self, root: int, folder: str) -> list[FileRow]:
+    def in_folder(self, root: int, folder: str) -> list[FileRow]:
         """Files directly in a folder ('' = the root), those marked absent too; held ones lie elsewhere."""
         rows = self._link.execute(
             f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND folder=? AND state!='held'",
@@ -98,7 +98,7 @@ class FileRows(LedgerPart):
         rows = self._link.execute(f"SELECT DISTINCT folder FROM files WHERE {where}", bounds)
         return [os.fsdecode(r[0]) for r in rows]
 
-    def some_files(self, root: int, count: int = 64) -> list[FileRow]:
+    def some(self, root: int, count: int = 64) -> list[FileRow]:
         """A few files that were there at the last look, to tell the root from another one."""
         rows = self._link.execute(
             f"SELECT {FILE_COLUMNS} FROM files WHERE root=? AND state!='held' AND absent_since IS NULL LIMIT ?",
@@ -110,10 +110,10 @@ class FileRows(LedgerPart):
         """Held copies, those included that are missing now; an iterator."""
         ids = self._link.execute("SELECT id FROM files WHERE root=? AND state='held' ORDER BY path", (root,))
         for chunk, _ in chunks([r[0] for r in ids]):
-            rows = self.files_by_id(chunk)
+            rows = self.by_ids(chunk)
             yield from (rows[id] for id in chunk if id in rows)
 
-    def add_file(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
+    def add(self, root: int, path: str, stat: FileStat, state: FileState, reason: str = "") -> int:
         done = self._link.execute(
             "INSERT INTO files(root, path, folder, size, mtime_ns, ctime_ns, dev, ino, nlink, state, reason) "
             "VALUES(?,?,?,?,?,?,?,?,?,?,?)",
@@ -132,7 +132,7 @@ class FileRows(LedgerPart):
             ),
         )  # fmt: skip
 
-    def changed_file(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
+    def changed(self, id: int, stat: FileStat, state: FileState, content: str | None = None) -> None:
         """Its bytes may have changed: forget its content (or record the one just read), and have it read again."""
         self._link.execute(
             "UPDATE files SET size=?, mtime_ns=?, ctime_ns=?, dev=?, ino=?, nlink=?, state=?, reason='', content=?,"
@@ -140,20 +140,20 @@ class FileRows(LedgerPart):
             (*_stat(stat), state, content, id),
         )
 
-    def same_file(self, id: int, stat: FileStat) -> None:
+    def unchanged(self, id: int, stat: FileStat) -> None:
         """Record that it is there with the same size and mtime. Whether its bytes are the same is the caller's question."""
         self._link.execute(
             "UPDATE files SET ctime_ns=?, dev=?, ino=?, nlink=?, absent_since=NULL WHERE id=?",
             (*_stat(stat)[2:], id),
         )
 
-    def renamed_file(self, id: int, path: str, month: str, source: str) -> None:
+    def renamed(self, id: int, path: str, month: str, source: str) -> None:
         self._link.execute(
             "UPDATE files SET path=?, folder=?, month=?, month_source=?, absent_since=NULL WHERE id=?",
             (os.fsencode(path), _folder(path), month, source, id),
         )
 
-    def placed_file(self, id: int, path: str, state: FileState) -> None:
+    def placed(self, id: int, path: str, state: FileState) -> None:
         """Record where it lies after dedupd moved it or undid a move. Its month stays."""
         self._link.execute(
             "UPDATE files SET path=?, folder=?, state=?, reason='', absent_since=NULL WHERE id=?",
@@ -206,7 +206,7 @@ class FileRows(LedgerPart):
     def set_state(self, id: int, state: FileState, reason: str = "") -> None:
         self._link.execute("UPDATE files SET state=?, reason=? WHERE id=?", (state, sentence(reason), id))
 
-    def read_file(self, id: int, state: FileState, content: str, month: str, source: str) -> None:
+    def read(self, id: int, state: FileState, content: str, month: str, source: str) -> None:
         """Record its content; `state` says whether it was decoded too."""
         self._link.execute(
             "UPDATE files SET state=?, reason='', content=?, month=?, month_source=? WHERE id=?",
@@ -229,24 +229,24 @@ class FileRows(LedgerPart):
         )
         return [file_row(r) for r in rows]
 
-    def skipped_file(self, id: int, reason: str, content: str) -> None:
+    def skipped(self, id: int, reason: str, content: str) -> None:
         self._link.execute(
             "UPDATE files SET state='skipped', reason=?, content=? WHERE id=?",
             (sentence(reason), content or None, id),
         )
 
-    def absent_file(self, id: int, since: float) -> None:
+    def absent(self, id: int, since: float) -> None:
         """Record that its absence begins now, also when an older record has a later time (the clock was set back)."""
         self._link.execute(
             "UPDATE files SET absent_since=? WHERE id=? AND (absent_since IS NULL OR absent_since>?)",
             (since, id, since),
         )
 
-    def remove_file(self, id: int) -> None:
+    def remove(self, id: int) -> None:
         self._link.execute("DELETE FROM files WHERE id=?", (id,))
         self._link.execute("DELETE FROM members WHERE file=?", (id,))
 
-    def files_to_read(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
+    def to_read(self, root: int, after: int = 0, limit: int = -1) -> list[FileRow]:
         """Files of a root whose bytes nobody has looked at yet, by id from the one after `after` on: a first import is
         all of a library, so that nobody may read it at once.
         """
@@ -256,7 +256,7 @@ class FileRows(LedgerPart):
         )
         return [file_row(r) for r in rows]
 
-    def has_files_to_read(self) -> bool:
+    def any_to_read(self) -> bool:
         """Whether there is a file that was not read yet."""
         found = self._link.execute("SELECT 1 FROM files WHERE state='seen' AND absent_since IS NULL LIMIT 1")
         return found.fetchone() is not None
@@ -284,11 +284,11 @@ class FileRows(LedgerPart):
         """Content -> its photos, or media that is not decoded, by id."""
         return self._with_contents(contents, _READ)
 
-    def seen_with_content(self, content: str) -> list[FileRow]:
+    def decoded_with_content(self, content: str) -> list[FileRow]:
         """Decoded photos with this content."""
-        return self.seen_with_contents([content])[content]
+        return self.decoded_with_contents([content])[content]
 
-    def seen_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
+    def decoded_with_contents(self, contents: Iterable[str]) -> dict[str, list[FileRow]]:
         """Content -> its decoded photos, by id."""
         return self._with_contents(contents, LIVE)
 

@@ -50,7 +50,7 @@ class GroupRows(LedgerPart):
                 found.setdefault(r[0], []).append(member)
         return found
 
-    def groups(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
+    def all(self, root: int | None = None, month: str | None = None) -> list[GroupRow]:
         """Groups, of a root and month if given; newest month first, then id."""
         wanted = {"root": root, "month": month}
         terms = [f"{name}=:{name}" for name, value in wanted.items() if value is not None]
@@ -126,19 +126,19 @@ class GroupRows(LedgerPart):
         ).fetchone()
         return row[0], row[1]
 
-    def group(self, id: int) -> GroupRow | None:
+    def get(self, id: int) -> GroupRow | None:
         found = self._groups("WHERE id=?", (id,))
         return found[0] if found else None
 
-    def group_of_keeper(self, root: int, keeper: int) -> GroupRow | None:
+    def of_keeper(self, root: int, keeper: int) -> GroupRow | None:
         found = self._groups("WHERE root=? AND keeper=?", (root, keeper))
         return found[0] if found else None
 
-    def groups_with_file(self, file: int) -> list[GroupRow]:
+    def with_file(self, file: int) -> list[GroupRow]:
         """Groups that have this file as keeper or member."""
         return self._groups("WHERE keeper=? OR id IN (SELECT grp FROM members WHERE file=?)", (file, file))
 
-    def groups_with_files(self, files: Iterable[int]) -> list[GroupRow]:
+    def with_files(self, files: Iterable[int]) -> list[GroupRow]:
         """Groups that any of these files keeps or is a member of, each once; newest month first, then id."""
         ids: set[int] = set()
         for chunk, marks in chunks(files):
@@ -152,7 +152,7 @@ class GroupRows(LedgerPart):
         ]
         return sorted(found, key=lambda g: (g.month, -g.id), reverse=True)
 
-    def groups_of_keepers(self, root: int, keepers: Iterable[int]) -> dict[int, GroupRow]:
+    def of_keepers(self, root: int, keepers: Iterable[int]) -> dict[int, GroupRow]:
         """Keeper -> its group, of those that have one in this root."""
         return {
             g.keeper: g
@@ -160,7 +160,7 @@ class GroupRows(LedgerPart):
             for g in self._groups(f"WHERE root=? AND keeper IN ({marks})", (root, *part))
         }
 
-    def put_group(
+    def put(
         self,
         root: int,
         keeper: int,
@@ -174,7 +174,7 @@ class GroupRows(LedgerPart):
 
         `known`: keeper -> its group as it is now, from a caller who read many at once.
         """
-        old = self.group_of_keeper(root, keeper) if known is None else known.get(keeper)
+        old = self.of_keeper(root, keeper) if known is None else known.get(keeper)
         new = (month, tuple(reasons), tuple(sorted(members, key=lambda m: m.file)))
         if old is not None and (old.month, old.reasons, old.members) == new:
             return old.id
@@ -232,7 +232,7 @@ class GroupRows(LedgerPart):
         )
         return [r[0] for r in rows]
 
-    def held_groups(
+    def with_held(
         self, root: RootRow, *, groups: Iterable[int] | None = None, after: int = 0, limit: int = -1
     ) -> list[HeldGroupRow]:
         """Groups of this root that hold copies, in the order of their ids: these, or the first so many behind `after`.
@@ -266,7 +266,7 @@ class GroupRows(LedgerPart):
             for r in rows
         ]  # fmt: skip
 
-    def groups_with_keeper_in(self, root: RootRow, folder: str, *, whole: bool) -> set[int]:
+    def with_keeper_in(self, root: RootRow, folder: str, *, whole: bool) -> set[int]:
         """Groups whose held copies have their keeper in this folder ('' = the root); `whole`: or anywhere below it.
 
         By the name it has in the journal and by the one it has now: they differ while its new bytes are not known.
@@ -291,6 +291,6 @@ class GroupRows(LedgerPart):
         )
         return {r[0] for r in rows}
 
-    def remove_group(self, id: int) -> None:
+    def remove(self, id: int) -> None:
         self._link.execute("DELETE FROM members WHERE grp=?", (id,))
         self._link.execute("DELETE FROM groups WHERE id=?", (id,))

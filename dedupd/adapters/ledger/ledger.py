@@ -3,10 +3,10 @@
     transactions.py  what every part shares: transactions, sqlite's errors as ours
     schema.py        the tables, and the one way to open them
     columns.py       values as columns hold them: JSON, numbers, sentences
-    inventory.py     what is on the disks: root_rows.py, file_rows.py, content_rows.py, month_rows.py
-    judgement.py     what was proven and decided: pair_rows.py, deferred_rows.py, group_rows.py, verdict_rows.py, lesson_rows.py
+    *_rows.py        what is on the disks: roots, files, contents, months;
+                     what was proven and decided: pairs, deferred, groups, verdicts, lessons
     journal.py       the move journal
-    sidecar_rows.py  the sidecars beside keepers, written or owed
+    sidecar_rows.py  the sidecars beside keepers, written or still to be written
     held_checks.py   held copies of older moves, compared once more
     purge_rows.py    files that a person put into the trash
     refusals.py      files that should move and could not
@@ -21,17 +21,24 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from dedupd.adapters.ledger.content_rows import ContentRows
+from dedupd.adapters.ledger.deferred_rows import DeferredRows
+from dedupd.adapters.ledger.file_rows import FileRows
 from dedupd.adapters.ledger.forgetting import Forgetting
+from dedupd.adapters.ledger.group_rows import GroupRows
 from dedupd.adapters.ledger.held_checks import HeldChecks
-from dedupd.adapters.ledger.inventory import Inventory
 from dedupd.adapters.ledger.journal import Journal
-from dedupd.adapters.ledger.judgement import Judgement
+from dedupd.adapters.ledger.lesson_rows import LessonRows
+from dedupd.adapters.ledger.month_rows import MonthRows
+from dedupd.adapters.ledger.pair_rows import PairRows
 from dedupd.adapters.ledger.purge_rows import Purges
 from dedupd.adapters.ledger.refusals import Refusals
 from dedupd.adapters.ledger.rereading import Rereading
+from dedupd.adapters.ledger.root_rows import RootRows
 from dedupd.adapters.ledger.schema import connect
 from dedupd.adapters.ledger.sidecar_rows import Sidecars
 from dedupd.adapters.ledger.transactions import transaction, translating
+from dedupd.adapters.ledger.verdict_rows import VerdictRows
 from dedupd.closing import Closing
 
 
@@ -42,8 +49,15 @@ class Ledger(Closing):
         """Raises LedgerDamaged or StateError, one sentence each."""
         self.path = path
         self._link = connect(path, read_only=read_only)
-        self.inventory = Inventory(self._link)
-        self.judgement = Judgement(self._link)
+        self.roots = RootRows(self._link)
+        self.files = FileRows(self._link)
+        self.contents = ContentRows(self._link)
+        self.months = MonthRows(self._link)
+        self.pairs = PairRows(self._link)
+        self.deferred = DeferredRows(self._link)
+        self.groups = GroupRows(self._link)
+        self.verdicts = VerdictRows(self._link)
+        self.lessons = LessonRows(self._link)
         self.journal = Journal(self._link)
         self.sidecars = Sidecars(self._link)
         self.held_checks = HeldChecks(self._link)

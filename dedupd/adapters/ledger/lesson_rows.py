@@ -25,7 +25,7 @@ class LessonRows(LedgerPart):
             (root, root, month, month),
         ).fetchall()
 
-    def months_that_lessons_may_change(self) -> list[tuple[int, str]]:
+    def months_that_may_change(self) -> list[tuple[int, str]]:
         """(root, month) with something that waits to move or for a person, or that lessons dismissed."""
         return self._link.execute(
             "SELECT root, month FROM groups WHERE id IN (SELECT grp FROM members WHERE role IN ('duplicate', 'review')) "

@@ -13,7 +13,7 @@ from dedupd.core.records import MonthRow
 class MonthRows(LedgerPart):
     """Queries and changes over months."""
 
-    def change_month(self, root: int, month: str, at: float) -> None:
+    def mark_changed(self, root: int, month: str, at: float) -> None:
         """This month differs from what was clustered last."""
         if month:
             self._link.execute(
@@ -22,16 +22,13 @@ class MonthRows(LedgerPart):
                 (root, month, at),
             )
 
-    def months(self, root: int | None = None) -> list[MonthRow]:
+    def all(self, root: int | None = None) -> list[MonthRow]:
         rows = self._link.execute(
-            "SELECT root, month, changes>clustered, changed_at, clustered_at FROM months "
+            "SELECT root, month, changes>clustered, clustered_at FROM months "
             "WHERE ? IS NULL OR root=? ORDER BY month, root",
             (root, root),
         )
-        return [
-            MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), changed_at=r[3], clustered_at=r[4])
-            for r in rows
-        ]
+        return [MonthRow(root=r[0], month=r[1], waiting=bool(r[2]), clustered_at=r[3]) for r in rows]
 
     def changes(self, root: int, month: str) -> int:
         """The change counter, read before clustering and handed to clustered_month after."""
@@ -40,14 +37,14 @@ class MonthRows(LedgerPart):
         ).fetchone()
         return 0 if row is None else row[0]
 
-    def clustered_month(self, root: int, month: str, changes: int, at: float) -> None:
+    def clustered(self, root: int, month: str, changes: int, at: float) -> None:
         """Clustered as of that counter; a change that came meanwhile keeps the month waiting."""
         self._link.execute(
             "UPDATE months SET clustered=?, clustered_at=? WHERE root=? AND month=?",
             (changes, at, root, month),
         )
 
-    def month_count(self, root: int, month: str) -> tuple[int, int]:
+    def count(self, root: int, month: str) -> tuple[int, int]:
         """Live photos of one month, and how many of them have it by guess."""
         row = self._link.execute(
             f"SELECT count(*), coalesce(sum(month_source='mtime'), 0) FROM files WHERE root=? AND month=? AND {LIVE}",
@@ -55,7 +52,7 @@ class MonthRows(LedgerPart):
         ).fetchone()
         return row[0], row[1]
 
-    def month_counts(self) -> dict[tuple[int, str], tuple[int, int]]:
+    def counts(self) -> dict[tuple[int, str], tuple[int, int]]:
         """(root, month) -> (live photos, of them with a guessed month)."""
         rows = self._link.execute(
             f"SELECT root, month, count(*), sum(month_source='mtime') FROM files WHERE {LIVE} GROUP BY root, month"

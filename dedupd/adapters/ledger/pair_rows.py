@@ -18,14 +18,14 @@ _PAIR = "a, b, model, cosine, hash_distance, measures"
 class PairRows(LedgerPart):
     """Queries and changes over pairs."""
 
-    def pair(self, a: str, b: str, model: str) -> PairRow | None:
+    def get(self, a: str, b: str, model: str) -> PairRow | None:
         """What was measured of these two under this model, whichever way round they are named."""
         found = self._link.execute(
             f"SELECT {_PAIR} FROM pairs WHERE a=? AND b=? AND model=?", (min(a, b), max(a, b), model)
         ).fetchone()
         return None if found is None else pair_from_row(found)
 
-    def pairs_among(self, contents: Iterable[str], model: str) -> list[PairRow]:
+    def among(self, contents: Iterable[str], model: str) -> list[PairRow]:
         """Every measured pair of this model that one of these contents is in, each once; what it means is for core/relations
         to say.
         """
@@ -38,7 +38,7 @@ class PairRows(LedgerPart):
                 found |= {(r[0], r[1]): pair_from_row(r) for r in rows if (r[0], r[1]) not in found}
         return list(found.values())
 
-    def known_pairs(self, pairs: Iterable[tuple[str, str]], model: str) -> set[tuple[str, str]]:
+    def known(self, pairs: Iterable[tuple[str, str]], model: str) -> set[tuple[str, str]]:
         """Those of the pairs (a < b) that this model proposed and that were measured."""
         found: set[tuple[str, str]] = set()
         for chunk, marks in listed(pairs, 2):
@@ -62,7 +62,7 @@ class PairRows(LedgerPart):
             found |= {(r[0], r[1]): measures_from_json(r[2]) for r in rows if (r[0], r[1]) not in found}
         return found
 
-    def put_pairs(self, pairs: Iterable[PairRow]) -> None:
+    def put(self, pairs: Iterable[PairRow]) -> None:
         self._link.executemany("INSERT OR REPLACE INTO pairs VALUES(?,?,?,?,?,?)", map(pair_to_row, pairs))
 
     def forget_compared(self, contents: Iterable[str]) -> None:
@@ -71,7 +71,7 @@ class PairRows(LedgerPart):
         for table in ("compared", "deferred"):
             self._link.executemany(f"DELETE FROM {table} WHERE content=?", gone)
 
-    def has_pair(self, a: str, b: str, model: str | None = None) -> bool:
+    def has(self, a: str, b: str, model: str | None = None) -> bool:
         """Whether the two were measured, whichever model proposed them (or this one)."""
         found = self._link.execute(
             "SELECT 1 FROM pairs WHERE a=? AND b=? AND model=coalesce(?, model)", (a, b, model)
@@ -85,7 +85,7 @@ class PairRows(LedgerPart):
         ).fetchone()
         return None if row is None else measures_from_json(row[0])
 
-    def forget_pairs(self, but: str | None = None) -> None:
+    def forget(self, but: str | None = None) -> None:
         """Everything is compared again, except under the model `but`."""
         for table in ("pairs", "compared", "deferred"):
             self._link.execute(f"DELETE FROM {table} WHERE model IS NOT ?", (but,))

@@ -16,7 +16,7 @@ from dedupd.core.records import RootRow
 class RootRows(LedgerPart):
     """Queries and changes over roots."""
 
-    def roots(self) -> list[RootRow]:
+    def all(self) -> list[RootRow]:
         rows = self._link.execute(
             "SELECT id, path, uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at FROM roots ORDER BY id"
         )
@@ -28,12 +28,12 @@ class RootRows(LedgerPart):
             for r in rows
         ]  # fmt: skip
 
-    def add_root(self, path: str) -> RootRow:
+    def add(self, path: str) -> RootRow:
         """The row of this root, made when it is new."""
         self._link.execute("INSERT OR IGNORE INTO roots(path) VALUES(?)", (os.fsencode(path),))
-        return next(r for r in self.roots() if r.path == path)
+        return next(r for r in self.all() if r.path == path)
 
-    def update_root(self, root: int, **changes: Any) -> None:
+    def update(self, root: int, **changes: Any) -> None:
         """Columns by name: uuid, dev, online, note, consented_at, backlog_done_at, breaker_ok_at."""
         if "dev" in changes:
             changes["dev"] = signed(changes["dev"])

@@ -18,7 +18,7 @@ _VERDICT = "id, kind, a, b, paths, at"
 class VerdictRows(LedgerPart):
     """Queries and changes over verdicts."""
 
-    def add_verdict(self, kind: str, a: str, b: str, paths: Sequence[str], at: float) -> int:
+    def add(self, kind: str, a: str, b: str, paths: Sequence[str], at: float) -> int:
         """By content, a <= b; saying it twice changes nothing. Returns its id."""
         a, b = (a, b) if not b or a <= b else (b, a)
         self._link.execute(
@@ -30,23 +30,23 @@ class VerdictRows(LedgerPart):
         ).fetchone()
         return int(row[0])
 
-    def said(self, kind: str, a: str, b: str = "") -> bool:
+    def has(self, kind: str, a: str, b: str = "") -> bool:
         """Whether a person said so of this content or pair."""
         a, b = (a, b) if not b or a <= b else (b, a)
         found = self._link.execute("SELECT 1 FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
         return found.fetchone() is not None
 
-    def drop_verdict(self, kind: str, a: str, b: str) -> None:
+    def drop(self, kind: str, a: str, b: str) -> None:
         """The latest verdict wins: 'same' removes an older 'different' of the pair, and the reverse."""
         a, b = (a, b) if not b or a <= b else (b, a)
         self._link.execute("DELETE FROM verdicts WHERE kind=? AND a=? AND b=?", (kind, a, b))
 
-    def remove_verdict(self, id: int) -> VerdictRow | None:
-        found = next((v for v in self.verdicts() if v.id == id), None)
+    def remove(self, id: int) -> VerdictRow | None:
+        found = next((v for v in self.all() if v.id == id), None)
         self._link.execute("DELETE FROM verdicts WHERE id=?", (id,))
         return found
 
-    def verdicts_for_lessons(self, kind: str, at_most: int) -> list[VerdictRow]:
+    def for_lessons(self, kind: str, at_most: int) -> list[VerdictRow]:
         """The newest 'different' or 'same' verdicts on two contents, at most so many; not those that an undo recorded.
 
         An undo records 'different' and, at the same time, 'keep'.
@@ -59,12 +59,12 @@ class VerdictRows(LedgerPart):
         )
         return [_verdict(r) for r in rows]
 
-    def verdicts_version(self) -> str:
+    def version(self) -> str:
         """Differs whenever a verdict came or went."""
         row = self._link.execute("SELECT count(*), coalesce(max(id), 0), coalesce(sum(id), 0) FROM verdicts")
         return ":".join(map(str, row.fetchone()))
 
-    def verdicts(self, kind: str | None = None) -> list[VerdictRow]:
+    def all(self, kind: str | None = None) -> list[VerdictRow]:
         rows = self._link.execute(
             f"SELECT {_VERDICT} FROM verdicts WHERE ? IS NULL OR kind=? ORDER BY id", (kind, kind)
         )

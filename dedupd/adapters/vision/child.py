@@ -5,9 +5,35 @@ Its stdin is a pipe from its parent to which nobody writes: the kernel closes it
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
+import signal
 import stat
+import sys
 import threading
+
+_PR_SET_PDEATHSIG = 1
+
+
+def limit_itself(memory: int) -> None:
+    """Limit the writable memory, write no core dumps, and end with the thread that started this process."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = hard if memory == resource.RLIM_INFINITY else memory
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)  # index and cache tell and show a family's photos
+
+
+def take_over_stdio() -> tuple[int, int]:
+    """Keep stdin and stdout for messages, and return them; what a library prints goes to stderr."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    return incoming, outgoing
 
 
 def end_with_parent() -> None:

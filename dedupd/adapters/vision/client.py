@@ -7,46 +7,35 @@ light (stdlib and msgspec) and never raise because of a file.
 from __future__ import annotations
 
 import os
-import select
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.worker_process import BUSY_SECONDS, WorkerDied, WorkerProcess
 from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, Unreadable
 from dedupd.errors import VisionError
 from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
-_AT_ONCE = 256
-"""Items in one request: a crash repeats at most these."""
+_AT_ONCE = 1024
+"""Items in one request: a crash makes at most these start again."""
 _STRIKES = 2
-"""Crashes for which a file may be the suspect before it is set aside."""
-_BUSY_SECONDS = 600.0
-"""Seconds to wait while the worker loads a model or searches; no file is to blame then."""
+"""Deaths of the worker a file may be suspected of before it is set aside."""
 _FRUITLESS = 3
 """Crashes in a row without a suspect, after which the worker is given up."""
 _LONGEST_PAUSE = 5.0
-_LEAVE_SECONDS = 5.0
-_LOG_BYTES = 1 << 20
-_PART = 1 << 16
+_WORKER = "dedupd.adapters.vision.worker"
 
 Item = TypeVar("Item", bound=messages.Answer)
 Answer = TypeVar("Answer")
-
-
-class _WorkerDied(Exception):
-    """The worker ended or stalled during a request; the message is a clause for people."""
 
 
 class VisionWorker(Vision):
@@ -69,7 +58,8 @@ class VisionWorker(Vision):
         jobs: int = 0,
         waited_for: bool = False,
         gpus: str = "all",
-        gpu_memory_fraction: float = 1.0,
+        gpu_memory_fraction: float = 0.9,
+        gpu_decode: bool = False,
         log: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._configure = messages.Configure(
@@ -82,15 +72,17 @@ class VisionWorker(Vision):
             waited_for=waited_for,
             gpus=gpus,
             gpu_memory_fraction=gpu_memory_fraction,
+            gpu_decode=gpu_decode,
         )
         self._log_path = cache_dir.absolute() / "vision-worker.log"
         self._idle_seconds = idle_seconds
         self._stall_seconds = stall_seconds
         self._log = log
         self._turn = _Turn()
-        self._process: _Process | None = None
+        self._process: WorkerProcess | None = None
         self._status: VisionStatus | None = None
         self._failures = 0
+        self._why_here = ""
         self._idle: threading.Timer | None = None
         # The kernel ends the worker when the *thread* that started it ends, so a long-lived thread starts it.
         self._starter = ThreadPoolExecutor(1, "vision-starter")
@@ -259,6 +251,14 @@ class VisionWorker(Vision):
         self._ask(messages.Load())
 
     @property
+    def sees_here(self) -> str:
+        """See `Vision.sees_here`."""
+        return f"photos are embedded here for now: {self._why_here}" if self._why_here else ""
+
+    def _tell_where(self, why_here: str) -> None:
+        self._why_here = why_here
+
+    @property
     def pid(self) -> int | None:
         """The worker's process id while it runs."""
         process = self._process
@@ -288,7 +288,7 @@ class VisionWorker(Vision):
                         last = reply.adoption
                         on_progress(reply.done, reply.total)
                 break
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 if not again:
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         return last
@@ -311,10 +311,11 @@ class VisionWorker(Vision):
                     msgspec.structs.replace(order, files=files, alone=list(strikes)), course
                 )
                 return gathered, [*looked, *given_up.values()]
-            except _WorkerDied as died:
-                suspects = course.suspects()
+            except WorkerDied as died:
+                blamed = self._blames_card(died)
+                suspects = [] if blamed else course.suspects()
                 strikes.update(suspects)
-                fruitless = 0 if suspects else fruitless + 1
+                fruitless = 0 if suspects or blamed else fruitless + 1
                 if fruitless >= _FRUITLESS:
                     raise VisionError(
                         f"the vision worker {died} again and again; see {self._log_path}"
@@ -373,15 +374,16 @@ class VisionWorker(Vision):
                     if isinstance(reply, kind):
                         fruitless = 0
                         yield read(reply)
-            except _WorkerDied as died:
-                suspects = course.suspects()
+            except WorkerDied as died:
+                blamed = self._blames_card(died)
+                suspects = [] if blamed else course.suspects()
                 strikes.update(suspects)
                 guilty = [key for key in suspects if strikes[key] >= _STRIKES]
                 waiting.extendleft([key] for key in suspects if strikes[key] < _STRIKES)
                 rest = [key for key in course.unanswered if key not in suspects]
                 if rest:
                     waiting.append(rest)
-                fruitless = 0 if suspects else fruitless + 1
+                fruitless = 0 if suspects or blamed else fruitless + 1
                 self._log(f"vision worker {died}; {len(suspects)} files to try one by one")
                 if fruitless >= _FRUITLESS:
                     raise VisionError(
@@ -390,18 +392,27 @@ class VisionWorker(Vision):
                 for key in guilty:
                     yield give_up(key, f"{died} on it twice")
 
+    def _blames_card(self, died: WorkerDied) -> bool:
+        """Whether a card may have ended the worker: then all goes on without cards, and no file is suspected yet."""
+        if not died.on_card or self._configure.gpus == "0":
+            return False
+        self._log(f"vision worker {died} while a graphics card may have been in use: it goes on without")
+        self._configure = msgspec.structs.replace(self._configure, gpus="0")
+        return True
+
     def _ask(self, request: messages.Message) -> list[messages.Reply]:
         """All replies to a request that is about no single file; tried twice."""
         for last in (False, True):
             try:
                 return list(self._converse(request))
-            except _WorkerDied as died:
+            except WorkerDied as died:
+                self._blames_card(died)
                 if last:
                     raise VisionError(f"the vision worker {died} twice; see {self._log_path}") from None
         raise AssertionError
 
     def _converse(self, request: messages.Message) -> Iterator[messages.Reply]:
-        """Send one request and yield its replies. Raises VisionError for Failed, and _WorkerDied."""
+        """Send one request and yield its replies. Raises VisionError for Failed, and WorkerDied."""
         with self._turn:
             process = self._running()
             complete = False
@@ -428,8 +439,8 @@ class VisionWorker(Vision):
 
     # -- the worker's life -----------------------------------------------------------------------
 
-    def _running(self) -> _Process:
-        """The worker, configured; started when there is none. Raises VisionError when it cannot be started."""
+    def _running(self) -> WorkerProcess:
+        """The worker, configured; started when there is none. Raises VisionError when it cannot be."""
         if self._idle is not None:
             self._idle.cancel()
         if self._process is not None and self._process.alive():
@@ -437,12 +448,12 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
-            process = self._starter.submit(_Process, self._log_path).result()
+            process = self._starter.submit(WorkerProcess, _WORKER, self._log_path, self._tell_where).result()
             try:
                 process.send(self._configure)
-                ready = process.receive(_BUSY_SECONDS)
+                ready = process.receive(BUSY_SECONDS)
                 if isinstance(ready, messages.Ready) and isinstance(
-                    process.receive(_BUSY_SECONDS), messages.Done
+                    process.receive(BUSY_SECONDS), messages.Done
                 ):
                     self._status = VisionStatus(
                         model=ready.model,
@@ -455,7 +466,7 @@ class VisionWorker(Vision):
                     return process
                 if isinstance(ready, messages.Failed):
                     raise VisionError(ready.sentence)
-            except _WorkerDied as died:
+            except WorkerDied as died:
                 self._log(f"vision worker {died} while starting")
             finally:
                 if self._process is not process:
@@ -536,99 +547,6 @@ class _Course:
         return list(self._in_danger or self._begun)
 
 
-class _Process:
-    """One worker process and the pipes to it."""
-
-    def __init__(self, log_path: Path) -> None:
-        self._popen = subprocess.Popen(
-            # -P and cwd: a folder of photos may hold a numpy.py.
-            [sys.executable, "-P", "-m", "dedupd.adapters.vision.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=_open_log(log_path),
-            cwd="/",
-            env=worker_environment(),
-            start_new_session=True,
-            bufsize=0,
-        )
-        self._unframer = messages.Unframer()
-        self._busy = 0
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    def alive(self) -> bool:
-        return self._popen.poll() is None
-
-    def send(self, message: messages.Message) -> None:
-        assert self._popen.stdin is not None
-        left = memoryview(messages.frame(message))
-        try:
-            while left:
-                left = left[self._popen.stdin.write(left) or 0 :]
-        except OSError:
-            raise _WorkerDied(self._cause()) from None
-
-    def receive(self, seconds: float) -> messages.Reply:
-        """The next reply other than Busy. Raises _WorkerDied at the end of the pipe or after `seconds` of
-        silence."""
-        while True:
-            body = self._unframer.next()
-            if body is None:
-                self._unframer.feed(self._read(_BUSY_SECONDS if self._busy else seconds))
-                continue
-            reply = messages.replies.decode(body)
-            if not isinstance(reply, messages.Busy):
-                return reply
-            self._busy += 1 if reply.begins else -1
-
-    def _read(self, seconds: float) -> bytes:
-        assert self._popen.stdout is not None
-        readable, _, _ = select.select([self._popen.stdout], [], [], seconds)
-        if not readable:
-            self.kill()
-            raise _WorkerDied("hung")
-        part = os.read(self._popen.stdout.fileno(), _PART)
-        if not part:
-            raise _WorkerDied(self._cause())
-        return part
-
-    def _cause(self) -> str:
-        try:
-            status = self._popen.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "closed its pipe"
-        if status >= 0:
-            return f"ended with status {status}"
-        try:
-            return f"crashed ({signal.Signals(-status).name})"
-        except ValueError:
-            return f"crashed (signal {-status})"
-
-    def kill(self) -> None:
-        """End the process now, and wait for its end."""
-        self._popen.kill()
-        self._popen.wait()
-        self._close()
-
-    def leave(self) -> None:
-        """Let the process end by itself: it ends when its stdin closes."""
-        if self._popen.stdin is not None:
-            self._popen.stdin.close()
-        try:
-            self._popen.wait(_LEAVE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
-        self._close()
-
-    def _close(self) -> None:
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                pipe.close()
-
-
 def _file(key: int, request: FileRequest) -> messages.FileToRead:
     return messages.FileToRead(key=key, path=os.fsencode(request.path), stat=request.stat)
 
@@ -642,40 +560,3 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         path_b=os.fsencode(request.path_b),
         burst=request.burst,
     )
-
-
-def _open_log(path: Path) -> IO[bytes] | int:
-    """Decoders print warnings for many odd files, so the log is started anew when it has grown."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        grown = path.exists() and path.stat().st_size > _LOG_BYTES
-        return path.open("wb" if grown else "ab")
-    except OSError:
-        return subprocess.DEVNULL
-
-
-def worker_environment() -> dict[str, str]:
-    """The environment of our processes that read pictures or the index: this package, one thread, no network."""
-    home = str(Path(__file__).resolve().parents[3])
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH")))),
-        "HF_HUB_OFFLINE": "1",
-        # Libraries that may send usage statistics: each is switched off by its own variable and by the common
-        # one.
-        "ORT_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "LANCE_LOG": "error",
-        "LANCE_CPU_THREADS": "2",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        # glibc: pictures and planes of several MB are allocated and freed all the time. With a new mapping
-        # for each, the
-        # kernel clears its pages again, a third of the time of comparing two photos. So they come from one
-        # heap, which is
-        # reused. What is larger than one plane of a photo is returned to the system at once.
-        "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
-        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-        "TOKENIZERS_PARALLELISM": "false",
-    }

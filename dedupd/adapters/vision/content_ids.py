@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dedupd.adapters.vision.client import worker_environment
+from dedupd.adapters.vision.worker_process import worker_environment
 from dedupd.errors import VisionError
 
 _LIMIT = 600.0

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
-from dedupd.adapters.stand_ins import stands_in
+from dedupd.adapters.placeholder_marks import is_placeholder
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.recognise import open_picture
 from dedupd.adapters.vision.refused import Refused
@@ -122,7 +122,7 @@ def _check(status: os.stat_result, expected: FileStat | None, path: str = "") ->
         if found != (expected.size, expected.mtime_ns, expected.dev, expected.ino):
             raise Refused("changed while being read", retry=True)
     no_blocks = status.st_size > 0 and status.st_blocks == 0 and status.st_dev not in BLOCKLESS
-    if no_blocks or (path and stands_in(path, status)):
+    if no_blocks or (path and is_placeholder(path, status)):
         raise Refused(IN_THE_CLOUD, retry=True)
 
 

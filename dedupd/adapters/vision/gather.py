@@ -27,7 +27,8 @@ from dedupd.adapters.stores.store import LocalStore, Store, store_at
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.decode import Refused, opened
 from dedupd.adapters.vision.embedders.base import Embedder
-from dedupd.adapters.vision.indexing import Ingester, OpenFile, Send
+from dedupd.adapters.vision.file_reading import OpenFile
+from dedupd.adapters.vision.indexing import Ingester, Send
 from dedupd.adapters.vision.inside import INSIDE
 from dedupd.core.media import HEAD, kind_of, perhaps
 from dedupd.core.photo import Traits

@@ -24,7 +24,9 @@ from dedupd.adapters.vision.hashes import RADIUS
 _LONGER = 240_000, 4_000_000
 """Numbers of hashes from which on four substrings are faster than five, and three faster than four."""
 _AT_ONCE = 1 << 19
-"""Pairs of hashes tested at a time, and pairs in one part of the answer."""
+"""Pairs of hashes tested at a time, and pairs told at a time."""
+_KEYED = 1 << 14
+"""Hashes of which the keys are made at a time: what fits into a processor's cache."""
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.intp]
@@ -106,13 +108,17 @@ def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iter
             counts = part.start[near + 1] - first
             ends = np.cumsum(counts)
             for start, end in cuts(ends, _AT_ONCE):
-                some = counts[start:end]
-                mine = np.repeat(np.arange(start, end), some)
-                number = count_up(some)
-                theirs = part.order[np.repeat(first[start:end], some) + number]
-                hit = np.flatnonzero(np.bitwise_count(asked[mine] ^ held[theirs]) <= RADIUS)
+                some, till = counts[start:end], ends[start:end]
+                # The numbers from `first` on for each, one after another.
+                places: Places = np.repeat(first[start:end] - (till - some), some)
+                places += np.arange(till[0] - some[0], till[-1])
+                theirs = part.order[places]
+                differing = held[theirs]
+                differing ^= np.repeat(asked[start:end], some)
+                hit = np.flatnonzero(np.bitwise_count(differing) <= RADIUS)
                 if len(hit):
-                    yield mine[hit], theirs[hit].astype(np.intp)
+                    mine: Places = start + np.searchsorted(till, till[0] - some[0] + hit, side="right")
+                    yield mine, theirs[hit].astype(np.intp)
 
 
 def cuts(ends: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
@@ -148,10 +154,12 @@ def _substrings(hashes: Hashes) -> list[_Substring]:
     return found
 
 
-def _keys(hashes: Hashes, bits: Sequence[int]) -> NDArray[np.int64]:
-    keys = np.zeros(len(hashes), np.int64)
-    for number, bit in enumerate(bits):
-        keys |= ((hashes >> np.uint64(bit)) & np.uint64(1)).astype(np.int64) << number
+def _keys(hashes: Hashes, bits: Sequence[int]) -> NDArray[np.int32]:
+    keys = np.zeros(len(hashes), np.int32)
+    for start in range(0, len(hashes), _KEYED):
+        part = slice(start, start + _KEYED)
+        for number, bit in enumerate(bits):
+            keys[part] |= ((hashes[part] >> np.uint64(bit)) & np.uint64(1)).astype(np.int32) << number
     return keys
 
 

@@ -1,4 +1,4 @@
-"""Files to stored rows: two threads decode; this one embeds, stores and answers.
+"""Files to stored rows: threads or processes read them; this thread embeds (or has it done), stores and answers.
 
 Owns the order: no answer is sent before its row is on disk. Worker process only.
 """
@@ -6,46 +6,36 @@ Owns the order: no answer is sent before its row is on disk. Worker process only
 from __future__ import annotations
 
 import time
-import traceback
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from os import fsdecode
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.coarse import small_picture
-from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
-from dedupd.adapters.vision.embedders.base import Embedder
-from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.adapters.vision.embedders.base import Embedder, TakesMuch
+from dedupd.adapters.vision.file_reading import DecodedFile, OpenFile, from_disk, read_file
 from dedupd.adapters.vision.small_files import SmallFiles
-from dedupd.adapters.vision.traits import measure, phashes_inside
-from dedupd.core.formats import decodable, is_named_for
-from dedupd.core.media import HEAD, kind_of, traits_of
-from dedupd.core.photo import Traits, Unreadable
-from dedupd.core.units import extension
-from dedupd.errors import DedupdError, VisionError
+from dedupd.core.photo import Traits
+from dedupd.errors import VisionError
+
+if TYPE_CHECKING:
+    from dedupd.adapters.vision.readers import Readers
 
 _PATIENCE_SECONDS = 5.0
 _COMMIT_ROWS, _COMMIT_SECONDS = 128, 3.0
 """Rows, and seconds, after which rows are committed, whichever comes first: smaller commits cost the index
 much, larger ones delay the answers."""
 
+_MANY = 64
+"""Files in one request from which on starting processes to read them pays."""
+
 Send = Callable[[messages.Message], None]
-OpenFile = Callable[[messages.FileToRead, Callable[[], None]], AbstractContextManager[BinaryIO]]
-"""Opens one file; its second argument must be called from time to time while that takes long. Raises Refused,
-OSError."""
-
-
-def from_disk(file: messages.FileToRead, alive: Callable[[], None]) -> AbstractContextManager[BinaryIO]:
-    """Open the file that the ledger recorded."""
-    return opened(fsdecode(file.path), file.stat)
 
 
 class HoldsRows(Protocol):
@@ -64,19 +54,35 @@ class HoldsRows(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _DecodedFile:
-    """The result of a decoding thread for one file."""
+class ReaderPool:
+    """Processes that read, and as many threads that wait for them."""
 
-    key: int
-    content: str = ""
-    unreadable: Unreadable | None = None
-    traits: Traits | None = None
-    """None although there is a content: its row is in the index already."""
-    phashes: NDArray[np.uint64] | None = None
-    within: NDArray[np.uint64] | None = None
-    """Hashes of the part inside plain margins."""
-    prepared: NDArray[Any] | None = None
-    small: NDArray[np.uint8] | None = None
+    readers: Readers
+    threads: ThreadPoolExecutor
+    count: int
+    embedding: ThreadPoolExecutor
+    """Threads in which batches are embedded meanwhile."""
+    lanes: int
+    """How many those are."""
+
+
+def reader_pool(
+    embedder: Embedder | None, model: str, blockless: set[int], count: int, cards: Sequence[str] = ()
+) -> ReaderPool | None:
+    """`count` processes, some of which decode on `cards`; None where only the embedder can prepare its pictures."""
+    from dedupd.adapters.vision.readers import Readers
+    from dedupd.adapters.vision.shapes import shape_of
+    from dedupd.adapters.vision.small import room
+
+    shape = None if embedder is None else shape_of(embedder)
+    if embedder is not None and shape is None:
+        return None
+    own = embedder.lanes if isinstance(embedder, TakesMuch) else 0
+    lanes = own or max(2, count // 2)
+    return ReaderPool(
+        readers=Readers(embedder, shape, model, blockless, room(), cards), count=count, lanes=lanes,
+        threads=ThreadPoolExecutor(count, "read"), embedding=ThreadPoolExecutor(lanes, "embed"),
+    )  # fmt: skip
 
 
 class Ingester:
@@ -93,7 +99,9 @@ class Ingester:
         decoders: ThreadPoolExecutor,
         send: Send,
         open_file: OpenFile = from_disk,
+        pool: Callable[[], ReaderPool | None] = lambda: None,
     ) -> None:
+        """`pool`: processes that read when there are many files; None: the threads `decoders` do it."""
         self._index = index
         self._insides = insides
         self._smalls = smalls
@@ -103,60 +111,46 @@ class Ingester:
         self._decoders = decoders
         self._send = send
         self._open_file = open_file
+        self._pool = pool
 
     def ingest(self, files: Iterable[messages.FileToRead]) -> None:
-        """Answer every file with FileIngested, in the order in which they get ready."""
-        _Request(self, self._index, self._insides, self._smalls).run(deque(files))
+        """Answer every file with FileIngested, in the order they get ready."""
+        waiting = deque(files)
+        pool = self._pool() if len(waiting) >= _MANY else None
+        _Request(self, self._index, self._insides, self._smalls, pool).run(waiting)
 
-    def decode_file(self, file: messages.FileToRead) -> _DecodedFile:
-        """Runs in a decoding thread: hash the file, and decode it when the index lacks its content and a
-        decoder reads it."""
+    def _read_here(self, file: messages.FileToRead) -> DecodedFile:
         begun = messages.Begun(key=file.key)
         self._send(begun)
-        path, content, kind = fsdecode(file.path), "", ""
         try:
-            with self._open_file(file, lambda: self._send(begun)) as stream:
-                content = content_of(stream, lambda: self._send(begun))
-                if self._index.holds(content):
-                    return _DecodedFile(key=file.key, content=content)
-                kind = kind_of(stream.read(HEAD), path)
-                if kind and not decodable(kind):
-                    return _DecodedFile(key=file.key, content=content, traits=traits_of(content, kind))
-                embedder = self._embedder()
-                side = max(SHORT_SIDE, embedder.side if embedder else 0)
-                picture = decode(stream, path, short_side=side)
-            traits, phashes = measure(picture, content, self._model)
-            return _DecodedFile(
-                key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
-                prepared=embedder.prepare(picture.image) if embedder else None,
-                small=small_picture(np.asarray(picture.image)),
-            )  # fmt: skip
-        except NobodyReads as unread:
-            if kind or is_named_for(unread.kind, extension(path)):
-                return _DecodedFile(key=file.key, content=content, traits=traits_of(content, unread.kind))
-            return _DecodedFile(
-                key=file.key, content=content, unreadable=Unreadable(reason=unread.reason, content=content)
+            return read_file(
+                file,
+                self._index.holds,
+                self._embedder,
+                self._model,
+                lambda: self._send(begun),
+                self._open_file,
             )
-        except Refused as refused:
-            # Bytes that were changing have no content id.
-            whole = "" if refused.retry else content
-            reason = Unreadable(reason=refused.reason, content=whole, retry=refused.retry)
-            return _DecodedFile(key=file.key, content=content, unreadable=reason)
-        except OSError as error:
-            reason = Unreadable(reason=f"could not be read: {error.strerror or error}", retry=True)
-            return _DecodedFile(key=file.key, unreadable=reason)
-        except DedupdError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            # One odd file must not keep the others from being processed.
-            traceback.print_exc()
-            reason = Unreadable(reason=f"could not be measured ({error})"[:200], content=content)
-            return _DecodedFile(key=file.key, content=content, unreadable=reason)
         finally:
             self._send(messages.Decoded(key=file.key))
 
-    def embed(self, decoded: list[_DecodedFile]) -> list[PhotoRow]:
-        """The rows of these decoded files, with vectors."""
+    def _read(self, file: messages.FileToRead) -> DecodedFile:
+        alive = messages.Begun(key=file.key)
+        return read_file(
+            file, self._index.holds, self._embedder, self._model, lambda: self._send(alive), self._open_file
+        )
+
+    def _have_read(self, file: messages.FileToRead, readers: Readers) -> DecodedFile:
+        begun = messages.Begun(key=file.key)
+        self._send(begun)
+        try:
+            found = readers.read(file, self._index.holds, lambda: self._send(begun))
+            return found or self._read(file)
+        finally:
+            self._send(messages.Decoded(key=file.key))
+
+    def embed(self, decoded: list[DecodedFile]) -> list[PhotoRow]:
+        """The rows of these decoded files, vectors included."""
         embedder = self._embedder()
         vectors: Iterable[NDArray[np.float32] | None] = [None] * len(decoded)
         gists = [""] * len(decoded)
@@ -166,9 +160,10 @@ class Ingester:
                 raise VisionError(
                     f"the embedder gives {embedder.dimensions} numbers, and the index of {self._model} holds {held}: it is another model of that name"
                 )
-            vectors = embedder.embed(
-                np.stack([file.prepared for file in decoded if file.prepared is not None])
-            )
+            with self._told(embedder):
+                vectors = embedder.embed(
+                    np.stack([file.prepared for file in decoded if file.prepared is not None])
+                )
             gists = simhash(vectors)
         return [
             PhotoRow(traits=replace(file.traits, simhash=gist), phashes=file.phashes, vector=vector)
@@ -176,17 +171,27 @@ class Ingester:
             if file.traits is not None and file.phashes is not None
         ]
 
-    def ahead(self) -> int:
-        """How many files may be decoded before they are embedded: limits the memory."""
-        return self._batch_size + 8
+    @contextmanager
+    def _told(self, embedder: Embedder) -> Generator[None]:
+        """The client, when a card is at work."""
+        on_card = isinstance(embedder, TakesMuch) and embedder.lanes > 0
+        if on_card:
+            self._send(messages.Busy(what=messages.ON_CARD, begins=True))
+        yield
+        if on_card:
+            self._send(messages.Busy(what=messages.ON_CARD, begins=False))
 
-    def start(self, file: messages.FileToRead) -> Future[_DecodedFile]:
-        """Give this file to a decoding thread."""
-        return self._decoders.submit(self.decode_file, file)
+    def batch(self) -> int:
+        """Pictures for the embedder at once."""
+        embedder = self._embedder()
+        own = embedder.batch if isinstance(embedder, TakesMuch) else 0
+        return own or self._batch_size
 
-    def full(self, decoded: list[_DecodedFile]) -> bool:
-        """Whether there are enough pictures for one batch of the embedder."""
-        return len(decoded) >= self._batch_size
+    def start(self, file: messages.FileToRead, pool: ReaderPool | None) -> Future[DecodedFile]:
+        """Have a thread read this file, or have it read by a process."""
+        if pool is None:
+            return self._decoders.submit(self._read_here, file)
+        return pool.threads.submit(self._have_read, file, pool.readers)
 
     def send(self, message: messages.Message) -> None:
         """Send an answer to the client."""
@@ -197,29 +202,35 @@ class _Request:
     """One request in progress: decoded files to embed, rows to commit, keys to answer."""
 
     def __init__(
-        self, ingester: Ingester, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None
-    ) -> None:
+        self, ingester: Ingester, index: HoldsRows, insides: HoldsRows, smalls: SmallFiles | None,
+        pool: ReaderPool | None,
+    ) -> None:  # fmt: skip
         self._ingester = ingester
+        self._pool = pool
+        self._batch = 0
+        """Known with the first picture: until then nobody waits for the embedder."""
+        self._embedding: dict[Future[list[PhotoRow]], None] = {}
+        """Batches that threads of the pool embed, in order."""
         self._index = index
         self._insides = insides
         self._smalls = smalls
         self._seen: list[tuple[Traits, NDArray[np.uint8]]] = []
         """Small pictures of rows that are not on disk yet."""
-        self._to_embed: list[_DecodedFile] = []
+        self._to_embed: list[DecodedFile] = []
         self._to_commit: list[PhotoRow] = []
         self._framed: list[PhotoRow] = []
-        """The parts inside plain margins, of those rows."""
-        self._known: list[_DecodedFile] = []
+        """What plain margins surround, of those rows."""
+        self._known: list[DecodedFile] = []
         self._waiting: dict[str, list[int]] = defaultdict(list)
         """Keys of contents that are decoded and not yet on disk; the first key is the file that was decoded.
         """
         self._committed = time.monotonic()
 
     def run(self, files: deque[messages.FileToRead]) -> None:
-        running: set[Future[_DecodedFile]] = set()
+        running: set[Future[DecodedFile]] = set()
         while files or running:
-            while files and len(running) < self._ingester.ahead():
-                running.add(self._ingester.start(files.popleft()))
+            while files and len(running) < self._ahead():
+                running.add(self._ingester.start(files.popleft(), self._pool))
             done, running = wait(running, timeout=_PATIENCE_SECONDS, return_when=FIRST_COMPLETED)
             for future in done:
                 self._take(future.result())
@@ -227,13 +238,18 @@ class _Request:
                 self._finish()
         self._finish()
 
+    def _ahead(self) -> int:
+        """How many files may be read before their turn to be embedded: bounds the memory."""
+        return (self._pool.count if self._pool else 0) + max(1, self._batch) + 8
+
     def _finish(self) -> None:
         """Answer everything that is ready, so that one slow file delays nobody."""
         self._embed()
+        self._collect(at_most=0)
         self._commit()
         self._answer_known()
 
-    def _take(self, file: _DecodedFile) -> None:
+    def _take(self, file: DecodedFile) -> None:
         if file.unreadable is not None:
             self._ingester.send(
                 messages.FileIngested(key=file.key, traits=None, unreadable=file.unreadable, decoded=True)
@@ -249,7 +265,8 @@ class _Request:
         else:
             self._waiting[file.content].append(file.key)
             self._to_embed.append(file)
-            if self._ingester.full(self._to_embed):
+            self._batch = self._batch or self._ingester.batch()
+            if len(self._to_embed) >= self._batch:
                 self._embed()
             waited = time.monotonic() - self._committed
             if len(self._to_commit) >= _COMMIT_ROWS or waited >= _COMMIT_SECONDS:
@@ -257,7 +274,11 @@ class _Request:
 
     def _embed(self) -> None:
         if self._to_embed:
-            self._to_commit += self._ingester.embed(self._to_embed)
+            if self._pool is None:
+                self._to_commit += self._ingester.embed(self._to_embed)
+            else:
+                self._collect(at_most=self._pool.lanes - 1)
+                self._embedding[self._pool.embedding.submit(self._ingester.embed, self._to_embed)] = None
             self._framed += [
                 PhotoRow(traits=file.traits, phashes=file.within, vector=None)
                 for file in self._to_embed
@@ -269,6 +290,14 @@ class _Request:
                 if file.traits is not None and file.small is not None
             ]
             self._to_embed = []
+
+    def _collect(self, at_most: int) -> None:
+        """Take the rows of batches that are embedded; wait until no more than so many are still to come."""
+        for future in list(self._embedding):
+            if not future.done() and len(self._embedding) <= at_most:
+                return
+            self._to_commit += future.result()
+            del self._embedding[future]
 
     def _commit(self) -> None:
         rows, self._to_commit = self._to_commit, []

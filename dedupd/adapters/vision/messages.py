@@ -49,7 +49,9 @@ class Configure(Message, frozen=True):
     waited_for: bool = False
     """Whether a person waits for the answers."""
     gpus: str = "all"
-    gpu_memory_fraction: float = 1.0
+    gpu_memory_fraction: float = 0.9
+    gpu_decode: bool = False
+    """Cards decode JPEGs too, as far as they give the same pictures."""
 
 
 class FileToRead(msgspec.Struct, frozen=True, array_like=True):
@@ -239,11 +241,22 @@ class Decoded(Message, frozen=True):
     key: int
 
 
+ON_CARD, LOADING = "embedding on a card", "loading the embedder"
+"""What is done where a driver may end the process: then no file is suspected before it was tried without cards."""
+
+
 class Busy(Message, frozen=True):
     """A long step begins (or ends) that no item is to blame for: loading a library, a model, the index."""
 
     what: str
     begins: bool
+
+
+class SeesHere(Message, frozen=True):
+    """Whether pictures are embedded here for now, although services elsewhere were named."""
+
+    why: str
+    """'' while one of them answers."""
 
 
 class FileIngested(Message, frozen=True):
@@ -352,6 +365,7 @@ Reply = (
     | Begun
     | Decoded
     | Busy
+    | SeesHere
     | FileIngested
     | Candidates
     | Searched

@@ -1,6 +1,7 @@
 """Compares rows of a backfill with each other, on any machine: finds the pairs that may be near, for the
 search to measure.
 
+Blocks of rows are searched in the same way as the library searches its index (whole_index.py), clocks included.
 A pair comes without its numbers: the search of the library measures each pair itself. So a file of pairs can
 at worst leave out a pair, never invent one. Must never open an index or a picture. Worker process only.
 """
@@ -9,33 +10,32 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
 from dedupd.adapters.index.chunk_file import BareRows, bare_rows
+from dedupd.adapters.index.heads import Directions, Heads
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRows
 from dedupd.adapters.stores.backfill_records import CHUNKS, PAIRS
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.hash_join import HashTables
+from dedupd.adapters.vision.whole_index import Pairs, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 
 _SLACK = 1e-3
 """Added below the bar: the library's vector may come from another machine, which differs by a step of
 float16."""
-_LEFT, _RIGHT = 256, 4096
-"""Rows at a time: the intermediate results stay in the processor's cache."""
-
-_HEAD = 256
-"""Directions; of 1,280 dimensions this many let through 0.13 % of the pairs of unlike photos."""
-_ROUNDING = 1e-4
-"""The largest error of a product in single precision."""
+_SAMPLE = 1000
+"""Vectors of the left block from which the directions are learned. Any directions are correct; those of a larger
+sample cost more than they save."""
 _MOST_PASSING = 0.02
-"""Share of the pairs of a part. When more pass the sieve, all vectors of the part are multiplied as matrices,
+"""Share of the pairs of some rows. When more pass the heads, all vectors of these rows are multiplied as matrices,
 which costs a fiftieth per pair."""
 _EXACT = 4096
 """Pairs whose whole vectors are multiplied, at a time."""
@@ -43,40 +43,36 @@ _EXACT = 4096
 Places = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """A block of rows, with what the sieve needs of their vectors."""
+class _Block:
+    """A block of rows with the part of an index that `WholeIndex` reads; the places of the rows serve as content ids."""
 
-    bare: BareRows
-    heads: NDArray[np.float32] | None
-    """(N, H + 1): the vector along the directions of a basis, and the length of the remainder."""
+    def __init__(self, bare: BareRows, directions: Directions | None) -> None:
+        self._bare, self._directions = bare, directions
+        self.dimensions = 0 if directions is None else directions.directions.shape[0]
+
+    def scan(self) -> Iterator[PhotoRows]:
+        yield _rows(self._bare)
+
+    def heads(self, contents: Sequence[str]) -> tuple[Directions, Heads]:
+        assert self._directions is not None and self._bare.vectors is not None
+        assert len(contents) == len(self._bare.vectors)
+        return self._directions, self._directions.heads(self._bare.vectors)
 
 
-class _Sieve:
-    """A sieve from products of a few directions. Every pair over the bar passes: x · y <= head · head +
-    |rest| |rest| (Cauchy-Schwarz).
+def _rows(bare: BareRows) -> PhotoRows:
+    count = len(bare.phashes)
+    return PhotoRows(
+        contents=[f"{place:064}" for place in range(count)], phashes=bare.phashes, vectors=bare.vectors,
+        captured=bare.captured, ids=np.arange(count, dtype=np.uint64),
+    )  # fmt: skip
 
-    Any directions are correct; those in which the vectors of one block vary most let the fewest others pass.
-    """
 
-    def __init__(self, vectors: NDArray[np.float32] | None) -> None:
-        self._basis: NDArray[np.float32] | None = None
-        if vectors is not None and vectors.shape[1] > 2 * _HEAD:
-            _, directions = np.linalg.eigh(vectors.T @ vectors)  # in ascending order
-            self._basis = np.ascontiguousarray(directions[:, -_HEAD:], np.float32)
-
-    def rows(self, bare: BareRows) -> _Rows:
-        if self._basis is None or bare.vectors is None:
-            return _Rows(bare=bare, heads=bare.vectors)
-        head = bare.vectors @ self._basis
-        left = np.square(bare.vectors).sum(1) - np.square(head).sum(1)
-        rest = np.sqrt(np.maximum(left, 0))
-        return _Rows(bare=bare, heads=np.column_stack([head, rest]))
+def _whole(bare: BareRows, directions: Directions | None) -> WholeIndex:
+    return WholeIndex(cast("PhotoIndex", _Block(bare, directions)))
 
 
 def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
-    """Write every near pair of the left block with the others into a file. Raises VisionError with one
-    sentence."""
+    """Every near pair of the left block with the others, in a file. Raises VisionError in one sentence."""
     store = store_at(os.fsdecode(request.place))
     left = _block(store, request.left)
     rights = (
@@ -103,59 +99,50 @@ def compare_blocks(request: messages.PairBlocks) -> messages.Paired:
 def near_rows(left: BareRows, rights: Iterable[BareRows], bar: float | None) -> NDArray[np.uint32]:
     """(3, P): number of the block, place in the left one, place in that one, for all rows that may be near,
     in order."""
-    sieve = _Sieve(left.vectors)
-    mine = sieve.rows(left)
+    mine, directions = _rows(left), None
+    if bar is not None and left.vectors is not None:
+        directions = Directions.learned(left.vectors[:_SAMPLE])
     found = [np.empty((3, 0), np.int64)]
     hashes, clocks, starts = list[NDArray[np.uint64]](), list[NDArray[np.float64]](), [0]
     for number, right in enumerate(rights):
-        for ones, others in _over_the_bar(mine, sieve.rows(right), bar):
-            found.append(np.stack([np.full(len(ones), number), ones, others]))
+        if bar is not None and directions is not None:
+            for ones, others in _over_the_bar(mine, right, directions, bar - _SLACK):
+                found.append(np.stack([np.full(len(ones), number), ones, others]))
         hashes.append(right.phashes)
         clocks.append(right.captured)
         starts.append(starts[-1] + len(right.phashes))
-    begins, clock = np.array(starts), np.concatenate(clocks)
+    begins = np.array(starts)
     # Of all blocks at once: looking up a hash costs about the same in a large table as in a small one.
-    for ones, places in HashTables(np.concatenate(hashes)).meeting(left.phashes):
-        keep = _of_one_moment(left.captured[ones], clock[places])
-        number = np.searchsorted(begins, places[keep], side="right") - 1
-        found.append(np.stack([number, ones[keep], places[keep] - begins[number]]))
+    every = BareRows(phashes=np.concatenate(hashes), vectors=None, captured=np.concatenate(clocks))
+    for ones, places in _of_one_moment(mine, every, _whole(every, None).near_by_hash(mine)):
+        number = np.searchsorted(begins, places, side="right") - 1
+        found.append(np.stack([number, ones, places - begins[number]]))
     return np.unique(np.concatenate(found, axis=1), axis=1).astype(np.uint32)
 
 
-def _of_one_moment(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return ~(np.abs(ones - others) > ONE_MOMENT_SECONDS)  # so that NaN, not known, counts as one moment
+def _of_one_moment(left: PhotoRows, right: BareRows, parts: Iterable[Pairs]) -> Iterator[Pairs]:
+    for ones, others in parts:
+        # So that NaN, not known, counts as one moment.
+        keep = ~(np.abs(left.captured[ones] - right.captured[others]) > ONE_MOMENT_SECONDS)
+        yield ones[keep], others[keep]
 
 
-def _over_the_bar(left: _Rows, right: _Rows, bar: float | None) -> Iterator[tuple[Places, Places]]:
-    """Places of the rows whose vectors may reach the bar, in parts."""
-    mine, theirs = left.bare, right.bare
-    if (
-        bar is None
-        or mine.vectors is None
-        or theirs.vectors is None
-        or left.heads is None
-        or right.heads is None
-    ):
-        return
-    least = bar - _SLACK - _ROUNDING
-    for at in range(0, len(mine.vectors), _LEFT):
-        for beside in range(0, len(theirs.vectors), _RIGHT):
-            some, others = slice(at, at + _LEFT), slice(beside, beside + _RIGHT)
-            over = left.heads[some] @ right.heads[others].T >= least
-            if over.mean() > _MOST_PASSING:
-                over = mine.vectors[some] @ theirs.vectors[others].T >= least
-            ones, twos = np.nonzero(over)
-            ones, twos = ones + at, twos + beside
-            keep = _of_one_moment(mine.captured[ones], theirs.captured[twos])
-            ones, twos = ones[keep], twos[keep]
-            keep = _reach(mine.vectors, ones, theirs.vectors, twos, bar - _SLACK)
-            if keep.any():
-                yield ones[keep], twos[keep]
+def _over_the_bar(left: PhotoRows, right: BareRows, directions: Directions, bar: float) -> Iterator[Pairs]:
+    """Places of the rows whose vectors reach the bar, in parts."""
+    parts = _whole(right, directions).near_by_vector(left, bar)
+    for ones, others in _of_one_moment(left, right, parts):
+        if len(ones) and left.vectors is not None and right.vectors is not None:
+            keep = _reach(left.vectors, ones, right.vectors, others, bar)
+            yield ones[keep], others[keep]
 
 
 def _reach(
     left: NDArray[np.float32], ones: Places, right: NDArray[np.float32], twos: Places, bar: float
 ) -> NDArray[np.bool_]:
+    rows, row = np.unique(ones, return_inverse=True)
+    columns, column = np.unique(twos, return_inverse=True)
+    if len(ones) > _MOST_PASSING * len(rows) * len(columns):
+        return (left[rows] @ right[columns].T >= bar)[row, column]
     found = np.empty(len(ones), bool)
     for start in range(0, len(ones), _EXACT):
         part = slice(start, start + _EXACT)

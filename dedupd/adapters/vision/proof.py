@@ -1,4 +1,4 @@
-"""Pairs to measures: reads both pictures from the given paths and aligns them.
+"""Proves pairs: reads both pictures from the given paths and aligns them.
 
 Owns the reading; align.py owns the measuring. Must never measure other bytes than those it was asked about.
 Worker process only.
@@ -12,11 +12,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image
 
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
@@ -24,16 +22,9 @@ from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
-from dedupd.ports import EVERY_PIXEL
 
 SIDE = 400
 FINE_SIDE = 1200
-_THUMBNAILS = {
-    512: (".jpg", "JPEG", 82), 256: ("-256.webp", "WEBP", 60),
-    1280: ("-1280.jpg", "JPEG", 88), 2560: ("-2560.jpg", "JPEG", 90), EVERY_PIXEL: ("-full.jpg", "JPEG", 93),
-}  # fmt: skip
-"""Long side -> (suffix, format, quality). Large for looking, small (a fifth of the bytes) for pages, every
-pixel for a browser that compares."""
 _CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 96 << 20}
 """Bytes of the cache for each size: one large picture takes as much as twenty small ones."""
 
@@ -89,7 +80,7 @@ class _RecentPictures:
 
 def _prepared(path: str, content: str, side: int) -> align.Prepared:
     # What the file holds is read once, at the first look.
-    whole = _read(path, content, 2 * side, holds=side == SIDE)
+    whole = read_picture(path, content, 2 * side, holds=side == SIDE)
     pixels = np.asarray(whole.image)
     small = area_resize(pixels, side)
     grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
@@ -107,7 +98,8 @@ def _cost(picture: align.Prepared) -> int:
     return picture.rgb.nbytes * 11 // 3 + picture.whole.nbytes + 100_000
 
 
-def _read(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:
+def read_picture(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:
+    """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `holds`: as `decode`."""
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
@@ -145,22 +137,3 @@ def _both(
 ) -> tuple[align.Prepared, align.Prepared]:
     a, b = os.fsdecode(pair.path_a), os.fsdecode(pair.path_b)
     return gallery.picture(a, pair.a, side), gallery.picture(b, pair.b, side)
-
-
-def shrink(file: messages.FileToShrink, cache_dir: Path, side: int) -> messages.Shrunk:
-    """Make the thumbnail (long side `side` px, mode 0600) unless it exists."""
-    ending, kind, quality = _THUMBNAILS[side]
-    target = cache_dir / "thumbs" / file.content[:2] / f"{file.content}{ending}"
-    if not target.exists():
-        try:
-            picture = _read(os.fsdecode(file.path), file.content, side)
-            picture.image.thumbnail((side, side))
-            image = Image.fromarray(in_srgb(np.asarray(picture.image), picture.profile))
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part = target.with_suffix(f".{os.getpid()}.part")
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-                image.save(out, kind, quality=quality)
-            part.replace(target)
-        except (Refused, OSError):
-            return messages.Shrunk(key=file.key, path=b"")
-    return messages.Shrunk(key=file.key, path=os.fsencode(target))

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Condition, Lock
+from typing import Protocol
 
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.vision.deep_tiff import DeepTiff
 from dedupd.adapters.vision.refused import Refused
+from dedupd.core.formats import named
 
 ROOM = 1_400_000_000
 """Bytes that may be used for decoding at once; the worker itself and its libraries take about 60 to 300 MB
@@ -24,9 +26,6 @@ more."""
 
 _PIXEL = 4
 """Bytes per pixel of Pillow's own copy, in any mode."""
-_DECODER = {"AVIF": 12, "HEIF": 4.5, "JPEG XL": 9, "RAW": 3, "WEBP": 5.5}
-"""Bytes per pixel that the decoder holds beside Pillow's copy: measured at 64 Mpixel, in the most expensive
-form that was found."""
 _PLAIN, _PLAIN_HEIF = 8, 2.7
 """For 8 bits per channel without transparency, as phones make them, up to 200 Mpixel."""
 _HEAD = 1 << 16
@@ -37,6 +36,14 @@ _JPEG2000 = 4.7
 """OpenJPEG decodes a tile, usually the whole picture, in 32 bits per channel."""
 _COEFFICIENT = 2
 """A progressive JPEG is decoded from all coefficients; one with four channels has one more."""
+
+
+class TakesRoom(Protocol):
+    """Who is asked before a picture is decoded."""
+
+    def taken(self, need: int) -> AbstractContextManager[None]:
+        """Wait for room, and hold it. Raises Refused when there is never enough."""
+        ...
 
 
 class Room:
@@ -83,7 +90,8 @@ def _beside(image: Image.Image) -> float:
         return _ANIMATED
     if image.format == "HEIF" and image.mode == "RGB" and image.info.get("bit_depth") == _PLAIN:
         return _PLAIN_HEIF
-    return _DECODER.get(str(image.format), 0)
+    row = named(str(image.format))
+    return 0 if row is None else row.decoding
 
 
 def need_of_coefficients(image: ImageFile) -> int:

@@ -181,6 +181,7 @@ class _Gathered:
         if search.among is not None:
             twice = np.intersect1d(twice, np.array(list(search.among), "S64"))
         self._twice = np.sort(twice)
+        self._counts_twice = _held(self._twice, self._contents)
         self._after = None if search.after is None else search.after.encode()
         self._parts: list[_Pairs] = []
         self._count = 0
@@ -190,7 +191,7 @@ class _Gathered:
         """Those pairs that are asked for, and not found from the other side."""
         ones = self._contents[pairs.fresh]
         keep = (ones != pairs.others) & (pairs.fresh < self._covered)
-        keep &= (ones < pairs.others) | ~(np.isin(ones, self._twice) & np.isin(pairs.others, self._twice))
+        keep &= (ones < pairs.others) | ~(self._counts_twice[pairs.fresh] & _held(self._twice, pairs.others))
         return keep if self._after is None else keep & (pairs.others > self._after)
 
     def add(self, pairs: _Pairs) -> None:
@@ -241,6 +242,13 @@ class _Gathered:
         if len(many) and self._after is None:
             alike = _nearest_first(alike)
         return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
+
+
+def _held(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Which of them are among these, that are in order."""
+    if not len(names):
+        return np.zeros(len(asked), bool)
+    return names[np.minimum(np.searchsorted(names, asked), len(names) - 1)] == asked
 
 
 def _nearest_first(pairs: _Pairs) -> _Pairs:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from PIL.ImageFile import ImageFile
 
+from dedupd.adapters.vision.card_jpeg import CardJpegs
 from dedupd.adapters.vision.profiles import rgb_of
 from dedupd.adapters.vision.raw_photo import RawPhoto
 from dedupd.adapters.vision.refused import Refused
-from dedupd.adapters.vision.room import ROOM, Room, need_of, need_of_coefficients
+from dedupd.adapters.vision.room import ROOM, Room, TakesRoom, need_of, need_of_coefficients
 
 LARGE_PIXELS = 40_000_000
 """A picture with more pixels is scaled strip by strip."""
@@ -29,11 +30,29 @@ _OPAQUE = 250
 """Of 255: from this on, nobody sees transparency."""
 _STRIP_PIXELS = 4_000_000
 
-_room = Room(ROOM)
+_room: TakesRoom = Room(ROOM)
+_card: CardJpegs | None = None
 
 Levels = Callable[[NDArray[np.generic]], NDArray[np.uint8]]
 Rows = Callable[[int, int], Image.Image]
 """The part of a picture from one row up to another."""
+
+
+def share_room(room: TakesRoom) -> None:
+    """From now on ask for room there: other processes decode within the same limit."""
+    global _room  # noqa: PLW0603
+    _room = room
+
+
+def use_card(card: CardJpegs | None) -> None:
+    """From now on ask it first for photos that are decoded small."""
+    global _card  # noqa: PLW0603
+    _card = card
+
+
+def room() -> TakesRoom:
+    """Where this process asks for room."""
+    return _room
 
 
 def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
@@ -43,17 +62,23 @@ def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int
     if isinstance(image, RawPhoto):
         with _room.taken(need_of(image)):
             image.load_small(short_side, long_side)
-    factor = _factor(image.width, image.height, short_side, long_side)
+    factor, scale = _factor(image.width, image.height, short_side, long_side), 1
     if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
         width = image.width
         image.draft(None, (width // factor, image.height // factor))
-        factor //= round(width / image.width)
+        scale = round(width / image.width)
+        factor //= scale
     large = image.width * image.height > LARGE_PIXELS
     if large and image.format == "WEBP" and not getattr(image, "is_animated", False):
         with _room.taken(need_of(image)):
             return _in_strips(_still_webp(file), image.size, factor)
     with _room.taken(need_of(image) + coefficients):
+        on_card = _card.shrunk(image, file, scale) if _card and not large else None
+        if on_card and _card and _card.trusted:
+            return _to_rgb(on_card, factor, None)
         image.load()
+        if on_card and _card:
+            _card.compare(on_card, image)
         if not large:
             return _to_rgb(image, factor, None)
         return _in_strips(lambda top, end: image.crop((0, top, image.width, end)), image.size, factor)

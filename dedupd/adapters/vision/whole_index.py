@@ -25,8 +25,8 @@ from dedupd.adapters.vision.hash_join import (
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
-FEW, MANY = 64, 30_000
-"""Photos asked about, and rows: below these numbers, comparing every hash is faster than tables."""
+FEW, MANY = 64, 2_000_000
+"""Photos asked about, and their pairs with rows: of fewer it is quicker to look at every hash than at tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
 _HASHES = 8, 1 << 15
@@ -53,7 +53,8 @@ class WholeIndex:
         self._by_name = np.argsort(self.contents, kind="stable")
         self._undated = np.flatnonzero(np.isnan(self.captured))
         self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
-        """Places of the rows with a date, in the order of their clocks."""
+        """Places of the dated ones, in the order of their clocks."""
+        self._times = self.captured[self._by_clock]
         self._heads: tuple[Directions, Heads] | None = (
             index.heads(names) if index.dimensions and names else None
         )
@@ -106,15 +107,21 @@ class WholeIndex:
             return
         directions, heads = self._heads
         asked, least = directions.asked(rows.vectors), bar - SLACK
+        # Reused: much of the time would go into fresh memory.
+        products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, chosen in self._sides(rows):
-            theirs = np.arange(len(self)) if chosen is None else chosen
-            for o in range(0, len(theirs), _TILE[1]):
-                block = theirs[o : o + _TILE[1]]
-                columns = heads.where(block).columns().T
+            mine, count = asked[places], len(self) if chosen is None else len(chosen)
+            for o in range(0, count, _TILE[1]):
+                block = slice(o, min(o + _TILE[1], count))
+                columns = heads.where(block if chosen is None else chosen[block]).columns().T
                 for f in range(0, len(places), _TILE[0]):
                     some = places[f : f + _TILE[0]]
-                    one, other = np.nonzero(asked[some] @ columns >= least)
-                    yield some[one], block[other]
+                    tile = slice(len(some)), slice(columns.shape[1])
+                    np.matmul(mine[f : f + _TILE[0]], columns, out=products[tile])
+                    np.greater_equal(products[tile], least, out=over[tile])
+                    one, other = np.divmod(np.flatnonzero(over[tile]), columns.shape[1])
+                    other += o
+                    yield some[one], other if chosen is None else chosen[other]
         for one, other in self._of_one_moment(rows):
             near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
             yield one[near], other[near]
@@ -131,7 +138,7 @@ class WholeIndex:
 
     def _near_by_hash(self, phashes: NDArray[np.uint64], theirs: Places | None) -> Iterator[Pairs]:
         held = self.phashes if theirs is None else self.phashes[theirs]
-        if len(phashes) >= FEW and len(held) >= MANY:
+        if len(phashes) >= FEW and len(phashes) * len(held) >= MANY:
             yield from self._tables(held, every=theirs is None).meeting(phashes)
             return
         for f in range(0, len(phashes), _HASHES[0]):
@@ -148,8 +155,8 @@ class WholeIndex:
         return self._made_tables[every]
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """Pairs of photos and rows that both have a clock, with about the same time."""
-        places, times = np.flatnonzero(~np.isnan(rows.captured)), self.captured[self._by_clock]
+        """Photos and rows that both have a clock, of about one time."""
+        places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
         for start, end in cuts(np.cumsum(counts), _GATHERED):

@@ -7,11 +7,9 @@ remote/endpoints.py, an object store. Started by client.py as `python -m dedupd.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Generator
@@ -23,12 +21,14 @@ from typing import TYPE_CHECKING
 
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.accelerators import allow
+from dedupd.adapters.vision.child import limit_itself, take_over_stdio
+from dedupd.adapters.vision.cores import readers_with_room, usable_cores
 from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
     from dedupd.adapters.index.lance import PhotoIndex
     from dedupd.adapters.vision.embedders.base import Embedder
-    from dedupd.adapters.vision.indexing import Ingester
+    from dedupd.adapters.vision.indexing import Ingester, ReaderPool
     from dedupd.adapters.vision.proof import PairPictures
     from dedupd.adapters.vision.small_files import SmallFiles
 
@@ -37,7 +37,6 @@ _MEMORY_LIMIT = 4 << 30
 _NICE = 10
 _FEWEST_THREADS, _MOST_THREADS = 2, 4
 _PART = 1 << 16
-_PR_SET_PDEATHSIG = 1
 _CANDIDATES_AT_ONCE = 5000
 
 
@@ -82,9 +81,13 @@ class WorkerService:
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()
         allow(configure.gpus, configure.gpu_memory_fraction)
-        self._threads = ThreadPoolExecutor(
-            _thread_count(configure.jobs, waited_for=configure.waited_for), "see"
-        )
+        self._blockless = set(configure.blockless)
+        jobs, waited_for = configure.jobs, configure.waited_for
+        self._threads = ThreadPoolExecutor(_thread_count(jobs, waited_for=waited_for), "see")
+        self._card_decodes = configure.gpu_decode and configure.gpus != "0"
+        self._reader_count = _reader_count(jobs, waited_for=waited_for)
+        if self._card_decodes:
+            self._reader_count = max(self._reader_count, _MOST_THREADS)
 
     @cached_property
     def index(self) -> PhotoIndex:
@@ -119,13 +122,19 @@ class WorkerService:
         def here() -> Embedder | None:
             return load(self.model, self._cache_dir)
 
-        with self._busy("loading the embedder"):
+        with self._busy(messages.LOADING):
             if self._remote is None or self.model.family == "hashes":
                 return here()
             from dedupd.adapters.vision.remote.embedder import BATCH, connect
 
             self._batch_size = max(self._batch_size, BATCH)
-            return connect(self._remote, self.model, here, _note, lambda: self._busy("asking the services"))
+            return connect(
+                self._remote, self.model, here, self._tell_where, lambda: self._busy("asking the services")
+            )  # fmt: skip
+
+    def _tell_where(self, why_here: str) -> None:
+        _note(f"embedding here for now: {why_here}" if why_here else "embedding by the services")
+        self._pipe.send(messages.SeesHere(why=why_here))
 
     def embedder(self) -> Embedder | None:
         """The embedder, loaded once, by the thread that asks first."""
@@ -181,8 +190,24 @@ class WorkerService:
 
             return Ingester(
                 self.index, self.insides, self.smalls, self.embedder, self.model.id, self._batch_size, self._threads,
-                self._pipe.send,
+                self._pipe.send, pool=lambda: self._reader_pool,
             )  # fmt: skip
+
+    @cached_property
+    def _reader_pool(self) -> ReaderPool | None:
+        """None where threads are as fast, or where only the model itself can prepare its pictures."""
+        if not self._reader_count:
+            return None
+        with self._busy("getting ready to read"):
+            from dedupd.adapters.vision.indexing import reader_pool
+
+            embedder, cards = self.embedder(), list[str]()
+            if self._card_decodes:
+                from dedupd.adapters.vision.card_jpeg import decoding_cards
+
+                limit_itself(resource.RLIM_INFINITY)  # the driver maps far more than it uses
+                cards = decoding_cards(embedder)
+            return reader_pool(embedder, self.model.id, self._blockless, self._reader_count, cards)
 
     def _contents(self, request: messages.Missing | messages.Held) -> None:
         with self._busy("opening the index"):
@@ -288,7 +313,7 @@ class WorkerService:
 
     def _shrink(self, request: messages.Shrink) -> None:
         with self._busy("getting ready to shrink"):
-            from dedupd.adapters.vision.proof import shrink
+            from dedupd.adapters.vision.thumbnails import shrink
 
         for file in request.files:
             self._pipe.send(messages.Begun(key=file.key))
@@ -303,22 +328,33 @@ class WorkerService:
             self._pipe.send(describe(file))
 
 
+def _core_count(asked: int, *, waited_for: bool) -> int:
+    """Half of the cores, because the owner is working too; all of them when the owner waits. More are of no use."""
+    cores = usable_cores()
+    return min(asked, cores) if asked else cores if waited_for else cores // 2
+
+
 def _thread_count(asked: int = 0, *, waited_for: bool = False) -> int:
-    """Half of the cores, because the owner is working too; all of them when the owner waits. Each thread may
-    hold a large picture. More threads than cores are of no use."""
-    cores = os.cpu_count() or 1
+    """At most 4 unless more are asked for: each may hold a large picture, and one interpreter keeps few busy."""
+    cores = _core_count(asked, waited_for=waited_for)
     if not asked:
-        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores if waited_for else cores // 2))
-    threads = min(asked, cores)
-    if sys.platform == "linux" and threads > _MOST_THREADS:  # room for a large picture in each of them
+        return max(_FEWEST_THREADS, min(_MOST_THREADS, cores))
+    if sys.platform == "linux" and cores > _MOST_THREADS:  # room for a large picture in each of them
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT // _MOST_THREADS * threads, hard))
-    return threads
+        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT // _MOST_THREADS * cores, hard))
+    return cores
+
+
+def _reader_count(asked: int, *, waited_for: bool) -> int:
+    """Reading processes: one for each core, as far as there is memory; 0 where threads are as fast."""
+    count = min(_core_count(asked, waited_for=waited_for), readers_with_room())
+    return count if count > _MOST_THREADS else 0
 
 
 def main() -> None:
     """Serve until stdin closes."""
-    _limit_itself()
+    limit_itself(_MEMORY_LIMIT)
+    os.nice(_NICE)
     pipe, requests = _take_over_stdio()
     configure = requests.get()
     assert isinstance(configure, messages.Configure)
@@ -339,22 +375,8 @@ def main() -> None:
             pipe.send(messages.Done())
 
 
-def _limit_itself() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_LIMIT, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(_NICE)
-    os.umask(0o077)  # index and cache tell and show a family's photos
-
-
 def _take_over_stdio() -> tuple[Pipe, queue.SimpleQueue[messages.Request]]:
-    """Keep stdin and stdout for messages; what a library prints goes to stderr."""
-    incoming, outgoing = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(2, 1)
+    incoming, outgoing = take_over_stdio()
     requests: queue.SimpleQueue[messages.Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(incoming, requests), daemon=True).start()
     return Pipe(outgoing), requests

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from dedupd.config import Places, Settings
 
 _MOST_TOLD = 20
-_TORCH = ("open_clip:", "timm:")
-"""Embedders that can use a graphics card (prefixes of their names)."""
 
 
 def add(commands: Commands) -> None:
@@ -148,10 +146,11 @@ def _engine(
         workers = arguments.workers or os.cpu_count() or 1
         yield lambda chunks: pool.run(chunks, orders, workers)
         return
+    from dedupd.adapters.vision.embedders.registry import uses_card
     from dedupd.bulk.on_ray import Cluster
 
     with Cluster(arguments.address, arguments.workers) as cluster:
-        on_cards = orders.embedder.startswith(_TORCH)
+        on_cards = uses_card(orders.embedder)
         yield lambda chunks: cluster.run(chunks, orders, arguments.workers, on_cards=on_cards)
 
 

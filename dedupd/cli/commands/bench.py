@@ -29,13 +29,13 @@ def add(commands: Commands) -> None:
         run,
         help="measure dedupd on a labelled gallery: what it finds, what it would move wrongly, how long it takes; "
         "with 'speed', on photos as large as a camera's beside the naive way; with 'scale', the search of a large library",
-        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed\n"
+        example="dedupd bench ~/labelled --truth ~/labelled/truth.json\n  dedupd bench speed\n  dedupd bench speed --card\n"
         "  dedupd bench scale --photos 100000",
     )
     parser.add_argument(
         "gallery", nargs="?", type=Path, metavar="FOLDER|speed|scale",
         help="a labelled gallery (default: one it paints itself); or the word speed: time and memory of a first scan; or "
-        "scale: CPU time and memory of the search for candidates, among rows that it makes up (no photo is painted)",
+        "scale: CPU time and memory of the search for candidates among rows that it makes up, and of an import of small files",
     )  # fmt: skip
     parser.add_argument(
         "--truth", type=Path, metavar="FILE", help="labels (default: truth.json beside the folder)"
@@ -49,15 +49,25 @@ def add(commands: Commands) -> None:
         "--megapixels", type=_parse_megapixels, default=12.0, help="of each photo, for speed (default: 12)"
     )
     parser.add_argument(
+        "--card", action="store_true",
+        help="for speed: photos read in a second with graphics cards and by the cores alone, ViT-B-32 with random weights",
+    )  # fmt: skip
+    parser.add_argument(
         "--runs", type=parse_positive, default=3, help="for speed and scale: medians of so many (default: 3)"
     )
+    parser.add_argument(
+        "--import", dest="import_files", type=_parse_files, default=2000, metavar="N",
+        help="for scale: files that it paints and has the real daemon import, by hundreds (default: 2000; 0: none)",
+    )  # fmt: skip
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns exit code 1 when a file would move wrongly."""
+    """Exit 1 when a file would move wrongly."""
+    if arguments.card and arguments.gallery != _SPEED:
+        raise UsageError("--card goes with speed: dedupd bench speed --card")
     if arguments.gallery == _SPEED:
-        return _speed(arguments)
+        return _card(arguments) if arguments.card else _speed(arguments)
     if arguments.gallery == _SCALE:
         return _scale(arguments)
     import tempfile
@@ -164,13 +174,41 @@ def _print_speed(found: Speed) -> None:
         answer(f"{tool:<24}{seconds:>10.2f} s")
 
 
+def _card(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from dedupd.bench import card
+
+    with progress_bar(quiet=arguments.json) as progress:
+        found = card.measure(arguments.photos or 512, arguments.megapixels, arguments.runs, progress)
+    if arguments.json:
+        answer_json(asdict(found))
+        return int(ExitCode.OK)
+    answer(
+        f"{found.photos} photos of {found.megapixels:g} Mpixel read, photos a second; median of {found.runs}"
+    )
+    answer(found.machine)
+    answer(found.engine)
+    for title, name in (
+        ("cards decode too", "cards_decoding"),
+        ("with graphics cards", "with_cards"),
+        ("the cores alone", "cores_alone"),
+    ):
+        if (value := getattr(found, name)) is None:
+            answer(f"{title:<24}{'-':>10}   no card is here")
+        else:
+            spread = found.spread[name]
+            answer(f"{title:<24}{value:>10.1f}   {spread.least:.1f} to {spread.greatest:.1f}")
+    return int(ExitCode.OK)
+
+
 def _scale(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from dedupd.bench import scale
 
     with progress_bar(quiet=arguments.json) as progress:
-        found = scale.measure(arguments.photos or 100_000, arguments.runs, progress)
+        found = scale.measure(arguments.photos or 100_000, arguments.runs, arguments.import_files, progress)
     if arguments.json:
         answer_json(asdict(found))
     else:
@@ -191,12 +229,29 @@ def _print_scale(found: Scale) -> None:
     for title, name in rows:
         spread = found.spread[name]
         answer(f"{title:<24}{getattr(found, name):>10.2f}   {spread.least:.2f} to {spread.greatest:.2f}")
-    answer(f"{'MB at most':<24}{found.worker_mb:>10.2f}")
+    answer(f"{'MB at most':<24}{found.search_mb:>10.2f}")
     answer(f"{'candidates':<24}{found.pairs:>10}")
     if found.searched < found.photos:
         answer(
             f"{found.searched} photos were searched for, and their CPU time is scaled up to all {found.photos}"
         )
+    if found.imported:
+        rates = " ".join(f"{rate:.0f}" for rate in found.import_photos_per_s)
+        answer(f"{found.imported} painted files imported by the daemon; photos a second by tenth: {rates}")
+        answer(
+            f"settled after {found.import_s:.0f} s, {found.import_moved} moved; MB at most: "
+            f"daemon {found.daemon_mb:.0f}, worker {found.worker_mb:.0f}"
+        )
+
+
+def _parse_files(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of files: give 0 or more, such as 2000")
+    return value
 
 
 def _parse_megapixels(text: str) -> float:

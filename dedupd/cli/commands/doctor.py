@@ -125,7 +125,7 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     if where.ledger.exists():
         try:
             with closing(LibraryView(settings, where)) as view:
-                folders = sum(len(view.ledger.inventory.folders(root.id)) for root in view.roots)
+                folders = sum(len(view.ledger.files.folders(root.id)) for root in view.roots)
                 moves = view.ledger.journal.moves(ids=[view.ledger.journal.newest()])
                 newest = max((move.at for move in moves), default=0.0)
                 yield from machine.clouds(view)
@@ -137,7 +137,7 @@ def _machine(settings: Settings, where: Places) -> Iterator[Finding]:
     yield from machine.clock(newest, time.time())
     yield from machine.full_disk_access(Path.home(), sys.executable)
     yield from machine.terminal(os.environ)
-    yield from machine.engine()
+    yield from machine.engine(gpus=settings.gpus, memory=settings.gpu_memory_fraction)
 
 
 def _models() -> Iterator[Finding]:
@@ -150,6 +150,7 @@ def _models() -> Iterator[Finding]:
 
 def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
     """Where photos are embedded, when that is another machine, and whether it answers."""
+    from dedupd.cli.login_service import Host, closed_to
     from dedupd.cli.worker_module import last_line
 
     embedding = settings.embedding
@@ -159,28 +160,8 @@ def _embedding(settings: Settings, where: Places) -> Iterator[Finding]:
         words = [url, _recorded(settings, where), embedding.protocol, embedding.token_file, embedding.ca_file]
         status, told = last_line("remote", words, otherwise="it could not be asked")
         yield Finding(what="embedding", good=not status, told=f"{embedding.mode}: {told}")
-        if not status:
-            yield from _network(url)
-
-
-def _network(url: str) -> Iterator[Finding]:
-    """Whether the installed service may connect only to the address of the embedding service, as its unit
-    says. Checked only when that service answers."""
-    from urllib.parse import urlsplit
-
-    from dedupd.cli.login_service import UNIT, Host
-    from dedupd.cli.sandbox import holds_addresses
-
-    host, at = Host(), urlsplit(url)
-    if not (host.units / UNIT).exists():
-        return
-    port = at.port or (443 if at.scheme == "https" else 80)
-    if holds_addresses(host, at.hostname or "", port) is False:
-        yield Finding(
-            what="network", good=True,
-            told="the service's network is open: systemd does not filter packets for your own services here, "
-            "so IPAddressAllow in its unit holds nobody; dedupd itself asks the addresses of embedding.url alone",
-        )  # fmt: skip
+    for sentence in closed_to(settings, Host()):
+        yield Finding(what="service", good=False, told=sentence)
 
 
 def _recorded(settings: Settings, where: Places) -> str:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if best is None:
             found = view.reviewer.report(view.group_rows(month=arguments.month)[0])
         else:
-            found = view.reviewer.report(view.ledger.judgement.by_ids(best))
+            found = view.reviewer.report(view.ledger.groups.by_ids(best))
             found.sort(key=lambda group: best.index(group.id))
     for group in found:
         print_group(group)
@@ -74,7 +74,7 @@ def _best(view: LibraryView, month: str | None, count: int) -> list[int]:
     """Ids of the groups whose duplicates take the most space, the largest first."""
     from heapq import nlargest
 
-    months = [month] if month else sorted({counted.month for counted in view.ledger.inventory.months()})
+    months = [month] if month else sorted({counted.month for counted in view.ledger.months.months()})
     outlines = (group for each in months for group in view.outlines(each))
     return [group.id for group in nlargest(count, outlines, key=lambda group: (group.bytes, -group.id))]
 

@@ -202,7 +202,7 @@ def _use_by(switcher: _Switcher, arguments: argparse.Namespace, settings: Settin
     with progress_bar() as progress:
         switcher.prepare(name, progress)
         with closing(LibraryView(settings, places)) as view:
-            model, photos = in_preparation(view.ledger), view.ledger.inventory.count_contents()
+            model, photos = in_preparation(view.ledger), view.ledger.contents.count()
             if model is None:
                 answer(f"{visible(name)} is in use already")
                 return int(ExitCode.OK)

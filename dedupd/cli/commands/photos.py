@@ -216,7 +216,7 @@ def _moved(settings: Settings, places: Places, record: ExportedFiles) -> set[str
     if not places.ledger.exists():
         return set()
     with closing(LibraryView(settings, places)) as view:
-        return moved_photos(view.ledger, view.ledger.inventory.roots(), Exports(record.files()))
+        return moved_photos(view.ledger, view.ledger.roots.all(), Exports(record.files()))
 
 
 def _answer_export(arguments: argparse.Namespace, folder: Path, outcome: _Outcome) -> None:

@@ -137,6 +137,7 @@ class _Scan:
         from dedupd.adapters.fs.lock import lock_library
         from dedupd.cli.stopping import telling_what_moved
         from dedupd.core.month import Month
+        from dedupd.core.summary import visible
         from dedupd.library import Library
 
         arguments, settings, places = self._arguments, self._settings, self._places
@@ -152,7 +153,10 @@ class _Scan:
                 on_progress=progress, ask=_ask_person if can_ask() else None,
             )  # fmt: skip
             online = any(root.online for root in library.roots.all)
+            here = library.vision.sees_here
         self._deliver()
+        if here:
+            tell(f"note: {visible(here)}")
         _print(outcome, self._say, dry_run=arguments.dry_run)
         if not online:
             raise RootError("no folder could be scanned: see above")

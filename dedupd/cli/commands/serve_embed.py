@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl+C: this process becomes the service, in the worker's environment. Raises UsageError."""
-    from dedupd.adapters.vision.client import worker_environment
+    from dedupd.adapters.vision.worker_process import worker_environment
     from dedupd.cli.opening import opened
 
     if any(find_spec(name) is None for name in _NEEDS):

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     id = arguments.group
 
     def read(view: LibraryView) -> GroupDetail:
-        row = view.ledger.judgement.group(id)
+        row = view.ledger.groups.get(id)
         detail = None if row is None else view.reviewer.detail(row)
         if detail is None:
             raise DedupdError(f"there is no group {id}: `dedupd groups` lists them")

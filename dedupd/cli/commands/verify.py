@@ -38,9 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings, places = opened(arguments)
     with closing(LibraryView(settings, places)) as view, progress_bar(quiet=arguments.json) as progress:
         held = len(view.ledger.journal.moves(held=True))
-        found = list(
-            breaches(view.ledger, view.disk, FileMover(SystemClock()), view.roots, view.scope, progress)
-        )
+        receipts = FileMover(SystemClock()).receipts
+        found = list(breaches(view.ledger, view.disk, receipts, view.roots, view.scope, progress))
         index = check_index(view.ledger, lambda model, recipe: listed(places.index, model, recipe))
     if arguments.json:
         answer_json({"holds": not found, "held": held, "breaches": [asdict(b) for b in found],

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -411,3 +412,11 @@ def test_an_index_that_was_set_aside_stays_some_days_and_the_last_one_longer(
         (tmp_path / name).mkdir()
     assert left(days=1) == names[:3]
     assert left(days=9) == ["some-model.r1", "some-model.r1.broken-2"]
+
+
+def test_every_half_that_is_read_is_what_numpy_makes_of_it() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    for halves in (every[np.isfinite(every)], every):
+        rows = pa.FixedSizeListArray.from_arrays(pa.array(halves), 16)
+        read = photo_rows.vectors_in(rows, 16).ravel()
+        assert np.array_equal(read.view(np.uint32), halves.astype(np.float32).view(np.uint32))

@@ -27,7 +27,7 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory) -> list[Ledger]:
 def _filled(path: Path, months: int) -> Ledger:
     ledger = Ledger(path)
     with ledger.transaction():
-        root = ledger.inventory.add_root("/r").id
+        root = ledger.roots.add("/r").id
         orders = [_month(ledger, root, f"{2000 + n // 12}-{n % 12 + 1:02}", n) for n in range(months)]
     moves = ledger.journal.intend(orders, "batch", 0.0)
     ledger.journal.finish([replace(move, state=MoveState.DONE) for move in moves])
@@ -38,16 +38,13 @@ def _month(ledger: Ledger, root: int, month: str, number: int) -> MoveOrder:
     stats = [
         FileStat(size=1, mtime_ns=2, ctime_ns=3, dev=4, ino=i) for i in range(number * 10, number * 10 + 10)
     ]
-    ids = [
-        ledger.inventory.add_file(root, f"{month}/{n}.jpg", stat, FileState.SEEN)
-        for n, stat in enumerate(stats)
-    ]
+    ids = [ledger.files.add(root, f"{month}/{n}.jpg", stat, FileState.SEEN) for n, stat in enumerate(stats)]
     for id in ids:
-        ledger.inventory.read_file(id, FileState.INDEXED, f"content {id}", month, "folder")
-    ledger.inventory.placed_file(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
-    ledger.inventory.change_month(root, month, 0.0)
+        ledger.files.read(id, FileState.INDEXED, f"content {id}", month, "folder")
+    ledger.files.placed(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
+    ledger.months.mark_changed(root, month, 0.0)
     member = MemberRow(file=ids[1], role="moved", relation=Relation.COPY, evidence=Evidence(), why="")
-    group = ledger.judgement.put_group(root, ids[0], month, [], [member], 0.0)
+    group = ledger.groups.put(root, ids[0], month, [], [member], 0.0)
     return MoveOrder(
         group=group, unit=str(number), file=ids[1], root="/r", src=f"{month}/1.jpg",
         dst=f"{month}/duplicates/1.jpg", stat=stats[1], content=f"content {ids[1]}", keeper=f"{month}/0.jpg",
@@ -76,36 +73,36 @@ def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda ledger: ledger.inventory.live_in_month(1, "2000-03"),
-        lambda ledger: ledger.inventory.of_month(1, "2000-03", FileState.HELD),
-        lambda ledger: ledger.inventory.month_count(1, "2000-03"),
-        lambda ledger: ledger.inventory.folders(1, "2000-03"),
-        lambda ledger: ledger.inventory.files_in_folder(1, "2000-03"),
-        lambda ledger: ledger.inventory.live_with_content("content 5"),
-        lambda ledger: ledger.inventory.held_and_missing(1),
-        lambda ledger: ledger.inventory.files_to_read(1),
-        lambda ledger: ledger.inventory.has_files_to_read(),
-        lambda ledger: ledger.inventory.live_contents("content 5", 3),
-        lambda ledger: ledger.inventory.live_with_contents(["content 5", "content 7"]),
-        lambda ledger: ledger.inventory.seen_with_contents(["content 5", "content 7"]),
-        lambda ledger: ledger.inventory.companions_with_contents(1, ["content 5"]),
-        lambda ledger: ledger.inventory.months_of_contents(1, ["content 5", "content 7"]),
-        lambda ledger: ledger.judgement.pairs_among(["content 5"], "m"),
-        lambda ledger: ledger.judgement.known_pairs([("content 5", "content 7")], "m"),
-        lambda ledger: ledger.judgement.measures_of([("content 5", "content 7")]),
-        lambda ledger: ledger.judgement.not_compared(["content 5"], "1:2000-03", "m", "r"),
-        lambda ledger: ledger.judgement.groups_with_files([1, 2]),
-        lambda ledger: ledger.judgement.groups_of_keepers(1, [1, 2]),
+        lambda ledger: ledger.files.live_in_month(1, "2000-03"),
+        lambda ledger: ledger.files.of_month(1, "2000-03", FileState.HELD),
+        lambda ledger: ledger.months.count(1, "2000-03"),
+        lambda ledger: ledger.files.folders(1, "2000-03"),
+        lambda ledger: ledger.files.in_folder(1, "2000-03"),
+        lambda ledger: ledger.files.live_with_content("content 5"),
+        lambda ledger: ledger.files.held_and_missing(1),
+        lambda ledger: ledger.files.to_read(1),
+        lambda ledger: ledger.files.any_to_read(),
+        lambda ledger: ledger.contents.live("content 5", 3),
+        lambda ledger: ledger.files.live_with_contents(["content 5", "content 7"]),
+        lambda ledger: ledger.files.decoded_with_contents(["content 5", "content 7"]),
+        lambda ledger: ledger.files.companions_with_contents(1, ["content 5"]),
+        lambda ledger: ledger.files.months_of_contents(1, ["content 5", "content 7"]),
+        lambda ledger: ledger.pairs.among(["content 5"], "m"),
+        lambda ledger: ledger.pairs.known([("content 5", "content 7")], "m"),
+        lambda ledger: ledger.pairs.measures_of([("content 5", "content 7")]),
+        lambda ledger: ledger.pairs.not_compared(["content 5"], "1:2000-03", "m", "r"),
+        lambda ledger: ledger.groups.with_files([1, 2]),
+        lambda ledger: ledger.groups.of_keepers(1, [1, 2]),
         lambda ledger: ledger.journal.held_pairs(["content 2"]),
-        lambda ledger: ledger.judgement.affected_months(1, 5, "content 5"),
-        lambda ledger: ledger.judgement.groups(1, "2000-03"),
-        lambda ledger: ledger.judgement.page([1], "2000-03", None, None, 0, 9),
-        lambda ledger: ledger.judgement.groups_with_file(1),
-        lambda ledger: ledger.judgement.proposed(1),
-        lambda ledger: ledger.judgement.held_groups(ROOT, groups=[3, 4]),
-        lambda ledger: ledger.judgement.held_groups(ROOT, after=2, limit=3),
-        lambda ledger: ledger.judgement.groups_with_keeper_in(ROOT, "2000-03", whole=True),
-        lambda ledger: ledger.judgement.groups_with_keeper_in(ROOT, "2000-03", whole=False),
+        lambda ledger: ledger.groups.affected_months(1, 5, "content 5"),
+        lambda ledger: ledger.groups.all(1, "2000-03"),
+        lambda ledger: ledger.groups.page([1], "2000-03", None, None, 0, 9),
+        lambda ledger: ledger.groups.with_file(1),
+        lambda ledger: ledger.groups.proposed(1),
+        lambda ledger: ledger.groups.with_held(ROOT, groups=[3, 4]),
+        lambda ledger: ledger.groups.with_held(ROOT, after=2, limit=3),
+        lambda ledger: ledger.groups.with_keeper_in(ROOT, "2000-03", whole=True),
+        lambda ledger: ledger.groups.with_keeper_in(ROOT, "2000-03", whole=False),
         lambda ledger: ledger.rereading.next_keeper(2),
         lambda ledger: ledger.journal.open_moves(),
         lambda ledger: ledger.journal.attention(),

@@ -37,21 +37,21 @@ def pair(a: str, b: str, model: str, cosine: float, measures: Measures | None = 
 def test_each_model_has_its_own_cosine_of_a_pair_and_shares_what_was_measured(tmp_path: Path) -> None:
     measured = Measures(method="identity", ncc=0.9)
     with Ledger(tmp_path / "ledger.db") as ledger, ledger.transaction():
-        judgement = ledger.judgement
-        judgement.put_pairs([pair(A, B, "one", 0.8, measured)])
-        assert judgement.measures(A, B) == measured
-        assert not judgement.has_pair(A, B, "two")
-        judgement.put_pairs([pair(A, B, "two", 0.6, measured)])
-        judgement.put_pairs([pair(B, C, "two", 0.7)])
-        judgement.compared([A], "1:2024-06", "one", "rules")
-        judgement.compared([A], "1:2024-06", "two", "rules")
-        assert [p.cosine for p in judgement.pairs_among([B], "one")] == [0.8]
-        assert sorted(p.cosine or 0 for p in judgement.pairs_among([B], "two")) == [0.6, 0.7]
-        judgement.forget_pairs(but="two")
-        assert judgement.pairs_among([B], "one") == []
-        assert len(judgement.pairs_among([B], "two")) == 2
-        assert judgement.not_compared([A], "1:2024-06", "one", "rules") == [A]
-        assert judgement.not_compared([A], "1:2024-06", "two", "rules") == []
+        pairs = ledger.pairs
+        pairs.put([pair(A, B, "one", 0.8, measured)])
+        assert pairs.measures(A, B) == measured
+        assert not pairs.has(A, B, "two")
+        pairs.put([pair(A, B, "two", 0.6, measured)])
+        pairs.put([pair(B, C, "two", 0.7)])
+        pairs.compared([A], "1:2024-06", "one", "rules")
+        pairs.compared([A], "1:2024-06", "two", "rules")
+        assert [p.cosine for p in pairs.among([B], "one")] == [0.8]
+        assert sorted(p.cosine or 0 for p in pairs.among([B], "two")) == [0.6, 0.7]
+        pairs.forget(but="two")
+        assert pairs.among([B], "one") == []
+        assert len(pairs.among([B], "two")) == 2
+        assert pairs.not_compared([A], "1:2024-06", "one", "rules") == [A]
+        assert pairs.not_compared([A], "1:2024-06", "two", "rules") == []
 
 
 def test_an_older_ledger_keeps_what_was_measured(tmp_path: Path) -> None:
@@ -66,10 +66,10 @@ def test_an_older_ledger_keeps_what_was_measured(tmp_path: Path) -> None:
         Ledger(path, read_only=True)
     for _ in range(2):  # once is enough, and again changes nothing
         with Ledger(path) as ledger:
-            (found,) = ledger.judgement.pairs_among([B], "lite0-gem/1")
+            (found,) = ledger.pairs.among([B], "lite0-gem/1")
             assert found.cosine == 0.9
             assert found.measures == Measures(ncc=0.5)
-            assert ledger.judgement.not_compared([A], "1:2024-06", "lite0-gem/1", "1|lite0-gem/1|None") == []
+            assert ledger.pairs.not_compared([A], "1:2024-06", "lite0-gem/1", "1|lite0-gem/1|None") == []
             assert ledger.get("rules") == "1"
     Ledger(path, read_only=True).close()
 
@@ -93,7 +93,7 @@ def test_a_ledger_of_sentences_alone_keeps_its_moves_and_takes_kinds(tmp_path: P
         link.execute("INSERT INTO roots(path, uuid) VALUES(?, '0A1B')", (b"/p",))
         link.commit()
     with Ledger(path) as ledger:
-        assert [root.uuid for root in ledger.inventory.roots()] == ["0a1b"]  # as the marker is read now
+        assert [root.uuid for root in ledger.roots.all()] == ["0a1b"]  # as the marker is read now
         assert ledger.journal.moves() == [replace(move, id=1)]
         ledger.journal.finish([replace(move, id=1, refusal=Refusal.BUSY)])
     with Ledger(path, read_only=True) as ledger:

@@ -30,7 +30,7 @@ def test_a_page_is_a_part_of_all_and_state_and_relation_are_what_the_views_call_
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.db")
         with ledger.transaction():
-            roots = [ledger.inventory.add_root(path).id for path in ("/a", "/b")]
+            roots = [ledger.roots.add(path).id for path in ("/a", "/b")]
             for number, (month, members) in enumerate(drawn):
                 rows = [
                     MemberRow(
@@ -38,9 +38,9 @@ def test_a_page_is_a_part_of_all_and_state_and_relation_are_what_the_views_call_
                     )
                     for i, (role, relation) in enumerate(members, 1)
                 ]
-                ledger.judgement.put_group(roots[number % 2], 1000 * number, month, [], rows, 0.0)
-        every = [g for g in ledger.judgement.groups() if any(m.role != "stays" for m in g.members)]
-        assert ledger.judgement.page(roots, None, None, None, 0, None) == (every, len(every))
+                ledger.groups.put(roots[number % 2], 1000 * number, month, [], rows, 0.0)
+        every = [g for g in ledger.groups.all() if any(m.role != "stays" for m in g.members)]
+        assert ledger.groups.page(roots, None, None, None, 0, None) == (every, len(every))
         for month in (None, *MONTHS):
             wanted = [g for g in every if g.root == roots[0] and month in (None, g.month)]
             for relation in (None, *(str(r) for r in Relation)):
@@ -49,7 +49,7 @@ def test_a_page_is_a_part_of_all_and_state_and_relation_are_what_the_views_call_
                         g for g in wanted
                         if relation in (None, group_relation(g.members)) and state in (None, group_state(g.members))
                     ]  # fmt: skip
-                    page = ledger.judgement.page(roots[:1], month, relation, state, offset, limit)
+                    page = ledger.groups.page(roots[:1], month, relation, state, offset, limit)
                     assert page == (found[offset : offset + limit], len(found))
-        assert ledger.judgement.page([], None, None, None, 0, None) == ([], 0)
+        assert ledger.groups.page([], None, None, None, 0, None) == ([], 0)
         ledger.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,10 +21,11 @@ class Cards:
     """torch with graphics cards."""
 
     def __init__(self, *, cuda: bool = True, mps: bool = False) -> None:
-        self.limits: list[float] = []
+        self.limits: list[tuple[float, str]] = []
         self.cuda = SimpleNamespace(
-            is_available=lambda: cuda, set_per_process_memory_fraction=self.limits.append
-        )
+            is_available=lambda: cuda, device_count=lambda: 2,
+            set_per_process_memory_fraction=lambda share, device: self.limits.append((share, device)),
+        )  # fmt: skip
         self.backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: mps))
 
 
@@ -33,22 +35,26 @@ def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,2,5")
 
 
+BOTH = ["cuda:0", "cuda:1"]
+
+
 @pytest.mark.parametrize(
-    ("gpus", "fraction", "torch", "device", "limits", "visible"),
+    ("gpus", "fraction", "torch", "devices", "visible"),
     [
-        ("all", 1.0, Cards(), "cuda", [], "7,2,5"),
-        ("2", 0.5, Cards(), "cuda", [0.5], "7,2"),
-        ("9", 1.0, Cards(), "cuda", [], "7,2,5"),
-        ("0", 0.5, Cards(mps=True), "cpu", [], ""),
-        ("all", 0.5, Cards(cuda=False, mps=True), "mps", [], "7,2,5"),
-        ("all", 1.0, Cards(cuda=False), "cpu", [], "7,2,5"),
+        ("all", 1.0, Cards(), BOTH, "7,2,5"),
+        ("2", 0.5, Cards(), BOTH, "7,2"),
+        ("9", 0.9, Cards(), BOTH, "7,2,5"),
+        ("0", 0.5, Cards(mps=True), ["cpu"], ""),
+        ("all", 0.5, Cards(cuda=False, mps=True), ["mps"], "7,2,5"),
+        ("all", 1.0, Cards(cuda=False), ["cpu"], "7,2,5"),
     ],
 )
 def test_no_more_cards_and_no_more_of_their_memory_than_allowed(
-    gpus: str, fraction: float, torch: Any, device: str, limits: list[float], visible: str
+    gpus: str, fraction: float, torch: Any, devices: list[str], visible: str
 ) -> None:
     accelerators.allow(gpus, fraction)
-    assert (accelerators.best_device(torch), torch.limits) == (device, limits)
+    assert accelerators.devices(torch) == devices
+    assert torch.limits == ([(fraction, device) for device in BOTH] if devices == BOTH else [])
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
@@ -61,7 +67,7 @@ def test_the_first_cards_where_none_were_chosen(monkeypatch: pytest.MonkeyPatch)
 def test_as_many_threads_as_asked_for_but_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[int] = []
     monkeypatch.setattr(resource, "setrlimit", lambda which, limit: limits.append(limit[0]))
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(worker, "usable_cores", lambda: 16)
     assert [worker._thread_count(asked) for asked in (0, 1, 4, 8, 64)] == [4, 1, 4, 8, 16]
     assert limits == [2 * worker._MEMORY_LIMIT, 4 * worker._MEMORY_LIMIT], "each has room for a large picture"
 
@@ -74,3 +80,26 @@ def test_the_worker_is_told_what_the_settings_say(tmp_path: Path) -> None:
     configured = told._configure
     assert (configured.jobs, configured.gpus, configured.gpu_memory_fraction) == (3, "0", 0.5)
     library.close()
+
+
+def test_doctor_is_told_cards_numbers_attention_and_that_none_was_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch: Any = Cards()
+    torch.__version__, torch.version = "2.13.0+cu130", SimpleNamespace(hip=None)
+    torch.bfloat16, torch.float16, torch.float32 = "torch.bfloat16", "torch.float16", "torch.float32"
+    torch.cuda.get_device_name = lambda device: "NVIDIA H100"
+    torch.cuda.get_device_capability = lambda device: (9, 0) if device == "cuda:0" else (7, 5)
+    torch.backends.cuda = SimpleNamespace(
+        is_flash_attention_available=lambda: True, flash_sdp_enabled=lambda: True
+    )
+    runtime = SimpleNamespace(
+        __version__="1.31.1", get_available_providers=lambda: ["CoreMLExecutionProvider"]
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    accelerators.allow("all", 0.9)
+    assert accelerators.told() == (
+        "torch 2.13.0+cu130 on cuda:0 NVIDIA H100 (bfloat16, flash attention), cuda:1 NVIDIA H100 (float16, sdpa); "
+        "ONNX Runtime 1.31.1 on CoreMLExecutionProvider; 90% of a card's memory; not measured on a card"
+    )

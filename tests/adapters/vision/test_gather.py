@@ -19,7 +19,7 @@ from dedupd.adapters.index.adopt import adopt
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.stores.backfill_records import ChunkFile, Commit, mark
 from dedupd.adapters.stores.store import LocalStore
-from dedupd.adapters.vision import indexing, messages
+from dedupd.adapters.vision import file_reading, messages
 from dedupd.adapters.vision.gather import gather
 from dedupd.adapters.vision.hashes import RECIPE
 from dedupd.adapters.vision.indexing import Ingester
@@ -150,7 +150,7 @@ def test_rows_equal_those_of_a_look_here_and_once_adopted_nothing_is_decoded(
     def refuse(*file: Any, **sides: Any) -> None:
         decoded.append(file[1])
 
-    monkeypatch.setattr(indexing, "decode", refuse)
+    monkeypatch.setattr(file_reading, "decode", refuse)
     found = looked(pictures, index, insides, decoders)
     assert decoded == []
     assert [(each.decoded, each.traits.model) for each in found] == [(False, MODEL)] * 8

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import dedupd
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.client import VisionWorker, _Process
 from dedupd.core.photo import FileStat, Measures, Traits, Unreadable
 
 STAT = FileStat(size=1 << 40, mtime_ns=-1, ctime_ns=1 << 62, dev=(1 << 64) - 1, ino=(1 << 64) - 1)
@@ -102,3 +103,21 @@ def test_the_daemons_end_loads_none_of_the_heavy_libraries() -> None:
         check=True,
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_where_pictures_are_embedded_is_heard_between_two_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vision = VisionWorker(tmp_path / "index", tmp_path / "cache")
+    told = [messages.SeesHere(why="nobody answers"), messages.Busy(what="x", begins=True), messages.Done()]
+    stream = b"".join(map(messages.frame, told))
+    monkeypatch.setattr(_Process, "__init__", lambda *given: None)
+    process = _Process(tmp_path, vision._tell_where)
+    process._unframer, process._busy, process._on_place = messages.Unframer(), 0, vision._tell_where
+    process._unframer.feed(stream)
+    assert vision.sees_here == ""
+    assert process.receive(1.0) == messages.Done() and process._busy == 1
+    assert vision.sees_here == "photos are embedded here for now: nobody answers"
+    process._unframer.feed(messages.frame(messages.SeesHere(why="")) + messages.frame(messages.Done()))
+    process.receive(1.0)
+    assert vision.sees_here == ""

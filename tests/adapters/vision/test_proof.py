@@ -13,7 +13,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
-from dedupd.adapters.vision import proof
+from dedupd.adapters.vision import proof, thumbnails
 from dedupd.adapters.vision.decode import Refused
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
@@ -105,7 +105,7 @@ def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
     photo().save(tmp_path / "a.png")
     content = blake3((tmp_path / "a.png").read_bytes()).hexdigest()
     read: list[str] = []
-    begun, met, really = Event(), Barrier(2, timeout=20), proof._read
+    begun, met, really = Event(), Barrier(2, timeout=20), proof.read_picture
 
     def slow(path: str, *rest: Any, **more: Any) -> Any:
         read.append(path)
@@ -113,7 +113,7 @@ def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
         met.wait()
         return really(path, *rest, **more)
 
-    monkeypatch.setattr(proof, "_read", slow)
+    monkeypatch.setattr(proof, "read_picture", slow)
     gallery = proof.PairPictures()
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(gallery.picture, os.fspath(tmp_path / "a.png"), content, 400)
@@ -155,5 +155,5 @@ def test_a_large_look_leaves_the_small_pictures_where_they_are(
 def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:
     photo().save(tmp_path / "a.jpg")
     file = FileToShrink(key=0, path=os.fsencode(tmp_path / "a.jpg"), content="f" * 64)
-    assert proof.shrink(file, tmp_path, 512).path == b""
+    assert thumbnails.shrink(file, tmp_path, 512).path == b""
     assert not [path for path in tmp_path.glob("thumbs/**/*") if path.is_file()]

@@ -402,7 +402,7 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
     rng = np.random.default_rng(seed)
     fresh = [rows.contents[place] for place in rng.permutation(90)[:few]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whole_index, "MANY", 0 if tables else 1000)
+        patch.setattr(whole_index, "MANY", 0 if tables else 1_000_000)
         patch.setattr(whole_index, "FEW", 0)
         patch.setattr(whole_index, "_HASHES", (3, 20))
         patch.setattr(whole_index, "_GATHERED", 5)

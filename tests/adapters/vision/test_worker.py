@@ -181,6 +181,26 @@ def test_only_the_file_being_read_is_suspected_not_those_that_were_answered(tmp_
     assert told == ["vision worker crashed (SIGSEGV); 1 files to try one by one"] * 2
 
 
+def test_a_card_that_ends_the_worker_is_left_alone_and_no_file_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dedupd.adapters.vision.client._WORKER", "tests.support.card_that_crashes")
+    told: list[str] = []
+    vision = make(tmp_path, log=told.append)
+    found = look(vision, *(photo(tmp_path / f"{seed}.jpg", seed) for seed in range(3)))
+    vision.rest()
+    assert [each.reason for each in found.values() if isinstance(each, Unreadable)] == [
+        "seen without cards"
+    ] * 3
+    assert (
+        told[0]
+        == "vision worker crashed (SIGABRT) while a graphics card may have been in use: it goes on without"
+    )
+    loading = make(tmp_path, gpus="crash at once")
+    loading.load()
+    loading.rest()
+
+
 def test_what_the_worker_writes_is_for_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0o022)
     vision = make(tmp_path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, runtime_checkable
 
 from dedupd.core.thresholds import shipped
 
@@ -72,7 +72,7 @@ RESAMPLES: tuple[Resample, ...] = get_args(Resample)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Input and output of a model, for clients that make its pictures on another machine (vision/remote)."""
+    """What goes into a model and what comes out, for those who make its pictures without it (vision/shapes.py)."""
 
     side: int
     """Px of the square picture that it takes."""
@@ -96,8 +96,18 @@ class Embedder(Protocol):
         ...
 
     def embed(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        """(N, dimensions) unit vectors of N stacked prepared pictures; called from one thread."""
+        """(N, dimensions) unit vectors of N stacked prepared pictures; called from several threads where many cores are used."""
         ...
+
+
+@runtime_checkable
+class TakesMuch(Protocol):
+    """An embedder that knows how much to give it at once."""
+
+    batch: int
+    """Pictures; 0: as the settings say."""
+    lanes: int
+    """Batches at the same time; 0: as many as suit the processor."""
 
 
 def _same(model: Model) -> Model:
@@ -126,6 +136,8 @@ class EmbedderFamily:
     """Its place in the order that 'auto' tries; None: never tried."""
     settle: Callable[[Model], Model] = _same
     """The same model, with what its name leaves open filled in. Worker process only; raises VisionError."""
+    on_card: bool = False
+    """Whether a graphics card makes it faster."""
     shape: Shape | None = None
     """The shape, when it is the same for all of its models and known without loading one."""
     to_onnx: Callable[[Model, Path], bytes] | None = None

@@ -104,5 +104,6 @@ def _network(model: Model) -> tuple[Any, Any, int]:
 
 EMBEDDER = EmbedderFamily(
     name="open_clip", spellings=("open_clip:NAME/PRETRAINED", "open_clip:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch, to_onnx=_to_onnx,
+    parse=_parse, load=_load, listings=_listings, auto=1, fetch=_fetch, on_card=True,
+    to_onnx=_to_onnx,
 )  # fmt: skip

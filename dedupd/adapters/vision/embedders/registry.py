@@ -98,6 +98,12 @@ def load(model: Model, cache_dir: Path) -> Embedder | None:
     return None if family is None else family.load(model, cache_dir)
 
 
+def uses_card(name: str) -> bool:
+    """Whether a graphics card makes the model of this name faster. Raises VisionError for an unknown name."""
+    family = families().get(parse(name).family)
+    return family is not None and family.on_card
+
+
 def list_models() -> list[ModelListing]:
     """The models dedupd knows by name, those that 'auto' prefers first, and whether each could run now
     without a download."""

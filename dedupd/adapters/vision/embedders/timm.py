@@ -119,5 +119,5 @@ def _fill(network: Any, checkpoint: str) -> None:
 
 EMBEDDER = EmbedderFamily(
     name="timm", spellings=("timm:NAME.TAG", "timm:NAME@/path/to/checkpoint"),
-    parse=_parse, load=_load, settle=with_tag, fetch=_fetch, to_onnx=_to_onnx,
+    parse=_parse, load=_load, settle=with_tag, fetch=_fetch, on_card=True, to_onnx=_to_onnx,
 )  # fmt: skip

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision.child import end_with_parent
-from dedupd.adapters.vision.engines.onnx_engine import onnx_runner
+from dedupd.adapters.vision.engines.onnx_engine import OnnxCards, onnx_runner
 from dedupd.errors import VisionError
 
 SIDE = 224
@@ -67,9 +67,16 @@ class Lite0:
     dimensions = DIMENSIONS
 
     def __init__(self, cache_dir: Path) -> None:
+        self.batch = self.lanes = 0
+        self._at_once = _AT_ONCE
         if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-            self._run = onnx_runner(_graph(cache_dir))
-            self.note = "ONNX Runtime"
+            graph = _graph(cache_dir)
+            cards = OnnxCards(graph, _probe())
+            if cards.lanes:
+                self._run, self.note = cards.run, f"ONNX Runtime on {cards.note}"
+                self.batch, self.lanes, self._at_once = cards.batch, cards.lanes, cards.batch
+            else:
+                self._run, self.note = onnx_runner(graph), "ONNX Runtime"
         else:
             layers = read_layers()
             self._run = lambda batch: run_torch(layers, batch)
@@ -82,9 +89,17 @@ class Lite0:
     def embed(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 1280) unit vectors of (N, 224, 224, 3) prepared pictures."""
         pooled = np.concatenate(
-            [self._run(batch[at : at + _AT_ONCE]) for at in range(0, len(batch), _AT_ONCE)]
+            [self._run(batch[at : at + self._at_once]) for at in range(0, len(batch), self._at_once)]
         )
         return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
+
+
+def _probe() -> NDArray[np.uint8]:
+    """Some pictures to compare engines by: smooth ones, and with grain."""
+    rng = np.random.default_rng(0)
+    smooth = np.linspace(0, 255, SIDE)[None, :, None, None] * rng.uniform(0.2, 1, (4, 1, 1, 3))
+    grain = rng.normal(0, 1, (4, SIDE, SIDE, 3)) * np.array([0, 8, 24, 60])[:, None, None, None]
+    return np.clip(smooth + grain, 0, 255).astype(np.uint8)
 
 
 def _graph(cache_dir: Path) -> Path:

@@ -21,8 +21,8 @@ from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
 from dedupd.adapters.vision.messages import RemoteServices
 from dedupd.adapters.vision.remote.dialects import Dialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import Endpoints, S, Unreachable, token_from
-from dedupd.adapters.vision.remote.shapes import picture, shape_of
 from dedupd.adapters.vision.remote.wire import Pixels, Vectors
+from dedupd.adapters.vision.shapes import picture, shape_of
 from dedupd.errors import VisionError
 
 PICTURES = 8
@@ -33,17 +33,20 @@ BATCH = PICTURES * AT_ONCE
 PATIENCE = 20.0
 """Seconds for which 'remote' tries again before it gives up."""
 Say = Callable[[str], None]
+"""Told why pictures are embedded here for now; '' while a service answers."""
 
 
 class RemoteEmbedder(Generic[S]):
     """Used like a local embedder: `prepare` from several threads, `embed` from one."""
+
+    batch, lanes = 0, 1
 
     def __init__(
         self, endpoints: Endpoints[S], dialect: Dialect[S], local: Callable[[], Embedder | None] | None, say: Say,
         busy: Callable[[], AbstractContextManager[None]] = nullcontext, patience: float = PATIENCE,
     ) -> None:  # fmt: skip
         """`busy` is entered while a service is waited for. `local` makes the same embedder here, for 'auto';
-        None: 'remote'. `say` is called when that changes.
+        None: 'remote'. `say` is called at the start, and when that changes.
 
         Raises VisionError when no service answers and there is no local embedder.
         """
@@ -55,6 +58,7 @@ class RemoteEmbedder(Generic[S]):
         self.note = self._place
         try:
             self._shape: Shape | None = endpoints.call(dialect.describe, patience=self._patience)
+            say("")
         except Unreachable as why:
             if local is None:
                 raise VisionError(f"the remote embedder cannot be used: {why}") from None
@@ -121,7 +125,7 @@ class RemoteEmbedder(Generic[S]):
     def _note_place(self, *, here: bool, why: str) -> None:
         if here != self._here:
             self._here, self.note = here, "here: no service answered" if here else self._place
-            self._say(f"seeing here for now: {why}" if here else "seeing remotely again")
+            self._say(why if here else "")
 
 
 def connect(

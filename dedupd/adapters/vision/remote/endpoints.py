@@ -1,6 +1,7 @@
 """HTTP to the services that the owner named: one request, one deadline, and a pause for services that fail.
 
-Owns the only network sockets of the worker. Must never follow a redirect, use a proxy, connect to another
+Owns the only network sockets of the worker; in a service that has no network, the sockets that lead to the
+same addresses (`PROXIES`). Must never follow a redirect, use a proxy, connect to another
 address than those it was given, or read more of an answer than was asked for. Uses the standard library only,
 because a request needs little.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import socket
 import ssl
 import threading
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
+from dedupd.config.settings import PROXIES, authority
 from dedupd.errors import VisionError
 
 CONNECT_SECONDS = 5.0
@@ -137,7 +140,7 @@ class Endpoint:
         headers: Mapping[str, str], most: int,
     ) -> RemoteAnswer:  # fmt: skip
         if connection.sock is None:
-            connection.connect()
+            self._connect(connection)
         assert connection.sock is not None
         connection.sock.settimeout(ANSWER_SECONDS)
         said = {"Accept-Encoding": "identity", **headers}
@@ -166,10 +169,38 @@ class Endpoint:
             body=taken,
         )
 
+    def _connect(self, connection: http.client.HTTPConnection) -> None:
+        path = proxy_to(self.url)
+        if not path:
+            connection.connect()
+            return
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(CONNECT_SECONDS)
+        try:
+            sock.connect(path)
+            connection.sock = (
+                sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self._host)
+            )
+        except BaseException:
+            sock.close()
+            raise
+
     def close(self) -> None:
         """Close the connections that are kept for the next request."""
         while self._idle:
             self._idle.pop().close()
+
+
+def proxy_to(url: str) -> str:
+    """The socket that stands for this address in a service without a network; '' where there is a network.
+
+    Raises RemoteFailure for an address that the service was not given a way to.
+    """
+    folder = os.environ.get(PROXIES)
+    path = os.path.join(folder, authority(url)) if folder else ""
+    if path and not os.path.exists(path):
+        raise RemoteFailure(f"this service has no way to {url}: run `dedupd service install` again")
+    return path
 
 
 def _hang_up(sock: socket.socket, late: threading.Event) -> None:

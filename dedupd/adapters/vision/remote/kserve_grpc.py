@@ -31,6 +31,7 @@ from dedupd.adapters.vision.remote.endpoints import (
     RemoteLate,
     RemoteRefusal,
     printable,
+    proxy_to,
 )
 from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, ModelMetadata, Tensor, rows_in
 from dedupd.errors import VisionError
@@ -102,11 +103,20 @@ class KServeOverGrpc:
         at = urlsplit(self.url)
         if at.path:
             raise VisionError(f"embedding.url {url}: gRPC has an address and a port, and no path")
+        try:
+            proxy = proxy_to(self.url)
+        except RemoteFailure as failure:
+            raise VisionError(str(failure)) from None
         self._said = (("authorization", f"Bearer {token}"),) if token else ()
-        target, options = (
-            _target(at.hostname or "", at.port or (443 if at.scheme == "https" else 80)),
-            _OPTIONS,
-        )
+        target = _target(at.hostname or "", at.port or (443 if at.scheme == "https" else 80))
+        options = _OPTIONS
+        if proxy:
+            options = (
+                *_OPTIONS,
+                ("grpc.default_authority", at.netloc),
+                ("grpc.ssl_target_name_override", at.hostname or ""),
+            )
+            target = f"unix:{proxy}"
         if at.scheme == "https":
             trusted = grpc.ssl_channel_credentials(root_certificates=_certificates(ca_file))
             self._channel = grpc.secure_channel(target, trusted, options)

@@ -17,8 +17,8 @@ from dedupd.adapters.vision.embedders.base import Embedder, Model, Shape
 from dedupd.adapters.vision.embedders.registry import choose, families, load, settle
 from dedupd.adapters.vision.engines.onnx_engine import onnx_runner
 from dedupd.adapters.vision.remote.kserve import INPUT, OUTPUT, model_name
-from dedupd.adapters.vision.remote.shapes import picture, shape_of
 from dedupd.adapters.vision.remote.wire import MOST_SIDE, Pixels, identity, recipe_of
+from dedupd.adapters.vision.shapes import picture, shape_of
 from dedupd.drafts import write_whole
 from dedupd.errors import DedupdError, UsageError, VisionError
 

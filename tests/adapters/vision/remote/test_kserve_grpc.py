@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,9 +24,11 @@ from dedupd.adapters.vision.remote import kserve, kserve_grpc
 from dedupd.adapters.vision.remote.dialects import KServeDialect, dialect_for
 from dedupd.adapters.vision.remote.endpoints import RemoteBusy, RemoteFailure, RemoteLate, RemoteRefusal
 from dedupd.adapters.vision.remote.kserve_grpc import KServeOverGrpc, messages
+from dedupd.config import PROXIES
 from dedupd.errors import VisionError
+from tests.support.certificate import SELF_MADE
 from tests.support.kserve_grpc_double import GrpcDouble, outputs
-from tests.support.remote_eyes import TinyEmbedder
+from tests.support.remote_eyes import TinyEmbedder, proxied
 
 SHAPE = Shape(side=32, fit="squash", resample="bicubic", dimensions=48)
 MODEL = Model(id="open_clip:Tiny/v1", family="open_clip", name="Tiny", pretrained="v1")
@@ -216,6 +219,24 @@ def test_over_tls_the_certificate_must_be_the_trusted_one(opened: Open, tmp_path
                 dialect().describe(opened(url))
     with pytest.raises(VisionError, match=r"embedding.ca_file .*/absent cannot be used"):
         opened("https://127.0.0.1:1", "", str(tmp_path / "absent"))
+
+
+def test_a_service_without_a_network_goes_by_the_socket_of_the_address(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "both.pem").write_text(SELF_MADE)
+    key, _, certificate = SELF_MADE.partition("-----BEGIN CERTIFICATE-----")
+    pair = key.encode(), f"-----BEGIN CERTIFICATE-----{certificate}".encode()
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv(PROXIES, folder)
+        for away, credentials in (
+            ("http://stranger:9", None),
+            ("https://localhost:9", grpc.ssl_server_credentials([pair])),
+        ):
+            with double().running(credentials) as url, proxied(Path(folder), away, url):
+                assert dialect().describe(opened(away, "", str(tmp_path / "both.pem"))) == SHAPE
+        with pytest.raises(VisionError, match="no way to http://other:9: run `dedupd service install` again"):
+            opened("http://other:9")
 
 
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

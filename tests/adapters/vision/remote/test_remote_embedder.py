@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,9 +32,11 @@ from dedupd.adapters.vision.remote.endpoints import (
     Unreachable,
     token_from,
 )
-from dedupd.adapters.vision.remote.shapes import shape_of
+from dedupd.adapters.vision.shapes import shape_of
+from dedupd.config import PROXIES, authority
 from dedupd.errors import VisionError
-from tests.support.remote_eyes import Scripted, TinyEmbedder, served
+from tests.support.certificate import SELF_MADE
+from tests.support.remote_eyes import Scripted, TinyEmbedder, proxied, served
 
 MODEL = Model(id="tiny/1", family="tiny")
 SHAPE = Shape(side=32, fit="squash", resample="bicubic", dimensions=48)
@@ -109,6 +114,7 @@ def answering(**changes: object) -> Callable[[str, bytes], tuple[int, dict[str, 
     return say
 
 
+BOMB = gzip.compress(bytes(1 << 24))
 LIES = {
     "other model": answering(headers=MEANT | {wire.MODEL_HEADER: "tiny/2"}),
     "other recipe": answering(headers=MEANT | {wire.RECIPE_HEADER: "1/x"}),
@@ -122,6 +128,9 @@ LIES = {
     "nothing": answering(rows=lambda rows: rows * np.float16(0)),
     "huge": answering(rows=lambda rows: b"x" * (1 << 20)),
     "cut short": answering(headers=MEANT | {"Content-Length": "100000"}, rows=lambda rows: b"x" * 10),
+    "packed": answering(headers=MEANT | {"Content-Encoding": "gzip"}, rows=lambda rows: BOMB),
+    "many headers": answering(headers=MEANT | {f"X-{number}": "x" for number in range(200)}),
+    "long header": answering(headers=MEANT | {"X-Long": "x" * (1 << 17)}),
     "failure": answering(status=500),
     "redirect": answering(status=307, headers=MEANT | {"Location": "http://127.0.0.1:1/"}),
     "conflict": answering(status=409),
@@ -138,7 +147,17 @@ def test_no_lie_reaches_the_index(lie: str, monkeypatch: pytest.MonkeyPatch) -> 
         local, said = TinyEmbedder(), list[str]()
         auto = remote(url, local=local, said=said)
         assert np.array_equal(auto.embed(batch(auto, 3)), local.embed(batch(local, 3)))
-        assert len(said) == 1 and said[0].startswith("seeing here for now: http")
+        assert said == ["", said[-1]] and said[-1].startswith(url) and "\n" not in said[-1]
+
+
+def test_a_redirect_is_not_followed() -> None:
+    elsewhere = Scripted(answering())
+    with elsewhere.running() as there:
+        moved = answering(status=307, headers=MEANT | {"Location": f"{there}/v1/embed"})
+        with Scripted(moved).running() as url:
+            auto = remote(url, local=TinyEmbedder())
+            auto.embed(batch(auto, 3))
+    assert elsewhere.asked == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +213,7 @@ def test_auto_sees_here_while_nobody_answers_and_there_again_afterwards() -> Non
             Endpoints([Endpoint(url)], lambda: now[0]), DedupdDialect(MODEL, None), lambda: local, said.append
         )
         auto.embed(batch(auto))
-        assert (local.batches, said) == ([], [])
+        assert (local.batches, said) == ([], [""])
     whole = auto.embed(batch(auto))
     assert len(whole) == 20 and sum(local.batches) == 20 and auto.note.startswith("here")
     with served(TinyEmbedder(), port=port):
@@ -203,7 +222,7 @@ def test_auto_sees_here_while_nobody_answers_and_there_again_afterwards() -> Non
         now[0] += lines.LONGEST_REST
         auto.embed(batch(auto))
     assert sum(local.batches) == 40 and auto.note == url
-    assert [sentence.split(":")[0] for sentence in said] == ["seeing here for now", "seeing remotely again"]
+    assert [sentence.split(" ")[0] for sentence in said] == ["", url, ""]
 
 
 def test_auto_without_any_service_sees_here() -> None:
@@ -307,3 +326,61 @@ def test_a_way_of_its_own_is_not_guessed() -> None:
             return np.asarray(image.rotate(3).resize((32, 32)))
 
     assert shape_of(Odd()) is None
+
+
+AWAY = "http://192.0.2.1:8766"
+
+
+@pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """As in a service that has none: sockets in a folder are the only way out. (A short one: a socket's path is.)"""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv(PROXIES, folder)
+        monkeypatch.setattr("socket.create_connection", _no_network)
+        yield Path(folder)
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise AssertionError("a connection was opened")
+
+
+def test_a_service_without_a_network_goes_by_the_socket_of_the_address(
+    without_network: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("t" * 43)
+    with served(TinyEmbedder(), token="t" * 43) as url, proxied(without_network, AWAY, url):
+        service = Endpoint(AWAY, token_from(str(tmp_path / "token")))
+        auto = RemoteEmbedder(Endpoints([service]), DedupdDialect(MODEL, None), None, print, patience=0.3)
+        whole = auto.embed(batch(auto))
+    assert np.abs(whole - TinyEmbedder().embed(batch(TinyEmbedder()))).max() < 5e-4
+    with pytest.raises(
+        VisionError, match=r"no way to http://192\.0\.2\.2:8766: run `dedupd service install` again"
+    ):
+        remote("http://192.0.2.2:8766")
+
+
+def test_over_tls_the_far_end_is_known_by_its_own_name(without_network: Path, tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text(SELF_MADE)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem")
+    with Scripted(answering()).running(tls) as url:
+        for away, known in (("https://localhost:9", True), ("https://stranger:9", False)):
+            with proxied(without_network, away, url):
+                service = Endpoint(away, "", str(tmp_path / "cert.pem"))
+                if known:
+                    assert DedupdDialect(MODEL, None).describe(service) == SHAPE
+                else:
+                    with pytest.raises(RemoteFailure, match="does not answer"):
+                        DedupdDialect(MODEL, None).describe(service)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://192.168.1.9:8766", "192.168.1.9:8766"),
+        ("https://[fd00::9]/eyes", "fd00::9:443"),
+        ("http://h", "h:80"),
+    ],
+)
+def test_an_address_is_told_as_systemds_proxy_takes_it(url: str, told: str) -> None:
+    assert authority(url) == told

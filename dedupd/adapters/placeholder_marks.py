@@ -21,7 +21,7 @@ files."""
 _XATTR_NOFOLLOW = 1
 
 
-def stands_in(path: str, found: os.stat_result) -> bool:
+def is_placeholder(path: str, found: os.stat_result) -> bool:
     """Whether the file at `path`, whose lstat is `found`, is marked as a placeholder."""
     if getattr(found, "st_flags", 0) & _SF_DATALESS:
         return True
