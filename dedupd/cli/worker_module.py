@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from dedupd.adapters.vision.worker_process import worker_environment
-
 
 def last_line(module: str, words: Sequence[str], otherwise: str) -> tuple[int, str]:
     """Run the module to its end with these words. Returns its exit status and last line, or `otherwise` when
     it printed nothing."""
+    # Here, because it brings the worker's messages, which `--help` does not need.
+    from dedupd.adapters.vision.worker_process import worker_environment
+
     done = subprocess.run(
         [sys.executable, "-P", "-m", f"dedupd.adapters.vision.{module}", *words],
         env=worker_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from dedupd.cli.commands.scan import _print
 from dedupd.core.photo import Candidate
 from dedupd.daemon import jobs
-from dedupd.library import passes
+from dedupd.library import LibraryView, passes
 from dedupd.pipeline import compare, families
 from dedupd.pipeline.review import status_view
 from dedupd.ports import Proposal
@@ -240,6 +241,15 @@ def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
     assert not shelf.library.grouper.left()
     assert waiting(shelf) == []
+
+
+def test_a_ledger_of_before_such_families_can_be_looked_at(shelf: Shelf) -> None:
+    shelf.add("2024/06/a.jpg")
+    shelf.look()
+    with shelf.ledger.transaction():
+        shelf.ledger._link.execute("DROP TABLE deferred")
+    with closing(LibraryView(shelf.library.settings, shelf.library.places)) as view:
+        assert view.status().photos == 1
 
 
 def test_a_daemon_does_not_ask_for_ever_for_what_it_cannot_do(

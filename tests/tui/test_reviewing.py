@@ -763,3 +763,13 @@ async def test_written_settings_are_shown_in_force_once_the_daemon_follows_them(
         review.fake.settings = msgspec.structs.replace(review.fake.settings, tiers=tiers)
         await review.fake.notify(StatusChanged(status=review.fake._status()))
         await review.until(lambda: "→ review" not in review.text(), "nothing is tried any more")
+
+
+async def test_rows_that_come_when_their_screen_is_gone_harm_nobody(reviewing: Reviewing) -> None:
+    async with reviewing(groups=4) as review:
+        await review.press("h")
+        rows = review.rows()
+        await review.press("escape")
+        await review.until(lambda: not rows.is_attached)
+        rows.display = False
+        rows.show([review.fake.groups[1]])

@@ -41,7 +41,12 @@ class DeferredRows(LedgerPart):
         )
 
     def count(self, model: str, root: int | None = None, month: str | None = None) -> int:
-        """Photos of which something is left to compare under this model; of this month alone, when named."""
+        """Photos of which something is left to compare under this model; of this month alone, when named.
+
+        None in a ledger of an older dedupd that is only read.
+        """
+        if not self._link.execute("SELECT 1 FROM sqlite_master WHERE name='deferred'").fetchone():
+            return 0
         if month is None:
             found = self._link.execute("SELECT count(DISTINCT content) FROM deferred WHERE model=?", (model,))
         else:
