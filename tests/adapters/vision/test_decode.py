@@ -193,9 +193,7 @@ def test_a_dng_is_raw_though_its_preview_would_decode(tmp_path: Path) -> None:
     assert "raw photo" in refusal(tmp_path / "a.tif").reason
 
 
-@pytest.mark.parametrize(
-    "head", [b"%PDF-1.7", b"\0\0\0\x18ftypmp42", b"<svg/>", b"8BPS\0\1", b"P6 1 1 255 abc"]
-)
+@pytest.mark.parametrize("head", [b"%PDF-1.7", b"\0\0\0\x18ftypmp42", b"<svg/>", b"P6 1 1 255 abc"])
 def test_other_kinds_of_file_are_not_handed_to_any_decoder(tmp_path: Path, head: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(head + bytes(64))
     assert refusal(tmp_path / "a.jpg").reason == "not a picture dedupd reads"

@@ -317,7 +317,14 @@ def test_without_its_extra_a_deep_tiff_is_known_by_its_bytes_and_says_what_would
     put(tmp_path / "a.jpg", of_float(scene))
     with ThreadPoolExecutor(1) as threads:
         ingester = Ingester(
-            gather._Kept(), gather._Kept(), None, lambda: None, "", 1, threads, lambda message: None
+            gather._RowsInMemory(),
+            gather._RowsInMemory(),
+            None,
+            lambda: None,
+            "",
+            1,
+            threads,
+            lambda message: None,
         )
         seen = {
             name: ingester.decode_file(
