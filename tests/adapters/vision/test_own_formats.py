@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ import pytest
 from PIL import AvifImagePlugin, Image
 
 from dedupd.adapters.fs.walk import file_stat
-from dedupd.adapters.vision import gather, messages, recognise
+from dedupd.adapters.vision import messages, recognise
 from dedupd.adapters.vision.decode import Picture, Refused, decode, opened
 from dedupd.adapters.vision.exif import read_facts
-from dedupd.adapters.vision.indexing import Ingester
+from dedupd.adapters.vision.file_reading import read_file
 from dedupd.adapters.vision.jpeg_xl import read_header
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.refused import NobodyReads
@@ -315,25 +314,15 @@ def test_without_its_extra_a_deep_tiff_is_known_by_its_bytes_and_says_what_would
     assert "pip install 'dedupd[tiff]'" in caught.value.reason
     assert "dedupd[tiff]" in formats.why_undecoded(caught.value.kind)
     put(tmp_path / "a.jpg", of_float(scene))
-    with ThreadPoolExecutor(1) as threads:
-        ingester = Ingester(
-            gather._RowsInMemory(),
-            gather._RowsInMemory(),
-            None,
-            lambda: None,
-            "",
-            1,
-            threads,
-            lambda message: None,
+    seen = {
+        name: read_file(
+            messages.FileToRead(
+                key=1, path=os.fsencode(tmp_path / name), stat=file_stat((tmp_path / name).lstat())
+            ),
+            lambda content: False, lambda: None, "", lambda: None,
         )
-        seen = {
-            name: ingester.decode_file(
-                messages.FileToRead(
-                    key=1, path=os.fsencode(tmp_path / name), stat=file_stat((tmp_path / name).lstat())
-                )
-            )
-            for name in ("a.tif", "a.jpg")
-        }
+        for name in ("a.tif", "a.jpg")
+    }  # fmt: skip
     assert seen["a.tif"].traits is not None and seen["a.tif"].traits.format == caught.value.kind
     assert seen["a.jpg"].traits is None and seen["a.jpg"].unreadable is not None
 
