@@ -204,7 +204,7 @@ class Connection:
                 answer.set_result(message)
 
 
-async def ask_aside(path: Path, request: Request, result: type[R]) -> R:
+async def ask_on_own_connection(path: Path, request: Request, result: type[R]) -> R:
     """One request over a connection of its own, however long it takes: on each, the daemon answers one after another.
 
     Raises as `Connection.ask` does.

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from dedupd.client.connection import Connection, ask_aside
+from dedupd.client.connection import Connection, ask_on_own_connection
 from dedupd.errors import DedupdError, NoDaemon
 from dedupd.protocol.notices import Notice, Resync
 from dedupd.protocol.requests import Request, Subscribe
@@ -90,7 +90,7 @@ class DaemonConnection:
     async def act(self, request: Request, result: type[R]) -> R:
         """However long it takes; whoever only looks does not wait for it. Raises as `ask`."""
         async with self._acting:
-            return await ask_aside(self._socket, request, result)
+            return await ask_on_own_connection(self._socket, request, result)
 
     def _drop(self, connection: Connection) -> None:
         """Drop this connection, unless another has replaced it already."""

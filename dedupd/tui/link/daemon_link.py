@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 from textual.message import Message
 
-from dedupd.client.connection import Connection, DaemonRefused, ask_aside
+from dedupd.client.connection import Connection, DaemonRefused, ask_on_own_connection
 from dedupd.errors import NoDaemon, ProtocolError
 from dedupd.protocol.notices import Notice
 from dedupd.protocol.requests import GetThumbnails, Request, Subscribe
@@ -95,7 +95,7 @@ class DaemonLink:
         """However long it takes; what is only looked at does not wait for it. Raises as `ask`."""
         if self._connection is None:
             raise NoDaemon("no daemon is connected")
-        return await ask_aside(self.path, request, result)
+        return await ask_on_own_connection(self.path, request, result)
 
     async def find_thumbnails(self, files: Sequence[int]) -> dict[int, str]:
         """Paths of the thumbnails of `files`, by file id; empty when no daemon answers."""
