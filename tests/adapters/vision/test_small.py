@@ -125,7 +125,9 @@ def test_what_is_decoded_fits_in_the_room(
     assert (megabytes(tmp_path / name, pixels) * 1e6 <= ROOM) is fits
 
 
-def test_the_largest_photo_of_a_phone_leaves_the_process_below_one_and_a_half_gigabytes(tmp_path: Path) -> None:
+def test_the_largest_photo_of_a_phone_leaves_the_process_below_one_and_a_half_gigabytes(
+    tmp_path: Path,
+) -> None:
     picture(1, SIZE).save(tmp_path / "a.heic", **quick())
     assert megabytes(tmp_path / "a.heic", 201) * 1e6 <= SHARED
 
@@ -137,7 +139,9 @@ def test_the_largest_photo_of_a_phone_leaves_the_process_below_one_and_a_half_gi
         ("RGBA", 420, 10, 12.0), ("RGBA", 444, 10, 20.6),
     ],
 )  # fmt: skip
-def test_a_heif_of_more_colours_or_bits_takes_more(mode: str, chroma: int, bits: int, measured: float) -> None:
+def test_a_heif_of_more_colours_or_bits_takes_more(
+    mode: str, chroma: int, bits: int, measured: float
+) -> None:
     """Bytes per pixel, measured at 16 Mpixel."""
     picture = HeifImageFile.__new__(HeifImageFile)
     picture._mode, picture._size, picture.info = mode, (1000, 1000), {"chroma": chroma, "bit_depth": bits}
