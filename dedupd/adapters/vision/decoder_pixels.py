@@ -48,7 +48,9 @@ def _of_heif(file: BinaryIO) -> tuple[Rows, tuple[int, int]]:
     """With the options of Pillow's plugin for it."""
     found = pillow_heif.open_heif(file, convert_hdr_to_8bit=True, remove_stride=False)
     whole = found[found.primary_index]
-    pixels = memoryview(whole.data)
+    data = whole.data
+    assert data is not None
+    pixels = memoryview(data)
     stride, mode, (width, height) = whole.stride, whole.mode, whole.size
 
     def rows(top: int, end: int) -> Image.Image:
