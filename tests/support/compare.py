@@ -81,7 +81,9 @@ def compare(first: Path, second: Path, cosine: float = 0.95) -> Compared:
     pair = messages.PairToProve(
         key=0, a=a, b=b, path_a=os.fsencode(paths[a]), path_b=os.fsencode(paths[b]), burst=burst
     )
-    measures = prove(pair, PairPictures()).measures
+    proven = prove(pair, PairPictures())
+    assert messages.frame(proven), "as the worker sends it"
+    measures = proven.measures
     candidate = Candidate(a=a, b=b, cosine=cosine, hash_distance=2)
     edge = classify(one, other, candidate, measures, thresholds_for("lite0-gem/1"), same_month=True)
     assert edge is not None

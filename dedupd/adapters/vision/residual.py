@@ -444,7 +444,7 @@ class Residual:
         if np.count_nonzero(changed) < _FEWEST_CHANGED:
             return {}
         changed &= cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
-        count = np.count_nonzero(changed)
+        count = int(np.count_nonzero(changed))  # a number of numpy would make numbers that no message takes
         if not _FEWEST_CHANGED <= count <= 0.05 * changed.size:
             return {}
         spots = changed.astype(np.uint8)

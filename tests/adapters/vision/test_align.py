@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 from dedupd.adapters.vision import align
 from dedupd.adapters.vision.align import Prepared, measure, measure_fine
 from dedupd.adapters.vision.decode import area_resize
+from dedupd.adapters.vision.messages import Proven, frame
 from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
 from dedupd.core.relations import classify, thresholds_for, worth_a_closer_look
@@ -37,6 +38,7 @@ def judged(a: Image.Image, b: Image.Image, *, text: bool = False) -> Edge | None
     m = measure(pixels(a), pixels(b))
     if worth_a_closer_look(m):
         m = measure_fine(pixels(a, 1200), pixels(b, 1200), m)
+    assert frame(Proven(key=0, measures=m, error="")), "plain numbers, as the worker sends them"
     one = Traits(
         content="a",
         recipe="1",
