@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from dedupd.adapters.index.content_set import unpacked_ids
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
@@ -43,8 +44,8 @@ def search(photos: int, runs: int, dimensions: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="dedupd-scale-") as temporary:
         # Elsewhere, so that the memory is that of the search alone.
         with ProcessPoolExecutor(1, get_context("spawn")) as another:
-            contents = another.submit(_make, Path(temporary), photos, dimensions).result()
-        starts = range(0, len(contents), FRESH)
+            another.submit(_make, Path(temporary), photos, dimensions).result()
+        starts = range(0, photos, FRESH)
         if photos > _WHOLE:
             starts = starts[:: -(-len(starts) // _BLOCKS)]
         searched = pairs = 0
@@ -54,27 +55,29 @@ def search(photos: int, runs: int, dimensions: int) -> dict[str, Any]:
             began = time.process_time()
             index.made(WholeIndex)
             ready = time.process_time() - began
-            found = [_candidates(index, insides, contents[start : start + FRESH]) for start in starts]
-            searched, pairs = sum(min(FRESH, len(contents) - start) for start in starts), sum(found)
+            found = [_candidates(index, insides, _some(index, start, FRESH)) for start in starts]
+            searched, pairs = sum(min(FRESH, photos - start) for start in starts), sum(found)
             cost = time.process_time() - began - ready
             columns["ready_cpu_s"].append(ready)
             columns["candidates_cpu_s"].append(ready + cost * photos / searched)
             columns["one_photo_ms"].append(
-                1000 * statistics.median(_one(index, insides, c) for c in contents[:5])
+                1000 * statistics.median(_one(index, insides, c) for c in _some(index, 0, 5))
             )
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
     return {"searched": searched, "pairs": pairs, "search_mb": round(peak, 1), "columns": columns}
 
 
-def _make(folder: Path, photos: int, dimensions: int) -> list[str]:
-    """An index of made-up rows; their contents in order."""
+def _make(folder: Path, photos: int, dimensions: int) -> None:
+    """An index of made-up rows."""
     index = PhotoIndex(folder, "made-up", "1", lambda: dimensions)
-    contents: list[str] = []
     for rows in _rows(photos, dimensions):
         index.add(rows)
-        contents += [row.traits.content for row in rows]
-    return sorted(contents)
+
+
+def _some(index: PhotoIndex, start: int, count: int) -> list[str]:
+    """Contents of the index, in order: not all at once, which would take more memory than the search."""
+    return [name.decode() for name in unpacked_ids(index.ids()[start : start + count])]
 
 
 def _one(index: PhotoIndex, insides: PhotoIndex, content: str) -> float:

@@ -34,11 +34,11 @@ _OTHER_BLOCK = 4096
 _ROUNDING = 1e-4
 """The largest error of a product in single precision."""
 
-_VECTORS_AT_ONCE = 4096
+_VECTORS_AT_ONCE = 1024
 _TOLD_AT_ONCE = 4096
 _MOST_OUTSIDE = 16_384
 """Rows that no backfill compared, held in memory at a time: 80 MB."""
-_WHOLE_TABLE = 50
+_WHOLE_TABLE = 14
 """When more than one row in so many is needed, all rows are read in order, which is faster than reading each
 by its id."""
 _MOST_WAITING = 1 << 20
@@ -343,7 +343,7 @@ def _met_inside(
     whole = of.made(WholeIndex)
     for fresh, other in whole.near_by_hash(mine):
         keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
-        yield fresh[keep], whole.contents[other[keep]]
+        yield fresh[keep], whole.contents(other[keep])
 
 
 def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: Sequence[str]) -> _Pairs:
@@ -475,7 +475,7 @@ def _exact(
                 )
             cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
         yield _Pairs(
-            fresh=one[keep], others=whole.contents[two[keep]], distances=distances[keep],
+            fresh=one[keep], others=whole.contents(two[keep]), distances=distances[keep],
             apart=np.abs(rows.captured[one[keep]] - whole.captured[two[keep]]), cosines=cosines[keep],
             unlike=np.zeros(int(keep.sum()), bool),
         )  # fmt: skip
@@ -490,7 +490,12 @@ def _with_vectors(
         return
     needed = np.unique(other)
     if len(needed) * _WHOLE_TABLE >= len(whole):
-        read = index.all_vectors()
+
+        def has_pairs(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+            places = whole.places_of(ids)
+            return needed[np.minimum(np.searchsorted(needed, places), len(needed) - 1)] == places
+
+        read = index.all_vectors(has_pairs)
     else:
         slices = (needed[at : at + _VECTORS_AT_ONCE] for at in range(0, len(needed), _VECTORS_AT_ONCE))
         read = (index.vectors_by_id(whole.ids[places]) for places in slices)

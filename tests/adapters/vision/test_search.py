@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dedupd.adapters.index import heads
+from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.vision import search, whole_index
@@ -406,6 +407,8 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
         patch.setattr(whole_index, "FEW", 0)
         patch.setattr(whole_index, "_HASHES", (3, 20))
         patch.setattr(whole_index, "_GATHERED", 5)
+        patch.setattr(whole_index, "_VECTORS", 4)
+        patch.setattr(whole_index, "_A_FEW", 30)
         patch.setattr(whole_index, "_TILE", (7, 11))
         patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
         patch.setattr(search, "_VECTORS_AT_ONCE", 5)
@@ -463,3 +466,15 @@ def test_what_came_since_is_found_too(tmp_path: Path) -> None:
     assert len(found(index, more, None)) == 1
     store(index, np.eye(2, DIMENSIONS, dtype=np.float32), far_hashes(2))
     assert len(found(index, [*first, *more], None)) == 1, "other vectors of the same contents"
+
+
+def test_rows_that_the_index_does_not_answer_for_disturb_no_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    names = store(index, np.full((5, DIMENSIONS), 1 / 16, np.float32), far_hashes(5))
+    others = [names[0], *names[3:]]
+    # As when the disk failed while two were taken out.
+    monkeypatch.setattr(index, "_known", ContentSet(others))
+    pairs = {(p.a, p.b) for p in found(index, others, None)}
+    assert pairs >= set(combinations(sorted(others), 2))
