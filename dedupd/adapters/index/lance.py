@@ -65,7 +65,7 @@ _KEEP_VERSIONS = timedelta(hours=1)
 """Older versions are kept for this long: recovery uses them."""
 _MANIFESTS_TO_TRY = 5
 _FEW = 2000
-_BATCH, _VECTORS = 8192, 1024
+_BATCH, _VECTORS = 8192, 2048
 """Rows read at a time, and rows with vectors."""
 
 

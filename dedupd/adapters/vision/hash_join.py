@@ -25,7 +25,7 @@ from dedupd.adapters.vision.hashes import RADIUS
 _LONGER = 240_000
 """Number of hashes from which on four substrings are faster than five. (Three were faster from four million on, but
 their tables take far more memory, and this is a small part of a search.)"""
-_AT_ONCE = 1 << 17
+_AT_ONCE = 1 << 16
 """Pairs of hashes tested at a time, and pairs in one part of the answer."""
 _KEYED = 1 << 14
 """Hashes of which the keys are made at a time: what fits into a processor's cache."""

@@ -19,6 +19,7 @@ from dedupd.adapters.index.content_set import packed_ids, unpacked_ids
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
+from dedupd.adapters.vision.found_before import FoundBefore
 from dedupd.adapters.vision.hash_join import (
     HashTables,
     count_up,
@@ -86,6 +87,7 @@ class WholeIndex:
         )
         self._made_tables: dict[bool, HashTables] = {}
         """Tables of all rows, and of those without a clock."""
+        self._found_before = FoundBefore(len(self.ids), None)
         del packed
         if len(self) >= _MANY_ROWS:
             give_back_memory()
@@ -96,6 +98,16 @@ class WholeIndex:
     def contents(self, places: Places) -> NDArray[np.bytes_]:
         """(P,) content ids of the rows at these places, 64 hex digits each."""
         return unpacked_ids(self._names[self._rank[places]])
+
+    def places(self, contents: Sequence[str]) -> Places:
+        """The places of the rows of these contents, which all have one."""
+        return self._by_name[np.searchsorted(self._names, packed_ids(contents))].astype(np.intp)
+
+    def found_before(self, bar: float | None) -> FoundBefore:
+        """What searches by this bar found since this was made."""
+        if self._found_before.bar != bar:
+            self._found_before = FoundBefore(len(self), bar)
+        return self._found_before
 
     def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
         """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
@@ -123,25 +135,27 @@ class WholeIndex:
         """The places of the rows with these ids."""
         return self._by_id[np.searchsorted(self.ids, ids, sorter=self._by_id)].astype(np.intp)
 
-    def near_by_hash(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """All pairs within RADIUS that may be of one moment by their clocks; and some more."""
-        for places, theirs in self._sides(rows):
-            for one, other in self._near_by_hash(rows.phashes[places], theirs):
+    def near_by_hash(self, rows: PhotoRows, left: Chosen | None = None) -> Iterator[Pairs]:
+        """All pairs within RADIUS that may be of one moment by their clocks; and some more. `left`: with these
+        rows, None: with all."""
+        for places, theirs in self._sides(rows, left):
+            every = bool(np.isnan(rows.captured[places[0]]))
+            for one, other in self._near_by_hash(rows.phashes[places], theirs, every=every):
                 yield places[one], other
         for one, other in self._of_one_moment(rows):
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(self, rows: PhotoRows, bar: float) -> Iterator[Pairs]:
+    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more."""
+        and some more. `left`: with these rows, None: with all."""
         if self._heads is None or rows.vectors is None:
             return
         directions, heads = self._heads
         asked, least = directions.asked(rows.vectors), bar - SLACK
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
-        for places, theirs in self._sides(rows):
+        for places, theirs in self._sides(rows, left):
             mine, chosen = asked[places], theirs
             if len(places) <= _A_FEW:
                 chosen = self._first_steps.reaching(mine, least, theirs)
@@ -166,20 +180,27 @@ class WholeIndex:
         assert self._heads is not None
         return FirstSteps(*self._heads)
 
-    def _sides(self, rows: PhotoRows) -> Iterator[tuple[Places, Chosen | None]]:
+    def _sides(self, rows: PhotoRows, left: Chosen | None) -> Iterator[tuple[Places, Chosen | None]]:
         """Photos, and which rows each of them is compared with (None: all).
 
         Two different clock times exclude a pair: so most of a library need not be compared.
         """
         undated = np.isnan(rows.captured)
-        for mine, theirs in ((undated, None), (~undated, self._undated)):
+        without = self._undated if left is None else left[np.isnan(self.captured[left])]
+        for mine, theirs in ((undated, left), (~undated, without)):
             if mine.any() and (theirs is None or len(theirs)):
                 yield np.flatnonzero(mine), theirs
 
-    def _near_by_hash(self, phashes: NDArray[np.uint64], theirs: Chosen | None) -> Iterator[Pairs]:
+    def _near_by_hash(
+        self, phashes: NDArray[np.uint64], theirs: Chosen | None, *, every: bool
+    ) -> Iterator[Pairs]:
         count = len(self) if theirs is None else len(theirs)
         if len(phashes) >= FEW and len(phashes) * count >= MANY:
-            yield from self._tables(theirs).meeting(phashes)
+            left = np.ones(len(self), bool) if theirs is None else np.zeros(len(self), bool)
+            if theirs is not None:
+                left[theirs] = True
+            for one, other in self._tables(every=every).meeting(phashes):
+                yield one[left[other]], other[left[other]]
             return
         for f in range(0, len(phashes), _HASHES[0]):
             some = phashes[f : f + _HASHES[0]]
@@ -190,9 +211,9 @@ class WholeIndex:
                 if len(one):
                     yield one + f, other + o if theirs is None else theirs[o + other].astype(np.intp)
 
-    def _tables(self, theirs: Chosen | None) -> HashTables:
-        if (every := theirs is None) not in self._made_tables:
-            self._made_tables[every] = HashTables(self.phashes, theirs)
+    def _tables(self, *, every: bool) -> HashTables:
+        if every not in self._made_tables:
+            self._made_tables[every] = HashTables(self.phashes, None if every else self._undated)
             if len(self) >= _MANY_ROWS:
                 give_back_memory()
         return self._made_tables[every]

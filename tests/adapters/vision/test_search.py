@@ -16,7 +16,7 @@ from dedupd.adapters.index import heads
 from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision import search, whole_index
+from dedupd.adapters.vision import found_before, search, whole_index
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hash_join import hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
@@ -394,9 +394,19 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 10_000), tables=st.booleans(), all_vectors=st.booleans(), few=st.integers(1, 40))
+@given(
+    seed=st.integers(0, 10_000), tables=st.booleans(), all_vectors=st.booleans(), few=st.integers(1, 40),
+    before=st.integers(0, 4), most=st.sampled_from([40, 10_000]),
+)  # fmt: skip
 def test_across_the_library_the_pairs_are_those_of_each_with_each(
-    tmp_path_factory: pytest.TempPathFactory, *, seed: int, tables: bool, all_vectors: bool, few: int
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    seed: int,
+    tables: bool,
+    all_vectors: bool,
+    few: int,
+    before: int,
+    most: int,
 ) -> None:
     index, phashes, clocks = clocked_index(tmp_path_factory)
     rows = index.rows([content(number) for number in range(90)])
@@ -413,6 +423,11 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
         patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
         patch.setattr(search, "_VECTORS_AT_ONCE", 5)
         patch.setattr(search, "_MOST_WAITING", 50)
+        patch.setattr(search, "_WORTH_KEEPING", 2)
+        patch.setattr(found_before, "MOST", most)
+        for _ in range(before):  # what was asked before, by this bar or another, changes nothing
+            asked = [rows.contents[place] for place in rng.permutation(90)[: rng.integers(1, 50)]]
+            found(index, asked, None, rng.choice([BAR, BAR, BAR, 0.95, None]))
         told = found(index, fresh, None)
     assert rows.vectors is not None
     cosines = np.round(rows.vectors.astype(np.float64) @ rows.vectors.T, 5)
