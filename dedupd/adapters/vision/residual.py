@@ -30,6 +30,8 @@ _FAINTLY_UNLIKE = 0.75
 """For writing in dim light, on one of the two."""
 _CHANGED = 24.0
 """Grey levels by which a pixel must differ to count as painted over."""
+_FEWEST_CHANGED = 12
+"""Pixels, at least."""
 _DRAWN = 0.9
 _LOW_SIGMA = 2.0
 _STEP = 2
@@ -246,7 +248,7 @@ class Residual:
             return Local(0.0, 1.0, np.zeros_like(x), inner)
         of_x, of_y = ((_at(plane, places) ** 2).mean() + 1e-3 for plane in (x, y))
         gain = float(np.sqrt(of_y / of_x))
-        x, y = x * min(1.0, gain), y * min(1.0, 1 / gain)
+        x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
         size, noise = (box, box), floor * floor
         both = cv2.blur(x * y, size) + noise
         each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
@@ -438,10 +440,12 @@ class Residual:
         """
         x, y = rest.planes
         # Resampling shifts strong edges by many grey levels too, but keeps their structure.
-        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
-        changed = (np.abs(x - y) > _CHANGED) & local.inner & drawn
-        count = int(changed.sum())
-        if not 12 <= count <= 0.05 * changed.size:
+        changed = (cv2.absdiff(x, y) > _CHANGED) & local.inner
+        if np.count_nonzero(changed) < _FEWEST_CHANGED:
+            return {}
+        changed &= cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
+        count = np.count_nonzero(changed)
+        if not _FEWEST_CHANGED <= count <= 0.05 * changed.size:
             return {}
         spots = changed.astype(np.uint8)
         elsewhere = local.correlation[local.inner & (cv2.dilate(spots, _square(23 * scale)) == 0)]
