@@ -35,7 +35,7 @@ _SAMPLE, _GROWN = 2000, 4
 """Vectors from which directions are learned, at most; and the growth of a table after which they are learned
 anew."""
 _AT_ONCE = 16_384
-_FEW_AT_ONCE = 1024
+_FEW_AT_ONCE = 4096
 """Rows compared with a few vectors at a time: what fits into a processor's cache."""
 _SPREAD = 5.0
 """Standard deviations that the range of a byte covers; larger values are cut off, which counts as rounding.
@@ -124,8 +124,10 @@ class FirstSteps:
             bounds = some @ mine
             bounds += self._rest[at, None] * rest
             bounds += self._error[at, None] * head
-            over = np.flatnonzero((bounds >= least).any(axis=1))
-            found.append(start + over if among is None else among[start + over].astype(np.intp))
+            highest = bounds.max(axis=1) if len(asked) > 1 else bounds[:, 0]
+            over = (highest >= least).nonzero()[0]
+            if len(over):
+                found.append(start + over if among is None else among[start + over].astype(np.intp))
         return np.concatenate(found)
 
 

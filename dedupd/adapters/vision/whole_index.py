@@ -35,7 +35,7 @@ FEW, MANY = 64, 2_000_000
 """Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
-_HASHES = 8, 1 << 15
+_HASHES = 8, 1 << 13
 """Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
 _VECTORS = 1024
 """Vectors read at a time."""
@@ -112,6 +112,8 @@ class WholeIndex:
     def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
         """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
         asked = np.unique(packed_ids(contents))
+        if len(self) >= _MANY_ROWS and len(asked) >= FEW:
+            give_back_memory()  # what the last search left scattered
         at = np.minimum(np.searchsorted(self._names, asked), len(self) - 1)
         places = (
             self._by_name[at[self._names[at] == asked]].astype(np.intp) if len(self) else np.empty(0, np.intp)

@@ -411,7 +411,7 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
     index, phashes, clocks = clocked_index(tmp_path_factory)
     rows = index.rows([content(number) for number in range(90)])
     rng = np.random.default_rng(seed)
-    fresh = [rows.contents[place] for place in rng.permutation(90)[:few]]
+    fresh = [rows.contents[int(place)] for place in rng.permutation(90)[:few]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(whole_index, "MANY", 0 if tables else 1_000_000)
         patch.setattr(whole_index, "FEW", 0)
@@ -426,8 +426,8 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
         patch.setattr(search, "_WORTH_KEEPING", 2)
         patch.setattr(found_before, "MOST", most)
         for _ in range(before):  # what was asked before, by this bar or another, changes nothing
-            asked = [rows.contents[place] for place in rng.permutation(90)[: rng.integers(1, 50)]]
-            found(index, asked, None, rng.choice([BAR, BAR, BAR, 0.95, None]))
+            asked = [rows.contents[int(place)] for place in rng.permutation(90)[: int(rng.integers(1, 50))]]
+            found(index, asked, None, (BAR, BAR, BAR, 0.95, None)[int(rng.integers(5))])
         told = found(index, fresh, None)
     assert rows.vectors is not None
     cosines = np.round(rows.vectors.astype(np.float64) @ rows.vectors.T, 5)
