@@ -31,6 +31,10 @@ class NotYet(Stays):
     """It does not move now, but later; the decision stands."""
 
 
+_Folder = tuple[frozenset[str], dict[str, Unit]]
+"""The names in a folder, if they come from the disk; and its units of more than the photo."""
+
+
 class Companions:
     """Which files belong to a photo, and whether its keeper has the same ones. Reads each folder once.
 
@@ -40,7 +44,13 @@ class Companions:
 
     def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, scope: Scope | None = None) -> None:
         self._ledger, self._disk, self._root, self._scope = ledger, disk, root, scope
-        self._folders: dict[str, tuple[frozenset[str], dict[str, Unit]]] = {}
+        self._folders: dict[str, _Folder] = {}
+        self._before: dict[str, _Folder] = {}
+        """Folders read before the last `turn`, and not asked about since."""
+
+    def turn(self) -> None:
+        """Go on to the next month: a folder that it has in common with this one is not read again, others are forgotten."""
+        self._before, self._folders = self._folders, {}
 
     def unit(self, path: str) -> Unit:
         """The unit whose photo lies at `path`, with the edits that names alone do not tell.
@@ -75,12 +85,16 @@ class Companions:
         """The unit by names alone."""
         return self._in_folder(path.rpartition("/")[0])[1].get(path) or Unit(photo=path)
 
-    def _in_folder(self, folder: str) -> tuple[frozenset[str], dict[str, Unit]]:
-        """The names in the folder, and their units."""
+    def _in_folder(self, folder: str) -> _Folder:
         if folder not in self._folders:
-            names = frozenset(self._names(folder))
-            self._folders[folder] = names, units_in(names)
+            self._folders[folder] = self._before.get(folder) or self._units_in(folder)
         return self._folders[folder]
+
+    def _units_in(self, folder: str) -> _Folder:
+        # An export of a whole library may be one folder: kept is only what names alone do not tell at once.
+        names = self._names(folder)
+        units = {photo: unit for photo, unit in units_in(names).items() if unit != Unit(photo=photo)}
+        return frozenset(names if self._scope is not None else ()), units
 
     def _is_edit(self, original: str, version: str) -> bool | None:
         """See core.units.is_edit; a person who said that the two are the same has decided it."""
@@ -98,8 +112,7 @@ class Companions:
 
     def _names(self, folder: str) -> list[str]:
         if self._scope is None:
-            rows = self._ledger.files.in_folder(self._root.id, folder)
-            return [r.path for r in rows if r.absent_since is None]
+            return self._ledger.files.paths_in(self._root.id, folder)
 
         def unreadable(at: str, sentence: str) -> None:
             raise NotYet(sentence)

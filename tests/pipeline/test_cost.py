@@ -6,9 +6,14 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from dedupd.adapters.ledger import Ledger
+from dedupd.adapters.ledger.file_rows import FileRows
+from dedupd.core.photo import FileStat, FileState
 from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.ingest import ingest
+from dedupd.pipeline.move_orders import Companions
 from dedupd.ports import FileRequest, Ingested
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision
@@ -75,6 +80,59 @@ def statements_of_one_more(at: Path, photos: int) -> int:
 def test_one_more_photo_in_a_month_of_many_asks_no_more_questions(tmp_path: Path) -> None:
     few, many = (statements_of_one_more(tmp_path / str(photos), photos) for photos in (2, 62))
     assert many - few < 10, "what is asked of each photo of the month is asked of all at once"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Folders whose names were read from the ledger."""
+    folders: list[str] = []
+    real = FileRows.paths_in
+    monkeypatch.setattr(
+        FileRows, "paths_in", lambda rows, root, at: folders.append(at) or real(rows, root, at)
+    )
+    return folders
+
+
+def test_one_folder_of_many_months_is_read_once_for_all(tmp_path: Path, read: list[str]) -> None:
+    """A flat export: each month read the whole of it, twice."""
+    shelf, month = Shelf(tmp_path), 32 * 86400.0
+    for number in range(4):
+        shelf.pair(f"a{number}.jpg", f"b{number}.jpg", f"scene {number}", captured=1e9 + number * month)
+    shelf.look()
+    assert read == [""] and len(shelf.ledger.months.all()) == len(shelf.proposals()) == 4
+
+    read.clear()
+    grouped: list[int] = []
+    stat = FileStat(size=1, mtime_ns=1, ctime_ns=1, dev=1, ino=1)
+
+    def others_work() -> bool:
+        if len(grouped) == 1:  # between the first month and the second
+            with shelf.ledger.transaction():
+                shelf.ledger.files.add(shelf.row.id, "a1.xmp", stat, FileState.COMPANION)
+            grouped.append(-1)
+        return False
+
+    library = shelf.library
+    library.grouper.regroup(
+        everything=True, stop=others_work,
+        on_progress=lambda phase, done, total: grouped.append(done) if phase == "group" else None,
+    )  # fmt: skip
+    assert len(grouped) == 5 and read == ["", ""], "what came in between is not overlooked"
+    shelf.close()
+
+
+def test_folders_of_other_months_are_not_kept(tmp_path: Path, read: list[str]) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.pair("2000/01/a.jpg", "2000/01/b.jpg")
+    shelf.look()
+    read.clear()
+    companions = Companions(shelf.ledger, shelf.library.roots._disk, shelf.row)
+    for turns in (0, 1, 2):
+        for _ in range(turns):
+            companions.turn()
+        companions.unit("2000/01/a.jpg")
+    assert read == ["2000/01"] * 2
+    shelf.close()
 
 
 class Blind(FakeVision):
