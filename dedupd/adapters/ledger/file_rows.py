@@ -338,7 +338,8 @@ class FileRows(LedgerPart):
 
     def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
         """Files in a state that are on the disk."""
+        of_root = "" if root is None else "AND root=:root"
         return self._link.execute(
-            "SELECT count(*) FROM files WHERE state=? AND absent_since IS NULL AND (? IS NULL OR root=?)",
-            (state, root, root),
+            f"SELECT count(*) FROM files WHERE state=:state AND absent_since IS NULL {of_root}",
+            {"state": state, "root": root},
         ).fetchone()[0]

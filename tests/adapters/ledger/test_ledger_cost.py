@@ -13,6 +13,7 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.core.photo import Evidence, FileStat, FileState, Relation
 from dedupd.core.records import MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, MoveState
+from dedupd.pipeline.review import status_view
 
 SMALL, LARGE = 6, 96
 """Months of ten photos each; of each month one is held."""
@@ -117,6 +118,15 @@ def test_a_question_about_a_few_rows_reads_a_few(
 ) -> None:
     small, large = (steps(ledger, act) for ledger in ledgers)
     assert large < 1.5 * small + 40, "sixteen times the library, and the same answer"
+
+
+def test_status_counts_the_photos_once(ledgers: list[Ledger]) -> None:
+    """It is asked for twice a second by whoever watches an import."""
+    small, large = (
+        steps(ledger, lambda ledger: status_view(ledger, [ROOT], daemon="running", now=0.0))
+        for ledger in ledgers
+    )
+    assert (large - small) / (LARGE - SMALL) < 200, "for a month of nine photos, a group and a move"
 
 
 def test_the_history_is_paged_newest_first_of_all_or_of_a_month(ledgers: list[Ledger]) -> None:
