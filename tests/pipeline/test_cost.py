@@ -173,3 +173,13 @@ def test_memory_does_not_grow_with_what_waits_nor_with_the_library(tmp_path: Pat
         assert peak(lambda: ingest(ledger, eyes, clock)) < 3
         assert len(set(eyes.looked)) == len(eyes.looked) == photos
         assert peak(lambda: Comparison(ledger, eyes, clock).ensure_complete()) < 1.5
+
+
+def test_a_look_at_one_large_folder_needs_little_for_each_file(tmp_path: Path) -> None:
+    """A flat export, or twenty thousand files dropped at once: the daemon holds 100 MB at most."""
+    shelf, files = Shelf(tmp_path), 1000
+    for number in range(files):
+        shelf.path(f"{number}.jpg").touch()
+    assert shelf.library.roots.reconcile().new == files
+    assert peak(shelf.library.roots.reconcile) * 1e6 / files < 1900
+    shelf.close()

@@ -66,11 +66,12 @@ class FolderWalk:
         below: list[str] = []
         try:
             with self._top.folder(folder) as fd, os.scandir(fd) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                found = sorted(entries, key=lambda entry: entry.name, reverse=True)
                 names = frozenset(entry.name for entry in found)
                 if folder and not self._opens(folder, (), names):
                     return [], []
-                for entry in found:
+                while found:  # each entry keeps its stat, and a folder may hold all of a library
+                    entry = found.pop()
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     with suppress(FileNotFoundError):  # gone since the listing: the others are there
                         self._sort(entry, path, names, files, below)
