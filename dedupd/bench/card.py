@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.adapters.vision.worker_process import worker_environment
+from dedupd.bench.random_weights import random_weights
 from dedupd.bench.speed import Progress, Spread, machine
 from dedupd.core.photo import FileStat, Unreadable
 from dedupd.errors import DedupdError
@@ -26,11 +27,6 @@ _PAINTED = 48
 """Photos that are painted; the others are the same with another comment in front: as slow to read, and other bytes."""
 _EVERYTHING = 256
 _NO_CARD, _DECODING = "0", "decoding"
-_RANDOM_WEIGHTS = """
-import sys, torch, open_clip
-torch.manual_seed(1)
-torch.save(open_clip.create_model("ViT-B-32", pretrained=None).state_dict(), sys.argv[1])
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +52,7 @@ def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) ->
     with tempfile.TemporaryDirectory(prefix="dedupd-card-") as temporary:
         folder = Path(temporary)
         on_progress("paint", 0, 1)
-        weights = folder / "ViT-B-32.pt"
-        _run(["-c", _RANDOM_WEIGHTS, str(weights)])
+        model = random_weights(folder)
         files = list(painted(folder / "Pictures", photos, megapixels))
         engine = _run(["-m", "dedupd.adapters.vision.accelerators", "all", "0.9"])
         ways = [_DECODING, "all", _NO_CARD] if "cuda" in engine or "mps" in engine else [_NO_CARD]
@@ -65,7 +60,7 @@ def measure(photos: int, megapixels: float, runs: int, on_progress: Progress) ->
         for done in range(runs):
             for way in ways:
                 on_progress("the cores" if way == _NO_CARD else "cards", done, runs)
-                found[way].append(read(files, f"open_clip:ViT-B-32@{weights}", way, folder))
+                found[way].append(read(files, model, way, folder))
     named = {
         "cards_decoding": found.get(_DECODING, []),
         "with_cards": found.get("all", []),

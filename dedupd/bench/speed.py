@@ -83,11 +83,13 @@ def measure_folder(folder: Path, megapixels: float, runs: int, on_progress: Prog
     """The same for an existing folder."""
     ours: list[dict[str, Any]] = []
     naive: list[dict[str, Any]] = []
-    for done in range(runs):
-        on_progress("scan", done, runs)
-        ours.append(json.loads(_run("dedupd.bench.speed", str(folder))))
-        on_progress("naive", done, runs)
-        naive.append(json.loads(_run("dedupd.bench.naive", str(folder))))
+    with tempfile.TemporaryDirectory(prefix="dedupd-naive-") as temporary:
+        model = _run("dedupd.bench.naive", "--model", temporary)
+        for done in range(runs):
+            on_progress("scan", done, runs)
+            ours.append(json.loads(_run("dedupd.bench.speed", str(folder))))
+            on_progress("naive", done, runs)
+            naive.append(json.loads(_run("dedupd.bench.naive", str(folder), model)))
     peers: dict[str, float] = {}
     for tool in others.installed():
         on_progress(tool.name, 0, 1)

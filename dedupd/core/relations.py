@@ -82,8 +82,27 @@ def relatable(a: Traits, b: Traits, hash_distance: int, *, same_month: bool) -> 
     if same_month:
         return True
     if a.captured is not None and b.captured is not None:
-        return abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
+        return not _two_moments(a, b)
     return hash_distance <= bars.TWIN_BITS or not twins(a, b)
+
+
+def similar_at_best(a: Traits, b: Traits, pair: Candidate) -> bool:
+    """Whether two photos of one month are look-alikes and no more, whatever an alignment would find: their clocks say that
+    they are two moments, and that they resemble each other their vectors say. Most pairs of a camera's month are such.
+
+    Still aligned: pages, of which other text is found only so; and what the hashes take for one picture.
+    """
+    if pair.cosine is None or pair.hash_distance <= bars.TWIN_BITS or a.text_like or b.text_like:
+        return False
+    return _two_moments(a, b)
+
+
+def _two_moments(a: Traits, b: Traits) -> bool:
+    """Whether the clocks of both allow neither a copy nor a burst."""
+    if a.captured is None or b.captured is None:
+        return False
+    one_camera = bool(a.camera) and a.camera == b.camera
+    return abs(a.captured - b.captured) > (bars.ONE_MOMENT_SECONDS if one_camera else bars.SAME_INSTANT)
 
 
 def one_in_two_forms(a: Traits, b: Traits) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
 from dedupd.core.records import DeferredRow, FileRow, PairRow
-from dedupd.core.relations import MEASURES, may_be_burst, relatable
+from dedupd.core.relations import MEASURES, may_be_burst, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, ingest_files
@@ -146,8 +146,7 @@ class Comparison:
                 return False
             begun = True
             pairs, more = self._chosen(part, search)
-            self._keep_unlike([p for p in pairs if p.unlike])
-            unproven = self._prove([p for p in pairs if not p.unlike], progress, len(part.fresh), stop)
+            unproven = self._prove(self._worth_aligning(pairs), progress, len(part.fresh), stop)
             if unproven is None:
                 return False
             done = set(part.fresh) - unproven - lacking
@@ -207,7 +206,7 @@ class Comparison:
         for part in self.vision.candidates(row.content, among, *self._bars(search)):
             found: dict[tuple[str, str], Candidate] = {}
             self._gather(found, part, search)
-            failed = self._prove(_met_together(found.values()), quiet, 1, stop)
+            failed = self._prove(self._worth_aligning(_met_together(found.values())), quiet, 1, stop)
             if failed is None:
                 return None
             unproven |= failed
@@ -335,11 +334,18 @@ class Comparison:
             ):
                 found[pair.a, pair.b] = pair
 
-    def _keep_unlike(self, pairs: Sequence[Candidate]) -> None:
-        """Look-alikes of which the small pictures said all: they may be shown as such."""
-        rows = [_measured(pair, None, self._model) for pair in self._measured_before(pairs)]
+    def _worth_aligning(self, pairs: Sequence[Candidate]) -> list[Candidate]:
+        """Keep look-alikes of which small pictures or clocks said all: they may be shown as such. Returns the others."""
+        traits = self._ledger.contents.traits({c for p in pairs for c in (p.a, p.b)})
+
+        def said(pair: Candidate) -> bool:
+            a, b = traits.get(pair.a), traits.get(pair.b)
+            return pair.unlike or (a is not None and b is not None and similar_at_best(a, b, pair))
+
+        rows = [_measured(p, None, self._model) for p in self._measured_before([p for p in pairs if said(p)])]
         with self._ledger.transaction():
             self._ledger.pairs.put(rows)
+        return [p for p in pairs if not said(p)]
 
     def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""

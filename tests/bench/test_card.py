@@ -51,6 +51,7 @@ def test_with_cards_and_without_by_turns(
 
     monkeypatch.setattr(card, "read", read)
     monkeypatch.setattr(card, "_run", lambda words: engine)
+    monkeypatch.setattr(card, "random_weights", lambda folder: "open_clip:ViT-B-32@weights.pt")
     assert main(["bench", "speed", "--card", "--photos", "4", "--megapixels", "0.1", "--runs", "2"]) == 0
     assert asked == ways * 2
     told = capsys.readouterr().out

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dedupd.bench import others, speed
+from dedupd.adapters.vision.embedders.open_clip import DEFAULT_OPEN_CLIP
+from dedupd.adapters.vision.embedders.registry import parse
+from dedupd.bench import naive, others, speed
 from dedupd.bench.camera import paint, shots
+from dedupd.errors import DedupdError
 
 
 def test_of_ten_photos_eight_are_different_one_is_a_byte_copy_and_one_saved_again(tmp_path: Path) -> None:
@@ -39,6 +42,8 @@ def test_the_different_ones_are_three_of_a_place(photos: int, different: int) ->
 
 def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(others, "installed", list)
+    usual = speed._run
+    monkeypatch.setattr(speed, "_run", lambda *words: "lite0-gem/1" if "--model" in words else usual(*words))
     steps: list[str] = []
     found = speed.measure(10, 0.1, 1, lambda phase, done, total: steps.append(phase))
     told = asdict(found)
@@ -49,10 +54,27 @@ def test_a_tiny_run_tells_all_that_was_promised(monkeypatch: pytest.MonkeyPatch)
     assert promised <= told.keys()
     assert (found.photos, found.megapixels, found.runs, found.peers) == (10, 0.1, 1, {})
     assert found.pairs >= 1
+    assert "lite0-gem/1" in found.naive
     assert min(found.read_ms, found.pair_ms, found.peak_mb, found.naive_s, found.ratio_to_naive) > 0
     assert 0 < found.system_share < 1
     assert all(each.least <= told[name] <= each.greatest for name, each in found.spread.items())
     assert steps == ["paint", "scan", "naive"]
+
+
+def test_the_naive_way_has_vit_b_32_whatever_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(naive, "random_weights", lambda folder: f"open_clip:ViT-B-32@{folder}/ViT-B-32.pt")
+    monkeypatch.setattr(naive, "choose", lambda setting: (parse("lite0"), ""))
+    assert naive.model_here(tmp_path) == f"open_clip:ViT-B-32@{tmp_path}/ViT-B-32.pt"
+
+    def not_here(folder: Path) -> str:
+        raise DedupdError("open_clip is not here")
+
+    monkeypatch.setattr(naive, "random_weights", not_here)
+    assert naive.model_here(tmp_path) == "lite0-gem/1"
+    monkeypatch.setattr(naive, "choose", lambda setting: (parse(DEFAULT_OPEN_CLIP), ""))
+    assert naive.model_here(tmp_path) == DEFAULT_OPEN_CLIP
 
 
 def test_what_reads_for_the_worker_counts_with_it() -> None:

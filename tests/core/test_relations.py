@@ -14,6 +14,7 @@ from dedupd.core.relations import (
     classify,
     provable,
     relatable,
+    similar_at_best,
     thresholds_for,
     twins,
     worth_a_closer_look,
@@ -481,11 +482,51 @@ def test_what_is_not_aligned_for_its_clock_could_be_nothing_across_months(
         assert judge(a, b, m, cosine=cosine, distance=18, same_month=False) is None
 
 
+@given(
+    m=MEASURES,
+    apart=st.floats(0, 200),
+    cosine=st.floats(0.7, 1.0),
+    distance=st.integers(0, 32),
+    cameras=st.sampled_from(
+        [("", ""), (SHOT["camera"], ""), (SHOT["camera"], "Other|Two|8"), (SHOT["camera"],) * 2]
+    ),
+    text=st.booleans(),
+)
+def test_what_is_not_aligned_within_a_month_is_what_it_would_be_aligned(
+    m: Measures, apart: float, cosine: float, distance: int, cameras: tuple[str, str], text: bool
+) -> None:
+    a = replace(A, captured=1000.0, camera=cameras[0], text_like=text)
+    b = replace(B, captured=1000.0 + apart, camera=cameras[1])
+    if not similar_at_best(a, b, Candidate(a="a", b="b", cosine=cosine, hash_distance=distance)):
+        return
+    aligned, bare = (judge(a, b, x, cosine=cosine, distance=distance) for x in (m, None))
+    if aligned is None:  # too little texture where they overlap
+        assert bare is None or m.band_std < 1.0
+        return
+    assert bare is not None
+    assert (outcome(bare), bare.why) == (outcome(aligned), aligned.why) == ("similar", aligned.why)
+
+
+def test_what_is_worth_aligning_within_a_month() -> None:
+    one = replace(A, **SHOT)  # type: ignore[arg-type]
+    soon, later = replace(one, content="b", captured=1040.0), replace(one, content="b", captured=1046.0)
+    far = Candidate(a="a", b="b", cosine=0.9, hash_distance=18)
+    assert similar_at_best(one, later, far)
+    assert not similar_at_best(one, soon, far), "may be a burst"
+    assert similar_at_best(one, replace(soon, camera="Other|Two|8"), far), "no burst of two cameras"
+    assert not similar_at_best(one, replace(later, captured=1001.0, camera=""), far), "may be a copy"
+    assert not similar_at_best(one, replace(later, captured=None), far), "may be a copy without its date"
+    assert not similar_at_best(one, replace(later, text_like=True), far), "may be another page"
+    assert not similar_at_best(one, later, replace(far, hash_distance=6)), "nearly the same picture"
+    assert not similar_at_best(one, later, replace(far, cosine=None)), "only an alignment tells"
+
+
 def test_what_is_worth_aligning_across_months() -> None:
     one, other = replace(A, **SHOT), replace(B, **SHOT)  # type: ignore[arg-type]
     seconds_later, days_later = replace(other, captured=1040.0), replace(other, captured=1e6)
     assert relatable(one, other, 18, same_month=False)
     assert relatable(one, seconds_later, 18, same_month=False)
+    assert not relatable(one, replace(seconds_later, camera="Other|Two|8"), 18, same_month=False)
     assert not relatable(one, days_later, 0, same_month=False)
     assert relatable(one, days_later, 18, same_month=True)
     assert relatable(one, B, 18, same_month=False)

@@ -41,6 +41,16 @@ def test_photos_of_one_place_on_many_days_cost_no_alignment(
     assert aligned == []
 
 
+def test_photos_of_one_place_at_many_times_of_a_month_cost_no_alignment(
+    shelf: Shelf, aligned: list[ProofRequest]
+) -> None:
+    for number in range(12):
+        shelf.add(f"2010/01/IMG_{number}.jpg", "garden", str(number), captured=DAY * number, camera="one")
+    shelf.look()
+    assert aligned == []
+    assert {str(m.relation) for group in shelf.ledger.groups.all() for m in group.members} == {"similar"}
+
+
 def test_screenshots_of_one_app_cost_no_alignment(shelf: Shelf, aligned: list[ProofRequest]) -> None:
     for number, month in enumerate(MONTHS):
         shelf.add(f"{month}/Screenshot_{number}.png", "chat", str(number), format="PNG", text_like=True)
@@ -81,10 +91,9 @@ def test_photos_that_come_into_one_month_later_are_compared_then(
     shelf: Shelf, aligned: list[ProofRequest]
 ) -> None:
     for number, month in enumerate(MONTHS[:2]):
-        shelf.add(
-            f"{month}/IMG_{number}.jpg", "garden", str(number), captured=31 * DAY * number, camera="one"
-        )
+        shelf.add(f"{month}/IMG_{number}.jpg", "garden", str(number))
     shelf.look()
+    assert aligned == []
     shelf.path(f"{MONTHS[1]}/IMG_1.jpg").rename(shelf.path(f"{MONTHS[0]}/IMG_1.jpg"))
     shelf.look()
     assert len(aligned) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from dedupd.cli.commands.scan import _print
 from dedupd.core.photo import Candidate
@@ -119,6 +120,30 @@ def test_look_alikes_are_shown_without_being_aligned_and_never_move(
     members = [member for group in shelf.ledger.groups.all() for member in group.members]
     assert {(m.role, str(m.relation)) for m in members} == {("review", "similar")}
     assert all("was not compared pixel by pixel" in str(m.evidence.only_here) for m in members)
+
+
+def test_shots_of_other_moments_are_shown_as_look_alikes_and_only_a_burst_or_copy_is_aligned(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(families, "OTHERS", 2)
+    shots = [0.0, 100.0, 200.0, 300.0, 301.0]  # the last two: a burst
+    content = [
+        blake3(
+            shelf.add(
+                f"2024/06/{n}.jpg", "lake", exposure=str(n), camera="Maker|One|7", captured=1000.0 + s
+            ).read_bytes()
+        ).hexdigest()
+        for n, s in enumerate(shots)
+    ]
+    shelf.small("2024/06/sent.jpg", "lake", rendering="sent")
+    shelf.pass_()
+    while shelf.library.grouper.left():
+        shelf.library.grouper.compare_deferred()
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2)), "all are known"
+    moments = {frozenset(pair) for pair in combinations(content, 2)} - {frozenset(content[3:])}
+    proved = {frozenset(pair) for pair in shelf.vision.proved}
+    assert not proved & moments
+    assert len(proved) == 1 + len(shots), "the burst, and each shot with the one that has no date"
 
 
 def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(

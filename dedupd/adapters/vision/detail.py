@@ -67,7 +67,7 @@ class _Place:
 
     finer: Plane
     coarser: tuple[Plane, ...]
-    """The coarser picture resampled to that grid, once for each kind of interpolation."""
+    """The coarser picture resampled to that grid, once for each kind of interpolation that was asked for."""
     step: float
     """Pixels of the grid for one pixel of the coarser picture."""
 
@@ -99,7 +99,7 @@ def compare(a: Pixels, b: Pixels, transform: Affine) -> tuple[Detail, Detail]:
 
 def _compare(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float) -> tuple[Detail, Detail]:
     """`ratio`: pixels of the finer picture for one of the coarser, at least 1."""
-    level = list(_places(finer, coarser, transform, ratio, most=1.0))
+    level = list(_places(finer, coarser, transform, ratio, most=1.0, ways=_INTERPOLATIONS[:1]))
     blurred = _blurred(level)
     if ratio <= bars.ENLARGED_FROM:
         return Detail(blurred=blurred[0]), Detail(blurred=blurred[1])
@@ -107,7 +107,14 @@ def _compare(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float) ->
     return Detail(enlarged=_enlarged(places), blurred=blurred[0]), Detail(blurred=blurred[1])
 
 
-def _places(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float, most: float) -> Iterator[_Place]:
+def _places(
+    finer: Pixels,
+    coarser: Pixels,
+    transform: Affine,
+    ratio: float,
+    most: float,
+    ways: tuple[int, ...] = _INTERPOLATIONS,
+) -> Iterator[_Place]:
     back = cv2.invertAffineTransform(transform)
     step = min(ratio, most)
     for x, y, width, height in _windows(coarser.shape[1], coarser.shape[0]):
@@ -126,7 +133,7 @@ def _places(finer: Pixels, coarser: Pixels, transform: Affine, ratio: float, mos
         to_finer = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2]], np.float64)
         way = _compose(transform, to_finer)
         way = _registered(grid, coarser, way)
-        planes = tuple(_brought(coarser, way, (wide, high), each) for each in _INTERPOLATIONS)
+        planes = tuple(_brought(coarser, way, (wide, high), each) for each in ways)
         yield _Place(grid, planes, step)
 
 

@@ -14,11 +14,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from threading import Lock
 
-import numpy as np
-
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.adapters.vision.metadata import says
+from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
@@ -81,7 +80,7 @@ class _RecentPictures:
 def _prepared(path: str, content: str, side: int) -> align.Prepared:
     # What the file holds is read once, at the first look.
     whole = read_picture(path, content, 2 * side, holds=side == SIDE)
-    pixels = np.asarray(whole.image)
+    pixels = pixels_of(whole.image)
     small = area_resize(pixels, side)
     grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
     # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be

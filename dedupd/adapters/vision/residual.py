@@ -246,7 +246,7 @@ class Residual:
             return Local(0.0, 1.0, np.zeros_like(x), inner)
         of_x, of_y = ((_at(plane, places) ** 2).mean() + 1e-3 for plane in (x, y))
         gain = float(np.sqrt(of_y / of_x))
-        x, y = x * min(1.0, gain), y * min(1.0, 1 / gain)
+        x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
         size, noise = (box, box), floor * floor
         both = cv2.blur(x * y, size) + noise
         each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
