@@ -27,5 +27,6 @@ def _evidence(group: GroupView, path: str) -> str:
     proof = group.evidence.get(path)
     if proof is None:
         return ""
-    confidence = f", {100 * proof.confidence:.0f} % sure" if proof.confidence is not None else ""
+    told = proof.confidence_told
+    confidence = f", {100 * told:.0f} % sure" if told is not None else ""
     return f"({proof.relation}: {group.why.get(path) or 'proven'}{confidence})"

@@ -167,7 +167,10 @@ def _lost(mover: Side, keeper: Side, edge: Edge) -> Iterator[Loss]:
     yield from _behind(mover.holding, keeper.holding)
     m = edge.evidence.measures
     if m is None:
-        yield Loss(aspect=Aspect.AREA, clause="was not compared pixel by pixel")
+        apart = edge.evidence.seconds_apart
+        moment = edge.relation is Relation.SIMILAR and apart is not None and apart > bars.SAME_INSTANT
+        clause = "shows another moment" if moment else "was not compared pixel by pixel"
+        yield Loss(aspect=Aspect.AREA, clause=clause)
     elif m.method != "none":
         yield from _colour(mover, keeper, m, edge.relation)
         yield from _tones(mover, keeper, edge.relation)

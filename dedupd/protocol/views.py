@@ -27,6 +27,12 @@ class EvidenceView(Struct, kw_only=True):
     only_in_keeper: list[str] = field(default_factory=list)
     """What the keeper holds and the member lacks."""
 
+    @property
+    def confidence_told(self) -> float | None:
+        """What people are told: nothing of look-alikes that were never laid over each other, of which only the vectors say
+        something."""
+        return None if self.relation == "similar" and self.overlap is None else self.confidence
+
 
 class GroupView(Struct, kw_only=True):
     """One group: a keeper and the members proven against it. Paths are relative to `root`, as before any

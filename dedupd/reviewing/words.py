@@ -232,8 +232,8 @@ def evidence(view: EvidenceView | None, *, brief: bool = False) -> list[str]:
         said.append(f"cosine {view.cosine:.3f}")
     if view.seconds_apart is not None:
         said.append(apart(view.seconds_apart))
-    if view.confidence is not None:
-        said.append(percent(view.confidence) if brief else f"confidence {percent(view.confidence)}")
+    if (sure := view.confidence_told) is not None:
+        said.append(percent(sure) if brief else f"confidence {percent(sure)}")
     return said
 
 

@@ -144,6 +144,10 @@ def test_shots_of_other_moments_are_shown_as_look_alikes_and_only_a_burst_or_cop
     proved = {frozenset(pair) for pair in shelf.vision.proved}
     assert not proved & moments
     assert len(proved) == 1 + len(shots), "the burst, and each shot with the one that has no date"
+    told = [
+        m.evidence.only_here for g in shelf.ledger.groups.all() for m in g.members if m.relation == "similar"
+    ]
+    assert told and all("shows another moment" in clauses for clauses in told)
 
 
 def test_a_photo_is_not_taken_for_compared_before_the_rest_is_noted(

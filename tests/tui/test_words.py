@@ -93,6 +93,12 @@ def test_when_speaks_of_now_before_and_after() -> None:
     assert [when(t, 1000.0) for t in (None, 1000.0, 940.0, 4600.0)] == ["–", "now", "1 min ago", "in 1 h"]
 
 
+def test_no_confidence_is_told_of_look_alikes_that_were_never_aligned() -> None:
+    bare = EvidenceView(relation="similar", cosine=0.94, confidence=0.0)
+    assert evidence(bare)[1:] == ["cosine 0.940"]
+    assert "confidence 84 %" in evidence(EvidenceView(relation="similar", overlap=0.9, confidence=0.84))
+
+
 def test_evidence_names_only_what_was_measured() -> None:
     assert evidence(None) == []
     assert evidence(EvidenceView(relation="exact", confidence=1.0)) == [
