@@ -44,6 +44,7 @@ def _month(ledger: Ledger, root: int, month: str, number: int) -> MoveOrder:
         ledger.files.read(id, FileState.INDEXED, f"content {id}", month, "folder")
     ledger.files.placed(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
     ledger.months.mark_changed(root, month, 0.0)
+    ledger.deferred.add([f"content {ids[0]}"], f"{root}:{month}", "m", "r")
     member = MemberRow(file=ids[1], role="moved", relation=Relation.COPY, evidence=Evidence(), why="")
     group = ledger.groups.put(root, ids[0], month, [], [member], 0.0)
     return MoveOrder(
@@ -92,6 +93,7 @@ def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
         lambda ledger: ledger.pairs.known([("content 5", "content 7")], "m"),
         lambda ledger: ledger.pairs.measures_of([("content 5", "content 7")]),
         lambda ledger: ledger.pairs.not_compared(["content 5"], "1:2000-03", "m", "r"),
+        lambda ledger: ledger.deferred.count("m", 1, "2000-03"),
         lambda ledger: ledger.groups.with_files([1, 2]),
         lambda ledger: ledger.groups.of_keepers(1, [1, 2]),
         lambda ledger: ledger.journal.held_pairs(["content 2"]),
