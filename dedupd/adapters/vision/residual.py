@@ -30,6 +30,8 @@ _FAINTLY_UNLIKE = 0.75
 """For writing in dim light, on one of the two."""
 _CHANGED = 24.0
 """Grey levels by which a pixel must differ to count as painted over."""
+_FEWEST_CHANGED = 12
+"""Pixels, at least."""
 _DRAWN = 0.9
 _LOW_SIGMA = 2.0
 _STEP = 2
@@ -438,10 +440,12 @@ class Residual:
         """
         x, y = rest.planes
         # Resampling shifts strong edges by many grey levels too, but keeps their structure.
-        drawn = cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
-        changed = (np.abs(x - y) > _CHANGED) & local.inner & drawn
-        count = int(changed.sum())
-        if not 12 <= count <= 0.05 * changed.size:
+        changed = (cv2.absdiff(x, y) > _CHANGED) & local.inner
+        if np.count_nonzero(changed) < _FEWEST_CHANGED:
+            return {}
+        changed &= cv2.dilate((local.correlation < _DRAWN).astype(np.uint8), _square(7 * scale)) > 0
+        count = np.count_nonzero(changed)
+        if not _FEWEST_CHANGED <= count <= 0.05 * changed.size:
             return {}
         spots = changed.astype(np.uint8)
         elsewhere = local.correlation[local.inner & (cv2.dilate(spots, _square(23 * scale)) == 0)]
