@@ -40,7 +40,9 @@ class Scale:
     ready_cpu_s: float
     """CPU seconds of the preparation, once after each start: reading what is stored for every row."""
     one_photo_ms: float
-    """CPU milliseconds for the candidates of one photo, after the preparation."""
+    """CPU milliseconds for the candidates of one photo with a date, after the preparation."""
+    one_undated_ms: float = 0.0
+    """The same without a date: it is compared with all."""
     search_mb: float
     """The process that searched, at most."""
     imported: int = 0

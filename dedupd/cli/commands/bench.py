@@ -225,6 +225,7 @@ def _print_scale(found: Scale) -> None:
     rows = [
         ("CPU seconds, all photos", "candidates_cpu_s"), ("of them to get ready", "ready_cpu_s"),
         ("CPU ms for one photo", "one_photo_ms"),
+        ("the same, undated", "one_undated_ms"),
     ]  # fmt: skip
     for title, name in rows:
         spread = found.spread[name]
