@@ -108,7 +108,7 @@ class Proposal:
 
 
 EVERY_PIXEL = 65_500
-"""The side of a picture that is not made smaller: no JPEG has more."""
+"""The side of a picture that is not made smaller: no JPEG has more. Of more than 110 Mpixel every second one is shown."""
 
 
 class Vision(Protocol):
