@@ -108,7 +108,7 @@ class Proposal:
 
 
 EVERY_PIXEL = 65_500
-"""The side of a picture that is not made smaller: no JPEG has more."""
+"""The side of a picture that is not made smaller: no JPEG has more. Of more than 110 Mpixel every second one is shown."""
 
 
 class Vision(Protocol):
@@ -295,6 +295,12 @@ class Disk(Protocol):
         on_foreign: Callable[[str, Foreign], None] = ...,
     ) -> Iterator[FoundFile]:
         """The files of one folder, not below it. Nothing for a folder that is gone, or whose name is spelled otherwise."""
+        ...
+
+    def names(
+        self, root: str, folder: str, scope: Scope, on_problem: Callable[[str, str], None]
+    ) -> list[str]:
+        """The paths of the same files, at a tenth of the time: without asking about each."""
         ...
 
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:

@@ -13,7 +13,8 @@ from dedupd.version import __version__
 
 _OF_EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_NOT_FOR_PEOPLE = frozenset({"test"})
+_NOT_FOR_PEOPLE = frozenset({"browser", "test"})
+"""Extras for those who change dedupd."""
 
 
 def version_lines() -> Iterator[str]:

@@ -66,12 +66,12 @@ class Format:
 FORMATS = (
     Format(name="JPEG", suffixes=("jpg", "jpeg", "jpe", "jfif"), rank=2),
     Format(name="PNG", suffixes=("png",), rank=3),
-    Format(name="WEBP", suffixes=("webp",), decoding=5.5),
+    Format(name="WEBP", suffixes=("webp",), decoding=12.1),
     Format(name="TIFF", suffixes=("tif", "tiff"), rank=3),
     Format(name="GIF", suffixes=("gif",), lossless=True),
     Format(name="BMP", suffixes=("bmp",), lossless=True),
-    Format(name="AVIF", suffixes=("avif",), decoding=12),
-    Format(name="HEIF", suffixes=("heic", "heif", "hif"), rank=1, decoding=4.5),
+    Format(name="AVIF", suffixes=("avif", "avifs"), decoding=12),
+    Format(name="HEIF", suffixes=("heic", "heif", "hif", "heics", "heifs"), rank=1, unread="HEIC file"),
     Format(name="JPEG2000", suffixes=("jp2", "j2k", "jpx")),
     Format(
         name="JPEG XL", suffixes=("jxl",), extra="jxl", library="imagecodecs", unread="JPEG XL", decoding=9,

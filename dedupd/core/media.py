@@ -56,7 +56,7 @@ def kind_of(head: bytes, path: str) -> str:
 def perhaps(path: str) -> bool:
     """Whether a file of this name can be such media."""
     row = of_suffix(extension(path))
-    return is_video(path) or (row is not None and bool(row.unread))
+    return is_video(path) or (row is not None and bool(row.heads))
 
 
 def traits_of(content: str, kind: str) -> Traits:

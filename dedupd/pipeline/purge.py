@@ -383,6 +383,15 @@ class Purging:
             log.info("%d file(s) were taken out of the trash and go back to where they were", len(back))
             self._movement.undo(back)
 
+    def still_in_trash(self) -> list[str]:
+        """A sentence for people about what only an undo by name brings back; none when nothing was purged."""
+        done = self._ledger.purges.in_state(PurgeState.DONE)
+        if not done:
+            return []
+        return [
+            f"{len(done)} file(s) went into the trash by `dedupd purge`, the last into {done[-1].trash}: `dedupd undo PATH` brings one back"
+        ]
+
     def undo(self, ids: Iterable[int]) -> list[str]:
         """Undo the purge of those of these moves whose files lie in the trash (whole units), so that their moves can be undone.
 

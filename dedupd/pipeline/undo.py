@@ -24,4 +24,6 @@ def undo(
     )  # fmt: skip
     undone = movement.undo(moves, on_progress=on_progress, stop=stop)
     undone.said += said
+    if request.all or (not moves and (request.last or request.month)):
+        undone.said += purging.still_in_trash()
     return undone

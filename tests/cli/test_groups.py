@@ -67,6 +67,7 @@ def test_the_first_run_shows_the_ten_best(
     config = str(tmp_path / "config.toml")
     assert real(["init", "--config", config]) == ExitCode.OK
     assert [words[:3] for words in asked] == [
+        ["scan", "--estimate", str(tmp_path)],
         ["scan", "--dry-run", str(tmp_path)],
         ["groups", "--best", "10"],
     ]

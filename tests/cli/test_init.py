@@ -12,8 +12,10 @@ import pytest
 from dedupd.cli import console
 from dedupd.cli.finding_roots import likely_roots, look
 from dedupd.cli.main import main
-from dedupd.config import load, places
+from dedupd.config import Settings, load, places
 from dedupd.errors import ExitCode
+from dedupd.library import estimating
+from dedupd.pipeline.estimate import Estimate
 
 
 @pytest.fixture
@@ -23,6 +25,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Path, "home", lambda: home)
     monkeypatch.setenv("USER", "nobody-here")
     return home
+
+
+@pytest.fixture(autouse=True)
+def estimated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, ...]]:
+    """The roots of each estimate; what one is, tests/pipeline/test_estimate.py shows."""
+    asked: list[tuple[Path, ...]] = []
+
+    def estimate(settings: Settings, *_: object) -> Estimate:
+        asked.append(settings.roots)
+        return Estimate(
+            photos=1, bytes=5, undecoded=0, seconds=(1, 1), same_files=0, same_bytes=0, sampled=1, problems=()
+        )
+
+    monkeypatch.setattr(estimating, "estimate_scan", estimate)
+    return asked
 
 
 def put(path: Path, size: int = 10) -> None:
@@ -84,7 +101,9 @@ def test_the_look_has_an_end(home: Path) -> None:
     assert 0 <= seen.photos < 9 and not seen.whole
 
 
-def test_each_is_asked_about(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_is_asked_about(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimated: list[tuple[Path, ...]]
+) -> None:
     put(home / "Pictures/a.jpg")
     put(home / "Photos/a.jpg")
     monkeypatch.setattr(console, "can_ask", lambda: True)
@@ -93,6 +112,21 @@ def test_each_is_asked_about(home: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert main(["init", "--config", str(config)]) == ExitCode.OK
     assert f'roots = ["{home}/Photos"]' in config.read_text()
     assert not (home / "Photos/.dedupd-root.json").exists()
+    assert estimated == [(home / "Photos",)], "before the question whether to look now"
+
+
+def test_named_folders_are_estimated_when_asked(
+    home: Path, tmp_path: Path, estimated: list[tuple[Path, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "Photos").mkdir()
+    named = ["init", str(home / "Photos"), "--config"]
+    assert main([*named, str(tmp_path / "a.toml")]) == ExitCode.OK
+    assert estimated == []
+    assert main([*named, str(tmp_path / "b.toml"), "--estimate"]) == ExitCode.OK
+    assert estimated == [(home / "Photos",)]
+    assert "a first scan takes" in capsys.readouterr().out
+    assert main([*named, str(tmp_path / "c.toml"), "--estimate", "--json"]) == ExitCode.USAGE
+    assert not (tmp_path / "c.toml").exists()
 
 
 def test_none_chosen_nothing_written(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,8 +78,13 @@ def test_a_script_knows_the_number_and_undo_brings_it_back(
     assert json.loads(capsys.readouterr().out)["purged"] == 1
     assert (shelf.at / "data/Trash/files/kept copy.jpg").exists() and not shelf.path(HELD).exists()
     places = ("--state-dir", str(shelf.at / "state"), "--config", str(shelf.at / "config.toml"))
+    for everything in (["--all", "--yes"], ["--last"]):
+        assert main(["undo", *everything, *places]) == ExitCode.FAILED
+        assert "1 file(s) went into the trash by `dedupd purge`" in capsys.readouterr().err
     assert main(["undo", str(shelf.path(HELD)), *places]) == ExitCode.OK
     assert shelf.path("2024/06/kept copy.jpg").exists()
+    assert main(["undo", "--last", *places]) == ExitCode.OK
+    assert "trash" not in capsys.readouterr().err
 
 
 def test_what_is_younger_stays(shelf: Shelf, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -10,8 +14,26 @@ import pytest
 from dedupd.adapters.vision.embedders import registry
 from dedupd.bench import measure, speed
 from dedupd.cli import worker_module
+from dedupd.cli.commands import demo
 from dedupd.cli.main import main
+from dedupd.config import Places, load
 from dedupd.errors import DedupdError, ExitCode
+from dedupd.tui import app
+
+
+class RecordedPopen:
+    """Stands in for the demo's daemon."""
+
+    ended = False
+
+    def __call__(self, *_: object, **__: object) -> RecordedPopen:
+        return self
+
+    def terminate(self) -> None:
+        self.ended = True
+
+    def wait(self, seconds: float) -> int:
+        return 0
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[tuple[Any, ...]]:
@@ -91,3 +113,37 @@ def test_the_page_opens_by_a_ticket_and_not_by_the_token(
     assert len(opened) == 1
     assert opened[0].startswith("http://127.0.0.1:8765/?token=")
     assert "the-lasting-token" not in opened[0]
+
+
+def test_the_demo_makes_its_gallery_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[tuple[Path, ...]] = []
+    monkeypatch.setattr(demo, "_paint", lambda gallery: gallery.mkdir())
+    monkeypatch.setattr(subprocess, "Popen", recorded_popen := RecordedPopen())
+
+    def tour(where: Places, gallery: Path) -> int:
+        told.append((gallery, *load(where.config, where).roots))
+        return 0
+
+    monkeypatch.setattr(demo, "_tour", tour)
+    (mine := tmp_path / "mine").mkdir()
+    (mine / "a.jpg").touch()
+    assert main(["demo", "--folder", str(mine)]) == ExitCode.FAILED
+    assert "is not empty: the demo needs a folder of its own" in capsys.readouterr().err
+    other = tmp_path / 'a "new" one'
+    assert main(["demo", "--folder", str(other)]) == 0
+    assert told == [(other, other)] and recorded_popen.ended
+
+
+@pytest.mark.parametrize("images", ["half", "off"])
+def test_the_terminals_pictures_are_those_asked_for(monkeypatch: pytest.MonkeyPatch, images: str) -> None:
+    for stream in ("__stdin__", "__stdout__", "__stderr__"):
+        monkeypatch.setattr(sys, stream, SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setenv("ESCDELAY", "50")
+    calls = recorded(monkeypatch, app, "ReviewApp")
+    try:
+        main(["review", "--images", images])
+    finally:
+        gc.enable()
+    assert calls[0][1] == images

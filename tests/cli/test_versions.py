@@ -16,6 +16,7 @@ NEEDS = [
     "fastapi>=0.165; extra == 'web'",
     "osxphotos>=0.77; (sys_platform == 'darwin') and extra == 'photos'",
     "pytest>=8; extra == 'test'",
+    "playwright>=1.60; extra == 'browser'",
 ]
 
 

@@ -40,6 +40,8 @@ _HEAD = 1 << 18
 _LEAST_UNKNOWN = 8_000
 _UNREADABLE = "a part that cannot be read"
 
+SEQUENCE = "sequence of frames"
+_SEQUENCE_BRANDS = (b"hevc", b"hevx", b"msf1")
 _GAIN_MAP, _DEPTH_MAP, _STEREO = "gain map", "depth map", "stereo half"
 _AUXILIARY = (
     (b"hdrgainmap", _GAIN_MAP),
@@ -331,7 +333,7 @@ class _Items:
 
 def _heif(whole: bytes) -> Holding:
     items = _Items()
-    for box in _boxes(whole, 0, len(whole)):
+    for box in _own_boxes(whole):
         if box.kind == b"meta":
             _read_meta(whole, box, items)
         elif box.kind == b"moov":
@@ -350,19 +352,32 @@ def _heif(whole: bytes) -> Holding:
     if len(shown) > 1:
         further.add(f"{len(shown)} pictures")
     if items.sequence:
-        further.add("sequence of frames")
+        further.add(SEQUENCE)
     clip = items.clip if items.clip[0] else _film_in(whole, _end_of_boxes(whole))
     return Holding(depth=items.depth or 8, further=tuple(sorted(further)), clip=clip[0], clip_seconds=clip[1])
 
 
+def is_sequence_alone(file: BinaryIO) -> bool:
+    """Whether `file` is a HEIF of frames without a still picture. Leaves the position in `file` at its start."""
+    head = file.read(12)
+    whole = head + file.read(LARGEST) if head[4:8] == b"ftyp" and head[8:] in _SEQUENCE_BRANDS else b""
+    file.seek(0)
+    kinds = {box.kind for box in _own_boxes(whole)}
+    return b"moov" in kinds and b"meta" not in kinds
+
+
+def _own_boxes(whole: bytes) -> Iterator[_Box]:
+    """The boxes of the file itself: a film that a phone appended begins with a 'ftyp' of its own."""
+    for number, box in enumerate(_boxes(whole, 0, len(whole))):
+        if number and box.kind == b"ftyp":
+            return
+        yield box
+
+
 def _end_of_boxes(whole: bytes) -> int:
     """The end of the picture's own boxes; a phone appends its data there."""
-    ends = [
-        box.end for box in _boxes(whole, 0, len(whole)) if box.kind in {b"ftyp", b"meta", b"mdat", b"free"}
-    ]
-    # The appended film has a 'ftyp' of its own: the second one in the file.
-    second = [box.body - 8 for box in _boxes(whole, 0, len(whole)) if box.kind == b"ftyp"][1:]
-    return min([*second, max(ends, default=len(whole))])
+    ends = [box.end for box in _own_boxes(whole) if box.kind in {b"ftyp", b"meta", b"mdat", b"free"}]
+    return max(ends, default=len(whole))
 
 
 def _read_meta(whole: bytes, meta: _Box, items: _Items) -> None:

@@ -23,7 +23,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.placeholder_marks import is_placeholder
-from dedupd.adapters.vision.container import holding
+from dedupd.adapters.vision.container import SEQUENCE, holding
 from dedupd.adapters.vision.recognise import open_picture
 from dedupd.adapters.vision.refused import Refused
 from dedupd.adapters.vision.small import load_small
@@ -74,7 +74,7 @@ class Picture:
     """A JPEG's quantization tables; None for other formats."""
     subsampling: str
     several: bool
-    """Whether there are more frames or pages after the one decoded."""
+    """Whether there are more frames or pages after the one decoded; for HEIF known only with `holding`."""
     holding: Holding
     """What the file holds besides; set only when it was asked for."""
     profile: bytes = b""
@@ -181,7 +181,8 @@ def _decode(image: ImageFile, file: BinaryIO, short_side: int, long_side: int, f
         {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "") if jpeg else ""
     )
     name = "JPEG" if jpeg else str(image.format)
-    several = not jpeg and _has_several(image)
+    # No decoder tells that a HEIF has frames beside its still picture.
+    several = not jpeg and (_has_several(image) or SEQUENCE in found.further)
     small, transparent = load_small(image, file, short_side, long_side)
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))

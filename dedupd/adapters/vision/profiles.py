@@ -36,6 +36,12 @@ def in_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     return pixels if ways is None else _through(ways[0], pixels)
 
 
+def picture_in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The same for an RGB picture, which is not copied."""
+    ways = _ways(profile)
+    return image if ways is None else ways[0].apply(image)
+
+
 def beyond_srgb(pixels: Pixels, profile: bytes) -> float:
     """The share of (H, W, 3) values in `profile` whose colours sRGB cannot show, because they do not come
     back from it."""

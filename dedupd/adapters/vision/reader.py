@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision import small
-from dedupd.adapters.vision.child import limit_itself, take_over_stdio
+from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_over_stdio
 from dedupd.adapters.vision.decode import BLOCKLESS
 from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.file_reading import DecodedFile, read_file
@@ -45,6 +46,7 @@ _LIBRARIES = 1 << 30
 _SMALL_ROOM = 8 << 20
 """Bytes that a process takes without asking: enough for a camera's photo, decoded small."""
 _PART = 1 << 16
+_IDLE_SECONDS = 0.5
 
 
 class _Worker:
@@ -53,6 +55,11 @@ class _Worker:
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._incoming, self._outgoing = incoming, outgoing
         self._unframer = Unframer()
+
+    def wait_for_order(self) -> None:
+        """Until there is one. Whoever waits long keeps no freed memory, which a large picture elsewhere may need."""
+        if not select.select([self._incoming], [], [], _IDLE_SECONDS)[0]:
+            return_free_memory()
 
     def next(self) -> ToReader:
         """The worker's next message. Ends this process when the worker is gone."""
@@ -116,6 +123,7 @@ def main() -> None:
     pictures = None if said.shape is None else _ShapedPictures(Shape(**said.shape), said.side)
     worker.tell(StillReading())
     while True:
+        worker.wait_for_order()
         order = worker.next()
         assert isinstance(order, ReadFile)
         found = read_file(

@@ -12,10 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.vision import deep_tiff, jpeg_xl, photoshop, raw_photo
+from dedupd.adapters.vision.container import is_sequence_alone
 from dedupd.adapters.vision.deep_tiff import directory, is_deep
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.core.formats import FORMATS, Format, named, of_suffix, raw_format
@@ -35,6 +36,9 @@ _OWN: dict[str, type[ImageFile]] = {
 }  # fmt: skip
 """Formats recognised by their rows before Pillow is asked: Pillow would offer every file to a plugin for
 them."""
+
+
+_HEIF = next(row for row in FORMATS if row.name == "HEIF")
 
 
 @cache
@@ -63,7 +67,13 @@ def open_picture(file: BinaryIO, path: str) -> ImageFile:
     file.seek(0)
     if row is not None:
         return _opened_as(row, file)
-    return Image.open(file, formats=[row.name for row in FORMATS if row.name not in _OWN])
+    try:
+        return Image.open(file, formats=[row.name for row in FORMATS if row.name not in _OWN])
+    except UnidentifiedImageError:
+        file.seek(0)
+        if is_sequence_alone(file):
+            raise NobodyReads(_HEIF.unknown, _HEIF.unknown) from None
+        raise
 
 
 def _format_of(head: bytes, path: str) -> Format | None:

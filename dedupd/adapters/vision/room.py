@@ -21,17 +21,22 @@ from dedupd.adapters.vision.refused import Refused
 from dedupd.core.formats import named
 
 ROOM = 1_400_000_000
-"""Bytes that may be used for decoding at once; the worker itself and its libraries take about 60 to 300 MB
-more."""
+"""Bytes that one picture may take; what takes more is refused. The worker itself and its libraries take about 60 to 300
+MB more."""
+SHARED = 1_000_000_000
+"""Bytes that pictures decoded at once may take together. One that takes more is decoded alone."""
 
 _PIXEL = 4
 """Bytes per pixel of Pillow's own copy, in any mode."""
-_PLAIN, _PLAIN_HEIF = 8, 2.7
-"""For 8 bits per channel without transparency, as phones make them, up to 200 Mpixel."""
+_PLAIN, _QUARTER = 8, 420
+"""Bits per channel; colours at a quarter of the places."""
+_HEIF, _HEIF_FINE, _HEIF_ALPHA, _HEIF_DEEP = 4.9, 9.4, 3.2, 1.65
+"""libheif: plain pictures, as phones make them; those with more colours; what transparency adds; the factor for more
+bits. Measured at 16 to 200 Mpixel."""
+_WEBP = 8.3
+"""libwebp's own pixels and OpenCV's."""
 _HEAD = 1 << 16
 """Bytes in which a JPEG 2000 states the size of its tiles."""
-_ANIMATED = 12
-"""libwebp holds two whole pictures, and returns a third."""
 _JPEG2000 = 4.7
 """OpenJPEG decodes a tile, usually the whole picture, in 32 bits per channel."""
 _COEFFICIENT = 2
@@ -47,11 +52,13 @@ class TakesRoom(Protocol):
 
 
 class Room:
-    """A number of bytes shared by all threads that decode. First come, first served, so that a large picture
-    is not passed over."""
+    """Bytes shared by all threads that decode. First come, first served, so that a large picture is not passed
+    over."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, shared: int | None = None) -> None:
+        """`size`: for one alone; `shared`: for several together, when that is less."""
         self.size = size
+        self._shared = size if shared is None else shared
         self._used = 0
         self._left = Condition()
         self._turn = Lock()
@@ -62,7 +69,7 @@ class Room:
         if need > self.size:
             raise Refused("too large: it does not fit in the worker's memory")
         with self._turn, self._left:
-            self._left.wait_for(lambda: self._used + need <= self.size)
+            self._left.wait_for(lambda: not self._used or self._used + need <= self._shared)
             self._used += need
         try:
             yield
@@ -77,6 +84,16 @@ def need_of(image: Image.Image) -> int:
     return round(image.width * image.height * (_PIXEL + _beside(image)))
 
 
+def need_in_parts(image: ImageFile) -> int:
+    """The same for a picture that decoder_pixels.py takes from its decoder: Pillow makes no copy."""
+    return round(image.width * image.height * (_heif(image) if image.format == "HEIF" else _WEBP))
+
+
+def need_of_result(image: Image.Image, factor: int) -> int:
+    """Bytes of the picture made from it, smaller by `factor`."""
+    return _PIXEL * -(-image.width // factor) * -(-image.height // factor)
+
+
 def _beside(image: Image.Image) -> float:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return 0  # its coefficients are counted at its own size: need_of_coefficients
@@ -86,12 +103,18 @@ def _beside(image: Image.Image) -> float:
         return image.weight
     if isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile):
         return _JPEG2000 * len(image.getbands()) * _tile(image)
-    if image.format == "WEBP" and getattr(image, "is_animated", False):
-        return _ANIMATED
-    if image.format == "HEIF" and image.mode == "RGB" and image.info.get("bit_depth") == _PLAIN:
-        return _PLAIN_HEIF
+    if image.format == "HEIF":
+        return _heif(image)
     row = named(str(image.format))
     return 0 if row is None else row.decoding
+
+
+def _heif(image: Image.Image) -> float:
+    """Bytes per pixel that libheif holds for this picture."""
+    said = image.info
+    plain = said.get("chroma") == _QUARTER or image.mode == "L"
+    weight = (_HEIF if plain else _HEIF_FINE) + (_HEIF_ALPHA if "A" in image.mode.upper() else 0)
+    return weight if said.get("bit_depth") == _PLAIN else weight * _HEIF_DEEP
 
 
 def need_of_coefficients(image: ImageFile) -> int:

@@ -7,35 +7,45 @@ never in memory twice; the pixels are the same. Must never open a file. Worker p
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 from PIL.ImageFile import ImageFile
 
 from dedupd.adapters.vision.card_jpeg import CardJpegs
+from dedupd.adapters.vision.child import returning_memory
+from dedupd.adapters.vision.decoder_pixels import Rows, comes_in_parts, rows_of
 from dedupd.adapters.vision.profiles import rgb_of
 from dedupd.adapters.vision.raw_photo import RawPhoto
-from dedupd.adapters.vision.refused import Refused
-from dedupd.adapters.vision.room import ROOM, Room, TakesRoom, need_of, need_of_coefficients
+from dedupd.adapters.vision.room import (
+    ROOM,
+    SHARED,
+    Room,
+    TakesRoom,
+    need_in_parts,
+    need_of,
+    need_of_coefficients,
+    need_of_result,
+)  # fmt: skip
 
 LARGE_PIXELS = 40_000_000
 """A picture with more pixels is scaled strip by strip."""
+MOST_PIXELS = 110_000_000
+"""No result has more: every pixel of the largest cameras (102 Mpixel), and half the size of a phone's 200."""
 GREY = (128, 128, 128)
 """The colour shown through transparency."""
 _OPAQUE = 250
 """Of 255: from this on, nobody sees transparency."""
 _STRIP_PIXELS = 4_000_000
 
-_room: TakesRoom = Room(ROOM)
+_room: TakesRoom = Room(ROOM, SHARED)
 _card: CardJpegs | None = None
 
 Levels = Callable[[NDArray[np.generic]], NDArray[np.uint8]]
-Rows = Callable[[int, int], Image.Image]
-"""The part of a picture from one row up to another."""
 
 
 def share_room(room: TakesRoom) -> None:
@@ -69,10 +79,11 @@ def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int
         scale = round(width / image.width)
         factor //= scale
     large = image.width * image.height > LARGE_PIXELS
-    if large and image.format == "WEBP" and not getattr(image, "is_animated", False):
-        with _room.taken(need_of(image)):
-            return _in_strips(_still_webp(file), image.size, factor)
-    with _room.taken(need_of(image) + coefficients):
+    result = need_of_result(image, factor)
+    if large and comes_in_parts(image):
+        with _room.taken(need_in_parts(image) + result), returning_memory():
+            return _in_strips(*rows_of(image, file), factor)
+    with _room.taken(need_of(image) + coefficients + result):
         on_card = _card.shrunk(image, file, scale) if _card and not large else None
         if on_card and _card and _card.trusted:
             return _to_rgb(on_card, factor, None)
@@ -85,24 +96,15 @@ def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int
 
 
 def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
-    """The largest whole factor that keeps both minimal sides; 1 when no sides are given."""
+    """The largest whole factor that keeps both minimal sides; 1 when no sides are given. A result that would still
+    have too many pixels is made smaller."""
     factors = [
         side // least
         for side, least in ((min(width, height), short_side), (max(width, height), long_side))
         if least
     ]
-    return max(1, min(factors, default=1))
-
-
-def _still_webp(file: BinaryIO) -> Rows:
-    """Decode a WebP with OpenCV. Pillow reads each WebP as an animation with three pictures at once: 15 bytes
-    per pixel, where OpenCV takes 8 for the same pixels."""
-    file.seek(0)
-    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise Refused("damaged or cut short")
-    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return lambda top, end: Image.fromarray(cv2.cvtColor(pixels[top:end], order))
+    least = math.ceil(math.sqrt(width * height / MOST_PIXELS))
+    return max(1, least, min(factors, default=1))
 
 
 def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Image, bool]:

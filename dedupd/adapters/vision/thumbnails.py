@@ -9,11 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.profiles import in_srgb
+from dedupd.adapters.vision.profiles import picture_in_srgb
 from dedupd.adapters.vision.proof import read_picture
 from dedupd.adapters.vision.refused import Refused
 from dedupd.ports import EVERY_PIXEL
@@ -34,7 +31,8 @@ def shrink(file: messages.FileToShrink, cache_dir: Path, side: int) -> messages.
         try:
             picture = read_picture(os.fsdecode(file.path), file.content, side)
             picture.image.thumbnail((side, side))
-            image = Image.fromarray(in_srgb(np.asarray(picture.image), picture.profile))
+            image = picture_in_srgb(picture.image, picture.profile)
+            image.info.clear()  # the file's own profile and words, which Pillow would write again
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             part = target.with_suffix(f".{os.getpid()}.part")
             with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:

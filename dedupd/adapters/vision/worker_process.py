@@ -165,9 +165,11 @@ def worker_environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         # glibc: pictures and planes of several MB are allocated and freed all the time. With a new mapping for
         # each, the kernel clears its pages again, a third of the time of comparing two photos. So they come from
-        # one heap, which is reused. What is larger than one plane of a photo is returned to the system at once.
+        # one heap, which is reused. What is larger than one plane of a photo is returned to the system at once; for
+        # that, Pillow must not cut it into blocks of 16 MB, which would all stay in the heap.
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": str(64 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+        "PILLOW_BLOCK_SIZE": "128m",
         "TOKENIZERS_PARALLELISM": "false",
     }

@@ -7,6 +7,7 @@ Everything happens in a temporary folder with its own state. Must never touch an
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -159,8 +160,9 @@ def _count(gallery: Path) -> int:
 def _daemon(where: Places, gallery: Path, home: Path) -> Generator[None]:
     import subprocess
 
+    roots = json.dumps([str(gallery)], ensure_ascii=False)  # as TOML writes it
     where.config.write_text(
-        f'roots = ["{gallery}"]\n[schedule]\nsettle_seconds = 1.0\nquiet_seconds = 2.0\n', encoding="utf-8"
+        f"roots = {roots}\n[schedule]\nsettle_seconds = 1.0\nquiet_seconds = 2.0\n", encoding="utf-8"
     )
     command = [
         sys.executable,

@@ -27,12 +27,18 @@ def add(commands: Commands) -> None:
         "init",
         run,
         help="find your photos, and write a documented config.toml",
-        example="dedupd init   |   dedupd init ~/Pictures   |   dedupd init --find --json",
+        example="dedupd init   |   dedupd init --estimate ~/Pictures   |   dedupd init --find --json",
         topic="configuration",
     )
     parser.add_argument("roots", nargs="*", type=Path, metavar="ROOT", help="write these, and ask nothing")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--find", action="store_true", help="list folders that hold photos, and write nothing"
+    )
+    instead.add_argument(
+        "--estimate",
+        action="store_true",
+        help="with ROOT: also say, from a sample, what a first scan would come to",
     )
     add_json(parser)
 
@@ -48,7 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError("--find looks for folders by itself: name none, or leave it out")
         return _find(as_json=arguments.json)
     if arguments.roots or not can_ask():  # a script says what it means
-        return _write(where, arguments.roots, as_json=arguments.json)
+        if arguments.estimate and (arguments.json or not arguments.roots):
+            raise UsageError("--estimate tells people about a ROOT: name one, and leave out --json")
+        status = _write(where, arguments.roots, as_json=arguments.json)
+        return _estimate(where, arguments.roots) if arguments.estimate else status
     if where.config.exists():
         raise UsageError(
             f"there is a {where.config} already: change its `roots`, or look with `dedupd doctor`"
@@ -109,14 +118,25 @@ def _ask(where: Places, *, as_json: bool) -> int:
             + ": name yours, `dedupd init FOLDER`; nothing was written"
         )
     status = _write(where, chosen, as_json=as_json)
+    _estimate(where, chosen)
     if says_yes("Look for duplicates now? Nothing moves."):
         from dedupd.cli.main import main
 
-        places = ["--config", str(where.config)] + (["--state-dir", str(where.state)] if where.named else [])
-        status = main(["scan", "--dry-run", *map(str, chosen), *places])
+        status = main(["scan", "--dry-run", *map(str, chosen), *_options(where)])
         if status == ExitCode.OK:
-            _show_best(places)
+            _show_best(_options(where))
     return status
+
+
+def _estimate(where: Places, roots: Sequence[Path]) -> int:
+    from dedupd.cli.main import main
+
+    return main(["scan", "--estimate", *map(str, roots), *_options(where)])
+
+
+def _options(where: Places) -> list[str]:
+    """What has another command use the same settings and state."""
+    return ["--config", str(where.config)] + (["--state-dir", str(where.state)] if where.named else [])
 
 
 def _show_best(places: list[str]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dedupd.adapters.vision.worker_process import worker_environment
+
 HANGS = """
 import os, threading
 with open(os.environ["MET"], "w") as met:
@@ -50,3 +52,42 @@ def test_a_long_work_ends_with_who_asked_for_it(tmp_path: Path, library: str, wo
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(child, signal.SIGKILL)
         os.close(child)
+
+
+KEEPS = """
+import sys, resource
+from PIL import Image
+from dedupd.adapters.vision.child import return_free_memory, returning_memory
+
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() >> 20
+
+def parts():
+    made = [bytearray(b"x") * (1 << 18) for _ in range(400)]
+    return bytearray(b"x") * (1 << 18)  # what lies behind them
+
+begun, pins = held(), []
+with returning_memory():
+    pins += [bytearray(b"x") * (40 << 20), bytearray(b"x") * (1 << 18)]
+    del pins[0]
+    print(held() - begun)
+begun = held()
+pins += [parts()]
+print(held() - begun)
+return_free_memory()
+print(held() - begun)
+picture = Image.new("RGB", (6000, 6000))
+pins.append(bytearray(b"x") * (1 << 18))
+del picture
+print(held() - begun)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's own")
+def test_a_process_keeps_the_memory_of_photos_and_returns_that_of_large_pictures() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", KEEPS], env=worker_environment(), capture_output=True, text=True, check=True
+    ).stdout.split()
+    within, kept, returned, after = map(int, told)
+    assert kept >= 100, "photos of usual size find it again"
+    assert max(returned, within, after) < 30

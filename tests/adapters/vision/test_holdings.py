@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 import pytest
@@ -18,8 +19,12 @@ from PIL import Image, ImageCms, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from dedupd.adapters.vision.container import holding
 from dedupd.adapters.vision.decode import Refused, decode, opened
-from dedupd.core.photo import Holding
+from dedupd.adapters.vision.refused import NobodyReads
+from dedupd.core.formats import is_named_for, why_undecoded
+from dedupd.core.media import perhaps
+from dedupd.core.photo import Holding, Relation
 from tests.support.compare import compare
+from tests.support.media import heic_sequence
 from tests.support.pictures import picture, wide_profile
 
 SCENES = (5, 42)
@@ -564,6 +569,36 @@ def test_a_film_in_a_heic_is_found(tmp_path: Path) -> None:
         file = tmp_path / name
         file.write_bytes(saved(file, small(), quality=80).read_bytes() + behind)
         assert held_by(file).clip_seconds == 2.4, name
+        assert held_by(file).further == (), "an appended film is no sequence of frames"
+
+
+def test_a_heic_sequence_is_no_copy_of_one_with_the_same_first_frame(tmp_path: Path) -> None:
+    first, *others = (small(n) for n in (5, 11, 42))
+    paths = [tmp_path / f"{n}.heic" for n in range(2)]
+    for path, other in zip(paths, others, strict=True):
+        path.write_bytes(heic_sequence(first, other))
+    found = compare(*paths)
+    assert found.holding.further == found.other.further == ("sequence of frames",)
+    assert found.edge.relation is Relation.SIMILAR, "the first frame proves nothing about the rest"
+    still = saved(tmp_path / "still.jpg", first, quality=95)
+    assert compare(paths[0], still).edge.relation is Relation.SIMILAR
+
+
+def test_a_heic_sequence_without_a_still_picture_is_known_by_its_bytes(tmp_path: Path) -> None:
+    alone = tmp_path / "alone.heics"
+    alone.write_bytes(heic_sequence(small(), small(11), still=False))
+    with pytest.raises(NobodyReads, match="HEIC file of a kind that dedupd does not decode") as told:
+        held_by(alone)
+    assert is_named_for(told.value.kind, "heics")
+    assert "compared by its bytes alone" in why_undecoded(told.value.kind)
+    assert not perhaps("a.heic"), "a picture, that is to be decoded"
+    broken = (
+        heic_sequence(small(), small(11)).replace(b"ftypheic", b"ftypmsf1", 1).replace(b"pitm", b"free", 1)
+    )
+    for data in (alone.read_bytes()[:300], broken):
+        alone.write_bytes(data)
+        with pytest.raises(Refused, match="not a picture"):
+            held_by(alone)
 
 
 def test_ten_bits_of_a_heic_are_known(tmp_path: Path) -> None:
@@ -571,6 +606,19 @@ def test_ten_bits_of_a_heic_are_known(tmp_path: Path) -> None:
     file = tmp_path / "deep.heic"
     pillow_heif.from_bytes("RGB;16", (240, 180), deep.tobytes()).save(file, quality=80)
     assert held_by(file).depth in {10, 12}
+
+
+def test_ten_bits_of_an_avif_are_known_and_seen(tmp_path: Path) -> None:
+    colours = np.asarray(small())[..., ::-1]
+    for depth in (8, 10):
+        levels = colours if depth == 8 else colours.astype(np.uint16) * 4
+        how = [cv2.IMWRITE_AVIF_DEPTH, depth, cv2.IMWRITE_AVIF_SPEED, 10, cv2.IMWRITE_AVIF_QUALITY, 95]
+        file = tmp_path / f"{depth}.avif"
+        file.write_bytes(cv2.imencode(".avif", levels, how)[1].tobytes())
+        assert held_by(file).depth == depth
+        with opened(str(file)) as stream:
+            seen = np.asarray(decode(stream, str(file)).image, np.int16)
+        assert np.abs(seen - np.asarray(small(), np.int16)).mean() < 4
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -15,7 +15,7 @@ from blake3 import blake3
 from PIL import Image
 
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision import indexing, messages
+from dedupd.adapters.vision import indexing, messages, reader
 from dedupd.adapters.vision.reader_messages import Granted, NeedRoom, StillReading
 from dedupd.adapters.vision.readers import Readers
 from dedupd.adapters.vision.room import Room
@@ -198,3 +198,17 @@ def test_where_no_process_starts_threads_read_and_no_file_is_blamed(
     assert (len(rows.rows), len(answers)) == (3, 4)
     assert all(each.traits for each in answers.values())
     assert "no process that reads starts (ended with status 7): threads do it" in capfd.readouterr().err
+
+
+def test_a_process_without_an_order_keeps_no_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = list[bool]()
+    monkeypatch.setattr(reader, "return_free_memory", lambda: returned.append(True))
+    monkeypatch.setattr(reader, "_IDLE_SECONDS", 0.0)
+    incoming, orders = os.pipe()
+    worker = reader._Worker(incoming, -1)
+    os.write(orders, b"x")
+    worker.wait_for_order()
+    assert not returned, "whoever is busy goes on with what it has"
+    os.read(incoming, 1)
+    worker.wait_for_order()
+    assert returned == [True]
