@@ -288,7 +288,9 @@ def _add(file: RecordFile, directions: Directions, lacking: NDArray[np.bytes_], 
         _, here = _places_in(wanted, packed_ids(names))
         if len(here):
             made = directions.heads(vectors[here])
-            file.add([names[int(place)] for place in here], steps=made.steps, rest=made.rest, error=made.error)
+            file.add(
+                [names[int(place)] for place in here], steps=made.steps, rest=made.rest, error=made.error
+            )
 
 
 def _made(directions: Directions, ids: NDArray[np.bytes_], scan: Scan) -> Heads:
