@@ -297,6 +297,12 @@ class Disk(Protocol):
         """The files of one folder, not below it. Nothing for a folder that is gone, or whose name is spelled otherwise."""
         ...
 
+    def names(
+        self, root: str, folder: str, scope: Scope, on_problem: Callable[[str, str], None]
+    ) -> list[str]:
+        """The paths of the same files, at a tenth of the time: without asking about each."""
+        ...
+
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
         """The kind of folder that closes this one (itself or one above it) to the library; None when it is open."""
         ...

@@ -40,16 +40,24 @@ class Scale:
     ready_cpu_s: float
     """CPU seconds of the preparation, once after each start: reading what is stored for every row."""
     one_photo_ms: float
-    """CPU milliseconds for the candidates of one photo, after the preparation."""
+    """CPU milliseconds for the candidates of one photo with a date, after the preparation."""
+    one_undated_ms: float = 0.0
+    """The same without a date: it is compared with all."""
     search_mb: float
     """The process that searched, at most."""
     imported: int = 0
     """Painted files that the real daemon then imported; without any, what follows is empty."""
     import_photos_per_s: list[float] = field(default_factory=list[float])
-    """While they were read, by tenth."""
+    """While they were read, by tenth; the daemon is killed after the fifth, and started again."""
+    import_cpu_ms: list[float] = field(default_factory=list[float])
+    """CPU milliseconds a file meanwhile, by tenth."""
+    import_again: int = 0
+    """Files that it had read before it was killed, and read once more."""
     import_s: float = 0.0
     """Until all of them were read, compared and moved."""
     import_moved: int = 0
+    import_new_s: float = 0.0
+    """Then a hundred more: seconds until their months were settled."""
     daemon_mb: float = 0.0
     worker_mb: float
     """The most that a process which searches or reads took."""

@@ -12,7 +12,8 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from itertools import product
 
 from dedupd.core.formats import layered_suffixes, suffixes
@@ -102,11 +103,13 @@ class Unit:
 
 @dataclass(slots=True)
 class _Draft:
+    """Most photos have nothing beside them, and a folder may hold all of a library: they share one empty set."""
+
     photo: str
-    companions: set[str] = field(default_factory=set)
-    edits: set[str] = field(default_factory=set)
-    versions: set[str] = field(default_factory=set)
-    originals: set[str] = field(default_factory=set)
+    companions: AbstractSet[str] = frozenset()
+    edits: AbstractSet[str] = frozenset()
+    versions: AbstractSet[str] = frozenset()
+    originals: AbstractSet[str] = frozenset()
     stay: str = ""
 
 
@@ -139,7 +142,8 @@ def is_edit(original: Shot | None, version: Shot | None) -> bool | None:
 
 def extension(path: str) -> str:
     """Lower-case extension without its dot."""
-    return path.rpartition("/")[2].rpartition(".")[2].lower() if "." in path.rpartition("/")[2] else ""
+    name = _name(path)
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def is_photo(path: str) -> bool:
@@ -210,7 +214,8 @@ class _Folder:
         self._index_stems()
         for path in sorted(self._videos, key=lambda path: extension(path) == _PROXY):
             self._place_video(path)
-        self._google = _GoogleNames(self._owner)
+        jsons = any(extension(path) == "json" for path in self._sidecars)
+        self._google = _GoogleNames(self._owner if jsons else ())
         for path in self._sidecars:
             self._attach(path, self._owners_of_sidecar(path))
         self._keep_covers()
@@ -241,7 +246,7 @@ class _Folder:
             raws = [path for path in shot if is_raw(path)]
             pictures = [path for path in shot if not is_raw(path)]
             if len(pictures) == 1:
-                self._own(_Draft(pictures[0], set(raws)))
+                self._own(_Draft(pictures[0], frozenset(raws)))
                 continue
             for path in shot:
                 self._own(_Draft(path))
@@ -304,8 +309,8 @@ class _Folder:
             for path in self._stems.get(_key(original or ""), ()):
                 owner = self._owner[path]
                 if owner is not draft:
-                    owner.versions.add(draft.photo)
-                    draft.originals.add(owner.photo)
+                    owner.versions = _with(owner.versions, draft.photo)
+                    draft.originals = _with(draft.originals, owner.photo)
 
     def _index_stems(self) -> None:
         pictures = {_key(_stem(path)) for path in self._owner if extension(path) not in LAYERED}
@@ -375,7 +380,7 @@ class _Folder:
 
     def _attach(self, path: str, owners: list[_Draft]) -> None:
         if len(owners) == 1:
-            owners[0].companions.add(path)
+            owners[0].companions = _with(owners[0].companions, path)
             self._owner[path] = owners[0]
         elif owners:
             self._doubt([draft.photo for draft in owners], path)
@@ -497,6 +502,14 @@ def _add(to: dict[str, list[_Draft]], name: str, draft: _Draft) -> None:
     drafts = to.setdefault(_key(name), [])
     if draft not in drafts:
         drafts.append(draft)
+
+
+def _with(files: AbstractSet[str], path: str) -> AbstractSet[str]:
+    """These and this one: a set of their own grows, the empty one that all share is replaced."""
+    if isinstance(files, set):
+        files.add(path)
+        return files
+    return {*files, path}
 
 
 def _name(path: str) -> str:

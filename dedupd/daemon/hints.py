@@ -33,31 +33,35 @@ class Hints:
         self._roots, self._scope, self._now = roots, scope, now
         self._changed: Folders = {}
         """Folders not reconciled yet."""
-        self._first = 0.0
-        """When the first of them was added."""
+        self._first = self._last = 0.0
+        """When the first of them was added, and when an event last named one."""
         self._busy_until = 0.0
         self._unchecked: Folders = {}
         """Changed folders whose keepers were not checked since; written on the event loop, taken by the
         engine's thread."""
         self._guard = threading.Lock()
 
-    def add(self, folder: str, whole: bool) -> float | None:
-        """Record a change in this folder. Returns the seconds after which it is due.
+    def add(self, folder: str, whole: bool) -> bool:
+        """Record a change in this folder. Returns whether it is the first one that waits: `due_in` is to be
+        asked then.
 
-        None: folders like this are never reconciled. Our own moves end in duplicates/, and a NAS writes
-        thumbnails all day.
+        Some folders are never reconciled: our own moves end in duplicates/, and a NAS writes thumbnails all day.
         """
         root = nearest(folder, self._roots())
         if not root or not looked_at(relative(folder, root), self._scope()):
-            return None
-        now = self._now()
-        if not self._changed:
-            self._first = now
+            return False
+        first, self._last = not self._changed, self._now()
+        if first:
+            self._first = self._last
         self._changed[folder] = self._changed.get(folder, False) or whole
         with self._guard:
             self._unchecked[folder] = self._unchecked.get(folder, False) or whole
-        wait = min(HINT_SECONDS, max(0.0, self._first + HINT_LIMIT_SECONDS - now))
-        return max(wait, self._busy_until - now)
+        return first
+
+    def due_in(self) -> float:
+        """Seconds until the folders that wait are due, if no further event comes; 0 or less: now."""
+        due = min(self._last + HINT_SECONDS, self._first + HINT_LIMIT_SECONDS)
+        return max(due, self._busy_until) - self._now()
 
     @property
     def waiting(self) -> bool:

@@ -123,11 +123,14 @@ class Jobs:
 
     def hint(self, folder: str, whole: bool) -> None:
         """Something changed in this folder, or everywhere below it: reconcile it as soon as events pause."""
-        wait = self._hints.add(folder, whole)
-        if wait is not None:
-            self._schedule.later("hints", wait, self._queue_hinted)
+        # Thousands of files may come at once, each with two events: only the first of them sets an alarm.
+        if self._hints.add(folder, whole):
+            self._schedule.later("hints", self._hints.due_in(), self._queue_hinted)
 
     def _queue_hinted(self) -> None:
+        if (wait := self._hints.due_in()) > 0:  # further events came
+            self._schedule.later("hints", wait, self._queue_hinted)
+            return
         hints = self._hints.take()
         if hints and not self.rests:
             self._engine.submit("hints", lambda library: self._reconcile_hinted(library, hints), Urgency.HINT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,10 @@ class NotYet(Stays):
     """It does not move now, but later; the decision stands."""
 
 
+_Folder = tuple[set[str], dict[str, Unit]]
+"""The names in a folder, if they come from the disk; and its units of more than the photo."""
+
+
 class Companions:
     """Which files belong to a photo, and whether its keeper has the same ones. Reads each folder once.
 
@@ -40,7 +44,26 @@ class Companions:
 
     def __init__(self, ledger: Ledger, disk: Disk, root: RootRow, scope: Scope | None = None) -> None:
         self._ledger, self._disk, self._root, self._scope = ledger, disk, root, scope
-        self._folders: dict[str, tuple[frozenset[str], dict[str, Unit]]] = {}
+        self._folders: dict[str, _Folder] = {}
+        self._before: dict[str, _Folder] = {}
+        """Folders read before the last `turn`, and not asked about since."""
+
+    def turn(self) -> None:
+        """Go on to the next month, or to the next moves: a folder that they have in common with these is not sorted into
+        units again while it holds the same names, others are forgotten."""
+        self._before, self._folders = self._folders, {}
+
+    def moved(self, paths: Iterable[str]) -> None:
+        """Take note that dedupd moved these away, each with all that belongs to it: the other units stay what they are."""
+        for path in paths:
+            names, units = self._folders.get(path.rpartition("/")[0], (set[str](), dict[str, Unit]()))
+            names.discard(path)
+            gone = units.pop(path, Unit(photo=path))
+            for other in {*gone.versions, *gone.originals} & units.keys():
+                units[other] = replace(
+                    units[other], versions=_without(units[other].versions, path),
+                    originals=_without(units[other].originals, path),
+                )  # fmt: skip
 
     def unit(self, path: str) -> Unit:
         """The unit whose photo lies at `path`, with the edits that names alone do not tell.
@@ -75,12 +98,23 @@ class Companions:
         """The unit by names alone."""
         return self._in_folder(path.rpartition("/")[0])[1].get(path) or Unit(photo=path)
 
-    def _in_folder(self, folder: str) -> tuple[frozenset[str], dict[str, Unit]]:
-        """The names in the folder, and their units."""
+    def _in_folder(self, folder: str) -> _Folder:
         if folder not in self._folders:
-            names = frozenset(self._names(folder))
-            self._folders[folder] = names, units_in(names)
+            self._folders[folder] = self._known_before(folder) or self._units_in(self._names(folder))
         return self._folders[folder]
+
+    def _known_before(self, folder: str) -> _Folder | None:
+        """As read before the last `turn`, if the disk shows the same names."""
+        known = self._before.get(folder)
+        if known is None or self._scope is None:
+            return known
+        names = set(self._names(folder))
+        return known if names == known[0] else self._units_in(names)
+
+    def _units_in(self, names: Collection[str]) -> _Folder:
+        # An export of a whole library may be one folder: kept is only what names alone do not tell at once.
+        units = {photo: unit for photo, unit in units_in(names).items() if unit != Unit(photo=photo)}
+        return set(names if self._scope is not None else ()), units
 
     def _is_edit(self, original: str, version: str) -> bool | None:
         """See core.units.is_edit; a person who said that the two are the same has decided it."""
@@ -98,13 +132,12 @@ class Companions:
 
     def _names(self, folder: str) -> list[str]:
         if self._scope is None:
-            rows = self._ledger.files.in_folder(self._root.id, folder)
-            return [r.path for r in rows if r.absent_since is None]
+            return self._ledger.files.paths_in(self._root.id, folder)
 
         def unreadable(at: str, sentence: str) -> None:
             raise NotYet(sentence)
 
-        return [f.path for f in self._disk.list_folder(self._root.path, folder, self._scope, unreadable)]
+        return self._disk.names(self._root.path, folder, self._scope, unreadable)
 
     def beside(self, keeper: str, path: str) -> list[FileRow]:
         """The companions that move with the photo at `path`, their contents known. Raises Stays."""
@@ -202,6 +235,10 @@ def _file_to_move(ledger: Ledger, member: MemberRow, keeper: FileRow | None) -> 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _without(paths: Iterable[str], path: str) -> tuple[str, ...]:
+    return tuple(each for each in paths if each != path)
 
 
 def _read(file: FileRow, *, beside: bool = False) -> bool:

@@ -178,6 +178,7 @@ class Movement:
         def told(phase: str, moved: int, of: int) -> None:
             on_progress(phase, done + moved, found.files)
 
+        companions = self._beside(root)
         for groups in slices(found.groups, self._clock, *GROUPS):
             # Before the last safe point: making the index whole takes long, and people come in meanwhile.
             if not self._ensure_complete(stop) or stop():
@@ -187,7 +188,10 @@ class Movement:
                         f"{found.files - done} file(s) in {root.path} stay: dedupd was stopped"
                     )
                 return False
-            self.relocate(root, self._as_they_are(groups), result, told, asked=asked, stop=stop)
+            self.relocate(
+                root, self._as_they_are(groups), result, told, asked=asked, stop=stop, companions=companions
+            )
+            companions.turn()
             done += sum(len(group.members) for group in groups)
         return True
 
@@ -206,10 +210,10 @@ class Movement:
 
     def relocate(
         self, root: RootRow, chosen: Sequence[tuple[GroupRow, Sequence[MemberRow]]], result: Moved,
-        on_progress: Progress = quiet, *, asked: bool, stop: Stop = never,
+        on_progress: Progress = quiet, *, asked: bool, stop: Stop = never, companions: Companions | None = None,
     ) -> None:  # fmt: skip
         """Move these groups. `asked`: a person asked for it and is told of every file that stays; otherwise files that must wait
-        are only tried again later."""
+        are only tried again later. `companions`: of this root by the disk, from a caller who has more to move."""
         if not chosen:
             return
         obstacle = self.obstacle(root)
@@ -219,7 +223,7 @@ class Movement:
             result.said.append(obstacle)
             result.stayed += sum(len(members) for _, members in chosen)
             return
-        companions = Companions(self._ledger, self._disk, root, self._roots.scope)
+        companions = companions or self._beside(root)
         orders: list[MoveOrder] = []
         for group, members in chosen:
             found, stays = orders_for(self._ledger, companions, root, group, members, self._settings.protects)
@@ -247,6 +251,7 @@ class Movement:
                 len(settled),
                 settled[0],
             )
+        companions.moved(m.src for m in ended if m.held)
         result.moves += [m for m in ended if m.held]
         self._pace.note(root.path, sum(m.held for m in ended))
         result.files += sum(m.held for m in ended)
@@ -258,6 +263,10 @@ class Movement:
         ]
         moved = sum(m.held and m.primary for m in ended)
         result.stayed += sum(len(members) for _, members in chosen) - moved
+
+    def _beside(self, root: RootRow) -> Companions:
+        """What the disk shows beside each photo: a companion that came a moment ago counts."""
+        return Companions(self._ledger, self._disk, root, self._roots.scope)
 
     def _path(self, file: int) -> str:
         row = self._ledger.files.get(file)

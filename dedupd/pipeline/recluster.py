@@ -87,11 +87,18 @@ class Grouper:
             if not self._comparison.month(row.root, row.month, on_progress, stop):
                 break
             compared.append((row, changes))
+        beside: dict[int, Companions] = {}
         for done, (row, changes) in enumerate(compared):
+            before = self._ledger.changes
             if stop() and done:  # however often it is stopped, something is done each time
                 break
+            if self._ledger.changes != before:  # files may have come and gone
+                beside.clear()
             on_progress("group", done, len(waiting))
-            touched.setdefault(row.root, set()).update(self._decide(online[row.root], row.month))
+            root = online[row.root]
+            companions = beside.setdefault(root.id, Companions(self._ledger, self._disk, root))
+            touched.setdefault(root.id, set()).update(self._decide(root, row.month, companions))
+            companions.turn()
             with self._ledger.transaction():
                 self._ledger.months.clustered(row.root, row.month, changes, self._clock.now())
         return touched
@@ -110,9 +117,9 @@ class Grouper:
             self._comparison.doubt_index()
             raise
 
-    def _decide(self, root: RootRow, month: str) -> set[str]:
+    def _decide(self, root: RootRow, month: str, companions: Companions) -> set[str]:
         model = self._ledger.get("model")
-        return decide(self._ledger, self._disk, self._settings, self._clock, root, month, model)
+        return decide(self._ledger, self._disk, self._settings, self._clock, root, month, model, companions)
 
     def _note_settings(self) -> None:
         """Other tiers, thresholds, policy or measures than the groups rest on: every month waits to be grouped again."""
@@ -128,19 +135,26 @@ class Grouper:
 
 
 def decide(
-    ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, root: RootRow, month: str, model: str
-) -> set[str]:
-    """Group the month's photos and whatever they are related to in this root. Returns the months it touched."""
-    drawn = draw(ledger, disk, settings, root, month, model)
-    return _store(ledger, clock, root.id, month, drawn, Companions(ledger, disk, root))
+    ledger: Ledger, disk: Disk, settings: Settings, clock: Clock, root: RootRow, month: str, model: str,
+    companions: Companions | None = None,
+) -> set[str]:  # fmt: skip
+    """Group the month's photos and whatever they are related to in this root. Returns the months it touched.
+
+    `companions`: of this root by the ledger, from a caller who groups several months.
+    """
+    companions = companions or Companions(ledger, disk, root)
+    drawn = draw(ledger, settings, root, month, model, companions)
+    return _store(ledger, clock, root.id, month, drawn, companions)
 
 
-def draw(ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str) -> Drawn:
+def draw(
+    ledger: Ledger, settings: Settings, root: RootRow, month: str, model: str, companions: Companions
+) -> Drawn:
     """The stars that these settings give for the month and what it is related to. Reads only: `tune` replays with it."""
     related = _Related(ledger, root.id, bars_in_force(ledger, model, settings.threshold))
     files, edges = related.to(month)
     found = stars(
-        _nodes(ledger, settings, root, files, Companions(ledger, disk, root)),
+        _nodes(ledger, settings, root, files, companions),
         edges,
         [(v.a, v.b) for v in ledger.verdicts.all("different")],
         {relation: getattr(settings.tiers, relation) for relation in Relation},

@@ -222,9 +222,9 @@ class _Walk:
     def _compare(self, folder: str, files: list[FoundFile]) -> None:
         after = ""
         while files:
-            rows = self._ledger.files.in_folder(self._root.id, folder)
-            known, paths = {row.path: row for row in rows}, [file.path for file in files]
-            companions = companions_in(paths)
+            paths = [file.path for file in files]
+            companions = companions_in(paths)  # takes as much memory for a moment as the rows do
+            known = {row.path: row for row in self._ledger.files.in_folder(self._root.id, folder)}
             for part in self._parts([file for file in files if file.path > after]):
                 self._diff.found(part, known, companions)
                 after = part[-1].path

@@ -270,7 +270,7 @@ def status_view(
     ledger: Ledger, roots: Sequence[RootRow], *, daemon: str, now: float, beside: Iterable[str] = ()
 ) -> StatusView:
     """What `dedupd status` says, from the ledger; `beside`: sentences that only the running daemon knows."""
-    ids = {r.id for r in roots}
+    ids, photos = {r.id for r in roots}, {r.id: ledger.files.count(r.id) for r in roots}
     held = [ledger.files.held_totals(r.id) for r in roots]
     proposed = {r.id: ledger.groups.proposed_totals(r.id) for r in roots}
     groups = {k: waiting for k, (_, waiting) in ledger.groups.waiting_by_month().items() if k[0] in ids}
@@ -295,7 +295,7 @@ def status_view(
             f"{model} has no thresholds of its own yet and only proposes: `dedupd models calibrate` measures them"
         )
     return StatusView(
-        daemon=daemon, roots=[r.path for r in roots], photos=sum(ledger.files.count(r.id) for r in roots),
+        daemon=daemon, roots=[r.path for r in roots], photos=sum(photos.values()),
         months_waiting=sum(m.waiting for r in roots for m in ledger.months.all(r.id)),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=capped(attention),
@@ -307,7 +307,7 @@ def status_view(
         root_details=[
             RootView(
                 path=r.path, online=r.online, consented=r.consented_at is not None,
-                photos=ledger.files.count(r.id), note=r.note,
+                photos=photos[r.id], note=r.note,
             )
             for r in roots
         ],

@@ -17,6 +17,7 @@ from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
 from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.measure_thresholds import ThresholdMeasurement, own_thresholds
+from dedupd.pipeline.move_orders import Companions
 from dedupd.pipeline.recluster import decide
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import Clock, Disk, FileRequest, Progress, Vision
@@ -155,13 +156,17 @@ def switch(
         ledger.contents.record_model(shadow.model)
         months = ledger.months.all()
         by_id = {r.id: r for r in roots}
+        beside = {r.id: Companions(ledger, disk, r) for r in roots}
         for done, row in enumerate(months):
             on_progress("group", done, len(months))
             ledger.months.mark_changed(row.root, row.month, clock.now())
             root = by_id.get(row.root)
             if root is not None and root.online:
-                changed = decide(ledger, disk, settings, clock, root, row.month, shadow.model)
+                changed = decide(
+                    ledger, disk, settings, clock, root, row.month, shadow.model, beside[root.id]
+                )
                 touched.setdefault(root.id, set()).update(changed)
+                beside[root.id].turn()
     return touched
 
 

@@ -74,11 +74,13 @@ def tune(
     in_force = ledger.get("model")
     months = [(root, row.month) for root in roots for row in ledger.months.all(root.id)]
     before, after = Outcome(), Outcome()
+    beside = {root.id: Companions(ledger, disk, root) for root in roots}
     for done, (root, month) in enumerate(months):
         on_progress("group", done, len(months))
-        top = _top(root, roots)
-        _replay(ledger, disk, now, root, month, in_force, top, before)
-        _replay(ledger, disk, then, root, month, in_force if model is None else model, top, after)
+        top, companions = _top(root, roots), beside[root.id]
+        _replay(ledger, now, root, month, in_force, top, companions, before)
+        _replay(ledger, then, root, month, in_force if model is None else model, top, companions, after)
+        companions.turn()
     verdicts = ledger.verdicts.all("same")
     approved = {os.path.join(_top(r, roots), path) for r in roots for v in verdicts for path in v.paths[1:]}
     against = sorted(approved & before.moves.keys() - after.moves.keys() - after.review.keys())
@@ -91,11 +93,11 @@ def _top(root: RootRow, roots: Sequence[RootRow]) -> str:
 
 
 def _replay(
-    ledger: Ledger, disk: Disk, settings: Settings, root: RootRow, month: str, model: str, top: str, outcome: Outcome
+    ledger: Ledger, settings: Settings, root: RootRow, month: str, model: str, top: str, companions: Companions,
+    outcome: Outcome,
 ) -> None:  # fmt: skip
-    drawn = draw(ledger, disk, settings, root, month, model)
+    drawn = draw(ledger, settings, root, month, model, companions)
     paths = {file.id: os.path.join(top, file.path) for file in drawn.files}
-    companions = Companions(ledger, disk, root)
     places = {"duplicate": outcome.moves, "review": outcome.review}
     for star, members in zip(drawn.stars, members_of(ledger, drawn.stars, companions), strict=True):
         for member in members:

@@ -24,7 +24,8 @@ def rig(shelf: Shelf) -> JobsRig:
 
 def test_what_waited_for_its_turn_does_nothing_once_paused(rig: JobsRig, shelf: Shelf) -> None:
     rig.jobs.hint(str(shelf.path("2024/06")), False)
-    rig.due["hints"]()
+    rig.now += HINT_SECONDS
+    rig.ring()
     rig.jobs._retry()
     rig.jobs.reconcile_all()
     rig.jobs.recluster()
@@ -73,9 +74,20 @@ def test_what_an_event_hints_at_leaves_half_of_the_time_to_the_rest(
     )
     rig.look_at_hints()
     rig.jobs.hint(hint, False)
-    rig.now += 15.0
-    rig.jobs.hint(hint, False)
-    assert rig.waits == [HINT_SECONDS, 20.0, 5.0]
+    assert rig.waits == [HINT_SECONDS, 20.0]
+
+
+def test_thousands_of_events_set_one_alarm(rig: JobsRig, shelf: Shelf) -> None:
+    """It is put off while they go on, as long as that may be."""
+    hint = str(shelf.path("2024/06"))
+    for _ in range(6):
+        for _ in range(1000):
+            rig.jobs.hint(hint, False)
+        rig.now += 0.9
+        assert len(rig.due) == 1
+        rig.ring()
+    assert rig.waits == [HINT_SECONDS, *[pytest.approx(0.1)] * 5]
+    assert not rig.due and len(rig.engine.queued) == 1, "due HINT_LIMIT_SECONDS after the first"
 
 
 def test_hints_that_were_not_all_looked_at_are_not_lost(

@@ -6,9 +6,14 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pytest
+
 from dedupd.adapters.ledger import Ledger
+from dedupd.adapters.ledger.file_rows import FileRows
+from dedupd.core.photo import FileStat, FileState
 from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.ingest import ingest
+from dedupd.pipeline.move_orders import Companions
 from dedupd.ports import FileRequest, Ingested
 from tests.fakes.clock import FakeClock
 from tests.fakes.vision import FakeVision
@@ -77,6 +82,59 @@ def test_one_more_photo_in_a_month_of_many_asks_no_more_questions(tmp_path: Path
     assert many - few < 10, "what is asked of each photo of the month is asked of all at once"
 
 
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Folders whose names were read from the ledger."""
+    folders: list[str] = []
+    real = FileRows.paths_in
+    monkeypatch.setattr(
+        FileRows, "paths_in", lambda rows, root, at: folders.append(at) or real(rows, root, at)
+    )
+    return folders
+
+
+def test_one_folder_of_many_months_is_read_once_for_all(tmp_path: Path, read: list[str]) -> None:
+    """A flat export: each month read the whole of it, twice."""
+    shelf, month = Shelf(tmp_path), 32 * 86400.0
+    for number in range(4):
+        shelf.pair(f"a{number}.jpg", f"b{number}.jpg", f"scene {number}", captured=1e9 + number * month)
+    shelf.look()
+    assert read == [""] and len(shelf.ledger.months.all()) == len(shelf.proposals()) == 4
+
+    read.clear()
+    grouped: list[int] = []
+    stat = FileStat(size=1, mtime_ns=1, ctime_ns=1, dev=1, ino=1)
+
+    def others_work() -> bool:
+        if len(grouped) == 1:  # between the first month and the second
+            with shelf.ledger.transaction():
+                shelf.ledger.files.add(shelf.row.id, "a1.xmp", stat, FileState.COMPANION)
+            grouped.append(-1)
+        return False
+
+    library = shelf.library
+    library.grouper.regroup(
+        everything=True, stop=others_work,
+        on_progress=lambda phase, done, total: grouped.append(done) if phase == "group" else None,
+    )  # fmt: skip
+    assert len(grouped) == 5 and read == ["", ""], "what came in between is not overlooked"
+    shelf.close()
+
+
+def test_folders_of_other_months_are_not_kept(tmp_path: Path, read: list[str]) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.pair("2000/01/a.jpg", "2000/01/b.jpg")
+    shelf.look()
+    read.clear()
+    companions = Companions(shelf.ledger, shelf.library.roots._disk, shelf.row)
+    for turns in (0, 1, 2):
+        for _ in range(turns):
+            companions.turn()
+        companions.unit("2000/01/a.jpg")
+    assert read == ["2000/01"] * 2
+    shelf.close()
+
+
 class Blind(FakeVision):
     """Sees nothing, and holds everything."""
 
@@ -115,3 +173,13 @@ def test_memory_does_not_grow_with_what_waits_nor_with_the_library(tmp_path: Pat
         assert peak(lambda: ingest(ledger, eyes, clock)) < 3
         assert len(set(eyes.looked)) == len(eyes.looked) == photos
         assert peak(lambda: Comparison(ledger, eyes, clock).ensure_complete()) < 1.5
+
+
+def test_a_look_at_one_large_folder_needs_little_for_each_file(tmp_path: Path) -> None:
+    """A flat export, or twenty thousand files dropped at once: the daemon holds 100 MB at most."""
+    shelf, files = Shelf(tmp_path), 1000
+    for number in range(files):
+        shelf.path(f"{number}.jpg").touch()
+    assert shelf.library.roots.reconcile().new == files
+    assert peak(shelf.library.roots.reconcile) * 1e6 / files < 1900
+    shelf.close()

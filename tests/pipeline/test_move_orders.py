@@ -13,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedupd.core.month import Month
+from dedupd.core.units import units_in
+from dedupd.pipeline import move_orders
+from dedupd.pipeline.move_orders import Companions
 from tests.support.shelf import Shelf
 
 
@@ -39,6 +42,62 @@ def test_a_raw_that_came_a_moment_ago_keeps_its_picture_here(shelf: Shelf) -> No
     (shelf.root / "2024/06/b.cr2").write_bytes(b"raw")
     assert shelf.library.movement.move(yes=True).files == 0
     assert "2024/06/b.jpg" in shelf.files()
+
+
+def flat_export(shelf: Shelf) -> None:
+    """Enough in one folder for several slices of moves."""
+    for number in range(40):
+        shelf.pair(f"a{number:02}.jpg", f"b{number:02}.jpg", f"scene {number}")
+    shelf.look()
+
+
+def test_a_folder_is_sorted_into_units_once_for_many_moves(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was for every few of them, so that a flat export took time by the square."""
+    flat_export(shelf)
+    names: list[int] = []
+    monkeypatch.setattr(move_orders, "units_in", lambda paths: names.append(len(paths)) or units_in(paths))
+    assert shelf.library.movement.move(yes=True).files == 40
+    assert names == [80, 40], "once for the moves, and once for the sidecars"
+
+
+def test_a_raw_that_comes_between_two_slices_keeps_its_picture_here(shelf: Shelf) -> None:
+    flat_export(shelf)
+
+    def one_comes() -> bool:
+        if (shelf.root / "duplicates").exists():
+            (shelf.root / "b39.cr2").write_bytes(b"raw")
+        return False
+
+    assert shelf.library.movement.move(yes=True, stop=one_comes).files == 39
+    assert "b39.jpg" in shelf.files()
+
+
+NAMES = [
+    "IMG_1.jpg", "IMG_1 (1).jpg", "IMG_1 (2).jpg", "IMG_1-edited.jpg", "IMG_2.jpg", "IMG_2.cr2", "IMG_2.xmp", "anna.jpg",
+    "anna-maria.jpg", "c.jpg", "c.png", "c.xmp", "IMG_3.heic", "IMG_3.mov", "IMG_E3.jpg", "IMG_3.aae", "d.jpg", "d.jpg.json",
+    "e.jpg",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("photo", sorted(photo for photo, unit in units_in(NAMES).items() if not unit.stay))
+def test_what_dedupd_moved_away_leaves_the_other_units_as_a_new_look_finds_them(
+    shelf: Shelf, photo: str
+) -> None:
+    def look() -> Companions:
+        return Companions(shelf.ledger, shelf.library.disk, shelf.row, shelf.library.roots.scope)
+
+    for name in NAMES:
+        shelf.path(name).touch()
+    known = look()
+    files = known.unit(photo).files
+    for file in files:
+        shelf.path(file).unlink()
+    known.moved(files)
+    known.turn()
+    left = [each for each in sorted(units_in(NAMES)) if each not in files]
+    assert {each: known.unit(each) for each in left} == {each: look().unit(each) for each in left}
 
 
 def test_only_the_chosen_months_move(shelf: Shelf) -> None:

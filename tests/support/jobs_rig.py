@@ -64,9 +64,14 @@ class JobsRig:
         while self.engine.queued:
             self.engine.queued.pop(0)(self.library)
 
+    def ring(self) -> None:
+        """The time is there that the jobs asked for because of hints."""
+        self.due.pop("hints")()
+
     def look_at_hints(self) -> None:
         """Events have paused for long enough."""
-        self.due.pop("hints")()
+        self.now += self.waits[-1]
+        self.ring()
         self.work()
 
     def sweep(self) -> None:

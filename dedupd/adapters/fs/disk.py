@@ -98,6 +98,13 @@ class LocalDisk:
                 walk = FolderWalk(top, scope, on_problem, on_foreign)
                 yield from walk.list_folder(folder)[0] if walk.enters(folder) else ()
 
+    def names(self, root: str, folder: str, scope: Scope, on_problem: OnProblem) -> list[str]:
+        with _opened(root, on_problem) as top:
+            if top is None:
+                return []
+            walk = FolderWalk(top, scope, on_problem, _unheard)
+            return walk.names(folder) if walk.enters(folder) else []
+
     def foreign(self, root: str, folder: str, scope: Scope) -> Foreign | None:
         found: list[Foreign] = []
         with _opened(root, _unheard) as top:

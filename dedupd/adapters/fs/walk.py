@@ -64,29 +64,43 @@ class FolderWalk:
         """Files and folders in one folder. All or nothing: files missing from half a list would look deleted."""
         files: list[FoundFile] = []
         below: list[str] = []
+
+        def found(path: str, entry: os.DirEntry[str]) -> None:
+            files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
+
+        return (files, below) if self._look(folder, found, below) else ([], [])
+
+    def names(self, folder: str) -> list[str]:
+        """The paths of those files, without asking the disk about each."""
+        paths: list[str] = []
+        return paths if self._look(folder, lambda path, entry: paths.append(path), []) else []
+
+    def _look(self, folder: str, found: Callable[[str, os.DirEntry[str]], None], below: list[str]) -> bool:
+        """Hand over each file, and collect the folders. False when that is not all."""
         try:
             with self._top.folder(folder) as fd, os.scandir(fd) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-                names = frozenset(entry.name for entry in found)
+                inside = sorted(entries, key=lambda entry: entry.name, reverse=True)
+                names = frozenset(entry.name for entry in inside)
                 if folder and not self._opens(folder, (), names):
-                    return [], []
-                for entry in found:
+                    return False
+                while inside:  # each entry keeps its stat, and a folder may hold all of a library
+                    entry = inside.pop()
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     with suppress(FileNotFoundError):  # gone since the listing: the others are there
-                        self._sort(entry, path, names, files, below)
+                        self._sort(entry, path, names, found, below)
         except (FileNotFoundError, NotADirectoryError):
-            return [], []
+            return False
         except OSError as error:
             self._failed(folder, error)
-            return [], []
-        return files, below
+            return False
+        return True
 
     def _sort(
         self,
         entry: os.DirEntry[str],
         path: str,
         beside: Container[str],
-        files: list[FoundFile],
+        found: Callable[[str, os.DirEntry[str]], None],
         below: list[str],
     ) -> None:
         if entry.is_symlink():
@@ -103,7 +117,7 @@ class FolderWalk:
             and not passed_over(entry.name)
             and not _ignored(path, self._scope)
         ):
-            files.append(FoundFile(path=path, stat=file_stat(entry.stat(follow_symlinks=False))))
+            found(path, entry)
 
     def _opens(self, path: str, beside: Container[str], inside: Container[str]) -> bool:
         """False for a folder that is not entered; people are told of those that belong to another program."""

@@ -3,11 +3,13 @@ and fast."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+_PACKED_AT_ONCE = 8192
 _MOST_ADDED = 65_536
 """Ids in a Python set, at 100 bytes each, before they are merged into the sorted array."""
 
@@ -16,7 +18,9 @@ class ContentSet:
     """Content ids at 32 bytes each; a Python set of a million strings would need 140 MB."""
 
     def __init__(self, contents: Iterable[str]) -> None:
-        packed = bytes.fromhex("".join(contents))
+        some, packed = iter(contents), bytearray()
+        while part := list(islice(some, _PACKED_AT_ONCE)):
+            packed += bytes.fromhex("".join(part))
         self._sorted = np.sort(np.frombuffer(packed, dtype="S32"))
         self._added: set[bytes] = set()
 
@@ -34,6 +38,26 @@ class ContentSet:
 
     def __len__(self) -> int:
         return len(self._sorted) + len(self._added)
+
+    def held(self, contents: Sequence[str]) -> NDArray[np.bool_]:
+        """(N,) which of these ids are in the set."""
+        try:
+            packed = packed_ids(contents)
+        except ValueError:  # some are no ids
+            return np.array([content in self for content in contents], bool)
+        added, held = self._added, self._sorted  # in this order: see `_settle`
+        if not len(held):
+            found = np.zeros(len(packed), bool)
+        else:
+            found = held[np.minimum(np.searchsorted(held, packed), len(held) - 1)] == packed
+        if added:
+            found |= np.array([bytes.fromhex(content) in added for content in contents], bool)
+        return found
+
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) all ids, 32 bytes each, in order: not a copy, and never changed."""
+        self._settle()
+        return self._sorted
 
     def add(self, contents: Iterable[str]) -> None:
         """Add ids that are not in the set."""
@@ -68,3 +92,15 @@ class ContentSet:
             # In this order: another thread that asks meanwhile finds each id in one of the two.
             self._sorted = np.sort(np.concatenate((self._sorted, added)))
             self._added = set()
+
+
+def packed_ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
+    """(N,) these ids at 32 bytes each. Raises ValueError."""
+    if any(len(content) != 64 for content in contents):
+        raise ValueError("not a content id")
+    return np.frombuffer(bytes.fromhex("".join(contents)), "S32")
+
+
+def unpacked_ids(packed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
+    """(N,) the same at 64 hex digits each."""
+    return np.frombuffer(packed.tobytes().hex().encode(), "S64")

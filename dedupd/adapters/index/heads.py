@@ -22,15 +22,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.record_file import RecordFile
+from dedupd.adapters.index.content_set import packed_ids
+from dedupd.adapters.index.record_file import MappedRecords, RecordFile
 
 HEAD = 256
+FIRST = 96
+"""Coordinates that bound the products of a few vectors with all others: of most, they show alone that they are beyond
+the bar, for a third of the work."""
 SLACK = 1e-3
 """The largest error of all sums in single precision."""
 _SAMPLE, _GROWN = 2000, 4
 """Vectors from which directions are learned, at most; and the growth of a table after which they are learned
 anew."""
 _AT_ONCE = 16_384
+_FEW_AT_ONCE = 4096
+"""Rows compared with a few vectors at a time: what fits into a processor's cache."""
 _SPREAD = 5.0
 """Standard deviations that the range of a byte covers; larger values are cut off, which counts as rounding.
 """
@@ -49,12 +55,80 @@ class Heads:
     error: NDArray[np.float32]
     """(N,) length of the error from rounding the head."""
 
-    def where(self, chosen: NDArray[np.intp] | slice) -> Heads:
+    def __len__(self) -> int:
+        return len(self.rest)
+
+    def where(self, chosen: NDArray[Any] | slice) -> Heads:
+        """Some of them."""
         return Heads(steps=self.steps[chosen], rest=self.rest[chosen], error=self.error[chosen])
 
     def columns(self) -> Vectors:
         """(N, H + 2) to be multiplied with `Directions.asked`."""
-        return np.column_stack((self.steps, self.rest, self.error)).astype(np.float32, copy=False)
+        found = np.empty((len(self), self.steps.shape[1] + 2), np.float32)
+        found[:, :-2] = self.steps
+        found[:, -2], found[:, -1] = self.rest, self.error
+        return found
+
+
+class StoredHeads:
+    """Heads of N vectors, read where they are in their file: of a million, a quarter of a gigabyte need not be in
+    memory."""
+
+    def __init__(self, records: MappedRecords) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records.order)
+
+    def where(self, chosen: NDArray[Any] | slice) -> Heads:
+        """Some of them."""
+        found = self._records.at(self._records.order[chosen])
+        return Heads(steps=found["steps"], rest=found["rest"], error=found["error"])
+
+
+AnyHeads = Heads | StoredHeads
+
+
+class FirstSteps:
+    """The first coordinates of each head, in memory: a few photos are compared by these first."""
+
+    def __init__(self, directions: Directions, heads: AnyHeads) -> None:
+        self._sizes, self._first = directions.steps, min(FIRST, len(directions.steps))
+        self._steps = np.empty((len(heads), self._first), np.int8)
+        self._rest = np.empty(len(heads), np.float32)
+        """At least the length of the remainder that these coordinates lack."""
+        self._error = np.empty(len(heads), np.float32)
+        for start in range(0, len(heads), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            some = heads.where(part)
+            tail = np.linalg.norm(some.steps[:, self._first :] * self._sizes[self._first :], axis=1)
+            self._steps[part] = some.steps[:, : self._first]
+            self._rest[part], self._error[part] = np.hypot(tail + some.error, some.rest), some.error
+
+    def reaching(self, asked: Vectors, least: float, among: NDArray[Any] | None) -> NDArray[np.intp]:
+        """The places (of all, or among these) whose product with any of these rows of `Directions.asked` may
+        reach `least`."""
+        first = self._first
+        lengths = asked[:, :-2] / self._sizes
+        head = np.linalg.norm(lengths[:, :first], axis=1)
+        rest = np.hypot(np.linalg.norm(lengths[:, first:], axis=1), asked[:, -2])
+        mine = np.ascontiguousarray(asked[:, :first].T)
+        count = len(self._rest) if among is None else len(among)
+        found: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
+        steps = np.empty((_FEW_AT_ONCE, first), np.float32)
+        for start in range(0, count, _FEW_AT_ONCE):
+            part = slice(start, min(start + _FEW_AT_ONCE, count))
+            at = part if among is None else among[part]
+            some = steps[: part.stop - start]
+            some[:] = self._steps[at]
+            bounds = some @ mine
+            bounds += self._rest[at, None] * rest
+            bounds += self._error[at, None] * head
+            highest = bounds.max(axis=1) if len(asked) > 1 else bounds[:, 0]
+            over = (highest >= least).nonzero()[0]
+            if len(over):
+                found.append(start + over if among is None else among[start + over].astype(np.intp))
+        return np.concatenate(found)
 
 
 class Directions:
@@ -122,35 +196,15 @@ class HeadFile:
         """Number of vectors from which the directions were learned."""
         self._files: dict[Path, RecordFile] = {}
 
-    def of(self, contents: Sequence[str], scan: Scan) -> tuple[Directions, Heads]:
-        """The heads of contents, in order. Missing ones are computed from the vectors that `scan` gives, and
-        stored."""
-        directions, file = self._open(len(contents), scan)
-        size = len(directions.steps)
-        found = Heads(
-            steps=np.zeros((len(contents), size), np.int8),
-            rest=np.zeros(len(contents), np.float32),
-            error=np.zeros(len(contents), np.float32),
-        )
-        lacking: dict[str, int] = {}
-        for start in range(0, len(contents), _AT_ONCE):
-            part = contents[start : start + _AT_ONCE]
-            records, there = _held(file, part)
-            for name, column in _columns_of(found).items():
-                column[start : start + len(part)] = records[name]
-            lacking |= {part[place]: start + place for place in map(int, np.flatnonzero(~there))}
-        for names, vectors in scan() if lacking else ():
-            here = [place for place, name in enumerate(names) if name in lacking]
-            if not here:
-                continue
-            made = directions.heads(vectors[here])
-            places = [lacking[names[place]] for place in here]
-            for name, column in _columns_of(found).items():
-                column[places] = getattr(made, name)
-            _keep(lambda here=here, names=names, made=made: file.add(
-                [names[place] for place in here], steps=made.steps, rest=made.rest, error=made.error
-            ))  # fmt: skip
-        return directions, found
+    def of(self, ids: NDArray[np.bytes_], scan: Scan) -> tuple[Directions, AnyHeads]:
+        """The heads of contents (32 bytes each), in order. Missing ones are computed from the vectors that `scan`
+        gives, and stored; when that is impossible, all are computed and stay in memory."""
+        directions, file = self._open(len(ids), scan)
+        stored, lacking = _stored(file, ids)
+        if stored is None:
+            _keep(lambda: _add(file, directions, lacking, scan))
+            stored, _ = _stored(file, ids)
+        return directions, _made(directions, ids, scan) if stored is None else stored
 
     def forget(self, contents: Sequence[str]) -> None:
         """Remove the heads of contents whose rows are written anew: another machine may have computed
@@ -217,16 +271,50 @@ Scan = Callable[[], Iterable[tuple[Sequence[str], Vectors]]]
 """Contents and their vectors, of a whole table, in parts."""
 
 
-def _columns_of(heads: Heads) -> dict[str, NDArray[Any]]:
-    return {"steps": heads.steps, "rest": heads.rest, "error": heads.error}
-
-
-def _held(file: RecordFile, contents: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def _stored(file: RecordFile, ids: NDArray[np.bytes_]) -> tuple[StoredHeads | None, NDArray[np.bytes_]]:
+    """The heads in the file; or None, and the ids of which it has none."""
     try:
-        return file.get(contents)
-    except OSError as error:
+        records, there = file.mapped(ids)
+    except (OSError, ValueError) as error:
         print(f"heads not read: {error}", file=sys.stderr, flush=True)
-        return np.zeros(len(contents), file.dtype), np.zeros(len(contents), bool)
+        return None, ids
+    return (StoredHeads(records) if there.all() else None), ids[~there]
+
+
+def _add(file: RecordFile, directions: Directions, lacking: NDArray[np.bytes_], scan: Scan) -> None:
+    file.remove_ids(lacking)  # damaged ones
+    wanted = np.sort(lacking)
+    for names, vectors in scan():
+        _, here = _places_in(wanted, packed_ids(names))
+        if len(here):
+            made = directions.heads(vectors[here])
+            file.add(
+                [names[int(place)] for place in here], steps=made.steps, rest=made.rest, error=made.error
+            )
+
+
+def _made(directions: Directions, ids: NDArray[np.bytes_], scan: Scan) -> Heads:
+    found = Heads(
+        steps=np.zeros((len(ids), len(directions.steps)), np.int8),
+        rest=np.zeros(len(ids), np.float32),
+        error=np.zeros(len(ids), np.float32),
+    )
+    order = np.argsort(ids, kind="stable")
+    wanted = ids[order]
+    for names, vectors in scan():
+        at, here = _places_in(wanted, packed_ids(names))
+        made, places = directions.heads(vectors[here]), order[at]
+        found.steps[places], found.rest[places], found.error[places] = made.steps, made.rest, made.error
+    return found
+
+
+def _places_in(
+    ids: NDArray[np.bytes_], asked: NDArray[np.bytes_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(places in `ids`, which are in order, places in `asked`) of those that are in both."""
+    places = np.minimum(np.searchsorted(ids, asked), len(ids) - 1)
+    here = np.flatnonzero(ids[places] == asked)
+    return places[here], here
 
 
 def _keep(act: Callable[[], None]) -> None:

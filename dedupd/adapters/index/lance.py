@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index import rest_client
 from dedupd.adapters.index.content_set import ContentSet
-from dedupd.adapters.index.heads import Directions, HeadFile, Heads
+from dedupd.adapters.index.heads import AnyHeads, Directions, HeadFile
 from dedupd.adapters.index.known_pairs import KnownPairs, known_pairs, take_pairs
 from dedupd.adapters.index.photo_rows import (
     ROW_COLUMNS,
@@ -65,7 +65,8 @@ _KEEP_VERSIONS = timedelta(hours=1)
 """Older versions are kept for this long: recovery uses them."""
 _MANIFESTS_TO_TRY = 5
 _FEW = 2000
-_BATCH = 8192
+_BATCH, _VECTORS = 8192, 2048
+"""Rows read at a time, and rows with vectors."""
 
 
 class PhotoIndex:
@@ -155,8 +156,8 @@ class PhotoIndex:
         if not self._table.schema.equals(self._schema):
             raise ValueError("written by another version of dedupd")
         # Reads one column of every data file: a file lost in a power cut is noticed here, not later.
-        found = self._table.search().select(["content"]).to_arrow().column("content").to_pylist()
-        self._known = ContentSet(found)
+        batches = self._table.search().select(["content"]).to_batches(_BATCH)
+        self._known = ContentSet(c for batch in batches for c in batch.column("content").to_pylist())
         self._compacted = len(self._known)
         self._sync()
 
@@ -226,7 +227,7 @@ class PhotoIndex:
 
     def remove(self, contents: Sequence[str]) -> None:
         """Remove the rows of those `contents` that are held; this is on disk when it returns."""
-        wanted = [content for content in contents if content in self._known]
+        wanted = self._held(contents)
         if not wanted:
             return
         self._changed()
@@ -268,7 +269,18 @@ class PhotoIndex:
 
     def lacks(self, contents: Iterable[str]) -> list[str]:
         """Those of `contents` that have no row."""
-        return [content for content in contents if content not in self._known]
+        asked = list(contents)
+        held = self._known.held(asked)
+        return [asked[place] for place in map(int, np.flatnonzero(~held))]
+
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) the contents that have a row, 32 bytes each, in order: the array of the index itself."""
+        return self._known.ids()
+
+    def _held(self, contents: Iterable[str]) -> list[str]:
+        """Those that have a row, each once."""
+        asked = list(dict.fromkeys(contents))
+        return [asked[place] for place in map(int, np.flatnonzero(self._known.held(asked)))]
 
     def holds(self, content: str) -> bool:
         """Whether `content` has a row. Safe to call from other threads."""
@@ -311,18 +323,21 @@ class PhotoIndex:
         for batch in self._read(lambda query: query, self._columns(*(["vector"] if vectors else []))):
             yield from_arrow(batch, self._dimensions)
 
-    def all_vectors(self) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
-        """(ids, (N, D) vectors) of the whole table, in parts."""
+    def all_vectors(
+        self, wanted: Callable[[NDArray[np.uint64]], NDArray[np.bool_]]
+    ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.float32]]]:
+        """(ids, (N, D) vectors) of the whole table, in parts: of each the rows whose ids are wanted."""
         with self._reading():
-            for batch in self._table.search().select(["vector"]).with_row_id(True).to_batches(_BATCH):
-                yield (
-                    batch.column("_rowid").to_numpy(),
-                    vectors_in(batch.column("vector"), self._dimensions),
-                )
+            query = self._table.search().select(["vector"]).with_row_id(True)
+            for batch in query.to_batches(_VECTORS):
+                ids = batch.column("_rowid").to_numpy()
+                chosen = np.flatnonzero(wanted(ids))
+                if len(chosen):
+                    yield ids[chosen], vectors_in(batch.column("vector"), self._dimensions, chosen)
 
-    def heads(self, contents: Sequence[str]) -> tuple[Directions, Heads]:
-        """The heads of the vectors of `contents`, in order, and their directions."""
-        return self._heads.of(contents, self._contents_and_vectors)
+    def heads(self, ids: NDArray[np.bytes_]) -> tuple[Directions, AnyHeads]:
+        """The heads of the vectors of these contents (32 bytes each), in order, and their directions."""
+        return self._heads.of(ids, self._contents_and_vectors)
 
     def _contents_and_vectors(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         for rows in self.scan(vectors=True):
@@ -340,12 +355,11 @@ class PhotoIndex:
         return [*ROW_COLUMNS, *(vectors if self._dimensions else ())]
 
     def _batches(self, contents: Sequence[str], columns: list[str]) -> Iterator[pa.RecordBatch]:
-        wanted = [content for content in dict.fromkeys(contents) if content in self._known]
+        wanted = self._held(contents)
         if len(wanted) > _FEW and len(wanted) * 20 > len(self._known):
             sought = ContentSet(wanted)
             for batch in self._read(lambda query: query, columns):
-                mask = pa.array([content in sought for content in batch.column("content").to_pylist()])
-                yield batch.filter(mask)
+                yield batch.filter(pa.array(sought.held(batch.column("content").to_pylist())))
             return
         for start in range(0, len(wanted), _FEW):
             chosen = ",".join(f"'{content}'" for content in wanted[start : start + _FEW])

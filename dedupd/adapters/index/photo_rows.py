@@ -174,11 +174,12 @@ def _to_list_array(rows: NDArray[np.float32], size: int) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.astype(np.float16).ravel()), size)
 
 
-def vectors_in(column: Any, size: int) -> NDArray[np.float32]:
+def vectors_in(column: Any, size: int, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
+    """The vectors of all rows, or of the rows at these places."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return _single(flat.reshape(-1, size))
+    rows = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+    return _single(rows if chosen is None else rows[chosen])
 
 
 def _single(halves: NDArray[np.float16]) -> NDArray[np.float32]:

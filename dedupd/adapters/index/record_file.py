@@ -8,6 +8,7 @@ place of any value. Worker process only: one writer.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ Places = NDArray[np.intp]
 _ID = 32
 _MOST_ADDED = 65_536
 """Ids in a Python dict before they are merged into the sorted array."""
+_CHECKED_AT_ONCE = 16_384
+_MAPPED = 32 << 20
+"""Bytes of a file that are in memory at a time: reading one record may bring two megabytes of it."""
 
 
 class RecordFile:
@@ -40,10 +44,11 @@ class RecordFile:
         """Append one record each; existing records stay as they are. They are on disk when this returns.
         Raises OSError."""
         with self._lock:
-            new = np.flatnonzero(self._places(contents) < 0)
+            wanted = _ids(contents)
+            new = np.flatnonzero(self._places(wanted) < 0)
             if not len(new):
                 return
-            ids = _ids([contents[place] for place in map(int, new)])
+            ids = wanted[new]
             records = np.zeros(len(new), self.dtype)
             records["content"] = ids.view(f"V{_ID}")
             for name, values in fields.items():
@@ -58,26 +63,45 @@ class RecordFile:
 
     def get(self, contents: Sequence[str]) -> tuple[Records, NDArray[np.bool_]]:
         """(N,) records, and which of them exist; the others are zero. Raises OSError."""
+        ids = _ids(contents)
         with self._lock:
-            places = self._places(contents)
+            places = self._places(ids)
             found = np.zeros(len(places), self.dtype)
             held = np.flatnonzero(places >= 0)
             if len(held):
                 found[held] = self._all()[places[held]]
-        there = (found["content"] == _ids(contents).view(f"V{_ID}")) & (found["check"] == _checks(found))
+        there = _right(found, ids)
         found[~there] = np.zeros((), self.dtype)
         return found, there
+
+    def mapped(self, ids: NDArray[np.bytes_]) -> tuple[MappedRecords, NDArray[np.bool_]]:
+        """The records of these contents (32 bytes each) where they are in the file, and which of them exist.
+        Raises OSError."""
+        with self._lock:
+            places = self._places(ids)
+            records, found = MappedRecords(self._path, self.dtype, self._count()), places >= 0
+            self._forget()  # 40 bytes each; they are asked for again when something is added
+        for start in range(0, len(ids), _CHECKED_AT_ONCE):
+            part = slice(start, start + _CHECKED_AT_ONCE)
+            held = start + np.flatnonzero(found[part])
+            found[held] = _right(records.at(places[held]), ids[held])
+        records.order = places.astype(np.int32)
+        return records, found
 
     def lacks(self, contents: Sequence[str]) -> list[str]:
         """Those that are missing. Raises OSError."""
         with self._lock:
-            places = self._places(contents)
+            places = self._places(_ids(contents))
         return [content for content, place in zip(contents, places, strict=True) if place < 0]
 
     def remove(self, contents: Iterable[str]) -> None:
         """Write the file without them. Raises OSError."""
+        self.remove_ids(_ids(list(contents)))
+
+    def remove_ids(self, ids: NDArray[np.bytes_]) -> None:
+        """The same with ids of 32 bytes."""
         with self._lock:
-            gone = self._places(list(contents))
+            gone = self._places(ids)
             if not (gone >= 0).any():
                 return
             kept = np.delete(self._all(), gone[gone >= 0])
@@ -100,22 +124,22 @@ class RecordFile:
     def _forget(self) -> None:
         self._known = np.empty(0, f"S{_ID}")
         """Ids in order, and the place of each."""
-        self._order = np.empty(0, np.intp)
+        self._order = np.empty(0, np.int32)
         self._added: dict[bytes, int] = {}
         """Places of ids that were added since."""
         self._read = 0
         """Number of records whose ids are known."""
 
-    def _places(self, contents: Sequence[str]) -> Places:
+    def _places(self, wanted: NDArray[np.bytes_]) -> Places:
         """The place of each, -1 when it is missing."""
         self._read_ids()
-        wanted = _ids(contents)
         places = np.full(len(wanted), -1, np.intp)
         if len(self._known):
             near = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
             places = np.where(self._known[near] == wanted, self._order[near], -1)
         if self._added:
-            added = [self._added.get(bytes.fromhex(content), -1) for content in contents]
+            packed = wanted.tobytes()
+            added = [self._added.get(packed[at : at + _ID], -1) for at in range(0, len(packed), _ID)]
             places = np.where(places < 0, np.array(added, np.intp), places)
         return places
 
@@ -124,14 +148,15 @@ class RecordFile:
         start, count = self._read, self._count()
         self._read = count
         if not start and count:
-            self._sort_in(self._stored_ids(count), np.arange(count))
+            self._sort_in(self._stored_ids(count), np.arange(count, dtype=np.int32))
         elif start < count:
             packed = self._all()["content"][start:].tobytes()
             for place in range(start, count):
                 at = (place - start) * _ID
                 self._added.setdefault(packed[at : at + _ID], place)
         if len(self._added) > max(_MOST_ADDED, len(self._known) // 4):
-            self._sort_in(np.frombuffer(b"".join(self._added), f"S{_ID}"), np.array([*self._added.values()]))
+            places = np.array([*self._added.values()], np.int32)
+            self._sort_in(np.frombuffer(b"".join(self._added), f"S{_ID}"), places)
             self._added = {}
 
     def _stored_ids(self, count: int) -> NDArray[np.bytes_]:
@@ -139,10 +164,46 @@ class RecordFile:
         rest = np.frombuffer(self._all()["content"][len(stored) :].tobytes(), f"S{_ID}")
         return np.concatenate((stored, rest)) if len(rest) else stored
 
-    def _sort_in(self, ids: NDArray[np.bytes_], places: Places) -> None:
-        known, order = np.concatenate((self._known, ids)), np.concatenate((self._order, places))
+    def _sort_in(self, ids: NDArray[np.bytes_], places: NDArray[np.int32]) -> None:
+        known, order = ids, places
+        if len(self._known):
+            known, order = np.concatenate((self._known, ids)), np.concatenate((self._order, places))
         by_id = np.argsort(known, kind="stable")
         self._known, self._order = known[by_id], order[by_id]
+
+
+class MappedRecords:
+    """Records in a file as it was when it was opened; its pages are in memory only while they are read."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], count: int) -> None:
+        self._map: mmap.mmap | None = None
+        self._records: Records = np.empty(0, dtype)
+        if count:
+            with path.open("rb") as file:
+                self._map = mmap.mmap(file.fileno(), count * dtype.itemsize, access=mmap.ACCESS_READ)
+            self._records = np.frombuffer(self._map, dtype)
+        self.order: NDArray[np.int32] = np.empty(0, np.int32)
+        """The place of each of the records that were asked for."""
+
+    def at(self, places: NDArray[Any]) -> Records:
+        """The records at these places of the file. Those of the last call are let go: the whole file would stay in
+        memory else."""
+        self._let_go()
+        first, count = (int(places[0]), len(places)) if len(places) else (0, 0)
+        if (places == np.arange(first, first + count)).all():
+            return self._records[first : first + count]  # as most of them are: no copy
+        whole = self._records.view(f"V{self._records.itemsize}")  # else it is copied field by field
+        found, order = np.empty(count, whole.dtype), np.argsort(places, kind="stable")
+        wide = max(1, _MAPPED // whole.itemsize)
+        pieces = places[order] // wide
+        for piece in np.split(order, 1 + np.flatnonzero(pieces[1:] != pieces[:-1])):
+            found[piece] = whole[places[piece]]
+            self._let_go()
+        return found.view(self._records.dtype)
+
+    def _let_go(self) -> None:
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def _whole(path: Path, size: int) -> int:
@@ -161,6 +222,11 @@ def _write(path: Path, at: int, packed: bytes) -> None:
 
 def _ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
     return np.frombuffer(bytes.fromhex("".join(contents)), f"S{_ID}")
+
+
+def _right(records: Records, ids: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+    """Which of the records are whole, and those of these contents."""
+    return (records["content"] == ids.view(f"V{_ID}")) & (records["check"] == _checks(records))
 
 
 def _checks(records: Records) -> NDArray[np.uint32]:

@@ -40,8 +40,14 @@ class Syncer:
 
     def sync(self, top: Path) -> None:
         """Sync what is new below `top`. Raises OSError."""
-        for folder, _, names in os.walk(top):
-            found = {(name, os.lstat(os.path.join(folder, name)).st_ino) for name in names}
+        folders = [os.fspath(top)]
+        while folders:
+            folder = folders.pop()
+            # Read from the folder alone: an hour of commits leaves thousands of files, and each commit looks.
+            with os.scandir(folder) as entries:
+                inside, files = _parted(entries)
+            folders += inside
+            found = {(file.name, file.inode()) for file in files}
             new = found - self._synced.get(folder, set())
             for name, _ in new:
                 _fsync(os.path.join(folder, name))
@@ -52,6 +58,17 @@ class Syncer:
     def forget(self) -> None:
         """Forget which files were synced."""
         self._synced.clear()
+
+
+def _parted(entries: Iterable[os.DirEntry[str]]) -> tuple[list[str], list[os.DirEntry[str]]]:
+    """Folders by their paths, and files."""
+    folders, files = list[str](), list[os.DirEntry[str]]()
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.path)
+        else:
+            files.append(entry)
+    return folders, files
 
 
 def move_aside(folder: Path) -> Path:

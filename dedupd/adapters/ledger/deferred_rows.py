@@ -51,8 +51,8 @@ class DeferredRows(LedgerPart):
             found = self._link.execute("SELECT count(DISTINCT content) FROM deferred WHERE model=?", (model,))
         else:
             found = self._link.execute(
-                "SELECT count(DISTINCT content) FROM files WHERE root=? AND month=? AND content IN "
-                "(SELECT content FROM deferred WHERE model=?)",
+                "SELECT count(DISTINCT content) FROM files WHERE root=? AND month=? AND EXISTS "
+                "(SELECT 1 FROM deferred d WHERE d.content=files.content AND d.model=?)",
                 (root, month, model),
             )
         return int(found.fetchone()[0])

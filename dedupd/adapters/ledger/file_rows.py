@@ -89,6 +89,14 @@ class FileRows(LedgerPart):
         )
         return [file_row(r) for r in rows]
 
+    def paths_in(self, root: int, folder: str) -> list[str]:
+        """Paths of the files directly in a folder that were there at the last look; held ones lie elsewhere."""
+        rows = self._link.execute(
+            "SELECT path FROM files WHERE root=? AND folder=? AND state!='held' AND absent_since IS NULL",
+            (root, os.fsencode(folder)),
+        )
+        return [os.fsdecode(r[0]) for r in rows]
+
     def folders(self, root: int, under: str = "") -> list[str]:
         """Every folder in and below `under` ('' = the root) that holds known files, duplicates/ folders left out."""
         where, at = "root=:root AND state!='held'", os.fsencode(under)
@@ -330,7 +338,8 @@ class FileRows(LedgerPart):
 
     def count(self, root: int | None = None, state: str = FileState.INDEXED) -> int:
         """Files in a state that are on the disk."""
+        of_root = "" if root is None else "AND root=:root"
         return self._link.execute(
-            "SELECT count(*) FROM files WHERE state=? AND absent_since IS NULL AND (? IS NULL OR root=?)",
-            (state, root, root),
+            f"SELECT count(*) FROM files WHERE state=:state AND absent_since IS NULL {of_root}",
+            {"state": state, "root": root},
         ).fetchone()[0]

@@ -15,18 +15,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.vision.hashes import RADIUS
 
-_LONGER = 240_000, 4_000_000
-"""Numbers of hashes from which on four substrings are faster than five, and three faster than four."""
-_AT_ONCE = 1 << 19
+_LONGER = 240_000
+"""Number of hashes from which on four substrings are faster than five. (Three were faster from four million on, but
+their tables take far more memory, and this is a small part of a search.)"""
+_AT_ONCE = 1 << 16
 """Pairs of hashes tested at a time, and pairs in one part of the answer."""
 _KEYED = 1 << 14
 """Hashes of which the keys are made at a time: what fits into a processor's cache."""
+_SORTED = 1 << 16
+"""Rows put into a table at a time."""
+_MIXING = np.uint64(0x9E3779B97F4A7C15)
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.intp]
@@ -43,47 +48,59 @@ class _Substring:
 
 
 class HashTables:
-    """Tables in which all hashes within RADIUS of another one are found."""
+    """Tables in which all hashes within RADIUS of another one are found. The hashes themselves stay where they are."""
 
-    def __init__(self, phashes: Hashes) -> None:
-        """`phashes`: (N, 8) by orientation."""
-        self._groups = _Groups(phashes)
-        self._upright = np.ascontiguousarray(self._groups.phashes[:, 0])
-        self._turned = self._groups.phashes.ravel()
-        self._tables = [_substrings(hashes) for hashes in (self._upright, self._turned)]
+    def __init__(self, phashes: Hashes, among: NDArray[np.integer[Any]] | None = None) -> None:
+        """`phashes`: (N, 8) by orientation; `among`: places in it, None for all."""
+        self._groups = groups = _Groups(phashes, among)
+        self._every = phashes.reshape(-1)
+        self._upright = phashes[groups.first, 0]
+        self._tables = [
+            _substrings(self._upright, np.arange(len(groups.first), dtype=np.uint32), 1),
+            _substrings(self._every, groups.first, 8),
+        ]
+        self._of = np.zeros(len(phashes), np.uint32)
+        """The group of the first row of each."""
+        self._of[groups.first] = np.arange(len(groups.first))
 
     def meeting(self, phashes: Hashes) -> Iterator[tuple[Places, Places]]:
         """(places in `phashes`, places in the tables) of all pairs within RADIUS in any orientation of
         either, in parts; a pair may occur more than once."""
         asked = _Groups(phashes)
-        count = len(asked.phashes)
-        every = [
-            # Turning one picture or the other is not the same.
-            (asked.phashes[:, 0], np.arange(count), self._turned, self._tables[1], 8),
-            (asked.phashes.ravel(), np.repeat(np.arange(count), 8), self._upright, self._tables[0], 1),
-        ]
-        for hashes, places, held, substrings, turns in every:
-            for mine, theirs in _near(np.ascontiguousarray(hashes), held, substrings):
-                groups = np.unique(places[mine] * len(self._groups.phashes) + theirs // turns)
-                one, other = np.divmod(groups, len(self._groups.phashes))
-                yield from _members(asked, one, self._groups, other)
+        mine, count = phashes[asked.first], len(self._groups.first)
+        # Turning one picture or the other is not the same.
+        for one, other in _near(np.ascontiguousarray(mine[:, 0]), self._every, self._tables[1]):
+            pairs = np.unique(one * count + self._of[other >> 3])
+            yield from _members(asked, self._groups, *np.divmod(pairs, count))
+        for one, other in _near(mine.ravel(), self._upright, self._tables[0]):
+            pairs = np.unique((one >> 3) * count + other)
+            yield from _members(asked, self._groups, *np.divmod(pairs, count))
 
 
 class _Groups:
     """Rows whose eight hashes are all equal, as one group."""
 
-    def __init__(self, phashes: Hashes) -> None:
-        rows = np.ascontiguousarray(phashes).view(f"V{phashes.shape[1] * 8}").ravel()
-        _, first, group = np.unique(rows, return_index=True, return_inverse=True)
-        self.phashes = phashes[first]
-        self.members = np.argsort(group, kind="stable")
-        self.counts = np.bincount(group, minlength=len(first))
-        self.starts = np.cumsum(self.counts) - self.counts
+    def __init__(self, phashes: Hashes, among: NDArray[np.integer[Any]] | None = None) -> None:
+        rows = np.arange(len(phashes), dtype=np.uint32) if among is None else among.astype(np.uint32)
+        mixed = np.zeros(len(rows), np.uint64)
+        for orientation in range(phashes.shape[1]):
+            mixed = (mixed ^ phashes[rows, orientation]) * _MIXING
+        order = np.argsort(mixed, kind="stable")
+        self.members = rows[order]
+        """The rows, group by group."""
+        mixed = mixed[order]
+        new = np.ones(len(rows), bool)
+        same = 1 + np.flatnonzero(mixed[1:] == mixed[:-1])
+        new[same] = (phashes[self.members[same]] != phashes[self.members[same - 1]]).any(axis=1)
+        starts = np.flatnonzero(new)
+        self.first, self.starts = self.members[starts], starts.astype(np.uint32)
+        """One row of each group, and where its members begin."""
+        self.counts = np.diff(starts, append=len(rows)).astype(np.uint32)
 
 
-def _members(ones: _Groups, one: Places, others: _Groups, other: Places) -> Iterator[tuple[Places, Places]]:
+def _members(ones: _Groups, others: _Groups, one: Places, other: Places) -> Iterator[tuple[Places, Places]]:
     """The pairs of members of these pairs of groups."""
-    widths = others.counts[other]
+    widths = others.counts[other].astype(np.int64)
     ends = np.cumsum(ones.counts[one] * widths)
     for first, last in cuts(ends, _AT_ONCE):
         part = slice(first, last)
@@ -95,7 +112,7 @@ def _members(ones: _Groups, one: Places, others: _Groups, other: Places) -> Iter
             some = slice(at, at + _AT_ONCE)
             left = np.repeat(ones.starts[one[part]], counts)[some] + row[some]
             right = np.repeat(others.starts[other[part]], counts)[some] + column[some]
-            yield ones.members[left], others.members[right]
+            yield ones.members[left].astype(np.intp), others.members[right].astype(np.intp)
 
 
 def _near(asked: Hashes, held: Hashes, substrings: Sequence[_Substring]) -> Iterator[tuple[Places, Places]]:
@@ -139,19 +156,42 @@ def count_up(counts: NDArray[np.int64]) -> Places:
     return np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _substrings(hashes: Hashes) -> list[_Substring]:
-    parts = 5 - sum(len(hashes) >= least for least in _LONGER)
+def _substrings(held: Hashes, rows: NDArray[np.uint32], turns: int) -> list[_Substring]:
+    """Tables of held[row * turns + turn], for each of the rows and turns."""
+    parts = 5 - (len(rows) * turns >= _LONGER)
     base, more = divmod(RADIUS + 1, parts)
-    found: list[_Substring] = []
-    for part in range(parts):
-        bits = range(part, 64, parts)
-        keys = _keys(hashes, bits)
-        start = np.zeros((1 << len(bits)) + 1, np.uint32)
-        np.cumsum(np.bincount(keys, minlength=1 << len(bits)), out=start[1:])
-        order = np.argsort(keys, kind="stable").astype(np.uint32)
-        # The sum of (radius + 1) over the substrings is RADIUS + 1: not all of them can differ by more.
-        found.append(_Substring(bits=bits, radius=base - 1 + (part < more), start=start, order=order))
-    return found
+    # The sum of (radius + 1) over the substrings is RADIUS + 1: not all of them can differ by more.
+    return [
+        _substring(held, rows, turns, range(part, 64, parts), base - 1 + (part < more))
+        for part in range(parts)
+    ]
+
+
+def _substring(
+    held: Hashes, rows: NDArray[np.uint32], turns: int, bits: Sequence[int], radius: int
+) -> _Substring:
+    count = len(rows) * turns
+    keys, counts = np.empty(count, np.uint16), np.zeros(1 << len(bits), np.int64)
+    parts = [slice(at, min(at + _SORTED, len(rows))) for at in range(0, len(rows), _SORTED)]
+    for part in parts:
+        some = keys[part.start * turns : part.stop * turns]
+        some[:] = _keys(held[_entries(rows[part], turns)], bits)
+        counts += np.bincount(some, minlength=len(counts))
+    start = np.zeros(len(counts) + 1, np.uint32)
+    np.cumsum(counts, out=start[1:])
+    # A part at a time is sorted, and put behind those before it: sorting all would take three times the memory.
+    order, ends = np.empty(count, np.uint32), start[:-1].astype(np.int64)
+    for part in parts:
+        some = keys[part.start * turns : part.stop * turns]
+        by_key, here = np.argsort(some, kind="stable"), np.bincount(some, minlength=len(counts))
+        at = np.repeat(ends - (np.cumsum(here) - here), here) + np.arange(len(some))
+        order[at] = _entries(rows[part], turns)[by_key]
+        ends += here
+    return _Substring(bits=bits, radius=radius, start=start, order=order)
+
+
+def _entries(rows: NDArray[np.uint32], turns: int) -> NDArray[np.uint32]:
+    return (rows[:, None] * np.uint32(turns) + np.arange(turns, dtype=np.uint32)).ravel()
 
 
 def _keys(hashes: Hashes, bits: Sequence[int]) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from dedupd.adapters.index.chunk_file import BareRows, bare_rows
+from dedupd.adapters.index.content_set import packed_ids
 from dedupd.adapters.index.heads import Directions, Heads
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
@@ -53,9 +54,12 @@ class _Block:
     def scan(self) -> Iterator[PhotoRows]:
         yield _rows(self._bare)
 
-    def heads(self, contents: Sequence[str]) -> tuple[Directions, Heads]:
+    def ids(self) -> NDArray[np.bytes_]:
+        return packed_ids(_rows(self._bare).contents)
+
+    def heads(self, ids: NDArray[np.bytes_]) -> tuple[Directions, Heads]:
         assert self._directions is not None and self._bare.vectors is not None
-        assert len(contents) == len(self._bare.vectors)
+        assert len(ids) == len(self._bare.vectors)
         return self._directions, self._directions.heads(self._bare.vectors)
 
 

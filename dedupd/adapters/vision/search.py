@@ -22,10 +22,12 @@ from dedupd.adapters.index.known_pairs import KnownPairs
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows, in_order
 from dedupd.adapters.stores.backfill_records import NEAR
+from dedupd.adapters.vision import found_before
 from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
+from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.whole_index import WholeIndex
+from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
 
@@ -34,15 +36,18 @@ _OTHER_BLOCK = 4096
 _ROUNDING = 1e-4
 """The largest error of a product in single precision."""
 
-_VECTORS_AT_ONCE = 4096
+_VECTORS_AT_ONCE = 1024
 _TOLD_AT_ONCE = 4096
 _MOST_OUTSIDE = 16_384
 """Rows that no backfill compared, held in memory at a time: 80 MB."""
-_WHOLE_TABLE = 50
+_WHOLE_TABLE = 14
 """When more than one row in so many is needed, all rows are read in order, which is faster than reading each
 by its id."""
 _MOST_WAITING = 1 << 20
 """Pairs across the index that are collected before their exact numbers are computed."""
+
+_WORTH_KEEPING = 64
+"""Photos asked about from which on their pairs are kept for the next search of the same table."""
 
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
@@ -343,7 +348,7 @@ def _met_inside(
     whole = of.made(WholeIndex)
     for fresh, other in whole.near_by_hash(mine):
         keep = ~(np.abs(mine.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
-        yield fresh[keep], whole.contents[other[keep]]
+        yield fresh[keep], whole.contents(other[keep])
 
 
 def _whole_pictures(index: PhotoIndex, rows: PhotoRows, fresh: Places, others: Sequence[str]) -> _Pairs:
@@ -435,9 +440,26 @@ def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
 
 def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
     """The whole index: first hashes, heads and clocks exclude most pairs, then the vectors of the remaining
-    few are compared."""
+    few are compared. What was found before is not looked for again."""
+    before, places = whole.found_before(bar), whole.places(rows.contents)
+    left = before.left()
+    if left is not None:
+        yield _as_pairs(whole, rows, before.of(places))
+    found, count = list[Measured](), 0
+    for measured in _measured(index, whole, rows, bar, left):
+        count += len(measured.fresh)
+        if count <= found_before.MOST:
+            found.append(measured)
+        yield _as_pairs(whole, rows, measured)
+    if count <= found_before.MOST and len(places) >= _WORTH_KEEPING:
+        before.add(places, found)
+
+
+def _measured(
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None
+) -> Iterator[Measured]:
     waiting, count = list[NDArray[np.int64]](), 0
-    for fresh, other in _met_across(whole, rows, bar):
+    for fresh, other in _met_across(whole, rows, bar, left):
         keep = ~(
             np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
         )  # NaN, not known, counts
@@ -450,15 +472,25 @@ def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | 
         yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
 
 
-def _met_across(whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[tuple[Places, Places]]:
-    yield from whole.near_by_hash(rows)
+def _met_across(
+    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None
+) -> Iterator[tuple[Places, Places]]:
+    yield from whole.near_by_hash(rows, left)
     if bar is not None:
-        yield from whole.near_by_vector(rows, bar)
+        yield from whole.near_by_vector(rows, bar, left)
+
+
+def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
+    return _Pairs(
+        fresh=found.fresh, others=whole.contents(found.other), distances=found.distances,
+        apart=np.abs(rows.captured[found.fresh] - whole.captured[found.other]), cosines=found.cosines,
+        unlike=np.zeros(len(found.fresh), bool),
+    )  # fmt: skip
 
 
 def _exact(
     index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None
-) -> Iterator[_Pairs]:
+) -> Iterator[Measured]:
     """Those of the pairs (fresh * N + other) that are within the bars, with their numbers."""
     fresh, other = np.divmod(pairs, len(whole))
     by_other = np.argsort(other, kind="stable")
@@ -474,11 +506,7 @@ def _exact(
                     _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
                 )
             cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
-        yield _Pairs(
-            fresh=one[keep], others=whole.contents[two[keep]], distances=distances[keep],
-            apart=np.abs(rows.captured[one[keep]] - whole.captured[two[keep]]), cosines=cosines[keep],
-            unlike=np.zeros(int(keep.sum()), bool),
-        )  # fmt: skip
+        yield Measured(fresh=one[keep], other=two[keep], distances=distances[keep], cosines=cosines[keep])
 
 
 def _with_vectors(
@@ -490,7 +518,12 @@ def _with_vectors(
         return
     needed = np.unique(other)
     if len(needed) * _WHOLE_TABLE >= len(whole):
-        read = index.all_vectors()
+
+        def has_pairs(ids: NDArray[np.uint64]) -> NDArray[np.bool_]:
+            places = whole.places_of(ids)
+            return needed[np.minimum(np.searchsorted(needed, places), len(needed) - 1)] == places
+
+        read = index.all_vectors(has_pairs)
     else:
         slices = (needed[at : at + _VECTORS_AT_ONCE] for at in range(0, len(needed), _VECTORS_AT_ONCE))
         read = (index.vectors_by_id(whole.ids[places]) for places in slices)

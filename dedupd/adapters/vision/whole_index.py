@@ -1,4 +1,5 @@
-"""All rows of a table in memory, with what a search of the whole library needs: about 400 bytes per photo.
+"""All rows of a table, with what a search of the whole library needs: about 100 bytes per photo in memory, 250
+with the tables of hashes, and the heads of the vectors in their file.
 
 Owns which of them may be near a photo: by hash, by the heads of the vectors, by the clock. What it leaves out
 is proven to be beyond the bars. Must never decide what is proposed. Worker process only. Shapes: N rows, F
@@ -8,13 +9,17 @@ photos asked about.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.heads import SLACK, Directions, Heads
+from dedupd.adapters.index.content_set import packed_ids, unpacked_ids
+from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
+from dedupd.adapters.vision.found_before import FoundBefore
 from dedupd.adapters.vision.hash_join import (
     HashTables,
     count_up,
@@ -23,18 +28,27 @@ from dedupd.adapters.vision.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.heap import give_back_memory
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
 """Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
-_HASHES = 8, 1 << 15
+_HASHES = 8, 1 << 13
 """Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
+_VECTORS = 1024
+"""Vectors read at a time."""
+_MANY_ROWS = 50_000
 _GATHERED = 4096
 """Pairs examined one by one, at a time."""
 
+_A_FEW = 4
+"""Photos that are compared with all by the first coordinates of the heads before the others."""
+
 Places = NDArray[np.intp]
+Chosen = NDArray[np.integer[Any]]
+"""Places of some of the rows."""
 Pairs = tuple[Places, Places]
 """Places in the photos asked about, places in the rows."""
 
@@ -43,35 +57,69 @@ class WholeIndex:
     """The rows of `index` as they were when it was made."""
 
     def __init__(self, index: PhotoIndex) -> None:
-        parts = list(index.scan())
-        names = [content for part in parts for content in part.contents]
-        self.contents = np.array(names, "S64")
-        self.ids = np.concatenate([part.ids for part in parts] or [np.empty(0, np.uint64)])
-        self._by_id = np.argsort(self.ids, kind="stable")
-        self.phashes = np.concatenate([part.phashes for part in parts] or [np.empty((0, 8), np.uint64)])
-        self.captured = np.concatenate([part.captured for part in parts] or [np.empty(0)])
-        self._by_name = np.argsort(self.contents, kind="stable")
-        self._undated = np.flatnonzero(np.isnan(self.captured))
-        self._by_clock = np.argsort(self.captured, kind="stable")[: len(names) - len(self._undated)]
+        held = index.ids()
+        count = len(held)
+        columns: list[NDArray[Any]] = [np.empty(count, np.uint64), np.empty(count, "S32")]
+        columns += [np.empty((count, 8), np.uint64), np.empty(count)]
+        done = 0
+        for part in index.scan():
+            # Each goes to its place at once: a million rows joined from parts would need twice the memory.
+            done, start = done + len(part.ids), done
+            found = part.ids, packed_ids(part.contents), part.phashes, part.captured
+            for number, some in enumerate(found):
+                columns[number] = _with_room(columns[number], done)
+                columns[number][start:done] = some
+        self.ids, packed, self.phashes, self.captured = (column[:done] for column in columns)
+        del columns
+        self._by_id = np.argsort(self.ids, kind="stable").astype(np.uint32)
+        self._names = _in_order(packed, held)
+        self._rank = np.searchsorted(self._names, packed).astype(np.uint32)
+        """The place of each row in the names."""
+        self._by_name = np.zeros(len(self._names), np.uint32)
+        self._by_name[self._rank] = np.arange(len(packed))
+        self._undated = np.flatnonzero(np.isnan(self.captured)).astype(np.uint32)
+        by_clock = np.argsort(self.captured, kind="stable")[: len(packed) - len(self._undated)]
+        self._by_clock = by_clock.astype(np.uint32)
         """Places of the rows with a date, in the order of their clocks."""
-        self._times = self.captured[self._by_clock]
-        self._heads: tuple[Directions, Heads] | None = (
-            index.heads(names) if index.dimensions and names else None
+        self._times = self.captured[by_clock]
+        self._heads: tuple[Directions, AnyHeads] | None = (
+            index.heads(packed) if index.dimensions and len(packed) else None
         )
         self._made_tables: dict[bool, HashTables] = {}
         """Tables of all rows, and of those without a clock."""
+        self._found_before = FoundBefore(len(self.ids), None)
+        del packed
+        if len(self) >= _MANY_ROWS:
+            give_back_memory()
 
     def __len__(self) -> int:
-        return len(self.contents)
+        return len(self.ids)
+
+    def contents(self, places: Places) -> NDArray[np.bytes_]:
+        """(P,) content ids of the rows at these places, 64 hex digits each."""
+        return unpacked_ids(self._names[self._rank[places]])
+
+    def places(self, contents: Sequence[str]) -> Places:
+        """The places of the rows of these contents, which all have one."""
+        return self._by_name[np.searchsorted(self._names, packed_ids(contents))].astype(np.intp)
+
+    def found_before(self, bar: float | None) -> FoundBefore:
+        """What searches by this bar found since this was made."""
+        if self._found_before.bar != bar:
+            self._found_before = FoundBefore(len(self), bar)
+        return self._found_before
 
     def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
         """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
-        names = np.unique(np.array(list(contents), "S64"))
-        at = np.minimum(np.searchsorted(self.contents, names, sorter=self._by_name), len(self) - 1)
-        places = self._by_name[at] if len(self) else np.empty(0, np.intp)
-        places = places[self.contents[places] == names] if len(self) else places
+        asked = np.unique(packed_ids(contents))
+        if len(self) >= _MANY_ROWS and len(asked) >= FEW:
+            give_back_memory()  # what the last search left scattered
+        at = np.minimum(np.searchsorted(self._names, asked), len(self) - 1)
+        places = (
+            self._by_name[at[self._names[at] == asked]].astype(np.intp) if len(self) else np.empty(0, np.intp)
+        )
         return PhotoRows(
-            contents=[name.decode() for name in self.contents[places]], phashes=self.phashes[places],
+            contents=[name.decode() for name in self.contents(places)], phashes=self.phashes[places],
             vectors=self._vectors(index, places), captured=self.captured[places], ids=self.ids[places],
         )  # fmt: skip
 
@@ -79,38 +127,41 @@ class WholeIndex:
         if not index.dimensions:
             return None
         found = np.empty((len(places), index.dimensions), np.float32)
-        for start in range(0, len(places), _GATHERED):
-            some = np.sort(places[start : start + _GATHERED])
-            ids, vectors = index.vectors_by_id(self.ids[some])
-            order = np.argsort(self.places_of(ids))
-            back = np.searchsorted(some, places[start : start + _GATHERED])
-            found[start : start + len(some)] = vectors[order][back]
+        for start in range(0, len(places), _VECTORS):
+            by_place = start + np.argsort(places[start : start + _VECTORS])
+            ids, vectors = index.vectors_by_id(self.ids[places[by_place]])
+            found[by_place[np.searchsorted(places[by_place], self.places_of(ids))]] = vectors
         return found
 
     def places_of(self, ids: NDArray[np.uint64]) -> Places:
         """The places of the rows with these ids."""
-        return self._by_id[np.searchsorted(self.ids, ids, sorter=self._by_id)]
+        return self._by_id[np.searchsorted(self.ids, ids, sorter=self._by_id)].astype(np.intp)
 
-    def near_by_hash(self, rows: PhotoRows) -> Iterator[Pairs]:
-        """All pairs within RADIUS that may be of one moment by their clocks; and some more."""
-        for places, theirs in self._sides(rows):
-            for one, other in self._near_by_hash(rows.phashes[places], theirs):
-                yield places[one], other if theirs is None else theirs[other]
+    def near_by_hash(self, rows: PhotoRows, left: Chosen | None = None) -> Iterator[Pairs]:
+        """All pairs within RADIUS that may be of one moment by their clocks; and some more. `left`: with these
+        rows, None: with all."""
+        for places, theirs in self._sides(rows, left):
+            every = bool(np.isnan(rows.captured[places[0]]))
+            for one, other in self._near_by_hash(rows.phashes[places], theirs, every=every):
+                yield places[one], other
         for one, other in self._of_one_moment(rows):
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(self, rows: PhotoRows, bar: float) -> Iterator[Pairs]:
+    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more."""
+        and some more. `left`: with these rows, None: with all."""
         if self._heads is None or rows.vectors is None:
             return
         directions, heads = self._heads
         asked, least = directions.asked(rows.vectors), bar - SLACK
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
-        for places, chosen in self._sides(rows):
-            mine, count = asked[places], len(self) if chosen is None else len(chosen)
+        for places, theirs in self._sides(rows, left):
+            mine, chosen = asked[places], theirs
+            if len(places) <= _A_FEW:
+                chosen = self._first_steps.reaching(mine, least, theirs)
+            count = len(self) if chosen is None else len(chosen)
             for o in range(0, count, _TILE[1]):
                 block = slice(o, min(o + _TILE[1], count))
                 columns = heads.where(block if chosen is None else chosen[block]).columns().T
@@ -121,37 +172,52 @@ class WholeIndex:
                     np.greater_equal(products[tile], least, out=over[tile])
                     one, other = np.divmod(np.flatnonzero(over[tile]), columns.shape[1])
                     other += o
-                    yield some[one], other if chosen is None else chosen[other]
+                    yield some[one], other if chosen is None else chosen[other].astype(np.intp)
         for one, other in self._of_one_moment(rows):
             near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
             yield one[near], other[near]
 
-    def _sides(self, rows: PhotoRows) -> Iterator[tuple[Places, Places | None]]:
+    @cached_property
+    def _first_steps(self) -> FirstSteps:
+        assert self._heads is not None
+        return FirstSteps(*self._heads)
+
+    def _sides(self, rows: PhotoRows, left: Chosen | None) -> Iterator[tuple[Places, Chosen | None]]:
         """Photos, and which rows each of them is compared with (None: all).
 
         Two different clock times exclude a pair: so most of a library need not be compared.
         """
         undated = np.isnan(rows.captured)
-        for mine, theirs in ((undated, None), (~undated, self._undated)):
+        without = self._undated if left is None else left[np.isnan(self.captured[left])]
+        for mine, theirs in ((undated, left), (~undated, without)):
             if mine.any() and (theirs is None or len(theirs)):
                 yield np.flatnonzero(mine), theirs
 
-    def _near_by_hash(self, phashes: NDArray[np.uint64], theirs: Places | None) -> Iterator[Pairs]:
-        held = self.phashes if theirs is None else self.phashes[theirs]
-        if len(phashes) >= FEW and len(phashes) * len(held) >= MANY:
-            yield from self._tables(held, every=theirs is None).meeting(phashes)
+    def _near_by_hash(
+        self, phashes: NDArray[np.uint64], theirs: Chosen | None, *, every: bool
+    ) -> Iterator[Pairs]:
+        count = len(self) if theirs is None else len(theirs)
+        if len(phashes) >= FEW and len(phashes) * count >= MANY:
+            left = np.ones(len(self), bool) if theirs is None else np.zeros(len(self), bool)
+            if theirs is not None:
+                left[theirs] = True
+            for one, other in self._tables(every=every).meeting(phashes):
+                yield one[left[other]], other[left[other]]
             return
         for f in range(0, len(phashes), _HASHES[0]):
             some = phashes[f : f + _HASHES[0]]
             step = max(1, _HASHES[1] // len(some))
-            for o in range(0, len(held), step):
-                one, other = np.nonzero(hash_distances(some, held[o : o + step]) <= RADIUS)
+            for o in range(0, count, step):
+                at = slice(o, o + step) if theirs is None else theirs[o : o + step]
+                one, other = np.nonzero(hash_distances(some, self.phashes[at]) <= RADIUS)
                 if len(one):
-                    yield one + f, other + o
+                    yield one + f, other + o if theirs is None else theirs[o + other].astype(np.intp)
 
-    def _tables(self, held: NDArray[np.uint64], *, every: bool) -> HashTables:
+    def _tables(self, *, every: bool) -> HashTables:
         if every not in self._made_tables:
-            self._made_tables[every] = HashTables(held)
+            self._made_tables[every] = HashTables(self.phashes, None if every else self._undated)
+            if len(self) >= _MANY_ROWS:
+                give_back_memory()
         return self._made_tables[every]
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
@@ -164,4 +230,21 @@ class WholeIndex:
             mine = np.repeat(places[start:end], some)
             theirs = self._by_clock[np.repeat(first[start:end], some) + count_up(some)]
             for at in range(0, len(mine), _GATHERED):
-                yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED]
+                yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED].astype(np.intp)
+
+
+def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The column, long enough for so many rows: the table may hold rows that its index does not answer for."""
+    if rows <= len(column):
+        return column
+    more = np.empty((rows - len(column), *column.shape[1:]), column.dtype)
+    return np.concatenate((column, more))
+
+
+def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
+    """The names in order: those that the index holds in memory, when they are the same."""
+    if len(names) == len(held):
+        places = np.minimum(np.searchsorted(held, names), len(held) - 1)
+        if (held[places] == names).all():
+            return held
+    return np.sort(names)

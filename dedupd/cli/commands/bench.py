@@ -225,6 +225,7 @@ def _print_scale(found: Scale) -> None:
     rows = [
         ("CPU seconds, all photos", "candidates_cpu_s"), ("of them to get ready", "ready_cpu_s"),
         ("CPU ms for one photo", "one_photo_ms"),
+        ("the same, undated", "one_undated_ms"),
     ]  # fmt: skip
     for title, name in rows:
         spread = found.spread[name]
@@ -237,10 +238,14 @@ def _print_scale(found: Scale) -> None:
         )
     if found.imported:
         rates = " ".join(f"{rate:.0f}" for rate in found.import_photos_per_s)
+        spent = " ".join(f"{each:.0f}" for each in found.import_cpu_ms)
         answer(f"{found.imported} painted files imported by the daemon; photos a second by tenth: {rates}")
         answer(
-            f"settled after {found.import_s:.0f} s, {found.import_moved} moved; MB at most: "
-            f"daemon {found.daemon_mb:.0f}, worker {found.worker_mb:.0f}"
+            f"CPU ms a photo by tenth: {spent}; killed in the middle: {found.import_again} photos read again"
+        )
+        answer(
+            f"settled after {found.import_s:.0f} s, {found.import_moved} moved; a hundred more after "
+            f"{found.import_new_s:.0f} s; MB at most: daemon {found.daemon_mb:.0f}, worker {found.worker_mb:.0f}"
         )
 
 

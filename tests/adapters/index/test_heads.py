@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dedupd.adapters.index import heads
-from dedupd.adapters.index.heads import SLACK, Directions, HeadFile
+from dedupd.adapters.index import heads, record_file
+from dedupd.adapters.index.content_set import packed_ids
+from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps, HeadFile, StoredHeads
 
 Vectors = NDArray[np.float32]
 NAMES = [f"{number:064x}" for number in range(40)]
+IDS = packed_ids(NAMES)
 
 
 def unit(seed: int, count: int, dimensions: int) -> Vectors:
@@ -37,7 +39,19 @@ def test_no_product_exceeds_its_bound(
         directions = Directions.learned(unit(seed + 1, sample, dimensions))
     vectors = unit(seed, 30, dimensions)
     bounds = directions.asked(vectors) @ directions.heads(vectors).columns().T
-    assert (vectors.astype(np.float64) @ vectors.T <= bounds + SLACK).all()
+    products = vectors.astype(np.float64) @ vectors.T
+    assert (products <= bounds + SLACK).all()
+    asked, least = directions.asked(vectors[:2]), float(np.median(products)) - SLACK
+    among = np.arange(3, 30, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "FIRST", max(1, head // 3))
+        patch.setattr(heads, "_AT_ONCE", 9)
+        patch.setattr(heads, "_FEW_AT_ONCE", 7)
+        first = FirstSteps(directions, directions.heads(vectors))
+        everywhere, some = first.reaching(asked, least, None), first.reaching(asked, least, among)
+    reach = np.flatnonzero((products[:2] >= least + SLACK).any(axis=0))
+    assert set(reach) <= set(everywhere) <= set(range(30))
+    assert some.tolist() == [place for place in everywhere if place in among]
 
 
 def scanned(vectors: Vectors) -> Callable[[], list[tuple[list[str], Vectors]]]:
@@ -49,13 +63,14 @@ def nobody() -> list[tuple[list[str], Vectors]]:
 
 
 def columns(file: HeadFile, scan: heads.Scan) -> Vectors:
-    return file.of(NAMES, scan)[1].columns()
+    return file.of(IDS, scan)[1].where(slice(None)).columns()
 
 
-def believed_for(vectors: Vectors, directions: Directions, found: heads.Heads) -> None:
+def believed_for(vectors: Vectors, directions: Directions, found: AnyHeads) -> None:
     """But for rounding, which goes by how many are made at once."""
-    assert np.abs(found.columns() - directions.heads(vectors).columns()).max() <= 1
-    assert (vectors @ vectors.T <= directions.asked(vectors) @ found.columns().T + SLACK).all()
+    stored = found.where(slice(None)).columns()
+    assert np.abs(stored - directions.heads(vectors).columns()).max() <= 1
+    assert (vectors @ vectors.T <= directions.asked(vectors) @ stored.T + SLACK).all()
 
 
 def test_they_are_made_once_and_kept(tmp_path: Path) -> None:
@@ -71,9 +86,9 @@ def test_those_of_rows_written_anew_are_made_anew(tmp_path: Path) -> None:
     others = unit(2, 40, 300)
     HeadFile(tmp_path, 300).forget(NAMES[5:7])
     again = HeadFile(tmp_path, 300)
-    directions, found = again.of(NAMES, scanned(others))
+    directions, found = again.of(IDS, scanned(others))
     expected = directions.heads(others).columns()
-    same = (np.abs(found.columns() - expected) <= 1).all(axis=1)
+    same = (np.abs(found.where(slice(None)).columns() - expected) <= 1).all(axis=1)
     assert np.flatnonzero(same).tolist() == [5, 6]
 
 
@@ -86,7 +101,23 @@ def test_a_damaged_file_of_heads_is_never_believed(tmp_path: Path, kind: str) ->
     for place in range(200, len(packed), 997):
         packed[place] ^= 0x41
     path.write_bytes(bytes(packed))
-    believed_for(vectors, *HeadFile(tmp_path, 300).of(NAMES, scanned(vectors)))
+    believed_for(vectors, *HeadFile(tmp_path, 300).of(IDS, scanned(vectors)))
+    if kind != "npy":
+        assert isinstance(HeadFile(tmp_path, 300).of(IDS, nobody)[1], StoredHeads), "written anew, once"
+
+
+@pytest.mark.parametrize("mapped", [300, 4000, 1 << 20])
+def test_heads_are_the_same_wherever_in_the_file_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: int
+) -> None:
+    monkeypatch.setattr(record_file, "_MAPPED", mapped)
+    vectors = unit(1, 40, 300)
+    found = HeadFile(tmp_path, 300).of(IDS, scanned(vectors))[1]
+    every = found.where(slice(None)).columns()
+    for chosen in (np.array([39, 3, 3, 20, 21, 0]), np.arange(5, 9), np.empty(0, np.intp)):
+        assert (found.where(chosen).columns() == every[chosen]).all()
+    turned = HeadFile(tmp_path, 300).of(IDS[::-1], nobody)[1]
+    assert (turned.where(slice(None)).columns() == every[::-1]).all()
 
 
 def test_directions_of_few_photos_are_learned_anew_when_there_are_many(
@@ -94,15 +125,15 @@ def test_directions_of_few_photos_are_learned_anew_when_there_are_many(
 ) -> None:
     monkeypatch.setattr(heads, "_SAMPLE", 16)
     vectors = unit(1, 40, 300)
-    few = HeadFile(tmp_path, 300).of(NAMES[:3], lambda: [(NAMES[:3], vectors[:3])])[0]
-    assert HeadFile(tmp_path, 300).of(NAMES[:11], scanned(vectors))[0].digest == few.digest
-    many, found = HeadFile(tmp_path, 300).of(NAMES, scanned(vectors))
+    few = HeadFile(tmp_path, 300).of(IDS[:3], lambda: [(NAMES[:3], vectors[:3])])[0]
+    assert HeadFile(tmp_path, 300).of(IDS[:11], scanned(vectors))[0].digest == few.digest
+    many, found = HeadFile(tmp_path, 300).of(IDS, scanned(vectors))
     assert many.digest != few.digest
     believed_for(vectors, many, found)
-    assert HeadFile(tmp_path, 300).of(NAMES, nobody)[0].digest == many.digest
+    assert HeadFile(tmp_path, 300).of(IDS, nobody)[0].digest == many.digest
 
 
 def test_a_disk_that_is_full_costs_time_alone(tmp_path: Path) -> None:
     (tmp_path / "heads").write_text("no folder can be made here")
     vectors = unit(1, 40, 300)
-    believed_for(vectors, *HeadFile(tmp_path, 300).of(NAMES, scanned(vectors)))
+    believed_for(vectors, *HeadFile(tmp_path, 300).of(IDS, scanned(vectors)))

@@ -168,6 +168,31 @@ def test_every_file_is_synced_before_rows_are_acknowledged(
     assert {path.parent.stat().st_ino for path in files(index.path) if path.stat().st_ino in new} <= synced
 
 
+def test_what_was_synced_before_is_not_asked_about_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of commits leaves thousands of files, and each commit syncs what is new among them."""
+    below = tmp_path / "versions"
+    below.mkdir()
+    opened, asked = list[str](), list[object]()
+    monkeypatch.setattr(recovery, "_fsync", opened.append)
+    for name in ("stat", "lstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, real=real, **how: asked.append(path) or real(path, **how))
+    syncer = recovery.Syncer()
+    for number in range(3):
+        (below / f"{number}").touch()
+        asked.clear(), opened.clear()
+        syncer.sync(tmp_path)
+        assert opened == [f"{below}/{number}", str(below)]
+        assert not asked
+    (below / "new").touch()
+    (below / "new").rename(below / "0")
+    opened.clear()
+    syncer.sync(tmp_path)
+    assert opened == [f"{below}/0", str(below)], "another file of that name"
+
+
 def files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 

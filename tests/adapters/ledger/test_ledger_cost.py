@@ -13,6 +13,7 @@ from dedupd.adapters.ledger import Ledger
 from dedupd.core.photo import Evidence, FileStat, FileState, Relation
 from dedupd.core.records import MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, MoveState
+from dedupd.pipeline.review import status_view
 
 SMALL, LARGE = 6, 96
 """Months of ten photos each; of each month one is held."""
@@ -43,6 +44,7 @@ def _month(ledger: Ledger, root: int, month: str, number: int) -> MoveOrder:
         ledger.files.read(id, FileState.INDEXED, f"content {id}", month, "folder")
     ledger.files.placed(ids[1], f"{month}/duplicates/1.jpg", FileState.HELD)
     ledger.months.mark_changed(root, month, 0.0)
+    ledger.deferred.add([f"content {ids[0]}"], f"{root}:{month}", "m", "r")
     member = MemberRow(file=ids[1], role="moved", relation=Relation.COPY, evidence=Evidence(), why="")
     group = ledger.groups.put(root, ids[0], month, [], [member], 0.0)
     return MoveOrder(
@@ -91,6 +93,7 @@ def steps(ledger: Ledger, act: Callable[[Ledger], object]) -> int:
         lambda ledger: ledger.pairs.known([("content 5", "content 7")], "m"),
         lambda ledger: ledger.pairs.measures_of([("content 5", "content 7")]),
         lambda ledger: ledger.pairs.not_compared(["content 5"], "1:2000-03", "m", "r"),
+        lambda ledger: ledger.deferred.count("m", 1, "2000-03"),
         lambda ledger: ledger.groups.with_files([1, 2]),
         lambda ledger: ledger.groups.of_keepers(1, [1, 2]),
         lambda ledger: ledger.journal.held_pairs(["content 2"]),
@@ -117,6 +120,15 @@ def test_a_question_about_a_few_rows_reads_a_few(
 ) -> None:
     small, large = (steps(ledger, act) for ledger in ledgers)
     assert large < 1.5 * small + 40, "sixteen times the library, and the same answer"
+
+
+def test_status_counts_the_photos_once(ledgers: list[Ledger]) -> None:
+    """It is asked for twice a second by whoever watches an import."""
+    small, large = (
+        steps(ledger, lambda ledger: status_view(ledger, [ROOT], daemon="running", now=0.0))
+        for ledger in ledgers
+    )
+    assert (large - small) / (LARGE - SMALL) < 200, "for a month of nine photos, a group and a move"
 
 
 def test_the_history_is_paged_newest_first_of_all_or_of_a_month(ledgers: list[Ledger]) -> None:

@@ -31,17 +31,23 @@ def hashes(seed: int, count: int) -> NDArray[np.uint64]:
 
 @settings(max_examples=8, deadline=None)
 @given(
-    st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 40), st.integers(3, 5), st.integers(1, 4000)
-)
-def test_the_same_pairs_as_each_with_each(seed: int, held: int, asked: int, parts: int, at_once: int) -> None:
+    st.integers(0, 10_000), st.integers(1, 60), st.integers(1, 40), st.booleans(), st.integers(1, 4000),
+    st.integers(1, 70), st.booleans(),
+)  # fmt: skip
+def test_the_same_pairs_as_each_with_each(
+    seed: int, held: int, asked: int, long: bool, at_once: int, sorted_at_once: int, some: bool
+) -> None:
     every = hashes(seed, held + asked)
     mine, theirs = every[held:], every[:held]
+    among = np.arange(0, held, 2) if some else np.arange(held)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hash_join, "_LONGER", {3: (0, 0), 4: (0, 10**6), 5: (10**6, 10**6)}[parts])
+        patch.setattr(hash_join, "_LONGER", 0 if long else 10**6)
         patch.setattr(hash_join, "_AT_ONCE", at_once)
-        told = [pair for parts in HashTables(theirs).meeting(mine) for pair in zip(*parts, strict=True)]
-    distances = hash_distances(mine, theirs)
-    assert set(told) == set(zip(*np.nonzero(distances <= RADIUS), strict=True))
+        patch.setattr(hash_join, "_SORTED", sorted_at_once)
+        tables = HashTables(theirs, among if some else None)
+        told = [pair for parts in tables.meeting(mine) for pair in zip(*parts, strict=True)]
+    near = np.argwhere(hash_distances(mine, theirs[among]) <= RADIUS)
+    assert set(told) == {(one, among[other]) for one, other in near}
 
 
 def test_a_distance_is_the_same_alone_and_in_a_table() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dedupd.adapters.index import heads
+from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision import search, whole_index
+from dedupd.adapters.vision import found_before, search, whole_index
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hash_join import hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
@@ -393,23 +394,40 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
 
 
 @settings(max_examples=12, deadline=None)
-@given(seed=st.integers(0, 10_000), tables=st.booleans(), all_vectors=st.booleans(), few=st.integers(1, 40))
+@given(
+    seed=st.integers(0, 10_000), tables=st.booleans(), all_vectors=st.booleans(), few=st.integers(1, 40),
+    before=st.integers(0, 4), most=st.sampled_from([40, 10_000]),
+)  # fmt: skip
 def test_across_the_library_the_pairs_are_those_of_each_with_each(
-    tmp_path_factory: pytest.TempPathFactory, *, seed: int, tables: bool, all_vectors: bool, few: int
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    seed: int,
+    tables: bool,
+    all_vectors: bool,
+    few: int,
+    before: int,
+    most: int,
 ) -> None:
     index, phashes, clocks = clocked_index(tmp_path_factory)
     rows = index.rows([content(number) for number in range(90)])
     rng = np.random.default_rng(seed)
-    fresh = [rows.contents[place] for place in rng.permutation(90)[:few]]
+    fresh = [rows.contents[int(place)] for place in rng.permutation(90)[:few]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(whole_index, "MANY", 0 if tables else 1_000_000)
         patch.setattr(whole_index, "FEW", 0)
         patch.setattr(whole_index, "_HASHES", (3, 20))
         patch.setattr(whole_index, "_GATHERED", 5)
+        patch.setattr(whole_index, "_VECTORS", 4)
+        patch.setattr(whole_index, "_A_FEW", 30)
         patch.setattr(whole_index, "_TILE", (7, 11))
         patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
         patch.setattr(search, "_VECTORS_AT_ONCE", 5)
         patch.setattr(search, "_MOST_WAITING", 50)
+        patch.setattr(search, "_WORTH_KEEPING", 2)
+        patch.setattr(found_before, "MOST", most)
+        for _ in range(before):  # what was asked before, by this bar or another, changes nothing
+            asked = [rows.contents[int(place)] for place in rng.permutation(90)[: int(rng.integers(1, 50))]]
+            found(index, asked, None, (BAR, BAR, BAR, 0.95, None)[int(rng.integers(5))])
         told = found(index, fresh, None)
     assert rows.vectors is not None
     cosines = np.round(rows.vectors.astype(np.float64) @ rows.vectors.T, 5)
@@ -463,3 +481,15 @@ def test_what_came_since_is_found_too(tmp_path: Path) -> None:
     assert len(found(index, more, None)) == 1
     store(index, np.eye(2, DIMENSIONS, dtype=np.float32), far_hashes(2))
     assert len(found(index, [*first, *more], None)) == 1, "other vectors of the same contents"
+
+
+def test_rows_that_the_index_does_not_answer_for_disturb_no_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
+    names = store(index, np.full((5, DIMENSIONS), 1 / 16, np.float32), far_hashes(5))
+    others = [names[0], *names[3:]]
+    # As when the disk failed while two were taken out.
+    monkeypatch.setattr(index, "_known", ContentSet(others))
+    pairs = {(p.a, p.b) for p in found(index, others, None)}
+    assert pairs >= set(combinations(sorted(others), 2))
