@@ -49,6 +49,10 @@ _MOST_WAITING = 1 << 20
 _WORTH_KEEPING = 64
 """Photos asked about from which on their pairs are kept for the next search of the same table."""
 
+_MEASURED_AT_ONCE = 1 << 17
+"""Pairs across the index whose exact numbers are computed at a time: among look-alikes all pairs of a block are near, and each
+takes some 200 bytes on the way."""
+
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
@@ -475,9 +479,11 @@ def _measured(
 def _met_across(
     whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None
 ) -> Iterator[tuple[Places, Places]]:
-    yield from whole.near_by_hash(rows, left)
-    if bar is not None:
-        yield from whole.near_by_vector(rows, bar, left)
+    by_vector = () if bar is None else whole.near_by_vector(rows, bar, left)
+    for fresh, other in chain(whole.near_by_hash(rows, left), by_vector):
+        for start in range(0, len(fresh), _MOST_WAITING):
+            part = slice(start, start + _MOST_WAITING)
+            yield fresh[part], other[part]
 
 
 def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
@@ -495,26 +501,34 @@ def _exact(
     fresh, other = np.divmod(pairs, len(whole))
     by_other = np.argsort(other, kind="stable")
     fresh, other = fresh[by_other], other[by_other]
-    for part, vectors, places in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
-        one, two = fresh[part], other[part]
-        distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
-        cosines = np.full(len(one), np.nan)
-        keep = np.ones(len(one), bool)
-        if rows.vectors is not None and vectors is not None:
-            if bar is not None:
-                keep = (distances <= RADIUS) | (
-                    _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
-                )
-            cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
-        yield Measured(fresh=one[keep], other=two[keep], distances=distances[keep], cosines=cosines[keep])
+    for every, vectors, at in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
+        for start in range(0, len(every), _MEASURED_AT_ONCE):
+            part, places = (each[start : start + _MEASURED_AT_ONCE] for each in (every, at))
+            yield _measured_part(rows, whole, fresh[part], other[part], vectors, places, bar)
+
+
+def _measured_part(
+    rows: PhotoRows, whole: WholeIndex, one: Places, two: Places,
+    vectors: NDArray[np.float32] | None, places: Places, bar: float | None,
+) -> Measured:  # fmt: skip
+    """`places`: of the vectors of `two`."""
+    distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
+    cosines = np.full(len(one), np.nan)
+    keep = np.ones(len(one), bool)
+    if rows.vectors is not None and vectors is not None:
+        if bar is not None:
+            near = _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
+            keep = (distances <= RADIUS) | near
+        cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
+    return Measured(fresh=one[keep], other=two[keep], distances=distances[keep], cosines=cosines[keep])
 
 
 def _with_vectors(
     index: PhotoIndex, whole: WholeIndex, other: Places, *, wanted: bool
-) -> Iterator[tuple[Any, NDArray[np.float32] | None, Places]]:
+) -> Iterator[tuple[Places, NDArray[np.float32] | None, Places]]:
     """Parts of `other`, which is in order: which of its items, vectors, and the place of each item's vector."""
     if not wanted:
-        yield slice(None), None, other
+        yield np.arange(len(other)), None, other
         return
     needed = np.unique(other)
     if len(needed) * _WHOLE_TABLE >= len(whole):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -423,6 +424,7 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
         patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
         patch.setattr(search, "_VECTORS_AT_ONCE", 5)
         patch.setattr(search, "_MOST_WAITING", 50)
+        patch.setattr(search, "_MEASURED_AT_ONCE", 4)
         patch.setattr(search, "_WORTH_KEEPING", 2)
         patch.setattr(found_before, "MOST", most)
         for _ in range(before):  # what was asked before, by this bar or another, changes nothing
@@ -445,6 +447,26 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
     }
     assert {(p.a, p.b) for p in told} == expected
     assert all(p.cosine == cosines[order[p.a], order[p.b]] for p in told)
+
+
+def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_numbers(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, _, _ = clocked_index(tmp_path_factory)
+    monkeypatch.setattr(search, "_MEASURED_AT_ONCE", 10)
+    monkeypatch.setattr(search, "_MOST_WAITING", 30)
+    held: list[int] = []
+    usual = search._exact
+
+    def exact(index: PhotoIndex, whole: Any, rows: Any, pairs: Any, bar: float | None) -> Any:
+        assert len(pairs) <= 2 * 30
+        for measured in usual(index, whole, rows, pairs, bar):
+            held.append(len(measured.fresh))
+            yield measured
+
+    monkeypatch.setattr(search, "_exact", exact)
+    assert found(index, [content(number) for number in range(90)], None)
+    assert held and max(held) <= 10
 
 
 _clocked: list[tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]] = []
