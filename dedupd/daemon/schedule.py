@@ -52,7 +52,9 @@ class Scheduler:
         self._when = when
         self._jobs = AsyncIOScheduler(
             timezone=datetime.now().astimezone().tzinfo,
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            # A job that sets itself anew may be due again before APScheduler has noted its end: with one instance allowed,
+            # that run would be left out, and with it all that waits for it.
+            job_defaults={"coalesce": True, "max_instances": 100, "misfire_grace_time": None},
         )
         self._ahead = -math.inf
         """Wall clock minus the loop's clock, when they were last compared."""

@@ -108,6 +108,22 @@ async def test_what_is_to_run_once_is_not_put_off_by_a_clock_set_back(rig: Calla
     made.schedule.stop()
 
 
+async def test_what_sets_itself_anew_runs_again_however_soon(rig: Callable[[], Rig]) -> None:
+    """Of thousands of changed files each set no alarm of its own: the one that was lost was the last one."""
+    made = rig()
+    ran = made.job("hints")
+
+    def again() -> None:
+        ran()
+        if made.ran["hints"] < 50:
+            made.schedule.later("hints", 0.0, again)
+
+    made.schedule.later("hints", 0.0, again)
+    while made.ran.get("hints", 0) < 50:
+        await made.once_more("hints")
+    made.schedule.stop()
+
+
 async def test_what_is_laid_after_the_clock_was_set_is_not_early(rig: Callable[[], Rig]) -> None:
     made = rig()
     Wall.set(-TWO_HOURS)
