@@ -19,6 +19,7 @@ from dedupd.adapters.index.content_set import packed_ids, unpacked_ids
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
+from dedupd.adapters.vision.child import return_free_memory
 from dedupd.adapters.vision.found_before import FoundBefore
 from dedupd.adapters.vision.hash_join import (
     HashTables,
@@ -28,7 +29,6 @@ from dedupd.adapters.vision.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.heap import give_back_memory
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
@@ -90,7 +90,7 @@ class WholeIndex:
         self._found_before = FoundBefore(len(self.ids), None)
         del packed
         if len(self) >= _MANY_ROWS:
-            give_back_memory()
+            return_free_memory()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,7 +113,7 @@ class WholeIndex:
         """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
         asked = np.unique(packed_ids(contents))
         if len(self) >= _MANY_ROWS and len(asked) >= FEW:
-            give_back_memory()  # what the last search left scattered
+            return_free_memory()  # what the last search left scattered
         at = np.minimum(np.searchsorted(self._names, asked), len(self) - 1)
         places = (
             self._by_name[at[self._names[at] == asked]].astype(np.intp) if len(self) else np.empty(0, np.intp)
@@ -217,7 +217,7 @@ class WholeIndex:
         if every not in self._made_tables:
             self._made_tables[every] = HashTables(self.phashes, None if every else self._undated)
             if len(self) >= _MANY_ROWS:
-                give_back_memory()
+                return_free_memory()
         return self._made_tables[every]
 
     def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
