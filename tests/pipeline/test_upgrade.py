@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_pairs_that_were_forgotten_leave_no_month_with_groups_that_cannot_move(
     shelf.look()
     shelf.library.grouper.regroup()
     assert shelf.library.verdicts.approve_all().files == 2
+
+
+def test_a_pair_that_was_never_aligned_is_no_proof(shelf: Shelf) -> None:
+    """Look-alikes are kept without measures. A keeper may have become such a one since its group was formed."""
+    rows = shelf.ledger.pairs.among(shelf.vision.index, shelf.vision.model)
+    with shelf.ledger.transaction():
+        shelf.ledger.pairs.put([replace(row, measures=None) for row in rows])
+    said = shelf.library.verdicts.approve_all()
+    assert said.files == 0
+    assert len([m for m in said.messages if "stays: it was never compared" in m]) == 2
 
 
 def test_who_says_yes_hears_of_every_file_that_stays(shelf: Shelf) -> None:

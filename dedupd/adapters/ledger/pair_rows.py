@@ -72,9 +72,11 @@ class PairRows(LedgerPart):
             self._link.executemany(f"DELETE FROM {table} WHERE content=?", gone)
 
     def has(self, a: str, b: str, model: str | None = None) -> bool:
-        """Whether the two were measured, whichever model proposed them (or this one)."""
+        """Whether the two were measured, whichever model proposed them (or this one). Look-alikes that were never aligned
+        were not."""
         found = self._link.execute(
-            "SELECT 1 FROM pairs WHERE a=? AND b=? AND model=coalesce(?, model)", (a, b, model)
+            "SELECT 1 FROM pairs WHERE a=? AND b=? AND model=coalesce(?, model) AND measures IS NOT NULL",
+            (a, b, model),
         )
         return found.fetchone() is not None
 
