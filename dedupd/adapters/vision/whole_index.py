@@ -29,12 +29,15 @@ from dedupd.adapters.vision.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.nearest import ONE_MOMENT, Nearest
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
 """Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
+_ROWS = 128
+"""Photos of which the pairs in a tile are listed at a time."""
 _HASHES = 8, 1 << 13
 """Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
 _VECTORS = 1024
@@ -148,13 +151,29 @@ class WholeIndex:
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
+    def near_by_vector(
+        self, rows: PhotoRows, bar: float, left: Chosen | None = None, nearest: Nearest | None = None
+    ) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more. `left`: with these rows, None: with all."""
+        and some more. `left`: with these rows, None: with all. `nearest`: of each photo no more than it takes, once
+        all were seen."""
+        for one, other, bounds in self._reaching(rows, bar - SLACK, left, nearest):
+            if nearest is None:
+                yield one, other
+            else:
+                nearest.add(one, bounds, other.astype(np.uint32))
+        if nearest is not None:
+            for one, other in nearest.parts():
+                yield one, other.astype(np.intp)
+
+    def _reaching(
+        self, rows: PhotoRows, least: float, left: Chosen | None, nearest: Nearest | None
+    ) -> Iterator[tuple[Places, Places, NDArray[np.float32]]]:
+        """Pairs with a bound of their product that is at least so large, and large enough for the nearest."""
         if self._heads is None or rows.vectors is None:
             return
         directions, heads = self._heads
-        asked, least = directions.asked(rows.vectors), bar - SLACK
+        asked = directions.asked(rows.vectors)
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, theirs in self._sides(rows, left):
@@ -166,16 +185,20 @@ class WholeIndex:
                 block = slice(o, min(o + _TILE[1], count))
                 columns = heads.where(block if chosen is None else chosen[block]).columns().T
                 for f in range(0, len(places), _TILE[0]):
-                    some = places[f : f + _TILE[0]]
+                    some, bars = places[f : f + _TILE[0]], least
+                    if nearest is not None:
+                        some = some[: np.searchsorted(some, nearest.covered)]
+                        bars = np.maximum(nearest.least[some], least)[:, None]
                     tile = slice(len(some)), slice(columns.shape[1])
-                    np.matmul(mine[f : f + _TILE[0]], columns, out=products[tile])
-                    np.greater_equal(products[tile], least, out=over[tile])
-                    one, other = np.divmod(np.flatnonzero(over[tile]), columns.shape[1])
-                    other += o
-                    yield some[one], other if chosen is None else chosen[other].astype(np.intp)
+                    np.matmul(mine[f : f + len(some)], columns, out=products[tile])
+                    np.greater_equal(products[tile], bars, out=over[tile])
+                    for one, other in _listed(over[tile]):
+                        found = other + o if chosen is None else chosen[other + o].astype(np.intp)
+                        yield some[one], found, products[one, other]
         for one, other in self._of_one_moment(rows):
-            near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
-            yield one[near], other[near]
+            bounds = np.einsum("nd,nd->n", asked[one], heads.where(other).columns())
+            near = bounds >= least
+            yield one[near], other[near], bounds[near] + np.float32(ONE_MOMENT)
 
     @cached_property
     def _first_steps(self) -> FirstSteps:
@@ -231,6 +254,13 @@ class WholeIndex:
             theirs = self._by_clock[np.repeat(first[start:end], some) + count_up(some)]
             for at in range(0, len(mine), _GATHERED):
                 yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED].astype(np.intp)
+
+
+def _listed(over: NDArray[np.bool_]) -> Iterator[Pairs]:
+    """The places of those that are true, in parts: among look-alikes all are."""
+    for start in range(0, len(over), _ROWS):
+        one, other = np.divmod(np.flatnonzero(over[start : start + _ROWS]), over.shape[1])
+        yield one + start, other
 
 
 def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
