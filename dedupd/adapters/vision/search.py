@@ -72,6 +72,8 @@ _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
+_SMALLS = 4096
+"""Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
 Smalls = Callable[[Sequence[str]], GreyPictures]
@@ -356,9 +358,15 @@ def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
     ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
     others, right = np.unique(pairs.others[asked], return_inverse=True)
     mine = smalls([rows.contents[int(place)] for place in ones])
-    theirs = smalls([name.decode() for name in others])
+    order = np.argsort(right, kind="stable")
+    like = np.empty(len(right), bool)
+    for start in range(0, len(others), _SMALLS):
+        theirs = smalls([name.decode() for name in others[start : start + _SMALLS]])
+        first, last = np.searchsorted(right, (start, start + _SMALLS), sorter=order)
+        some = order[first:last]
+        like[some] = may_be_copies(mine, theirs, left[some], right[some] - start)
     unlike = pairs.unlike.copy()
-    unlike[asked] = ~may_be_copies(mine, theirs, left, right)
+    unlike[asked] = ~like
     return replace(pairs, unlike=unlike)
 
 

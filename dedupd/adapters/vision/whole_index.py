@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.content_set import packed_ids, unpacked_ids
+from dedupd.adapters.index.content_set import packed_ids, places_among, unpacked_ids
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
@@ -75,8 +75,8 @@ class WholeIndex:
         self.ids, packed, self.phashes, self.captured = (column[:done] for column in columns)
         del columns
         self._by_id = np.argsort(self.ids, kind="stable").astype(np.uint32)
-        self._names = _in_order(packed, held)
-        self._rank = np.searchsorted(self._names, packed).astype(np.uint32)
+        self._names, ranks = _in_order(packed, held)
+        self._rank = ranks.astype(np.uint32)
         """The place of each row in the names."""
         self._by_name = np.zeros(len(self._names), np.uint32)
         self._by_name[self._rank] = np.arange(len(packed))
@@ -86,7 +86,7 @@ class WholeIndex:
         """Places of the rows with a date, in the order of their clocks."""
         self._times = self.captured[by_clock]
         self._heads: tuple[Directions, AnyHeads] | None = (
-            index.heads(packed) if index.dimensions and len(packed) else None
+            index.heads(packed, self.ids) if index.dimensions and len(packed) else None
         )
         self._made_tables: dict[bool, HashTables] = {}
         """Tables of all rows, and of those without a clock."""
@@ -271,10 +271,11 @@ def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
     return np.concatenate((column, more))
 
 
-def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """The names in order: those that the index holds in memory, when they are the same."""
+def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], Places]:
+    """The names in order: those that the index holds in memory, when they are the same; and the place of each there."""
     if len(names) == len(held):
-        places = np.minimum(np.searchsorted(held, names), len(held) - 1)
+        places = np.minimum(places_among(held, names), len(held) - 1)
         if (held[places] == names).all():
-            return held
-    return np.sort(names)
+            return held, places
+    names_in_order = np.sort(names)
+    return names_in_order, places_among(names_in_order, names)

@@ -462,6 +462,23 @@ def test_a_small_picture_rejects_what_only_vectors_propose_and_no_burst(
     assert len(search.propose(index, empty(tmp_path), unseen, asked).pairs) == 1, "of an older index"
 
 
+def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
+    alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    twins = dict(zip(names, [*names[1::2], *names[::2]], strict=True))  # of which two show one picture
+
+    def smalls(contents: Sequence[str]) -> GreyPictures:
+        return never_alike([min(content, twins[content]) for content in contents])
+
+    asked = search.Search(fresh=names, among=names if among == "within" else None, bar=BAR)
+    whole = search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    monkeypatch.setattr(search, "_SMALLS", 3)
+    parts = search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    assert 0 < len(whole) < 190
+    assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
+
+
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,6 +487,7 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     monkeypatch.setattr(search, "LOOK_ALIKES", 2)
     monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
     monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(search, "_SMALLS", 3)
     monkeypatch.setattr(search, "_MOST_GATHERED", 50)
     asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
     answer = search.propose(index, empty(index.path.parent), never_alike, asked)
