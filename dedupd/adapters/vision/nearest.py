@@ -17,7 +17,9 @@ BY_BOUND = 4096
 """Pairs of one photo, the nearest by the heads, of which the vectors are compared: in a varied library of a million the
 heads let fewer pass."""
 LOOKED_AT = 256
-"""Pairs of one photo that only vectors propose, of which the small pictures are compared."""
+"""Pairs of one photo across the library that only vectors propose, of which the small pictures are compared."""
+IN_MONTH = 1024
+"""The same within a month, where an ordinary feast has hundreds of photos that resemble each other."""
 ONE_MOMENT = 2.0
 """Added to the cosine of two photos of one moment by their clocks: these come first."""
 _MOST = 1 << 21

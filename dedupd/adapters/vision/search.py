@@ -28,7 +28,7 @@ from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
 from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.nearest import BY_BOUND, LOOKED_AT, ONE_MOMENT, Nearest, Taken
+from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Nearest, Taken
 from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
@@ -744,7 +744,7 @@ def _near(
     """Pairs whose hashes are near, or whose product left · right reaches `bar`: with `taken` the nearest of each."""
     for f in range(0, len(ones.phashes), _FRESH_BLOCK):
         block = slice(f, f + _FRESH_BLOCK)
-        nearest = Nearest(len(ones.phashes[block]), LOOKED_AT)
+        nearest = Nearest(len(ones.phashes[block]), IN_MONTH)
         for o in range(0, len(others.phashes), _OTHER_BLOCK):
             other_block = slice(o, o + _OTHER_BLOCK)
             distances = hash_distances(ones.phashes[block], others.phashes[other_block])

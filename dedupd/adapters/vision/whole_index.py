@@ -147,7 +147,7 @@ class WholeIndex:
             every = bool(np.isnan(rows.captured[places[0]]))
             for one, other in self._near_by_hash(rows.phashes[places], theirs, every=every):
                 yield places[one], other
-        for one, other in self._of_one_moment(rows):
+        for one, other in self._of_one_moment(rows, left):
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
@@ -195,7 +195,7 @@ class WholeIndex:
                     for one, other in _listed(over[tile]):
                         found = other + o if chosen is None else chosen[other + o].astype(np.intp)
                         yield some[one], found, products[one, other]
-        for one, other in self._of_one_moment(rows):
+        for one, other in self._of_one_moment(rows, left):
             bounds = np.einsum("nd,nd->n", asked[one], heads.where(other).columns())
             near = bounds >= least
             yield one[near], other[near], bounds[near] + np.float32(ONE_MOMENT)
@@ -243,15 +243,21 @@ class WholeIndex:
                 return_free_memory()
         return self._made_tables[every]
 
-    def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
+    def _of_one_moment(self, rows: PhotoRows, left: Chosen | None) -> Iterator[Pairs]:
         """Pairs of photos and rows that both have a clock, with about the same time."""
         places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
+        wanted = np.ones(len(self), bool)
+        if left is not None:
+            wanted[:] = False
+            wanted[left] = True
         for start, end in cuts(np.cumsum(counts), _GATHERED):
             some = counts[start:end]
             mine = np.repeat(places[start:end], some)
             theirs = self._by_clock[np.repeat(first[start:end], some) + count_up(some)]
+            here = wanted[theirs]
+            mine, theirs = mine[here], theirs[here]
             for at in range(0, len(mine), _GATHERED):
                 yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED].astype(np.intp)
 

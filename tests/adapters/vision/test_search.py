@@ -337,6 +337,7 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
     nearest = sorted((pair for pair in every if first in pair), key=lambda pair: -cosines[pair])
     assert {pair for pair in told if first in pair} >= set(nearest[:7])
     monkeypatch.setattr(search, "LOOKED_AT", 3)
+    monkeypatch.setattr(search, "IN_MONTH", 3)
     monkeypatch.setattr(search, "AT_ONCE", 7)
     for some in (names[:1], names[1:2], names[3:9], names):
         pages = every_pair(index, some, others)
@@ -376,6 +377,7 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     left = [names[int(place)] for place in np.random.default_rng(seed).permutation(90)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "LOOKED_AT", most)
+        patch.setattr(search, "IN_MONTH", most)
         patch.setattr(search, "BY_BOUND", by_bound)
         patch.setattr(nearest, "_MOST", held)
         patch.setattr(nearest, "_PART", 7)
