@@ -36,7 +36,9 @@ class Taken:
         self.reach = np.full(photos, -np.inf)
         """(F,) All pairs of a photo that are nearer were taken; -inf: all of its pairs were."""
         self.covered = photos
-        """The photos from this one on were not searched to their end."""
+        """The photos from this one on are not answered for."""
+        self._searched = photos
+        """Those from this one on were not searched to their end."""
         self._of: tuple[Taken, Places] | None = None
 
     def at(self, places: Places) -> Taken:
@@ -52,7 +54,7 @@ class Taken:
 
     def whole(self) -> NDArray[np.bool_]:
         """(F,) whether all pairs of each photo were taken."""
-        return (self.reach == -np.inf) & (np.arange(len(self.reach)) < self.covered)
+        return (self.reach == -np.inf) & (np.arange(len(self.reach)) < self._searched)
 
     def note(self, nearest: Nearest, error: float, first: int = 0) -> None:
         """`nearest` left pairs out, and knows how near they are but for an error; it begins with this photo."""
@@ -70,7 +72,7 @@ class Taken:
 
     def cover(self, photos: int) -> None:
         """Only the first so many were searched to their end."""
-        self.covered = min(self.covered, photos)
+        self.covered, self._searched = min(self.covered, photos), min(self._searched, photos)
         if self._of:
             whole, places = self._of
             whole.cover(int(places[photos]))
@@ -84,9 +86,8 @@ class Nearest:
         """(F,) A pair that is less near is not among them; -inf: there is still room."""
         self.covered = photos
         self._most = most
-        self._dtype = (
-            np.uint16 if photos <= 1 << 16 else np.uint32
-        )  # the shorter one is sorted in a tenth of the time
+        # The shorter one is sorted in a tenth of the time.
+        self._dtype = np.uint16 if photos <= 1 << 16 else np.uint32
         self._parts: list[tuple[NDArray[Any], ...]] = []
         self._count = self._kept = 0
 

@@ -464,6 +464,21 @@ def test_a_small_picture_rejects_what_only_vectors_propose_and_no_burst(
     assert len(search.propose(index, empty(tmp_path), unseen, asked).pairs) == 1, "of an older index"
 
 
+def test_what_did_not_fit_into_an_answer_is_not_searched_for_again(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    monkeypatch.setattr(search, "AT_ONCE", 60)
+    monkeypatch.setattr(search, "_WORTH_KEEPING", 2)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(nearest, "_PART", 7)
+    asked = search.Search(fresh=names, among=None, bar=BAR)
+    assert search.propose(index, empty(index.path.parent), unseen, asked).left
+    left = index.made(WholeIndex).found_before(BAR).left()
+    assert left is not None and not len(left)
+
+
 def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
     alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
