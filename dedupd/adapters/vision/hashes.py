@@ -1,6 +1,6 @@
 """Perceptual hashes of a small upright picture, in all eight orientations.
 
-Owns the definition of the hashes that RECIPE versions; must never open a file. Worker process only.
+Owns the definition of the hashes, which recipe.py versions; must never open a file. Worker process only.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -11,10 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-RECIPE = "2"
-"""Version of decode, hashes and measures. Change it when one of them changes: rows of another version are
-never mixed. (Decoding Lab and CMYK by their profiles did not change it: lightness, which the hashes use,
-hardly differs, and every library would have been read again.)"""
 RADIUS = 10
 """Perceptual hashes within this many of 64 bits, in any orientation, propose a pair."""
 
