@@ -55,7 +55,7 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], OnnxCards]:
     def make(runtime: Runtime) -> OnnxCards:
         monkeypatch.setattr(onnx_engine, "_engine", lambda: runtime)
         monkeypatch.setattr(accelerators, "_cards_of_nvidia", lambda: runtime.cards)
-        found = OnnxCards(Path("graph.onnx"), PICTURES)
+        found = OnnxCards(Path("graph.onnx"), lambda: PICTURES)
         runtime.ran.clear()
         return found
 
