@@ -62,6 +62,13 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], OnnxCards]:
     return make
 
 
+def test_without_a_card_no_pictures_are_made_to_try_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_engine, "_engine", Runtime)
+    made: list[object] = []
+    assert OnnxCards(Path("graph.onnx"), lambda: made.append(0) or PICTURES).lanes == 0
+    assert not made
+
+
 def test_each_card_has_a_session_and_a_batch_goes_to_one_that_is_idle(
     cards: Callable[[Runtime], OnnxCards],
 ) -> None:
