@@ -154,13 +154,13 @@ class Vision(Protocol):
 
     def candidates(
         self,
-        content: str,
+        contents: Sequence[str],
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[list[Candidate]]:
-        """The same of one content, however many, in parts and in the order of the others' ids."""
+        """The same, but all pairs, however many, in parts; for a few contents."""
         ...
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:

@@ -84,7 +84,8 @@ def _blocks(index: PhotoIndex, insides: PhotoIndex, starts: range) -> tuple[floa
     before, cost, pairs, done = index.made(WholeIndex).found_before(_BAR), 0.0, 0, 0
     for start in starts:
         for passed in range(done, start, FRESH):
-            before.add(index.made(WholeIndex).places(_names(index.ids()[passed : passed + FRESH])), [])
+            places = index.made(WholeIndex).places(_names(index.ids()[passed : passed + FRESH]))
+            before.add(places, [], np.ones(len(places), bool))
         began = time.process_time()
         pairs += _candidates(index, insides, _names(index.ids()[start : start + FRESH]))
         cost, done = cost + time.process_time() - began, start + FRESH

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +31,9 @@ PROOFS = (8, 256)
 FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
+TOGETHER, TOGETHER_PAIRS = 32, 500_000
+"""Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs seven
+times as much, and nothing else comes in between."""
 
 
 Opens = Callable[[FileRow, str], bool]
@@ -169,41 +172,43 @@ class Comparison:
         self._model = seeing.model
         rules, until = self._rules(seeing), self._clock.monotonic() + seconds
         done = False
-        while (row := self._ledger.deferred.next(self._model)) is not None:
-            if not self._compare_deferred_one(row, rules, stop):
+        while rows := self._ledger.deferred.next(self._model, TOGETHER):
+            if not self._compare_deferred_some(rows, rules, stop):
                 break
             done = True
             if stop() or self._clock.monotonic() >= until:
                 break
         return done
 
-    def _compare_deferred_one(self, row: DeferredRow, rules: str, stop: Stop) -> bool:
-        """False when it was stopped."""
-        if not row.rules.startswith(rules):  # it is compared anew by the rules of today
-            self._worked_off(row)
+    def _compare_deferred_some(self, rows: Sequence[DeferredRow], rules: str, stop: Stop) -> bool:
+        """Photos with one place and one set of rules. False when it was stopped."""
+        place, by = rows[0].place, rows[0].rules
+        among = self._indexed(*_root_and_month(place)) if place else None
+        count = self._ledger.contents.count() if among is None else len(among)
+        contents = [row.content for row in rows[: max(1, TOGETHER_PAIRS // max(1, count))]]
+        if not by.startswith(rules):  # they are compared anew by the rules of today
+            self._worked_off(contents, place)
             return True
-        lacking = self._restore_index([row.content], stop)
+        lacking = self._restore_index(contents, stop)
         if lacking is None:
             return False
         if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
             self._not_met(sorted(lacking))
             return True
-        unproven = self._with_all(row, stop)
+        unproven = self._with_all(contents, place, among, stop)
         if unproven is None:
             return False
-        self._worked_off(row, again=row.content in unproven)
+        self._worked_off(contents, place, again=unproven)
         return True
 
-    def _with_all(self, row: DeferredRow, stop: Stop) -> set[str] | None:
-        """Compare one photo with all of its family; answers as `_prove` does."""
-        root, _, month = row.place.partition(":")
-        among, series = None, Series(())
-        if month:
-            among = self._indexed(int(root), month)
-            series = Series(self._ledger.contents.shots(int(root), month))
-        search = _Search(fresh=[row.content], among=among, place=row.place, rules={}, series=series)
+    def _with_all(
+        self, contents: Sequence[str], place: str, among: Sequence[str] | None, stop: Stop
+    ) -> set[str] | None:
+        """Compare these photos with all of their family; answers as `_prove` does."""
+        series = Series(self._ledger.contents.shots(*_root_and_month(place)) if place else ())
+        search = _Search(fresh=contents, among=among, place=place, rules={}, series=series)
         quiet, unproven = _MonthProgress(lambda phase, done, total: None, 1), set[str]()
-        for part in self.vision.candidates(row.content, among, *self._bars(search)):
+        for part in self.vision.candidates(contents, among, *self._bars(search)):
             found: dict[tuple[str, str], Candidate] = {}
             self._gather(found, part, search)
             failed = self._prove(self._worth_aligning(_met_together(found.values())), quiet, 1, stop)
@@ -212,18 +217,18 @@ class Comparison:
             unproven |= failed
         return unproven
 
-    def _worked_off(self, row: DeferredRow, *, again: bool = False) -> None:
-        """At once with its months, so that no kill leaves them as they were grouped without it.
+    def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> None:
+        """At once with their months, so that no kill leaves them as they were grouped without it.
 
-        `again`: a file was not readable, and the photo is compared anew.
+        `again`: a file was not readable, and these photos are compared anew.
         """
-        files = self._ledger.files.decoded_with_contents([row.content])[row.content]
+        files = self._ledger.files.decoded_with_contents(contents)
+        months = {(file.root, file.month) for some in files.values() for file in some}
         with self._ledger.transaction():
-            self._ledger.deferred.remove(row.content, row.place, self._model)
-            for root, month in sorted({(file.root, file.month) for file in files}):
+            self._ledger.deferred.remove(contents, place, self._model)
+            for root, month in sorted(months):
                 self._ledger.months.mark_changed(root, month, self._clock.now())
-            if again:
-                self._ledger.pairs.forget_compared([row.content])
+            self._ledger.pairs.forget_compared([content for content in contents if content in again])
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -432,6 +437,11 @@ class _Search:
     """What the comparison depends on -> contents of which it is so."""
     series: Series
     """The long ones of the month."""
+
+
+def _root_and_month(place: str) -> tuple[int, str]:
+    root, _, month = place.partition(":")
+    return int(root), month
 
 
 def _met_together(pairs: Iterable[Candidate]) -> list[Candidate]:

@@ -171,7 +171,7 @@ def test_a_pair_is_proposed_alike_from_either_side_and_in_any_company(studio: St
     assert len(there) == 1
     assert there == back == both
     everywhere = proposed(studio, [a.content], None)
-    assert everywhere == [pair for part in studio.vision.candidates(a.content, None) for pair in part]
+    assert everywhere == [pair for part in studio.vision.candidates([a.content], None) for pair in part]
     assert [(pair.a, pair.b) for pair in everywhere] == [(pair.a, pair.b) for pair in there]
 
 

@@ -149,13 +149,13 @@ class FakeVision(Vision):
 
     def candidates(
         self,
-        content: str,
+        contents: Sequence[str],
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[list[Candidate]]:
-        yield self._pairs([content], among)
+        yield self._pairs(contents, among)
 
     def _pairs(self, fresh: Sequence[str], among: Sequence[str] | None) -> list[Candidate]:
         others = list(self.index) if among is None else [each for each in among if each in self.index]

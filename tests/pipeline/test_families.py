@@ -50,9 +50,14 @@ def attention(shelf: Shelf) -> str:
     return "\n".join(view.attention)
 
 
+@pytest.mark.parametrize(
+    ("together", "pairs_at_once"), [(1, 10_000), (4, 10_000), (32, 10_000), (32, 2 * PHOTOS)]
+)
 def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, together: int, pairs_at_once: int
 ) -> None:
+    monkeypatch.setattr(compare, "TOGETHER", together)
+    monkeypatch.setattr(compare, "TOGETHER_PAIRS", pairs_at_once)
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
     every = set(combinations(sorted(shelf.vision.index), 2))
@@ -65,7 +70,7 @@ def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
         shelf.library.grouper.compare_deferred(lambda: next(stops))
         rounds += 1
         assert rounds < 100
-    assert rounds > 1, "it was stopped on the way"
+    assert rounds > 1 or together > 1, "it was stopped on the way"
     assert pairs(shelf) == every
     assert len(shelf.vision.proved) == len(set(shelf.vision.proved)), "none was measured twice"
     assert "look-alikes" not in attention(shelf)
@@ -184,12 +189,13 @@ def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
     before = shelf.library.grouper.left()
     assert waiting(shelf) == []
     usual, asked = shelf.vision.candidates, list[str]()
+    monkeypatch.setattr(compare, "TOGETHER", 1)
 
-    def candidates(content: str, *rest: Any) -> Any:
-        asked.append(content)
+    def candidates(contents: list[str], *rest: Any) -> Any:
+        asked.extend(contents)
         if len(asked) == 2:
             raise KilledError
-        return usual(content, *rest)
+        return usual(contents, *rest)
 
     monkeypatch.setattr(shelf.vision, "candidates", candidates)
     with pytest.raises(KilledError):
@@ -203,8 +209,7 @@ def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_betwee
 ) -> None:
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
-    row = shelf.ledger.deferred.next(shelf.vision.model)
-    assert row is not None
+    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
     shelf.vision.unreadable.add(row.content)
 
     def killed(contents: object) -> None:
@@ -214,7 +219,7 @@ def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_betwee
         patch.setattr(shelf.ledger.pairs, "forget_compared", killed)
         with pytest.raises(KilledError):
             shelf.library.grouper.compare_deferred()
-    assert shelf.ledger.deferred.next(shelf.vision.model) == row
+    assert shelf.ledger.deferred.next(shelf.vision.model) == [row]
     shelf.library.grouper.compare_deferred()
     assert not shelf.library.grouper.left()
     shelf.vision.unreadable.clear()
@@ -241,8 +246,7 @@ def test_a_photo_that_cannot_be_looked_at_again_waits_until_it_can(
 ) -> None:
     family(shelf, monkeypatch)
     shelf.library.grouper.regroup()
-    row = shelf.ledger.deferred.next(shelf.vision.model)
-    assert row is not None
+    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
     del shelf.vision.index[row.content]
     monkeypatch.setattr(shelf.vision, "missing", lambda contents: [c for c in contents if c == row.content])
     assert shelf.library.grouper.compare_deferred()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PACKED_AT_ONCE = 8192
+_MANY = 1024
 _MOST_ADDED = 65_536
 """Ids in a Python set, at 100 bytes each, before they are merged into the sorted array."""
 
@@ -96,9 +97,21 @@ class ContentSet:
 
 def packed_ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
     """(N,) these ids at 32 bytes each. Raises ValueError."""
-    if any(len(content) != 64 for content in contents):
+    if set(map(len, contents)) - {64}:
         raise ValueError("not a content id")
     return np.frombuffer(bytes.fromhex("".join(contents)), "S32")
+
+
+def places_among(ids: NDArray[np.bytes_], wanted: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    """`np.searchsorted` of ids (32 bytes each) that are in order. Many are looked for in order, too: at random places of a
+    large array each would wait for memory."""
+    if len(wanted) < _MANY:
+        return np.searchsorted(ids, wanted)
+    first = np.ascontiguousarray(wanted).view(">u8")[::4].astype(np.uint64)
+    order = np.argsort(first)
+    found = np.empty(len(wanted), np.intp)
+    found[order] = np.searchsorted(ids, wanted[order])
+    return found
 
 
 def unpacked_ids(packed: NDArray[np.bytes_]) -> NDArray[np.bytes_]:

@@ -26,15 +26,17 @@ from dedupd.adapters.index.content_set import packed_ids
 from dedupd.adapters.index.record_file import MappedRecords, RecordFile
 
 HEAD = 256
-FIRST = 96
+FIRST = 128
 """Coordinates that bound the products of a few vectors with all others: of most, they show alone that they are beyond
-the bar, for a third of the work."""
+the bar, for half of the work."""
 SLACK = 1e-3
 """The largest error of all sums in single precision."""
 _SAMPLE, _GROWN = 2000, 4
 """Vectors from which directions are learned, at most; and the growth of a table after which they are learned
 anew."""
 _AT_ONCE = 16_384
+_FEW = 20
+"""When less than one in so many lacks its head, the vectors of these are read one by one."""
 _FEW_AT_ONCE = 4096
 """Rows compared with a few vectors at a time: what fits into a processor's cache."""
 _SPREAD = 5.0
@@ -196,14 +198,11 @@ class HeadFile:
         """Number of vectors from which the directions were learned."""
         self._files: dict[Path, RecordFile] = {}
 
-    def of(self, ids: NDArray[np.bytes_], scan: Scan) -> tuple[Directions, AnyHeads]:
+    def of(self, ids: NDArray[np.bytes_], scan: Scan, few: Few | None = None) -> tuple[Directions, AnyHeads]:
         """The heads of contents (32 bytes each), in order. Missing ones are computed from the vectors that `scan`
-        gives, and stored; when that is impossible, all are computed and stay in memory."""
+        gives, or `few` when they are few, and stored; when that is impossible, all are computed and stay in memory."""
         directions, file = self._open(len(ids), scan)
-        stored, lacking = _stored(file, ids)
-        if stored is None:
-            _keep(lambda: _add(file, directions, lacking, scan))
-            stored, _ = _stored(file, ids)
+        stored = _stored(file, directions, ids, scan, few)
         return directions, _made(directions, ids, scan) if stored is None else stored
 
     def forget(self, contents: Sequence[str]) -> None:
@@ -269,20 +268,35 @@ class HeadFile:
 
 Scan = Callable[[], Iterable[tuple[Sequence[str], Vectors]]]
 """Contents and their vectors, of a whole table, in parts."""
+Few = Callable[[NDArray[np.intp]], Iterable[tuple[Sequence[str], Vectors]]]
+"""The same of those at these places of the ids asked for."""
 
 
-def _stored(file: RecordFile, ids: NDArray[np.bytes_]) -> tuple[StoredHeads | None, NDArray[np.bytes_]]:
-    """The heads in the file; or None, and the ids of which it has none."""
+def _stored(
+    file: RecordFile, directions: Directions, ids: NDArray[np.bytes_], scan: Scan, few: Few | None
+) -> StoredHeads | None:
+    """The heads in the file, after those that it lacks were put into it; None when that is impossible."""
     try:
         records, there = file.mapped(ids)
+        if there.all():
+            return StoredHeads(records)
+        lacking = np.flatnonzero(~there)
+        damaged = (records.order[lacking] >= 0).any()
+        file.remove_ids(ids[lacking])
+        read = (lambda: few(lacking)) if few and len(lacking) * _FEW < len(ids) else scan
+        _add(file, directions, ids[lacking], read)
+        if not damaged:
+            records, complete = file.mapped_since(records, ids, lacking)
+        else:  # the others have other places now
+            records, there = file.mapped(ids)
+            complete = bool(there.all())
     except (OSError, ValueError) as error:
-        print(f"heads not read: {error}", file=sys.stderr, flush=True)
-        return None, ids
-    return (StoredHeads(records) if there.all() else None), ids[~there]
+        print(f"heads not kept: {error}", file=sys.stderr, flush=True)
+        return None
+    return StoredHeads(records) if complete else None
 
 
 def _add(file: RecordFile, directions: Directions, lacking: NDArray[np.bytes_], scan: Scan) -> None:
-    file.remove_ids(lacking)  # damaged ones
     wanted = np.sort(lacking)
     for names, vectors in scan():
         _, here = _places_in(wanted, packed_ids(names))

@@ -25,7 +25,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dedupd.adapters.index import rest_client
-from dedupd.adapters.index.content_set import ContentSet
+from dedupd.adapters.index.content_set import ContentSet, unpacked_ids
 from dedupd.adapters.index.heads import AnyHeads, Directions, HeadFile
 from dedupd.adapters.index.known_pairs import KnownPairs, known_pairs, take_pairs
 from dedupd.adapters.index.photo_rows import (
@@ -337,9 +337,17 @@ class PhotoIndex:
                 if len(chosen):
                     yield ids[chosen], vectors_in(batch.column("vector"), self._dimensions, chosen)
 
-    def heads(self, ids: NDArray[np.bytes_]) -> tuple[Directions, AnyHeads]:
-        """The heads of the vectors of these contents (32 bytes each), in order, and their directions."""
-        return self._heads.of(ids, self._contents_and_vectors)
+    def heads(self, contents: NDArray[np.bytes_], ids: NDArray[np.uint64]) -> tuple[Directions, AnyHeads]:
+        """The heads of the vectors of these contents (32 bytes each) with these row ids, in order, and their directions."""
+
+        def few(places: NDArray[np.intp]) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+            for start in range(0, len(places), _VECTORS):
+                some = places[start : start + _VECTORS]
+                found, vectors = self.vectors_by_id(ids[some])
+                at = some[np.argsort(ids[some])][np.searchsorted(np.sort(ids[some]), found)]
+                yield [name.decode() for name in unpacked_ids(contents[at])], vectors
+
+        return self._heads.of(contents, self._contents_and_vectors, few)
 
     def _contents_and_vectors(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         for rows in self.scan(vectors=True):

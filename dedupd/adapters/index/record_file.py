@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.index.content_set import places_among
+
 Records = NDArray[Any]
 Places = NDArray[np.intp]
 _ID = 32
@@ -80,13 +82,28 @@ class RecordFile:
         with self._lock:
             places = self._places(ids)
             records, found = MappedRecords(self._path, self.dtype, self._count()), places >= 0
-            self._forget()  # 40 bytes each; they are asked for again when something is added
         for start in range(0, len(ids), _CHECKED_AT_ONCE):
             part = slice(start, start + _CHECKED_AT_ONCE)
             held = start + np.flatnonzero(found[part])
             found[held] = _right(records.at(places[held]), ids[held])
         records.order = places.astype(np.int32)
+        if found.all():
+            self._forget()  # 40 bytes each; they are asked for again when something is added
         return records, found
+
+    def mapped_since(
+        self, before: MappedRecords, ids: NDArray[np.bytes_], lacking: Places
+    ) -> tuple[MappedRecords, bool]:
+        """Those of `before`, that were found right, and with them the ones at these places, that lacked and were added
+        since; and whether they exist now. Raises OSError."""
+        with self._lock:
+            places = self._places(ids[lacking])
+            records = MappedRecords(self._path, self.dtype, self._count())
+            self._forget()
+        records.order = before.order
+        records.order[lacking] = places
+        found = (places >= 0).all() and _right(records.at(places), ids[lacking]).all()
+        return records, bool(found)
 
     def lacks(self, contents: Sequence[str]) -> list[str]:
         """Those that are missing. Raises OSError."""
@@ -135,7 +152,7 @@ class RecordFile:
         self._read_ids()
         places = np.full(len(wanted), -1, np.intp)
         if len(self._known):
-            near = np.minimum(np.searchsorted(self._known, wanted), len(self._known) - 1)
+            near = np.minimum(places_among(self._known, wanted), len(self._known) - 1)
             places = np.where(self._known[near] == wanted, self._order[near], -1)
         if self._added:
             packed = wanted.tobytes()

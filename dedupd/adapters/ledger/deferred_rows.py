@@ -26,18 +26,20 @@ class DeferredRows(LedgerPart):
             "INSERT OR REPLACE INTO deferred VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
         )
 
-    def next(self, model: str) -> DeferredRow | None:
-        """One of them, the first in order."""
-        row = self._link.execute(
-            "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month LIMIT 1",
-            (model,),
-        ).fetchone()
-        return None if row is None else DeferredRow(content=row[0], place=row[1], rules=row[2])
+    def next(self, model: str, most: int = 1) -> list[DeferredRow]:
+        """The first of them in order, and some of those after it with the same place and rules."""
+        found = self._link.execute(
+            "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month LIMIT ?",
+            (model, 8 * most),
+        ).fetchall()
+        alike = [row for row in found if row[1:] == found[0][1:]]
+        return [DeferredRow(content=row[0], place=row[1], rules=row[2]) for row in alike[:most]]
 
-    def remove(self, content: str, month: str, model: str) -> None:
-        """This one was compared with all of its family."""
-        self._link.execute(
-            "DELETE FROM deferred WHERE content=? AND month=? AND model=?", (content, month, model)
+    def remove(self, contents: Iterable[str], month: str, model: str) -> None:
+        """These were compared with all of their family."""
+        self._link.executemany(
+            "DELETE FROM deferred WHERE content=? AND month=? AND model=?",
+            [(content, month, model) for content in contents],
         )
 
     def count(self, model: str, root: int | None = None, month: str | None = None) -> int:

@@ -145,23 +145,23 @@ class VisionWorker(Vision):
 
     def candidates(
         self,
-        content: str,
+        contents: Sequence[str],
         among: Sequence[str] | None,
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[list[Candidate]]:
         """See `Vision.candidates`."""
-        within, after, more = None if among is None else list(among), "", True
+        fresh, within, after, more = list(contents), None if among is None else list(among), "", True
         while more:
             pairs, end = self._search(
                 messages.Propose(
-                    fresh=[content], among=within, min_cosine=min_cosine, bar=bar, spared=spared, after=after
+                    fresh=fresh, among=within, min_cosine=min_cosine, bar=bar, spared=spared, after=after
                 )
             )
             yield pairs
-            more = bool(end.cut)
-            after = max((other for p in pairs for other in (p.a, p.b) if other != content), default="")
+            after = end.after
+            more = bool(after)
 
     def _search(self, request: messages.Propose) -> tuple[list[Candidate], messages.Searched]:
         replies = self._ask(request)

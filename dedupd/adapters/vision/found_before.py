@@ -8,6 +8,7 @@ everything is found again. Worker process only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,13 @@ class Measured:
     """Places in the table."""
     distances: NDArray[np.uint8]
     cosines: NDArray[np.float64]
+
+    def where(self, chosen: NDArray[Any]) -> Measured:
+        """The pairs selected by a mask, or at places."""
+        return Measured(
+            fresh=self.fresh[chosen], other=self.other[chosen], distances=self.distances[chosen],
+            cosines=self.cosines[chosen],
+        )  # fmt: skip
 
 
 class FoundBefore:
@@ -61,9 +69,9 @@ class FoundBefore:
             cosines=self._cosines[pairs],
         )  # fmt: skip
 
-    def add(self, places: Places, found: list[Measured]) -> None:
-        """All pairs of the rows at these places with the rows that were left are these."""
-        new = ~self._done[places]
+    def add(self, places: Places, found: list[Measured], whole: NDArray[np.bool_]) -> None:
+        """All pairs of the rows at these places with the rows that were left are these, where `whole` says so."""
+        new = ~self._done[places] & whole
         chosen = [np.flatnonzero(new[part.fresh]) for part in found]
         if len(self._ones) + sum(map(len, chosen)) > MOST:
             return
@@ -74,4 +82,4 @@ class FoundBefore:
         self._others = np.concatenate([self._others, *others])
         self._distances = np.concatenate([self._distances, *(part.distances[some] for part, some in parts)])
         self._cosines = np.concatenate([self._cosines, *(part.cosines[some] for part, some in parts)])
-        self._done[places] = True
+        self._done[places[whole]] = True

@@ -274,11 +274,12 @@ class Candidates(Message, frozen=True):
 
 
 class Searched(Message, frozen=True):
-    """The end of the answer to Propose: contents still to be searched for, and contents with more pairs than
-    were sent."""
+    """The end of the answer to Propose: contents still to be searched for, contents with more pairs than
+    were sent, and after which content to go on, '' when there is no more."""
 
     left: list[str]
     cut: list[str]
+    after: str = ""
 
 
 class Copied(Message, frozen=True):

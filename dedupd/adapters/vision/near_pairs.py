@@ -57,9 +57,9 @@ class _Block:
     def ids(self) -> NDArray[np.bytes_]:
         return packed_ids(_rows(self._bare).contents)
 
-    def heads(self, ids: NDArray[np.bytes_]) -> tuple[Directions, Heads]:
+    def heads(self, contents: NDArray[np.bytes_], ids: NDArray[np.uint64]) -> tuple[Directions, Heads]:
         assert self._directions is not None and self._bare.vectors is not None
-        assert len(ids) == len(self._bare.vectors)
+        assert len(contents) == len(ids) == len(self._bare.vectors)
         return self._directions, self._directions.heads(self._bare.vectors)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.index.heads import SLACK
 from dedupd.adapters.index.known_pairs import KnownPairs
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows, in_order
@@ -27,6 +28,7 @@ from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
 from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Nearest, Taken
 from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
@@ -53,6 +55,9 @@ _MEASURED_AT_ONCE = 1 << 17
 """Pairs across the index whose exact numbers are computed at a time: among look-alikes all pairs of a block are near, and each
 takes some 200 bytes on the way."""
 
+_DENSE = 20
+"""When more than one pair in so many is needed of some rows, all of them are multiplied as matrices."""
+
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
@@ -64,9 +69,11 @@ LOOK_ALIKES = 16
 """Pairs of one content whose small pictures are unlike. No copy is among them; this many show what the
 content resembles."""
 _MOST_GATHERED = 200_000
-_TESTED_AT_ONCE = 1 << 16
+_TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
+_SMALLS = 4096
+"""Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
 Smalls = Callable[[Sequence[str]], GreyPictures]
@@ -121,8 +128,7 @@ class Search:
     """From this cosine on, the nearest are proposed even when their small pictures are unlike; None: never.
     """
     after: str | None = None
-    """When given ('' at first): all pairs of one content, however many, with the contents after this one, in
-    order."""
+    """When given ('' at first): all pairs, however many, with the contents after this one, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,9 @@ class FoundPairs:
     left: list[str]
     """Contents that must be searched for again: these were too many at once."""
     cut: list[str]
-    """Contents of which only the `EACH` most alike pairs are included, or with `after` only the next ones."""
+    """Contents of which only the most alike pairs are included."""
+    after: str = ""
+    """Where to go on, when all pairs were asked for and these are only the next ones."""
 
 
 def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
@@ -152,7 +160,11 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
         rows = in_order(index.rows(search.fresh))
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
-        parts = _anywhere(index, rows, search.bar) if others is None else _within(rows, others, search.bar)
+        taken = gathered.taken if search.after is None else None
+        if others is None:
+            parts = _anywhere(index, rows, search.bar, taken)
+        else:
+            parts = _within(rows, others, search.bar, taken)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
             gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
@@ -184,7 +196,7 @@ class _Gathered:
 
     def __init__(self, contents: Sequence[str], search: Search) -> None:
         self._contents = np.array(contents, "S64")
-        self._covered = len(contents)
+        self.taken = Taken(len(contents))
         # A pair of two fresh contents is found from both sides, and counts from the smaller id.
         twice = self._contents
         if search.among is not None:
@@ -192,6 +204,8 @@ class _Gathered:
         self._twice = np.sort(twice)
         self._counts_twice = _held(self._twice, self._contents)
         self._after = None if search.after is None else search.after.encode()
+        self._till = b""
+        """Where this answer ends when all pairs are too many for it."""
         self._parts: list[_Pairs] = []
         self._count = 0
         self._cut: set[int] = set()
@@ -199,9 +213,21 @@ class _Gathered:
     def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
         """Those pairs that are asked for, and not found from the other side."""
         ones = self._contents[pairs.fresh]
-        keep = (ones != pairs.others) & (pairs.fresh < self._covered)
-        keep &= (ones < pairs.others) | ~(self._counts_twice[pairs.fresh] & _held(self._twice, pairs.others))
+        keep = (ones != pairs.others) & (pairs.fresh < self.taken.covered)
+        again = (ones > pairs.others) & self._counts_twice[pairs.fresh] & _held(self._twice, pairs.others)
+        keep &= ~again | self._left_out_there(pairs)
         return keep if self._after is None else keep & (pairs.others > self._after)
+
+    def _left_out_there(self, pairs: _Pairs) -> NDArray[np.bool_]:
+        """Which of the pairs may be missing among those of the other photo, because it has too many that are nearer."""
+        if self.taken.every:
+            return np.zeros(len(pairs.fresh), bool)
+        reach = self.taken.reach[self._places(pairs.others)]
+        return (pairs.distances > RADIUS) & (_nearness(pairs.cosines, pairs.apart) < reach)
+
+    def _places(self, names: NDArray[np.bytes_]) -> Places:
+        """The places of those of them that are fresh."""
+        return np.minimum(np.searchsorted(self._contents, names), len(self._contents) - 1)
 
     def add(self, pairs: _Pairs) -> None:
         """Add these pairs."""
@@ -214,17 +240,19 @@ class _Gathered:
     def found(self) -> FoundPairs:
         """The result, each pair once."""
         self._make_room()
+        cut = self._cut.union(map(int, np.flatnonzero(self.taken.reach > -np.inf)))
         pairs, names = self._parts[0] if self._parts else None, [c.decode() for c in self._contents]
         return FoundPairs(
             pairs=[] if pairs is None else _candidates(pairs, names),
-            left=names[self._covered :],
-            cut=[names[place] for place in sorted(self._cut) if place < self._covered],
+            left=names[self.taken.covered :],
+            cut=[names[place] for place in sorted(cut) if place < self.taken.covered],
+            after=self._till.decode(),
         )
 
     def _mirrored(self, pairs: _Pairs) -> _Pairs:
         """With both directions of pairs of two fresh contents: look-alikes are counted for each, and one may
         have nearer ones."""
-        places = np.minimum(np.searchsorted(self._contents, pairs.others), len(self._contents) - 1)
+        places = self._places(pairs.others)
         both = pairs.unlike & (self._contents[places] == pairs.others)
         mine = pairs.where(both)
         return replace(mine, fresh=places[both], others=self._contents[mine.fresh])
@@ -233,22 +261,37 @@ class _Gathered:
         if not self._parts:
             return
         pairs = _joined(self._parts)
-        pairs = pairs.where(pairs.fresh < self._covered)
-        pairs = self._most_alike(pairs.where(np.lexsort((pairs.others, pairs.fresh))))
-        while len(pairs.fresh) > AT_ONCE and self._covered > 1:
-            self._covered = (self._covered + 1) // 2
-            pairs = pairs.where(pairs.fresh < self._covered)
+        pairs = pairs.where(pairs.fresh < self.taken.covered)
+        pairs = pairs.where(np.lexsort((pairs.others, pairs.fresh)))
+        if self._after is not None:
+            self._parts = [self._next(pairs)]
+            self._count = len(self._parts[0].fresh)
+            return
+        pairs = self._most_alike(pairs)
+        while len(pairs.fresh) > AT_ONCE and self.taken.covered > 1:
+            self.taken.covered = (self.taken.covered + 1) // 2
+            pairs = pairs.where(pairs.fresh < self.taken.covered)
         self._parts, self._count = [pairs], len(pairs.fresh)
+
+    def _next(self, pairs: _Pairs) -> _Pairs:
+        """Each pair once, up to where they are too many: all with the same other content, or none."""
+        pairs = pairs.where(_new(pairs) & ((pairs.others <= self._till) | (not self._till)))
+        if len(pairs.fresh) > AT_ONCE:
+            others = np.sort(pairs.others)
+            last = others[AT_ONCE]
+            before = others[others < last]
+            self._till = bytes(before[-1] if len(before) else last)
+            pairs = pairs.where(pairs.others <= self._till)
+        return pairs
 
     def _most_alike(self, pairs: _Pairs) -> _Pairs:
         """Each pair once, and of each content at most `EACH` pairs and `LOOK_ALIKES` unlike ones: the nearest
         by hash, then by time, then by cosine."""
-        new = np.ones(len(pairs.fresh), bool)
-        new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
+        new = _new(pairs)
         alike, unlike = pairs.where(new & ~pairs.unlike), pairs.where(new & pairs.unlike)
         many = np.flatnonzero(np.bincount(alike.fresh) > EACH)
         self._cut.update(map(int, many))
-        if len(many) and self._after is None:
+        if len(many):
             alike = _nearest_first(alike)
         return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
 
@@ -260,10 +303,21 @@ def _held(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> NDArray[np.bo
     return names[np.minimum(np.searchsorted(names, asked), len(names) - 1)] == asked
 
 
+def _nearness(cosines: NDArray[np.floating[Any]], apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    return cosines + ONE_MOMENT * (apart <= ONE_MOMENT_SECONDS)
+
+
 def _nearest_first(pairs: _Pairs) -> _Pairs:
     """The order of pairs by content, nearest first."""
     hashes = np.where(pairs.distances <= RADIUS, pairs.distances, RADIUS + 1)
     return pairs.where(np.lexsort((pairs.others, -pairs.cosines, pairs.apart, hashes, pairs.fresh)))
+
+
+def _new(pairs: _Pairs) -> NDArray[np.bool_]:
+    """Which of them, that are in order, are not the same as those before."""
+    new = np.ones(len(pairs.fresh), bool)
+    new[1:] = (pairs.fresh[1:] != pairs.fresh[:-1]) | (pairs.others[1:] != pairs.others[:-1])
+    return new
 
 
 def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
@@ -304,9 +358,15 @@ def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
     ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
     others, right = np.unique(pairs.others[asked], return_inverse=True)
     mine = smalls([rows.contents[int(place)] for place in ones])
-    theirs = smalls([name.decode() for name in others])
+    order = np.argsort(right, kind="stable")
+    like = np.empty(len(right), bool)
+    for start in range(0, len(others), _SMALLS):
+        theirs = smalls([name.decode() for name in others[start : start + _SMALLS]])
+        first, last = np.searchsorted(right, (start, start + _SMALLS), sorter=order)
+        some = order[first:last]
+        like[some] = may_be_copies(mine, theirs, left[some], right[some] - start)
     unlike = pairs.unlike.copy()
-    unlike[asked] = ~may_be_copies(mine, theirs, left, right)
+    unlike[asked] = ~like
     return replace(pairs, unlike=unlike)
 
 
@@ -395,11 +455,11 @@ def cosines_of(index: PhotoIndex, pairs: Sequence[tuple[str, str]]) -> Iterator[
         yield found
 
 
-def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+def _within(rows: PhotoRows, others: PhotoRows, bar: float | None, taken: Taken | None) -> Iterator[_Pairs]:
     """Within a month and similar: a blocked matrix product of the vectors."""
     loose = None if bar is None else bar - _ROUNDING
     names = np.array(others.contents, "S64")
-    for near in _near(rows, others, rows.vectors, others.vectors, loose):
+    for near in _near(rows, others, rows.vectors, others.vectors, loose, taken):
         yield _Pairs(
             fresh=near.fresh, others=names[near.other], distances=near.distances, apart=near.apart,
             cosines=_all_cosines(rows.vectors, near.fresh, others.vectors, near.other),
@@ -407,83 +467,153 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None) -> Iterator[_
         )  # fmt: skip
 
 
-def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Taken | None) -> Iterator[_Pairs]:
     """Pairs with the whole index. When a backfill has compared its rows with each other, only the others are
     searched."""
     known = index.near_pairs
     if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
-        yield from _across(index, index.made(WholeIndex), rows, bar)
+        yield from _across(index, index.made(WholeIndex), rows, bar, taken)
         return
     covered = known.covers(rows.contents)
     if len(places := np.flatnonzero(covered)):
-        some = rows.at(places)
-        beside = _at_one_moment(_within(some, index.rows(outside), bar)) if outside else ()
-        for pairs in chain(_told(index, some, known), beside):
+        some, part = rows.at(places), None if taken is None else taken.at(places)
+        beside = _at_one_moment(_within(some, index.rows(outside), bar, part)) if outside else ()
+        for pairs in chain(_told(index, some, known, part), beside):
             yield replace(pairs, fresh=places[pairs.fresh])
     if len(places := np.flatnonzero(~covered)):
-        for pairs in _across(index, index.made(WholeIndex), rows.at(places), bar):
+        some, part = rows.at(places), None if taken is None else taken.at(places)
+        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
             yield replace(pairs, fresh=places[pairs.fresh])
 
 
-def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs) -> Iterator[_Pairs]:
+def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs, taken: Taken | None) -> Iterator[_Pairs]:
     """Pairs that a backfill found near these, measured here."""
     fresh, others = list[int](), list[str]()
     for place, partners in known.partners(rows.contents):
         fresh += [place] * len(partners)
         others += partners
         if len(others) >= _TOLD_AT_ONCE:
-            yield from _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
+            yield _told_part(index, rows, fresh, others, taken)
             fresh, others = [], []
     if others:
-        yield from _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
+        yield _told_part(index, rows, fresh, others, taken)
+
+
+def _told_part(
+    index: PhotoIndex, rows: PhotoRows, fresh: list[int], others: list[str], taken: Taken | None
+) -> _Pairs:
+    """All that the backfill found of some photos, or the nearest."""
+    (pairs,) = _at_one_moment([_whole_pictures(index, rows, np.array(fresh, np.intp), others)])
+    if taken is None:
+        return pairs
+    by_vector = np.flatnonzero(pairs.distances > RADIUS)
+    some, nearest = pairs.where(by_vector), Nearest(len(rows.contents), LOOKED_AT)
+    nearest.add(some.fresh, _nearness(some.cosines, some.apart), by_vector)
+    taken.note(nearest, 2 * _ROUNDING)
+    kept = [part for _, part in nearest.parts()]
+    return pairs.where(np.sort(np.concatenate([np.flatnonzero(pairs.distances <= RADIUS), *kept])))
 
 
 def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
     return (pairs.where(~(pairs.apart > ONE_MOMENT_SECONDS)) for pairs in parts)
 
 
-def _across(index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None) -> Iterator[_Pairs]:
+def _across(
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None
+) -> Iterator[_Pairs]:
     """The whole index: first hashes, heads and clocks exclude most pairs, then the vectors of the remaining
     few are compared. What was found before is not looked for again."""
     before, places = whole.found_before(bar), whole.places(rows.contents)
     left = before.left()
+    few = _FewOfEach(whole, rows, bar, taken)
     if left is not None:
-        yield _as_pairs(whole, rows, before.of(places))
+        yield few.of(before.of(places))
     found, count = list[Measured](), 0
-    for measured in _measured(index, whole, rows, bar, left):
+    for measured in _measured(index, whole, rows, bar, left, taken):
         count += len(measured.fresh)
         if count <= found_before.MOST:
             found.append(measured)
-        yield _as_pairs(whole, rows, measured)
+        yield few.of(measured)
+    yield from few.nearest()
     if count <= found_before.MOST and len(places) >= _WORTH_KEEPING:
-        before.add(places, found)
+        before.add(places, found, np.ones(len(places), bool) if taken is None else taken.whole())
+
+
+class _FewOfEach:
+    """Lets through what hashes propose, and of what only vectors propose the nearest of each photo, once all were seen."""
+
+    def __init__(self, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None) -> None:
+        self._whole, self._rows, self._bar, self._taken = whole, rows, bar, taken
+        self._nearest = Nearest(len(rows.contents), LOOKED_AT)
+
+    def of(self, found: Measured) -> _Pairs:
+        """Those of them that need not wait."""
+        if self._taken is None:
+            return _as_pairs(self._whole, self._rows, found)
+        near = found.distances <= RADIUS
+        some = found.where(~near & _within_bars(found.distances, found.cosines, self._bar))
+        apart = np.abs(self._rows.captured[some.fresh] - self._whole.captured[some.other])
+        nearness, other = _nearness(some.cosines, apart), some.other.astype(np.uint32)
+        self._nearest.add(some.fresh, nearness, other, some.distances, some.cosines)
+        return _as_pairs(self._whole, self._rows, found.where(near))
+
+    def nearest(self) -> Iterator[_Pairs]:
+        """The nearest of all that waited."""
+        if self._taken is not None:
+            self._taken.note(self._nearest, 2 * _ROUNDING)
+        for fresh, other, distances, cosines in self._nearest.parts():
+            some = Measured(fresh=fresh, other=other.astype(np.intp), distances=distances, cosines=cosines)
+            yield _as_pairs(self._whole, self._rows, some)
 
 
 def _measured(
-    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None
+    index: PhotoIndex,
+    whole: WholeIndex,
+    rows: PhotoRows,
+    bar: float | None,
+    left: Chosen | None,
+    taken: Taken | None,
 ) -> Iterator[Measured]:
     waiting, count = list[NDArray[np.int64]](), 0
-    for fresh, other in _met_across(whole, rows, bar, left):
+    for fresh, other in _met_across(whole, rows, bar, left, taken):
         keep = ~(
             np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
         )  # NaN, not known, counts
         waiting.append(fresh[keep] * len(whole) + other[keep])
         count += len(waiting[-1])
         if count >= _MOST_WAITING:
-            yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
+            yield from _exact(index, whole, rows, _distinct(waiting), bar)
             waiting, count = [], 0
     if count:
-        yield from _exact(index, whole, rows, np.unique(np.concatenate(waiting)), bar)
+        yield from _exact(index, whole, rows, _distinct(waiting), bar)
+
+
+def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """In order, each once: numpy's own way takes five times as long."""
+    every = np.sort(np.concatenate(parts))
+    return every[np.append(True, every[1:] != every[:-1])] if len(every) else every
 
 
 def _met_across(
-    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None
+    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None
 ) -> Iterator[tuple[Places, Places]]:
-    by_vector = () if bar is None else whole.near_by_vector(rows, bar, left)
-    for fresh, other in chain(whole.near_by_hash(rows, left), by_vector):
-        for start in range(0, len(fresh), _MOST_WAITING):
-            part = slice(start, start + _MOST_WAITING)
-            yield fresh[part], other[part]
+    nearest = None if taken is None else Nearest(len(rows.contents), BY_BOUND)
+    for fresh, other in () if bar is None else whole.near_by_vector(rows, bar, left, nearest):
+        yield from _in_slices(fresh, other)
+    if nearest is not None and taken is not None:
+        taken.note(nearest, SLACK)
+        if nearest.covered < len(
+            rows.contents
+        ):  # hashes of the others are compared when these are asked for again
+            rows = rows.at(np.arange(nearest.covered))
+    for fresh, other in whole.near_by_hash(rows, left):
+        yield from _in_slices(fresh, other)
+
+
+def _in_slices(fresh: Places, other: Places) -> Iterator[tuple[Places, Places]]:
+    for start in range(0, len(fresh), _MOST_WAITING):
+        part = slice(start, start + _MOST_WAITING)
+        yield fresh[part], other[part]
 
 
 def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
@@ -516,7 +646,7 @@ def _measured_part(
     cosines = np.full(len(one), np.nan)
     keep = np.ones(len(one), bool)
     if rows.vectors is not None and vectors is not None:
-        if bar is not None:
+        if bar is not None and not _most_of_all(one, places):
             near = _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
             keep = (distances <= RADIUS) | near
         cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
@@ -567,6 +697,9 @@ def _cosines(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float64]:
     """(P,) cosines of pairs of unit vectors, rounded, so that the order of summing does not show."""
+    if _most_of_all(left_places, right_places):
+        products = _products(left, left_places, right, right_places)
+        return np.round(np.clip(products, -1.0, 1.0), 5)
     cosines = np.empty(len(left_places))
     for start in range(0, len(cosines), _OTHER_BLOCK):
         part = slice(start, start + _OTHER_BLOCK)
@@ -575,24 +708,69 @@ def _cosines(
     return np.round(np.clip(cosines, -1.0, 1.0), 5)
 
 
+def _most_of_all(left_places: Places, right_places: Places) -> bool:
+    """Whether so many of all pairs of these are asked for that it takes less time to multiply all."""
+    if len(left_places) < _DENSE:
+        return False
+    rows, columns = (np.count_nonzero(np.bincount(places)) for places in (left_places, right_places))
+    return bool(len(left_places) * _DENSE > rows * columns)
+
+
+def _products(
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
+) -> NDArray[np.float64]:
+    """(P,) products of pairs of rows, of which there are few."""
+    rows, columns = (np.flatnonzero(np.bincount(places)) for places in (left_places, right_places))
+    at, ones = np.searchsorted(columns, right_places), np.searchsorted(rows, left_places)
+    others = right[columns].astype(np.float64).T
+    found = np.empty(len(left_places))
+    order = np.argsort(ones, kind="stable")
+    for start in range(0, len(rows), _FRESH_BLOCK):
+        block = rows[start : start + _FRESH_BLOCK]
+        first, last = np.searchsorted(ones, (start, start + len(block)), sorter=order)
+        mine = order[first:last]
+        found[mine] = (left[block].astype(np.float64) @ others)[ones[mine] - start, at[mine]]
+    return found
+
+
 def _near(
     ones: PhotoRows,
     others: PhotoRows,
     left: NDArray[np.float32] | None,
     right: NDArray[np.float32] | None,
     bar: float | None,
+    taken: Taken | None = None,
 ) -> Iterator[_Near]:
-    """Pairs whose hashes are near, or whose product left · right reaches `bar`."""
+    """Pairs whose hashes are near, or whose product left · right reaches `bar`: with `taken` the nearest of each."""
     for f in range(0, len(ones.phashes), _FRESH_BLOCK):
+        block = slice(f, f + _FRESH_BLOCK)
+        nearest = Nearest(len(ones.phashes[block]), IN_MONTH)
         for o in range(0, len(others.phashes), _OTHER_BLOCK):
-            block, other_block = slice(f, f + _FRESH_BLOCK), slice(o, o + _OTHER_BLOCK)
+            other_block = slice(o, o + _OTHER_BLOCK)
             distances = hash_distances(ones.phashes[block], others.phashes[other_block])
             close = distances <= RADIUS
             if left is not None and right is not None and bar is not None:
-                close |= left[block] @ right[other_block].T >= bar
+                products = left[block] @ right[other_block].T
+                over = products >= bar
+                if taken is None:
+                    close |= over
+                else:
+                    apart = np.abs(np.subtract.outer(ones.captured[block], others.captured[other_block]))
+                    products[apart <= ONE_MOMENT_SECONDS] += ONE_MOMENT
+                    one, other = np.nonzero(over & ~close & (products >= nearest.least[:, None]))
+                    places = (other + o).astype(np.uint32)
+                    nearest.add(one, products[one, other], places, distances[one, other])
             fresh, other = np.nonzero(close)
             if len(fresh):
-                yield _Near(
-                    fresh=fresh + f, other=other + o, distances=distances[fresh, other],
-                    apart=np.abs(ones.captured[fresh + f] - others.captured[other + o]),
-                )  # fmt: skip
+                yield _near_part(ones, others, fresh + f, other + o, distances[fresh, other])
+        if taken is not None:
+            taken.note(nearest, 2 * _ROUNDING, f)
+        for fresh, other, distances in nearest.parts():
+            yield _near_part(ones, others, fresh + f, other.astype(np.intp), distances)
+
+
+def _near_part(
+    ones: PhotoRows, others: PhotoRows, fresh: Places, other: Places, distances: NDArray[np.uint8]
+) -> _Near:
+    apart = np.abs(ones.captured[fresh] - others.captured[other])
+    return _Near(fresh=fresh, other=other, distances=distances, apart=apart)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.content_set import packed_ids, unpacked_ids
+from dedupd.adapters.index.content_set import packed_ids, places_among, unpacked_ids
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
@@ -29,12 +29,15 @@ from dedupd.adapters.vision.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.hashes import RADIUS
+from dedupd.adapters.vision.nearest import ONE_MOMENT, Nearest
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
 """Photos asked about, and pairs of them with rows: below these numbers, comparing every hash is faster than tables."""
 _TILE = 1024, 4096
 """Photos asked about and rows, multiplied at a time."""
+_ROWS = 128
+"""Photos of which the pairs in a tile are listed at a time."""
 _HASHES = 8, 1 << 13
 """Photos compared by hash at a time, and pairs: what fits into a processor's cache."""
 _VECTORS = 1024
@@ -72,8 +75,8 @@ class WholeIndex:
         self.ids, packed, self.phashes, self.captured = (column[:done] for column in columns)
         del columns
         self._by_id = np.argsort(self.ids, kind="stable").astype(np.uint32)
-        self._names = _in_order(packed, held)
-        self._rank = np.searchsorted(self._names, packed).astype(np.uint32)
+        self._names, ranks = _in_order(packed, held)
+        self._rank = ranks.astype(np.uint32)
         """The place of each row in the names."""
         self._by_name = np.zeros(len(self._names), np.uint32)
         self._by_name[self._rank] = np.arange(len(packed))
@@ -83,7 +86,7 @@ class WholeIndex:
         """Places of the rows with a date, in the order of their clocks."""
         self._times = self.captured[by_clock]
         self._heads: tuple[Directions, AnyHeads] | None = (
-            index.heads(packed) if index.dimensions and len(packed) else None
+            index.heads(packed, self.ids) if index.dimensions and len(packed) else None
         )
         self._made_tables: dict[bool, HashTables] = {}
         """Tables of all rows, and of those without a clock."""
@@ -144,17 +147,33 @@ class WholeIndex:
             every = bool(np.isnan(rows.captured[places[0]]))
             for one, other in self._near_by_hash(rows.phashes[places], theirs, every=every):
                 yield places[one], other
-        for one, other in self._of_one_moment(rows):
+        for one, other in self._of_one_moment(rows, left):
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
+    def near_by_vector(
+        self, rows: PhotoRows, bar: float, left: Chosen | None = None, nearest: Nearest | None = None
+    ) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more. `left`: with these rows, None: with all."""
+        and some more. `left`: with these rows, None: with all. `nearest`: of each photo no more than it takes, once
+        all were seen."""
+        for one, other, bounds in self._reaching(rows, bar - SLACK, left, nearest):
+            if nearest is None:
+                yield one, other
+            else:
+                nearest.add(one, bounds, other.astype(np.uint32))
+        if nearest is not None:
+            for one, other in nearest.parts():
+                yield one, other.astype(np.intp)
+
+    def _reaching(
+        self, rows: PhotoRows, least: float, left: Chosen | None, nearest: Nearest | None
+    ) -> Iterator[tuple[Places, Places, NDArray[np.float32]]]:
+        """Pairs with a bound of their product that is at least so large, and large enough for the nearest."""
         if self._heads is None or rows.vectors is None:
             return
         directions, heads = self._heads
-        asked, least = directions.asked(rows.vectors), bar - SLACK
+        asked = directions.asked(rows.vectors)
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, theirs in self._sides(rows, left):
@@ -166,16 +185,20 @@ class WholeIndex:
                 block = slice(o, min(o + _TILE[1], count))
                 columns = heads.where(block if chosen is None else chosen[block]).columns().T
                 for f in range(0, len(places), _TILE[0]):
-                    some = places[f : f + _TILE[0]]
+                    some, bars = places[f : f + _TILE[0]], least
+                    if nearest is not None:
+                        some = some[: np.searchsorted(some, nearest.covered)]
+                        bars = np.maximum(nearest.least[some], least)[:, None]
                     tile = slice(len(some)), slice(columns.shape[1])
-                    np.matmul(mine[f : f + _TILE[0]], columns, out=products[tile])
-                    np.greater_equal(products[tile], least, out=over[tile])
-                    one, other = np.divmod(np.flatnonzero(over[tile]), columns.shape[1])
-                    other += o
-                    yield some[one], other if chosen is None else chosen[other].astype(np.intp)
-        for one, other in self._of_one_moment(rows):
-            near = np.einsum("nd,nd->n", asked[one], heads.where(other).columns()) >= least
-            yield one[near], other[near]
+                    np.matmul(mine[f : f + len(some)], columns, out=products[tile])
+                    np.greater_equal(products[tile], bars, out=over[tile])
+                    for one, other in _listed(over[tile]):
+                        found = other + o if chosen is None else chosen[other + o].astype(np.intp)
+                        yield some[one], found, products[one, other]
+        for one, other in self._of_one_moment(rows, left):
+            bounds = np.einsum("nd,nd->n", asked[one], heads.where(other).columns())
+            near = bounds >= least
+            yield one[near], other[near], bounds[near] + np.float32(ONE_MOMENT)
 
     @cached_property
     def _first_steps(self) -> FirstSteps:
@@ -220,17 +243,30 @@ class WholeIndex:
                 return_free_memory()
         return self._made_tables[every]
 
-    def _of_one_moment(self, rows: PhotoRows) -> Iterator[Pairs]:
+    def _of_one_moment(self, rows: PhotoRows, left: Chosen | None) -> Iterator[Pairs]:
         """Pairs of photos and rows that both have a clock, with about the same time."""
         places, times = np.flatnonzero(~np.isnan(rows.captured)), self._times
         first = np.searchsorted(times, rows.captured[places] - ONE_MOMENT_SECONDS - 1, side="left")
         counts = np.searchsorted(times, rows.captured[places] + ONE_MOMENT_SECONDS + 1, side="right") - first
+        wanted = np.ones(len(self), bool)
+        if left is not None:
+            wanted[:] = False
+            wanted[left] = True
         for start, end in cuts(np.cumsum(counts), _GATHERED):
             some = counts[start:end]
             mine = np.repeat(places[start:end], some)
             theirs = self._by_clock[np.repeat(first[start:end], some) + count_up(some)]
+            here = wanted[theirs]
+            mine, theirs = mine[here], theirs[here]
             for at in range(0, len(mine), _GATHERED):
                 yield mine[at : at + _GATHERED], theirs[at : at + _GATHERED].astype(np.intp)
+
+
+def _listed(over: NDArray[np.bool_]) -> Iterator[Pairs]:
+    """The places of those that are true, in parts: among look-alikes all are."""
+    for start in range(0, len(over), _ROWS):
+        one, other = np.divmod(np.flatnonzero(over[start : start + _ROWS]), over.shape[1])
+        yield one + start, other
 
 
 def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
@@ -241,10 +277,11 @@ def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
     return np.concatenate((column, more))
 
 
-def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
-    """The names in order: those that the index holds in memory, when they are the same."""
+def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], Places]:
+    """The names in order: those that the index holds in memory, when they are the same; and the place of each there."""
     if len(names) == len(held):
-        places = np.minimum(np.searchsorted(held, names), len(held) - 1)
+        places = np.minimum(places_among(held, names), len(held) - 1)
         if (held[places] == names).all():
-            return held
-    return np.sort(names)
+            return held, places
+    names_in_order = np.sort(names)
+    return names_in_order, places_among(names_in_order, names)

@@ -275,7 +275,7 @@ class WorkerService:
         found = propose(self.index, self.insides, self.smalls.of, search)
         for start in range(0, len(found.pairs), _CANDIDATES_AT_ONCE):
             self._pipe.send(messages.Candidates(pairs=found.pairs[start : start + _CANDIDATES_AT_ONCE]))
-        self._pipe.send(messages.Searched(left=found.left, cut=found.cut))
+        self._pipe.send(messages.Searched(left=found.left, cut=found.cut, after=found.after))
 
     def _copy(self, request: messages.Copy) -> None:
         with self._busy("getting ready to copy"):

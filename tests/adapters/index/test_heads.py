@@ -92,6 +92,33 @@ def test_those_of_rows_written_anew_are_made_anew(tmp_path: Path) -> None:
     assert np.flatnonzero(same).tolist() == [5, 6]
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_vectors_of_a_few_new_photos_alone_are_read(tmp_path: Path, *, damaged: bool) -> None:
+    vectors = unit(1, 40, 300)
+    file = HeadFile(tmp_path, 300)
+    there = [place for place in range(40) if place != 17]
+    file.of(IDS[there], lambda: [([NAMES[place] for place in there], vectors[there])])
+    (path,) = (tmp_path / "heads").glob("*.bin")
+    if damaged:
+        packed = bytearray(path.read_bytes())
+        packed[len(packed) // 2] ^= 0x41
+        path.write_bytes(bytes(packed))
+    asked: list[int] = []
+
+    def few(places: NDArray[np.intp]) -> list[tuple[list[str], Vectors]]:
+        asked.extend(map(int, places))
+        return [([NAMES[place] for place in places], vectors[places])]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "_FEW", 10)
+        directions, found = file.of(IDS, nobody, few)
+    assert 17 in asked and len(asked) == 1 + damaged
+    believed_for(vectors, directions, found)
+    assert isinstance(found, StoredHeads)
+    directions, found = HeadFile(tmp_path, 300).of(IDS, nobody)
+    believed_for(vectors, directions, found)
+
+
 @pytest.mark.parametrize("kind", ["npy", "bin", "ids"])
 def test_a_damaged_file_of_heads_is_never_believed(tmp_path: Path, kind: str) -> None:
     vectors = unit(1, 40, 300)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,7 +17,7 @@ from dedupd.adapters.index import heads
 from dedupd.adapters.index.content_set import ContentSet
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision import found_before, search, whole_index
+from dedupd.adapters.vision import found_before, nearest, search, whole_index
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hash_join import hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
@@ -89,12 +89,12 @@ def far_hashes(count: int, seed: int = 0) -> NDArray[np.uint64]:
     return np.random.default_rng(seed).integers(0, np.iinfo(np.uint64).max, (count, 8), dtype=np.uint64)
 
 
-def families(count: int, seed: int = 0) -> NDArray[np.float32]:
-    """Unit vectors in families of three, whose cosines lie on both sides of the bar."""
+def families(count: int, seed: int = 0, each: int = 3) -> NDArray[np.float32]:
+    """Unit vectors in families of so many, whose cosines lie on both sides of the bar."""
     rng = np.random.default_rng(seed)
-    heads = rng.standard_normal((count // 3 + 1, DIMENSIONS))
+    heads = rng.standard_normal((count // each + 1, DIMENSIONS))
     spread = rng.uniform(0.1, 0.9, (count, 1))
-    vectors = np.repeat(heads, 3, axis=0)[:count] + spread * rng.standard_normal((count, DIMENSIONS))
+    vectors = np.repeat(heads, each, axis=0)[:count] + spread * rng.standard_normal((count, DIMENSIONS))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -277,16 +277,18 @@ def in_parts(index: PhotoIndex, fresh: list[str], among: list[str] | None) -> li
     return answers
 
 
-def of_one(index: PhotoIndex, one: str, among: list[str] | None) -> list[Candidate]:
-    """All its pairs, page by page."""
+def every_pair(index: PhotoIndex, fresh: list[str], among: list[str] | None) -> list[Candidate]:
+    """All pairs of theirs, page by page."""
     found, after, more = list[Candidate](), "", True
     while more:
-        asked = search.Search(fresh=[one], among=among, bar=BAR, after=after)
+        asked = search.Search(fresh=fresh, among=among, bar=BAR, after=after)
         answer = search.propose(index, empty(index.path.parent), unseen, asked)
-        others = [pair.b if pair.a == one else pair.a for pair in answer.pairs]
-        assert len(others) <= search.EACH and all(other > after for other in others)
+        assert len(answer.pairs) <= max(search.AT_ONCE, len(fresh))
+        assert answer.after > after or not answer.after
+        assert (answer.left, answer.cut) == ([], [])
         found += answer.pairs
-        more, after = bool(answer.cut), max(others, default="")
+        after = answer.after
+        more = bool(after)
     return found
 
 
@@ -334,10 +336,100 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
     first = min(names)
     nearest = sorted((pair for pair in every if first in pair), key=lambda pair: -cosines[pair])
     assert {pair for pair in told if first in pair} >= set(nearest[:7])
-    for one in names[:2]:
-        pages = of_one(index, one, others)
+    monkeypatch.setattr(search, "LOOKED_AT", 3)
+    monkeypatch.setattr(search, "IN_MONTH", 3)
+    monkeypatch.setattr(search, "AT_ONCE", 7)
+    for some in (names[:1], names[1:2], names[3:9], names):
+        pages = every_pair(index, some, others)
         assert len(pages) == len({(p.a, p.b) for p in pages})
-        assert {(p.a, p.b) for p in pages} == {pair for pair in every if one in pair}
+        assert {(p.a, p.b) for p in pages} == {pair for pair in every if {*pair} & {*some}}
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.reuse, Phase.generate])
+@given(
+    seed=st.integers(0, 10_000), most=st.integers(1, 12), by_bound=st.sampled_from([2, 9, 100]),
+    held=st.sampled_from([8, 60, 10_000]), month=st.booleans(), at_once=st.sampled_from([9, 40, 90]),
+)  # fmt: skip
+def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left_is_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    *,
+    seed: int,
+    most: int,
+    by_bound: int,
+    held: int,
+    month: bool,
+    at_once: int,
+) -> None:
+    index, phashes, clocks = clocked_index(tmp_path_factory, 30)
+    names = [content(number) for number in range(90)]
+    rows = index.rows(names)
+    assert rows.vectors is not None
+    order = {name: place for place, name in enumerate(rows.contents)}
+    at = [order[name] for name in names]
+    cosines = np.round(rows.vectors.astype(np.float64) @ rows.vectors.T, 5)[np.ix_(at, at)]
+    apart = np.abs(np.subtract.outer(clocks, clocks))
+    near = hash_distances(phashes, phashes) <= RADIUS
+    alike = (near | (cosines >= BAR)) & ~np.eye(90, dtype=bool)
+    if not month:
+        alike &= ~(apart > ONE_MOMENT_SECONDS)
+    nearness = np.where(alike & ~near, cosines + 2 * (apart <= ONE_MOMENT_SECONDS), -np.inf)
+    told, cut = set[tuple[str, str]](), set[str]()
+    left = [names[int(place)] for place in np.random.default_rng(seed).permutation(90)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "LOOKED_AT", most)
+        patch.setattr(search, "IN_MONTH", most)
+        patch.setattr(search, "BY_BOUND", by_bound)
+        patch.setattr(nearest, "_MOST", held)
+        patch.setattr(nearest, "_PART", 7)
+        patch.setattr(whole_index, "_TILE", (7, 11))
+        patch.setattr(whole_index, "_ROWS", 3)
+        patch.setattr(search, "_FRESH_BLOCK", 17)
+        patch.setattr(search, "_OTHER_BLOCK", 11)
+        patch.setattr(search, "_DENSE", 4)
+        patch.setattr(search, "_WORTH_KEEPING", 2)
+        index.made(WholeIndex).found_before(None)
+        while left:
+            asked = search.Search(fresh=left[:at_once], among=names if month else None, bar=BAR)
+            answer = search.propose(index, empty(index.path.parent), unseen, asked)
+            assert len(answer.left) < len(asked.fresh)
+            told |= {(pair.a, pair.b) for pair in answer.pairs}
+            cut |= set(answer.cut)
+            left = [*answer.left, *left[at_once:]]
+    number = {name: place for place, name in enumerate(names)}
+    every = {tuple(sorted((names[a], names[b]))) for a, b in np.argwhere(alike)}
+    assert told <= every
+    assert all({a, b} <= cut for a, b in every - told), "one of two says that there is more"
+    assert told >= {(a, b) for a, b in every if near[number[a], number[b]]}, "hashes always propose"
+    for name in names:
+        mine = nearness[number[name]]
+        assert (name in cut) >= (np.isfinite(mine).sum() > most)
+        if by_bound >= 90 or month:
+            assert (name in cut) == (np.isfinite(mine).sum() > most)
+            last = np.sort(mine)[-most]
+            first = {
+                tuple(sorted((name, names[b]))) for b in np.flatnonzero((mine > last + 1e-4) & (mine > 0))
+            }
+            assert told >= first
+
+
+def test_a_page_that_once_was_too_long_ends_where_it_ended_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "AT_ONCE", 3)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 0)
+    fresh, others = [f"{n:064x}" for n in (1, 2)], [f"{n:064x}" for n in range(3, 9)]
+    page = search._Gathered(fresh, search.Search(fresh=fresh, among=None, bar=BAR, after=""))
+    for part in ([(0, 0), (1, 0), (0, 1), (1, 1)], [(0, 4), (0, 5), (1, 5)]):
+        page.add(
+            search._Pairs(
+                fresh=np.array([one for one, _ in part]),
+                others=np.array([others[other] for _, other in part], "S64"),
+                distances=np.zeros(len(part), np.uint8),
+                apart=np.zeros(len(part)),
+                cosines=np.zeros(len(part)),
+                unlike=np.zeros(len(part), bool),
+            )
+        )
+    assert {pair.b for pair in page.found().pairs} == {others[0]}, "the second was dropped with all after it"
+    assert page.found().after == others[0]
 
 
 def never_alike(contents: Sequence[str]) -> GreyPictures:
@@ -372,6 +464,38 @@ def test_a_small_picture_rejects_what_only_vectors_propose_and_no_burst(
     assert len(search.propose(index, empty(tmp_path), unseen, asked).pairs) == 1, "of an older index"
 
 
+def test_what_did_not_fit_into_an_answer_is_not_searched_for_again(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    monkeypatch.setattr(search, "AT_ONCE", 60)
+    monkeypatch.setattr(search, "_WORTH_KEEPING", 2)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(nearest, "_PART", 7)
+    asked = search.Search(fresh=names, among=None, bar=BAR)
+    assert search.propose(index, empty(index.path.parent), unseen, asked).left
+    left = index.made(WholeIndex).found_before(BAR).left()
+    assert left is not None and not len(left)
+
+
+def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
+    alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    twins = dict(zip(names, [*names[1::2], *names[::2]], strict=True))  # of which two show one picture
+
+    def smalls(contents: Sequence[str]) -> GreyPictures:
+        return never_alike([min(content, twins[content]) for content in contents])
+
+    asked = search.Search(fresh=names, among=names if among == "within" else None, bar=BAR)
+    whole = search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    monkeypatch.setattr(search, "_SMALLS", 3)
+    parts = search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    assert 0 < len(whole) < 190
+    assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
+
+
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +504,7 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     monkeypatch.setattr(search, "LOOK_ALIKES", 2)
     monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
     monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(search, "_SMALLS", 3)
     monkeypatch.setattr(search, "_MOST_GATHERED", 50)
     asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
     answer = search.propose(index, empty(index.path.parent), never_alike, asked)
@@ -469,14 +594,14 @@ def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_number
     assert held and max(held) <= 10
 
 
-_clocked: list[tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]] = []
+_clocked: dict[int, tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]] = {}
 
 
 def clocked_index(
-    factory: pytest.TempPathFactory,
+    factory: pytest.TempPathFactory, each: int = 3
 ) -> tuple[PhotoIndex, NDArray[np.uint64], NDArray[np.float64]]:
     """Ninety photos, two thirds with a clock, in families by vector and by hash; heads shorter than their vectors."""
-    if not _clocked:
+    if each not in _clocked:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(heads, "HEAD", 24)
             patch.setattr(heads, "_SAMPLE", 40)
@@ -486,10 +611,15 @@ def clocked_index(
             phashes[3::9] = phashes[2::9]
             rng = np.random.default_rng(5)
             clocks = np.where(rng.random(90) < 0.66, rng.integers(0, 3, 90) * 45.0, np.nan)
-            store(index, families(90), phashes, captured=tuple(None if np.isnan(c) else c for c in clocks))
+            store(
+                index,
+                families(90, each=each),
+                phashes,
+                captured=tuple(None if np.isnan(c) else c for c in clocks),
+            )
             index.made(WholeIndex)
-        _clocked.append((index, phashes, clocks))
-    return _clocked[0]
+        _clocked[each] = index, phashes, clocks
+    return _clocked[each]
 
 
 def test_what_came_since_is_found_too(tmp_path: Path) -> None:
