@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,20 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dedupd"))
 
 _OURS = ("DEDUPD_", "XDG_", "NOTIFY_SOCKET", "WATCHDOG_", "HF_", "TORCH_HOME")
+
+# All that is imported stays until the end: nothing of it is garbage, and nobody need look for some meanwhile.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor afterwards: not at each collection, and not in a fork, which would copy what it looks at."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Tests are called by a part of what they are given: half a megabyte of it goes to every process, and back."""
+    return ascii(val[:40]) if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
 @pytest.fixture(autouse=True)
