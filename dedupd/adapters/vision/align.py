@@ -40,6 +40,8 @@ _ALIKE = 0.75
 _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
 """Share that a photo fills at most, of a screen, or of what surrounds it on all sides or on one side. A
 larger share means a border of a few per cent, or a caption."""
+_AS_IT_LIES, _NOTHING = np.eye(2, 3), 1e-9
+"""The transform that moves no pixel, and what of it is rounding."""
 _GAPS = np.ones((7, 7), np.uint8)
 _FIVE = np.ones((5, 5), np.uint8)
 _ONE_COLOUR = 0.9
@@ -56,26 +58,20 @@ class Prepared:
         self,
         rgb: Pixels,
         holding: Holding | None = None,
-        whole: Pixels | None = None,
         *,
         several: bool = False,
     ) -> None:
-        """`holding`: what its file holds besides; `whole`: the grey picture with more pixels than `rgb`, if
-        there is one; `several`: the file has more frames or pages."""
+        """`holding`: what its file holds besides; `several`: the file has more frames or pages."""
         self.rgb = np.ascontiguousarray(rgb)
         self.height, self.width = rgb.shape[:2]
         self.holding = holding or Holding()
-        self._whole = whole
         self.several = several
+        self.whole: Pixels | None = None
+        """(H, W) grey levels in all the pixels of its file, where those are at hand."""
 
     @cached_property
     def grey(self) -> Pixels:
         return grey_of(self.rgb)
-
-    @property
-    def whole(self) -> Pixels:
-        """(H, W) grey levels in all the pixels that were decoded."""
-        return self.grey if self._whole is None else self._whole
 
     @cached_property
     def view(self) -> View:
@@ -284,11 +280,17 @@ class _AlignedPair:
         way = fit.transform if self.a_moves else _inverse(fit.transform)
         shrink = min(scale, 1 / scale)
         size = (still.width, still.height)
-        pixels = moving.rgb
-        if shrink < 0.9:
-            pixels = cv2.GaussianBlur(pixels, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
-        warped = cv2.warpAffine(pixels, way, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        seen = _footprint(moving, way, size)
+        if size == (moving.width, moving.height) and np.abs(way - _AS_IT_LIES).max() < _NOTHING:
+            # Not the view that the picture keeps: what is made of it would stay in memory with the picture.
+            view, seen = View(moving.rgb, moving.grey), moving.everywhere
+        else:
+            pixels = moving.rgb
+            if shrink < 0.9:
+                pixels = cv2.GaussianBlur(pixels, (0, 0), 0.5 * np.sqrt(1 / shrink**2 - 1))
+            warped = cv2.warpAffine(
+                pixels, way, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            view, seen = View(warped, grey_of(warped)), _footprint(moving, way, size)
         # borderValue 0: the last row of the frame can be half picture, half the caption that begins there.
         self.mask: Mask = cv2.erode(seen, _FIVE, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
         share_still = cv2.countNonZero(seen) / seen.size
@@ -296,7 +298,6 @@ class _AlignedPair:
         self.overlap_a, self.overlap_b = (
             (min(1.0, area), share_still) if self.a_moves else (share_still, min(1.0, area))
         )
-        view = View(warped, grey_of(warped))
         self.view_a, self.view_b = (view, still.view) if self.a_moves else (still.view, view)
 
     @property
@@ -559,32 +560,65 @@ def _measures(laid: _AlignedPair) -> Measures:
     )
 
 
-def measure_fine(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
-    """`measures` with `fine_worst` and more, from larger pictures when the files have them.
+class CloseLook:
+    """Two larger pictures, laid as `measures` found at 400 px. What is measured of them shares one alignment."""
 
-    Uses the transform that `measures` found at 400 px, refined. `tones_alone_a`, `tones_level_a`: see
-    residual.Tones. `rest`: root mean square difference of grey levels without any tone map; `rest_worst`: the
-    same of the worst 16-px block; `fine_around`: `fine_worst` outside an overlay, which is described when it
-    was too faint at 400 px. 99 without a transform.
-    """
-    known = measures.extra or {}
-    if measures.method == "none" or "t0" not in known:
-        return replace(measures, fine_worst=99.0)
-    laid = _enlarged(a, b, measures, known)
-    measures = _with_detail(measures, laid.a, laid.b, known)
-    if measures.method != "identity" or laid.quick.worst >= 4:
-        laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
-    rest, rest_worst = laid.residual.rest()
-    worst, around, overlay = laid.fine()
-    extra = {
-        **overlay,
-        **known,
-        "rest": rest,
-        "rest_worst": rest_worst,
-        "fine_around": around,
-        **_tones(laid.residual),
-    }
-    return replace(measures, fine_worst=worst, extra=extra)
+    def __init__(self, a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> None:
+        self._a, self._b = (
+            picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b)
+        )
+        self._found = measures
+
+    @property
+    def _lies(self) -> bool:
+        return self._found.method != "none" and "t0" in (self._found.extra or {})
+
+    @cached_property
+    def _laid(self) -> _AlignedPair:
+        m = self._found
+        way = _scaled(m.extra or {}, max(self._a.width, self._a.height), max(self._b.width, self._b.height))
+        return _AlignedPair(self._a, self._b, _Fit(m.method, m.orientation, m.inliers, way))
+
+    def fine(
+        self, measures: Measures, whole_a: Pixels | None = None, whole_b: Pixels | None = None
+    ) -> Measures:
+        """`measures` with `fine_worst` and more, from the larger pictures, and from (H, W) grey levels of the wholes.
+
+        The transform is refined. `tones_alone_a`, `tones_level_a`: see residual.Tones. `rest`: root mean square
+        difference of grey levels without any tone map; `rest_worst`: the same of the worst 16-px block;
+        `fine_around`: `fine_worst` outside an overlay, which is described when it was too faint at 400 px. 99 without
+        a transform.
+        """
+        if not self._lies:
+            return replace(measures, fine_worst=99.0)
+        laid, known = self._laid, measures.extra or {}
+        one = self._a.grey if whole_a is None else whole_a
+        two = self._b.grey if whole_b is None else whole_b
+        measures = _with_detail(measures, self._a, self._b, (one, two))
+        if measures.method != "identity" or laid.quick.worst >= 4:
+            laid = min((laid, laid.refined()), key=lambda x: x.quick.worst)
+        rest, rest_worst = laid.residual.rest()
+        worst, around, overlay = laid.fine()
+        extra = {
+            **overlay,
+            **known,
+            "rest": rest,
+            "rest_worst": rest_worst,
+            "fine_around": around,
+            **_tones(laid.residual),
+        }
+        return replace(measures, fine_worst=worst, extra=extra)
+
+    def writing(self, measures: Measures) -> Measures:
+        """`measures` with `written`: the share of strokes in what differs that stand on even ground, from the
+        larger pictures.
+
+        Unchanged without a transform.
+        """
+        if not self._lies:
+            return measures
+        # Not refined further: nothing is off by as much as a letter, and it would double the cost.
+        return replace(measures, extra={**(measures.extra or {}), "written": self._laid.residual.written()})
 
 
 def _tones(residual: Residual) -> dict[str, float]:
@@ -593,29 +627,6 @@ def _tones(residual: Residual) -> dict[str, float]:
         "tones_alone_a": of_a.alone, "tones_level_a": of_a.level,
         "tones_alone_b": of_b.alone, "tones_level_b": of_b.level,
     }  # fmt: skip
-
-
-def measure_writing(a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures) -> Measures:
-    """`measures` with `written`: the share of strokes in what differs that stand on even ground, from the
-    larger pictures.
-
-    Unchanged without a transform.
-    """
-    known = measures.extra or {}
-    if measures.method == "none" or "t0" not in known:
-        return measures
-    # Not refined further: nothing is off by as much as a letter, and it would double the cost.
-    written = _enlarged(a, b, measures, known).residual.written()
-    return replace(measures, extra={**known, "written": written})
-
-
-def _enlarged(
-    a: Pixels | Prepared, b: Pixels | Prepared, measures: Measures, known: dict[str, float]
-) -> _AlignedPair:
-    """The larger pictures, aligned as `measures` found at 400 px."""
-    one, two = (picture if isinstance(picture, Prepared) else Prepared(picture) for picture in (a, b))
-    way = _scaled(known, max(one.width, one.height), max(two.width, two.height))
-    return _AlignedPair(one, two, _Fit(measures.method, measures.orientation, measures.inliers, way))
 
 
 def _scaled(known: dict[str, float], side_a: int, side_b: int) -> Affine:
@@ -628,9 +639,9 @@ def _scaled(known: dict[str, float], side_a: int, side_b: int) -> Affine:
     return np.hstack([linear, shift[:, None]])
 
 
-def _with_detail(measures: Measures, a: Prepared, b: Prepared, known: dict[str, float]) -> Measures:
-    one, two = a.whole, b.whole
-    found_a, found_b = detail.compare(one, two, _scaled(known, max(one.shape), max(two.shape)))
+def _with_detail(measures: Measures, a: Prepared, b: Prepared, wholes: tuple[Pixels, Pixels]) -> Measures:
+    one, two = wholes
+    found_a, found_b = detail.compare(one, two, _scaled(measures.extra or {}, max(one.shape), max(two.shape)))
     return replace(
         measures,
         holds_a=_with(measures.holds_a or a.holding, found_a, one),

@@ -204,10 +204,10 @@ def features(places: list[_Place]) -> tuple[float, ...] | None:
     under = [_octave_below(p.coarser[0], step) for p in places]
     y, below = _joined(above), _joined(under)
     made = np.stack(
-        [_joined([_above(p.coarser[n], step) for p in places]) for n in range(len(_INTERPOLATIONS))], -1
+        [_joined([_above(p.coarser[n], step) for p in places]) for n in range(len(_INTERPOLATIONS))]
     )
-    gram = made.T @ made + np.eye(made.shape[1], dtype=np.float32) * 1e-3 * len(y)
-    rest = y - made @ np.linalg.solve(gram, made.T @ y)
+    gram = made @ made.T + np.eye(len(made), dtype=np.float32) * 1e-3 * len(y)
+    rest = y - np.linalg.solve(gram, made @ y) @ made
     strength, left = float(y.std()) + 1e-3, float(rest.std()) + 1e-3
     octave = float(below.std()) + 0.5
     made_again = 1 - min(1.0, (left / strength) ** 2)

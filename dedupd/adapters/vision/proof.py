@@ -13,18 +13,25 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from threading import Lock
+from typing import Generic, TypeVar
 
 from dedupd.adapters.vision import align, messages
 from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
+from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
 
+T = TypeVar("T")
 SIDE = 400
 FINE_SIDE = 1200
-_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 96 << 20}
+_WHOLE_SIDE = 2400
+"""px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
+_ENOUGH = 4 / 3
+"""Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
+_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 60 << 20, _WHOLE_SIDE: 36 << 20}
 """Bytes of the cache for each size: one large picture takes as much as twenty small ones."""
 
 
@@ -32,25 +39,32 @@ class PairPictures:
     """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._shelves = {side: _RecentPictures(most) for side, most in _CACHE_BYTES.items()}
+        self._looks = {side: _Recent[align.Prepared](_CACHE_BYTES[side], _cost) for side in (SIDE, FINE_SIDE)}
+        self._wholes = _Recent[Pixels](_CACHE_BYTES[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """The picture with `content`, read at `path`. Raises Refused, also when the file has other content
         now."""
-        return self._shelves[side].get(content, lambda: _prepared(path, content, side))
+        return self._looks[side].get(content, lambda: _prepared(path, content, side))
+
+    def whole(self, path: str, content: str) -> Pixels:
+        """(H, W) grey levels of the same in all its pixels, up to twice the larger side. Raises Refused."""
+        at_hand = self.picture(path, content, FINE_SIDE).whole
+        return at_hand if at_hand is not None else self._wholes.get(content, lambda: _whole(path, content))
 
 
-class _RecentPictures:
+class _Recent(Generic[T]):
     """Pictures of one size; the least recently used one is dropped first. A caller waits for one that is
     being read."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
+    def __init__(self, most: int, cost: Callable[[T], int]) -> None:
+        """`most` bytes in all, where each takes `cost`."""
+        self._most, self._cost, self._bytes = most, cost, 0
         self._lock = Lock()
-        self._pictures: OrderedDict[str, Future[align.Prepared]] = OrderedDict()
+        self._pictures: OrderedDict[str, Future[T]] = OrderedDict()
 
-    def get(self, content: str, read: Callable[[], align.Prepared]) -> align.Prepared:
-        mine: Future[align.Prepared] = Future()
+    def get(self, content: str, read: Callable[[], T]) -> T:
+        mine: Future[T] = Future()
         with self._lock:
             known = self._pictures.setdefault(content, mine)
             self._pictures.move_to_end(content)
@@ -67,53 +81,64 @@ class _RecentPictures:
         self._make_room(picture)
         return picture
 
-    def _make_room(self, picture: align.Prepared) -> None:
+    def _make_room(self, picture: T) -> None:
         with self._lock:
-            self._bytes += _cost(picture)
+            self._bytes += self._cost(picture)
             for content, other in list(self._pictures.items())[:-1]:
                 if self._bytes <= self._most:
                     break
                 if other.done() and other.exception() is None:
-                    self._bytes -= _cost(self._pictures.pop(content).result())
+                    self._bytes -= self._cost(self._pictures.pop(content).result())
 
 
 def _prepared(path: str, content: str, side: int) -> align.Prepared:
     # What the file holds is read once, at the first look.
-    whole = read_picture(path, content, 2 * side, holds=side == SIDE)
-    pixels = pixels_of(whole.image)
+    first = side == SIDE
+    read = read_picture(path, content, 2 * side if first else round(_ENOUGH * side), holds=first)
+    pixels = pixels_of(read.image)
     small = area_resize(pixels, side)
-    grey = None if side < FINE_SIDE or small is pixels else align.grey_of(pixels)
     # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be
     # read again.
-    holding = whole.holding
-    if side == SIDE:
-        holding = replace(holding, beyond_srgb=beyond_srgb(small, whole.profile))
-    return align.Prepared(in_srgb(small, whole.profile), holding, grey, several=whole.several)
+    holding = read.holding
+    if first:
+        holding = replace(holding, beyond_srgb=beyond_srgb(small, read.profile))
+    prepared = align.Prepared(in_srgb(small, read.profile), holding, several=read.several)
+    if not first and max(read.image.size) >= min(_WHOLE_SIDE, max(read.width, read.height)):
+        prepared.whole = prepared.grey if small is pixels else align.grey_of(pixels)
+    return prepared
+
+
+def _whole(path: str, content: str) -> Pixels:
+    pixels = pixels_of(read_picture(path, content, _WHOLE_SIDE, grey=True).image)
+    return pixels if pixels.ndim == 2 else align.grey_of(pixels)
 
 
 def _cost(picture: align.Prepared) -> int:
     # Pixels and what comparisons share of them (eight times their grey copy), and about 900 features of 32
     # bytes, twice.
-    return picture.rgb.nbytes * 11 // 3 + picture.whole.nbytes + 100_000
+    whole = 0 if picture.whole is None else picture.whole.nbytes
+    return picture.rgb.nbytes * 11 // 3 + whole + 100_000
 
 
-def read_picture(path: str, content: str, long_side: int, *, holds: bool = False) -> Picture:
-    """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `holds`: as `decode`."""
+def read_picture(
+    path: str, content: str, long_side: int, *, holds: bool = False, grey: bool = False
+) -> Picture:
+    """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `holds`, `grey`: as
+    `decode`."""
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        picture = decode(file, path, long_side=long_side, holds=holds)
+        picture = decode(file, path, long_side=long_side, holds=holds, grey=grey)
         return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
 
 
 def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
     """Measure one pair; when a file cannot be read, the answer has an error instead of measures."""
     try:
-        measures = _measured(*_both(pair, gallery, SIDE))
-        if worth_a_closer_look(measures):
-            measures = align.measure_fine(*_both(pair, gallery, FINE_SIDE), measures)
-        if pair.burst and alike_as_a_burst(measures):
-            measures = align.measure_writing(*_both(pair, gallery, FINE_SIDE), measures)
+        measures = _measured(*_both(pair, lambda path, content: gallery.picture(path, content, SIDE)))
+        copy, burst = worth_a_closer_look(measures), pair.burst and alike_as_a_burst(measures)
+        if copy or burst:
+            measures = _looked_at_closely(pair, gallery, measures, copy=copy, burst=burst)
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
     except Exception as error:  # noqa: BLE001
@@ -121,6 +146,18 @@ def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
         traceback.print_exc()
         return messages.Proven(key=pair.key, measures=None, error=f"could not be measured ({error})"[:200])
     return messages.Proven(key=pair.key, measures=measures, error="")
+
+
+def _looked_at_closely(
+    pair: messages.PairToProve, gallery: PairPictures, measures: Measures, *, copy: bool, burst: bool
+) -> Measures:
+    one, two = _both(pair, lambda path, content: gallery.picture(path, content, FINE_SIDE))
+    look = align.CloseLook(one, two, measures)
+    if copy:
+        measures = look.fine(measures, *_both(pair, gallery.whole))
+    if burst:
+        measures = look.writing(measures)
+    return measures
 
 
 def _measured(a: align.Prepared, b: align.Prepared) -> Measures:
@@ -131,8 +168,6 @@ def _measured(a: align.Prepared, b: align.Prepared) -> Measures:
     return align.measure(a, b)
 
 
-def _both(
-    pair: messages.PairToProve, gallery: PairPictures, side: int
-) -> tuple[align.Prepared, align.Prepared]:
+def _both(pair: messages.PairToProve, read: Callable[[str, str], T]) -> tuple[T, T]:
     a, b = os.fsdecode(pair.path_a), os.fsdecode(pair.path_b)
-    return gallery.picture(a, pair.a, side), gallery.picture(b, pair.b, side)
+    return read(a, pair.a), read(b, pair.b)

@@ -34,6 +34,7 @@ _FEWEST_CHANGED = 12
 """Pixels, at least."""
 _DRAWN = 0.9
 _LOW_SIGMA = 2.0
+_PART = 64
 _STEP = 2
 """The low-passed planes hold nothing finer than every second pixel."""
 _QUANTILES = np.linspace(0, 1, 33)
@@ -41,6 +42,8 @@ _STROKE, _EVEN = 16, 12
 """Grey levels: how much a stroke must stand out, and how much its ground may vary."""
 _FEWEST_STROKES = 50
 """Pixels of strokes, at least: two small letters."""
+_REACH = 32
+"""px from which on nothing around a stroke says anything of its ground: more than half of all the squares together."""
 _FITTING, _LEFT = 0.8, 0.4
 _EVENLY, _GRAIN = 0.3, 4.0
 """Tones are compared in this share of the picture, its most even part, and wherever the spread is below so
@@ -172,6 +175,7 @@ class Residual:
         self.ncc = _ncc(_at(a.low, self.trusted.all), _at(b.low, self.trusted.all))
         self._channels: dict[View, list[_Levels]] = {}
         self._deviations: dict[View, float] = {}
+        self._known_moments: dict[tuple[int, int], tuple[Rest, tuple[Plane, Plane, Plane]]] = {}
 
     @cached_property
     def count(self) -> Plane:
@@ -242,22 +246,35 @@ class Residual:
         one picture shows makes it low, whatever its contrast; resizing, recompression and tone edits leave it
         near 1.
         """
-        x, y = _structure(rest.planes[0]), rest.target.structure
         inner, places = self._inner
         if places.size < 500:
-            return Local(0.0, 1.0, np.zeros_like(x), inner)
-        of_x, of_y = ((_at(plane, places) ** 2).mean() + 1e-3 for plane in (x, y))
-        gain = float(np.sqrt(of_y / of_x))
-        x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
-        size, noise = (box, box), floor * floor
-        both = cv2.blur(x * y, size) + noise
-        each = (cv2.blur(x * x, size) + noise) * (cv2.blur(y * y, size) + noise)
-        correlation = both / np.sqrt(each)
+            return Local(0.0, 1.0, np.zeros_like(rest.planes[0]), inner)
+        both, of_x, of_y = self._moments(rest, box)
+        noise = floor * floor
+        each = of_x + noise
+        each *= of_y + noise
+        correlation = both + noise
+        correlation /= np.sqrt(each, out=each)
         found = _at(correlation, places)
         rank = min(spared, found.size // 1000)
-        return Local(
-            float(np.partition(found, rank)[rank]), float((found < _UNLIKE).mean()), correlation, inner
+        unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
+        return Local(_lowest(found, rank), unlike, correlation, inner)
+
+    def _moments(self, rest: Rest, box: int) -> tuple[Plane, Plane, Plane]:
+        """Means in boxes of `box` px of x * y, x * x and y * y, of the band that is compared place by place."""
+        known = self._known_moments.get((id(rest), box))
+        if known is not None:
+            return known[1]
+        x, y = _structure(rest.planes[0]), rest.target.structure
+        of_x, of_y = ((_at(plane, self._inner[1]) ** 2).mean() + 1e-3 for plane in (x, y))
+        gain = float(np.sqrt(of_y / of_x))
+        x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
+        x_y, x_x, y_y = (
+            cv2.blur(cv2.multiply(one, two), (box, box)) for one, two in ((x, y), (x, x), (y, y))
         )
+        # With the rest itself: as long as it is kept, no other has its id.
+        self._known_moments[id(rest), box] = rest, (x_y, x_x, y_y)
+        return x_y, x_x, y_y
 
     @cached_property
     def _inner(self) -> tuple[Mask, NDArray[np.intp]]:
@@ -324,7 +341,7 @@ class Residual:
         """Root mean square difference of the unmapped grey levels, and that of the worst block."""
         squares = np.where(self.mask, self.view_a.level - self.view_b.level, 0) ** 2
         blocks = cv2.blur(squares, (block, block))[:: block // 2, :: block // 2]
-        return float(np.sqrt(squares[self.mask].mean())), float(np.sqrt(max(0.0, blocks.max())))
+        return float(np.sqrt(_at(squares, self._inside).mean())), float(np.sqrt(max(0.0, blocks.max())))
 
     def written(self) -> float:
         """Of the strokes in what differs at 1200 px, the share that stands on even ground, of the picture
@@ -335,8 +352,11 @@ class Residual:
         """
         local = self.local(self.quick, floor=5.0, box=13)
         unlike = (local.correlation < _FAINTLY_UNLIKE) & local.inner
-        differs = cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0
-        return max(_on_even_ground(plane, differs & local.inner) for plane in self.quick.planes)
+        differs = (cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0) & local.inner
+        if np.count_nonzero(differs) < _FEWEST_STROKES:
+            return 0.0
+        part = _around(differs, _REACH)
+        return max(_on_even_ground(plane[part], differs[part]) for plane in self.quick.planes)
 
     def colours(self) -> Colours:
         """The colours of both. White balance, exposure and contrast change the chroma along the picture's own
@@ -465,7 +485,7 @@ class Residual:
             "x1": float(columns[1]) / width,
             "y0": float(rows[0]) / height,
             "y1": float(rows[1]) / height,
-            "around": float(np.partition(elsewhere, 30)[30]),
+            "around": _lowest(elsewhere, 30),
             "ground": min(_unevenness(plane, changed, scale) for plane in rest.planes),
             "ink": _ink(x, spots, 0.3 * float(np.abs(x - y)[changed].mean()), scale),
             "through": _ncc(x[changed], y[changed]) if min(x[changed].std(), y[changed].std()) > 5 else 0.0,
@@ -510,6 +530,12 @@ def _at(plane: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
     """The values of (H, W, ...) `plane` at these flat places: the same as with a mask, at a third of the
     cost."""
     return plane.reshape(-1, *plane.shape[2:]).take(places, axis=0)
+
+
+def _lowest(values: Plane, rank: int) -> float:
+    """The value of this small rank, counted from 0, of many. What is above the same rank of a part of them cannot be it."""
+    most = np.partition(values[::_PART], rank)[rank] if values.size > _PART * (rank + 1) else values.max()
+    return float(np.partition(values[values <= most], rank)[rank])
 
 
 def _dot(x: Plane, y: Plane) -> Plane:
@@ -660,6 +686,13 @@ def _ink(plane: Plane, spots: Pixels, contrast: float, scale: float) -> float:
     )
     near = (cv2.dilate(spots, _square(101 * scale)) > 0) & (cv2.dilate(spots, thin) == 0)
     return float((strokes[near] > max(10.0, contrast)).mean())
+
+
+def _around(where: Mask, reach: int) -> tuple[slice, slice]:
+    """The smallest part of (H, W) that holds all of `where`, and `reach` px around it."""
+    top, bottom = np.flatnonzero(where.any(axis=1))[[0, -1]]
+    left, right = np.flatnonzero(where.any(axis=0))[[0, -1]]
+    return slice(max(0, top - reach), bottom + 1 + reach), slice(max(0, left - reach), right + 1 + reach)
 
 
 def _on_even_ground(plane: Plane, where: Mask) -> float:

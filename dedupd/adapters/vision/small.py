@@ -65,17 +65,20 @@ def room() -> TakesRoom:
     return _room
 
 
-def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int) -> tuple[Image.Image, bool]:
-    """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. Raises
-    Refused."""
+def load_small(
+    image: ImageFile, file: BinaryIO, short_side: int, long_side: int, *, grey: bool = False
+) -> tuple[Image.Image, bool]:
+    """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. `grey`: a JPEG gives its
+    grey levels alone (L). Raises Refused."""
     coefficients = need_of_coefficients(image)
     if isinstance(image, RawPhoto):
         with _room.taken(need_of(image)):
             image.load_small(short_side, long_side)
     factor, scale = _factor(image.width, image.height, short_side, long_side), 1
-    if isinstance(image, JpegImagePlugin.JpegImageFile) and factor > 1:
+    grey = grey and isinstance(image, JpegImagePlugin.JpegImageFile)
+    if isinstance(image, JpegImagePlugin.JpegImageFile) and (factor > 1 or grey):
         width = image.width
-        image.draft(None, (width // factor, image.height // factor))
+        image.draft("L" if grey else None, (width // factor, image.height // factor))
         scale = round(width / image.width)
         factor //= scale
     large = image.width * image.height > LARGE_PIXELS
@@ -84,14 +87,14 @@ def load_small(image: ImageFile, file: BinaryIO, short_side: int, long_side: int
         with _room.taken(need_in_parts(image) + result), returning_memory():
             return _in_strips(*rows_of(image, file), factor)
     with _room.taken(need_of(image) + coefficients + result):
-        on_card = _card.shrunk(image, file, scale) if _card and not large else None
+        on_card = _card.shrunk(image, file, scale) if _card and not large and not grey else None
         if on_card and _card and _card.trusted:
             return _to_rgb(on_card, factor, None)
         image.load()
         if on_card and _card:
             _card.compare(on_card, image)
         if not large:
-            return _to_rgb(image, factor, None)
+            return _to_rgb(image, factor, None, grey=grey)
         return _in_strips(lambda top, end: image.crop((0, top, image.width, end)), image.size, factor)
 
 
@@ -125,8 +128,10 @@ def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Im
     return small, transparent
 
 
-def _to_rgb(frame: Image.Image, factor: int, levels: Levels | None) -> tuple[Image.Image, bool]:
-    """`levels`: those of the whole picture, when `frame` is a part of one."""
+def _to_rgb(
+    frame: Image.Image, factor: int, levels: Levels | None, *, grey: bool = False
+) -> tuple[Image.Image, bool]:
+    """`levels`: those of the whole picture, when `frame` is a part of one. `grey`: grey levels stay such."""
     if _many_levels(frame):
         to_8_bit = levels or _levels(iter([frame]))
         frame = Image.fromarray(to_8_bit(np.asarray(frame)))
@@ -146,8 +151,9 @@ def _to_rgb(frame: Image.Image, factor: int, levels: Levels | None) -> tuple[Ima
         frame = Image.alpha_composite(ground, frame)
     # Pillow copies a picture that is RGB already: 48 MB for a full photo. A decoded JPEG does not need its
     # file any more.
-    as_it_is = frame.mode == "RGB" and isinstance(frame, JpegImagePlugin.JpegImageFile)
-    return frame if as_it_is else frame.convert("RGB"), transparent
+    mode = "L" if grey and frame.mode == "L" else "RGB"
+    as_it_is = frame.mode == mode and isinstance(frame, JpegImagePlugin.JpegImageFile)
+    return frame if as_it_is else frame.convert(mode), transparent
 
 
 def _many_levels(frame: Image.Image) -> bool:

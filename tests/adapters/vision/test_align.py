@@ -8,11 +8,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
-from dedupd.adapters.vision import align
-from dedupd.adapters.vision.align import Prepared, measure, measure_fine
+from dedupd.adapters.vision import align, residual
+from dedupd.adapters.vision.align import CloseLook, Prepared, measure
 from dedupd.adapters.vision.decode import area_resize
 from dedupd.adapters.vision.messages import Proven, frame
 from dedupd.core.dominance import Aspect, lost
@@ -37,7 +40,7 @@ def saved(image: Image.Image, quality: int) -> Image.Image:
 def judged(a: Image.Image, b: Image.Image, *, text: bool = False) -> Edge | None:
     m = measure(pixels(a), pixels(b))
     if worth_a_closer_look(m):
-        m = measure_fine(pixels(a, 1200), pixels(b, 1200), m)
+        m = CloseLook(pixels(a, 1200), pixels(b, 1200), m).fine(m)
     assert frame(Proven(key=0, measures=m, error="")), "plain numbers, as the worker sends them"
     one = Traits(
         content="a",
@@ -244,7 +247,7 @@ def test_blank_and_tiny_pictures_are_measured_without_an_error(shape: tuple[int,
     blank = np.full((*shape, 3), 128, np.uint8)
     for m in (measure(blank, blank), measure(blank, pixels(SCENE)), measure(pixels(SCENE), blank)):
         assert m.band_std < 1
-        assert 0 <= (measure_fine(blank, blank, m).fine_worst or 0) <= 200
+        assert 0 <= (CloseLook(blank, blank, m).fine(m).fine_worst or 0) <= 200
 
 
 def test_prepared_pictures_measure_the_same() -> None:
@@ -293,3 +296,47 @@ def test_a_margin_of_few_pixels_is_measured_like_one_of_many(pixels: int) -> Non
     assert [align._median(levels[:, channel]) for channel in range(3)] == paint.tolist()
     plainly = np.abs(levels.astype(np.int16) - paint).max(axis=1)
     assert align._off(levels, paint.tolist()).tolist() == plainly.tolist()
+
+
+@given(
+    values=arrays(np.float32, st.integers(1, 3000), elements=st.floats(-1, 1, width=32)),
+    rank=st.integers(0, 60),
+)
+def test_a_low_rank_of_many_is_that_of_all_in_order(values: NDArray[np.float32], rank: int) -> None:
+    rank = min(rank, values.size - 1)
+    assert residual._lowest(values, rank) == np.sort(values)[rank]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_strokes_are_judged_by_what_is_near_them(seed: int) -> None:
+    """Looked for in a part of the picture, they are what they are in the whole."""
+    rng = np.random.default_rng(seed)
+    plane = np.asarray(picture(seed, (640, 480)).convert("L"), np.float32)
+    where = np.zeros(plane.shape, bool)
+    top, left = (int(rng.integers(0, n - 60)) for n in plane.shape)
+    if seed % 2:
+        top, left = 0, plane.shape[1] - 60
+    plane[top + 20 : top + 24, left + 5 : left + 55] = 10
+    where[top : top + 60, left : left + 60] = rng.random((60, 60)) < 0.7
+    part = residual._around(where, residual._REACH)
+    assert plane[part].size < plane.size / 2
+    assert residual._on_even_ground(plane[part], where[part]) == residual._on_even_ground(plane, where)
+
+
+def test_what_lies_as_it_is_is_not_moved_and_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = pixels(SCENE, 960), pixels(saved(SCENE, 60), 960)
+    m = measure(pixels(SCENE), pixels(saved(SCENE, 60)))
+    left_alone = CloseLook(one, other, m).fine(m)
+    monkeypatch.setattr(align, "_NOTHING", -1.0)
+    assert CloseLook(one, other, m).fine(m) == left_alone
+
+
+def test_writing_found_after_the_fine_look_is_what_it_is_alone() -> None:
+    other = SCENE.copy()
+    ImageDraw.Draw(other).text((300, 300), "Invoice 4711", fill=(0, 0, 0), font=ImageFont.load_default(40))
+    a, b = pixels(SCENE, 960), pixels(other, 960)
+    m = measure(pixels(SCENE), pixels(other))
+    look = CloseLook(a, b, m)
+    look.fine(m)
+    assert look.writing(m) == CloseLook(a, b, m).writing(m)
+    assert "written" in (look.writing(m).extra or {})

@@ -311,3 +311,21 @@ def test_proof_pictures_are_never_scaled_up(tmp_path: Path) -> None:
 def photo(width: int, height: int) -> Image.Image:
     coarse: NDArray[np.uint8] = np.random.default_rng(3).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "grey.jpg", "cmyk.jpg", "turned.jpg"])
+@pytest.mark.parametrize("long_side", [0, 400])
+def test_grey_levels_alone_are_those_of_the_colours(tmp_path: Path, name: str, long_side: int) -> None:
+    image, exif = photo(900, 1200), Image.Exif()
+    mode = {"grey.jpg": "L", "cmyk.jpg": "CMYK"}.get(name, "RGB")
+    exif[0x0112] = 6 if name == "turned.jpg" else 1
+    image.convert(mode).save(tmp_path / name, quality=95, exif=exif)
+    with opened(os.fspath(tmp_path / name)) as file:
+        colours = decode(file, os.fspath(tmp_path / name), long_side=long_side)
+        grey = decode(file, os.fspath(tmp_path / name), long_side=long_side, grey=True)
+    assert grey.image.size == colours.image.size
+    assert (grey.width, grey.height) == (colours.width, colours.height)
+    assert grey.image.mode == ("L" if name.endswith("jpg") and mode != "CMYK" else "RGB")
+    wanted, found = (np.asarray(image.convert("L"), np.int16) for image in (colours.image, grey.image))
+    assert np.abs(wanted - found).max() <= 12
+    assert np.abs(wanted - found).mean() < 1

@@ -276,7 +276,7 @@ def test_light_edits_lose_no_tones_to_the_photo(tmp_path: Path, edit: str) -> No
 @pytest.mark.parametrize(
     "how", [Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR]
 )
-@pytest.mark.parametrize("times", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("times", [1.5, 2.0, 3.0, 4.5])
 def test_an_enlarged_copy_never_keeps(tmp_path: Path, how: Image.Resampling, times: float) -> None:
     photo = saved(tmp_path / "photo.jpg", scene(), quality=90)
     large = Image.open(photo).resize((round(960 * times), round(720 * times)), how)

@@ -24,6 +24,20 @@ def test_they_are_pillows(size: tuple[int, int], turn: Image.Transpose | None) -
     assert np.array_equal(pixels_of(image), levels)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90])
+def test_of_grey_levels_too_and_they_outlive_the_picture(
+    size: tuple[int, int], turn: Image.Transpose | None
+) -> None:
+    levels = np.random.default_rng(size[0]).integers(0, 256, (size[1], size[0]), np.uint8)
+    image = Image.fromarray(levels)
+    if turn is not None:
+        image, levels = image.transpose(turn), np.rot90(levels)
+    found = pixels_of(image)
+    del image
+    assert np.array_equal(found, levels)
+
+
 def test_of_a_decoded_jpeg_too_and_they_outlive_the_picture() -> None:
     file = io.BytesIO()
     Image.effect_noise((2400, 1800), 60).convert("RGB").save(file, "JPEG")

@@ -13,7 +13,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
-from dedupd.adapters.vision import proof, thumbnails
+from dedupd.adapters.vision import align, proof, thumbnails
 from dedupd.adapters.vision.decode import Refused
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
@@ -150,6 +150,27 @@ def test_a_large_look_leaves_the_small_pictures_where_they_are(
     assert gallery.picture(*seen["a.png"], 400) is not None
     with pytest.raises(Refused):
         gallery.picture(*seen["a.png"], 1200)
+
+
+@pytest.mark.parametrize(
+    ("size", "name"),
+    [((900, 700), "a.jpg"), ((2100, 90), "a.jpg"), ((4200, 160), "a.jpg"), ((4200, 160), "a.png")],
+)
+def test_the_whole_has_all_the_pixels_of_the_file(tmp_path: Path, size: tuple[int, int], name: str) -> None:
+    """However the picture of the closer look was decoded: of a large JPEG that is half the size."""
+    photo(size=size).save(tmp_path / name, quality=95)
+    content = blake3((tmp_path / name).read_bytes()).hexdigest()
+    gallery = proof.PairPictures()
+    close, whole = (
+        look(os.fspath(tmp_path / name), content, *side)
+        for look, side in ((gallery.picture, [proof.FINE_SIDE]), (gallery.whole, []))
+    )
+    grey = np.asarray(Image.open(tmp_path / name).convert("L"), np.int16)
+    assert isinstance(whole, np.ndarray)
+    assert whole.shape == grey.shape
+    assert np.abs(whole - grey).mean() < 1
+    assert isinstance(close, align.Prepared)
+    assert max(close.width, close.height) == min(max(size), proof.FINE_SIDE)
 
 
 def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:
