@@ -92,8 +92,6 @@ class VisionStatus:
     """False: no shipped or own thresholds for this embedder; its cosine only proposes."""
     note: str = ""
     """For people: why hashes alone, which engine."""
-    reads: str = ""
-    """Which libraries of extras decode, with their versions: when it changes, more photos may be decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +113,21 @@ class Vision(Protocol):
     """The vision worker: a process that decodes, embeds, owns the index and proposes. It may crash without
     harm to the caller.
 
-    Every method starts the worker when it is not running, and raises VisionError (one sentence) when it
+    Every method that says nothing else starts the worker when it is not running, and raises VisionError (one sentence) when it
     cannot be made to work. A file that crashes or hangs it is found, retried once and answered as Unreadable.
     """
 
     @property
     def sees_here(self) -> str:
         """Why photos were last embedded here although services elsewhere were named, one sentence; '' when that is not so."""
+        ...
+
+    def extras(self) -> str:
+        """Which libraries of extras are installed now, with their versions: when it changes, more photos may be decoded.
+
+        Told without a worker, so that a pass which finds nothing new starts none. One that was started with others is let
+        go: it looked for them then.
+        """
         ...
 
     def ingest(self, requests: Sequence[FileRequest]) -> Iterator[Ingested]:
@@ -174,7 +180,7 @@ class Vision(Protocol):
         ...
 
     def status(self) -> VisionStatus:
-        """Which embedder and recipe are in force. Starts the worker only when it is not known yet."""
+        """Which embedder and recipe are in force. Starts the worker only where the embedder's name does not tell."""
         ...
 
     def thumbnails(self, requests: Sequence[tuple[str, str]], side: int = 512) -> dict[str, Path]:

@@ -109,8 +109,8 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
     """Photos known by their bytes alone, once more after an extra that decodes them came or changed. Returns how many
     are seen now. What is looked at keeps its place meanwhile: it may keep copies in duplicates/.
     """
-    reads = vision.status().reads
-    if (ledger.get("reads") or "") == reads:
+    extras = vision.extras()
+    if (ledger.get("reads") or "") == extras:
         return 0
     seen = 0
     known = ledger.files.in_state(FileState.UNDECODED)
@@ -123,7 +123,7 @@ def ingest_again(ledger: Ledger, vision: Vision, clock: Clock, stop: Stop = neve
         now = ledger.files.by_ids(f.id for f in part)
         seen += sum(row.state == FileState.INDEXED for row in now.values())
     with ledger.transaction():
-        ledger.put("reads", reads)
+        ledger.put("reads", extras)
     return seen
 
 

@@ -375,6 +375,7 @@ def _evidence(member: MemberRow, keeper: FileRow, file: FileRow) -> EvidenceView
         member_is_a = (file.content or "") < (keeper.content or "")
         view.overlap = proof.measures.overlap_a if member_is_a else proof.measures.overlap_b
         view.residual = proof.measures.worst
+    view.confidence = view.confidence_told
     return view
 
 

@@ -113,10 +113,10 @@ def weight(group: GroupView) -> int:
     return group.bytes + group.review_bytes
 
 
-def confidence(group: GroupView) -> float:
-    """The confidence of the least certain member, 0 to 1; 0 for a group without evidence."""
-    known = [e.confidence for e in group.evidence.values() if e.confidence is not None]
-    return min(known, default=0.0)
+def confidence(group: GroupView) -> float | None:
+    """The confidence of the least certain member, 0 to 1; None when people are told none of any member."""
+    told = (proof.confidence_told for proof in group.evidence.values())
+    return min((sure for sure in told if sure is not None), default=None)
 
 
 def members(group: GroupView) -> int:
@@ -140,10 +140,15 @@ def listed(
     if group_filter.order is Order.TIME:
         found.sort(key=lambda g: (g.captured is None, g.captured or 0.0, g.id))
     elif group_filter.order is Order.CONFIDENCE:
-        found.sort(key=lambda g: (-confidence(g), g.id))
+        found.sort(key=lambda g: (*_surest_first(confidence(g)), g.id))
     else:
         found.sort(key=lambda g: (-weight(g), g.id))
     return found
+
+
+def _surest_first(sure: float | None) -> tuple[bool, float]:
+    """Groups of which none is told come last."""
+    return sure is None, -(sure or 0.0)
 
 
 def _of_class(group: GroupView, reasons: frozenset[str], sticky: frozenset[int]) -> bool:

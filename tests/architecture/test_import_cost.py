@@ -70,5 +70,26 @@ def test_help_costs_no_more_than_the_standard_library_and_rich() -> None:
     assert loaded_by(code) & (HEAVY | {"apscheduler", "msgspec", "sqlite3", "textual", "watchdog"}) == set()
 
 
+def test_a_worker_loads_nothing_that_a_first_photo_does_not_need() -> None:
+    """Neither scipy, nor a client for the hub when there is no cache of it, nor what walks the roots."""
+    code = """
+import os
+os.environ["HF_HUB_CACHE"] = "/there-is-none"
+import numpy as np
+from PIL import Image
+from dedupd.adapters.vision import indexing, proof, search, worker
+from dedupd.adapters.vision.embedders.registry import choose, settle
+from dedupd.adapters.vision.engines import lite0_graph
+from dedupd.adapters.vision.hashes import phashes
+from dedupd.adapters.index import lance
+settle(choose("auto")[0])
+phashes(Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)))
+import sys
+assert not {"dedupd.adapters.fs.walk", "dedupd.ports"} & sys.modules.keys()
+"""
+    heavy = {"httpx", "httpx2", "open_clip", "requests", "scipy", "timm", "torch", "torchvision"}
+    assert loaded_by(code) & heavy == set()
+
+
 def test_the_probe_sees_what_is_loaded() -> None:
     assert "numpy" in loaded_by("import numpy")

@@ -15,7 +15,7 @@ pytest.importorskip("ray")
 
 from dedupd.adapters.stores.backfill_records import ChunkRecord, PairRecord, commits, pair_commit
 from dedupd.adapters.stores.store import LocalStore
-from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.bulk import on_ray, pool
 from dedupd.bulk.backfill import backfill
 from dedupd.bulk.chunk_worker import Orders

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dedupd.adapters.ledger import Ledger
-from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.bench.gallery import scene
 from dedupd.library import Library
 from dedupd.pipeline.shadow import in_preparation

@@ -68,8 +68,10 @@ class FakeVision(Vision):
         self.measures: dict[frozenset[str], Measures] = {}
         self.unreadable: set[str] = set()
         """Contents that cannot be read for a proof now."""
-        self.reads = ""
-        """Libraries of extras: with any, RAW is a picture."""
+        self.installed = ""
+        """Libraries of extras: with any, RAW is a picture for a worker that started since."""
+        self._started_with: str | None = None
+        """The extras that were there when the worker started; None: it does not run."""
         self.trusted: set[int] = set()
         self.looked: list[int] = []
         """Keys in the order they were answered, for tests that count work."""
@@ -87,6 +89,8 @@ class FakeVision(Vision):
             yield self._look(request)
 
     def _look(self, request: FileRequest) -> Ingested:
+        if self._started_with is None:
+            self._started_with = self.installed
         if os.path.basename(request.path) in self.poison:
             return Ingested(key=request.key, result=Unreadable(reason="crashed (SIGSEGV) on it twice"))
         if os.path.basename(request.path) in self.clouds and request.stat.dev not in self.trusted:
@@ -102,7 +106,7 @@ class FakeVision(Vision):
         if content in self.index:
             return Ingested(key=request.key, result=self._traits(content), decoded=False)
         if kind := kind_of(data[:HEAD], request.path):
-            if self.reads and decodable(kind):
+            if self._started_with and decodable(kind):
                 self.index[content] = {"scene": content, "exposure": "1", "traits": {"format": "RAW"}}
                 return Ingested(key=request.key, result=self._traits(content))
             return Ingested(key=request.key, result=traits_of(content, kind), decoded=False)
@@ -237,10 +241,15 @@ class FakeVision(Vision):
         return len(lost)
 
     def status(self) -> VisionStatus:
-        return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="", reads=self.reads)
+        return VisionStatus(model=self.model, recipe=self.recipe, calibrated=True, note="")
+
+    def extras(self) -> str:
+        if self._started_with != self.installed:
+            self.rest()
+        return self.installed
 
     def rest(self) -> None:
-        """Nothing runs."""
+        self._started_with = None
 
 
 def _read(path: str, expected: FileStat) -> bytes | None:

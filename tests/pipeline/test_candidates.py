@@ -49,6 +49,9 @@ def test_photos_of_one_place_at_many_times_of_a_month_cost_no_alignment(
     shelf.look()
     assert aligned == []
     assert {str(m.relation) for group in shelf.ledger.groups.all() for m in group.members} == {"similar"}
+    proofs = [proof for view in shelf.views() for proof in view.evidence.values()]
+    assert {proof.cosine is None for proof in proofs} == {False}
+    assert {proof.confidence for proof in proofs} == {None}  # nobody looked how sure that is
 
 
 def test_screenshots_of_one_app_cost_no_alignment(shelf: Shelf, aligned: list[ProofRequest]) -> None:

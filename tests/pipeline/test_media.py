@@ -311,7 +311,7 @@ def test_with_the_extra_that_decodes_them_they_are_looked_at_once_more(shelf: Sh
     for name, data in (("a.dng", raw()), ("b/a.dng", raw()), ("c.mp4", mp4())):
         put(shelf, f"2024/06/{name}", data)
     assert shelf.pass_().files == 1
-    shelf.vision.reads = "rawpy/1"
+    shelf.vision.installed = "rawpy/1"
     looked = len(shelf.vision.looked)
     for _ in range(2):
         assert shelf.pass_().files == 0

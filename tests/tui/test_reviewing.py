@@ -123,9 +123,11 @@ async def test_relations_sort_filter_and_jump(reviewing: Reviewing) -> None:
         ]
         await review.press("s", "s")
         await review.calm()
-        assert [confidence(g) for g in rows.items] == sorted(
-            (confidence(g) for g in rows.items), reverse=True
-        )
+        sure = [confidence(g) for g in rows.items]
+        told = [each for each in sure if each is not None]
+        assert told == sorted(told, reverse=True)
+        assert sure == [*told, *[None] * (len(sure) - len(told))]
+        assert None in sure
         await review.press("4")
         await review.calm()
         assert {g.relation for g in rows.items} == {"burst"}

@@ -12,7 +12,17 @@ from dedupd.protocol.requests import Approve, ForgetLessons, Judge, Reject, Undo
 from dedupd.protocol.results import Acted
 from dedupd.protocol.views import EvidenceView, GroupDetail, GroupView, MonthView
 from dedupd.reviewing.facts import differing, loss_warning, would_change
-from dedupd.reviewing.listing import GroupFilter, Order, Year, by_year, listed, lost_kinds, tally, waits_for
+from dedupd.reviewing.listing import (
+    GroupFilter,
+    Order,
+    Year,
+    by_year,
+    confidence,
+    listed,
+    lost_kinds,
+    tally,
+    waits_for,
+)  # fmt: skip
 from dedupd.tui.model.decisions import UNCOMPARED, Action, DecisionDraft, Mark
 from dedupd.tui.model.review_state import ReviewState
 from dedupd.tui.model.zoom import UNZOOMED, Viewport
@@ -52,6 +62,37 @@ def test_groups_are_sorted_by_what_was_asked(order: Order, key: object) -> None:
     found = listed(GROUPS, GroupFilter(order=order))
     assert len(found) == len(GROUPS)
     assert [key(g) for g in found] == sorted(key(g) for g in found)  # type: ignore[operator]
+
+
+def test_a_group_is_as_sure_as_its_least_sure_member_of_which_any_is_told() -> None:
+    never_aligned = EvidenceView(
+        relation="similar", cosine=0.94, confidence=0.0
+    )  # as an older daemon says it
+    group = GroupView(id=1, root="/r", month="2024-06", relation="similar", state="review", keep="k")
+    group.evidence = {"a": never_aligned}
+    assert confidence(group) is None
+    group.evidence |= {
+        name: EvidenceView(relation="copy", confidence=s) for name, s in (("b", 0.9), ("c", 0.8))
+    }
+    assert confidence(group) == 0.8
+    surest_first = [2, 3, 1]
+    bare, sure, unsure = (
+        GroupView(
+            id=id,
+            root="/r",
+            month="2024-06",
+            relation="copy",
+            state="review",
+            keep="k",
+            evidence={"a": proof},
+        )
+        for id, proof in (
+            (1, never_aligned),
+            (2, EvidenceView(relation="copy", confidence=0.9)),
+            (3, EvidenceView(relation="similar", overlap=0.5, confidence=0.0)),
+        )
+    )
+    assert [g.id for g in listed([bare, unsure, sure], GroupFilter(order=Order.CONFIDENCE))] == surest_first
 
 
 def test_filter_by_relation_and_by_every_word_of_a_path() -> None:

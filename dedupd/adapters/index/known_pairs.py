@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.chunk_file import contents_in
 from dedupd.adapters.stores.backfill_records import CHUNKS, PAIRS, PairCommit
-from dedupd.adapters.stores.store import Store
 from dedupd.drafts import draft_of
 from dedupd.errors import VisionError
+
+if TYPE_CHECKING:
+    from dedupd.adapters.stores.store import Store
 
 _NAME = "near-pairs"
 _HEAD = 512

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 # lancedb reads it when imported; without it every query logs a warning.
 os.environ.setdefault("LANCE_LOG", "error")
@@ -47,10 +47,12 @@ from dedupd.adapters.index.recovery import (
     reason_of_the_machine,
     set_newest_version_aside,
 )
-from dedupd.adapters.stores.backfill_records import PairCommit
-from dedupd.adapters.stores.store import Store
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
+
+if TYPE_CHECKING:
+    from dedupd.adapters.stores.backfill_records import PairCommit
+    from dedupd.adapters.stores.store import Store
 
 with rest_client.left_out():
     import lancedb

@@ -1,7 +1,7 @@
 """Leaves out parts of lancedb that an index on disk never uses: two thirds of a worker's start time.
 
 Owns the empty modules that replace them during the import: its REST client (generated code for a server), its
-embedding functions (for other models), and the check that each method of its classes overrides one (newer
+embedding functions (for other models) and functions of columns, and the check that each method of its classes overrides one (newer
 lancedb has that no more on Python 3.12). Must never replace anything that an index on disk uses.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 _CLIENT = "lance_namespace_urllib3_client"
 _EMBEDDINGS = "lancedb.embeddings."
 _NEEDED = {_EMBEDDINGS + name for name in ("base", "registry", "utils")}
+_FUNCTIONS = "lancedb.functions"
 
 
 class _StandIn(MetaPathFinder, Loader):
@@ -29,7 +30,8 @@ class _StandIn(MetaPathFinder, Loader):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         client = fullname.partition(".")[0] == _CLIENT
-        if client or (fullname.startswith(_EMBEDDINGS) and fullname not in _NEEDED):
+        unused = fullname == _FUNCTIONS or (fullname.startswith(_EMBEDDINGS) and fullname not in _NEEDED)
+        if client or unused:
             return spec_from_loader(fullname, self, is_package=client)
         return None
 

@@ -15,11 +15,14 @@ Every name is made of what it stands for, so that doing anything twice changes n
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from dedupd.adapters.stores.store import Store
 from dedupd.errors import DedupdError
+
+if TYPE_CHECKING:
+    from dedupd.adapters.stores.store import Store
 
 MARK, CHUNKS, RECORDS, COMMITS = "backfill.json", "chunks", "records", "commits"
 PAIRS, PAIR_RECORDS, PAIR_COMMITS = "pairs", "pair-records", "pair-commits"

@@ -18,6 +18,9 @@ from typing import TypeVar
 import msgspec
 
 from dedupd.adapters.vision import messages
+from dedupd.adapters.vision.embedders.registry import told_by_name
+from dedupd.adapters.vision.extras import installed_extras
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.adapters.vision.worker_process import BUSY_SECONDS, WorkerDied, WorkerProcess
 from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
@@ -81,6 +84,8 @@ class VisionWorker(Vision):
         self._turn = _Turn()
         self._process: WorkerProcess | None = None
         self._status: VisionStatus | None = None
+        self._started_with = ""
+        """The extras that were there when the worker started."""
         self._failures = 0
         self._why_here = ""
         self._idle: threading.Timer | None = None
@@ -226,6 +231,8 @@ class VisionWorker(Vision):
 
     def status(self) -> VisionStatus:
         """See `Vision.status`."""
+        if self._status is None and (model := told_by_name(self._configure.embedder)) is not None:
+            self._status = VisionStatus(model=model.id, recipe=RECIPE, calibrated=model.calibrated)
         if self._status is None:
             with self._turn:
                 self._running()
@@ -249,6 +256,13 @@ class VisionWorker(Vision):
     def load(self) -> None:
         """See `Vision.load`."""
         self._ask(messages.Load())
+
+    def extras(self) -> str:
+        """See `Vision.extras`."""
+        found = installed_extras()
+        if self._process is not None and found != self._started_with:
+            self.rest()
+        return found
 
     @property
     def sees_here(self) -> str:
@@ -448,6 +462,7 @@ class VisionWorker(Vision):
         for attempt in range(_FRUITLESS):
             if self._failures or attempt:
                 time.sleep(min(_LONGEST_PAUSE, 0.1 * 2.0 ** (self._failures + attempt)))
+            self._started_with = installed_extras()
             process = self._starter.submit(WorkerProcess, _WORKER, self._log_path, self._tell_where).result()
             try:
                 process.send(self._configure)
@@ -460,7 +475,6 @@ class VisionWorker(Vision):
                         recipe=ready.recipe,
                         calibrated=ready.calibrated,
                         note=ready.note,
-                        reads=ready.reads,
                     )
                     self._process = process
                     return process

@@ -226,7 +226,6 @@ class Ready(Message, frozen=True):
     recipe: str
     calibrated: bool
     note: str
-    reads: str = ""
 
 
 class Begun(Message, frozen=True):

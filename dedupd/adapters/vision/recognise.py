@@ -7,8 +7,6 @@ none of them reads. Must never decode a pixel, and never trust a name alone. Wor
 # pyright: reportUnknownMemberType=false
 from __future__ import annotations
 
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import BinaryIO
 
 import pillow_heif
@@ -18,6 +16,7 @@ from PIL.ImageFile import ImageFile
 from dedupd.adapters.vision import deep_tiff, jpeg_xl, photoshop, raw_photo
 from dedupd.adapters.vision.container import is_sequence_alone
 from dedupd.adapters.vision.deep_tiff import directory, is_deep
+from dedupd.adapters.vision.extras import installed
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.core.formats import FORMATS, Format, named, of_suffix, raw_format
 from dedupd.core.units import extension
@@ -39,22 +38,6 @@ them."""
 
 
 _HEIF = next(row for row in FORMATS if row.name == "HEIF")
-
-
-@cache
-def installed(library: str) -> str:
-    """The version of an extra's library; '' when it is not installed. Imports nothing."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
-
-
-def reads() -> str:
-    """The installed libraries of extras, with their versions: when this text changes, more files may be
-    decoded."""
-    found = {row.library: installed(row.library) for row in FORMATS if row.library}
-    return " ".join(f"{library}/{at}" for library, at in sorted(found.items()) if at)
 
 
 def open_picture(file: BinaryIO, path: str) -> ImageFile:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision.decode import Picture, area_resize
 from dedupd.adapters.vision.exif import read_facts
-from dedupd.adapters.vision.hashes import RECIPE, dhash, phashes
+from dedupd.adapters.vision.hashes import dhash, phashes
 from dedupd.adapters.vision.inside import inside
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.core.photo import Traits
 
 _SIDE = 400

@@ -60,9 +60,8 @@ class WorkerService:
 
     def __init__(self, configure: messages.Configure, pipe: Pipe) -> None:
         from dedupd.adapters.vision.embedders.registry import choose, settle
-        from dedupd.adapters.vision.hashes import RECIPE
         from dedupd.adapters.vision.inside import INSIDE
-        from dedupd.adapters.vision.recognise import reads
+        from dedupd.adapters.vision.recipe import RECIPE
 
         self._pipe = pipe
         self._index_dir = Path(os.fsdecode(configure.index_dir))
@@ -76,7 +75,7 @@ class WorkerService:
         chosen, note = choose(configure.embedder)
         self.model = settle(chosen)
         self.ready = messages.Ready(
-            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note, reads=reads()
+            model=self.model.id, recipe=RECIPE, calibrated=self.model.calibrated, note=note
         )
         self._insides_name = f"inside-{INSIDE}"
         self._loading = threading.Lock()

@@ -38,7 +38,8 @@ class GroupList(OpeningRowList[GroupView]):
         sign, tone = ("…", "dim") if acting else _SIGNS.get(group.state, (" ", ""))
         right: Spans = [(f"{size(weight(group)):>8}", "")]
         if width >= _WITH_CONFIDENCE:
-            right.append((f"{percent(confidence(group)):>8}", "dim"))
+            sure = confidence(group)
+            right.append((f"{'' if sure is None else percent(sure):>8}", "dim"))
         if width >= _WITH_STATE:
             right.append((f"  {fit(STATES.get(group.state, group.state), 9)}", tone))
         room = width - 11 - sum(len(text) for text, _ in right)

@@ -18,7 +18,9 @@ def loader_of(name: str) -> str:
     return type(sys.modules[name].__loader__).__module__
 
 
-@pytest.mark.parametrize("name", ["lance_namespace_urllib3_client.models", "lancedb.embeddings.openai"])
+@pytest.mark.parametrize(
+    "name", ["lance_namespace_urllib3_client.models", "lancedb.embeddings.openai", "lancedb.functions"]
+)
 def test_the_client_and_the_functions_of_others_are_stood_in_for(name: str):
     assert loader_of(name) == STAND_IN
 

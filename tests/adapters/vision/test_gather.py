@@ -21,9 +21,9 @@ from dedupd.adapters.stores.backfill_records import ChunkFile, Commit, mark
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import file_reading, messages
 from dedupd.adapters.vision.gather import gather
-from dedupd.adapters.vision.hashes import RECIPE
 from dedupd.adapters.vision.indexing import Ingester
 from dedupd.adapters.vision.inside import INSIDE
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.core.photo import FileStat
 from tests.support.pictures import picture, save
 

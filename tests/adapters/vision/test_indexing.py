@@ -10,7 +10,7 @@ import pytest
 
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.vision import indexing, messages
-from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.core.photo import FileStat
 from tests.support.pictures import picture, save

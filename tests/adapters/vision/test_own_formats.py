@@ -18,7 +18,7 @@ import pytest
 from PIL import AvifImagePlugin, Image
 
 from dedupd.adapters.fs.walk import file_stat
-from dedupd.adapters.vision import messages, recognise
+from dedupd.adapters.vision import extras, messages, recognise
 from dedupd.adapters.vision.decode import Picture, Refused, decode, opened
 from dedupd.adapters.vision.exif import read_facts
 from dedupd.adapters.vision.file_reading import read_file
@@ -199,7 +199,19 @@ def test_a_new_format_is_one_row_and_nothing_else() -> None:
 
 
 def test_the_libraries_of_extras_are_named_with_their_versions() -> None:
-    assert [each.partition("/")[0] for each in recognise.reads().split()] == ["imagecodecs", "rawpy"]
+    assert [each.partition("/")[0] for each in extras.installed_extras().split()] == ["imagecodecs", "rawpy"]
+
+
+def test_an_extra_that_comes_or_goes_is_told_in_the_process_that_ran_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(extras, "find_spec", lambda name: None)
+        assert extras.installed_extras() == ""
+    assert len(extras.installed_extras().split()) == 2
+    with monkeypatch.context() as newer:
+        newer.setattr("importlib.metadata.version", lambda name: "99")
+        assert extras.installed_extras() == "imagecodecs/99 rawpy/99"
 
 
 # -- TIFF ----------------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ from blake3 import blake3
 from PIL import Image
 
 import dedupd
+from dedupd.adapters.vision import extras
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.embedders.lite0 import LITE0
 from dedupd.bulk.chunk_worker import ChunkWorker, Orders
 from dedupd.bulk.plan import Chunk
 from dedupd.core.photo import FileStat, Traits, Unreadable
@@ -282,7 +284,7 @@ def test_the_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
     program = (
         "import os, sys; from pathlib import Path; from dedupd.adapters.vision.client import VisionWorker\n"
         f"vision = VisionWorker(Path({os.fspath(tmp_path)!r}), Path({os.fspath(tmp_path)!r}), 'hashes')\n"
-        "vision.status(); print(vision.pid, flush=True); os.kill(os.getpid(), 9)"
+        "vision.missing([]); print(vision.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     home = os.fspath(Path(dedupd.__file__).parent.parent)
     parent = subprocess.run(
@@ -311,7 +313,7 @@ def test_a_worker_that_cannot_start_is_one_sentence(tmp_path: Path, monkeypatch:
     (tmp_path / "site" / "sitecustomize.py").write_text("import os; os._exit(7)")
     monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "site"))
     with pytest.raises(VisionError, match="does not start"):
-        make(tmp_path).status()
+        make(tmp_path).missing([])
 
 
 def test_an_unknown_embedder_is_one_sentence(tmp_path: Path) -> None:
@@ -334,12 +336,43 @@ def test_a_library_in_the_photo_folder_is_not_imported(
 ) -> None:
     (tmp_path / "msgspec.py").write_text("import os; os._exit(9)")
     monkeypatch.chdir(tmp_path)
-    assert vision.status().recipe
+    assert vision.missing(["f" * 64]) == ["f" * 64]
 
 
-def test_status_names_what_sees(vision: VisionWorker) -> None:
-    status = vision.status()
-    assert (status.model, bool(status.recipe)) == ("", True)
+@pytest.mark.parametrize(("embedder", "model"), [("hashes", ""), ("lite0", LITE0)])
+def test_a_name_tells_what_sees_without_a_worker_and_the_worker_says_the_same(
+    tmp_path: Path, embedder: str, model: str
+) -> None:
+    vision = make(tmp_path, embedder=embedder)
+    told = vision.status()
+    assert (told.model, bool(told.recipe), vision.pid) == (model, True, None)
+    vision.tidy([])
+    assert vision.pid is not None
+    assert vision.status() == told
+    vision.rest()
+
+
+def test_a_worker_that_started_before_an_extra_came_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vision = make(tmp_path)
+    with monkeypatch.context() as before:
+        before.setattr(extras, "find_spec", lambda name: None)
+        vision.missing([])
+        assert vision.extras() == ""
+        assert vision.pid is not None
+    assert vision.extras() == extras.installed_extras() != ""
+    assert vision.pid is None
+    vision.missing([])
+    assert (vision.extras() == extras.installed_extras(), vision.pid is None) == (True, False)
+    vision.rest()
+
+
+def test_what_the_machine_decides_is_told_by_the_worker(tmp_path: Path) -> None:
+    vision = make(tmp_path, embedder="auto")
+    assert vision.status().note
+    assert vision.pid is not None
+    vision.rest()
 
 
 def test_thumbnails_are_private_and_small(tmp_path: Path, vision: VisionWorker) -> None:

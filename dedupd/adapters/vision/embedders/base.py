@@ -110,10 +110,6 @@ class TakesMuch(Protocol):
     """Batches at the same time; 0: as many as suit the processor."""
 
 
-def _same(model: Model) -> Model:
-    return model
-
-
 def _nothing() -> Sequence[ModelListing]:
     return ()
 
@@ -134,8 +130,9 @@ class EmbedderFamily:
     """The models that it knows by name; the first is the one that 'auto' means."""
     auto: int | None = None
     """Its place in the order that 'auto' tries; None: never tried."""
-    settle: Callable[[Model], Model] = _same
-    """The same model, with what its name leaves open filled in. Worker process only; raises VisionError."""
+    settle: Callable[[Model], Model] | None = None
+    """The same model, with what its name leaves open filled in. Worker process only; raises VisionError. None: a name
+    leaves nothing open."""
     on_card: bool = False
     """Whether a graphics card makes it faster."""
     shape: Shape | None = None

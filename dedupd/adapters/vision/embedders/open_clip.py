@@ -56,7 +56,11 @@ def _is_installed() -> bool:
 def _default_is_cached() -> bool:
     if importlib.util.find_spec("huggingface_hub") is None:
         return False
-    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub import constants
+
+    if not Path(constants.HF_HUB_CACHE).is_dir():
+        return False
+    from huggingface_hub import try_to_load_from_cache  # brings an HTTP client: a tenth of a second
 
     found = (try_to_load_from_cache(_DEFAULT_REPOSITORY, name) for name in _WEIGHT_FILES)
     return any(isinstance(path, str) for path in found)

@@ -52,6 +52,16 @@ def parse(setting: str) -> Model:
     raise VisionError(f"embedder '{setting}' is not known: say {', '.join(spellings)}{meant}")
 
 
+def told_by_name(setting: str) -> Model | None:
+    """What `choose` and `settle` would answer, where the name alone says it; None where that hangs on what this machine
+    has: 'auto', the bytes of a checkpoint, the weights that a bare name stands for. Raises VisionError as they do."""
+    if setting == "auto":
+        return None
+    model = parse(setting)
+    family = families().get(model.family)
+    return None if model.checkpoint or (family is not None and family.settle is not None) else model
+
+
 def choose(setting: str) -> tuple[Model, str]:
     """The model that `setting` stands for on this machine now, and a note for people. No network."""
     if setting != "auto":
@@ -88,7 +98,7 @@ def _with_digest(model: Model) -> Model:
 def settle(model: Model) -> Model:
     """The same model with what its name leaves open filled in. Worker process only; raises VisionError."""
     family = families().get(model.family)
-    return model if family is None else family.settle(model)
+    return model if family is None or family.settle is None else family.settle(model)
 
 
 def load(model: Model, cache_dir: Path) -> Embedder | None:

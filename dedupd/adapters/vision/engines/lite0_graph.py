@@ -71,7 +71,7 @@ class Lite0:
         self._at_once = _AT_ONCE
         if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
             graph = _graph(cache_dir)
-            cards = OnnxCards(graph, _probe())
+            cards = OnnxCards(graph, _probe)
             if cards.lanes:
                 self._run, self.note = cards.run, f"ONNX Runtime on {cards.note}"
                 self.batch, self.lanes, self._at_once = cards.batch, cards.lanes, cards.batch
@@ -121,7 +121,9 @@ def _graph(cache_dir: Path) -> Path:
 
 def _find_graph(cache_dir: Path) -> Path | None:
     for path in cache_dir.glob(f"lite0-{WEIGHTS_SHA256[:12]}-*.onnx"):
-        if hashlib.sha256(path.read_bytes()).hexdigest()[:16] == path.stem.rpartition("-")[2]:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest[:16] == path.stem.rpartition("-")[2]:
             return path
     return None
 

@@ -40,21 +40,21 @@ class OnnxCards:
     """The graph on each card that ONNX Runtime can use and that gives the same vectors; thread-safe. There may be
     none."""
 
-    def __init__(self, graph: Path, probe: NDArray[Any]) -> None:
-        """`probe`: pictures for which each card is asked once, and the processor."""
+    def __init__(self, graph: Path, make_probe: Callable[[], NDArray[Any]]) -> None:
+        """`make_probe`: pictures for which each card is asked once, and the processor."""
         runtime = _engine()
         self._graph, self._lost = graph, 0
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._losing = threading.Lock()
         self.names: list[str] = []
         self._processor: Run | None = None
-        wanted: NDArray[np.float32] | None = None
-        for name, options in onnx_providers(runtime):
-            if wanted is None:
-                wanted = self._here(probe)
-            if (session := _tried(runtime, graph, name, options, probe, wanted)) is not None:
-                self._idle.put(session)
-                self.names.append(f"{name}:{options['device_id']}" if "device_id" in options else name)
+        if offered := list(onnx_providers(runtime)):
+            probe = make_probe()
+            wanted = self._here(probe)
+            for name, options in offered:
+                if (session := _tried(runtime, graph, name, options, probe, wanted)) is not None:
+                    self._idle.put(session)
+                    self.names.append(f"{name}:{options['device_id']}" if "device_id" in options else name)
         self._processor = None  # made again when every card has failed
         self.batch, self.lanes = _ON_CARD, len(self.names)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dedupd.adapters.vision.embedders.base import FITS, RESAMPLES, Fit, Model, Resample, Shape
-from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.adapters.vision.remote.endpoints import Endpoint, RemoteRefusal, Service, raise_for
 from dedupd.adapters.vision.remote.wire import MOST_DIMENSIONS, MOST_SAID, MOST_SIDE, identity, recipe_of
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision.embedders.base import Model, Shape
-from dedupd.adapters.vision.hashes import RECIPE
+from dedupd.adapters.vision.recipe import RECIPE
 
 Pixels = NDArray[np.uint8]
 Vectors = NDArray[np.float32]

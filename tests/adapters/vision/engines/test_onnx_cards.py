@@ -55,11 +55,18 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], OnnxCards]:
     def make(runtime: Runtime) -> OnnxCards:
         monkeypatch.setattr(onnx_engine, "_engine", lambda: runtime)
         monkeypatch.setattr(accelerators, "_cards_of_nvidia", lambda: runtime.cards)
-        found = OnnxCards(Path("graph.onnx"), PICTURES)
+        found = OnnxCards(Path("graph.onnx"), lambda: PICTURES)
         runtime.ran.clear()
         return found
 
     return make
+
+
+def test_without_a_card_no_pictures_are_made_to_try_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_engine, "_engine", Runtime)
+    made: list[object] = []
+    assert OnnxCards(Path("graph.onnx"), lambda: made.append(0) or PICTURES).lanes == 0
+    assert not made
 
 
 def test_each_card_has_a_session_and_a_batch_goes_to_one_that_is_idle(
