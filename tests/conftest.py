@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +25,20 @@ settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dedupd"))
 
 _OURS = ("DEDUPD_", "XDG_", "NOTIFY_SOCKET", "WATCHDOG_", "HF_", "TORCH_HOME")
+
+# All that is imported stays until the end: nothing of it is garbage, and nobody need look for some meanwhile.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor afterwards: not at each collection, and not in a fork, which would copy what it looks at."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Tests are called by a part of what they are given: half a megabyte of it goes to every process, and back."""
+    return ascii(val[:40]) if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +98,20 @@ def fitting_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(
             "PYTHONPATH", str(torchvision_ops.site(tmp_path / "torchvision-site")), prepend=os.pathsep
         )
+
+
+@pytest.fixture(scope="session")
+def lite0_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged model as its ONNX graph: converted once a run, by whichever process of xdist asks first."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "lite0"
+    folder.mkdir(exist_ok=True)
+    with (shared / "lite0.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not any(folder.iterdir()):
+            convert = [sys.executable, "-m", "dedupd.adapters.vision.engines.lite0_graph", str(folder)]
+            subprocess.run(convert, cwd=Path(__file__).parents[1], check=True)
+    (graph,) = folder.iterdir()
+    return graph

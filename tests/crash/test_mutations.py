@@ -292,7 +292,7 @@ def said_without(mutant: Mutant, test: str, folder: Path) -> tuple[int, str]:
                 del sys.modules[name]
             sys.meta_path.insert(0, mutant)
             code = pytest.main(
-                ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "-c", str(folder / "pytest.ini"),
+                ["-q", "-x", "--tb", "native", "-p", "no:cacheprovider", "-p", "no:unraisableexception", "-c", str(folder / "pytest.ini"),
                  "--rootdir", str(REPOSITORY), "--basetemp", str(folder / "base"), str(REPOSITORY / "tests" / test)],
             )  # fmt: skip
         finally:

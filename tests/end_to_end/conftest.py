@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.house import REPOSITORY, House
+from tests.end_to_end.house import House
 
 
 @pytest.fixture
@@ -33,23 +29,6 @@ def pair(house: House) -> House:
     house.add("2024/06/IMG_1 copy.jpg", 1)
     house.add("2024/06/IMG_2.jpg", 2)
     return house
-
-
-@pytest.fixture(scope="session")
-def lite0_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packaged model as its ONNX graph: converted once a run, by whichever process of xdist asks first."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / "lite0"
-    folder.mkdir(exist_ok=True)
-    with (shared / "lite0.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not any(folder.iterdir()):
-            convert = [sys.executable, "-m", "dedupd.adapters.vision.engines.lite0_graph", str(folder)]
-            subprocess.run(convert, cwd=REPOSITORY, check=True)
-    (graph,) = folder.iterdir()
-    return graph
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,16 @@ IFD_EXIF, TAG_TAKEN, TAG_SUBSEC = 0x8769, 0x9003, 0x9291
 
 def picture(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
     """The same seed gives the same scene at every size; different seeds share nothing."""
+    return _painted(seed, size).copy()
+
+
+@lru_cache(24)
+def _painted(seed: int, size: tuple[int, int]) -> Image.Image:
+    return _scene(seed).resize(size, Image.Resampling.LANCZOS)
+
+
+@lru_cache(12)
+def _scene(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     scene = Image.fromarray(rng.integers(40, 216, (6, 8, 3), dtype=np.uint8)).resize(
         (960, 720), Image.Resampling.BICUBIC
@@ -29,7 +40,7 @@ def picture(seed: int, size: tuple[int, int] = (640, 480)) -> Image.Image:
         ImageFilter.GaussianBlur(1.5)
     )
     textured = np.asarray(scene, np.float32) + (np.asarray(grain, np.float32)[..., None] - 127.5) * 0.8
-    return Image.fromarray(np.clip(textured, 0, 255).astype(np.uint8)).resize(size, Image.Resampling.LANCZOS)
+    return Image.fromarray(np.clip(textured, 0, 255).astype(np.uint8))
 
 
 def save(

@@ -86,6 +86,17 @@ CREATE INDEX IF NOT EXISTS moves_held ON moves(root) WHERE goal='moved' AND stat
 _UNREAD = """
 CREATE INDEX IF NOT EXISTS files_unread ON files(root, size) WHERE state='companion' AND content IS NULL;
 """
+_YOUNGER = (
+    sidecar_rows.SCHEMA
+    + held_checks.SCHEMA
+    + refusals.SCHEMA
+    + rereading.SCHEMA
+    + forgetting.SCHEMA
+    + deferred_rows.SCHEMA
+    + purge_rows.SCHEMA
+    + _UNREAD
+)
+"""Tables and indexes that the first ledgers did not have."""
 _TO_2 = """
 ALTER TABLE pairs RENAME TO pairs_1;
 ALTER TABLE compared RENAME TO compared_1;
@@ -147,19 +158,11 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
 def _bring_up_to_date(link: sqlite3.Connection) -> None:
     """Make the tables, or change those of an older dedupd into those of today."""
     if not link.execute("SELECT count(*) FROM sqlite_master WHERE name='moves'").fetchone()[0]:
+        # In one transaction: each on its own would wait for the disk, a dozen times.
         link.executescript(
-            "BEGIN;" + SCHEMA + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
+            "BEGIN;" + SCHEMA + _YOUNGER + f"INSERT OR IGNORE INTO meta VALUES('version','{VERSION}');COMMIT;"
         )
-    link.executescript(
-        sidecar_rows.SCHEMA
-        + held_checks.SCHEMA
-        + refusals.SCHEMA
-        + rereading.SCHEMA
-        + forgetting.SCHEMA
-        + deferred_rows.SCHEMA
-        + purge_rows.SCHEMA
-        + _UNREAD
-    )  # younger than the first ledgers
+    link.executescript(_YOUNGER)
     if _version(link) == 1:
         link.executescript("BEGIN IMMEDIATE;" + _TO_2 + "COMMIT;")
     if _version(link) == 2:

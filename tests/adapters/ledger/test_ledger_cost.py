@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dedupd.adapters.ledger import Ledger
+from dedupd.adapters.ledger import Ledger, schema
 from dedupd.core.photo import Evidence, FileStat, FileState, Relation
 from dedupd.core.records import MemberRow, RootRow
 from dedupd.core.relocation import MoveOrder, MoveState
@@ -137,3 +138,20 @@ def test_the_history_is_paged_newest_first_of_all_or_of_a_month(ledgers: list[Le
     assert journal.page(None, None, 1, 3) == (every[1:4], SMALL)
     assert journal.page(None, "2000-03", 0, 9) == ([m for m in every if m.src.startswith("2000-03")], 1)
     assert journal.page(every[0].group, None, 0, 9) == (every[:1], 1)
+
+
+def commits(ledger: Path) -> int:
+    """How often its write-ahead log was committed, which waits for the disk each time. By SQLite's own format."""
+    log = ledger.with_name(ledger.name + "-wal").read_bytes()
+    (page,) = struct.unpack_from(">I", log, 8)
+    sizes = [struct.unpack_from(">I", log, at + 4)[0] for at in range(32, len(log), 24 + page)]
+    return sum(size > 0 for size in sizes)
+
+
+def test_a_new_ledger_waits_for_the_disk_once(tmp_path: Path) -> None:
+    link = schema.connect(tmp_path / "ledger.db")
+    assert commits(tmp_path / "ledger.db") == 1
+    link.close()
+    again = schema.connect(tmp_path / "ledger.db")
+    assert not (tmp_path / "ledger.db-wal").read_bytes(), "and not at all when it is there"
+    again.close()

