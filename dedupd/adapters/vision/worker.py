@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.accelerators import allow
-from dedupd.adapters.vision.child import limit_itself, take_over_stdio
+from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_over_stdio
 from dedupd.adapters.vision.cores import readers_with_room, usable_cores
 from dedupd.errors import DedupdError
 
@@ -38,6 +38,8 @@ _NICE = 10
 _FEWEST_THREADS, _MOST_THREADS = 2, 4
 _PART = 1 << 16
 _CANDIDATES_AT_ONCE = 5000
+_MANY_FRESH = 1024
+"""Photos of which a search takes so much memory that it is worth returning."""
 
 
 class Pipe:
@@ -276,6 +278,10 @@ class WorkerService:
         for start in range(0, len(found.pairs), _CANDIDATES_AT_ONCE):
             self._pipe.send(messages.Candidates(pairs=found.pairs[start : start + _CANDIDATES_AT_ONCE]))
         self._pipe.send(messages.Searched(left=found.left, cut=found.cut, after=found.after))
+        if request.among is None and len(request.fresh) >= _MANY_FRESH:
+            # What this search freed would else lie beside the pictures of the pairs, which are looked at next.
+            del found
+            return_free_memory()
 
     def _copy(self, request: messages.Copy) -> None:
         with self._busy("getting ready to copy"):
