@@ -152,18 +152,20 @@ def decode(
     *,
     short_side: int = 0,
     long_side: int = 0,
+    enough: int = 0,
     holds: bool = False,
     grey: bool = False,
 ) -> Picture:
     """Decode the first frame to its end, scaled down as far as both minimal sides (px) allow.
 
     JPEGs are scaled in the DCT domain (libjpeg), others by whole factors. `holds`: also read what else the
-    file holds. `grey`: colours are not needed, which halves the cost of a JPEG in all its pixels. Raises Refused.
+    file holds. `enough`: a smaller long side will do where no pixel is left over. `grey`: colours are not
+    needed, which halves the cost of a JPEG in all its pixels. Raises Refused.
     """
     try:
         with open_picture(file, path) as image:
             found = holding(file, image) if holds else Holding()
-            return _decode(image, file, short_side, long_side, found, grey=grey)
+            return _decode(image, file, short_side, long_side, found, enough=enough, grey=grey)
     except Refused:
         raise
     except UnidentifiedImageError:
@@ -178,7 +180,14 @@ def decode(
 
 
 def _decode(
-    image: ImageFile, file: BinaryIO, short_side: int, long_side: int, found: Holding, *, grey: bool
+    image: ImageFile,
+    file: BinaryIO,
+    short_side: int,
+    long_side: int,
+    found: Holding,
+    *,
+    enough: int,
+    grey: bool,
 ) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -191,7 +200,7 @@ def _decode(
     name = "JPEG" if jpeg else str(image.format)
     # No decoder tells that a HEIF has frames beside its still picture.
     several = not jpeg and (_has_several(image) or SEQUENCE in found.further)
-    small, transparent = load_small(image, file, short_side, long_side, grey=grey)
+    small, transparent = load_small(image, file, short_side, long_side, enough=enough, grey=grey)
     exif = _exif(image)
     turn = _TURNS.get(_orientation(exif))
     if turn is not None:

@@ -6,6 +6,7 @@ Must import none of them, and stay light: the daemon asks before each pass, and 
 from __future__ import annotations
 
 from functools import cache
+from importlib import invalidate_caches
 from importlib.util import find_spec
 
 from dedupd.core.formats import FORMATS
@@ -14,6 +15,7 @@ from dedupd.core.formats import FORMATS
 def installed_extras() -> str:
     """The installed libraries of extras, with their versions, now: when this text changes, more files may be
     decoded."""
+    invalidate_caches()  # or a folder that changed within the same second looks as before
     found = {row.library: _version(row.library) for row in FORMATS if row.library}
     return " ".join(f"{library}/{at}" for library, at in sorted(found.items()) if at)
 

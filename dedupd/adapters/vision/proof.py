@@ -31,7 +31,7 @@ _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
 _ENOUGH = 4 / 3
 """Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
-_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 60 << 20, _WHOLE_SIDE: 36 << 20}
+_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 60 << 20, _WHOLE_SIDE: 48 << 20}
 """Bytes of the cache for each size: one large picture takes as much as twenty small ones."""
 
 
@@ -94,7 +94,8 @@ class _Recent(Generic[T]):
 def _prepared(path: str, content: str, side: int) -> align.Prepared:
     # What the file holds is read once, at the first look.
     first = side == SIDE
-    read = read_picture(path, content, 2 * side if first else round(_ENOUGH * side), holds=first)
+    enough = 0 if first else round(_ENOUGH * side)
+    read = read_picture(path, content, 2 * side, enough=enough, holds=first)
     pixels = pixels_of(read.image)
     small = area_resize(pixels, side)
     # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be
@@ -121,14 +122,14 @@ def _cost(picture: align.Prepared) -> int:
 
 
 def read_picture(
-    path: str, content: str, long_side: int, *, holds: bool = False, grey: bool = False
+    path: str, content: str, long_side: int, *, enough: int = 0, holds: bool = False, grey: bool = False
 ) -> Picture:
-    """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `holds`, `grey`: as
-    `decode`."""
+    """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `enough`, `holds`,
+    `grey`: as `decode`."""
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        picture = decode(file, path, long_side=long_side, holds=holds, grey=grey)
+        picture = decode(file, path, long_side=long_side, enough=enough, holds=holds, grey=grey)
         return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
 
 

@@ -66,15 +66,18 @@ def room() -> TakesRoom:
 
 
 def load_small(
-    image: ImageFile, file: BinaryIO, short_side: int, long_side: int, *, grey: bool = False
+    image: ImageFile, file: BinaryIO, short_side: int, long_side: int, *, enough: int = 0, grey: bool = False
 ) -> tuple[Image.Image, bool]:
-    """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. `grey`: a JPEG gives its
-    grey levels alone (L). Raises Refused."""
+    """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. `enough`: a smaller long
+    side, down to which both sides may be halved where no pixel is left over; `grey`: a JPEG gives its grey levels alone
+    (L). Raises Refused."""
     coefficients = need_of_coefficients(image)
     if isinstance(image, RawPhoto):
         with _room.taken(need_of(image)):
             image.load_small(short_side, long_side)
     factor, scale = _factor(image.width, image.height, short_side, long_side), 1
+    if enough:
+        factor = max(factor, _halvings(image.width, image.height, enough))
     grey = grey and isinstance(image, JpegImagePlugin.JpegImageFile)
     if isinstance(image, JpegImagePlugin.JpegImageFile) and (factor > 1 or grey):
         width = image.width
@@ -108,6 +111,13 @@ def _factor(width: int, height: int, short_side: int, long_side: int) -> int:
     ]
     least = math.ceil(math.sqrt(width * height / MOST_PIXELS))
     return max(1, least, min(factors, default=1))
+
+
+def _halvings(width: int, height: int, enough: int) -> int:
+    """The largest power of two that divides both sides and leaves the long one `enough`: of an odd side, the last pixel of
+    a smaller picture shows half as much as the others, and two turned copies would not lie on each other."""
+    most = max(width, height) // enough
+    return next((n for n in (8, 4, 2) if n <= most and width % n == 0 and height % n == 0), 1)
 
 
 def _in_strips(rows: Rows, size: tuple[int, int], factor: int) -> tuple[Image.Image, bool]:

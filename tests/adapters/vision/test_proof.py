@@ -17,6 +17,7 @@ from dedupd.adapters.vision import align, proof, thumbnails
 from dedupd.adapters.vision.decode import Refused
 from dedupd.adapters.vision.messages import FileToShrink, PairToProve, Proven
 from tests.support.compare import compare
+from tests.support.pictures import picture
 
 
 def photo(seed: int = 0, size: tuple[int, int] = (640, 480)) -> Image.Image:
@@ -171,6 +172,22 @@ def test_the_whole_has_all_the_pixels_of_the_file(tmp_path: Path, size: tuple[in
     assert np.abs(whole - grey).mean() < 1
     assert isinstance(close, align.Prepared)
     assert max(close.width, close.height) == min(max(size), proof.FINE_SIDE)
+
+
+@pytest.mark.parametrize("size", [(3299, 2475), (3300, 2475), (3300, 2476)])
+@pytest.mark.parametrize("turn", [None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180])
+def test_a_large_picture_lies_over_its_turned_self_to_the_pixel(
+    tmp_path: Path, size: tuple[int, int], turn: Image.Transpose | None
+) -> None:
+    """Also with an odd side, which no decoder halves without half a pixel left over."""
+    large = picture(3, (1100, 825)).resize(size, Image.Resampling.BICUBIC)
+    large.save(tmp_path / "a.jpg", quality=92)
+    (large if turn is None else large.transpose(turn)).save(tmp_path / "b.jpg", quality=90)
+    measures = prove(tmp_path / "a.jpg", tmp_path / "b.jpg").measures
+    assert measures is not None
+    assert measures.fine_worst is not None
+    assert measures.fine_worst < 1
+    assert (measures.extra or {})["rest"] < 2
 
 
 def test_a_thumbnail_is_of_the_bytes_asked_for(tmp_path: Path) -> None:
