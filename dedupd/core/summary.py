@@ -83,8 +83,8 @@ def moved_line(files: int, groups: int, month: str) -> str:
 def left_to_compare(photos: int) -> str:
     """What is not yet known of large families, in one line."""
     return (
-        f"{photos} photo(s) of large families of look-alikes were compared with the nearest of them alone; "
-        "a daemon (`dedupd run`) compares them with the rest when nothing else is to do"
+        f"{photos} photo(s) of large families of look-alikes were compared with the nearest of them alone, or beside a file "
+        "that could not be read; a daemon (`dedupd run`) compares them with the rest when nothing else is to do"
     )
 
 

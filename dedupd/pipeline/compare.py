@@ -31,6 +31,7 @@ PROOFS = (8, 256)
 FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
+SET_ASIDE_SECONDS = 6 * 3600.0
 TOGETHER, TOGETHER_PAIRS = 32, 500_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs seven
 times as much, and nothing else comes in between."""
@@ -60,6 +61,8 @@ class Comparison:
         self._index_checked = False
         self._roots = {r.id: r for r in ledger.roots.all()}
         self._opens: Opens = _any_file
+        self._set_aside: dict[tuple[str, str], float] = {}
+        """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
 
     @contextmanager
     def opening_only(self, opens: Opens) -> Generator[None]:
@@ -152,12 +155,16 @@ class Comparison:
             unproven = self._prove(self._worth_aligning(pairs), progress, len(part.fresh), stop)
             if unproven is None:
                 return False
-            done = set(part.fresh) - unproven - lacking
+            fresh = set(part.fresh)
+            done = fresh - unproven - lacking
             with self._ledger.transaction():
                 for rules, contents in search.rules.items():
                     here = [c for c in contents if c in done]
                     self._ledger.pairs.compared(here, search.place, self._model, rules)
-                    later = [c for c in here if c in more]
+                    # Also of a photo that could not be read: with which others it was not compared nothing else tells.
+                    later = [
+                        c for c in contents if c in fresh and (c in unproven or (c in done and c in more))
+                    ]
                     self._ledger.deferred.add(later, search.place, self._model, rules)
             progress.block_done(len(part.fresh))
         return True
@@ -171,35 +178,33 @@ class Comparison:
         seeing = self.vision.status()
         self._model = seeing.model
         rules, until = self._rules(seeing), self._clock.monotonic() + seconds
-        done = False
-        while rows := self._ledger.deferred.next(self._model, TOGETHER):
-            if not self._compare_deferred_some(rows, rules, stop):
+        done, now = False, self._clock.monotonic()
+        self._set_aside = {row: at for row, at in self._set_aside.items() if at > now}
+        while rows := self._ledger.deferred.next(self._model, TOGETHER, self._set_aside):
+            ended = self._compare_deferred_some(rows, rules, stop)
+            if ended is None:
                 break
-            done = True
+            done = done or ended
             if stop() or self._clock.monotonic() >= until:
                 break
         return done
 
-    def _compare_deferred_some(self, rows: Sequence[DeferredRow], rules: str, stop: Stop) -> bool:
-        """Photos with one place and one set of rules. False when it was stopped."""
+    def _compare_deferred_some(self, rows: Sequence[DeferredRow], rules: str, stop: Stop) -> bool | None:
+        """Photos with one place and one set of rules. Whether any came to its end; None when it was stopped."""
         place, by = rows[0].place, rows[0].rules
         among = self._indexed(*_root_and_month(place)) if place else None
         count = self._ledger.contents.count() if among is None else len(among)
         contents = [row.content for row in rows[: max(1, TOGETHER_PAIRS // max(1, count))]]
         if not by.startswith(rules):  # they are compared anew by the rules of today
-            self._worked_off(contents, place)
-            return True
+            return self._worked_off(contents, place)
         lacking = self._restore_index(contents, stop)
         if lacking is None:
-            return False
+            return None
         if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
             self._not_met(sorted(lacking))
             return True
         unproven = self._with_all(contents, place, among, stop)
-        if unproven is None:
-            return False
-        self._worked_off(contents, place, again=unproven)
-        return True
+        return None if unproven is None else self._worked_off(contents, place, again=unproven)
 
     def _with_all(
         self, contents: Sequence[str], place: str, among: Sequence[str] | None, stop: Stop
@@ -217,18 +222,23 @@ class Comparison:
             unproven |= failed
         return unproven
 
-    def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> None:
-        """At once with their months, so that no kill leaves them as they were grouped without it.
+    def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> bool:
+        """At once with their months, so that no kill leaves them as they were grouped without it. Whether any came to its
+        end.
 
-        `again`: a file was not readable, and these photos are compared anew.
+        `again`: a file was not readable. Something is left to compare of these photos, which is told until it is done; it is
+        tried again after some hours, not at once for ever.
         """
         files = self._ledger.files.decoded_with_contents(contents)
         months = {(file.root, file.month) for some in files.values() for file in some}
+        ended = [content for content in contents if content not in again]
         with self._ledger.transaction():
-            self._ledger.deferred.remove(contents, place, self._model)
+            self._ledger.deferred.remove(ended, place, self._model)
             for root, month in sorted(months):
                 self._ledger.months.mark_changed(root, month, self._clock.now())
-            self._ledger.pairs.forget_compared([content for content in contents if content in again])
+        until = self._clock.monotonic() + SET_ASIDE_SECONDS
+        self._set_aside |= {(content, place): until for content in contents if content in again}
+        return bool(ended)
 
     def _rules(self, seeing: VisionStatus) -> str:
         """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
@@ -394,11 +404,7 @@ class Comparison:
     def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> set[str]:
         """What is held or gone cannot be compared with what is new: it is compared when it comes back. Returns it."""
         away = {c for pair in pairs for c in pair if c not in paths}
-        if away and self._opens is not _any_file:
-            self._not_met(sorted(away))
-        elif away:
-            with self._ledger.transaction():
-                self._ledger.pairs.forget_compared(away)
+        self._not_met(sorted(away))
         return away
 
     def _request(

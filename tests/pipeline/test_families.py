@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -204,7 +205,7 @@ def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
     assert waiting(shelf) == ["2024-06"]
 
 
-def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_between(
+def test_what_cannot_be_read_now_is_told_until_it_was_compared_and_no_kill_comes_between(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     family(shelf, monkeypatch)
@@ -212,21 +213,85 @@ def test_what_cannot_be_read_now_is_compared_anew_later_and_no_kill_comes_betwee
     (row,) = shelf.ledger.deferred.next(shelf.vision.model)
     shelf.vision.unreadable.add(row.content)
 
-    def killed(contents: object) -> None:
+    def killed(*month: object) -> None:
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(shelf.ledger.pairs, "forget_compared", killed)
+        patch.setattr(shelf.ledger.months, "mark_changed", killed)
         with pytest.raises(KilledError):
             shelf.library.grouper.compare_deferred()
     assert shelf.ledger.deferred.next(shelf.vision.model) == [row]
     shelf.library.grouper.compare_deferred()
-    assert not shelf.library.grouper.left()
+    assert "could not be read" in attention(shelf)
     shelf.vision.unreadable.clear()
-    shelf.library.grouper.regroup()
+    tried = len(shelf.vision.proved)
+    assert not shelf.library.grouper.compare_deferred(), "not at once"
+    assert len(shelf.vision.proved) == tried
+    shelf.clock.advance(compare.SET_ASIDE_SECONDS + 1)
     while shelf.library.grouper.compare_deferred():
         pass
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert not shelf.library.grouper.left()
+
+
+def test_a_daemon_rests_beside_a_photo_that_cannot_be_read(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asked for it at once again, for ever."""
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
+    shelf.vision.unreadable.add(row.content)
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rounds = 0
+    while rig.engine.queued or rig.soon:
+        rig.work()
+        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.compare_deferred)]
+        rig.soon.clear()
+        for act in acts:
+            act()
+        rounds += 1
+        assert rounds < 50
+    assert shelf.library.grouper.left()
+    bad = {pair for pair in combinations(sorted(shelf.vision.index), 2) if row.content in pair}
+    assert pairs(shelf) >= set(combinations(sorted(shelf.vision.index), 2)) - bad
+
+
+def test_a_pair_of_which_one_could_not_be_read_is_told_and_measured_later(shelf: Shelf) -> None:
+    """One error of a disk: the month was taken for compared, and nothing told that it was not."""
+    shelf.add("2024/06/a.jpg", "lake", "1")
+    shelf.look()
+    (content,) = shelf.vision.index
+    shelf.add("2024/06/b.jpg", "lake", "1", "small", width=800, height=600)
+    shelf.vision.unreadable.add(content)
+    shelf.look()
+    assert not pairs(shelf)
+    assert "could not be read" in attention(shelf)
+    shelf.vision.unreadable.clear()
+    shelf.again()
+    assert shelf.library.grouper.compare_deferred()
+    assert len(pairs(shelf)) == 1
+    assert waiting(shelf) == ["2024-06"]
+    shelf.look()
+    assert shelf.stars()
+    assert "could not be read" not in attention(shelf)
+
+
+def test_a_pair_of_which_one_was_away_with_its_disk_is_measured_when_it_is_back(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, roots=("Pictures", "Old"))
+    try:
+        shelf.add("2024/06/b.jpg", "lake", "1", "small", root=1, width=800, height=600)
+        shelf.look()
+        os.rename(shelf.roots[1], tmp_path / "away")
+        shelf.add("2024/06/a.jpg", "lake", "1")
+        shelf.look()
+        assert not pairs(shelf)
+        os.rename(tmp_path / "away", shelf.roots[1])
+        shelf.look()
+        assert len(pairs(shelf)) == 1
+    finally:
+        shelf.close()
 
 
 def test_a_photo_that_an_index_lost_is_not_taken_for_one_without_relatives(

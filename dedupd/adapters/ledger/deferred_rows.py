@@ -5,7 +5,8 @@ Owns the table `deferred`: one row a photo and place, never one a pair. Must nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from itertools import islice
 
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.records import DeferredRow
@@ -26,12 +27,13 @@ class DeferredRows(LedgerPart):
             "INSERT OR REPLACE INTO deferred VALUES(?,?,?,?)", [(c, month, model, rules) for c in contents]
         )
 
-    def next(self, model: str, most: int = 1) -> list[DeferredRow]:
-        """The first of them in order, and some of those after it with the same place and rules."""
-        found = self._link.execute(
-            "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month LIMIT ?",
-            (model, 8 * most),
-        ).fetchall()
+    def next(self, model: str, most: int = 1, but: Container[tuple[str, str]] = ()) -> list[DeferredRow]:
+        """The first of them in order, and some of those after it with the same place and rules. `but`: (content, place) of
+        those to pass over."""
+        rows = self._link.execute(
+            "SELECT content, month, rules FROM deferred WHERE model=? ORDER BY content, month", (model,)
+        )
+        found = list(islice((row for row in rows if row[:2] not in but), 8 * most))
         alike = [row for row in found if row[1:] == found[0][1:]]
         return [DeferredRow(content=row[0], place=row[1], rules=row[2]) for row in alike[:most]]
 
