@@ -32,9 +32,10 @@ FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
 SET_ASIDE_SECONDS = 6 * 3600.0
-TOGETHER, TOGETHER_PAIRS = 32, 500_000
+"""What could not be read in an idle hour is tried again after so long."""
+TOGETHER, TOGETHER_PAIRS = 32, 200_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs seven
-times as much, and nothing else comes in between."""
+times as much. But people who ask for something wait for the end of it: a search for each of ten parts at most."""
 
 
 Opens = Callable[[FileRow, str], bool]
