@@ -158,14 +158,13 @@ class Comparison:
                 return False
             fresh = set(part.fresh)
             done = fresh - unproven - lacking
+            # Also of a photo that could not be read: with which others it was not compared nothing else tells.
+            unfinished = (fresh & unproven) | (done & more)
             with self._ledger.transaction():
                 for rules, contents in search.rules.items():
                     here = [c for c in contents if c in done]
                     self._ledger.pairs.compared(here, search.place, self._model, rules)
-                    # Also of a photo that could not be read: with which others it was not compared nothing else tells.
-                    later = [
-                        c for c in contents if c in fresh and (c in unproven or (c in done and c in more))
-                    ]
+                    later = [c for c in contents if c in unfinished]
                     self._ledger.deferred.add(later, search.place, self._model, rules)
             progress.block_done(len(part.fresh))
         return True

@@ -51,6 +51,21 @@ def attention(shelf: Shelf) -> str:
     return "\n".join(view.attention)
 
 
+def work_until_it_rests(shelf: Shelf, rounds: int) -> None:
+    """A daemon's jobs, one after another, that group and compare; it must rest in so many rounds."""
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    done = 0
+    while rig.engine.queued or rig.soon:
+        rig.work()
+        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.compare_deferred)]
+        rig.soon.clear()
+        for act in acts:
+            act()
+        done += 1
+        assert done < rounds
+
+
 @pytest.mark.parametrize(
     ("together", "pairs_at_once"), [(1, 10_000), (4, 10_000), (32, 10_000), (32, 2 * PHOTOS)]
 )
@@ -242,17 +257,7 @@ def test_a_daemon_rests_beside_a_photo_that_cannot_be_read(
     shelf.library.grouper.regroup()
     (row,) = shelf.ledger.deferred.next(shelf.vision.model)
     shelf.vision.unreadable.add(row.content)
-    rig = JobsRig(shelf)
-    rig.jobs.recluster()
-    rounds = 0
-    while rig.engine.queued or rig.soon:
-        rig.work()
-        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.compare_deferred)]
-        rig.soon.clear()
-        for act in acts:
-            act()
-        rounds += 1
-        assert rounds < 50
+    work_until_it_rests(shelf, rounds=50)
     assert shelf.library.grouper.left()
     bad = {pair for pair in combinations(sorted(shelf.vision.index), 2) if row.content in pair}
     assert pairs(shelf) >= set(combinations(sorted(shelf.vision.index), 2)) - bad
@@ -325,17 +330,7 @@ def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
 ) -> None:
     family(shelf, monkeypatch)
     monkeypatch.setattr(jobs, "FAMILY_SECONDS", 0.0)  # one photo at a time
-    rig = JobsRig(shelf)
-    rig.jobs.recluster()
-    rounds = 0
-    while rig.engine.queued or rig.soon:
-        rig.work()
-        acts = [act for act in rig.soon if act in (rig.jobs.recluster, rig.jobs.compare_deferred)]
-        rig.soon.clear()
-        for act in acts:
-            act()
-        rounds += 1
-        assert rounds < 100
+    work_until_it_rests(shelf, rounds=100)
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
     assert not shelf.library.grouper.left()
     assert waiting(shelf) == []
