@@ -35,7 +35,7 @@ def _report(cache: Path, done: threading.Event) -> None:
     parent process."""
     while not done.wait(_EVERY_SECONDS):
         sizes = [path.stat().st_size for path in cache.glob("models--*/blobs/*.incomplete")]
-        print("progress", max(sizes, default=0), 0, flush=True)
+        print(f"progress {max(sizes, default=0)} 0\n", end="", flush=True)  # in one piece: two threads write
 
 
 def main() -> None:
@@ -45,9 +45,9 @@ def main() -> None:
         _download(sys.argv[1])
     except Exception as error:  # noqa: BLE001
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        print(lines[0], flush=True)
+        print(f"{lines[0]}\n", end="", flush=True)
         return
-    print("done", flush=True)
+    print("done\n", end="", flush=True)
 
 
 if __name__ == "__main__":
