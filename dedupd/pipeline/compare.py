@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
-from dedupd.core.records import DeferredRow, FileRow, MonthRow, PairRow
+from dedupd.core.records import FileRow, MonthRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
@@ -37,7 +37,7 @@ SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
 TOGETHER, TOGETHER_PAIRS = 32, 200_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs seven
-times as much. But people who ask for something wait for the end of it: a search for each of ten parts at most."""
+times as much. Of those that were begun when the process ends all is searched for again, ten parts at most."""
 
 
 Opens = Callable[[FileRow, str], bool]
@@ -66,6 +66,8 @@ class Comparison:
         self._opens: Opens = _any_file
         self._set_aside: dict[tuple[str, str], float] = {}
         """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
+        self._family: _Family | None = None
+        """Whose comparison with all of its family was begun."""
 
     @contextmanager
     def opening_only(self, opens: Opens) -> Generator[None]:
@@ -181,6 +183,8 @@ class Comparison:
             # Also of a photo that could not be read: with which others it was not compared nothing else tells.
             later = [c for c in contents if c in unproven or c in part.more]
             self._ledger.deferred.add(later, part.place, self._model, rules)
+            if self._family and self._family.is_of(part.place, later):
+                self._family = None  # it was away, and the search has passed by what came meanwhile
 
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
@@ -190,17 +194,23 @@ class Comparison:
         rules, until = self._rules(), self._clock.monotonic() + seconds
         done, now = False, self._clock.monotonic()
         self._set_aside = {row: at for row, at in self._set_aside.items() if at > now}
-        while rows := self._ledger.deferred.next(self._model, TOGETHER, self._set_aside):
-            ended = self._compare_deferred_some(rows, rules, stop)
-            if ended is None:
-                break
+        if self._family and self.vision.missing(self._family.search.fresh):
+            self._family = None  # a search for what the index lost meanwhile would find nothing
+        while (ended := self._compare_deferred_some(rules, stop)) is not None:
             done = done or ended
             if stop() or self._clock.monotonic() >= until:
                 break
         return done
 
-    def _compare_deferred_some(self, rows: Sequence[DeferredRow], rules: str, stop: Stop) -> bool | None:
-        """Photos with one place and one set of rules. Whether any came to its end; None when it was stopped."""
+    def _compare_deferred_some(self, rules: str, stop: Stop) -> bool | None:
+        """Those that were begun, or the next with one place and one set of rules. Whether any came to its end; None when
+        it was stopped, or none is left.
+        """
+        if self._family:
+            return self._go_on(self._family, stop)
+        rows = self._ledger.deferred.next(self._model, TOGETHER, self._set_aside)
+        if not rows:
+            return None
         place, by = rows[0].place, rows[0].rules
         among = self._indexed(*_root_and_month(place)) if place else None
         count = self._ledger.contents.count() if among is None else len(among)
@@ -213,24 +223,34 @@ class Comparison:
         if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
             self._not_met(sorted(lacking))
             return True
-        unproven = self._with_all(contents, place, among, stop)
-        return None if unproven is None else self._worked_off(contents, place, again=unproven)
-
-    def _with_all(
-        self, contents: Sequence[str], place: str, among: Sequence[str] | None, stop: Stop
-    ) -> set[str] | None:
-        """Compare these photos with all of their family; answers as `_prove` does."""
         series = Series(self._ledger.contents.shots(*_root_and_month(place)) if place else ())
         search = _Search(fresh=contents, among=among, place=place, rules={}, series=series)
-        unproven = set[str]()
-        for part in self.vision.candidates(contents, among, *self._bars(search)):
-            found: dict[tuple[str, str], Candidate] = {}
-            self._gather(found, part, search)
-            failed = self._prove(self._worth_aligning(list(found.values())), stop)
-            if failed is None:
-                return None
-            unproven |= failed
-        return unproven
+        parts = self.vision.candidates(contents, among, *self._bars(search))
+        self._family = _Family(search=search, parts=parts)
+        return self._go_on(self._family, stop)
+
+    def _go_on(self, family: _Family, stop: Stop) -> bool | None:
+        """Part by part, and when it was stopped, from there on the next time. Answers as `_compare_deferred_some` does."""
+        try:
+            while (part := family.part or next(family.parts, None)) is not None:
+                family.part = part
+                found: dict[tuple[str, str], Candidate] = {}
+                self._gather(found, part, family.search)
+                failed = self._prove(self._worth_aligning(list(found.values())), stop)
+                if failed is None:
+                    return None
+                family.unproven |= failed
+                if family.part is part:  # what came in between may have gone on with it
+                    family.part = None
+                if stop():
+                    return None
+                if self._family is not family:
+                    return False
+        except BaseException:  # such an iterator would seem to have come to its end
+            self._family = None
+            raise
+        self._family = None
+        return self._worked_off(family.search.fresh, family.search.place, again=family.unproven)
 
     def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> bool:
         """At once with their months, so that no kill leaves them as they were grouped without it. Whether any came to its
@@ -493,6 +513,21 @@ def _at_hand(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
             some, pairs, contents = [], 0, 0
     if some:
         yield some
+
+
+@dataclass(slots=True, kw_only=True)
+class _Family:
+    """Photos that are compared with all of their family, and what is left of that."""
+
+    search: _Search
+    parts: Iterator[list[Candidate]]
+    """Those that are still to come."""
+    part: list[Candidate] | None = None
+    """One that is not measured to its end."""
+    unproven: set[str] = field(default_factory=set[str])
+
+    def is_of(self, place: str, contents: Iterable[str]) -> bool:
+        return place == self.search.place and not set(self.search.fresh).isdisjoint(contents)
 
 
 def _root_and_month(place: str) -> tuple[int, str]:
