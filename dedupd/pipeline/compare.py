@@ -122,7 +122,10 @@ class Comparison:
             if len(new) >= FRESH:
                 break
         fresh = sorted(new)
-        return _Search(fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots))
+        searched = self._ledger.pairs.searched(fresh)
+        return _Search(
+            fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots), searched=searched
+        )
 
     def _in_month(self, row: MonthRow, changes: int) -> _Search:
         """What is new in this month with the month."""
@@ -135,9 +138,11 @@ class Comparison:
             for under, some in within.items()
             for c in self._ledger.pairs.not_compared(some, place, self._model, under)
         )
+        searched = self._ledger.pairs.searched(fresh)
         return _Search(
-            fresh=fresh, among=contents, place=place, rules=within, series=series, month=(row, changes)
-        )
+            fresh=fresh, among=contents, place=place, rules=within, series=series, searched=searched,
+            month=(row, changes),
+        )  # fmt: skip
 
     def _indexed(self, root: int, month: str) -> list[str]:
         """The contents of the month that eyes have seen, in order."""
@@ -159,7 +164,10 @@ class Comparison:
                 rules = {
                     under: [c for c in contents if c in fresh] for under, contents in search.rules.items()
                 }
-                yield _Part(place=search.place, rules=rules, pairs=self._worth_aligning(pairs), more=more)
+                pairs = self._worth_aligning(pairs)
+                yield _Part(
+                    place=search.place, rules=rules, pairs=pairs, more=more, searched=search.searched
+                )
             yield _Part(place=search.place, last=True, month=search.month)
 
     def _measure(self, parts: Sequence[_Part], progress: _ContentsDone, stop: Stop) -> bool:
@@ -178,7 +186,7 @@ class Comparison:
     def _note_compared(self, part: _Part, unproven: set[str]) -> None:
         """A content whose pairs are all measured is searched for no more."""
         for rules, contents in part.rules.items():
-            done = [c for c in contents if c not in unproven]
+            done = [c for c in contents if c not in unproven and c in part.searched]
             self._ledger.pairs.compared(done, part.place, self._model, rules)
             # Also of a photo that could not be read: with which others it was not compared nothing else tells.
             later = [c for c in contents if c in unproven or c in part.more]
@@ -476,6 +484,8 @@ class _Search:
     """What the comparison depends on -> contents of which it is so."""
     series: Series
     """The long ones of the month."""
+    searched: Container[str] = ()
+    """Those of `fresh` that met all there is: none of them was forgotten since the search began."""
     month: tuple[MonthRow, int] | None = None
     """Which is then compared to its end, with its changes as they were counted before."""
 
@@ -491,6 +501,8 @@ class _Part:
     """To be measured now."""
     more: Container[str] = ()
     """Contents of which more pairs are left for later."""
+    searched: Container[str] = ()
+    """As that of the search."""
     last: bool = False
     """All of the search was found; such a part holds nothing else."""
     month: tuple[MonthRow, int] | None = None

@@ -254,6 +254,35 @@ def test_what_leaves_a_month_that_is_at_hand_is_compared_when_it_is_back(shelf: 
     assert len(shelf.stars()) == 6
 
 
+@pytest.mark.parametrize(("elsewhere", "point"), [("", 5), (MONTHS[8], 4)])
+def test_who_came_while_a_photo_at_hand_was_away_meets_it_when_it_is_back(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, elsewhere: str, point: int
+) -> None:
+    """A scan that somebody asked for comes in between, and another exposure in the same month or a copy in another one."""
+    monkeypatch.setattr(compare, "PROOFS", (1, 1))
+    scenes(shelf, MONTHS[:4])
+    if elsewhere:  # so that pairs are measured across the library, too
+        for month in MONTHS[:4]:
+            shelf.small(f"{MONTHS[7]}/{month.replace('/', '-')}.jpg", f"scene of {month}")
+        shelf.library.roots.reconcile()
+        shelf.library.passes.ingest()
+    scene, photo, away = f"scene of {MONTHS[1]}", shelf.path(f"{MONTHS[1]}/1.jpg"), shelf.at / "away"
+    new = f"{elsewhere or MONTHS[1]}/new.jpg"
+
+    def come_and_go() -> None:
+        photo.rename(away)
+        shelf.small(new, scene, "smaller") if elsewhere else shelf.add(new, scene, "3")
+        shelf.look()
+        away.rename(photo)
+        shelf.library.roots.reconcile()
+
+    shelf.library.grouper.regroup(stop=at(point, come_and_go))
+    shelf.look()
+    files = [shelf.ledger.files.at(shelf.row.id, path) for path in (f"{MONTHS[1]}/1.jpg", new)]
+    one, other = sorted(file.content for file in files if file and file.content)
+    assert shelf.ledger.pairs.has(one, other)
+
+
 def test_progress_counts_the_photos_of_all_months_at_hand(shelf: Shelf) -> None:
     scenes(shelf, MONTHS)
     told: list[tuple[str, int, int]] = []

@@ -5,7 +5,9 @@ Owns the tables `pairs` and `compared`. Must never decide what a measure means (
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
+from weakref import WeakValueDictionary
 
 from dedupd.adapters.ledger.columns import chunks, listed, measures_from_json, pair_from_row, pair_to_row
 from dedupd.adapters.ledger.transactions import LedgerPart
@@ -15,8 +17,24 @@ from dedupd.core.records import PairRow
 _PAIR = "a, b, model, cosine, hash_distance, measures"
 
 
+class Searched(set[str]):
+    """Contents of a search that is under way, without those that `forget_compared` named since it began."""
+
+
 class PairRows(LedgerPart):
     """Queries and changes over pairs."""
+
+    def __init__(self, link: sqlite3.Connection) -> None:
+        super().__init__(link)
+        self._searched: WeakValueDictionary[int, Searched] = WeakValueDictionary()
+
+    def searched(self, contents: Iterable[str]) -> Searched:
+        """These are searched for from now on. Hours may lie between that and `compared`: who is forgotten meanwhile was away
+        when something came, which this search has passed by.
+        """
+        searched = Searched(contents)
+        self._searched[id(searched)] = searched
+        return searched
 
     def get(self, a: str, b: str, model: str) -> PairRow | None:
         """What was measured of these two under this model, whichever way round they are named."""
@@ -67,9 +85,11 @@ class PairRows(LedgerPart):
 
     def forget_compared(self, contents: Iterable[str]) -> None:
         """They cannot be compared while they are away: all that came meanwhile is compared with them when they are back."""
-        gone = [(c,) for c in contents]
+        gone = list(contents)
         for table in ("compared", "deferred"):
-            self._link.executemany(f"DELETE FROM {table} WHERE content=?", gone)
+            self._link.executemany(f"DELETE FROM {table} WHERE content=?", [(c,) for c in gone])
+        for searched in self._searched.values():
+            searched.difference_update(gone)
 
     def has(self, a: str, b: str, model: str | None = None) -> bool:
         """Whether the two were measured, whichever model proposed them (or this one). Look-alikes that were never aligned
