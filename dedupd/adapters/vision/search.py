@@ -262,7 +262,7 @@ class _Gathered:
             return
         pairs = _joined(self._parts)
         pairs = pairs.where(pairs.fresh < self.taken.covered)
-        pairs = pairs.where(np.lexsort((pairs.others, pairs.fresh)))
+        pairs = pairs.where(np.lexsort((pairs.unlike, pairs.others, pairs.fresh)))
         if self._after is not None:
             self._parts = [self._next(pairs)]
             self._count = len(self._parts[0].fresh)
@@ -328,8 +328,10 @@ def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
 
 
 def _candidates(pairs: _Pairs, contents: Sequence[str]) -> list[Candidate]:
+    """What is inside margins may propose what the small pictures of the wholes reject: then it is no look-alike."""
     found: dict[tuple[str, str], Candidate] = {}
-    for number, place in enumerate(pairs.fresh):
+    for number in (*np.flatnonzero(pairs.unlike), *np.flatnonzero(~pairs.unlike)):
+        place = pairs.fresh[number]
         one, other = contents[int(place)], pairs.others[number].decode()
         a, b, cosine = min(one, other), max(one, other), float(pairs.cosines[number])
         found[a, b] = Candidate(

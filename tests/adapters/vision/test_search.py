@@ -439,6 +439,15 @@ def never_alike(contents: Sequence[str]) -> GreyPictures:
     return GreyPictures(pixels=pixels, shapes=np.ones(len(contents), np.float32))
 
 
+def test_what_is_alike_inside_margins_is_no_look_alike_whatever_the_wholes_say(tmp_path: Path) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    names = store(index, np.full((2, DIMENSIONS), 1 / 16, np.float32), far_hashes(2))
+    store(insides, None, np.stack([far_hashes(1)[0]] * 2))
+    asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
+    (pair,) = search.propose(index, insides, never_alike, asked).pairs
+    assert not pair.unlike
+
+
 @pytest.mark.parametrize(
     ("clocks", "hash_bits", "spared", "kept"),
     [
