@@ -29,6 +29,7 @@ from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Nearest, Taken
+from dedupd.adapters.vision.overlay import may_lie_over
 from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
@@ -72,12 +73,16 @@ _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
+_LAID = 1 << 15
+"""Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: people may wait for
+its end. Of further pairs the whole pictures are, in slices."""
 _SMALLS = 4096
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
 Smalls = Callable[[Sequence[str]], GreyPictures]
 """The small pictures of contents, in order."""
+SmallTest = Callable[[GreyPictures, GreyPictures, Places, Places], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +170,11 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
             parts = _anywhere(index, rows, search.bar, taken)
         else:
             parts = _within(rows, others, search.bar, taken)
+        room = _LAID
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
-            gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
+            seen, laid = _seen_small(near, rows, smalls, room)
+            room -= laid
+            gathered.add(_worth_telling(seen, search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
@@ -351,25 +359,33 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
     )  # fmt: skip
 
 
-def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
-    """The same pairs, with the test of small pictures for those that only vectors propose and that can be no
-    burst."""
-    asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
-    if not asked.any():
-        return pairs
-    ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
-    others, right = np.unique(pairs.others[asked], return_inverse=True)
+def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls, most: int) -> tuple[_Pairs, int]:
+    """The same pairs, with the tests of small pictures for those that only vectors propose and that can be no
+    burst; and how many were laid over each other, at most so many: the nearest."""
+    asked = np.flatnonzero((pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS))
+    unlike = pairs.unlike.copy()
+    unlike[asked] = ~_pass(may_be_copies, pairs.where(asked), rows, smalls)
+    laid = asked[~unlike[asked]]
+    laid = laid[np.argsort(-pairs.cosines[laid], kind="stable")][:most]
+    unlike[laid] = ~_pass(may_lie_over, pairs.where(laid), rows, smalls)
+    return replace(pairs, unlike=unlike), len(laid)
+
+
+def _pass(test: SmallTest, pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> NDArray[np.bool_]:
+    """(P,) which of the pairs pass a test of their small pictures."""
+    found = np.empty(len(pairs.fresh), bool)
+    if not len(found):
+        return found
+    ones, left = np.unique(pairs.fresh, return_inverse=True)
+    others, right = np.unique(pairs.others, return_inverse=True)
     mine = smalls([rows.contents[int(place)] for place in ones])
     order = np.argsort(right, kind="stable")
-    like = np.empty(len(right), bool)
     for start in range(0, len(others), _SMALLS):
         theirs = smalls([name.decode() for name in others[start : start + _SMALLS]])
         first, last = np.searchsorted(right, (start, start + _SMALLS), sorter=order)
         some = order[first:last]
-        like[some] = may_be_copies(mine, theirs, left[some], right[some] - start)
-    unlike = pairs.unlike.copy()
-    unlike[asked] = ~like
-    return replace(pairs, unlike=unlike)
+        found[some] = test(mine, theirs, left[some], right[some] - start)
+    return found
 
 
 def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:

@@ -505,6 +505,28 @@ def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
     assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
 
 
+def test_of_too_many_pairs_the_nearest_are_laid_over_each_other_and_the_others_pass(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    light = np.linspace(0, 160, SIDE, dtype=np.float32)[:, None]
+
+    def smalls(contents: Sequence[str]) -> GreyPictures:
+        """One sky and one ground, and before them blocks, others for each."""
+        each = [np.random.default_rng(int(c, 16)).uniform(0, 90, (16, 16)) for c in contents]
+        pixels = np.stack([light + np.kron(blocks, np.ones((2, 2))) for blocks in each])
+        return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
+
+    asked = search.Search(fresh=names, among=None, bar=BAR)
+    every = search.propose(index, empty(index.path.parent), unseen, asked).pairs
+    assert not search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    monkeypatch.setattr(search, "_LAID", 30)
+    passing = search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    assert len(passing) == len(every) - 30
+    near = sorted((pair.cosine or 0.0 for pair in every), reverse=True)
+    assert max(pair.cosine or 0.0 for pair in passing) <= near[29]
+
+
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
     alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
