@@ -200,20 +200,16 @@ class WholeIndex:
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(
-        self, rows: PhotoRows, bar: float, left: Chosen | None = None, nearest: Nearest | None = None
-    ) -> Iterator[Pairs]:
+    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more. `left`: with these rows, None: with all. `nearest`: of each photo no more than it takes, once
-        all were seen."""
+        and some more. `left`: with these rows, None: with all."""
+        for one, other, _ in self._reaching(rows, bar - SLACK, left, None):
+            yield one, other
+
+    def take_near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None, nearest: Nearest) -> None:
+        """Add the same pairs to `nearest`, with the bounds of their products, which these do not exceed by more than SLACK."""
         for one, other, bounds in self._reaching(rows, bar - SLACK, left, nearest):
-            if nearest is None:
-                yield one, other
-            else:
-                nearest.add(one, bounds, other.astype(np.uint32))
-        if nearest is not None:
-            for one, other in nearest.parts():
-                yield one, other.astype(np.intp)
+            nearest.add(one, bounds, other.astype(np.uint32))
 
     def _reaching(
         self, rows: PhotoRows, least: float, left: Chosen | None, nearest: Nearest | None
