@@ -160,7 +160,7 @@ class Vision(Protocol):
         bar: float | None = None,
         spared: float | None = None,
     ) -> Iterator[list[Candidate]]:
-        """The same, but all pairs, however many, in parts; for a few contents."""
+        """The same, but all pairs, however many, in parts; for a few contents. Hours may lie between two of them."""
         ...
 
     def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:

@@ -10,24 +10,26 @@ import os.path
 from collections import defaultdict
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
-from dedupd.core.records import DeferredRow, FileRow, PairRow
+from dedupd.core.records import FileRow, MonthRow, PairRow
 from dedupd.core.relations import MEASURES, may_be_burst, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, ingest_files
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
-from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision, VisionStatus
+from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision
 
 if TYPE_CHECKING:
     from dedupd.adapters.ledger import Ledger
 
 PROOFS = (8, 256)
 """Pairs handed to the worker at a time, fewest and most."""
+AT_HAND = 128
+"""Pairs from which on they are measured; until then those of the next month join them. One pair keeps one core busy."""
 FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
@@ -35,7 +37,7 @@ SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
 TOGETHER, TOGETHER_PAIRS = 32, 200_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs seven
-times as much. But people who ask for something wait for the end of it: a search for each of ten parts at most."""
+times as much. Of those that were begun when the process ends all is searched for again, ten parts at most."""
 
 
 Opens = Callable[[FileRow, str], bool]
@@ -64,6 +66,8 @@ class Comparison:
         self._opens: Opens = _any_file
         self._set_aside: dict[tuple[str, str], float] = {}
         """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
+        self._family: _Family | None = None
+        """Whose comparison with all of its family was begun."""
 
     @contextmanager
     def opening_only(self, opens: Opens) -> Generator[None]:
@@ -74,123 +78,139 @@ class Comparison:
         finally:
             self._opens = _any_file
 
-    def ahead(
-        self, months: Iterable[tuple[int, str]], on_progress: Progress = lambda phase, done, total: None,
+    def months(
+        self,
+        months: Sequence[MonthRow],
+        on_progress: Progress = lambda phase, done, total: None,
         stop: Stop = never,
-    ) -> bool:  # fmt: skip
-        """Compare what is new in the first of these months, and in as many after it as one search serves, with the whole
-        library. False when it was stopped before the end; what was measured till then is kept.
+    ) -> Iterator[tuple[MonthRow, int]]:
+        """Compare what is new in these months with its month, and what is new at all with the whole library.
+
+        Each month that was compared to its end, with its changes as they were counted before. Ends early when it was
+        stopped; of what it has searched for by then it measures some, and keeps it.
         """
-        seeing = self.vision.status()
-        self._model, rules = seeing.model, self._rules(seeing)
-        self._roots = {r.id: r for r in self._ledger.roots.all()}
-        new, shots = set[str](), list[Shot]()
-        for root, month in months:
-            found = self._ledger.pairs.not_compared(self._indexed(root, month), "", self._model, rules)
+        progress = _ContentsDone(on_progress)
+        parts = self._found(self._searches(months, on_progress, stop), progress, stop)
+        for some in _at_hand(parts):
+            if not self._measure(some, progress, stop):
+                return
+            yield from (part.month for part in some if part.month)
+
+    def _searches(self, months: Sequence[MonthRow], on_progress: Progress, stop: Stop) -> Iterator[_Search]:
+        """Each as things are when those before it are through. Ends early when it was stopped."""
+        for place, row in enumerate(months):
+            if stop():
+                return
+            on_progress("compare", place, len(months))
+            # Read before: what changes from here on may not be compared, and keeps the month waiting.
+            changes = self._ledger.months.changes(row.root, row.month)
+            anywhere = self._anywhere(months[place:])
+            if anywhere.fresh:
+                yield anywhere
+            yield self._in_month(row, changes)
+
+    def _anywhere(self, months: Sequence[MonthRow]) -> _Search:
+        """What is new in the first of these months, and in as many after it as one search serves, with the whole library."""
+        rules, new, shots = self._rules(), set[str](), list[Shot]()
+        for row in months:
+            contents = self._indexed(row.root, row.month)
+            found = self._ledger.pairs.not_compared(contents, "", self._model, rules)
             if not found and not new:
-                return True
+                break
             new.update(found)
-            shots += self._ledger.contents.shots(root, month) if found else ()
+            shots += self._ledger.contents.shots(row.root, row.month) if found else ()
             if len(new) >= FRESH:
                 break
         fresh = sorted(new)
-        lacking = self._restore_index(fresh, stop) if fresh else set[str]()
-        if lacking is None:
-            return False
-        search = _Search(fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots))
-        return self._compare(search, lacking, _MonthProgress(on_progress, len(fresh)), stop)
+        return _Search(fresh=fresh, among=None, place="", rules={rules: fresh}, series=Series(shots))
 
-    def _indexed(self, root: int, month: str) -> list[str]:
-        """The contents of the month that eyes have seen, in order."""
-        files = self._ledger.files.live_in_month(root, month)
-        return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
-
-    def month(
-        self,
-        root: int,
-        month: str,
-        on_progress: Progress = lambda phase, done, total: None,
-        stop: Stop = never,
-    ) -> bool:
-        """Compare what is new in this month with the month, and what is new at all with the whole library.
-
-        False when it was stopped before the end; what was searched for and measured till then is kept.
-        """
-        contents = self._indexed(root, month)
-        if not contents:
-            return True
-        self._roots = {r.id: r for r in self._ledger.roots.all()}
-        seeing = self.vision.status()
-        self._model = seeing.model
-        rules = self._rules(seeing)
-        place = f"{root}:{month}"
-        series = Series(self._ledger.contents.shots(root, month))
+    def _in_month(self, row: MonthRow, changes: int) -> _Search:
+        """What is new in this month with the month."""
+        rules, place = self._rules(), f"{row.root}:{row.month}"
+        contents = self._indexed(row.root, row.month)
+        series = Series(self._ledger.contents.shots(row.root, row.month))
         within = _within(series, contents, f"{rules}|{self.threshold}")
         fresh = sorted(
             c
             for under, some in within.items()
             for c in self._ledger.pairs.not_compared(some, place, self._model, under)
         )
-        new = self._ledger.pairs.not_compared(contents, "", self._model, rules)
-        if not fresh and not new:
-            return True
-        lacking = self._restore_index({*fresh, *new}, stop)
-        if lacking is None:
+        return _Search(
+            fresh=fresh, among=contents, place=place, rules=within, series=series, month=(row, changes)
+        )
+
+    def _indexed(self, root: int, month: str) -> list[str]:
+        """The contents of the month that eyes have seen, in order."""
+        files = self._ledger.files.live_in_month(root, month)
+        return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
+
+    def _found(self, searches: Iterable[_Search], progress: _ContentsDone, stop: Stop) -> Iterator[_Part]:
+        """What they find, block by block. Ends early when it was stopped."""
+        for search in searches:
+            lacking = self._restore_index(search.fresh, stop) if search.fresh else set[str]()
+            if lacking is None:
+                return
+            progress.begin(len(search.fresh) - len(lacking))
+            for number, part in enumerate(self._proposals(search)):
+                if number and stop():
+                    return
+                pairs, more = self._chosen(part, search)
+                fresh = set(part.fresh) - lacking
+                rules = {
+                    under: [c for c in contents if c in fresh] for under, contents in search.rules.items()
+                }
+                yield _Part(place=search.place, rules=rules, pairs=self._worth_aligning(pairs), more=more)
+            yield _Part(place=search.place, last=True, month=search.month)
+
+    def _measure(self, parts: Sequence[_Part], progress: _ContentsDone, stop: Stop) -> bool:
+        """Measure all their pairs, and note what was compared. False when it was stopped before that."""
+        pairs = {(p.a, p.b): p for part in parts for p in part.pairs}  # two photos may lie in two months
+        contents = sum(part.contents for part in parts)
+        unproven = self._prove(list(pairs.values()), stop, lambda share: progress.within(contents * share))
+        if unproven is None:
             return False
-        progress = _MonthProgress(on_progress, len(fresh) + len(new))
-        in_month = _Search(fresh=fresh, among=contents, place=place, rules=within, series=series)
-        anywhere = _Search(fresh=new, among=None, place="", rules={rules: new}, series=series)
-        return all(self._compare(search, lacking, progress, stop) for search in (in_month, anywhere))
-
-    def _compare(self, search: _Search, lacking: set[str], progress: _MonthProgress, stop: Stop) -> bool:
-        """Block by block: a content whose pairs are all measured is searched for no more. False when it was stopped.
-
-        However often it is stopped, something is done each time it is called.
-        """
-        begun = False
-        for part in self._proposals(search):
-            if begun and stop():
-                return False
-            begun = True
-            pairs, more = self._chosen(part, search)
-            unproven = self._prove(self._worth_aligning(pairs), progress, len(part.fresh), stop)
-            if unproven is None:
-                return False
-            fresh = set(part.fresh)
-            done = fresh - unproven - lacking
-            # Also of a photo that could not be read: with which others it was not compared nothing else tells.
-            unfinished = (fresh & unproven) | (done & more)
-            with self._ledger.transaction():
-                for rules, contents in search.rules.items():
-                    here = [c for c in contents if c in done]
-                    self._ledger.pairs.compared(here, search.place, self._model, rules)
-                    later = [c for c in contents if c in unfinished]
-                    self._ledger.deferred.add(later, search.place, self._model, rules)
-            progress.block_done(len(part.fresh))
+        with self._ledger.transaction():
+            for part in parts:
+                self._note_compared(part, unproven)
+        progress.done(contents)
         return True
+
+    def _note_compared(self, part: _Part, unproven: set[str]) -> None:
+        """A content whose pairs are all measured is searched for no more."""
+        for rules, contents in part.rules.items():
+            done = [c for c in contents if c not in unproven]
+            self._ledger.pairs.compared(done, part.place, self._model, rules)
+            # Also of a photo that could not be read: with which others it was not compared nothing else tells.
+            later = [c for c in contents if c in unproven or c in part.more]
+            self._ledger.deferred.add(later, part.place, self._model, rules)
+            if self._family and self._family.is_of(part.place, later):
+                self._family = None  # it was away, and the search has passed by what came meanwhile
 
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
 
         Their months then wait to be grouped again. Whether any was compared to its end.
         """
-        self._roots = {r.id: r for r in self._ledger.roots.all()}
-        seeing = self.vision.status()
-        self._model = seeing.model
-        rules, until = self._rules(seeing), self._clock.monotonic() + seconds
+        rules, until = self._rules(), self._clock.monotonic() + seconds
         done, now = False, self._clock.monotonic()
         self._set_aside = {row: at for row, at in self._set_aside.items() if at > now}
-        while rows := self._ledger.deferred.next(self._model, TOGETHER, self._set_aside):
-            ended = self._compare_deferred_some(rows, rules, stop)
-            if ended is None:
-                break
+        if self._family and self.vision.missing(self._family.search.fresh):
+            self._family = None  # a search for what the index lost meanwhile would find nothing
+        while (ended := self._compare_deferred_some(rules, stop)) is not None:
             done = done or ended
             if stop() or self._clock.monotonic() >= until:
                 break
         return done
 
-    def _compare_deferred_some(self, rows: Sequence[DeferredRow], rules: str, stop: Stop) -> bool | None:
-        """Photos with one place and one set of rules. Whether any came to its end; None when it was stopped."""
+    def _compare_deferred_some(self, rules: str, stop: Stop) -> bool | None:
+        """Those that were begun, or the next with one place and one set of rules. Whether any came to its end; None when
+        it was stopped, or none is left.
+        """
+        if self._family:
+            return self._go_on(self._family, stop)
+        rows = self._ledger.deferred.next(self._model, TOGETHER, self._set_aside)
+        if not rows:
+            return None
         place, by = rows[0].place, rows[0].rules
         among = self._indexed(*_root_and_month(place)) if place else None
         count = self._ledger.contents.count() if among is None else len(among)
@@ -203,24 +223,34 @@ class Comparison:
         if lacking:  # nothing is near what the index does not hold: that says nothing of the photo
             self._not_met(sorted(lacking))
             return True
-        unproven = self._with_all(contents, place, among, stop)
-        return None if unproven is None else self._worked_off(contents, place, again=unproven)
-
-    def _with_all(
-        self, contents: Sequence[str], place: str, among: Sequence[str] | None, stop: Stop
-    ) -> set[str] | None:
-        """Compare these photos with all of their family; answers as `_prove` does."""
         series = Series(self._ledger.contents.shots(*_root_and_month(place)) if place else ())
         search = _Search(fresh=contents, among=among, place=place, rules={}, series=series)
-        quiet, unproven = _MonthProgress(lambda phase, done, total: None, 1), set[str]()
-        for part in self.vision.candidates(contents, among, *self._bars(search)):
-            found: dict[tuple[str, str], Candidate] = {}
-            self._gather(found, part, search)
-            failed = self._prove(self._worth_aligning(_met_together(found.values())), quiet, 1, stop)
-            if failed is None:
-                return None
-            unproven |= failed
-        return unproven
+        parts = self.vision.candidates(contents, among, *self._bars(search))
+        self._family = _Family(search=search, parts=parts)
+        return self._go_on(self._family, stop)
+
+    def _go_on(self, family: _Family, stop: Stop) -> bool | None:
+        """Part by part, and when it was stopped, from there on the next time. Answers as `_compare_deferred_some` does."""
+        try:
+            while (part := family.part or next(family.parts, None)) is not None:
+                family.part = part
+                found: dict[tuple[str, str], Candidate] = {}
+                self._gather(found, part, family.search)
+                failed = self._prove(self._worth_aligning(list(found.values())), stop)
+                if failed is None:
+                    return None
+                family.unproven |= failed
+                if family.part is part:  # what came in between may have gone on with it
+                    family.part = None
+                if stop():
+                    return None
+                if self._family is not family:
+                    return False
+        except BaseException:  # such an iterator would seem to have come to its end
+            self._family = None
+            raise
+        self._family = None
+        return self._worked_off(family.search.fresh, family.search.place, again=family.unproven)
 
     def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> bool:
         """At once with their months, so that no kill leaves them as they were grouped without it. Whether any came to its
@@ -240,8 +270,11 @@ class Comparison:
         self._set_aside |= {(content, place): until for content in contents if content in again}
         return bool(ended)
 
-    def _rules(self, seeing: VisionStatus) -> str:
-        """What a comparison depends on. With another one than the ledger's, what was measured is forgotten."""
+    def _rules(self) -> str:
+        """What a comparison depends on today. With another one than the ledger's, what was measured is forgotten."""
+        self._roots = {r.id: r for r in self._ledger.roots.all()}
+        seeing = self.vision.status()
+        self._model = seeing.model
         recipe = f"{seeing.recipe}.{MEASURES}"
         if self._ledger.get("rules") != recipe:
             _forget_pairs(self._ledger, self._clock, recipe)
@@ -325,7 +358,7 @@ class Comparison:
         self._gather(found, part.pairs, search)
         traits = self._ledger.contents.traits({c for pair in found for c in pair})
         pairs, more = chosen(found.values(), part.fresh, traits)
-        return _met_together(pairs), more | set(part.cut)
+        return pairs, more | set(part.cut)
 
     def _gather(
         self, found: dict[tuple[str, str], Candidate], pairs: Iterable[Candidate], search: _Search
@@ -372,14 +405,14 @@ class Comparison:
         return [p for p in pairs if (p.a, p.b) not in known]
 
     def _prove(
-        self, pairs: Sequence[Candidate], progress: _MonthProgress, contents: int, stop: Stop
+        self, pairs: Sequence[Candidate], stop: Stop, told: Callable[[float], None] = lambda share: None
     ) -> set[str] | None:
         """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable.
 
-        None when it was stopped.
+        None when it was stopped. `told`: which share of them is measured.
         """
         unproven: set[str] = set()
-        pairs = self._measured_before(pairs)
+        pairs = _met_together(self._measured_before(pairs))
         done = 0
         for part in slices(pairs, self._clock, *PROOFS):
             if done and stop():
@@ -392,7 +425,7 @@ class Comparison:
             measured: list[PairRow] = []
             for proof in self.vision.prove(requests):
                 done += 1
-                progress.within_block(contents * done / len(pairs))
+                told(done / len(pairs))
                 if proof.measures is None:
                     unproven |= {proof.a, proof.b}
                 else:
@@ -443,6 +476,58 @@ class _Search:
     """What the comparison depends on -> contents of which it is so."""
     series: Series
     """The long ones of the month."""
+    month: tuple[MonthRow, int] | None = None
+    """Which is then compared to its end, with its changes as they were counted before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a search found for some of its contents."""
+
+    place: str
+    rules: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """As those of the search, for these contents."""
+    pairs: Sequence[Candidate] = ()
+    """To be measured now."""
+    more: Container[str] = ()
+    """Contents of which more pairs are left for later."""
+    last: bool = False
+    """All of the search was found; such a part holds nothing else."""
+    month: tuple[MonthRow, int] | None = None
+
+    @property
+    def contents(self) -> int:
+        return sum(map(len, self.rules.values()))
+
+
+def _at_hand(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Those that are measured together: of several small months. What was searched for in the whole library is measured
+    first, so that it is not searched for again with the next month.
+    """
+    some, pairs, contents = list[_Part](), 0, 0
+    for part in parts:
+        some.append(part)
+        pairs, contents = pairs + len(part.pairs), contents + part.contents
+        if pairs >= AT_HAND or contents >= FRESH or (part.last and not part.place):
+            yield some
+            some, pairs, contents = [], 0, 0
+    if some:
+        yield some
+
+
+@dataclass(slots=True, kw_only=True)
+class _Family:
+    """Photos that are compared with all of their family, and what is left of that."""
+
+    search: _Search
+    parts: Iterator[list[Candidate]]
+    """Those that are still to come."""
+    part: list[Candidate] | None = None
+    """One that is not measured to its end."""
+    unproven: set[str] = field(default_factory=set[str])
+
+    def is_of(self, place: str, contents: Iterable[str]) -> bool:
+        return place == self.search.place and not set(self.search.fresh).isdisjoint(contents)
 
 
 def _root_and_month(place: str) -> tuple[int, str]:
@@ -475,18 +560,26 @@ def _within(series: Series, contents: Sequence[str], rules: str) -> dict[str, li
     return found
 
 
-class _MonthProgress:
-    """How far the comparison of a month has come, in contents."""
+class _ContentsDone:
+    """How far the searches that were begun have come, in contents."""
 
-    def __init__(self, on_progress: Progress, total: int) -> None:
-        self._on_progress, self._total, self._done = on_progress, total, 0
+    def __init__(self, on_progress: Progress) -> None:
+        self._on_progress = on_progress
+        self._done: int = 0
+        self._total: int = 0
 
-    def within_block(self, contents: float) -> None:
-        self._on_progress("prove", self._done + int(contents), self._total)
+    def begin(self, contents: int) -> None:
+        if self._done == self._total:
+            self._done, self._total = 0, 0
+        self._total += contents
 
-    def block_done(self, contents: int) -> None:
+    def within(self, contents: float) -> None:
+        if self._total:
+            self._on_progress("prove", self._done + int(contents), self._total)
+
+    def done(self, contents: int) -> None:
         self._done += contents
-        self.within_block(0)
+        self.within(0)
 
 
 def forget_older_measures(ledger: Ledger, clock: Clock) -> None:

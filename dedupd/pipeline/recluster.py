@@ -74,19 +74,7 @@ class Grouper:
         self, waiting: Sequence[MonthRow], online: Mapping[int, RootRow], on_progress: Progress, stop: Stop
     ) -> dict[int, set[str]]:
         touched: dict[int, set[str]] = {}
-        compared: list[tuple[MonthRow, int]] = []
-        for place, row in enumerate(waiting):
-            if stop():
-                break
-            on_progress("compare", len(compared), len(waiting))
-            # Read before: what changes from here on may not be compared, and keeps the month waiting.
-            changes = self._ledger.months.changes(row.root, row.month)
-            ahead = ((later.root, later.month) for later in waiting[place:])
-            if not self._comparison.ahead(ahead, on_progress, stop):
-                break
-            if not self._comparison.month(row.root, row.month, on_progress, stop):
-                break
-            compared.append((row, changes))
+        compared = list(self._comparison.months(waiting, on_progress, stop))
         beside: dict[int, Companions] = {}
         for done, (row, changes) in enumerate(compared):
             before = self._ledger.changes

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dedupd.config import Settings
-from dedupd.core.records import FileRow, RootRow
+from dedupd.core.records import FileRow, MonthRow, RootRow
 from dedupd.core.thresholds import shipped
 from dedupd.errors import NotCalibrated
 from dedupd.pipeline.compare import Comparison
@@ -128,16 +128,15 @@ class Shadow:
 
     def _compare_months(self, on_progress: Progress, stop: Stop) -> bool:
         online = {r.id for r in self._ledger.roots.all() if r.online}
-        months = [m for m in self._ledger.months.all() if m.root in online]
-        for done, row in enumerate(months):
-            on_progress("compare", done, len(months))
-            changes = self._ledger.months.changes(row.root, row.month)
-            if self._compared.get((row.root, row.month)) == changes:
-                continue
-            if stop() or not self._compare.month(row.root, row.month, on_progress, stop):
-                return False
+        months = [m for m in self._ledger.months.all() if m.root in online and not self._is_compared(m)]
+        compared = 0
+        for row, changes in self._compare.months(months, on_progress, stop):
             self._compared[row.root, row.month] = changes
-        return True
+            compared += 1
+        return compared == len(months)
+
+    def _is_compared(self, row: MonthRow) -> bool:
+        return self._compared.get((row.root, row.month)) == self._ledger.months.changes(row.root, row.month)
 
 
 def switch(

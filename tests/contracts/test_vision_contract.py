@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_a_pair_is_proposed_alike_from_either_side_and_in_any_company(studio: St
     everywhere = proposed(studio, [a.content], None)
     assert everywhere == [pair for part in studio.vision.candidates([a.content], None) for pair in part]
     assert [(pair.a, pair.b) for pair in everywhere] == [(pair.a, pair.b) for pair in there]
+
+
+def test_the_next_part_of_all_pairs_can_be_asked_for_after_a_rest(
+    worker: VisionWorker, tmp_path: Path
+) -> None:
+    shoot_pixels(tmp_path / "0.jpg", "many", "original")
+    paths = [tmp_path / f"{number}.jpg" for number in range(210)]
+    for path in paths[1:]:
+        path.write_bytes((tmp_path / "0.jpg").read_bytes() + path.name.encode())
+    names = sorted(traits.content for traits in Studio(worker, tmp_path, shoot_pixels).traits(*paths))
+    parts: list[list[tuple[str, str]]] = []
+    for part in worker.candidates(names, names):
+        parts.append([(pair.a, pair.b) for pair in part])
+        if len(parts) == 1:
+            worker.rest()
+    assert len(parts) == 2
+    assert sorted(pair for part in parts for pair in part) == list(combinations(names, 2))
 
 
 def test_unknown_contents_propose_nothing(studio: Studio) -> None:

@@ -16,11 +16,13 @@ from blake3 import blake3
 from dedupd.cli.commands.scan import _print
 from dedupd.core.photo import Candidate
 from dedupd.daemon import jobs
+from dedupd.errors import VisionError
 from dedupd.library import LibraryView, passes
 from dedupd.pipeline import compare, families
 from dedupd.pipeline.review import status_view
 from dedupd.ports import Proposal
 from tests.support.jobs_rig import JobsRig
+from tests.support.safe_points import at
 from tests.support.shelf import Shelf
 
 PHOTOS = 9
@@ -90,6 +92,177 @@ def test_the_rest_of_a_family_is_told_and_worked_off_to_the_last_pair(
     assert pairs(shelf) == every
     assert len(shelf.vision.proved) == len(set(shelf.vision.proved)), "none was measured twice"
     assert "look-alikes" not in attention(shelf)
+
+
+@pytest.fixture
+def searched(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The parts that the eyes searched for, by their place in all of one block; two pairs in each."""
+    parts: list[int] = []
+    usual = shelf.vision.candidates
+
+    def candidates(*asked: Any) -> Iterator[list[Candidate]]:
+        found = [pair for part in usual(*asked) for pair in part]
+        for start in range(0, len(found), 2):
+            parts.append(start // 2)
+            yield found[start : start + 2]
+
+    monkeypatch.setattr(shelf.vision, "candidates", candidates)
+    return parts
+
+
+EVERY = set(range(PHOTOS * (PHOTOS - 1) // 4))
+"""Parts of a block of all photos."""
+
+
+def whole_family(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of its pairs is compared at once; one photo is compared when all the others were."""
+    monkeypatch.setattr(families, "OTHERS", 0)
+    for number in range(PHOTOS):
+        shelf.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    shelf.library.grouper.regroup()
+    assert shelf.library.grouper.left() == PHOTOS - 1 and not pairs(shelf)
+
+
+def test_people_wait_for_one_search_of_an_idle_hour_and_it_goes_on_where_it_was(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    rounds = 0
+    while shelf.library.grouper.left():
+        before = len(searched)
+        shelf.library.grouper.compare_deferred(lambda: True)
+        rounds += 1
+        assert len(searched) <= before + 1
+    assert set(searched) == EVERY
+    assert len(searched) == len(EVERY), "no search is made twice"
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_a_search_whose_pairs_were_not_measured_to_the_end_is_not_taken_for_done(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    monkeypatch.setattr(compare, "PROOFS", (1, 1))
+    while shelf.library.grouper.left():
+        shelf.library.grouper.compare_deferred(lambda: True)
+    assert len(searched) == len(EVERY)
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert len(shelf.vision.proved) == len(set(shelf.vision.proved))
+
+
+def test_what_could_not_be_read_in_a_part_is_told_at_the_end_of_all(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    first = min(shelf.vision.index)
+    shelf.vision.unreadable.add(first)
+    shelf.library.grouper.compare_deferred(lambda: True)
+    shelf.vision.unreadable.clear()
+    while shelf.library.grouper.compare_deferred():
+        pass
+    assert first in {row.content for row in shelf.ledger.deferred.next(shelf.vision.model, PHOTOS)}
+    shelf.clock.advance(compare.SET_ASIDE_SECONDS + 1)
+    while shelf.library.grouper.compare_deferred():
+        pass
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert not shelf.library.grouper.left()
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_photo_that_left_and_came_back_meanwhile_meets_what_came_while_it_was_away(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int], within: bool
+) -> None:
+    """The search for it has passed by what came; of its own return the nearest are compared at once."""
+    whole_family(shelf, monkeypatch)
+    monkeypatch.setattr(families, "OTHERS", 2)
+    files = {f.content: f.path for f in shelf.ledger.files.live_in_month(shelf.row.id, "2024-06")}
+    gone = sorted(files, key=str)[-2]
+    assert gone
+    usual = shelf.vision._candidate
+
+    def candidate(a: str, b: str) -> Candidate | None:
+        """One that came resembles the photo alone, and less than its family does."""
+        if gone in (a, b) and "bridge" in (shelf.vision.index[a]["scene"], shelf.vision.index[b]["scene"]):
+            return Candidate(a=a, b=b, cosine=0.8, hash_distance=18)
+        return usual(a, b)
+
+    monkeypatch.setattr(shelf.vision, "_candidate", candidate)
+
+    def come_and_go() -> None:
+        os.rename(shelf.path(files[gone]), shelf.at / "elsewhere")
+        shelf.library.roots.reconcile()
+        shelf.add("2024/06/new.jpg", "bridge")
+        shelf.look()
+        os.rename(shelf.at / "elsewhere", shelf.path(files[gone]))
+        shelf.look()
+
+    if within:
+        shelf.library.grouper.compare_deferred(at(2, come_and_go))
+    else:
+        for _ in range(2):
+            shelf.library.grouper.compare_deferred(lambda: True)
+        come_and_go()
+    while shelf.library.grouper.left():
+        shelf.library.grouper.compare_deferred()
+    (new,) = (c for c, shown in shelf.vision.index.items() if shown["scene"] == "bridge")
+    assert tuple(sorted((gone, new))) in pairs(shelf)
+
+
+def test_whoever_comes_in_between_may_go_on_with_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    """Scans that people asked the daemon for, each stopped itself somewhere, the last one not."""
+    whole_family(shelf, monkeypatch)
+    monkeypatch.setattr(compare, "PROOFS", (1, 1))
+    asked, ends = 0, {1: [False, True], 4: [True], 6: [False, False, True], 14: [False] * 100}
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked in ends:
+            shelf.library.grouper.compare_deferred(iter(ends[asked]).__next__)
+        return False
+
+    shelf.library.grouper.compare_deferred(stop)
+    assert asked >= 14
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+    assert not shelf.library.grouper.left()
+
+
+def test_a_family_of_which_the_index_was_lost_meanwhile_is_begun_anew(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    for _ in range(3):
+        shelf.library.grouper.compare_deferred(lambda: True)
+    shelf.vision.index.clear()
+    assert shelf.library.grouper.compare_deferred()
+    assert searched[:4] == [0, 1, 2, 0]
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def test_a_search_that_failed_is_begun_anew(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    usual = shelf.vision.candidates
+
+    def failing(*asked: Any) -> Iterator[list[Candidate]]:
+        for number, part in enumerate(usual(*asked)):
+            if number == 3:
+                raise VisionError("the vision worker hung twice")
+            yield part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.vision, "candidates", failing)
+        with pytest.raises(VisionError):
+            shelf.library.grouper.compare_deferred()
+    assert shelf.library.grouper.left() == PHOTOS - 1
+    assert shelf.library.grouper.compare_deferred()
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
 
 
 def test_a_family_worked_off_gives_the_groups_of_one_compared_at_once(
