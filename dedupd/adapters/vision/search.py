@@ -59,6 +59,9 @@ takes some 200 bytes on the way."""
 _DENSE = 20
 """When more than one pair in so many is needed of some rows, all of them are multiplied as matrices."""
 
+_CROWDED = 1024
+"""Photos in large families that are answered for at a time: people wait for the end of it."""
+
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
@@ -80,6 +83,8 @@ _SMALLS = 4096
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
+Least = Callable[[Places], NDArray[np.float32]]
+"""Of each of these fresh photos: what a pair must reach to be among the nearest."""
 Smalls = Callable[[Sequence[str]], GreyPictures]
 """The small pictures of contents, in order."""
 SmallTest = Callable[[GreyPictures, GreyPictures, Places, Places], NDArray[np.bool_]]
@@ -493,14 +498,18 @@ def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Take
         yield from _across(index, index.made(WholeIndex), rows, bar, taken)
         return
     covered = known.covers(rows.contents)
+    if len(places := np.flatnonzero(~covered)):
+        some, part = rows.at(places), None if taken is None else taken.at(places)
+        if taken is not None:  # what the others will find is not known yet: these are not left to them
+            taken.reach[covered] = np.inf
+        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
+            yield replace(pairs, fresh=places[pairs.fresh])
+        if taken is not None:
+            taken.reach[covered] = -np.inf
     if len(places := np.flatnonzero(covered)):
         some, part = rows.at(places), None if taken is None else taken.at(places)
         beside = _at_one_moment(_within(some, index.rows(outside), bar, part)) if outside else ()
         for pairs in chain(_told(index, some, known, part), beside):
-            yield replace(pairs, fresh=places[pairs.fresh])
-    if len(places := np.flatnonzero(~covered)):
-        some, part = rows.at(places), None if taken is None else taken.at(places)
-        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
             yield replace(pairs, fresh=places[pairs.fresh])
 
 
@@ -547,11 +556,26 @@ def _across(
     if left is not None:
         yield few.of(before.of(places))
     found, count = list[Measured](), 0
-    for measured in _measured(index, whole, rows, bar, left, taken):
-        count += len(measured.fresh)
-        if count <= found_before.MOST:
-            found.append(measured)
-        yield few.of(measured)
+    start, size = 0, len(places)
+    while start < min(len(places), _CROWDED):
+        # Of photos in large families there is room for few: the others follow.
+        here = np.arange(start, min(start + size, len(places)))
+        part = None if taken is None else Taken(len(here))
+        some = rows if len(here) == len(places) else rows.at(here)
+        for measured in _measured(index, whole, some, bar, left, part, few.least(here)):
+            mine = replace(measured, fresh=measured.fresh + start)
+            yield few.of(mine)
+            if part is not None and not part.every:  # those of a large family are not all here
+                mine = mine.where(part.reach[measured.fresh] == -np.inf)
+            count += len(mine.fresh)
+            if count <= found_before.MOST:
+                found.append(mine)
+        size = len(here) if part is None else part.covered
+        if part is not None and taken is not None:
+            taken.note_reach(here[:size], part.reach[:size])
+        start += size
+    if taken is not None and start < len(places):
+        taken.cover(start)
     yield from few.nearest()
     if count <= found_before.MOST and len(places) >= _WORTH_KEEPING:
         before.add(places, found, np.ones(len(places), bool) if taken is None else taken.whole())
@@ -575,6 +599,10 @@ class _FewOfEach:
         self._nearest.add(some.fresh, nearness, other, some.distances, some.cosines)
         return _as_pairs(self._whole, self._rows, found.where(near))
 
+    def least(self, here: Places) -> Callable[[Places], NDArray[np.float32]]:
+        """How near a pair of the photos at these places must be now to be among the nearest."""
+        return lambda fresh: self._nearest.least[here[fresh]]
+
     def nearest(self) -> Iterator[_Pairs]:
         """The nearest of all that waited."""
         if self._taken is not None:
@@ -591,19 +619,20 @@ def _measured(
     bar: float | None,
     left: Chosen | None,
     taken: Taken | None,
+    least: Least,
 ) -> Iterator[Measured]:
-    waiting, count = list[NDArray[np.int64]](), 0
-    for fresh, other in _met_across(whole, rows, bar, left, taken):
-        keep = ~(
-            np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
-        )  # NaN, not known, counts
-        waiting.append(fresh[keep] * len(whole) + other[keep])
-        count += len(waiting[-1])
-        if count >= _MOST_WAITING:
-            yield from _exact(index, whole, rows, _distinct(waiting), bar)
-            waiting, count = [], 0
-    if count:
-        yield from _exact(index, whole, rows, _distinct(waiting), bar)
+    for met in _met_across(whole, rows, bar, left, taken, least):
+        waiting, count = list[NDArray[np.int64]](), 0
+        for fresh, other in met:
+            # NaN, not known, counts
+            keep = ~(np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
+            waiting.append(fresh[keep] * len(whole) + other[keep])
+            count += len(waiting[-1])
+            if count >= _MOST_WAITING:
+                yield from _exact(index, whole, rows, _distinct(waiting), bar, least)
+                waiting, count = [], 0
+        if count:
+            yield from _exact(index, whole, rows, _distinct(waiting), bar, least)
 
 
 def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -613,25 +642,36 @@ def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _met_across(
-    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None
-) -> Iterator[tuple[Places, Places]]:
+    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None, least: Least
+) -> Iterator[Iterator[tuple[Places, Places]]]:  # fmt: skip
+    """Pairs that may be within the bars: those to be measured together."""
     nearest = None if taken is None else Nearest(len(rows.contents), BY_BOUND)
-    for fresh, other in () if bar is None else whole.near_by_vector(rows, bar, left, nearest):
-        yield from _in_slices(fresh, other)
+    by_vector: Iterable[tuple[NDArray[Any], ...]] = ()
+    if bar is not None and nearest is not None:
+        whole.take_near_by_vector(rows, bar, left, nearest)
+    elif bar is not None:
+        by_vector = whole.near_by_vector(rows, bar, left)
     if nearest is not None and taken is not None:
         taken.note(nearest, SLACK)
-        if nearest.covered < len(
-            rows.contents
-        ):  # hashes of the others are compared when these are asked for again
+        if (first := nearest.least_of(2 * LOOKED_AT)) is not None:
+            # Once the first are measured, most of the others are too far to be among the nearest.
+            yield _in_slices(nearest.parts(lambda photos, bounds: bounds >= first[photos]))
+            by_vector = nearest.parts(
+                lambda photos, bounds: (bounds < first[photos]) & (bounds >= least(photos) - 2 * SLACK)
+            )
+        else:
+            by_vector = nearest.parts()
+        if nearest.covered < len(rows.contents):
+            # Hashes of the others are compared when these are asked for again.
             rows = rows.at(np.arange(nearest.covered))
-    for fresh, other in whole.near_by_hash(rows, left):
-        yield from _in_slices(fresh, other)
+    yield _in_slices(chain(by_vector, whole.near_by_hash(rows, left)))
 
 
-def _in_slices(fresh: Places, other: Places) -> Iterator[tuple[Places, Places]]:
-    for start in range(0, len(fresh), _MOST_WAITING):
-        part = slice(start, start + _MOST_WAITING)
-        yield fresh[part], other[part]
+def _in_slices(parts: Iterable[tuple[NDArray[Any], ...]]) -> Iterator[tuple[Places, Places]]:
+    for fresh, other in parts:
+        for start in range(0, len(fresh), _MOST_WAITING):
+            part = slice(start, start + _MOST_WAITING)
+            yield fresh[part], other[part].astype(np.intp)
 
 
 def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
@@ -643,32 +683,32 @@ def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
 
 
 def _exact(
-    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None
-) -> Iterator[Measured]:
-    """Those of the pairs (fresh * N + other) that are within the bars, with their numbers."""
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None, least: Least
+) -> Iterator[Measured]:  # fmt: skip
+    """Those of the pairs (fresh * N + other) that are within the bars and may be among the nearest, with their numbers."""
     fresh, other = np.divmod(pairs, len(whole))
     by_other = np.argsort(other, kind="stable")
     fresh, other = fresh[by_other], other[by_other]
     for every, vectors, at in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
         for start in range(0, len(every), _MEASURED_AT_ONCE):
             part, places = (each[start : start + _MEASURED_AT_ONCE] for each in (every, at))
-            yield _measured_part(rows, whole, fresh[part], other[part], vectors, places, bar)
-
-
-def _measured_part(
-    rows: PhotoRows, whole: WholeIndex, one: Places, two: Places,
-    vectors: NDArray[np.float32] | None, places: Places, bar: float | None,
-) -> Measured:  # fmt: skip
-    """`places`: of the vectors of `two`."""
-    distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
-    cosines = np.full(len(one), np.nan)
-    keep = np.ones(len(one), bool)
-    if rows.vectors is not None and vectors is not None:
-        if bar is not None and not _most_of_all(one, places):
-            near = _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
-            keep = (distances <= RADIUS) | near
-        cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
-    return Measured(fresh=one[keep], other=two[keep], distances=distances[keep], cosines=cosines[keep])
+            one, two = fresh[part], other[part]
+            found = Measured(
+                fresh=one, other=two, distances=distances_of_pairs(rows.phashes[one], whole.phashes[two]),
+                cosines=np.full(len(one), np.nan),
+            )  # fmt: skip
+            if rows.vectors is None or vectors is None:
+                yield found
+                continue
+            if bar is not None and not (_most_of_all(one, places) and (least(one) == -np.inf).all()):
+                rough = _roughly(rows.vectors, one, vectors, places)
+                near = (
+                    _nearness(rough, np.abs(rows.captured[one] - whole.captured[two]))
+                    >= least(one) - 2 * _ROUNDING
+                )
+                keep = (found.distances <= RADIUS) | (near & (rough >= bar - _ROUNDING))
+                found, one, places = found.where(keep), one[keep], places[keep]
+            yield replace(found, cosines=_cosines(rows.vectors, one, vectors, places))
 
 
 def _with_vectors(
@@ -704,6 +744,8 @@ def _roughly(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float32]:
     """(P,) products, exact to a ten-thousandth."""
+    if _most_of_all(left_places, right_places):
+        return _products(left, left_places, right, right_places, np.float32)
     found = np.empty(len(left_places), np.float32)
     for start in range(0, len(found), _GATHERED):
         part = slice(start, start + _GATHERED)
@@ -716,8 +758,8 @@ def _cosines(
 ) -> NDArray[np.float64]:
     """(P,) cosines of pairs of unit vectors, rounded, so that the order of summing does not show."""
     if _most_of_all(left_places, right_places):
-        products = _products(left, left_places, right, right_places)
-        return np.round(np.clip(products, -1.0, 1.0), 5)
+        cosines: NDArray[np.float64] = _products(left, left_places, right, right_places, np.float64)
+        return np.round(np.clip(cosines, -1.0, 1.0), 5)
     cosines = np.empty(len(left_places))
     for start in range(0, len(cosines), _OTHER_BLOCK):
         part = slice(start, start + _OTHER_BLOCK)
@@ -735,19 +777,19 @@ def _most_of_all(left_places: Places, right_places: Places) -> bool:
 
 
 def _products(
-    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
-) -> NDArray[np.float64]:
-    """(P,) products of pairs of rows, of which there are few."""
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places, of: Any
+) -> NDArray[Any]:
+    """(P,) products of pairs of rows, of which there are few, in this precision."""
     rows, columns = (np.flatnonzero(np.bincount(places)) for places in (left_places, right_places))
     at, ones = np.searchsorted(columns, right_places), np.searchsorted(rows, left_places)
-    others = right[columns].astype(np.float64).T
-    found = np.empty(len(left_places))
+    others: NDArray[Any] = right[columns].astype(of, copy=False).T
+    found: NDArray[Any] = np.empty(len(left_places), of)
     order = np.argsort(ones, kind="stable")
     for start in range(0, len(rows), _FRESH_BLOCK):
         block = rows[start : start + _FRESH_BLOCK]
         first, last = np.searchsorted(ones, (start, start + len(block)), sorter=order)
         mine = order[first:last]
-        found[mine] = (left[block].astype(np.float64) @ others)[ones[mine] - start, at[mine]]
+        found[mine] = (left[block].astype(of, copy=False) @ others)[ones[mine] - start, at[mine]]
     return found
 
 
