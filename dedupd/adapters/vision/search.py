@@ -77,8 +77,8 @@ _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
 _LAID = 1 << 15
-"""Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: people may wait for
-its end. Of further pairs the whole pictures are, in slices."""
+"""Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: with more, fewer photos
+are answered for, because people may wait for its end."""
 _SMALLS = 4096
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
@@ -175,10 +175,11 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
             parts = _anywhere(index, rows, search.bar, taken)
         else:
             parts = _within(rows, others, search.bar, taken)
-        room = _LAID
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
-            seen, laid = _seen_small(near, rows, smalls, room)
-            room -= laid
+            seen = _seen_small(near, rows, smalls)
+            if search.after is None:  # in idle hours the whole pictures are, in slices
+                laid = gathered.room_to_lay(seen)
+                seen.unlike[laid] = ~_pass(may_lie_over, seen.where(laid), rows, smalls)
             gathered.add(_worth_telling(seen, search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
@@ -222,6 +223,7 @@ class _Gathered:
         self._parts: list[_Pairs] = []
         self._count = 0
         self._cut: set[int] = set()
+        self._room: float = _LAID
 
     def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
         """Those pairs that are asked for, and not found from the other side."""
@@ -241,6 +243,19 @@ class _Gathered:
     def _places(self, names: NDArray[np.bytes_]) -> Places:
         """The places of those of them that are fresh."""
         return np.minimum(np.searchsorted(self._contents, names), len(self._contents) - 1)
+
+    def room_to_lay(self, pairs: _Pairs) -> Places:
+        """Those whose small pictures are laid over each other now. The first photos for which there is no room are the
+        first of those that this answer leaves."""
+        laid = _by_vectors_alone(pairs)
+        laid = laid[~pairs.unlike[laid] & (pairs.fresh[laid] < self.taken.covered)]
+        if len(laid) > self._room:
+            # Pairs come in the order of their photos. What comes later of those that are answered for has room.
+            self.taken.covered = max(1, int(np.sort(pairs.fresh[laid])[int(self._room)]))
+            laid = laid[pairs.fresh[laid] < self.taken.covered]
+            self._room = np.inf
+        self._room -= len(laid)
+        return laid
 
     def add(self, pairs: _Pairs) -> None:
         """Add these pairs."""
@@ -364,16 +379,16 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
     )  # fmt: skip
 
 
-def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls, most: int) -> tuple[_Pairs, int]:
-    """The same pairs, with the tests of small pictures for those that only vectors propose and that can be no
-    burst; and how many were laid over each other, at most so many: the nearest."""
-    asked = np.flatnonzero((pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS))
-    unlike = pairs.unlike.copy()
+def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
+    """The same pairs, with the coarse test of small pictures for those that only vectors propose and that can be
+    no burst."""
+    asked, unlike = _by_vectors_alone(pairs), pairs.unlike.copy()
     unlike[asked] = ~_pass(may_be_copies, pairs.where(asked), rows, smalls)
-    laid = asked[~unlike[asked]]
-    laid = laid[np.argsort(-pairs.cosines[laid], kind="stable")][:most]
-    unlike[laid] = ~_pass(may_lie_over, pairs.where(laid), rows, smalls)
-    return replace(pairs, unlike=unlike), len(laid)
+    return replace(pairs, unlike=unlike)
+
+
+def _by_vectors_alone(pairs: _Pairs) -> Places:
+    return np.flatnonzero((pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS))
 
 
 def _pass(test: SmallTest, pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> NDArray[np.bool_]:

@@ -547,26 +547,44 @@ def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
     assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
 
 
-def test_of_too_many_pairs_the_nearest_are_laid_over_each_other_and_the_others_pass(
-    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("among", ["the library", "a month"])
+def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_for(
+    alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, names = alike
     light = np.linspace(0, 160, SIDE, dtype=np.float32)[:, None]
 
     def smalls(contents: Sequence[str]) -> GreyPictures:
-        """One sky and one ground, and before them blocks, others for each."""
-        each = [np.random.default_rng(int(c, 16)).uniform(0, 90, (16, 16)) for c in contents]
+        """One sky and one ground, and before them blocks: of every other picture the same ones."""
+        each = [
+            np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (16, 16)) for c in contents
+        ]
         pixels = np.stack([light + np.kron(blocks, np.ones((2, 2))) for blocks in each])
         return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
 
-    asked = search.Search(fresh=names, among=None, bar=BAR)
-    every = search.propose(index, empty(index.path.parent), unseen, asked).pairs
-    assert not search.propose(index, empty(index.path.parent), smalls, asked).pairs
+    month = None if among == "the library" else names
+
+    def found(fresh: Sequence[str]) -> search.FoundPairs:
+        asked = search.Search(fresh=fresh, among=month, bar=BAR)
+        return search.propose(index, empty(index.path.parent), smalls, asked)
+
+    every = {(pair.a, pair.b) for pair in found(names).pairs}
+    unseen_pairs = search.propose(
+        index, empty(index.path.parent), unseen, search.Search(fresh=names, among=month, bar=BAR)
+    ).pairs
+    assert 0 < len(every) < len(unseen_pairs)
     monkeypatch.setattr(search, "_LAID", 30)
-    passing = search.propose(index, empty(index.path.parent), smalls, asked).pairs
-    assert len(passing) == len(every) - 30
-    near = sorted((pair.cosine or 0.0 for pair in every), reverse=True)
-    assert max(pair.cosine or 0.0 for pair in passing) <= near[29]
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(nearest, "_PART", 7)
+    answers, left = 0, list(names)
+    together = set[tuple[str, str]]()
+    while left:
+        answer = found(left)
+        assert len(answer.left) < len(left)
+        together |= {(pair.a, pair.b) for pair in answer.pairs}
+        answers, left = answers + 1, answer.left
+    assert answers > 1
+    assert together == every
 
 
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
