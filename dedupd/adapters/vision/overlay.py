@@ -39,6 +39,8 @@ _SPREAD = np.array([0.05, 0.05, 0.08, 0.02, 0.04], np.float32)
 """How much is expected of each: shift down and right, in shares of the window, size, shape (logarithms), turn (radians)."""
 _LIMIT = np.array([0.12, 0.12, 0.2, 0.05, 0.12], np.float32)
 """The most of each."""
+_NOTHING = 1e-9
+"""Structure of a window in which nothing changes, a black bar: no move is better than another."""
 _INSIDE = 0.8
 """Share of the window that must lie within the picture."""
 _AT_ONCE = 12
@@ -327,7 +329,7 @@ class _Fit:
         products = np.matmul(weighted, columns.transpose(0, 2, 1))
         wanted = np.matmul(weighted, window[:, :, None])[:, :, 0]
         # Little is known of a move by which little changes: it stays near what is expected.
-        doubt = 0.5 * (weight * window**2).mean(axis=1)[:, None] / _SPREAD**2
+        doubt = (0.5 * (weight * window**2).mean(axis=1)[:, None] + _NOTHING) / _SPREAD**2
         moves = np.arange(1, 6)
         products[:, moves, moves] += doubt
         products[:, 0, 0] += 1e-3

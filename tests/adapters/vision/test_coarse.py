@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies, small_picture
+from dedupd.adapters.vision import overlay
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures, may_be_copies, small_picture
 from dedupd.adapters.vision.overlay import may_lie_over
 from tests.support.pictures import picture
 
@@ -118,3 +119,15 @@ def test_a_page_passes_because_what_is_written_on_it_is_smaller_than_a_pixel() -
     small = seen(*pages)
     assert may_be_copies(small, small, np.array([0]), np.array([1])).all()
     assert may_lie_over(small, small, np.array([0]), np.array([1])).all()
+
+
+def test_a_picture_laid_on_a_black_bar_stays_where_it_is() -> None:
+    """Nothing changes there with any move: no equation is to be solved for it."""
+    black = np.zeros((1, SIDE, SIDE), np.float32)
+    part = np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE)).astype(np.float32)
+    bar, square = np.array([[0, 0.5, 0, 1]], np.float32), np.ones((1, 1), np.float32)
+    laid = overlay._Laid(wholes=black, parts=part, boxes=bar, shapes=square)
+    fit = overlay._Fit(laid, overlay._FINE, np.zeros((1, 5), np.float32))
+    fit.step()
+    assert not fit.moves.any()
+    assert fit.agreement() == 0
