@@ -89,9 +89,9 @@ class ContentSet:
 
     def _settle(self) -> None:
         if self._added:
-            added = np.frombuffer(b"".join(self._added), dtype="S32")
+            added = np.sort(np.frombuffer(b"".join(self._added), dtype="S32"))
             # In this order: another thread that asks meanwhile finds each id in one of the two.
-            self._sorted = np.sort(np.concatenate((self._sorted, added)))
+            self._sorted = np.insert(self._sorted, places_among(self._sorted, added), added)
             self._added = set()
 
 
@@ -102,13 +102,25 @@ def packed_ids(contents: Sequence[str]) -> NDArray[np.bytes_]:
     return np.frombuffer(bytes.fromhex("".join(contents)), "S32")
 
 
+def order_of(ids: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    """The stable order of ids: by their first eight bytes in half the time, where these tell."""
+    first = first_words(ids)
+    order = np.argsort(first)
+    first = first[order]
+    return np.argsort(ids, kind="stable") if (first[1:] == first[:-1]).any() else order
+
+
+def first_words(ids: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """(N,) the first eight bytes of each, as numbers in the same order."""
+    return np.ascontiguousarray(ids).view(">u8")[::4].astype(np.uint64)
+
+
 def places_among(ids: NDArray[np.bytes_], wanted: NDArray[np.bytes_]) -> NDArray[np.intp]:
     """`np.searchsorted` of ids (32 bytes each) that are in order. Many are looked for in order, too: at random places of a
     large array each would wait for memory."""
     if len(wanted) < _MANY:
         return np.searchsorted(ids, wanted)
-    first = np.ascontiguousarray(wanted).view(">u8")[::4].astype(np.uint64)
-    order = np.argsort(first)
+    order = np.argsort(first_words(wanted))
     found = np.empty(len(wanted), np.intp)
     found[order] = np.searchsorted(ids, wanted[order])
     return found

@@ -77,14 +77,14 @@ class StoredHeads:
     memory."""
 
     def __init__(self, records: MappedRecords) -> None:
-        self._records = records
+        self.records = records
 
     def __len__(self) -> int:
-        return len(self._records.order)
+        return len(self.records.order)
 
     def where(self, chosen: NDArray[Any] | slice) -> Heads:
         """Some of them."""
-        found = self._records.at(self._records.order[chosen])
+        found = self.records.at(self.records.order[chosen])
         return Heads(steps=found["steps"], rest=found["rest"], error=found["error"])
 
 
@@ -94,18 +94,26 @@ AnyHeads = Heads | StoredHeads
 class FirstSteps:
     """The first coordinates of each head, in memory: a few photos are compared by these first."""
 
-    def __init__(self, directions: Directions, heads: AnyHeads) -> None:
+    def __init__(self, directions: Directions, heads: AnyHeads, room: int = 0) -> None:
+        """`room`: for so many photos, when others are added."""
         self._sizes, self._first = directions.steps, min(FIRST, len(directions.steps))
-        self._steps = np.empty((len(heads), self._first), np.int8)
-        self._rest = np.empty(len(heads), np.float32)
+        room = max(room, len(heads))
+        self._steps = np.empty((room, self._first), np.int8)
+        self._rest = np.empty(room, np.float32)
         """At least the length of the remainder that these coordinates lack."""
-        self._error = np.empty(len(heads), np.float32)
-        for start in range(0, len(heads), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
+        self._error = np.empty(room, np.float32)
+        self._count = 0
+        self.take_in(heads)
+
+    def take_in(self, heads: AnyHeads) -> None:
+        """Those heads that are behind the last one known, for which there is room."""
+        for start in range(self._count, len(heads), _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, len(heads)))
             some = heads.where(part)
             tail = np.linalg.norm(some.steps[:, self._first :] * self._sizes[self._first :], axis=1)
             self._steps[part] = some.steps[:, : self._first]
             self._rest[part], self._error[part] = np.hypot(tail + some.error, some.rest), some.error
+        self._count = len(heads)
 
     def reaching(self, asked: Vectors, least: float, among: NDArray[Any] | None) -> NDArray[np.intp]:
         """The places (of all, or among these) whose product with any of these rows of `Directions.asked` may
@@ -115,7 +123,7 @@ class FirstSteps:
         head = np.linalg.norm(lengths[:, :first], axis=1)
         rest = np.hypot(np.linalg.norm(lengths[:, first:], axis=1), asked[:, -2])
         mine = np.ascontiguousarray(asked[:, :first].T)
-        count = len(self._rest) if among is None else len(among)
+        count = self._count if among is None else len(among)
         found: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
         steps = np.empty((_FEW_AT_ONCE, first), np.float32)
         for start in range(0, count, _FEW_AT_ONCE):
@@ -205,6 +213,24 @@ class HeadFile:
         stored = _stored(file, directions, ids, scan, few)
         return directions, _made(directions, ids, scan) if stored is None else stored
 
+    def with_more(
+        self, before: tuple[Directions, AnyHeads], ids: NDArray[np.bytes_], scan: Scan
+    ) -> tuple[Directions, AnyHeads] | None:
+        """The heads of `before`, and behind them those of these contents, whose vectors `scan` gives; None when all are to
+        be asked for."""
+        directions, heads = before
+        rows = len(heads) + len(ids)
+        if not isinstance(heads, StoredHeads) or self._learned_of < min(_SAMPLE, rows // _GROWN):
+            return None
+        file = self._file(self._folder / f"{directions.digest}.bin")
+        try:
+            _add(file, directions, ids, scan)
+            records, complete = file.mapped_since(heads.records, ids, np.arange(len(heads), rows))
+        except (OSError, ValueError) as error:
+            print(f"heads not kept: {error}", file=sys.stderr, flush=True)
+            return None
+        return (directions, StoredHeads(records)) if complete else None
+
     def forget(self, contents: Sequence[str]) -> None:
         """Remove the heads of contents whose rows are written anew: another machine may have computed
         slightly different vectors."""
@@ -286,7 +312,7 @@ def _stored(
         read = (lambda: few(lacking)) if few and len(lacking) * _FEW < len(ids) else scan
         _add(file, directions, ids[lacking], read)
         if not damaged:
-            records, complete = file.mapped_since(records, ids, lacking)
+            records, complete = file.mapped_since(records, ids[lacking], lacking)
         else:  # the others have other places now
             records, there = file.mapped(ids)
             complete = bool(there.all())

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 # lancedb reads it when imported; without it every query logs a warning.
 os.environ.setdefault("LANCE_LOG", "error")
@@ -57,7 +57,14 @@ if TYPE_CHECKING:
 with rest_client.left_out():
     import lancedb
 
-T = TypeVar("T")
+
+class _Made(Protocol):
+    def take_in(self, index: PhotoIndex, more: int, /) -> bool:
+        """Take in so many rows, that were added at the end of the table; False: it must be made anew."""
+        ...
+
+
+M = TypeVar("M", bound=_Made)
 _TABLE = "photos"
 _FEWEST_COMMITS, _MOST_COMMITS = 64, 512
 """Commits between compactions, at least and at most. Thousands of small commits cost gigabytes of memory, but
@@ -69,6 +76,8 @@ _MANIFESTS_TO_TRY = 5
 _FEW = 2000
 _BATCH, _VECTORS = 8192, 2048
 """Rows read at a time, and rows with vectors."""
+_MOST_MORE = 2000
+"""Rows that are added to what was made of the others; while more are, memory is better used for reading photos."""
 
 
 class PhotoIndex:
@@ -94,6 +103,8 @@ class PhotoIndex:
         self._syncer = Syncer()
         self._kept: tuple[tuple[str, ...], PhotoRows] | None = None
         self._made: tuple[Any, Any] | None = None
+        self._more = 0
+        """Rows added since."""
         self._commits = 0
         self._compacted = 0
         """Number of rows at the last compaction, or when the table was opened."""
@@ -204,6 +215,7 @@ class PhotoIndex:
         return self._schema
 
     def _store(self, table: pa.Table, contents: list[str]) -> None:
+        made, more = self._made, self._more + len(contents)
         self._changed()
         try:
             # What was computed from a removed row must not be used for this one.
@@ -212,12 +224,15 @@ class PhotoIndex:
             self._commits += 1
             count = len(self._known) + len(contents)
             doubled = self._commits >= _FEWEST_COMMITS and count >= 2 * self._compacted
-            if doubled or self._commits >= _MOST_COMMITS:
+            compact = doubled or self._commits >= _MOST_COMMITS
+            if compact:
                 self._compact(count)
             self._sync()
         except (OSError, RuntimeError) as error:
             raise VisionError(f"the index in {self.path} could not be written: {error}") from None
         self._known.add(contents)
+        if not compact and more <= _MOST_MORE:  # the other rows are where they were
+            self._made, self._more = made, more
 
     def take_pairs(self, store: Store, commit: PairCommit) -> int:
         """Store the near pairs that a backfill found; they are on disk when this returns. Returns their
@@ -245,6 +260,7 @@ class PhotoIndex:
 
     def _changed(self) -> None:
         self._kept = self._made = None
+        self._more = 0
 
     def page(self, after: str) -> list[str]:
         """Some of the contents that have a row, in order, from the one after `after` on."""
@@ -313,16 +329,25 @@ class PhotoIndex:
             self._kept = (wanted, self.rows(wanted))
         return self._kept[1]
 
-    def made(self, make: Callable[[PhotoIndex], T]) -> T:
-        """The result of `make` for this table, cached until the table changes."""
-        if self._made is None or self._made[0] is not make:
-            self._made = None  # not two of them at a time
-            self._made = (make, make(self))
-        return cast("T", self._made[1])
+    def made(self, make: Callable[[PhotoIndex], M]) -> M:
+        """The result of `make` for this table, cached until the table changes; rows that were added alone are taken in."""
+        made, more = self._made, self._more
+        if made is None or made[0] is not make or more:
+            self._made, self._more = None, 0  # none that is half done
+            if made is None or made[0] is not make or not made[1].take_in(self, more):
+                made = None  # not two of them at a time
+                made = (make, make(self))
+            self._made = made
+        return cast("M", made[1])
 
-    def scan(self, *, vectors: bool = False) -> Iterator[PhotoRows]:
-        """The whole table in blocks: hashes, and vectors if asked for."""
-        for batch in self._read(lambda query: query, self._columns(*(["vector"] if vectors else []))):
+    def scan(self, *, vectors: bool = False, first: int = 0, most: int = 0) -> Iterator[PhotoRows]:
+        """The whole table in blocks, or so many rows of it from the one with this number on: hashes, and vectors if asked
+        for."""
+
+        def narrow(query: Any) -> Any:
+            return query.offset(first).limit(most) if most else query
+
+        for batch in self._read(narrow, self._columns(*(["vector"] if vectors else []))):
             yield from_arrow(batch, self._dimensions)
 
     def all_vectors(
@@ -341,13 +366,25 @@ class PhotoIndex:
         """The heads of the vectors of these contents (32 bytes each) with these row ids, in order, and their directions."""
 
         def few(places: NDArray[np.intp]) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-            for start in range(0, len(places), _VECTORS):
-                some = places[start : start + _VECTORS]
-                found, vectors = self.vectors_by_id(ids[some])
-                at = some[np.argsort(ids[some])][np.searchsorted(np.sort(ids[some]), found)]
-                yield [name.decode() for name in unpacked_ids(contents[at])], vectors
+            return self._vectors_of(contents[places], ids[places])
 
         return self._heads.of(contents, self._contents_and_vectors, few)
+
+    def heads_with(
+        self, before: tuple[Directions, AnyHeads], contents: NDArray[np.bytes_], ids: NDArray[np.uint64]
+    ) -> tuple[Directions, AnyHeads] | None:
+        """The heads of `before` and these; None when that is impossible."""
+        return self._heads.with_more(before, contents, lambda: self._vectors_of(contents, ids))
+
+    def _vectors_of(
+        self, contents: NDArray[np.bytes_], ids: NDArray[np.uint64]
+    ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        for start in range(0, len(ids), _VECTORS):
+            some = ids[start : start + _VECTORS]
+            found, vectors = self.vectors_by_id(some)
+            order = np.argsort(some)
+            at = start + order[np.searchsorted(some, found, sorter=order)]
+            yield [name.decode() for name in unpacked_ids(contents[at])], vectors
 
     def _contents_and_vectors(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         for rows in self.scan(vectors=True):

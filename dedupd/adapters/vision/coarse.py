@@ -12,6 +12,7 @@ Owns that search and its bar; must never open a file. It only rejects; when it c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -26,7 +27,7 @@ BAR = 0.55
 shapes, frames, captions, stickers, tones, tilts) 0.69 and more. Unrelated pictures of clouds: 99 % are below
 0.54."""
 
-_CELLS = 12
+CELLS = 12
 _FLAT = 12.0
 """Standard deviation in grey levels below which the pair passes (fog, night, a blank page): there a stain
 outweighs the picture."""
@@ -35,6 +36,9 @@ _SMALLER, _SHIFT, _LEAST = 0.85, 0.1, 0.2
 least share of its area: a smaller part proves nothing."""
 _SHAPES = float(np.log(1.06))
 """Shapes of windows are rounded to steps of 6 %."""
+_LONG = 6
+"""Steps of shape from which on a window that is to be followed up is looked for at twice as many places: it may be half
+as high as the picture, and a tenth of the picture is then much of it."""
 _WIDEST = 5.0
 _NOISE = 1.0
 """Added to each spread, in grey levels of all cells together, so that a window of one colour correlates with
@@ -42,6 +46,8 @@ nothing."""
 _TILE = 64
 
 Plane = NDArray[np.float32]
+Band = Callable[[Plane], Plane]
+"""Of (N, CELLS, CELLS) windows a part of what they show."""
 Places = NDArray[np.intp]
 
 
@@ -71,63 +77,133 @@ def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
     passed = ~(ones.usable()[left] & others.usable()[right])
-    for whole, part, at, of in ((ones, others, left, right), (others, ones, right, left)):
-        wholes = part.pixels.astype(np.float32)
-        for turned in (False, True):
-            shapes = 1 / np.maximum(part.shapes, 1e-6) if turned else part.shapes
-            asked = np.flatnonzero(~passed)
-            ratio = shapes[of[asked]] / np.maximum(whole.shapes[at[asked]], 1e-6)
-            fits = (ratio <= _WIDEST) & (ratio >= 1 / _WIDEST)
-            asked, bins = asked[fits], np.rint(np.log(ratio[fits]) / _SHAPES).astype(int)
-            for each in np.unique(bins):
-                pairs = asked[bins == each]
-                found = _most_alike(whole.pixels, wholes, at[pairs], of[pairs], int(each), turned=turned)
-                passed[pairs] = found >= BAR
+    for way in _ways(ones, others, left, right):
+        asked = np.flatnonzero(~passed)
+        for pairs, shape in way.by_shape(asked):
+            for some, alike in _alike(way, pairs, shape):
+                passed[some] = alike.max(axis=(0, 2)) >= BAR
     return passed
 
 
-def _most_alike(
-    holding: NDArray[np.uint8], wholes: Plane, at: Places, of: Places, shape: int, *, turned: bool
-) -> Plane:
-    """(P,) best correlation of each wholes[of], in four orientations, with any window of holding[at]."""
-    best = np.empty(len(at), np.float32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Of each pair the windows that are most alike, for each of 16 ways in which one picture can lie in the other: the
+    best of the largest windows, and of the smaller ones."""
+
+    alike: Plane
+    """(P, 2, 16) sums of both correlations; -2: such pictures cannot lie so."""
+    boxes: Plane
+    """(P, 2, 16, 4) top, bottom, left and right of the window, in shares of the whole. Ways 0 to 7: the second picture
+    lies in the first; 8 to 15: the first in the second. Of each eight the orientations: as it is, mirrored top to bottom,
+    left to right, both; and the same after its rows and columns were exchanged."""
+
+
+def most_alike_windows(
+    ones: GreyPictures, others: GreyPictures, left: Places, right: Places, band: Band
+) -> Windows:
+    """Where the pairs ones[left], others[right] are most alike, in their cells and in what `band` lets through of these.
+
+    Neither finds all: a sticker disturbs the one, a sky that fades evenly the other.
+    """
+    alike = np.full((len(left), 2, 16), -2, np.float32)
+    boxes = np.zeros((*alike.shape, 4), np.float32)
+    for first, way in zip(range(0, 16, 4), _ways(ones, others, left, right), strict=True):
+        four = slice(first, first + 4)
+        for pairs, shape in way.by_shape(np.arange(len(left))):
+            found = _boxes(shape, _shift(shape, band))
+            largest = np.count_nonzero(
+                (found[:, 1:2] - found[:, :1]).ravel() >= found[0, 1] - found[0, 0] - 1e-4
+            )
+            for some, each in _alike(way, pairs, shape, band):
+                for size, windows in enumerate((slice(largest), slice(largest, None))):
+                    if each[windows].size:
+                        best = each[windows].argmax(axis=0)
+                        alike[some, size, four] = np.take_along_axis(each[windows], best[None], axis=0)[0]
+                        boxes[some, size, four] = found[windows][best]
+    return Windows(alike=alike, boxes=boxes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """The second of each pair in the first, or the first in the second; as it lies, or after a quarter turn."""
+
+    whole: GreyPictures
+    part: GreyPictures
+    at: Places
+    of: Places
+    turned: bool
+
+    def by_shape(self, pairs: Places) -> Iterator[tuple[Places, int]]:
+        """These pairs by the shape of the window that one can fill of the other."""
+        shapes = self.part.shapes[self.of[pairs]]
+        ratio = 1 / np.maximum(shapes, 1e-6) if self.turned else shapes
+        ratio = ratio / np.maximum(self.whole.shapes[self.at[pairs]], 1e-6)
+        fits = (ratio <= _WIDEST) & (ratio >= 1 / _WIDEST)
+        pairs, shape = pairs[fits], np.rint(np.log(ratio[fits]) / _SHAPES).astype(int)
+        for each in np.unique(shape):
+            yield pairs[shape == each], int(each)
+
+
+def _ways(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> Iterator[_Way]:
+    for whole, part, at, of in ((ones, others, left, right), (others, ones, right, left)):
+        for turned in (False, True):
+            yield _Way(whole=whole, part=part, at=at, of=of, turned=turned)
+
+
+def _alike(way: _Way, pairs: Places, shape: int, band: Band | None = None) -> Iterator[tuple[Places, Plane]]:
+    """Some of the pairs, all with one whole, and (W, S, 4) correlations of its windows with the part in four
+    orientations; added to those of what `band` lets through."""
+    at, of = way.at[pairs], way.of[pairs]
     order = np.argsort(at, kind="stable")
     holders, starts = np.unique(at[order], return_index=True)
     ends = [*starts[1:], len(at)]
     parts, which = np.unique(of, return_inverse=True)
-    views = _views(wholes[parts], turned=turned)
+    small = way.part.pixels[parts].astype(np.float32)
+    views = [_views(small, each, turned=way.turned) for each in ((None, band) if band else (None,))]
     for first in range(0, len(holders), _TILE):
         tile = slice(first, first + _TILE)
-        windows, spreads = _windows_of(holding[holders[tile]].astype(np.float32), shape)
-        for seen, spread, start, end in zip(windows, spreads, starts[tile], ends[tile], strict=True):
-            pairs = order[start:end]
-            alike = seen @ views[which[pairs]].reshape(-1, _CELLS * _CELLS).T
+        windows, spreads = _windows_of(
+            way.whole.pixels[holders[tile]].astype(np.float32), shape, _shift(shape, band)
+        )
+        bands = _unit(band(windows.reshape(-1, CELLS, CELLS)).reshape(windows.shape)) if band else windows
+        for seen, fine, spread, start, end in zip(
+            windows, bands, spreads, starts[tile], ends[tile], strict=True
+        ):
+            some = order[start:end]
+            alike = seen @ views[0][which[some]].reshape(-1, CELLS * CELLS).T
             alike *= spread[:, None]
-            best[pairs] = alike.max(axis=0).reshape(-1, 4).max(axis=1)
-    return best
+            if band:
+                alike += fine @ views[1][which[some]].reshape(-1, CELLS * CELLS).T
+            yield pairs[some], alike.reshape(len(seen), -1, 4)
 
 
-def _views(pictures: Plane, *, turned: bool) -> Plane:
+def _shift(shape: int, band: Band | None) -> float:
+    return _SHIFT / 2 if band and abs(shape) >= _LONG else _SHIFT
+
+
+def _views(pictures: Plane, band: Band | None, *, turned: bool) -> Plane:
     """(N, 4, CELLS²) unit vectors: as it is, mirrored in each direction, and in both; `turned`: after a
     quarter turn."""
     cells = _areas(0.0, 1.0)
     small = np.matmul(np.matmul(cells, pictures), cells.T)
+    if band:
+        small = band(small)
     if turned:
         small = small.transpose(0, 2, 1)
     views = np.stack([small, small[:, ::-1], small[:, :, ::-1], small[:, ::-1, ::-1]], axis=1)
     return _unit(views.reshape(len(pictures), 4, -1))
 
 
-def _windows_of(pictures: Plane, shape: int) -> tuple[Plane, Plane]:
+def _windows_of(pictures: Plane, shape: int, shift: float) -> tuple[Plane, Plane]:
     """(N, W, CELLS²) the windows of this shape in each picture, and (N, W) one divided by the spread of each.
 
     They are multiplied with vectors of mean zero, so their own mean need not be subtracted.
     """
     found: list[Plane] = []
-    for rows, columns in _windows(shape):
-        high, wide = len(rows) // _CELLS, len(columns) // _CELLS
+    for rows, columns in _windows(shape, shift):
+        high, wide = len(rows) // CELLS, len(columns) // CELLS
         seen = np.matmul(np.matmul(rows, pictures), columns.T)
-        seen = seen.reshape(-1, high, _CELLS, wide, _CELLS).transpose(0, 1, 3, 2, 4)
+        seen = seen.reshape(-1, high, CELLS, wide, CELLS).transpose(0, 1, 3, 2, 4)
         found.append(seen.reshape(len(pictures), high * wide, -1))
     windows = np.concatenate(found, axis=1)
     squares = np.einsum("nwc,nwc->nw", windows, windows)
@@ -136,28 +212,48 @@ def _windows_of(pictures: Plane, shape: int) -> tuple[Plane, Plane]:
 
 
 @lru_cache(64)
-def _windows(shape: int) -> list[tuple[Plane, Plane]]:
+def _windows(shape: int, shift: float) -> list[tuple[Plane, Plane]]:
     """For each window size: the matrices that cut the rows and the columns of its places out of a picture."""
+    return [(_places(high, shift), _places(wide, shift)) for high, wide in _sizes(shape)]
+
+
+@lru_cache(64)
+def _boxes(shape: int, shift: float) -> Plane:
+    """(W, 4) the same windows: top, bottom, left, right, in shares of the picture."""
+    boxes = [
+        (top, top + high, left, left + wide)
+        for high, wide in _sizes(shape)
+        for top in _starts(high, shift)
+        for left in _starts(wide, shift)
+    ]
+    return np.array(boxes, np.float32)
+
+
+def _sizes(shape: int) -> list[tuple[float, float]]:
+    """Heights and widths of the windows, the largest first."""
     ratio = float(np.exp(shape * _SHAPES))
-    found: list[tuple[Plane, Plane]] = []
+    found: list[tuple[float, float]] = []
     size = 1.0
     while True:
         wide, high = (size, size / ratio) if ratio >= 1 else (size * ratio, size)
         if found and wide * high < _LEAST:
             return found
-        found.append((_places(high), _places(wide)))
+        found.append((high, wide))
         size *= _SMALLER
 
 
-def _places(length: float) -> Plane:
-    count = 1 + int(np.ceil((1 - length) / _SHIFT - 1e-9))
-    starts = np.linspace(0.0, 1 - length, count) if count > 1 else np.zeros(1)
-    return np.concatenate([_areas(float(start), float(start) + length) for start in starts])
+def _places(length: float, shift: float) -> Plane:
+    return np.concatenate([_areas(start, start + length) for start in _starts(length, shift)])
+
+
+def _starts(length: float, shift: float) -> list[float]:
+    count = 1 + int(np.ceil((1 - length) / shift - 1e-9))
+    return [float(start) for start in np.linspace(0.0, 1 - length, count)] if count > 1 else [0.0]
 
 
 def _areas(start: float, end: float) -> Plane:
     """(CELLS, SIDE) matrix that averages equal parts of a line of pixels between two shares of it."""
-    edges = np.linspace(start, end, _CELLS + 1) * SIDE
+    edges = np.linspace(start, end, CELLS + 1) * SIDE
     pixels = np.arange(SIDE)
     parts = [
         np.clip(np.minimum(high, pixels + 1) - np.maximum(low, pixels), 0, None)

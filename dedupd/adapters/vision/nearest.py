@@ -7,7 +7,7 @@ Worker process only. Shapes: F photos asked about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ IN_MONTH = 1024
 """The same within a month, where an ordinary feast has hundreds of photos that resemble each other."""
 ONE_MOMENT = 2.0
 """Added to the cosine of two photos of one moment by their clocks: these come first."""
-_MOST = 1 << 21
-"""Pairs held: 20 MB. With more, fewer photos are answered for."""
+_MOST = 1 << 20
+"""Pairs held: 10 MB, and some times as much while they are chosen. With more, fewer photos are answered for."""
 _PART = 1 << 16
 
 Places = NDArray[np.intp]
@@ -108,13 +108,27 @@ class Nearest:
                 self.covered = (self.covered + 1) // 2
                 self._choose()
 
-    def parts(self) -> Iterator[tuple[NDArray[Any], ...]]:
-        """The photos of the pairs, and their columns, in parts."""
+    def least_of(self, most: int) -> NDArray[np.float32] | None:
+        """(F,) how near at least so many pairs of each photo are, -inf where it has no more; None when none has."""
+        self._choose()
+        first = Nearest(len(self.least), most)
+        for start in range(0, self._count, _PART):
+            first.add(*(column[start : start + _PART] for column in self._parts[0][:3]))
+        return first.least if len(first.crowded()) else None
+
+    def parts(
+        self, wanted: Callable[[Places, NDArray[np.float32]], NDArray[np.bool_]] | None = None
+    ) -> Iterator[tuple[NDArray[Any], ...]]:
+        """The photos of the pairs, and their columns, in parts; of those that are wanted by photo and nearness."""
         self._choose()
         held = self._parts[0] if self._parts else ()
         for start in range(0, self._count, _PART):
-            photos, _, *columns = (column[start : start + _PART] for column in held)
-            yield photos.astype(np.intp), *columns
+            photos, near, *columns = (column[start : start + _PART] for column in held)
+            if wanted is None:
+                yield photos.astype(np.intp), *columns
+            else:
+                some = np.flatnonzero(wanted(photos.astype(np.intp), near))
+                yield photos[some].astype(np.intp), *(column[some] for column in columns)
 
     def _choose(self) -> None:
         if not self._parts:

@@ -29,6 +29,7 @@ from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Nearest, Taken
+from dedupd.adapters.vision.overlay import may_lie_over
 from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate
@@ -58,6 +59,9 @@ takes some 200 bytes on the way."""
 _DENSE = 20
 """When more than one pair in so many is needed of some rows, all of them are multiplied as matrices."""
 
+_CROWDED = 1024
+"""Photos in large families that are answered for at a time: people wait for the end of it."""
+
 _GATHERED = 512
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
@@ -72,12 +76,18 @@ _MOST_GATHERED = 200_000
 _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
+_LAID = 1 << 15
+"""Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: with more, fewer photos
+are answered for, because people may wait for its end."""
 _SMALLS = 4096
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
+Least = Callable[[Places], NDArray[np.float32]]
+"""Of each of these fresh photos: what a pair must reach to be among the nearest."""
 Smalls = Callable[[Sequence[str]], GreyPictures]
 """The small pictures of contents, in order."""
+SmallTest = Callable[[GreyPictures, GreyPictures, Places, Places], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +176,11 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
         else:
             parts = _within(rows, others, search.bar, taken)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
-            gathered.add(_worth_telling(_seen_small(near, rows, smalls), search))
+            seen = _seen_small(near, rows, smalls)
+            if search.after is None:  # in idle hours the whole pictures are, in slices
+                laid = gathered.room_to_lay(seen)
+                seen.unlike[laid] = ~_pass(may_lie_over, seen.where(laid), rows, smalls)
+            gathered.add(_worth_telling(seen, search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
@@ -209,6 +223,7 @@ class _Gathered:
         self._parts: list[_Pairs] = []
         self._count = 0
         self._cut: set[int] = set()
+        self._room: float = _LAID
 
     def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
         """Those pairs that are asked for, and not found from the other side."""
@@ -228,6 +243,19 @@ class _Gathered:
     def _places(self, names: NDArray[np.bytes_]) -> Places:
         """The places of those of them that are fresh."""
         return np.minimum(np.searchsorted(self._contents, names), len(self._contents) - 1)
+
+    def room_to_lay(self, pairs: _Pairs) -> Places:
+        """Those whose small pictures are laid over each other now. The first photos for which there is no room are the
+        first of those that this answer leaves."""
+        laid = _by_vectors_alone(pairs)
+        laid = laid[~pairs.unlike[laid] & (pairs.fresh[laid] < self.taken.covered)]
+        if len(laid) > self._room:
+            # Pairs come in the order of their photos. What comes later of those that are answered for has room.
+            self.taken.covered = max(1, int(np.sort(pairs.fresh[laid])[int(self._room)]))
+            laid = laid[pairs.fresh[laid] < self.taken.covered]
+            self._room = np.inf
+        self._room -= len(laid)
+        return laid
 
     def add(self, pairs: _Pairs) -> None:
         """Add these pairs."""
@@ -262,7 +290,7 @@ class _Gathered:
             return
         pairs = _joined(self._parts)
         pairs = pairs.where(pairs.fresh < self.taken.covered)
-        pairs = pairs.where(np.lexsort((pairs.others, pairs.fresh)))
+        pairs = pairs.where(np.lexsort((pairs.unlike, pairs.others, pairs.fresh)))
         if self._after is not None:
             self._parts = [self._next(pairs)]
             self._count = len(self._parts[0].fresh)
@@ -328,8 +356,10 @@ def _first_of_each(pairs: _Pairs, most: int) -> _Pairs:
 
 
 def _candidates(pairs: _Pairs, contents: Sequence[str]) -> list[Candidate]:
+    """What is inside margins may propose what the small pictures of the wholes reject: then it is no look-alike."""
     found: dict[tuple[str, str], Candidate] = {}
-    for number, place in enumerate(pairs.fresh):
+    for number in (*np.flatnonzero(pairs.unlike), *np.flatnonzero(~pairs.unlike)):
+        place = pairs.fresh[number]
         one, other = contents[int(place)], pairs.others[number].decode()
         a, b, cosine = min(one, other), max(one, other), float(pairs.cosines[number])
         found[a, b] = Candidate(
@@ -350,24 +380,32 @@ def _joined(parts: Sequence[_Pairs]) -> _Pairs:
 
 
 def _seen_small(pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> _Pairs:
-    """The same pairs, with the test of small pictures for those that only vectors propose and that can be no
-    burst."""
-    asked = (pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS)
-    if not asked.any():
-        return pairs
-    ones, left = np.unique(pairs.fresh[asked], return_inverse=True)
-    others, right = np.unique(pairs.others[asked], return_inverse=True)
+    """The same pairs, with the coarse test of small pictures for those that only vectors propose and that can be
+    no burst."""
+    asked, unlike = _by_vectors_alone(pairs), pairs.unlike.copy()
+    unlike[asked] = ~_pass(may_be_copies, pairs.where(asked), rows, smalls)
+    return replace(pairs, unlike=unlike)
+
+
+def _by_vectors_alone(pairs: _Pairs) -> Places:
+    return np.flatnonzero((pairs.distances > RADIUS) & ~(pairs.apart <= ONE_MOMENT_SECONDS))
+
+
+def _pass(test: SmallTest, pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> NDArray[np.bool_]:
+    """(P,) which of the pairs pass a test of their small pictures."""
+    found = np.empty(len(pairs.fresh), bool)
+    if not len(found):
+        return found
+    ones, left = np.unique(pairs.fresh, return_inverse=True)
+    others, right = np.unique(pairs.others, return_inverse=True)
     mine = smalls([rows.contents[int(place)] for place in ones])
     order = np.argsort(right, kind="stable")
-    like = np.empty(len(right), bool)
     for start in range(0, len(others), _SMALLS):
         theirs = smalls([name.decode() for name in others[start : start + _SMALLS]])
         first, last = np.searchsorted(right, (start, start + _SMALLS), sorter=order)
         some = order[first:last]
-        like[some] = may_be_copies(mine, theirs, left[some], right[some] - start)
-    unlike = pairs.unlike.copy()
-    unlike[asked] = ~like
-    return replace(pairs, unlike=unlike)
+        found[some] = test(mine, theirs, left[some], right[some] - start)
+    return found
 
 
 def _worth_telling(pairs: _Pairs, search: Search) -> _Pairs:
@@ -475,14 +513,18 @@ def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Take
         yield from _across(index, index.made(WholeIndex), rows, bar, taken)
         return
     covered = known.covers(rows.contents)
+    if len(places := np.flatnonzero(~covered)):
+        some, part = rows.at(places), None if taken is None else taken.at(places)
+        if taken is not None:  # what the others will find is not known yet: these are not left to them
+            taken.reach[covered] = np.inf
+        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
+            yield replace(pairs, fresh=places[pairs.fresh])
+        if taken is not None:
+            taken.reach[covered] = -np.inf
     if len(places := np.flatnonzero(covered)):
         some, part = rows.at(places), None if taken is None else taken.at(places)
         beside = _at_one_moment(_within(some, index.rows(outside), bar, part)) if outside else ()
         for pairs in chain(_told(index, some, known, part), beside):
-            yield replace(pairs, fresh=places[pairs.fresh])
-    if len(places := np.flatnonzero(~covered)):
-        some, part = rows.at(places), None if taken is None else taken.at(places)
-        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
             yield replace(pairs, fresh=places[pairs.fresh])
 
 
@@ -529,11 +571,26 @@ def _across(
     if left is not None:
         yield few.of(before.of(places))
     found, count = list[Measured](), 0
-    for measured in _measured(index, whole, rows, bar, left, taken):
-        count += len(measured.fresh)
-        if count <= found_before.MOST:
-            found.append(measured)
-        yield few.of(measured)
+    start, size = 0, len(places)
+    while start < min(len(places), _CROWDED):
+        # Of photos in large families there is room for few: the others follow.
+        here = np.arange(start, min(start + size, len(places)))
+        part = None if taken is None else Taken(len(here))
+        some = rows if len(here) == len(places) else rows.at(here)
+        for measured in _measured(index, whole, some, bar, left, part, few.least(here)):
+            mine = replace(measured, fresh=measured.fresh + start)
+            yield few.of(mine)
+            if part is not None and not part.every:  # those of a large family are not all here
+                mine = mine.where(part.reach[measured.fresh] == -np.inf)
+            count += len(mine.fresh)
+            if count <= found_before.MOST:
+                found.append(mine)
+        size = len(here) if part is None else part.covered
+        if part is not None and taken is not None:
+            taken.note_reach(here[:size], part.reach[:size])
+        start += size
+    if taken is not None and start < len(places):
+        taken.cover(start)
     yield from few.nearest()
     if count <= found_before.MOST and len(places) >= _WORTH_KEEPING:
         before.add(places, found, np.ones(len(places), bool) if taken is None else taken.whole())
@@ -557,6 +614,10 @@ class _FewOfEach:
         self._nearest.add(some.fresh, nearness, other, some.distances, some.cosines)
         return _as_pairs(self._whole, self._rows, found.where(near))
 
+    def least(self, here: Places) -> Callable[[Places], NDArray[np.float32]]:
+        """How near a pair of the photos at these places must be now to be among the nearest."""
+        return lambda fresh: self._nearest.least[here[fresh]]
+
     def nearest(self) -> Iterator[_Pairs]:
         """The nearest of all that waited."""
         if self._taken is not None:
@@ -573,19 +634,20 @@ def _measured(
     bar: float | None,
     left: Chosen | None,
     taken: Taken | None,
+    least: Least,
 ) -> Iterator[Measured]:
-    waiting, count = list[NDArray[np.int64]](), 0
-    for fresh, other in _met_across(whole, rows, bar, left, taken):
-        keep = ~(
-            np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS
-        )  # NaN, not known, counts
-        waiting.append(fresh[keep] * len(whole) + other[keep])
-        count += len(waiting[-1])
-        if count >= _MOST_WAITING:
-            yield from _exact(index, whole, rows, _distinct(waiting), bar)
-            waiting, count = [], 0
-    if count:
-        yield from _exact(index, whole, rows, _distinct(waiting), bar)
+    for met in _met_across(whole, rows, bar, left, taken, least):
+        waiting, count = list[NDArray[np.int64]](), 0
+        for fresh, other in met:
+            # NaN, not known, counts
+            keep = ~(np.abs(rows.captured[fresh] - whole.captured[other]) > ONE_MOMENT_SECONDS)
+            waiting.append(fresh[keep] * len(whole) + other[keep])
+            count += len(waiting[-1])
+            if count >= _MOST_WAITING:
+                yield from _exact(index, whole, rows, _distinct(waiting), bar, least)
+                waiting, count = [], 0
+        if count:
+            yield from _exact(index, whole, rows, _distinct(waiting), bar, least)
 
 
 def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -595,25 +657,36 @@ def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _met_across(
-    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None
-) -> Iterator[tuple[Places, Places]]:
+    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None, least: Least
+) -> Iterator[Iterator[tuple[Places, Places]]]:  # fmt: skip
+    """Pairs that may be within the bars: those to be measured together."""
     nearest = None if taken is None else Nearest(len(rows.contents), BY_BOUND)
-    for fresh, other in () if bar is None else whole.near_by_vector(rows, bar, left, nearest):
-        yield from _in_slices(fresh, other)
+    by_vector: Iterable[tuple[NDArray[Any], ...]] = ()
+    if bar is not None and nearest is not None:
+        whole.take_near_by_vector(rows, bar, left, nearest)
+    elif bar is not None:
+        by_vector = whole.near_by_vector(rows, bar, left)
     if nearest is not None and taken is not None:
         taken.note(nearest, SLACK)
-        if nearest.covered < len(
-            rows.contents
-        ):  # hashes of the others are compared when these are asked for again
+        if (first := nearest.least_of(2 * LOOKED_AT)) is not None:
+            # Once the first are measured, most of the others are too far to be among the nearest.
+            yield _in_slices(nearest.parts(lambda photos, bounds: bounds >= first[photos]))
+            by_vector = nearest.parts(
+                lambda photos, bounds: (bounds < first[photos]) & (bounds >= least(photos) - 2 * SLACK)
+            )
+        else:
+            by_vector = nearest.parts()
+        if nearest.covered < len(rows.contents):
+            # Hashes of the others are compared when these are asked for again.
             rows = rows.at(np.arange(nearest.covered))
-    for fresh, other in whole.near_by_hash(rows, left):
-        yield from _in_slices(fresh, other)
+    yield _in_slices(chain(by_vector, whole.near_by_hash(rows, left)))
 
 
-def _in_slices(fresh: Places, other: Places) -> Iterator[tuple[Places, Places]]:
-    for start in range(0, len(fresh), _MOST_WAITING):
-        part = slice(start, start + _MOST_WAITING)
-        yield fresh[part], other[part]
+def _in_slices(parts: Iterable[tuple[NDArray[Any], ...]]) -> Iterator[tuple[Places, Places]]:
+    for fresh, other in parts:
+        for start in range(0, len(fresh), _MOST_WAITING):
+            part = slice(start, start + _MOST_WAITING)
+            yield fresh[part], other[part].astype(np.intp)
 
 
 def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
@@ -625,32 +698,32 @@ def _as_pairs(whole: WholeIndex, rows: PhotoRows, found: Measured) -> _Pairs:
 
 
 def _exact(
-    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None
-) -> Iterator[Measured]:
-    """Those of the pairs (fresh * N + other) that are within the bars, with their numbers."""
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, pairs: NDArray[np.int64], bar: float | None, least: Least
+) -> Iterator[Measured]:  # fmt: skip
+    """Those of the pairs (fresh * N + other) that are within the bars and may be among the nearest, with their numbers."""
     fresh, other = np.divmod(pairs, len(whole))
     by_other = np.argsort(other, kind="stable")
     fresh, other = fresh[by_other], other[by_other]
     for every, vectors, at in _with_vectors(index, whole, other, wanted=rows.vectors is not None):
         for start in range(0, len(every), _MEASURED_AT_ONCE):
             part, places = (each[start : start + _MEASURED_AT_ONCE] for each in (every, at))
-            yield _measured_part(rows, whole, fresh[part], other[part], vectors, places, bar)
-
-
-def _measured_part(
-    rows: PhotoRows, whole: WholeIndex, one: Places, two: Places,
-    vectors: NDArray[np.float32] | None, places: Places, bar: float | None,
-) -> Measured:  # fmt: skip
-    """`places`: of the vectors of `two`."""
-    distances = distances_of_pairs(rows.phashes[one], whole.phashes[two])
-    cosines = np.full(len(one), np.nan)
-    keep = np.ones(len(one), bool)
-    if rows.vectors is not None and vectors is not None:
-        if bar is not None and not _most_of_all(one, places):
-            near = _roughly(rows.vectors, one, vectors, places) >= bar - _ROUNDING
-            keep = (distances <= RADIUS) | near
-        cosines[keep] = _cosines(rows.vectors, one[keep], vectors, places[keep])
-    return Measured(fresh=one[keep], other=two[keep], distances=distances[keep], cosines=cosines[keep])
+            one, two = fresh[part], other[part]
+            found = Measured(
+                fresh=one, other=two, distances=distances_of_pairs(rows.phashes[one], whole.phashes[two]),
+                cosines=np.full(len(one), np.nan),
+            )  # fmt: skip
+            if rows.vectors is None or vectors is None:
+                yield found
+                continue
+            if bar is not None and not (_most_of_all(one, places) and (least(one) == -np.inf).all()):
+                rough = _roughly(rows.vectors, one, vectors, places)
+                near = (
+                    _nearness(rough, np.abs(rows.captured[one] - whole.captured[two]))
+                    >= least(one) - 2 * _ROUNDING
+                )
+                keep = (found.distances <= RADIUS) | (near & (rough >= bar - _ROUNDING))
+                found, one, places = found.where(keep), one[keep], places[keep]
+            yield replace(found, cosines=_cosines(rows.vectors, one, vectors, places))
 
 
 def _with_vectors(
@@ -686,6 +759,8 @@ def _roughly(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float32]:
     """(P,) products, exact to a ten-thousandth."""
+    if _most_of_all(left_places, right_places):
+        return _products(left, left_places, right, right_places, np.float32)
     found = np.empty(len(left_places), np.float32)
     for start in range(0, len(found), _GATHERED):
         part = slice(start, start + _GATHERED)
@@ -698,8 +773,8 @@ def _cosines(
 ) -> NDArray[np.float64]:
     """(P,) cosines of pairs of unit vectors, rounded, so that the order of summing does not show."""
     if _most_of_all(left_places, right_places):
-        products = _products(left, left_places, right, right_places)
-        return np.round(np.clip(products, -1.0, 1.0), 5)
+        cosines: NDArray[np.float64] = _products(left, left_places, right, right_places, np.float64)
+        return np.round(np.clip(cosines, -1.0, 1.0), 5)
     cosines = np.empty(len(left_places))
     for start in range(0, len(cosines), _OTHER_BLOCK):
         part = slice(start, start + _OTHER_BLOCK)
@@ -717,19 +792,19 @@ def _most_of_all(left_places: Places, right_places: Places) -> bool:
 
 
 def _products(
-    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
-) -> NDArray[np.float64]:
-    """(P,) products of pairs of rows, of which there are few."""
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places, of: Any
+) -> NDArray[Any]:
+    """(P,) products of pairs of rows, of which there are few, in this precision."""
     rows, columns = (np.flatnonzero(np.bincount(places)) for places in (left_places, right_places))
     at, ones = np.searchsorted(columns, right_places), np.searchsorted(rows, left_places)
-    others = right[columns].astype(np.float64).T
-    found = np.empty(len(left_places))
+    others: NDArray[Any] = right[columns].astype(of, copy=False).T
+    found: NDArray[Any] = np.empty(len(left_places), of)
     order = np.argsort(ones, kind="stable")
     for start in range(0, len(rows), _FRESH_BLOCK):
         block = rows[start : start + _FRESH_BLOCK]
         first, last = np.searchsorted(ones, (start, start + len(block)), sorter=order)
         mine = order[first:last]
-        found[mine] = (left[block].astype(np.float64) @ others)[ones[mine] - start, at[mine]]
+        found[mine] = (left[block].astype(of, copy=False) @ others)[ones[mine] - start, at[mine]]
     return found
 
 

@@ -8,14 +8,14 @@ photos asked about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.index.content_set import packed_ids, places_among, unpacked_ids
+from dedupd.adapters.index.content_set import order_of, packed_ids, places_among, unpacked_ids
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
@@ -46,6 +46,12 @@ _MANY_ROWS = 50_000
 _GATHERED = 4096
 """Pairs examined one by one, at a time."""
 
+_TIMES = 2
+"""A few photos are compared with so many times all rows before their first coordinates are taken into memory."""
+_ROOM = 16
+"""There is room for one more row for so many."""
+_MOST_BESIDE = 4096
+"""Rows that came since the tables of hashes were made: these are compared one by one."""
 _A_FEW = 4
 """Photos that are compared with all by the first coordinates of the heads before the others."""
 
@@ -57,25 +63,20 @@ Pairs = tuple[Places, Places]
 
 
 class WholeIndex:
-    """The rows of `index` as they were when it was made."""
+    """The rows of `index` as they were when it was made, and those that it took in since."""
 
     def __init__(self, index: PhotoIndex) -> None:
         held = index.ids()
-        count = len(held)
-        columns: list[NDArray[Any]] = [np.empty(count, np.uint64), np.empty(count, "S32")]
-        columns += [np.empty((count, 8), np.uint64), np.empty(count)]
-        done = 0
-        for part in index.scan():
-            # Each goes to its place at once: a million rows joined from parts would need twice the memory.
-            done, start = done + len(part.ids), done
-            found = part.ids, packed_ids(part.contents), part.phashes, part.captured
-            for number, some in enumerate(found):
-                columns[number] = _with_room(columns[number], done)
-                columns[number][start:done] = some
-        self.ids, packed, self.phashes, self.captured = (column[:done] for column in columns)
-        del columns
+        room = len(held) + len(held) // _ROOM
+        self._columns: list[NDArray[Any]] = [np.empty(room, np.uint64), np.empty((room, 8), np.uint64)]
+        self._columns.append(np.empty(room))
+        """With room for more rows; where there are none yet, there is no memory either."""
+        self.ids, self.phashes, self.captured = (column[:0] for column in self._columns)
+        packed = self._read(index.scan(), len(held))
         self._by_id = np.argsort(self.ids, kind="stable").astype(np.uint32)
         self._names, ranks = _in_order(packed, held)
+        self._all_known = self._names is held
+        """Whether the index answers for every row."""
         self._rank = ranks.astype(np.uint32)
         """The place of each row in the names."""
         self._by_name = np.zeros(len(self._names), np.uint32)
@@ -88,12 +89,60 @@ class WholeIndex:
         self._heads: tuple[Directions, AnyHeads] | None = (
             index.heads(packed, self.ids) if index.dimensions and len(packed) else None
         )
-        self._made_tables: dict[bool, HashTables] = {}
-        """Tables of all rows, and of those without a clock."""
+        self._compared = 0
+        """Rows that a few photos were compared with."""
+        self._made_tables: dict[bool, tuple[HashTables, int]] = {}
+        """Tables of all rows, and of those without a clock; and of how many rows they were made."""
         self._found_before = FoundBefore(len(self.ids), None)
         del packed
         if len(self) >= _MANY_ROWS:
             return_free_memory()
+
+    def _read(self, parts: Iterable[PhotoRows], expected: int) -> NDArray[np.bytes_]:
+        """Put these rows behind the last. Returns their contents, 32 bytes each."""
+        start = done = len(self.ids)
+        packed = np.empty(expected, "S32")
+        for part in parts:
+            # Each goes to its place at once: a million rows joined from parts would need twice the memory.
+            done, first = done + len(part.ids), done
+            for number, some in enumerate((part.ids, part.phashes, part.captured)):
+                self._columns[number] = _with_room(self._columns[number], done)
+                self._columns[number][first:done] = some
+            packed = _with_room(packed, done - start)
+            packed[first - start : done - start] = packed_ids(part.contents)
+        self.ids, self.phashes, self.captured = (column[:done] for column in self._columns)
+        return packed[: done - start]
+
+    def take_in(self, index: PhotoIndex, more: int) -> bool:
+        """Take in so many rows, that were added at the end of the table; False: make another one, this one is of no use."""
+        before, held = len(self), index.ids()
+        room = before + more <= len(self._columns[0])
+        if not (before and room and self._all_known and len(held) == before + more):
+            return False
+        packed, last = self._read(index.scan(first=before, most=more + 1), more), self.ids[self._by_id[-1]]
+        ids, order = self.ids[before:], np.argsort(packed)
+        by_name = np.searchsorted(held, packed[order])
+        if len(ids) != more or (ids <= last).any() or (held[by_name] != packed[order]).any():
+            return False
+        if self._heads is not None:
+            self._heads = index.heads_with(self._heads, packed, ids)
+            if self._heads is None:
+                return False
+            if first_steps := self.__dict__.get("_first_steps"):
+                first_steps.take_in(self._heads[1])
+        self._names = held
+        self._by_name = np.insert(self._by_name, by_name - np.arange(more), before + order)
+        self._rank = np.empty(len(self), np.uint32)
+        self._rank[self._by_name] = np.arange(len(self))
+        self._by_id = np.append(self._by_id, before + np.argsort(ids)).astype(np.uint32)
+        clocks = self.captured[before:]
+        self._undated = np.append(self._undated, before + np.flatnonzero(np.isnan(clocks))).astype(np.uint32)
+        by_clock = np.argsort(clocks, kind="stable")[: int((~np.isnan(clocks)).sum())]
+        at = np.searchsorted(self._times, clocks[by_clock], side="right")
+        self._by_clock = np.insert(self._by_clock, at, before + by_clock)
+        self._times = np.insert(self._times, at, clocks[by_clock])
+        self._found_before = FoundBefore(len(self), None)
+        return True
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -151,20 +200,16 @@ class WholeIndex:
             near = distances_of_pairs(rows.phashes[one], self.phashes[other]) <= RADIUS
             yield one[near], other[near]
 
-    def near_by_vector(
-        self, rows: PhotoRows, bar: float, left: Chosen | None = None, nearest: Nearest | None = None
-    ) -> Iterator[Pairs]:
+    def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
-        and some more. `left`: with these rows, None: with all. `nearest`: of each photo no more than it takes, once
-        all were seen."""
+        and some more. `left`: with these rows, None: with all."""
+        for one, other, _ in self._reaching(rows, bar - SLACK, left, None):
+            yield one, other
+
+    def take_near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None, nearest: Nearest) -> None:
+        """Add the same pairs to `nearest`, with the bounds of their products, which these do not exceed by more than SLACK."""
         for one, other, bounds in self._reaching(rows, bar - SLACK, left, nearest):
-            if nearest is None:
-                yield one, other
-            else:
-                nearest.add(one, bounds, other.astype(np.uint32))
-        if nearest is not None:
-            for one, other in nearest.parts():
-                yield one, other.astype(np.intp)
+            nearest.add(one, bounds, other.astype(np.uint32))
 
     def _reaching(
         self, rows: PhotoRows, least: float, left: Chosen | None, nearest: Nearest | None
@@ -178,7 +223,7 @@ class WholeIndex:
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
         for places, theirs in self._sides(rows, left):
             mine, chosen = asked[places], theirs
-            if len(places) <= _A_FEW:
+            if len(places) <= _A_FEW and self._worth_first_steps(theirs):
                 chosen = self._first_steps.reaching(mine, least, theirs)
             count = len(self) if chosen is None else len(chosen)
             for o in range(0, count, _TILE[1]):
@@ -200,10 +245,15 @@ class WholeIndex:
             near = bounds >= least
             yield one[near], other[near], bounds[near] + np.float32(ONE_MOMENT)
 
+    def _worth_first_steps(self, theirs: Chosen | None) -> bool:
+        """To make them takes as long as to compare some photos with all."""
+        self._compared += len(self) if theirs is None else len(theirs)
+        return self._compared > _TIMES * len(self)
+
     @cached_property
     def _first_steps(self) -> FirstSteps:
         assert self._heads is not None
-        return FirstSteps(*self._heads)
+        return FirstSteps(*self._heads, room=len(self._columns[0]))
 
     def _sides(self, rows: PhotoRows, left: Chosen | None) -> Iterator[tuple[Places, Chosen | None]]:
         """Photos, and which rows each of them is compared with (None: all).
@@ -224,9 +274,11 @@ class WholeIndex:
             left = np.ones(len(self), bool) if theirs is None else np.zeros(len(self), bool)
             if theirs is not None:
                 left[theirs] = True
-            for one, other in self._tables(every=every).meeting(phashes):
+            tables, till = self._tables(every=every)
+            for one, other in tables.meeting(phashes):
                 yield one[left[other]], other[left[other]]
-            return
+            theirs = till + np.flatnonzero(left[till:])
+            count = len(theirs)
         for f in range(0, len(phashes), _HASHES[0]):
             some = phashes[f : f + _HASHES[0]]
             step = max(1, _HASHES[1] // len(some))
@@ -236,12 +288,15 @@ class WholeIndex:
                 if len(one):
                     yield one + f, other + o if theirs is None else theirs[o + other].astype(np.intp)
 
-    def _tables(self, *, every: bool) -> HashTables:
-        if every not in self._made_tables:
-            self._made_tables[every] = HashTables(self.phashes, None if every else self._undated)
+    def _tables(self, *, every: bool) -> tuple[HashTables, int]:
+        made = self._made_tables.pop(every, None)
+        if made is None or len(self) - made[1] > _MOST_BESIDE:
+            made = None  # not two of them at a time
+            made = HashTables(self.phashes, None if every else self._undated), len(self)
             if len(self) >= _MANY_ROWS:
                 return_free_memory()
-        return self._made_tables[every]
+        self._made_tables[every] = made
+        return made
 
     def _of_one_moment(self, rows: PhotoRows, left: Chosen | None) -> Iterator[Pairs]:
         """Pairs of photos and rows that both have a clock, with about the same time."""
@@ -279,9 +334,10 @@ def _with_room(column: NDArray[Any], rows: int) -> NDArray[Any]:
 
 def _in_order(names: NDArray[np.bytes_], held: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], Places]:
     """The names in order: those that the index holds in memory, when they are the same; and the place of each there."""
-    if len(names) == len(held):
-        places = np.minimum(places_among(held, names), len(held) - 1)
-        if (held[places] == names).all():
-            return held, places
-    names_in_order = np.sort(names)
+    order = order_of(names)
+    names_in_order = names[order]
+    if np.array_equal(names_in_order, held):
+        places = np.empty(len(names), np.intp)
+        places[order] = np.arange(len(names))
+        return held, places
     return names_in_order, places_among(names_in_order, names)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dedupd.adapters.index import record_file
+from dedupd.adapters.index.content_set import packed_ids
 from dedupd.adapters.index.record_file import RecordFile
 
 IDS = [f"{number:064x}" for number in (7, 3, 900, 12 << 200)]
@@ -91,3 +94,61 @@ def test_many_additions_are_found_without_reading_the_ids_of_all(
         records, there = each.get(ids)
         assert there.all()
         assert records["value"].tolist() == list(range(40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_is_asked_for_and_however_it_is_where_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    names = [f"{number * 40503 % 65536:04x}".rjust(64, "ab"[number % 2]) for number in range(60)]
+    folder, there = tmp_path_factory.mktemp("records"), dict[str, int]()
+    file = opened(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record_file, "_FEW", data.draw(st.sampled_from([0, 3, 1000])))
+        patch.setattr(record_file, "_TIMES", data.draw(st.integers(0, 3)))
+        patch.setattr(record_file, "_MOST_ADDED", data.draw(st.sampled_from([4, 1000])))
+        patch.setattr(record_file, "_ALIGNED", data.draw(st.integers(1, 9)))
+        patch.setattr(record_file, "_RUNS", data.draw(st.sampled_from([2, 1000])))
+        patch.setattr(record_file, "_SKIPPED", data.draw(st.integers(1, 9)))
+        for number in range(data.draw(st.integers(1, 9))):
+            some = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=25))
+            act = data.draw(st.sampled_from(["add", "add", "remove", "get", "mapped", "more", "open"]))
+            lacking = [name for name in some if name not in there]
+            if act == "add":
+                values = np.arange(len(some)) + 100 * number
+                file.add(some, value=values.astype(np.float32), pixels=np.zeros((len(some), 4), np.uint8))
+                there = dict(zip(some, map(int, values), strict=True)) | there
+            elif act == "remove":
+                file.remove(some)
+                there = {name: value for name, value in there.items() if name not in some}
+            elif act == "open":
+                file = opened(folder)
+            elif act == "more" and some:
+                first = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=25))
+                before, held = file.mapped(packed_ids(first))
+                added = np.full(len(lacking), 7 + number, np.float32)
+                file.add(lacking, value=added, pixels=np.zeros((len(lacking), 4), np.uint8))
+                there |= dict.fromkeys(lacking, 7 + number)
+                at = np.arange(len(first), len(first) + len(some))
+                records, complete = file.mapped_since(before, packed_ids(some), at)
+                asked = [n for n, h in zip(first, held, strict=True) if h] + some
+                values = records.at(records.order[np.append(held, np.ones(len(some), bool))])["value"]
+                assert complete and values.tolist() == [there[name] for name in asked]
+            elif act == "mapped":
+                found, held = file.mapped(packed_ids(some))
+                assert held.tolist() == [name in there for name in some]
+                values = found.at(found.order[held])["value"]
+                assert values.tolist() == [there[name] for name in some if name in there]
+            records, held = file.get(some)
+            assert held.tolist() == [name in there for name in some]
+            assert records["value"].tolist() == [there.get(name, 0) for name in some]
+
+
+def test_places_of_a_file_that_was_written_anew_are_not_believed(tmp_path: Path) -> None:
+    file = stored(tmp_path)
+    before, _ = file.mapped(packed_ids(IDS[1:3]))
+    opened(tmp_path).remove([IDS[0]])
+    file = opened(tmp_path)
+    file.add(["e" * 64], value=np.ones(1, np.float32), pixels=np.zeros((1, 4), np.uint8))
+    assert not file.mapped_since(before, packed_ids(["e" * 64]), np.array([2]))[1]

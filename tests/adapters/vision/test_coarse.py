@@ -1,4 +1,4 @@
-"""Small pictures reject look-alikes, and nothing that may be a copy: turned, cut, framed, toned."""
+"""Small pictures reject look-alikes, and nothing that may be a copy: turned, cut, framed, toned, with a sticker."""
 
 from __future__ import annotations
 
@@ -6,10 +6,32 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies, small_picture
+from dedupd.adapters.vision import overlay
+from dedupd.adapters.vision.coarse import SIDE, GreyPictures, may_be_copies, small_picture
+from dedupd.adapters.vision.overlay import may_lie_over
 from tests.support.pictures import picture
+
+
+def with_sticker(image: Image.Image) -> Image.Image:
+    """On a twentieth of it."""
+    found = image.copy()
+    ImageDraw.Draw(found).ellipse((190, 130, 270, 190), fill=(250, 220, 0))
+    return found
+
+
+def captioned(image: Image.Image) -> Image.Image:
+    found = ImageOps.expand(image, border=(0, 0, 0, 60), fill=(250, 250, 250))
+    ImageDraw.Draw(found).rectangle((40, 262, 270, 274), fill=(0, 0, 0))
+    return found
+
+
+def on_a_blurred_fill(image: Image.Image) -> Image.Image:
+    found = image.resize((270, 480)).filter(ImageFilter.GaussianBlur(14))
+    found.paste(image.resize((270, 202)), (0, 139))
+    return found
+
 
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "smaller": lambda image: image.resize((160, 120)),
@@ -21,6 +43,12 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "framed": lambda image: ImageOps.expand(image, border=30, fill=(0, 0, 0)),
     "darker": lambda image: image.point([v // 2 for v in range(256)] * 3),
     "contrasts": lambda image: image.point([min(255, v * v // 160) for v in range(256)] * 3),
+    "a corner": lambda image: image.crop((118, 88, 320, 240)),
+    "tilted": lambda image: image.rotate(3, Image.Resampling.BICUBIC),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(3)),
+    "with a sticker": with_sticker,
+    "captioned": captioned,
+    "on a blurred fill": on_a_blurred_fill,
 }
 
 
@@ -40,8 +68,9 @@ def test_no_copy_is_rejected_from_either_side(kind: str) -> None:
     scenes = [scene(seed) for seed in range(6)]
     whole, copies = seen(*scenes), seen(*(COPIES[kind](each) for each in scenes))
     places = np.arange(6)
-    assert may_be_copies(whole, copies, places, places).all()
-    assert may_be_copies(copies, whole, places, places).all()
+    for may in (may_be_copies, may_lie_over):
+        assert may(whole, copies, places, places).all()
+        assert may(copies, whole, places, places).all()
 
 
 def test_clouds_of_one_kind_are_rejected() -> None:
@@ -61,5 +90,44 @@ def test_what_is_not_remembered_or_shows_nothing_passes() -> None:
     one, fog = scene(1), Image.new("RGB", (320, 240), (90, 90, 90))
     small = seen(one, fog)
     unknown = GreyPictures(pixels=small.pixels, shapes=np.zeros(2, np.float32))
-    assert may_be_copies(small, unknown, np.array([0]), np.array([1])).all()
+    for may in (may_be_copies, may_lie_over):
+        assert may(small, unknown, np.array([0]), np.array([1])).all()
+        assert may(small, small, np.array([0]), np.array([1])).all()
+
+
+def test_scenes_with_one_sky_and_one_ground_are_rejected_by_their_detail_alone() -> None:
+    """The outlines are those of all: what differs is what stands before them."""
+    light = Image.linear_gradient("L").resize((320, 240)).convert("RGB")
+    scenes = [Image.blend(light, scene(seed), 0.6) for seed in range(16)]
+    small = seen(*scenes)
+    left, right = np.triu_indices(16, 1)
+    assert may_be_copies(small, small, left, right).all()
+    assert may_lie_over(small, small, left, right).mean() < 0.05
+    same = np.arange(16)
+    assert may_lie_over(small, seen(*(with_sticker(each) for each in scenes)), same, same).all()
+
+
+def test_a_page_passes_because_what_is_written_on_it_is_smaller_than_a_pixel() -> None:
+    pages: list[Image.Image] = []
+    for seed in range(2):
+        page, rng = Image.new("RGB", (320, 240), (245, 245, 245)), np.random.default_rng(seed)
+        draw = ImageDraw.Draw(page)
+        draw.rectangle((0, 0, 320, 50), fill=(40, 60, 90))
+        for y in range(70, 230, 8):
+            draw.line((20, y, int(rng.integers(90, 200)), y), fill=(30, 30, 30), width=3)
+        pages.append(page)
+    small = seen(*pages)
     assert may_be_copies(small, small, np.array([0]), np.array([1])).all()
+    assert may_lie_over(small, small, np.array([0]), np.array([1])).all()
+
+
+def test_a_picture_laid_on_a_black_bar_stays_where_it_is() -> None:
+    """Nothing changes there with any move: no equation is to be solved for it."""
+    black = np.zeros((1, SIDE, SIDE), np.float32)
+    part = np.random.default_rng(0).uniform(0, 255, (1, SIDE, SIDE)).astype(np.float32)
+    bar, square = np.array([[0, 0.5, 0, 1]], np.float32), np.ones((1, 1), np.float32)
+    laid = overlay._Laid(wholes=black, parts=part, boxes=bar, shapes=square)
+    fit = overlay._Fit(laid, overlay._FINE, np.zeros((1, 5), np.float32))
+    fit.step()
+    assert not fit.moves.any()
+    assert fit.agreement() == 0

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dedupd.adapters.index import heads
-from dedupd.adapters.index.content_set import ContentSet
+from dedupd.adapters.index.content_set import ContentSet, packed_ids
+from dedupd.adapters.index.known_pairs import KnownPairs, _About
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
+from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision import found_before, nearest, search, whole_index
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hash_join import hash_distances
@@ -349,6 +351,7 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
 @given(
     seed=st.integers(0, 10_000), most=st.integers(1, 12), by_bound=st.sampled_from([2, 9, 100]),
     held=st.sampled_from([8, 60, 10_000]), month=st.booleans(), at_once=st.sampled_from([9, 40, 90]),
+    told_before=st.sampled_from([0, 45]), crowded=st.sampled_from([3, 1000]),
 )  # fmt: skip
 def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left_is_told(
     tmp_path_factory: pytest.TempPathFactory,
@@ -359,6 +362,8 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     held: int,
     month: bool,
     at_once: int,
+    told_before: int,
+    crowded: int,
 ) -> None:
     index, phashes, clocks = clocked_index(tmp_path_factory, 30)
     names = [content(number) for number in range(90)]
@@ -387,6 +392,9 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
         patch.setattr(search, "_OTHER_BLOCK", 11)
         patch.setattr(search, "_DENSE", 4)
         patch.setattr(search, "_WORTH_KEEPING", 2)
+        patch.setattr(search, "_CROWDED", crowded)
+        if told_before:
+            patch.setitem(index.__dict__, "near_pairs", by_a_backfill(names, alike, left[:told_before]))
         index.made(WholeIndex).found_before(None)
         while left:
             asked = search.Search(fresh=left[:at_once], among=names if month else None, bar=BAR)
@@ -402,14 +410,48 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     assert told >= {(a, b) for a, b in every if near[number[a], number[b]]}, "hashes always propose"
     for name in names:
         mine = nearness[number[name]]
-        assert (name in cut) >= (np.isfinite(mine).sum() > most)
-        if by_bound >= 90 or month:
-            assert (name in cut) == (np.isfinite(mine).sum() > most)
+        crowd = np.isfinite(mine).sum() > most
+        if month or not told_before:
+            assert (name in cut) >= crowd
+        if by_bound >= 90 or month:  # of those that a backfill told of, as many again may be told
+            assert (name in cut) == crowd or (not month and told_before)
             last = np.sort(mine)[-most]
             first = {
                 tuple(sorted((name, names[b]))) for b in np.flatnonzero((mine > last + 1e-4) & (mine > 0))
             }
             assert told >= first
+
+
+@pytest.mark.parametrize("few", [slice(0, 3), slice(0, 20, 7)], ids=["first", "scattered"])
+@pytest.mark.parametrize("in_month", [3, 1024])
+def test_what_a_backfill_left_is_told_by_those_who_have_room_for_it(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch, in_month: int, few: slice
+) -> None:
+    index, names = alike
+    covered = sorted(names)[few]
+    cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, None)}
+    monkeypatch.setattr(search, "LOOKED_AT", 3)
+    monkeypatch.setattr(search, "IN_MONTH", in_month)
+    every = by_a_backfill(names, ~np.eye(20, dtype=bool), covered)
+    monkeypatch.setitem(index.__dict__, "near_pairs", every)
+    index.made(WholeIndex).found_before(None)
+    asked = search.Search(fresh=names, among=None, bar=BAR)
+    answer = search.propose(index, empty(index.path.parent), unseen, asked)
+    told = {(pair.a, pair.b) for pair in answer.pairs}
+    for name in names:
+        theirs = sorted((pair for pair in cosines if name in pair), key=lambda pair: -cosines[pair])
+        assert told >= set(theirs if name in covered and in_month == 1024 else theirs[:3])
+    assert len(told) < 190 and not answer.left
+    assert bool({*covered} & {*answer.cut}) == (in_month == 3)
+
+
+def by_a_backfill(names: list[str], alike: NDArray[np.bool_], covered: list[str]) -> KnownPairs:
+    """The pairs among these."""
+    covered, place = sorted(covered), {name: place for place, name in enumerate(names)}
+    among = alike[np.ix_([place[name] for name in covered], [place[name] for name in covered])]
+    about = _About(rule=NEAR, bar=BAR, contents=len(covered), partners=int(among.sum()), digest="")
+    starts = np.append(0, np.cumsum(among.sum(axis=1)))
+    return KnownPairs(about, packed_ids(covered), starts, np.nonzero(among)[1].astype(np.uint32))
 
 
 def test_a_page_that_once_was_too_long_ends_where_it_ended_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,6 +479,15 @@ def never_alike(contents: Sequence[str]) -> GreyPictures:
     each = [np.random.default_rng(int(c, 16)).integers(0, 255, (SIDE, SIDE), np.uint8) for c in contents]
     pixels = np.stack(each)
     return GreyPictures(pixels=pixels, shapes=np.ones(len(contents), np.float32))
+
+
+def test_what_is_alike_inside_margins_is_no_look_alike_whatever_the_wholes_say(tmp_path: Path) -> None:
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    names = store(index, np.full((2, DIMENSIONS), 1 / 16, np.float32), far_hashes(2))
+    store(insides, None, np.stack([far_hashes(1)[0]] * 2))
+    asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
+    (pair,) = search.propose(index, insides, never_alike, asked).pairs
+    assert not pair.unlike
 
 
 @pytest.mark.parametrize(
@@ -494,6 +545,46 @@ def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
     parts = search.propose(index, empty(index.path.parent), smalls, asked).pairs
     assert 0 < len(whole) < 190
     assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
+
+
+@pytest.mark.parametrize("among", ["the library", "a month"])
+def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_for(
+    alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    light = np.linspace(0, 160, SIDE, dtype=np.float32)[:, None]
+
+    def smalls(contents: Sequence[str]) -> GreyPictures:
+        """One sky and one ground, and before them blocks: of every other picture the same ones."""
+        each = [
+            np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (16, 16)) for c in contents
+        ]
+        pixels = np.stack([light + np.kron(blocks, np.ones((2, 2))) for blocks in each])
+        return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
+
+    month = None if among == "the library" else names
+
+    def found(fresh: Sequence[str]) -> search.FoundPairs:
+        asked = search.Search(fresh=fresh, among=month, bar=BAR)
+        return search.propose(index, empty(index.path.parent), smalls, asked)
+
+    every = {(pair.a, pair.b) for pair in found(names).pairs}
+    unseen_pairs = search.propose(
+        index, empty(index.path.parent), unseen, search.Search(fresh=names, among=month, bar=BAR)
+    ).pairs
+    assert 0 < len(every) < len(unseen_pairs)
+    monkeypatch.setattr(search, "_LAID", 30)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(nearest, "_PART", 7)
+    answers, left = 0, list(names)
+    together = set[tuple[str, str]]()
+    while left:
+        answer = found(left)
+        assert len(answer.left) < len(left)
+        together |= {(pair.a, pair.b) for pair in answer.pairs}
+        answers, left = answers + 1, answer.left
+    assert answers > 1
+    assert together == every
 
 
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
@@ -583,9 +674,9 @@ def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_number
     held: list[int] = []
     usual = search._exact
 
-    def exact(index: PhotoIndex, whole: Any, rows: Any, pairs: Any, bar: float | None) -> Any:
+    def exact(index: PhotoIndex, whole: Any, rows: Any, pairs: Any, bar: float | None, least: Any) -> Any:
         assert len(pairs) <= 2 * 30
-        for measured in usual(index, whole, rows, pairs, bar):
+        for measured in usual(index, whole, rows, pairs, bar, least):
             held.append(len(measured.fresh))
             yield measured
 
