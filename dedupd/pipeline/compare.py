@@ -165,9 +165,7 @@ class Comparison:
                     under: [c for c in contents if c in fresh] for under, contents in search.rules.items()
                 }
                 pairs = self._worth_aligning(pairs)
-                yield _Part(
-                    place=search.place, rules=rules, pairs=pairs, more=more, searched=search.searched
-                )
+                yield _Part(place=search.place, rules=rules, pairs=pairs, more=more, searched=search.searched)
             yield _Part(place=search.place, last=True, month=search.month)
 
     def _measure(self, parts: Sequence[_Part], progress: _ContentsDone, stop: Stop) -> bool:

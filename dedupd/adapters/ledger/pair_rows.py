@@ -17,7 +17,7 @@ from dedupd.core.records import PairRow
 _PAIR = "a, b, model, cosine, hash_distance, measures"
 
 
-class Searched(set[str]):
+class Sought(set[str]):
     """Contents of a search that is under way, without those that `forget_compared` named since it began."""
 
 
@@ -26,14 +26,14 @@ class PairRows(LedgerPart):
 
     def __init__(self, link: sqlite3.Connection) -> None:
         super().__init__(link)
-        self._searched: WeakValueDictionary[int, Searched] = WeakValueDictionary()
+        self._sought: WeakValueDictionary[int, Sought] = WeakValueDictionary()
 
-    def searched(self, contents: Iterable[str]) -> Searched:
+    def searched(self, contents: Iterable[str]) -> Sought:
         """These are searched for from now on. Hours may lie between that and `compared`: who is forgotten meanwhile was away
         when something came, which this search has passed by.
         """
-        searched = Searched(contents)
-        self._searched[id(searched)] = searched
+        searched = Sought(contents)
+        self._sought[id(searched)] = searched
         return searched
 
     def get(self, a: str, b: str, model: str) -> PairRow | None:
@@ -88,7 +88,7 @@ class PairRows(LedgerPart):
         gone = list(contents)
         for table in ("compared", "deferred"):
             self._link.executemany(f"DELETE FROM {table} WHERE content=?", [(c,) for c in gone])
-        for searched in self._searched.values():
+        for searched in self._sought.values():
             searched.difference_update(gone)
 
     def has(self, a: str, b: str, model: str | None = None) -> bool:
