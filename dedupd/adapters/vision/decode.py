@@ -159,7 +159,7 @@ def decode(
     """Decode the first frame to its end, scaled down as far as both minimal sides (px) allow.
 
     JPEGs are scaled in the DCT domain (libjpeg), others by whole factors. `holds`: also read what else the
-    file holds. `enough`: a smaller long side will do where no pixel is left over. `grey`: colours are not
+    file holds. `enough`: a smaller long side of a JPEG will do where no pixel is left over. `grey`: colours are not
     needed, which halves the cost of a JPEG in all its pixels. Raises Refused.
     """
     try:

@@ -31,21 +31,32 @@ _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
 _ENOUGH = 4 / 3
 """Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
-_CACHE_BYTES = {SIDE: 64 << 20, FINE_SIDE: 60 << 20, _WHOLE_SIDE: 48 << 20}
-"""Bytes of the cache for each size: one large picture takes as much as twenty small ones."""
+_CACHE_BYTES = {SIDE: 32 << 20, FINE_SIDE: 30 << 20, _WHOLE_SIDE: 24 << 20}
+"""Bytes of the cache for each size and thread, for its own pair and a few more: one large picture takes as much as
+twenty small ones."""
 
 
 class PairPictures:
-    """Recently read pictures with their features, so that each is read once for all its pairs. Thread-safe."""
+    """Recently read pictures with their features, so that each is read once for all its pairs and both looks.
+    Thread-safe."""
 
-    def __init__(self) -> None:
-        self._looks = {side: _Recent[align.Prepared](_CACHE_BYTES[side], _cost) for side in (SIDE, FINE_SIDE)}
-        self._wholes = _Recent[Pixels](_CACHE_BYTES[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
+    def __init__(self, threads: int = 2) -> None:
+        """`threads`: how many measure pairs at once."""
+        most = {side: size * threads for side, size in _CACHE_BYTES.items()}
+        self._looks = {side: _Recent[align.Prepared](most[side], _cost) for side in (SIDE, FINE_SIDE)}
+        self._wholes = _Recent[Pixels](most[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """The picture with `content`, read at `path`. Raises Refused, also when the file has other content
         now."""
-        return self._looks[side].get(content, lambda: _prepared(path, content, side))
+
+        def read() -> align.Prepared:
+            both = dict(zip((SIDE, FINE_SIDE), _prepared(path, content), strict=True))
+            for other in both.keys() - {side}:
+                self._looks[other].add(content, both[other])
+            return both[side]
+
+        return self._looks[side].get(content, read)
 
     def whole(self, path: str, content: str) -> Pixels:
         """(H, W) grey levels of the same in all its pixels, up to twice the larger side. Raises Refused."""
@@ -81,6 +92,15 @@ class _Recent(Generic[T]):
         self._make_room(picture)
         return picture
 
+    def add(self, content: str, picture: T) -> None:
+        """Keep it, unless it is here or being read."""
+        mine: Future[T] = Future()
+        mine.set_result(picture)
+        with self._lock:
+            if self._pictures.setdefault(content, mine) is not mine:
+                return
+        self._make_room(picture)
+
     def _make_room(self, picture: T) -> None:
         with self._lock:
             self._bytes += self._cost(picture)
@@ -91,22 +111,21 @@ class _Recent(Generic[T]):
                     self._bytes -= self._cost(self._pictures.pop(content).result())
 
 
-def _prepared(path: str, content: str, side: int) -> align.Prepared:
-    # What the file holds is read once, at the first look.
-    first = side == SIDE
-    enough = 0 if first else round(_ENOUGH * side)
-    read = read_picture(path, content, 2 * side, enough=enough, holds=first)
+def _prepared(path: str, content: str) -> tuple[align.Prepared, align.Prepared]:
+    """For the first look and for the closer one, from one decode."""
+    read = read_picture(path, content, 2 * FINE_SIDE, enough=round(_ENOUGH * FINE_SIDE), holds=True)
     pixels = pixels_of(read.image)
-    small = area_resize(pixels, side)
+    fine = area_resize(pixels, FINE_SIDE)
+    small = area_resize(fine, SIDE)
     # Done here and not where photos are indexed: hashes and vectors hardly change, and every library would be
     # read again.
-    holding = read.holding
-    if first:
-        holding = replace(holding, beyond_srgb=beyond_srgb(small, read.profile))
-    prepared = align.Prepared(in_srgb(small, read.profile), holding, several=read.several)
-    if not first and max(read.image.size) >= min(_WHOLE_SIDE, max(read.width, read.height)):
-        prepared.whole = prepared.grey if small is pixels else align.grey_of(pixels)
-    return prepared
+    holding = replace(read.holding, beyond_srgb=beyond_srgb(small, read.profile))
+    first, close = (
+        align.Prepared(in_srgb(look, read.profile), holding, several=read.several) for look in (small, fine)
+    )
+    if max(read.image.size) >= min(_WHOLE_SIDE, max(read.width, read.height)):
+        close.whole = close.grey if fine is pixels else align.grey_of(pixels)
+    return first, close
 
 
 def _whole(path: str, content: str) -> Pixels:

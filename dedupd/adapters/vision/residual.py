@@ -408,13 +408,13 @@ class Residual:
         # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
         # its hue differs.
         scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
-        gone = both < _LEFT * scale * own
-        inside = _at(np.where(gone, np.sqrt(_dot(left, left)), 0), self._whole)
-        return (
-            float(np.partition(inside, -1 - inside.size // 500)[-1 - inside.size // 500])
-            if inside.size
-            else 0.0
-        )
+        gone = self._whole[_at(both < _LEFT * scale * own, self._whole)]
+        rank = self._whole.size // 500
+        if len(gone) <= rank:
+            return 0.0
+        # Of the others it is 0: many equal numbers take the partition most of its time.
+        there = _at(left, gone)
+        return float(np.partition(np.sqrt(_dot(there, there)), -1 - rank)[-1 - rank])
 
     def tones_alone(self) -> tuple[Tones, Tones]:
         """For a, and for b. Noise, compression, resizing and any curve that keeps levels apart spread both

@@ -69,16 +69,17 @@ def load_small(
     image: ImageFile, file: BinaryIO, short_side: int, long_side: int, *, enough: int = 0, grey: bool = False
 ) -> tuple[Image.Image, bool]:
     """The pixels of `image`, which was opened from `file`, and whether any of it is transparent. `enough`: a smaller long
-    side, down to which both sides may be halved where no pixel is left over; `grey`: a JPEG gives its grey levels alone
-    (L). Raises Refused."""
+    side, down to which both sides of a JPEG may be halved where no pixel is left over; `grey`: a JPEG gives its grey
+    levels alone (L). Raises Refused."""
     coefficients = need_of_coefficients(image)
     if isinstance(image, RawPhoto):
         with _room.taken(need_of(image)):
             image.load_small(short_side, long_side)
+    jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
     factor, scale = _factor(image.width, image.height, short_side, long_side), 1
-    if enough:
+    if enough and jpeg:  # of others, nothing is saved by it
         factor = max(factor, _halvings(image.width, image.height, enough))
-    grey = grey and isinstance(image, JpegImagePlugin.JpegImageFile)
+    grey = grey and jpeg
     if isinstance(image, JpegImagePlugin.JpegImageFile) and (factor > 1 or grey):
         width = image.width
         image.draft("L" if grey else None, (width // factor, image.height // factor))

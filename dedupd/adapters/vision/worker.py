@@ -84,7 +84,8 @@ class WorkerService:
         allow(configure.gpus, configure.gpu_memory_fraction)
         self._blockless = set(configure.blockless)
         jobs, waited_for = configure.jobs, configure.waited_for
-        self._threads = ThreadPoolExecutor(_thread_count(jobs, waited_for=waited_for), "see")
+        self._thread_count = _thread_count(jobs, waited_for=waited_for)
+        self._threads = ThreadPoolExecutor(self._thread_count, "see")
         self._card_decodes = configure.gpu_decode and configure.gpus != "0"
         self._reader_count = _reader_count(jobs, waited_for=waited_for)
         if self._card_decodes:
@@ -146,7 +147,7 @@ class WorkerService:
     def _gallery(self) -> PairPictures:
         from dedupd.adapters.vision.proof import PairPictures
 
-        return PairPictures()
+        return PairPictures(self._thread_count)
 
     def answer(self, request: messages.Request) -> None:
         """Send all replies to one request except its Done."""

@@ -85,7 +85,7 @@ def test_an_unreadable_picture_is_an_error_not_a_measure(tmp_path: Path) -> None
 
 
 def test_a_gallery_forgets_what_it_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(proof._CACHE_BYTES, 400, 4_000_000)
+    monkeypatch.setitem(proof._CACHE_BYTES, 400, 2_000_000)
     gallery = proof.PairPictures()
     contents = []
     for seed in range(6):
@@ -123,6 +123,28 @@ def test_a_picture_that_several_pairs_ask_for_at_once_is_read_once(
         met.wait()
         assert first.result() is second.result()
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(("name", "reads"), [("a.png", 1), ("a.jpg", 2)])
+def test_both_looks_share_one_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reads: int
+) -> None:
+    """Only the wholes of large JPEGs are read for themselves: in grey levels, at half the cost."""
+    photo(size=(3200, 160)).save(tmp_path / name)
+    content = blake3((tmp_path / name).read_bytes()).hexdigest()
+    read, really = list[str](), proof.read_picture
+
+    def counted(path: str, *rest: Any, **more: Any) -> Any:
+        read.append(path)
+        return really(path, *rest, **more)
+
+    monkeypatch.setattr(proof, "read_picture", counted)
+    gallery = proof.PairPictures()
+    for side in (400, 1200):
+        assert gallery.picture(os.fspath(tmp_path / name), content, side).width == side
+    assert len(read) == 1
+    gallery.whole(os.fspath(tmp_path / name), content)
+    assert len(read) == reads
 
 
 def test_a_picture_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
