@@ -51,7 +51,9 @@ class PairPictures:
         now."""
 
         def read() -> align.Prepared:
-            both = dict(zip((SIDE, FINE_SIDE), _prepared(path, content), strict=True))
+            both: dict[int, align.Prepared] = dict(
+                zip((SIDE, FINE_SIDE), _prepared(path, content), strict=True)
+            )
             for other in both.keys() - {side}:
                 self._looks[other].add(content, both[other])
             return both[side]
