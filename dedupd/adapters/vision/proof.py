@@ -31,7 +31,7 @@ _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
 _ENOUGH = 4 / 3
 """Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
-_CACHE_BYTES = {SIDE: 32 << 20, FINE_SIDE: 30 << 20, _WHOLE_SIDE: 24 << 20}
+_CACHE_BYTES = {SIDE: 32 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20}
 """Bytes of the cache for each size and thread, for its own pair and a few more: one large picture takes as much as
 twenty small ones."""
 
