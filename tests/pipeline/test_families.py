@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from dedupd.cli.commands.scan import _print
 from dedupd.core.photo import Candidate
+from dedupd.core.records import DeferredRow
 from dedupd.daemon import jobs
 from dedupd.errors import VisionError
 from dedupd.library import LibraryView, passes
@@ -42,6 +43,15 @@ def family(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         shelf.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
     shelf.library.roots.reconcile()
     shelf.library.passes.ingest()
+
+
+def with_one_unreadable(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> DeferredRow:
+    """The next of a family that is left to compare, which cannot be read."""
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
+    shelf.vision.unreadable.add(row.content)
+    return row
 
 
 def pairs(shelf: Shelf) -> set[tuple[str, str]]:
@@ -396,10 +406,7 @@ def test_a_kill_between_two_photos_leaves_the_month_of_the_first_to_be_grouped(
 def test_what_cannot_be_read_now_is_told_until_it_was_compared_and_no_kill_comes_between(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family(shelf, monkeypatch)
-    shelf.library.grouper.regroup()
-    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
-    shelf.vision.unreadable.add(row.content)
+    row = with_one_unreadable(shelf, monkeypatch)
 
     def killed(*month: object) -> None:
         raise KilledError
@@ -426,10 +433,7 @@ def test_a_daemon_rests_beside_a_photo_that_cannot_be_read(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It asked for it at once again, for ever."""
-    family(shelf, monkeypatch)
-    shelf.library.grouper.regroup()
-    (row,) = shelf.ledger.deferred.next(shelf.vision.model)
-    shelf.vision.unreadable.add(row.content)
+    row = with_one_unreadable(shelf, monkeypatch)
     work_until_it_rests(shelf, rounds=50)
     assert shelf.library.grouper.left()
     bad = {pair for pair in combinations(sorted(shelf.vision.index), 2) if row.content in pair}

@@ -51,12 +51,10 @@ class PairPictures:
         now."""
 
         def read() -> align.Prepared:
-            both: dict[int, align.Prepared] = dict(
-                zip((SIDE, FINE_SIDE), _prepared(path, content), strict=True)
-            )
-            for other in both.keys() - {side}:
-                self._looks[other].add(content, both[other])
-            return both[side]
+            first, close = _prepared(path, content)
+            asked, other = (first, close) if side == SIDE else (close, first)
+            self._looks[FINE_SIDE if side == SIDE else SIDE].add(content, other)
+            return asked
 
         return self._looks[side].get(content, read)
 
