@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from dedupd.bench import others
+from tests.support.programs import python_program
 
 
 @pytest.fixture
@@ -26,8 +26,7 @@ def program(tmp_path: Path, name: str, body: str, monkeypatch: pytest.MonkeyPatc
     """A program of this name on the PATH."""
     path = tmp_path / "bin" / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!{sys.executable}\n{body}")
-    path.chmod(0o755)
+    python_program(path, body)
     monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
 
 

@@ -7,16 +7,15 @@ by each photo, `_edited` and `.mov` beside the original, names that are taken, `
 from __future__ import annotations
 
 import json
-import stat
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PROGRAM = r"""#!{python}
-import json, os, signal, sys, time
+from tests.support.programs import python_program
+
+PROGRAM = r"""import json, os, signal, sys, time
 from pathlib import Path
 
 words = sys.argv[2:]
@@ -149,8 +148,7 @@ class FakePhotos:
     def save(self) -> None:
         """What the program reads."""
         self.program.parent.mkdir(parents=True, exist_ok=True)
-        self.program.write_text(PROGRAM.format(python=sys.executable))
-        self.program.chmod(self.program.stat().st_mode | stat.S_IXUSR)
+        python_program(self.program, PROGRAM.format())
         told = {"photos": [asdict(photo) for photo in self.photos], "killed_after": self.killed_after,
                 "hangs_after": self.hangs_after, "refuses": self.refuses, "old": self.old}  # fmt: skip
         (self.at / "photos.json").write_text(json.dumps(told))
