@@ -141,8 +141,13 @@ class Vision(Protocol):
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
+        sizes: Sequence[int] = (),
     ) -> Iterator[Proposal]:
         """Pairs of each `fresh` content with every content of `among` (None: the whole index).
+
+        `sizes`: of how many contents each month has that stands in `among`, one after another; a pair is of one of them then.
+        Small months are so searched at once. No content is in two of them, and each fresh one is in one.
+
 
         Within `among`: perceptual hash within the candidate radius in any of 8 orientations, or
         cosine at least the model's candidate bar (`bar`, when it has its own; `min_cosine`, if lower). No top-k. Unknown contents are ignored.

@@ -165,9 +165,9 @@ def test_a_lower_threshold_is_what_the_eyes_are_asked_with(
     asked: list[Any] = []
     usual = shelf.vision.propose
 
-    def propose(fresh: Any, among: Any, min_cosine: Any = None, bar: Any = None, spared: Any = None) -> Any:
+    def propose(fresh: Any, among: Any, min_cosine: Any = None, *others: Any) -> Any:
         asked.append(min_cosine)
-        return usual(fresh, among, min_cosine, bar, spared)
+        return usual(fresh, among, min_cosine, *others)
 
     monkeypatch.setattr(shelf.vision, "propose", propose)
     shelf.library.follow(replace(shelf.library.settings, threshold=0.5))

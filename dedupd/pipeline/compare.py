@@ -33,6 +33,9 @@ AT_HAND = 128
 FRESH = 8192
 """Contents searched for at a time. Not sized by time: a look at the whole index costs much the same for one content as
 for so many, and what comes back fits into memory whatever they are."""
+AT_ONCE = 512
+"""Photos of small months that are searched at once: a search takes as long for one as for so many. Fewer than a search keeps
+pairs of each photo."""
 SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
 TOGETHER, TOGETHER_PAIRS = 32, 200_000
@@ -90,14 +93,14 @@ class Comparison:
         stopped; of what it has searched for by then it measures some, and keeps it.
         """
         progress = _ContentsDone(on_progress)
-        parts = self._found(self._searches(months, on_progress, stop), progress, stop)
+        parts = self._found(_at_once(self._searches(months, on_progress, stop)), progress, stop)
         for some in _at_hand(parts):
             if not self._measure(some, progress, stop):
                 return
             yield from (part.month for part in some if part.month)
 
     def _searches(self, months: Sequence[MonthRow], on_progress: Progress, stop: Stop) -> Iterator[_Search]:
-        """Each as things are when those before it are through. Ends early when it was stopped."""
+        """Each as things are when it is asked for. Ends early when it was stopped."""
         for place, row in enumerate(months):
             if stop():
                 return
@@ -149,24 +152,32 @@ class Comparison:
         files = self._ledger.files.live_in_month(root, month)
         return sorted({f.content for f in files if f.content and f.state == FileState.INDEXED})
 
-    def _found(self, searches: Iterable[_Search], progress: _ContentsDone, stop: Stop) -> Iterator[_Part]:
-        """What they find, block by block. Ends early when it was stopped."""
-        for search in searches:
-            lacking = self._restore_index(search.fresh, stop) if search.fresh else set[str]()
+    def _found(
+        self, searches: Iterable[Sequence[_Search]], progress: _ContentsDone, stop: Stop
+    ) -> Iterator[_Part]:
+        """What they find, block by block; of small months at once. Ends early when it was stopped."""
+        for some in searches:
+            fresh = [content for search in some for content in search.fresh]
+            lacking = self._restore_index(fresh, stop) if fresh else set[str]()
             if lacking is None:
                 return
-            progress.begin(len(search.fresh) - len(lacking))
-            for number, part in enumerate(self._proposals(search)):
+            progress.begin(len(fresh) - len(lacking))
+            asked = [search for search in some if search.fresh]
+            for number, part in enumerate(self._proposals(asked)):
                 if number and stop():
                     return
-                pairs, more = self._chosen(part, search)
-                fresh = set(part.fresh) - lacking
-                rules = {
-                    under: [c for c in contents if c in fresh] for under, contents in search.rules.items()
-                }
-                pairs = self._worth_aligning(pairs)
-                yield _Part(place=search.place, rules=rules, pairs=pairs, more=more, searched=search.searched)
-            yield _Part(place=search.place, last=True, month=search.month)
+                for search in asked:
+                    mine = part if len(asked) == 1 else search.of(part)
+                    if mine.fresh:
+                        yield self._part(search, mine, lacking)
+            yield from (_Part(place=search.place, last=True, month=search.month) for search in some)
+
+    def _part(self, search: _Search, part: Proposal, lacking: set[str]) -> _Part:
+        pairs, more = self._chosen(part, search)
+        fresh = set(part.fresh) - lacking
+        rules = {under: [c for c in contents if c in fresh] for under, contents in search.rules.items()}
+        pairs = self._worth_aligning(pairs)
+        return _Part(place=search.place, rules=rules, pairs=pairs, more=more, searched=search.searched)
 
     def _measure(self, parts: Sequence[_Part], progress: _ContentsDone, stop: Stop) -> bool:
         """Measure all their pairs, and note what was compared. False when it was stopped before that."""
@@ -346,11 +357,18 @@ class Comparison:
                 for file in files:
                     self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
 
-    def _proposals(self, search: _Search) -> Iterator[Proposal]:
+    def _proposals(self, searches: Sequence[_Search]) -> Iterator[Proposal]:
         """Block by block, and each in parts that fit into memory."""
-        for start in range(0, len(search.fresh), FRESH):
-            block = search.fresh[start : start + FRESH]
-            yield from self.vision.propose(block, search.among, *self._bars(search))
+        if not searches:
+            return
+        among, sizes = searches[0].among, list[int]()
+        if len(searches) > 1:
+            months = [search.among or () for search in searches]
+            among, sizes = [content for month in months for content in month], list(map(len, months))
+        fresh = [content for search in searches for content in search.fresh]
+        for start in range(0, len(fresh), FRESH):
+            block = fresh[start : start + FRESH]
+            yield from self.vision.propose(block, among, *self._bars(searches[0]), sizes)
 
     def _bars(self, search: _Search) -> tuple[float | None, float | None, float | None]:
         """The person's cosine, the model's own, and the one from which look-alikes of a month are shown as such."""
@@ -487,6 +505,15 @@ class _Search:
     month: tuple[MonthRow, int] | None = None
     """Which is then compared to its end, with its changes as they were counted before."""
 
+    def of(self, found: Proposal) -> Proposal:
+        """What of this was found for its month, when it was searched with others."""
+        fresh, among = set(self.fresh), set(self.among or ())
+        return Proposal(
+            fresh=[content for content in found.fresh if content in fresh],
+            pairs=[pair for pair in found.pairs if pair.a in among],
+            cut=[content for content in found.cut if content in fresh],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
@@ -508,6 +535,23 @@ class _Part:
     @property
     def contents(self) -> int:
         return sum(map(len, self.rules.values()))
+
+
+def _at_once(searches: Iterable[_Search]) -> Iterator[list[_Search]]:
+    """Small months together that have no photo in common."""
+    some, held = list[_Search](), set[str]()
+    for search in searches:
+        new = set(search.among or ()) if search.fresh else set[str]()
+        if some and (search.among is None or len(held) + len(new) > AT_ONCE or not held.isdisjoint(new)):
+            yield some
+            some, held = [], set[str]()
+        some.append(search)
+        held |= new
+        if search.among is None:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _at_hand(parts: Iterable[_Part]) -> Iterator[list[_Part]]:

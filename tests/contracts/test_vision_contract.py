@@ -176,6 +176,15 @@ def test_a_pair_is_proposed_alike_from_either_side_and_in_any_company(studio: St
     assert [(pair.a, pair.b) for pair in everywhere] == [(pair.a, pair.b) for pair in there]
 
 
+def test_months_that_are_searched_at_once_share_no_pair(studio: Studio) -> None:
+    seen = studio.traits(
+        studio.photo("a.jpg", "sea"), studio.photo("b.jpg", "sea", "smaller"), studio.photo("c.jpg", "sea", "frame")
+    )  # fmt: skip
+    a, b, c = (traits.content for traits in seen)
+    parts = studio.vision.propose([a, b, c], [a, c, b], None, None, None, [2, 1])
+    assert {(pair.a, pair.b) for part in parts for pair in part.pairs} == {(min(a, c), max(a, c))}
+
+
 def test_the_next_part_of_all_pairs_can_be_asked_for_after_a_rest(
     worker: VisionWorker, tmp_path: Path
 ) -> None:

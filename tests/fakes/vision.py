@@ -140,8 +140,11 @@ class FakeVision(Vision):
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
+        sizes: Sequence[int] = (),
     ) -> Iterator[Proposal]:
-        pairs = self._pairs(fresh, among)
+        numbers = [number for number, size in enumerate(sizes) for _ in range(size)]
+        months = dict(zip(among or (), numbers, strict=False))
+        pairs = [p for p in self._pairs(fresh, among) if months.get(p.a) == months.get(p.b)]
         for start in range(0, len(fresh), self.at_once):
             part = list(fresh[start : start + self.at_once])
             mine = [p for p in pairs if p.a in part or p.b in part]

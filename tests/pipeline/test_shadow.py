@@ -36,9 +36,10 @@ class Stern(FakeVision):
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
+        sizes: Sequence[int] = (),
     ) -> Iterator[Proposal]:
         self.bars.add(bar)
-        for part in super().propose(fresh, among, min_cosine, bar, spared):
+        for part in super().propose(fresh, among, min_cosine, bar, spared, sizes):
             shown = [pair for pair in part.pairs if pair.hash_distance == 0 or self._shown(pair)]
             yield replace(part, pairs=shown)
 

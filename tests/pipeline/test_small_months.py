@@ -59,14 +59,16 @@ def test_pairs_of_many_months_are_measured_together(shelf: Shelf, together: list
     assert waiting(shelf) == []
 
 
-@pytest.mark.parametrize("at_hand", [1, 5, 1000])
-def test_however_many_are_measured_together_the_groups_are_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_hand: int
+@pytest.mark.parametrize(("at_hand", "at_once"), [(1, 1), (5, 1), (5, 5), (1000, 1000)])
+def test_however_many_are_searched_and_measured_together_the_groups_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_hand: int, at_once: int
 ) -> None:
     """Some of their photos came earlier, or lie in other months too."""
     found: list[object] = []
-    for name, most in (("usual", compare.AT_HAND), ("patched", at_hand)):
-        monkeypatch.setattr(compare, "AT_HAND", most)
+    usual = compare.AT_HAND, compare.AT_ONCE
+    for name, most in (("usual", usual), ("patched", (at_hand, at_once))):
+        monkeypatch.setattr(compare, "AT_HAND", most[0])
+        monkeypatch.setattr(compare, "AT_ONCE", most[1])
         shelf = Shelf(tmp_path / name)
         scenes(shelf, MONTHS[:6], ("1",))
         shelf.library.grouper.regroup()
@@ -173,7 +175,34 @@ def test_whoever_stops_it_again_and_again_loses_nothing(
     assert len(shelf.stars()) == 12
 
 
-def test_people_are_asked_between_any_two_months(shelf: Shelf) -> None:
+def test_months_with_a_photo_in_common_are_not_searched_at_once(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes(shelf, MONTHS[:6])
+    for name in ("1.jpg", "2.jpg"):
+        shelf.path(f"{MONTHS[4]}/again {name}").write_bytes(shelf.path(f"{MONTHS[1]}/{name}").read_bytes())
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    sizes, propose = list[int](), shelf.vision.propose
+
+    def search(*asked: Any) -> Any:
+        if asked[1] is not None:
+            assert len(set(asked[1])) == len(asked[1])
+            sizes.append(len(asked[1]))
+        return propose(*asked)
+
+    monkeypatch.setattr(shelf.vision, "propose", search)
+    shelf.library.grouper.regroup()
+    assert sizes == [8, 6]
+    assert len(shelf.vision.proved) == 6
+
+
+@pytest.mark.parametrize(("at_once", "then"), [(1, "a" * 2 + "am" * 11 + "m"), (512, "a" * 13 + "m")])
+def test_people_are_asked_between_any_two_months(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, at_once: int, then: str
+) -> None:
+    """Also of those that are searched at once."""
+    monkeypatch.setattr(compare, "AT_ONCE", at_once)
     scenes(shelf, MONTHS[:12])
     order: list[str] = []
     propose = shelf.vision.propose
@@ -188,7 +217,7 @@ def test_people_are_asked_between_any_two_months(shelf: Shelf) -> None:
 
     shelf.vision.propose = search  # type: ignore[method-assign]
     shelf.library.grouper.regroup(stop=stop)
-    assert "".join(each[0] for each in order).startswith("a" + "a" + "m" + "am" * 11)
+    assert "".join(each[0] for each in order).startswith(then)
 
 
 def test_a_kill_between_two_of_them_leaves_all_to_be_compared_again(

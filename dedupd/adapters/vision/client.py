@@ -131,13 +131,21 @@ class VisionWorker(Vision):
         min_cosine: float | None = None,
         bar: float | None = None,
         spared: float | None = None,
+        sizes: Sequence[int] = (),
     ) -> Iterator[Proposal]:
         """See `Vision.propose`. Across the whole index (`among` is None) the model's bar for distant photos
         holds."""
         within, waiting = None if among is None else list(among), list(fresh)
         while waiting:
             pairs, end = self._search(
-                messages.Propose(fresh=waiting, among=within, min_cosine=min_cosine, bar=bar, spared=spared)
+                messages.Propose(
+                    fresh=waiting,
+                    among=within,
+                    min_cosine=min_cosine,
+                    bar=bar,
+                    spared=spared,
+                    sizes=list(sizes),
+                )
             )
             left = set(end.left)
             yield Proposal(fresh=[c for c in waiting if c not in left], pairs=pairs, cut=end.cut)

@@ -77,6 +77,7 @@ class Propose(Message, frozen=True):
     bar: float | None
     spared: float | None = None
     after: str | None = None
+    sizes: list[int] = []
 
 
 class Copy(Message, frozen=True):

@@ -139,6 +139,8 @@ class Search:
     """
     after: str | None = None
     """When given ('' at first): all pairs, however many, with the contents after this one, in their order."""
+    sizes: Sequence[int] = ()
+    """Of how many contents each month has that stands in `among`, one after another; (): it is one month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     if others is None:
         rows = index.made(WholeIndex).rows(index, search.fresh)
     else:
-        rows = in_order(index.rows(search.fresh))
+        rows = in_order(_of_these(others, index, search))
     gathered = _Gathered(rows.contents, search)
     if rows.contents:
         taken = gathered.taken if search.after is None else None
@@ -184,6 +186,14 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
     return gathered.found()
+
+
+def _of_these(others: PhotoRows, index: PhotoIndex, search: Search) -> PhotoRows:
+    """The rows of the fresh contents, read again only when not all of them are among the others."""
+    fresh = set(search.fresh)
+    if fresh.issubset(search.among or ()):
+        return others.at(np.array([n for n, c in enumerate(others.contents) if c in fresh], np.intp))
+    return index.rows(search.fresh)
 
 
 def _near_enough(parts: Iterable[_Pairs], gathered: _Gathered, bar: float | None) -> Iterator[_Pairs]:
@@ -217,6 +227,7 @@ class _Gathered:
             twice = np.intersect1d(twice, np.array(list(search.among), "S64"))
         self._twice = np.sort(twice)
         self._counts_twice = _held(self._twice, self._contents)
+        self._month_of = _months(search)
         self._after = None if search.after is None else search.after.encode()
         self._till = b""
         """Where this answer ends when all pairs are too many for it."""
@@ -231,6 +242,10 @@ class _Gathered:
         keep = (ones != pairs.others) & (pairs.fresh < self.taken.covered)
         again = (ones > pairs.others) & self._counts_twice[pairs.fresh] & _held(self._twice, pairs.others)
         keep &= ~again | self._left_out_there(pairs)
+        if self._month_of is not None:
+            names, months = self._month_of
+            one, other = (months[_places(names, some)] for some in (ones, pairs.others))
+            keep &= one == other
         return keep if self._after is None else keep & (pairs.others > self._after)
 
     def _left_out_there(self, pairs: _Pairs) -> NDArray[np.bool_]:
@@ -242,7 +257,7 @@ class _Gathered:
 
     def _places(self, names: NDArray[np.bytes_]) -> Places:
         """The places of those of them that are fresh."""
-        return np.minimum(np.searchsorted(self._contents, names), len(self._contents) - 1)
+        return _places(self._contents, names)
 
     def room_to_lay(self, pairs: _Pairs) -> Places:
         """Those whose small pictures are laid over each other now. The first photos for which there is no room are the
@@ -324,11 +339,25 @@ class _Gathered:
         return _joined([_first_of_each(alike, EACH), _first_of_each(_nearest_first(unlike), LOOK_ALIKES)])
 
 
+def _months(search: Search) -> tuple[NDArray[np.bytes_], Places] | None:
+    """The contents in order, and the number of the month of each; None where there is one month."""
+    if search.among is None or len(search.sizes) < 2:
+        return None
+    names = np.array(list(search.among), "S64")
+    order = np.argsort(names)
+    return names[order], np.repeat(np.arange(len(search.sizes)), search.sizes)[order]
+
+
+def _places(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> Places:
+    """The places of those of them that are among these, that are in order."""
+    return np.minimum(np.searchsorted(names, asked), len(names) - 1)
+
+
 def _held(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> NDArray[np.bool_]:
     """Which of them are among these, that are in order."""
     if not len(names):
         return np.zeros(len(asked), bool)
-    return names[np.minimum(np.searchsorted(names, asked), len(names) - 1)] == asked
+    return names[_places(names, asked)] == asked
 
 
 def _nearness(cosines: NDArray[np.floating[Any]], apart: NDArray[np.float64]) -> NDArray[np.float64]:

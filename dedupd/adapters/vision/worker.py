@@ -273,8 +273,9 @@ class WorkerService:
         if bar is not None and request.min_cosine is not None:
             bar = min(bar, request.min_cosine)
         search = Search(
-            fresh=request.fresh, among=request.among, bar=bar, spared=request.spared, after=request.after
-        )
+            fresh=request.fresh, among=request.among, bar=bar, spared=request.spared, after=request.after,
+            sizes=request.sizes,
+        )  # fmt: skip
         found = propose(self.index, self.insides, self.smalls.of, search)
         for start in range(0, len(found.pairs), _CANDIDATES_AT_ONCE):
             self._pipe.send(messages.Candidates(pairs=found.pairs[start : start + _CANDIDATES_AT_ONCE]))

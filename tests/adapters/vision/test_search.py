@@ -125,6 +125,37 @@ def test_all_pairs_above_the_bar_and_none_below(tmp_path: Path, among: str) -> N
     assert all(earlier != later for earlier, later in pairwise(pairs))
 
 
+@pytest.mark.parametrize("fresh_of_each", [4, 99])
+def test_months_that_are_searched_at_once_are_told_as_if_each_were_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_of_each: int
+) -> None:
+    """Photos of one family lie in several months, by vector, by hash and inside margins."""
+    monkeypatch.setattr(search, "LOOK_ALIKES", 3)
+    index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
+    phashes = far_hashes(90)
+    phashes[::7] = phashes[0]
+    names = store(index, families(90, each=9), phashes)
+    framed = far_hashes(90, seed=1)
+    framed[::5] = framed[0]
+    store(insides, None, framed)
+    months = [names[start::4] for start in range(4)]
+    asked = [month[:fresh_of_each] for month in months]
+    alone = [
+        pair
+        for fresh, month in zip(asked, months, strict=True)
+        for pair in search.propose(
+            index, insides, never_alike, search.Search(fresh=fresh, among=month, bar=BAR, spared=BAR)
+        ).pairs
+    ]
+    at_once = search.Search(
+        fresh=[name for fresh in asked for name in fresh], among=[name for month in months for name in month],
+        bar=BAR, spared=BAR, sizes=[len(month) for month in months],
+    )  # fmt: skip
+    told = search.propose(index, insides, never_alike, at_once).pairs
+    assert {pair.unlike for pair in told} == {False, True}
+    assert sorted(told, key=repr) == sorted(alone, key=repr)
+
+
 def test_a_lower_bar_only_adds_pairs(tmp_path: Path) -> None:
     index = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS)
     names = store(index, families(60), far_hashes(60))
