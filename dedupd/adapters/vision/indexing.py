@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.embedders.base import Embedder, TakesMuch
-from dedupd.adapters.vision.file_reading import DecodedFile, OpenFile, from_disk, read_file
+from dedupd.adapters.vision.file_reading import DecodedFile, OpenFile, Preparing, from_disk, read_file
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
@@ -100,8 +100,10 @@ class Ingester:
         send: Send,
         open_file: OpenFile = from_disk,
         pool: Callable[[], ReaderPool | None] = lambda: None,
+        preparing: Callable[[], Preparing | None] | None = None,
     ) -> None:
-        """`pool`: processes that read when there are many files; None: the threads `decoders` do it."""
+        """`pool`: processes that read when there are many files; None: the threads `decoders` do it. `preparing`: what makes the
+        embedder's pictures when it need not be waited for."""
         self._index = index
         self._insides = insides
         self._smalls = smalls
@@ -112,6 +114,7 @@ class Ingester:
         self._send = send
         self._open_file = open_file
         self._pool = pool
+        self._preparing = preparing or embedder
 
     def ingest(self, files: Iterable[messages.FileToRead]) -> None:
         """Answer every file with FileIngested, in the order they get ready."""
@@ -126,7 +129,7 @@ class Ingester:
             return read_file(
                 file,
                 self._index.holds,
-                self._embedder,
+                self._preparing,
                 self._model,
                 lambda: self._send(begun),
                 self._open_file,
@@ -137,7 +140,7 @@ class Ingester:
     def _read(self, file: messages.FileToRead) -> DecodedFile:
         alive = messages.Begun(key=file.key)
         return read_file(
-            file, self._index.holds, self._embedder, self._model, lambda: self._send(alive), self._open_file
+            file, self._index.holds, self._preparing, self._model, lambda: self._send(alive), self._open_file
         )
 
     def _have_read(self, file: messages.FileToRead, readers: Readers) -> DecodedFile:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dedupd.adapters.vision import small
 from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_over_stdio
@@ -39,7 +38,7 @@ from dedupd.adapters.vision.reader_messages import (
 )  # fmt: skip
 from dedupd.adapters.vision.refused import Refused
 from dedupd.adapters.vision.room import ROOM
-from dedupd.adapters.vision.shapes import picture
+from dedupd.adapters.vision.shapes import ShapedPictures
 
 _LIBRARIES = 1 << 30
 """Bytes of address space beside those that pictures are granted."""
@@ -100,16 +99,6 @@ class _SharedRoom:
             self._worker.tell(LeaveRoom(size=need))
 
 
-class _ShapedPictures:
-    """Resizes pictures for the embedder, which is in the worker."""
-
-    def __init__(self, shape: Shape, side: int) -> None:
-        self._shape, self.side = shape, side
-
-    def prepare(self, image: Image.Image) -> NDArray[Any]:
-        return picture(image, self._shape)
-
-
 def main() -> None:
     """Serve until stdin closes."""
     limit_itself(ROOM + _LIBRARIES)
@@ -120,7 +109,7 @@ def main() -> None:
     if said.card:
         _use(said.card)
     small.share_room(_SharedRoom(worker))
-    pictures = None if said.shape is None else _ShapedPictures(Shape(**said.shape), said.side)
+    pictures = None if said.shape is None else ShapedPictures(Shape(**said.shape), said.side)
     worker.tell(StillReading())
     while True:
         worker.wait_for_order()

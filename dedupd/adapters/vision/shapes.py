@@ -31,6 +31,16 @@ def picture(image: Image.Image, shape: Shape) -> NDArray[np.uint8]:
     )
 
 
+class ShapedPictures:
+    """Resizes pictures for an embedder that is elsewhere, or not loaded yet."""
+
+    def __init__(self, shape: Shape, side: int) -> None:
+        self._shape, self.side = shape, side
+
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        return picture(image, self._shape)
+
+
 def shape_of(embedder: Embedder) -> Shape | None:
     """How its pictures are made; None: in a way of its own, so that it can only run where the photos are."""
     random = np.random.default_rng(0)

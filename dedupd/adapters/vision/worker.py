@@ -27,7 +27,8 @@ from dedupd.errors import DedupdError
 
 if TYPE_CHECKING:
     from dedupd.adapters.index.lance import PhotoIndex
-    from dedupd.adapters.vision.embedders.base import Embedder
+    from dedupd.adapters.vision.embedders.base import Embedder, Shape
+    from dedupd.adapters.vision.file_reading import Preparing
     from dedupd.adapters.vision.indexing import Ingester, ReaderPool
     from dedupd.adapters.vision.proof import PairPictures
     from dedupd.adapters.vision.small_files import SmallFiles
@@ -113,7 +114,23 @@ class WorkerService:
 
         return SmallFiles(self._index_dir, self.ready.recipe)
 
+    @cached_property
+    def _shape(self) -> Shape | None:
+        """What is known of the embedder while it is not loaded: photos are decoded meanwhile."""
+        from dedupd.adapters.vision.embedders.registry import known_shape
+
+        return known_shape(self.model) if self._remote is None else None
+
+    def _preparing(self) -> Preparing | None:
+        if self._shape is None:
+            return self.embedder()
+        from dedupd.adapters.vision.shapes import ShapedPictures
+
+        return ShapedPictures(self._shape, self._shape.side)
+
     def _dimensions(self) -> int:
+        if self._shape is not None:
+            return self._shape.dimensions
         embedder = self.embedder()
         return embedder.dimensions if embedder else 0
 
@@ -192,7 +209,7 @@ class WorkerService:
 
             return Ingester(
                 self.index, self.insides, self.smalls, self.embedder, self.model.id, self._batch_size, self._threads,
-                self._pipe.send, pool=lambda: self._reader_pool,
+                self._pipe.send, pool=lambda: self._reader_pool, preparing=self._preparing,
             )  # fmt: skip
 
     @cached_property

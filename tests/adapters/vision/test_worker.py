@@ -352,6 +352,17 @@ def test_a_name_tells_what_sees_without_a_worker_and_the_worker_says_the_same(
     vision.rest()
 
 
+def test_a_model_is_loaded_for_photos_that_were_decoded(tmp_path: Path) -> None:
+    """Neither for a new index nor for a photo that is still to be decoded."""
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
+    vision = make(tmp_path, embedder="lite0")
+    (answer,) = vision.ingest([request(0, tmp_path / "cut.jpg")])
+    assert isinstance(answer.result, Unreadable)
+    assert vision.missing(["f" * 64]) == ["f" * 64]
+    vision.rest()
+    assert not list(tmp_path.rglob("*.onnx"))
+
+
 def test_a_worker_that_started_before_an_extra_came_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

