@@ -200,8 +200,12 @@ class Comparison:
             # Also of a photo that could not be read: with which others it was not compared nothing else tells.
             later = [c for c in contents if c in unproven or c in part.more]
             self._ledger.deferred.add(later, part.place, self._model, rules)
-            if self._family and self._family.is_of(part.place, later):
+            if self._family and self._family.is_of(part.place, [c for c in contents if c in part.more]):
                 self._family = None  # it was away, and the search has passed by what came meanwhile
+
+    def give_up_family(self) -> None:
+        """Nothing is left to compare: what was begun is of photos that are gone."""
+        self._family = None
 
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
@@ -215,7 +219,8 @@ class Comparison:
             self._family = None  # a search for what the index lost meanwhile would find nothing
         while (ended := self._compare_deferred_some(rules, stop)) is not None:
             done = done or ended
-            if stop() or self._clock.monotonic() >= until:
+            # While none came to its end, no month is grouped again, after which it would go on.
+            if stop() or (done and self._clock.monotonic() >= until):
                 break
         return done
 

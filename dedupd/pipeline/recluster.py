@@ -98,6 +98,7 @@ class Grouper:
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
         if not self.left():
+            self._comparison.give_up_family()
             return False
         try:
             return self._comparison.compare_deferred(stop, seconds)

@@ -210,7 +210,9 @@ def test_a_photo_that_left_and_came_back_meanwhile_meets_what_came_while_it_was_
         shelf.look()
 
     if within:
-        shelf.library.grouper.compare_deferred(at(2, come_and_go))
+        assert shelf.library.grouper.compare_deferred(at(2, come_and_go), seconds=0), (
+            "it goes on without delay"
+        )
     else:
         for _ in range(2):
             shelf.library.grouper.compare_deferred(lambda: True)
@@ -219,6 +221,46 @@ def test_a_photo_that_left_and_came_back_meanwhile_meets_what_came_while_it_was_
         shelf.library.grouper.compare_deferred()
     (new,) = (c for c, shown in shelf.vision.index.items() if shown["scene"] == "bridge")
     assert tuple(sorted((gone, new))) in pairs(shelf)
+
+
+def test_a_month_grouped_again_with_a_photo_that_cannot_be_read_begins_no_search_anew(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, searched: list[int]
+) -> None:
+    whole_family(shelf, monkeypatch)
+    monkeypatch.setattr(families, "OTHERS", PHOTOS)
+    for _ in range(3):
+        shelf.library.grouper.compare_deferred(lambda: True)
+    unreadable = sorted(shelf.vision.index)[-2]
+    shelf.vision.unreadable.add(unreadable)
+    shelf.ledger.pairs.forget_compared([unreadable])
+    shelf.ledger.months.mark_changed(shelf.row.id, "2024-06", shelf.clock.now())
+    shelf.library.grouper.regroup()
+    shelf.vision.unreadable.clear()
+    while shelf.library.grouper.left():
+        shelf.library.grouper.compare_deferred()
+        shelf.clock.advance(compare.SET_ASIDE_SECONDS + 1)
+    assert searched[:5] == [0, 1, 2, 3, 4]
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def test_nothing_is_held_of_a_family_that_is_gone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_family(shelf, monkeypatch)
+    usual, held = shelf.vision.candidates, [0]
+
+    def candidates(*asked: Any) -> Iterator[list[Candidate]]:
+        held[0] += 1
+        try:
+            for part in usual(*asked):
+                yield from ([pair] for pair in part)
+        finally:
+            held[0] -= 1
+
+    monkeypatch.setattr(shelf.vision, "candidates", candidates)
+    shelf.library.grouper.compare_deferred(lambda: True)
+    assert held == [1]
+    monkeypatch.setattr(shelf.library.grouper, "left", lambda: 0)
+    assert not shelf.library.grouper.compare_deferred()
+    assert held == [0]
 
 
 def test_whoever_comes_in_between_may_go_on_with_it(

@@ -44,6 +44,9 @@ _NOISE = 1.0
 """Added to each spread, in grey levels of all cells together, so that a window of one colour correlates with
 nothing."""
 _TILE = 64
+"""Pictures of which the windows are in memory at a time."""
+_AT_ONCE = 1024
+"""Pictures that are looked at with four bytes a pixel at a time."""
 
 Plane = NDArray[np.float32]
 Band = Callable[[Plane], Plane]
@@ -76,13 +79,19 @@ def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
-    passed = ~(ones.usable()[left] & others.usable()[right])
+    passed = ~(_usable(ones)[left] & _usable(others)[right])
     for way in _ways(ones, others, left, right):
         asked = np.flatnonzero(~passed)
         for pairs, shape in way.by_shape(asked):
-            for some, alike in _alike(way, pairs, shape):
-                passed[some] = alike.max(axis=(0, 2)) >= BAR
+            for some, highest in _highest(way, pairs, shape):
+                passed[some] = highest >= BAR
     return passed
+
+
+def _usable(pictures: GreyPictures) -> NDArray[np.bool_]:
+    parts = (slice(at, at + _AT_ONCE) for at in range(0, len(pictures.shapes), _AT_ONCE))
+    found = [GreyPictures(pixels=pictures.pixels[p], shapes=pictures.shapes[p]).usable() for p in parts]
+    return np.concatenate(found) if found else np.empty(0, bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +162,7 @@ def _ways(ones: GreyPictures, others: GreyPictures, left: Places, right: Places)
 def _alike(way: _Way, pairs: Places, shape: int, band: Band | None = None) -> Iterator[tuple[Places, Plane]]:
     """Some of the pairs, all with one whole, and (W, S, 4) correlations of its windows with the part in four
     orientations; added to those of what `band` lets through."""
-    at, of = way.at[pairs], way.of[pairs]
-    order = np.argsort(at, kind="stable")
-    holders, starts = np.unique(at[order], return_index=True)
-    ends = [*starts[1:], len(at)]
-    parts, which = np.unique(of, return_inverse=True)
+    order, holders, starts, ends, parts, which = _held(way, pairs)
     small = way.part.pixels[parts].astype(np.float32)
     views = [_views(small, each, turned=way.turned) for each in ((None, band) if band else (None,))]
     for first in range(0, len(holders), _TILE):
@@ -175,6 +180,59 @@ def _alike(way: _Way, pairs: Places, shape: int, band: Band | None = None) -> It
             if band:
                 alike += fine @ views[1][which[some]].reshape(-1, CELLS * CELLS).T
             yield pairs[some], alike.reshape(len(seen), -1, 4)
+
+
+def _held(way: _Way, pairs: Places) -> tuple[Places, Places, Places, Places, Places, Places]:
+    """The pairs in the order of their wholes; the wholes, and where the pairs of each begin and end; the parts, and which
+    of them belongs to each pair."""
+    at, of = way.at[pairs], way.of[pairs]
+    order = np.argsort(at, kind="stable")
+    holders, starts = np.unique(at[order], return_index=True)
+    parts, which = np.unique(of, return_inverse=True)
+    return order, holders, starts, np.append(starts[1:], len(at)), parts, which
+
+
+def _highest(way: _Way, pairs: Places, shape: int) -> Iterator[tuple[Places, Plane]]:
+    """Some of the pairs, all with one whole, and (S,) the highest of the correlations that `_alike` finds.
+
+    A picture is the sum of four: even or odd from top to bottom, and from left to right. Mirrored, some of them change
+    their sign. So a fourth of the products tells all four orientations.
+    """
+    order, holders, starts, ends, parts, which = _held(way, pairs)
+    slices = (parts[at : at + _AT_ONCE] for at in range(0, len(parts), _AT_ONCE))
+    each = [_four_of(way.part.pixels[some], turned=way.turned) for some in slices]
+    views = np.concatenate(each, axis=1)
+    for first in range(0, len(holders), _TILE):
+        tile = slice(first, first + _TILE)
+        windows = _folded_windows_of(way.whole.pixels[holders[tile]].astype(np.float32), shape)
+        for seen, start, end in zip(windows, starts[tile], ends[tile], strict=True):
+            some = order[start:end]
+            even, across, down, odd = np.matmul(seen, views[:, which[some]].transpose(0, 2, 1))
+            yield pairs[some], _of_four(even, across, down, odd).max(axis=0)
+
+
+def _of_four(even: Plane, across: Plane, down: Plane, odd: Plane) -> Plane:
+    """The highest of even ± across ± down ± odd, where the last sign is the product of the others. Overwrites them."""
+    one = np.abs(across + down)
+    one += even
+    one += odd
+    across -= down
+    np.abs(across, out=across)
+    across += even
+    across -= odd
+    return np.maximum(one, across, out=one)
+
+
+def _four_of(pixels: NDArray[np.uint8], *, turned: bool) -> Plane:
+    """(4, N, CELLS² / 4) of each picture, as a unit vector, how much is even, odd from left to right, odd from top to bottom,
+    odd in both ways; `turned`: after a quarter turn."""
+    cells, half = _areas(0.0, 1.0), CELLS // 2
+    small = np.matmul(np.matmul(cells, pixels.astype(np.float32)), cells.T)
+    if turned:
+        small = small.transpose(0, 2, 1)
+    unit = _unit(small.reshape(len(pixels), -1)).reshape(-1, CELLS, CELLS)
+    four = np.matmul(np.matmul(_FOLD, unit), _FOLD.T).reshape(-1, 2, half, 2, half)
+    return four.transpose(1, 3, 0, 2, 4).reshape(4, len(pixels), half * half)
 
 
 def _shift(shape: int, band: Band | None) -> float:
@@ -209,6 +267,36 @@ def _windows_of(pictures: Plane, shape: int, shift: float) -> tuple[Plane, Plane
     squares = np.einsum("nwc,nwc->nw", windows, windows)
     squares -= windows.shape[2] * windows.mean(axis=2) ** 2
     return windows, 1 / (np.sqrt(np.maximum(squares, 0)) + _NOISE)
+
+
+def _folded_windows_of(pictures: Plane, shape: int) -> Plane:
+    """(N, 4, W, CELLS² / 4) the same windows as `_four_of` divides a picture, each with a spread of one."""
+    half, sizes = CELLS // 2, _folded_windows(shape)
+    counts = [(len(rows) // CELLS) * (len(columns) // CELLS) for rows, columns in sizes]
+    windows = np.empty((len(pictures), 2, 2, sum(counts), half, half), np.float32)
+    start = 0
+    for (rows, columns), count in zip(sizes, counts, strict=True):
+        high, wide = len(rows) // CELLS, len(columns) // CELLS
+        seen = np.matmul(rows, np.matmul(pictures, columns.T)).reshape(-1, high, 2, half, wide, 2, half)
+        into = windows[:, :, :, start : start + count].reshape(-1, 2, 2, high, wide, half, half)
+        into[...] = seen.transpose(0, 2, 5, 1, 4, 3, 6)
+        start += count
+    found = windows.reshape(len(pictures), 4, -1, half * half)
+    squares = np.einsum("npwc,npwc->nw", found, found)
+    # Their mean is what is even alone: each of these cells stands for four, and is twice as large as their mean.
+    squares -= (found[:, 0] @ np.full(half * half, 2 / CELLS, np.float32)) ** 2
+    found /= (np.sqrt(np.maximum(squares, 0)) + _NOISE)[:, None, :, None]
+    return found
+
+
+@lru_cache(64)
+def _folded_windows(shape: int) -> list[tuple[Plane, Plane]]:
+    """The matrices of `_windows`, which then divide what they cut out as `_four_of` does."""
+
+    def folded(cells: Plane) -> Plane:
+        return np.matmul(_FOLD, cells.reshape(-1, CELLS, SIDE)).reshape(-1, SIDE)
+
+    return [(folded(rows), folded(columns)) for rows, columns in _windows(shape, _SHIFT)]
 
 
 @lru_cache(64)
@@ -265,3 +353,14 @@ def _areas(start: float, end: float) -> Plane:
 def _unit(rows: Plane) -> Plane:
     centred = rows - rows.mean(axis=-1, keepdims=True)
     return np.asarray(centred / (np.linalg.norm(centred, axis=-1, keepdims=True) + _NOISE), np.float32)
+
+
+def _fold() -> Plane:
+    """(CELLS, CELLS) what is even in a line of cells, then what is odd."""
+    half = np.eye(CELLS // 2, dtype=np.float32)
+    even = np.hstack([half, half[:, ::-1]])
+    odd = np.hstack([half, -half[:, ::-1]])
+    return np.asarray(np.vstack([even, odd]) / np.sqrt(2), np.float32)
+
+
+_FOLD = _fold()

@@ -8,6 +8,7 @@ Worker process only. Shapes: F photos asked about.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,18 @@ class Taken:
             whole.cover(int(places[photos]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """When a photo has so many pairs that it takes less time to compute all its products than to choose among them."""
+
+    least: int
+    """More pairs than these,"""
+    share: int
+    """and than one in so many rows."""
+    most: int
+    """Photos in a crowd that are answered for at a time."""
+
+
 class Nearest:
     """Of each photo the pairs with the highest nearness, at most `most`."""
 
@@ -86,6 +99,7 @@ class Nearest:
         """(F,) A pair that is less near is not among them; -inf: there is still room."""
         self.covered = photos
         self._most = most
+        self._met = np.zeros(photos, np.intp)
         # The shorter one is sorted in a tenth of the time.
         self._dtype = np.uint16 if photos <= 1 << 16 else np.uint32
         self._parts: list[tuple[NDArray[Any], ...]] = []
@@ -94,7 +108,25 @@ class Nearest:
     def crowded(self) -> Places:
         """Photos of which pairs were left out, once all were added."""
         self._choose()
-        return np.flatnonzero(self.least[: self.covered] > -np.inf)
+        return np.flatnonzero(np.isfinite(self.least[: self.covered]))
+
+    def meet(self, photos: Places, pairs: Places, among: int, crowd: Crowd) -> NDArray[np.bool_]:
+        """So many more pairs of these photos, among so many rows, are to be added. Returns which of the photos are in a crowd:
+        nothing more is added of these, and what was is dropped, because their nearest are chosen in another way."""
+        self._met[photos] += pairs
+        many = self._met[photos] > max(crowd.least, among // crowd.share)
+        self.least[photos[many]] = np.inf
+        crowded = np.flatnonzero(self.least[: self.covered] == np.inf)
+        if len(crowded) > crowd.most:
+            self.covered = int(crowded[crowd.most])
+        return many
+
+    def in_crowd(self) -> Places:
+        """The photos in a crowd; from now on their pairs are added again."""
+        self._choose()
+        photos = np.flatnonzero(self.least[: self.covered] == np.inf)
+        self.least[self.least == np.inf] = -np.inf
+        return photos
 
     def add(self, photos: Places, nearness: NDArray[Any], *columns: NDArray[Any]) -> None:
         """Pairs of these photos, with what is to be kept of them: first what tells them apart."""
@@ -134,6 +166,8 @@ class Nearest:
         if not self._parts:
             return
         photos, near, *columns = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        if len(there := np.flatnonzero(self.least[photos] < np.inf)) < len(photos):
+            photos, near, *columns = (column[there] for column in (photos, near, *columns))
         order = np.argsort(photos, kind="stable")
         counts = np.bincount(photos, minlength=self.covered)[: self.covered]
         ends = np.cumsum(counts)
@@ -141,17 +175,18 @@ class Nearest:
         keep[: ends[-1]] = True
         for photo in np.flatnonzero(counts > self._most):
             mine = order[ends[photo] - counts[photo] : ends[photo]]
-            first = self._first(near[mine], columns[0][mine])
+            first, self.least[photo] = self._first(near[mine], columns[0][mine])
             keep[ends[photo] - counts[photo] : ends[photo]] = first
-            self.least[photo] = near[mine[first]].min()
         order = order[keep]
         self._parts = [tuple(column[order] for column in (photos, near, *columns))]
         self._count = self._kept = len(order)
 
-    def _first(self, near: NDArray[np.float32], names: NDArray[Any]) -> NDArray[np.bool_]:
-        """The nearest; of equally near ones those with the first names."""
-        last = np.partition(near, -self._most)[-self._most]
-        first = near > last
-        equal = np.flatnonzero(near == last)
-        first[equal[np.argsort(names[equal], kind="stable")][: self._most - int(first.sum())]] = True
-        return first
+    def _first(self, near: NDArray[np.float32], names: NDArray[Any]) -> tuple[NDArray[np.bool_], np.float32]:
+        """The nearest, and how near the last of them is; of equally near ones those with the first names."""
+        at = len(near) - self._most
+        last = np.partition(near, at)[at]
+        first = near >= last
+        if more := np.count_nonzero(first) - self._most:
+            equal = np.flatnonzero(near == last)
+            first[equal[np.argsort(names[equal], kind="stable")][-more:]] = False
+        return first, last

@@ -28,7 +28,7 @@ from dedupd.adapters.vision.coarse import GreyPictures, may_be_copies
 from dedupd.adapters.vision.found_before import Measured
 from dedupd.adapters.vision.hash_join import distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Nearest, Taken
+from dedupd.adapters.vision.nearest import BY_BOUND, IN_MONTH, LOOKED_AT, ONE_MOMENT, Crowd, Nearest, Taken
 from dedupd.adapters.vision.overlay import may_lie_over
 from dedupd.adapters.vision.whole_index import Chosen, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
@@ -59,10 +59,16 @@ takes some 200 bytes on the way."""
 _DENSE = 20
 """When more than one pair in so many is needed of some rows, all of them are multiplied as matrices."""
 
-_CROWDED = 1024
+_CROWDED = 2048
 """Photos in large families that are answered for at a time: people wait for the end of it."""
 
-_GATHERED = 512
+_AT_THE_EDGE = 32
+"""Pairs of one photo, beside the nearest, that may be among them by their exact cosines."""
+
+_FIRST_OF_ALL = 512
+"""Rows that all photos of a crowd are compared with first."""
+
+_GATHERED = 256
 """Pairs whose vectors are copied together: what fits into a processor's cache."""
 
 AT_ONCE = 20_000
@@ -79,7 +85,7 @@ them."""
 _LAID = 1 << 15
 """Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: with more, fewer photos
 are answered for, because people may wait for its end."""
-_SMALLS = 4096
+_SMALLS = 1 << 15
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
 Places = NDArray[np.intp]
@@ -174,7 +180,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     if rows.contents:
         taken = gathered.taken if search.after is None else None
         if others is None:
-            parts = _anywhere(index, rows, search.bar, taken)
+            parts = _anywhere(index, rows, search.bar, taken, smalls if search.spared is None else None)
         else:
             parts = _within(rows, others, search.bar, taken)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
@@ -209,8 +215,9 @@ def _together(parts: Iterable[_Pairs], least: int) -> Iterator[_Pairs]:
         waiting.append(part)
         count += len(part.fresh)
         if count >= least:
-            yield _joined(waiting)
-            waiting, count = [], 0
+            joined, waiting, count = _joined(waiting), [], 0
+            yield joined
+            del joined
     if waiting:
         yield _joined(waiting)
 
@@ -348,12 +355,12 @@ def _months(search: Search) -> tuple[NDArray[np.bytes_], Places] | None:
     return names[order], np.repeat(np.arange(len(search.sizes)), search.sizes)[order]
 
 
-def _places(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> Places:
+def _places(names: NDArray[Any], asked: NDArray[Any]) -> Places:
     """The places of those of them that are among these, that are in order."""
     return np.minimum(np.searchsorted(names, asked), len(names) - 1)
 
 
-def _held(names: NDArray[np.bytes_], asked: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+def _held(names: NDArray[Any], asked: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of them are among these, that are in order."""
     if not len(names):
         return np.zeros(len(asked), bool)
@@ -422,12 +429,19 @@ def _by_vectors_alone(pairs: _Pairs) -> Places:
 
 def _pass(test: SmallTest, pairs: _Pairs, rows: PhotoRows, smalls: Smalls) -> NDArray[np.bool_]:
     """(P,) which of the pairs pass a test of their small pictures."""
-    found = np.empty(len(pairs.fresh), bool)
-    if not len(found):
-        return found
     ones, left = np.unique(pairs.fresh, return_inverse=True)
     others, right = np.unique(pairs.others, return_inverse=True)
-    mine = smalls([rows.contents[int(place)] for place in ones])
+    return _passing(test, [rows.contents[int(place)] for place in ones], left, others, right, smalls)
+
+
+def _passing(
+    test: SmallTest, ones: Sequence[str], left: Places, others: NDArray[np.bytes_], right: Places, smalls: Smalls
+) -> NDArray[np.bool_]:  # fmt: skip
+    """(P,) which of the pairs ones[left], others[right] pass."""
+    found = np.empty(len(left), bool)
+    if not len(found):
+        return found
+    mine = smalls(ones)
     order = np.argsort(right, kind="stable")
     for start in range(0, len(others), _SMALLS):
         theirs = smalls([name.decode() for name in others[start : start + _SMALLS]])
@@ -534,19 +548,21 @@ def _within(rows: PhotoRows, others: PhotoRows, bar: float | None, taken: Taken 
         )  # fmt: skip
 
 
-def _anywhere(index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Taken | None) -> Iterator[_Pairs]:
+def _anywhere(
+    index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Taken | None, smalls: Smalls | None
+) -> Iterator[_Pairs]:
     """Pairs with the whole index. When a backfill has compared its rows with each other, only the others are
     searched."""
     known = index.near_pairs
     if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
-        yield from _across(index, index.made(WholeIndex), rows, bar, taken)
+        yield from _across(index, index.made(WholeIndex), rows, bar, taken, smalls)
         return
     covered = known.covers(rows.contents)
     if len(places := np.flatnonzero(~covered)):
         some, part = rows.at(places), None if taken is None else taken.at(places)
         if taken is not None:  # what the others will find is not known yet: these are not left to them
             taken.reach[covered] = np.inf
-        for pairs in _across(index, index.made(WholeIndex), some, bar, part):
+        for pairs in _across(index, index.made(WholeIndex), some, bar, part, smalls):
             yield replace(pairs, fresh=places[pairs.fresh])
         if taken is not None:
             taken.reach[covered] = -np.inf
@@ -590,13 +606,16 @@ def _at_one_moment(parts: Iterable[_Pairs]) -> Iterator[_Pairs]:
 
 
 def _across(
-    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None
-) -> Iterator[_Pairs]:
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None, smalls: Smalls | None
+) -> Iterator[_Pairs]:  # fmt: skip
     """The whole index: first hashes, heads and clocks exclude most pairs, then the vectors of the remaining
-    few are compared. What was found before is not looked for again."""
+    few are compared. What was found before is not looked for again.
+
+    `smalls`: of what only vectors propose not all is told, but what may be copies by these small pictures.
+    """
     before, places = whole.found_before(bar), whole.places(rows.contents)
     left = before.left()
-    few = _FewOfEach(whole, rows, bar, taken)
+    few = _FewOfEach(whole, rows, bar, taken, smalls)
     if left is not None:
         yield few.of(before.of(places))
     found, count = list[Measured](), 0
@@ -628,8 +647,15 @@ def _across(
 class _FewOfEach:
     """Lets through what hashes propose, and of what only vectors propose the nearest of each photo, once all were seen."""
 
-    def __init__(self, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None) -> None:
-        self._whole, self._rows, self._bar, self._taken = whole, rows, bar, taken
+    def __init__(
+        self,
+        whole: WholeIndex,
+        rows: PhotoRows,
+        bar: float | None,
+        taken: Taken | None,
+        smalls: Smalls | None,
+    ) -> None:
+        self._whole, self._rows, self._bar, self._taken, self._smalls = whole, rows, bar, taken, smalls
         self._nearest = Nearest(len(rows.contents), LOOKED_AT)
 
     def of(self, found: Measured) -> _Pairs:
@@ -651,9 +677,37 @@ class _FewOfEach:
         """The nearest of all that waited."""
         if self._taken is not None:
             self._taken.note(self._nearest, 2 * _ROUNDING)
+        passed, start = self._alike(), 0
         for fresh, other, distances, cosines in self._nearest.parts():
             some = Measured(fresh=fresh, other=other.astype(np.intp), distances=distances, cosines=cosines)
+            if passed is not None:
+                some = some.where(passed[start : start + len(fresh)])
+            start += len(fresh)
             yield _as_pairs(self._whole, self._rows, some)
+
+    def _alike(self) -> NDArray[np.bool_] | None:
+        """Which of them may be copies by their small pictures, None: any. All at once, because what takes most of the time is
+        done for each picture once; and a pair of two that are asked about is met from both sides."""
+        whole, parts = self._whole, list(self._nearest.parts())
+        if self._smalls is None or not parts:
+            return None
+        mine = whole.places(self._rows.contents)
+        one = np.concatenate([mine[fresh] for fresh, *_ in parts])
+        other = np.concatenate([other.astype(np.intp) for _, other, *_ in parts])
+        passed = np.abs(whole.captured[one] - whole.captured[other]) <= ONE_MOMENT_SECONDS
+        asked = np.flatnonzero(~passed)
+        one, other = one[asked], other[asked]
+        turned = (one > other) & _held(np.sort(mine), other)
+        one[turned], other[turned] = other[turned], one[turned]
+        pairs, which = np.unique(one * len(whole) + other, return_inverse=True)
+        (ones, left), (others, right) = (
+            np.unique(s, return_inverse=True) for s in np.divmod(pairs, len(whole))
+        )
+        names = [name.decode() for name in whole.contents(ones)]
+        passed[asked] = _passing(may_be_copies, names, left, whole.contents(others), right, self._smalls)[
+            which
+        ]
+        return passed
 
 
 def _measured(
@@ -665,7 +719,7 @@ def _measured(
     taken: Taken | None,
     least: Least,
 ) -> Iterator[Measured]:
-    for met in _met_across(whole, rows, bar, left, taken, least):
+    for met in _met_across(index, whole, rows, bar, left, taken, least):
         waiting, count = list[NDArray[np.int64]](), 0
         for fresh, other in met:
             # NaN, not known, counts
@@ -686,17 +740,32 @@ def _distinct(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _met_across(
-    whole: WholeIndex, rows: PhotoRows, bar: float | None, left: Chosen | None, taken: Taken | None, least: Least
-) -> Iterator[Iterator[tuple[Places, Places]]]:  # fmt: skip
+    index: PhotoIndex,
+    whole: WholeIndex,
+    rows: PhotoRows,
+    bar: float | None,
+    left: Chosen | None,
+    taken: Taken | None,
+    least: Least,
+) -> Iterator[Iterator[tuple[Places, Places]]]:
     """Pairs that may be within the bars: those to be measured together."""
     nearest = None if taken is None else Nearest(len(rows.contents), BY_BOUND)
     by_vector: Iterable[tuple[NDArray[Any], ...]] = ()
+    crowded = np.empty(0, np.intp)
     if bar is not None and nearest is not None:
-        whole.take_near_by_vector(rows, bar, left, nearest)
+        crowd = Crowd(least=2 * LOOKED_AT, share=_DENSE, most=_CROWDED)
+        crowded = whole.take_near_by_vector(rows, bar, left, nearest, crowd)
     elif bar is not None:
         by_vector = whole.near_by_vector(rows, bar, left)
     if nearest is not None and taken is not None:
         taken.note(nearest, SLACK)
+        if bar is not None and len(crowded):
+            of_crowd = _nearest_of_all(index, whole, rows.at(crowded), bar, left, taken.at(crowded))
+            nearest.covered = taken.covered
+            for places, chosen in of_crowd:
+                chosen.covered = int(np.searchsorted(crowded[places], taken.covered))
+                if chosen.covered:
+                    yield _in_slices((crowded[places[fresh]], other) for fresh, other in chosen.parts())
         if (first := nearest.least_of(2 * LOOKED_AT)) is not None:
             # Once the first are measured, most of the others are too far to be among the nearest.
             yield _in_slices(nearest.parts(lambda photos, bounds: bounds >= first[photos]))
@@ -709,6 +778,47 @@ def _met_across(
             # Hashes of the others are compared when these are asked for again.
             rows = rows.at(np.arange(nearest.covered))
     yield _in_slices(chain(by_vector, whole.near_by_hash(rows, left)))
+
+
+def _nearest_of_all(
+    index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float, left: Chosen | None, taken: Taken
+) -> list[tuple[Places, Nearest]]:  # fmt: skip
+    """Of photos in crowds the pairs that may be the nearest, without what hashes and clocks propose: all their products are
+    computed, which takes less time than to choose among most of them by bounds. With the places of the photos."""
+    found = list[tuple[Places, Nearest]]()
+    for places, theirs in whole.sides(rows, left):
+        assert rows.vectors is not None
+        mine, phashes = rows.vectors[places], rows.phashes[places]
+        nearest = Nearest(len(places), LOOKED_AT + _AT_THE_EDGE)
+        for others, vectors in _vectors_of(index, whole, theirs):
+            for f in range(0, nearest.covered, _FRESH_BLOCK):
+                block = slice(f, f + _FRESH_BLOCK)
+                products = mine[block] @ vectors.T
+                one, at = np.nonzero(products >= np.maximum(nearest.least[block], bar - _ROUNDING)[:, None])
+                other, near = others[at], products[one, at]
+                one += f
+                far = distances_of_pairs(phashes[one], whole.phashes[other]) > RADIUS
+                nearest.add(one[far], near[far], other[far].astype(np.uint32))
+        taken.at(places).note(nearest, 2 * _ROUNDING)
+        found.append((places, nearest))
+    return found
+
+
+def _vectors_of(
+    index: PhotoIndex, whole: WholeIndex, theirs: Chosen | None
+) -> Iterator[tuple[Places, NDArray[np.float32]]]:
+    """The places and vectors of these rows (None: of all), in parts: first of few, so that the nearest of these show how near
+    the others must be."""
+    wanted = np.ones(len(whole), bool) if theirs is None else np.zeros(len(whole), bool)
+    if theirs is not None:
+        wanted[theirs] = True
+    few = _FIRST_OF_ALL
+    for ids, vectors in index.all_vectors(lambda ids: wanted[whole.places_of(ids)]):
+        start = 0
+        while start < len(ids):
+            part = slice(start, start + few)
+            yield whole.places_of(ids[part]), vectors[part]
+            start, few = start + few, 2 * few
 
 
 def _in_slices(parts: Iterable[tuple[NDArray[Any], ...]]) -> Iterator[tuple[Places, Places]]:
@@ -744,15 +854,11 @@ def _exact(
             if rows.vectors is None or vectors is None:
                 yield found
                 continue
-            if bar is not None and not (_most_of_all(one, places) and (least(one) == -np.inf).all()):
-                rough = _roughly(rows.vectors, one, vectors, places)
-                near = (
-                    _nearness(rough, np.abs(rows.captured[one] - whole.captured[two]))
-                    >= least(one) - 2 * _ROUNDING
-                )
-                keep = (found.distances <= RADIUS) | (near & (rough >= bar - _ROUNDING))
-                found, one, places = found.where(keep), one[keep], places[keep]
-            yield replace(found, cosines=_cosines(rows.vectors, one, vectors, places))
+            cosines = _cosines(rows.vectors, one, vectors, places)
+            near = _within_bars(found.distances, cosines, bar)
+            nearness = _nearness(cosines, np.abs(rows.captured[one] - whole.captured[two]))
+            near &= (found.distances <= RADIUS) | (nearness >= least(one) - _ROUNDING)
+            yield replace(found, cosines=cosines).where(near)
 
 
 def _with_vectors(
@@ -784,31 +890,18 @@ def _with_vectors(
         yield part[mine], vectors, order[at[mine]]
 
 
-def _roughly(
-    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
-) -> NDArray[np.float32]:
-    """(P,) products, exact to a ten-thousandth."""
-    if _most_of_all(left_places, right_places):
-        return _products(left, left_places, right, right_places, np.float32)
-    found = np.empty(len(left_places), np.float32)
-    for start in range(0, len(found), _GATHERED):
-        part = slice(start, start + _GATHERED)
-        np.einsum("nd,nd->n", left[left_places[part]], right[right_places[part]], out=found[part])
-    return found
-
-
 def _cosines(
     left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
 ) -> NDArray[np.float64]:
     """(P,) cosines of pairs of unit vectors, rounded, so that the order of summing does not show."""
     if _most_of_all(left_places, right_places):
-        cosines: NDArray[np.float64] = _products(left, left_places, right, right_places, np.float64)
+        cosines = _products(left, left_places, right, right_places)
         return np.round(np.clip(cosines, -1.0, 1.0), 5)
     cosines = np.empty(len(left_places))
-    for start in range(0, len(cosines), _OTHER_BLOCK):
-        part = slice(start, start + _OTHER_BLOCK)
+    for start in range(0, len(cosines), _GATHERED):
+        part = slice(start, start + _GATHERED)
         one, other = left[left_places[part]], right[right_places[part]]
-        cosines[part] = np.einsum("nd,nd->n", one, other, dtype=np.float64)
+        np.vecdot(one.astype(np.float64), other.astype(np.float64), out=cosines[part])
     return np.round(np.clip(cosines, -1.0, 1.0), 5)
 
 
@@ -821,19 +914,19 @@ def _most_of_all(left_places: Places, right_places: Places) -> bool:
 
 
 def _products(
-    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places, of: Any
-) -> NDArray[Any]:
-    """(P,) products of pairs of rows, of which there are few, in this precision."""
+    left: NDArray[np.float32], left_places: Places, right: NDArray[np.float32], right_places: Places
+) -> NDArray[np.float64]:
+    """(P,) products of pairs of rows, of which there are few."""
     rows, columns = (np.flatnonzero(np.bincount(places)) for places in (left_places, right_places))
     at, ones = np.searchsorted(columns, right_places), np.searchsorted(rows, left_places)
-    others: NDArray[Any] = right[columns].astype(of, copy=False).T
-    found: NDArray[Any] = np.empty(len(left_places), of)
+    others = right[columns].astype(np.float64).T
+    found = np.empty(len(left_places))
     order = np.argsort(ones, kind="stable")
     for start in range(0, len(rows), _FRESH_BLOCK):
         block = rows[start : start + _FRESH_BLOCK]
         first, last = np.searchsorted(ones, (start, start + len(block)), sorter=order)
         mine = order[first:last]
-        found[mine] = (left[block].astype(of, copy=False) @ others)[ones[mine] - start, at[mine]]
+        found[mine] = (left[block].astype(np.float64) @ others)[ones[mine] - start, at[mine]]
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from dedupd.adapters.vision.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.nearest import ONE_MOMENT, Nearest
+from dedupd.adapters.vision.nearest import ONE_MOMENT, Crowd, Nearest
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000
@@ -192,7 +193,7 @@ class WholeIndex:
     def near_by_hash(self, rows: PhotoRows, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs within RADIUS that may be of one moment by their clocks; and some more. `left`: with these
         rows, None: with all."""
-        for places, theirs in self._sides(rows, left):
+        for places, theirs in self.sides(rows, left):
             every = bool(np.isnan(rows.captured[places[0]]))
             for one, other in self._near_by_hash(rows.phashes[places], theirs, every=every):
                 yield places[one], other
@@ -203,25 +204,43 @@ class WholeIndex:
     def near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None = None) -> Iterator[Pairs]:
         """All pairs whose vectors' product may reach the bar and that may be of one moment by their clocks;
         and some more. `left`: with these rows, None: with all."""
-        for one, other, _ in self._reaching(rows, bar - SLACK, left, None):
-            yield one, other
-
-    def take_near_by_vector(self, rows: PhotoRows, bar: float, left: Chosen | None, nearest: Nearest) -> None:
-        """Add the same pairs to `nearest`, with the bounds of their products, which these do not exceed by more than SLACK."""
-        for one, other, bounds in self._reaching(rows, bar - SLACK, left, nearest):
-            nearest.add(one, bounds, other.astype(np.uint32))
-
-    def _reaching(
-        self, rows: PhotoRows, least: float, left: Chosen | None, nearest: Nearest | None
-    ) -> Iterator[tuple[Places, Places, NDArray[np.float32]]]:
-        """Pairs with a bound of their product that is at least so large, and large enough for the nearest."""
         if self._heads is None or rows.vectors is None:
             return
-        directions, heads = self._heads
-        asked = directions.asked(rows.vectors)
+        asked = self._heads[0].asked(rows.vectors)
+        for one, other, _ in chain(
+            self._reaching(rows, asked, bar - SLACK, left),
+            self._reaching_at_one_moment(rows, asked, bar - SLACK, left),
+        ):
+            yield one, other
+
+    def take_near_by_vector(
+        self, rows: PhotoRows, bar: float, left: Chosen | None, nearest: Nearest, crowd: Crowd
+    ) -> Places:
+        """Add the same pairs to `nearest`, with the bounds of their products, which these do not exceed by more than SLACK.
+
+        Returns the photos in a crowd: of these only the pairs of one moment are added.
+        """
+        if self._heads is None or rows.vectors is None:
+            return np.empty(0, np.intp)
+        asked = self._heads[0].asked(rows.vectors)
+        for one, other, bounds in self._reaching(rows, asked, bar - SLACK, left, nearest, crowd):
+            nearest.add(one, bounds, other.astype(np.uint32))
+        crowded = nearest.in_crowd()
+        for one, other, bounds in self._reaching_at_one_moment(rows, asked, bar - SLACK, left):
+            nearest.add(one, bounds, other.astype(np.uint32))
+        return crowded
+
+    def _reaching(
+        self, rows: PhotoRows, asked: NDArray[np.float32], least: float, left: Chosen | None,
+        nearest: Nearest | None = None, crowd: Crowd | None = None,
+    ) -> Iterator[tuple[Places, Places, NDArray[np.float32]]]:  # fmt: skip
+        """Pairs with a bound of their product that is at least so large, and large enough for the nearest; without those of
+        one moment."""
+        assert self._heads is not None
+        _, heads = self._heads
         # Reused: much of the time would go into fresh memory.
         products, over = np.empty(_TILE, np.float32), np.empty(_TILE, bool)
-        for places, theirs in self._sides(rows, left):
+        for places, theirs in self.sides(rows, left):
             mine, chosen = asked[places], theirs
             if len(places) <= _A_FEW and self._worth_first_steps(theirs):
                 chosen = self._first_steps.reaching(mine, least, theirs)
@@ -237,9 +256,19 @@ class WholeIndex:
                     tile = slice(len(some)), slice(columns.shape[1])
                     np.matmul(mine[f : f + len(some)], columns, out=products[tile])
                     np.greater_equal(products[tile], bars, out=over[tile])
+                    if nearest is not None and crowd is not None:
+                        many = nearest.meet(some, np.count_nonzero(over[tile], axis=1), count, crowd)
+                        over[: len(some)][many] = False
                     for one, other in _listed(over[tile]):
                         found = other + o if chosen is None else chosen[other + o].astype(np.intp)
                         yield some[one], found, products[one, other]
+
+    def _reaching_at_one_moment(
+        self, rows: PhotoRows, asked: NDArray[np.float32], least: float, left: Chosen | None
+    ) -> Iterator[tuple[Places, Places, NDArray[np.float32]]]:
+        """The same of those of one moment."""
+        assert self._heads is not None
+        _, heads = self._heads
         for one, other in self._of_one_moment(rows, left):
             bounds = np.einsum("nd,nd->n", asked[one], heads.where(other).columns())
             near = bounds >= least
@@ -255,7 +284,7 @@ class WholeIndex:
         assert self._heads is not None
         return FirstSteps(*self._heads, room=len(self._columns[0]))
 
-    def _sides(self, rows: PhotoRows, left: Chosen | None) -> Iterator[tuple[Places, Chosen | None]]:
+    def sides(self, rows: PhotoRows, left: Chosen | None) -> Iterator[tuple[Places, Chosen | None]]:
         """Photos, and which rows each of them is compared with (None: all).
 
         Two different clock times exclude a pair: so most of a library need not be compared.

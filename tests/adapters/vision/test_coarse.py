@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from dedupd.adapters.vision import overlay
+from dedupd.adapters.vision import coarse, overlay
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures, may_be_copies, small_picture
 from dedupd.adapters.vision.overlay import may_lie_over
 from tests.support.pictures import picture
@@ -84,6 +84,23 @@ def test_clouds_of_one_kind_are_rejected() -> None:
     small = seen(*clouds)
     left, right = np.triu_indices(24, 1)
     assert may_be_copies(small, small, left, right).mean() < 0.05
+
+
+def test_what_is_told_of_all_four_orientations_at_once_is_what_each_of_them_tells() -> None:
+    rng = np.random.default_rng(3)
+    small = GreyPictures(
+        pixels=rng.integers(0, 256, (9, 4, 4), np.uint8).repeat(8, axis=1).repeat(8, axis=2),
+        shapes=rng.choice(np.array([4 / 3, 3 / 4, 1, 2.3], np.float32), 9),
+    )
+    left, right = (side.ravel() for side in np.indices((9, 9)))
+    for way in coarse._ways(small, small, left, right):
+        for pairs, shape in way.by_shape(np.arange(81)):
+            each = dict[int, float]()
+            for some, alike in coarse._alike(way, pairs, shape):
+                each |= zip(some.tolist(), alike.max(axis=(0, 2)).tolist(), strict=True)
+            for some, highest in coarse._highest(way, pairs, shape):
+                assert highest == pytest.approx([each.pop(pair) for pair in some.tolist()], abs=1e-5)
+            assert not each
 
 
 def test_what_is_not_remembered_or_shows_nothing_passes() -> None:

@@ -382,7 +382,7 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
 @given(
     seed=st.integers(0, 10_000), most=st.integers(1, 12), by_bound=st.sampled_from([2, 9, 100]),
     held=st.sampled_from([8, 60, 10_000]), month=st.booleans(), at_once=st.sampled_from([9, 40, 90]),
-    told_before=st.sampled_from([0, 45]), crowded=st.sampled_from([3, 1000]),
+    told_before=st.sampled_from([0, 45]), crowded=st.sampled_from([3, 1000]), dense=st.sampled_from([1, 4, 90]),
 )  # fmt: skip
 def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left_is_told(
     tmp_path_factory: pytest.TempPathFactory,
@@ -395,6 +395,7 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     at_once: int,
     told_before: int,
     crowded: int,
+    dense: int,
 ) -> None:
     index, phashes, clocks = clocked_index(tmp_path_factory, 30)
     names = [content(number) for number in range(90)]
@@ -421,7 +422,9 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
         patch.setattr(whole_index, "_ROWS", 3)
         patch.setattr(search, "_FRESH_BLOCK", 17)
         patch.setattr(search, "_OTHER_BLOCK", 11)
-        patch.setattr(search, "_DENSE", 4)
+        patch.setattr(search, "_DENSE", dense)
+        patch.setattr(search, "_AT_THE_EDGE", 2)
+        patch.setattr(search, "_FIRST_OF_ALL", 5)
         patch.setattr(search, "_WORTH_KEEPING", 2)
         patch.setattr(search, "_CROWDED", crowded)
         if told_before:
@@ -451,6 +454,30 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
                 tuple(sorted((name, names[b]))) for b in np.flatnonzero((mine > last + 1e-4) & (mine > 0))
             }
             assert told >= first
+
+
+def test_in_a_crowd_the_nearest_are_chosen_by_their_vectors_and_not_by_bounds(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, None)}
+    monkeypatch.setattr(search, "LOOKED_AT", 3)
+    monkeypatch.setattr(search, "BY_BOUND", 1)
+    monkeypatch.setattr(search, "_AT_THE_EDGE", 0)
+    monkeypatch.setattr(search, "_FIRST_OF_ALL", 2)
+    monkeypatch.setattr(search, "_CROWDED", 6)
+    index.made(WholeIndex).found_before(None)
+    answers, left = list[search.FoundPairs](), names
+    while left:
+        asked = search.Search(fresh=left, among=None, bar=BAR)
+        answers.append(search.propose(index, empty(index.path.parent), unseen, asked))
+        left = answers[-1].left
+    told = {(pair.a, pair.b) for answer in answers for pair in answer.pairs}
+    for name in names:
+        theirs = sorted((pair for pair in cosines if name in pair), key=lambda pair: -cosines[pair])
+        assert told >= set(theirs[:3])
+    assert len(told) < 190 and {*names} == {c for answer in answers for c in answer.cut}
+    assert [len(answer.left) for answer in answers] == [14, 8, 2, 0]
 
 
 @pytest.mark.parametrize("few", [slice(0, 3), slice(0, 20, 7)], ids=["first", "scattered"])
@@ -576,6 +603,25 @@ def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
     parts = search.propose(index, empty(index.path.parent), smalls, asked).pairs
     assert 0 < len(whole) < 190
     assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
+
+
+def test_the_small_pictures_of_look_alikes_are_compared_at_once_and_each_pair_once(
+    alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes most of the time is done for each picture once."""
+    index, names = alike
+    usual, asked = search.may_be_copies, list[int]()
+
+    def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Any, right: Any) -> NDArray[np.bool_]:
+        asked.append(len(left))
+        return usual(ones, others, left, right)
+
+    monkeypatch.setattr(search, "may_be_copies", may_be_copies)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(nearest, "_PART", 7)
+    search_of_all = search.Search(fresh=names, among=None, bar=BAR)
+    assert not search.propose(index, empty(index.path.parent), never_alike, search_of_all).pairs
+    assert asked == [190]
 
 
 @pytest.mark.parametrize("among", ["the library", "a month"])
