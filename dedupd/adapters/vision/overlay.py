@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures, Places, Plane, most_alike_windows
 
-BAR = 0.25
-"""Share of the fine structure that agrees."""
+BAR, _FAINT_BAR = 0.25, 0.15
+"""Share of the fine structure that agrees; and the same when one of the pictures is faint."""
+_SURE = 1.54
+"""Sum of both correlations of the most alike windows from which on a pair passes however they fit: a picture laid on
+planks or on a pattern, whose window is found but too far off for a fit. Of unrelated pairs up to 2 % are so alike."""
 _CELL_AGREES = 0.7
 """Correlation of what surrounds a cell from which on the cell agrees."""
 _AROUND = 2.0
@@ -25,12 +28,13 @@ _FOLLOWED, _STEPS = 2, 2
 """Of these, those that fit best are followed further; and the steps of each fit."""
 _WORTH_FOLLOWING = 0.25
 """Correlation of the fine structure then, below which none fits: copies have 0.3 and more."""
-_DETAIL, _DETAILED = 5.0, 0.15
-"""Spread of the fine structure in grey levels around a cell that shows something; and the share of such cells below which a
-picture shows too little (fog, a page of small print): the pair passes."""
-_GROUND, _GROUNDS = 4, 0.45
-"""Grey levels from the commonest one; and the share of pixels so near to it from which on it is the ground of a page or of
-a screen: what stands on it is smaller than these pixels, and the pair passes."""
+_DETAIL, _DETAILED, _FAINT = 3.0, 0.1, 0.3
+"""Spread of the fine structure in grey levels around a cell that shows something; the share of such cells below which a
+picture shows too little (fog), and the pair passes; and that below which it is faint."""
+_SMALLER, _PRINT = 1.6, 0.35
+"""How many times stronger than the fine structure is what is finer still, where what is seen is smaller than a pixel:
+print, the lines of a table. From one copy to the next it falls on the pixels in other ways. And the share of the fine
+structure that is such print from which on the pair passes. A sky or a wall around large things is none."""
 _NOISE = 1.5
 """Grey levels of fine structure that may be noise."""
 _SHARP = 0.6
@@ -106,32 +110,32 @@ _NEAR = _blur(_FINE.side, _AROUND)
 
 def may_lie_over(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
-    passed = ~(_tells(ones)[left] & _tells(others)[right])
+    shown = np.minimum(_shown(ones)[left], _shown(others)[right])
+    passed = shown < _DETAILED
     asked = np.flatnonzero(~passed)
+    bars = np.where(shown < _FAINT, _FAINT_BAR, BAR)
     for start in range(0, len(asked), _FOUND_AT_ONCE):
         some = asked[start : start + _FOUND_AT_ONCE]
-        passed[some] = _agreement(ones, others, left[some], right[some]) >= BAR
+        passed[some] = _agreement(ones, others, left[some], right[some]) >= bars[some]
     return passed
 
 
-def _tells(pictures: GreyPictures) -> NDArray[np.bool_]:
-    """(N,) whether there is enough in each picture by which another one can be told from it."""
-    shows = _FINE.strength(_FINE.band(pictures.pixels.astype(np.float32))) >= _DETAIL**2
-    return pictures.usable() & (shows.mean(axis=(1, 2)) >= _DETAILED) & (_ground(pictures) < _GROUNDS)
-
-
-def _ground(pictures: GreyPictures) -> Plane:
-    """(N,) the largest share of pixels that are nearly of one grey level."""
-    share = np.zeros(len(pictures.pixels), np.float32)
-    for row, picture in enumerate(pictures.pixels):
-        upto = np.cumsum(np.bincount(picture.ravel(), minlength=256))
-        near = 2 * _GROUND + 1
-        share[row] = np.max(upto[near:] - upto[:-near]) / picture.size
-    return share
+def _shown(pictures: GreyPictures) -> Plane:
+    """(N,) the share of each picture that shows something by which another one can be told from it; 0: a page of print, or
+    no small picture is stored."""
+    seen = pictures.pixels.astype(np.float32)
+    strength = _FINE.strength(_FINE.band(seen))
+    finer = _FINE.strength(seen - _both_ways(_FINE.fine, seen))
+    # As much as it counts for the agreement.
+    weight = strength / (strength + _NOISE**2)
+    printed = (weight * (finer > _SMALLER**2 * (strength + 0.5))).sum(axis=(1, 2))
+    few = printed < _PRINT * (weight.sum(axis=(1, 2)) + 1e-3)
+    shown = (strength >= _DETAIL**2).mean(axis=(1, 2), dtype=np.float32)
+    return np.where(few & (pictures.shapes > 0), shown, np.float32(0))
 
 
 def _agreement(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> Plane:
-    """(P,) the share of the fine structure of each pair that agrees, laid as they fit best."""
+    """(P,) the share of the fine structure of each pair that agrees, laid as they fit best; 1: no fit is asked for."""
     windows = most_alike_windows(ones, others, left, right, _COARSE.structure)
     alike, boxes = windows.alike.reshape(len(left), -1), windows.boxes.reshape(len(left), -1, 4)
     # One whole on the other is the same from both.
@@ -144,9 +148,10 @@ def _agreement(ones: GreyPictures, others: GreyPictures, left: Places, right: Pl
         ],
         axis=1,
     )
-    found = np.empty(len(left), np.float32)
-    for start in range(0, len(left), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+    found = np.ones(len(left), np.float32)
+    unsure = np.flatnonzero(alike.max(axis=1) < _SURE)
+    for start in range(0, len(unsure), _AT_ONCE):
+        part = unsure[start : start + _AT_ONCE]
         found[part] = _best_agreement(ones, others, left[part], right[part], ways[part], boxes[part])
     return found
 

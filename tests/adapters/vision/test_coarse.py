@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from dedupd.adapters.vision import coarse, overlay
 from dedupd.adapters.vision.coarse import SIDE, GreyPictures, may_be_copies, small_picture
@@ -63,9 +63,56 @@ def scene(seed: int) -> Image.Image:
     return picture(seed, (320, 240))
 
 
+def against_the_sky(seed: int) -> Image.Image:
+    """A few large things before one colour."""
+    rng = np.random.default_rng(seed)
+    found = Image.new("RGB", (320, 240), (150, 180, 220))
+    for _ in range(4):
+        x, y, w, h = (int(v) for v in rng.integers((10, 10, 40, 40), (220, 150, 110, 90)))
+        found.paste(scene(int(rng.integers(1000))).resize((w, h)), (x, y))
+    return found
+
+
+def music(seed: int) -> Image.Image:
+    """A page of what is smaller than a pixel of the small picture."""
+    found, rng = Image.new("RGB", (320, 240), (245, 245, 245)), np.random.default_rng(seed)
+    draw = ImageDraw.Draw(found)
+    for top in range(10, 230, 26):
+        for y in range(top, top + 15, 3):
+            draw.line((12, y, 308, y), fill=(40, 40, 40))
+        for x in range(16, 300, 9):
+            y = top + int(rng.integers(-2, 13))
+            draw.ellipse((x, y, x + 4, y + 3), fill=(0, 0, 0))
+    return found
+
+
+def note_on_a_table(seed: int) -> Image.Image:
+    found, rng = Image.new("RGB", (320, 240), (245, 245, 245)), np.random.default_rng(seed)
+    draw = ImageDraw.Draw(found)
+    draw.rectangle((0, 0, 320, 30), fill=(40, 60, 90))
+    for y in range(42, 236, 9):
+        x = 20
+        while x < rng.integers(120, 300):
+            end = x + int(rng.integers(8, 40))
+            draw.line((x, y, end, y), fill=(60, 60, 60), width=3)
+            x = end + 6
+    turn = float(rng.uniform(-4, 4))
+    found = found.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=(90, 60, 40))
+    light = Image.linear_gradient("L").point([v // 2 + 100 for v in range(256)]).convert("RGB")
+    return ImageChops.multiply(found.resize((320, 240)), light.resize((320, 240)))
+
+
+def on_a_wall(image: Image.Image) -> Image.Image:
+    """In the middle of twice the area."""
+    found = ImageOps.colorize(Image.linear_gradient("L"), (40, 32, 24), (220, 176, 132)).resize((453, 339))
+    found.paste(image, ((453 - 320) // 2, (339 - 240) // 2))
+    return found
+
+
 @pytest.mark.parametrize("kind", COPIES)
-def test_no_copy_is_rejected_from_either_side(kind: str) -> None:
-    scenes = [scene(seed) for seed in range(6)]
+@pytest.mark.parametrize("painted", [scene, against_the_sky])
+def test_no_copy_is_rejected_from_either_side(painted: Callable[[int], Image.Image], kind: str) -> None:
+    scenes = [painted(seed) for seed in range(6)]
     whole, copies = seen(*scenes), seen(*(COPIES[kind](each) for each in scenes))
     places = np.arange(6)
     for may in (may_be_copies, may_lie_over):
@@ -125,17 +172,25 @@ def test_scenes_with_one_sky_and_one_ground_are_rejected_by_their_detail_alone()
 
 
 def test_a_page_passes_because_what_is_written_on_it_is_smaller_than_a_pixel() -> None:
-    pages: list[Image.Image] = []
-    for seed in range(2):
-        page, rng = Image.new("RGB", (320, 240), (245, 245, 245)), np.random.default_rng(seed)
-        draw = ImageDraw.Draw(page)
-        draw.rectangle((0, 0, 320, 50), fill=(40, 60, 90))
-        for y in range(70, 230, 8):
-            draw.line((20, y, int(rng.integers(90, 200)), y), fill=(30, 30, 30), width=3)
-        pages.append(page)
+    pages, same = [music(seed) for seed in range(6)], np.arange(6)
     small = seen(*pages)
-    assert may_be_copies(small, small, np.array([0]), np.array([1])).all()
-    assert may_lie_over(small, small, np.array([0]), np.array([1])).all()
+    for copied in COPIES.values():
+        assert may_lie_over(small, seen(*(copied(each) for each in pages)), same, same).all()
+    assert may_lie_over(small, small, *np.triu_indices(6, 1)).all()
+
+
+def test_a_large_ground_of_one_colour_is_no_page() -> None:
+    small = seen(*(against_the_sky(seed) for seed in range(16)))
+    commonest = [np.bincount(pixels.ravel()).max() / pixels.size for pixels in small.pixels]
+    assert min(commonest) > 0.45
+    left, right = np.triu_indices(16, 1)
+    assert may_lie_over(small, small, left, right).mean() < 0.5
+
+
+def test_a_picture_whose_window_is_found_passes_although_it_is_too_far_off_for_a_fit() -> None:
+    note = note_on_a_table(72)
+    small, there = seen(note, on_a_wall(note)), (np.array([0]), np.array([1]))
+    assert may_lie_over(small, small, *there).all()
 
 
 def test_a_picture_laid_on_a_black_bar_stays_where_it_is() -> None:
