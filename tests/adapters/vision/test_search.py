@@ -633,10 +633,8 @@ def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_fo
 
     def smalls(contents: Sequence[str]) -> GreyPictures:
         """One sky and one ground, and before them blocks: of every other picture the same ones."""
-        each = [
-            np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (16, 16)) for c in contents
-        ]
-        pixels = np.stack([light + np.kron(blocks, np.ones((2, 2))) for blocks in each])
+        each = [np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (8, 8)) for c in contents]
+        pixels = np.stack([light + np.kron(blocks, np.ones((4, 4))) for blocks in each])
         return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
 
     month = None if among == "the library" else names
