@@ -166,10 +166,13 @@ class Comparison:
             for number, part in enumerate(self._proposals(asked)):
                 if number and stop():
                     return
-                for search in asked:
-                    mine = part if len(asked) == 1 else search.of(part)
-                    if mine.fresh:
-                        yield self._part(search, mine, lacking)
+                with self._ledger.transaction():  # one for all of them: each waits for the disk
+                    parts = [
+                        self._part(search, mine, lacking)
+                        for search in asked
+                        if (mine := part if len(asked) == 1 else search.of(part)).fresh
+                    ]
+                yield from parts
             yield from (_Part(place=search.place, last=True, month=search.month) for search in some)
 
     def _part(self, search: _Search, part: Proposal, lacking: set[str]) -> _Part:

@@ -85,10 +85,10 @@ class Grouper:
             on_progress("group", done, len(waiting))
             root = online[row.root]
             companions = beside.setdefault(root.id, Companions(self._ledger, self._disk, root))
-            touched.setdefault(root.id, set()).update(self._decide(root, row.month, companions))
-            companions.turn()
             with self._ledger.transaction():
+                touched.setdefault(root.id, set()).update(self._decide(root, row.month, companions))
                 self._ledger.months.clustered(row.root, row.month, changes, self._clock.now())
+            companions.turn()
         return touched
 
     def left(self) -> int:
