@@ -85,6 +85,8 @@ them."""
 _LAID = 1 << 15
 """Pairs of one search whose small pictures are laid over each other, which takes up to a millisecond: with more, fewer photos
 are answered for, because people may wait for its end."""
+_LAID_IN_IDLE = 1 << 13
+"""The same when all pairs are asked for: nobody waits for those, and who comes does not wait long."""
 _SMALLS = 1 << 15
 """Small pictures in memory at a time, of the photos that are not asked about."""
 
@@ -185,9 +187,8 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
             parts = _within(rows, others, search.bar, taken)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
             seen = _seen_small(near, rows, smalls)
-            if search.after is None:  # in idle hours the whole pictures are, in slices
-                laid = gathered.room_to_lay(seen)
-                seen.unlike[laid] = ~_pass(may_lie_over, seen.where(laid), rows, smalls)
+            laid = gathered.room_to_lay(seen)
+            seen.unlike[laid] = ~_pass(may_lie_over, seen.where(laid), rows, smalls)
             gathered.add(_worth_telling(seen, search))
         for pairs in _meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
@@ -242,6 +243,8 @@ class _Gathered:
         self._count = 0
         self._cut: set[int] = set()
         self._room: float = _LAID
+        self._laid = np.empty(0, "S64")
+        """The other contents of the pairs that were laid and are told, when all pairs are asked for."""
 
     def wanted(self, pairs: _Pairs) -> NDArray[np.bool_]:
         """Those pairs that are asked for, and not found from the other side."""
@@ -267,10 +270,13 @@ class _Gathered:
         return _places(self._contents, names)
 
     def room_to_lay(self, pairs: _Pairs) -> Places:
-        """Those whose small pictures are laid over each other now. The first photos for which there is no room are the
-        first of those that this answer leaves."""
+        """Those whose small pictures are laid over each other now. What there is no room for is left by this answer: the
+        last of the photos; when all pairs are asked for, those with the last of the other photos."""
         laid = _by_vectors_alone(pairs)
-        laid = laid[~pairs.unlike[laid] & (pairs.fresh[laid] < self.taken.covered)]
+        laid = laid[~pairs.unlike[laid]]
+        if self._after is not None:
+            return self._first_to_lay(pairs, laid)
+        laid = laid[pairs.fresh[laid] < self.taken.covered]
         if len(laid) > self._room:
             # Pairs come in the order of their photos. What comes later of those that are answered for has room.
             self.taken.covered = max(1, int(np.sort(pairs.fresh[laid])[int(self._room)]))
@@ -278,6 +284,24 @@ class _Gathered:
             self._room = np.inf
         self._room -= len(laid)
         return laid
+
+    def _first_to_lay(self, pairs: _Pairs, laid: Places) -> Places:
+        """Those up to where they are too many together with all before: what was laid beyond that is not told yet."""
+        names = np.append(self._laid, pairs.others[laid])
+        names = np.sort(names[self._told(names)])
+        if len(names) > _LAID_IN_IDLE:
+            self._end_before(names, _LAID_IN_IDLE)
+        self._laid = names[self._told(names)]
+        return laid[self._told(pairs.others[laid])]
+
+    def _told(self, others: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+        return (others <= self._till) | (not self._till)
+
+    def _end_before(self, others: NDArray[np.bytes_], most: int) -> None:
+        """So that at most so many of these, in order, are told: all pairs with the same other content, or none; of one
+        content all."""
+        first = others[others < others[most]]
+        self._till = bytes(first[-1] if len(first) else others[most])
 
     def add(self, pairs: _Pairs) -> None:
         """Add these pairs."""
@@ -325,13 +349,10 @@ class _Gathered:
 
     def _next(self, pairs: _Pairs) -> _Pairs:
         """Each pair once, up to where they are too many: all with the same other content, or none."""
-        pairs = pairs.where(_new(pairs) & ((pairs.others <= self._till) | (not self._till)))
+        pairs = pairs.where(_new(pairs) & self._told(pairs.others))
         if len(pairs.fresh) > AT_ONCE:
-            others = np.sort(pairs.others)
-            last = others[AT_ONCE]
-            before = others[others < last]
-            self._till = bytes(before[-1] if len(before) else last)
-            pairs = pairs.where(pairs.others <= self._till)
+            self._end_before(np.sort(pairs.others), AT_ONCE)
+            pairs = pairs.where(self._told(pairs.others))
         return pairs
 
     def _most_alike(self, pairs: _Pairs) -> _Pairs:

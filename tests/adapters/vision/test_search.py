@@ -624,19 +624,20 @@ def test_the_small_pictures_of_look_alikes_are_compared_at_once_and_each_pair_on
     assert asked == [190]
 
 
+def of_one_outline(contents: Sequence[str]) -> GreyPictures:
+    """One sky and one ground, and before them blocks: of every other picture the same ones."""
+    light = np.linspace(0, 160, SIDE, dtype=np.float32)[:, None]
+    each = [np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (8, 8)) for c in contents]
+    pixels = np.stack([light + np.kron(blocks, np.ones((4, 4))) for blocks in each])
+    return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
+
+
 @pytest.mark.parametrize("among", ["the library", "a month"])
 def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_for(
     alike: tuple[PhotoIndex, list[str]], among: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, names = alike
-    light = np.linspace(0, 160, SIDE, dtype=np.float32)[:, None]
-
-    def smalls(contents: Sequence[str]) -> GreyPictures:
-        """One sky and one ground, and before them blocks: of every other picture the same ones."""
-        each = [np.random.default_rng(int(c, 16) % 2 and int(c, 16)).uniform(0, 90, (8, 8)) for c in contents]
-        pixels = np.stack([light + np.kron(blocks, np.ones((4, 4))) for blocks in each])
-        return GreyPictures(pixels=pixels.astype(np.uint8), shapes=np.ones(len(contents), np.float32))
-
+    smalls = of_one_outline
     month = None if among == "the library" else names
 
     def found(fresh: Sequence[str]) -> search.FoundPairs:
@@ -660,6 +661,40 @@ def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_fo
         answers, left = answers + 1, answer.left
     assert answers > 1
     assert together == every
+
+
+@pytest.mark.parametrize("among", ["the library", "a month"])
+@pytest.mark.parametrize("at_once", [4, 25, 1000])
+def test_all_pairs_come_in_parts_too_and_what_small_pictures_tell_apart_is_not_among_them(
+    alike: tuple[PhotoIndex, list[str]], among: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = alike
+    month = None if among == "the library" else names
+    asked = search.Search(fresh=names, among=month, bar=BAR)
+    every = search.propose(index, empty(index.path.parent), of_one_outline, asked).pairs
+    assert 0 < len(every) < len(names) * (len(names) - 1) // 2
+    monkeypatch.setattr(search, "_LAID_IN_IDLE", 30)
+    monkeypatch.setattr(search, "AT_ONCE", at_once)
+    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    monkeypatch.setattr(search, "_OTHER_BLOCK", 7)
+    monkeypatch.setattr(search, "_MOST_GATHERED", 9)
+    laid, usual = list[int](), search.may_lie_over
+
+    def may_lie_over(ones: GreyPictures, others: GreyPictures, left: Any, right: Any) -> NDArray[np.bool_]:
+        laid.append(len(left))
+        return usual(ones, others, left, right)
+
+    monkeypatch.setattr(search, "may_lie_over", may_lie_over)
+    found, after, answers = list[Candidate](), "", 0
+    while after or not answers:
+        asked = search.Search(fresh=names, among=month, bar=BAR, after=after)
+        answer = search.propose(index, empty(index.path.parent), of_one_outline, asked)
+        assert answer.after > after or not answer.after
+        found, after, answers = found + answer.pairs, answer.after, answers + 1
+        assert sum(laid) <= 3 * 30
+        laid.clear()
+    assert answers > 1
+    assert sorted(found, key=lambda p: (p.a, p.b)) == sorted(every, key=lambda p: (p.a, p.b))
 
 
 def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
