@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.content_set import unpacked_ids
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision.coarse import SIDE, GreyPictures
-from dedupd.adapters.vision.search import Search, propose
-from dedupd.adapters.vision.whole_index import WholeIndex
+from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures
+from dedupd.adapters.vision.candidates.search import Search, propose
+from dedupd.adapters.vision.candidates.whole_index import WholeIndex
 from dedupd.core.photo import Traits
 from dedupd.pipeline.compare import FRESH
 

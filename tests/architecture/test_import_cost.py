@@ -77,7 +77,8 @@ import os
 os.environ["HF_HUB_CACHE"] = "/there-is-none"
 import numpy as np
 from PIL import Image
-from dedupd.adapters.vision import indexing, proof, search, worker
+from dedupd.adapters.vision import indexing, proof, worker
+from dedupd.adapters.vision.candidates import search
 from dedupd.adapters.vision.embedders.registry import choose, settle
 from dedupd.adapters.vision.engines import lite0_graph
 from dedupd.adapters.vision.hashes import phashes

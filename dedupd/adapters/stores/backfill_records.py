@@ -28,7 +28,7 @@ MARK, CHUNKS, RECORDS, COMMITS = "backfill.json", "chunks", "records", "commits"
 PAIRS, PAIR_RECORDS, PAIR_COMMITS = "pairs", "pair-records", "pair-commits"
 NEAR = "1/10/45"
 """The rule for near pairs without the bar: radius of hashes, seconds between two clocks, version. When these
-numbers change in vision/search.py, the rule is another one, and pairs are computed anew."""
+numbers change in vision/candidates, the rule is another one, and pairs are computed anew."""
 _MARK = b'{"format": "dedupd backfill 1"}\n'
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.coarse import small_picture
+from dedupd.adapters.vision.candidates.coarse import small_picture
 from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.adapters.vision.traits import measure, phashes_inside

@@ -25,7 +25,7 @@ from dedupd.adapters.index.photo_rows import PhotoRows
 from dedupd.adapters.stores.backfill_records import CHUNKS, PAIRS
 from dedupd.adapters.stores.store import Store, store_at
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.whole_index import Pairs, WholeIndex
+from dedupd.adapters.vision.candidates.whole_index import Pairs, WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.errors import VisionError
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from dedupd.adapters.vision import messages
-from dedupd.adapters.vision.coarse import SIDE
+from dedupd.adapters.vision.candidates.coarse import SIDE
 from dedupd.adapters.vision.embedders.base import Embedder, Shape
 from dedupd.adapters.vision.file_reading import DecodedFile
 from dedupd.adapters.vision.reader_messages import (

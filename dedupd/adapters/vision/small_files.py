@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.record_file import RecordFile
 from dedupd.adapters.index.recovery import folder_name
-from dedupd.adapters.vision.coarse import SIDE, GreyPictures, small_picture
+from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures, small_picture
 from dedupd.core.photo import Traits
 
 if TYPE_CHECKING:

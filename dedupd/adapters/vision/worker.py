@@ -283,7 +283,7 @@ class WorkerService:
             self._search(request)
 
     def _search(self, request: messages.Propose) -> None:
-        from dedupd.adapters.vision.search import Search, propose
+        from dedupd.adapters.vision.candidates.search import Search, propose
 
         own = self.model.far_cosine if request.among is None else self.model.near_cosine
         bar = own if own is None or request.bar is None else request.bar
@@ -314,7 +314,7 @@ class WorkerService:
 
     def _measure_cosines(self, request: messages.MeasureCosines) -> None:
         with self._busy("comparing"):
-            from dedupd.adapters.vision.search import cosines_of
+            from dedupd.adapters.vision.candidates.cosines import cosines_of
 
             for cosines in cosines_of(self.index, request.pairs):
                 self._pipe.send(messages.Cosines(cosines=cosines))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dedupd.adapters.index.record_file import RecordFile
-from dedupd.adapters.vision.coarse import SIDE
+from dedupd.adapters.vision.candidates.coarse import SIDE
 from dedupd.adapters.vision.small_files import SmallFiles
 
 A = "a" * 64

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from PIL.ExifTags import GPS, IFD, Base
 
+from dedupd.adapters.vision.candidates.hash_join import hash_distances
 from dedupd.adapters.vision.decode import decode, opened
 from dedupd.adapters.vision.exif import read_facts
 from dedupd.adapters.vision.hashes import dhash, phashes
-from dedupd.adapters.vision.search import hash_distances
 from dedupd.adapters.vision.traits import jpeg_quality, measure
 from dedupd.core.photo import Traits
 from dedupd.core.relations import relatable, twins

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from dedupd.adapters.vision import coarse, overlay
-from dedupd.adapters.vision.coarse import SIDE, GreyPictures, may_be_copies, small_picture
-from dedupd.adapters.vision.overlay import may_lie_over
+from dedupd.adapters.vision.candidates import coarse, overlay
+from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures, may_be_copies, small_picture
+from dedupd.adapters.vision.candidates.overlay import may_lie_over
 from tests.support.pictures import picture
 
 

@@ -19,16 +19,39 @@ from dedupd.adapters.index.known_pairs import KnownPairs, _About
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.stores.backfill_records import NEAR
-from dedupd.adapters.vision import found_before, nearest, search, whole_index
-from dedupd.adapters.vision.coarse import SIDE, GreyPictures
-from dedupd.adapters.vision.hash_join import hash_distances
+from dedupd.adapters.vision.candidates import (
+    answer as telling,
+)
+from dedupd.adapters.vision.candidates import (
+    cosines,
+    found_before,
+    inside_margins,
+    library,
+    nearest,
+    search,
+    small_tests,
+    whole_index,
+    within_month,
+)
+from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures
+from dedupd.adapters.vision.candidates.hash_join import hash_distances
+from dedupd.adapters.vision.candidates.pairs import Pairs
+from dedupd.adapters.vision.candidates.whole_index import WholeIndex
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.whole_index import WholeIndex
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 from dedupd.core.photo import Candidate, Traits
 
 DIMENSIONS = 256
 BAR = 0.8
+ROOMS = (telling, cosines, inside_margins, library, within_month, search, small_tests)
+
+
+def limit(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    """Wherever the search knows this by name."""
+    rooms = [room for room in ROOMS if hasattr(room, name)]
+    assert rooms
+    for room in rooms:
+        patch.setattr(room, name, value)
 
 
 def content(number: int) -> str:
@@ -130,7 +153,7 @@ def test_months_that_are_searched_at_once_are_told_as_if_each_were_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_of_each: int
 ) -> None:
     """Photos of one family lie in several months, by vector, by hash and inside margins."""
-    monkeypatch.setattr(search, "LOOK_ALIKES", 3)
+    limit(monkeypatch, "LOOK_ALIKES", 3)
     index, insides = PhotoIndex(tmp_path, "m", "1", lambda: DIMENSIONS), empty(tmp_path)
     phashes = far_hashes(90)
     phashes[::7] = phashes[0]
@@ -294,8 +317,8 @@ def test_blocks_change_nothing(tmp_path: Path, among: str, monkeypatch: pytest.M
     names = store(index, families(50), far_hashes(50))
     others = names if among == "within" else None
     whole = found(index, names, others)
-    monkeypatch.setattr(search, "_FRESH_BLOCK", 7)
-    monkeypatch.setattr(search, "_OTHER_BLOCK", 11)
+    limit(monkeypatch, "FRESH_BLOCK", 7)
+    limit(monkeypatch, "OTHER_BLOCK", 11)
     assert found(index, names, others) == whole
 
 
@@ -316,7 +339,7 @@ def every_pair(index: PhotoIndex, fresh: list[str], among: list[str] | None) -> 
     while more:
         asked = search.Search(fresh=fresh, among=among, bar=BAR, after=after)
         answer = search.propose(index, empty(index.path.parent), unseen, asked)
-        assert len(answer.pairs) <= max(search.AT_ONCE, len(fresh))
+        assert len(answer.pairs) <= max(telling.AT_ONCE, len(fresh))
         assert answer.after > after or not answer.after
         assert (answer.left, answer.cut) == ([], [])
         found += answer.pairs
@@ -340,10 +363,10 @@ def test_an_answer_in_parts_holds_every_pair(
 ) -> None:
     index, names = alike
     others = names if among == "within" else None
-    monkeypatch.setattr(search, "AT_ONCE", 60)
-    monkeypatch.setattr(search, "_MOST_GATHERED", gathered)
-    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "AT_ONCE", 60)
+    limit(monkeypatch, "_MOST_GATHERED", gathered)
+    limit(monkeypatch, "OTHER_BLOCK", 9)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
     answers = in_parts(index, names, others)
     assert len(answers) > 2
     assert all(len(answer.pairs) <= 60 and not answer.cut for answer in answers)
@@ -358,9 +381,9 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
     others = names if among == "within" else None
     every = set(combinations(sorted(names), 2))
     cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, others)}
-    monkeypatch.setattr(search, "EACH", 7)
-    monkeypatch.setattr(search, "_MOST_GATHERED", gathered)
-    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
+    limit(monkeypatch, "EACH", 7)
+    limit(monkeypatch, "_MOST_GATHERED", gathered)
+    limit(monkeypatch, "OTHER_BLOCK", 9)
     answers = in_parts(index, names, others)
     told = {(p.a, p.b) for answer in answers for p in answer.pairs}
     cut = {content for answer in answers for content in answer.cut}
@@ -369,9 +392,9 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
     first = min(names)
     nearest = sorted((pair for pair in every if first in pair), key=lambda pair: -cosines[pair])
     assert {pair for pair in told if first in pair} >= set(nearest[:7])
-    monkeypatch.setattr(search, "LOOKED_AT", 3)
-    monkeypatch.setattr(search, "IN_MONTH", 3)
-    monkeypatch.setattr(search, "AT_ONCE", 7)
+    limit(monkeypatch, "LOOKED_AT", 3)
+    limit(monkeypatch, "IN_MONTH", 3)
+    limit(monkeypatch, "AT_ONCE", 7)
     for some in (names[:1], names[1:2], names[3:9], names):
         pages = every_pair(index, some, others)
         assert len(pages) == len({(p.a, p.b) for p in pages})
@@ -413,20 +436,20 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     told, cut = set[tuple[str, str]](), set[str]()
     left = [names[int(place)] for place in np.random.default_rng(seed).permutation(90)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "LOOKED_AT", most)
-        patch.setattr(search, "IN_MONTH", most)
-        patch.setattr(search, "BY_BOUND", by_bound)
+        limit(patch, "LOOKED_AT", most)
+        limit(patch, "IN_MONTH", most)
+        limit(patch, "BY_BOUND", by_bound)
         patch.setattr(nearest, "_MOST", held)
         patch.setattr(nearest, "_PART", 7)
         patch.setattr(whole_index, "_TILE", (7, 11))
         patch.setattr(whole_index, "_ROWS", 3)
-        patch.setattr(search, "_FRESH_BLOCK", 17)
-        patch.setattr(search, "_OTHER_BLOCK", 11)
-        patch.setattr(search, "_DENSE", dense)
-        patch.setattr(search, "_AT_THE_EDGE", 2)
-        patch.setattr(search, "_FIRST_OF_ALL", 5)
-        patch.setattr(search, "_WORTH_KEEPING", 2)
-        patch.setattr(search, "_CROWDED", crowded)
+        limit(patch, "FRESH_BLOCK", 17)
+        limit(patch, "OTHER_BLOCK", 11)
+        limit(patch, "DENSE", dense)
+        limit(patch, "_AT_THE_EDGE", 2)
+        limit(patch, "_FIRST_OF_ALL", 5)
+        limit(patch, "_WORTH_KEEPING", 2)
+        limit(patch, "_CROWDED", crowded)
         if told_before:
             patch.setitem(index.__dict__, "near_pairs", by_a_backfill(names, alike, left[:told_before]))
         index.made(WholeIndex).found_before(None)
@@ -461,11 +484,11 @@ def test_in_a_crowd_the_nearest_are_chosen_by_their_vectors_and_not_by_bounds(
 ) -> None:
     index, names = alike
     cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, None)}
-    monkeypatch.setattr(search, "LOOKED_AT", 3)
-    monkeypatch.setattr(search, "BY_BOUND", 1)
-    monkeypatch.setattr(search, "_AT_THE_EDGE", 0)
-    monkeypatch.setattr(search, "_FIRST_OF_ALL", 2)
-    monkeypatch.setattr(search, "_CROWDED", 6)
+    limit(monkeypatch, "LOOKED_AT", 3)
+    limit(monkeypatch, "BY_BOUND", 1)
+    limit(monkeypatch, "_AT_THE_EDGE", 0)
+    limit(monkeypatch, "_FIRST_OF_ALL", 2)
+    limit(monkeypatch, "_CROWDED", 6)
     index.made(WholeIndex).found_before(None)
     answers, left = list[search.FoundPairs](), names
     while left:
@@ -488,8 +511,8 @@ def test_what_a_backfill_left_is_told_by_those_who_have_room_for_it(
     index, names = alike
     covered = sorted(names)[few]
     cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, None)}
-    monkeypatch.setattr(search, "LOOKED_AT", 3)
-    monkeypatch.setattr(search, "IN_MONTH", in_month)
+    limit(monkeypatch, "LOOKED_AT", 3)
+    limit(monkeypatch, "IN_MONTH", in_month)
     every = by_a_backfill(names, ~np.eye(20, dtype=bool), covered)
     monkeypatch.setitem(index.__dict__, "near_pairs", every)
     index.made(WholeIndex).found_before(None)
@@ -513,13 +536,13 @@ def by_a_backfill(names: list[str], alike: NDArray[np.bool_], covered: list[str]
 
 
 def test_a_page_that_once_was_too_long_ends_where_it_ended_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "AT_ONCE", 3)
-    monkeypatch.setattr(search, "_MOST_GATHERED", 0)
+    limit(monkeypatch, "AT_ONCE", 3)
+    limit(monkeypatch, "_MOST_GATHERED", 0)
     fresh, others = [f"{n:064x}" for n in (1, 2)], [f"{n:064x}" for n in range(3, 9)]
-    page = search._Gathered(fresh, search.Search(fresh=fresh, among=None, bar=BAR, after=""))
+    page = telling.GatheredPairs(fresh, search.Search(fresh=fresh, among=None, bar=BAR, after=""))
     for part in ([(0, 0), (1, 0), (0, 1), (1, 1)], [(0, 4), (0, 5), (1, 5)]):
         page.add(
-            search._Pairs(
+            Pairs(
                 fresh=np.array([one for one, _ in part]),
                 others=np.array([others[other] for _, other in part], "S64"),
                 distances=np.zeros(len(part), np.uint8),
@@ -577,10 +600,10 @@ def test_what_did_not_fit_into_an_answer_is_not_searched_for_again(
     alike: tuple[PhotoIndex, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, names = alike
-    monkeypatch.setattr(search, "AT_ONCE", 60)
-    monkeypatch.setattr(search, "_WORTH_KEEPING", 2)
-    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "AT_ONCE", 60)
+    limit(monkeypatch, "_WORTH_KEEPING", 2)
+    limit(monkeypatch, "_MOST_GATHERED", 50)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
     monkeypatch.setattr(nearest, "_PART", 7)
     asked = search.Search(fresh=names, among=None, bar=BAR)
     assert search.propose(index, empty(index.path.parent), unseen, asked).left
@@ -599,7 +622,7 @@ def test_however_many_small_pictures_there_are_each_is_compared_with_its_own(
 
     asked = search.Search(fresh=names, among=names if among == "within" else None, bar=BAR)
     whole = search.propose(index, empty(index.path.parent), smalls, asked).pairs
-    monkeypatch.setattr(search, "_SMALLS", 3)
+    limit(monkeypatch, "_SMALLS", 3)
     parts = search.propose(index, empty(index.path.parent), smalls, asked).pairs
     assert 0 < len(whole) < 190
     assert {(p.a, p.b) for p in parts} == {(p.a, p.b) for p in whole}
@@ -610,14 +633,14 @@ def test_the_small_pictures_of_look_alikes_are_compared_at_once_and_each_pair_on
 ) -> None:
     """What takes most of the time is done for each picture once."""
     index, names = alike
-    usual, asked = search.may_be_copies, list[int]()
+    usual, asked = small_tests.may_be_copies, list[int]()
 
     def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Any, right: Any) -> NDArray[np.bool_]:
         asked.append(len(left))
         return usual(ones, others, left, right)
 
-    monkeypatch.setattr(search, "may_be_copies", may_be_copies)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "may_be_copies", may_be_copies)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
     monkeypatch.setattr(nearest, "_PART", 7)
     search_of_all = search.Search(fresh=names, among=None, bar=BAR)
     assert not search.propose(index, empty(index.path.parent), never_alike, search_of_all).pairs
@@ -649,8 +672,8 @@ def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_fo
         index, empty(index.path.parent), unseen, search.Search(fresh=names, among=month, bar=BAR)
     ).pairs
     assert 0 < len(every) < len(unseen_pairs)
-    monkeypatch.setattr(search, "_LAID", 30)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "_LAID", 30)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
     monkeypatch.setattr(nearest, "_PART", 7)
     answers, left = 0, list(names)
     together = set[tuple[str, str]]()
@@ -673,18 +696,18 @@ def test_all_pairs_come_in_parts_too_and_what_small_pictures_tell_apart_is_not_a
     asked = search.Search(fresh=names, among=month, bar=BAR)
     every = search.propose(index, empty(index.path.parent), of_one_outline, asked).pairs
     assert 0 < len(every) < len(names) * (len(names) - 1) // 2
-    monkeypatch.setattr(search, "_LAID_IN_IDLE", 30)
-    monkeypatch.setattr(search, "AT_ONCE", at_once)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
-    monkeypatch.setattr(search, "_OTHER_BLOCK", 7)
-    monkeypatch.setattr(search, "_MOST_GATHERED", 9)
+    limit(monkeypatch, "_LAID_IN_IDLE", 30)
+    limit(monkeypatch, "AT_ONCE", at_once)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "OTHER_BLOCK", 7)
+    limit(monkeypatch, "_MOST_GATHERED", 9)
     laid, usual = list[int](), search.may_lie_over
 
     def may_lie_over(ones: GreyPictures, others: GreyPictures, left: Any, right: Any) -> NDArray[np.bool_]:
         laid.append(len(left))
         return usual(ones, others, left, right)
 
-    monkeypatch.setattr(search, "may_lie_over", may_lie_over)
+    limit(monkeypatch, "may_lie_over", may_lie_over)
     found, after, answers = list[Candidate](), "", 0
     while after or not answers:
         asked = search.Search(fresh=names, among=month, bar=BAR, after=after)
@@ -702,11 +725,11 @@ def test_of_look_alikes_the_nearest_of_either_are_told_and_none_twice(
 ) -> None:
     index, names = alike
     cosines = {(p.a, p.b): p.cosine or 0.0 for p in found(index, names, names)}
-    monkeypatch.setattr(search, "LOOK_ALIKES", 2)
-    monkeypatch.setattr(search, "_OTHER_BLOCK", 9)
-    monkeypatch.setattr(search, "_TESTED_AT_ONCE", 20)
-    monkeypatch.setattr(search, "_SMALLS", 3)
-    monkeypatch.setattr(search, "_MOST_GATHERED", 50)
+    limit(monkeypatch, "LOOK_ALIKES", 2)
+    limit(monkeypatch, "OTHER_BLOCK", 9)
+    limit(monkeypatch, "_TESTED_AT_ONCE", 20)
+    limit(monkeypatch, "_SMALLS", 3)
+    limit(monkeypatch, "_MOST_GATHERED", 50)
     asked = search.Search(fresh=names, among=names, bar=BAR, spared=BAR)
     answer = search.propose(index, empty(index.path.parent), never_alike, asked)
     nearest: set[tuple[str, str]] = set()
@@ -747,11 +770,11 @@ def test_across_the_library_the_pairs_are_those_of_each_with_each(
         patch.setattr(whole_index, "_VECTORS", 4)
         patch.setattr(whole_index, "_A_FEW", 30)
         patch.setattr(whole_index, "_TILE", (7, 11))
-        patch.setattr(search, "_WHOLE_TABLE", 1000 if all_vectors else 0)
-        patch.setattr(search, "_VECTORS_AT_ONCE", 5)
-        patch.setattr(search, "_MOST_WAITING", 50)
-        patch.setattr(search, "_MEASURED_AT_ONCE", 4)
-        patch.setattr(search, "_WORTH_KEEPING", 2)
+        limit(patch, "_WHOLE_TABLE", 1000 if all_vectors else 0)
+        limit(patch, "_VECTORS_AT_ONCE", 5)
+        limit(patch, "_MOST_WAITING", 50)
+        limit(patch, "_MEASURED_AT_ONCE", 4)
+        limit(patch, "_WORTH_KEEPING", 2)
         patch.setattr(found_before, "MOST", most)
         for _ in range(before):  # what was asked before, by this bar or another, changes nothing
             asked = [rows.contents[int(place)] for place in rng.permutation(90)[: int(rng.integers(1, 50))]]
@@ -779,10 +802,10 @@ def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_number
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, _, _ = clocked_index(tmp_path_factory)
-    monkeypatch.setattr(search, "_MEASURED_AT_ONCE", 10)
-    monkeypatch.setattr(search, "_MOST_WAITING", 30)
+    limit(monkeypatch, "_MEASURED_AT_ONCE", 10)
+    limit(monkeypatch, "_MOST_WAITING", 30)
     held: list[int] = []
-    usual = search._exact
+    usual = library._exact
 
     def exact(index: PhotoIndex, whole: Any, rows: Any, pairs: Any, bar: float | None, least: Any) -> Any:
         assert len(pairs) <= 2 * 30
@@ -790,7 +813,7 @@ def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_number
             held.append(len(measured.fresh))
             yield measured
 
-    monkeypatch.setattr(search, "_exact", exact)
+    limit(monkeypatch, "_exact", exact)
     assert found(index, [content(number) for number in range(90)], None)
     assert held and max(held) <= 10
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision.coarse import SIDE, GreyPictures, Places, Plane, most_alike_windows
+from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures, Places, Plane, most_alike_windows
 
 BAR, _FAINT_BAR = 0.25, 0.15
 """Share of the fine structure that agrees; and the same when one of the pictures is faint."""

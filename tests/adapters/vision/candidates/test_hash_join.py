@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dedupd.adapters.vision import hash_join
-from dedupd.adapters.vision.hash_join import HashTables, distances_of_pairs, hash_distances
+from dedupd.adapters.vision.candidates import hash_join
+from dedupd.adapters.vision.candidates.hash_join import HashTables, distances_of_pairs, hash_distances
 from dedupd.adapters.vision.hashes import RADIUS
 
 

@@ -20,17 +20,17 @@ from dedupd.adapters.index.content_set import order_of, packed_ids, places_among
 from dedupd.adapters.index.heads import SLACK, AnyHeads, Directions, FirstSteps
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
-from dedupd.adapters.vision.child import return_free_memory
-from dedupd.adapters.vision.found_before import FoundBefore
-from dedupd.adapters.vision.hash_join import (
+from dedupd.adapters.vision.candidates.found_before import FoundBefore
+from dedupd.adapters.vision.candidates.hash_join import (
     HashTables,
     count_up,
     cuts,
     distances_of_pairs,
     hash_distances,
 )
+from dedupd.adapters.vision.candidates.nearest import ONE_MOMENT, Crowd, Nearest
+from dedupd.adapters.vision.child import return_free_memory
 from dedupd.adapters.vision.hashes import RADIUS
-from dedupd.adapters.vision.nearest import ONE_MOMENT, Crowd, Nearest
 from dedupd.core.bars import ONE_MOMENT_SECONDS
 
 FEW, MANY = 64, 2_000_000

@@ -1,0 +1,95 @@
+"""Candidates: which pairs of photos the hashes and vectors propose.
+
+Owns the candidate rule; must never decide what a pair is. Worker process only. A pair is proposed when it is within the bars,
+otherwise not; and the answer is the same from either side, and whatever else is asked at the same time.
+
+The way of a search: `within_month` or `library` finds pairs, `small_tests` reject most look-alikes, `inside_margins` adds what agrees within plain
+margins, and `answer` tells each once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from dedupd.adapters.index.lance import PhotoIndex
+from dedupd.adapters.index.photo_rows import PhotoRows, in_order
+from dedupd.adapters.vision.candidates.answer import FoundPairs, GatheredPairs, Search
+from dedupd.adapters.vision.candidates.inside_margins import meeting_inside
+from dedupd.adapters.vision.candidates.library import anywhere
+from dedupd.adapters.vision.candidates.overlay import may_lie_over
+from dedupd.adapters.vision.candidates.pairs import Pairs, joined_pairs, within_bars
+from dedupd.adapters.vision.candidates.small_tests import Smalls, passing_pairs, seen_small
+from dedupd.adapters.vision.candidates.whole_index import WholeIndex
+from dedupd.adapters.vision.candidates.within_month import within
+
+_TESTED_AT_ONCE = 1 << 18
+"""Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
+them."""
+
+
+def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
+    """Candidates, each pair once, without those that can be no copy: of these, the nearest look-alikes as
+    `spared` says.
+
+    `insides` holds the hashes of what is inside plain margins, for the pictures with such margins; `smalls`
+    gives small pictures. Across the whole index, two photos with different clock times are no pair: that
+    excludes most pairs of a library, which are never related.
+    """
+    # A month is searched block by block, and read once.
+    others = None if search.among is None else index.rows_kept(search.among)
+    if others is None:
+        rows = index.made(WholeIndex).rows(index, search.fresh)
+    else:
+        rows = in_order(_of_these(others, index, search))
+    gathered = GatheredPairs(rows.contents, search)
+    if rows.contents:
+        taken = gathered.taken if search.after is None else None
+        if others is None:
+            parts = anywhere(index, rows, search.bar, taken, smalls if search.spared is None else None)
+        else:
+            parts = within(rows, others, search.bar, taken)
+        for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
+            seen = seen_small(near, rows, smalls)
+            laid = gathered.room_to_lay(seen)
+            seen.unlike[laid] = ~passing_pairs(may_lie_over, seen.where(laid), rows, smalls)
+            gathered.add(_worth_telling(seen, search))
+        for pairs in meeting_inside(index, insides, rows, search.among):
+            gathered.add(pairs.where(gathered.wanted(pairs)))
+    return gathered.found()
+
+
+def _of_these(others: PhotoRows, index: PhotoIndex, search: Search) -> PhotoRows:
+    """The rows of the fresh contents, read again only when not all of them are among the others."""
+    fresh = set(search.fresh)
+    if fresh.issubset(search.among or ()):
+        return others.at(np.array([n for n, c in enumerate(others.contents) if c in fresh], np.intp))
+    return index.rows(search.fresh)
+
+
+def _near_enough(parts: Iterable[Pairs], gathered: GatheredPairs, bar: float | None) -> Iterator[Pairs]:
+    for pairs in parts:
+        near = pairs.where(gathered.wanted(pairs))
+        yield near.where(within_bars(near.distances, near.cosines, bar))
+
+
+def _together(parts: Iterable[Pairs], least: int) -> Iterator[Pairs]:
+    """The same, joined to parts of at least so many pairs, except the last part."""
+    waiting, count = list[Pairs](), 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part.fresh)
+        if count >= least:
+            joined, waiting, count = joined_pairs(waiting), [], 0
+            yield joined
+            del joined
+    if waiting:
+        yield joined_pairs(waiting)
+
+
+def _worth_telling(pairs: Pairs, search: Search) -> Pairs:
+    """Without look-alikes that were not asked for."""
+    if search.spared is None or search.after is not None:
+        return pairs.where(~pairs.unlike)
+    return pairs.where(~pairs.unlike | (pairs.cosines >= search.spared))
