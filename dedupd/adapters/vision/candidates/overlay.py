@@ -35,6 +35,9 @@ _SMALLER, _PRINT = 1.6, 0.35
 """How many times stronger than the fine structure is what is finer still, where what is seen is smaller than a pixel:
 print, the lines of a table. From one copy to the next it falls on the pixels in other ways. And the share of the fine
 structure that is such print from which on the pair passes. A sky or a wall around large things is none."""
+_DARK = 24
+"""Grey levels: a picture of which half is darker than that may be a darkened cut, whose fine structure is lost in the black, and
+the pair passes."""
 _NOISE = 1.5
 """Grey levels of fine structure that may be noise."""
 _SHARP = 0.6
@@ -121,8 +124,8 @@ def may_lie_over(ones: GreyPictures, others: GreyPictures, left: Places, right: 
 
 
 def _shown(pictures: GreyPictures) -> Plane:
-    """(N,) the share of each picture that shows something by which another one can be told from it; 0: a page of print, or
-    no small picture is stored."""
+    """(N,) the share of each picture that shows something by which another one can be told from it; 0: a page of print, a
+    picture that is mostly black, or no small picture is stored."""
     seen = pictures.pixels.astype(np.float32)
     strength = _FINE.strength(_FINE.band(seen))
     finer = _FINE.strength(seen - _both_ways(_FINE.fine, seen))
@@ -131,7 +134,8 @@ def _shown(pictures: GreyPictures) -> Plane:
     printed = (weight * (finer > _SMALLER**2 * (strength + 0.5))).sum(axis=(1, 2))
     few = printed < _PRINT * (weight.sum(axis=(1, 2)) + 1e-3)
     shown = (strength >= _DETAIL**2).mean(axis=(1, 2), dtype=np.float32)
-    return np.where(few & (pictures.shapes > 0), shown, np.float32(0))
+    light = (pictures.pixels > _DARK).mean(axis=(1, 2)) > 0.5
+    return np.where(few & light & (pictures.shapes > 0), shown, np.float32(0))
 
 
 def _agreement(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> Plane:

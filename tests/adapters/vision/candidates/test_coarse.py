@@ -193,6 +193,16 @@ def test_a_picture_whose_window_is_found_passes_although_it_is_too_far_off_for_a
     assert may_lie_over(small, small, *there).all()
 
 
+def test_a_darkened_cut_passes_although_most_of_it_is_black() -> None:
+    def darkened(image: Image.Image) -> Image.Image:
+        return image.crop((20, 80, 180, 200)).point([int(255 * (v / 255) ** 4) for v in range(256)] * 3)
+
+    scenes, same = [scene(seed) for seed in range(16)], np.arange(16)
+    whole, cuts = seen(*scenes), seen(*(darkened(each) for each in scenes))
+    assert may_lie_over(whole, cuts, same, same).all()
+    assert may_lie_over(cuts, whole, same, same).all()
+
+
 def test_a_picture_laid_on_a_black_bar_stays_where_it_is() -> None:
     """Nothing changes there with any move: no equation is to be solved for it."""
     black = np.zeros((1, SIDE, SIDE), np.float32)
