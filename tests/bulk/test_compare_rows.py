@@ -22,7 +22,7 @@ from dedupd.adapters.index.photo_rows import PhotoRow, PhotoRows
 from dedupd.adapters.stores.backfill_records import NEAR, ChunkFile, Commit, mark, pair_commit
 from dedupd.adapters.stores.store import LocalStore
 from dedupd.adapters.vision import messages, near_pairs
-from dedupd.adapters.vision.candidates import library, search
+from dedupd.adapters.vision.candidates import across_library, search
 from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.bulk.chunk_worker import ChunkWorker
@@ -142,7 +142,7 @@ def test_the_search_at_home_finds_the_same_and_does_not_look(
     assert (archive.found(everything), archive.found(some)) == expected[:2]
     assert archive.found(contents(rows[115:])) == expected[2]
 
-    monkeypatch.setattr(library, "_across", _never)
+    monkeypatch.setattr(across_library, "_across", _never)
     assert archive.found(some) == expected[1], "what is covered is not searched for"
 
 

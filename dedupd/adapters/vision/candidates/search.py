@@ -3,7 +3,7 @@
 Owns the candidate rule; must never decide what a pair is. Worker process only. A pair is proposed when it is within the bars,
 otherwise not; and the answer is the same from either side, and whatever else is asked at the same time.
 
-The way of a search: `within_month` or `library` finds pairs, `small_tests` reject most look-alikes, `inside_margins` adds what agrees within plain
+The way of a search: `within_month` or `across_library` finds pairs, `small_tests` reject most look-alikes, `inside_margins` adds what agrees within plain
 margins, and `answer` tells each once.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows, in_order
+from dedupd.adapters.vision.candidates.across_library import anywhere
 from dedupd.adapters.vision.candidates.answer import FoundPairs, GatheredPairs, Search
 from dedupd.adapters.vision.candidates.inside_margins import meeting_inside
-from dedupd.adapters.vision.candidates.library import anywhere
 from dedupd.adapters.vision.candidates.overlay import may_lie_over
 from dedupd.adapters.vision.candidates.pairs import Pairs, joined_pairs, within_bars
 from dedupd.adapters.vision.candidates.small_tests import Smalls, passing_pairs, seen_small

@@ -2,7 +2,8 @@
 
 Owns the one-time conversion of the packaged weights into an ONNX graph in the cache; must never run
 weights whose digest differs from the pinned one, nor a graph that gives other vectors than torch. Torch itself is
-imported only where it runs the model: that takes longer than the whole conversion. Worker process only. EfficientNet: Tan & Le 2019 (arXiv 1905.11946); GeM: Radenović et al. 2018 (arXiv 1711.02512).
+imported only where it runs the model: that takes longer than the whole conversion. Worker process only. EfficientNet: Tan & Le
+2019 (arXiv 1905.11946); GeM: Radenović et al. 2018 (arXiv 1711.02512).
 """
 
 # pyright: reportMissingImports=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -355,4 +356,7 @@ def sums_of_noise(run: Run) -> NDArray[np.float64]:
 
 if __name__ == "__main__":
     end_with_parent()
-    convert(Path(sys.argv[1]))
+    try:
+        convert(Path(sys.argv[1]))
+    except VisionError as error:
+        sys.exit(str(error))

