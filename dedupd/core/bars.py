@@ -46,6 +46,16 @@ OVERLAP, SMALLER_OVERLAP = 0.9, 0.3
 WRITTEN = 0.002
 """Share of a picture that stands on its plain margin, when something does: short captions 0.004 and more."""
 
+# --- copy: the same of the pictures that are kept of photos that were read -------------------------------------------
+
+KEPT_OVERLAP, KEPT_NCC, KEPT_MEAN, KEPT_WORST, KEPT_STROKES = 0.05, 0.05, 0.75, 0.7, 0.5
+KEPT_EXTRA = {
+    "fine_ncc": 0.1, "local": 0.15, "around": 0.1, "through": 0.1, "sign": 0.05, "y0": 0.02, "y1": -0.02, "flow50": -0.1,
+    "tone": -0.1,
+}  # fmt: skip
+KEPT_SHARES = {"margin_a": 0.5, "margin_b": 0.5, "thick": 0.5, "unlike": 0.7, "ink": 0.5, "ground": 1.5}
+"""How much better the files themselves may measure, added or as shares: at least twice of what 95 of 100 pairs differed by."""
+
 # --- copy: a closer look, at 1200 px ----------------------------------------------------------------------------------
 
 FINE_WORST = 16.0

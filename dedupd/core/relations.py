@@ -134,6 +134,38 @@ def worth_a_closer_look(m: Measures) -> bool:
     return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
+def plainly_apart(m: Measures) -> bool:
+    """Whether what was measured of kept pictures (`core/bars.py`) settles that the pair is nothing that moves: also with
+    every measure as much better as the files themselves may make it, they were not worth a closer look, nor any more a
+    question for a person."""
+    best = _at_best(m)
+    return not worth_a_closer_look(best) and _asks(best) == _asks(m)
+
+
+def _at_best(m: Measures) -> Measures:
+    """The measures that the files of two kept pictures would give at best."""
+    extra = dict(m.extra or {})
+    for name, better in bars.KEPT_EXTRA.items():
+        if name in extra:
+            extra[name] += better
+    for name, share in bars.KEPT_SHARES.items():
+        if name in extra:
+            extra[name] *= share
+    if "sign" in extra:
+        extra[min("strokes_a", "strokes_b", key=extra.__getitem__)] *= bars.KEPT_STROKES
+    return replace(
+        m,
+        inliers=2 * m.inliers,
+        overlap_a=m.overlap_a + bars.KEPT_OVERLAP,
+        overlap_b=m.overlap_b + bars.KEPT_OVERLAP,
+        mean=bars.KEPT_MEAN * m.mean,
+        worst=bars.KEPT_WORST * m.worst,
+        band_ncc=m.band_ncc + bars.KEPT_NCC,
+        band_std=2 * m.band_std,
+        extra=extra,
+    )
+
+
 def classify(
     a: Traits,
     b: Traits,
@@ -377,13 +409,18 @@ def _looks_copied(p: _Pair) -> bool:
     m = p.m
     if p.apart is not None and (p.apart > bars.SAME_INSTANT or (p.same_camera and not p.locked)):
         return False
+    if p.two_shots or (p.text and _other_text(p)):
+        return False
+    return _asks(m)
+
+
+def _asks(m: Measures) -> bool:
+    """Whether the pictures are alike enough for such a question."""
     if max(m.overlap_a, m.overlap_b) < bars.ASK_OVERLAP:
         return False
     if min(m.overlap_a, m.overlap_b) < bars.ASK_SMALLER_OVERLAP:
         return False
-    if p.two_shots or (p.text and _other_text(p)):
-        return False
-    return m.band_ncc >= bars.ASK_BAND_NCC and p.extra.get("fine_ncc", 0.0) >= bars.ASK_FINE_NCC
+    return m.band_ncc >= bars.ASK_BAND_NCC and (m.extra or {}).get("fine_ncc", 0.0) >= bars.ASK_FINE_NCC
 
 
 def _other_text(p: _Pair) -> bool:

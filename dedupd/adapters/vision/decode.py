@@ -179,6 +179,12 @@ def decode(
         raise Refused(f"damaged or cut short ({error})"[:200]) from None
 
 
+def holding_of(file: BinaryIO, path: str) -> Holding:
+    """What the file holds besides, without decoding it. Raises Refused."""
+    with open_picture(file, path) as image:
+        return holding(file, image)
+
+
 def _decode(
     image: ImageFile,
     file: BinaryIO,

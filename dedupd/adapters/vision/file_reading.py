@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dedupd.adapters.vision import messages
+from dedupd.adapters.vision import kept_looks, messages
 from dedupd.adapters.vision.candidates.coarse import small_picture
-from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, content_of, decode, opened
+from dedupd.adapters.vision.decode import SHORT_SIDE, Refused, area_resize, content_of, decode, opened
 from dedupd.adapters.vision.refused import NobodyReads
 from dedupd.adapters.vision.traits import measure, phashes_inside
 from dedupd.core.formats import decodable, is_named_for
@@ -61,6 +61,8 @@ class DecodedFile:
     """Hashes of the part inside plain margins."""
     prepared: NDArray[Any] | None = None
     small: NDArray[np.uint8] | None = None
+    look: bytes | None = None
+    """For the first look at a pair; see kept_looks.py."""
 
 
 def read_file(
@@ -70,10 +72,13 @@ def read_file(
     model: str,
     alive: Callable[[], None],
     open_file: OpenFile = from_disk,
+    *,
+    looks: bool = False,
 ) -> DecodedFile:
     """Hash the file, and decode it when the index lacks its content and a decoder reads it. Raises DedupdError.
 
-    `alive` is called from time to time; `preparing` is called when a picture is to be decoded.
+    `alive` is called from time to time; `preparing` is called when a picture is to be decoded. `looks`: also make what is
+    kept for the first look at a pair.
     """
     path, content, kind = fsdecode(file.path), "", ""
     try:
@@ -87,11 +92,15 @@ def read_file(
             prepares = preparing()
             side = max(SHORT_SIDE, prepares.side if prepares else 0)
             picture = decode(stream, path, short_side=side)
-        traits, phashes = measure(picture, content, model)
+        pixels = np.asarray(picture.image)
+        small = area_resize(pixels, kept_looks.SIDE)
+        traits, phashes = measure(picture, content, model, small)
         return DecodedFile(
             key=file.key, content=content, traits=traits, phashes=phashes, within=phashes_inside(picture),
             prepared=prepares.prepare(picture.image) if prepares else None,
-            small=small_picture(np.asarray(picture.image)),
+            small=small_picture(pixels),
+            # What is made later is made at this side: it must be the same.
+            look=kept_looks.packed(picture, small) if looks and side == SHORT_SIDE else None,
         )  # fmt: skip
     except NobodyReads as unread:
         if kind or is_named_for(unread.kind, extension(path)):

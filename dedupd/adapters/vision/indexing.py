@@ -20,6 +20,7 @@ from dedupd.adapters.index.photo_rows import PhotoRow, simhash
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.embedders.base import Embedder, TakesMuch
 from dedupd.adapters.vision.file_reading import DecodedFile, OpenFile, Preparing, from_disk, read_file
+from dedupd.adapters.vision.kept_looks import KeptLooks
 from dedupd.adapters.vision.small_files import SmallFiles
 from dedupd.core.photo import Traits
 from dedupd.errors import VisionError
@@ -101,6 +102,7 @@ class Ingester:
         open_file: OpenFile = from_disk,
         pool: Callable[[], ReaderPool | None] = lambda: None,
         preparing: Callable[[], Preparing | None] | None = None,
+        looks: KeptLooks | None = None,
     ) -> None:
         """`pool`: processes that read when there are many files; None: the threads `decoders` do it. `preparing`: what makes the
         embedder's pictures when it need not be waited for."""
@@ -115,6 +117,7 @@ class Ingester:
         self._open_file = open_file
         self._pool = pool
         self._preparing = preparing or embedder
+        self._looks = looks
 
     def ingest(self, files: Iterable[messages.FileToRead]) -> None:
         """Answer every file with FileIngested, in the order they get ready."""
@@ -133,6 +136,7 @@ class Ingester:
                 self._model,
                 lambda: self._send(begun),
                 self._open_file,
+                looks=self._looks is not None,
             )
         finally:
             self._send(messages.Decoded(key=file.key))
@@ -140,8 +144,9 @@ class Ingester:
     def _read(self, file: messages.FileToRead) -> DecodedFile:
         alive = messages.Begun(key=file.key)
         return read_file(
-            file, self._index.holds, self._preparing, self._model, lambda: self._send(alive), self._open_file
-        )
+            file, self._index.holds, self._preparing, self._model, lambda: self._send(alive), self._open_file,
+            looks=self._looks is not None,
+        )  # fmt: skip
 
     def _have_read(self, file: messages.FileToRead, readers: Readers) -> DecodedFile:
         begun = messages.Begun(key=file.key)
@@ -195,6 +200,12 @@ class Ingester:
         if pool is None:
             return self._decoders.submit(self._read_here, file)
         return pool.threads.submit(self._have_read, file, pool.readers)
+
+    def keep_looks(self, files: Iterable[DecodedFile]) -> None:
+        """Keep what the first look at a pair needs of them."""
+        for file in files:
+            if self._looks is not None and file.look is not None:
+                self._looks.keep(file.content, file.look)
 
     def send(self, message: messages.Message) -> None:
         """Send an answer to the client."""
@@ -277,6 +288,7 @@ class _Request:
 
     def _embed(self) -> None:
         if self._to_embed:
+            self._ingester.keep_looks(self._to_embed)
             if self._pool is None:
                 self._to_commit += self._ingester.embed(self._to_embed)
             else:

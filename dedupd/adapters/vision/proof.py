@@ -9,20 +9,32 @@ from __future__ import annotations
 import os
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from dedupd.adapters.vision import align, messages
-from dedupd.adapters.vision.decode import Picture, Refused, area_resize, content_of, decode, opened
+from dedupd.adapters.vision.container import SEQUENCE
+from dedupd.adapters.vision.decode import (
+    SHORT_SIDE,
+    Picture,
+    Refused,
+    area_resize,
+    content_of,
+    decode,
+    holding_of,
+    opened,
+)
+from dedupd.adapters.vision.kept_looks import KeptLooks, Look, look_at, unpacked
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
-from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, plainly_apart, worth_a_closer_look
 
 T = TypeVar("T")
 SIDE = 400
@@ -31,7 +43,10 @@ _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
 _ENOUGH = 4 / 3
 """Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
-_CACHE_BYTES = {SIDE: 32 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20}
+_GLANCES = 0
+"""For `_CACHE_BYTES`: the pictures that are kept of photos, of the same side as those of the first look.
+"""
+_CACHE_BYTES = {SIDE: 16 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20, _GLANCES: 16 << 20}
 """Bytes of the cache for each size and thread, for its own pair and a few more: one large picture takes as much as
 twenty small ones."""
 
@@ -40,11 +55,20 @@ class PairPictures:
     """Recently read pictures with their features, so that each is read once for all its pairs and both looks.
     Thread-safe."""
 
-    def __init__(self, threads: int = 2) -> None:
-        """`threads`: how many measure pairs at once."""
+    def __init__(self, threads: int = 2, kept: KeptLooks | None = None) -> None:
+        """`threads`: how many measure pairs at once. `kept`: what was kept of photos when they were read."""
+        self._kept = kept
         most = {side: size * threads for side, size in _CACHE_BYTES.items()}
         self._looks = {side: _Recent[align.Prepared](most[side], _cost) for side in (SIDE, FINE_SIDE)}
+        self._glances = _Recent[align.Prepared | None](
+            most[_GLANCES], lambda seen: _cost(seen) if seen else 0
+        )
         self._wholes = _Recent[Pixels](most[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
+
+    def glance(self, path: str, content: str) -> align.Prepared | None:
+        """What is kept of the photo with `content`, else the same made of it now; None for what is decoded for each
+        look. The file is opened in any case, and tells what it holds besides. Raises Refused."""
+        return self._glances.get(content, lambda: _glance(path, content, self._kept))
 
     def picture(self, path: str, content: str, side: int) -> align.Prepared:
         """The picture with `content`, read at `path`. Raises Refused, also when the file has other content
@@ -111,6 +135,27 @@ class _Recent(Generic[T]):
                     self._bytes -= self._cost(self._pictures.pop(content).result())
 
 
+def _glance(path: str, content: str, kept: KeptLooks | None) -> align.Prepared | None:
+    with _verified(path, content) as file:
+        look = kept.of(content) if kept else None
+        if look is None:
+            look = _looked_at_again(file, path, content, kept)
+        if look.rgb is None:
+            return None
+        holding = replace(holding_of(file, path), beyond_srgb=look.beyond_srgb, says=says(file))
+    # Frames beside the still picture, of which its decoder told nothing.
+    return None if SEQUENCE in holding.further else align.Prepared(look.rgb, holding)
+
+
+def _looked_at_again(file: BinaryIO, path: str, content: str, kept: KeptLooks | None) -> Look:
+    """Made as when the photo was read: what is found does not depend on whether it was kept."""
+    packed = look_at(decode(file, path, short_side=SHORT_SIDE))
+    file.seek(0)
+    if kept:
+        kept.keep_where_room_is(content, packed)
+    return unpacked(packed) or Look(rgb=None, beyond_srgb=0.0)
+
+
 def _prepared(path: str, content: str) -> tuple[align.Prepared, align.Prepared]:
     """For the first look and for the closer one, from one decode."""
     read = read_picture(path, content, 2 * FINE_SIDE, enough=round(_ENOUGH * FINE_SIDE), holds=True)
@@ -145,20 +190,24 @@ def read_picture(
 ) -> Picture:
     """The picture at `path`, decoded, once its bytes are known to be `content`. Raises Refused. `enough`, `holds`,
     `grey`: as `decode`."""
+    with _verified(path, content) as file:
+        picture = decode(file, path, long_side=long_side, enough=enough, holds=holds, grey=grey)
+        return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
+
+
+@contextmanager
+def _verified(path: str, content: str) -> Generator[BinaryIO]:
+    """The file at `path`, open, once its bytes are known to be `content`. Raises Refused."""
     with opened(path) as file:
         if content_of(file) != content:
             raise Refused("changed since it was looked at", retry=True)
-        picture = decode(file, path, long_side=long_side, enough=enough, holds=holds, grey=grey)
-        return replace(picture, holding=replace(picture.holding, says=says(file))) if holds else picture
+        yield file
 
 
 def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
     """Measure one pair; when a file cannot be read, the answer has an error instead of measures."""
     try:
-        measures = _measured(*_both(pair, lambda path, content: gallery.picture(path, content, SIDE)))
-        copy, burst = worth_a_closer_look(measures), pair.burst and alike_as_a_burst(measures)
-        if copy or burst:
-            measures = _looked_at_closely(pair, gallery, measures, copy=copy, burst=burst)
+        measures = _at_a_glance(pair, gallery) or _looked_at(pair, gallery)
     except Refused as refused:
         return messages.Proven(key=pair.key, measures=None, error=refused.reason)
     except Exception as error:  # noqa: BLE001
@@ -166,6 +215,29 @@ def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
         traceback.print_exc()
         return messages.Proven(key=pair.key, measures=None, error=f"could not be measured ({error})"[:200])
     return messages.Proven(key=pair.key, measures=measures, error="")
+
+
+def _at_a_glance(pair: messages.PairToProve, gallery: PairPictures) -> Measures | None:
+    """The measures of what is kept of both photos, where they say for sure that nothing moves; else None.
+
+    Of shots of one moment nearly all are looked at closely, so both are decoded at once.
+    """
+    if pair.burst:
+        return None
+    a, b = _both(pair, gallery.glance)
+    if a is None or b is None:
+        return None
+    measures = _measured(a, b)
+    return measures if plainly_apart(measures) else None
+
+
+def _looked_at(pair: messages.PairToProve, gallery: PairPictures) -> Measures:
+    """The measures of both files, decoded."""
+    measures = _measured(*_both(pair, lambda path, content: gallery.picture(path, content, SIDE)))
+    copy, burst = worth_a_closer_look(measures), pair.burst and alike_as_a_burst(measures)
+    if copy or burst:
+        measures = _looked_at_closely(pair, gallery, measures, copy=copy, burst=burst)
+    return measures
 
 
 def _looked_at_closely(

@@ -117,7 +117,7 @@ def main() -> None:
         assert isinstance(order, ReadFile)
         found = read_file(
             order.file, lambda content: worker.grants(Holds(content=content)), lambda: pictures, said.model,
-            lambda: worker.tell(StillReading()),
+            lambda: worker.tell(StillReading()), looks=not said.card,
         )  # fmt: skip
         worker.tell(_told(found))
 
@@ -142,6 +142,7 @@ def _told(found: DecodedFile) -> FileRead:
     return FileRead(
         content=found.content, unreadable=found.unreadable, traits=found.traits, phashes=_bytes(found.phashes),
         within=_bytes(found.within), prepared=_bytes(found.prepared), small=_bytes(found.small),
+        look=found.look or b"",
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ class FileRead(Message, frozen=True):
     within: bytes
     prepared: bytes
     small: bytes
+    look: bytes
 
 
 ToReader = PrepareToRead | ReadFile | Granted

@@ -172,6 +172,7 @@ class Readers:
             phashes=np.frombuffer(said.phashes, np.uint64) if said.phashes else None,
             within=np.frombuffer(said.within, np.uint64) if said.within else None,
             small=np.frombuffer(said.small, np.uint8).reshape(SIDE, SIDE) if said.small else None,
+            look=said.look or None,
         )  # fmt: skip
 
     def rest(self) -> None:

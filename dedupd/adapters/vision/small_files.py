@@ -100,7 +100,8 @@ class FromProofs:
             if content not in self._lacking or content in self._made:
                 continue
             try:
-                picture = self._gallery.picture(os.fsdecode(path), content, LOOK)
+                picture = None if pair.burst else self._gallery.glance(os.fsdecode(path), content)
+                picture = picture or self._gallery.picture(os.fsdecode(path), content, LOOK)
             except Refused:
                 continue
             self._made[content] = picture.width / picture.height, small_picture(picture.rgb)

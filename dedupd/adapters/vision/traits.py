@@ -23,12 +23,16 @@ _STANDARD_LUMINANCE_SUM = 3688
 """Sum of the 64 entries of the luminance table in JPEG (ITU-T T.81) annex K.1, which is quality 50."""
 
 
-def measure(picture: Picture, content: str, model: str) -> tuple[Traits, NDArray[np.uint64]]:
-    """The Traits of `picture` and its (8,) perceptual hashes by orientation."""
+def measure(
+    picture: Picture, content: str, model: str, small: NDArray[np.uint8] | None = None
+) -> tuple[Traits, NDArray[np.uint64]]:
+    """The Traits of `picture` and its (8,) perceptual hashes by orientation. `small`: its pixels with a long side of 400,
+    where they are at hand."""
     whole = picture.image.convert("L")
     turned = phashes(whole)
     facts = read_facts(picture.exif)
-    small = area_resize(np.asarray(picture.image), _SIDE)
+    if small is None:
+        small = area_resize(np.asarray(picture.image), _SIDE)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     traits = Traits(
         content=content,

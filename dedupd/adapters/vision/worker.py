@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dedupd.adapters.vision.embedders.base import Embedder, Shape
     from dedupd.adapters.vision.file_reading import Preparing
     from dedupd.adapters.vision.indexing import Ingester, ReaderPool
+    from dedupd.adapters.vision.kept_looks import KeptLooks
     from dedupd.adapters.vision.proof import PairPictures
     from dedupd.adapters.vision.small_files import SmallFiles
 
@@ -115,6 +116,13 @@ class WorkerService:
         return SmallFiles(self._index_dir, self.ready.recipe)
 
     @cached_property
+    def _looks(self) -> KeptLooks:
+        """Pictures for the first look at a pair, whatever the model."""
+        from dedupd.adapters.vision.kept_looks import KeptLooks
+
+        return KeptLooks(self._index_dir, self.ready.recipe)
+
+    @cached_property
     def _shape(self) -> Shape | None:
         """What is known of the embedder while it is not loaded: photos are decoded meanwhile."""
         from dedupd.adapters.vision.embedders.registry import known_shape
@@ -164,7 +172,7 @@ class WorkerService:
     def _gallery(self) -> PairPictures:
         from dedupd.adapters.vision.proof import PairPictures
 
-        return PairPictures(self._thread_count)
+        return PairPictures(self._thread_count, self._looks)
 
     def answer(self, request: messages.Request) -> None:
         """Send all replies to one request except its Done."""
@@ -209,7 +217,7 @@ class WorkerService:
 
             return Ingester(
                 self.index, self.insides, self.smalls, self.embedder, self.model.id, self._batch_size, self._threads,
-                self._pipe.send, pool=lambda: self._reader_pool, preparing=self._preparing,
+                self._pipe.send, pool=lambda: self._reader_pool, preparing=self._preparing, looks=self._looks,
             )  # fmt: skip
 
     @cached_property
@@ -242,11 +250,13 @@ class WorkerService:
                 self.index.remove(request.contents)
                 self.insides.remove(request.contents)
                 self.smalls.remove(request.contents)
+                self._looks.remove(request.contents)
                 return
             from dedupd.adapters.index.recovery import remove_others
+            from dedupd.adapters.vision.kept_looks import LOOK
             from dedupd.adapters.vision.small_files import SMALL
 
-            kept = {self.model.id, self._insides_name, SMALL, *request.keep}
+            kept = {self.model.id, self._insides_name, SMALL, LOOK, *request.keep}
             remove_others(self._index_dir, kept, self.ready.recipe)
 
     def _in_bulk(self, request: messages.Gather | messages.PairBlocks | messages.Adopt) -> None:

@@ -1,0 +1,144 @@
+"""Pictures for the first look at a pair, kept when a photo is read: most pairs need no more, so that no file is
+decoded again for them.
+
+Owns their form, their folder and its bound. Disposable: one that is missing or damaged is made of its photo again,
+the same to the pixel. Must never be what a move rests on, nor keep a photo from being read. Worker process only.
+"""
+
+# pyright: reportUnknownMemberType=false
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dedupd.adapters.index.recovery import folder_name
+from dedupd.adapters.vision.decode import Picture, area_resize
+from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
+
+LOOK = "look-1"
+"""Name and version of these pictures: other versions are never mixed in."""
+SIDE = 400
+"""Px of the long side, at most."""
+MOST_BYTES = 1 << 30
+"""Of all of them: of about 20,000 photos. Those that were read first go first."""
+_QUALITY = 95
+"""At 90 one of 1,070 labelled pairs measured otherwise than its files by more than the margins in `core/bars.py`."""
+_CHECK, _BEYOND = struct.Struct("<I"), struct.Struct("<f")
+_LOOKED_AFTER = "01"
+"""A folder is counted when one of every eight photos comes into it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is kept of one photo."""
+
+    rgb: NDArray[np.uint8] | None
+    """(H, W, 3) levels in sRGB, upright; None: its files are decoded for each look (frames, pages, transparency)."""
+    beyond_srgb: float
+    """As in Holding."""
+
+
+def packed(picture: Picture, small: NDArray[np.uint8]) -> bytes:
+    """The look at `picture`, as it is kept; `small`: its pixels with a long side of SIDE at most."""
+    jpeg, beyond = b"", 0.0
+    if not (picture.several or picture.holding.transparent):
+        beyond = beyond_srgb(small, picture.profile)
+        bgr = cv2.cvtColor(in_srgb(small, picture.profile), cv2.COLOR_RGB2BGR)
+        jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+    body = _BEYOND.pack(beyond) + jpeg
+    return _CHECK.pack(zlib.crc32(body)) + body
+
+
+def look_at(picture: Picture) -> bytes:
+    """The same, of a picture that was decoded as photos are that are read."""
+    return packed(picture, area_resize(np.asarray(picture.image), SIDE))
+
+
+def unpacked(kept: bytes) -> Look | None:
+    """None when it is damaged."""
+    check, body = kept[: _CHECK.size], kept[_CHECK.size :]
+    if len(body) < _BEYOND.size or check != _CHECK.pack(zlib.crc32(body)):
+        return None
+    (beyond,), jpeg = _BEYOND.unpack_from(body), body[_BEYOND.size :]
+    rgb = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
+    return Look(rgb=None if rgb is None else np.asarray(rgb, np.uint8), beyond_srgb=round(beyond, 4))
+
+
+class KeptLooks:
+    """Looks by content, each in a file of its own. Never raises when a disk is full or read-only: then a photo is
+    decoded again. Thread-safe."""
+
+    def __init__(self, index_dir: Path, recipe: str) -> None:
+        self._folder = index_dir.absolute() / folder_name(LOOK, recipe)
+
+    def of(self, content: str) -> Look | None:
+        """None when there is none, or a damaged one."""
+        try:
+            return unpacked(self._path(content).read_bytes())
+        except OSError:
+            return None
+
+    def keep(self, content: str, look: bytes) -> None:
+        """Keep it; those that were kept first go where there is no room."""
+        try:
+            self._write(content, look)
+            if content[2] in _LOOKED_AFTER:
+                self._make_room(self._path(content).parent)
+        except OSError as error:
+            print(f"picture for pairs not kept: {error}", file=sys.stderr, flush=True)
+
+    def keep_where_room_is(self, content: str, look: bytes) -> None:
+        """The same for a photo that was read long ago: no other goes for it. A search through a large library would
+        else drop each before its turn comes."""
+        folder = self._path(content).parent
+        if not folder.exists() or sum(size for _, size, _ in _files(folder)) < _MOST_IN_ONE:
+            self.keep(content, look)
+
+    def remove(self, contents: Iterable[str]) -> None:
+        """Remove those of contents that are gone."""
+        for content in contents:
+            try:
+                self._path(content).unlink(missing_ok=True)
+            except OSError as error:
+                print(f"picture for pairs not removed: {error}", file=sys.stderr, flush=True)
+
+    def _path(self, content: str) -> Path:
+        return self._folder / content[:2] / content
+
+    def _write(self, content: str, look: bytes) -> None:
+        path, flags = self._path(content), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, flags, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(look)
+
+    def _make_room(self, folder: Path) -> None:
+        files = sorted(_files(folder))
+        over = sum(size for _, size, _ in files) - _MOST_IN_ONE
+        for _, size, path in files:
+            if over <= 0:
+                break
+            Path(path).unlink(missing_ok=True)
+            over -= size
+
+
+_MOST_IN_ONE = MOST_BYTES // 256
+"""Bytes in one folder, of the 256 by the first two digits of a content."""
+
+
+def _files(folder: Path) -> list[tuple[int, int, str]]:
+    """(When it was kept, bytes, path) of each."""
+    with os.scandir(folder) as entries:
+        return [(status.st_mtime_ns, status.st_size, e.path) for e in entries for status in (e.stat(),)]
