@@ -69,6 +69,8 @@ class ProofRequest:
     path_b: str
     burst: bool = False
     """Whether their clocks allow a burst: what differs is then asked whether it is writing."""
+    moment: bool = False
+    """Whether their clocks allow a burst that a person is asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,13 @@ def may_be_burst(a: Traits, b: Traits) -> bool:
     return a.camera == b.camera and abs(a.captured - b.captured) <= bars.BURST_SECONDS
 
 
+def one_moment(a: Traits, b: Traits) -> bool:
+    """Whether they are close enough for a burst that a person is asked about."""
+    if a.captured is None or b.captured is None or not a.camera:
+        return False
+    return a.camera == b.camera and abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
+
+
 def alike_as_a_burst(m: Measures) -> bool:
     """Whether the pictures show one scene in which little moved; otherwise they are no burst, whatever their clocks say."""
     return (
@@ -140,6 +147,14 @@ def plainly_apart(m: Measures) -> bool:
     question for a person."""
     best = _at_best(m)
     return not worth_a_closer_look(best) and _asks(best) == _asks(m)
+
+
+def plainly_no_burst(m: Measures) -> bool:
+    """The same about a burst: the pictures do not show one scene in which little moved."""
+    better = bars.KEPT_BURST
+    return not alike_as_a_burst(
+        replace(m, overlap_a=m.overlap_a + better, overlap_b=m.overlap_b + better, ncc=m.ncc + better)
+    )
 
 
 def _at_best(m: Measures) -> Measures:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
 from dedupd.core.records import FileRow, MonthRow, PairRow
-from dedupd.core.relations import MEASURES, may_be_burst, relatable, similar_at_best
+from dedupd.core.relations import MEASURES, may_be_burst, one_moment, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, ingest_files
@@ -477,8 +477,10 @@ class Comparison:
     ) -> ProofRequest | None:
         if not {pair.a, pair.b} <= traits.keys() & paths.keys():
             return None
-        burst = may_be_burst(traits[pair.a], traits[pair.b])
-        return ProofRequest(a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=burst)
+        a, b = traits[pair.a], traits[pair.b]
+        return ProofRequest(
+            a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=may_be_burst(a, b), moment=one_moment(a, b)
+        )  # fmt: skip
 
     def _paths(self, contents: Iterable[str]) -> dict[str, str]:
         """Where each of these contents can be read now; those that can be read nowhere are left out."""

@@ -14,7 +14,7 @@ from dedupd.adapters.vision.proof import PairPictures, prove
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.dominance import lost
 from dedupd.core.photo import Candidate, Edge, Holding, Traits
-from dedupd.core.relations import classify, may_be_burst, thresholds_for
+from dedupd.core.relations import classify, may_be_burst, one_moment, thresholds_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,13 @@ def compare(first: Path, second: Path, cosine: float = 0.95) -> Compared:
     a, b = sorted((one.content, other.content))
     burst = may_be_burst(one, other)
     pair = messages.PairToProve(
-        key=0, a=a, b=b, path_a=os.fsencode(paths[a]), path_b=os.fsencode(paths[b]), burst=burst
+        key=0,
+        a=a,
+        b=b,
+        path_a=os.fsencode(paths[a]),
+        path_b=os.fsencode(paths[b]),
+        burst=burst,
+        moment=one_moment(one, other),
     )
     proven = prove(pair, PairPictures())
     assert messages.frame(proven), "as the worker sends it"

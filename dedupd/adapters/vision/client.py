@@ -581,4 +581,5 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         path_a=os.fsencode(request.path_a),
         path_b=os.fsencode(request.path_b),
         burst=request.burst,
+        moment=request.moment,
     )

@@ -101,6 +101,7 @@ class PairToProve(msgspec.Struct, frozen=True, array_like=True):
     path_a: bytes
     path_b: bytes
     burst: bool = False
+    moment: bool = False
 
 
 class Prove(Message, frozen=True):

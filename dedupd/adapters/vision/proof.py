@@ -34,7 +34,7 @@ from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
-from dedupd.core.relations import alike_as_a_burst, plainly_apart, worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, plainly_apart, plainly_no_burst, worth_a_closer_look
 
 T = TypeVar("T")
 SIDE = 400
@@ -228,7 +228,8 @@ def _at_a_glance(pair: messages.PairToProve, gallery: PairPictures) -> Measures 
     if a is None or b is None:
         return None
     measures = _measured(a, b)
-    return measures if plainly_apart(measures) else None
+    settled = plainly_apart(measures) and not (pair.moment and not plainly_no_burst(measures))
+    return measures if settled else None
 
 
 def _looked_at(pair: messages.PairToProve, gallery: PairPictures) -> Measures:
