@@ -166,8 +166,8 @@ def _at_best(m: Measures) -> Measures:
     for name, share in bars.KEPT_SHARES.items():
         if name in extra:
             extra[name] *= share
-    if "sign" in extra:
-        extra[min("strokes_a", "strokes_b", key=extra.__getitem__)] *= bars.KEPT_STROKES
+    if side := _painted(extra, least=1.0):
+        extra["strokes_b" if side == "a" else "strokes_a"] *= bars.KEPT_STROKES
     return replace(
         m,
         inliers=2 * m.inliers,
@@ -407,9 +407,9 @@ def _on_paper(extra: dict[str, float]) -> bool:
     return ground < (bars.NOT_PAPER if alone else bars.UNEVEN)
 
 
-def _painted(extra: dict[str, float]) -> str:
-    """The side that has strokes where the other has none: 'a', 'b' or ''."""
-    if _stroke_ratio(extra) < bars.STROKE_SIDE:
+def _painted(extra: dict[str, float], least: float = bars.STROKE_SIDE) -> str:
+    """The side that has strokes where the other has none: 'a', 'b' or ''. `least`: ratio of both, at least."""
+    if _stroke_ratio(extra) < least:
         return ""
     return "a" if extra["strokes_a"] > extra["strokes_b"] else "b"
 

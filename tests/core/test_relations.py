@@ -12,6 +12,8 @@ from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
     classify,
+    plainly_apart,
+    plainly_no_burst,
     provable,
     relatable,
     similar_at_best,
@@ -591,3 +593,80 @@ def test_a_raw_and_what_was_developed_from_it_are_one_photo_in_two_forms() -> No
         replace(picture, format="RAW"), replace(picture, captured=1005.0),
     ):  # fmt: skip
         assert relatable(raw, other, 0, same_month=True)
+
+
+_SEEN = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["identity", "orb"]),
+        "inliers": st.integers(10, 60),
+        "mean": st.floats(0, 4.5),
+        "worst": st.floats(0, 20),
+        **{name: st.floats(0.8, 1) for name in ("overlap_a", "overlap_b", "ncc", "band_ncc", "fine_ncc")},
+        **{name: st.floats(0.4, 1) for name in ("local", "around", "through")},
+        **{name: st.floats(0.5, 1) for name in ("sign", "y0", "x0")},
+        **{name: st.floats(0, 0.4) for name in ("tone", "flow50")},
+        **{name: st.floats(0, 0.004) for name in ("margin_a", "margin_b", "ink")},
+        **{name: st.floats(0, 0.04) for name in ("thick", "unlike")},
+        **{name: st.floats(0, 20) for name in ("strokes_a", "strokes_b")},
+        "ground": st.floats(0, 3),
+        "high": st.floats(0, 0.2),
+        "wide": st.floats(0, 0.5),
+    }
+)
+
+
+@given(_SEEN, st.floats(0.98, 1.02))
+def test_what_is_worth_a_closer_look_is_never_settled_by_kept_pictures(
+    seen: dict[str, float], off: float
+) -> None:
+    seen = {**seen, "y1": seen["y0"] + seen.pop("high"), "x1": seen["x0"] + seen.pop("wide")}
+    kept = {**seen, **{name: off * seen[name] for name in ("mean", "worst", "band_ncc", "fine_ncc", "local")}}
+    if worth_a_closer_look(measured(**seen)):
+        assert not plainly_apart(measured(**kept))
+
+
+def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
+    assert plainly_apart(Measures())
+    assert plainly_apart(replace(FRAME, band_ncc=0.6, fine_worst=None))
+    assert plainly_apart(measured(worst=60.0, local=-0.4))
+    assert plainly_apart(measured(overlap_a=0.6, overlap_b=0.5))
+
+
+@pytest.mark.parametrize(
+    "change", [{"worst": 14.0}, {"mean": 4.5}, {"worst": 8.0, "local": 0.65}, {"band_ncc": 0.82}, {"fine_ncc": 0.5}, {"flow50": 0.35}]
+)  # fmt: skip
+def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
+    assert not worth_a_closer_look(measured(**change))
+    assert not plainly_apart(measured(**change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"around": 0.78},
+        {"y0": 0.79, "y1": 0.83},
+        {"y0": 0.87, "y1": 0.995},
+        {"ink": 0.006, "ground": 0.68},
+        {"ink": 0.002, "ground": 0.4},
+        {"strokes_a": 5.0, "sign": 0.85},
+        {"thick": 0.03},
+        {"unlike": 0.04},
+        {"mean": 2.5},
+    ],
+)
+def test_what_is_nearly_a_stamp_is_decoded(change: dict[str, float]) -> None:
+    assert worth_a_closer_look(measured(**STAMP))
+    assert not worth_a_closer_look(measured(**STAMP | change))
+    assert not plainly_apart(measured(**STAMP | change))
+    assert plainly_apart(measured(**STAMP | {"around": 0.4}))
+
+
+def test_whether_a_person_is_asked_is_not_settled_near_that_bar() -> None:
+    near, below = (measured(band_ncc=band, mean=9.0) for band in (0.72, 0.6))
+    assert not plainly_apart(near)
+    assert plainly_apart(below)
+
+
+@pytest.mark.parametrize(("ncc", "settled"), [(0.55, True), (0.65, False), (0.8, False)])
+def test_a_burst_is_not_settled_near_its_bar(ncc: float, settled: bool) -> None:
+    assert plainly_no_burst(replace(FRAME, ncc=ncc)) == settled
