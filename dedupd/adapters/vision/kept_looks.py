@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.index.recovery import folder_name
 from dedupd.adapters.vision.decode import Picture, area_resize
-from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
+from dedupd.adapters.vision.profiles import differs_from_srgb
 
 LOOK = "look-1"
 """Name and version of these pictures: other versions are never mixed in."""
@@ -32,7 +32,9 @@ MOST_BYTES = 1 << 30
 """Of all of them: of about 20,000 photos. Those that were read first go first."""
 _QUALITY = 95
 """At 90 one of 1,070 labelled pairs measured otherwise than its files by more than the margins in `core/bars.py`."""
-_CHECK, _BEYOND = struct.Struct("<I"), struct.Struct("<f")
+_NUMBER = struct.Struct("<I")
+_LARGEST_PROFILE = 1 << 14
+"""Bytes: those of cameras have some hundreds."""
 _LOOKED_AFTER = "01"
 """A folder is counted when one of every eight photos comes into it."""
 
@@ -42,20 +44,20 @@ class Look:
     """What is kept of one photo."""
 
     rgb: NDArray[np.uint8] | None
-    """(H, W, 3) levels in sRGB, upright; None: its files are decoded for each look (frames, pages, transparency)."""
-    beyond_srgb: float
-    """As in Holding."""
+    """(H, W, 3) levels, upright; None: its files are decoded for each look (frames, pages, transparency)."""
+    profile: bytes
+    """The colour space of these levels, not applied; b'': sRGB."""
 
 
 def packed(picture: Picture, small: NDArray[np.uint8]) -> bytes:
     """The look at `picture`, as it is kept; `small`: its pixels with a long side of SIDE at most."""
-    jpeg, beyond = b"", 0.0
-    if not (picture.several or picture.holding.transparent):
-        beyond = beyond_srgb(small, picture.profile)
-        bgr = cv2.cvtColor(in_srgb(small, picture.profile), cv2.COLOR_RGB2BGR)
+    # Not in sRGB: that takes ten times as long, and of most photos it is never asked for.
+    profile, jpeg = picture.profile if differs_from_srgb(picture.profile) else b"", b""
+    if not (picture.several or picture.holding.transparent or len(profile) > _LARGEST_PROFILE):
+        bgr = cv2.cvtColor(small, cv2.COLOR_RGB2BGR)
         jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
-    body = _BEYOND.pack(beyond) + jpeg
-    return _CHECK.pack(zlib.crc32(body)) + body
+    body = _NUMBER.pack(len(profile)) + profile + jpeg if jpeg else _NUMBER.pack(0)
+    return _NUMBER.pack(zlib.crc32(body)) + body
 
 
 def look_at(picture: Picture) -> bytes:
@@ -65,12 +67,13 @@ def look_at(picture: Picture) -> bytes:
 
 def unpacked(kept: bytes) -> Look | None:
     """None when it is damaged."""
-    check, body = kept[: _CHECK.size], kept[_CHECK.size :]
-    if len(body) < _BEYOND.size or check != _CHECK.pack(zlib.crc32(body)):
+    check, body = kept[: _NUMBER.size], kept[_NUMBER.size :]
+    if len(body) < _NUMBER.size or check != _NUMBER.pack(zlib.crc32(body)):
         return None
-    (beyond,), jpeg = _BEYOND.unpack_from(body), body[_BEYOND.size :]
+    end = _NUMBER.size + _NUMBER.unpack_from(body)[0]
+    profile, jpeg = body[_NUMBER.size : end], body[end:]
     rgb = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) if jpeg else None
-    return Look(rgb=None if rgb is None else np.asarray(rgb, np.uint8), beyond_srgb=round(beyond, 4))
+    return Look(rgb=None if rgb is None else np.asarray(rgb, np.uint8), profile=profile)
 
 
 class KeptLooks:

@@ -7,6 +7,7 @@ Worker process only.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ _RATING, _XP_COMMENT, _XP_KEYWORDS = 0x4746, 0x9C9C, 0x9C9E
 _TIFF_XMP = 700
 _IPTC_KEYWORDS, _IPTC_CAPTION, _IPTC_CHARSET = (2, 25), (2, 120), (1, 90)
 _IPTC_DATE, _IPTC_TIME = (2, 55), (2, 60)
+_PNG, _PNG_WORDS = b"\x89PNG\r\n\x1a\n", (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
 _UTF8 = b"\x1b%G"
 _NO_CAPTION = frozenset((
     "olympus digital camera", "samsung camera pictures", "sony dsc", "kodak digital still camera",
@@ -80,8 +82,9 @@ def _photo(stream: BinaryIO, path: str = "") -> Description:
         return said
 
 
-def _exif(image: Image.Image) -> Description:
-    exif = image.getexif()
+def _exif(image: ImageFile) -> Description:
+    # Pillow decodes all of a PNG to see what may come behind its pixels.
+    exif = image.getexif() if image.format != "PNG" or _says_behind(image) else Image.Image.getexif(image)
     details = exif.get_ifd(ExifTags.IFD.Exif)
     caption = _text(exif.get(ExifTags.Base.ImageDescription)) or _wide(exif.get(_XP_COMMENT))
     rating = exif.get(_RATING)
@@ -92,6 +95,24 @@ def _exif(image: Image.Image) -> Description:
         keywords=[word.strip() for word in _wide(exif.get(_XP_KEYWORDS)).split(";")],
         caption="" if caption.strip().lower() in _NO_CAPTION else caption,
     )
+
+
+def _says_behind(image: ImageFile) -> bool:
+    """Whether a PNG has words behind its pixels."""
+    stream, pixels = image.fp, False
+    if stream is None:
+        return True
+    before = stream.tell()
+    try:
+        stream.seek(len(_PNG))
+        while len(head := stream.read(8)) == 8:
+            pixels = pixels or head[4:] == b"IDAT"
+            if pixels and head[4:] in _PNG_WORDS:
+                return True
+            stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+        return False
+    finally:
+        stream.seek(before)
 
 
 def _captured(details: Mapping[int, Any]) -> str:

@@ -36,6 +36,11 @@ def in_srgb(pixels: Pixels, profile: bytes) -> Pixels:
     return pixels if ways is None else _through(ways[0], pixels)
 
 
+def differs_from_srgb(profile: bytes) -> bool:
+    """Whether values in `profile` are converted at all."""
+    return _ways(profile) is not None
+
+
 def picture_in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """The same for an RGB picture, which is not copied."""
     ways = _ways(profile)

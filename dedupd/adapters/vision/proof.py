@@ -43,12 +43,11 @@ _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""
 _ENOUGH = 4 / 3
 """Of a side: a JPEG that is decoded to so much more than that is sharp in it, at half the cost of all its pixels."""
-_GLANCES = 0
-"""For `_CACHE_BYTES`: the pictures that are kept of photos, of the same side as those of the first look.
-"""
-_CACHE_BYTES = {SIDE: 16 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20, _GLANCES: 16 << 20}
+_CACHE_BYTES = {SIDE: 16 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20}
 """Bytes of the cache for each size and thread, for its own pair and a few more: one large picture takes as much as
 twenty small ones."""
+_GLANCES_BYTES = 16 << 20
+"""The same for the pictures that are kept of photos."""
 
 
 class PairPictures:
@@ -61,7 +60,7 @@ class PairPictures:
         most = {side: size * threads for side, size in _CACHE_BYTES.items()}
         self._looks = {side: _Recent[align.Prepared](most[side], _cost) for side in (SIDE, FINE_SIDE)}
         self._glances = _Recent[align.Prepared | None](
-            most[_GLANCES], lambda seen: _cost(seen) if seen else 0
+            _GLANCES_BYTES * threads, lambda seen: _cost(seen) if seen else 0
         )
         self._wholes = _Recent[Pixels](most[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
 
@@ -142,9 +141,11 @@ def _glance(path: str, content: str, kept: KeptLooks | None) -> align.Prepared |
             look = _looked_at_again(file, path, content, kept)
         if look.rgb is None:
             return None
-        holding = replace(holding_of(file, path), beyond_srgb=look.beyond_srgb, says=says(file))
-    # Frames beside the still picture, of which its decoder told nothing.
-    return None if SEQUENCE in holding.further else align.Prepared(look.rgb, holding)
+        holding = replace(holding_of(file, path), says=says(file))
+    if SEQUENCE in holding.further:  # frames beside the still picture, of which its decoder told nothing
+        return None
+    holding = replace(holding, beyond_srgb=beyond_srgb(look.rgb, look.profile))
+    return align.Prepared(in_srgb(look.rgb, look.profile), holding)
 
 
 def _looked_at_again(file: BinaryIO, path: str, content: str, kept: KeptLooks | None) -> Look:
@@ -153,7 +154,7 @@ def _looked_at_again(file: BinaryIO, path: str, content: str, kept: KeptLooks | 
     file.seek(0)
     if kept:
         kept.keep_where_room_is(content, packed)
-    return unpacked(packed) or Look(rgb=None, beyond_srgb=0.0)
+    return unpacked(packed) or Look(rgb=None, profile=b"")
 
 
 def _prepared(path: str, content: str) -> tuple[align.Prepared, align.Prepared]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from blake3 import blake3
 from PIL import Image
@@ -258,7 +257,13 @@ def test_what_is_kept_when_a_photo_is_read_is_what_would_be_made_later(
         reading.ingest([messages.FileToRead(key=0, path=os.fsencode(path), stat=stat)])
     (at,) = files_in(kept._folder)
     assert (at.name, at.read_bytes()) == (content_of(path), look_of(path))
-    look, pixels = unpacked(at.read_bytes()), np.asarray(picture(1, (400, 300)))
+    look = unpacked(at.read_bytes())
     assert look is not None and look.rgb is not None
-    assert look.beyond_srgb > 0.01
-    assert np.abs(look.rgb.astype(int) - pixels).mean() > 3, "it is in sRGB"
+    assert look.profile == wide_profile()
+
+
+def test_a_profile_that_no_camera_writes_is_not_kept(tmp_path: Path) -> None:
+    picture(1).save(tmp_path / "a.jpg", icc_profile=wide_profile() + bytes(70_000))
+    look = unpacked(look_of(tmp_path / "a.jpg"))
+    assert look is not None and look.rgb is None
+    assert len(look_of(tmp_path / "a.jpg")) < 1000

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IFDRational
 
 from dedupd.adapters.fs.disk import file_stat
@@ -129,3 +130,25 @@ def test_a_file_swapped_meanwhile_and_a_link_say_nothing(tmp_path: Path) -> None
     link = tmp_path / "link.jpg"
     link.symlink_to(path)
     assert not describe(FileToRead(key=1, path=os.fsencode(link), stat=file_stat(os.stat(path)))).said
+
+
+@pytest.mark.parametrize(("behind", "decoded"), [(False, 0), (True, 1)])
+def test_a_png_is_decoded_only_for_words_behind_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind: bool, decoded: int
+) -> None:
+    """As Pillow decodes all of it to look there: a quarter of a second for each photo of 12 Mpixel."""
+    loaded, really = list[bool](), PngImageFile.load
+
+    def counted(image: PngImageFile) -> Any:
+        loaded.append(True)
+        return really(image)
+
+    path = photo(tmp_path / "a.png", described_exif() if behind else None)
+    if behind:
+        whole = path.read_bytes()
+        at, end = whole.index(b"eXIf") - 4, whole.index(b"IDAT") - 4
+        last = whole.index(b"IEND") - 4
+        path.write_bytes(whole[:at] + whole[end:last] + whole[at:end] + whole[last:])
+    monkeypatch.setattr(PngImageFile, "load", counted)
+    assert said(path).caption == ("On the beach" if behind else "")
+    assert min(1, len(loaded)) == decoded
