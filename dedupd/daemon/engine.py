@@ -56,6 +56,7 @@ class _Task:
     name: str = field(compare=False)
     act: Callable[[Library], Any] = field(compare=False)
     alone: bool = field(compare=False)
+    idle: bool = field(compare=False)
     answer: Future[Any] = field(compare=False)
 
 
@@ -91,17 +92,18 @@ class Engine:
 
     def submit(
         self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False,
-        alone: bool = False,
+        alone: bool = False, idle: bool = False,
     ) -> Future[Any]:  # fmt: skip
         """Queue a task. `once`: skip it when a task of this name already waits. `alone`: never run it inside
         another task; a running pass ends early for it. For tasks that change what a running task relies on.
+        `idle`: nobody waits for its end.
         """
         answer: Future[Any] = Future()
         with self._waiting:
             if once and any(task.name == name for task in self._tasks):
                 answer.set_result(None)
                 return answer
-            bisect.insort(self._tasks, _Task(urgency, next(self._numbers), name, act, alone, answer))
+            bisect.insort(self._tasks, _Task(urgency, next(self._numbers), name, act, alone, idle, answer))
             self._waiting.notify()
         return answer
 
@@ -111,7 +113,8 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or self._tasks)
+        """Whether anything is done or queued of which somebody waits for the end."""
+        return any(not task.idle for task in (*self._running, *self._tasks))
 
     def alive(self) -> bool:
         """False when a task has shown no progress for so long that only a restart helps."""

@@ -31,7 +31,7 @@ from dedupd.protocol.notices import Attention, FilesMoved, MonthChanged, Notice
 log = logging.getLogger("dedupd")
 RESCUES_TOLD = 20
 FAMILY_SECONDS = 120.0
-"""Seconds after which the pairs found so far in large families of look-alikes are grouped."""
+"""Seconds after which the pairs found so far in large families of look-alikes are grouped, and what is left is told."""
 BUSY_SECONDS = 30.0
 """Seconds after which a file that another program was writing is tried again."""
 
@@ -209,15 +209,19 @@ class Jobs:
     def compare_deferred(self) -> None:
         """Continue with large families of look-alikes, when there is nothing else to do."""
         if not self.rests:
-            self._engine.submit("families", self._compare_deferred, Urgency.SHADOW, once=True)
+            self._engine.submit("families", self._compare_deferred, Urgency.SHADOW, once=True, idle=True)
 
     def _compare_deferred(self, library: Library) -> None:
         if self.rests:
             return
         stop = self.safe_points()
-        if library.grouper.compare_deferred(stop, FAMILY_SECONDS):
+        done = library.grouper.compare_deferred(stop, FAMILY_SECONDS)
+        if worked_off := library.grouper.worked_off():
+            library.summaries.rewrite(worked_off)
+            self._soon(self._send_status)
+        if done and library.grouper.waits():
             self._soon(self.recluster)  # which asks for more
-        elif stop():
+        elif stop() or (done and library.grouper.left()):
             self._soon(self.compare_deferred)
 
     def scan(

@@ -143,6 +143,8 @@ class Passes:
         if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
             for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
                 touched.setdefault(root, set()).update(more)
+            for root, more in grouper.worked_off().items():
+                touched.setdefault(root, set()).update(more)
         return touched
 
     def check_held(self, *, on_progress: Progress = quiet, stop: Stop = never) -> int:

@@ -19,6 +19,7 @@ from dedupd.core.relations import MEASURES, may_be_burst, one_moment, relatable,
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, ingest_files
+from dedupd.pipeline.make_lessons import typed
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
 from dedupd.pipeline.slices import Stop, never, slices
 from dedupd.ports import Clock, Progress, ProofRequest, Proposal, Vision
@@ -43,6 +44,8 @@ TOGETHER, TOGETHER_PAIRS = 32, 1_000_000
 many times as much. Of those that were begun when the process ends all is searched for again, fifty parts at most."""
 
 
+Keep = Callable[[Sequence[PairRow]], None]
+"""Write down what was measured of these pairs."""
 Opens = Callable[[FileRow, str], bool]
 """Whether this file below this root may be opened."""
 
@@ -71,6 +74,8 @@ class Comparison:
         """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
         self._family: _Family | None = None
         """Whose comparison with all of its family was begun."""
+        self.worked_off: dict[int, set[str]] = {}
+        """Root id -> months of the photos that were compared with all of their family and are told of no more."""
 
     @contextmanager
     def opening_only(self, opens: Opens) -> Generator[None]:
@@ -213,7 +218,7 @@ class Comparison:
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
         """Compare photos of large families with all of their family, for about so long or until there is none left.
 
-        Their months then wait to be grouped again. Whether any was compared to its end.
+        Months of which the groups may change then wait to be grouped again. Whether any photo was compared to its end.
         """
         rules, until = self._rules(), self._clock.monotonic() + seconds
         done, now = False, self._clock.monotonic()
@@ -222,7 +227,6 @@ class Comparison:
             self._family = None  # a search for what the index lost meanwhile would find nothing
         while (ended := self._compare_deferred_some(rules, stop)) is not None:
             done = done or ended
-            # While none came to its end, no month is grouped again, after which it would go on.
             if stop() or (done and self._clock.monotonic() >= until):
                 break
         return done
@@ -241,7 +245,7 @@ class Comparison:
         count = self._ledger.contents.count() if among is None else len(among)
         contents = [row.content for row in rows[: max(1, TOGETHER_PAIRS // max(1, count))]]
         if not by.startswith(rules):  # they are compared anew by the rules of today
-            return self._worked_off(contents, place)
+            return self._worked_off(contents, place, anew=True)
         lacking = self._restore_index(contents, stop)
         if lacking is None:
             return None
@@ -261,7 +265,8 @@ class Comparison:
                 family.part = part
                 found: dict[tuple[str, str], Candidate] = {}
                 self._gather(found, part, family.search)
-                failed = self._prove(self._worth_aligning(list(found.values())), stop)
+                pairs = self._worth_aligning(list(found.values()), self._keep_in_idle_hours)
+                failed = self._prove(pairs, stop, keep=self._keep_in_idle_hours)
                 if failed is None:
                     return None
                 family.unproven |= failed
@@ -277,23 +282,53 @@ class Comparison:
         self._family = None
         return self._worked_off(family.search.fresh, family.search.place, again=family.unproven)
 
-    def _worked_off(self, contents: Sequence[str], place: str, again: Container[str] = ()) -> bool:
-        """At once with their months, so that no kill leaves them as they were grouped without it. Whether any came to its
-        end.
+    def _worked_off(
+        self, contents: Sequence[str], place: str, again: Container[str] = (), *, anew: bool = False
+    ) -> bool:
+        """Nothing is left of these. Whether any came to its end.
 
         `again`: a file was not readable. Something is left to compare of these photos, which is told until it is done; it is
-        tried again after some hours, not at once for ever.
+        tried again after some hours, not at once for ever. `anew`: their months wait, to compare them by other rules.
         """
-        files = self._ledger.files.decoded_with_contents(contents)
-        months = {(file.root, file.month) for some in files.values() for file in some}
         ended = [content for content in contents if content not in again]
         with self._ledger.transaction():
             self._ledger.deferred.remove(ended, place, self._model)
-            for root, month in sorted(months):
-                self._ledger.months.mark_changed(root, month, self._clock.now())
+            if anew:
+                self._mark_changed(ended)
+        for root, month in self._months_of(ended):
+            self.worked_off.setdefault(root, set()).add(month)
         until = self._clock.monotonic() + SET_ASIDE_SECONDS
         self._set_aside |= {(content, place): until for content in contents if content in again}
         return bool(ended)
+
+    def _keep_in_idle_hours(self, pairs: Sequence[PairRow]) -> None:
+        """At once with the months whose groups they may change, so that no kill leaves these as they were grouped without
+        them. Most look-alikes are nothing to each other, and change none."""
+        bars = bars_in_force(self._ledger, self._model, self.threshold)
+        traits = self._ledger.contents.traits({c for p in pairs for c in (p.a, p.b)})
+        related = {
+            content
+            for p in pairs
+            if p.a in traits and p.b in traits
+            for same_month in (False, True)
+            if typed(p, traits[p.a], traits[p.b], bars, same_month=same_month)
+            for content in (p.a, p.b)
+        }
+        with self._ledger.transaction():
+            self._ledger.pairs.put(pairs)
+            self._mark_changed(related)
+
+    def _keep(self, pairs: Sequence[PairRow]) -> None:
+        with self._ledger.transaction():
+            self._ledger.pairs.put(pairs)
+
+    def _mark_changed(self, contents: Iterable[str]) -> None:
+        for root, month in self._months_of(contents):
+            self._ledger.months.mark_changed(root, month, self._clock.now())
+
+    def _months_of(self, contents: Iterable[str]) -> list[tuple[int, str]]:
+        files = self._ledger.files.decoded_with_contents(contents)
+        return sorted({(file.root, file.month) for some in files.values() for file in some})
 
     def _rules(self) -> str:
         """What a comparison depends on today. With another one than the ledger's, what was measured is forgotten."""
@@ -361,9 +396,7 @@ class Comparison:
             return
         with self._ledger.transaction():
             self._ledger.pairs.forget_compared(lost)
-            for files in self._ledger.files.decoded_with_contents(lost).values():
-                for file in files:
-                    self._ledger.months.mark_changed(file.root, file.month, self._clock.now())
+            self._mark_changed(lost)
 
     def _proposals(self, searches: Sequence[_Search]) -> Iterator[Proposal]:
         """Block by block, and each in parts that fit into memory."""
@@ -414,7 +447,7 @@ class Comparison:
             ):
                 found[pair.a, pair.b] = pair
 
-    def _worth_aligning(self, pairs: Sequence[Candidate]) -> list[Candidate]:
+    def _worth_aligning(self, pairs: Sequence[Candidate], keep: Keep | None = None) -> list[Candidate]:
         """Keep look-alikes of which small pictures or clocks said all: they may be shown as such. Returns the others."""
         traits = self._ledger.contents.traits({c for p in pairs for c in (p.a, p.b)})
 
@@ -422,29 +455,30 @@ class Comparison:
             a, b = traits.get(pair.a), traits.get(pair.b)
             return pair.unlike or (a is not None and b is not None and similar_at_best(a, b, pair))
 
-        rows = [_measured(p, None, self._model) for p in self._measured_before([p for p in pairs if said(p)])]
-        with self._ledger.transaction():
-            self._ledger.pairs.put(rows)
+        keep = keep or self._keep
+        some = self._measured_before([p for p in pairs if said(p)], keep)
+        keep([_measured(p, None, self._model) for p in some])
         return [p for p in pairs if not said(p)]
 
-    def _measured_before(self, pairs: Sequence[Candidate]) -> list[Candidate]:
+    def _measured_before(self, pairs: Sequence[Candidate], keep: Keep) -> list[Candidate]:
         """Take over what was measured when another model proposed the same pair. Returns the others."""
         known = self._ledger.pairs.measures_of((p.a, p.b) for p in pairs)
         taken = [_measured(p, known[p.a, p.b], self._model) for p in pairs if (p.a, p.b) in known]
         if taken:
-            with self._ledger.transaction():
-                self._ledger.pairs.put(taken)
+            keep(taken)
         return [p for p in pairs if (p.a, p.b) not in known]
 
     def _prove(
-        self, pairs: Sequence[Candidate], stop: Stop, told: Callable[[float], None] = lambda share: None
-    ) -> set[str] | None:
+        self, pairs: Sequence[Candidate], stop: Stop, told: Callable[[float], None] = lambda share: None,
+        keep: Keep | None = None,
+    ) -> set[str] | None:  # fmt: skip
         """Measure the pairs and keep what was measured. Returns contents to be compared again: a file was not readable.
 
         None when it was stopped. `told`: which share of them is measured.
         """
         unproven: set[str] = set()
-        pairs = _met_together(self._measured_before(pairs))
+        keep = keep or self._keep
+        pairs = _met_together(self._measured_before(pairs, keep))
         done = 0
         for part in slices(pairs, self._clock, *PROOFS):
             if done and stop():
@@ -462,8 +496,7 @@ class Comparison:
                     unproven |= {proof.a, proof.b}
                 else:
                     measured.append(_measured(chunk[proof.a, proof.b], proof.measures, self._model))
-            with self._ledger.transaction():
-                self._ledger.pairs.put(measured)
+            keep(measured)
         return unproven
 
     def _not_now(self, pairs: Iterable[tuple[str, str]], paths: Mapping[str, str]) -> set[str]:

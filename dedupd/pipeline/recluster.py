@@ -96,7 +96,7 @@ class Grouper:
         return self._ledger.deferred.count(self._ledger.get("model"))
 
     def compare_deferred(self, stop: Stop = never, seconds: float = float("inf")) -> bool:
-        """Go on comparing large families of look-alikes. Whether a month waits to be grouped again for it."""
+        """Go on comparing large families of look-alikes. Whether any photo was compared to its end."""
         if not self.left():
             self._comparison.give_up_family()
             return False
@@ -105,6 +105,15 @@ class Grouper:
         except VisionError:
             self._comparison.doubt_index()
             raise
+
+    def worked_off(self) -> dict[int, set[str]]:
+        """Root id -> months of the photos that `compare_deferred` ended since this was asked: their logs tell of them."""
+        months, self._comparison.worked_off = self._comparison.worked_off, {}
+        return months
+
+    def waits(self) -> bool:
+        """Whether any month waits to be grouped."""
+        return any(month.waiting for month in self._ledger.months.all())
 
     def _decide(self, root: RootRow, month: str, companions: Companions) -> set[str]:
         model = self._ledger.get("model")

@@ -288,7 +288,8 @@ def status_view(
     if ledger.get("recipe") and not model:
         chosen = "perceptual hashes alone were chosen; `dedupd models` lists the embedders that see more"
         attention.append(note or chosen)
-    if left := ledger.deferred.count(model):
+    left = ledger.deferred.count(model)
+    if left:
         attention.append(left_to_compare(left))
     if not bars_in_force(ledger, model).calibrated:
         attention.append(
@@ -298,7 +299,7 @@ def status_view(
         daemon=daemon, roots=[r.path for r in roots], photos=sum(photos.values()),
         months_waiting=sum(m.waiting for r in roots for m in ledger.months.all(r.id)),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
-        model=model, attention=capped(attention),
+        model=model, attention=capped(attention), look_alikes_left=left,
         held_better=len(better),
         paused=held_up.paused, paused_until=held_up.until,
         skipped=sum(ledger.files.count(r.id, FileState.SKIPPED) for r in roots),

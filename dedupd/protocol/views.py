@@ -189,6 +189,7 @@ class StatusView(Struct, kw_only=True):
     daemon: str
     """'running' | 'starting' | 'stopped'."""
     busy: bool = False
+    """Whether anything is done, or about to be, of which somebody waits for the end."""
     roots: list[str] = field(default_factory=list)
     photos: int = 0
     months_waiting: int = 0
@@ -201,6 +202,9 @@ class StatusView(Struct, kw_only=True):
     model: str = ""
     embedding: str = ""
     """Where photos are embedded ('auto, http://192.168.1.9:8766'); '' for this machine."""
+    look_alikes_left: int = 0
+    """Photos of large families of look-alikes of which only the nearest were compared yet; the daemon is not `busy` with
+    the others."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     paused_until: float | None = None
@@ -224,6 +228,12 @@ class StatusView(Struct, kw_only=True):
     last_run: float | None = None
     version: str = ""
     pid: int | None = None
+
+    @property
+    def works_off_look_alikes(self) -> bool:
+        """Whether that is what the daemon does now."""
+        rests = self.busy or self.paused or bool(self.waits) or self.daemon != "running"
+        return self.look_alikes_left > 0 and not rests
 
 
 class SettingsView(Struct, kw_only=True):

@@ -184,11 +184,15 @@ def progress(view: ProgressView) -> str:
 
 
 def resting(status: StatusView, now: float) -> str:
-    """Why nothing is done now: 'idle', 'paused until 22:15', 'waits: on battery at 20 %: …'."""
+    """Why nothing is done that a person waits for: 'idle', 'paused until 22:15', 'waits: on battery at 20 %: …', 'works off
+    look-alikes: 12,000 left'."""
     if status.paused:
         until = local_time(status.paused_until or 0.0).removeprefix(local_time(now)[:11])
         return f"paused until {until}" if status.paused_until else "paused"
-    return f"waits: {plain(status.waits)}" if status.waits else "idle"
+    if status.waits:
+        return f"waits: {plain(status.waits)}"
+    left = number(status.look_alikes_left)
+    return f"works off look-alikes: {left} left" if status.works_off_look_alikes else "idle"
 
 
 def bar(share: float, width: int) -> str:

@@ -70,6 +70,24 @@ def test_rescue_goes_first_then_people_then_passes_in_their_order(rig: Rig) -> N
     assert order == ["c", "d", "a", "b"]
 
 
+def test_nobody_waits_for_idle_work_but_for_what_comes_in_between(rig: Rig) -> None:
+    seen: list[bool] = []
+
+    def glance(library: Library) -> None:
+        seen.append(rig.engine.busy)
+
+    def families(library: Library) -> None:
+        seen.append(rig.engine.busy)
+        between = rig.engine.submit("between", glance)
+        seen.append(rig.engine.busy)
+        rig.engine.give_way()
+        assert between.done()
+        seen.append(rig.engine.busy)
+
+    rig.engine.submit("families", families, Urgency.SHADOW, idle=True).result(PATIENCE)
+    assert seen == [False, True, True, False]
+
+
 def test_a_task_that_waits_already_is_enough(rig: Rig) -> None:
     _, free = rig.busy()
     runs: list[int] = []

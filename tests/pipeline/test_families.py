@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ import pytest
 from blake3 import blake3
 
 from dedupd.cli.commands.scan import _print
+from dedupd.cli.commands.status import _print as print_status
 from dedupd.core.photo import Candidate
 from dedupd.core.records import DeferredRow
 from dedupd.daemon import jobs
@@ -553,6 +555,83 @@ def test_a_daemon_goes_on_by_itself_until_nothing_is_left(
     assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
     assert not shelf.library.grouper.left()
     assert waiting(shelf) == []
+
+
+def unrelated(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, to: str = "") -> None:
+    """Photos that resemble each other enough to be compared, and are nothing to each other; but all to one, if named."""
+    usual = shelf.vision._candidate
+
+    def candidate(a: str, b: str) -> Candidate | None:
+        pair = usual(a, b)
+        return replace(pair, cosine=0.72, hash_distance=30) if pair and to not in (a, b) else pair
+
+    monkeypatch.setattr(shelf.vision, "_candidate", candidate)
+
+
+def told_in_the_log(shelf: Shelf) -> int:
+    text = (shelf.root / "2024/duplicates_summary/2024-06.json").read_text()
+    return int(json.loads(text)["left_to_compare"])
+
+
+def test_no_month_waits_for_look_alikes_that_change_no_group(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of photos are worked off for hours: whoever asks whether all is settled is not told 'no' all that time."""
+    unrelated(shelf, monkeypatch)
+    family(shelf, monkeypatch)
+    monkeypatch.setattr(compare, "TOGETHER", 1)
+    monkeypatch.setattr(jobs, "FAMILY_SECONDS", 0.0)
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rig.work()
+    left = [shelf.library.grouper.left()]
+    assert told_in_the_log(shelf) == left[0]
+    while left[-1]:
+        assert rig.jobs.compare_deferred in rig.soon and rig.jobs.recluster not in rig.soon
+        rig.soon.clear()
+        rig.jobs.compare_deferred()
+        rig.work()
+        left.append(shelf.library.grouper.left())
+        assert waiting(shelf) == [] and told_in_the_log(shelf) == left[-1] < left[-2]
+    assert rig.jobs.compare_deferred not in rig.soon and rig.jobs.recluster not in rig.soon
+    assert pairs(shelf) == set(combinations(sorted(shelf.vision.index), 2))
+
+
+def test_no_kill_leaves_a_month_grouped_without_a_pair_that_changes_it(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair is known afterwards, and is not found again."""
+    for number in range(PHOTOS):
+        shelf.add(f"2024/06/{number}.jpg", "lake", exposure=str(number))
+    shelf.library.roots.reconcile()
+    shelf.library.passes.ingest()
+    unrelated(shelf, monkeypatch, to=min(shelf.vision.index))
+    monkeypatch.setattr(families, "OTHERS", 0)
+    shelf.library.grouper.regroup()
+    assert waiting(shelf) == []
+
+    def killed(*ended: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.ledger.deferred, "remove", killed)
+        with pytest.raises(KilledError):
+            shelf.library.grouper.compare_deferred()
+    assert waiting(shelf) == ["2024-06"]
+
+
+def test_status_tells_how_many_are_left_without_being_busy(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family(shelf, monkeypatch)
+    shelf.library.grouper.regroup()
+    view = status_view(shelf.ledger, shelf.library.roots.all, daemon="running", now=shelf.clock.now())
+    assert view.look_alikes_left == shelf.library.grouper.left() > 0
+    print_status(view)
+    assert f"look-alikes: {view.look_alikes_left} photo(s) left" in capsys.readouterr().out
+    view.busy = True
+    print_status(view)
+    assert "idle " not in capsys.readouterr().out
 
 
 def test_a_ledger_of_before_such_families_can_be_looked_at(shelf: Shelf) -> None:

@@ -25,7 +25,7 @@ class Queue(Engine):
 
     def submit(
         self, name: str, act: Callable[[Library], Any], urgency: Urgency = Urgency.PASS, *, once: bool = False,
-        alone: bool = False,
+        alone: bool = False, idle: bool = False,
     ) -> Future[Any]:  # fmt: skip
         self.queued.append(act)
         return Future()

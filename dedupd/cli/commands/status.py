@@ -62,6 +62,10 @@ def _print(view: StatusView) -> None:
         answer(
             f"now        {view.progress.phase}: {view.progress.done} of {view.progress.total or '?'} ({view.progress.rate:.0f}/s{left})"
         )
+    elif view.works_off_look_alikes:
+        answer(
+            f"idle       works off families of look-alikes: {view.look_alikes_left} photo(s) left; nothing waits for it"
+        )
     if view.waits:
         answer(f"waits      {view.waits}")
     for root in view.root_details:

@@ -33,9 +33,12 @@ export function progress(view) {
   return parts.join(" · ");
 }
 
-/** Why nothing is done now. */
+/** Why nothing is done that a person waits for. */
 export function resting(status) {
-  if (!status.paused) return status.waits ? `waits: ${status.waits}` : "idle";
+  if (!status.paused && status.waits) return `waits: ${status.waits}`;
+  if (!status.paused && !status.busy && status.daemon === "running" && status.look_alikes_left)
+    return `works off look-alikes: ${number(status.look_alikes_left)} left`;
+  if (!status.paused) return "idle";
   if (status.paused_until === null) return "paused";
   const end = new Date(status.paused_until * 1000);
   const two = (part) => String(part).padStart(2, "0");
