@@ -94,7 +94,7 @@ def killed(house: House, module: str, name: str, spared: int, owner: str = "ther
 
 def tables(house: House) -> set[str]:
     """Those of embedders; small pictures, and hashes of what margins surround, are of all of them alike."""
-    shared = ("inside-", "small-")
+    shared = ("inside-", "look-", "small-")
     return {p.name for p in (house.state / "index").iterdir() if not p.name.startswith(shared)}
 
 

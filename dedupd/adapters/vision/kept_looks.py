@@ -108,9 +108,9 @@ class KeptLooks:
 
     def remove(self, contents: Iterable[str]) -> None:
         """Remove those of contents that are gone."""
-        for content in contents:
+        for look in map(self._path, contents):
             try:
-                self._path(content).unlink(missing_ok=True)
+                look.unlink(missing_ok=True)
             except OSError as error:
                 print(f"picture for pairs not removed: {error}", file=sys.stderr, flush=True)
 
@@ -133,7 +133,8 @@ class KeptLooks:
         for _, size, path in files:
             if over <= 0:
                 break
-            Path(path).unlink(missing_ok=True)
+            oldest = Path(path)
+            oldest.unlink(missing_ok=True)
             over -= size
 
 
