@@ -30,7 +30,6 @@ Affine = NDArray[np.float64]
 cv2.setNumThreads(1)
 
 _ORB = cv2.ORB_create(500, 1.2, 8, fastThreshold=7)
-_MATCHER = cv2.BFMatcher(cv2.NORM_HAMMING)
 _ASPECT = 0.03
 _SURE, _FEW = 12, 250
 """Matched features that are enough; and number of features below which a picture has few (a balloon in the
@@ -246,13 +245,11 @@ def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
     pb, db = b.features
     if da is None or db is None or len(pa) < 8 or len(pb) < 8:
         return None
-    pairs = [
-        m[0] for m in _MATCHER.knnMatch(da, db, k=2) if len(m) == 2 and m[0].distance < 0.8 * m[1].distance
-    ]
-    if len(pairs) < 8:
+    far, nearest = cv2.batchDistance(da, db, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
+    clear = np.flatnonzero(far[:, 0] < 0.8 * far[:, 1])
+    if len(clear) < 8:
         return None
-    src = pa[[m.queryIdx for m in pairs]]
-    dst = pb[[m.trainIdx for m in pairs]]
+    src, dst = pa[clear], pb[nearest[clear, 0]]
     cv2.setRNGSeed(0)
     found, mask = cv2.estimateAffinePartial2D(
         src, dst, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=2000, confidence=0.999

@@ -306,8 +306,7 @@ class Residual:
         blocks /= self._divisor
         np.copyto(blocks, 0, where=self._rim)
         inside = _at(blocks, self._whole)
-        rank = -1 - inside.size // 1000
-        worst = float(np.partition(inside, rank)[rank]) if inside.size >= 50 else 99.0
+        worst = _highest(inside, inside.size // 1000) if inside.size >= 50 else 99.0
         mean = float(_at(r, self.trusted.all).mean())
         return Rest((mapped, target.level), target, mean, worst, blocks, tone)
 
@@ -423,13 +422,15 @@ class Residual:
         their steps."""
         a, b = (np.ascontiguousarray(rgb[::_STEP, ::_STEP, 1]) for rgb in (self.view_a.rgb, self.view_b.rgb))
         spread = np.minimum(_spread(a), _spread(b))
-        inside = spread[self.small]
+        inside = _at(spread, self.trusted.all)
         if inside.size < _FEWEST:
             return Tones(), Tones()
         rank = int(_EVENLY * inside.size)
-        even = self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN))
-        x, y = (plane[even] / max(0.2, float(plane[self.small].std()) / NORMAL_STD) for plane in (a, b))
-        (of_a, in_b), (of_b, in_a) = _told_apart(x, b[even]), _told_apart(y, a[even])
+        even = np.flatnonzero(self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN)))
+        even_a, even_b = _at(a, even), _at(b, even)
+        std_a, std_b = (float(_at(plane, self.trusted.all).std()) for plane in (a, b))
+        x, y = even_a / max(0.2, std_a / NORMAL_STD), even_b / max(0.2, std_b / NORMAL_STD)
+        (of_a, in_b), (of_b, in_a) = _told_apart(x, even_b), _told_apart(y, even_a)
         return Tones(max(0.0, of_a - of_b), in_b), Tones(max(0.0, of_b - of_a), in_a)
 
     def _in_blocks(self, plane: Plane) -> Plane:
@@ -536,6 +537,11 @@ def _lowest(values: Plane, rank: int) -> float:
     """The value of this small rank, counted from 0, of many. What is above the same rank of a part of them cannot be it."""
     most = np.partition(values[::_PART], rank)[rank] if values.size > _PART * (rank + 1) else values.max()
     return float(np.partition(values[values <= most], rank)[rank])
+
+
+def _highest(values: Plane, rank: int) -> float:
+    """The value of this small rank, counted from 0 for the largest, of many."""
+    return -_lowest(-values, rank)
 
 
 def _dot(x: Plane, y: Plane) -> Plane:
