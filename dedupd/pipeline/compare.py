@@ -39,9 +39,9 @@ AT_ONCE = 512
 pairs of each photo."""
 SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
-TOGETHER, TOGETHER_PAIRS = 32, 1_000_000
+TOGETHER, TOGETHER_PAIRS = 128, 4_000_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs
-many times as much. Of those that were begun when the process ends all is searched for again, fifty parts at most."""
+many times as much. Of those that were begun when the process ends all is searched for again, sixteen parts of some seconds."""
 
 
 Keep = Callable[[Sequence[PairRow]], None]
