@@ -73,6 +73,21 @@ def against_the_sky(seed: int) -> Image.Image:
     return found
 
 
+def in_fog(seed: int, size: int) -> Image.Image:
+    """One small thing before one colour."""
+    found, rng = Image.new("RGB", (320, 240), (200, 205, 210)), np.random.default_rng(seed)
+    found.paste(
+        scene(seed).resize((size + 20, size)), (int(rng.integers(60, 200)), int(rng.integers(45, 130)))
+    )
+    return found
+
+
+def with_a_large_sticker(image: Image.Image, radius: int) -> Image.Image:
+    found = image.resize((320, 240))
+    ImageDraw.Draw(found).ellipse((310 - 2 * radius, 230 - 1.5 * radius, 310, 230), fill=(250, 220, 0))
+    return found
+
+
 def music(seed: int) -> Image.Image:
     """A page of what is smaller than a pixel of the small picture."""
     found, rng = Image.new("RGB", (320, 240), (245, 245, 245)), np.random.default_rng(seed)
@@ -169,6 +184,15 @@ def test_scenes_with_one_sky_and_one_ground_are_rejected_by_their_detail_alone()
     assert may_lie_over(small, small, left, right).mean() < 0.05
     same = np.arange(16)
     assert may_lie_over(small, seen(*(with_sticker(each) for each in scenes)), same, same).all()
+
+
+def test_little_needs_to_agree_of_what_shows_little_because_a_sticker_shows_more() -> None:
+    fog, cut_fog = in_fog(4, 60), in_fog(7, 50)
+    small = seen(fog, cut_fog)
+    stickers = seen(with_a_large_sticker(fog, 75), with_a_large_sticker(cut_fog.crop((50, 40, 270, 205)), 90))
+    same = np.arange(2)
+    assert may_lie_over(small, stickers, same, same).all()
+    assert may_lie_over(stickers, small, same, same).all()
 
 
 def test_a_page_passes_because_what_is_written_on_it_is_smaller_than_a_pixel() -> None:
