@@ -39,9 +39,9 @@ AT_ONCE = 512
 pairs of each photo."""
 SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
-TOGETHER, TOGETHER_PAIRS = 32, 1_000_000
+TOGETHER, TOGETHER_PAIRS = 128, 4_000_000
 """Photos that are compared with all of their family at a time, at most, and their pairs with it: one alone costs
-many times as much. Of those that were begun when the process ends all is searched for again, fifty parts at most."""
+many times as much. Of those that were begun when the process ends all is searched for again, sixteen parts of some seconds."""
 
 
 Keep = Callable[[Sequence[PairRow]], None]
@@ -305,18 +305,21 @@ class Comparison:
         """At once with the months whose groups they may change, so that no kill leaves these as they were grouped without
         them. Most look-alikes are nothing to each other, and change none."""
         bars = bars_in_force(self._ledger, self._model, self.threshold)
-        traits = self._ledger.contents.traits({c for p in pairs for c in (p.a, p.b)})
-        related = {
-            content
-            for p in pairs
-            if p.a in traits and p.b in traits
-            for same_month in (False, True)
-            if typed(p, traits[p.a], traits[p.b], bars, same_month=same_month)
-            for content in (p.a, p.b)
-        }
+        contents = {c for p in pairs for c in (p.a, p.b)}
+        traits = self._ledger.contents.traits(contents)
+        months = [self._ledger.files.months_of_contents(root, contents) for root in self._roots]
+
+        def related(pair: PairRow) -> bool:
+            if pair.a not in traits or pair.b not in traits:
+                return False
+            # A photo that comes to lie in the same month later changes that month.
+            shared = any(not some.get(pair.a, set()).isdisjoint(some.get(pair.b, ())) for some in months)
+            return typed(pair, traits[pair.a], traits[pair.b], bars, same_month=shared) is not None
+
+        changing = {content for pair in pairs if related(pair) for content in (pair.a, pair.b)}
         with self._ledger.transaction():
             self._ledger.pairs.put(pairs)
-            self._mark_changed(related)
+            self._mark_changed(changing)
 
     def _keep(self, pairs: Sequence[PairRow]) -> None:
         with self._ledger.transaction():

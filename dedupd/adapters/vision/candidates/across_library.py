@@ -63,13 +63,23 @@ Least = Callable[[Places], NDArray[np.float32]]
 
 
 def anywhere(
-    index: PhotoIndex, rows: PhotoRows, bar: float | None, taken: Taken | None, smalls: Smalls | None
+    index: PhotoIndex,
+    rows: PhotoRows,
+    bar: float | None,
+    taken: Taken | None,
+    smalls: Smalls | None,
+    theirs: Chosen | None = None,
 ) -> Iterator[Pairs]:
-    """Pairs with the whole index. When a backfill has compared its rows with each other, only the others are
-    searched."""
+    """Pairs with the whole index, at least with `theirs` when given. When a backfill has compared its rows with each
+    other, only the others are searched."""
     known = index.near_pairs
     if known is None or not known.answers(NEAR, bar) or len(outside := index.outside(known)) > _MOST_OUTSIDE:
-        yield from _across(index, index.made(WholeIndex), rows, bar, taken, smalls)
+        whole = index.made(WholeIndex)
+        if theirs is None:
+            yield from _across(index, whole, rows, bar, taken, smalls)
+        else:
+            found = _measured(index, whole, rows, bar, theirs, None, _of_any)
+            yield from (_as_pairs(whole, rows, part) for part in found)
         return
     covered = known.covers(rows.contents)
     if len(places := np.flatnonzero(~covered)):
@@ -85,6 +95,10 @@ def anywhere(
         beside = _at_one_moment(within(some, index.rows(outside), bar, part)) if outside else ()
         for pairs in chain(_told(index, some, known, part), beside):
             yield replace(pairs, fresh=places[pairs.fresh])
+
+
+def _of_any(fresh: Places) -> NDArray[np.float32]:
+    return np.full(len(fresh), -np.inf, np.float32)
 
 
 def _told(index: PhotoIndex, rows: PhotoRows, known: KnownPairs, taken: Taken | None) -> Iterator[Pairs]:

@@ -96,6 +96,10 @@ class GatheredPairs:
         self._laid = np.empty(0, "S64")
         """The other contents of the pairs that were laid and are told, when all pairs are asked for."""
 
+    def end_at(self, last: str) -> None:
+        """The answer ends with the pairs with this content, '' with those of the last one; perhaps before."""
+        self._till = last.encode()
+
     def wanted(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Those pairs that are asked for, and not found from the other side."""
         ones = self._contents[pairs.fresh]
@@ -106,7 +110,7 @@ class GatheredPairs:
             names, months = self._month_of
             one, other = (months[places_among(names, some)] for some in (ones, pairs.others))
             keep &= one == other
-        return keep if self._after is None else keep & (pairs.others > self._after)
+        return keep if self._after is None else keep & (pairs.others > self._after) & self._told(pairs.others)
 
     def _left_out_there(self, pairs: Pairs) -> NDArray[np.bool_]:
         """Which of the pairs may be missing among those of the other photo, because it has too many that are nearer."""

@@ -9,6 +9,7 @@ margins, and `answer` tells each once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -28,6 +29,10 @@ _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
 
+_MET_IN_IDLE = 1 << 18
+"""Pairs of which those that are candidates are told at a time when all are asked for: so who comes waits some seconds, however
+many photos are asked about."""
+
 
 def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Search) -> FoundPairs:
     """Candidates, each pair once, without those that can be no copy: of these, the nearest look-alikes as
@@ -46,8 +51,16 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     gathered = GatheredPairs(rows.contents, search)
     if rows.contents:
         taken = gathered.taken if search.after is None else None
+        most, theirs = max(1, _MET_IN_IDLE // len(rows.contents)), None
+        if search.after is not None and others is None:
+            theirs, last = index.made(WholeIndex).next_by_name(search.after, most)
+            gathered.end_at(last)
+        elif search.after is not None and others is not None:
+            others, last = _next_by_name(others, search.after, most)
+            gathered.end_at(last)
         if others is None:
-            parts = anywhere(index, rows, search.bar, taken, smalls if search.spared is None else None)
+            few_by = smalls if search.spared is None else None
+            parts = anywhere(index, rows, search.bar, taken, few_by, theirs)
         else:
             parts = within(rows, others, search.bar, taken)
         for near in _together(_near_enough(parts, gathered, search.bar), _TESTED_AT_ONCE):
@@ -66,6 +79,15 @@ def _of_these(others: PhotoRows, index: PhotoIndex, search: Search) -> PhotoRows
     if fresh.issubset(search.among or ()):
         return others.at(np.array([n for n, c in enumerate(others.contents) if c in fresh], np.intp))
     return index.rows(search.fresh)
+
+
+def _next_by_name(others: PhotoRows, after: str, most: int) -> tuple[PhotoRows, str]:
+    """The next so many of these rows by name; and the last of the names, '' when none come after."""
+    names = sorted(others.contents)
+    start = bisect_right(names, after)
+    some = set(names[start : start + most])
+    chosen = np.array([n for n, name in enumerate(others.contents) if name in some], np.intp)
+    return others.at(chosen), names[start + most - 1] if start + most < len(names) else ""
 
 
 def _near_enough(parts: Iterable[Pairs], gathered: GatheredPairs, bar: float | None) -> Iterator[Pairs]:

@@ -156,6 +156,13 @@ class WholeIndex:
         """The places of the rows of these contents, which all have one."""
         return self._by_name[np.searchsorted(self._names, packed_ids(contents))].astype(np.intp)
 
+    def next_by_name(self, after: str, most: int) -> tuple[Chosen, str]:
+        """The places of the next so many rows by name, in their own order; and the last of the names, '' when none come after."""
+        start = int(np.searchsorted(self._names, packed_ids([after]), side="right")[0]) if after else 0
+        end = min(start + most, len(self._names))
+        last = unpacked_ids(self._names[end - 1 : end])[0].decode() if end < len(self._names) else ""
+        return np.sort(self._by_name[start:end]), last
+
     def found_before(self, bar: float | None) -> FoundBefore:
         """What searches by this bar found since this was made."""
         if self._found_before.bar != bar:

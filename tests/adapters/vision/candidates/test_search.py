@@ -687,9 +687,11 @@ def test_with_too_many_pairs_to_lay_over_each_other_fewer_photos_are_answered_fo
 
 
 @pytest.mark.parametrize("among", ["the library", "a month"])
-@pytest.mark.parametrize("at_once", [4, 25, 1000])
+@pytest.mark.parametrize(
+    ("at_once", "met"), [(4, 1000), (25, 1000), (1000, 1000), (1000, 45), (4, 100), (1000, 1)]
+)
 def test_all_pairs_come_in_parts_too_and_what_small_pictures_tell_apart_is_not_among_them(
-    alike: tuple[PhotoIndex, list[str]], among: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+    alike: tuple[PhotoIndex, list[str]], among: str, at_once: int, met: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index, names = alike
     month = None if among == "the library" else names
@@ -708,6 +710,14 @@ def test_all_pairs_come_in_parts_too_and_what_small_pictures_tell_apart_is_not_a
         return usual(ones, others, left, right)
 
     limit(monkeypatch, "may_lie_over", may_lie_over)
+    limit(monkeypatch, "_MET_IN_IDLE", met)
+    seen, seen_small = list[int](), search.seen_small
+
+    def counted(pairs: Pairs, *rest: Any) -> Pairs:
+        seen.append(len(pairs.fresh))
+        return seen_small(pairs, *rest)
+
+    limit(monkeypatch, "seen_small", counted)
     found, after, answers = list[Candidate](), "", 0
     while after or not answers:
         asked = search.Search(fresh=names, among=month, bar=BAR, after=after)
@@ -715,7 +725,9 @@ def test_all_pairs_come_in_parts_too_and_what_small_pictures_tell_apart_is_not_a
         assert answer.after > after or not answer.after
         found, after, answers = found + answer.pairs, answer.after, answers + 1
         assert sum(laid) <= 3 * 30
+        assert sum(seen) <= max(met, len(names)), "whoever comes does not wait for all of them"
         laid.clear()
+        seen.clear()
     assert answers > 1
     assert sorted(found, key=lambda p: (p.a, p.b)) == sorted(every, key=lambda p: (p.a, p.b))
 
