@@ -620,6 +620,64 @@ def test_no_kill_leaves_a_month_grouped_without_a_pair_that_changes_it(
     assert waiting(shelf) == ["2024-06"]
 
 
+@pytest.mark.parametrize("by_scan", [True, False])
+def test_no_kill_leaves_a_log_that_tells_of_what_is_left_no_more(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, by_scan: bool
+) -> None:
+    """The last of a family was compared, changed no group, and nothing would ever have counted again (P15)."""
+    unrelated(shelf, monkeypatch)
+    family(shelf, monkeypatch)
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rig.work()
+    assert told_in_the_log(shelf) == shelf.library.grouper.left() > 0
+
+    def killed(*months: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.library.summaries, "rewrite", killed)
+        rig.jobs.compare_deferred()
+        with pytest.raises(KilledError):
+            rig.work()
+    assert not shelf.library.grouper.left() and told_in_the_log(shelf)
+    shelf.again()
+    if by_scan:
+        shelf.library.scan(dry_run=True)
+        assert told_in_the_log(shelf), "nothing is written below a root"
+        shelf.library.scan()
+    else:
+        rig = JobsRig(shelf)
+        rig.jobs.recluster()
+        rig.work()
+    assert told_in_the_log(shelf) == 0
+    assert not shelf.library.grouper.worked_off()
+
+
+def test_a_month_of_a_disk_that_is_away_asks_for_no_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every two minutes of idle hours, each of them a pass over all there is."""
+    shelf = Shelf(tmp_path, roots=("Pictures", "Old"))
+    try:
+        unrelated(shelf, monkeypatch)
+        family(shelf, monkeypatch)
+        shelf.add("2024/07/b.jpg", "hill", root=1)
+        shelf.library.roots.reconcile()
+        shelf.library.passes.ingest()
+        shelf.library.grouper.regroup()
+        os.rename(shelf.roots[1], tmp_path / "away")
+        shelf.library.roots.reconcile()
+        (old,) = (row for row in shelf.ledger.roots.all() if not row.online)
+        shelf.ledger.months.mark_changed(old.id, "2024-07", shelf.clock.now())
+        rig = JobsRig(shelf)
+        rig.jobs.compare_deferred()
+        rig.work()
+        assert not shelf.library.grouper.left() and rig.jobs.recluster not in rig.soon
+    finally:
+        shelf.close()
+
+
 def test_status_tells_how_many_are_left_without_being_busy(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
