@@ -102,8 +102,14 @@ class KeptLooks:
     def keep_where_room_is(self, content: str, look: bytes) -> None:
         """The same for a photo that was read long ago: no other goes for it. A search through a large library would
         else drop each before its turn comes."""
-        folder = self._path(content).parent
-        if not folder.exists() or sum(size for _, size, _ in _files(folder)) < _MOST_IN_ONE:
+        try:
+            taken = sum(size for _, size, _ in _files(self._path(content).parent))
+        except FileNotFoundError:  # no folder yet; or one that another thread removes went meanwhile
+            taken = 0
+        except OSError as error:
+            print(f"picture for pairs not kept: {error}", file=sys.stderr, flush=True)
+            return
+        if taken < _MOST_IN_ONE:
             self.keep(content, look)
 
     def remove(self, contents: Iterable[str]) -> None:
