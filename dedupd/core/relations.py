@@ -156,8 +156,9 @@ def plainly_apart(m: Measures, *, asked: bool = True, by_hashes: bool = True) ->
     look-alike where no embedder says that. In the dark, in fog and in sky what is measured is mostly what compression left.
     """
     best, faint = _at_best(m), (m.extra or {}).get("faint", 0.0)
-    asked = asked or m.band_std < bars.KEPT_BAND_STD
     if worth_a_closer_look(best) or faint >= bars.KEPT_FAINT or (asked and _asks(best)):
+        return False
+    if m.band_std < bars.KEPT_BAND_STD and _aligned(best) and best.ncc >= bars.KEPT_ALIKE:
         return False
     return not by_hashes or _lies_alike(best) == _lies_alike(m)
 
