@@ -635,7 +635,12 @@ def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"worst": 14.0}, {"mean": 4.5}, {"worst": 8.0, "local": 0.65}, {"band_ncc": 0.82}, {"fine_ncc": 0.5}, {"flow50": 0.35}]
+    "change",
+    [
+        {"worst": 14.0}, {"mean": 4.5}, {"worst": 8.0, "local": 0.65}, {"band_ncc": 0.82}, {"fine_ncc": 0.5}, {"flow50": 0.35},
+        {"worst": 10.0, "local": 0.6}, {"overlap_a": 0.87, "overlap_b": 0.87}, {"tone": 0.85},
+        {"margin_a": 0.003, "margin_b": 0.01}, {"margin_a": 0.01, "margin_b": 0.003},
+    ],
 )  # fmt: skip
 def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
     assert not worth_a_closer_look(measured(**change))
@@ -651,6 +656,9 @@ def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
         {"ink": 0.006, "ground": 0.68},
         {"ink": 0.002, "ground": 0.4},
         {"strokes_a": 5.0, "sign": 0.85},
+        {"strokes_a": 10.0, "sign": 0.92},
+        {"strokes_a": 13.0},
+        {"y0": 0.5, "y1": 0.6, "through": 0.65},
         {"thick": 0.03},
         {"unlike": 0.04},
         {"mean": 2.5},

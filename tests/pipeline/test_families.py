@@ -9,19 +9,20 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from blake3 import blake3
 
 from dedupd.cli.commands.scan import _print
 from dedupd.cli.commands.status import _print as print_status
-from dedupd.core.photo import Candidate
+from dedupd.core.photo import Candidate, Traits
 from dedupd.core.records import DeferredRow
 from dedupd.daemon import jobs
 from dedupd.errors import VisionError
 from dedupd.library import LibraryView, passes
 from dedupd.pipeline import compare, families
+from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.review import status_view
 from dedupd.ports import Proposal
 from tests.support.jobs_rig import JobsRig
@@ -676,6 +677,26 @@ def test_a_month_of_a_disk_that_is_away_asks_for_no_passes(
         assert not shelf.library.grouper.left() and rig.jobs.recluster not in rig.soon
     finally:
         shelf.close()
+
+
+def test_eyes_are_told_what_rests_on_what_they_measure() -> None:
+    one = Traits(
+        content="a" * 64, recipe="1", model="", format="JPEG", width=800, height=600, phash=0, dhash=0, captured=1000.0,
+        camera="one", jpeg_quality=92.0,
+    )  # fmt: skip
+    other = replace(one, content="b" * 64, captured=1010.0)
+    undated = replace(one, content="c" * 64, captured=None, width=one.width // 2)
+
+    def asked(b: Traits, cosine: float | None = 0.8) -> tuple[bool, bool, bool, bool]:
+        pair = Candidate(a=one.content, b=b.content, cosine=cosine, hash_distance=9)
+        paths = {one.content: "/a", b.content: "/b"}
+        found = Comparison._request(cast("Any", None), pair, {one.content: one, b.content: b}, paths)
+        assert found is not None
+        return found.burst, found.moment, found.asked, found.by_hashes
+
+    assert asked(other) == (False, True, False, False)
+    assert asked(undated) == (False, False, True, False)
+    assert asked(replace(other, captured=1001.0), None) == (True, True, True, True)
 
 
 def test_status_tells_how_many_are_left_without_being_busy(
