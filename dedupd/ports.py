@@ -71,6 +71,10 @@ class ProofRequest:
     """Whether their clocks allow a burst: what differs is then asked whether it is writing."""
     moment: bool = False
     """Whether their clocks allow a burst that a person is asked about."""
+    asked: bool = True
+    """Whether a person would be asked about a copy that is not proven."""
+    by_hashes: bool = True
+    """Whether no embedder says how much they look alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,10 @@ WRITTEN = 0.002
 KEPT_OVERLAP, KEPT_NCC, KEPT_MEAN, KEPT_WORST, KEPT_STROKES = 0.05, 0.05, 0.75, 0.7, 0.5
 KEPT_BURST = 0.1
 """Overlap and correlation, where these are all that tells a burst."""
+KEPT_FAINT = 6
+"""Features that hint at an alignment, too few for one: of the files there may be enough."""
+KEPT_BAND_STD, KEPT_ALIKE = 4.0, 0.9
+"""Grey levels of texture below which compression is most of what differs in detail; there the whole counts, its correlation."""
 KEPT_EXTRA = {
     "fine_ncc": 0.1, "local": 0.15, "around": 0.1, "through": 0.1, "sign": 0.05, "y0": 0.02, "y1": -0.02, "flow50": -0.1,
     "tone": -0.1,

@@ -128,6 +128,13 @@ def one_moment(a: Traits, b: Traits) -> bool:
     return a.camera == b.camera and abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
 
 
+def may_be_asked(a: Traits, b: Traits) -> bool:
+    """Whether a person would be asked about the two if they look like copies without being proven ones."""
+    if a.captured is not None and b.captured is not None and abs(a.captured - b.captured) > bars.SAME_INSTANT:
+        return False
+    return not twins(a, b)
+
+
 def alike_as_a_burst(m: Measures) -> bool:
     """Whether the pictures show one scene in which little moved; otherwise they are no burst, whatever their clocks say."""
     return (
@@ -141,12 +148,19 @@ def worth_a_closer_look(m: Measures) -> bool:
     return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
-def plainly_apart(m: Measures) -> bool:
+def plainly_apart(m: Measures, *, asked: bool = True, by_hashes: bool = True) -> bool:
     """Whether what was measured of kept pictures (`core/bars.py`) settles that the pair is nothing that moves: also with
-    every measure as much better as the files themselves may make it, they were not worth a closer look, nor any more a
-    question for a person."""
-    best = _at_best(m)
-    return not worth_a_closer_look(best) and _asks(best) == _asks(m)
+    every measure as much better as the files themselves may make it, they were not worth a closer look.
+
+    `asked`: nor is it a question for a person, who sees what was measured and may say yes. `by_hashes`: nor is it more of a
+    look-alike where no embedder says that. In the dark, in fog and in sky what is measured is mostly what compression left.
+    """
+    best, faint = _at_best(m), (m.extra or {}).get("faint", 0.0)
+    if worth_a_closer_look(best) or faint >= bars.KEPT_FAINT or (asked and _asks(best)):
+        return False
+    if m.band_std < bars.KEPT_BAND_STD and _aligned(best) and best.ncc >= bars.KEPT_ALIKE:
+        return False
+    return not by_hashes or _lies_alike(best) == _lies_alike(m)
 
 
 def plainly_no_burst(m: Measures) -> bool:
@@ -175,6 +189,7 @@ def _at_best(m: Measures) -> Measures:
         overlap_b=m.overlap_b + bars.KEPT_OVERLAP,
         mean=bars.KEPT_MEAN * m.mean,
         worst=bars.KEPT_WORST * m.worst,
+        ncc=m.ncc + bars.KEPT_NCC,
         band_ncc=m.band_ncc + bars.KEPT_NCC,
         band_std=2 * m.band_std,
         extra=extra,
@@ -509,8 +524,7 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
     if not same_month or p.flat or (p.text and _other_text(p) and not _by_hand(p)):
         return None
     if p.cosine is None:
-        over = p.aligned and p.m.ncc > bars.ALIKE_NCC and p.m.band_ncc > bars.ALIKE_BAND_NCC
-        alike = p.hash_distance <= bars.ALIKE_BITS or over
+        alike = p.hash_distance <= bars.ALIKE_BITS or _lies_alike(p.m)
         return (
             (Relation.SIMILAR, False, f"looks alike ({p.hash_distance} of 64 hash bits differ)")
             if alike
@@ -519,6 +533,10 @@ def _similar(p: _Pair, thresholds: Thresholds, *, same_month: bool) -> _Finding 
     if thresholds.similar is None or p.cosine < thresholds.similar:
         return None
     return Relation.SIMILAR, False, f"looks alike (cosine {p.cosine:.2f})"
+
+
+def _lies_alike(m: Measures) -> bool:
+    return _aligned(m) and m.ncc > bars.ALIKE_NCC and m.band_ncc > bars.ALIKE_BAND_NCC
 
 
 def _by_hand(p: _Pair) -> bool:

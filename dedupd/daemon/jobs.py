@@ -196,6 +196,8 @@ class Jobs:
         stop, told = self.safe_points(asked=asked), self._engine.report
         library.passes.ingest(on_progress=told, stop=stop)
         touched = library.grouper.regroup(on_progress=told, stop=stop)
+        for root, behind in library.grouper.worked_off().items():  # before a kill, perhaps
+            touched.setdefault(root, set()).update(behind)
         # Half a pass moves nothing: the first moves must be seen as a whole before the consent limit counts.
         moved = Moved() if stop() else library.movement.move(on_progress=told, stop=stop)
         self.after_moves(library, moved, touched)

@@ -77,6 +77,8 @@ class Passes:
         touched = parts.movement.months_of(moved, touched)
         written = set[tuple[str, str]]()
         if not dry_run:
+            for root, more in parts.grouper.worked_off().items():
+                touched.setdefault(root, set()).update(more)
             parts.summaries.rewrite(touched)
             written = {
                 (root.path, month)
@@ -142,8 +144,6 @@ class Passes:
         # What a narrowed scan may not open would be taken for compared.
         if opens is None and grouper.left() <= SCAN_DEFERRED and grouper.compare_deferred(stop):
             for root, more in grouper.regroup(months, on_progress=on_progress, stop=stop).items():
-                touched.setdefault(root, set()).update(more)
-            for root, more in grouper.worked_off().items():
                 touched.setdefault(root, set()).update(more)
         return touched
 

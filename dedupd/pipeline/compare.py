@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
 from dedupd.core.records import FileRow, MonthRow, PairRow
-from dedupd.core.relations import MEASURES, may_be_burst, one_moment, relatable, similar_at_best
+from dedupd.core.relations import MEASURES, may_be_asked, may_be_burst, one_moment, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
+from dedupd.pipeline import logs_behind
 from dedupd.pipeline.families import chosen
 from dedupd.pipeline.ingest import BATCH, ingest_files
 from dedupd.pipeline.make_lessons import typed
@@ -74,8 +75,6 @@ class Comparison:
         """(Content, place) of what is left to compare and could not be read -> when it is tried again."""
         self._family: _Family | None = None
         """Whose comparison with all of its family was begun."""
-        self.worked_off: dict[int, set[str]] = {}
-        """Root id -> months of the photos that were compared with all of their family and are told of no more."""
 
     @contextmanager
     def opening_only(self, opens: Opens) -> Generator[None]:
@@ -293,10 +292,9 @@ class Comparison:
         ended = [content for content in contents if content not in again]
         with self._ledger.transaction():
             self._ledger.deferred.remove(ended, place, self._model)
+            logs_behind.note(self._ledger, self._months_of(ended))
             if anew:
                 self._mark_changed(ended)
-        for root, month in self._months_of(ended):
-            self.worked_off.setdefault(root, set()).add(month)
         until = self._clock.monotonic() + SET_ASIDE_SECONDS
         self._set_aside |= {(content, place): until for content in contents if content in again}
         return bool(ended)
@@ -515,7 +513,8 @@ class Comparison:
             return None
         a, b = traits[pair.a], traits[pair.b]
         return ProofRequest(
-            a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=may_be_burst(a, b), moment=one_moment(a, b)
+            a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=may_be_burst(a, b),
+            moment=one_moment(a, b), asked=may_be_asked(a, b), by_hashes=pair.cosine is None,
         )  # fmt: skip
 
     def _paths(self, contents: Iterable[str]) -> dict[str, str]:

@@ -149,7 +149,7 @@ class ThresholdMeasurement:
             if known is not None:
                 yield (a, b), known
             elif one is not None and other is not None:
-                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path))
+                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path, moment=True))
         for proof in self._vision.prove(unknown):
             if proof.measures is not None:
                 yield (proof.a, proof.b), proof.measures

@@ -21,6 +21,7 @@ from dedupd.core.series import Series, may_be_too_far
 from dedupd.core.units import travels_alone
 from dedupd.errors import VisionError
 from dedupd.pipeline.compare import Comparison, Opens
+from dedupd.pipeline.logs_behind import logs_behind
 from dedupd.pipeline.make_lessons import change_months_of_new_verdicts, lessons_of, typed
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.move_orders import Companions, Stays
@@ -107,13 +108,12 @@ class Grouper:
             raise
 
     def worked_off(self) -> dict[int, set[str]]:
-        """Root id -> months of the photos that `compare_deferred` ended since this was asked: their logs tell of them."""
-        months, self._comparison.worked_off = self._comparison.worked_off, {}
-        return months
+        """Root id -> months of the photos that `compare_deferred` ended: until their logs are written, these tell of them."""
+        return logs_behind(self._ledger)
 
     def waits(self) -> bool:
-        """Whether any month waits to be grouped."""
-        return any(month.waiting for month in self._ledger.months.all())
+        """Whether any month waits to be grouped that can be: of a root that is here."""
+        return any(m.waiting for r in self._roots.all if r.online for m in self._ledger.months.all(r.id))
 
     def _decide(self, root: RootRow, month: str, companions: Companions) -> set[str]:
         model = self._ledger.get("model")

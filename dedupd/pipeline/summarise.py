@@ -16,6 +16,7 @@ from dedupd.core.photo import FileState
 from dedupd.core.records import FileRow, RootRow
 from dedupd.core.summary import MonthSummary, SummaryFile, SummaryGroup
 from dedupd.core.xmp import from_xmp
+from dedupd.pipeline import logs_behind
 from dedupd.pipeline.measure_thresholds import bars_in_force
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.pipeline.review import Reviewer
@@ -57,6 +58,7 @@ class Summaries:
                 if problem:
                     problems[_problem(root.id, month)] = problem
                 counted.append(summary)
+        logs_behind.written(self._ledger, months)
         return counted
 
     def is_written(self, root: int, month: str) -> bool:

@@ -12,6 +12,7 @@ from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
     classify,
+    may_be_asked,
     plainly_apart,
     plainly_no_burst,
     provable,
@@ -622,22 +623,28 @@ def test_what_is_worth_a_closer_look_is_never_settled_by_kept_pictures(
     seen = {**seen, "y1": seen["y0"] + seen.pop("high"), "x1": seen["x0"] + seen.pop("wide")}
     kept = {**seen, **{name: off * seen[name] for name in ("mean", "worst", "band_ncc", "fine_ncc", "local")}}
     if worth_a_closer_look(measured(**seen)):
-        assert not plainly_apart(measured(**kept))
+        assert not plainly_apart(measured(**kept), asked=False, by_hashes=False)
 
 
 def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
     assert plainly_apart(Measures())
     assert plainly_apart(replace(FRAME, band_ncc=0.6, fine_worst=None))
-    assert plainly_apart(measured(worst=60.0, local=-0.4))
+    assert plainly_apart(measured(worst=60.0, local=-0.4), asked=False)
+    assert not plainly_apart(measured(worst=60.0, local=-0.4)), "a person is asked, and may say yes"
     assert plainly_apart(measured(overlap_a=0.6, overlap_b=0.5))
 
 
 @pytest.mark.parametrize(
-    "change", [{"worst": 14.0}, {"mean": 4.5}, {"worst": 8.0, "local": 0.65}, {"band_ncc": 0.82}, {"fine_ncc": 0.5}, {"flow50": 0.35}]
+    "change",
+    [
+        {"worst": 14.0}, {"mean": 4.5}, {"worst": 8.0, "local": 0.65}, {"band_ncc": 0.82}, {"fine_ncc": 0.5}, {"flow50": 0.35},
+        {"worst": 10.0, "local": 0.6}, {"overlap_a": 0.87, "overlap_b": 0.87}, {"tone": 0.85},
+        {"margin_a": 0.003, "margin_b": 0.01}, {"margin_a": 0.01, "margin_b": 0.003},
+    ],
 )  # fmt: skip
 def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
     assert not worth_a_closer_look(measured(**change))
-    assert not plainly_apart(measured(**change))
+    assert not plainly_apart(measured(**change), asked=False, by_hashes=False)
 
 
 @pytest.mark.parametrize(
@@ -649,6 +656,9 @@ def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
         {"ink": 0.006, "ground": 0.68},
         {"ink": 0.002, "ground": 0.4},
         {"strokes_a": 5.0, "sign": 0.85},
+        {"strokes_a": 10.0, "sign": 0.92},
+        {"strokes_a": 13.0},
+        {"y0": 0.5, "y1": 0.6, "through": 0.65},
         {"thick": 0.03},
         {"unlike": 0.04},
         {"mean": 2.5},
@@ -657,14 +667,43 @@ def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
 def test_what_is_nearly_a_stamp_is_decoded(change: dict[str, float]) -> None:
     assert worth_a_closer_look(measured(**STAMP))
     assert not worth_a_closer_look(measured(**STAMP | change))
-    assert not plainly_apart(measured(**STAMP | change))
-    assert plainly_apart(measured(**STAMP | {"around": 0.4}))
+    assert not plainly_apart(measured(**STAMP | change), asked=False, by_hashes=False)
+    assert plainly_apart(measured(**STAMP | {"around": 0.4}), asked=False)
 
 
 def test_whether_a_person_is_asked_is_not_settled_near_that_bar() -> None:
     near, below = (measured(band_ncc=band, mean=9.0) for band in (0.72, 0.6))
     assert not plainly_apart(near)
+    assert plainly_apart(near, asked=False, by_hashes=False)
     assert plainly_apart(below)
+
+
+def test_a_hint_of_an_alignment_is_decoded() -> None:
+    """Of two kept pictures with few features seven may agree, and of their files twelve."""
+    assert plainly_apart(Measures(extra={"faint": 5.0}))
+    assert not plainly_apart(Measures(extra={"faint": 6.0}), asked=False, by_hashes=False)
+
+
+def test_alike_and_with_little_texture_is_decoded() -> None:
+    """Dark ones and skies measured 20 grey levels apart by kept pictures, and 7 by their files."""
+    seen = measured(worst=22.0, local=0.6)
+    assert plainly_apart(replace(seen, band_std=9.0), asked=False, by_hashes=False)
+    assert not plainly_apart(replace(seen, band_std=2.4), asked=False, by_hashes=False)
+
+
+def test_what_hashes_alone_may_show_as_look_alikes_is_not_settled_near_that_bar() -> None:
+    near = replace(FRAME, method="orb", inliers=11, overlap_b=0.1, ncc=0.99, band_ncc=0.9)
+    assert plainly_apart(near, by_hashes=False)
+    assert not plainly_apart(near)
+    assert plainly_apart(replace(near, inliers=30))
+
+
+def test_a_person_is_asked_about_what_is_neither_of_two_moments_nor_of_one_pipeline() -> None:
+    one = replace(A, captured=None, camera="")
+    other = replace(one, width=900)
+    assert may_be_asked(one, other)
+    assert not may_be_asked(one, replace(other, width=one.width))
+    assert not may_be_asked(replace(one, captured=1000.0), replace(other, captured=1002.0))
 
 
 @pytest.mark.parametrize(("ncc", "settled"), [(0.55, True), (0.65, False), (0.8, False)])

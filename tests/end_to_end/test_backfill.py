@@ -46,7 +46,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         def decode(file, path, **how):
             if "segv" in path:
                 os.kill(os.getpid(), signal.SIGSEGV)
-            if set(how) == {"short_side"}:
+            if sys._getframe(1).f_globals["__name__"].endswith("file_reading"):  # not for the look at a pair
                 with open(os.environ["DECODED"], "a") as note:
                     note.write(path + "\\n")
             return real(file, path, **how)

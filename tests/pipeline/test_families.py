@@ -9,19 +9,20 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from blake3 import blake3
 
 from dedupd.cli.commands.scan import _print
 from dedupd.cli.commands.status import _print as print_status
-from dedupd.core.photo import Candidate
+from dedupd.core.photo import Candidate, Traits
 from dedupd.core.records import DeferredRow
 from dedupd.daemon import jobs
 from dedupd.errors import VisionError
 from dedupd.library import LibraryView, passes
 from dedupd.pipeline import compare, families
+from dedupd.pipeline.compare import Comparison
 from dedupd.pipeline.review import status_view
 from dedupd.ports import Proposal
 from tests.support.jobs_rig import JobsRig
@@ -618,6 +619,84 @@ def test_no_kill_leaves_a_month_grouped_without_a_pair_that_changes_it(
         with pytest.raises(KilledError):
             shelf.library.grouper.compare_deferred()
     assert waiting(shelf) == ["2024-06"]
+
+
+@pytest.mark.parametrize("by_scan", [True, False])
+def test_no_kill_leaves_a_log_that_tells_of_what_is_left_no_more(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, by_scan: bool
+) -> None:
+    """The last of a family was compared, changed no group, and nothing would ever have counted again (P15)."""
+    unrelated(shelf, monkeypatch)
+    family(shelf, monkeypatch)
+    rig = JobsRig(shelf)
+    rig.jobs.recluster()
+    rig.work()
+    assert told_in_the_log(shelf) == shelf.library.grouper.left() > 0
+
+    def killed(*months: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shelf.library.summaries, "rewrite", killed)
+        rig.jobs.compare_deferred()
+        with pytest.raises(KilledError):
+            rig.work()
+    assert not shelf.library.grouper.left() and told_in_the_log(shelf)
+    shelf.again()
+    if by_scan:
+        shelf.library.scan(dry_run=True)
+        assert told_in_the_log(shelf), "nothing is written below a root"
+        shelf.library.scan()
+    else:
+        rig = JobsRig(shelf)
+        rig.jobs.recluster()
+        rig.work()
+    assert told_in_the_log(shelf) == 0
+    assert not shelf.library.grouper.worked_off()
+
+
+def test_a_month_of_a_disk_that_is_away_asks_for_no_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every two minutes of idle hours, each of them a pass over all there is."""
+    shelf = Shelf(tmp_path, roots=("Pictures", "Old"))
+    try:
+        unrelated(shelf, monkeypatch)
+        family(shelf, monkeypatch)
+        shelf.add("2024/07/b.jpg", "hill", root=1)
+        shelf.library.roots.reconcile()
+        shelf.library.passes.ingest()
+        shelf.library.grouper.regroup()
+        os.rename(shelf.roots[1], tmp_path / "away")
+        shelf.library.roots.reconcile()
+        (old,) = (row for row in shelf.ledger.roots.all() if not row.online)
+        shelf.ledger.months.mark_changed(old.id, "2024-07", shelf.clock.now())
+        rig = JobsRig(shelf)
+        rig.jobs.compare_deferred()
+        rig.work()
+        assert not shelf.library.grouper.left() and rig.jobs.recluster not in rig.soon
+    finally:
+        shelf.close()
+
+
+def test_eyes_are_told_what_rests_on_what_they_measure() -> None:
+    one = Traits(
+        content="a" * 64, recipe="1", model="", format="JPEG", width=800, height=600, phash=0, dhash=0, captured=1000.0,
+        camera="one", jpeg_quality=92.0,
+    )  # fmt: skip
+    other = replace(one, content="b" * 64, captured=1010.0)
+    undated = replace(one, content="c" * 64, captured=None, width=one.width // 2)
+
+    def asked(b: Traits, cosine: float | None = 0.8) -> tuple[bool, bool, bool, bool]:
+        pair = Candidate(a=one.content, b=b.content, cosine=cosine, hash_distance=9)
+        paths = {one.content: "/a", b.content: "/b"}
+        found = Comparison._request(cast("Any", None), pair, {one.content: one, b.content: b}, paths)
+        assert found is not None
+        return found.burst, found.moment, found.asked, found.by_hashes
+
+    assert asked(other) == (False, True, False, False)
+    assert asked(undated) == (False, False, True, False)
+    assert asked(replace(other, captured=1001.0), None) == (True, True, True, True)
 
 
 def test_status_tells_how_many_are_left_without_being_busy(

@@ -10,7 +10,7 @@ file. Runs in one thread. Worker process only.
 # pyright: reportAttributeAccessIssue=false, reportUnnecessaryComparison=false
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -34,6 +34,8 @@ _ASPECT = 0.03
 _SURE, _FEW = 12, 250
 """Matched features that are enough; and number of features below which a picture has few (a balloon in the
 sky)."""
+_LEAST, _FAINT = 8, 6
+"""Of such features that make an alignment; and that hint at one."""
 _ALIKE = 0.75
 """Correlation of the fine structure below which other alignments are tried."""
 _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
@@ -157,7 +159,7 @@ def measure(a: Pixels | Prepared, b: Pixels | Prepared) -> Measures:
 def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
     """The alignment that leaves the least difference: the identity when it is exact to the pixel, else
     refined, else found by features."""
-    found: list[_AlignedPair] = []
+    found, hints = list[_AlignedPair](), [0]
     identity = _identity(a, b)
     if identity is not None:
         laid = _AlignedPair(a, b, identity)
@@ -168,19 +170,28 @@ def _best(a: Prepared, b: Prepared) -> tuple[_Fit | None, Measures]:
             found.append(laid.refined())
             if found[-1].locked:
                 return found[-1].fit, _measures(found[-1])
-    for mirror in (False, True):
-        fit = _orb(a, b, mirror=mirror)
-        if fit is not None:
-            found.append(_AlignedPair(a, b, fit).refined())
-            if fit.inliers >= 40:
-                break
+    for laid in _laid(a, b, (_orb(a, b, mirror=mirror) for mirror in (False, True)), hints):
+        found.append(laid)
+        if laid.fit.inliers >= 40:
+            break
     if not any(laid.convincing for laid in found):
-        found += [_AlignedPair(a, b, fit).refined() for fit in _other_fits(a, b)]
+        found += _laid(a, b, _other_fits(a, b), hints)
     found = [laid for laid in found if laid.comparable]
+    hint = {"faint": float(max(hints))} if max(hints) else {}
     if not found:
-        return None, Measures()
+        return None, Measures(extra=hint or None)
     best = min(found, key=lambda laid: laid.misfit)
-    return best.fit, _measures(best)
+    measures = _measures(best)
+    return best.fit, replace(measures, extra={**(measures.extra or {}), **hint})
+
+
+def _laid(a: Prepared, b: Prepared, fits: Iterable[_Fit | None], hints: list[int]) -> Iterator[_AlignedPair]:
+    """Laid by each of these; of those that too few features agree on, only how many is noted."""
+    for fit in fits:
+        if fit is not None and fit.method == "orb" and fit.inliers < _LEAST:
+            hints.append(fit.inliers)
+        elif fit is not None:
+            yield _AlignedPair(a, b, fit).refined()
 
 
 def _orientation_affine(width: int, height: int, orientation: int) -> tuple[Affine, int, int]:
@@ -243,18 +254,18 @@ def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
     """A similarity transform (turn, scale, shift) from matched features; of the mirrored a when asked."""
     pa, da = a.mirrored_features if mirror else a.features
     pb, db = b.features
-    if da is None or db is None or len(pa) < 8 or len(pb) < 8:
+    if da is None or db is None or min(len(pa), len(pb)) < _FAINT:
         return None
     far, nearest = cv2.batchDistance(da, db, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
     clear = np.flatnonzero(far[:, 0] < 0.8 * far[:, 1])
-    if len(clear) < 8:
+    if len(clear) < _FAINT:
         return None
     src, dst = pa[clear], pb[nearest[clear, 0]]
     cv2.setRNGSeed(0)
     found, mask = cv2.estimateAffinePartial2D(
         src, dst, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=2000, confidence=0.999
     )
-    if found is None or int(mask.sum()) < 8:
+    if found is None or int(mask.sum()) < _FAINT:
         return None
     if not 0.1 < np.sqrt(abs(np.linalg.det(found[:, :2]))) < 10:
         return None

@@ -582,4 +582,6 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         path_b=os.fsencode(request.path_b),
         burst=request.burst,
         moment=request.moment,
+        asked=request.asked,
+        by_hashes=request.by_hashes,
     )

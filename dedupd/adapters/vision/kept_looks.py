@@ -9,6 +9,7 @@ the same to the pixel. Must never be what a move rests on, nor keep a photo from
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import sys
 import zlib
@@ -30,6 +31,8 @@ SIDE = 400
 """Px of the long side, at most."""
 MOST_BYTES = 1 << 30
 """Of all of them: of about 20,000 photos. Those that were read first go first."""
+LEAST_FREE = 4 << 30
+"""Bytes that stay free on the disk, where the ledger lies: with less, they go from each folder that is counted."""
 _QUALITY = 95
 """At 90 one of 1,070 labelled pairs measured otherwise than its files by more than the margins in `core/bars.py`."""
 _NUMBER = struct.Struct("<I")
@@ -102,8 +105,14 @@ class KeptLooks:
     def keep_where_room_is(self, content: str, look: bytes) -> None:
         """The same for a photo that was read long ago: no other goes for it. A search through a large library would
         else drop each before its turn comes."""
-        folder = self._path(content).parent
-        if not folder.exists() or sum(size for _, size, _ in _files(folder)) < _MOST_IN_ONE:
+        try:
+            taken = sum(size for _, size, _ in _files(self._path(content).parent))
+        except FileNotFoundError:  # no folder yet; or one that another thread removes went meanwhile
+            taken = 0
+        except OSError as error:
+            print(f"picture for pairs not kept: {error}", file=sys.stderr, flush=True)
+            return
+        if taken < _MOST_IN_ONE:
             self.keep(content, look)
 
     def remove(self, contents: Iterable[str]) -> None:
@@ -129,7 +138,8 @@ class KeptLooks:
 
     def _make_room(self, folder: Path) -> None:
         files = sorted(_files(folder))
-        over = sum(size for _, size, _ in files) - _MOST_IN_ONE
+        most = _MOST_IN_ONE if shutil.disk_usage(folder).free >= LEAST_FREE else 0
+        over = sum(size for _, size, _ in files) - most
         for _, size, path in files:
             if over <= 0:
                 break

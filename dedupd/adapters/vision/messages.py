@@ -102,6 +102,8 @@ class PairToProve(msgspec.Struct, frozen=True, array_like=True):
     path_b: bytes
     burst: bool = False
     moment: bool = False
+    asked: bool = True
+    by_hashes: bool = True
 
 
 class Prove(Message, frozen=True):

@@ -46,8 +46,10 @@ _ENOUGH = 4 / 3
 _CACHE_BYTES = {SIDE: 16 << 20, FINE_SIDE: 48 << 20, _WHOLE_SIDE: 24 << 20}
 """Bytes of the cache for each size and thread, for its own pair and a few more: one large picture takes as much as
 twenty small ones."""
-_GLANCES_BYTES = 16 << 20
-"""The same for the pictures that are kept of photos."""
+_GLANCES_BYTES, _NONE_BYTES = 16 << 20, 2000
+"""The same for the pictures that are kept of photos; what it takes to know that there is none."""
+_LEAST_AREA = 1 << 15
+"""px: a smaller or narrower picture is laid by so few of them that its compression decides whether it can be laid at all."""
 
 
 class PairPictures:
@@ -60,7 +62,7 @@ class PairPictures:
         most = {side: size * threads for side, size in _CACHE_BYTES.items()}
         self._looks = {side: _Recent[align.Prepared](most[side], _cost) for side in (SIDE, FINE_SIDE)}
         self._glances = _Recent[align.Prepared | None](
-            _GLANCES_BYTES * threads, lambda seen: _cost(seen) if seen else 0
+            _GLANCES_BYTES * threads, lambda seen: _cost(seen) if seen else _NONE_BYTES
         )
         self._wholes = _Recent[Pixels](most[_WHOLE_SIDE], lambda pixels: pixels.nbytes)
 
@@ -143,6 +145,8 @@ def _glance(path: str, content: str, kept: KeptLooks | None) -> align.Prepared |
             return None
         holding = replace(holding_of(file, path), says=says(file))
     if SEQUENCE in holding.further:  # frames beside the still picture, of which its decoder told nothing
+        return None
+    if look.rgb.shape[0] * look.rgb.shape[1] < _LEAST_AREA:
         return None
     holding = replace(holding, beyond_srgb=beyond_srgb(look.rgb, look.profile))
     return align.Prepared(in_srgb(look.rgb, look.profile), holding)
@@ -229,7 +233,9 @@ def _at_a_glance(pair: messages.PairToProve, gallery: PairPictures) -> Measures 
     if a is None or b is None:
         return None
     measures = _measured(a, b)
-    settled = plainly_apart(measures) and not (pair.moment and not plainly_no_burst(measures))
+    settled = plainly_apart(measures, asked=pair.asked, by_hashes=pair.by_hashes) and not (
+        pair.moment and not plainly_no_burst(measures)
+    )
     return measures if settled else None
 
 

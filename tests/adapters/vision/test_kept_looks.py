@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from blake3 import blake3
 from PIL import Image
@@ -26,7 +28,8 @@ A, B = "a" * 64, "b" * 64
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> KeptLooks:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeptLooks:
+    monkeypatch.setattr(kept_looks, "LEAST_FREE", 0)  # of whatever disk the tests run on
     return KeptLooks(tmp_path / "index", RECIPE)
 
 
@@ -49,10 +52,17 @@ def keep(kept: KeptLooks, *paths: Path) -> None:
 
 
 def measured(
-    a: Path, b: Path, kept: KeptLooks | None, *, burst: bool = False, moment: bool = False
+    a: Path,
+    b: Path,
+    kept: KeptLooks | None,
+    *,
+    burst: bool = False,
+    moment: bool = False,
+    asked: bool = False,
 ) -> Measures:
     pair = messages.PairToProve(
-        key=0, a=content_of(a), b=content_of(b), path_a=os.fsencode(a), path_b=os.fsencode(b), burst=burst, moment=moment
+        key=0, a=content_of(a), b=content_of(b), path_a=os.fsencode(a), path_b=os.fsencode(b), burst=burst, moment=moment,
+        asked=asked, by_hashes=False,
     )  # fmt: skip
     answer = proof.prove(pair, proof.PairPictures(kept=kept))
     assert answer.measures is not None, answer.error
@@ -204,6 +214,17 @@ def test_frames_beside_a_still_picture_prove_nothing(kept: KeptLooks, tmp_path: 
     )
 
 
+def test_a_disk_that_is_nearly_full_keeps_few(kept: KeptLooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, most in ((kept_looks.LEAST_FREE, 200), (kept_looks.LEAST_FREE - 1, 15)):
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda path, free=free: shutil._ntuple_diskusage(0, 0, free)
+        )
+        for number in range(200):
+            kept.keep(f"00{number % 16:x}{number:061x}", b"look")
+        assert len(files_in(kept._folder)) <= most
+        assert most < 200 or len(files_in(kept._folder)) == 200
+
+
 def test_those_kept_first_go_where_there_is_no_room(kept: KeptLooks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_looks, "_MOST_IN_ONE", 10_000)
     contents = [
@@ -267,3 +288,70 @@ def test_a_profile_that_no_camera_writes_is_not_kept(tmp_path: Path) -> None:
     look = unpacked(look_of(tmp_path / "a.jpg"))
     assert look is not None and look.rgb is None
     assert len(look_of(tmp_path / "a.jpg")) < 1000
+
+
+def test_what_a_person_is_asked_about_is_measured_on_the_files(
+    kept: KeptLooks, strangers: tuple[Path, Path], decoded: list[str]
+) -> None:
+    """Who says yes goes by what is shown, and then a file moves."""
+    one, other = strangers
+    shown = Image.open(one)
+    shown.paste(picture(9, (260, 260)), (300, 300))
+    shown.save(other, quality=92)
+    keep(kept, one, other)
+    measured(one, other, kept, asked=True)
+    assert len(decoded) == 2
+
+
+@pytest.mark.parametrize("size", [(48, 27), (400, 24)])
+def test_tiny_and_narrow_pictures_are_decoded_for_each_look(
+    kept: KeptLooks, strangers: tuple[Path, Path], size: tuple[int, int]
+) -> None:
+    """A copy of 48 px, which the files prove, was laid nowhere by its kept picture."""
+    path = strangers[0].with_name("tiny.png")
+    Image.open(strangers[0]).resize(size).save(path)
+    keep(kept, path)
+    assert proof.PairPictures(kept=kept).glance(os.fspath(path), content_of(path)) is None
+
+
+def test_a_picture_with_little_texture_is_found_in_its_copy(kept: KeptLooks, tmp_path: Path) -> None:
+    """Of a dark photo the kept picture is mostly what compression left: its copy was taken for another photo."""
+    dark = Image.fromarray((np.asarray(picture(4, SIZE)) * 0.05).astype(np.uint8))
+    dark.save(tmp_path / "a.jpg", quality=93)
+    dark.resize((900, 675)).point(lambda level: min(255, round(level * 1.3))).save(
+        tmp_path / "b.jpg", quality=85
+    )
+    one, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    keep(kept, one, other)
+    pair = messages.PairToProve(
+        key=0, a=content_of(one), b=content_of(other), path_a=os.fsencode(one), path_b=os.fsencode(other),
+        asked=False, by_hashes=False,
+    )  # fmt: skip
+    assert proof._at_a_glance(pair, proof.PairPictures(kept=kept)) is None
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_folder_that_changes_or_is_closed_keeps_no_pair_from_being_measured(
+    kept: KeptLooks, strangers: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    keep(kept, *strangers)
+    found = measured(*strangers, kept)
+    kept.remove([content_of(path) for path in strangers])
+
+    def refused(folder: object) -> Any:
+        raise error(13, "refused")
+
+    monkeypatch.setattr(kept_looks.os, "scandir", refused)
+    assert measured(*strangers, kept) == found
+
+
+def test_what_has_no_kept_picture_takes_little_memory_too(
+    kept: KeptLooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "_GLANCES_BYTES", 3 * proof._NONE_BYTES)
+    gallery = proof.PairPictures(1, kept)
+    for number in range(8):
+        picture(number, (64, 48)).save(tmp_path / f"{number}.png")
+        path = tmp_path / f"{number}.png"
+        assert gallery.glance(os.fspath(path), content_of(path)) is None
+    assert len(gallery._glances._pictures) <= 4
