@@ -22,7 +22,6 @@ DESTRUCTIVE = {
 DESTRUCTIVE_METHODS = {"rename", "unlink", "rmdir", "hardlink_to", "symlink_to"}
 
 ALLOWED = {
-    "adapters/vision/kept_looks.py": {"look.unlink", "oldest.unlink"},  # pictures that it made
     # Each call in these acts on a file of dedupd's own, never on a photo; adapters/fs/renaming.py, used
     # for photos by adapters/fs/mover.py and, on their owner's word, adapters/fs/discarding.py, is the one exception.
     "adapters/fs/marker.py": {"os.unlink"},  # drafts of .dedupd-root.json that a crash left
@@ -40,6 +39,7 @@ ALLOWED = {
     },  # the one rename, for adapters/fs/mover.py, and adapters/fs/discarding.py at a purge
     "adapters/fs/sidecar_files.py": {"os.unlink"},  # a sidecar that it wrote, byte for byte
     "adapters/vision/engines/lite0_graph.py": {"left.unlink", "part.unlink"},  # a converted model
+    "adapters/vision/kept_looks.py": {"look.unlink", "oldest.unlink"},  # pictures that it made
     "cli/login_service.py": {"file.unlink", "drop_ins.rmdir"},  # the unit and agent it wrote
     "daemon/socket_server.py": {".unlink", "path.unlink"},  # the socket
     "drafts.py": {
