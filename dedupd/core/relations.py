@@ -116,16 +116,18 @@ def one_in_two_forms(a: Traits, b: Traits) -> bool:
 
 def may_be_burst(a: Traits, b: Traits) -> bool:
     """Whether their capture times are close enough for a burst that moves."""
-    if a.captured is None or b.captured is None or not a.camera:
-        return False
-    return a.camera == b.camera and abs(a.captured - b.captured) <= bars.BURST_SECONDS
+    return _one_camera_within(a, b, bars.BURST_SECONDS)
 
 
 def one_moment(a: Traits, b: Traits) -> bool:
     """Whether they are close enough for a burst that a person is asked about."""
+    return _one_camera_within(a, b, bars.ONE_MOMENT_SECONDS)
+
+
+def _one_camera_within(a: Traits, b: Traits, seconds: float) -> bool:
     if a.captured is None or b.captured is None or not a.camera:
         return False
-    return a.camera == b.camera and abs(a.captured - b.captured) <= bars.ONE_MOMENT_SECONDS
+    return a.camera == b.camera and abs(a.captured - b.captured) <= seconds
 
 
 def may_be_asked(a: Traits, b: Traits) -> bool:

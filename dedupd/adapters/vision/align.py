@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.vision import detail
 from dedupd.adapters.vision.inside import Box, inside
 from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, View, quantiles
+from dedupd.core.bars import KEPT_FAINT
 from dedupd.core.photo import Holding, Measures
 
 Affine = NDArray[np.float64]
@@ -34,8 +35,8 @@ _ASPECT = 0.03
 _SURE, _FEW = 12, 250
 """Matched features that are enough; and number of features below which a picture has few (a balloon in the
 sky)."""
-_LEAST, _FAINT = 8, 6
-"""Of such features that make an alignment; and that hint at one."""
+_LEAST = 8
+"""Of such features that make an alignment. Fewer hint at one."""
 _ALIKE = 0.75
 """Correlation of the fine structure below which other alignments are tried."""
 _BETWEEN_BARS, _IN_A_BORDER = 0.9, 0.75
@@ -254,18 +255,18 @@ def _orb(a: Prepared, b: Prepared, *, mirror: bool) -> _Fit | None:
     """A similarity transform (turn, scale, shift) from matched features; of the mirrored a when asked."""
     pa, da = a.mirrored_features if mirror else a.features
     pb, db = b.features
-    if da is None or db is None or min(len(pa), len(pb)) < _FAINT:
+    if da is None or db is None or min(len(pa), len(pb)) < KEPT_FAINT:
         return None
     far, nearest = cv2.batchDistance(da, db, cv2.CV_32S, normType=cv2.NORM_HAMMING, K=2)
     clear = np.flatnonzero(far[:, 0] < 0.8 * far[:, 1])
-    if len(clear) < _FAINT:
+    if len(clear) < KEPT_FAINT:
         return None
     src, dst = pa[clear], pb[nearest[clear, 0]]
     cv2.setRNGSeed(0)
     found, mask = cv2.estimateAffinePartial2D(
         src, dst, method=cv2.RANSAC, ransacReprojThreshold=3, maxIters=2000, confidence=0.999
     )
-    if found is None or int(mask.sum()) < _FAINT:
+    if found is None or int(mask.sum()) < KEPT_FAINT:
         return None
     if not 0.1 < np.sqrt(abs(np.linalg.det(found[:, :2]))) < 10:
         return None

@@ -28,7 +28,7 @@ from dedupd.adapters.vision.decode import (
     holding_of,
     opened,
 )
-from dedupd.adapters.vision.kept_looks import KeptLooks, Look, look_at, unpacked
+from dedupd.adapters.vision.kept_looks import SIDE, KeptLooks, Look, look_at, unpacked
 from dedupd.adapters.vision.metadata import says
 from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
@@ -37,7 +37,6 @@ from dedupd.core.photo import Measures
 from dedupd.core.relations import alike_as_a_burst, plainly_apart, plainly_no_burst, worth_a_closer_look
 
 T = TypeVar("T")
-SIDE = 400
 FINE_SIDE = 1200
 _WHOLE_SIDE = 2400
 """px of the long side that the finest look needs; a larger picture may be decoded smaller, but not below this."""

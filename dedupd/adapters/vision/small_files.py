@@ -94,7 +94,7 @@ class FromProofs:
         """Make those of this pair, from the pictures that its measuring has just read. Called from several
         threads."""
         from dedupd.adapters.vision.decode import Refused
-        from dedupd.adapters.vision.proof import SIDE as LOOK
+        from dedupd.adapters.vision.kept_looks import SIDE as LOOK
 
         for content, path in ((pair.a, pair.path_a), (pair.b, pair.path_b)):
             if content not in self._lacking or content in self._made:

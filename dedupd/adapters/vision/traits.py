@@ -14,11 +14,10 @@ from dedupd.adapters.vision.decode import Picture, area_resize
 from dedupd.adapters.vision.exif import read_facts
 from dedupd.adapters.vision.hashes import dhash, phashes
 from dedupd.adapters.vision.inside import inside
+from dedupd.adapters.vision.kept_looks import SIDE
 from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.core.photo import Traits
 
-_SIDE = 400
-"""All measures are taken at this long side (px), so that resolutions are comparable."""
 _STANDARD_LUMINANCE_SUM = 3688
 """Sum of the 64 entries of the luminance table in JPEG (ITU-T T.81) annex K.1, which is quality 50."""
 
@@ -26,13 +25,13 @@ _STANDARD_LUMINANCE_SUM = 3688
 def measure(
     picture: Picture, content: str, model: str, small: NDArray[np.uint8] | None = None
 ) -> tuple[Traits, NDArray[np.uint64]]:
-    """The Traits of `picture` and its (8,) perceptual hashes by orientation. `small`: its pixels with a long side of 400,
-    where they are at hand."""
+    """The Traits of `picture` and its (8,) perceptual hashes by orientation. `small`: its pixels with a long side of SIDE, at
+    which all measures are taken so that resolutions are comparable, where they are at hand."""
     whole = picture.image.convert("L")
     turned = phashes(whole)
     facts = read_facts(picture.exif)
     if small is None:
-        small = area_resize(np.asarray(picture.image), _SIDE)
+        small = area_resize(np.asarray(picture.image), SIDE)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     traits = Traits(
         content=content,
