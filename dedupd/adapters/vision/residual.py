@@ -30,6 +30,8 @@ _FAINTLY_UNLIKE = 0.75
 """For writing in dim light, on one of the two."""
 _CHANGED = 24.0
 """Grey levels by which a pixel must differ to count as painted over."""
+_FEWEST_INNER = 500
+"""Pixels: of fewer, nothing is known."""
 _FEWEST_CHANGED = 12
 """Pixels, at least."""
 _DRAWN = 0.9
@@ -42,6 +44,8 @@ _STROKE, _EVEN = 16, 12
 """Grey levels: how much a stroke must stand out, and how much its ground may vary."""
 _FEWEST_STROKES = 50
 """Pixels of strokes, at least: two small letters."""
+_INKS = ((cv2.MORPH_BLACKHAT, cv2.MORPH_CLOSE), (cv2.MORPH_TOPHAT, cv2.MORPH_OPEN))
+"""What shows dark strokes and what takes them away; the same for light ones."""
 _REACH = 32
 """px from which on nothing around a stroke says anything of its ground: more than half of all the squares together."""
 _FITTING, _LEFT = 0.8, 0.4
@@ -172,10 +176,14 @@ class Residual:
         self.small = np.ascontiguousarray(mask[::_STEP, ::_STEP])
         self.box = max(4, min(mask.shape) // 24 // _STEP)
         self.trusted = _trusted(self.small)
-        self.ncc = _ncc(_at(a.low, self.trusted.all), _at(b.low, self.trusted.all))
         self._channels: dict[View, list[_Levels]] = {}
         self._deviations: dict[View, float] = {}
         self._known_moments: dict[tuple[int, int], tuple[Rest, tuple[Plane, Plane, Plane]]] = {}
+
+    @cached_property
+    def ncc(self) -> float:
+        """Correlation of the low-passed grey levels."""
+        return _ncc(*(_at(view.low, self.trusted.all) for view in (self.view_a, self.view_b)))
 
     @cached_property
     def count(self) -> Plane:
@@ -247,18 +255,24 @@ class Residual:
         near 1.
         """
         inner, places = self._inner
-        if places.size < 500:
-            return Local(0.0, 1.0, np.zeros_like(rest.planes[0]), inner)
+        correlation = self._correlation(rest, floor, box)
+        if places.size < _FEWEST_INNER:
+            return Local(0.0, 1.0, correlation, inner)
+        found = _at(correlation, places)
+        rank = min(spared, found.size // 1000)
+        unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
+        return Local(_lowest(found, rank), unlike, correlation, inner)
+
+    def _correlation(self, rest: Rest, floor: float, box: int) -> Plane:
+        if self._inner[1].size < _FEWEST_INNER:
+            return np.zeros_like(rest.planes[0])
         both, of_x, of_y = self._moments(rest, box)
         noise = floor * floor
         each = of_x + noise
         each *= of_y + noise
         correlation = both + noise
         correlation /= np.sqrt(each, out=each)
-        found = _at(correlation, places)
-        rank = min(spared, found.size // 1000)
-        unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
-        return Local(_lowest(found, rank), unlike, correlation, inner)
+        return correlation
 
     def _moments(self, rest: Rest, box: int) -> tuple[Plane, Plane, Plane]:
         """Means in boxes of `box` px of x * y, x * x and y * y, of the band that is compared place by place."""
@@ -349,9 +363,9 @@ class Residual:
         Photographed pages, cards, boards and screens with another text: 0.5 and more, nine of ten above 0.8.
         People and things that moved, labelled bursts: at most 0.43.
         """
-        local = self.local(self.quick, floor=5.0, box=13)
-        unlike = (local.correlation < _FAINTLY_UNLIKE) & local.inner
-        differs = (cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0) & local.inner
+        inner, _ = self._inner
+        unlike = (self._correlation(self.quick, floor=5.0, box=13) < _FAINTLY_UNLIKE) & inner
+        differs = (cv2.dilate(unlike.astype(np.uint8), _square(9)) > 0) & inner
         if np.count_nonzero(differs) < _FEWEST_STROKES:
             return 0.0
         part = _around(differs, _REACH)
@@ -704,16 +718,19 @@ def _around(where: Mask, reach: int) -> tuple[slice, slice]:
 def _on_even_ground(plane: Plane, where: Mask) -> float:
     """Share of the strokes in `where`, dark or light, around which nothing but strokes changes the grey
     level."""
-    pixels, found = np.clip(plane, 0, 255).astype(np.uint8), (0, 0.0)
-    for grey in (pixels, 255 - pixels):
-        height = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, _square(9))
-        strokes = (height > _STROKE) & where
-        ground = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, _square(13))
+    grey, found = np.clip(plane, 0, 255).astype(np.uint8), (0, 0.0)
+    for standing_out, without in _INKS:
+        height = cv2.morphologyEx(grey, standing_out, _square(9))
+        strokes = np.flatnonzero((height > _STROKE) & where)
+        if strokes.size < _FEWEST_STROKES:
+            continue
+        ground = cv2.morphologyEx(grey, without, _square(13))
         relief = cv2.morphologyEx(ground, cv2.MORPH_GRADIENT, _square(31))
-        even = strokes & (relief < np.maximum(_EVEN, 0.35 * cv2.dilate(height, _square(9))))
-        count = int(even.sum())
+        # As it is needed, at strokes alone: they are a hundredth of the pixels.
+        near = _at(cv2.dilate(height, _square(9)), strokes)
+        count = int(np.count_nonzero(_at(relief, strokes) < np.maximum(_EVEN, 0.35 * near)))
         if count > found[0]:
-            found = count, count / int(strokes.sum())
+            found = count, count / strokes.size
     return found[1] if found[0] >= _FEWEST_STROKES else 0.0
 
 
