@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import typing
@@ -48,3 +49,15 @@ def test_no_method_of_lancedb_is_checked_and_nothing_of_it_stays(monkeypatch: py
     assert _Connection().open_table("photos") == "photos"
     assert "overrides" not in sys.modules
     assert dedupd.adapters.index.lance.PhotoIndex
+
+
+def test_nobody_looks_for_garbage_meanwhile_nor_later_among_what_was_made():
+    made = [[] for _ in range(3)]
+    frozen = gc.get_freeze_count()
+    try:
+        with rest_client.left_out():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > frozen + len(made)
+    finally:
+        gc.unfreeze()
