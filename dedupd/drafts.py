@@ -36,13 +36,13 @@ class FileDraft:
         self._file.flush()
         os.fsync(self.fd)
 
-    def replace(self) -> None:
+    def replace(self, *, synced: bool = True) -> None:
         """Sync the draft and rename it, replacing a file that has this name now.
 
         After a power cut the old file or the new one is there; certainly the new one once the folder is
-        synced too.
+        synced too. `synced` False: there may be a damaged one, which its readers notice and make again.
         """
-        self.sync()
+        self.sync() if synced else self._file.flush()
         os.replace(self.name, self._path, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def drop(self) -> None:

@@ -201,11 +201,10 @@ class Ingester:
             return self._decoders.submit(self._read_here, file)
         return pool.threads.submit(self._have_read, file, pool.readers)
 
-    def keep_looks(self, files: Iterable[DecodedFile]) -> None:
-        """Keep what the first look at a pair needs of them."""
-        for file in files:
-            if self._looks is not None and file.look is not None:
-                self._looks.keep(file.content, file.look)
+    def keep_look(self, content: str, look: bytes) -> None:
+        """Keep what the first look at a pair needs of this content."""
+        if self._looks is not None:
+            self._looks.keep(content, look)
 
     def send(self, message: messages.Message) -> None:
         """Send an answer to the client."""
@@ -230,6 +229,8 @@ class _Request:
         self._smalls = smalls
         self._seen: list[tuple[Traits, NDArray[np.uint8]]] = []
         """Small pictures of rows that are not on disk yet."""
+        self._looks: dict[str, bytes] = {}
+        """What the first look at a pair needs, of the same, by content."""
         self._to_embed: list[DecodedFile] = []
         self._to_commit: list[PhotoRow] = []
         self._framed: list[PhotoRow] = []
@@ -288,7 +289,6 @@ class _Request:
 
     def _embed(self) -> None:
         if self._to_embed:
-            self._ingester.keep_looks(self._to_embed)
             if self._pool is None:
                 self._to_commit += self._ingester.embed(self._to_embed)
             else:
@@ -304,6 +304,7 @@ class _Request:
                 for file in self._to_embed
                 if file.traits is not None and file.small is not None
             ]
+            self._looks |= {file.content: file.look for file in self._to_embed if file.look is not None}
             self._to_embed = []
 
     def _collect(self, at_most: int) -> None:
@@ -325,6 +326,9 @@ class _Request:
         self._index.add(rows)
         self._committed = time.monotonic()
         for row in rows:
+            # This comes last: what has no row is never forgotten, and would stay here.
+            if (look := self._looks.pop(row.traits.content, None)) is not None:
+                self._ingester.keep_look(row.traits.content, look)
             first, *others = self._waiting.pop(row.traits.content)
             self._answer(first, row.traits, decoded=True)
             for key in others:

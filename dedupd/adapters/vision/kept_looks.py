@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dedupd.adapters.index.recovery import folder_name
 from dedupd.adapters.vision.decode import Picture, area_resize
 from dedupd.adapters.vision.profiles import differs_from_srgb
+from dedupd.drafts import draft_of
 
 LOOK = "look-1"
 """Name and version of these pictures: other versions are never mixed in."""
@@ -85,6 +86,7 @@ class KeptLooks:
 
     def __init__(self, index_dir: Path, recipe: str) -> None:
         self._folder = index_dir.absolute() / folder_name(LOOK, recipe)
+        self._told = set[tuple[str, int | None]]()
 
     def of(self, content: str) -> Look | None:
         """None when there is none, or a damaged one."""
@@ -100,7 +102,7 @@ class KeptLooks:
             if content[2] in _LOOKED_AFTER:
                 self._make_room(self._path(content).parent)
         except OSError as error:
-            print(f"picture for pairs not kept: {error}", file=sys.stderr, flush=True)
+            self._tell("kept", error)
 
     def keep_where_room_is(self, content: str, look: bytes) -> None:
         """The same for a photo that was read long ago: no other goes for it. A search through a large library would
@@ -110,7 +112,7 @@ class KeptLooks:
         except FileNotFoundError:  # no folder yet; or one that another thread removes went meanwhile
             taken = 0
         except OSError as error:
-            print(f"picture for pairs not kept: {error}", file=sys.stderr, flush=True)
+            self._tell("kept", error)
             return
         if taken < _MOST_IN_ONE:
             self.keep(content, look)
@@ -121,20 +123,25 @@ class KeptLooks:
             try:
                 look.unlink(missing_ok=True)
             except OSError as error:
-                print(f"picture for pairs not removed: {error}", file=sys.stderr, flush=True)
+                self._tell("removed", error)
 
     def _path(self, content: str) -> Path:
         return self._folder / content[:2] / content
 
+    def _tell(self, what: str, error: OSError) -> None:
+        """Once each: a full disk says the same of every photo."""
+        if (what, error.errno) not in self._told:
+            self._told.add((what, error.errno))
+            print(f"pictures for pairs not {what}: {error}", file=sys.stderr, flush=True)
+
     def _write(self, content: str, look: bytes) -> None:
-        path, flags = self._path(content), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, flags, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(look)
+        path = self._path(content)
+        if not path.parent.is_dir():
+            for folder in (self._folder, path.parent):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with draft_of(path, 0o600) as draft:
+            draft.write([look])
+            draft.replace(synced=False)
 
     def _make_room(self, folder: Path) -> None:
         files = sorted(_files(folder))

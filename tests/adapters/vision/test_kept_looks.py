@@ -20,6 +20,7 @@ from dedupd.adapters.vision.decode import SHORT_SIDE, decode
 from dedupd.adapters.vision.kept_looks import KeptLooks, look_at, unpacked
 from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.core.photo import FileStat, Measures
+from dedupd.errors import VisionError
 from tests.support.media import heic_sequence
 from tests.support.pictures import picture, wide_profile
 
@@ -241,7 +242,13 @@ def test_those_kept_first_go_where_there_is_no_room(kept: KeptLooks, monkeypatch
 
 
 def test_they_are_private_and_go_with_their_photos(kept: KeptLooks, strangers: tuple[Path, Path]) -> None:
-    keep(kept, *strangers)
+    before = os.umask(0o022)
+    try:
+        keep(kept, *strangers)
+    finally:
+        os.umask(before)
+    folders = {kept._folder, *(path.parent for path in files_in(kept._folder))}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
     assert {path.stat().st_mode & 0o777 for path in files_in(kept._folder)} == {0o600}
     kept.remove([content_of(strangers[0]), A])
     assert [path.name for path in files_in(kept._folder)] == [content_of(strangers[1])]
@@ -261,21 +268,70 @@ def test_a_disk_that_refuses_keeps_nothing_up(
     assert kept.of(A) is None
 
 
-def test_what_is_kept_when_a_photo_is_read_is_what_would_be_made_later(
-    kept: KeptLooks, tmp_path: Path
+def test_a_full_disk_is_told_once_and_not_of_each_photo(
+    kept: KeptLooks, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "a.jpg"
+    def full(*arguments: object, **named: object) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept_looks.os, "open", full)
+    monkeypatch.setattr(kept_looks.Path, "unlink", full)
+    for content in (A, B, "c" * 64):
+        kept.keep(content, b"look")
+    kept.remove([A, B])
+    assert capsys.readouterr().err.splitlines() == [
+        "pictures for pairs not kept: [Errno 28] No space left on device",
+        "pictures for pairs not removed: [Errno 28] No space left on device",
+    ]
+
+
+def test_a_link_in_the_place_of_one_is_replaced_and_not_followed(kept: KeptLooks, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"the only one")
+    kept.keep(A, b"look")
+    kept._path(A).unlink()
+    kept._path(A).symlink_to(photo)
+    kept.keep(A, b"look")
+    assert photo.read_bytes() == b"the only one"
+    assert not kept._path(A).is_symlink()
+    assert kept._path(A).read_bytes() == b"look"
+
+
+def test_a_photo_whose_row_was_not_stored_leaves_none(
+    kept: KeptLooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has no row is never forgotten: its picture would stay."""
+
+    def full(rows: object) -> None:
+        raise VisionError("no space")
+
+    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
+    monkeypatch.setattr(index, "add", full)
+    with pytest.raises(VisionError):
+        read(tmp_path / "a.jpg", index, insides, kept)
+    assert files_in(kept._folder) == []
+
+
+def read(path: Path, index: PhotoIndex, insides: PhotoIndex, kept: KeptLooks) -> None:
+    """As the worker reads a photo."""
     picture(1, SIZE).save(path, quality=92, icc_profile=wide_profile())
     found = path.stat()
     stat = FileStat(
         size=found.st_size, mtime_ns=found.st_mtime_ns, ctime_ns=found.st_ctime_ns, dev=found.st_dev, ino=found.st_ino
     )  # fmt: skip
-    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
     with ThreadPoolExecutor(1) as decoders:
         reading = indexing.Ingester(
             index, insides, None, lambda: None, "", 2, decoders, lambda message: None, looks=kept
         )
         reading.ingest([messages.FileToRead(key=0, path=os.fsencode(path), stat=stat)])
+
+
+def test_what_is_kept_when_a_photo_is_read_is_what_would_be_made_later(
+    kept: KeptLooks, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
+    read(path, index, insides, kept)
     (at,) = files_in(kept._folder)
     assert (at.name, at.read_bytes()) == (content_of(path), look_of(path))
     look = unpacked(at.read_bytes())
