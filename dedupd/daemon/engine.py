@@ -116,6 +116,11 @@ class Engine:
         """Whether anything is done or queued of which somebody waits for the end."""
         return any(not task.idle for task in (*self._running, *self._tasks))
 
+    @property
+    def idles(self) -> bool:
+        """Whether anything is done or queued of which nobody waits for the end."""
+        return any(task.idle for task in (*self._running, *self._tasks))
+
     def alive(self) -> bool:
         """False when a task has shown no progress for so long that only a restart helps."""
         return not self._running or time.monotonic() - self.last_beat < STUCK_SECONDS

@@ -219,7 +219,11 @@ class Daemon:
 
     def complete(self, view: StatusView) -> StatusView:
         """Add to the ledger's status what only the running daemon knows."""
-        view.busy = self.engine.busy or self._hints.waiting or not self._begun
+        # What idle hours found is grouped within two minutes, and is waited for.
+        found = self.engine.idles and any(root.online and root.months_waiting for root in view.root_details)
+        view.busy = self.engine.busy or self._hints.waiting or not self._begun or found
+        idles = self.engine.idles and not view.busy and not self.jobs.rests
+        view.works_off_look_alikes = idles and view.look_alikes_left > 0
         view.progress = self.engine.progress
         view.next_run = self._schedule.next_run()
         view.waits = "" if self.jobs.paused else self.jobs.waits

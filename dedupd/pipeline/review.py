@@ -271,6 +271,7 @@ def status_view(
 ) -> StatusView:
     """What `dedupd status` says, from the ledger; `beside`: sentences that only the running daemon knows."""
     ids, photos = {r.id for r in roots}, {r.id: ledger.files.count(r.id) for r in roots}
+    months = {r.id: sum(m.waiting for m in ledger.months.all(r.id)) for r in roots}
     held = [ledger.files.held_totals(r.id) for r in roots]
     proposed = {r.id: ledger.groups.proposed_totals(r.id) for r in roots}
     groups = {k: waiting for k, (_, waiting) in ledger.groups.waiting_by_month().items() if k[0] in ids}
@@ -297,7 +298,7 @@ def status_view(
         )
     return StatusView(
         daemon=daemon, roots=[r.path for r in roots], photos=sum(photos.values()),
-        months_waiting=sum(m.waiting for r in roots for m in ledger.months.all(r.id)),
+        months_waiting=sum(months.values()),
         groups_waiting=sum(groups.values()), moved=sum(n for n, _ in held), bytes_saved=sum(b for _, b in held),
         model=model, attention=capped(attention), look_alikes_left=left,
         held_better=len(better),
@@ -308,7 +309,7 @@ def status_view(
         root_details=[
             RootView(
                 path=r.path, online=r.online, consented=r.consented_at is not None,
-                photos=photos[r.id], note=r.note,
+                photos=photos[r.id], months_waiting=months[r.id], note=r.note,
             )
             for r in roots
         ],

@@ -168,6 +168,7 @@ class RootView(Struct, kw_only=True):
     online: bool
     consented: bool
     photos: int = 0
+    months_waiting: int = 0
     note: str = ""
 
 
@@ -205,6 +206,8 @@ class StatusView(Struct, kw_only=True):
     look_alikes_left: int = 0
     """Photos of large families of look-alikes of which only the nearest were compared yet; the daemon is not `busy` with
     the others."""
+    works_off_look_alikes: bool = False
+    """Whether that is what the daemon does now: not where all that are left could not be read, or are away."""
     attention: list[str] = field(default_factory=list)
     paused: bool = False
     paused_until: float | None = None
@@ -228,12 +231,6 @@ class StatusView(Struct, kw_only=True):
     last_run: float | None = None
     version: str = ""
     pid: int | None = None
-
-    @property
-    def works_off_look_alikes(self) -> bool:
-        """Whether that is what the daemon does now."""
-        rests = self.busy or self.paused or bool(self.waits) or self.daemon != "running"
-        return self.look_alikes_left > 0 and not rests
 
 
 class SettingsView(Struct, kw_only=True):

@@ -78,6 +78,7 @@ def test_nobody_waits_for_idle_work_but_for_what_comes_in_between(rig: Rig) -> N
 
     def families(library: Library) -> None:
         seen.append(rig.engine.busy)
+        assert rig.engine.idles
         between = rig.engine.submit("between", glance)
         seen.append(rig.engine.busy)
         rig.engine.give_way()
@@ -86,6 +87,7 @@ def test_nobody_waits_for_idle_work_but_for_what_comes_in_between(rig: Rig) -> N
 
     rig.engine.submit("families", families, Urgency.SHADOW, idle=True).result(PATIENCE)
     assert seen == [False, True, True, False]
+    assert not rig.engine.idles
 
 
 def test_a_task_that_waits_already_is_enough(rig: Rig) -> None:

@@ -706,9 +706,10 @@ def test_status_tells_how_many_are_left_without_being_busy(
     shelf.library.grouper.regroup()
     view = status_view(shelf.ledger, shelf.library.roots.all, daemon="running", now=shelf.clock.now())
     assert view.look_alikes_left == shelf.library.grouper.left() > 0
+    view.works_off_look_alikes = True
     print_status(view)
     assert f"look-alikes: {view.look_alikes_left} photo(s) left" in capsys.readouterr().out
-    view.busy = True
+    view.works_off_look_alikes = False
     print_status(view)
     assert "idle " not in capsys.readouterr().out
 

@@ -81,11 +81,10 @@ def test_who_does_nothing_says_why() -> None:
 
     assert said() == "idle" and said(paused=True, waits="x") == "paused"
     assert re.fullmatch(r"paused until \d\d:\d\d", said(paused=True, paused_until=60.0))
-    assert said(look_alikes_left=12_000) == "works off look-alikes: 12,000 left"
-    assert (
-        said(look_alikes_left=12_000, busy=True) == "idle"
-        and said(look_alikes_left=1, paused=True) == "paused"
-    )
+    works = "works off look-alikes: 12,000 left"
+    assert said(look_alikes_left=12_000, works_off_look_alikes=True) == works
+    assert said(look_alikes_left=12_000) == "idle", "they could not be read, or are away"
+    assert said(look_alikes_left=1, works_off_look_alikes=True, paused=True) == "paused"
     assert said(waits="on battery at 20 %\x1b[2J") == "waits: on battery at 20 %\\e[2J"
 
 

@@ -36,7 +36,7 @@ export function progress(view) {
 /** Why nothing is done that a person waits for. */
 export function resting(status) {
   if (!status.paused && status.waits) return `waits: ${status.waits}`;
-  if (!status.paused && !status.busy && status.daemon === "running" && status.look_alikes_left)
+  if (!status.paused && status.works_off_look_alikes)
     return `works off look-alikes: ${number(status.look_alikes_left)} left`;
   if (!status.paused) return "idle";
   if (status.paused_until === null) return "paused";
