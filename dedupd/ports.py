@@ -6,7 +6,7 @@ Must never import a library. Every port says what it raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.foreign import Foreign, Scope
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.core.relations import Prospect
 
 
 class Clock(Protocol):
@@ -67,14 +68,8 @@ class ProofRequest:
     b: str
     path_a: str
     path_b: str
-    burst: bool = False
-    """Whether their clocks allow a burst: what differs is then asked whether it is writing."""
-    moment: bool = False
-    """Whether their clocks allow a burst that a person is asked about."""
-    asked: bool = True
-    """Whether a person would be asked about a copy that is not proven."""
-    by_hashes: bool = True
-    """Whether no embedder says how much they look alike."""
+    may: Prospect = field(default_factory=Prospect)
+    """What may come of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,13 @@ def test_the_file_of_the_places_is_read(tmp_path: Path) -> None:
     assert load(None, places(tmp_path / "state", file)).batch_size == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "jobs"), [("[speed]\ncores = 'auto'", 0), ("[speed]\ncores = 3", 3), ("jobs = 'auto'", 0)]
+)
+def test_cores_are_set_by_either_name(tmp_path: Path, text: str, jobs: int) -> None:
+    assert load(write(tmp_path, text)).jobs == jobs
+
+
 def test_every_key_is_read(tmp_path: Path, pictures: Path) -> None:
     (pictures / "best").mkdir()
     file = write(
@@ -136,6 +143,8 @@ def test_the_command_line_wins_over_the_file(
     [
         ("threshhold = 0.9", ["there is no setting threshhold", "did you mean threshold?"]),
         ("[tiers]\nexakt = 'move'", ["tiers.exakt", "did you mean tiers.exact?"]),
+        ("[speed]\ncores = 'all'", ['speed.cores must be "auto" or a whole number from 0 to 256, not "all"']),
+        ("jobs = 2\n[speed]\ncores = 3", ["jobs and speed.cores are one setting"]),
         ("[tier]\nexact = 'move'", ["there is no setting tier;", "did you mean tiers?"]),
         ("exact = 'move'", ["did you mean tiers.exact?"]),
         ("[tiers]\nsettle_seconds = 3", ["did you mean schedule.settle_seconds?"]),

@@ -66,6 +66,15 @@ def _amount(low: float, high: float, *, whole: bool = False) -> Reader:
     return read
 
 
+def _cores(value: Any) -> int:
+    """0 for "auto"."""
+    if value == "auto":
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 256:
+        return value
+    raise _Wrong(f'must be "auto" or a whole number from 0 to 256, not {_shown(value)}')
+
+
 def _text(pattern: str, meaning: str) -> Reader:
     def read(value: Any) -> str:
         if isinstance(value, str) and re.fullmatch(pattern, value):
@@ -190,9 +199,9 @@ _OPTIONS = (
     _Option(key="batch_size", read=_amount(1, 1024, whole=True), note="Photos the embedder takes at once."),
     _Option(
         key="jobs",
-        read=_amount(0, 256, whole=True),
-        note="Cores that read photos; 0: half of them in the background, all for a scan that you start. More than 4 read in processes "
-        "of their own, 60 MB each, as far as there is memory for them.",
+        read=_cores,
+        note='Cores that read photos; 0 or "auto": half of them in the background, all for a scan that you start. More than 4 read in '
+        "processes of their own, 60 MB each, as far as there is memory for them. cores in [speed] is the same setting.",
     ),
     _Option(
         key="gpus",
@@ -344,6 +353,7 @@ _OPTIONS = (
 _LARGEST = 1 << 20
 """Size of a config.toml, at most, in bytes."""
 _BY_KEY = {option.key: option for option in _OPTIONS}
+_ALSO_CALLED = {"speed.cores": "jobs"}
 _TABLES = ("tiers", "schedule", "speed", "web", "embedding")
 _FLAGS = {"embedder": "--model", "embedding.mode": "--embedding"}
 """Command-line options whose name is not --KEY."""
@@ -367,8 +377,11 @@ def load(
     values: dict[str, Any] = {}
     problems: list[str] = []
     for key, value in _flat(_toml(file, must_exist=path is not None) if file else {}):
-        if key in _BY_KEY:
-            problems += _take(values, key, value, f"{file}: {key}")
+        known = _ALSO_CALLED.get(key, key)
+        if known in values:
+            problems.append(f"{file}: jobs and speed.cores are one setting: remove one of them")
+        elif known in _BY_KEY:
+            problems += _take(values, known, value, f"{file}: {key}")
         else:
             problems.append(f"{file}: {_unknown(key)}")
     if roots:

@@ -51,6 +51,8 @@ WRITTEN = 0.002
 KEPT_OVERLAP, KEPT_NCC, KEPT_MEAN, KEPT_WORST, KEPT_STROKES = 0.05, 0.05, 0.75, 0.7, 0.5
 KEPT_BURST = 0.1
 """Overlap and correlation, where these are all that tells a burst."""
+KEPT_BITS = 6
+"""Bits of 64: so close by their hashes, of 470 pairs of photos that a person would be asked about kept pictures settled none."""
 KEPT_FAINT = 6
 """Features that hint at an alignment, too few for one: of the files there may be enough."""
 KEPT_BAND_STD, KEPT_ALIKE = 4.0, 0.9

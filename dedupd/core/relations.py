@@ -130,6 +130,31 @@ def _one_camera_within(a: Traits, b: Traits, seconds: float) -> bool:
     return a.camera == b.camera and abs(a.captured - b.captured) <= seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What may come of a pair, as far as it is known before either picture is looked at: it says which look is needed."""
+
+    burst: bool = False
+    """Their clocks allow a burst: what differs is then asked whether it is writing."""
+    moment: bool = False
+    """Their clocks allow a burst that a person is asked about."""
+    asked: bool = True
+    """A person would be asked about a copy that is not proven."""
+    by_hashes: bool = True
+    """No embedder says how much they look alike."""
+    likely: bool = False
+    """It will hardly be nothing: a look at what was kept of both would be one look more."""
+
+
+def prospect(a: Traits, b: Traits, pair: Candidate) -> Prospect:
+    """What may come of the candidate pair of `a` and `b`."""
+    asked = may_be_asked(a, b)
+    return Prospect(
+        burst=may_be_burst(a, b), moment=one_moment(a, b), asked=asked, by_hashes=pair.cosine is None,
+        likely=asked and pair.hash_distance <= bars.KEPT_BITS,
+    )  # fmt: skip
+
+
 def may_be_asked(a: Traits, b: Traits) -> bool:
     """Whether a person would be asked about the two if they look like copies without being proven ones."""
     if a.captured is not None and b.captured is not None and abs(a.captured - b.captured) > bars.SAME_INSTANT:
@@ -150,23 +175,24 @@ def worth_a_closer_look(m: Measures) -> bool:
     return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
-def plainly_apart(m: Measures, *, asked: bool = True, by_hashes: bool = True) -> bool:
+def plainly_apart(m: Measures, may: Prospect) -> bool:
     """Whether what was measured of kept pictures (`core/bars.py`) settles that the pair is nothing that moves: also with
     every measure as much better as the files themselves may make it, they were not worth a closer look.
 
-    `asked`: nor is it a question for a person, who sees what was measured and may say yes. `by_hashes`: nor is it more of a
-    look-alike where no embedder says that. In the dark, in fog and in sky what is measured is mostly what compression left.
+    Nor is it a question for a person, who sees what was measured and may say yes, nor more of a look-alike where no
+    embedder says that. In the dark, in fog and in sky what is measured is mostly what compression left.
     """
     best, faint = _at_best(m), (m.extra or {}).get("faint", 0.0)
-    if worth_a_closer_look(best) or faint >= bars.KEPT_FAINT or (asked and _asks(best)):
+    if worth_a_closer_look(best) or faint >= bars.KEPT_FAINT or (may.asked and _asks(best)):
+        return False
+    if may.moment and not _plainly_no_burst(m):
         return False
     if m.band_std < bars.KEPT_BAND_STD and _aligned(best) and best.ncc >= bars.KEPT_ALIKE:
         return False
-    return not by_hashes or _lies_alike(best) == _lies_alike(m)
+    return not may.by_hashes or _lies_alike(best) == _lies_alike(m)
 
 
-def plainly_no_burst(m: Measures) -> bool:
-    """The same about a burst: the pictures do not show one scene in which little moved."""
+def _plainly_no_burst(m: Measures) -> bool:
     better = bars.KEPT_BURST
     return not alike_as_a_burst(
         replace(m, overlap_a=m.overlap_a + better, overlap_b=m.overlap_b + better, ncc=m.ncc + better)

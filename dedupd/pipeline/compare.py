@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Candidate, FileState, Measures, Traits
 from dedupd.core.records import FileRow, MonthRow, PairRow
-from dedupd.core.relations import MEASURES, may_be_asked, may_be_burst, one_moment, relatable, similar_at_best
+from dedupd.core.relations import MEASURES, prospect, relatable, similar_at_best
 from dedupd.core.series import Series, Shot
 from dedupd.pipeline import logs_behind
 from dedupd.pipeline.families import chosen
@@ -513,9 +513,8 @@ class Comparison:
             return None
         a, b = traits[pair.a], traits[pair.b]
         return ProofRequest(
-            a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], burst=may_be_burst(a, b),
-            moment=one_moment(a, b), asked=may_be_asked(a, b), by_hashes=pair.cosine is None,
-        )  # fmt: skip
+            a=pair.a, b=pair.b, path_a=paths[pair.a], path_b=paths[pair.b], may=prospect(a, b, pair)
+        )
 
     def _paths(self, contents: Iterable[str]) -> dict[str, str]:
         """Where each of these contents can be read now; those that can be read nowhere are left out."""

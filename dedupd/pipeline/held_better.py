@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dedupd.core.dominance import NOTHING, Aspect, lost
 from dedupd.core.photo import Edge, Evidence, Relation
 from dedupd.core.records import HeldBetter, HeldPair
-from dedupd.core.relations import MEASURES
+from dedupd.core.relations import MEASURES, Prospect
 from dedupd.pipeline.slices import Stop, never
 from dedupd.ports import ProofRequest, Vision
 
@@ -87,8 +87,9 @@ def _request(pair: HeldPair) -> ProofRequest:
     places = {pair.content: pair.held, pair.keeper_content: pair.keeper}
     a, b = sorted(places)
     return ProofRequest(
-        a=a, b=b, path_a=os.path.join(pair.root, places[a]), path_b=os.path.join(pair.root, places[b])
-    )
+        a=a, b=b, path_a=os.path.join(pair.root, places[a]), path_b=os.path.join(pair.root, places[b]),
+        may=Prospect(likely=True),
+    )  # fmt: skip
 
 
 def told(found: Sequence[HeldBetter]) -> str:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import Measures, Traits
-from dedupd.core.relations import Thresholds, thresholds_for
+from dedupd.core.relations import Prospect, Thresholds, thresholds_for
 from dedupd.core.thresholds import (
     NEIGHBOUR_SECONDS,
     NEIGHBOURS,
@@ -149,7 +149,9 @@ class ThresholdMeasurement:
             if known is not None:
                 yield (a, b), known
             elif one is not None and other is not None:
-                unknown.append(ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path, moment=True))
+                unknown.append(
+                    ProofRequest(a=a, b=b, path_a=one.path, path_b=other.path, may=Prospect(moment=True))
+                )
         for proof in self._vision.prove(unknown):
             if proof.measures is not None:
                 yield (proof.a, proof.b), proof.measures

@@ -15,6 +15,7 @@ from PIL import Image
 from dedupd.adapters.vision.client import VisionWorker
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Traits, Unreadable
+from dedupd.core.relations import Prospect
 from dedupd.core.xmp import to_xmp
 from dedupd.ports import FileRequest, Ingested, ProofRequest, Vision
 from tests.fakes.vision import FakeVision, pseudo_photo
@@ -245,7 +246,9 @@ def test_what_differs_in_a_burst_is_asked_whether_it_is_writing(studio: Studio) 
 
 
 def proof(path_a: Path, a: str, path_b: Path, b: str, *, burst: bool = False) -> ProofRequest:
-    return ProofRequest(a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b), burst=burst)
+    return ProofRequest(
+        a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b), may=Prospect(burst=burst)
+    )
 
 
 def test_photos_and_sidecars_say_what_they_know(studio: Studio) -> None:

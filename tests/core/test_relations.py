@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
+    Prospect,
     classify,
     may_be_asked,
     plainly_apart,
-    plainly_no_burst,
     provable,
     relatable,
     similar_at_best,
@@ -596,6 +596,7 @@ def test_a_raw_and_what_was_developed_from_it_are_one_photo_in_two_forms() -> No
         assert relatable(raw, other, 0, same_month=True)
 
 
+NOT_ASKED, STRANGERS = Prospect(asked=False), Prospect(asked=False, by_hashes=False)
 _SEEN = st.fixed_dictionaries(
     {
         "method": st.sampled_from(["identity", "orb"]),
@@ -623,15 +624,17 @@ def test_what_is_worth_a_closer_look_is_never_settled_by_kept_pictures(
     seen = {**seen, "y1": seen["y0"] + seen.pop("high"), "x1": seen["x0"] + seen.pop("wide")}
     kept = {**seen, **{name: off * seen[name] for name in ("mean", "worst", "band_ncc", "fine_ncc", "local")}}
     if worth_a_closer_look(measured(**seen)):
-        assert not plainly_apart(measured(**kept), asked=False, by_hashes=False)
+        assert not plainly_apart(measured(**kept), STRANGERS)
 
 
 def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
-    assert plainly_apart(Measures())
-    assert plainly_apart(replace(FRAME, band_ncc=0.6, fine_worst=None))
-    assert plainly_apart(measured(worst=60.0, local=-0.4), asked=False)
-    assert not plainly_apart(measured(worst=60.0, local=-0.4)), "a person is asked, and may say yes"
-    assert plainly_apart(measured(overlap_a=0.6, overlap_b=0.5))
+    assert plainly_apart(Measures(), Prospect())
+    assert plainly_apart(replace(FRAME, band_ncc=0.6, fine_worst=None), Prospect())
+    assert plainly_apart(measured(worst=60.0, local=-0.4), NOT_ASKED)
+    assert not plainly_apart(measured(worst=60.0, local=-0.4), Prospect()), (
+        "a person is asked, and may say yes"
+    )
+    assert plainly_apart(measured(overlap_a=0.6, overlap_b=0.5), Prospect())
 
 
 @pytest.mark.parametrize(
@@ -644,7 +647,7 @@ def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
 )  # fmt: skip
 def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
     assert not worth_a_closer_look(measured(**change))
-    assert not plainly_apart(measured(**change), asked=False, by_hashes=False)
+    assert not plainly_apart(measured(**change), STRANGERS)
 
 
 @pytest.mark.parametrize(
@@ -667,35 +670,35 @@ def test_what_lies_near_a_bar_is_decoded(change: dict[str, float]) -> None:
 def test_what_is_nearly_a_stamp_is_decoded(change: dict[str, float]) -> None:
     assert worth_a_closer_look(measured(**STAMP))
     assert not worth_a_closer_look(measured(**STAMP | change))
-    assert not plainly_apart(measured(**STAMP | change), asked=False, by_hashes=False)
-    assert plainly_apart(measured(**STAMP | {"around": 0.4}), asked=False)
+    assert not plainly_apart(measured(**STAMP | change), STRANGERS)
+    assert plainly_apart(measured(**STAMP | {"around": 0.4}), NOT_ASKED)
 
 
 def test_whether_a_person_is_asked_is_not_settled_near_that_bar() -> None:
     near, below = (measured(band_ncc=band, mean=9.0) for band in (0.72, 0.6))
-    assert not plainly_apart(near)
-    assert plainly_apart(near, asked=False, by_hashes=False)
-    assert plainly_apart(below)
+    assert not plainly_apart(near, Prospect())
+    assert plainly_apart(near, STRANGERS)
+    assert plainly_apart(below, Prospect())
 
 
 def test_a_hint_of_an_alignment_is_decoded() -> None:
     """Of two kept pictures with few features seven may agree, and of their files twelve."""
-    assert plainly_apart(Measures(extra={"faint": 5.0}))
-    assert not plainly_apart(Measures(extra={"faint": 6.0}), asked=False, by_hashes=False)
+    assert plainly_apart(Measures(extra={"faint": 5.0}), Prospect())
+    assert not plainly_apart(Measures(extra={"faint": 6.0}), STRANGERS)
 
 
 def test_alike_and_with_little_texture_is_decoded() -> None:
     """Dark ones and skies measured 20 grey levels apart by kept pictures, and 7 by their files."""
     seen = measured(worst=22.0, local=0.6)
-    assert plainly_apart(replace(seen, band_std=9.0), asked=False, by_hashes=False)
-    assert not plainly_apart(replace(seen, band_std=2.4), asked=False, by_hashes=False)
+    assert plainly_apart(replace(seen, band_std=9.0), STRANGERS)
+    assert not plainly_apart(replace(seen, band_std=2.4), STRANGERS)
 
 
 def test_what_hashes_alone_may_show_as_look_alikes_is_not_settled_near_that_bar() -> None:
     near = replace(FRAME, method="orb", inliers=11, overlap_b=0.1, ncc=0.99, band_ncc=0.9)
-    assert plainly_apart(near, by_hashes=False)
-    assert not plainly_apart(near)
-    assert plainly_apart(replace(near, inliers=30))
+    assert plainly_apart(near, Prospect(by_hashes=False))
+    assert not plainly_apart(near, Prospect())
+    assert plainly_apart(replace(near, inliers=30), Prospect())
 
 
 def test_a_person_is_asked_about_what_is_neither_of_two_moments_nor_of_one_pipeline() -> None:
@@ -708,4 +711,4 @@ def test_a_person_is_asked_about_what_is_neither_of_two_moments_nor_of_one_pipel
 
 @pytest.mark.parametrize(("ncc", "settled"), [(0.55, True), (0.65, False), (0.8, False)])
 def test_a_burst_is_not_settled_near_its_bar(ncc: float, settled: bool) -> None:
-    assert plainly_no_burst(replace(FRAME, ncc=ncc)) == settled
+    assert plainly_apart(replace(FRAME, band_ncc=0.5, ncc=ncc), Prospect(moment=True)) == settled

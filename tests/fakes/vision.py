@@ -205,7 +205,7 @@ class FakeVision(Vision):
             measures = self.measures.get(frozenset((request.a, request.b)), usual)
             if worth_a_closer_look(measures):
                 measures = replace(measures, fine_worst=measures.worst)
-            if request.burst and alike_as_a_burst(measures):
+            if request.may.burst and alike_as_a_burst(measures):
                 measures = replace(measures, extra={"written": 0.0, **(measures.extra or {})})
             yield Proof(a=request.a, b=request.b, measures=measures)
 

@@ -18,6 +18,7 @@ from dedupd.cli.commands.scan import _print
 from dedupd.cli.commands.status import _print as print_status
 from dedupd.core.photo import Candidate, Traits
 from dedupd.core.records import DeferredRow
+from dedupd.core.relations import Prospect
 from dedupd.daemon import jobs
 from dedupd.errors import VisionError
 from dedupd.library import LibraryView, passes
@@ -687,16 +688,19 @@ def test_eyes_are_told_what_rests_on_what_they_measure() -> None:
     other = replace(one, content="b" * 64, captured=1010.0)
     undated = replace(one, content="c" * 64, captured=None, width=one.width // 2)
 
-    def asked(b: Traits, cosine: float | None = 0.8) -> tuple[bool, bool, bool, bool]:
-        pair = Candidate(a=one.content, b=b.content, cosine=cosine, hash_distance=9)
+    def asked(b: Traits, cosine: float | None = 0.8, bits: int = 9) -> Prospect:
+        pair = Candidate(a=one.content, b=b.content, cosine=cosine, hash_distance=bits)
         paths = {one.content: "/a", b.content: "/b"}
         found = Comparison._request(cast("Any", None), pair, {one.content: one, b.content: b}, paths)
         assert found is not None
-        return found.burst, found.moment, found.asked, found.by_hashes
+        return found.may
 
-    assert asked(other) == (False, True, False, False)
-    assert asked(undated) == (False, False, True, False)
-    assert asked(replace(other, captured=1001.0), None) == (True, True, True, True)
+    neither = Prospect(asked=False, by_hashes=False)
+    assert asked(other) == replace(neither, moment=True)
+    assert asked(other, bits=2) == replace(neither, moment=True), "two shots, however alike"
+    assert asked(undated) == replace(neither, asked=True)
+    assert asked(undated, bits=6) == replace(neither, asked=True, likely=True)
+    assert asked(replace(other, captured=1001.0), None) == Prospect(burst=True, moment=True)
 
 
 def test_status_tells_how_many_are_left_without_being_busy(

@@ -14,7 +14,7 @@ from dedupd.adapters.vision.proof import PairPictures, prove
 from dedupd.adapters.vision.traits import measure
 from dedupd.core.dominance import lost
 from dedupd.core.photo import Candidate, Edge, Holding, Traits
-from dedupd.core.relations import classify, may_be_burst, one_moment, thresholds_for
+from dedupd.core.relations import classify, prospect, thresholds_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +77,18 @@ def compare(first: Path, second: Path, cosine: float = 0.95) -> Compared:
     one, other = looked_at(first), looked_at(second)
     paths = {one.content: first, other.content: second}
     a, b = sorted((one.content, other.content))
-    burst = may_be_burst(one, other)
+    candidate = Candidate(a=a, b=b, cosine=cosine, hash_distance=2)
     pair = messages.PairToProve(
         key=0,
         a=a,
         b=b,
         path_a=os.fsencode(paths[a]),
         path_b=os.fsencode(paths[b]),
-        burst=burst,
-        moment=one_moment(one, other),
+        may=prospect(one, other, candidate),
     )
     proven = prove(pair, PairPictures())
     assert messages.frame(proven), "as the worker sends it"
     measures = proven.measures
-    candidate = Candidate(a=a, b=b, cosine=cosine, hash_distance=2)
     edge = classify(one, other, candidate, measures, thresholds_for("lite0-gem/1"), same_month=True)
     assert edge is not None
     return Compared(edge=edge, first=one, second=other)

@@ -580,8 +580,5 @@ def _pair(key: int, request: ProofRequest) -> messages.PairToProve:
         b=request.b,
         path_a=os.fsencode(request.path_a),
         path_b=os.fsencode(request.path_b),
-        burst=request.burst,
-        moment=request.moment,
-        asked=request.asked,
-        by_hashes=request.by_hashes,
+        may=request.may,
     )

@@ -13,6 +13,7 @@ import msgspec
 from dedupd.core.adoption import Adoption
 from dedupd.core.descriptions import Description
 from dedupd.core.photo import Candidate, FileStat, Measures, Traits, Unreadable
+from dedupd.core.relations import Prospect
 
 MAX_FRAME = 256 << 20
 _LENGTH = struct.Struct(">I")
@@ -100,10 +101,7 @@ class PairToProve(msgspec.Struct, frozen=True, array_like=True):
     b: str
     path_a: bytes
     path_b: bytes
-    burst: bool = False
-    moment: bool = False
-    asked: bool = True
-    by_hashes: bool = True
+    may: Prospect = Prospect()
 
 
 class Prove(Message, frozen=True):

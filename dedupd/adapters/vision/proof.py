@@ -34,7 +34,7 @@ from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
-from dedupd.core.relations import alike_as_a_burst, plainly_apart, plainly_no_burst, worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, plainly_apart, worth_a_closer_look
 
 T = TypeVar("T")
 FINE_SIDE = 1200
@@ -224,24 +224,21 @@ def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
 def _at_a_glance(pair: messages.PairToProve, gallery: PairPictures) -> Measures | None:
     """The measures of what is kept of both photos, where they say for sure that nothing moves; else None.
 
-    Of shots of one moment nearly all are looked at closely, so both are decoded at once.
+    Shots of one moment, and what is likely a copy, nearly all are looked at closely: these are decoded at once.
     """
-    if pair.burst:
+    if pair.may.burst or pair.may.likely:
         return None
     a, b = _both(pair, gallery.glance)
     if a is None or b is None:
         return None
     measures = _measured(a, b)
-    settled = plainly_apart(measures, asked=pair.asked, by_hashes=pair.by_hashes) and not (
-        pair.moment and not plainly_no_burst(measures)
-    )
-    return measures if settled else None
+    return measures if plainly_apart(measures, pair.may) else None
 
 
 def _looked_at(pair: messages.PairToProve, gallery: PairPictures) -> Measures:
     """The measures of both files, decoded."""
     measures = _measured(*_both(pair, lambda path, content: gallery.picture(path, content, SIDE)))
-    copy, burst = worth_a_closer_look(measures), pair.burst and alike_as_a_burst(measures)
+    copy, burst = worth_a_closer_look(measures), pair.may.burst and alike_as_a_burst(measures)
     if copy or burst:
         measures = _looked_at_closely(pair, gallery, measures, copy=copy, burst=burst)
     return measures

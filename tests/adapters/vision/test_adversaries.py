@@ -18,7 +18,7 @@ from dedupd.adapters.vision.messages import PairToProve
 from dedupd.adapters.vision.traits import measure
 from dedupd.bench.gallery import scene
 from dedupd.core.photo import Candidate, Edge, Relation, Traits
-from dedupd.core.relations import classify, may_be_burst, one_moment, thresholds_for
+from dedupd.core.relations import classify, prospect, thresholds_for
 from tests.support.adversaries import FAMILIES, on_a_table
 from tests.support.pictures import save
 
@@ -36,12 +36,12 @@ def seen(path: Path) -> Seen:
 def judged(one: Seen, other: Seen, gallery: proof.PairPictures) -> Edge | None:
     """As the product does, with a cosine that always proposes."""
     a, b = sorted((one, other), key=lambda s: s[1].content)
-    pair = PairToProve(
-        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0]),
-        burst=may_be_burst(a[1], b[1]), moment=one_moment(a[1], b[1]),
-    )  # fmt: skip
     distance = int(np.bitwise_count(a[2] ^ b[2][0]).min())
     candidate = Candidate(a=a[1].content, b=b[1].content, cosine=0.97, hash_distance=distance)
+    pair = PairToProve(
+        key=0, a=a[1].content, b=b[1].content, path_a=os.fsencode(a[0]), path_b=os.fsencode(b[0]),
+        may=prospect(a[1], b[1], candidate),
+    )  # fmt: skip
     measures = proof.prove(pair, gallery).measures
     return classify(a[1], b[1], candidate, measures, thresholds_for("lite0-gem/1"), True)
 

@@ -20,12 +20,14 @@ from dedupd.adapters.vision.decode import SHORT_SIDE, decode
 from dedupd.adapters.vision.kept_looks import KeptLooks, look_at, unpacked
 from dedupd.adapters.vision.recipe import RECIPE
 from dedupd.core.photo import FileStat, Measures
+from dedupd.core.relations import Prospect
 from dedupd.errors import VisionError
 from tests.support.media import heic_sequence
 from tests.support.pictures import picture, wide_profile
 
 SIZE = (1600, 1200)
 A, B = "a" * 64, "b" * 64
+NOT_ASKED = Prospect(asked=False, by_hashes=False)
 
 
 @pytest.fixture
@@ -56,15 +58,11 @@ def measured(
     a: Path,
     b: Path,
     kept: KeptLooks | None,
-    *,
-    burst: bool = False,
-    moment: bool = False,
-    asked: bool = False,
+    may: Prospect = NOT_ASKED,
 ) -> Measures:
     pair = messages.PairToProve(
-        key=0, a=content_of(a), b=content_of(b), path_a=os.fsencode(a), path_b=os.fsencode(b), burst=burst, moment=moment,
-        asked=asked, by_hashes=False,
-    )  # fmt: skip
+        key=0, a=content_of(a), b=content_of(b), path_a=os.fsencode(a), path_b=os.fsencode(b), may=may
+    )
     answer = proof.prove(pair, proof.PairPictures(kept=kept))
     assert answer.measures is not None, answer.error
     return answer.measures
@@ -139,12 +137,20 @@ def test_a_copy_is_measured_on_its_files_alone(kept: KeptLooks, tmp_path: Path, 
     assert measured(original, copy, kept) == without
 
 
-@pytest.mark.parametrize(("burst", "moment", "reads"), [(True, True, 2), (False, True, 0), (False, False, 0)])
-def test_shots_of_one_moment_are_decoded_at_once(
-    kept: KeptLooks, strangers: tuple[Path, Path], decoded: list[str], burst: bool, moment: bool, reads: int
+@pytest.mark.parametrize(
+    ("may", "reads"),
+    [
+        (replace(NOT_ASKED, burst=True, moment=True), 2),
+        (Prospect(likely=True), 2),
+        (replace(NOT_ASKED, moment=True), 0),
+        (NOT_ASKED, 0),
+    ],
+)
+def test_shots_of_one_moment_and_likely_copies_are_decoded_at_once(
+    kept: KeptLooks, strangers: tuple[Path, Path], decoded: list[str], may: Prospect, reads: int
 ) -> None:
     keep(kept, *strangers)
-    measured(*strangers, kept, burst=burst, moment=moment)
+    measured(*strangers, kept, may=may)
     assert len(decoded) == reads
 
 
@@ -157,7 +163,7 @@ def test_what_may_be_a_burst_is_never_settled_by_kept_pictures(
     shown.paste(picture(9, (260, 260)), (300, 300))  # somebody came into the picture
     shown.save(other, quality=92)
     keep(kept, one, other)
-    measured(one, other, kept, moment=moment)
+    measured(one, other, kept, may=replace(NOT_ASKED, moment=moment))
     assert len(decoded) == reads
 
 
@@ -355,7 +361,7 @@ def test_what_a_person_is_asked_about_is_measured_on_the_files(
     shown.paste(picture(9, (260, 260)), (300, 300))
     shown.save(other, quality=92)
     keep(kept, one, other)
-    measured(one, other, kept, asked=True)
+    measured(one, other, kept, may=Prospect(by_hashes=False))
     assert len(decoded) == 2
 
 
@@ -380,8 +386,7 @@ def test_a_picture_with_little_texture_is_found_in_its_copy(kept: KeptLooks, tmp
     one, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
     keep(kept, one, other)
     pair = messages.PairToProve(
-        key=0, a=content_of(one), b=content_of(other), path_a=os.fsencode(one), path_b=os.fsencode(other),
-        asked=False, by_hashes=False,
+        key=0, a=content_of(one), b=content_of(other), path_a=os.fsencode(one), path_b=os.fsencode(other), may=NOT_ASKED,
     )  # fmt: skip
     assert proof._at_a_glance(pair, proof.PairPictures(kept=kept)) is None
 
