@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedupd.core.bars import BAND_STD
 from dedupd.core.dominance import Aspect, lost
 from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
@@ -692,6 +693,13 @@ def test_alike_and_with_little_texture_is_decoded() -> None:
     seen = measured(worst=22.0, local=0.6)
     assert plainly_apart(replace(seen, band_std=9.0), STRANGERS)
     assert not plainly_apart(replace(seen, band_std=2.4), STRANGERS)
+
+
+def test_so_faint_that_kept_pictures_show_half_of_it_is_decoded() -> None:
+    """Less texture than a copy needs is left of it by their compression, where whole pictures are not that alike either."""
+    faint = measured(ncc=0.8, local=0.95)
+    assert not plainly_apart(replace(faint, band_std=0.5 * BAND_STD), STRANGERS)
+    assert plainly_apart(replace(faint, band_std=0.45 * BAND_STD), STRANGERS)
 
 
 def test_what_hashes_alone_may_show_as_look_alikes_is_not_settled_near_that_bar() -> None:

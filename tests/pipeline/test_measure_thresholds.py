@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from dedupd.core.thresholds import OwnThresholds
 from dedupd.errors import NotCalibrated, UsageError
 from dedupd.library import Library
 from dedupd.pipeline.measure_thresholds import bars_in_force, own_thresholds
+from dedupd.ports import Proof, ProofRequest
 from tests.fakes.vision import FakeVision
 from tests.pipeline.test_shadow import OTHER, Stern, after, prepared
 from tests.support.shelf import Shelf
@@ -75,6 +76,25 @@ def test_a_model_without_shipped_thresholds_measures_its_own_on_the_way(
     assert bars_in_force(shelf.ledger, OTHER) == own.bars
     summary = library.summaries.rewrite({shelf.row.id: {"2024-06"}})[0]
     assert summary.thresholds["burst"] == own.burst
+
+
+class Glancing(Stern):
+    """Eyes that take kept pictures' word for what may be no shot of one moment."""
+
+    def prove(self, requests: Sequence[ProofRequest]) -> Iterator[Proof]:
+        for request, proof in zip(requests, super().prove(requests), strict=True):
+            yield proof if request.may.moment else replace(proof, measures=Measures())
+
+
+def test_neighbours_in_time_are_measured_as_shots_of_one_moment(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept pictures settle no such pair near the bar from which the neighbours are counted."""
+    with shelf.ledger.transaction():
+        shelf.ledger.pairs.forget()
+    prepared(shelf, monkeypatch, burst_like(Glancing(), shelf)).models.prepare(OTHER)
+    own = own_thresholds(shelf.ledger, OTHER)
+    assert own is not None and own.neighbours == 30
 
 
 def test_thresholds_are_never_carried_to_another_model(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

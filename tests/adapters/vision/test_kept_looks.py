@@ -17,8 +17,10 @@ from PIL import Image
 from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.vision import indexing, kept_looks, messages, proof
 from dedupd.adapters.vision.decode import SHORT_SIDE, decode
+from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.kept_looks import KeptLooks, look_at, unpacked
 from dedupd.adapters.vision.recipe import RECIPE
+from dedupd.adapters.vision.shapes import ShapedPictures
 from dedupd.core.photo import FileStat, Measures
 from dedupd.core.relations import Prospect
 from dedupd.errors import VisionError
@@ -318,7 +320,13 @@ def test_a_photo_whose_row_was_not_stored_leaves_none(
     assert files_in(kept._folder) == []
 
 
-def read(path: Path, index: PhotoIndex, insides: PhotoIndex, kept: KeptLooks) -> None:
+def read(
+    path: Path,
+    index: PhotoIndex,
+    insides: PhotoIndex,
+    kept: KeptLooks,
+    prepares: ShapedPictures | None = None,
+) -> None:
     """As the worker reads a photo."""
     picture(1, SIZE).save(path, quality=92, icc_profile=wide_profile())
     found = path.stat()
@@ -327,7 +335,16 @@ def read(path: Path, index: PhotoIndex, insides: PhotoIndex, kept: KeptLooks) ->
     )  # fmt: skip
     with ThreadPoolExecutor(1) as decoders:
         reading = indexing.Ingester(
-            index, insides, None, lambda: None, "", 2, decoders, lambda message: None, looks=kept
+            index,
+            insides,
+            None,
+            lambda: None,
+            "",
+            2,
+            decoders,
+            lambda message: None,
+            preparing=lambda: prepares,
+            looks=kept,
         )
         reading.ingest([messages.FileToRead(key=0, path=os.fsencode(path), stat=stat)])
 
@@ -343,6 +360,17 @@ def test_what_is_kept_when_a_photo_is_read_is_what_would_be_made_later(
     look = unpacked(at.read_bytes())
     assert look is not None and look.rgb is not None
     assert look.profile == wide_profile()
+
+
+def test_a_model_that_takes_larger_pictures_leaves_them_to_be_made_when_they_are_needed(
+    kept: KeptLooks, tmp_path: Path
+) -> None:
+    """Made of a larger picture, what is found of a pair would depend on whether they were kept."""
+    index, insides = (PhotoIndex(tmp_path / "index", name, RECIPE, lambda: 0) for name in ("", "inside"))
+    large = Shape(side=SHORT_SIDE + 64, fit="squash", resample="bicubic", dimensions=8)
+    read(tmp_path / "a.jpg", index, insides, kept, ShapedPictures(large, large.side))
+    assert index.holds(content_of(tmp_path / "a.jpg"))
+    assert files_in(kept._folder) == []
 
 
 def test_a_profile_that_no_camera_writes_is_not_kept(tmp_path: Path) -> None:
