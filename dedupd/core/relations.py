@@ -175,6 +175,19 @@ def worth_a_closer_look(m: Measures) -> bool:
     return _aligned(m) and m.band_std >= bars.BAND_STD and not any(_differences(m, m.extra or {}))
 
 
+def copy_or_bracket(m: Measures, may: Prospect) -> bool:
+    """Whether two photos that a clock calls a burst, looked at closely, are a copy that moves, or else two exposures of a
+    bracket, whatever their files say: then it is not asked whether what differs is writing, the last doubt about a burst."""
+    extra = m.extra or {}
+    return (
+        may.asked
+        and worth_a_closer_look(m)
+        and _closely_alike(m, extra, bars.FINE_WORST_TEXT)
+        and extra.get("tone", 9.0) <= bars.BRACKET_TONE
+        and not _both_show_more(extra)
+    )
+
+
 def plainly_apart(m: Measures, may: Prospect) -> bool:
     """Whether what was measured of kept pictures (`core/bars.py`) settles that the pair is nothing that moves: also with
     every measure as much better as the files themselves may make it, they were not worth a closer look.
@@ -352,7 +365,7 @@ def _copy(p: _Pair, burst: _Finding | None) -> _Finding | None:
     if not p.aligned:
         return burst or ((Relation.COPY, False, "few details to lay it by") if _looks_copied(p) else None)
     doubts = list(_doubts(p))
-    if not doubts and not (burst and _both_show_more(p)):
+    if not doubts and not (burst and _both_show_more(p.extra)):
         return Relation.COPY, True, f"lies over it pixel by pixel (worst local difference {p.m.worst:.1f})"
     return burst or ((Relation.COPY, False, doubts[0]) if _looks_copied(p) else None)
 
@@ -366,8 +379,8 @@ def _few_details_agree(p: _Pair) -> bool:
     )
 
 
-def _both_show_more(p: _Pair) -> bool:
-    return min(p.extra.get("beyond_a", 0.0), p.extra.get("beyond_b", 0.0)) > bars.BEYOND
+def _both_show_more(extra: dict[str, float]) -> bool:
+    return min(extra.get("beyond_a", 0.0), extra.get("beyond_b", 0.0)) > bars.BEYOND
 
 
 def _aligned(m: Measures) -> bool:

@@ -239,16 +239,22 @@ def test_a_pair_is_not_proven_on_other_bytes(studio: Studio) -> None:
 def test_what_differs_in_a_burst_is_asked_whether_it_is_writing(studio: Studio) -> None:
     paths = [studio.photo("a.jpg", "lake"), studio.photo("b.jpg", "lake", "smaller")]
     one, copy = (traits.content for traits in studio.traits(*paths))
-    for burst in (False, True):
-        (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy, burst=burst)])
+    for may in (Prospect(asked=False), Prospect(burst=True, asked=False)):
+        (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy, may=may)])
         assert answer.measures is not None
-        assert ("written" in (answer.measures.extra or {})) is burst
+        assert ("written" in (answer.measures.extra or {})) is may.burst
 
 
-def proof(path_a: Path, a: str, path_b: Path, b: str, *, burst: bool = False) -> ProofRequest:
-    return ProofRequest(
-        a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b), may=Prospect(burst=burst)
-    )
+def test_a_sure_copy_is_not_asked_whether_it_is_writing(studio: Studio) -> None:
+    paths = [studio.photo("a.jpg", "lake"), studio.photo("b.jpg", "lake", "smaller")]
+    one, copy = (traits.content for traits in studio.traits(*paths))
+    (answer,) = studio.vision.prove([proof(paths[0], one, paths[1], copy, may=Prospect(burst=True))])
+    assert answer.measures is not None and answer.measures.fine_worst is not None
+    assert "written" not in (answer.measures.extra or {})
+
+
+def proof(path_a: Path, a: str, path_b: Path, b: str, *, may: Prospect | None = None) -> ProofRequest:
+    return ProofRequest(a=a, b=b, path_a=os.fspath(path_a), path_b=os.fspath(path_b), may=may or Prospect())
 
 
 def test_photos_and_sidecars_say_what_they_know(studio: Studio) -> None:

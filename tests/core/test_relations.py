@@ -14,6 +14,7 @@ from dedupd.core.photo import Candidate, Edge, Measures, Relation, Traits
 from dedupd.core.relations import (
     Prospect,
     classify,
+    copy_or_bracket,
     may_be_asked,
     plainly_apart,
     provable,
@@ -636,6 +637,51 @@ def test_kept_pictures_settle_what_is_far_from_every_bar() -> None:
         "a person is asked, and may say yes"
     )
     assert plainly_apart(measured(overlap_a=0.6, overlap_b=0.5), Prospect())
+
+
+_WRITTEN = [{}, {"written": 0.1}, {"written": 0.9}]
+
+
+@given(
+    seen=st.fixed_dictionaries(
+        {
+            "mean": st.floats(0, 4.2),
+            "worst": st.floats(0, 12.5),
+            "fine_worst": st.floats(0, 5),
+            **{
+                name: st.floats(0.88, 1) for name in ("overlap_a", "overlap_b", "ncc", "band_ncc", "fine_ncc")
+            },
+            **{name: st.floats(0.65, 1) for name in ("local", "through")},
+            **{name: st.floats(0, 0.25) for name in ("tone", "flow50")},
+            **{name: st.floats(0, 0.05) for name in ("beyond_a", "beyond_b")},
+        }
+    ),
+    apart=st.floats(0, 1.2),
+    stops=st.sampled_from([0.0, 0.1, 1.0]),
+    text=st.booleans(),
+    cosine=st.floats(0.7, 1),
+)
+def test_where_writing_is_not_asked_about_it_would_change_nothing(
+    seen: dict[str, float], apart: float, stops: float, text: bool, cosine: float
+) -> None:
+    one = replace(A, **SHOT, exposure=9.0)
+    other = replace(B, **{**SHOT, "captured": 1000.0 + apart}, exposure=9.0 + stops, text_like=text)
+    if copy_or_bracket(measured(**seen), Prospect(burst=True, asked=may_be_asked(one, other))):
+        edges = [judge(one, other, measured(**seen, **written), cosine=cosine) for written in _WRITTEN]
+        assert len({edge and (edge.relation, edge.unattended, edge.why, edge.graded) for edge in edges}) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fine_worst": 5.0}, {"fine_worst": None}, {"tone": 0.25}, {"beyond_a": 0.04, "beyond_b": 0.04}, {"mean": 5.0},
+        {"through": 0.3}, {"worst": 14.0},
+    ],
+)  # fmt: skip
+def test_writing_is_asked_about_where_a_copy_may_be_doubted(change: dict[str, object]) -> None:
+    assert copy_or_bracket(measured(), Prospect(burst=True))
+    assert not copy_or_bracket(measured(**change), Prospect(burst=True))
+    assert not copy_or_bracket(measured(), Prospect(burst=True, asked=False))
 
 
 @pytest.mark.parametrize(

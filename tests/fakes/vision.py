@@ -19,7 +19,7 @@ from dedupd.core.descriptions import Description
 from dedupd.core.formats import decodable
 from dedupd.core.media import HEAD, kind_of, traits_of
 from dedupd.core.photo import IN_THE_CLOUD, Candidate, FileStat, Measures, Traits, Unreadable
-from dedupd.core.relations import alike_as_a_burst, worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, copy_or_bracket, worth_a_closer_look
 from dedupd.core.xmp import from_xmp
 from dedupd.ports import FileRequest, Ingested, Proof, ProofRequest, Proposal, Vision, VisionStatus
 
@@ -205,7 +205,8 @@ class FakeVision(Vision):
             measures = self.measures.get(frozenset((request.a, request.b)), usual)
             if worth_a_closer_look(measures):
                 measures = replace(measures, fine_worst=measures.worst)
-            if request.may.burst and alike_as_a_burst(measures):
+            burst = request.may.burst and alike_as_a_burst(measures)
+            if burst and not copy_or_bracket(measures, request.may):
                 measures = replace(measures, extra={"written": 0.0, **(measures.extra or {})})
             yield Proof(a=request.a, b=request.b, measures=measures)
 

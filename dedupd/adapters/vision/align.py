@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from dedupd.adapters.vision import detail
 from dedupd.adapters.vision.inside import Box, inside
-from dedupd.adapters.vision.residual import Mask, Pixels, Plane, Residual, Rest, View, quantiles
+from dedupd.adapters.vision.masked import Mask, Masked
+from dedupd.adapters.vision.residual import Pixels, Plane, Residual, Rest, View, quantiles
 from dedupd.core.bars import KEPT_FAINT
 from dedupd.core.photo import Holding, Measures
 
@@ -398,8 +399,8 @@ def _footprint(moving: Prepared, way: Affine, size: tuple[int, int]) -> Pixels:
 
 def _match_tone(x: Pixels, y: Pixels, mask: Mask) -> Pixels:
     """x with the grey levels of y, because optical flow assumes equal brightness."""
-    some = np.flatnonzero(mask)[::7]
-    qx, qy = quantiles(x.ravel().take(some)), quantiles(y.ravel().take(some))
+    some = Masked(mask)
+    qx, qy = quantiles(some.of(x, 7)), quantiles(some.of(y, 7))
     table = np.interp(np.arange(256), qx + np.arange(len(qx)) * 1e-3, qy)
     return np.asarray(cv2.LUT(x, np.clip(np.rint(table), 0, 255).astype(np.uint8)), np.uint8)
 

@@ -222,18 +222,27 @@ def _at_edges(rest: Plane, above: Plane, under: Plane) -> tuple[float, ...]:
     beside that octave; the share of it in all; how strongly the rest follows that octave; and log of the rest
     on even ground."""
     flat, edged = np.quantile(under, (0.3, 0.9))
-    low, high = under <= flat, under >= edged
+    low, high = (where.astype(np.uint8) for where in (under <= flat, under >= edged))
     more_rest, more, more_under = (
-        max(0.0, float(energy[high].mean() - energy[low].mean())) for energy in (rest, above, under)
+        max(0.0, _mean(energy, high) - _mean(energy, low)) for energy in (rest, above, under)
     )
-    with np.errstate(invalid="ignore"):
-        along = float(np.corrcoef(np.log(rest + 0.05), np.log(under + 0.05))[0, 1])
     return (
         0.5 * math.log((more_rest + 0.01) / (more_under + 0.25)),
         more_rest / (more + 0.05) if more > 0 else 1.0,
-        along if math.isfinite(along) else 0.0,
-        0.5 * math.log(float(rest[low].mean()) + 0.01),
+        _in_step(np.log(rest + 0.05), np.log(under + 0.05)),
+        0.5 * math.log(_mean(rest, low) + 0.01),
     )
+
+
+def _mean(values: Plane, where: Pixels) -> float:
+    return cv2.mean(values[None], where[None])[0]
+
+
+def _in_step(x: Plane, y: Plane) -> float:
+    """Correlation of (N,) x and y; 0 when one is the same everywhere."""
+    x, y = x - float(x.mean(dtype=np.float64)), y - float(y.mean(dtype=np.float64))
+    size = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / size if size > 0 else 0.0
 
 
 def _joined(planes: list[Plane]) -> Plane:

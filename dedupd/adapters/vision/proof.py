@@ -34,7 +34,7 @@ from dedupd.adapters.vision.pixels import pixels_of
 from dedupd.adapters.vision.profiles import beyond_srgb, in_srgb
 from dedupd.adapters.vision.residual import Pixels
 from dedupd.core.photo import Measures
-from dedupd.core.relations import alike_as_a_burst, plainly_apart, worth_a_closer_look
+from dedupd.core.relations import alike_as_a_burst, copy_or_bracket, plainly_apart, worth_a_closer_look
 
 T = TypeVar("T")
 FINE_SIDE = 1200
@@ -251,7 +251,7 @@ def _looked_at_closely(
     look = align.CloseLook(one, two, measures)
     if copy:
         measures = look.fine(measures, *_both(pair, gallery.whole))
-    if burst:
+    if burst and not copy_or_bracket(measures, pair.may):
         measures = look.writing(measures)
     return measures
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dedupd.adapters.vision.masked import Mask, Masked, at
+
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 NORMAL_STD = 50.0
 """Residuals are scaled as if the picture's grey levels had this standard deviation."""
@@ -39,6 +39,8 @@ _LOW_SIGMA = 2.0
 _PART = 64
 _STEP = 2
 """The low-passed planes hold nothing finer than every second pixel."""
+_SOME, _FEW = 5, 3
+"""One in so many pixels of the low-passed planes makes the tone maps, and the maps of colours."""
 _QUANTILES = np.linspace(0, 1, 33)
 _STROKE, _EVEN = 16, 12
 """Grey levels: how much a stroke must stand out, and how much its ground may vary."""
@@ -154,20 +156,6 @@ class _Levels:
     mean: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Trusted:
-    """The pixels of the low-passed planes from which a tone map is made: flat places, and every fifth of
-    them."""
-
-    all: NDArray[np.intp]
-    some: NDArray[np.intp]
-
-
-def _trusted(where: Mask) -> _Trusted:
-    flat = np.flatnonzero(where)
-    return _Trusted(flat, flat[::5])
-
-
 class Residual:
     """Two pictures of one size, compared where `mask` is true."""
 
@@ -175,7 +163,8 @@ class Residual:
         self.view_a, self.view_b, self.mask = a, b, mask
         self.small = np.ascontiguousarray(mask[::_STEP, ::_STEP])
         self.box = max(4, min(mask.shape) // 24 // _STEP)
-        self.trusted = _trusted(self.small)
+        self.trusted = Masked(self.small)
+        """The pixels of the low-passed planes from which a tone map is made."""
         self._channels: dict[View, list[_Levels]] = {}
         self._deviations: dict[View, float] = {}
         self._known_moments: dict[tuple[int, int], tuple[Rest, tuple[Plane, Plane, Plane]]] = {}
@@ -183,7 +172,7 @@ class Residual:
     @cached_property
     def ncc(self) -> float:
         """Correlation of the low-passed grey levels."""
-        return _ncc(*(_at(view.low, self.trusted.all) for view in (self.view_a, self.view_b)))
+        return _ncc(*(self.trusted.of(view.low) for view in (self.view_a, self.view_b)))
 
     @cached_property
     def count(self) -> Plane:
@@ -195,9 +184,9 @@ class Residual:
         return np.maximum(self.count, 1e-3)
 
     @cached_property
-    def _whole(self) -> NDArray[np.intp]:
-        """Where that share is large enough, flattened."""
-        return np.flatnonzero(self.count > 0.6)
+    def _whole(self) -> Masked:
+        """Where that share is large enough."""
+        return Masked(self.count > 0.6)
 
     @cached_property
     def _rim(self) -> Mask:
@@ -208,8 +197,8 @@ class Residual:
         return ~self.mask, ~self.small
 
     @cached_property
-    def _inside(self) -> NDArray[np.intp]:
-        return np.flatnonzero(self.mask)
+    def _inside(self) -> Masked:
+        return Masked(self.mask)
 
     @cached_property
     def quick(self) -> Rest:
@@ -239,7 +228,7 @@ class Residual:
     def bands(self) -> tuple[float, float, float]:
         """(correlation, amplitude) of the 1.2-5 px band, and the correlation of the band finer than 1.5 px."""
         mid_a, fine_a, mid_b, fine_b = (
-            _at(plane, self._inside) for planes in self._band_planes for plane in planes
+            self._inside.of(plane) for planes in self._band_planes for plane in planes
         )
         return _ncc(mid_a, mid_b), float(min(mid_a.std(), mid_b.std())), _ncc(fine_a, fine_b)
 
@@ -258,7 +247,7 @@ class Residual:
         correlation = self._correlation(rest, floor, box)
         if places.size < _FEWEST_INNER:
             return Local(0.0, 1.0, correlation, inner)
-        found = _at(correlation, places)
+        found = places.of(correlation)
         rank = min(spared, found.size // 1000)
         unlike = int(np.count_nonzero(found < _UNLIKE)) / found.size
         return Local(_lowest(found, rank), unlike, correlation, inner)
@@ -280,7 +269,7 @@ class Residual:
         if known is not None:
             return known[1]
         x, y = _structure(rest.planes[0]), rest.target.structure
-        of_x, of_y = ((_at(plane, self._inner[1]) ** 2).mean() + 1e-3 for plane in (x, y))
+        of_x, of_y = ((self._inner[1].of(plane) ** 2).mean() + 1e-3 for plane in (x, y))
         gain = float(np.sqrt(of_y / of_x))
         x, y = (x * gain, y) if gain < 1 else (x, y * (1 / gain))
         x_y, x_x, y_y = (
@@ -291,22 +280,22 @@ class Residual:
         return x_y, x_x, y_y
 
     @cached_property
-    def _inner(self) -> tuple[Mask, NDArray[np.intp]]:
-        """The overlap without its rim, and the same flattened."""
+    def _inner(self) -> tuple[Mask, Masked]:
+        """The overlap without its rim."""
         inner = cv2.erode(self.mask.astype(np.uint8), _RIM, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-        return inner, np.flatnonzero(inner)
+        return inner, Masked(inner)
 
     @cached_property
     def quick_local(self) -> Local:
         """`local` after the quick map."""
         return self.local(self.quick)
 
-    def _grey_curve(self, trusted: _Trusted) -> Rest:
+    def _grey_curve(self, trusted: Masked) -> Rest:
         a, b = self.view_a, self.view_b
-        table, tone = _curve(_levels(_at(a.low, trusted.some)), _levels(_at(b.low, trusted.some)))
+        table, tone = _curve(_levels(trusted.of(a.low, _SOME)), _levels(trusted.of(b.low, _SOME)))
         return self.rest_of(cv2.LUT(a.grey, table), b, trusted, tone)
 
-    def rest_of(self, mapped: Plane, target: View, trusted: _Trusted, tone: float) -> Rest:
+    def rest_of(self, mapped: Plane, target: View, trusted: Masked, tone: float) -> Rest:
         """The rest between `mapped`, which is changed outside of the overlap, and the grey levels of
         `target`."""
         outside, small_outside = self._outside
@@ -319,42 +308,44 @@ class Residual:
         blocks = cv2.blur(r, (self.box, self.box))
         blocks /= self._divisor
         np.copyto(blocks, 0, where=self._rim)
-        inside = _at(blocks, self._whole)
+        inside = self._whole.of(blocks)
         worst = _highest(inside, inside.size // 1000) if inside.size >= 50 else 99.0
-        mean = float(_at(r, self.trusted.all).mean())
+        mean = float(self.trusted.of(r).mean())
         return Rest((mapped, target.level), target, mean, worst, blocks, tone)
 
-    def _deviation(self, view: View, trusted: _Trusted) -> float:
+    def _deviation(self, view: View, trusted: Masked) -> float:
         if trusted is not self.trusted:
-            return float(_at(view.low, trusted.all).std())
+            return float(trusted.of(view.low).std())
         if view not in self._deviations:
-            self._deviations[view] = float(_at(view.low, trusted.all).std())
+            self._deviations[view] = float(trusted.of(view.low).std())
         return self._deviations[view]
 
-    def channels(self, view: View, trusted: _Trusted) -> list[_Levels]:
+    def channels(self, view: View, trusted: Masked) -> list[_Levels]:
         """The three colours of `view` at these pixels; those of all pixels are shared by the curves of both
         directions."""
         if trusted is self.trusted and view in self._channels:
             return self._channels[view]
-        colours = _at(view.colours, trusted.some)
+        colours = trusted.of(view.colours, _SOME)
         found = [_levels(colours[:, channel]) for channel in range(3)]
         if trusted is self.trusted:
             self._channels[view] = found
         return found
 
-    def _until_it_agrees(self, attempt: Callable[[_Trusted], Rest]) -> Rest:
+    def _until_it_agrees(self, attempt: Callable[[Masked], Rest]) -> Rest:
         """Map once with everything, and again without what differs: an opaque overlay distorts the map of
         everything else."""
         first = attempt(self.trusted)
         bad = (first.blocks > BAD_BLOCK) & self.small
-        share = np.count_nonzero(bad) / max(1, self.trusted.all.size)
-        return attempt(_trusted(self.small & ~bad)) if 0 < share < 0.4 else first
+        share = np.count_nonzero(bad) / max(1, self.trusted.size)
+        return attempt(Masked(self.small & ~bad)) if 0 < share < 0.4 else first
 
     def rest(self, block: int = 16) -> tuple[float, float]:
         """Root mean square difference of the unmapped grey levels, and that of the worst block."""
-        squares = np.where(self.mask, self.view_a.level - self.view_b.level, 0) ** 2
+        squares = cv2.subtract(self.view_a.level, self.view_b.level)
+        np.copyto(squares, 0, where=self._outside[0])
+        cv2.multiply(squares, squares, squares)
         blocks = cv2.blur(squares, (block, block))[:: block // 2, :: block // 2]
-        return float(np.sqrt(_at(squares, self._inside).mean())), float(np.sqrt(max(0.0, blocks.max())))
+        return float(np.sqrt(self._inside.of(squares).mean())), float(np.sqrt(max(0.0, blocks.max())))
 
     def written(self) -> float:
         """Of the strokes in what differs at 1200 px, the share that stands on even ground, of the picture
@@ -375,9 +366,10 @@ class Residual:
         """The colours of both. White balance, exposure and contrast change the chroma along the picture's own
         brightness, or all of it by one factor; what remains after both is missing in a black-and-white,
         sepia, one-channel or recoloured version."""
-        some = self._third
+        some = self.trusted
         (own_a, tint_a), (own_b, tint_b) = (
-            _chroma(_at(view.colours, some), _at(view.low, some)) for view in (self.view_a, self.view_b)
+            _chroma(some.of(view.colours, _FEW), some.of(view.low, _FEW))
+            for view in (self.view_a, self.view_b)
         )
         size_a, size_b = (float(np.sqrt(_squared(own).mean())) for own in (own_a, own_b))
         if min(size_a, size_b) < _GREYISH:
@@ -388,17 +380,12 @@ class Residual:
             size_a, size_b, tint_a, tint_b, _in_step(own_a, own_b), _in_step(own_a[most], own_b[most])
         )
 
-    @cached_property
-    def _third(self) -> NDArray[np.intp]:
-        """Every third pixel of the low-passed planes inside the overlap, flattened."""
-        return self.trusted.all[::3]
-
     def colour_alone(self) -> tuple[float, float]:
         """For a, and for b: the chroma in its worst block that a smooth map from the other does not explain,
         grey units at standard deviation 50. An object that lost its colour, or has another one, shows here,
         however small it is."""
         (plane_a, x_a), (plane_b, x_b) = (
-            _chroma_plane(view.colours, view.low, self.trusted.all) for view in (self.view_a, self.view_b)
+            _chroma_plane(view.colours, view.low, self.trusted) for view in (self.view_a, self.view_b)
         )
         mean_a, mean_b = self._in_blocks(plane_a), self._in_blocks(plane_b)
         # (H, W): what both show there, and how much each shows.
@@ -408,25 +395,24 @@ class Residual:
         )
 
     def _not_given(self, wanted: Plane, given: Plane, luma: Plane, both: Plane, own: Plane) -> float:
-        terms = np.empty((*luma.shape, 5), np.float32)
-        terms[..., 0], terms[..., 1], terms[..., 2], terms[..., 3:] = 1, luma, luma * luma, given
-        sample, target = _at(terms, self._third), _at(wanted, self._third)
+        terms = cv2.merge([np.ones_like(luma), luma, luma * luma, given])
+        sample, target = self.trusted.of(terms, _FEW), self.trusted.of(wanted, _FEW)
         weights = _ridge(sample, target)
         # Once more without what fits worst: an object that lost its colour must not distort the map of
         # everything else.
         off = _squared(target - sample @ weights)
-        kept = off <= np.quantile(off, _FITTING)
-        rest = wanted - terms @ _ridge(sample[kept], target[kept])
+        kept = np.flatnonzero(off <= np.quantile(off, _FITTING))
+        rest = wanted - terms @ _ridge(sample.take(kept, axis=0), target.take(kept, axis=0))
         left = self._in_blocks(rest)
         # A strong edit clips bright colours, and leaves most of them. A colour counts as gone or changed when
         # its hue differs.
         scale = float(np.sqrt((sample[:, 3:] ** 2).sum() / ((target**2).sum() + 1e-6)))
-        gone = self._whole[_at(both < _LEFT * scale * own, self._whole)]
+        gone = self._whole.flat[self._whole.of(both < _LEFT * scale * own)]
         rank = self._whole.size // 500
         if len(gone) <= rank:
             return 0.0
         # Of the others it is 0: many equal numbers take the partition most of its time.
-        there = _at(left, gone)
+        there = at(left, gone)
         return float(np.partition(np.sqrt(_dot(there, there)), -1 - rank)[-1 - rank])
 
     def tones_alone(self) -> tuple[Tones, Tones]:
@@ -436,24 +422,21 @@ class Residual:
         their steps."""
         a, b = (np.ascontiguousarray(rgb[::_STEP, ::_STEP, 1]) for rgb in (self.view_a.rgb, self.view_b.rgb))
         spread = np.minimum(_spread(a), _spread(b))
-        inside = _at(spread, self.trusted.all)
+        inside = self.trusted.of(spread)
         if inside.size < _FEWEST:
             return Tones(), Tones()
         rank = int(_EVENLY * inside.size)
-        even = np.flatnonzero(self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN)))
-        even_a, even_b = _at(a, even), _at(b, even)
-        std_a, std_b = (float(_at(plane, self.trusted.all).std()) for plane in (a, b))
+        even = Masked(self.small & (spread <= max(float(np.partition(inside, rank)[rank]), _GRAIN)))
+        even_a, even_b = even.of(a), even.of(b)
+        std_a, std_b = (float(self.trusted.of(plane).std()) for plane in (a, b))
         x, y = even_a / max(0.2, std_a / NORMAL_STD), even_b / max(0.2, std_b / NORMAL_STD)
         (of_a, in_b), (of_b, in_a) = _told_apart(x, even_b), _told_apart(y, even_a)
         return Tones(max(0.0, of_a - of_b), in_b), Tones(max(0.0, of_b - of_a), in_a)
 
     def _in_blocks(self, plane: Plane) -> Plane:
-        """(H, W, C): the mean around every second pixel, inside the overlap."""
-        inside = plane.copy()
-        inside[self._outside[1]] = 0
-        means = cv2.blur(inside, (self.box, self.box))
-        means /= self._divisor[..., None]
-        return means
+        """(H, W, 2): the mean around every second pixel, inside the overlap."""
+        means = cv2.blur(cv2.copyTo(plane, self.small.view(np.uint8)), (self.box, self.box))
+        return cv2.divide(means, cv2.merge([self._divisor] * 2), dst=means)
 
     def bad(self, rest: Rest) -> float:
         """Share of the overlap whose blocks differ."""
@@ -513,7 +496,7 @@ class _Curves:
     def __init__(self, residual: Residual, source: View, target: View) -> None:
         self._residual, self._source, self._target = residual, source, target
 
-    def rest(self, trusted: _Trusted) -> Rest:
+    def rest(self, trusted: Masked) -> Rest:
         x, z = (self._residual.channels(view, trusted) for view in (self._source, self._target))
         curves = [_curve(one, other) for one, other in zip(x, z, strict=True)]
         table = np.stack([curve[0] for curve in curves], -1)[:, None, :]
@@ -528,10 +511,10 @@ class _Colours:
         self._residual, self._source, self._target = residual, source, target
         self._planes: tuple[list[Pixels], list[Plane]] | None = None
 
-    def rest(self, trusted: _Trusted) -> Rest:
-        sample = _terms(_at(self._source.colours, trusted.some))
+    def rest(self, trusted: Masked) -> Rest:
+        sample = _terms(trusted.of(self._source.colours, _SOME))
         ridge = np.eye(sample.shape[1], dtype=np.float32) * (1e-4 * len(sample))
-        low = _at(self._target.low, trusted.all)[::5]
+        low = trusted.of(self._target.low)[::_SOME]
         weights = np.linalg.solve(sample.T @ sample + ridge, sample.T @ low)
         if self._planes is None:
             planes = [np.asarray(plane, np.uint8) for plane in cv2.split(self._source.rgb)]
@@ -539,12 +522,6 @@ class _Colours:
             self._planes = planes, shares
         mapped = _mapped(*self._planes, weights)
         return self._residual.rest_of(mapped, self._target, trusted, self._residual.quick.tone)
-
-
-def _at(plane: NDArray[Any], places: NDArray[np.intp]) -> NDArray[Any]:
-    """The values of (H, W, ...) `plane` at these flat places: the same as with a mask, at a third of the
-    cost."""
-    return plane.reshape(-1, *plane.shape[2:]).take(places, axis=0)
 
 
 def _lowest(values: Plane, rank: int) -> float:
@@ -587,12 +564,14 @@ def _told_apart(x: Plane, levels: Pixels) -> tuple[float, float]:
     return float(np.sqrt(variance.sum() / len(x))), where
 
 
-def _chroma_plane(colours: Plane, luma: Plane, where: NDArray[np.intp]) -> tuple[Plane, Plane]:
+def _chroma_plane(colours: Plane, luma: Plane, where: Masked) -> tuple[Plane, Plane]:
     """(H, W, 2) red-luma and blue-luma, and (H, W) luma, both divided by the spread of the luma inside."""
-    inside = _at(luma, where)
+    inside = where.of(luma)
     mean, spread = float(inside.mean()), max(10.0, float(inside.std()))
-    chroma = (colours[..., ::2] - luma[..., None]) * (NORMAL_STD / spread)
-    return np.asarray(chroma, np.float32), np.asarray((luma - mean) / spread, np.float32)
+    red, _, blue = cv2.split(colours)
+    chroma = cv2.merge([cv2.subtract(red, luma), cv2.subtract(blue, luma)])
+    chroma *= NORMAL_STD / spread
+    return chroma, np.asarray((luma - mean) / spread, np.float32)
 
 
 def _ridge(x: Plane, y: Plane) -> Plane:
@@ -605,9 +584,11 @@ def _chroma(colours: Plane, luma: Plane) -> tuple[Plane, float]:
     without that."""
     chroma = (colours[:, ::2] - luma[:, None]) * (NORMAL_STD / max(10.0, float(luma.std())))
     x = (luma - luma.mean()) / max(1.0, float(luma.std()))
-    terms = np.stack([np.ones_like(x), x, x * x, x**3], -1)
-    weights, *_ = np.linalg.lstsq(terms, chroma, rcond=None)
-    return np.asarray(chroma - terms @ weights, np.float32), float(np.sqrt(_squared(chroma).mean()))
+    terms = np.stack([np.ones_like(x), x, x * x, x * x * x], -1)
+    # Four equations instead of one a pixel; in doubles, because that squares what rounding does.
+    exact = terms.astype(np.float64)
+    weights, *_ = np.linalg.lstsq(exact.T @ exact, exact.T @ chroma, rcond=None)
+    return chroma - terms @ weights.astype(np.float32), float(np.sqrt(_squared(chroma).mean()))
 
 
 def _size(rest: Rest) -> tuple[float, float]:
@@ -630,7 +611,11 @@ def _levels(x: Plane) -> _Levels:
 def quantiles(x: Plane | Pixels) -> NDArray[np.float64]:
     """33 quantiles, minimum and maximum included. Much faster than numpy's, without interpolation, which
     thousands of values do not need."""
-    return np.sort(x)[np.rint(_QUANTILES * (len(x) - 1)).astype(np.intp)].astype(np.float64)
+    ranks = np.rint(_QUANTILES * (len(x) - 1)).astype(np.intp)
+    if x.dtype == np.uint8:  # counted, not sorted
+        upto = np.cumsum(np.bincount(x, minlength=256))
+        return np.searchsorted(upto, ranks, side="right").astype(np.float64)
+    return np.sort(x)[ranks].astype(np.float64)
 
 
 def _extended(qx: NDArray[np.float64], qy: NDArray[np.float64]) -> Plane:
@@ -727,8 +712,8 @@ def _on_even_ground(plane: Plane, where: Mask) -> float:
         ground = cv2.morphologyEx(grey, without, _square(13))
         relief = cv2.morphologyEx(ground, cv2.MORPH_GRADIENT, _square(31))
         # As it is needed, at strokes alone: they are a hundredth of the pixels.
-        near = _at(cv2.dilate(height, _square(9)), strokes)
-        count = int(np.count_nonzero(_at(relief, strokes) < np.maximum(_EVEN, 0.35 * near)))
+        near = at(cv2.dilate(height, _square(9)), strokes)
+        count = int(np.count_nonzero(at(relief, strokes) < np.maximum(_EVEN, 0.35 * near)))
         if count > found[0]:
             found = count, count / strokes.size
     return found[1] if found[0] >= _FEWEST_STROKES else 0.0

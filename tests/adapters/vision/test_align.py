@@ -307,6 +307,16 @@ def test_a_low_rank_of_many_is_that_of_all_in_order(values: NDArray[np.float32],
     assert residual._lowest(values, rank) == np.sort(values)[rank]
 
 
+@given(levels=arrays(np.uint8, st.integers(1, 300)))
+def test_quantiles_that_are_counted_are_those_of_all_in_order(levels: NDArray[np.uint8]) -> None:
+    assert residual.quantiles(levels).tolist() == residual.quantiles(levels.astype(np.float32)).tolist()
+
+
+def test_how_even_a_ground_is_is_asked_in_whole_levels() -> None:
+    height, relief = np.arange(256)[:, None], np.arange(256)[None]
+    assert np.array_equal(relief < residual._EVEN[height], relief < np.maximum(12, 0.35 * height))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_strokes_are_judged_by_what_is_near_them(seed: int) -> None:
     """Looked for in a part of the picture, they are what they are in the whole."""
@@ -320,7 +330,9 @@ def test_strokes_are_judged_by_what_is_near_them(seed: int) -> None:
     where[top : top + 60, left : left + 60] = rng.random((60, 60)) < 0.7
     part = residual._around(where, residual._REACH)
     assert plane[part].size < plane.size / 2
-    assert residual._on_even_ground(plane[part], where[part]) == residual._on_even_ground(plane, where)
+    share = residual._on_even_ground(plane[part], where[part])
+    assert share == residual._on_even_ground(plane, where)
+    assert type(share) is float, "a number of numpy goes into no message"
 
 
 def test_what_lies_as_it_is_is_not_moved_and_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
