@@ -38,6 +38,8 @@ for so many, and what comes back fits into memory whatever they are."""
 AT_ONCE = 512
 """Photos of small months that are searched at once: a search takes as long for one as for so many. Fewer than a search keeps
 pairs of each photo."""
+ASKED = 4 * FRESH
+"""The same of the whole library. Not all are answered for at a time, but the nearest of look-alikes are chosen for all at once."""
 SET_ASIDE_SECONDS = 6 * 3600.0
 """What could not be read in an idle hour is tried again after so long."""
 TOGETHER, TOGETHER_PAIRS = 128, 4_000_000
@@ -126,7 +128,7 @@ class Comparison:
                 break
             new.update(found)
             shots += self._ledger.contents.shots(row.root, row.month) if found else ()
-            if len(new) >= FRESH:
+            if len(new) >= ASKED:
                 break
         fresh = sorted(new)
         searched = self._ledger.pairs.searched(fresh)
@@ -408,8 +410,9 @@ class Comparison:
             months = [search.among or () for search in searches]
             among, sizes = [content for month in months for content in month], list(map(len, months))
         fresh = [content for search in searches for content in search.fresh]
-        for start in range(0, len(fresh), FRESH):
-            block = fresh[start : start + FRESH]
+        most = ASKED if among is None else FRESH
+        for start in range(0, len(fresh), most):
+            block = fresh[start : start + most]
             yield from self.vision.propose(block, among, *self._bars(searches[0]), sizes)
 
     def _bars(self, search: _Search) -> tuple[float | None, float | None, float | None]:

@@ -106,6 +106,7 @@ def test_searching_in_parts_finds_the_same(tmp_path: Path, monkeypatch: pytest.M
     found: list[object] = []
     for at, part in (("whole", 256), ("parts", 3)):
         monkeypatch.setattr(compare, "FRESH", part)
+        monkeypatch.setattr(compare, "ASKED", part)
         shelf = Shelf(tmp_path / at)
         for number, month in enumerate(MONTHS[:10]):
             shelf.pair(f"{month}/a.jpg", f"{MONTHS[number - 3]}/b{number}.jpg", f"scene {number}")

@@ -775,6 +775,7 @@ def test_a_proposal_in_many_parts_is_compared_to_its_end(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare, "FRESH", 4)
+    monkeypatch.setattr(compare, "ASKED", 4)
     shelf.vision.at_once = 1
     for number in range(5):
         shelf.pair(f"2024/06/a{number}.jpg", f"2024/06/b{number}.jpg", f"scene {number}")

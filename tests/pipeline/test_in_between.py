@@ -61,6 +61,7 @@ def test_what_left_while_its_month_was_compared_is_compared_when_it_is_back(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare, "FRESH", 16)
+    monkeypatch.setattr(compare, "ASKED", 16)
     shelf.add("2024/05/a.jpg", "lake")
     shelf.look()
     for number in range(20):

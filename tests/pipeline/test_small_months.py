@@ -118,6 +118,7 @@ def test_months_with_nothing_to_measure_do_not_pile_up(shelf: Shelf, monkeypatch
         usual(contents, *rest)
 
     monkeypatch.setattr(compare, "FRESH", 10)
+    monkeypatch.setattr(compare, "ASKED", 10)
     monkeypatch.setattr(shelf.vision, "propose", search)
     monkeypatch.setattr(shelf.ledger.pairs, "compared", compared)
     shelf.library.grouper.regroup()

@@ -19,7 +19,7 @@ from dedupd.adapters.index.lance import PhotoIndex
 from dedupd.adapters.index.photo_rows import PhotoRows
 from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision.candidates import found_before
-from dedupd.adapters.vision.candidates.coarse import may_be_copies
+from dedupd.adapters.vision.candidates.coarse import may_be_copies, may_hold
 from dedupd.adapters.vision.candidates.cosines import DENSE, FRESH_BLOCK, ROUNDING, exact_cosines
 from dedupd.adapters.vision.candidates.found_before import Measured
 from dedupd.adapters.vision.candidates.hash_join import distances_of_pairs
@@ -32,7 +32,8 @@ from dedupd.adapters.vision.candidates.nearest import (
     Taken,
 )
 from dedupd.adapters.vision.candidates.pairs import Pairs, Places, held, nearness_of, within_bars
-from dedupd.adapters.vision.candidates.small_tests import Smalls, passing
+from dedupd.adapters.vision.candidates.small_tests import Smalls, SmallTest, passing
+from dedupd.adapters.vision.candidates.together import MOST, PRODUCTS, Together
 from dedupd.adapters.vision.candidates.whole_index import Chosen, WholeIndex
 from dedupd.adapters.vision.candidates.within_month import within
 from dedupd.adapters.vision.hashes import RADIUS
@@ -56,6 +57,8 @@ _CROWDED = 2048
 """Photos in large families that are answered for at a time: people wait for the end of it."""
 _AT_THE_EDGE = 32
 """Pairs of one photo, beside the nearest, that may be among them by their exact cosines."""
+_SAMPLE = 1024
+"""Photos by which is guessed how near the nearest of all are."""
 _FIRST_OF_ALL = 512
 """Rows that all photos of a crowd are compared with first."""
 Least = Callable[[Places], NDArray[np.float32]]
@@ -143,7 +146,7 @@ def _across(
     """
     before, places = whole.found_before(bar), whole.places(rows.contents)
     left = before.left()
-    few = _FewOfEach(whole, rows, bar, taken, smalls)
+    few = _FewOfEach(index, whole, rows, bar, taken, smalls)
     if left is not None:
         yield few.of(before.of(places))
     found, count = list[Measured](), 0
@@ -176,14 +179,12 @@ class _FewOfEach:
     """Lets through what hashes propose, and of what only vectors propose the nearest of each photo, once all were seen."""
 
     def __init__(
-        self,
-        whole: WholeIndex,
-        rows: PhotoRows,
-        bar: float | None,
-        taken: Taken | None,
+        self, index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float | None, taken: Taken | None,
         smalls: Smalls | None,
-    ) -> None:
-        self._whole, self._rows, self._bar, self._taken, self._smalls = whole, rows, bar, taken, smalls
+    ) -> None:  # fmt: skip
+        self._index, self._whole, self._rows, self._bar, self._taken, self._smalls = (
+            index, whole, rows, bar, taken, smalls
+        )  # fmt: skip
         self._nearest = Nearest(len(rows.contents), LOOKED_AT)
 
     def of(self, found: Measured) -> Pairs:
@@ -212,6 +213,8 @@ class _FewOfEach:
                 some = some.where(passed[start : start + len(fresh)])
             start += len(fresh)
             yield _as_pairs(self._whole, self._rows, some)
+        if passed is not None and self._taken is not None:
+            yield from self._of_who_looks_at_them()
 
     def _alike(self) -> NDArray[np.bool_] | None:
         """Which of them may be copies by their small pictures, None: any. All at once, because what takes most of the time is
@@ -225,17 +228,46 @@ class _FewOfEach:
         passed = np.abs(whole.captured[one] - whole.captured[other]) <= ONE_MOMENT_SECONDS
         asked = np.flatnonzero(~passed)
         one, other = one[asked], other[asked]
+        # Those of two that are answered for now are compared here from both sides.
+        shared = whole.together.shared(one, other) & ~held(np.sort(self._answered()), other)
+        passed[asked[shared]] = self._passing(may_hold, one[shared], other[shared])
+        asked, one, other = asked[~shared], one[~shared], other[~shared]
         turned = (one > other) & held(np.sort(mine), other)
         one[turned], other[turned] = other[turned], one[turned]
         pairs, which = np.unique(one * len(whole) + other, return_inverse=True)
-        (ones, left), (others, right) = (
-            np.unique(s, return_inverse=True) for s in np.divmod(pairs, len(whole))
-        )
-        names = [name.decode() for name in whole.contents(ones)]
-        passed[asked] = passing(may_be_copies, names, left, whole.contents(others), right, self._smalls)[
-            which
-        ]
+        passed[asked] = self._passing(may_be_copies, *np.divmod(pairs, len(whole)))[which]
         return passed
+
+    def _passing(self, test: SmallTest, one: Places, other: Places) -> NDArray[np.bool_]:
+        """Which pairs of the rows at these places pass a test of their small pictures."""
+        whole = self._whole
+        if self._smalls is None:
+            return np.ones(len(one), bool)
+        (ones, left), (others, right) = (np.unique(places, return_inverse=True) for places in (one, other))
+        names = [name.decode() for name in whole.contents(ones)]
+        return passing(test, names, left, whole.contents(others), right, self._smalls)
+
+    def _answered(self) -> Places:
+        """The places of the photos that are answered for."""
+        contents = self._rows.contents
+        return self._whole.places(contents if self._taken is None else contents[: self._taken.covered])
+
+    def _of_who_looks_at_them(self) -> Iterator[Pairs]:
+        """Pairs with others that have one of the photos among their nearest and that were or will be answered for by another
+        answer: that one compares the other side."""
+        whole, together = self._whole, self._whole.together
+        mine = self._answered()
+        first = np.flatnonzero(together.shared(mine, mine))
+        one, other = together.whose(mine[first], 2 * ROUNDING)
+        pairs = (first[one] * len(whole) + other)[~held(np.sort(mine), other)]
+        looked_at = [fresh * len(whole) + other for fresh, other, *_ in self._nearest.parts()]
+        pairs = pairs[~held(np.sort(np.concatenate(looked_at)), pairs)]
+        one, other = np.divmod(pairs, len(whole))
+        pairs = pairs[self._passing(may_hold, mine[one], other)]
+        for found in _exact(self._index, whole, self._rows, pairs, self._bar, _of_any):
+            yield _as_pairs(whole, self._rows, found)
+        if together.answer(mine):
+            whole.together = Together(len(whole))
 
 
 def _measured(
@@ -311,25 +343,111 @@ def _met_across(
 def _nearest_of_all(
     index: PhotoIndex, whole: WholeIndex, rows: PhotoRows, bar: float, left: Chosen | None, taken: Taken
 ) -> list[tuple[Places, Nearest]]:  # fmt: skip
-    """Of photos in crowds the pairs that may be the nearest, without what hashes and clocks propose: all their products are
-    computed, which takes less time than to choose among most of them by bounds. With the places of the photos."""
+    """Of photos in crowds the pairs that may be the nearest, without what hashes and clocks propose. With the places of the
+    photos."""
     found = list[tuple[Places, Nearest]]()
     for places, theirs in whole.sides(rows, left):
         assert rows.vectors is not None
-        mine, phashes = rows.vectors[places], rows.phashes[places]
-        nearest = Nearest(len(places), LOOKED_AT + _AT_THE_EDGE)
-        for others, vectors in _vectors_of(index, whole, theirs):
-            for f in range(0, nearest.covered, FRESH_BLOCK):
-                block = slice(f, f + FRESH_BLOCK)
-                products = mine[block] @ vectors.T
-                one, at = np.nonzero(products >= np.maximum(nearest.least[block], bar - ROUNDING)[:, None])
-                other, near = others[at], products[one, at]
-                one += f
-                far = distances_of_pairs(phashes[one], whole.phashes[other]) > RADIUS
-                nearest.add(one[far], near[far], other[far].astype(np.uint32))
+        mine = whole.places([rows.contents[int(place)] for place in places])
+        if np.isnan(rows.captured[places[0]]) and _choose_together(index, whole, mine, bar, theirs):
+            nearest, wanted = Nearest(len(places), LOOKED_AT + _AT_THE_EDGE), _wanted(whole, theirs)
+            whole.together.put(mine, wanted, nearest)
+        else:
+            nearest = _nearest_of_some(index, whole, mine, rows.vectors[places], bar, theirs)
         taken.at(places).note(nearest, 2 * ROUNDING)
         found.append((places, nearest))
     return found
+
+
+def _choose_together(
+    index: PhotoIndex, whole: WholeIndex, mine: Places, bar: float, theirs: Chosen | None
+) -> bool:
+    """Choose the nearest of all photos without a clock that will be answered for, when they are more than these. Whether those of
+    all of these are chosen."""
+    if whole.together.held(mine).all():
+        return True
+    awaited = whole.awaited[np.isnan(whole.captured[whole.awaited])]
+    awaited = awaited[: min(MOST, PRODUCTS // len(whole))]
+    if len(awaited) <= len(mine) or not np.isin(mine, awaited).all():
+        return False
+    found = _nearest_of_each_other(index, whole, awaited, bar, theirs)
+    whole.together = Together(len(whole))
+    whole.together.choose(awaited, found, LOOKED_AT + _AT_THE_EDGE, LOOKED_AT)
+    return bool(whole.together.held(mine).all())
+
+
+def _nearest_of_each_other(
+    index: PhotoIndex, whole: WholeIndex, photos: Places, bar: float, theirs: Chosen | None
+) -> Iterator[Nearest]:
+    """Of some of them at a time, in order. Each product serves both photos."""
+    wanted, halves = _wanted(whole, theirs), np.empty((len(photos), index.dimensions), np.float16)
+    for start in range(0, len(photos), _VECTORS_AT_ONCE):
+        part = slice(start, start + _VECTORS_AT_ONCE)
+        halves[part] = whole.vectors(index, photos[part])
+    outside = wanted.copy()
+    outside[photos] = False
+    blocks = [slice(at, at + _CROWDED) for at in range(0, len(photos), _CROWDED)]
+    nearest = [Nearest(len(photos[block]), LOOKED_AT + _AT_THE_EDGE) for block in blocks]
+    some = halves[:: -(-len(photos) // _SAMPLE)].astype(np.float32)
+    rank = (
+        len(some) - int(len(some) * 2 * (LOOKED_AT + _AT_THE_EDGE) / np.count_nonzero(wanted)) - _AT_THE_EDGE
+    )
+    for number, block in enumerate(blocks):
+        if rank > 0:  # a guess of how near they must be, proven in the end
+            guess = np.partition(halves[block].astype(np.float32) @ some.T, rank, axis=1)[:, rank]
+            nearest[number].least[:] = np.where(guess > bar, guess, -np.inf)
+    for number, block in enumerate(blocks):
+        mine, vectors = photos[block], halves[block].astype(np.float32)
+        if outside.any():
+            for others, some in _vectors_of(index, whole, np.flatnonzero(outside)):
+                _add_products(whole, mine, vectors, nearest[number], others, some, bar)
+        for later in range(number, len(blocks)):
+            others = photos[blocks[later]]
+            theirs_too = nearest[later] if later > number else None
+            some = halves[blocks[later]].astype(np.float32)
+            _add_products(whole, mine, vectors, nearest[number], others, some, bar, theirs_too)
+        if len(again := nearest[number].short()):
+            of_these = _nearest_of_some(index, whole, mine[again], vectors[again], bar, theirs)
+            nearest[number].replace(again, of_these)
+        yield nearest[number]
+        nearest[number] = Nearest(0, 1)
+
+
+def _add_products(
+    whole: WholeIndex, mine: Places, vectors: NDArray[np.float32], nearest: Nearest, others: Places,
+    of_others: NDArray[np.float32], bar: float, theirs: Nearest | None = None,
+) -> None:  # fmt: skip
+    """Add the pairs of these photos to their nearest; and to those of the others when these are given."""
+    for f in range(0, nearest.covered, FRESH_BLOCK):
+        block = slice(f, f + FRESH_BLOCK)
+        products, least = vectors[block] @ of_others.T, nearest.least[block, None]
+        if theirs is not None:
+            least = np.minimum(least, theirs.least)
+        one, at = np.nonzero(products >= np.maximum(least, np.float32(bar - ROUNDING)))
+        near = products[one, at]
+        one += f
+        far = distances_of_pairs(whole.phashes[mine[one]], whole.phashes[others[at]]) > RADIUS
+        one, at, near = one[far], at[far], near[far]
+        nearest.add(one, near, others[at].astype(np.uint32))
+        if theirs is not None:
+            theirs.add(at, near, mine[one].astype(np.uint32))
+
+
+def _nearest_of_some(
+    index: PhotoIndex, whole: WholeIndex, mine: Places, vectors: NDArray[np.float32], bar: float, theirs: Chosen | None
+) -> Nearest:  # fmt: skip
+    """All their products are computed, which takes less time than to choose among most of them by bounds."""
+    nearest = Nearest(len(mine), LOOKED_AT + _AT_THE_EDGE)
+    for others, of_others in _vectors_of(index, whole, theirs):
+        _add_products(whole, mine, vectors, nearest, others, of_others, bar)
+    return nearest
+
+
+def _wanted(whole: WholeIndex, theirs: Chosen | None) -> NDArray[np.bool_]:
+    wanted = np.ones(len(whole), bool) if theirs is None else np.zeros(len(whole), bool)
+    if theirs is not None:
+        wanted[theirs] = True
+    return wanted
 
 
 def _vectors_of(
@@ -337,10 +455,7 @@ def _vectors_of(
 ) -> Iterator[tuple[Places, NDArray[np.float32]]]:
     """The places and vectors of these rows (None: of all), in parts: first of few, so that the nearest of these show how near
     the others must be."""
-    wanted = np.ones(len(whole), bool) if theirs is None else np.zeros(len(whole), bool)
-    if theirs is not None:
-        wanted[theirs] = True
-    few = _FIRST_OF_ALL
+    wanted, few = _wanted(whole, theirs), _FIRST_OF_ALL
     for ids, vectors in index.all_vectors(lambda ids: wanted[whole.places_of(ids)]):
         start = 0
         while start < len(ids):

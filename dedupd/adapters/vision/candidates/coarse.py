@@ -12,10 +12,10 @@ Owns that search and its bar; must never open a file. It only rejects; when it c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,8 +79,19 @@ def small_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def may_be_copies(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
     """(P,) whether the pairs ones[left], others[right] may show one picture, whole or in part."""
+    return _found_in(_ways(ones, others, left, right), ones, others, left, right)
+
+
+def may_hold(ones: GreyPictures, others: GreyPictures, left: Places, right: Places) -> NDArray[np.bool_]:
+    """(P,) the same from one side: whether others[right] may be the whole or a part of ones[left]."""
+    return _found_in(islice(_ways(ones, others, left, right), 2), ones, others, left, right)
+
+
+def _found_in(
+    ways: Iterable[_Way], ones: GreyPictures, others: GreyPictures, left: Places, right: Places
+) -> NDArray[np.bool_]:
     passed = ~(_usable(ones)[left] & _usable(others)[right])
-    for way in _ways(ones, others, left, right):
+    for way in ways:
         asked = np.flatnonzero(~passed)
         for pairs, shape in way.by_shape(asked):
             for some, highest in _highest(way, pairs, shape):

@@ -162,6 +162,32 @@ class Nearest:
                 some = np.flatnonzero(wanted(photos.astype(np.intp), near))
                 yield photos[some].astype(np.intp), *(column[some] for column in columns)
 
+    def short(self) -> Places:
+        """Photos that have room although pairs were left out: these were guessed to be too far."""
+        self._choose()
+        count = np.zeros(len(self.least), np.intp)
+        if self._parts:
+            count += np.bincount(self._parts[0][0], minlength=len(count))
+        return np.flatnonzero(np.isfinite(self.least[: self.covered]) & (count[: self.covered] < self._most))
+
+    def replace(self, photos: Places, found: Nearest) -> None:
+        """Of these photos, in order, these are the nearest."""
+        self.least[photos] = np.inf
+        self._choose()
+        self.least[photos] = -np.inf
+        for mine, near, *columns in found.with_nearness():
+            self.add(photos[mine], near, *columns)
+        self._choose()
+        self.least[photos] = found.least
+
+    def with_nearness(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        """All of them in parts, in the order of their photos: photos, nearness, columns."""
+        self._choose()
+        held = self._parts[0] if self._parts else ()
+        for start in range(0, self._count, _PART):
+            photos, *columns = (column[start : start + _PART] for column in held)
+            yield photos.astype(np.intp), *columns
+
     def _choose(self) -> None:
         if not self._parts:
             return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,8 @@ _TESTED_AT_ONCE = 1 << 18
 """Pairs whose small pictures are compared at a time: the arrays of one picture serve all its pairs among
 them."""
 
+_ANSWERED = 8192
+"""Photos of which the rows are in memory at a time."""
 _MET_IN_IDLE = 1 << 18
 """Pairs of which those that are candidates are told at a time when all are asked for: so who comes waits some seconds, however
 many photos are asked about."""
@@ -44,10 +47,7 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     """
     # A month is searched block by block, and read once.
     others = None if search.among is None else index.rows_kept(search.among)
-    if others is None:
-        rows = index.made(WholeIndex).rows(index, search.fresh)
-    else:
-        rows = in_order(_of_these(others, index, search))
+    rows = _first_rows(index, search) if others is None else in_order(_of_these(others, index, search))
     gathered = GatheredPairs(rows.contents, search)
     if rows.contents:
         taken = gathered.taken if search.after is None else None
@@ -70,7 +70,19 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
             gathered.add(_worth_telling(seen, search))
         for pairs in meeting_inside(index, insides, rows, search.among):
             gathered.add(pairs.where(gathered.wanted(pairs)))
-    return gathered.found()
+    found = gathered.found()
+    answered = {*rows.contents, *found.left}
+    return replace(
+        found, left=[*found.left, *(c for c in sorted(search.fresh)[_ANSWERED:] if c not in answered)]
+    )
+
+
+def _first_rows(index: PhotoIndex, search: Search) -> PhotoRows:
+    """The rows of as many of the fresh contents, the first by name, as are answered for at a time. Who will be is noted."""
+    whole, names = index.made(WholeIndex), sorted(search.fresh)
+    if search.after is None:
+        whole.await_(names)
+    return whole.rows(index, names[:_ANSWERED] if search.after is None else names)
 
 
 def _of_these(others: PhotoRows, index: PhotoIndex, search: Search) -> PhotoRows:

@@ -29,6 +29,7 @@ from dedupd.adapters.vision.candidates.hash_join import (
     hash_distances,
 )
 from dedupd.adapters.vision.candidates.nearest import ONE_MOMENT, Crowd, Nearest
+from dedupd.adapters.vision.candidates.together import Together
 from dedupd.adapters.vision.child import return_free_memory
 from dedupd.adapters.vision.hashes import RADIUS
 from dedupd.core.bars import ONE_MOMENT_SECONDS
@@ -95,6 +96,9 @@ class WholeIndex:
         self._made_tables: dict[bool, tuple[HashTables, int]] = {}
         """Tables of all rows, and of those without a clock; and of how many rows they were made."""
         self._found_before = FoundBefore(len(self.ids), None)
+        self.together = Together(len(self.ids))
+        self.awaited = np.empty(0, np.intp)
+        """Places of the photos that are asked about, now and by the answers that follow."""
         del packed
         if len(self) >= _MANY_ROWS:
             return_free_memory()
@@ -142,7 +146,8 @@ class WholeIndex:
         at = np.searchsorted(self._times, clocks[by_clock], side="right")
         self._by_clock = np.insert(self._by_clock, at, before + by_clock)
         self._times = np.insert(self._times, at, clocks[by_clock])
-        self._found_before = FoundBefore(len(self), None)
+        self._found_before, self.together = FoundBefore(len(self), None), Together(len(self))
+        self.awaited = np.empty(0, np.intp)
         return True
 
     def __len__(self) -> int:
@@ -166,26 +171,33 @@ class WholeIndex:
     def found_before(self, bar: float | None) -> FoundBefore:
         """What searches by this bar found since this was made."""
         if self._found_before.bar != bar:
-            self._found_before = FoundBefore(len(self), bar)
+            self._found_before, self.together = FoundBefore(len(self), bar), Together(len(self))
         return self._found_before
 
     def rows(self, index: PhotoIndex, contents: Sequence[str]) -> PhotoRows:
         """The rows of `contents` in the order of their names, with vectors; missing ones are left out."""
-        asked = np.unique(packed_ids(contents))
-        if len(self) >= _MANY_ROWS and len(asked) >= FEW:
+        if len(self) >= _MANY_ROWS and len(contents) >= FEW:
             return_free_memory()  # what the last search left scattered
-        at = np.minimum(np.searchsorted(self._names, asked), len(self) - 1)
-        places = (
-            self._by_name[at[self._names[at] == asked]].astype(np.intp) if len(self) else np.empty(0, np.intp)
-        )
+        places = self._held(contents)
         return PhotoRows(
             contents=[name.decode() for name in self.contents(places)], phashes=self.phashes[places],
-            vectors=self._vectors(index, places), captured=self.captured[places], ids=self.ids[places],
+            vectors=self.vectors(index, places) if index.dimensions else None, captured=self.captured[places], ids=self.ids[places],
         )  # fmt: skip
 
-    def _vectors(self, index: PhotoIndex, places: Places) -> NDArray[np.float32] | None:
-        if not index.dimensions:
-            return None
+    def await_(self, contents: Sequence[str]) -> None:
+        """These are asked about, now and by the answers that follow."""
+        self.awaited = self._held(contents)
+
+    def _held(self, contents: Sequence[str]) -> Places:
+        """The places of these contents in the order of their names, of those that have a row."""
+        if not len(self):
+            return np.empty(0, np.intp)
+        asked = np.unique(packed_ids(contents))
+        at = np.minimum(np.searchsorted(self._names, asked), len(self) - 1)
+        return self._by_name[at[self._names[at] == asked]].astype(np.intp)
+
+    def vectors(self, index: PhotoIndex, places: Places) -> NDArray[np.float32]:
+        """(P, D) the vectors of the rows at these places."""
         found = np.empty((len(places), index.dimensions), np.float32)
         for start in range(0, len(places), _VECTORS):
             by_place = start + np.argsort(places[start : start + _VECTORS])
@@ -256,12 +268,16 @@ class WholeIndex:
                 block = slice(o, min(o + _TILE[1], count))
                 columns = heads.where(block if chosen is None else chosen[block]).columns().T
                 for f in range(0, len(places), _TILE[0]):
-                    some, bars = places[f : f + _TILE[0]], least
+                    some, of_some, bars = places[f : f + _TILE[0]], mine[f : f + _TILE[0]], least
                     if nearest is not None:
-                        some = some[: np.searchsorted(some, nearest.covered)]
+                        # Of those in a crowd nothing more is looked for.
+                        alone = (some < nearest.covered) & (nearest.least[some] < np.inf)
+                        some, of_some = some[alone], of_some[alone]
                         bars = np.maximum(nearest.least[some], least)[:, None]
+                    if not len(some):
+                        continue
                     tile = slice(len(some)), slice(columns.shape[1])
-                    np.matmul(mine[f : f + len(some)], columns, out=products[tile])
+                    np.matmul(of_some, columns, out=products[tile])
                     np.greater_equal(products[tile], bars, out=over[tile])
                     if nearest is not None and crowd is not None:
                         many = nearest.meet(some, np.count_nonzero(over[tile], axis=1), count, crowd)

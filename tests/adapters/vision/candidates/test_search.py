@@ -21,6 +21,7 @@ from dedupd.adapters.index.photo_rows import PhotoRow
 from dedupd.adapters.stores.backfill_records import NEAR
 from dedupd.adapters.vision.candidates import (
     across_library,
+    coarse,
     cosines,
     found_before,
     inside_margins,
@@ -406,6 +407,7 @@ def test_what_is_cut_of_a_large_family_is_named_and_can_be_asked_for(
     seed=st.integers(0, 10_000), most=st.integers(1, 12), by_bound=st.sampled_from([2, 9, 100]),
     held=st.sampled_from([8, 60, 10_000]), month=st.booleans(), at_once=st.sampled_from([9, 40, 90]),
     told_before=st.sampled_from([0, 45]), crowded=st.sampled_from([3, 1000]), dense=st.sampled_from([1, 4, 90]),
+    guessed_by=st.sampled_from([7, 1024]),
 )  # fmt: skip
 def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left_is_told(
     tmp_path_factory: pytest.TempPathFactory,
@@ -419,6 +421,7 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
     told_before: int,
     crowded: int,
     dense: int,
+    guessed_by: int,
 ) -> None:
     index, phashes, clocks = clocked_index(tmp_path_factory, 30)
     names = [content(number) for number in range(90)]
@@ -450,6 +453,7 @@ def test_of_too_many_look_alikes_the_nearest_are_taken_and_of_whom_more_are_left
         limit(patch, "_FIRST_OF_ALL", 5)
         limit(patch, "_WORTH_KEEPING", 2)
         limit(patch, "_CROWDED", crowded)
+        limit(patch, "_SAMPLE", guessed_by)
         if told_before:
             patch.setitem(index.__dict__, "near_pairs", by_a_backfill(names, alike, left[:told_before]))
         index.made(WholeIndex).found_before(None)
@@ -645,6 +649,86 @@ def test_the_small_pictures_of_look_alikes_are_compared_at_once_and_each_pair_on
     search_of_all = search.Search(fresh=names, among=None, bar=BAR)
     assert not search.propose(index, empty(index.path.parent), never_alike, search_of_all).pairs
     assert asked == [190]
+
+
+def crowd(folder: Path, count: int) -> tuple[PhotoIndex, list[str]]:
+    """Photos of which each resembles every other."""
+    index = PhotoIndex(folder / str(count), "m", "1", lambda: DIMENSIONS)
+    vectors = np.ones((count, DIMENSIONS)) + np.random.default_rng(0).normal(0, 0.2, (count, DIMENSIONS))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return index, store(index, vectors, far_hashes(count))
+
+
+def whole_or_cut(contents: Sequence[str]) -> GreyPictures:
+    """Seven scenes, or the middle of one of them."""
+    pixels = list[NDArray[Any]]()
+    for number in (int(each, 16) for each in contents):
+        scene = np.random.default_rng(number // 2 % 7).integers(0, 256, (8, 8), np.uint8)
+        cut = scene[1:6, 1:6].repeat(32, axis=0).repeat(32, axis=1)[::5, ::5]
+        pixels.append(cut if number % 2 else scene.repeat(4, axis=0).repeat(4, axis=1))
+    return GreyPictures(pixels=np.stack(pixels), shapes=np.ones(len(pixels), np.float32))
+
+
+def told_one_answer_after_another(
+    index: PhotoIndex, names: Sequence[str], smalls: Any
+) -> set[tuple[str, str]]:
+    told, left = set[tuple[str, str]](), list(names)
+    while left:
+        answer = search.propose(
+            index, empty(index.path.parent), smalls, search.Search(fresh=left, among=None, bar=BAR)
+        )
+        assert len(answer.left) < len(left)
+        told |= {(pair.a, pair.b) for pair in answer.pairs}
+        left = answer.left
+    return told
+
+
+def test_small_pictures_that_are_compared_from_either_side_in_its_turn_tell_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, names = crowd(tmp_path, 60)
+    for name, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 0), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, name, value)
+    told: list[set[tuple[str, str]]] = []
+    for products in (0, 1 << 30):
+        monkeypatch.setattr(across_library, "PRODUCTS", products)
+        index.made(WholeIndex).found_before(None)
+        told.append(told_one_answer_after_another(index, names, whole_or_cut))
+    assert told[0] and told[1] >= told[0]
+    assert len(told[1] - told[0]) <= 1  # of two that are equally near
+    assert len(told[0]) < 60 * 6
+
+
+def test_the_work_for_a_photo_does_not_grow_with_its_family(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each small picture the windows are cut out as often in a large family as in a small one, and each product of two vectors
+    is computed once."""
+    for name, value in (("LOOKED_AT", 12), ("_AT_THE_EDGE", 0), ("BY_BOUND", 1), ("_CROWDED", 6)):
+        limit(monkeypatch, name, value)
+    cut_out, products = list[int](), list[int]()
+    usual, usual_products = coarse._folded_windows_of, across_library._add_products
+
+    def folded_windows_of(pictures: NDArray[np.float32], shape: int) -> NDArray[np.float32]:
+        cut_out.append(len(pictures))
+        return usual(pictures, shape)
+
+    def add_products(whole: Any, mine: Any, vectors: Any, found: Any, others: Any, *more: Any) -> None:
+        products.append(len(mine) * len(others))
+        usual_products(whole, mine, vectors, found, others, *more)
+
+    monkeypatch.setattr(coarse, "_folded_windows_of", folded_windows_of)
+    monkeypatch.setattr(across_library, "_add_products", add_products)
+    each: list[float] = []
+    for count in (48, 96):
+        index, names = crowd(tmp_path, count)
+        cut_out.clear()
+        products.clear()
+        told_one_answer_after_another(index, names, never_alike)
+        each.append(sum(cut_out) / count)
+        assert sum(products) <= count * (count + 6) / 2
+    assert 0 < each[1] <= 6
+    assert each[1] <= 1.1 * each[0]
 
 
 def of_one_outline(contents: Sequence[str]) -> GreyPictures:

@@ -1,0 +1,92 @@
+"""The nearest of photos in crowds that are asked about one after another, chosen for all of them at once: so it is known of each
+whose nearest it is, and the small pictures of a pair are compared from either side when that photo is answered for.
+
+The windows of a small picture, which take as long as ten pairs, are then cut out once for each photo, however large its family is.
+Owns who is to be answered for and what was chosen for them. A photo that was answered for shares no pair with others any more:
+what was lost on the way is compared from both sides when it is asked about again. Worker process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dedupd.adapters.vision.candidates.nearest import Nearest
+
+MOST = 1 << 15
+"""Photos of which the nearest are held: some 80 MB."""
+PRODUCTS = 1 << 30
+"""Products of these with all rows at a time: some ten seconds."""
+
+Places = NDArray[np.intp]
+
+
+class Together:
+    """Places are those in a table of so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        self._number = np.full(rows, -1, np.int32)
+        self._answered = np.zeros(rows, bool)
+        self._places = np.empty(0, np.intp)
+        self._least, self._last = np.empty(0, np.float32), np.empty(0, np.float32)
+        """A pair that is less near was left out; and is not among those that are looked at."""
+        self._near, self._others = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint32)
+
+    def held(self, places: Places) -> NDArray[np.bool_]:
+        """Of which of them the nearest were chosen."""
+        return self._number[places] >= 0
+
+    def shared(self, one: Places, other: Places) -> NDArray[np.bool_]:
+        """Which pairs need be compared from the side of `one` alone, that is answered for the first time: the other side is seen
+        to when the other one is."""
+        return self.held(one) & ~self._answered[one] & self.held(other)
+
+    def choose(self, places: Places, found: Iterable[Nearest], most: int, looked_at: int) -> None:
+        """Once: these are the nearest of the photos at these places, in order: so many, of which the first are looked at."""
+        self._places = places
+        self._number[places] = np.arange(len(places))
+        self._least = np.empty(len(places), np.float32)
+        self._last = np.full(len(places), -np.inf, np.float32)
+        self._near = np.full((len(places), most), -np.inf, np.float32)
+        self._others = np.zeros((len(places), most), np.uint32)
+        start = 0
+        for nearest in found:
+            mine = slice(start, start + len(nearest.least))
+            self._least[mine] = nearest.least
+            self._fill(mine, nearest)
+            if most > looked_at:
+                self._last[mine] = np.partition(self._near[mine], most - looked_at, axis=1)[
+                    :, most - looked_at
+                ]
+            self._number[places[mine][nearest.covered :]] = -1  # there was no room for these
+            start = mine.stop
+
+    def _fill(self, mine: slice, nearest: Nearest) -> None:
+        near, others, filled = self._near[mine], self._others[mine], np.zeros(len(nearest.least), np.intp)
+        for photos, *found in nearest.with_nearness():
+            rank = filled[photos] + np.arange(len(photos)) - np.searchsorted(photos, photos)
+            near[photos, rank], others[photos, rank] = found
+            filled += np.bincount(photos, minlength=len(filled))
+
+    def put(self, places: Places, wanted: NDArray[np.bool_], nearest: Nearest) -> None:
+        """Add to `nearest` what was chosen for these, of rows that are wanted."""
+        numbers = self._number[places]
+        nearest.least[:] = self._least[numbers]
+        near, others = self._near[numbers], self._others[numbers]
+        one, rank = np.nonzero((near > -np.inf) & wanted[others])
+        nearest.add(one, near[one, rank], others[one, rank])
+
+    def whose(self, places: Places, error: float) -> tuple[Places, Places]:
+        """Pairs of the photos at these places, by their number there, and of the photos that look at them."""
+        numbers = np.full(len(self._number), -1, np.int32)
+        numbers[places] = np.arange(len(places))
+        looked_at = (self._near > -np.inf) & (self._near >= self._last[:, None] - error)
+        one, rank = np.nonzero(looked_at & (numbers[self._others] >= 0))
+        return numbers[self._others[one, rank]].astype(np.intp), self._places[one]
+
+    def answer(self, places: Places) -> bool:
+        """These are answered for. Whether all are, and nothing need be held of them."""
+        self._answered[places] = True
+        return bool(self._answered[self._places].all())
