@@ -257,7 +257,7 @@ class _FewOfEach:
         answer: that one compares the other side."""
         whole, together = self._whole, self._whole.together
         mine = self._answered()
-        first = np.flatnonzero(together.shared(mine, mine))
+        first = np.flatnonzero(together.held(mine))  # also when there was no room for an earlier answer
         one, other = together.whose(mine[first], 2 * ROUNDING)
         pairs = (first[one] * len(whole) + other)[~held(np.sort(mine), other)]
         looked_at = [fresh * len(whole) + other for fresh, other, *_ in self._nearest.parts()]
@@ -266,8 +266,7 @@ class _FewOfEach:
         pairs = pairs[self._passing(may_hold, mine[one], other)]
         for found in _exact(self._index, whole, self._rows, pairs, self._bar, _of_any):
             yield _as_pairs(whole, self._rows, found)
-        if together.answer(mine):
-            whole.together = Together(len(whole))
+        together.answer(mine)
 
 
 def _measured(

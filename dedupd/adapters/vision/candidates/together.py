@@ -2,8 +2,9 @@
 whose nearest it is, and the small pictures of a pair are compared from either side when that photo is answered for.
 
 The windows of a small picture, which take as long as ten pairs, are then cut out once for each photo, however large its family is.
-Owns who is to be answered for and what was chosen for them. A photo that was answered for shares no pair with others any more:
-what was lost on the way is compared from both sides when it is asked about again. Worker process only.
+Owns who is to be answered for and what was chosen for them. A photo that was answered for shares no pair of its own with others
+any more: when there was no room for its answer, it is asked about again, and its pairs are compared from both sides. Worker
+process only.
 """
 
 from __future__ import annotations
@@ -86,7 +87,6 @@ class Together:
         one, rank = np.nonzero(looked_at & (numbers[self._others] >= 0))
         return numbers[self._others[one, rank]].astype(np.intp), self._places[one]
 
-    def answer(self, places: Places) -> bool:
-        """These are answered for. Whether all are, and nothing need be held of them."""
+    def answer(self, places: Places) -> None:
+        """These are answered for, if there is room for all that is found of them."""
         self._answered[places] = True
-        return bool(self._answered[self._places].all())

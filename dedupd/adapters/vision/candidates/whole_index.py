@@ -187,6 +187,8 @@ class WholeIndex:
     def await_(self, contents: Sequence[str]) -> None:
         """These are asked about, now and by the answers that follow."""
         self.awaited = self._held(contents)
+        if not len(self.awaited):
+            self.together = Together(len(self))
 
     def _held(self, contents: Sequence[str]) -> Places:
         """The places of these contents in the order of their names, of those that have a row."""

@@ -699,6 +699,22 @@ def test_small_pictures_that_are_compared_from_either_side_in_its_turn_tell_the_
     assert len(told[0]) < 60 * 6
 
 
+@pytest.mark.parametrize("laid", [5, 20])
+def test_an_answer_without_room_for_all_its_photos_loses_no_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, laid: int
+) -> None:
+    """The photos that it leaves are asked about again: also of pairs that others look at, their side is compared again."""
+    index, names = crowd(tmp_path, 60)
+    for name, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 2), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, name, value)
+    index.made(WholeIndex).found_before(None)
+    whole = told_one_answer_after_another(index, names, whole_or_cut)
+    assert not index.made(WholeIndex).together.held(np.arange(60)).any()  # nothing is kept of them
+    limit(monkeypatch, "_LAID", laid)
+    index.made(WholeIndex).found_before(None)
+    assert told_one_answer_after_another(index, names, whole_or_cut) == whole
+
+
 def test_the_work_for_a_photo_does_not_grow_with_its_family(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
