@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from functools import cache
 
 import msgspec
 
@@ -423,16 +424,24 @@ def frame(message: Message) -> bytes:
 
 
 def answer_frame(message: Message) -> bytes:
-    """The same. An item's answer that cannot be packed is replaced by one that says so: else it would end the worker each
-    time that the item is asked about, and what lies beside it."""
-    try:
+    """The same. An item's answer that cannot be packed, or that the other end would refuse, is replaced by one that says so:
+    else it would end the worker, or the daemon's pass, each time that the item is asked about."""
+    if type(message).without is Message.without:
         return frame(message)
+    try:
+        framed = frame(message)
+        _decoder_of(type(message)).decode(memoryview(framed)[_LENGTH.size :])
+        return framed
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        print(f"an answer that cannot be sent: {error!r}", file=sys.stderr, flush=True)
         instead = message.without(f"could not be told ({error})"[:200])
-        if instead is None:
-            raise
-        print(f"an answer that cannot be packed: {error!r}", file=sys.stderr, flush=True)
+        assert instead is not None
         return frame(instead)
+
+
+@cache
+def _decoder_of(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
+    return msgspec.msgpack.Decoder(kind)
 
 
 class Unframer:

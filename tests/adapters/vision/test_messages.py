@@ -66,6 +66,7 @@ def test_replies_arrive_as_sent(message: messages.Message) -> None:
 
 
 NUMBER: Any = np.float32(0.5)
+NOTHING: Any = None
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,10 @@ NUMBER: Any = np.float32(0.5)
             messages.Proven(key=3, measures=Measures(extra={"t0": NUMBER}), error=""),
             messages.Proven(key=3, measures=None, error=""),
         ),
+        (
+            messages.Proven(key=3, measures=Measures(extra={"t0": NOTHING}), error=""),
+            messages.Proven(key=3, measures=None, error=""),
+        ),
         (messages.Proven(key=3, measures=None, error="\udcff"), messages.Proven(key=3, measures=None, error="")),
         (messages.Copied(key=4, cosines=[NUMBER]), messages.Copied(key=4, cosines=[])),
         (
@@ -87,11 +92,11 @@ NUMBER: Any = np.float32(0.5)
         ),
     ],
 )
-def test_an_answer_that_cannot_be_packed_becomes_one_that_says_so(
+def test_an_answer_that_cannot_be_sent_becomes_one_that_says_so(
     answer: messages.Message, instead: messages.Message
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
-        messages.frame(answer)
+        messages.replies.decode(messages.frame(answer)[4:])
     sent = messages.replies.decode(messages.answer_frame(answer)[4:])
     if isinstance(sent, messages.Proven):
         assert sent.error.startswith("could not be told")
@@ -111,6 +116,15 @@ def test_what_a_reading_process_cannot_tell_is_told_of_the_file_alone() -> None:
     assert isinstance(sent, FileRead)
     assert sent.unreadable is not None
     assert (sent.content, sent.traits, sent.prepared) == ("c", None, b"")
+
+
+def test_an_answer_that_can_be_sent_is_sent_as_it_is() -> None:
+    for answer in (
+        messages.FileIngested(key=1, traits=TRAITS, unreadable=None, decoded=True),
+        messages.Proven(key=3, measures=Measures(mean=float("nan"), extra={"t0": 0.1}), error=""),
+        messages.Cosines(cosines=[None]),
+    ):
+        assert messages.answer_frame(answer) == messages.frame(answer)
 
 
 def test_an_answer_that_is_no_items_is_not_made_up() -> None:
