@@ -73,7 +73,9 @@ NOTHING: Any = None
     ("answer", "instead"),
     [
         (
-            messages.FileIngested(key=1, traits=replace(TRAITS, sharpness=NUMBER), unreadable=None, decoded=True),
+            messages.FileIngested(
+                key=1, traits=replace(TRAITS, sharpness=NUMBER), unreadable=None, decoded=True
+            ),
             messages.FileIngested(key=1, traits=None, unreadable=Unreadable(reason=""), decoded=True),
         ),
         (
@@ -84,7 +86,10 @@ NOTHING: Any = None
             messages.Proven(key=3, measures=Measures(extra={"t0": NOTHING}), error=""),
             messages.Proven(key=3, measures=None, error=""),
         ),
-        (messages.Proven(key=3, measures=None, error="\udcff"), messages.Proven(key=3, measures=None, error="")),
+        (
+            messages.Proven(key=3, measures=None, error="\udcff"),
+            messages.Proven(key=3, measures=None, error=""),
+        ),
         (messages.Copied(key=4, cosines=[NUMBER]), messages.Copied(key=4, cosines=[])),
         (
             messages.Described(key=5, said=Description(caption="\udcff")),

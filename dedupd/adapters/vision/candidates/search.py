@@ -73,8 +73,8 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
     found = gathered.found()
     answered = {*rows.contents, *found.left}
     left = [*found.left, *(c for c in sorted(search.fresh)[_ANSWERED:] if c not in answered)]
-    if others is None and search.after is None and not left:
-        index.made(WholeIndex).await_(())
+    if others is None and search.after is None:
+        index.made(WholeIndex).told(rows.contents[: len(rows.contents) - len(found.left)])
     return replace(found, left=left)
 
 

@@ -29,7 +29,7 @@ class Together:
 
     def __init__(self, rows: int) -> None:
         self._number = np.full(rows, -1, np.int32)
-        self._answered = np.zeros(rows, bool)
+        self._answered, self._told = np.zeros(rows, bool), np.zeros(rows, bool)
         self._places = np.empty(0, np.intp)
         self._least, self._last = np.empty(0, np.float32), np.empty(0, np.float32)
         """A pair that is less near was left out; and is not among those that are looked at."""
@@ -72,9 +72,9 @@ class Together:
             filled += np.bincount(photos, minlength=len(filled))
 
     def put(self, places: Places, wanted: NDArray[np.bool_], nearest: Nearest) -> None:
-        """Add to `nearest` what was chosen for these, of rows that are wanted."""
+        """Add to `nearest` what was chosen for these, the first of its photos, of rows that are wanted."""
         numbers = self._number[places]
-        nearest.least[:] = self._least[numbers]
+        nearest.least[: len(places)] = self._least[numbers]
         near, others = self._near[numbers], self._others[numbers]
         one, rank = np.nonzero((near > -np.inf) & wanted[others])
         nearest.add(one, near[one, rank], others[one, rank])
@@ -90,3 +90,12 @@ class Together:
     def answer(self, places: Places) -> None:
         """These are answered for, if there is room for all that is found of them."""
         self._answered[places] = True
+
+    def owes(self, places: Places) -> bool:
+        """Whether the nearest of any of these were chosen, and not all is told of it."""
+        return bool((self.held(places) & ~self._told[places]).any())
+
+    def tell(self, places: Places) -> bool:
+        """For these there was room. Whether there was for all, and nothing need be held of them."""
+        self._told[places] = True
+        return bool(self._told[self._places].all())

@@ -187,7 +187,10 @@ class WholeIndex:
     def await_(self, contents: Sequence[str]) -> None:
         """These are asked about, now and by the answers that follow."""
         self.awaited = self._held(contents)
-        if not len(self.awaited):
+
+    def told(self, contents: Sequence[str]) -> None:
+        """All that is to be told of these was."""
+        if self.together.tell(self._held(contents)):
             self.together = Together(len(self))
 
     def _held(self, contents: Sequence[str]) -> Places:
