@@ -175,6 +175,20 @@ def test_a_pair_that_crashes_the_worker_costs_one_pair(tmp_path: Path, vision: V
     assert proven.measures is not None
 
 
+def test_pairs_of_which_no_small_pictures_are_kept_are_measured_by_one_worker(tmp_path: Path) -> None:
+    told: list[str] = []
+    vision = make(tmp_path, log=told.append)
+    photos = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(3)]
+    pairs = [pair(one, other) for one in photos for other in photos if one != other]
+    first, *others = vision.prove(pairs)
+    began = vision.pid
+    again = list(vision.prove(pairs))
+    assert vision.pid == began
+    vision.rest()
+    assert all(proof.measures for proof in (first, *others, *again))
+    assert told == []
+
+
 @pytest.mark.usefixtures("poisoned")
 def test_an_answer_that_cannot_be_packed_is_told_of_its_file_and_its_pair_alone(tmp_path: Path) -> None:
     told: list[str] = []
