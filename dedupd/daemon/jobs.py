@@ -216,12 +216,13 @@ class Jobs:
     def _compare_deferred(self, library: Library) -> None:
         if self.rests:
             return
-        stop = self.safe_points()
+        stop, waited = self.safe_points(), library.grouper.waits()
         done = library.grouper.compare_deferred(stop, FAMILY_SECONDS)
         if worked_off := library.grouper.worked_off():
             library.summaries.rewrite(worked_off)
             self._soon(self._send_status)
-        if done and library.grouper.waits():
+        # Of a photo that could not be compared with all, something may have been found too.
+        if (done or not waited) and library.grouper.waits():
             self._soon(self.recluster)  # which asks for more
         elif stop() or (done and library.grouper.left()):
             self._soon(self.compare_deferred)

@@ -12,6 +12,8 @@ import pytest
 
 from dedupd.daemon.engine import Urgency
 from dedupd.library import Library
+from dedupd.pipeline.recluster import Grouper
+from dedupd.pipeline.slices import Stop, never
 from dedupd.protocol.views import StatusView
 from tests.support.living_daemon import TwinEyedDaemon, living_daemon
 
@@ -85,3 +87,22 @@ async def test_a_month_that_idle_hours_found_something_in_is_waited_for(
         async with in_idle_hours(daemon):
             now = await told(daemon)
             assert (now.months_waiting, now.busy, now.works_off_look_alikes) == (1, busy, False)
+
+
+async def test_what_idle_hours_found_is_grouped_also_where_no_photo_came_to_its_end(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of its look-alikes could not be read: it is tried again hours later, and what was found waits for nothing."""
+
+    def found(grouper: Grouper, stop: Stop = never, seconds: float = 0.0) -> bool:
+        with grouper._ledger.transaction():
+            for root in grouper._roots.all:
+                grouper._ledger.months.mark_changed(root.id, "2024-06", 1.0)
+        return False
+
+    async with living_daemon(pictures) as daemon:
+        monkeypatch.setattr(Grouper, "compare_deferred", found)
+        daemon.jobs.compare_deferred()
+        await daemon.calm()
+        now = await told(daemon)
+        assert (now.months_waiting, now.busy) == (0, False)
