@@ -94,13 +94,15 @@ async def test_what_idle_hours_found_is_grouped_also_where_no_photo_came_to_its_
 ) -> None:
     """One of its look-alikes could not be read: it is tried again hours later, and what was found waits for nothing."""
 
-    def found(grouper: Grouper, stop: Stop = never, seconds: float = 0.0) -> bool:
-        with grouper._ledger.transaction():
-            for root in grouper._roots.all:
-                grouper._ledger.months.mark_changed(root.id, "2024-06", 1.0)
-        return False
-
     async with living_daemon(pictures) as daemon:
+        library = await asyncio.wrap_future(daemon.engine.submit("library", lambda library: library))
+
+        def found(grouper: Grouper, stop: Stop = never, seconds: float = 0.0) -> bool:
+            with library.ledger.transaction():
+                for root in library.roots.all:
+                    library.ledger.months.mark_changed(root.id, "2024-06", 1.0)
+            return False
+
         monkeypatch.setattr(Grouper, "compare_deferred", found)
         daemon.jobs.compare_deferred()
         await daemon.calm()
