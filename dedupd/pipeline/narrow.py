@@ -5,12 +5,12 @@ Must never change a group, a pair or a month: what is left out here stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.narrowing import Narrowing
-from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
+from dedupd.core.records import FileRow, GroupRow, MemberRow, ProposedRow, RootRow
 from dedupd.pipeline.move_orders import Companions
 from dedupd.ports import Disk
 
@@ -39,6 +39,22 @@ class Narrowed:
         )
         narrowed = (replace(g, members=self._members(root, g, files)) for g in groups)
         return [g for g in narrowed if g.members]
+
+    def proposed(self, root: RootRow, groups: Sequence[ProposedRow]) -> list[ProposedRow]:
+        """The same of what would move unattended."""
+        if self._narrowing.everything:
+            return list(groups)
+        files = self._ledger.files.by_ids(id for g in groups for id in (g.keeper, *g.files))
+        narrowed = (g._replace(files=tuple(self._those(root, g, files))) for g in groups)
+        return [g for g in narrowed if g.files]
+
+    def _those(self, root: RootRow, group: ProposedRow, files: Mapping[int, FileRow]) -> Iterator[int]:
+        keeper = files.get(group.keeper)
+        if keeper is None or not self.looks_at(keeper, root.path):
+            return
+        for id in group.files:
+            if id in files and self._counts(root, keeper, files[id]):
+                yield id
 
     def _members(self, root: RootRow, group: GroupRow, files: Mapping[int, FileRow]) -> tuple[MemberRow, ...]:
         keeper = files.get(group.keeper)
