@@ -77,7 +77,7 @@ def test_a_shot_of_the_same_moment_filed_elsewhere_is_compared(
     shelf.add("2010/01/IMG_1.jpg", "garden", "1", captured=100.0, camera="one")
     shelf.add("2010/02/IMG_2.jpg", "garden", "2", captured=101.5, camera="one")
     shelf.look()
-    assert [request.burst for request in aligned] == [True]
+    assert [request.may.burst for request in aligned] == [True]
 
 
 @pytest.mark.parametrize(("second", "camera"), [(103.0, "one"), (101.0, "two"), (101.0, "")])
@@ -87,7 +87,7 @@ def test_only_shots_of_one_moment_are_measured_for_a_burst(
     shelf.add("2010/01/IMG_1.jpg", "garden", "1", captured=100.0, camera="one")
     shelf.add("2010/01/IMG_2.jpg", "garden", "2", captured=second, camera=camera)
     shelf.look()
-    assert [request.burst for request in aligned] == [False]
+    assert [request.may.burst for request in aligned] == [False]
 
 
 def test_photos_that_come_into_one_month_later_are_compared_then(
