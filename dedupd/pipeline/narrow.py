@@ -49,16 +49,14 @@ class Narrowed:
         return [g for g in narrowed if g.files]
 
     def _those(self, root: RootRow, group: ProposedRow, files: Mapping[int, FileRow]) -> Iterator[int]:
-        keeper = files.get(group.keeper)
-        if keeper is None or not self.looks_at(keeper, root.path):
-            return
+        keeper = self._keeper(root, group.keeper, files)
         for id in group.files:
-            if id in files and self._counts(root, keeper, files[id]):
+            if keeper is not None and id in files and self._counts(root, keeper, files[id]):
                 yield id
 
     def _members(self, root: RootRow, group: GroupRow, files: Mapping[int, FileRow]) -> tuple[MemberRow, ...]:
-        keeper = files.get(group.keeper)
-        if keeper is None or not self.looks_at(keeper, root.path):
+        keeper = self._keeper(root, group.keeper, files)
+        if keeper is None:
             return ()
         moved = any(m.role == "moved" for m in group.members)
         moves = self._ledger.journal.moves(group=group.id, held=True) if moved else []
@@ -69,6 +67,11 @@ class Narrowed:
             if (file := files.get(member.file)) is not None
             and self._counts(root, keeper, replace(file, path=before.get(file.id, file.path)))
         )
+
+    def _keeper(self, root: RootRow, id: int, files: Mapping[int, FileRow]) -> FileRow | None:
+        """The keeper of a group, if it may be opened."""
+        keeper = files.get(id)
+        return keeper if keeper is not None and self.looks_at(keeper, root.path) else None
 
     def _counts(self, root: RootRow, keeper: FileRow, file: FileRow) -> bool:
         return (

@@ -100,7 +100,9 @@ class FromProofs:
             if content not in self._lacking or content in self._made:
                 continue
             try:
-                picture = None if pair.burst else self._gallery.glance(os.fsdecode(path), content)
+                picture = (
+                    None if pair.may.on_files_at_once else self._gallery.glance(os.fsdecode(path), content)
+                )
                 picture = picture or self._gallery.picture(os.fsdecode(path), content, LOOK)
             except Refused:
                 continue
