@@ -7,6 +7,8 @@ Paths are sent as bytes (os.fsencode). One request is in progress at a time; Don
 from __future__ import annotations
 
 import struct
+import sys
+from functools import cache
 
 import msgspec
 
@@ -21,6 +23,10 @@ _LENGTH = struct.Struct(">I")
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages; the class name tells them apart."""
+
+    def without(self, why: str) -> Message | None:
+        """The answer for the same item when this one cannot be sent; None: it is no item's answer."""
+        return None
 
 
 class RemoteServices(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -268,6 +274,11 @@ class FileIngested(Message, frozen=True):
     unreadable: Unreadable | None
     decoded: bool
 
+    def without(self, why: str) -> Message:
+        """What was seen of the file is not told."""
+        unreadable = Unreadable(reason=why)
+        return FileIngested(key=self.key, traits=None, unreadable=unreadable, decoded=self.decoded)
+
 
 class Candidates(Message, frozen=True):
     """A part of the answer to Propose."""
@@ -290,6 +301,10 @@ class Copied(Message, frozen=True):
     key: int
     cosines: list[float]
 
+    def without(self, why: str) -> Message:
+        """As of a file without copies."""
+        return Copied(key=self.key, cosines=[])
+
 
 class Cosines(Message, frozen=True):
     """A part of the answer to MeasureCosines, in order."""
@@ -303,6 +318,10 @@ class Proven(Message, frozen=True):
     key: int
     measures: Measures | None
     error: str
+
+    def without(self, why: str) -> Message:
+        """As of a pair that could not be measured."""
+        return Proven(key=self.key, measures=None, error=why)
 
 
 class Contents(Message, frozen=True):
@@ -323,6 +342,10 @@ class Described(Message, frozen=True):
 
     key: int
     said: Description
+
+    def without(self, why: str) -> Message:
+        """As of a file that says nothing."""
+        return Described(key=self.key, said=Description())
 
 
 class Gathered(Message, frozen=True):
@@ -398,6 +421,27 @@ def frame(message: Message) -> bytes:
     if len(body) > MAX_FRAME:
         raise ValueError(f"a message of {len(body)} bytes is over the limit")
     return _LENGTH.pack(len(body)) + body
+
+
+def answer_frame(message: Message) -> bytes:
+    """The same. An item's answer that cannot be packed, or that the other end would refuse, is replaced by one that says so:
+    else it would end the worker, or the daemon's pass, each time that the item is asked about."""
+    if type(message).without is Message.without:
+        return frame(message)
+    try:
+        framed = frame(message)
+        _decoder_of(type(message)).decode(memoryview(framed)[_LENGTH.size :])
+        return framed
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        print(f"an answer that cannot be sent: {error!r}", file=sys.stderr, flush=True)
+        instead = message.without(f"could not be told ({error})"[:200])
+        assert instead is not None
+        return frame(instead)
+
+
+@cache
+def _decoder_of(kind: type[Message]) -> msgspec.msgpack.Decoder[Message]:
+    return msgspec.msgpack.Decoder(kind)
 
 
 class Unframer:

@@ -23,7 +23,7 @@ from dedupd.adapters.vision.child import limit_itself, return_free_memory, take_
 from dedupd.adapters.vision.decode import BLOCKLESS
 from dedupd.adapters.vision.embedders.base import Shape
 from dedupd.adapters.vision.file_reading import DecodedFile, read_file
-from dedupd.adapters.vision.messages import Message, Unframer, frame
+from dedupd.adapters.vision.messages import Message, Unframer, answer_frame
 from dedupd.adapters.vision.reader_messages import (
     FileRead,
     Granted,
@@ -70,7 +70,7 @@ class _Worker:
         return from_worker.decode(body)
 
     def tell(self, message: Message) -> None:
-        left = memoryview(frame(message))
+        left = memoryview(answer_frame(message))
         while left:
             left = left[os.write(self._outgoing, left) :]
 

@@ -73,6 +73,13 @@ class FileRead(Message, frozen=True):
     small: bytes
     look: bytes
 
+    def without(self, why: str) -> Message:
+        """As of a file that could not be decoded."""
+        return FileRead(
+            content=self.content, unreadable=Unreadable(reason=why, content=self.content), traits=None, phashes=b"", within=b"",
+            prepared=b"", small=b"", look=b"",
+        )  # fmt: skip
+
 
 ToReader = PrepareToRead | ReadFile | Granted
 FromReader = StillReading | Holds | NeedRoom | LeaveRoom | FileRead

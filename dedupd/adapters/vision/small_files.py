@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,13 +101,15 @@ class FromProofs:
             if content not in self._lacking or content in self._made:
                 continue
             try:
-                picture = (
-                    None if pair.may.on_files_at_once else self._gallery.glance(os.fsdecode(path), content)
-                )
+                decoded = pair.may.on_files_at_once
+                picture = None if decoded else self._gallery.glance(os.fsdecode(path), content)
                 picture = picture or self._gallery.picture(os.fsdecode(path), content, LOOK)
+                self._made[content] = picture.width / picture.height, small_picture(picture.rgb)
             except Refused:
                 continue
-            self._made[content] = picture.width / picture.height, small_picture(picture.rgb)
+            except Exception:  # noqa: BLE001
+                # The pair is answered already: nobody would learn which photo ended the process.
+                traceback.print_exc()
 
     def store(self) -> None:
         """Store what was made."""

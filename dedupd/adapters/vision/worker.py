@@ -53,7 +53,7 @@ class Pipe:
 
     def send(self, message: messages.Message) -> None:
         """Write one whole message."""
-        left = memoryview(messages.frame(message))
+        left = memoryview(messages.answer_frame(message))
         with self._lock:
             while left:
                 left = left[os.write(self._descriptor, left) :]

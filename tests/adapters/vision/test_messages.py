@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +18,9 @@ from hypothesis import strategies as st
 import dedupd
 from dedupd.adapters.vision import messages
 from dedupd.adapters.vision.client import VisionWorker
+from dedupd.adapters.vision.reader_messages import FileRead, from_reader
 from dedupd.adapters.vision.worker_process import WorkerProcess
+from dedupd.core.descriptions import Description
 from dedupd.core.photo import FileStat, Measures, Traits, Unreadable
 
 STAT = FileStat(size=1 << 40, mtime_ns=-1, ctime_ns=1 << 62, dev=(1 << 64) - 1, ino=(1 << 64) - 1)
@@ -58,6 +63,78 @@ def test_requests_arrive_as_sent(message: messages.Message) -> None:
 )
 def test_replies_arrive_as_sent(message: messages.Message) -> None:
     assert messages.replies.decode(messages.frame(message)[4:]) == message
+
+
+NUMBER: Any = np.float32(0.5)
+NOTHING: Any = None
+
+
+@pytest.mark.parametrize(
+    ("answer", "instead"),
+    [
+        (
+            messages.FileIngested(
+                key=1, traits=replace(TRAITS, sharpness=NUMBER), unreadable=None, decoded=True
+            ),
+            messages.FileIngested(key=1, traits=None, unreadable=Unreadable(reason=""), decoded=True),
+        ),
+        (
+            messages.Proven(key=3, measures=Measures(extra={"t0": NUMBER}), error=""),
+            messages.Proven(key=3, measures=None, error=""),
+        ),
+        (
+            messages.Proven(key=3, measures=Measures(extra={"t0": NOTHING}), error=""),
+            messages.Proven(key=3, measures=None, error=""),
+        ),
+        (
+            messages.Proven(key=3, measures=None, error="\udcff"),
+            messages.Proven(key=3, measures=None, error=""),
+        ),
+        (messages.Copied(key=4, cosines=[NUMBER]), messages.Copied(key=4, cosines=[])),
+        (
+            messages.Described(key=5, said=Description(caption="\udcff")),
+            messages.Described(key=5, said=Description()),
+        ),
+    ],
+)
+def test_an_answer_that_cannot_be_sent_becomes_one_that_says_so(
+    answer: messages.Message, instead: messages.Message
+) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        messages.replies.decode(messages.frame(answer)[4:])
+    sent = messages.replies.decode(messages.answer_frame(answer)[4:])
+    if isinstance(sent, messages.Proven):
+        assert sent.error.startswith("could not be told")
+        sent = msgspec.structs.replace(sent, error="")
+    if isinstance(sent, messages.FileIngested) and sent.unreadable is not None:
+        assert sent.unreadable.reason.startswith("could not be told")
+        sent = msgspec.structs.replace(sent, unreadable=replace(sent.unreadable, reason=""))
+    assert sent == instead
+
+
+def test_what_a_reading_process_cannot_tell_is_told_of_the_file_alone() -> None:
+    found = FileRead(
+        content="c", unreadable=None, traits=replace(TRAITS, sharpness=NUMBER), phashes=b"p", within=b"",
+        prepared=b"v", small=b"s", look=b"l",
+    )  # fmt: skip
+    sent = from_reader.decode(messages.answer_frame(found)[4:])
+    assert isinstance(sent, FileRead)
+    assert sent.unreadable is not None
+    assert (sent.content, sent.traits, sent.prepared) == ("c", None, b"")
+
+
+def test_an_answer_that_can_be_sent_is_sent_as_it_is() -> None:
+    for answer in (
+        messages.FileIngested(key=1, traits=TRAITS, unreadable=None, decoded=True),
+        messages.Proven(key=3, measures=Measures(mean=float("nan"), extra={"t0": 0.1}), error=""),
+        messages.Cosines(cosines=[None]),
+    ):
+        assert messages.answer_frame(answer) == messages.frame(answer)
+
+
+def test_an_answer_that_is_no_items_is_not_made_up() -> None:
+    with pytest.raises(TypeError):
+        messages.answer_frame(messages.Cosines(cosines=[NUMBER]))
 
 
 @given(st.lists(st.integers(0, 1 << 31), max_size=20), st.data())

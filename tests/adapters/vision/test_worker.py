@@ -57,7 +57,12 @@ class Poisoner(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             if name.startswith("once") and not os.path.exists(path + ".met"):
                 open(path + ".met", "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return real(file, path, **sides)
+            picture = real(file, path, **sides)
+            if name.startswith("odd"):
+                import dataclasses, numpy
+                holding = dataclasses.replace(picture.holding, depth=numpy.int64(8))
+                picture = dataclasses.replace(picture, width=numpy.int64(picture.width), holding=holding)
+            return picture
         module.decode = decode
         found = module.opened
         def opened(path, *expected):
@@ -168,6 +173,43 @@ def test_a_pair_that_crashes_the_worker_costs_one_pair(tmp_path: Path, vision: V
     crashed, proven = (answers[each.a, each.b] for each in pairs)
     assert (crashed.measures, "crashed" in crashed.error) == (None, True)
     assert proven.measures is not None
+
+
+def test_pairs_of_which_no_small_pictures_are_kept_are_measured_by_one_worker(tmp_path: Path) -> None:
+    told: list[str] = []
+    vision = make(tmp_path, log=told.append)
+    photos = [photo(tmp_path / f"{seed}.jpg", seed) for seed in range(3)]
+    pairs = [pair(one, other) for one in photos for other in photos if one != other]
+    first, *others = vision.prove(pairs)
+    began = vision.pid
+    again = list(vision.prove(pairs))
+    assert vision.pid == began
+    vision.rest()
+    assert all(proof.measures for proof in (first, *others, *again))
+    assert told == []
+
+
+@pytest.mark.usefixtures("poisoned")
+def test_an_answer_that_cannot_be_packed_is_told_of_its_file_and_its_pair_alone(tmp_path: Path) -> None:
+    told: list[str] = []
+    vision = make(tmp_path, log=told.append)
+    good, also, odd = (
+        photo(tmp_path / name, seed) for seed, name in enumerate(["a.jpg", "b.jpg", "odd.jpg"])
+    )
+    results = look(vision, good, also, odd)
+    set_aside = results["odd.jpg"]
+    pairs = [pair(odd, good), pair(good, also)]
+    answers = {(proof.a, proof.b): proof for proof in vision.prove(pairs)}
+    pid = vision.pid
+    vision.rest()
+    unsaid, proven = (answers[each.a, each.b] for each in pairs)
+    assert isinstance(results["a.jpg"], Traits)
+    assert isinstance(set_aside, Unreadable)
+    assert "could not be told" in set_aside.reason
+    assert (unsaid.measures, "could not be told" in unsaid.error) == (None, True)
+    assert proven.measures is not None
+    assert pid is not None
+    assert told == []  # it did not end
 
 
 @pytest.mark.usefixtures("poisoned")

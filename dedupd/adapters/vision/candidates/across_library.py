@@ -257,7 +257,7 @@ class _FewOfEach:
         answer: that one compares the other side."""
         whole, together = self._whole, self._whole.together
         mine = self._answered()
-        first = np.flatnonzero(together.shared(mine, mine))
+        first = np.flatnonzero(together.held(mine))  # also when there was no room for an earlier answer
         one, other = together.whose(mine[first], 2 * ROUNDING)
         pairs = (first[one] * len(whole) + other)[~held(np.sort(mine), other)]
         looked_at = [fresh * len(whole) + other for fresh, other, *_ in self._nearest.parts()]
@@ -266,8 +266,7 @@ class _FewOfEach:
         pairs = pairs[self._passing(may_hold, mine[one], other)]
         for found in _exact(self._index, whole, self._rows, pairs, self._bar, _of_any):
             yield _as_pairs(whole, self._rows, found)
-        if together.answer(mine):
-            whole.together = Together(len(whole))
+        together.answer(mine)
 
 
 def _measured(
@@ -349,9 +348,11 @@ def _nearest_of_all(
     for places, theirs in whole.sides(rows, left):
         assert rows.vectors is not None
         mine = whole.places([rows.contents[int(place)] for place in places])
-        if np.isnan(rows.captured[places[0]]) and _choose_together(index, whole, mine, bar, theirs):
-            nearest, wanted = Nearest(len(places), LOOKED_AT + _AT_THE_EDGE), _wanted(whole, theirs)
-            whole.together.put(mine, wanted, nearest)
+        undated = np.isnan(rows.captured[places[0]])
+        if undated and (chosen := _choose_together(index, whole, mine, bar, theirs)):
+            nearest = Nearest(len(places), LOOKED_AT + _AT_THE_EDGE)
+            nearest.covered = chosen
+            whole.together.put(mine[:chosen], _wanted(whole, theirs), nearest)
         else:
             nearest = _nearest_of_some(index, whole, mine, rows.vectors[places], bar, theirs)
         taken.at(places).note(nearest, 2 * ROUNDING)
@@ -361,19 +362,21 @@ def _nearest_of_all(
 
 def _choose_together(
     index: PhotoIndex, whole: WholeIndex, mine: Places, bar: float, theirs: Chosen | None
-) -> bool:
-    """Choose the nearest of all photos without a clock that will be answered for, when they are more than these. Whether those of
-    all of these are chosen."""
-    if whole.together.held(mine).all():
-        return True
+) -> int:
+    """Choose the nearest of all photos without a clock that will be answered for, when they are more than these. Of how many of
+    these, the first, they are chosen: the others wait for their turn, because nobody knows yet who looks at them."""
+    if (before := whole.together.held(mine))[0]:
+        return len(mine) if before.all() else int(before.argmin())
     awaited = whole.awaited[np.isnan(whole.captured[whole.awaited])]
+    if whole.together.owes(awaited):  # what is known of those would be lost
+        return 0
     awaited = awaited[: min(MOST, PRODUCTS // len(whole))]
     if len(awaited) <= len(mine) or not np.isin(mine, awaited).all():
-        return False
+        return 0
     found = _nearest_of_each_other(index, whole, awaited, bar, theirs)
     whole.together = Together(len(whole))
     whole.together.choose(awaited, found, LOOKED_AT + _AT_THE_EDGE, LOOKED_AT)
-    return bool(whole.together.held(mine).all())
+    return len(mine) if whole.together.held(mine).all() else 0
 
 
 def _nearest_of_each_other(

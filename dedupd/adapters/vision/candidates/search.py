@@ -72,9 +72,10 @@ def propose(index: PhotoIndex, insides: PhotoIndex, smalls: Smalls, search: Sear
             gathered.add(pairs.where(gathered.wanted(pairs)))
     found = gathered.found()
     answered = {*rows.contents, *found.left}
-    return replace(
-        found, left=[*found.left, *(c for c in sorted(search.fresh)[_ANSWERED:] if c not in answered)]
-    )
+    left = [*found.left, *(c for c in sorted(search.fresh)[_ANSWERED:] if c not in answered)]
+    if others is None and search.after is None:
+        index.made(WholeIndex).told(rows.contents[: len(rows.contents) - len(found.left)])
+    return replace(found, left=left)
 
 
 def _first_rows(index: PhotoIndex, search: Search) -> PhotoRows:

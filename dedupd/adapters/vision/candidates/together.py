@@ -2,8 +2,9 @@
 whose nearest it is, and the small pictures of a pair are compared from either side when that photo is answered for.
 
 The windows of a small picture, which take as long as ten pairs, are then cut out once for each photo, however large its family is.
-Owns who is to be answered for and what was chosen for them. A photo that was answered for shares no pair with others any more:
-what was lost on the way is compared from both sides when it is asked about again. Worker process only.
+Owns who is to be answered for and what was chosen for them. A photo that was answered for shares no pair of its own with others
+any more: when there was no room for its answer, it is asked about again, and its pairs are compared from both sides. Worker
+process only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Together:
 
     def __init__(self, rows: int) -> None:
         self._number = np.full(rows, -1, np.int32)
-        self._answered = np.zeros(rows, bool)
+        self._answered, self._told = np.zeros(rows, bool), np.zeros(rows, bool)
         self._places = np.empty(0, np.intp)
         self._least, self._last = np.empty(0, np.float32), np.empty(0, np.float32)
         """A pair that is less near was left out; and is not among those that are looked at."""
@@ -71,9 +72,9 @@ class Together:
             filled += np.bincount(photos, minlength=len(filled))
 
     def put(self, places: Places, wanted: NDArray[np.bool_], nearest: Nearest) -> None:
-        """Add to `nearest` what was chosen for these, of rows that are wanted."""
+        """Add to `nearest` what was chosen for these, the first of its photos, of rows that are wanted."""
         numbers = self._number[places]
-        nearest.least[:] = self._least[numbers]
+        nearest.least[: len(places)] = self._least[numbers]
         near, others = self._near[numbers], self._others[numbers]
         one, rank = np.nonzero((near > -np.inf) & wanted[others])
         nearest.add(one, near[one, rank], others[one, rank])
@@ -86,7 +87,15 @@ class Together:
         one, rank = np.nonzero(looked_at & (numbers[self._others] >= 0))
         return numbers[self._others[one, rank]].astype(np.intp), self._places[one]
 
-    def answer(self, places: Places) -> bool:
-        """These are answered for. Whether all are, and nothing need be held of them."""
+    def answer(self, places: Places) -> None:
+        """These are answered for, if there is room for all that is found of them."""
         self._answered[places] = True
-        return bool(self._answered[self._places].all())
+
+    def owes(self, places: Places) -> bool:
+        """Whether the nearest of any of these were chosen, and not all is told of it."""
+        return bool((self.held(places) & ~self._told[places]).any())
+
+    def tell(self, places: Places) -> bool:
+        """For these there was room. Whether there was for all, and nothing need be held of them."""
+        self._told[places] = True
+        return bool(self._told[self._places].all())

@@ -188,6 +188,11 @@ class WholeIndex:
         """These are asked about, now and by the answers that follow."""
         self.awaited = self._held(contents)
 
+    def told(self, contents: Sequence[str]) -> None:
+        """All that is to be told of these was."""
+        if self.together.tell(self._held(contents)):
+            self.together = Together(len(self))
+
     def _held(self, contents: Sequence[str]) -> Places:
         """The places of these contents in the order of their names, of those that have a row."""
         if not len(self):

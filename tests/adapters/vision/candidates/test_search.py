@@ -651,10 +651,10 @@ def test_the_small_pictures_of_look_alikes_are_compared_at_once_and_each_pair_on
     assert asked == [190]
 
 
-def crowd(folder: Path, count: int) -> tuple[PhotoIndex, list[str]]:
+def crowd(folder: Path, count: int, seed: int = 0) -> tuple[PhotoIndex, list[str]]:
     """Photos of which each resembles every other."""
     index = PhotoIndex(folder / str(count), "m", "1", lambda: DIMENSIONS)
-    vectors = np.ones((count, DIMENSIONS)) + np.random.default_rng(0).normal(0, 0.2, (count, DIMENSIONS))
+    vectors = np.ones((count, DIMENSIONS)) + np.random.default_rng(seed).normal(0, 0.2, (count, DIMENSIONS))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     return index, store(index, vectors, far_hashes(count))
 
@@ -697,6 +697,27 @@ def test_small_pictures_that_are_compared_from_either_side_in_its_turn_tell_the_
     assert told[0] and told[1] >= told[0]
     assert len(told[1] - told[0]) <= 1  # of two that are equally near
     assert len(told[0]) < 60 * 6
+
+
+@pytest.mark.parametrize(("name", "most"), [("_LAID", 5), ("_LAID", 20), ("MOST", 12), ("MOST", 30)])
+def test_an_answer_without_room_for_all_its_photos_loses_no_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    """The photos that it leaves are asked about again: also of pairs that others look at, their side is compared again. And with
+    more photos than the nearest are chosen for at once, an answer ends with the last of these."""
+    index, names = crowd(tmp_path, 60, 1)
+    for each, value in (("LOOKED_AT", 6), ("_AT_THE_EDGE", 2), ("BY_BOUND", 1), ("_CROWDED", 7)):
+        limit(monkeypatch, each, value)
+    monkeypatch.setattr(across_library, "PRODUCTS", 0)
+    index.made(WholeIndex).found_before(None)
+    alone = told_one_answer_after_another(index, names, whole_or_cut)
+    monkeypatch.setattr(across_library, "PRODUCTS", 1 << 30)
+    index.made(WholeIndex).found_before(None)
+    assert alone <= told_one_answer_after_another(index, names, whole_or_cut)
+    assert not index.made(WholeIndex).together.held(np.arange(60)).any()  # nothing is kept of them
+    limit(monkeypatch, name, most)
+    index.made(WholeIndex).found_before(None)
+    assert alone <= told_one_answer_after_another(index, names, whole_or_cut)
 
 
 def test_the_work_for_a_photo_does_not_grow_with_its_family(
