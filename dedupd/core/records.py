@@ -82,6 +82,15 @@ class GroupRow:
     members: tuple[MemberRow, ...] = ()
 
 
+class ProposedRow(NamedTuple):
+    """What would move of a group unattended, without what speaks for it: a first yes is for a hundred thousand files at
+    once."""
+
+    group: int
+    keeper: int
+    files: tuple[int, ...]
+
+
 class GroupOutline(NamedTuple):
     """A group as a list of thousands needs it: without its members. A tuple, as ten thousand of them make one page."""
 

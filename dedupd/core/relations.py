@@ -143,7 +143,12 @@ class Prospect:
     by_hashes: bool = True
     """No embedder says how much they look alike."""
     likely: bool = False
-    """It will hardly be nothing: a look at what was kept of both would be one look more."""
+    """It will hardly be nothing."""
+
+    @property
+    def on_files_at_once(self) -> bool:
+        """Nearly all such pairs are looked at closely: a look at what was kept of both would be one look more."""
+        return self.burst or self.likely
 
 
 def prospect(a: Traits, b: Traits, pair: Candidate) -> Prospect:

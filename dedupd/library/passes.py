@@ -198,9 +198,7 @@ class Passes:
         proposed = (
             group for root in online for group in consent.proposals(parts.ledger, root, only=only).groups
         )
-        files = parts.ledger.files.by_ids(
-            id for g in proposed for id in (g.keeper, *(m.file for m in g.members))
-        )
+        files = parts.ledger.files.by_ids(id for g in proposed for id in (g.keeper, *g.files))
         now, settle = parts.clock.now(), parts.settings.schedule.settle_seconds
         for file in files.values():
             if file.stat.ctime_ns / 1e9 > now:  # the clock was set back since

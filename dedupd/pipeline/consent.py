@@ -6,12 +6,12 @@ Must never move a file. A yes is recorded with its time; `scan --yes` is a yes f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dedupd.core.photo import FileState
-from dedupd.core.records import GroupRow, RefusedRow, RootRow
+from dedupd.core.records import ProposedRow, RefusedRow, RootRow
 from dedupd.pipeline.narrow import Narrowed
 from dedupd.ports import Clock
 
@@ -27,8 +27,8 @@ class Allowed:
     """The proposed moves of a root, and whether they may go now."""
 
     root: RootRow
-    groups: tuple[GroupRow, ...]
-    """Groups of this root, each with only the members that would move unattended."""
+    groups: tuple[ProposedRow, ...]
+    """Groups of this root."""
     files: int
     """How many files they are."""
     waits: str
@@ -38,20 +38,21 @@ class Allowed:
 def proposals(
     ledger: Ledger, root: RootRow, months: Collection[str] | None = None, only: Narrowed | None = None
 ) -> Allowed:
-    """Everything that would move unattended in this root (of these months of it, and of what a scan counts): groups
-    with those members alone.
-    """
-    groups = [
-        replace(g, members=tuple(m for m in g.members if m.role == "duplicate"))
-        for g in ledger.groups.proposed(root.id)
-    ]
+    """Everything that would move unattended in this root (of these months of it, and of what a scan counts)."""
+    groups = ledger.groups.proposed(root.id)
     if months is not None:
-        files = ledger.files.by_ids(m.file for g in groups for m in g.members)
-        chosen = {id for id, file in files.items() if file.month in months}
-        groups = [replace(g, members=tuple(m for m in g.members if m.file in chosen)) for g in groups]
-    groups = [g for g in groups if g.members]
-    groups = groups if only is None else only.groups(root, groups)
-    return Allowed(root=root, groups=tuple(groups), files=sum(len(g.members) for g in groups), waits="")
+        files = ledger.files.by_ids(id for g in groups for id in g.files)
+        groups = _with_those(groups, lambda _, id: id in files and files[id].month in months)
+    groups = groups if only is None else only.proposed(root, groups)
+    return Allowed(root=root, groups=tuple(groups), files=sum(len(g.files) for g in groups), waits="")
+
+
+def _with_those(
+    groups: Sequence[ProposedRow], chosen: Callable[[ProposedRow, int], bool]
+) -> list[ProposedRow]:
+    """These groups with the chosen files alone; without any, a group is left out."""
+    narrowed = (g._replace(files=tuple(id for id in g.files if chosen(g, id))) for g in groups)
+    return [g for g in narrowed if g.files]
 
 
 class Lately:
@@ -85,13 +86,11 @@ def allowed(ledger: Ledger, root: RootRow, now: float, lately: int | None = None
     lately: Lately.newest().
     """
     cannot = {(row.keeper, row.file) for row in ledger.refusals.standing(root.id) if row.lasting}
-    groups = tuple(
-        replace(g, members=left)
-        for g in proposals(ledger, root).groups
-        if (left := tuple(m for m in g.members if (g.keeper, m.file) not in cannot))
+    groups = _with_those(proposals(ledger, root).groups, lambda g, id: (g.keeper, id) not in cannot)
+    files = sum(len(g.files) for g in groups)
+    return Allowed(
+        root=root, groups=tuple(groups), files=files, waits=waits(ledger, root, files, now, lately)
     )
-    files = sum(len(g.members) for g in groups)
-    return Allowed(root=root, groups=groups, files=files, waits=waits(ledger, root, files, now, lately))
 
 
 def waits(ledger: Ledger, root: RootRow, files: int, now: float, lately: int | None = None) -> str:

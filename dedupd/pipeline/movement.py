@@ -10,12 +10,12 @@ import logging
 import os.path
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dedupd.config import Settings
 from dedupd.core.attention import Trouble, contradicted, gathered
 from dedupd.core.month import Month
-from dedupd.core.records import GroupRow, HeldGroupRow, MemberRow, RootRow
+from dedupd.core.records import GroupRow, HeldGroupRow, MemberRow, ProposedRow, RootRow
 from dedupd.core.relocation import Goal, Move, MoveOrder, MoveState
 from dedupd.errors import AlreadyRunning, Refusal, RootError
 from dedupd.pipeline import consent, relocate
@@ -44,6 +44,21 @@ RESCUE_AGAIN_SECONDS = 600.0
 """Seconds until a rescue that failed (a full or read-only disk) is tried again."""
 
 
+class MovedFile(NamedTuple):
+    """A move as long as its act lasts, which may be one of a hundred thousand files: the journal holds the rest."""
+
+    id: int
+    batch: str
+    group: int
+    file: int
+    root: str
+
+    @classmethod
+    def of(cls, move: Move) -> MovedFile:
+        """Without its paths and its evidence."""
+        return cls(move.id, move.batch, move.group, move.file, move.root)
+
+
 @dataclass(slots=True, kw_only=True)
 class Moved:
     """What a round of moves did."""
@@ -59,7 +74,7 @@ class Moved:
     """Sentences for people."""
     troubles: list[Trouble] = field(default_factory=list)
     """Why files stay, one each."""
-    moves: list[Move] = field(default_factory=list)
+    moves: list[MovedFile] = field(default_factory=list)
     refused: list[Move] = field(default_factory=list)
     stayed: int = 0
     """Photos that should have moved and did not, for any reason."""
@@ -160,10 +175,10 @@ class Movement:
         if not self._pace.client(root.path):
             return found
         groups = self._pace.portion(root.path, found.groups)
-        folders = {os.path.dirname(self._path(m.file)) for group in groups for m in group.members}
+        folders = {os.path.dirname(self._path(file)) for group in groups for file in group.files}
         if groups and self._pace.busy(root.path, folders):
             groups, result.again_in = (), BUSY_SECONDS
-        files = sum(len(group.members) for group in groups)
+        files = sum(len(group.files) for group in groups)
         if files < found.files:
             result.said.append(self._pace.told(root.path, found.files - files))
         return replace(found, groups=tuple(groups), files=files)
@@ -192,19 +207,19 @@ class Movement:
                 root, self._as_they_are(groups), result, told, asked=asked, stop=stop, companions=companions
             )
             companions.turn()
-            done += sum(len(group.members) for group in groups)
+            done += sum(len(group.files) for group in groups)
         return True
 
-    def _as_they_are(self, groups: Sequence[GroupRow]) -> list[tuple[GroupRow, list[MemberRow]]]:
+    def _as_they_are(self, groups: Sequence[ProposedRow]) -> list[tuple[GroupRow, list[MemberRow]]]:
         """What is still to move of these groups: between two slices a person may have said no, or another keeper.
 
         A group has its keeper for life, and its number is never given again.
         """
         found: list[tuple[GroupRow, list[MemberRow]]] = []
         for group in groups:
-            now = self._ledger.groups.get(group.id)
+            now = self._ledger.groups.get(group.group)
             if now is not None:
-                chosen = {m.file for m in group.members}
+                chosen = set(group.files)
                 found.append((now, [m for m in now.members if m.role == "duplicate" and m.file in chosen]))
         return [(group, members) for group, members in found if members]
 
@@ -252,7 +267,7 @@ class Movement:
                 settled[0],
             )
         companions.moved(m.src for m in ended if m.held)
-        result.moves += [m for m in ended if m.held]
+        result.moves += [MovedFile.of(m) for m in ended if m.held]
         self._pace.note(root.path, sum(m.held for m in ended))
         result.files += sum(m.held for m in ended)
         result.refused += [m for m in ended if m.state is MoveState.ABORTED]
@@ -434,7 +449,7 @@ class Movement:
                 months.setdefault(ids[move.root], set()).update(name for name in names if name)
         return months
 
-    def month_of(self, move: Move) -> str:
+    def month_of(self, move: Move | MovedFile) -> str:
         row = self._ledger.files.get(move.file)
         return row.month if row else ""
 
@@ -483,7 +498,7 @@ class Movement:
         record_outcome(self._ledger, ended, self._clock.now())
         undone = [m for m in ended if m.goal is goal and m.state is MoveState.DONE]
         result.undone += len(undone)
-        result.moves += undone
+        result.moves += [MovedFile.of(m) for m in undone]
         result.troubles += [
             Trouble(m.dst, f"{m.dst} could not be put back: {m.error}", m.refusal or "")
             for m in ended

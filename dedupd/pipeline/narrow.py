@@ -5,12 +5,12 @@ Must never change a group, a pair or a month: what is left out here stays as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dedupd.core.narrowing import Narrowing
-from dedupd.core.records import FileRow, GroupRow, MemberRow, RootRow
+from dedupd.core.records import FileRow, GroupRow, MemberRow, ProposedRow, RootRow
 from dedupd.pipeline.move_orders import Companions
 from dedupd.ports import Disk
 
@@ -40,9 +40,23 @@ class Narrowed:
         narrowed = (replace(g, members=self._members(root, g, files)) for g in groups)
         return [g for g in narrowed if g.members]
 
+    def proposed(self, root: RootRow, groups: Sequence[ProposedRow]) -> list[ProposedRow]:
+        """The same of what would move unattended."""
+        if self._narrowing.everything:
+            return list(groups)
+        files = self._ledger.files.by_ids(id for g in groups for id in (g.keeper, *g.files))
+        narrowed = (g._replace(files=tuple(self._those(root, g, files))) for g in groups)
+        return [g for g in narrowed if g.files]
+
+    def _those(self, root: RootRow, group: ProposedRow, files: Mapping[int, FileRow]) -> Iterator[int]:
+        keeper = self._keeper(root, group.keeper, files)
+        for id in group.files:
+            if keeper is not None and id in files and self._counts(root, keeper, files[id]):
+                yield id
+
     def _members(self, root: RootRow, group: GroupRow, files: Mapping[int, FileRow]) -> tuple[MemberRow, ...]:
-        keeper = files.get(group.keeper)
-        if keeper is None or not self.looks_at(keeper, root.path):
+        keeper = self._keeper(root, group.keeper, files)
+        if keeper is None:
             return ()
         moved = any(m.role == "moved" for m in group.members)
         moves = self._ledger.journal.moves(group=group.id, held=True) if moved else []
@@ -53,6 +67,11 @@ class Narrowed:
             if (file := files.get(member.file)) is not None
             and self._counts(root, keeper, replace(file, path=before.get(file.id, file.path)))
         )
+
+    def _keeper(self, root: RootRow, id: int, files: Mapping[int, FileRow]) -> FileRow | None:
+        """The keeper of a group, if it may be opened."""
+        keeper = files.get(id)
+        return keeper if keeper is not None and self.looks_at(keeper, root.path) else None
 
     def _counts(self, root: RootRow, keeper: FileRow, file: FileRow) -> bool:
         return (

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from dedupd.core.records import GroupRow
+from dedupd.core.records import ProposedRow
 from dedupd.ports import Clock
 
 MINUTE = 60.0
@@ -41,14 +41,14 @@ class SyncPace:
         """Whether the client of this root is at work in one of these folders."""
         return bool(self.client(root)) and self._at_work(root, folders)
 
-    def portion(self, root: str, groups: Sequence[GroupRow]) -> Sequence[GroupRow]:
+    def portion(self, root: str, groups: Sequence[ProposedRow]) -> Sequence[ProposedRow]:
         """As many of these, from the first on, as may move now: all of them where nobody watches."""
         if not self.client(root):
             return groups
-        left, chosen = self.per_minute - self._lately(root), list[GroupRow]()
+        left, chosen = self.per_minute - self._lately(root), list[ProposedRow]()
         alone = left == self.per_minute
         for group in groups:
-            left -= len(group.members)
+            left -= len(group.files)
             # A group of more than a minute's files goes by itself.
             if left < 0 and not (alone and not chosen):
                 break

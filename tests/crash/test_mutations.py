@@ -227,8 +227,8 @@ MUTATIONS = [
     drop("both missing is an alarm", RELOCATE, "if place is Place.NOWHERE:", PIPELINE + "TestRecover::test_at_neither_place_is_an_alarm_that_names_the_content", "if False:"),
     drop("undo knows the file", HOLDING, "        return content_of(fd) == move.content", MOVES + "test_undo_of_a_file_that_is_nowhere_names_its_content", "        return True"),
     # what a narrowed scan leaves alone
-    drop("only what counts moves", "pipeline/consent.py", "groups = groups if only is None else only.groups(root, groups)", NARROW + "test_what_does_not_count_neither_moves_nor_shows"),
-    drop("no excluded keeper", "pipeline/narrow.py", "if keeper is None or not self.looks_at(keeper, root.path):", NARROW + "test_what_is_excluded_keeps_nothing", "if keeper is None:"),
+    drop("only what counts moves", "pipeline/consent.py", "groups = groups if only is None else only.proposed(root, groups)", NARROW + "test_what_does_not_count_neither_moves_nor_shows"),
+    drop("no excluded keeper", "pipeline/narrow.py", " and self.looks_at(keeper, root.path)", NARROW + "test_what_is_excluded_keeps_nothing", ""),
     drop("no excluded companion", "pipeline/narrow.py", "and not self._parts(root, keeper.path, file.path)", NARROW + "test_a_photo_does_not_leave_an_excluded_companion_behind", ""),
     drop("excluded pairs are compared later", "pipeline/compare.py", "self._not_met(sorted(away))", NARROW + "test_what_is_excluded_is_never_opened_and_compared_later"),
     # which held copies share their space with the photo kept

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dedupd.adapters.ledger import group_rows
 from dedupd.core.month import Month
+from dedupd.core.photo import Evidence
+from dedupd.pipeline import consent
 from dedupd.pipeline.slices import SLICE_SECONDS, Stop, slices, wait
 from tests.fakes.clock import FakeClock
 from tests.support.shelf import Shelf
@@ -102,6 +106,25 @@ def test_moves_that_are_stopped_are_whole_and_go_on_later(shelf: Shelf) -> None:
     second = shelf.library.movement.move()
     assert first.files + second.files == 40, "the breaker does not count before the first moves are through"
     assert shelf.row.backlog_done_at is not None
+
+
+def test_a_round_of_moves_holds_little_of_each_file(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon grew by 6 KB for each file of a first yes: what spoke for each lay in memory to the end."""
+    months_of_copies(shelf, 1, 40)
+    shelf.look()
+    shelf.library.movement.consent()
+    reading, read = group_rows.evidence_from_json, list[int]()
+
+    def counted(text: str) -> Evidence:
+        read.append(1)
+        return reading(text)
+
+    monkeypatch.setattr(group_rows, "evidence_from_json", counted)
+    found = consent.allowed(shelf.ledger, shelf.row, shelf.clock.now())
+    assert found.files == 40 and not read
+    moved = shelf.library.movement.move()
+    assert len(moved.moves) == 40 and len(pickle.dumps(moved.moves)) < 40 * 120
+    assert shelf.library.movement.months_of(moved, {}) == {shelf.row.id: {"2024-01"}}
 
 
 def test_of_what_a_person_asked_for_all_that_stays_is_counted(shelf: Shelf) -> None:

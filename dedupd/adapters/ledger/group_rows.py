@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from dedupd.adapters.ledger.columns import chunks, evidence_from_json, evidence_to_json, sentence
 from dedupd.adapters.ledger.transactions import LedgerPart
 from dedupd.core.photo import Relation
-from dedupd.core.records import GroupOutline, GroupRow, HeldGroupRow, MemberRow, RootRow
+from dedupd.core.records import GroupOutline, GroupRow, HeldGroupRow, MemberRow, ProposedRow, RootRow
 
 _MOVED = "m.goal='moved' AND m.state='done'"
 _GROUP = "id, root, keeper, month, reasons, version, updated"
@@ -101,12 +102,17 @@ class GroupRows(LedgerPart):
         }
         return [rows[id] for id in wanted if id in rows]
 
-    def proposed(self, root: int) -> list[GroupRow]:
-        """Groups of this root with members that would move unattended; newest month first, then id."""
-        return self._groups(
-            "WHERE +root=? AND id IN (SELECT grp FROM members WHERE role='duplicate') ORDER BY month DESC, id",
+    def proposed(self, root: int) -> list[ProposedRow]:
+        """What would move of this root unattended; newest month first, then by group."""
+        rows = self._link.execute(
+            "SELECT g.id, g.keeper, m.file FROM members m JOIN groups g ON g.id=m.grp "
+            "WHERE m.role='duplicate' AND +g.root=? ORDER BY g.month DESC, g.id, m.file",
             (root,),
         )
+        return [
+            ProposedRow(group, keeper, tuple(row[2] for row in members))
+            for (group, keeper), members in groupby(rows, key=lambda row: (row[0], row[1]))
+        ]
 
     def waiting_by_month(self) -> dict[tuple[int, str], tuple[int, int]]:
         """(root, month) -> (groups with something beside their keeper, those of them that wait for something)."""

@@ -222,11 +222,8 @@ def prove(pair: messages.PairToProve, gallery: PairPictures) -> messages.Proven:
 
 
 def _at_a_glance(pair: messages.PairToProve, gallery: PairPictures) -> Measures | None:
-    """The measures of what is kept of both photos, where they say for sure that nothing moves; else None.
-
-    Shots of one moment, and what is likely a copy, nearly all are looked at closely: these are decoded at once.
-    """
-    if pair.may.burst or pair.may.likely:
+    """The measures of what is kept of both photos, where they say for sure that nothing moves; else None."""
+    if pair.may.on_files_at_once:
         return None
     a, b = _both(pair, gallery.glance)
     if a is None or b is None:

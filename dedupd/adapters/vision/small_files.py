@@ -101,7 +101,7 @@ class FromProofs:
             if content not in self._lacking or content in self._made:
                 continue
             try:
-                decoded = pair.may.burst or pair.may.likely
+                decoded = pair.may.on_files_at_once
                 picture = None if decoded else self._gallery.glance(os.fsdecode(path), content)
                 picture = picture or self._gallery.picture(os.fsdecode(path), content, LOOK)
                 self._made[content] = picture.width / picture.height, small_picture(picture.rgb)

@@ -312,11 +312,6 @@ def test_quantiles_that_are_counted_are_those_of_all_in_order(levels: NDArray[np
     assert residual.quantiles(levels).tolist() == residual.quantiles(levels.astype(np.float32)).tolist()
 
 
-def test_how_even_a_ground_is_is_asked_in_whole_levels() -> None:
-    height, relief = np.arange(256)[:, None], np.arange(256)[None]
-    assert np.array_equal(relief < residual._EVEN[height], relief < np.maximum(12, 0.35 * height))
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_strokes_are_judged_by_what_is_near_them(seed: int) -> None:
     """Looked for in a part of the picture, they are what they are in the whole."""
